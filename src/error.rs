@@ -1,0 +1,214 @@
+//! The one error type and the only error table: kind, errno and text stand in one row each.
+
+use core::fmt;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $errno:ident, $text:literal;)*) => {
+        /// What went wrong. Each kind maps to one positive errno value for C ([`ErrorKind::errno`]).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind { $($(#[$doc])* $name,)* }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the table.
+            pub const ALL: &'static [ErrorKind] = &[$(ErrorKind::$name,)*];
+
+            /// The errno value that the C interface returns for this kind.
+            pub const fn errno(self) -> i32 {
+                match self { $(ErrorKind::$name => libc::$errno,)* }
+            }
+
+            /// One sentence: what happened and what to do.
+            pub const fn text(self) -> &'static str {
+                match self { $(ErrorKind::$name => $text,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The last owner died while holding the lock; the caller holds it now.
+    OwnerDied = EOWNERDEAD, "the last owner died while holding the lock; you hold it now: repair the data, mark it consistent, go on";
+    /// A recovered lock was released without being marked consistent.
+    NotRecoverable = ENOTRECOVERABLE, "a recovered lock was released without being marked consistent; it is unusable for good";
+    /// The caller already owns the lock.
+    Deadlock = EDEADLK, "the calling thread already holds this lock; waiting for it would never end";
+    /// The caller does not own what it tried to release or use.
+    NotOwner = EPERM, "the calling thread does not own this; it was never acquired here, or it belongs to another thread or to the parent process";
+    /// A try operation on a lock found it taken.
+    WouldBlock = EBUSY, "the object is in use by another thread; try again or wait for it";
+    /// A try operation found a queue full.
+    Full = EAGAIN, "the queue is full; try again after a pop, or use the waiting form";
+    /// A try operation found a queue empty.
+    Empty = EAGAIN, "the queue is empty; try again after a push, or use the waiting form";
+    /// The deadline passed first.
+    TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
+    /// Closed for pushing, or closed and drained for popping.
+    Closed = EPIPE, "the queue is closed, and for a pop also drained; nothing more will come";
+    /// An argument is out of its range, or an address lies in no attached segment.
+    InvalidInput = EINVAL, "an argument is invalid, or the object lies in no segment attached to this process";
+    /// The handle's seat was lost because the thread that held it died.
+    Stale = ESTALE, "the thread that held this handle died; open a new handle";
+    /// Every member slot is taken by a live thread.
+    TooManyMembers = EUSERS, "every member slot of the segment is held by a live thread; create it with a larger max_members";
+    /// The kernel or sandbox lacks something that cannot be done without.
+    Unsupported = ENOTSUP, "the kernel, C library or sandbox lacks something this needs (for example a robust futex list)";
+    /// Names are `/name`: one leading slash, no other, 2 to 250 bytes, no NUL.
+    BadName = EINVAL, "a segment name is one slash followed by 1 to 249 bytes without slash or NUL, and not \"/.\" or \"/..\"";
+    /// No such segment.
+    NotFound = ENOENT, "no segment has this name; create it, or use open_or_create";
+    /// The name is taken.
+    Exists = EEXIST, "a segment or object of this name exists already; open it, unlink it, or use open_or_create";
+    /// The file is not a segment.
+    Foreign = EPROTO, "this is not an interproc segment (wrong magic); another program uses the name";
+    /// Another format version or an unknown feature.
+    VersionMismatch = EPROTONOSUPPORT, "the segment was made by another format version of interproc, or needs a feature this build lacks; use one version everywhere";
+    /// The file is shorter than its header says.
+    Truncated = ENODATA, "the segment file is shorter than its header says; somebody truncated it: unlink and create it again";
+    /// The header or directory fails its checks.
+    Corrupt = EBADMSG, "the segment's header, directory or object failed its checks; somebody wrote over it: unlink and create it again";
+    /// Not a regular file, or a symbolic link.
+    NotRegular = ELOOP, "the name is a symbolic link or not a regular file; refused";
+    /// Owned by neither this user nor root.
+    UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; pass trust_owner to accept that user";
+    /// The mode bits forbid it.
+    PermissionDenied = EACCES, "permission denied by the file's mode; run as its owner or create it with a wider mode";
+    /// No room in the file system.
+    NoSpace = ENOSPC, "no room in shared memory for a segment of this size (containers often give /dev/shm only 64 MiB); enlarge it or ask for less";
+    /// No room inside the segment.
+    SegmentFull = ENOMEM, "the segment has no room left for this object, or its directory is full; create it larger";
+    /// An object of this name has another type or shape.
+    TypeMismatch = EEXIST, "an object of this name exists with another type, size, alignment or parameter";
+    /// The object was opened read-only.
+    ReadOnly = EROFS, "the segment was opened read-only; open it for writing to use its objects";
+    /// No object of this name.
+    NoObject = ENOENT, "the segment has no object of this name";
+    /// The child was reaped by somebody else.
+    NoChild = ECHILD, "the child is not ours or was reaped elsewhere; its status is lost";
+    /// A limit of the system (descriptors, processes, memory).
+    Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
+    /// The message does not fit.
+    TooLarge = EMSGSIZE, "the message is larger than the queue was created for";
+    /// Any other error from the kernel; its errno is kept.
+    System = EIO, "the kernel refused a call";
+}
+
+/// An error: its kind, the errno value, and for the segment layer a sentence of detail.
+///
+/// # Examples
+/// ```
+/// use interproc::{Error, ErrorKind};
+/// let e = Error::from(ErrorKind::TimedOut);
+/// assert_eq!(e.kind(), ErrorKind::TimedOut);
+/// assert_eq!(e.errno(), 110); // ETIMEDOUT on Linux
+/// assert!(e.to_string().contains("deadline"));
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    errno: i32,
+    #[cfg(feature = "std")]
+    detail: Option<std::boxed::Box<str>>,
+}
+
+/// Shorthand for a result with [`Error`].
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl Error {
+    /// What went wrong.
+    #[inline]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The positive errno value that the C interface returns for it.
+    #[inline]
+    pub const fn errno(&self) -> i32 {
+        self.errno
+    }
+
+    /// An error for a raw errno value of a kernel call, sorted into the kinds that users act on.
+    pub fn from_errno(errno: i32) -> Self {
+        let kind = match errno {
+            libc::EPERM | libc::EACCES => ErrorKind::PermissionDenied,
+            libc::ENOENT => ErrorKind::NotFound,
+            libc::EEXIST => ErrorKind::Exists,
+            libc::ENOSPC => ErrorKind::NoSpace,
+            libc::EINVAL => ErrorKind::InvalidInput,
+            libc::ECHILD => ErrorKind::NoChild,
+            libc::EAGAIN | libc::EMFILE | libc::ENFILE | libc::ENOMEM => ErrorKind::Resource,
+            libc::ENOSYS | libc::EOPNOTSUPP => ErrorKind::Unsupported,
+            libc::ETIMEDOUT => ErrorKind::TimedOut,
+            _ => ErrorKind::System,
+        };
+        Error { errno, ..Error::from(kind) }
+    }
+
+    /// Adds a sentence that names what the kind alone cannot: the file, the two sizes, the version.
+    #[cfg(feature = "std")]
+    pub fn with_detail(mut self, detail: impl Into<std::string::String>) -> Self {
+        self.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+}
+
+impl From<ErrorKind> for Error {
+    #[inline]
+    fn from(kind: ErrorKind) -> Self {
+        Error {
+            kind,
+            errno: kind.errno(),
+            #[cfg(feature = "std")]
+            detail: None,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<std::io::Error> for Error {
+    fn from(e: std::io::Error) -> Self {
+        Error::from_errno(e.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.text())?;
+        #[cfg(feature = "std")]
+        if let Some(detail) = &self.detail {
+            write!(f, " ({detail})")?;
+        }
+        if self.errno != self.kind.errno() {
+            write!(f, " [errno {}]", self.errno)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind)
+    }
+}
+
+impl core::error::Error for Error {}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_positive_errno_and_a_sentence() {
+        for &kind in ErrorKind::ALL {
+            assert!(kind.errno() > 0, "{kind:?}");
+            assert!(kind.text().len() > 20, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_raw_errno_survives_the_sorting_into_kinds() {
+        let e = Error::from_errno(libc::EMFILE);
+        assert_eq!((e.kind(), e.errno()), (ErrorKind::Resource, libc::EMFILE));
+        assert!(e.to_string().ends_with("[errno 24]"), "{e}");
+    }
+}

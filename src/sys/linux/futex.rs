@@ -1,0 +1,143 @@
+//! The one futex wait and the one futex wake.
+//!
+//! All futexes here are shared (never `FUTEX_PRIVATE_FLAG`): the key is the file and offset, so two mappings
+//! of one segment meet. Several words are watched with `futex_waitv` (Linux 5.16); where it is missing the
+//! first word alone is watched, and no sleep is longer than [`NET_NS`], so that what the other words would
+//! have told is found by looking.
+
+use super::call::KeepErrno;
+use crate::atomic::{AtomicU32, Ordering};
+use crate::sys::{Watch, Woken, Word};
+use crate::time::Deadline;
+
+/// The net: the longest sleep on an owner before its life is checked through a second channel.
+pub const NET_NS: u64 = 50_000_000;
+
+/// The most words one sleep can watch (the kernel's limit).
+pub const MAX_WATCHES: usize = 128;
+
+const SIZE_U32: u32 = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct WaitV {
+    val: u64,
+    uaddr: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// 0 = not tried yet or present, 1 = missing.
+static WAITV_MISSING: AtomicU32 = AtomicU32::new(0);
+
+#[inline]
+fn address(word: Word<'_>) -> *const u32 {
+    match word {
+        Word::Whole(w) => core::ptr::from_ref(w).cast(),
+        // Little-endian, asserted in the crate root: the low half comes first.
+        Word::Low(w) => core::ptr::from_ref(w).cast(),
+        Word::High(w) => core::ptr::from_ref(w).cast::<u32>().wrapping_add(1),
+    }
+}
+
+fn timespec(d: Deadline) -> libc::timespec {
+    let ns = d.as_monotonic_ns();
+    libc::timespec { tv_sec: (ns / 1_000_000_000) as _, tv_nsec: (ns % 1_000_000_000) as _ }
+}
+
+/// Sleeps while every watched word holds its expected value, until a wake-up, the deadline or a signal.
+/// A deadline in the past still checks the words first, as the kernel does.
+pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
+    debug_assert!(!watches.is_empty() && watches.len() <= MAX_WATCHES);
+    if watches.len() == 1 {
+        return wait_one(watches[0], deadline);
+    }
+    if WAITV_MISSING.load(Ordering::Relaxed) == 0 {
+        if let Some(woken) = wait_many(watches, deadline) {
+            return woken;
+        }
+        WAITV_MISSING.store(1, Ordering::Relaxed);
+    }
+    // Without waitv the other words cannot be watched: sleep on the first, at most for the net.
+    let net = Deadline::from_monotonic_ns(Deadline::now().as_monotonic_ns() + NET_NS);
+    match wait_one(watches[0], Deadline::earlier(deadline, Some(net))) {
+        Woken::TimedOut if deadline.is_none_or(|d| d > net) => Woken::Interrupted,
+        woken => woken,
+    }
+}
+
+fn wait_one(watch: Watch<'_>, deadline: Option<Deadline>) -> Woken {
+    let ts = deadline.map(timespec);
+    let ts_ptr = ts.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    let _keep = KeepErrno::new();
+    // SAFETY: the address is that of a live atomic; the time, if any, outlives the call.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            address(watch.word),
+            libc::FUTEX_WAIT_BITSET,
+            watch.expected,
+            ts_ptr,
+            core::ptr::null::<u32>(),
+            libc::FUTEX_BITSET_MATCH_ANY,
+        )
+    };
+    if rc == 0 { Woken::By(0) } else { reason(KeepErrno::current()) }
+}
+
+/// `None` when the kernel has no `futex_waitv`.
+fn wait_many(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Option<Woken> {
+    let mut list = [WaitV { val: 0, uaddr: 0, flags: SIZE_U32, reserved: 0 }; MAX_WATCHES];
+    for (entry, watch) in list.iter_mut().zip(watches) {
+        entry.val = u64::from(watch.expected);
+        entry.uaddr = address(watch.word) as u64;
+    }
+    let ts = deadline.map(timespec);
+    let ts_ptr = ts.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    let _keep = KeepErrno::new();
+    // SAFETY: the list holds `watches.len()` entries whose addresses are those of live atomics.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex_waitv,
+            list.as_ptr(),
+            watches.len() as libc::c_uint,
+            0 as libc::c_uint,
+            ts_ptr,
+            libc::CLOCK_MONOTONIC,
+        )
+    };
+    if rc >= 0 {
+        return Some(Woken::By(rc as usize));
+    }
+    match KeepErrno::current() {
+        // EPERM: older seccomp filters answer so for calls they do not know.
+        libc::ENOSYS | libc::EPERM => None,
+        errno => Some(reason(errno)),
+    }
+}
+
+/// Every errno that the two waits can return.
+fn reason(errno: i32) -> Woken {
+    match errno {
+        libc::EAGAIN => Woken::Changed,
+        libc::ETIMEDOUT => Woken::TimedOut,
+        // EINTR: a signal. EFAULT, EINVAL: the memory went away or the time is out of range; the caller's
+        // loop re-checks the object, and its own validation reports what is wrong.
+        _ => Woken::Interrupted,
+    }
+}
+
+/// Wakes at most `n` sleepers on the word; says how many. May be called on an address that is no longer ours:
+/// the kernel then wakes nobody or a stranger spuriously, which every futex user must allow for.
+pub fn wake(word: Word<'_>, n: u32) -> u32 {
+    wake_address(address(word), n)
+}
+
+/// [`wake`] for an address whose object may be gone already.
+pub fn wake_address(address: *const u32, n: u32) -> u32 {
+    let _keep = KeepErrno::new();
+    let n = n.min(i32::MAX as u32);
+    // SAFETY: FUTEX_WAKE reads no user memory; a bad address is an error code.
+    let rc = unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE, n) };
+    u32::try_from(rc).unwrap_or(0)
+}

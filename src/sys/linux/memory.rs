@@ -1,0 +1,66 @@
+//! Mappings that memmap2 cannot make: the slot pair, and pages that a fork wipes.
+
+use super::call::{KeepErrno, checked};
+use core::ptr::NonNull;
+
+/// The system's page size in bytes.
+pub fn page_size() -> usize {
+    // SAFETY: sysconf takes a constant and touches no memory of ours.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// `mmap` with its error as a value.
+///
+/// # Safety
+/// As `mmap`: with `MAP_FIXED` the range must be the caller's to replace.
+unsafe fn map(
+    at: *mut u8, len: usize, prot: libc::c_int, flags: libc::c_int, fd: libc::c_int, offset: u64,
+) -> Result<NonNull<u8>, i32> {
+    let _keep = KeepErrno::new();
+    // SAFETY: by the contract.
+    let p = unsafe { libc::mmap(at.cast(), len, prot, flags, fd, offset as libc::off_t) };
+    if p == libc::MAP_FAILED { Err(KeepErrno::current()) } else { NonNull::new(p.cast()).ok_or(libc::ENOMEM) }
+}
+
+const RW: libc::c_int = libc::PROT_READ | libc::PROT_WRITE;
+const PRIVATE: libc::c_int = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+
+/// A private page that reads as zero in every child of fork and raw clone.
+pub fn wiped_on_fork(len: usize) -> Result<NonNull<u8>, i32> {
+    // SAFETY: no fixed address is asked for; the advice concerns only the new pages.
+    unsafe {
+        let page = map(core::ptr::null_mut(), len, RW, PRIVATE, -1, 0)?;
+        checked(|| libc::madvise(page.as_ptr().cast(), len, libc::MADV_WIPEONFORK))?;
+        Ok(page)
+    }
+}
+
+/// Two adjacent pages: the first is the file's page at `offset`, shared; the second is private and wiped on
+/// fork. A word at the end of the first has its robust-list node in the second.
+pub fn map_slot_pair(fd: libc::c_int, offset: u64, page: usize) -> Result<NonNull<u8>, i32> {
+    // SAFETY: both fixed mappings replace parts of the range that the first call has just reserved for us.
+    unsafe {
+        let base = map(core::ptr::null_mut(), 2 * page, libc::PROT_NONE, PRIVATE, -1, 0)?;
+        let private = base.as_ptr().add(page);
+        let both = map(base.as_ptr(), page, RW, libc::MAP_SHARED | libc::MAP_FIXED, fd, offset)
+            .and_then(|_| map(private, page, RW, PRIVATE | libc::MAP_FIXED, -1, 0))
+            .and_then(|_| checked(|| libc::madvise(private.cast(), page, libc::MADV_WIPEONFORK)));
+        match both {
+            Ok(_) => Ok(base),
+            Err(errno) => {
+                unmap(base, 2 * page);
+                Err(errno)
+            }
+        }
+    }
+}
+
+/// Unmaps.
+///
+/// # Safety
+/// The range was mapped by this module and nothing refers to it any more.
+pub unsafe fn unmap(base: NonNull<u8>, len: usize) {
+    let _keep = KeepErrno::new();
+    // SAFETY: by the contract.
+    unsafe { libc::munmap(base.as_ptr().cast(), len) };
+}

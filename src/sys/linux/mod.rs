@@ -1,0 +1,13 @@
+//! The kernel as it is. Nothing here touches `errno`: a C caller's value survives every call.
+#![allow(unsafe_code)]
+
+pub mod call;
+pub mod clock;
+pub mod file;
+pub mod futex;
+pub mod memory;
+pub mod robust;
+pub mod task;
+
+mod barrier;
+pub use barrier::{membarrier, register_membarrier};

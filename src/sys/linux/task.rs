@@ -1,0 +1,115 @@
+//! Who a thread is, and whether it still lives, by the ids of its own PID namespace.
+
+use super::call::{checked, retried};
+
+/// The calling thread's id in its PID namespace.
+pub fn tid() -> u32 {
+    // SAFETY: gettid cannot fail and touches no memory.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// The calling process's id in its PID namespace.
+pub fn pid() -> u32 {
+    // SAFETY: getpid cannot fail.
+    unsafe { libc::getpid() as u32 }
+}
+
+/// The inode of the calling thread's PID namespace; 0 when /proc is not there.
+pub fn pid_namespace() -> u64 {
+    // SAFETY: all-zero is a valid `struct stat`, and the path is a C string.
+    unsafe {
+        let mut st: libc::stat = core::mem::zeroed();
+        match checked(|| libc::stat(c"/proc/self/ns/pid".as_ptr(), &raw mut st)) {
+            Ok(_) => st.st_ino as u64,
+            Err(_) => 0,
+        }
+    }
+}
+
+/// A thread's start time in clock ticks since boot, from /proc; `Err(ENOENT)` when there is no such thread.
+/// With its process id this names a thread for good: ids are reused, start times are not.
+pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
+    let mut path = [0u8; 64];
+    let end = write_path(&mut path, pid, tid);
+    debug_assert!(end < path.len());
+    // SAFETY: the path is NUL-terminated (the buffer was zeroed); the descriptor is closed below.
+    let fd = retried(|| unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) })?;
+    let mut text = [0u8; 1024];
+    // SAFETY: the buffer is writable for its length.
+    let read = retried(|| unsafe { libc::read(fd, text.as_mut_ptr().cast(), text.len()) as i64 });
+    // SAFETY: the descriptor is ours.
+    let _ = checked(|| unsafe { libc::close(fd) });
+    // A read after the thread is gone says ESRCH.
+    let text = &text[..read.map_err(|e| if e == libc::ESRCH { libc::ENOENT } else { e })? as usize];
+    // The name, in parentheses, may hold anything: count fields from the last one. Start time is field 22,
+    // the 20th after the name.
+    let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
+    let field = text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(19).ok_or(libc::EIO)?;
+    field.iter().try_fold(0u64, |n, &d| match d {
+        b'0'..=b'9' => Ok(n.wrapping_mul(10).wrapping_add(u64::from(d - b'0'))),
+        _ => Err(libc::EIO),
+    })
+}
+
+fn write_path(out: &mut [u8; 64], pid: u32, tid: u32) -> usize {
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        out[at..at + bytes.len()].copy_from_slice(bytes);
+        at += bytes.len();
+    };
+    let mut digits = [0u8; 10];
+    put(b"/proc/");
+    put(decimal(pid, &mut digits));
+    put(b"/task/");
+    put(decimal(tid, &mut digits));
+    put(b"/stat");
+    at
+}
+
+fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
+    let mut at = out.len();
+    loop {
+        at -= 1;
+        out[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            return &out[at..];
+        }
+    }
+}
+
+/// How many processors the calling thread may run on; spinning is useless on one.
+pub fn allowed_processors() -> usize {
+    // SAFETY: all-zero is a valid set; the kernel writes at most its size.
+    unsafe {
+        let mut set: libc::cpu_set_t = core::mem::zeroed();
+        match checked(|| libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set)) {
+            Ok(_) => libc::CPU_COUNT(&set) as usize,
+            Err(_) => 1,
+        }
+    }
+}
+
+/// All signals blocked while it lives.
+pub struct SignalsBlocked(libc::sigset_t);
+
+impl SignalsBlocked {
+    /// Blocks every signal of the calling thread that can be blocked.
+    pub fn new() -> Self {
+        // SAFETY: both sets are initialised by the calls that write them.
+        unsafe {
+            let mut all: libc::sigset_t = core::mem::zeroed();
+            let mut old: libc::sigset_t = core::mem::zeroed();
+            libc::sigfillset(&raw mut all);
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
+            SignalsBlocked(old)
+        }
+    }
+}
+
+impl Drop for SignalsBlocked {
+    fn drop(&mut self) {
+        // SAFETY: the set was filled by the call that saved it.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, core::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,78 @@
+//! Seam 2: the kernel. Everything above speaks to the kernel through the functions named here; a model run
+//! replaces them by `model`, which keeps the same contract on loom and can kill a thread at any step.
+//!
+//! | call | contract |
+//! |---|---|
+//! | [`futex::wait`] | sleeps unless some watched word differs from its expected value when it is queued; returns the index that was woken, or why not; spurious returns allowed |
+//! | [`futex::wake`] | wakes at most `n` sleepers on the word, says how many; the address may be stale (memory already reused or unmapped) |
+//! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
+//! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
+//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
+//!
+//! Edges: a mark by the kernel is a full barrier after the dead thread's last instruction, so whoever reads
+//! the mark with Acquire sees all that the dead wrote.
+
+#[cfg(not(interproc_loom))]
+mod linux;
+#[cfg(not(interproc_loom))]
+pub use linux::*;
+
+#[cfg(interproc_loom)]
+pub mod model;
+#[cfg(interproc_loom)]
+pub use model::{clock, futex, membarrier};
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// The bit that the kernel wants set in a robust word before it wakes a sleeper on it.
+pub const FUTEX_WAITERS: u32 = 0x8000_0000;
+/// The bit by which the kernel marks a word whose thread died.
+pub const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+/// The bits of a robust word that hold the thread id.
+pub const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
+
+/// A 32-bit futex word: a word of its own, or one half of a 64-bit one.
+#[derive(Clone, Copy)]
+pub enum Word<'a> {
+    /// A 32-bit word.
+    Whole(&'a AtomicU32),
+    /// The less significant half of a 64-bit word.
+    Low(&'a AtomicU64),
+    /// The more significant half of a 64-bit word.
+    High(&'a AtomicU64),
+}
+
+impl Word<'_> {
+    /// The current value. Relaxed: the kernel's own check under its queue lock decides.
+    #[inline]
+    pub fn load(self) -> u32 {
+        match self {
+            Word::Whole(w) => w.load(Ordering::Relaxed),
+            Word::Low(w) => w.load(Ordering::Relaxed) as u32,
+            Word::High(w) => (w.load(Ordering::Relaxed) >> 32) as u32,
+        }
+    }
+}
+
+/// One word to sleep on, and the value it must still have.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// The word.
+    pub word: Word<'a>,
+    /// Sleep only while it holds this.
+    pub expected: u32,
+}
+
+/// Why a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// A wake-up on the watch with this index.
+    By(usize),
+    /// Some watched word did not hold its expected value.
+    Changed,
+    /// The deadline passed. No wake-up was consumed.
+    TimedOut,
+    /// A signal handler ran, or the kernel returned for no reason that matters. libc's pending pointer may have
+    /// been used by the handler.
+    Interrupted,
+}
