@@ -5,9 +5,23 @@
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 compile_error!("interproc is for 64-bit little-endian Linux");
 
+/// Whether a seeded fault is switched on: never in the product.
+macro_rules! mutant {
+    ($name:literal) => {
+        false
+    };
+}
+/// Names a crash window for the sweep: nothing in the product.
+macro_rules! crash_window {
+    ($name:literal) => {};
+}
+pub(crate) use {crash_window, mutant};
+
 pub mod atomic;
 mod error;
 pub mod format;
+pub mod member;
+pub mod sync;
 pub mod sys;
 mod time;
 

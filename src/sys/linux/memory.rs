@@ -14,7 +14,12 @@ pub fn page_size() -> usize {
 /// # Safety
 /// As `mmap`: with `MAP_FIXED` the range must be the caller's to replace.
 unsafe fn map(
-    at: *mut u8, len: usize, prot: libc::c_int, flags: libc::c_int, fd: libc::c_int, offset: u64,
+    at: *mut u8,
+    len: usize,
+    prot: libc::c_int,
+    flags: libc::c_int,
+    fd: libc::c_int,
+    offset: u64,
 ) -> Result<NonNull<u8>, i32> {
     let _keep = KeepErrno::new();
     // SAFETY: by the contract.

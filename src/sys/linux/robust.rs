@@ -24,7 +24,7 @@ pub struct Head {
 }
 
 /// One thread's list. Only that thread may use it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct RobustList {
     head: *mut Head,
 }
@@ -34,9 +34,6 @@ pub struct RobustList {
 pub struct Pending(*mut u8);
 
 impl RobustList {
-    /// A list that is not there, for a member that never was.
-    pub const NONE: RobustList = RobustList { head: core::ptr::null_mut() };
-
     /// The calling thread's list. `remembered` is the head that this thread had before a raw clone, whose child
     /// has the memory but not the registration. `None` where there is no robust list at all.
     pub fn current(remembered: Option<RobustList>) -> Option<RobustList> {
@@ -65,7 +62,8 @@ impl RobustList {
         let mut head: *mut Head = core::ptr::null_mut();
         let mut size = 0usize;
         // SAFETY: both outputs are writable.
-        let got = checked(|| unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut size) });
+        let got =
+            checked(|| unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &raw mut head, &raw mut size) });
         (got.is_ok() && !head.is_null() && size == size_of::<Head>()).then_some(RobustList { head })
     }
 

@@ -1,0 +1,334 @@
+//! [`Domain`]: one process in one segment. It takes a process seat, registers threads as members, and is the
+//! second channel by which deaths that the kernel did not report are found.
+//!
+//! A **process seat** is a byte of the segment's file, locked by the process's own open file description. The
+//! kernel frees it when the process is gone by any cause, in a zombie, and at exec; it is seen across PID
+//! namespaces. So "is the process of this member gone" has an exact answer everywhere. Whether one *thread* of a
+//! living process is gone is asked of /proc, in the same namespace only.
+//!
+//! What the kernel does not report by itself, and who finds it:
+//!
+//! | death | found by |
+//! |---|---|
+//! | exec from a thread that is not the main one | the byte lock (close-on-exec) |
+//! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
+//! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | /proc, in the same PID namespace; across namespaces not before the process ends |
+//!
+//! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
+//! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
+//! not report and /proc cannot tell.
+#![allow(unsafe_code)]
+
+use super::claim::NO_SEAT;
+use super::table::Table;
+use super::{Member, OwnerId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::robust::RobustList;
+use crate::sys::{self, file, memory, task};
+use core::cell::Cell;
+use core::ffi::c_int;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// The slot pairs of this process: where a slot is mapped with its node, and which generation holds it.
+#[repr(C)]
+#[derive(Debug)]
+struct Pair {
+    base: AtomicPtr<u8>,
+    /// 0: free for any thread of the process. [`BUSY`]: a thread is registering. Else the generation in use.
+    held: AtomicU32,
+}
+
+const BUSY: u32 = u32::MAX;
+
+/// One process in one segment. The descriptor is borrowed: whoever makes the domain keeps it open.
+#[derive(Debug)]
+pub struct Domain {
+    table: Table,
+    fd: c_int,
+    /// Low half: the seat's index; high half: the low half of its incarnation.
+    seat: AtomicU64,
+    pairs: NonNull<Pair>,
+}
+
+// SAFETY: the pairs are atomics in a mapping that lives as long as the domain; the rest is immutable or atomic.
+unsafe impl Send for Domain {}
+// SAFETY: as above.
+unsafe impl Sync for Domain {}
+
+impl Domain {
+    /// Enters a segment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyMembers`] when as many processes are in it as it has slots.
+    ///
+    /// # Safety
+    /// `fd` is the segment's file, open for reading and writing, with an open file description that no other
+    /// process uses, and stays open as long as the domain; the table is that of the same file.
+    pub unsafe fn new(table: Table, fd: c_int) -> Result<Self> {
+        let len = table.count() as usize * size_of::<Pair>();
+        let pairs =
+            memory::wiped_on_fork(len.next_multiple_of(memory::page_size())).map_err(Error::from_errno)?;
+        let domain = Domain { table, fd, seat: AtomicU64::new(NO_SEAT.into()), pairs: pairs.cast() };
+        domain.take_seat()?;
+        if !sys::register_membarrier() {
+            table.use_strong_fences();
+        }
+        Ok(domain)
+    }
+
+    /// The segment's table.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn seat_index(&self) -> u16 {
+        self.seat.load(Ordering::Relaxed) as u16
+    }
+
+    fn pair(&self, index: u32) -> &Pair {
+        debug_assert!(index < self.table.count());
+        // SAFETY: the array has `count` entries.
+        unsafe { self.pairs.add(index as usize).as_ref() }
+    }
+
+    fn take_seat(&self) -> Result<()> {
+        let count = self.table.count();
+        let start = task::pid() % count;
+        for index in (0..count).map(|i| (start + i) % count) {
+            match file::try_lock_byte(self.fd, index.into()) {
+                Ok(true) => {
+                    self.sit_down(index as u16);
+                    return Ok(());
+                }
+                Ok(false) => {}
+                // No such locks here: go without the second channel across namespaces.
+                Err(_) => return Ok(()),
+            }
+        }
+        Err(ErrorKind::TooManyMembers.into())
+    }
+
+    /// The seat is ours: nobody of its former process is left, so what it left in the slots is dead.
+    fn sit_down(&self, seat: u16) {
+        let Some(page) = self.table.description(seat.into()) else { return };
+        let incarnation = page.seat_incarnation.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        let ours = u64::from(seat) | incarnation << 32;
+        self.seat.store(ours, Ordering::Release);
+        for index in 0..self.table.count() {
+            self.table.bury(index, seat, |generation| {
+                let Some(page) = self.table.description(index) else { return false };
+                let sat = page.member_seat.load(Ordering::Acquire);
+                page.described.load(Ordering::Acquire) == u64::from(generation)
+                    && sat as u16 == seat
+                    && sat != ours
+            });
+        }
+    }
+
+    /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
+    ///
+    /// # Safety
+    /// The caller is the only thread that uses the domain, and the descriptor has been opened anew.
+    pub unsafe fn after_fork(&self) -> Result<()> {
+        // The pair array was wiped; what the parent had mapped stays mapped and unused until the child ends.
+        self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+        self.take_seat()
+    }
+
+    /// Makes the calling thread a member. `remembered` is its robust list before a raw clone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyMembers`], or [`ErrorKind::Unsupported`] where there is no robust list.
+    ///
+    /// # Safety
+    /// The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
+    /// not a member of this domain already.
+    pub unsafe fn register(&self, remembered: Option<RobustList>) -> Result<Member> {
+        let _quiet = task::SignalsBlocked::new();
+        let robust = RobustList::current(remembered).ok_or(ErrorKind::Unsupported)?;
+        let distance = robust.node_distance();
+        if !(16..=64).contains(&distance) {
+            return Err(Error::from(ErrorKind::Unsupported));
+        }
+        let count = self.table.count();
+        let start = self.table.rotation().fetch_add(1, Ordering::Relaxed) % count;
+        for index in (0..count).map(|i| (start + i) % count) {
+            if let Some(member) = self.try_slot(index, robust)? {
+                return Ok(member);
+            }
+        }
+        Err(ErrorKind::TooManyMembers.into())
+    }
+
+    fn try_slot(&self, index: u32, robust: RobustList) -> Result<Option<Member>> {
+        let pair = self.pair(index);
+        let Some(slot) = self.table.slot(index) else { return Ok(None) };
+        let held = pair.held.load(Ordering::Acquire);
+        let word = slot.load(Ordering::Acquire);
+        let in_use =
+            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32));
+        if in_use || pair.held.compare_exchange(held, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            return Ok(None);
+        }
+        let member = self.take_slot(index, pair, robust);
+        let held = member.as_ref().ok().and_then(Option::as_ref).map_or(0, |m| m.id.generation());
+        pair.held.store(held, Ordering::Release);
+        member
+    }
+
+    fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
+        let page = self.table.page();
+        let mut base = pair.base.load(Ordering::Acquire);
+        let seat = self.seat_index();
+        let Some(generation) = self.table.claim(index, seat, |of| self.abandoned(of)) else {
+            return Ok(None);
+        };
+        crate::crash_window!("W1: claimed, not confirmed");
+        if base.is_null() {
+            let offset = self.table.slot_file_offset(index);
+            match memory::map_slot_pair(self.fd, offset, page) {
+                Ok(mapped) => base = mapped.as_ptr(),
+                Err(errno) => {
+                    self.table.bury(index, seat, |_| false);
+                    return Err(Error::from_errno(errno));
+                }
+            }
+            pair.base.store(base, Ordering::Release);
+        }
+        self.describe(index, generation);
+        // SAFETY: the word lies at the end of the pair's shared page and its node in the private one (the distance
+        // was checked); the node is not linked, as `held` kept every other thread of this process away and a
+        // former thread's list is gone with it; signals are blocked.
+        let word = unsafe { base.add(page - crate::format::SLOT_WORD_BACK) };
+        // SAFETY: as above.
+        unsafe { robust.link(word) };
+        if !self.table.confirm(index, generation, seat, task::tid()) {
+            // SAFETY: linked above.
+            unsafe { robust.unlink(word) };
+            return Ok(None);
+        }
+        crate::crash_window!("W2: confirmed");
+        Ok(Some(Member {
+            id: OwnerId::new(index as u16, generation),
+            table: self.table,
+            robust,
+            spin: Cell::new(crate::sync::Spin::initial()),
+            domain: self,
+        }))
+    }
+
+    /// Says who the member is, for the second channel and for people.
+    fn describe(&self, index: u32, generation: u32) {
+        let Some(page) = self.table.description(index) else { return };
+        let (pid, tid) = (task::pid(), task::tid());
+        page.described.store(0, Ordering::Relaxed);
+        core::sync::atomic::fence(Ordering::Release);
+        page.member_seat.store(self.seat.load(Ordering::Relaxed), Ordering::Relaxed);
+        page.pid_namespace.store(task::pid_namespace(), Ordering::Relaxed);
+        page.pid_tid.store(u64::from(pid) << 32 | u64::from(tid), Ordering::Relaxed);
+        page.start_time.store(task::start_time(pid, tid).unwrap_or(0), Ordering::Relaxed);
+        page.waits_for.store(0, Ordering::Relaxed);
+        page.described.store(generation.into(), Ordering::Release);
+    }
+
+    /// Gives the calling thread's slot back.
+    ///
+    /// # Safety
+    /// `member` is the calling thread's, from this domain, and is not used afterwards.
+    pub unsafe fn unregister(&self, member: &Member) {
+        let _quiet = task::SignalsBlocked::new();
+        let index = member.id.slot();
+        let pair = self.pair(index);
+        let base = pair.base.load(Ordering::Acquire);
+        // SAFETY: the member was linked here by this thread.
+        unsafe { member.robust.unlink(base.add(self.table.page() - crate::format::SLOT_WORD_BACK)) };
+        crate::crash_window!("W3: unlinked, not left");
+        self.table.leave(index, member.id.generation(), task::tid());
+        pair.held.store(0, Ordering::Release);
+    }
+
+    /// Whether any thread of this process is still a member.
+    pub fn has_members(&self) -> bool {
+        (0..self.table.count()).any(|index| {
+            let held = self.pair(index).held.load(Ordering::Acquire);
+            let word = self.table.slot(index).map_or(0, |s| s.load(Ordering::Acquire));
+            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32))
+        })
+    }
+
+    /// The private memory behind a member's slot that the library may use: it is wiped on fork and lives as
+    /// long as the member. One page less the node.
+    #[cfg(feature = "std")]
+    pub(crate) fn private_page(&self, member: &Member) -> NonNull<u8> {
+        const NODE_ROOM: usize = 64;
+        let base = self.pair(member.id.slot()).base.load(Ordering::Acquire);
+        // SAFETY: the pair is two pages; the member's slot is mapped.
+        unsafe { NonNull::new_unchecked(base.add(self.table.page() + NODE_ROOM)) }
+    }
+
+    /// Whether a claim by `seat` was left by a process that is gone.
+    fn abandoned(&self, seat: u16) -> bool {
+        seat != self.seat_index()
+            && seat != NO_SEAT
+            && matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
+    }
+
+    /// The second channel: whether `id`, which looks alive, is known to be dead.
+    pub(crate) fn is_dead(&self, id: OwnerId) -> bool {
+        let Some(page) = self.table.description(id.slot()) else { return true };
+        if page.described.load(Ordering::Acquire) != u64::from(id.generation()) {
+            return false; // changing under our eyes: look again next time
+        }
+        let sat = page.member_seat.load(Ordering::Relaxed);
+        let namespace = page.pid_namespace.load(Ordering::Relaxed);
+        let pid_tid = page.pid_tid.load(Ordering::Relaxed);
+        let started = page.start_time.load(Ordering::Relaxed);
+        core::sync::atomic::fence(Ordering::Acquire);
+        if page.described.load(Ordering::Relaxed) != u64::from(id.generation()) {
+            return false;
+        }
+        let seat = sat as u16;
+        if seat != NO_SEAT && sat != self.seat.load(Ordering::Relaxed) {
+            let Some(holder) = self.table.description(seat.into()) else { return false };
+            let incarnation = holder.seat_incarnation.load(Ordering::Acquire) as u32;
+            // Another process sits there now, or nobody does: the member's process is gone.
+            if incarnation != (sat >> 32) as u32
+                || matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
+            {
+                return true;
+            }
+        }
+        // Its process lives, or cannot be asked after. The thread itself:
+        namespace != 0
+            && started != 0
+            && namespace == task::pid_namespace()
+            && match task::start_time((pid_tid >> 32) as u32, pid_tid as u32) {
+                Ok(now) => now != started,
+                Err(errno) => errno == libc::ENOENT,
+            }
+    }
+}
+
+impl Drop for Domain {
+    fn drop(&mut self) {
+        let page = self.table.page();
+        for index in 0..self.table.count() {
+            if let Some(base) = NonNull::new(self.pair(index).base.load(Ordering::Acquire)) {
+                // SAFETY: mapped by `take_slot`; by the contract of `register` no member is left.
+                unsafe { memory::unmap(base, 2 * page) };
+            }
+        }
+        let len = self.table.count() as usize * size_of::<Pair>();
+        // SAFETY: mapped by `new`.
+        unsafe { memory::unmap(self.pairs.cast(), len.next_multiple_of(memory::page_size())) };
+    }
+}
+
+impl Member {
+    #[inline]
+    pub(crate) fn domain(&self) -> &Domain {
+        // SAFETY: by the contract of `Domain::register` the domain outlives the member.
+        unsafe { &*self.domain }
+    }
+}

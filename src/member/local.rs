@@ -1,0 +1,435 @@
+//! From an address to the calling thread's member.
+//!
+//! A process has one [`Domain`] per segment (by device and inode), however often it maps it; each mapping is an
+//! attachment of that domain. A thread has one member per domain, made at its first use. The fast path is a
+//! thread-local cache of the last mapping used, valid while the process's *attach epoch* is unchanged: every
+//! attach and detach moves it, and the word that holds it reads 0 in a forked child, so that no cache survives a
+//! fork, not even a raw clone.
+//!
+//! Nothing is freed that a thread may still reach: attachment nodes are reused, never freed; a domain stays until
+//! the last thread that is linked through it is gone (its robust list points into the domain's memory).
+#![allow(unsafe_code)]
+
+use super::{Domain, Member, Table};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Fixed;
+use crate::sys::robust::RobustList;
+use crate::sys::{Word, futex, memory, task};
+use core::cell::Cell;
+use core::ptr::{NonNull, null, null_mut};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use memmap2::{MmapOptions, MmapRaw};
+use std::boxed::Box;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+
+/// The page that a fork wipes.
+#[repr(C)]
+struct Wiped {
+    /// The attach epoch; 0 in a child that has not noticed its birth.
+    epoch: AtomicU64,
+    /// The lock of everything below: 0 free, 1 taken, 2 taken and waited for.
+    lock: AtomicU32,
+}
+
+static BEFORE_FIRST_ATTACH: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) };
+static WIPED: AtomicPtr<Wiped> = AtomicPtr::new(null_mut());
+/// The last epoch given out, in memory that a fork keeps.
+static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
+/// Counts forks noticed: a thread's list of members is of one process only.
+static FORKS: AtomicU64 = AtomicU64::new(0);
+static ATTACHMENTS: AtomicPtr<Node> = AtomicPtr::new(null_mut());
+static DOMAINS: AtomicPtr<Home> = AtomicPtr::new(null_mut());
+
+/// One mapping of a segment. Reused after detach, never freed.
+struct Node {
+    base: AtomicUsize,
+    len: AtomicUsize,
+    home: AtomicPtr<Home>,
+    next: *mut Node,
+}
+
+/// A domain and what it stands on. In the list while `refs` or members are left.
+struct Home {
+    key: (u64, u64),
+    refs: AtomicUsize,
+    /// `None` for ever once the home is empty: then the entry is reused for nothing and stays as a husk.
+    domain: Domain,
+    next: AtomicPtr<Home>,
+    _head: MmapRaw,
+    file: File,
+}
+
+/// What the private page of a member's slot holds behind the list node.
+struct Record {
+    member: Member,
+    home: *const Home,
+    next: *const Record,
+}
+
+struct Local {
+    base: Cell<usize>,
+    len: Cell<usize>,
+    epoch: Cell<u64>,
+    member: Cell<*const Member>,
+    records: Cell<*const Record>,
+    forks: Cell<u64>,
+    robust: Cell<Option<RobustList>>,
+}
+
+std::thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            base: Cell::new(0),
+            len: Cell::new(0),
+            epoch: Cell::new(u64::MAX),
+            member: Cell::new(null()),
+            records: Cell::new(null()),
+            forks: Cell::new(0),
+            robust: Cell::new(None),
+        }
+    };
+}
+
+#[inline(always)]
+fn wiped() -> &'static Wiped {
+    // Acquire pairs with the store that publishes the page.
+    let page = WIPED.load(Ordering::Acquire);
+    if page.is_null() {
+        &BEFORE_FIRST_ATTACH
+    } else {
+        // SAFETY: set once to a page that is never unmapped.
+        unsafe { &*page }
+    }
+}
+
+/// The calling thread's member of the segment that `address` lies in, made now if this is its first use.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for an address in no attached segment; those of [`Domain::register`].
+#[inline(always)]
+pub(crate) fn current<'a>(address: *const u8) -> Result<&'a Member> {
+    LOCAL.with(|local| {
+        let hit = address.addr().wrapping_sub(local.base.get()) < local.len.get()
+            && local.epoch.get() == wiped().epoch.load(Ordering::Relaxed);
+        // SAFETY: a cached member is the calling thread's and lives until its domain is detached, which moves the
+        // epoch. The reference is used within one operation on an object of that segment.
+        if hit { Ok(unsafe { &*local.member.get() }) } else { find(local, address, true) }
+    })
+}
+
+/// As [`current`], but never makes a member: for what must not register (drops, and the child of a fork).
+pub(crate) fn existing<'a>(address: *const u8) -> Option<&'a Member> {
+    LOCAL.with(|local| find(local, address, false).ok())
+}
+
+#[cold]
+fn find<'a>(local: &Local, address: *const u8, make: bool) -> Result<&'a Member> {
+    let _quiet = task::SignalsBlocked::new();
+    let _lock = Lock::take();
+    notice_fork()?;
+    if local.forks.get() != FORKS.load(Ordering::Relaxed) {
+        // The records lay in pages that the fork wiped.
+        local.records.set(null());
+        local.forks.set(FORKS.load(Ordering::Relaxed));
+    }
+    let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;
+    let home = node.home.load(Ordering::Acquire);
+    // SAFETY: an attached node's home is in the list.
+    let member = match record_of(local, home) {
+        Some(record) => &raw const record.member,
+        None if make => register(local, unsafe { &*home })?,
+        None => return Err(ErrorKind::NotOwner.into()),
+    };
+    // Filled while signals are blocked: a handler sees all or nothing.
+    local.base.set(node.base.load(Ordering::Relaxed));
+    local.len.set(node.len.load(Ordering::Relaxed));
+    local.member.set(member);
+    local.epoch.set(wiped().epoch.load(Ordering::Relaxed));
+    // SAFETY: as in `current`.
+    Ok(unsafe { &*member })
+}
+
+fn node_of(address: usize) -> Option<&'static Node> {
+    let mut node = ATTACHMENTS.load(Ordering::Acquire);
+    // SAFETY: nodes are never freed.
+    while let Some(n) = unsafe { node.as_ref() } {
+        if address.wrapping_sub(n.base.load(Ordering::Acquire)) < n.len.load(Ordering::Acquire) {
+            return Some(n);
+        }
+        node = n.next;
+    }
+    None
+}
+
+fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {
+    let mut record = local.records.get();
+    // SAFETY: records of this thread's members; they live as long as the member.
+    while let Some(r) = unsafe { record.as_ref() } {
+        if core::ptr::eq(r.home, home) {
+            return Some(r);
+        }
+        record = r.next;
+    }
+    None
+}
+
+fn register(local: &Local, home: &'static Home) -> Result<*const Member> {
+    leave_empty_homes(local);
+    // SAFETY: the home stays until its last member is gone; this thread has no member of it.
+    let member = unsafe { home.domain.register(local.robust.get()) }?;
+    local.robust.set(Some(member.robust));
+    let place = home.domain.private_page(&member).cast::<Record>();
+    // SAFETY: the rest of the private page is ours, large and aligned enough, as long as the member lives.
+    unsafe {
+        place.write(Record { member, home, next: local.records.get() });
+        local.records.set(place.as_ptr());
+        Ok(&raw const (*place.as_ptr()).member)
+    }
+}
+
+/// Gives back this thread's slots in segments that the process has detached.
+fn leave_empty_homes(local: &Local) {
+    let mut kept = null();
+    let mut record = local.records.get();
+    // SAFETY: as in `record_of`; a record is not used after its member has left.
+    while let Some(r) = unsafe { record.as_ref() } {
+        let next = r.next;
+        let home = unsafe { &*r.home };
+        if home.refs.load(Ordering::Relaxed) == 0 {
+            unsafe { home.domain.unregister(&r.member) };
+        } else {
+            unsafe { record.cast_mut().as_mut() }.expect("checked above").next = kept;
+            kept = record;
+        }
+        record = next;
+    }
+    local.records.set(kept);
+}
+
+/// In a forked child, at its first call: the seats and slots are the parent's.
+fn notice_fork() -> Result<()> {
+    let page = wiped();
+    if page.epoch.load(Ordering::Relaxed) != 0 || LAST_EPOCH.load(Ordering::Relaxed) == 0 {
+        return Ok(());
+    }
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    let mut result = Ok(());
+    for home in homes() {
+        result = reopen(&home.file)
+            // SAFETY: the child has one thread that is past the fork check, holding the lock.
+            .and_then(|()| unsafe { home.domain.after_fork() })
+            .and(result);
+    }
+    move_epoch();
+    result
+}
+
+/// Replaces the inherited open file description by one of our own, under the same descriptor.
+fn reopen(file: &File) -> Result<()> {
+    let fd = file.as_raw_fd();
+    let Ok(fresh) = File::options().read(true).write(true).open(std::format!("/proc/self/fd/{fd}")) else {
+        return Ok(()); // no /proc: the description stays shared with the parent
+    };
+    // SAFETY: both descriptors are open and ours.
+    unsafe {
+        if libc::dup3(fresh.as_raw_fd(), fd, libc::O_CLOEXEC) < 0 {
+            return Err(std::io::Error::last_os_error().into());
+        }
+        libc::flock(fd, libc::LOCK_SH);
+    }
+    Ok(())
+}
+
+fn homes() -> impl Iterator<Item = &'static Home> {
+    let mut home: *const Home = DOMAINS.load(Ordering::Acquire);
+    core::iter::from_fn(move || {
+        // SAFETY: the caller holds the lock, under which homes are unlinked and freed.
+        let h = unsafe { home.as_ref() }?;
+        home = h.next.load(Ordering::Relaxed);
+        Some(h)
+    })
+}
+
+fn move_epoch() {
+    let epoch = LAST_EPOCH.fetch_add(1, Ordering::Relaxed) + 1;
+    wiped().epoch.store(epoch, Ordering::Release);
+}
+
+/// A segment attached at one place. Dropping it detaches: the mapping may then be removed.
+#[derive(Debug)]
+pub struct Attachment {
+    node: &'static Node,
+}
+
+/// Attaches the process to a segment that it has mapped at `base`.
+///
+/// `fd` is the segment's file, already validated and locked shared, with an open file description of our own.
+///
+/// # Errors
+/// Those of mapping and of [`Domain::new`].
+///
+/// # Safety
+/// `base` is the start of a mapping of `fixed.total_len` bytes of `fd`, which stays until the attachment is dropped;
+/// `fixed` was checked against the file.
+pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attachment> {
+    let file = File::from(fd);
+    let meta = file.metadata()?;
+    let _quiet = task::SignalsBlocked::new();
+    make_wiped_page()?;
+    let _lock = Lock::take();
+    notice_fork()?;
+    remove_empty_homes();
+    let key = (meta.dev(), meta.ino());
+    let home = match homes().find(|h| h.key == key) {
+        Some(home) => home,
+        None => add_home(key, file, fixed)?,
+    };
+    home.refs.fetch_add(1, Ordering::Relaxed);
+    let node = free_node();
+    node.home.store(core::ptr::from_ref(home).cast_mut(), Ordering::Relaxed);
+    node.base.store(base.addr().get(), Ordering::Relaxed);
+    node.len.store(fixed.total_len as usize, Ordering::Release);
+    move_epoch();
+    Ok(Attachment { node })
+}
+
+fn make_wiped_page() -> Result<()> {
+    if WIPED.load(Ordering::Acquire).is_null() {
+        let page = memory::wiped_on_fork(memory::page_size()).map_err(Error::from_errno)?;
+        let made =
+            WIPED.compare_exchange(null_mut(), page.as_ptr().cast(), Ordering::AcqRel, Ordering::Acquire);
+        if made.is_err() {
+            // SAFETY: another thread was first; nobody knows this page.
+            unsafe { memory::unmap(page, memory::page_size()) };
+        }
+    }
+    Ok(())
+}
+
+fn add_home(key: (u64, u64), file: File, fixed: &Fixed) -> Result<&'static Home> {
+    let page = fixed.page_size as usize;
+    let slots_off = fixed.slots_off as usize;
+    let len = slots_off + fixed.max_members as usize * page;
+    let head = MmapOptions::new().len(len).map_raw(&file)?;
+    let start = NonNull::new(head.as_mut_ptr()).ok_or(ErrorKind::InvalidInput)?;
+    // SAFETY: mapped for `len` bytes as long as the home; `fixed` was checked by the caller.
+    let table = unsafe { Table::new(start, slots_off, page, fixed.max_members) };
+    // SAFETY: the home keeps the file open; its description is our own by the contract of `attach`.
+    let domain = unsafe { Domain::new(table, file.as_raw_fd()) }?;
+    let home = Box::leak(Box::new(Home {
+        key,
+        refs: AtomicUsize::new(0),
+        domain,
+        next: AtomicPtr::new(DOMAINS.load(Ordering::Relaxed)),
+        _head: head,
+        file,
+    }));
+    DOMAINS.store(home, Ordering::Release);
+    Ok(home)
+}
+
+fn free_node() -> &'static Node {
+    let first = ATTACHMENTS.load(Ordering::Relaxed);
+    let mut node = first;
+    // SAFETY: nodes are never freed.
+    while let Some(n) = unsafe { node.as_ref() } {
+        if n.len.load(Ordering::Relaxed) == 0 {
+            return n;
+        }
+        node = n.next;
+    }
+    let node = Box::leak(Box::new(Node {
+        base: AtomicUsize::new(0),
+        len: AtomicUsize::new(0),
+        home: AtomicPtr::new(null_mut()),
+        next: first,
+    }));
+    ATTACHMENTS.store(node, Ordering::Release);
+    node
+}
+
+/// Frees the homes that are detached and whose last thread is gone.
+fn remove_empty_homes() {
+    let mut link = &DOMAINS;
+    loop {
+        let home = link.load(Ordering::Relaxed);
+        // SAFETY: under the lock; a home without attachments and members is reached by nobody.
+        let Some(h) = (unsafe { home.as_ref() }) else { return };
+        if h.refs.load(Ordering::Relaxed) == 0 && !h.domain.has_members() {
+            link.store(h.next.load(Ordering::Relaxed), Ordering::Relaxed);
+            // SAFETY: made by Box::leak in `add_home`; unlinked above.
+            drop(unsafe { Box::from_raw(home) });
+        } else {
+            link = &h.next;
+        }
+    }
+}
+
+impl Attachment {
+    /// The calling thread's member of this segment.
+    ///
+    /// # Errors
+    /// Those of [`Domain::register`].
+    #[inline]
+    pub fn member(&self) -> Result<&Member> {
+        current(core::ptr::without_provenance(self.node.base.load(Ordering::Relaxed)))
+    }
+
+    /// The process's domain: for tests of what its parts do.
+    pub(crate) fn domain(&self) -> &Domain {
+        // SAFETY: a home stays while it has attachments.
+        unsafe { &(*self.node.home.load(Ordering::Acquire)).domain }
+    }
+}
+
+impl core::fmt::Debug for Node {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:#x}+{:#x}", self.base.load(Ordering::Relaxed), self.len.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        let _quiet = task::SignalsBlocked::new();
+        let _lock = Lock::take();
+        let _ = notice_fork();
+        self.node.len.store(0, Ordering::Relaxed);
+        self.node.base.store(0, Ordering::Relaxed);
+        // SAFETY: the node was attached until now.
+        let home = unsafe { &*self.node.home.load(Ordering::Relaxed) };
+        home.refs.fetch_sub(1, Ordering::Relaxed);
+        move_epoch();
+        // The thread-local is gone when a static is dropped at the end of the thread: then the kernel's mark serves.
+        let _ = LOCAL.try_with(|local| {
+            if local.forks.get() == FORKS.load(Ordering::Relaxed) {
+                leave_empty_homes(local);
+            }
+        });
+        remove_empty_homes();
+    }
+}
+
+/// The process's own lock for attaching, detaching and registering; free in every forked child.
+struct Lock(&'static AtomicU32);
+
+impl Lock {
+    fn take() -> Lock {
+        let word = &wiped().lock;
+        if word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            while word.swap(2, Ordering::Acquire) != 0 {
+                futex::wait(&[crate::sys::Watch { word: Word::Whole(word), expected: 2 }], None);
+            }
+        }
+        Lock(word)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.0.swap(0, Ordering::Release) == 2 {
+            futex::wake(Word::Whole(self.0), 1);
+        }
+    }
+}

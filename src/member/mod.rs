@@ -1,0 +1,128 @@
+//! Membership: the one mechanism under everything.
+//!
+//! A thread that uses a segment is a *member* of it: it holds a slot of the segment's [`Table`], and the slot's
+//! futex word is linked into the thread's own kernel robust list for as long as the thread lives. When it dies,
+//! the kernel marks the word and wakes a sleeper. Objects name their owner by [`OwnerId`]; whether that owner
+//! lives is one load.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `id` | the owner's name |
+//! | `table` | slots, life and death |
+//! | `claim` | taking, confirming and leaving a slot |
+//! | `sleep` | waiting, and what a death asks of a sleeper |
+//! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
+//! | `local` | from an address to the calling thread's member (needs `std`) |
+
+mod claim;
+mod id;
+mod sleep;
+mod table;
+
+#[cfg(not(interproc_loom))]
+mod domain;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod local;
+
+pub use id::OwnerId;
+pub(crate) use sleep::Obstacle;
+pub(crate) use table::Life;
+pub use table::Table;
+
+#[cfg(not(interproc_loom))]
+pub use domain::Domain;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use local::{Attachment, attach};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use local::{current, existing};
+
+#[cfg(interproc_loom)]
+use crate::sys::model as robust;
+#[cfg(not(interproc_loom))]
+use crate::sys::robust;
+
+use crate::time::Deadline;
+use core::cell::Cell;
+use robust::{Pending, RobustList};
+
+/// The net: the longest sleep on an owner before its life is checked through the second channel.
+pub(crate) use crate::sys::futex::NET_NS;
+
+/// The calling thread as a member of one segment. Belongs to that thread alone.
+#[derive(Debug)]
+pub struct Member {
+    id: OwnerId,
+    table: Table,
+    robust: RobustList,
+    /// How many rounds of spinning have paid of late; see [`crate::sync::Spin`].
+    spin: Cell<u32>,
+    #[cfg(not(interproc_loom))]
+    domain: *const Domain,
+}
+
+impl Member {
+    /// The member's id.
+    #[inline]
+    pub fn id(&self) -> OwnerId {
+        self.id
+    }
+
+    /// The segment's table.
+    #[inline]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// From here to [`Member::unpend`] the thread's death wakes a sleeper of the segment, who wakes all. No user
+    /// code may run in between.
+    #[inline(always)]
+    pub(crate) fn pend(&self) -> Pending {
+        #[cfg(not(interproc_loom))]
+        let bell = core::ptr::from_ref(self.table.bell()).cast();
+        #[cfg(interproc_loom)]
+        let bell = self.table.bell();
+        self.robust.pend(bell)
+    }
+
+    /// Ends what [`Member::pend`] began.
+    #[inline(always)]
+    pub(crate) fn unpend(&self, old: Pending) {
+        self.robust.unpend(old);
+    }
+
+    /// Sets pending again after a signal handler may have used it.
+    #[cold]
+    pub(crate) fn pend_again(&self) {
+        // The value found is the handler's leavings (NULL), not what `pend` has to restore.
+        let _ = self.pend();
+    }
+
+    #[inline]
+    pub(crate) fn spin(&self) -> &Cell<u32> {
+        &self.spin
+    }
+
+    /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
+    #[cold]
+    pub(crate) fn verify(&self, id: OwnerId) {
+        #[cfg(not(interproc_loom))]
+        if self.domain().is_dead(id) {
+            self.table.mark_dead(id);
+        }
+        #[cfg(interproc_loom)]
+        let _ = id;
+    }
+
+    /// The net's end, counted from now.
+    pub(crate) fn net() -> Deadline {
+        Deadline::from_monotonic_ns(Deadline::now().as_monotonic_ns().saturating_add(NET_NS))
+    }
+}
+
+#[cfg(interproc_loom)]
+impl Member {
+    /// A modelled member of a slot that the model has confirmed.
+    pub fn modelled(table: Table, id: OwnerId) -> Self {
+        Member { id, table, robust: RobustList::current(), spin: Cell::new(0) }
+    }
+}

@@ -1,0 +1,256 @@
+//! [`Table`]: the member slots of a segment, and the one question that everything asks: does this owner live?
+//!
+//! A slot word is `generation:32 | futex word:32`, read and changed by us only as one 64-bit atomic.
+//!
+//! | low half | meaning | changed by |
+//! |---|---|---|
+//! | 0 | free | the member itself, leaving |
+//! | `WAITERS + CLAIMED + seat` | claimed by a process, not confirmed; owns nothing | the claimant |
+//! | `WAITERS + tid` | a live member, or a dead one whose death nobody reported | the claimant, confirming |
+//! | `WAITERS + OWNER_DIED` | dead; reclaimable | the kernel, or whoever verified the death |
+//!
+//! The kernel changes the low half with a 32-bit compare-exchange of its own. That mixed-size access is outside
+//! Rust's memory model; on x86-64 and aarch64 aligned accesses of different sizes to one word are coherent and
+//! a locked (or exclusive) operation on either size is atomic against the other (Intel SDM 3A §8.2.3.1 and §8.1;
+//! Arm ARM B2.2.1), and no 64-bit operation of ours depends on more: each compare-and-swap names the exact old
+//! value of both halves.
+
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence, light_fence};
+use crate::format::SLOT_CLAIMED;
+use crate::member::OwnerId;
+use crate::sys::{self, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word, futex};
+
+/// The low half of a slot whose member is dead.
+pub(crate) const DEAD: u32 = FUTEX_WAITERS | FUTEX_OWNER_DIED;
+
+/// Whether an owner lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// It lives; the futex half of its slot word, to sleep on.
+    Live(u32),
+    /// It is dead, or never was (a scribbled word). What it held may be taken over.
+    Dead,
+}
+
+/// What the low half of a slot word says.
+#[inline]
+pub(crate) fn is_live(low: u32) -> bool {
+    low & (FUTEX_OWNER_DIED | SLOT_CLAIMED) == 0 && low & FUTEX_TID_MASK != 0
+}
+
+#[inline]
+pub(crate) const fn slot_value(generation: u32, low: u32) -> u64 {
+    (generation as u64) << 32 | low as u64
+}
+
+#[cfg(not(interproc_loom))]
+mod place {
+    use super::*;
+    use crate::format::{Changing, Header, SLOT_WORD_BACK, SlotPage};
+    use core::ptr::NonNull;
+
+    /// Where a segment's header and slots are mapped. Whoever makes one keeps the mapping alive.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Table {
+        header: NonNull<u8>,
+        slots: NonNull<u8>,
+        page: usize,
+        count: u32,
+        slots_off: usize,
+    }
+
+    #[allow(unsafe_code)]
+    impl Table {
+        /// The table of a mapped segment.
+        ///
+        /// # Safety
+        /// `header` is page-aligned and `slots_off + count * page` bytes behind it stay mapped, readable and
+        /// writable as long as the table or a copy is used; `slots_off` is a multiple of `page`, itself a multiple
+        /// of 4096.
+        pub unsafe fn new(header: NonNull<u8>, slots_off: usize, page: usize, count: u32) -> Self {
+            // SAFETY: in bounds by the contract.
+            Table { header, slots: unsafe { header.add(slots_off) }, page, count, slots_off }
+        }
+
+        /// The number of slots.
+        #[inline]
+        pub fn count(&self) -> u32 {
+            self.count
+        }
+
+        /// The bytes of one slot page.
+        #[inline]
+        pub(crate) fn page(&self) -> usize {
+            self.page
+        }
+
+        /// Where a slot's page is in the file.
+        pub(crate) fn slot_file_offset(&self, index: u32) -> u64 {
+            (self.slots_off + index as usize * self.page) as u64
+        }
+
+        #[inline]
+        pub(crate) fn changing(&self) -> &Changing {
+            // SAFETY: the header is mapped and aligned by the contract of `new`; `Changing` holds only atomics.
+            unsafe { &(*self.header.as_ptr().cast::<Header>()).changing }
+        }
+
+        #[inline]
+        pub(crate) fn slot(&self, index: u32) -> Option<&AtomicU64> {
+            if index >= self.count {
+                return None;
+            }
+            let at = index as usize * self.page + self.page - SLOT_WORD_BACK;
+            // SAFETY: inside the slots by the check; 16 bytes before a page's end is 8-aligned.
+            Some(unsafe { self.slots.add(at).cast::<AtomicU64>().as_ref() })
+        }
+
+        /// The description in a slot's page.
+        #[inline]
+        pub(crate) fn description(&self, index: u32) -> Option<&SlotPage> {
+            if index >= self.count {
+                return None;
+            }
+            // SAFETY: inside the slots by the check; page-aligned; `SlotPage` holds only atomics.
+            Some(unsafe { self.slots.add(index as usize * self.page).cast::<SlotPage>().as_ref() })
+        }
+
+        #[inline]
+        pub(crate) fn bell(&self) -> &AtomicU32 {
+            &self.changing().bell
+        }
+
+        #[inline]
+        pub(super) fn strong_flag(&self) -> &AtomicU32 {
+            &self.changing().strong_fences
+        }
+
+        #[inline]
+        pub(crate) fn rotation(&self) -> &AtomicU32 {
+            &self.changing().rotation
+        }
+    }
+}
+
+#[cfg(interproc_loom)]
+mod place {
+    use super::*;
+
+    /// A modelled table: leaked for the length of one model execution.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Table {
+        slots: &'static [AtomicU64],
+        bell: &'static AtomicU32,
+        strong: &'static AtomicU32,
+        rotation: &'static AtomicU32,
+    }
+
+    impl Table {
+        /// A table of free slots.
+        pub fn leak(count: usize) -> Self {
+            let word = || &*Box::leak(Box::new(AtomicU32::new(0)));
+            Table {
+                slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
+                bell: word(),
+                strong: word(),
+                rotation: word(),
+            }
+        }
+
+        /// The number of slots.
+        pub fn count(&self) -> u32 {
+            self.slots.len() as u32
+        }
+
+        /// A slot's word.
+        pub fn slot(&self, index: u32) -> Option<&'static AtomicU64> {
+            self.slots.get(index as usize)
+        }
+
+        /// The segment's bell.
+        pub fn bell(&self) -> &'static AtomicU32 {
+            self.bell
+        }
+
+        pub(super) fn strong_flag(&self) -> &AtomicU32 {
+            self.strong
+        }
+
+        pub(crate) fn rotation(&self) -> &AtomicU32 {
+            self.rotation
+        }
+    }
+}
+
+pub use place::Table;
+
+impl Table {
+    /// Whether `id` lives: one load.
+    #[inline]
+    pub(crate) fn life(&self, id: OwnerId) -> Life {
+        let Some(slot) = self.slot(id.slot()) else { return Life::Dead };
+        // T1: Acquire pairs with the kernel's mark: what the dead wrote is seen by whoever takes over.
+        let word = slot.load(Ordering::Acquire);
+        if (word >> 32) as u32 == id.generation() && is_live(word as u32) {
+            Life::Live(word as u32)
+        } else {
+            Life::Dead
+        }
+    }
+
+    /// Marks a member dead in the kernel's stead. Only after its death was verified by a second channel.
+    #[cold]
+    pub(crate) fn mark_dead(&self, id: OwnerId) {
+        let Some(slot) = self.slot(id.slot()) else { return };
+        let word = slot.load(Ordering::Acquire);
+        if (word >> 32) as u32 == id.generation() && is_live(word as u32) {
+            // Lost only to the kernel's own mark or to another verifier: either says the same.
+            let dead = slot_value(id.generation(), DEAD);
+            let _ = slot.compare_exchange(word, dead, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        self.wake_watchers(id);
+    }
+
+    /// Wakes all who sleep on a slot. The kernel wakes one; whoever notices a death tells the rest.
+    #[cold]
+    pub(crate) fn wake_watchers(&self, id: OwnerId) {
+        if let Some(slot) = self.slot(id.slot()) {
+            futex::wake(Word::Low(slot), u32::MAX);
+        }
+    }
+
+    /// Wakes all who sleep in the segment, to look again. Whoever is woken by the bell owes this.
+    #[cold]
+    pub(crate) fn ring_bell(&self) {
+        futex::wake(Word::Whole(self.bell()), u32::MAX);
+    }
+
+    /// Between a publisher's store and its look at the sleepers' flag.
+    #[inline]
+    pub(crate) fn publisher_fence(&self) {
+        // Relaxed: sticky; a publisher that has not seen it yet races with a sleeper that keeps the net.
+        if self.strong_flag().load(Ordering::Relaxed) == 0 {
+            light_fence();
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// Between a sleeper's flag and its last look at the object. Returns whether every publisher is sure to see
+    /// the flag; if not, the sleep must be bounded by the net.
+    #[inline]
+    pub(crate) fn sleeper_fence(&self) -> bool {
+        fence(Ordering::SeqCst);
+        if self.strong_flag().load(Ordering::Relaxed) == 0 && !sys::membarrier() {
+            self.use_strong_fences();
+            return false;
+        }
+        true
+    }
+
+    /// From now on publishers use full fences.
+    #[cold]
+    pub(crate) fn use_strong_fences(&self) {
+        self.strong_flag().store(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,284 @@
+//! [`RawMutex`]: the robust lock under [`Mutex`](crate::sync::Mutex), the C mutex and the directory.
+//!
+//! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told; a
+//! recovered lock that is released without being marked consistent is refused to everybody from then on.
+//! Uncontended: one compare-and-swap to lock, one exchange to unlock, nothing else.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | 0 | free |
+//! | `id` | held, nobody sleeps |
+//! | `id + WAITERS` | held, somebody may sleep; sticky: whoever slept, or took over, sets it again when it acquires |
+//! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
+//! | `NOT_RECOVERABLE` | unusable for good |
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | M1 | unlock, exchange Release | lock, CAS Acquire | the guarded data |
+//! | M2 | kernel's mark of the owner's slot | `Table::life`, Acquire (T1) | the guarded data as the dead left it |
+//!
+//! A sleeper watches three words at once: the lock, the segment's bell, and its owner's slot.
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | C1 | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next is told |
+//! | C2 | an unlocker after the exchange, before the wake | a free lock, others asleep | those who watch its slot: by the mark; all others: it has its pending pointer at the bell if it saw WAITERS | nothing |
+//! | C3 | a woken sleeper before it runs, or anywhere in the slow path | as C2 | its pending pointer rings the bell | nothing |
+//! | C4 | a recoverer before `mark_consistent` | a dead id with DIRTY | as C1 | nothing; the next one is told again |
+//! | C5 | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as C2 | nothing |
+//! | C6 | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
+//!
+//! After the exchange in `unlock` the object is neither read nor written: at most a wake-up is sent to its
+//! address. It may be destroyed as soon as it was acquired.
+//!
+//! Rejected: unlocking by a plain store and a look at a waiters' word (saves 5 ns, but reads the object after its
+//! release); a bell in each object (16 more bytes, and the kernel would touch a destroyed object).
+//!
+//! After Drepper, *Futexes Are Tricky* (mutex 2), with glibc's robust-mutex verdicts.
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{Life, Member, Obstacle, OwnerId};
+use crate::sync::Spin;
+use crate::sys::{Watch, Woken, Word, futex};
+use crate::time::Deadline;
+
+const WAITERS: u64 = 1 << 63;
+const DIRTY: u64 = 1 << 62;
+const NOT_RECOVERABLE: u64 = 1 << 61;
+
+#[inline]
+const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+/// How a lock was acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Acquired {
+    /// From a living owner, or for the first time.
+    Clean,
+    /// From a dead one: the data may be half-changed. Repair it, then [`RawMutex::mark_consistent`].
+    OwnerDied,
+}
+
+/// The robust lock. 16 bytes; all-zero is unlocked. Must lie in a segment of which the callers are members.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawMutex {
+    /// Owner id and flags. After a death: the dead owner's id, until the next locker replaces it.
+    word: AtomicU64,
+    /// Zero.
+    reserved: AtomicU64,
+}
+
+#[allow(clippy::new_without_default)]
+impl RawMutex {
+    /// An unlocked mutex.
+    #[cfg(not(interproc_loom))]
+    pub const fn new() -> Self {
+        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+    }
+
+    /// An unlocked mutex.
+    #[cfg(interproc_loom)]
+    pub fn new() -> Self {
+        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+    }
+
+    /// Locks, waiting until `deadline` if one is given.
+    ///
+    /// # Errors
+    /// `Deadlock` if the caller holds it, `NotRecoverable`, `TimedOut`.
+    #[inline]
+    pub fn lock(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        // M1: sees the last owner's writes.
+        match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Acquired::Clean),
+            Err(_) => self.lock_slow(me, deadline),
+        }
+    }
+
+    /// Locks if it is free or its owner is dead.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Deadlock`, `NotRecoverable`.
+    #[inline]
+    pub fn try_lock(&self, me: &Member) -> Result<Acquired> {
+        match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(Acquired::Clean),
+            Err(word) => self.try_lock_slow(me, word),
+        }
+    }
+
+    /// Unlocks. A lock that was inherited and not marked consistent becomes unusable.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
+    #[inline]
+    pub fn unlock(&self, me: &Member) -> Result<()> {
+        // Relaxed: while we hold the lock only flags can change under us, and the exchange reads them again.
+        if self.word.load(Ordering::Relaxed) == me.id().bits() {
+            // M1
+            let old = self.word.swap(0, Ordering::Release);
+            if old & WAITERS != 0 && !crate::mutant!("unlock-no-wake") {
+                // C2: the flag came between the load and the exchange: its setter watches our slot.
+                futex::wake(Word::High(&self.word), 1);
+            }
+            Ok(())
+        } else {
+            self.unlock_slow(me)
+        }
+    }
+
+    /// Says that the data is whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`].
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold it, `InvalidInput` when it is not inconsistent.
+    pub fn mark_consistent(&self, me: &Member) -> Result<()> {
+        let word = self.word.load(Ordering::Relaxed);
+        if OwnerId::of(word) != Some(me.id()) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        if word & DIRTY == 0 {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        crate::crash_window!("C4: before mark_consistent");
+        // Relaxed: the unlock publishes the data.
+        self.word.fetch_and(!DIRTY, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the calling member holds it.
+    #[inline]
+    pub fn is_held_by(&self, me: &Member) -> bool {
+        OwnerId::of(self.word.load(Ordering::Relaxed)) == Some(me.id())
+    }
+
+    /// Whether anybody, dead or alive, holds it: a snapshot.
+    pub fn is_locked(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != 0
+    }
+
+    /// Who holds it, dead or alive: a snapshot.
+    pub fn owner(&self) -> Option<OwnerId> {
+        OwnerId::of(self.word.load(Ordering::Relaxed))
+    }
+
+    /// Takes the lock over from a dead owner seen in `word`. `None` if somebody else was faster.
+    fn inherit(&self, me: &Member, word: u64) -> Option<Acquired> {
+        // WAITERS: who else slept on the dead owner is unknown.
+        let mine = me.id().bits() | WAITERS | DIRTY;
+        let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
+        // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
+        self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        Some(Acquired::OwnerDied)
+    }
+
+    #[cold]
+    fn try_lock_slow(&self, me: &Member, mut word: u64) -> Result<Acquired> {
+        loop {
+            if word == 0 {
+                match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+                    Ok(_) => return Ok(Acquired::Clean),
+                    Err(now) => word = now,
+                }
+            } else if word & NOT_RECOVERABLE != 0 {
+                return Err(ErrorKind::NotRecoverable.into());
+            } else {
+                let owner = OwnerId::of(word);
+                if owner == Some(me.id()) {
+                    return Err(ErrorKind::Deadlock.into());
+                }
+                if owner.is_some_and(|o| me.table().life(o) != Life::Dead) {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                if let Some(acquired) = self.inherit(me, word) {
+                    return Ok(acquired);
+                }
+                word = self.word.load(Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[cold]
+    fn lock_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        // C3: from here on our death rings the bell.
+        let pending = me.pend();
+        let result = self.contend(me, deadline);
+        me.unpend(pending);
+        result
+    }
+
+    fn contend(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        let mut mine = me.id().bits();
+        let mut spin = Spin::new(me);
+        loop {
+            let word = self.word.load(Ordering::Relaxed);
+            if word == 0 {
+                if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                    if mine & WAITERS == 0 {
+                        spin.paid();
+                    }
+                    return Ok(Acquired::Clean);
+                }
+                continue;
+            }
+            if word & NOT_RECOVERABLE != 0 {
+                return Err(ErrorKind::NotRecoverable.into());
+            }
+            let owner = OwnerId::of(word);
+            if owner == Some(me.id()) {
+                return Err(ErrorKind::Deadlock.into());
+            }
+            if spin.again() {
+                continue;
+            }
+            let alive = owner.filter(|&o| me.table().life(o) != Life::Dead);
+            let Some(owner) = alive else {
+                if let Some(acquired) = self.inherit(me, word) {
+                    return Ok(acquired);
+                }
+                continue;
+            };
+            let announced = word | WAITERS;
+            if word != announced
+                && self.word.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                continue;
+            }
+            spin.failed();
+            // Whoever has slept does not know who else sleeps.
+            if !crate::mutant!("sleeper-forgets-waiters") {
+                mine = me.id().bits() | WAITERS;
+            }
+            let watch = Watch { word: Word::High(&self.word), expected: high(announced) };
+            let obstacle = Obstacle { owner, word: &self.word, expected: high(announced) };
+            crate::crash_window!("C3: about to sleep");
+            if me.sleep(watch, Some(obstacle), true, deadline) == Woken::TimedOut {
+                // The wake-up of an unlock was not consumed, and WAITERS was set while we slept.
+                return Err(ErrorKind::TimedOut.into());
+            }
+        }
+    }
+
+    #[cold]
+    fn unlock_slow(&self, me: &Member) -> Result<()> {
+        let word = self.word.load(Ordering::Relaxed);
+        if OwnerId::of(word) != Some(me.id()) {
+            return Err(Error::from(ErrorKind::NotOwner));
+        }
+        let (free, wake) = if word & DIRTY != 0 { (NOT_RECOVERABLE, u32::MAX) } else { (0, 1) };
+        // C2, C5: sleepers may watch earlier owners; if we die before the wake, the bell tells them.
+        let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
+        self.word.swap(free, Ordering::Release); // M1
+        crate::crash_window!("C2: released, not woken");
+        if !crate::mutant!("unlock-no-wake") {
+            futex::wake(Word::High(&self.word), wake);
+        }
+        if let Some(pending) = pending {
+            me.unpend(pending);
+        }
+        Ok(())
+    }
+}
