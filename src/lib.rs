@@ -21,6 +21,7 @@ pub mod atomic;
 mod error;
 pub mod format;
 pub mod member;
+pub mod queue;
 pub mod sync;
 pub mod sys;
 mod time;

@@ -25,7 +25,6 @@ mod domain;
 mod local;
 
 pub use id::OwnerId;
-pub(crate) use sleep::Obstacle;
 pub(crate) use table::Life;
 pub use table::Table;
 

@@ -7,19 +7,8 @@
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
 
 use super::{Life, Member, OwnerId};
-use crate::atomic::AtomicU64;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
-
-/// An owner in the way, as it was when it was seen alive.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Obstacle<'a> {
-    /// The owner.
-    pub(crate) owner: OwnerId,
-    /// The word that names it, to be told when it goes away, and its upper half as it was.
-    pub(crate) word: &'a AtomicU64,
-    pub(crate) expected: u32,
-}
 
 impl Member {
     /// Sleeps on `watch` until a wake-up or the deadline. With `sure` false, or with the second channel as the
@@ -28,7 +17,7 @@ impl Member {
     pub(crate) fn sleep(
         &self,
         watch: Watch<'_>,
-        obstacle: Option<Obstacle<'_>>,
+        obstacle: Option<OwnerId>,
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
@@ -36,7 +25,7 @@ impl Member {
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
         let bell_is_sound = bell.word.load() == 0;
-        let mut list = [watch; 4];
+        let mut list = [watch; 3];
         let mut n = 1;
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
@@ -45,17 +34,12 @@ impl Member {
             list[n] = bell;
             n += 1;
         }
-        if let Some(o) = obstacle {
-            let Life::Live(tid_word) = table.life(o.owner) else { return Woken::Changed };
-            let Some(slot) = table.slot(o.owner.slot()) else { return Woken::Changed };
+        if let Some(owner) = obstacle {
+            let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
+            let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
             if !crate::mutant!("no-owner-watch") {
                 slot_at = n;
                 list[n] = Watch { word: Word::Low(slot), expected: tid_word };
-                n += 1;
-            }
-            let named = Watch { word: Word::High(o.word), expected: o.expected };
-            if !same_word(named.word, watch.word) {
-                list[n] = named;
                 n += 1;
             }
         }
@@ -65,26 +49,19 @@ impl Member {
         match woken {
             Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.ring_bell(),
             Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
-                if let Some(o) = obstacle {
-                    table.wake_watchers(o.owner);
+                if let Some(owner) = obstacle {
+                    table.wake_watchers(owner);
                 }
             }
             Woken::Interrupted => self.pend_again(),
             Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
-                if let Some(o) = obstacle {
-                    self.verify(o.owner);
+                if let Some(owner) = obstacle {
+                    self.verify(owner);
                 }
                 return Woken::Interrupted;
             }
             _ => {}
         }
         woken
-    }
-}
-
-fn same_word(a: Word<'_>, b: Word<'_>) -> bool {
-    match (a, b) {
-        (Word::High(a), Word::High(b)) => core::ptr::eq(a, b),
-        _ => false,
     }
 }

@@ -38,7 +38,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member, Obstacle, OwnerId};
+use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -253,9 +253,8 @@ impl RawMutex {
                 mine = me.id().bits() | WAITERS;
             }
             let watch = Watch { word: Word::High(&self.word), expected: high(announced) };
-            let obstacle = Obstacle { owner, word: &self.word, expected: high(announced) };
             crate::crash_window!("C3: about to sleep");
-            if me.sleep(watch, Some(obstacle), true, deadline) == Woken::TimedOut {
+            if me.sleep(watch, Some(owner), true, deadline) == Woken::TimedOut {
                 // The wake-up of an unlock was not consumed, and WAITERS was set while we slept.
                 return Err(ErrorKind::TimedOut.into());
             }

@@ -1,0 +1,129 @@
+//! Positions and cell words of the ring: pure functions.
+//!
+//! A *position* is `lap:40 | index:24`: it counts all messages that ever were, without a division. Arithmetic
+//! wraps at 2^40 laps; laps are compared by their wrapped difference.
+//!
+//! A cell's control word is either **idle**, `lap << 2 | state`, or **owned**, `OWNED | role | owner id`.
+
+use crate::member::OwnerId;
+
+/// The most cells of a ring: the index's 24 bits.
+pub(super) const MAX_CAPACITY: u32 = 1 << 24;
+const INDEX_BITS: u32 = 24;
+const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
+/// One lap further, in a position.
+pub(super) const LAP: u64 = 1 << INDEX_BITS;
+
+/// Nothing in it, free for this lap's writer.
+pub(super) const EMPTY: u64 = 0;
+/// A message.
+pub(super) const FULL: u64 = 1;
+/// Passed over: a reservation that came to nothing. To be freed as if read.
+pub(super) const SKIP: u64 = 2;
+/// The end: the queue is closed and everything before this position was taken.
+pub(super) const SEALED: u64 = 3;
+const STATE_MASK: u64 = 3;
+
+const OWNED: u64 = 1 << 63;
+const READER: u64 = 1 << 62;
+
+#[inline(always)]
+pub(super) const fn lap(position: u64) -> u64 {
+    position >> INDEX_BITS
+}
+
+#[inline(always)]
+pub(super) const fn index(position: u64) -> u32 {
+    (position & INDEX_MASK) as u32
+}
+
+#[inline(always)]
+pub(super) const fn position(lap: u64, index: u32) -> u64 {
+    lap << INDEX_BITS | index as u64
+}
+
+/// The position after this one in a ring of `capacity` cells.
+#[inline(always)]
+pub(super) const fn next(position: u64, capacity: u32) -> u64 {
+    if index(position) + 1 < capacity { position + 1 } else { (position & !INDEX_MASK).wrapping_add(LAP) }
+}
+
+/// How many laps `a` is ahead of `b`, wrapping.
+#[inline(always)]
+pub(super) const fn laps_ahead(a: u64, b: u64) -> i64 {
+    (a.wrapping_sub(b) << INDEX_BITS) as i64 >> INDEX_BITS
+}
+
+/// An idle word.
+#[inline(always)]
+pub(super) const fn idle(lap: u64, state: u64) -> u64 {
+    (lap << 2 | state) & !(OWNED | READER)
+}
+
+/// An owned word.
+#[inline(always)]
+pub(super) const fn owned(id: OwnerId, role: Role) -> u64 {
+    OWNED
+        | id.bits()
+        | match role {
+            Role::Writer => 0,
+            Role::Reader => READER,
+        }
+}
+
+/// What an owner does in a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Writer,
+    Reader,
+}
+
+/// A control word, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ctl {
+    Idle { lap: u64, state: u64 },
+    /// The id is `None` in a scribbled word: nobody alive.
+    Owned { owner: Option<OwnerId>, role: Role },
+}
+
+impl Ctl {
+    #[inline]
+    pub(super) fn read(word: u64) -> Ctl {
+        if word & OWNED == 0 {
+            let (lap, state) = split(word);
+            return Ctl::Idle { lap, state };
+        }
+        let role = if word & READER == 0 { Role::Writer } else { Role::Reader };
+        Ctl::Owned { owner: OwnerId::of(word), role }
+    }
+}
+
+/// Lap and state of an idle word.
+#[inline]
+pub(super) const fn split(word: u64) -> (u64, u64) {
+    (word >> 2 & (u64::MAX >> INDEX_BITS), word & STATE_MASK)
+}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_walk_the_ring_and_wrap_after_the_last_lap() {
+        assert_eq!(next(position(5, 2), 4), position(5, 3));
+        assert_eq!(next(position(5, 3), 4), position(6, 0));
+        let last = position((1 << 40) - 1, 3);
+        assert_eq!(next(last, 4), 0);
+        assert_eq!(laps_ahead(lap(next(last, 4)), lap(last)), 1);
+        assert_eq!(laps_ahead(lap(last), 0), -1);
+    }
+
+    #[test]
+    fn words_read_back_as_written() {
+        let id = OwnerId::new(63, 9);
+        assert_eq!(Ctl::read(owned(id, Role::Reader)), Ctl::Owned { owner: Some(id), role: Role::Reader });
+        assert_eq!(Ctl::read(owned(id, Role::Writer)), Ctl::Owned { owner: Some(id), role: Role::Writer });
+        assert_eq!(Ctl::read(idle(7, SKIP)), Ctl::Idle { lap: 7, state: SKIP });
+        assert_eq!(Ctl::read(idle((1 << 40) - 1, SEALED)), Ctl::Idle { lap: (1 << 40) - 1, state: SEALED });
+    }
+}
