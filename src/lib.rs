@@ -22,9 +22,11 @@ mod error;
 pub mod format;
 pub mod member;
 pub mod queue;
+mod shared;
 pub mod sync;
 pub mod sys;
 mod time;
 
 pub use error::{Error, ErrorKind, Result};
+pub use shared::{Plain, Shared};
 pub use time::Deadline;

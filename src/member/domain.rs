@@ -276,18 +276,9 @@ impl Domain {
 
     /// The second channel: whether `id`, which looks alive, is known to be dead.
     pub(crate) fn is_dead(&self, id: OwnerId) -> bool {
-        let Some(page) = self.table.description(id.slot()) else { return true };
-        if page.described.load(Ordering::Acquire) != u64::from(id.generation()) {
-            return false; // changing under our eyes: look again next time
-        }
-        let sat = page.member_seat.load(Ordering::Relaxed);
-        let namespace = page.pid_namespace.load(Ordering::Relaxed);
-        let pid_tid = page.pid_tid.load(Ordering::Relaxed);
-        let started = page.start_time.load(Ordering::Relaxed);
-        core::sync::atomic::fence(Ordering::Acquire);
-        if page.described.load(Ordering::Relaxed) != u64::from(id.generation()) {
-            return false;
-        }
+        // Changing under our eyes: look again next time.
+        let Some(who) = self.table.identity(id) else { return false };
+        let sat = who.seat;
         let seat = sat as u16;
         if seat != NO_SEAT && sat != self.seat.load(Ordering::Relaxed) {
             let Some(holder) = self.table.description(seat.into()) else { return false };
@@ -300,11 +291,11 @@ impl Domain {
             }
         }
         // Its process lives, or cannot be asked after. The thread itself:
-        namespace != 0
-            && started != 0
-            && namespace == task::pid_namespace()
-            && match task::start_time((pid_tid >> 32) as u32, pid_tid as u32) {
-                Ok(now) => now != started,
+        who.pid_namespace != 0
+            && who.start_time != 0
+            && who.pid_namespace == task::pid_namespace()
+            && match task::start_time(who.pid, who.tid) {
+                Ok(now) => now != who.start_time,
                 Err(errno) => errno == libc::ENOENT,
             }
     }

@@ -111,17 +111,25 @@ fn wiped() -> &'static Wiped {
 #[inline(always)]
 pub(crate) fn current<'a>(address: *const u8) -> Result<&'a Member> {
     LOCAL.with(|local| {
-        let hit = address.addr().wrapping_sub(local.base.get()) < local.len.get()
-            && local.epoch.get() == wiped().epoch.load(Ordering::Relaxed);
         // SAFETY: a cached member is the calling thread's and lives until its domain is detached, which moves the
         // epoch. The reference is used within one operation on an object of that segment.
-        if hit { Ok(unsafe { &*local.member.get() }) } else { find(local, address, true) }
+        if is_cached(local, address) { Ok(unsafe { &*local.member.get() }) } else { find(local, address, true) }
     })
 }
 
-/// As [`current`], but never makes a member: for what must not register (drops, and the child of a fork).
+/// As [`current`], but never makes a member: for drops, also in the child of a fork.
+#[inline(always)]
 pub(crate) fn existing<'a>(address: *const u8) -> Option<&'a Member> {
-    LOCAL.with(|local| find(local, address, false).ok())
+    LOCAL.with(|local| {
+        // SAFETY: as in `current`.
+        if is_cached(local, address) { Some(unsafe { &*local.member.get() }) } else { find(local, address, false).ok() }
+    })
+}
+
+#[inline(always)]
+fn is_cached(local: &Local, address: *const u8) -> bool {
+    address.addr().wrapping_sub(local.base.get()) < local.len.get()
+        && local.epoch.get() == wiped().epoch.load(Ordering::Relaxed)
 }
 
 #[cold]
@@ -375,12 +383,6 @@ impl Attachment {
     #[inline]
     pub fn member(&self) -> Result<&Member> {
         current(core::ptr::without_provenance(self.node.base.load(Ordering::Relaxed)))
-    }
-
-    /// The process's domain: for tests of what its parts do.
-    pub(crate) fn domain(&self) -> &Domain {
-        // SAFETY: a home stays while it has attachments.
-        unsafe { &(*self.node.home.load(Ordering::Acquire)).domain }
     }
 }
 

@@ -16,6 +16,8 @@
 
 mod claim;
 mod id;
+#[cfg(not(interproc_loom))]
+mod identity;
 mod sleep;
 mod table;
 
@@ -30,6 +32,8 @@ pub use table::Table;
 
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
+#[cfg(not(interproc_loom))]
+pub use identity::Identity;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -2,9 +2,14 @@
 
 mod event_count;
 mod position;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+#[allow(clippy::module_inception)]
+mod queue;
 mod raw_queue;
 mod ring;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
 pub use ring::Ring;
 #[cfg(not(interproc_loom))]

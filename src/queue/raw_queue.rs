@@ -101,7 +101,6 @@ pub(super) struct Claim {
 
 /// An owned cell, read consistently.
 pub(super) struct OwnedCell {
-    pub(super) word: u64,
     pub(super) role: Role,
     pub(super) dead: bool,
     pub(super) owner: Option<OwnerId>,
@@ -163,7 +162,7 @@ impl RawQueue {
         let dead = owner.is_none_or(|o| me.table().life(o) == Life::Dead);
         let sequence = self.ring.seq(index).load(Ordering::Acquire); // Q4
         let again = self.ring.ctl(index).load(Ordering::Acquire);
-        (again == word).then_some(OwnedCell { word, role, dead, owner, sequence })
+        (again == word).then_some(OwnedCell { role, dead, owner, sequence })
     }
 
     /// Replaces a dead owner's word. Free of ABA: a dead id never comes back.

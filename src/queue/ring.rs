@@ -126,6 +126,12 @@ mod place {
             Ok(Ring { header: memory.cast(), cells, stride, element, capacity: capacity as u32 })
         }
 
+        /// Where it lies.
+        #[inline(always)]
+        pub fn address(&self) -> *const u8 {
+            self.header.as_ptr().cast()
+        }
+
         /// Bytes of an element.
         #[inline]
         pub fn element(&self) -> usize {

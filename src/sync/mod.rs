@@ -1,7 +1,11 @@
 //! Locks in shared memory that survive the death of anyone.
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod mutex;
 mod raw_mutex;
 mod spin;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 pub use raw_mutex::{Acquired, RawMutex};
 pub(crate) use spin::Spin;

@@ -1,0 +1,505 @@
+//! [`Queue`]: the typed handle of a ring in a segment.
+#![allow(unsafe_code)]
+
+use super::RawQueue;
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{self, Member};
+use crate::shared::Plain;
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::marker::PhantomData;
+use core::time::Duration;
+use std::sync::Arc;
+
+/// A bounded first-in-first-out queue between any processes: many producers, many consumers.
+///
+/// Made or found by [`Segment::queue`](crate::Segment::queue). The handle is cheap to clone and may be used by any
+/// thread; a forked child may go on using it.
+///
+/// *When somebody dies* inside an operation, nobody else is held up: what a producer had not finished is dropped,
+/// what it had pushed is delivered, what a consumer was reading is delivered again and flagged
+/// ([`Delivery::redelivered`]). A message that a consumer had taken when it died is gone with it. Sleepers are
+/// woken by the kernel's notice, not by polling.
+///
+/// *Ordering*: a pop sees everything that happened before the push of its message. Messages of one producer come
+/// out in its order. `len`, `is_empty` and `is_full` are snapshots. *Signals*: not to be used in a handler.
+/// *Cost*: a push or pop without waiting is one atomic read-modify-write and no system call.
+///
+/// A live but *stopped* process in the middle of an operation can hold up the others behind it:
+/// [`Queue::blocker`] names it.
+///
+/// Algorithm: see [`RawQueue`].
+///
+/// # Examples
+/// ```
+/// use interproc::Segment;
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let jobs = seg.queue::<u64>("jobs", 64)?;
+/// jobs.push(7)?;
+/// jobs.close();
+/// assert_eq!(jobs.pop()?, 7);
+/// assert!(jobs.pop().is_err()); // closed and drained
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Queue<T> {
+    raw: RawQueue,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+    _value: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Queue { raw: self.raw, _segment: self._segment.clone(), _value: PhantomData }
+    }
+}
+
+/// A message, and whether a consumer died while it was reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery<T> {
+    /// The message.
+    pub value: T,
+    /// True if an earlier consumer died between taking this message and finishing its pop: it never returned to
+    /// its caller, so the message was not processed.
+    pub redelivered: bool,
+}
+
+impl<T: Plain> Queue<T> {
+    /// A handle on a ring in a segment that `segment` keeps mapped. `None` if its elements are not `T`s.
+    pub(crate) fn from_raw(raw: RawQueue, segment: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+        (raw.ring().element() == size_of::<T>()).then_some(Queue { raw, _segment: segment, _value: PhantomData })
+    }
+
+    #[inline(always)]
+    fn me(&self) -> Result<&Member> {
+        member::current(self.raw.ring().address())
+    }
+
+    /// Pushes, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// `Closed`; `TooManyMembers`. The value comes back in the error.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(1)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push(&self, value: T) -> core::result::Result<(), PushError<T>> {
+        self.push_by(value, None)
+    }
+
+    /// Pushes if there is room now.
+    ///
+    /// # Errors
+    /// As [`Queue::push`], and `Full`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.try_push(1)?;
+    /// assert_eq!(q.try_push(2).unwrap_err().into_value(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_push(&self, value: T) -> core::result::Result<(), PushError<T>> {
+        // SAFETY: the payload holds `size_of::<T>()` bytes and the cell is ours.
+        let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(value) };
+        let pushed = self.me().and_then(|me| self.raw.try_push_with(me, fill));
+        pushed.map_err(|error| PushError { value, error })
+    }
+
+    /// Pushes, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    /// As [`Queue::push`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.push_timeout(1, std::time::Duration::from_millis(1))?;
+    /// assert!(q.push_timeout(2, std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_timeout(&self, value: T, timeout: Duration) -> core::result::Result<(), PushError<T>> {
+        self.push_until(value, Deadline::after(timeout))
+    }
+
+    /// Pushes, waiting until `deadline` at the latest for room.
+    ///
+    /// # Errors
+    /// As [`Queue::push`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.push_until(1, interproc::Deadline::now())?; // there is room: no waiting
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_until(&self, value: T, deadline: Deadline) -> core::result::Result<(), PushError<T>> {
+        self.push_by(value, Some(deadline))
+    }
+
+    #[inline(always)]
+    fn push_by(&self, value: T, deadline: Option<Deadline>) -> core::result::Result<(), PushError<T>> {
+        // SAFETY: as in `try_push`.
+        let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(value) };
+        let pushed = self.me().and_then(|me| self.raw.push_with(me, deadline, fill));
+        pushed.map_err(|error| PushError { value, error })
+    }
+
+    /// Pushes all of `values` in order, waiting for room as long as it takes. Others' messages may come between.
+    ///
+    /// # Errors
+    /// `Closed`, with the number that went in before.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(q.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_batch(&self, values: &[T]) -> core::result::Result<(), BatchError> {
+        let fail = |pushed, error| BatchError { pushed, error };
+        let me = self.me().map_err(|e| fail(0, e))?;
+        for (pushed, value) in values.iter().enumerate() {
+            // SAFETY: as in `try_push`.
+            let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(*value) };
+            self.raw.push_with(me, None, fill).map_err(|e| fail(pushed, e))?;
+        }
+        Ok(())
+    }
+
+    /// Pushes as many of `values` as there is room for now; says how many.
+    ///
+    /// # Errors
+    /// `Full` or `Closed` if not even one went in.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(q.try_push_batch(&[1, 2, 3])?, 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_push_batch(&self, values: &[T]) -> Result<usize> {
+        let me = self.me()?;
+        for (pushed, value) in values.iter().enumerate() {
+            // SAFETY: as in `try_push`.
+            let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(*value) };
+            match self.raw.try_push_with(me, fill) {
+                Ok(()) => {}
+                Err(error) if pushed == 0 => return Err(error),
+                Err(_) => return Ok(pushed),
+            }
+        }
+        Ok(values.len())
+    }
+
+    /// Pops, waiting for a message as long as it takes.
+    ///
+    /// # Errors
+    /// `Closed` when the queue is closed and drained; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// assert_eq!(q.pop()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop(&self) -> Result<T> {
+        Ok(self.pop_by(None)?.value)
+    }
+
+    /// As [`Queue::pop`], and says whether the message was redelivered.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// let got = q.pop_delivery()?;
+    /// assert_eq!((got.value, got.redelivered), (5, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop_delivery(&self) -> Result<Delivery<T>> {
+        self.pop_by(None)
+    }
+
+    /// Pops if there is a message now.
+    ///
+    /// # Errors
+    /// `Empty`, or `Closed` when closed and drained.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(q.try_pop().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_pop(&self) -> Result<T> {
+        Ok(self.try_pop_delivery()?.value)
+    }
+
+    /// As [`Queue::try_pop`], and says whether the message was redelivered.
+    ///
+    /// # Errors
+    /// As [`Queue::try_pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// assert_eq!(q.try_pop_delivery()?.value, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_pop_delivery(&self) -> Result<Delivery<T>> {
+        let (value, redelivered) = self.raw.try_pop_with(self.me()?, Self::take)?;
+        Ok(Delivery { value, redelivered })
+    }
+
+    /// Pops, waiting at most `timeout` for a message.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert!(q.pop_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_timeout(&self, timeout: Duration) -> Result<T> {
+        self.pop_until(Deadline::after(timeout))
+    }
+
+    /// Pops, waiting until `deadline` at the latest for a message.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// assert_eq!(q.pop_until(interproc::Deadline::now())?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_until(&self, deadline: Deadline) -> Result<T> {
+        Ok(self.pop_by(Some(deadline))?.value)
+    }
+
+    #[inline(always)]
+    fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
+        let (value, redelivered) = self.raw.pop_with(self.me()?, deadline, Self::take)?;
+        Ok(Delivery { value, redelivered })
+    }
+
+    #[inline(always)]
+    fn take(p: *const u8) -> T {
+        // SAFETY: the payload holds `size_of::<T>()` bytes and the cell is ours; any bit pattern is a `T`.
+        unsafe { p.cast::<T>().read_unaligned() }
+    }
+
+    /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`], when not even one came.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// let mut got = [0; 8];
+    /// assert_eq!(q.pop_batch(&mut got)?, 3);
+    /// assert_eq!(&got[..3], &[1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch(&self, into: &mut [T]) -> Result<usize> {
+        let Some(first) = into.first_mut() else { return Ok(0) };
+        *first = self.pop()?;
+        Ok(1 + self.try_pop_batch(&mut into[1..]).unwrap_or(0))
+    }
+
+    /// Pops as many messages as there are now, at most `into.len()`; says how many.
+    ///
+    /// # Errors
+    /// `Empty` or `Closed` if not even one was there.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// let mut got = [0; 2];
+    /// assert_eq!(q.try_pop_batch(&mut got)?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_pop_batch(&self, into: &mut [T]) -> Result<usize> {
+        let me = self.me()?;
+        for (popped, place) in into.iter_mut().enumerate() {
+            match self.raw.try_pop_with(me, Self::take) {
+                Ok((value, _)) => *place = value,
+                Err(error) if popped == 0 => return Err(error),
+                Err(_) => return Ok(popped),
+            }
+        }
+        Ok(into.len())
+    }
+
+    /// How many messages are in it: a snapshot.
+    pub fn len(&self) -> usize {
+        self.raw.len() as usize
+    }
+
+    /// Whether it is empty: a snapshot.
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Whether it is full: a snapshot.
+    pub fn is_full(&self) -> bool {
+        self.raw.is_full()
+    }
+
+    /// The most messages it holds.
+    pub fn capacity(&self) -> usize {
+        self.raw.capacity() as usize
+    }
+
+    /// Closes it for good: pushes are refused from now on, pops take what is there and then end with `Closed`. A
+    /// push that races with the close either gets in, and is then delivered, or is refused. Idempotent.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.close()?;
+    /// assert!(q.is_closed() && q.push(1).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.raw.close(self.me()?);
+        Ok(())
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.raw.is_closed()
+    }
+
+    /// Who, alive and inside an operation, the others are waiting for: a snapshot. A process that is stopped
+    /// (SIGSTOP, a debugger) in the middle of an operation shows up here.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// assert!(q.blocker()?.is_none());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn blocker(&self) -> Result<Option<crate::member::Identity>> {
+        let me = self.me()?;
+        Ok(self.raw.blocker(me).and_then(|id| me.table().identity(id)))
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("len", &self.raw.len())
+            .field("capacity", &self.raw.capacity())
+            .field("closed", &self.raw.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A push that did not happen, with its value.
+pub struct PushError<T> {
+    value: T,
+    error: Error,
+}
+
+impl<T> PushError<T> {
+    /// The value that was not pushed.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// Why.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// The plain error.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl<T> From<PushError<T>> for Error {
+    fn from(e: PushError<T>) -> Error {
+        e.error
+    }
+}
+
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<T> core::error::Error for PushError<T> {}
+
+/// A batch that did not go in whole.
+#[derive(Debug)]
+pub struct BatchError {
+    /// How many messages went in.
+    pub pushed: usize,
+    /// Why not the next.
+    pub error: Error,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pushed, then: {}", self.pushed, self.error)
+    }
+}
+
+impl core::error::Error for BatchError {}

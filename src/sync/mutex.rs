@@ -1,0 +1,348 @@
+//! [`Mutex`]: the robust lock with the data that it guards.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{self, Member, OwnerId};
+use crate::shared::{Plain, Shared};
+use crate::sync::{Acquired, RawMutex};
+use crate::time::Deadline;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::time::Duration;
+
+/// Mutual exclusion between threads of any processes, around a plain value.
+///
+/// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere every operation is
+/// `InvalidInput`. All-zero bytes are an unlocked mutex around a zero value. 16 bytes and the value.
+///
+/// *When a holder dies* (a thread or its process, by any cause), the next locker gets the lock within microseconds
+/// together with the news: [`LockError::OwnerDied`]. It repairs the value, marks it consistent and goes on. If it
+/// unlocks without doing so, everybody gets `NotRecoverable` from then on.
+///
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *Fork*: the
+/// child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be locked
+/// in a handler. *Cost*: uncontended one compare-and-swap and one exchange, no system call.
+///
+/// Algorithm: see [`RawMutex`].
+///
+/// # Examples
+/// ```
+/// use interproc::{Segment, sync::Mutex};
+///
+/// let seg = Segment::anonymous(4096)?;
+/// let left = seg.object("left", || Mutex::new(3u32))?;
+/// *left.lock()? -= 1;
+/// assert_eq!(*left.lock()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[repr(C)]
+pub struct Mutex<T> {
+    raw: RawMutex,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only through a guard, one at a time; plain values may move between threads.
+unsafe impl<T: Plain + Send> Sync for Mutex<T> {}
+
+// SAFETY: repr(C) of two atomics and a plain value behind a lock; zero is unlocked; nothing to drop.
+unsafe impl<T: Plain + Send> Shared for Mutex<T> {
+    const TYPE_ID: u32 = u32::from_le_bytes(*b"Mutx");
+}
+
+impl<T> Mutex<T> {
+    /// An unlocked mutex, to be put into a segment.
+    pub const fn new(value: T) -> Self {
+        Mutex { raw: RawMutex::new(), value: UnsafeCell::new(value) }
+    }
+
+    #[inline(always)]
+    fn address(&self) -> *const u8 {
+        core::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T: Plain> Mutex<T> {
+    /// Locks, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`LockError::OwnerDied`] holds the lock; `Deadlock` when the calling thread holds it already;
+    /// `NotRecoverable`; `InvalidInput` outside a segment; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || Mutex::new(0u64))?;
+    /// // Panics never; a value left by the dead is repaired first.
+    /// let mut value = total.lock().unwrap_or_else(|e| e.recover(|v| *v = 0));
+    /// *value += 1;
+    /// # drop(value);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        let me = member::current(self.address())?;
+        self.acquired(me, self.raw.lock(me, None))
+    }
+
+    /// Locks if nobody alive holds it.
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`], and `WouldBlock`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, sync::{LockError, Mutex}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.try_lock()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| assert_eq!(m.try_lock().unwrap_err().error().kind(), ErrorKind::WouldBlock));
+    /// });
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        let me = member::current(self.address())?;
+        self.acquired(me, self.raw.try_lock(me))
+    }
+
+    /// Locks, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.try_lock_for(std::time::Duration::from_millis(10))?;
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_lock_for(&self, timeout: Duration) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        self.try_lock_until(Deadline::after(timeout))
+    }
+
+    /// Locks, waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Deadline, Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.try_lock_until(Deadline::now())?; // free: a deadline in the past does not matter
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_lock_until(
+        &self, deadline: Deadline,
+    ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        let me = member::current(self.address())?;
+        self.acquired(me, self.raw.lock(me, Some(deadline)))
+    }
+
+    /// Whether anybody, dead or alive, holds it: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// assert!(m.is_locked());
+    /// drop(guard);
+    /// assert!(!m.is_locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
+
+    #[inline(always)]
+    fn acquired(
+        &self, me: &Member, how: Result<Acquired>,
+    ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        let guard = || MutexGuard { mutex: self, owner: me.id(), _not_send: PhantomData };
+        match how {
+            Ok(Acquired::Clean) => Ok(guard()),
+            Ok(Acquired::OwnerDied) => Err(LockError::OwnerDied(OwnerDied { guard: guard() })),
+            Err(error) => Err(LockError::Failed(error)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mutex").field("owner", &self.raw.owner()).finish_non_exhaustive()
+    }
+}
+
+/// The lock, held; dropped, it is released. Not `Send`: the thread that locks unlocks.
+///
+/// Its references are to memory that a peer which breaks the protocol could change; any bit pattern is a valid
+/// value, so that is a wrong number, never an invalid one. Against a hostile peer copy the value first ([`Copy`])
+/// and check the copy.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct MutexGuard<'a, T: Plain> {
+    mutex: &'a Mutex<T>,
+    /// Who locked: in the child of a fork it is not the child.
+    owner: OwnerId,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T: Plain> Deref for MutexGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, so no protocol-abiding thread writes; any bit pattern is a `T`.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T: Plain> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed mutably.
+        unsafe { &mut *self.mutex.value.get() }
+    }
+}
+
+impl<T: Plain> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // In the child of a fork nobody is a member yet, or with another id: the parent's lock is left alone.
+        if let Some(me) = member::existing(self.mutex.address()).filter(|me| me.id() == self.owner) {
+            let _ = self.mutex.raw.unlock(me);
+        }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// Why a lock was not simply acquired.
+pub enum LockError<'a, T: Plain> {
+    /// It was acquired, from the dead.
+    OwnerDied(OwnerDied<'a, T>),
+    /// It was not.
+    Failed(Error),
+}
+
+impl<'a, T: Plain> LockError<'a, T> {
+    /// Repairs what the dead owner left and goes on with the lock held.
+    ///
+    /// # Panics
+    /// If the lock was not acquired at all ([`LockError::Failed`]).
+    #[track_caller]
+    pub fn recover(self, repair: impl FnOnce(&mut T)) -> MutexGuard<'a, T> {
+        match self {
+            LockError::OwnerDied(mut died) => {
+                repair(&mut died);
+                died.mark_consistent()
+            }
+            LockError::Failed(error) => panic!("lock: {error}"),
+        }
+    }
+
+    /// The plain error. From [`LockError::OwnerDied`] this releases the lock and makes it unusable.
+    pub fn error(self) -> Error {
+        self.into()
+    }
+}
+
+impl<T: Plain> From<Error> for LockError<'_, T> {
+    fn from(error: Error) -> Self {
+        LockError::Failed(error)
+    }
+}
+
+impl<T: Plain> From<LockError<'_, T>> for Error {
+    fn from(e: LockError<'_, T>) -> Error {
+        match e {
+            LockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
+            LockError::Failed(error) => error,
+        }
+    }
+}
+
+impl<T: Plain> fmt::Debug for LockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T: Plain> fmt::Display for LockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
+            LockError::Failed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl<T: Plain> core::error::Error for LockError<'_, T> {}
+
+/// The lock, held, with a value that its last owner may have left half-changed.
+///
+/// Dropping it without [`OwnerDied::mark_consistent`] releases the lock as not recoverable.
+pub struct OwnerDied<'a, T: Plain> {
+    guard: MutexGuard<'a, T>,
+}
+
+impl<'a, T: Plain> OwnerDied<'a, T> {
+    /// Says that the value is whole again.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::{LockError, Mutex}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = match m.lock() {
+    ///     Err(LockError::OwnerDied(mut died)) => {
+    ///         *died = 0;
+    ///         died.mark_consistent()
+    ///     }
+    ///     other => other?,
+    /// };
+    /// # drop(guard);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn mark_consistent(self) -> MutexGuard<'a, T> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped, so the guard moves out once.
+        let guard = unsafe { core::ptr::read(&this.guard) };
+        if let Some(me) = member::existing(guard.mutex.address()) {
+            // Fails only in the child of a fork, where the guard is dead anyway.
+            let _ = guard.mutex.raw.mark_consistent(me);
+        }
+        guard
+    }
+}
+
+impl<T: Plain> Deref for OwnerDied<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T: Plain> DerefMut for OwnerDied<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}
