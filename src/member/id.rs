@@ -25,6 +25,13 @@ impl OwnerId {
         if word as u32 == 0 { None } else { Some(OwnerId(word & Self::MASK)) }
     }
 
+    /// An id that was remembered as bits.
+    #[inline(always)]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) const fn cached(bits: u64) -> Self {
+        OwnerId(bits)
+    }
+
     /// The id as bits of a word.
     #[inline]
     pub const fn bits(self) -> u64 {

@@ -10,7 +10,7 @@
 //! the last thread that is linked through it is gone (its robust list points into the domain's memory).
 #![allow(unsafe_code)]
 
-use super::{Domain, Member, Table};
+use super::{Domain, Member, OwnerId, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
 use crate::sys::robust::RobustList;
@@ -24,17 +24,19 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-/// The page that a fork wipes.
+/// A page of the program's zero-initialised data that a fork wipes: one load away on the fast path, which a page
+/// found through a pointer is not.
 #[repr(C)]
+#[cfg_attr(target_arch = "x86_64", repr(align(4096)))]
+#[cfg_attr(not(target_arch = "x86_64"), repr(align(65536)))]
 struct Wiped {
-    /// The attach epoch; 0 in a child that has not noticed its birth.
+    /// The attach epoch; 0 before the first attach and in a child that has not noticed its birth.
     epoch: AtomicU64,
     /// The lock of everything below: 0 free, 1 taken, 2 taken and waited for.
     lock: AtomicU32,
 }
 
-static BEFORE_FIRST_ATTACH: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) };
-static WIPED: AtomicPtr<Wiped> = AtomicPtr::new(null_mut());
+static WIPED: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) };
 /// The last epoch given out, in memory that a fork keeps.
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Counts forks noticed: a thread's list of members is of one process only.
@@ -72,6 +74,7 @@ struct Local {
     base: Cell<usize>,
     len: Cell<usize>,
     epoch: Cell<u64>,
+    id: Cell<u64>,
     member: Cell<*const Member>,
     records: Cell<*const Record>,
     forks: Cell<u64>,
@@ -84,24 +87,13 @@ std::thread_local! {
             base: Cell::new(0),
             len: Cell::new(0),
             epoch: Cell::new(u64::MAX),
+            id: Cell::new(0),
             member: Cell::new(null()),
             records: Cell::new(null()),
             forks: Cell::new(0),
             robust: Cell::new(None),
         }
     };
-}
-
-#[inline(always)]
-fn wiped() -> &'static Wiped {
-    // Acquire pairs with the store that publishes the page.
-    let page = WIPED.load(Ordering::Acquire);
-    if page.is_null() {
-        &BEFORE_FIRST_ATTACH
-    } else {
-        // SAFETY: set once to a page that is never unmapped.
-        unsafe { &*page }
-    }
 }
 
 /// The calling thread's member of the segment that `address` lies in, made now if this is its first use.
@@ -113,27 +105,31 @@ pub(crate) fn current<'a>(address: *const u8) -> Result<&'a Member> {
     LOCAL.with(|local| {
         // SAFETY: a cached member is the calling thread's and lives until its domain is detached, which moves the
         // epoch. The reference is used within one operation on an object of that segment.
-        if is_cached(local, address) { Ok(unsafe { &*local.member.get() }) } else { find(local, address, true) }
+        if is_cached(local, address) { Ok(unsafe { &*local.member.get() }) } else { find(local, address) }
     })
 }
 
-/// As [`current`], but never makes a member: for drops, also in the child of a fork.
+/// As [`current`], with the id beside it: on the way to a lock's compare-and-swap every dependent load counts.
 #[inline(always)]
-pub(crate) fn existing<'a>(address: *const u8) -> Option<&'a Member> {
+pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)> {
     LOCAL.with(|local| {
-        // SAFETY: as in `current`.
-        if is_cached(local, address) { Some(unsafe { &*local.member.get() }) } else { find(local, address, false).ok() }
+        if is_cached(local, address) {
+            // SAFETY: as in `current`.
+            return Ok((OwnerId::cached(local.id.get()), unsafe { &*local.member.get() }));
+        }
+        let me = find(local, address)?;
+        Ok((me.id(), me))
     })
 }
 
 #[inline(always)]
 fn is_cached(local: &Local, address: *const u8) -> bool {
     address.addr().wrapping_sub(local.base.get()) < local.len.get()
-        && local.epoch.get() == wiped().epoch.load(Ordering::Relaxed)
+        && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
 }
 
 #[cold]
-fn find<'a>(local: &Local, address: *const u8, make: bool) -> Result<&'a Member> {
+fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     notice_fork()?;
@@ -147,14 +143,15 @@ fn find<'a>(local: &Local, address: *const u8, make: bool) -> Result<&'a Member>
     // SAFETY: an attached node's home is in the list.
     let member = match record_of(local, home) {
         Some(record) => &raw const record.member,
-        None if make => register(local, unsafe { &*home })?,
-        None => return Err(ErrorKind::NotOwner.into()),
+        None => register(local, unsafe { &*home })?,
     };
     // Filled while signals are blocked: a handler sees all or nothing.
     local.base.set(node.base.load(Ordering::Relaxed));
     local.len.set(node.len.load(Ordering::Relaxed));
     local.member.set(member);
-    local.epoch.set(wiped().epoch.load(Ordering::Relaxed));
+    // SAFETY: as in `current`.
+    local.id.set(unsafe { &*member }.id().bits());
+    local.epoch.set(WIPED.epoch.load(Ordering::Relaxed));
     // SAFETY: as in `current`.
     Ok(unsafe { &*member })
 }
@@ -218,8 +215,7 @@ fn leave_empty_homes(local: &Local) {
 
 /// In a forked child, at its first call: the seats and slots are the parent's.
 fn notice_fork() -> Result<()> {
-    let page = wiped();
-    if page.epoch.load(Ordering::Relaxed) != 0 || LAST_EPOCH.load(Ordering::Relaxed) == 0 {
+    if WIPED.epoch.load(Ordering::Relaxed) != 0 || LAST_EPOCH.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
@@ -262,7 +258,7 @@ fn homes() -> impl Iterator<Item = &'static Home> {
 
 fn move_epoch() {
     let epoch = LAST_EPOCH.fetch_add(1, Ordering::Relaxed) + 1;
-    wiped().epoch.store(epoch, Ordering::Release);
+    WIPED.epoch.store(epoch, Ordering::Release);
 }
 
 /// A segment attached at one place. Dropping it detaches: the mapping may then be removed.
@@ -285,8 +281,8 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
     let file = File::from(fd);
     let meta = file.metadata()?;
     let _quiet = task::SignalsBlocked::new();
-    make_wiped_page()?;
     let _lock = Lock::take();
+    wipe_on_fork()?;
     notice_fork()?;
     remove_empty_homes();
     let key = (meta.dev(), meta.ino());
@@ -303,14 +299,21 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
     Ok(Attachment { node })
 }
 
-fn make_wiped_page() -> Result<()> {
-    if WIPED.load(Ordering::Acquire).is_null() {
-        let page = memory::wiped_on_fork(memory::page_size()).map_err(Error::from_errno)?;
-        let made =
-            WIPED.compare_exchange(null_mut(), page.as_ptr().cast(), Ordering::AcqRel, Ordering::Acquire);
-        if made.is_err() {
-            // SAFETY: another thread was first; nobody knows this page.
-            unsafe { memory::unmap(page, memory::page_size()) };
+/// Asks the kernel to wipe [`WIPED`] in forked children; where it cannot, a fork handler does (raw clones are then
+/// not noticed).
+fn wipe_on_fork() -> Result<()> {
+    if LAST_EPOCH.load(Ordering::Relaxed) != 0 {
+        return Ok(());
+    }
+    extern "C" fn wipe() {
+        WIPED.epoch.store(0, Ordering::Relaxed);
+        WIPED.lock.store(0, Ordering::Relaxed);
+    }
+    if memory::wipe_on_fork(NonNull::from(&WIPED).cast(), size_of::<Wiped>()).is_err() {
+        // SAFETY: the handler touches atomics only.
+        let errno = unsafe { libc::pthread_atfork(None, None, Some(wipe)) };
+        if errno != 0 {
+            return Err(Error::from_errno(errno));
         }
     }
     Ok(())
@@ -418,7 +421,7 @@ struct Lock(&'static AtomicU32);
 
 impl Lock {
     fn take() -> Lock {
-        let word = &wiped().lock;
+        let word = &WIPED.lock;
         if word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
             while word.swap(2, Ordering::Acquire) != 0 {
                 futex::wait(&[crate::sys::Watch { word: Word::Whole(word), expected: 2 }], None);

@@ -84,8 +84,8 @@ impl<T: Plain> Mutex<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let me = member::current(self.address())?;
-        self.acquired(me, self.raw.lock(me, None))
+        let (id, me) = member::current_id(self.address())?;
+        self.acquired(id, me, self.raw.lock_as(id, me, None))
     }
 
     /// Locks if nobody alive holds it.
@@ -108,7 +108,7 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let me = member::current(self.address())?;
-        self.acquired(me, self.raw.try_lock(me))
+        self.acquired(me.id(), me, self.raw.try_lock(me))
     }
 
     /// Locks, waiting at most `timeout`.
@@ -147,7 +147,7 @@ impl<T: Plain> Mutex<T> {
         &self, deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let me = member::current(self.address())?;
-        self.acquired(me, self.raw.lock(me, Some(deadline)))
+        self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
     }
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
@@ -169,9 +169,9 @@ impl<T: Plain> Mutex<T> {
 
     #[inline(always)]
     fn acquired(
-        &self, me: &Member, how: Result<Acquired>,
+        &self, id: OwnerId, me: &Member, how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let guard = || MutexGuard { mutex: self, owner: me.id(), _not_send: PhantomData };
+        let guard = || MutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => Err(LockError::OwnerDied(OwnerDied { guard: guard() })),
@@ -194,13 +194,26 @@ impl<T> fmt::Debug for Mutex<T> {
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: Plain> {
     mutex: &'a Mutex<T>,
-    /// Who locked: in the child of a fork it is not the child.
+    /// The locking thread's member. In the child of a fork its memory is wiped.
+    me: *const Member,
+    /// Its id.
     owner: OwnerId,
     _not_send: PhantomData<*const ()>,
 }
 
 // SAFETY: a shared guard gives `&T` only.
 unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T: Plain> MutexGuard<'_, T> {
+    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+    #[inline(always)]
+    fn holder(&self) -> Option<&Member> {
+        // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
+        // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
+        let me = unsafe { &*self.me };
+        (me.id() == self.owner).then_some(me)
+    }
+}
 
 impl<T: Plain> Deref for MutexGuard<'_, T> {
     type Target = T;
@@ -222,8 +235,7 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 impl<T: Plain> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // In the child of a fork nobody is a member yet, or with another id: the parent's lock is left alone.
-        if let Some(me) = member::existing(self.mutex.address()).filter(|me| me.id() == self.owner) {
+        if let Some(me) = self.holder() {
             let _ = self.mutex.raw.unlock(me);
         }
     }
@@ -326,8 +338,8 @@ impl<'a, T: Plain> OwnerDied<'a, T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the guard moves out once.
         let guard = unsafe { core::ptr::read(&this.guard) };
-        if let Some(me) = member::existing(guard.mutex.address()) {
-            // Fails only in the child of a fork, where the guard is dead anyway.
+        if let Some(me) = guard.holder() {
+            // Cannot fail: we hold it, and it is dirty.
             let _ = guard.mutex.raw.mark_consistent(me);
         }
         guard

@@ -2,7 +2,7 @@
 //!
 //! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told; a
 //! recovered lock that is released without being marked consistent is refused to everybody from then on.
-//! Uncontended: one compare-and-swap to lock, one exchange to unlock, nothing else.
+//! Uncontended: one compare-and-swap to lock, one to unlock, nothing else.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -14,7 +14,7 @@
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
-//! | M1 | unlock, exchange Release | lock, CAS Acquire | the guarded data |
+//! | M1 | unlock, Release | lock, CAS Acquire | the guarded data |
 //! | M2 | kernel's mark of the owner's slot | `Table::life`, Acquire (T1) | the guarded data as the dead left it |
 //!
 //! A sleeper watches three words at once: the lock, the segment's bell, and its owner's slot.
@@ -22,13 +22,13 @@
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
 //! | C1 | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next is told |
-//! | C2 | an unlocker after the exchange, before the wake | a free lock, others asleep | those who watch its slot: by the mark; all others: it has its pending pointer at the bell if it saw WAITERS | nothing |
+//! | C2 | an unlocker after the exchange, before the wake | a free lock, others asleep | all: its pending pointer is at the bell | nothing |
 //! | C3 | a woken sleeper before it runs, or anywhere in the slow path | as C2 | its pending pointer rings the bell | nothing |
 //! | C4 | a recoverer before `mark_consistent` | a dead id with DIRTY | as C1 | nothing; the next one is told again |
 //! | C5 | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as C2 | nothing |
 //! | C6 | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
 //!
-//! After the exchange in `unlock` the object is neither read nor written: at most a wake-up is sent to its
+//! After the releasing operation in `unlock` the object is neither read nor written: at most a wake-up is sent to its
 //! address. It may be destroyed as soon as it was acquired.
 //!
 //! Rejected: unlocking by a plain store and a look at a waiters' word (saves 5 ns, but reads the object after its
@@ -92,8 +92,14 @@ impl RawMutex {
     /// `Deadlock` if the caller holds it, `NotRecoverable`, `TimedOut`.
     #[inline]
     pub fn lock(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        self.lock_as(me.id(), me, deadline)
+    }
+
+    /// [`RawMutex::lock`] for a caller that has its id at hand.
+    #[inline(always)]
+    pub(crate) fn lock_as(&self, id: OwnerId, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
         // M1: sees the last owner's writes.
-        match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+        match self.word.compare_exchange(0, id.bits(), Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Ok(Acquired::Clean),
             Err(_) => self.lock_slow(me, deadline),
         }
@@ -117,17 +123,12 @@ impl RawMutex {
     /// `NotOwner`, and nothing is changed.
     #[inline]
     pub fn unlock(&self, me: &Member) -> Result<()> {
-        // Relaxed: while we hold the lock only flags can change under us, and the exchange reads them again.
-        if self.word.load(Ordering::Relaxed) == me.id().bits() {
-            // M1
-            let old = self.word.swap(0, Ordering::Release);
-            if old & WAITERS != 0 && !crate::mutant!("unlock-no-wake") {
-                // C2: the flag came between the load and the exchange: its setter watches our slot.
-                futex::wake(Word::High(&self.word), 1);
-            }
-            Ok(())
-        } else {
-            self.unlock_slow(me)
+        // M1. One compare-and-swap and no load beside it: a load next to a locked operation on the same word waits
+        // for it (4 ns here). It fails when somebody may sleep, when the lock is dirty, and when it is not ours.
+        let mine = me.id().bits();
+        match self.word.compare_exchange(mine, 0, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => Ok(()),
+            Err(_) => self.unlock_slow(me),
         }
     }
 
@@ -268,7 +269,7 @@ impl RawMutex {
             return Err(Error::from(ErrorKind::NotOwner));
         }
         let (free, wake) = if word & DIRTY != 0 { (NOT_RECOVERABLE, u32::MAX) } else { (0, 1) };
-        // C2, C5: sleepers may watch earlier owners; if we die before the wake, the bell tells them.
+        // C2, C5: if we die between the release and the wake, the bell tells the sleepers.
         let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
         self.word.swap(free, Ordering::Release); // M1
         crate::crash_window!("C2: released, not woken");

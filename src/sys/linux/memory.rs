@@ -40,6 +40,12 @@ pub fn wiped_on_fork(len: usize) -> Result<NonNull<u8>, i32> {
     }
 }
 
+/// Has existing private memory read as zero in every child of fork and raw clone.
+pub fn wipe_on_fork(start: NonNull<u8>, len: usize) -> Result<(), i32> {
+    // SAFETY: the advice changes nothing in this process.
+    checked(|| unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_WIPEONFORK) }).map(|_| ())
+}
+
 /// Two adjacent pages: the first is the file's page at `offset`, shared; the second is private and wiped on
 /// fork. A word at the end of the first has its robust-list node in the second.
 pub fn map_slot_pair(fd: libc::c_int, offset: u64, page: usize) -> Result<NonNull<u8>, i32> {
