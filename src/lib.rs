@@ -22,6 +22,8 @@ mod error;
 pub mod format;
 pub mod member;
 pub mod sync;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod process;
 pub mod sys;
 mod time;
 
