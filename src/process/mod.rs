@@ -83,7 +83,6 @@ where
 /// ```
 /// use interproc::process;
 /// drop(process::fork(|| ())?); // goes on, and is ours to reap
-/// # std::thread::sleep(std::time::Duration::from_millis(20));
 /// assert!(process::reap() <= 1); // 0 if it still runs or was reaped by the drop
 /// # Ok::<(), interproc::Error>(())
 /// ```
