@@ -24,6 +24,8 @@ pub mod member;
 pub mod queue;
 mod shared;
 pub mod sync;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod process;
 pub mod sys;
 mod time;
 

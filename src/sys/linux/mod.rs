@@ -4,8 +4,12 @@
 pub mod call;
 pub mod clock;
 pub mod file;
+#[cfg(feature = "std")]
+pub mod fork;
 pub mod futex;
 pub mod memory;
+#[cfg(feature = "std")]
+pub mod pidfd;
 pub mod robust;
 pub mod task;
 

@@ -1,0 +1,234 @@
+//! A child as its parent sees it.
+#![allow(unsafe_code)]
+
+use super::creator::Creator;
+use super::orphans;
+use super::status::ExitStatus;
+use crate::sys::pidfd::{self, Notices};
+use crate::{Deadline, Error, ErrorKind, Result};
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A child process: wait for it, signal it, ask about it.
+///
+/// Every method takes `&self`, and several threads may wait for one child: each of them gets the status. It is
+/// kept, so that later joins return it again. Signals go through the pidfd and so never to another process that
+/// got the same number.
+///
+/// **Dropping it.** A child that has ended is reaped at once. A running child goes on running; it stays ours to
+/// reap, and every later fork, join or drop of a child by this process, and [`reap`](super::reap), collects it
+/// when it has ended. So it can be a zombie from its end until then, never longer; when this process ends, init
+/// takes over. (To block in `drop` could hang, to kill there would lose work without a word, and to reap by a
+/// helper thread or a SIGCHLD handler would take a resource of the whole process behind its back.)
+///
+/// **After a fork**, the copy of this handle in the child is refused with [`ErrorKind::NotOwner`], and its drop
+/// only closes the descriptor.
+///
+/// **Reaped elsewhere** (by a foreign `waitpid`, or because SIGCHLD is ignored): the status is lost, and the joins
+/// say [`ErrorKind::NoChild`] as soon as the child has ended.
+///
+/// The descriptor ([`AsFd`]) is close-on-exec and polls readable when the child has ended.
+///
+/// # Examples
+/// ```
+/// use interproc::{ErrorKind, process};
+/// use std::time::Duration;
+///
+/// let child = process::fork(|| loop { std::thread::park() })?;
+/// assert!(child.is_alive());
+/// assert_eq!(child.try_join()?, None);
+/// assert_eq!(child.join_timeout(Duration::from_millis(1)).unwrap_err().kind(), ErrorKind::TimedOut);
+/// child.kill()?;
+/// assert_eq!(child.join()?.signal(), Some(9)); // SIGKILL
+/// assert!(!child.is_alive());
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Child {
+    pid: u32,
+    creator: Creator,
+    /// Moved out only by `drop`.
+    fd: ManuallyDrop<OwnedFd>,
+    /// Held over `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the
+    /// kernel, and the other finds it here.
+    end: Mutex<End>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Unknown,
+    Known(ExitStatus),
+    /// Reaped elsewhere.
+    Lost,
+}
+
+impl Child {
+    pub(super) fn new(pid: u32, fd: OwnedFd, creator: Creator) -> Self {
+        Child { pid, creator, fd: ManuallyDrop::new(fd), end: Mutex::new(End::Unknown) }
+    }
+
+    /// The process id, as this process sees it. After the join the number may name another process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits until the child has ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoChild`]: ended, and reaped elsewhere. [`ErrorKind::NotOwner`]: this is a parent's handle.
+    pub fn join(&self) -> Result<ExitStatus> {
+        self.wait(None)
+    }
+
+    /// The status if the child has ended; never waits.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn try_join(&self) -> Result<Option<ExitStatus>> {
+        self.check_owner()?;
+        let status = self.collect()?;
+        if status.is_some() {
+            orphans::reap();
+        }
+        Ok(status)
+    }
+
+    /// Waits at most for `timeout`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], and as [`join`](Self::join).
+    pub fn join_timeout(&self, timeout: Duration) -> Result<ExitStatus> {
+        self.wait(Some(Deadline::after(timeout)))
+    }
+
+    /// Waits until `deadline` at most. With a deadline in the past: the status if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], and as [`join`](Self::join).
+    pub fn join_until(&self, deadline: Deadline) -> Result<ExitStatus> {
+        self.wait(Some(deadline))
+    }
+
+    /// Whether the child has not ended yet. A zombie is not alive; a stopped process is. Right in any process.
+    pub fn is_alive(&self) -> bool {
+        let now = Deadline::from_monotonic_ns(0);
+        !pidfd::wait_ended(self.as_fd(), Some(now)).unwrap_or(false)
+    }
+
+    /// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`]; [`ErrorKind::PermissionDenied`] when it has changed its user.
+    pub fn terminate(&self) -> Result<()> {
+        self.signal(libc::SIGTERM)
+    }
+
+    /// Ends the child for certain: SIGKILL. One that has ended already is no error.
+    ///
+    /// # Errors
+    /// As [`terminate`](Self::terminate).
+    pub fn kill(&self) -> Result<()> {
+        self.signal(libc::SIGKILL)
+    }
+
+    fn signal(&self, signal: i32) -> Result<()> {
+        self.check_owner()?;
+        match pidfd::send(self.as_fd(), signal) {
+            Ok(()) | Err(libc::ESRCH) => Ok(()),
+            Err(errno) => Err(Error::from_errno(errno)),
+        }
+    }
+
+    fn wait(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
+        self.check_owner()?;
+        if !pidfd::wait_ended(self.as_fd(), deadline).map_err(Error::from_errno)? {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let status = match self.collect()? {
+            Some(status) => status,
+            None => self.wait_for_tracer(deadline)?,
+        };
+        orphans::reap();
+        Ok(status)
+    }
+
+    /// The child has ended, but another process traces it and must see its end first.
+    #[cold]
+    fn wait_for_tracer(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
+        let notices = Notices::of(self.as_fd()).map_err(Error::from_errno)?;
+        while notices.next(deadline).map_err(Error::from_errno)? {
+            if let Some(status) = self.collect()? {
+                return Ok(status);
+            }
+        }
+        Err(ErrorKind::TimedOut.into())
+    }
+
+    /// The status, from here or from the kernel; `None` while there is none.
+    fn collect(&self) -> Result<Option<ExitStatus>> {
+        let mut end = self.end();
+        if let End::Unknown = *end {
+            match pidfd::collect(self.as_fd()) {
+                Ok(None) => return Ok(None),
+                Ok(Some(raw)) => *end = End::Known(ExitStatus::new(raw)),
+                Err(libc::ECHILD) => *end = End::Lost,
+                Err(errno) => return Err(Error::from_errno(errno)),
+            }
+        }
+        match *end {
+            End::Known(status) => Ok(Some(status)),
+            _ => {
+                Err(Error::from(ErrorKind::NoChild)
+                    .with_detail("reaped by other code, or SIGCHLD is ignored"))
+            }
+        }
+    }
+
+    fn end(&self) -> MutexGuard<'_, End> {
+        // Nothing panics under it.
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before anything else, the lock included: a fork by another thread may have copied it held.
+    fn check_owner(&self) -> Result<()> {
+        if self.creator.is_me() {
+            return Ok(());
+        }
+        Err(Error::from(ErrorKind::NotOwner)
+            .with_detail("a child of the process that this one was forked from"))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // SAFETY: the field is not used after this.
+        let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
+        if !self.creator.is_me() {
+            return;
+        }
+        let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (End::Unknown, Ok(None)) = (end, pidfd::collect(fd.as_fd())) {
+            orphans::adopt(fd, self.creator);
+        }
+        orphans::reap();
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Child");
+        out.field("pid", &self.pid);
+        if self.creator.is_me() {
+            out.field("end", &*self.end());
+        }
+        out.finish_non_exhaustive()
+    }
+}

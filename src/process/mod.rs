@@ -1,0 +1,91 @@
+//! Child processes, from fork to reaping.
+//!
+//! A child is forked with a closure or a C function, is known by a pidfd from its first moment, and leaves no
+//! zombie. No helper thread, no SIGCHLD handler, no polling loop.
+//!
+//! ```
+//! use interproc::process::Builder;
+//! use std::time::Duration;
+//!
+//! let child = Builder::new().name("worker").fork(|| 7)?;
+//! let status = child.join_timeout(Duration::from_secs(10))?;
+//! assert_eq!(status.code(), Some(7));
+//! # Ok::<(), interproc::Error>(())
+//! ```
+//!
+//! # How the child ends
+//! By `_exit`, with the code that the closure's [`Outcome`] gives. It never comes back into the caller's code, and
+//! a panic in the closure is printed by the panic hook and becomes exit code 101 (with `panic = "abort"`: SIGABRT).
+//! The locals of the closure are dropped as usual. What belongs to the parent is left alone: no exit handlers, no
+//! destructors of thread-locals, no flushing. Rust's stdout writes whole lines by itself; a part of a line is kept
+//! in a buffer, and what is in it may be the *parent's*, copied by the fork, which would appear twice if the child
+//! flushed it. So a child that uses `print!` without a line end flushes by itself, and C code calls `fflush`.
+//!
+//! # What the child inherits
+//! A copy of the memory, the calling thread only, all open descriptors, the signal mask and handlers, the working
+//! directory, limits and namespaces. Shared mappings stay shared. A parent's [`Child`] handles and the library's
+//! other process-bound handles are refused there.
+//!
+//! # Forking a program with several threads
+//! Only the forking thread exists in the child. **A lock that another thread held at that moment stays locked in the
+//! child for ever.** libc repairs its own (malloc, stdio), Rust's standard library does not repair stdout's,
+//! stderr's or the environment's, and nobody repairs those of other libraries. So such a child can *hang* where it
+//! would take such a lock, also in `println!` or in the message of a panic. Rust's rules of memory safety still
+//! hold, for in safe Rust half-changed data is only reachable through the lock or the atomic that guards it; hence
+//! `fork` is a safe function. C code knows no such rule: what POSIX allows after fork in a threaded program is
+//! the async-signal-safe functions. The good orders are: fork the workers first and start threads then; or keep
+//! to system calls, shared memory and this library's objects in the child. Nothing of this module takes a lock
+//! that a fork could copy.
+//!
+//! # vfork and CLONE_VM
+//! A child that shares its parent's *memory* must not use this library, not even to drop its handles: by vfork,
+//! or by clone with `CLONE_VM` without `CLONE_THREAD`. It would act as its parent, and nothing here can tell.
+//!
+//! # Limits
+//! Each [`Child`] holds one descriptor until it is dropped; a start needs three more for a moment.
+
+mod builder;
+mod child;
+mod creator;
+mod orphans;
+mod status;
+
+pub use builder::Builder;
+pub use child::Child;
+pub use status::{ExitStatus, Outcome, PANICKED};
+
+/// Starts a child that runs `f`: [`Builder::fork`] with nothing set.
+///
+/// # Errors
+/// As [`Builder::fork`].
+///
+/// # Examples
+/// ```
+/// let child = interproc::process::fork(|| println!("hello from {}", std::process::id()))?;
+/// assert!(child.join()?.success());
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn fork<F, R>(f: F) -> crate::Result<Child>
+where
+    F: FnOnce() -> R,
+    R: Outcome,
+{
+    Builder::new().fork(f)
+}
+
+/// Reaps the ended children among those whose [`Child`] was dropped while they ran; says how many. Never waits, and
+/// never takes a child that somebody still holds a handle of or that other code started.
+///
+/// Forks, joins and drops do this too; a program that drops running children and then does none of these for long
+/// can call it.
+///
+/// # Examples
+/// ```
+/// use interproc::process;
+/// drop(process::fork(|| ())?); // goes on, and is ours to reap
+/// assert!(process::reap() <= 1); // 0 if it still runs or was reaped by the drop
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn reap() -> usize {
+    orphans::reap()
+}

@@ -1,0 +1,136 @@
+//! Processes by descriptor: a pidfd names one process for good, a number may be reused.
+//!
+//! | call | contract |
+//! |---|---|
+//! | [`open`] | a close-on-exec descriptor for the process that has this number now; `ESRCH` when there is none |
+//! | [`wait_ended`] | sleeps until the process has ended (all its threads), or the deadline; never reaps |
+//! | [`collect`] | takes the status of an ended child, once; `Ok(None)` while there is none to take; `ECHILD` when it is no child of ours or was reaped elsewhere |
+//! | [`Notices::next`] | sleeps until the kernel tells the parent something new about the child |
+//! | [`send`] | sends a signal to that very process; `ESRCH` once it was reaped |
+
+use super::call::{checked, retried};
+use crate::time::Deadline;
+use core::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// What `waitid` says about an ended child, as the status word that `waitpid` would give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitStatus(pub c_int);
+
+/// Makes a `Result` of a raw system call's return.
+fn call(f: impl FnMut() -> libc::c_long) -> Result<c_int, i32> {
+    retried(f).map(|n| n as c_int)
+}
+
+/// Takes a descriptor that a system call has just made.
+pub(super) fn owned(fd: c_int) -> OwnedFd {
+    // SAFETY: the kernel has just handed out this number to the caller, so nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A descriptor for the process `pid`, close-on-exec.
+pub fn open(pid: c_int) -> Result<OwnedFd, i32> {
+    // SAFETY: pidfd_open takes two integers.
+    call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(owned)
+}
+
+/// Sends `signal` to the process.
+pub fn send(fd: BorrowedFd<'_>, signal: c_int) -> Result<(), i32> {
+    let (fd, info) = (fd.as_raw_fd(), core::ptr::null::<libc::siginfo_t>());
+    // SAFETY: a null siginfo asks the kernel to fill in what kill(2) would.
+    call(|| unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) }).map(drop)
+}
+
+fn wait(fd: BorrowedFd<'_>, options: c_int) -> Result<Option<WaitStatus>, i32> {
+    let id = fd.as_raw_fd() as libc::id_t;
+    // SAFETY: all-zero is a valid siginfo_t; the kernel writes it whole or not at all; its pid and status
+    // fields are the ones that a SIGCHLD siginfo has, zero when there is no status.
+    unsafe {
+        let mut info: libc::siginfo_t = core::mem::zeroed();
+        retried(|| libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG | options))?;
+        if info.si_pid() == 0 {
+            return Ok(None);
+        }
+        let status = info.si_status();
+        Ok(Some(WaitStatus(match info.si_code {
+            libc::CLD_EXITED => (status & 0xff) << 8,
+            libc::CLD_DUMPED => status | CORE_DUMPED,
+            _ => status,
+        })))
+    }
+}
+
+/// The bit of a wait status that says: memory was dumped.
+const CORE_DUMPED: c_int = 0x80;
+
+/// Takes the status of the ended child, so that it is no zombie any more. Never sleeps.
+pub fn collect(fd: BorrowedFd<'_>) -> Result<Option<WaitStatus>, i32> {
+    wait(fd, 0)
+}
+
+/// Whether the process is a child of ours that nobody has reaped.
+pub fn is_our_child(fd: BorrowedFd<'_>) -> bool {
+    wait(fd, libc::WNOWAIT).is_ok()
+}
+
+/// One `ppoll` over `fds` until the deadline; `Ok(false)` when it has passed and none was ready.
+pub(super) fn poll(fds: &mut [libc::pollfd], deadline: Option<Deadline>) -> Result<bool, i32> {
+    loop {
+        let left = deadline.map(|d| {
+            let left = d.remaining();
+            // A deadline at the end of time has more seconds than the kernel accepts on some ABIs.
+            let seconds = left.as_secs().min(i32::MAX as u64);
+            libc::timespec { tv_sec: seconds as _, tv_nsec: left.subsec_nanos() as _ }
+        });
+        let left = left.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+        // SAFETY: the array is writable for its length; the time, if any, outlives the call.
+        let ready = checked(|| unsafe {
+            libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, left, core::ptr::null())
+        });
+        match ready {
+            // A signal handler ran: sleep on for what is left.
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(0) if deadline.is_some_and(|d| !d.has_passed()) => {}
+            Ok(n) => return Ok(n > 0),
+        }
+    }
+}
+
+pub(super) fn readable(fd: BorrowedFd<'_>) -> libc::pollfd {
+    libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }
+}
+
+/// Sleeps until the process has ended; `Ok(false)` when the deadline passed first.
+pub fn wait_ended(fd: BorrowedFd<'_>, deadline: Option<Deadline>) -> Result<bool, i32> {
+    poll(&mut [readable(fd)], deadline)
+}
+
+/// Edge-triggered notices about one child. A child that has ended while *another* process traces it stays
+/// readable but cannot be collected before that tracer has seen it: level-triggered polling would spin.
+pub struct Notices(OwnedFd);
+
+impl Notices {
+    /// Starts to listen; what is already true counts as the first notice.
+    #[cold]
+    pub fn of(child: BorrowedFd<'_>) -> Result<Self, i32> {
+        // SAFETY: takes one flag.
+        let epoll = owned(checked(|| unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?);
+        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+        let (set, fd) = (epoll.as_raw_fd(), child.as_raw_fd());
+        // SAFETY: both descriptors are open and the event outlives the call.
+        checked(|| unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
+        Ok(Notices(epoll))
+    }
+
+    /// Sleeps until the next notice; `Ok(false)` when the deadline passed first.
+    pub fn next(&self, deadline: Option<Deadline>) -> Result<bool, i32> {
+        if !poll(&mut [readable(self.0.as_fd())], deadline)? {
+            return Ok(false);
+        }
+        let mut event = libc::epoll_event { events: 0, u64: 0 };
+        let fd = self.0.as_raw_fd();
+        // SAFETY: one event fits; the zero time-out never sleeps. It takes the notice, so that the next poll sleeps.
+        retried(|| unsafe { libc::epoll_wait(fd, &raw mut event, 1, 0) }).map(|_| true)
+    }
+}

@@ -1,0 +1,110 @@
+//! Processes: real ones, each test in a process of its own.
+
+#[macro_use]
+mod support;
+
+#[path = "process/ending.rs"]
+mod ending;
+#[path = "process/owning.rs"]
+mod owning;
+#[path = "process/starting.rs"]
+mod starting;
+#[path = "process/waiting.rs"]
+mod waiting;
+
+use interproc::process::{self, Child};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+/// Long enough for anything that must happen.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A child that does nothing until a signal ends it.
+fn sleeper() -> Child {
+    process::fork(|| pause_for_ever()).expect("fork")
+}
+
+fn pause_for_ever() -> ! {
+    loop {
+        // SAFETY: takes nothing.
+        unsafe { libc::pause() };
+    }
+}
+
+/// A word that this process and its later children share.
+fn shared_word() -> &'static AtomicU32 {
+    let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    // SAFETY: a new zero-filled mapping that is never unmapped.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, access, flags, -1, 0);
+        assert_ne!(page, libc::MAP_FAILED);
+        &*page.cast()
+    }
+}
+
+/// A child that this library knows nothing of.
+fn foreign_fork(body: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the tests fork from their only thread, or the child makes only system calls; it ends in _exit.
+    unsafe {
+        match libc::fork() {
+            0 => libc::_exit(body()),
+            pid => pid,
+        }
+    }
+}
+
+/// Reaps as foreign code does; the wait status, or -1.
+fn foreign_wait(pid: i32) -> i32 {
+    let mut status = 0;
+    // SAFETY: the status is writable.
+    if unsafe { libc::waitpid(pid, &raw mut status, 0) } == -1 { -1 } else { status }
+}
+
+fn send(pid: u32, signal: i32) {
+    // SAFETY: takes integers; the process is a child of ours that nobody has reaped.
+    assert_eq!(unsafe { libc::kill(pid as i32, signal) }, 0);
+}
+
+fn main() {
+    support::run(tests![
+        starting::a_child_ends_with_the_code_that_its_closure_gives,
+        starting::a_c_function_is_forked_with_its_argument,
+        starting::a_child_bears_the_name_it_was_given,
+        starting::a_name_with_a_nul_is_refused_and_nothing_is_started,
+        starting::the_closure_may_borrow_from_the_parent_and_the_parent_keeps_its_own_copy,
+        starting::the_child_has_no_descriptor_more_than_the_parent_had,
+        starting::without_descriptors_nothing_is_started_and_nothing_is_left,
+        starting::without_processes_the_error_is_a_clean_one,
+        starting::without_pidfds_nothing_is_started_and_the_error_says_so,
+        starting::fork_works_from_a_parent_with_many_threads,
+        starting::a_parent_killed_in_the_middle_of_the_start_leaves_nothing_running,
+        starting::a_parent_that_calls_exec_in_the_middle_of_the_start_leaves_nothing_running,
+        starting::a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error,
+        ending::a_panic_is_printed_and_becomes_exit_code_101,
+        ending::a_child_never_runs_the_frames_of_its_parent,
+        ending::a_signal_is_reported_with_its_number,
+        ending::terminate_can_be_handled_and_kill_cannot,
+        ending::a_stopped_child_is_alive_and_can_be_killed,
+        ending::signals_to_an_ended_child_are_no_error_and_reach_nobody_else,
+        waiting::a_join_that_times_out_does_so_in_time_and_leaves_the_child_running,
+        waiting::a_deadline_in_the_past_still_gets_an_ended_child,
+        waiting::try_join_says_none_until_the_child_has_ended,
+        waiting::the_status_is_kept_for_every_later_join,
+        waiting::every_thread_that_joins_gets_the_status,
+        waiting::a_signal_handler_running_during_a_join_does_not_disturb_it,
+        waiting::errno_is_left_alone,
+        waiting::the_descriptor_polls_readable_when_the_child_has_ended,
+        waiting::a_child_reaped_by_foreign_code_is_an_error_and_not_a_hang,
+        waiting::a_child_reaped_by_foreign_code_during_a_join_is_not_a_hang,
+        waiting::with_sigchld_ignored_every_start_works_and_a_join_says_that_the_status_is_lost,
+        waiting::a_child_held_by_a_tracer_is_waited_for_without_spinning,
+        owning::five_hundred_children_leave_no_zombie_and_no_descriptor,
+        owning::dropping_an_ended_child_reaps_it,
+        owning::a_running_child_dropped_goes_on_and_is_reaped_by_the_next_call,
+        owning::reaping_takes_no_child_that_others_wait_for,
+        owning::a_childs_copy_of_its_parents_handle_is_refused_and_harmless,
+        owning::equal_process_ids_in_two_namespaces_are_not_confused,
+        owning::a_forked_process_has_children_of_its_own,
+        owning::threads_may_fork_drop_and_reap_at_once,
+    ])
+}

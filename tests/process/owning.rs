@@ -1,0 +1,184 @@
+//! Whose child it is, who reaps it, and what is left behind: nothing.
+
+use super::*;
+use crate::support::{children, eventually, has_zombie, open_descriptors, state};
+use interproc::ErrorKind;
+use std::sync::atomic::Ordering;
+
+pub fn five_hundred_children_leave_no_zombie_and_no_descriptor() {
+    let before = open_descriptors();
+    for round in 0..10 {
+        let crowd: Vec<Child> = (0..50).map(|n| process::fork(|| n).expect("fork")).collect();
+        for (n, child) in crowd.iter().enumerate() {
+            match round % 3 {
+                0 => assert_eq!(child.join().expect("join").code(), Some(n as i32)),
+                1 => assert_eq!(child.join_timeout(LONG).expect("join").code(), Some(n as i32)),
+                _ => assert!(eventually(LONG, || child.try_join().expect("try_join").is_some())),
+            }
+        }
+    }
+    assert!(children(std::process::id()).is_empty());
+    assert_eq!(open_descriptors(), before);
+}
+
+pub fn dropping_an_ended_child_reaps_it() {
+    let before = open_descriptors();
+    let child = process::fork(|| 0).expect("fork");
+    assert!(eventually(LONG, has_zombie));
+    drop(child);
+    assert!(!has_zombie());
+    assert_eq!(open_descriptors(), before);
+    assert_eq!(process::reap(), 0, "nothing was left to reap");
+}
+
+pub fn a_running_child_dropped_goes_on_and_is_reaped_by_the_next_call() {
+    let before = open_descriptors();
+    let other = sleeper();
+    let calls: [fn(&Child); 4] = [
+        |_| assert_eq!(process::reap(), 1),
+        |_| assert!(process::fork(|| ()).expect("fork").join().expect("join").success()),
+        |other| drop((process::fork(|| ()).expect("fork"), other.is_alive())),
+        |other| {
+            other.kill().expect("kill");
+            other.join().expect("join");
+        },
+    ];
+    for call in calls {
+        let go = shared_word();
+        let child = process::fork(|| {
+            while go.load(Ordering::Acquire) == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })
+        .expect("fork");
+        let pid = child.pid();
+        drop(child);
+        assert_eq!(process::reap(), 0);
+        assert!(matches!(state(pid), Some('S' | 'R' | 'D')), "it goes on");
+        go.store(1, Ordering::Release);
+        assert!(eventually(LONG, || state(pid) == Some('Z')));
+        call(&other);
+        assert!(!children(std::process::id()).contains(&pid), "still a zombie");
+    }
+    drop(other);
+    assert!(eventually(LONG, || {
+        process::reap();
+        children(std::process::id()).is_empty()
+    }));
+    assert_eq!(open_descriptors(), before);
+}
+
+pub fn reaping_takes_no_child_that_others_wait_for() {
+    let held = process::fork(|| 6).expect("fork");
+    let foreign = foreign_fork(|| 5);
+    for pid in [held.pid(), foreign as u32] {
+        assert!(eventually(LONG, || state(pid) == Some('Z')));
+    }
+    assert_eq!(process::reap(), 0);
+    let dropped = sleeper();
+    dropped.kill().expect("kill");
+    drop(dropped);
+    assert!(eventually(LONG, || {
+        process::reap();
+        children(std::process::id()).len() == 2
+    }));
+    assert_eq!(foreign_wait(foreign), 5 << 8);
+    assert_eq!(held.join().expect("join").code(), Some(6));
+}
+
+/// What each method says about a handle that was inherited, as bits of an exit code.
+fn refusals(handle: &Child) -> u8 {
+    let refused = |e: Option<interproc::Error>| e.is_some_and(|e| e.kind() == ErrorKind::NotOwner);
+    u8::from(refused(handle.join().err()))
+        | u8::from(refused(handle.try_join().err())) << 1
+        | u8::from(refused(handle.join_timeout(LONG).err())) << 2
+        | u8::from(refused(handle.terminate().err())) << 3
+        | u8::from(refused(handle.kill().err())) << 4
+        | u8::from(handle.is_alive()) << 5
+}
+
+pub fn a_childs_copy_of_its_parents_handle_is_refused_and_harmless() {
+    let child = std::sync::Arc::new(sleeper());
+    let orphan = sleeper();
+    let orphan_pid = orphan.pid();
+    drop(orphan);
+    let copy = child.clone();
+    let second = process::fork(move || {
+        let bits = refusals(&copy);
+        println!("{copy:?}");
+        if let Ok(child) = std::sync::Arc::try_unwrap(copy) {
+            drop(child);
+        }
+        // The parent's orphans are not this process's to reap either.
+        if process::reap() == 0 { bits } else { 0 }
+    });
+    assert_eq!(second.expect("fork").join_timeout(LONG).expect("join").code(), Some(0b11_1111));
+    // A fork that this library does not see is told apart too.
+    let foreign = foreign_fork(|| i32::from(refusals(&child)));
+    assert_eq!(foreign_wait(foreign), 0b11_1111 << 8);
+
+    assert!(child.is_alive());
+    child.kill().expect("kill");
+    assert_eq!(child.join_timeout(LONG).expect("join").signal(), Some(libc::SIGKILL));
+    assert_eq!(state(orphan_pid), Some('S'), "the child touched its parent's orphan");
+    send(orphan_pid, libc::SIGKILL);
+    assert!(eventually(LONG, || process::reap() == 1));
+}
+
+pub fn equal_process_ids_in_two_namespaces_are_not_confused() {
+    // SAFETY: takes integers.
+    let new_namespace = || unsafe { libc::unshare(libc::CLONE_NEWPID) } == 0;
+    if !new_namespace() {
+        eprintln!("skipped: namespaces are not permitted");
+        return;
+    }
+    let first = process::fork(|| {
+        // Process 1 of its namespace, with a child; and then process 1 of another one, with the same memory.
+        let child = sleeper();
+        assert_eq!((std::process::id(), new_namespace()), (1, true));
+        let second = foreign_fork(|| match std::process::id() {
+            1 => i32::from(refusals(&child)),
+            _ => 0,
+        });
+        let status = foreign_wait(second);
+        child.kill().expect("kill");
+        child.join().expect("join");
+        status >> 8
+    });
+    assert_eq!(first.expect("fork").join_timeout(LONG).expect("join").code(), Some(0b11_1111));
+}
+
+pub fn a_forked_process_has_children_of_its_own() {
+    fn tower(floors: i32) -> i32 {
+        if floors == 0 {
+            return 0;
+        }
+        drop(process::fork(|| ())); // An orphan on each floor.
+        let above = process::fork(|| tower(floors - 1)).expect("fork");
+        1 + above.join_timeout(LONG).expect("join").code().expect("a code")
+    }
+    assert_eq!(process::fork(|| tower(5)).expect("fork").join().expect("join").code(), Some(5));
+}
+
+pub fn threads_may_fork_drop_and_reap_at_once() {
+    let before = open_descriptors();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..40u8 {
+                    let child = process::fork(|| n).expect("fork");
+                    match n % 3 {
+                        0 => drop(child),
+                        1 => assert_eq!(child.join().expect("join").code(), Some(i32::from(n))),
+                        _ => drop((child, process::reap())),
+                    }
+                }
+            });
+        }
+    });
+    assert!(eventually(LONG, || {
+        process::reap();
+        children(std::process::id()).is_empty()
+    }));
+    assert_eq!(open_descriptors(), before);
+}
