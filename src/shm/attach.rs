@@ -31,7 +31,8 @@ impl Attached {
     pub fn locked<R>(&self, _changing: &Changing, f: impl FnOnce() -> R) -> Result<R> {
         let _threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let set = |kind: i32| {
-            let mut lock = libc::flock { l_type: kind as _, l_whence: 0, l_start: 1 << 40, l_len: 1, l_pid: 0 };
+            let mut lock =
+                libc::flock { l_type: kind as _, l_whence: 0, l_start: 1 << 40, l_len: 1, l_pid: 0 };
             // SAFETY: `lock` outlives the call.
             crate::sys::call::retried(|| unsafe {
                 libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLKW, &raw mut lock)

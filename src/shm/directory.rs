@@ -156,7 +156,11 @@ struct Searched {
 }
 
 /// Walks the entries in use up to the one named `name`.
-fn search(entries: impl Iterator<Item = Option<Found>>, fixed: &Fixed, name: Option<&Name>) -> Result<Searched> {
+fn search(
+    entries: impl Iterator<Item = Option<Found>>,
+    fixed: &Fixed,
+    name: Option<&Name>,
+) -> Result<Searched> {
     let (mut free, mut end) = (0, fixed.payload_off);
     for entry in entries.map_while(|e| e) {
         let entry = entry.check(free, end, fixed)?;
@@ -227,7 +231,12 @@ impl<'a> Directory<'a> {
 
     /// Finds the object or makes it. The caller holds the directory lock. `init` gets the object's place, all
     /// zero, and completes its first value there; it neither panics nor comes back here.
-    pub fn find_or_make(&self, name: &str, shape: &Shape, init: impl FnOnce(NonNull<u8>)) -> Result<NonNull<u8>> {
+    pub fn find_or_make(
+        &self,
+        name: &str,
+        shape: &Shape,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<NonNull<u8>> {
         shape.check(self.fixed)?;
         let packed = pack_object_name(name)?;
         let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
@@ -235,7 +244,10 @@ impl<'a> Directory<'a> {
             return self.matched(name, shape, &found);
         }
         let Some(entry) = self.entries.get(searched.free as usize) else {
-            let full = format!("all {} entries of the directory are in use; see max_objects", self.fixed.max_objects);
+            let full = format!(
+                "all {} entries of the directory are in use; see max_objects",
+                self.fixed.max_objects
+            );
             return Err(fail(ErrorKind::SegmentFull, full));
         };
         let limit = self.fixed.payload_off + self.fixed.payload_len;

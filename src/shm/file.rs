@@ -58,14 +58,18 @@ fn io_at(label: &str) -> impl Fn(io::Error) -> Error + '_ {
 
 /// F1: a nameless file in the directory of segments.
 pub(super) fn nameless() -> Result<File> {
-    let made = OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(DIRECTORY);
+    let made =
+        OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(DIRECTORY);
     made.map_err(|e| {
         let why = format!("cannot make a file in {DIRECTORY}");
         match e.raw_os_error().unwrap_or(libc::EIO) {
-            libc::ENOENT | libc::ENOTDIR => fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}")),
-            libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL => {
-                fail(ErrorKind::Unsupported, format!("{why}: its file system has no O_TMPFILE; mount a tmpfs there"))
+            libc::ENOENT | libc::ENOTDIR => {
+                fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}"))
             }
+            libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL => fail(
+                ErrorKind::Unsupported,
+                format!("{why}: its file system has no O_TMPFILE; mount a tmpfs there"),
+            ),
             errno => at(&why, errno),
         }
     })
@@ -110,7 +114,9 @@ fn no_space(file: &File, fixed: &Fixed, needed: u64) -> Error {
     let asked = format!("{needed} bytes are needed for a payload of {}", fixed.payload_len);
     let room = match kernel::space(file.as_fd()) {
         Some((free, all)) => {
-            format!("{DIRECTORY} has {free} bytes free of {all}; Docker's default is 64 MiB, see its --shm-size")
+            format!(
+                "{DIRECTORY} has {free} bytes free of {all}; Docker's default is 64 MiB, see its --shm-size"
+            )
         }
         None => String::from("the memory limit was reached"),
     };
@@ -126,11 +132,14 @@ pub(super) fn publish(file: &File, name: &Name) -> Result<()> {
 /// O1: opens what the name points to.
 fn look_up(name: &Name, access: Access) -> Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let opened = OpenOptions::new().read(true).write(access == Access::Write).custom_flags(flags).open(name.path());
+    let opened =
+        OpenOptions::new().read(true).write(access == Access::Write).custom_flags(flags).open(name.path());
     opened.map_err(|e| match e.raw_os_error().unwrap_or(libc::EIO) {
         libc::ELOOP => fail(ErrorKind::NotRegular, format!("{} is a symbolic link", name.as_str())),
         libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
-        libc::ENXIO | libc::ENODEV => fail(ErrorKind::NotRegular, format!("{} is a socket or device", name.as_str())),
+        libc::ENXIO | libc::ENODEV => {
+            fail(ErrorKind::NotRegular, format!("{} is a socket or device", name.as_str()))
+        }
         errno => at(name.as_str(), errno),
     })
 }
@@ -180,7 +189,8 @@ pub(super) fn open(name: &Name, trusted: Option<u32>) -> Result<Checked> {
             return Ok(Checked { file, fixed });
         }
     }
-    let what = format!("{label} was unlinked under each of {LOOKUPS} looks, or has a second link that survived one");
+    let what =
+        format!("{label} was unlinked under each of {LOOKUPS} looks, or has a second link that survived one");
     Err(fail(ErrorKind::WouldBlock, what))
 }
 
@@ -262,7 +272,8 @@ pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool>
         return Ok(false);
     }
     // The name may have moved on to another file before we had the lock of this one.
-    let (mine, named) = (file.metadata()?, std::fs::symlink_metadata(name.path()).map_err(io_at(name.as_str()))?);
+    let (mine, named) =
+        (file.metadata()?, std::fs::symlink_metadata(name.path()).map_err(io_at(name.as_str()))?);
     if (mine.dev(), mine.ino()) != (named.dev(), named.ino()) {
         return Ok(false);
     }

@@ -37,7 +37,8 @@ pub(super) struct Plan {
 /// Lays out a new segment.
 pub(super) fn plan(p: &Plan) -> Result<Fixed> {
     let limit = |what, n: u64, most: u64| {
-        let range = || fail(ErrorKind::InvalidInput, format!("{what} is {n}; it must lie between 1 and {most}"));
+        let range =
+            || fail(ErrorKind::InvalidInput, format!("{what} is {n}; it must lie between 1 and {most}"));
         if n == 0 || n > most { Err(range()) } else { Ok(n) }
     };
     limit("the size", p.size as u64, (isize::MAX as u64) >> 1)?;
@@ -93,7 +94,10 @@ pub(super) fn check(label: &str, start: &[u8], file_len: u64, page: u64) -> Resu
     let corrupt = |what: String| fail(ErrorKind::Corrupt, format!("{label}: {what}"));
     let sum = checksum(&fixed);
     if fixed.checksum != sum {
-        return Err(corrupt(format!("the header's checksum is {:#018x}, its bytes give {sum:#018x}", fixed.checksum)));
+        return Err(corrupt(format!(
+            "the header's checksum is {:#018x}, its bytes give {sum:#018x}",
+            fixed.checksum
+        )));
     }
     let unknown = fixed.features_incompat & !KNOWN_INCOMPAT;
     if unknown != 0 {
@@ -201,14 +205,20 @@ mod tests {
         let e = check("test", bytemuck::bytes_of(&f), f.total_len - 1, PAGE).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Truncated);
         let text = std::string::ToString::to_string(&e);
-        assert!(text.contains(&format!("{}", f.total_len - 1)) && text.contains(&format!("{}", f.total_len)), "{text}");
+        assert!(
+            text.contains(&format!("{}", f.total_len - 1)) && text.contains(&format!("{}", f.total_len)),
+            "{text}"
+        );
     }
 
     #[test]
     fn an_unknown_incompatible_feature_is_a_version_mismatch_and_a_compatible_one_is_ignored() {
         let f = sample();
         let len = f.total_len;
-        assert_eq!(verdict(&signed(Fixed { features_incompat: 1 << 40, ..f }), len), Err(ErrorKind::VersionMismatch));
+        assert_eq!(
+            verdict(&signed(Fixed { features_incompat: 1 << 40, ..f }), len),
+            Err(ErrorKind::VersionMismatch)
+        );
         let newer = signed(Fixed { features_compat: u64::MAX, ..f });
         assert_eq!(verdict(&newer, len), Ok(newer));
     }

@@ -70,7 +70,8 @@ pub(super) fn link(fd: BorrowedFd<'_>, to: &CStr) -> Result<(), i32> {
     let from = CString::new(std::format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| libc::EINVAL)?;
     let here = libc::AT_FDCWD;
     // SAFETY: both paths are C strings that outlive the call.
-    checked(|| unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) }).map(drop)
+    checked(|| unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) })
+        .map(drop)
 }
 
 /// A nameless file in memory that can be sealed.

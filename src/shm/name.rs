@@ -46,7 +46,8 @@ impl Name {
 /// An object's name as a directory entry holds it: NUL-terminated, padded with zeros, packed into words.
 pub(super) fn pack_object_name(name: &str) -> Result<[u64; NAME_SIZE / 8]> {
     if name.is_empty() || name.len() >= NAME_SIZE || name.contains('\0') {
-        let rule = format!("object name {name:?}: names of objects have 1 to {} bytes and no NUL", NAME_SIZE - 1);
+        let rule =
+            format!("object name {name:?}: names of objects have 1 to {} bytes and no NUL", NAME_SIZE - 1);
         return Err(fail(ErrorKind::InvalidInput, rule));
     }
     let mut bytes = [0u8; NAME_SIZE];
@@ -67,7 +68,9 @@ mod tests {
         let long = |n: usize| String::from("/") + &"x".repeat(n - 1);
         assert!(Name::new(&long(250)).is_ok());
         let too_long = long(251);
-        for bad in ["", "a", "/", "/.", "/..", "//", "/a/b", "/a/", "a/b", "/a\0b", "/../x", too_long.as_str()] {
+        for bad in
+            ["", "a", "/", "/.", "/..", "//", "/a/b", "/a/", "a/b", "/a\0b", "/../x", too_long.as_str()]
+        {
             assert_eq!(Name::new(bad).unwrap_err().kind(), ErrorKind::BadName, "{bad:?}");
         }
     }

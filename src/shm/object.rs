@@ -75,8 +75,9 @@ impl<T: Shared> Clone for Object<T> {
     }
 }
 
-impl<T: Shared + fmt::Debug> fmt::Debug for Object<T> {
+impl<T: Shared> fmt::Debug for Object<T> {
+    // Without T's bytes: others are changing them, and few T have a Debug.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Object").field(&**self).finish()
+        write!(f, "Object<{}>({:p} in {:?})", core::any::type_name::<T>(), self.place, self.segment)
     }
 }

@@ -231,7 +231,10 @@ impl Options {
                 result => return result,
             }
         }
-        Err(fail(ErrorKind::WouldBlock, format!("{name} came and went {TURNS} times while it was being opened")))
+        Err(fail(
+            ErrorKind::WouldBlock,
+            format!("{name} came and went {TURNS} times while it was being opened"),
+        ))
     }
 
     /// Creates a segment without a name, for forked children and for processes that are sent its descriptor.
@@ -307,7 +310,10 @@ impl Options {
 
     fn plan(&self) -> Result<Fixed> {
         if self.mode & !0o777 != 0 {
-            return Err(fail(ErrorKind::InvalidInput, format!("mode {:#o} has bits besides permissions", self.mode)));
+            return Err(fail(
+                ErrorKind::InvalidInput,
+                format!("mode {:#o} has bits besides permissions", self.mode),
+            ));
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         header::plan(&header::Plan {

@@ -377,7 +377,10 @@ impl Segment {
     /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. It runs
     /// under the directory's lock; it neither panics nor comes back to this segment.
     pub(crate) fn place(
-        &self, name: &str, shape: &Shape, init: impl FnOnce(NonNull<u8>),
+        &self,
+        name: &str,
+        shape: &Shape,
+        init: impl FnOnce(NonNull<u8>),
     ) -> Result<NonNull<u8>> {
         if let Some(found) = self.lookup(name, shape)? {
             return Ok(found);
