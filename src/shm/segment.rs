@@ -11,8 +11,10 @@ use super::snapshot::Snapshot;
 use super::{fail, file};
 use crate::atomic::Ordering::Relaxed;
 use crate::error::{ErrorKind, Result};
-use crate::format::{Changing, Fixed};
-use crate::shared::Shared;
+use crate::format::{Changing, Fixed, Kind};
+use crate::queue::{Queue, RawQueue, Ring, ring_size};
+use crate::shared::{Plain, Shared};
+use core::any::Any;
 use core::fmt;
 use core::ptr::NonNull;
 use memmap2::{MmapOptions, MmapRaw};
@@ -362,6 +364,56 @@ impl Segment {
         let place = place.ok_or_else(|| fail(ErrorKind::NoObject, format!("{name:?} in {self:?}")))?;
         // SAFETY: as in `object`.
         Ok(unsafe { Object::new(place.cast(), self.clone()) })
+    }
+
+    /// Finds or makes the queue of this name for messages of type `T`, with room for `capacity` of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element size or
+    /// capacity; [`ErrorKind::InvalidInput`] for a capacity or message size out of range; else as
+    /// [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let jobs = seg.queue::<[u8; 16]>("jobs", 1024)?;
+    /// let same = seg.queue::<[u8; 16]>("jobs", 1024)?;
+    /// let e = seg.queue::<[u8; 24]>("jobs", 1024).unwrap_err();
+    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
+    /// assert!(e.to_string().contains("\"jobs\" is a Queue of 16-byte elements x 1024"));
+    /// assert!(e.to_string().contains("you asked for a Queue of 24-byte elements x 1024"));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn queue<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
+        let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
+        let keep: Arc<dyn Any + Send + Sync> = self.inner.clone();
+        Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
+    }
+
+    /// Finds or makes a queue by its element size, as C does.
+    pub(crate) fn raw_queue(&self, name: &str, element: usize, capacity: usize) -> Result<RawQueue> {
+        let size = ring_size(element, capacity).ok_or_else(|| {
+            fail(ErrorKind::InvalidInput, format!("a queue of {element}-byte elements x {capacity}"))
+        })?;
+        let shape = Shape {
+            kind: Kind::Queue as u32,
+            type_id: 0,
+            size: size as u64,
+            align: Ring::ALIGN as u64,
+            params: [element as u64, capacity as u64],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+            let made = unsafe { Ring::make(place, size, element, capacity) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
+        let ring = unsafe { Ring::attach(place, size) }?;
+        if (ring.element(), ring.capacity() as usize) != (element, capacity) {
+            // The ring's own header disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("queue {name:?}")));
+        }
+        Ok(RawQueue::new(ring))
     }
 
     const fn shape_of<T: Shared>() -> Shape {
