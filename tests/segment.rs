@@ -23,7 +23,7 @@ fn child_role() {
         "create-with-mode" => files::child_create_with_mode(&arg),
         "hold" => files::child_hold(&arg),
         "race-open-or-create" => races::child_open_or_create(&arg),
-        "create-for-ever" => races::child_create_for_ever(&arg),
+        "create-many" => races::child_create_many(&arg),
         "remake" => races::child_remake(&arg),
         "make-objects" => races::child_make_objects(&arg),
         "make-objects-for-ever" => races::child_make_objects_for_ever(&arg),

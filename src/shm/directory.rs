@@ -288,3 +288,6 @@ impl<'a> Directory<'a> {
         init(self.at(place));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,24 +141,30 @@ fn check_geometry(f: &Fixed, page: u64) -> core::result::Result<(), String> {
 }
 
 #[cfg(test)]
+impl Plan {
+    pub fn sample(size: usize, max_members: u32, max_objects: u32) -> Plan {
+        let (features_compat, created_ns, creator_pid, creator_uid) = (0, 0, 1, 0);
+        Plan {
+            page: 4096,
+            size,
+            max_members,
+            max_objects,
+            features_compat,
+            created_ns,
+            creator_pid,
+            creator_uid,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     const PAGE: u64 = 4096;
 
     fn sample() -> Fixed {
-        let ids = (0, 1, 0);
-        plan(&Plan {
-            page: PAGE,
-            size: 10_000,
-            max_members: 64,
-            max_objects: 64,
-            features_compat: 0,
-            created_ns: ids.0,
-            creator_pid: ids.1,
-            creator_uid: ids.2,
-        })
-        .unwrap()
+        plan(&Plan::sample(10_000, 64, 64)).unwrap()
     }
 
     fn signed(mut fixed: Fixed) -> Fixed {
@@ -238,16 +244,16 @@ mod tests {
             Fixed { slots_off: 0, ..f },
             Fixed { slots_off: PAGE + 8, ..f },
             Fixed { slots_off: 2 * PAGE, ..f },
-            Fixed { slots_off: u64::MAX & !(PAGE - 1), ..f },
+            Fixed { slots_off: !(PAGE - 1), ..f },
             Fixed { dir_off: f.dir_off + 8, ..f },
             Fixed { dir_off: f.dir_off - PAGE, ..f },
-            Fixed { dir_off: u64::MAX & !(PAGE - 1), ..f },
+            Fixed { dir_off: !(PAGE - 1), ..f },
             Fixed { payload_off: f.payload_off + 64, ..f },
             Fixed { payload_off: f.payload_off - PAGE, ..f },
-            Fixed { payload_off: u64::MAX & !(PAGE - 1), ..f },
+            Fixed { payload_off: !(PAGE - 1), ..f },
             Fixed { payload_len: 0, ..f },
             Fixed { payload_len: f.payload_len + PAGE, ..f },
-            Fixed { payload_len: u64::MAX & !(PAGE - 1), ..f },
+            Fixed { payload_len: !(PAGE - 1), ..f },
             Fixed { total_len: f.total_len - PAGE, ..f },
             Fixed { total_len: u64::MAX, ..f },
         ];
@@ -258,18 +264,7 @@ mod tests {
 
     #[test]
     fn plans_outside_the_limits_are_refused_with_the_limits() {
-        let plan_of = |size, max_members, max_objects| {
-            plan(&Plan {
-                page: PAGE,
-                size,
-                max_members,
-                max_objects,
-                features_compat: 0,
-                created_ns: 0,
-                creator_pid: 1,
-                creator_uid: 0,
-            })
-        };
+        let plan_of = |size, members, objects| plan(&Plan::sample(size, members, objects));
         for bad in [
             plan_of(0, 64, 64),
             plan_of(usize::MAX, 64, 64),

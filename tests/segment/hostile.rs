@@ -136,6 +136,14 @@ fn a_scribbled_directory_gives_errors_never_a_crash() {
     }
 }
 
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
 #[test]
 fn a_directory_that_is_scribbled_during_use_gives_errors_never_a_crash() {
     let name = Name::new("live");
@@ -153,11 +161,12 @@ fn a_directory_that_is_scribbled_during_use_gives_errors_never_a_crash() {
                 file.write_all_at(&value.to_le_bytes(), word).unwrap();
             }
         });
+        // Also when an assertion fails: the scope waits for the scribbler.
+        let _stop = StopAtEnd(&stop);
         let mut random = Random(0x5eed_0006);
         for _ in 0..3000 {
             use_directory(&seg, &mut random);
         }
-        stop.store(true, Relaxed);
     });
 }
 

@@ -48,62 +48,56 @@ pub fn child_open_or_create(control: &str) {
     }
 }
 
+/// More than a killed creator of segments can make before it is killed.
+const CREATED: u32 = 400;
+
 #[test]
 fn a_killed_creator_never_leaves_a_half_made_segment() {
-    let name = Name::new("killed");
+    let control = Name::new("killed");
+    let seg = Segment::create(&control, 4096).unwrap();
     let mut random = Random(0x5eed_0001);
-    let (mut seen, mut absent) = (0, 0);
-    for _ in 0..40 {
-        let mut creator = child("create-for-ever", &name);
-        // From the first segment on, a random while.
-        let ready = mark(&name, "ready");
-        while !ready.exists() {
+    let mut whole = 0;
+    for round in 0..30 {
+        let started = counter(&seg, &format!("started {round}"));
+        let mut creator = child("create-many", &format!("{} {round}", &*control));
+        while started.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
-        std::thread::sleep(Duration::from_micros(random.below(3000)));
+        std::thread::sleep(Duration::from_micros(random.below(8000)));
         creator.kill().unwrap();
         creator.wait().unwrap();
-        ready.remove();
-        match Segment::open(&name) {
-            Ok(seg) => {
-                seen += 1;
-                assert_eq!(seg.len(), 1 << 20);
-                counter(&seg, "usable");
-                Segment::unlink(&name).unwrap();
-            }
-            Err(e) => {
-                absent += 1;
-                assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
+        // The names that are there are the first ones, and each is whole.
+        let mut last = false;
+        for i in 0..CREATED {
+            let name = format!("{}-{round}-{i}", &*control);
+            match Segment::open(&name) {
+                Ok(seg) => {
+                    whole += 1;
+                    assert!(!last && seg.len() == 1 << 16, "{name}");
+                    counter(&seg, "usable");
+                    Segment::unlink(&name).unwrap();
+                }
+                Err(e) => {
+                    last = true;
+                    assert_eq!(e.kind(), ErrorKind::NotFound, "{e}");
+                }
             }
         }
     }
-    eprintln!("killed creators: {seen} left a whole segment, {absent} left none");
+    eprintln!("30 killed creators left {whole} segments, each whole");
+    let prefix = format!("{}-", &control[1..]);
+    let left = std::fs::read_dir("/dev/shm").unwrap().map(|e| e.unwrap().file_name());
+    assert!(
+        left.into_iter().all(|name| !name.to_string_lossy().starts_with(&prefix)),
+        "something else was left"
+    );
 }
 
-/// A file beside a segment by which a child says that it is under way.
-struct Mark(std::path::PathBuf);
-
-fn mark(name: &str, what: &str) -> Mark {
-    Mark(crate::support::path_of(&format!("{name}.{what}")))
-}
-
-impl Mark {
-    fn exists(&self) -> bool {
-        self.0.exists()
-    }
-    fn set(&self) {
-        std::fs::write(&self.0, b"").unwrap();
-    }
-    fn remove(&self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-pub fn child_create_for_ever(name: &str) {
-    mark(name, "ready").set();
-    loop {
-        let _seg = Segment::create(name, 1 << 20).unwrap();
-        Segment::unlink(name).unwrap();
+pub fn child_create_many(arg: &str) {
+    let (control, round) = arg.split_once(' ').unwrap();
+    counter(&Segment::open(control).unwrap(), &format!("started {round}")).store(1, Ordering::SeqCst);
+    for i in 0..CREATED {
+        Segment::options().size(1 << 16).max_members(2).create(&format!("{control}-{round}-{i}")).unwrap();
     }
 }
 
