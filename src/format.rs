@@ -25,6 +25,10 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"INTRPROC");
 pub const VERSION: u32 = 1;
 /// The incompatible features that this build knows: none yet.
 pub const KNOWN_INCOMPAT: u64 = 0;
+/// Compatible feature: the payload's pages were not reserved at creation (the `sparse` option).
+pub const COMPAT_SPARSE: u64 = 1;
+/// The least alignment of an object's place: a cache line, so that two objects never share one.
+pub const OBJECT_ALIGN: u64 = 64;
 /// The most member slots a segment can have.
 pub const MAX_MEMBERS: u32 = 16_384;
 /// The most objects a directory can have.
@@ -36,7 +40,7 @@ pub const NAME_SIZE: usize = 48;
 
 /// The fixed part of the header. Written before the segment is published, never after.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::AnyBitPattern)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct Fixed {
     /// [`MAGIC`].
     pub magic: u64,
@@ -90,6 +94,9 @@ pub struct Changing {
     pub rotation: AtomicU32,
     /// The lock of the directory (a `sync::RawMutex`).
     pub directory_lock: [AtomicU64; 2],
+    /// The end of the bytes that a maker of objects may have written, as a file offset; behind it the payload is
+    /// still zero. Raised before the writing, so that the leavings of a killed maker are found and zeroed.
+    pub touched_end: AtomicU64,
 }
 
 /// Page 0.

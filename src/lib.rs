@@ -23,6 +23,8 @@ pub mod format;
 pub mod member;
 pub mod queue;
 mod shared;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod shm;
 pub mod sync;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod process;
@@ -31,4 +33,6 @@ mod time;
 
 pub use error::{Error, ErrorKind, Result};
 pub use shared::{Plain, Shared};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use shm::{Object, Options, Segment};
 pub use time::Deadline;

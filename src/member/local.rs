@@ -52,6 +52,11 @@ struct Node {
     next: *mut Node,
 }
 
+// SAFETY: `next` is written before the node is published and never again; nodes are never freed; the rest is atomic.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
 /// A domain and what it stands on. In the list while `refs` or members are left.
 struct Home {
     key: (u64, u64),

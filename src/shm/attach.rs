@@ -1,0 +1,62 @@
+//! Where this layer meets the member layer: attaching a mapping, and the directory's lock.
+#![allow(unsafe_code)]
+
+use super::{fail, file, kernel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{Changing, Fixed};
+use crate::member::{self, Attachment, Member};
+use crate::sync::{Acquired, RawMutex};
+use core::ptr::NonNull;
+use std::fs::File;
+use std::os::fd::AsFd;
+
+const _: () = {
+    assert!(size_of::<RawMutex>() == core::mem::size_of_val(&[0u64; 2]));
+    assert!(align_of::<RawMutex>() <= align_of::<u64>());
+};
+
+/// The process's attachment to one mapping of a segment.
+#[derive(Debug)]
+pub(super) struct Attached(Attachment);
+
+impl Attached {
+    /// # Safety
+    /// `base` is the start of a mapping of `fixed.total_len` bytes of `file` that outlives the attachment; `fixed`
+    /// has passed the checks of [`super::header`].
+    pub unsafe fn new(file: &File, base: NonNull<u8>, fixed: &Fixed) -> Result<Attached> {
+        // A description of its own: the one that holds the process's seat must not be sent to anybody.
+        let own = file::again(file)?;
+        kernel::lock_shared(own.as_fd()).map_err(Error::from_errno)?;
+        // SAFETY: as the caller promises; `own` is the same file, locked, opened for this.
+        unsafe { member::attach(own.into(), base, fixed) }.map(Attached)
+    }
+
+    /// Runs `f` under the directory's lock.
+    pub fn locked<R>(&self, changing: &Changing, f: impl FnOnce() -> R) -> Result<R> {
+        let me = self.0.member()?;
+        // SAFETY: two words of a mapped header, aligned, made for exactly this type and used as nothing else.
+        let lock = unsafe { &*(&raw const changing.directory_lock).cast::<RawMutex>() };
+        let acquired = lock.lock(me, None).map_err(|e| match e.kind() {
+            // This layer always marks it consistent.
+            ErrorKind::NotRecoverable => fail(ErrorKind::Corrupt, "the directory's lock was written over"),
+            _ => e,
+        })?;
+        let unlock = Unlock(lock, me);
+        if acquired == Acquired::OwnerDied {
+            // Nothing to repair: what a dead maker did not publish does not count (D1 to D4).
+            lock.mark_consistent(me)?;
+        }
+        let result = f();
+        drop(unlock);
+        Ok(result)
+    }
+}
+
+struct Unlock<'a>(&'a RawMutex, &'a Member);
+
+impl Drop for Unlock<'_> {
+    fn drop(&mut self) {
+        // It fails only if a peer wrote over the word: then there is nothing of ours to release.
+        let _ = self.0.unlock(self.1);
+    }
+}

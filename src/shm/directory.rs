@@ -1,0 +1,293 @@
+//! Finding and making typed objects by name.
+//!
+//! The entries in use are the first ones, in the order of their objects in the payload: an entry's object begins
+//! at or behind the end of the one before. So where the next object goes is *derived* from what is published;
+//! there is no counter that a crash could leave behind.
+//!
+//! | step of make, under the directory lock | a crash after it leaves |
+//! |---|---|
+//! | D1 raise `touched_end` over the new place | nothing: the next maker zeroes up to there |
+//! | D2 zero what earlier makers may have left, write the object | the same |
+//! | D3 fill the entry but for `kind` | a free entry with bytes that nobody reads |
+//! | D4 store `kind` | a whole object |
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | E1 | D4, `kind` Release | [`read`], `kind` Acquire | the entry and the object's first value |
+//!
+//! Looking up takes no lock. Each entry is copied, the copy is checked, and only the copy is used: a peer that
+//! scribbles here gets [`ErrorKind::Corrupt`] or [`ErrorKind::TypeMismatch`] back, never an address outside the
+//! payload.
+#![allow(unsafe_code)]
+
+use super::fail;
+use super::name::pack_object_name;
+use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::atomic::compiler_fence;
+use crate::error::{ErrorKind, Result};
+use crate::format::{Changing, ENTRY_SIZE, Entry, Fixed, Kind, NAME_SIZE, OBJECT_ALIGN};
+use core::fmt;
+use core::ptr::NonNull;
+use std::format;
+use std::string::String;
+
+/// What an object must be to be found, or will be when made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub kind: u32,
+    /// 0 is compared with nothing.
+    pub type_id: u32,
+    pub size: u64,
+    pub align: u64,
+    /// For a queue: element size and capacity.
+    pub params: [u64; 2],
+}
+
+impl Shape {
+    /// A structure by itself.
+    pub const fn object(type_id: u32, size: usize, align: usize) -> Shape {
+        Shape { kind: Kind::Object as u32, type_id, size: size as u64, align: align as u64, params: [0; 2] }
+    }
+
+    fn accepts(&self, other: &Shape) -> bool {
+        let ids = self.type_id == 0 || other.type_id == 0 || self.type_id == other.type_id;
+        ids && Shape { type_id: 0, ..*self } == Shape { type_id: 0, ..*other }
+    }
+
+    fn check(&self, fixed: &Fixed) -> Result<()> {
+        let wrong = |what: &str| Err(fail(ErrorKind::InvalidInput, format!("{self}: {what}")));
+        if self.size == 0 {
+            return wrong("an object has at least one byte");
+        }
+        if !self.align.is_power_of_two() || self.align > u64::from(fixed.page_size) {
+            return wrong("an alignment is a power of two up to the page size");
+        }
+        if self.kind == Kind::Free as u32 { wrong("a free entry is no object") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b] = self.params;
+        match self.kind {
+            k if k == Kind::Object as u32 => write!(f, "an Object")?,
+            k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
+            k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
+        }
+        write!(f, " of {} bytes aligned to {}", self.size, self.align)?;
+        if self.type_id != 0 { write!(f, ", type {:#x}", self.type_id) } else { Ok(()) }
+    }
+}
+
+/// A private copy of an entry, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub shape: Shape,
+    pub offset: u64,
+    name: [u64; NAME_SIZE / 8],
+}
+
+impl Found {
+    pub fn end(&self) -> u64 {
+        self.offset + self.shape.size
+    }
+
+    /// The name, with what is not UTF-8 replaced.
+    pub fn name(&self) -> String {
+        let bytes: [u8; NAME_SIZE] = bytemuck::cast(self.name);
+        String::from_utf8_lossy(bytes.split(|&b| b == 0).next().unwrap_or_default()).into_owned()
+    }
+
+    /// Checks a copy: inside the payload, at or behind `from`, aligned, with a terminated name.
+    fn check(self, index: u32, from: u64, fixed: &Fixed) -> Result<Found> {
+        let limit = fixed.payload_off + fixed.payload_len;
+        let Shape { size, align, .. } = self.shape;
+        let bytes: [u8; NAME_SIZE] = bytemuck::cast(self.name);
+        let name_len = bytes.iter().position(|&b| b == 0).unwrap_or(NAME_SIZE);
+        let wrong = if size == 0 || self.offset < from {
+            "its object overlaps another one or is empty"
+        } else if self.offset.checked_add(size).is_none_or(|end| end > limit) {
+            "its object ends outside the payload"
+        } else if !align.is_power_of_two() || align > u64::from(fixed.page_size) || self.offset % align != 0 {
+            "its object is misaligned"
+        } else if name_len == 0 || name_len == NAME_SIZE || bytes[name_len..].iter().any(|&b| b != 0) {
+            "its name is empty or not terminated"
+        } else {
+            return Ok(self);
+        };
+        Err(fail(ErrorKind::Corrupt, format!("directory entry {index}: {wrong}")))
+    }
+}
+
+/// Copies an entry; `None` if it is free.
+fn read(entry: &Entry) -> Option<Found> {
+    // E1: sees the entry and the object as their maker left them. The loads behind it may be Relaxed: a
+    // published entry does not change, unless a peer scribbles, and then the check judges what was copied.
+    let kind = entry.kind.load(Acquire);
+    (kind != Kind::Free as u32).then(|| Found {
+        shape: Shape {
+            kind,
+            type_id: entry.type_id.load(Relaxed),
+            size: entry.size.load(Relaxed),
+            align: entry.align.load(Relaxed),
+            params: [entry.params[0].load(Relaxed), entry.params[1].load(Relaxed)],
+        },
+        offset: entry.offset.load(Relaxed),
+        name: core::array::from_fn(|i| entry.name[i].load(Relaxed)),
+    })
+}
+
+/// Reads an entry from its bytes in the file; `None` if it is free.
+fn decode(bytes: &[u8]) -> Option<Found> {
+    let words: [u64; ENTRY_SIZE / 8] = bytemuck::pod_read_unaligned(bytes);
+    let [kind_and_type, offset, size, align, a, b, _, _, _, _, ref name @ ..] = words;
+    let (kind, type_id) = (kind_and_type as u32, (kind_and_type >> 32) as u32);
+    let shape = Shape { kind, type_id, size, align, params: [a, b] };
+    (kind != Kind::Free as u32).then_some(Found { shape, offset, name: *name })
+}
+
+/// Where a search ended.
+struct Searched {
+    found: Option<Found>,
+    /// The first free entry.
+    free: u32,
+    /// The end of the last object.
+    end: u64,
+}
+
+/// Walks the entries in use up to the one named `name`.
+fn search(
+    entries: impl Iterator<Item = Option<Found>>,
+    fixed: &Fixed,
+    name: Option<&Name>,
+) -> Result<Searched> {
+    let (mut free, mut end) = (0, fixed.payload_off);
+    for entry in entries.map_while(|e| e) {
+        let entry = entry.check(free, end, fixed)?;
+        (free, end) = (free + 1, entry.end());
+        if name.is_some_and(|n| *n == entry.name) {
+            return Ok(Searched { found: Some(entry), free, end });
+        }
+    }
+    Ok(Searched { found: None, free, end })
+}
+
+type Name = [u64; NAME_SIZE / 8];
+
+/// Every object of a directory that was read from the file.
+pub(super) fn list(bytes: &[u8], fixed: &Fixed) -> impl Iterator<Item = Result<Found>> {
+    let mut from = fixed.payload_off;
+    bytes.chunks_exact(ENTRY_SIZE).map_while(decode).enumerate().map(move |(i, entry)| {
+        let entry = entry.check(i as u32, from, fixed)?;
+        from = entry.end();
+        Ok(entry)
+    })
+}
+
+/// The directory of a mapped segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Directory<'a> {
+    base: NonNull<u8>,
+    fixed: &'a Fixed,
+    entries: &'a [Entry],
+    changing: &'a Changing,
+}
+
+impl<'a> Directory<'a> {
+    /// # Safety
+    /// `base` is the page-aligned start of a writable shared mapping of `fixed.total_len` bytes that lasts for
+    /// `'a`, and `fixed` has passed the checks of [`super::header`].
+    pub unsafe fn new(base: NonNull<u8>, changing: &'a Changing, fixed: &'a Fixed) -> Self {
+        // SAFETY: the header's checks keep all entries inside the mapping and aligned; they are atomics.
+        let entries = unsafe {
+            let first = base.as_ptr().add(fixed.dir_off as usize).cast::<Entry>();
+            core::slice::from_raw_parts(first, fixed.max_objects as usize)
+        };
+        Directory { base, fixed, entries, changing }
+    }
+
+    /// Finds an object of exactly this shape.
+    pub fn find(&self, name: &str, shape: &Shape) -> Result<Option<NonNull<u8>>> {
+        shape.check(self.fixed)?;
+        match search(self.entries.iter().map(read), self.fixed, Some(&pack_object_name(name)?))?.found {
+            None => Ok(None),
+            Some(found) => self.matched(name, shape, &found).map(Some),
+        }
+    }
+
+    fn matched(&self, name: &str, shape: &Shape, found: &Found) -> Result<NonNull<u8>> {
+        if !found.shape.accepts(shape) {
+            let sides = format!("{name:?} is {}; you asked for {shape}", found.shape);
+            return Err(fail(ErrorKind::TypeMismatch, sides));
+        }
+        Ok(self.at(found.offset))
+    }
+
+    fn at(&self, offset: u64) -> NonNull<u8> {
+        debug_assert!(offset < self.fixed.total_len);
+        // SAFETY: a checked offset lies inside the mapping.
+        unsafe { self.base.add(offset as usize) }
+    }
+
+    /// Finds the object or makes it. The caller holds the directory lock. `init` gets the object's place, all
+    /// zero, and completes its first value there; it neither panics nor comes back here.
+    pub fn find_or_make(
+        &self,
+        name: &str,
+        shape: &Shape,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<NonNull<u8>> {
+        shape.check(self.fixed)?;
+        let packed = pack_object_name(name)?;
+        let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
+        if let Some(found) = searched.found {
+            return self.matched(name, shape, &found);
+        }
+        let Some(entry) = self.entries.get(searched.free as usize) else {
+            let full = format!(
+                "all {} entries of the directory are in use; see max_objects",
+                self.fixed.max_objects
+            );
+            return Err(fail(ErrorKind::SegmentFull, full));
+        };
+        let limit = self.fixed.payload_off + self.fixed.payload_len;
+        let place = searched.end.checked_next_multiple_of(shape.align.max(OBJECT_ALIGN));
+        let end = place.and_then(|p| p.checked_add(shape.size)).filter(|&end| end <= limit);
+        let (Some(place), Some(end)) = (place, end) else {
+            let free = limit - searched.end;
+            let room = format!("{name:?} is {shape}; {free} of {} bytes are free", self.fixed.payload_len);
+            return Err(fail(ErrorKind::SegmentFull, room));
+        };
+        self.write_object(place, end, init);
+        // D3.
+        entry.type_id.store(shape.type_id, Relaxed);
+        entry.offset.store(place, Relaxed);
+        entry.size.store(shape.size, Relaxed);
+        entry.align.store(shape.align, Relaxed);
+        let words = shape.params.into_iter().chain([0; 4]).chain(packed);
+        let fields = entry.params.iter().chain(&entry.reserved).chain(&entry.name);
+        fields.zip(words).for_each(|(field, word)| field.store(word, Relaxed));
+        // D4 and E1: Release, so that in the machine code too all of the above comes first.
+        entry.kind.store(shape.kind, Release);
+        Ok(self.at(place))
+    }
+
+    fn write_object(&self, place: u64, end: u64, init: impl FnOnce(NonNull<u8>)) {
+        // D1. The value is a peer's to scribble: whatever it is, only our own place is zeroed.
+        let touched = self.changing.touched_end.load(Relaxed);
+        if touched < end {
+            self.changing.touched_end.store(end, Relaxed);
+        }
+        // Keeps D1 before D2 in the machine code: a killed maker leaves a prefix of it.
+        compiler_fence(SeqCst);
+        // D2.
+        let dirty = touched.clamp(place, end) - place;
+        // SAFETY: `place..end` was checked to lie in the payload and belongs to no published object; the lock
+        // keeps other makers out. Raw writes: no reference to these bytes exists.
+        unsafe { self.at(place).write_bytes(0, dirty as usize) };
+        init(self.at(place));
+    }
+}
+
+#[cfg(test)]
+mod tests;

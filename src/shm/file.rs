@@ -1,0 +1,283 @@
+//! The file behind a segment: made whole before it has a name, checked in full before it is mapped.
+//!
+//! | step of create | a crash after it leaves |
+//! |---|---|
+//! | F1 nameless file (`O_TMPFILE`) | nothing: the kernel frees it |
+//! | F2 size, reservation, header, mode, shared lock | nothing |
+//! | F3 name (`linkat`) | a whole segment |
+//!
+//! | step of open | why |
+//! |---|---|
+//! | O1 open without `O_CREAT`, following no link, blocking on nothing | links and FIFOs planted in a world-writable directory; `fs.protected_regular` |
+//! | O2 type, owner, header | see [`super::header`] |
+//! | O3 shared lock of the file | "nobody has it" is exactly "the exclusive lock can be had" |
+//! | O4 link count, retired flag, length, all under the lock | between O1 and O3 the name may have been removed, by a cleaner that held the exclusive lock: look it up again |
+//!
+//! `unlink` removes the name first and sets the retired flag after. The other order would leave, when it is killed
+//! in between, a name that every open refuses. In this order the flag follows the link count, and a crash
+//! between the two costs only the hint to those who are attached.
+
+use super::header::{self, FIXED_LEN, RETIRED_OFF, STRONG_FENCES_OFF, TOUCHED_END_OFF};
+use super::name::{DIRECTORY, Name};
+use super::{fail, kernel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Fixed;
+use crate::sys::memory::page_size;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::string::String;
+use std::{format, io};
+
+/// How often a name is looked up while others remove and remake it.
+const LOOKUPS: usize = 64;
+
+/// A file that passed every check, under the shared lock.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub file: File,
+    pub fixed: Fixed,
+}
+
+/// What a caller wants of an existing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+fn at(label: &str, errno: i32) -> Error {
+    Error::from_errno(errno).with_detail(label)
+}
+
+fn io_at(label: &str) -> impl Fn(io::Error) -> Error + '_ {
+    move |e| at(label, e.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// F1: a nameless file in the directory of segments.
+pub(super) fn nameless() -> Result<File> {
+    let made =
+        OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(DIRECTORY);
+    made.map_err(|e| {
+        let why = format!("cannot make a file in {DIRECTORY}");
+        match e.raw_os_error().unwrap_or(libc::EIO) {
+            libc::ENOENT | libc::ENOTDIR => {
+                fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}"))
+            }
+            libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL => fail(
+                ErrorKind::Unsupported,
+                format!("{why}: its file system has no O_TMPFILE; mount a tmpfs there"),
+            ),
+            errno => at(&why, errno),
+        }
+    })
+}
+
+/// The nameless file of an anonymous segment.
+pub(super) fn anonymous() -> Result<File> {
+    kernel::memfd().map(File::from).map_err(|errno| at("memfd_create", errno))
+}
+
+/// F2: gives the file its size, its pages, its header and its mode, and locks it.
+pub(super) fn fill(file: &File, fixed: &Fixed, mode: u32, sparse: bool, strong_fences: bool) -> Result<()> {
+    let reserved = if sparse { fixed.payload_off } else { fixed.total_len };
+    if let Some((free, _)) = kernel::space(file.as_fd()) {
+        // Looked at first, so that a hopeless request does not fill the file system for a moment.
+        if free < reserved {
+            return Err(no_space(file, fixed, reserved));
+        }
+    }
+    file.set_len(fixed.total_len).map_err(|e| match e.raw_os_error() {
+        Some(libc::ENOSPC | libc::EFBIG) => no_space(file, fixed, reserved),
+        _ => e.into(),
+    })?;
+    kernel::reserve(file.as_fd(), reserved).map_err(|errno| match errno {
+        libc::ENOSPC => no_space(file, fixed, reserved),
+        libc::EOPNOTSUPP => fail(
+            ErrorKind::Unsupported,
+            format!("the file system of {DIRECTORY} cannot reserve pages; use the sparse option"),
+        ),
+        errno => at("reserving the segment's pages", errno),
+    })?;
+    file.write_all_at(&fixed.payload_off.to_le_bytes(), TOUCHED_END_OFF)?;
+    file.write_all_at(&u32::from(strong_fences).to_le_bytes(), STRONG_FENCES_OFF)?;
+    file.write_all_at(bytemuck::bytes_of(fixed), 0)?;
+    // The mode at open is subject to the umask; this is not.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    // From before it has a name, so that it never looks stale.
+    kernel::lock_shared(file.as_fd()).map_err(Error::from_errno)
+}
+
+fn no_space(file: &File, fixed: &Fixed, needed: u64) -> Error {
+    let asked = format!("{needed} bytes are needed for a payload of {}", fixed.payload_len);
+    let room = match kernel::space(file.as_fd()) {
+        Some((free, all)) => {
+            format!(
+                "{DIRECTORY} has {free} bytes free of {all}; Docker's default is 64 MiB, see its --shm-size"
+            )
+        }
+        None => String::from("the memory limit was reached"),
+    };
+    fail(ErrorKind::NoSpace, format!("{asked}; {room}"))
+}
+
+/// F3: publishes the file under its name.
+pub(super) fn publish(file: &File, name: &Name) -> Result<()> {
+    let path = CString::new(name.path().as_os_str().as_bytes()).map_err(|_| ErrorKind::BadName)?;
+    kernel::link(file.as_fd(), &path).map_err(|errno| at(name.as_str(), errno))
+}
+
+/// O1: opens what the name points to.
+fn look_up(name: &Name, access: Access) -> Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let opened =
+        OpenOptions::new().read(true).write(access == Access::Write).custom_flags(flags).open(name.path());
+    opened.map_err(|e| match e.raw_os_error().unwrap_or(libc::EIO) {
+        libc::ELOOP => fail(ErrorKind::NotRegular, format!("{} is a symbolic link", name.as_str())),
+        libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
+        libc::ENXIO | libc::ENODEV => {
+            fail(ErrorKind::NotRegular, format!("{} is a socket or device", name.as_str()))
+        }
+        errno => at(name.as_str(), errno),
+    })
+}
+
+/// O2: type, owner and header.
+fn check(file: &File, label: &str, trusted: Option<u32>) -> Result<Fixed> {
+    let meta = file.metadata().map_err(io_at(label))?;
+    if !meta.file_type().is_file() {
+        return Err(fail(ErrorKind::NotRegular, format!("{label} is no regular file")));
+    }
+    let (owner, us) = (meta.uid(), kernel::effective_uid());
+    if owner != us && owner != 0 && trusted != Some(owner) {
+        let uids = format!("{label} belongs to user {owner}; we are user {us}");
+        return Err(fail(ErrorKind::UntrustedOwner, uids));
+    }
+    let mut start = [0u8; FIXED_LEN];
+    let mut have = 0;
+    while have < start.len() {
+        match file.read_at(&mut start[have..], have as u64) {
+            Ok(0) => break,
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(io_at(label)(e)),
+        }
+    }
+    header::check(label, &start[..have], meta.size(), page_size() as u64)
+}
+
+/// Whether the flag is set that `unlink` leaves behind.
+pub(super) fn is_retired(file: &File) -> Result<bool> {
+    let mut word = [0u8; 4];
+    file.read_exact_at(&mut word, RETIRED_OFF)?;
+    Ok(u32::from_le_bytes(word) != 0)
+}
+
+/// Opens a segment's file by name: O1 to O4.
+pub(super) fn open(name: &Name, trusted: Option<u32>) -> Result<Checked> {
+    let label = name.as_str();
+    for _ in 0..LOOKUPS {
+        let file = look_up(name, Access::Write)?;
+        let fixed = check(&file, label, trusted)?;
+        kernel::lock_shared(file.as_fd()).map_err(|errno| at(label, errno))?;
+        // O4. An open that gets past this is as good as one from before any later unlink.
+        let meta = file.metadata().map_err(io_at(label))?;
+        header::check_length(label, &fixed, meta.size())?;
+        if meta.nlink() > 0 && !is_retired(&file)? {
+            return Ok(Checked { file, fixed });
+        }
+    }
+    let what =
+        format!("{label} was unlinked under each of {LOOKUPS} looks, or has a second link that survived one");
+    Err(fail(ErrorKind::WouldBlock, what))
+}
+
+/// Opens a segment's file for looking only: no lock, no trace.
+pub(super) fn open_to_read(name: &Name, trusted: Option<u32>) -> Result<Checked> {
+    let file = look_up(name, Access::Read)?;
+    let fixed = check(&file, name.as_str(), trusted)?;
+    Ok(Checked { file, fixed })
+}
+
+/// Checks a descriptor that came from elsewhere, under an open file description of our own: byte locks and the
+/// shared lock belong to descriptions, and the sender's must not count as ours.
+pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
+    let label = "the descriptor";
+    if !kernel::is_read_write(fd.as_fd()).map_err(|errno| at(label, errno))? {
+        return Err(fail(ErrorKind::ReadOnly, "the descriptor is not open for reading and writing"));
+    }
+    let theirs = File::from(fd);
+    check(&theirs, label, trusted)?;
+    let file = again(&theirs)?;
+    // A memfd whose maker left its size open is sealed here; a named file cannot be, and that is its known limit.
+    let _ = kernel::seal_size(file.as_fd());
+    kernel::lock_shared(file.as_fd()).map_err(|errno| at(label, errno))?;
+    let fixed = check(&file, label, trusted)?;
+    Ok(Checked { file, fixed })
+}
+
+/// The same file under a new open file description.
+pub(super) fn again(file: &File) -> Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| {
+        match e.raw_os_error() {
+            // Sharing the old description instead would let two processes hold one seat.
+            Some(libc::ENOENT) => fail(ErrorKind::Unsupported, "reopening the descriptor needs /proc"),
+            _ => e.into(),
+        }
+    })
+}
+
+/// Removes the name; tells those attached.
+pub(super) fn unlink(name: &Name) -> Result<()> {
+    // Whatever is there goes, as with `shm_unlink`: the advice for a damaged segment is to unlink it. Only a
+    // segment of ours gets the flag.
+    let segment = look_up(name, Access::Write).ok().filter(|f| check(f, name.as_str(), None).is_ok());
+    remove(name)?;
+    if let Some(file) = segment {
+        retire(&file);
+    }
+    Ok(())
+}
+
+fn remove(name: &Name) -> Result<()> {
+    std::fs::remove_file(name.path()).map_err(|e| match e.raw_os_error() {
+        Some(libc::EISDIR) => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
+        _ => io_at(name.as_str())(e),
+    })
+}
+
+/// Sets the flag, unless another link keeps the file in use. A failure costs only the hint.
+fn retire(file: &File) {
+    if file.metadata().is_ok_and(|meta| meta.nlink() == 0) {
+        let _ = file.write_all_at(&1u32.to_le_bytes(), RETIRED_OFF);
+    }
+}
+
+/// Whether no process is attached.
+pub(super) fn is_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
+    let found = open_to_read(name, trusted)?;
+    // Closing the file gives the lock back.
+    kernel::try_lock_exclusive(found.file.as_fd()).map_err(|errno| at(name.as_str(), errno))
+}
+
+/// Removes the name if no process is attached; says whether it did. Nobody can attach in between: an open that
+/// waits for the lock finds the link gone.
+pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
+    let file = look_up(name, Access::Write)?;
+    check(&file, name.as_str(), trusted)?;
+    if !kernel::try_lock_exclusive(file.as_fd()).map_err(|errno| at(name.as_str(), errno))? {
+        return Ok(false);
+    }
+    // The name may have moved on to another file before we had the lock of this one.
+    let (mine, named) =
+        (file.metadata()?, std::fs::symlink_metadata(name.path()).map_err(io_at(name.as_str()))?);
+    if (mine.dev(), mine.ino()) != (named.dev(), named.ino()) {
+        return Ok(false);
+    }
+    remove(name)?;
+    retire(&file);
+    Ok(true)
+}

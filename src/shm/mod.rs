@@ -1,0 +1,39 @@
+//! Segments: named or anonymous shared memory with a directory of typed objects.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `name` | the rules of names |
+//! | `header` | the layout: planned at creation, checked at opening |
+//! | `file` | creating, publishing, opening, unlinking; which files are refused |
+//! | `directory` | finding and making objects, crash-safe, over untrusted bytes |
+//! | `attach` | where the member layer is called |
+//! | `segment`, `options`, `object`, `snapshot` | the interface |
+//!
+//! **Threat model.** A peer that may write a segment may write anything into it, at any time. What is read from
+//! shared memory is copied, checked, then used; where things are is known from a private copy of the header that
+//! was checked at opening. The limit: whoever may write a *named* segment may also truncate its file, and then a
+//! later access is a SIGBUS. Anonymous segments are sealed against that.
+
+mod attach;
+mod directory;
+mod file;
+mod header;
+mod kernel;
+mod name;
+mod object;
+mod options;
+mod segment;
+mod snapshot;
+
+pub use object::Object;
+pub use options::Options;
+pub use segment::Segment;
+pub use snapshot::{ObjectInfo, Snapshot};
+
+use crate::error::{Error, ErrorKind};
+
+/// An error of `kind` with a sentence of detail.
+#[cold]
+fn fail(kind: ErrorKind, detail: impl Into<std::string::String>) -> Error {
+    Error::from(kind).with_detail(detail)
+}

@@ -1,0 +1,454 @@
+//! [`Segment`]: shared memory, mapped and attached.
+#![allow(unsafe_code)]
+
+use super::attach::Attached;
+use super::directory::{Directory, Shape};
+use super::header::CHANGING_OFF;
+use super::name::Name;
+use super::object::Object;
+use super::options::Options;
+use super::snapshot::Snapshot;
+use super::{fail, file};
+use crate::atomic::Ordering::Relaxed;
+use crate::error::{ErrorKind, Result};
+use crate::format::{Changing, Fixed, Kind};
+use crate::queue::{Queue, RawQueue, Ring, ring_size};
+use crate::shared::{Plain, Shared};
+use core::any::Any;
+use core::fmt;
+use core::ptr::NonNull;
+use memmap2::{MmapOptions, MmapRaw};
+use std::format;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// Shared memory with a directory of typed, named objects. Clones share one mapping; it is unmapped when the
+/// last clone and the last object handle are gone. Closing never removes the name.
+///
+/// # Examples
+/// ```
+/// use core::sync::atomic::{AtomicU32, Ordering};
+/// use interproc::Segment;
+///
+/// let name = format!("/interproc-doc-segment-{}", std::process::id());
+/// let seg = Segment::options().size(1 << 16).open_or_create(&name)?;
+/// let left = seg.object("tickets", || AtomicU32::new(3))?; // any process that asks gets the same one
+/// left.fetch_sub(1, Ordering::Relaxed);
+///
+/// let other = Segment::open(&name)?; // as another process would
+/// assert_eq!(other.find::<AtomicU32>("tickets")?.load(Ordering::Relaxed), 2);
+/// Segment::unlink(&name)?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Segment {
+    inner: Arc<Inner>,
+}
+
+/// Dropped in this order: detached before it is unmapped.
+struct Inner {
+    attached: Attached,
+    map: MmapRaw,
+    /// Our copy, checked when the file was opened. The one in shared memory is not read again.
+    fixed: Fixed,
+    /// Kept for [`Segment::as_fd`], with the shared lock. Not the description that holds the process's seat.
+    file: File,
+    name: Option<Name>,
+}
+
+impl Segment {
+    /// How to create or open a segment, with every option.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::options().size(4096).max_members(4).anonymous()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub const fn options() -> Options {
+        Options::new()
+    }
+
+    /// Creates a named segment with a payload of `size` bytes; see [`Options::create`].
+    ///
+    /// # Errors
+    /// Those of [`Options::create`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-new-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn create(name: &str, size: usize) -> Result<Segment> {
+        Self::options().size(size).create(name)
+    }
+
+    /// Opens an existing segment; see [`Options::open`].
+    ///
+    /// # Errors
+    /// Those of [`Options::open`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// assert_eq!(Segment::open("/interproc-doc-none").unwrap_err().kind(), ErrorKind::NotFound);
+    /// assert_eq!(Segment::open("no slash").unwrap_err().kind(), ErrorKind::BadName);
+    /// ```
+    pub fn open(name: &str) -> Result<Segment> {
+        Self::options().open(name)
+    }
+
+    /// Creates a segment without a name; see [`Options::anonymous`].
+    ///
+    /// # Errors
+    /// Those of [`Options::anonymous`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn anonymous(size: usize) -> Result<Segment> {
+        Self::options().size(size).anonymous()
+    }
+
+    /// Attaches the segment behind a descriptor; see [`Options::from_fd`].
+    ///
+    /// # Errors
+    /// Those of [`Options::from_fd`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// let again = Segment::from_fd(seg.as_fd().try_clone_to_owned().unwrap())?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn from_fd(fd: OwnedFd) -> Result<Segment> {
+        Self::options().from_fd(fd)
+    }
+
+    /// Opens a segment for looking only; see [`Snapshot`].
+    ///
+    /// # Errors
+    /// Those of [`Options::open_read_only`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-look-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(Segment::open_read_only(&name)?.objects()?.is_empty());
+    /// Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn open_read_only(name: &str) -> Result<Snapshot> {
+        Self::options().open_read_only(name)
+    }
+
+    /// Removes the name. Whoever is attached stays so, and the memory is freed when the last one is gone; a new
+    /// segment may take the name at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], [`ErrorKind::BadName`], [`ErrorKind::PermissionDenied`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let name = format!("/interproc-doc-unlink-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// Segment::unlink(&name)?;
+    /// assert!(seg.is_retired());
+    /// assert_eq!(Segment::unlink(&name).unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn unlink(name: &str) -> Result<()> {
+        file::unlink(&Name::new(name)?)
+    }
+
+    /// Whether no process is attached to the segment. It may hold data that somebody will come back for: nothing
+    /// is ever removed for being stale alone.
+    ///
+    /// # Errors
+    /// Those of [`Options::open_read_only`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-stale-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(!Segment::is_stale(&name)?);
+    /// drop(seg);
+    /// assert!(Segment::is_stale(&name)?);
+    /// Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_stale(name: &str) -> Result<bool> {
+        file::is_stale(&Name::new(name)?, None)
+    }
+
+    /// Removes the name if no process is attached, and says whether it did. Nobody can attach between the look
+    /// and the removal.
+    ///
+    /// # Errors
+    /// Those of [`Options::open`] and [`unlink`](Self::unlink).
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-sweep-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(!Segment::unlink_if_stale(&name)?);
+    /// drop(seg);
+    /// assert!(Segment::unlink_if_stale(&name)?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn unlink_if_stale(name: &str) -> Result<bool> {
+        file::unlink_if_stale(&Name::new(name)?, None)
+    }
+
+    /// Maps and attaches a checked, locked file.
+    pub(super) fn attach(file: File, fixed: Fixed, name: Option<Name>) -> Result<Segment> {
+        let map = MmapOptions::new().len(fixed.total_len as usize).map_raw(&file)?;
+        let base = NonNull::new(map.as_mut_ptr()).ok_or(ErrorKind::Resource)?;
+        // SAFETY: `Inner` drops the attachment before the mapping, which covers `total_len` bytes of the file;
+        // the header passed its checks.
+        let attached = unsafe { Attached::new(&file, base, &fixed) }?;
+        Ok(Segment { inner: Arc::new(Inner { attached, map, fixed, file, name }) })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.inner.file
+    }
+
+    pub(super) fn use_strong_fences(&self) {
+        // Relaxed: a hint that only ever goes from 0 to 1.
+        self.changing().strong_fences.store(1, Relaxed);
+    }
+
+    fn base(&self) -> NonNull<u8> {
+        // A mapping is never at null; `attach` has looked.
+        NonNull::new(self.inner.map.as_mut_ptr()).expect("a mapping is never at null")
+    }
+
+    fn changing(&self) -> &Changing {
+        // SAFETY: page 0 is mapped as long as `self`, the words are aligned and only accessed as atomics.
+        unsafe { self.base().add(CHANGING_OFF).cast::<Changing>().as_ref() }
+    }
+
+    fn directory(&self) -> Directory<'_> {
+        // SAFETY: mapped as long as `self`; `fixed` was checked.
+        unsafe { Directory::new(self.base(), self.changing(), &self.inner.fixed) }
+    }
+
+    /// The name it was created or opened by; `None` for an anonymous segment or one from a descriptor.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// assert_eq!(Segment::anonymous(4096)?.name(), None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_ref().map(Name::as_str)
+    }
+
+    /// The payload's bytes.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// assert_eq!(Segment::anonymous(5000)?.len(), 8192);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[allow(clippy::len_without_is_empty, reason = "a segment has at least one page")]
+    pub fn len(&self) -> usize {
+        self.inner.fixed.payload_len as usize
+    }
+
+    /// How many threads may use it at a time.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// assert_eq!(Segment::anonymous(4096)?.max_members(), 64);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn max_members(&self) -> u32 {
+        self.inner.fixed.max_members
+    }
+
+    /// How many objects its directory has room for.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// assert_eq!(Segment::anonymous(4096)?.max_objects(), 64);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn max_objects(&self) -> u32 {
+        self.inner.fixed.max_objects
+    }
+
+    /// Whether the name was removed: a newcomer does not find this segment any more.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-retired-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(!seg.is_retired());
+    /// Segment::unlink(&name)?;
+    /// assert!(seg.is_retired());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_retired(&self) -> bool {
+        // Relaxed: a hint, it orders nothing.
+        self.changing().retired.load(Relaxed) != 0
+    }
+
+    /// The descriptor of the segment's file, to be sent to another process, which gives it to
+    /// [`Options::from_fd`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// let to_send = seg.as_fd().try_clone_to_owned().unwrap();
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.file.as_fd()
+    }
+
+    /// Finds the object of this name and type, or makes it with the value of `init`. When several processes come
+    /// at once, all get the same object; `init` may then have been called for nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, type, size or alignment;
+    /// [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or an object without bytes;
+    /// [`ErrorKind::Corrupt`] when the directory fails its checks; [`ErrorKind::TooManyMembers`].
+    /// # Examples
+    /// ```
+    /// use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    /// use interproc::{ErrorKind, Segment};
+    ///
+    /// let seg = Segment::anonymous(4096)?;
+    /// let tickets = seg.object("tickets", || AtomicU32::new(3))?;
+    /// assert_eq!(seg.object("tickets", || AtomicU32::new(99))?.load(Ordering::Relaxed), 3);
+    ///
+    /// let e = seg.object("tickets", || AtomicU64::new(0)).unwrap_err();
+    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
+    /// assert!(e.to_string().contains("\"tickets\" is an Object of 4 bytes aligned to 4; you asked for an Object of 8"));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn object<T: Shared>(&self, name: &str, init: impl FnOnce() -> T) -> Result<Object<T>> {
+        let shape = Self::shape_of::<T>();
+        let place = match self.lookup(name, &shape)? {
+            Some(place) => place,
+            None => {
+                // Before the lock: it is the user's code.
+                let value = init();
+                // SAFETY: the place is aligned and large enough for T by its shape; nobody else refers to it yet.
+                self.place(name, &shape, |place| unsafe { place.cast::<T>().write(value) })?
+            }
+        };
+        // SAFETY: the shape was compared with T's; the directory checked the place.
+        Ok(unsafe { Object::new(place.cast(), self.clone()) })
+    }
+
+    /// Finds the object of this name and type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoObject`], and those of [`object`](Self::object) but for `SegmentFull`.
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::AtomicU32;
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(4096)?;
+    /// assert_eq!(seg.find::<AtomicU32>("nothing").unwrap_err().kind(), ErrorKind::NoObject);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn find<T: Shared>(&self, name: &str) -> Result<Object<T>> {
+        let place = self.lookup(name, &Self::shape_of::<T>())?;
+        let place = place.ok_or_else(|| fail(ErrorKind::NoObject, format!("{name:?} in {self:?}")))?;
+        // SAFETY: as in `object`.
+        Ok(unsafe { Object::new(place.cast(), self.clone()) })
+    }
+
+    /// Finds or makes the queue of this name for messages of type `T`, with room for `capacity` of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element size or
+    /// capacity; [`ErrorKind::InvalidInput`] for a capacity or message size out of range; else as
+    /// [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let jobs = seg.queue::<[u8; 16]>("jobs", 1024)?;
+    /// let same = seg.queue::<[u8; 16]>("jobs", 1024)?;
+    /// let e = seg.queue::<[u8; 24]>("jobs", 1024).unwrap_err();
+    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
+    /// assert!(e.to_string().contains("\"jobs\" is a Queue of 16-byte elements x 1024"));
+    /// assert!(e.to_string().contains("you asked for a Queue of 24-byte elements x 1024"));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn queue<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
+        let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
+        let keep: Arc<dyn Any + Send + Sync> = self.inner.clone();
+        Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
+    }
+
+    /// Finds or makes a queue by its element size, as C does.
+    pub(crate) fn raw_queue(&self, name: &str, element: usize, capacity: usize) -> Result<RawQueue> {
+        let size = ring_size(element, capacity).ok_or_else(|| {
+            fail(ErrorKind::InvalidInput, format!("a queue of {element}-byte elements x {capacity}"))
+        })?;
+        let shape = Shape {
+            kind: Kind::Queue as u32,
+            type_id: 0,
+            size: size as u64,
+            align: Ring::ALIGN as u64,
+            params: [element as u64, capacity as u64],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+            let made = unsafe { Ring::make(place, size, element, capacity) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
+        let ring = unsafe { Ring::attach(place, size) }?;
+        if (ring.element(), ring.capacity() as usize) != (element, capacity) {
+            // The ring's own header disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("queue {name:?}")));
+        }
+        Ok(RawQueue::new(ring))
+    }
+
+    const fn shape_of<T: Shared>() -> Shape {
+        const { assert!(!core::mem::needs_drop::<T>(), "an object in shared memory is never dropped") };
+        Shape::object(T::TYPE_ID, size_of::<T>(), align_of::<T>())
+    }
+
+    /// Finds an object of this shape. Takes no lock.
+    pub(crate) fn lookup(&self, name: &str, shape: &Shape) -> Result<Option<NonNull<u8>>> {
+        self.directory().find(name, shape)
+    }
+
+    /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. It runs
+    /// under the directory's lock; it neither panics nor comes back to this segment.
+    pub(crate) fn place(
+        &self,
+        name: &str,
+        shape: &Shape,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<NonNull<u8>> {
+        if let Some(found) = self.lookup(name, shape)? {
+            return Ok(found);
+        }
+        self.inner.attached.locked(self.changing(), || self.directory().find_or_make(name, shape, init))?
+    }
+}
+
+impl AsFd for Segment {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        Segment::as_fd(self)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Segment({}, {} bytes)", self.name().unwrap_or("anonymous"), self.len())
+    }
+}

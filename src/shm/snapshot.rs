@@ -1,0 +1,253 @@
+//! [`Snapshot`]: a segment opened for looking only.
+
+use super::directory::{self, Found};
+use super::file::{self, Checked};
+use super::name::Name;
+use super::{fail, kernel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{ENTRY_SIZE, Fixed};
+use core::fmt;
+use std::format;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::string::String;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::vec::Vec;
+
+/// A segment opened for looking: never a member, not locked against unlinking, leaves no trace.
+///
+/// It reads the file instead of mapping it, so that not even a truncation can hurt who looks. What it says was
+/// true at some time during the call.
+///
+/// # Examples
+/// ```
+/// use core::sync::atomic::AtomicU32;
+/// use interproc::Segment;
+///
+/// let name = format!("/interproc-doc-snapshot-{}", std::process::id());
+/// let seg = Segment::create(&name, 4096)?;
+/// seg.object("tickets", || AtomicU32::new(3))?;
+///
+/// let look = Segment::open_read_only(&name)?;
+/// let objects = look.objects()?;
+/// assert_eq!((objects[0].name.as_str(), objects[0].size), ("tickets", 4));
+/// assert_eq!(look.read("tickets")?, 3u32.to_le_bytes());
+/// assert!(look.is_in_use()?);
+/// Segment::unlink(&name)?;
+/// assert!(look.is_retired()?);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Snapshot {
+    file: File,
+    fixed: Fixed,
+    name: Name,
+}
+
+/// One object of a segment, as its directory describes it. Displayed as `"name": description`.
+///
+/// # Examples
+/// ```
+/// # use core::sync::atomic::AtomicU32;
+/// # use interproc::Segment;
+/// let name = format!("/interproc-doc-info-{}", std::process::id());
+/// let seg = Segment::create(&name, 4096)?;
+/// seg.object("tickets", || AtomicU32::new(3))?;
+/// let objects = Segment::open_read_only(&name)?.objects()?;
+/// assert_eq!(objects[0].to_string(), "\"tickets\": an Object of 4 bytes aligned to 4");
+/// Segment::unlink(&name)?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectInfo {
+    /// Its name.
+    pub name: String,
+    /// Its [`Kind`](crate::format::Kind) as a number; a later build may have others.
+    pub kind: u32,
+    /// Its type id, 0 if its maker gave none.
+    pub type_id: u32,
+    /// Where it is in the file.
+    pub offset: u64,
+    /// Its bytes.
+    pub size: u64,
+    /// Its alignment.
+    pub align: u64,
+    /// Its kind's parameters; for a queue, element size and capacity.
+    pub params: [u64; 2],
+}
+
+impl fmt::Display for ObjectInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ObjectInfo { kind, type_id, size, align, params, .. } = *self;
+        write!(f, "{:?}: {}", self.name, directory::Shape { kind, type_id, size, align, params })
+    }
+}
+
+impl From<&Found> for ObjectInfo {
+    fn from(found: &Found) -> Self {
+        let directory::Shape { kind, type_id, size, align, params } = found.shape;
+        ObjectInfo { name: found.name(), kind, type_id, offset: found.offset, size, align, params }
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(checked: Checked, name: Name) -> Self {
+        Snapshot { file: checked.file, fixed: checked.fixed, name }
+    }
+
+    /// The segment's name.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-sname-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert_eq!(Segment::open_read_only(&name)?.name(), name);
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// The payload's bytes.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-slen-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert_eq!(Segment::open_read_only(&name)?.len(), 4096);
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[allow(clippy::len_without_is_empty, reason = "a segment has at least one page")]
+    pub fn len(&self) -> usize {
+        self.fixed.payload_len as usize
+    }
+
+    /// The fixed header: version, limits, layout, creator.
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, format};
+    /// let name = std::format!("/interproc-doc-sfixed-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// let look = Segment::open_read_only(&name)?;
+    /// assert_eq!(look.header().version, format::VERSION);
+    /// assert_eq!(look.header().creator_pid, std::process::id());
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn header(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// When the segment was created, by the creator's wall clock.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-screated-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(Segment::open_read_only(&name)?.created() <= std::time::SystemTime::now());
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn created(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.fixed.created_ns)
+    }
+
+    /// Whether the name was removed since.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-sretired-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// let look = Segment::open_read_only(&name)?;
+    /// assert!(!look.is_retired()?);
+    /// Segment::unlink(&name)?;
+    /// assert!(look.is_retired()?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_retired(&self) -> Result<bool> {
+        Ok(self.file.metadata()?.nlink() == 0 || file::is_retired(&self.file)?)
+    }
+
+    /// Whether any process is attached.
+    ///
+    /// # Errors
+    /// Those of locking the file.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-suse-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// let look = Segment::open_read_only(&name)?;
+    /// assert!(look.is_in_use()?);
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_in_use(&self) -> Result<bool> {
+        let free = kernel::try_lock_exclusive(self.file.as_fd()).map_err(Error::from_errno)?;
+        if free {
+            kernel::unlock(self.file.as_fd());
+        }
+        Ok(!free)
+    }
+
+    /// Every object in the directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when an entry fails its checks; [`ErrorKind::Truncated`].
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-sobjects-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(Segment::open_read_only(&name)?.objects()?.is_empty());
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn objects(&self) -> Result<Vec<ObjectInfo>> {
+        let bytes = self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE)?;
+        directory::list(&bytes, &self.fixed).map(|found| Ok(ObjectInfo::from(&found?))).collect()
+    }
+
+    /// A copy of an object's bytes. While others write, parts of it may be of different times.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoObject`], and those of [`objects`](Self::objects).
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::AtomicU16;
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-sread-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// seg.object("port", || AtomicU16::new(80))?;
+    /// assert_eq!(Segment::open_read_only(&name)?.read("port")?, [80, 0]);
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn read(&self, object: &str) -> Result<Vec<u8>> {
+        let objects = self.objects()?;
+        let info = objects.iter().find(|o| o.name == object);
+        let info = info.ok_or_else(|| fail(ErrorKind::NoObject, format!("{object:?} in {}", self.name())))?;
+        self.bytes(info.offset, info.size as usize)
+    }
+
+    fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
+        // Looked at first: a header may claim terabytes.
+        super::header::check_length(self.name(), &self.fixed, self.file.metadata()?.size())?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| ErrorKind::Resource)?;
+        bytes.resize(len, 0);
+        self.file.read_exact_at(&mut bytes, offset).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => fail(ErrorKind::Truncated, self.name()),
+            _ => e.into(),
+        })?;
+        Ok(bytes)
+    }
+}
