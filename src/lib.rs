@@ -11,15 +11,13 @@ macro_rules! mutant {
         false
     };
 }
-/// Names a crash window for the sweep: nothing in the product.
-macro_rules! crash_window {
-    ($name:literal) => {};
-}
-pub(crate) use {crash_window, mutant};
+pub(crate) use mark::crash_window;
+pub(crate) use mutant;
 
 pub mod atomic;
 mod error;
 pub mod format;
+mod mark;
 pub mod member;
 pub mod queue;
 pub mod sync;
