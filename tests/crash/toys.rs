@@ -109,7 +109,7 @@ impl Robust {
         for round in 0..2 {
             match self.lock() {
                 0 => {}
-                libc::EOWNERDEAD if round == 0 => {
+                libc::EOWNERDEAD => {
                     self.data[0].store(self.data[1].load(SeqCst), SeqCst);
                     // SAFETY: locked by this thread, its last owner died.
                     unsafe { libc::pthread_mutex_consistent(self.mutex.get()) };
