@@ -9,5 +9,6 @@ pub mod sweep;
 pub mod trace;
 pub mod windows;
 
-pub use board::Part;
+pub use board::{Check, Part};
 pub use case::{Case, End, Enter, Scenario, Until};
+pub use trace::Cut;

@@ -243,3 +243,18 @@ pub fn futex_set(word: &AtomicU32, value: u32) {
     // SAFETY: the word is a live atomic.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
 }
+
+/// Kills the calling process.
+pub fn die() -> ! {
+    loop {
+        // SAFETY: plain system call.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    }
+}
+
+/// Waits until a thread sleeps in the kernel.
+pub fn await_sleep(pid: i32, tid: i32) {
+    while !asleep(pid, tid) {
+        yield_now();
+    }
+}
