@@ -107,6 +107,7 @@ fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child,
 /// of three runs.
 fn calibrate(
     scenario: &dyn Scenario,
+    first: u32,
     processor: usize,
     silence_ns: u64,
 ) -> Result<(usize, Vec<Stand>), String> {
@@ -115,8 +116,7 @@ fn calibrate(
         let mut trouble = String::new();
         for _ in 0..3 {
             let mut stands = Vec::new();
-            let kill = Kill { first: u32::MAX, events: u32::MAX };
-            let outcome = lab.run(scenario, kill, |stand| stands.push(stand));
+            let outcome = lab.run(scenario, Kill { first, events: u32::MAX }, |stand| stands.push(stand));
             match outcome.verdict {
                 _ if outcome.finished && stands.len() > longest.len() => longest = stands,
                 Verdict::Broken(text) if !outcome.finished => trouble = text,
@@ -150,6 +150,32 @@ fn calibrate(
     Ok((first as usize, victim))
 }
 
+/// The points of a scenario, after a run or two without any kill.
+fn plan(
+    scenario: &dyn Scenario,
+    settings: Settings,
+    lab: &Lab,
+    length: &mut usize,
+) -> Result<VecDeque<Kill>, String> {
+    let limits = scenario.limits();
+    let run = |first| calibrate(scenario, first, lab.everywhere[0], settings.silence_ns);
+    let firsts = match (scenario.has_first(), settings.density) {
+        (false, _) => vec![0],
+        (true, Density::Full) => plan::spread(run(u32::MAX)?.0, limits.first_deaths),
+        (true, Density::Few(_)) => plan::spread(run(u32::MAX)?.0, 3),
+    };
+    let mut kills = VecDeque::new();
+    for first in firsts {
+        // What the second victim has to do depends on where the first one died.
+        let (_, stands) = run(first)?;
+        *length = stands.len().saturating_sub(1).max(*length);
+        let begins: Vec<bool> = stands.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
+        let events = plan::events(&stands, &begins, settings.density, limits.thin_above);
+        kills.extend(events.iter().map(|&events| Kill { first, events }));
+    }
+    Ok(kills)
+}
+
 /// Sweeps one scenario. `progress` hears of every point.
 pub fn sweep(
     scenario: &dyn Scenario,
@@ -157,7 +183,6 @@ pub fn sweep(
     lab: &Lab,
     mut progress: impl FnMut(usize, usize),
 ) -> Row {
-    let limits = scenario.limits();
     let mut row = Row {
         title: scenario.title().clone(),
         points: 0,
@@ -170,24 +195,13 @@ pub fn sweep(
         length: 0,
         given_up: false,
     };
-    let stands = match calibrate(scenario, lab.everywhere[0], settings.silence_ns) {
-        Ok(stands) => stands,
+    let mut waiting = match plan(scenario, settings, lab, &mut row.length) {
+        Ok(kills) => kills,
         Err(text) => {
             row.failures.push((Kill::default(), format!("no complete run: {text}")));
             return row;
         }
     };
-    let (first_length, victim) = stands;
-    row.length = victim.len() - 1;
-    let begins: Vec<bool> = victim.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
-    let events = plan::events(&victim, &begins, settings.density, limits.thin_above);
-    let firsts = match (scenario.has_first(), settings.density) {
-        (false, _) => vec![0],
-        (true, Density::Full) => plan::spread(first_length, limits.first_deaths),
-        (true, Density::Few(_)) => plan::spread(first_length, 3),
-    };
-    let kills = firsts.iter().flat_map(|&first| events.iter().map(move |&events| Kill { first, events }));
-    let mut waiting: VecDeque<Kill> = kills.collect();
     let planned = waiting.len();
     let mut workers: Vec<Option<Worker>> = (0..settings.jobs).map(|_| None).collect();
     let mut over = BTreeSet::new();
