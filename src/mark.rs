@@ -1,0 +1,29 @@
+//! Names for crash windows, visible to the crash sweep and to nobody else.
+//!
+//! `crash_window!("C2")` says: a thread that dies from here on, until the next name, dies in window C2 of this
+//! module. It makes no instruction. Its address and name go to a section that is not loaded, like debug
+//! information: `strip` removes it, and the sweep reads it from the test program's file.
+//!
+//! Rejected: a counter or a store in memory, which would sweep another program than the one that is shipped.
+
+/// Names the crash window that begins here.
+macro_rules! crash_window {
+    ($name:literal) => {{
+        #[cfg(all(target_arch = "x86_64", not(interproc_loom), not(miri)))]
+        {
+            #[allow(unsafe_code)]
+            // SAFETY: emits no instruction; the bytes go to a section that no code reads.
+            unsafe {
+                core::arch::asm!(
+                    "77:",
+                    ".pushsection .debug_interproc_windows, \"\", @progbits",
+                    ".quad 77b",
+                    concat!(".asciz \"", module_path!(), " ", $name, "\""),
+                    ".popsection",
+                    options(nomem, nostack, preserves_flags)
+                );
+            }
+        }
+    }};
+}
+pub(crate) use crash_window;

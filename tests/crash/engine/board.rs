@@ -1,0 +1,185 @@
+//! What the processes of one point tell each other: a page of shared memory, wiped before each point.
+
+use super::os;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+
+/// What a role found: nothing wrong, or a sentence.
+pub type Check = Result<(), String>;
+
+/// Returns the sentence from the enclosing check unless the condition holds.
+#[macro_export]
+macro_rules! ensure {
+    ($cond:expr, $($text:tt)+) => {
+        if !$cond {
+            return Err(format!($($text)+));
+        }
+    };
+}
+
+/// The most helpers a scenario has.
+pub const HELPERS: usize = 6;
+/// The seat of the first victim in two-death scenarios.
+pub const FIRST: usize = HELPERS;
+/// The victim's seat.
+pub const VICTIM: usize = HELPERS + 1;
+/// The verifier's seat.
+pub const VERIFIER: usize = HELPERS + 2;
+const SEATS: usize = HELPERS + 3;
+
+/// Not started.
+pub const ABSENT: u32 = 0;
+/// Prepared; inside the operation or about to enter it.
+pub const READY: u32 = 1;
+/// Came to its end, all as promised.
+pub const DONE: u32 = 2;
+/// Came to its end and found something wrong; the text says what.
+pub const WRONG: u32 = 3;
+
+/// One process's part of the board.
+pub struct Seat {
+    /// [`ABSENT`], [`READY`], [`DONE`] or [`WRONG`].
+    pub phase: AtomicU32,
+    /// The stepped thread of a victim, set when it stands at the start mark.
+    pub tid: AtomicU32,
+    /// When it began to ask for what it is promised.
+    pub began: AtomicU64,
+    /// When it had it; 0 = no promise to time.
+    pub recovered: AtomicU64,
+    /// Messages that were delivered once more, and said so.
+    pub redelivered: AtomicU32,
+    /// Messages that a dead reader took along, where that is allowed.
+    pub lost: AtomicU32,
+    text: [AtomicU8; 240],
+}
+
+/// The shared page.
+pub struct Board {
+    /// How many cues were given. A helper waits for its number.
+    pub cue: AtomicU32,
+    /// When the victim was killed.
+    pub killed: AtomicU64,
+    /// How many events the first victim's operation took.
+    pub first_length: AtomicU64,
+    /// For the scenario: what was acknowledged, and so on.
+    pub facts: [AtomicU64; 32],
+    /// One a process.
+    pub seats: [Seat; SEATS],
+}
+
+impl Board {
+    /// Wipes the board.
+    pub fn reset(&self) {
+        self.cue.store(0, SeqCst);
+        self.killed.store(0, SeqCst);
+        self.first_length.store(0, SeqCst);
+        self.facts.iter().for_each(|f| f.store(0, SeqCst));
+        for s in &self.seats {
+            [&s.phase, &s.tid, &s.redelivered, &s.lost].iter().for_each(|w| w.store(0, SeqCst));
+            [&s.began, &s.recovered].iter().for_each(|w| w.store(0, SeqCst));
+            s.text[0].store(0, SeqCst);
+        }
+    }
+
+    /// Gives cues up to number `n`.
+    pub fn give_cue(&self, n: u32) {
+        if self.cue.load(SeqCst) < n {
+            os::futex_set(&self.cue, n);
+        }
+    }
+}
+
+impl Seat {
+    /// Writes the sentence.
+    pub fn say(&self, text: &str) {
+        let room = self.text.len() - 1;
+        for (cell, byte) in self.text.iter().zip(text.bytes().take(room).chain([0])) {
+            cell.store(byte, SeqCst);
+        }
+    }
+
+    /// Reads the sentence.
+    pub fn text(&self) -> String {
+        let bytes = self.text.iter().map(|c| c.load(SeqCst)).take_while(|&b| b != 0).collect::<Vec<_>>();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+static MINE: AtomicPtr<Seat> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Makes a panic of this process say its message in its seat instead of on the terminal.
+pub fn panics_go_to(seat: &'static Seat) {
+    MINE.store(std::ptr::from_ref(seat).cast_mut(), SeqCst);
+    std::panic::set_hook(Box::new(|info| {
+        // SAFETY: the pointer is that of a board in memory that is never unmapped.
+        let seat = unsafe { &*MINE.load(SeqCst) };
+        seat.say(&info.to_string().replace('\n', " "));
+        seat.phase.store(WRONG, SeqCst);
+    }));
+}
+
+/// What a helper or verifier holds in its hand.
+pub struct Part {
+    /// The board.
+    pub board: &'static Board,
+    /// Its seat.
+    pub index: usize,
+}
+
+impl Part {
+    fn seat(&self) -> &'static Seat {
+        &self.board.seats[self.index]
+    }
+
+    /// Says that all is prepared and the promised operation begins now.
+    pub fn ready(&self) {
+        self.seat().began.store(os::now(), SeqCst);
+        os::futex_set(&self.seat().phase, READY);
+    }
+
+    /// Says that what was promised has come: stops the clock of the recovery (the first call counts).
+    pub fn recovered(&self) {
+        let _ = self.seat().recovered.compare_exchange(0, os::now(), SeqCst, SeqCst);
+    }
+
+    /// Waits for the n-th cue. The engine gives one each time the victim falls asleep, and all at its death.
+    pub fn await_cue(&self, n: u32) {
+        loop {
+            let given = self.board.cue.load(SeqCst);
+            if given >= n {
+                return;
+            }
+            os::futex_wait(&self.board.cue, given, os::now() + 1_000_000_000);
+        }
+    }
+
+    /// Whether helper `index` has come to its end within `ns`.
+    pub fn await_helper(&self, index: usize, ns: u64) -> bool {
+        let deadline = os::now() + ns;
+        let phase = &self.board.seats[index].phase;
+        loop {
+            match phase.load(SeqCst) {
+                DONE | WRONG => return true,
+                now => {
+                    if !os::futex_wait(phase, now, deadline) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A word of the scenario's own.
+    pub fn fact(&self, index: usize) -> &AtomicU64 {
+        &self.board.facts[index]
+    }
+
+    /// Counts messages that were delivered again and said so.
+    pub fn count_redelivered(&self, n: u32) {
+        self.seat().redelivered.fetch_add(n, SeqCst);
+    }
+
+    /// Counts messages that a dead reader took along.
+    pub fn count_lost(&self, n: u32) {
+        self.seat().lost.fetch_add(n, SeqCst);
+    }
+}

@@ -1,0 +1,253 @@
+//! One point: a fresh world, its helpers, the victim killed after a number of events, the survivors' verdict.
+
+use super::board::{self, Board, Check, Part};
+use super::case::{End, Enter, Scenario, Stage, Until};
+use super::os::{self, Child};
+use super::trace::{Code, Cut, Stand, Stop, Tracee};
+use super::windows::Windows;
+use std::sync::atomic::Ordering::SeqCst;
+
+/// Where to kill: events into the operation, and where the first victim died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kill {
+    /// Events of the first victim, in two-death scenarios.
+    pub first: u32,
+    /// Events of the victim.
+    pub events: u32,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As promised.
+    Kept,
+    /// As promised, but the recovery took longer than the scenario allows.
+    Late,
+    /// A promise was broken.
+    Broken(String),
+}
+
+/// The result of one point.
+pub struct Outcome {
+    /// Whether the promises were kept.
+    pub verdict: Verdict,
+    /// The operation was over before the kill.
+    pub finished: bool,
+    /// Killed asleep in the kernel.
+    pub asleep: bool,
+    /// The longest time from the death (or the asking, if later) until a survivor had what it was promised.
+    pub recovery_ns: u64,
+    /// Messages delivered again and flagged.
+    pub redelivered: u32,
+    /// Messages that a dead reader took along, where allowed.
+    pub lost: u32,
+    /// The last crash window entered, and the address.
+    pub window: Option<usize>,
+    /// Where the victim died.
+    pub pc: usize,
+}
+
+/// What stays the same from point to point.
+pub struct Lab {
+    /// The page of the point's processes.
+    pub board: &'static Board,
+    /// This program's code.
+    pub code: Code,
+    /// The crash windows named in it.
+    pub windows: Windows,
+    /// The processor of the engine and the victim.
+    pub here: Vec<usize>,
+    /// All that may be used.
+    pub everywhere: Vec<usize>,
+}
+
+struct Cast {
+    children: Vec<Option<Child>>,
+}
+
+impl Drop for Cast {
+    fn drop(&mut self) {
+        self.children.drain(..).flatten().for_each(|child| {
+            child.finish();
+        });
+    }
+}
+
+impl Lab {
+    /// The laboratory on one processor.
+    pub fn new(here: usize) -> Lab {
+        os::block_sigchld();
+        let code = Code::of_this_process();
+        let windows = Windows::of_this_program();
+        Lab { board: os::shared(), code, windows, here: vec![here], everywhere: os::processors() }
+    }
+
+    fn spawn(&self, index: usize, body: impl FnOnce(&Part) -> Check) -> Child {
+        let board = self.board;
+        os::fork(|| {
+            os::pin(0, &self.everywhere);
+            let seat = &board.seats[index];
+            board::panics_go_to(seat);
+            match body(&Part { board, index }) {
+                Ok(()) => os::futex_set(&seat.phase, board::DONE),
+                Err(text) => {
+                    seat.say(&text);
+                    os::futex_set(&seat.phase, board::WRONG);
+                }
+            }
+            0
+        })
+    }
+
+    /// Runs one point. `show` sees each stand of the victim.
+    pub fn run(&self, scenario: &dyn Scenario, kill: Kill, show: impl FnMut(Stand)) -> Outcome {
+        let mut outcome = Outcome {
+            verdict: Verdict::Kept,
+            finished: false,
+            asleep: false,
+            recovery_ns: 0,
+            redelivered: 0,
+            lost: 0,
+            window: None,
+            pc: 0,
+        };
+        self.board.reset();
+        let stage = scenario.stage();
+        if let Err(text) = self.play(scenario, &*stage, kill, show, &mut outcome) {
+            outcome.verdict = Verdict::Broken(text);
+            return outcome;
+        }
+        let killed = self.board.killed.load(SeqCst);
+        for seat in &self.board.seats {
+            let recovered = seat.recovered.load(SeqCst);
+            let from = killed.max(seat.began.load(SeqCst));
+            outcome.recovery_ns = outcome.recovery_ns.max(recovered.saturating_sub(from));
+            outcome.redelivered += seat.redelivered.load(SeqCst);
+            outcome.lost += seat.lost.load(SeqCst);
+        }
+        if outcome.recovery_ns > scenario.limits().late_ns {
+            outcome.verdict = Verdict::Late;
+        }
+        outcome
+    }
+
+    fn play(
+        &self,
+        scenario: &dyn Scenario,
+        stage: &dyn Stage,
+        kill: Kill,
+        mut show: impl FnMut(Stand),
+        outcome: &mut Outcome,
+    ) -> Check {
+        let limits = scenario.limits();
+        let patience = limits.patience_ns;
+        let helpers = stage.helpers();
+        let mut cast = Cast { children: helpers.iter().map(|_| None).collect() };
+        self.enter(stage, &helpers, Enter::Before, &mut cast, patience)?;
+        let deadline = || os::now() + patience + 20_000_000_000;
+        if scenario.has_first() {
+            let mut first = self.victim(board::FIRST, |cut| stage.first(cut), patience)?;
+            let mut stands = 0;
+            if let Stop::Broken(text) = first.advance(kill.first, deadline(), |_| stands += 1) {
+                return Err(format!("first death: {text}"));
+            }
+            self.board.first_length.store(stands, SeqCst);
+            first.kill(false);
+        }
+        let mut victim = self.victim(board::VICTIM, |cut| stage.victim(cut), patience)?;
+        self.enter(stage, &helpers, Enter::AtStart, &mut cast, patience)?;
+        if !limits.roams {
+            victim.pin(&self.here);
+        }
+        let stop = victim.advance(kill.events, deadline(), |stand| {
+            if !stand.asleep {
+                outcome.window = self.windows.at(stand.pc).or(outcome.window);
+            }
+            outcome.asleep = stand.asleep;
+            outcome.pc = stand.pc;
+            show(stand);
+        });
+        match stop {
+            Stop::Here => {}
+            Stop::Finished => outcome.finished = true,
+            Stop::Broken(text) => return Err(text),
+        }
+        // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
+        self.board.killed.store(os::now(), SeqCst);
+        victim.kill(kill.events % 2 == 1);
+        self.board.give_cue(u32::MAX / 2);
+        self.curtain(&helpers, &mut cast, End::Dies, patience)?;
+        self.curtain(&helpers, &mut cast, End::Alone, patience)?;
+        let verifier = self.spawn(board::VERIFIER, |part| {
+            part.ready();
+            stage.verify(part)
+        });
+        let in_time = verifier.ended_by(os::now() + patience);
+        verifier.finish();
+        self.judge(board::VERIFIER, in_time, "the verifier")?;
+        self.curtain(&helpers, &mut cast, End::AfterVerifier, patience)
+    }
+
+    /// A victim, standing at its start mark.
+    fn victim(&self, index: usize, body: impl FnOnce(&Cut), patience: u64) -> Result<Tracee<'_>, String> {
+        let child = self.spawn(index, |_| {
+            body(&Cut { part: Part { board: self.board, index } });
+            Err("the victim ended by itself".into())
+        });
+        Tracee::adopt(child, self.board, index, &self.code, os::now() + patience)
+    }
+
+    /// Lets the helpers of this entrance in, one after the other.
+    fn enter(
+        &self,
+        stage: &dyn Stage,
+        helpers: &[(Enter, Until, End)],
+        when: Enter,
+        cast: &mut Cast,
+        patience: u64,
+    ) -> Check {
+        for (index, &(_, until, _)) in helpers.iter().enumerate().filter(|(_, h)| h.0 == when) {
+            let child = self.spawn(index, |part| stage.help(index, part));
+            let (pid, deadline) = (child.pid, os::now() + patience);
+            cast.children[index] = Some(child);
+            let phase = &self.board.seats[index].phase;
+            os::futex_wait(phase, board::ABSENT, deadline);
+            while until == Until::Asleep && phase.load(SeqCst) == board::READY && os::now() < deadline {
+                if os::asleep(pid, pid) {
+                    break;
+                }
+                os::yield_now();
+            }
+            if phase.load(SeqCst) != board::READY || os::now() >= deadline {
+                let text = self.board.seats[index].text();
+                return Err(format!("helper {index} did not get to its place: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the helpers that end so, and hears their verdicts.
+    fn curtain(&self, helpers: &[(Enter, Until, End)], cast: &mut Cast, end: End, patience: u64) -> Check {
+        let deadline = os::now() + patience;
+        for (index, _) in helpers.iter().enumerate().filter(|(_, h)| h.2 == end) {
+            let Some(child) = cast.children[index].take() else { continue };
+            let in_time = child.ended_by(deadline);
+            let status = child.finish();
+            if end == End::Dies && in_time && libc::WIFSIGNALED(status) {
+                continue;
+            }
+            self.judge(index, in_time, &format!("helper {index}"))?;
+        }
+        Ok(())
+    }
+
+    fn judge(&self, index: usize, in_time: bool, who: &str) -> Check {
+        let seat = &self.board.seats[index];
+        match seat.phase.load(SeqCst) {
+            board::DONE => Ok(()),
+            board::WRONG => Err(format!("{who}: {}", seat.text())),
+            _ if in_time => Err(format!("{who} died")),
+            _ => Err(format!("{who} is stuck")),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Sweeping a scenario: its points are dealt out in batches to worker processes, one a processor.
+//!
+//! A worker lives for one batch, so that what the library keeps in a process (mappings, robust lists) never
+//! piles up, and a worker that hangs costs one point.
+
+use super::case::{Scenario, Title};
+use super::os::{self, Child};
+use super::plan::{self, Density};
+use super::point::{Kill, Lab, Outcome, Verdict};
+use super::trace::Stand;
+use bytemuck::{Pod, Zeroable};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering::SeqCst;
+
+/// How to sweep.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// How densely.
+    pub density: Density,
+    /// Workers at a time.
+    pub jobs: usize,
+    /// Give up on a scenario after so many failures.
+    pub max_failures: usize,
+    /// How long a worker may be silent.
+    pub silence_ns: u64,
+}
+
+/// A row of the kill table.
+pub struct Row {
+    /// What was swept.
+    pub title: Title,
+    /// Points tried.
+    pub points: usize,
+    /// Of them, killed asleep in the kernel.
+    pub asleep: usize,
+    /// What failed, in words, with the point.
+    pub failures: Vec<(Kill, String)>,
+    /// The slowest recovery.
+    pub worst_ns: u64,
+    /// Messages delivered again and flagged, over all points.
+    pub redelivered: u64,
+    /// Messages that a dead reader took along, where that is allowed.
+    pub lost: u64,
+    /// Kills by the number of the crash window they fell into.
+    pub windows: BTreeMap<usize, usize>,
+    /// The operation's length in events.
+    pub length: usize,
+    /// Given up after too many failures.
+    pub given_up: bool,
+}
+
+/// One outcome on its way through the pipe.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Record {
+    kill: [u32; 2],
+    recovery_ns: u64,
+    pc: u64,
+    redelivered: u32,
+    lost: u32,
+    /// 0 none, else index + 1.
+    window: u32,
+    /// Bit 0 finished, bit 1 asleep, bit 2 broken.
+    flags: u32,
+    text: [u8; 240],
+}
+
+fn record(kill: Kill, outcome: &Outcome) -> Record {
+    let mut r = Record::zeroed();
+    r.kill = [kill.first, kill.events];
+    (r.recovery_ns, r.pc) = (outcome.recovery_ns, outcome.pc as u64);
+    (r.redelivered, r.lost) = (outcome.redelivered, outcome.lost);
+    r.window = outcome.window.map_or(0, |w| w as u32 + 1);
+    r.flags = u32::from(outcome.finished) | u32::from(outcome.asleep) << 1;
+    let text = match &outcome.verdict {
+        Verdict::Kept => return r,
+        Verdict::Late => format!("late: the survivors were served after {} us", outcome.recovery_ns / 1000),
+        Verdict::Broken(text) => text.clone(),
+    };
+    r.flags |= 4;
+    let n = text.len().min(r.text.len() - 1);
+    r.text[..n].copy_from_slice(&text.as_bytes()[..n]);
+    r
+}
+
+struct Worker {
+    child: Child,
+    pipe: PipeReader,
+    left: VecDeque<Kill>,
+    heard: u64,
+}
+
+fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child, PipeReader) {
+    let (pipe, mut out) = std::io::pipe().expect("a pipe");
+    let child = os::fork(|| {
+        let lab = Lab::new(processor);
+        os::pin(0, &lab.here);
+        body(&lab, &mut out);
+        0
+    });
+    (child, pipe)
+}
+
+/// How many stands the first victim has, if there is one, and the stands of a whole run of the victim: the longest
+/// of three runs.
+fn calibrate(
+    scenario: &dyn Scenario,
+    first: u32,
+    processor: usize,
+    silence_ns: u64,
+) -> Result<(usize, Vec<Stand>), String> {
+    let (child, mut pipe) = worker(processor, |lab, out| {
+        let mut longest: Vec<Stand> = Vec::new();
+        let mut trouble = String::new();
+        for _ in 0..3 {
+            let mut stands = Vec::new();
+            let outcome = lab.run(scenario, Kill { first, events: u32::MAX }, |stand| stands.push(stand));
+            match outcome.verdict {
+                _ if outcome.finished && stands.len() > longest.len() => longest = stands,
+                Verdict::Broken(text) if !outcome.finished => trouble = text,
+                _ => {}
+            }
+        }
+        let first = lab.board.first_length.load(SeqCst);
+        let packed = longest.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
+        let head = [first, longest.len() as u64];
+        let words: Vec<u64> = head.into_iter().chain(packed).collect();
+        let _ = out.write_all(bytemuck::cast_slice(&words));
+        let _ = out.write_all(trouble.as_bytes());
+    });
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 4096];
+    while os::poll(&[pipe.as_raw_fd()], silence_ns) {
+        match pipe.read(&mut chunk) {
+            Ok(n) if n > 0 => bytes.extend_from_slice(&chunk[..n]),
+            _ => break,
+        }
+    }
+    child.finish();
+    let word =
+        |i: usize| bytes.get(8 * i..8 * i + 8).map(|b| u64::from_le_bytes(b.try_into().expect("8 bytes")));
+    let (Some(first), Some(len)) = (word(0), word(1)) else { return Err("the first run hung".into()) };
+    if len == 0 {
+        return Err(String::from_utf8_lossy(&bytes[16..]).into_owned());
+    }
+    let unpack = |w: u64| Stand { pc: (w & !(1 << 63)) as usize, asleep: w >> 63 == 1 };
+    let victim: Vec<Stand> = (2..2 + len as usize).filter_map(word).map(unpack).collect();
+    Ok((first as usize, victim))
+}
+
+/// The points of a scenario, after a run or two without any kill.
+fn plan(
+    scenario: &dyn Scenario,
+    settings: Settings,
+    lab: &Lab,
+    length: &mut usize,
+) -> Result<VecDeque<Kill>, String> {
+    let limits = scenario.limits();
+    let run = |first| calibrate(scenario, first, lab.everywhere[0], settings.silence_ns);
+    let firsts = match (scenario.has_first(), settings.density) {
+        (false, _) => vec![0],
+        (true, Density::Full) => plan::spread(run(u32::MAX)?.0, limits.first_deaths),
+        (true, Density::Few(_)) => plan::spread(run(u32::MAX)?.0, 3),
+    };
+    let mut kills = VecDeque::new();
+    for first in firsts {
+        // What the second victim has to do depends on where the first one died.
+        let (_, stands) = run(first)?;
+        *length = stands.len().saturating_sub(1).max(*length);
+        let begins: Vec<bool> = stands.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
+        let events = plan::events(&stands, &begins, settings.density, limits.thin_above);
+        kills.extend(events.iter().map(|&events| Kill { first, events }));
+    }
+    Ok(kills)
+}
+
+/// Sweeps one scenario. `progress` hears of every point.
+pub fn sweep(
+    scenario: &dyn Scenario,
+    settings: Settings,
+    lab: &Lab,
+    mut progress: impl FnMut(usize, usize),
+) -> Row {
+    let mut row = Row {
+        title: scenario.title().clone(),
+        points: 0,
+        asleep: 0,
+        failures: Vec::new(),
+        worst_ns: 0,
+        redelivered: 0,
+        lost: 0,
+        windows: BTreeMap::new(),
+        length: 0,
+        given_up: false,
+    };
+    let mut waiting = match plan(scenario, settings, lab, &mut row.length) {
+        Ok(kills) => kills,
+        Err(text) => {
+            row.failures.push((Kill::default(), format!("no complete run: {text}")));
+            return row;
+        }
+    };
+    let planned = waiting.len();
+    let mut workers: Vec<Option<Worker>> = (0..settings.jobs).map(|_| None).collect();
+    let mut over = BTreeSet::new();
+    loop {
+        row.given_up = row.failures.len() >= settings.max_failures;
+        if row.given_up {
+            workers.drain(..).flatten().for_each(|w| {
+                w.child.finish();
+            });
+            return row;
+        }
+        for (i, slot) in workers.iter_mut().enumerate() {
+            if slot.is_none() && !waiting.is_empty() {
+                let size = (waiting.len() / settings.jobs).clamp(1, 64);
+                let batch: VecDeque<Kill> = waiting.drain(..size).collect();
+                *slot = Some(start(scenario, lab.everywhere[i % lab.everywhere.len()], batch));
+            }
+        }
+        let fds: Vec<i32> = workers.iter().flatten().map(|w| w.pipe.as_raw_fd()).collect();
+        if fds.is_empty() {
+            return row;
+        }
+        os::poll(&fds, 200_000_000);
+        for slot in &mut workers {
+            let Some(worker) = slot else { continue };
+            let silent = os::now() - worker.heard > settings.silence_ns;
+            if !silent && !os::poll(&[worker.pipe.as_raw_fd()], 0) {
+                continue;
+            }
+            let mut record = Record::zeroed();
+            if !silent && worker.pipe.read_exact(bytemuck::bytes_of_mut(&mut record)).is_ok() {
+                worker.left.pop_front();
+                worker.heard = os::now();
+                row.note(&record, &mut over);
+                progress(row.points, planned);
+                continue;
+            }
+            let mut worker = slot.take().expect("matched above");
+            worker.child.finish();
+            if let Some(kill) = worker.left.pop_front() {
+                let why = if silent { "hung" } else { "died" };
+                row.failures.push((kill, format!("the engine's worker {why}")));
+                waiting.extend(worker.left);
+            }
+        }
+    }
+}
+
+fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Worker {
+    let (child, pipe) = worker(processor, |lab, out| {
+        for &kill in &batch {
+            let mut outcome = lab.run(scenario, kill, |_| {});
+            // A slow machine is not a finding: late means late three times in a row.
+            for _ in 0..2 {
+                if outcome.verdict == Verdict::Late {
+                    outcome = lab.run(scenario, kill, |_| {});
+                }
+            }
+            if out.write_all(bytemuck::bytes_of(&record(kill, &outcome))).is_err() {
+                return;
+            }
+        }
+    });
+    Worker { child, pipe, left: batch, heard: os::now() }
+}
+
+impl Row {
+    fn note(&mut self, record: &Record, over: &mut BTreeSet<u32>) {
+        let kill = Kill { first: record.kill[0], events: record.kill[1] };
+        // "Killed right after the operation" is one point, however often a shorter run leads to it.
+        if record.flags & 1 == 0 || over.insert(kill.first) {
+            self.points += 1;
+            self.asleep += (record.flags >> 1 & 1) as usize;
+            if record.window > 0 {
+                *self.windows.entry(record.window as usize - 1).or_default() += 1;
+            }
+        }
+        self.worst_ns = self.worst_ns.max(record.recovery_ns);
+        self.redelivered += u64::from(record.redelivered);
+        self.lost += u64::from(record.lost);
+        if record.flags & 4 != 0 {
+            let text = record.text.iter().take_while(|&&b| b != 0).copied().collect::<Vec<_>>();
+            let text = String::from_utf8_lossy(&text);
+            self.failures.push((kill, format!("{text} (pc {:#x})", record.pc)));
+        }
+    }
+}

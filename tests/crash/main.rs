@@ -1,0 +1,33 @@
+//! The crash sweep: kills a process with SIGKILL after k instructions of an operation, for every k, and asks the
+//! survivors whether every promise was kept.
+//!
+//! ```text
+//! cargo test --release --test crash                    a few points of every scenario
+//! cargo test --release --test crash -- --full          every point: the kill table
+//! cargo test --release --test crash -- --mutant NAME   a fault put into the library must be noticed
+//! ```
+
+#[cfg(target_arch = "x86_64")]
+mod arena;
+#[cfg(target_arch = "x86_64")]
+mod engine;
+#[cfg(target_arch = "x86_64")]
+mod lock;
+#[cfg(target_arch = "x86_64")]
+mod mutants;
+#[cfg(target_arch = "x86_64")]
+mod report;
+#[cfg(target_arch = "x86_64")]
+mod run;
+#[cfg(target_arch = "x86_64")]
+mod toys;
+
+#[cfg(target_arch = "x86_64")]
+fn main() -> std::process::ExitCode {
+    run::main()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn main() {
+    println!("the crash sweep steps x86-64 code only");
+}

@@ -1,0 +1,65 @@
+//! Seeded faults: the same sweep over a library with one line broken must fail.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+/// A fault and the scenarios that must notice it (a part of their titles).
+pub struct Mutant {
+    /// The name in `mutant!`.
+    pub name: &'static str,
+    /// Which scenarios to sweep.
+    pub scenarios: &'static str,
+}
+
+/// All that the sweep can see. The others are the models' business.
+pub const ALL: &[Mutant] = &[];
+
+/// Builds this program with the mutants in it, once, and gives its path.
+fn build() -> Result<PathBuf, String> {
+    let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+    // .../target/<profile>/deps/crash-<hash>
+    let profile = exe.ancestors().nth(2).ok_or("no target directory")?;
+    let target = profile.parent().ok_or("no target directory")?.join("mutants");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["test", "--no-run", "--test", "crash", "--message-format=json"]);
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg interproc_mutants";
+    command.env("RUSTFLAGS", flags.trim()).env("CARGO_TARGET_DIR", &target).stderr(Stdio::inherit());
+    let output = command.output().map_err(|e| format!("cargo: {e}"))?;
+    if !output.status.success() {
+        return Err("the build with mutants failed".into());
+    }
+    // The messages are one JSON object a line; only one of them names a program.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.lines().filter_map(|l| l.split_once("\"executable\":\"")?.1.split('"').next());
+    found.last().map(PathBuf::from).ok_or("cargo named no program".into())
+}
+
+/// Sweeps the library with each of these faults; succeeds only if every one is noticed.
+pub fn run(mutants: &[&Mutant], density: &[&str]) -> ExitCode {
+    let program = match build() {
+        Ok(program) => program,
+        Err(text) => {
+            eprintln!("{text}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut missed = 0;
+    for mutant in mutants {
+        let mut command = Command::new(&program);
+        command.args(["--scenario", mutant.scenarios, "--no-toys", "--max-failures", "1"]).args(density);
+        let output =
+            command.env("INTERPROC_MUTANT", mutant.name).output().expect("the program was just built");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let caught = output.status.code() == Some(1) && text.contains("FAILED ");
+        let first = text.lines().skip_while(|l| !l.starts_with("FAILED ")).take(2).map(str::trim);
+        let first = first.collect::<Vec<_>>().join(": ");
+        println!("{:<32} {}", mutant.name, if caught { &*first } else { "NOT NOTICED" });
+        missed += usize::from(!caught);
+    }
+    println!("mutants: {}, not noticed: {missed}", mutants.len());
+    if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
