@@ -5,10 +5,18 @@
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 compile_error!("interproc is for 64-bit little-endian Linux");
 
-/// Whether a seeded fault is switched on: never in the product.
+/// Whether a seeded fault is switched on: never in the product. In a build with `--cfg interproc_mutants` (and `std`)
+/// the environment variable `INTERPROC_MUTANT` names the one that is.
+#[cfg(not(all(interproc_mutants, feature = "std")))]
 macro_rules! mutant {
     ($name:literal) => {
         false
+    };
+}
+#[cfg(all(interproc_mutants, feature = "std"))]
+macro_rules! mutant {
+    ($name:literal) => {
+        $crate::mutants::chosen($name)
     };
 }
 /// Names a crash window for the sweep: nothing in the product.
@@ -26,6 +34,17 @@ mod shared;
 pub mod sync;
 pub mod sys;
 mod time;
+
+#[cfg(all(interproc_mutants, feature = "std"))]
+mod mutants {
+    use std::sync::OnceLock;
+
+    /// Whether this process runs the mutant with this name.
+    pub(crate) fn chosen(name: &str) -> bool {
+        static NAME: OnceLock<Option<std::ffi::OsString>> = OnceLock::new();
+        NAME.get_or_init(|| std::env::var_os("INTERPROC_MUTANT")).as_ref().is_some_and(|chosen| chosen == name)
+    }
+}
 
 pub use error::{Error, ErrorKind, Result};
 pub use shared::{Plain, Shared};
