@@ -42,7 +42,9 @@ mod mutants {
     /// Whether this process runs the mutant with this name.
     pub(crate) fn chosen(name: &str) -> bool {
         static NAME: OnceLock<Option<std::ffi::OsString>> = OnceLock::new();
-        NAME.get_or_init(|| std::env::var_os("INTERPROC_MUTANT")).as_ref().is_some_and(|chosen| chosen == name)
+        NAME.get_or_init(|| std::env::var_os("INTERPROC_MUTANT"))
+            .as_ref()
+            .is_some_and(|chosen| chosen == name)
     }
 }
 

@@ -48,7 +48,12 @@ pub fn main(groups: &[&[Model]]) -> ExitCode {
 
 fn one(model: &Model) -> ExitCode {
     let report = (model.run)();
-    println!("{} executions, {} deaths, {:.2} s", report.executions, report.deaths, report.time.as_secs_f64());
+    println!(
+        "{} executions, {} deaths, {:.2} s",
+        report.executions,
+        report.deaths,
+        report.time.as_secs_f64()
+    );
     ExitCode::SUCCESS
 }
 

@@ -1,11 +1,15 @@
 //! Toys that try the model itself: small algorithms that are known to be right, and ways to break them.
 
 use crate::runner::{Model, mutant};
+use interproc::Deadline;
 use interproc::atomic::{AtomicU32, AtomicU64, Ordering};
-use interproc::sys::model::{Bounds, Death, Outcome, RobustList, check, for_every_death, thread};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, RobustList, allow_timeouts, check, for_every_death, is_gone, spread_net, thread,
+};
 use interproc::sys::{FUTEX_OWNER_DIED, FUTEX_WAITERS, Watch, Woken, Word, futex};
 use loom::cell::UnsafeCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub const MODELS: &[Model] = &[
     Model {
@@ -21,7 +25,12 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "toy: an event wakes two sleepers",
         run: || check(Bounds::default(), event),
-        catches: &["toy-event-no-wake", "toy-event-wake-one", "toy-event-no-recheck", "toy-event-relaxed-set"],
+        catches: &[
+            "toy-event-no-wake",
+            "toy-event-wake-one",
+            "toy-event-no-recheck",
+            "toy-event-relaxed-set",
+        ],
     },
     Model {
         name: "toy: the heir of a dead owner is woken by its slot",
@@ -37,6 +46,25 @@ pub const MODELS: &[Model] = &[
         name: "toy: a bell may ring before its sleeper has queued",
         run: || for_every_death(Bounds::default(), false, early_bell),
         catches: &["toy-bell-only"],
+    },
+    Model {
+        name: "toy: a late sleeper has missed the bell",
+        run: || check(Bounds::default(), late),
+        catches: &["toy-late-bell-only"],
+    },
+    Model {
+        name: "toy: the net finds the death that nobody reports",
+        run: || for_every_death(Bounds::default(), true, net),
+        catches: &["toy-net-missing"],
+    },
+    Model {
+        name: "toy: a sleep that times out took no wake-up along",
+        run: || {
+            let report = check(Bounds::default(), timeout);
+            assert_eq!(SEEN.load(std::sync::atomic::Ordering::Relaxed), 7, "not every result was tried");
+            report
+        },
+        catches: &[],
     },
     Model {
         name: "toy: an unreported death is not reported",
@@ -272,6 +300,68 @@ fn early_bell(death: Death) {
     worker.join();
     sleeper.join();
 }
+
+/// Between its look and its sleep a sleeper may be late; then only a word that has changed tells.
+fn late() {
+    let told = leak(AtomicU32::new(0));
+    let other = leak(AtomicU32::new(0));
+    let bell = leak(AtomicU32::new(0));
+    let teller = thread(7, Death::NEVER, move || {
+        told.fetch_or(1, Ordering::AcqRel);
+        futex::wake(Word::Whole(bell), 1);
+    });
+    // An exchange reads no old value: only the order of the ring and the queueing is left to go wrong.
+    while told.fetch_or(0, Ordering::AcqRel) == 0 {
+        other.fetch_add(1, Ordering::Relaxed);
+        let watches =
+            [Watch { word: Word::Whole(bell), expected: 0 }, Watch { word: Word::Whole(told), expected: 0 }];
+        futex::wait(if mutant("toy-late-bell-only") { &watches[..1] } else { &watches }, None);
+    }
+    teller.join();
+}
+
+/// A sleep on an owner whose death nobody reports ends in the net, and the second channel tells.
+fn net(death: Death) {
+    spread_net();
+    let slot = slot(7);
+    let victim = thread(7, death, move || {
+        let list = RobustList::current();
+        list.link(slot);
+    });
+    let mut life = slot.load(Ordering::Acquire);
+    while !is_dead(life) {
+        let net = (!mutant("toy-net-missing")).then(|| Deadline::after(Duration::from_millis(50)));
+        let woken = futex::wait(&[Watch { word: Word::Low(slot), expected: life as u32 }], net);
+        if woken == Woken::TimedOut && is_gone(7) {
+            slot.store(u64::from(FUTEX_OWNER_DIED), Ordering::Release);
+        }
+        life = slot.load(Ordering::Acquire);
+    }
+    victim.join();
+}
+
+/// A sleep that may time out was either woken or took no wake-up along.
+fn timeout() {
+    allow_timeouts(1);
+    let word = leak(AtomicU32::new(0));
+    let waker = thread(7, Death::NEVER, move || {
+        word.store(1, Ordering::Release);
+        futex::wake(Word::Whole(word), 1)
+    });
+    let soon = Some(Deadline::after(Duration::from_millis(1)));
+    let woken = futex::wait(&[Watch { word: Word::Whole(word), expected: 0 }], soon);
+    let count = waker.join().finished().expect("it lives");
+    assert_eq!(count == 1, woken == Woken::By(0), "{woken:?}");
+    let seen = match woken {
+        Woken::By(_) => 1,
+        Woken::TimedOut => 2,
+        _ => 4,
+    };
+    SEEN.fetch_or(seen, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Which results [`timeout`] has seen.
+static SEEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
 /// The end of a thread that nobody killed is always marked; an unreported death never.
 fn unreported(death: Death) {

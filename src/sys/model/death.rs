@@ -5,14 +5,14 @@
 //! in the order of Linux's exit: the robust list, then the pending word.
 
 use super::futex::{self, Sleeper};
-use super::{AtomicU32, AtomicU64};
+use super::{AtomicU32, AtomicU64, Kernel};
 use crate::sys::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word};
 use loom::sync::atomic::{Ordering, fence};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering as Std};
+use std::sync::atomic::{AtomicBool, Ordering as Std};
 
 /// When a thread dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,17 +63,14 @@ loom::thread_local! {
 
 /// Whether some execution since [`forget_steps`] killed a thread.
 static KILLED: AtomicBool = AtomicBool::new(false);
-/// The most steps of one thread.
-static MOST_STEPS: AtomicUsize = AtomicUsize::new(0);
-
 /// Forgets what [`killed`] tells.
 pub(super) fn forget_steps() {
     KILLED.store(false, Std::Relaxed);
 }
 
-/// Whether a death was reached in any execution, and the most steps that a thread has made.
-pub(super) fn killed() -> (bool, usize) {
-    (KILLED.load(Std::Relaxed), MOST_STEPS.load(Std::Relaxed))
+/// Whether a death was reached in any execution.
+pub(super) fn killed() -> bool {
+    KILLED.load(Std::Relaxed)
 }
 
 struct Crashed;
@@ -140,19 +137,14 @@ pub fn thread<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'stati
             value
         }));
         TASK.with(|t| *t.borrow_mut() = None);
-        MOST_STEPS.fetch_max(task.steps.get(), Std::Relaxed);
         match end {
             Ok(value) => {
-                exit(&task);
+                exit(&task, true);
                 Outcome::Finished(value)
             }
             Err(payload) => {
                 only_crashed(payload);
-                if task.death.unreported {
-                    leave_queue(&task);
-                } else {
-                    exit(&task);
-                }
+                exit(&task, !task.death.unreported);
                 Outcome::Died
             }
         }
@@ -166,16 +158,25 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
     }
 }
 
-fn leave_queue(task: &Task) {
+/// The kernel's work at a thread's end, by death or not.
+fn exit(task: &Task, reported: bool) {
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
         futex::leave(&sleeper);
     }
+    fence(Ordering::SeqCst);
+    if reported {
+        walk(task);
+    }
+    let kernel = Kernel::get();
+    // Without the net nobody asks, and what is not visible need not be ordered.
+    if kernel.state.borrow().net {
+        kernel.enter();
+        kernel.state.borrow_mut().gone.push(task.tid);
+    }
 }
 
-/// The kernel's work at a thread's end, by death or not.
-fn exit(task: &Task) {
-    leave_queue(task);
-    fence(Ordering::SeqCst);
+/// `exit_robust_list`.
+fn walk(task: &Task) {
     for slot in task.linked.borrow_mut().drain(..).rev() {
         mark(slot, task.tid);
     }

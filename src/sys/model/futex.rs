@@ -38,7 +38,8 @@ fn read(word: Word<'_>) -> u32 {
     }
 }
 
-/// As in the product, but the deadline counts only if the model [allows time-outs](super::allow_timeouts).
+/// As in the product, but the deadline counts only as the model says: see [`allow_timeouts`](super::allow_timeouts)
+/// and [`spread_net`](super::spread_net).
 pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     assert!(!watches.is_empty() && watches.len() <= MAX_WATCHES);
     if !step() {
@@ -61,7 +62,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     kernel.state.borrow_mut().sleepers.push(sleeper.clone());
     // A thread can be killed in its sleep; its wake-up may have been given to it already.
     may_die_asleep(&sleeper);
-    if let Some(deadline) = deadline.filter(|_| spend_timeout(&kernel)) {
+    if let Some(deadline) = deadline.filter(|_| times_out(&kernel)) {
         kernel.enter();
         if sleeper.woken.get().is_none() {
             dequeue(&kernel, &sleeper);
@@ -78,11 +79,20 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     }
 }
 
-fn spend_timeout(kernel: &Kernel) -> bool {
+/// Whether a sleep with a deadline is to end by it, if no wake-up comes first.
+fn times_out(kernel: &Kernel) -> bool {
     let mut state = kernel.state.borrow_mut();
-    let any = state.timeouts > 0;
-    state.timeouts -= u32::from(any);
-    any
+    if state.timeouts > 0 {
+        state.timeouts -= 1;
+        return true;
+    }
+    let net = state.net;
+    drop(state);
+    if net {
+        // Comes back when nobody else can run, or sooner: a net, too, may be early.
+        loom::thread::yield_now();
+    }
+    net
 }
 
 fn dequeue(kernel: &Kernel, sleeper: &Rc<Sleeper>) {

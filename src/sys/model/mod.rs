@@ -16,7 +16,7 @@
 //! |---|---|
 //! | loom's Mutex and Condvar with notify_all | misses "woke one where all must wake" |
 //! | a bare load, or a read-modify-write as the compare | false deadlocks |
-//! | a plain list behind SeqCst fences, in no way visible to loom | right for words that are changed before the wake; **misses a bell that rings before its sleeper has queued**, as a bell's word never changes and nothing makes loom try both orders |
+//! | enqueue, SeqCst fence, load, park; fence, pop, unpark: a list that loom does not see | catches the mutants whose word changes before the wake; **misses a bell that rings before its sleeper has queued** (toy "a late sleeper …"), as nothing makes loom try that order |
 //! | this one | passes the right toys, catches every mutant |
 //!
 //! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel, too, compares
@@ -49,8 +49,10 @@ struct Kernel {
 #[derive(Default)]
 struct State {
     sleepers: Vec<Rc<futex::Sleeper>>,
+    gone: Vec<u32>,
     now: u64,
     timeouts: u32,
+    net: bool,
 }
 
 std::thread_local! {
@@ -87,6 +89,21 @@ pub mod clock {
 /// this they last until somebody wakes them.
 pub fn allow_timeouts(n: u32) {
     Kernel::get().state.borrow_mut().timeouts = n;
+}
+
+/// Lets every sleep with a deadline in this execution end by it once nobody else can run. A wake-up that is lost for
+/// good then shows as a loop that exceeds the bound on branches, if it does not break an assertion.
+pub fn spread_net() {
+    Kernel::get().state.borrow_mut().net = true;
+}
+
+/// The second channel, in a model that [spreads the net](spread_net): whether the thread with this id has ended,
+/// reported or not.
+pub fn is_gone(tid: u32) -> bool {
+    let kernel = Kernel::get();
+    kernel.enter();
+    let gone = kernel.state.borrow().gone.contains(&tid);
+    gone
 }
 
 /// The sleeper's half of the asymmetric fence; the publisher's is [`light_fence`].

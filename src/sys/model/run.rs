@@ -50,7 +50,11 @@ pub fn check(bounds: Bounds, f: impl Fn() + Send + Sync + 'static) -> Report {
 
 /// Runs `f` without a death, then with one at step 0, 1, 2, … of the thread that is given it, until a whole run
 /// has not reached the step. Threads without the death are given [`Death::NEVER`].
-pub fn for_every_death(bounds: Bounds, unreported: bool, f: impl Fn(Death) + Send + Sync + 'static) -> Report {
+pub fn for_every_death(
+    bounds: Bounds,
+    unreported: bool,
+    f: impl Fn(Death) + Send + Sync + 'static,
+) -> Report {
     let f = Arc::new(f);
     let run = |death| {
         let f = f.clone();
@@ -62,7 +66,7 @@ pub fn for_every_death(bounds: Bounds, unreported: bool, f: impl Fn(Death) + Sen
         let one = run(Death { at: Some(step), unreported });
         total.executions += one.executions;
         total.time += one.time;
-        if !killed().0 {
+        if !killed() {
             total.deaths = step;
             break;
         }
