@@ -102,8 +102,7 @@ pub fn spread_net() {
 pub fn is_gone(tid: u32) -> bool {
     let kernel = Kernel::get();
     kernel.enter();
-    let gone = kernel.state.borrow().gone.contains(&tid);
-    gone
+    kernel.state.borrow().gone.contains(&tid)
 }
 
 /// The sleeper's half of the asymmetric fence; the publisher's is [`light_fence`].
