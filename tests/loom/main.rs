@@ -4,13 +4,19 @@
 //! `RUSTFLAGS="--cfg interproc_loom --cfg interproc_mutants" CARGO_TARGET_DIR=target/loom cargo test --release --test loom`.
 
 #[cfg(interproc_loom)]
+mod mutex;
+#[cfg(interproc_loom)]
+mod queue;
+#[cfg(interproc_loom)]
 mod runner;
+#[cfg(interproc_loom)]
+mod support;
 #[cfg(interproc_loom)]
 mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS])
+    runner::main(&[toys::MODELS, mutex::MODELS, queue::MODELS])
 }
 
 #[cfg(not(interproc_loom))]

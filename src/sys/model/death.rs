@@ -120,13 +120,39 @@ impl<T> Thread<T> {
 
 /// Starts a thread that the kernel knows as `tid`. Two threads with one `tid` live in two PID namespaces.
 pub fn thread<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
+    start(tid, Vec::new(), death, f)
+}
+
+/// Starts a thread that has `slot` linked from its start to its death. When `f` returns it stays alive, for ever idle.
+pub fn member<T: 'static>(
+    slot: &'static AtomicU64,
+    tid: u32,
+    death: Death,
+    f: impl FnOnce() -> T + 'static,
+) -> Thread<T> {
+    start(tid, vec![slot], death, move || {
+        let value = f();
+        may_die();
+        if let Some(task) = task() {
+            task.linked.borrow_mut().clear();
+        }
+        value
+    })
+}
+
+fn start<T: 'static>(
+    tid: u32,
+    linked: Vec<&'static AtomicU64>,
+    death: Death,
+    f: impl FnOnce() -> T + 'static,
+) -> Thread<T> {
     assert!(tid != 0 && tid & !FUTEX_TID_MASK == 0);
     Thread(loom::thread::spawn(move || {
         let task = Rc::new(Task {
             tid,
             death,
             steps: Cell::new(0),
-            linked: RefCell::default(),
+            linked: RefCell::new(linked),
             pending: Cell::new(None),
             asleep: RefCell::default(),
         });
@@ -250,4 +276,9 @@ impl RobustList {
             _ => Pending(None),
         }
     }
+}
+
+/// A step of the calling thread in between its operations.
+pub fn pause() {
+    step();
 }

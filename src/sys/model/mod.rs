@@ -33,7 +33,7 @@ pub mod futex;
 mod run;
 
 pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
-pub use death::{Death, Outcome, Pending, RobustList, Thread, thread};
+pub use death::{Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
 pub use run::{Bounds, Report, check, for_every_death};
 
 use loom::sync::atomic::Ordering;
