@@ -26,13 +26,13 @@ mod error;
 pub mod format;
 mod mark;
 pub mod member;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod process;
 pub mod queue;
 mod shared;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod shm;
 pub mod sync;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub mod process;
 pub mod sys;
 mod time;
 

@@ -81,9 +81,15 @@ pub(super) enum Role {
 /// A control word, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ctl {
-    Idle { lap: u64, state: u64 },
+    Idle {
+        lap: u64,
+        state: u64,
+    },
     /// The id is `None` in a scribbled word: nobody alive.
-    Owned { owner: Option<OwnerId>, role: Role },
+    Owned {
+        owner: Option<OwnerId>,
+        role: Role,
+    },
 }
 
 impl Ctl {

@@ -69,7 +69,11 @@ pub struct Delivery<T> {
 impl<T: Plain> Queue<T> {
     /// A handle on a ring in a segment that `segment` keeps mapped. `None` if its elements are not `T`s.
     pub(crate) fn from_raw(raw: RawQueue, segment: Arc<dyn Any + Send + Sync>) -> Option<Self> {
-        (raw.ring().element() == size_of::<T>()).then_some(Queue { raw, _segment: segment, _value: PhantomData })
+        (raw.ring().element() == size_of::<T>()).then_some(Queue {
+            raw,
+            _segment: segment,
+            _value: PhantomData,
+        })
     }
 
     #[inline(always)]

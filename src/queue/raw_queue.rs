@@ -127,7 +127,9 @@ impl RawQueue {
     /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
     /// cannot keep it busy for ever, it then answers "not now".
     pub(super) fn scan(
-        &self, hint: u64, mut look: impl FnMut(u64) -> Found,
+        &self,
+        hint: u64,
+        mut look: impl FnMut(u64) -> Found,
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
         let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
@@ -184,7 +186,10 @@ impl RawQueue {
 
     /// The waiting form of an operation: spin, announce, look again, sleep.
     pub(super) fn wait<'a, R>(
-        &'a self, me: &Member, deadline: Option<Deadline>, announce: impl Fn() -> Watch<'a>,
+        &'a self,
+        me: &Member,
+        deadline: Option<Deadline>,
+        announce: impl Fn() -> Watch<'a>,
         mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
     ) -> Result<R> {
         let pending = me.pend();
@@ -318,7 +323,12 @@ impl RawQueue {
     /// # Errors
     /// `Closed`, `TimedOut`; then `fill` was not called.
     #[inline]
-    pub fn push_with(&self, me: &Member, deadline: Option<Deadline>, fill: impl FnOnce(*mut u8)) -> Result<()> {
+    pub fn push_with(
+        &self,
+        me: &Member,
+        deadline: Option<Deadline>,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<()> {
         let pending = me.pend();
         let claim = match self.claim_push(me) {
             Ok(claim) => Ok(claim),
@@ -357,7 +367,10 @@ impl RawQueue {
     /// `Closed` when closed and drained, `TimedOut`; then `drain` was not called.
     #[inline]
     pub fn pop_with<R>(
-        &self, me: &Member, deadline: Option<Deadline>, drain: impl FnOnce(*const u8) -> R,
+        &self,
+        me: &Member,
+        deadline: Option<Deadline>,
+        drain: impl FnOnce(*const u8) -> R,
     ) -> Result<(R, bool)> {
         let pending = me.pend();
         let claim = match self.claim_pop(me) {
@@ -394,7 +407,13 @@ impl RawQueue {
     }
 
     #[inline]
-    fn consume<R>(&self, me: &Member, claim: &Claim, drain: impl FnOnce(*const u8) -> R, wake: u32) -> (R, bool) {
+    fn consume<R>(
+        &self,
+        me: &Member,
+        claim: &Claim,
+        drain: impl FnOnce(*const u8) -> R,
+        wake: u32,
+    ) -> (R, bool) {
         let index = pos::index(claim.position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
@@ -554,7 +573,9 @@ impl RawQueue {
                     // Committed by a writer that died, or being read by a reader that died.
                     (0, role, FULL, true) => {
                         if self.replace(index, word, mine) {
-                            Found::Mine { redelivered: role == Role::Reader && !crate::mutant!("redelivery-untold") }
+                            Found::Mine {
+                                redelivered: role == Role::Reader && !crate::mutant!("redelivery-untold"),
+                            }
                         } else {
                             Found::Again
                         }

@@ -71,7 +71,11 @@ mod place {
 
     /// The bytes that a ring of this shape needs; `None` if it is not a possible shape.
     pub fn ring_size(element: usize, capacity: usize) -> Option<usize> {
-        if element == 0 || element > isize::MAX as usize / 2 || capacity == 0 || capacity > MAX_CAPACITY as usize {
+        if element == 0
+            || element > isize::MAX as usize / 2
+            || capacity == 0
+            || capacity > MAX_CAPACITY as usize
+        {
             return None;
         }
         stride_of(element).checked_mul(capacity)?.checked_add(CELLS_OFF).filter(|&n| n <= isize::MAX as usize)
@@ -227,7 +231,8 @@ mod place {
                 head: AtomicU64::new(0),
                 _line3: [0; 15],
             };
-            let cell = |_| Cell { ctl: AtomicU64::new(0), seq: AtomicU64::new(0), payload: UnsafeCell::new(0) };
+            let cell =
+                |_| Cell { ctl: AtomicU64::new(0), seq: AtomicU64::new(0), payload: UnsafeCell::new(0) };
             Ring { header: Box::leak(Box::new(header)), cells: Box::leak((0..capacity).map(cell).collect()) }
         }
 

@@ -125,7 +125,10 @@ impl<T: Plain> Mutex<T> {
     /// # drop(guard);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn try_lock_for(&self, timeout: Duration) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+    pub fn try_lock_for(
+        &self,
+        timeout: Duration,
+    ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         self.try_lock_until(Deadline::after(timeout))
     }
 
@@ -144,7 +147,8 @@ impl<T: Plain> Mutex<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock_until(
-        &self, deadline: Deadline,
+        &self,
+        deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let me = member::current(self.address())?;
         self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
@@ -169,7 +173,10 @@ impl<T: Plain> Mutex<T> {
 
     #[inline(always)]
     fn acquired(
-        &self, id: OwnerId, me: &Member, how: Result<Acquired>,
+        &self,
+        id: OwnerId,
+        me: &Member,
+        how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let guard = || MutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
         match how {

@@ -20,7 +20,7 @@ pub use linux::*;
 #[cfg(interproc_loom)]
 pub mod model;
 #[cfg(interproc_loom)]
-pub use model::{clock, futex, membarrier};
+pub use model::{clock, futex, membarrier, register_membarrier};
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 

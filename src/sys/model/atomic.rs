@@ -1,0 +1,105 @@
+//! loom's atomics with a step before each operation that others can see.
+//!
+//! A load or a fence is no step: a thread that dies before it and one that dies after it, before its next visible
+//! operation, leave the same behind.
+
+use super::death::step;
+use loom::sync::atomic as imp;
+use loom::sync::atomic::Ordering;
+
+/// A full fence. Nothing happens in a dead thread.
+pub fn fence(order: Ordering) {
+    if !std::thread::panicking() {
+        imp::fence(order);
+    }
+}
+
+/// In a model a full fence; see the [module's page](super).
+pub fn light_fence() {
+    fence(Ordering::SeqCst);
+}
+
+/// Lets the other threads run.
+pub fn spin_loop() {
+    if step() {
+        loom::hint::spin_loop();
+    }
+}
+
+macro_rules! atomic {
+    ($(#[$doc:meta])* $name:ident, $int:ty) => {
+        $(#[$doc])*
+        ///
+        /// The operations are those of `core`'s type of the same name. In a dead thread they do nothing: what still
+        /// runs there is drop code, which a killed process does not run.
+        #[derive(Debug)]
+        pub struct $name(pub(super) imp::$name);
+
+        impl $name {
+            /// A new one. Only inside a model.
+            #[track_caller]
+            pub fn new(value: $int) -> Self {
+                Self(imp::$name::new(value))
+            }
+
+            /// As `core`'s.
+            #[track_caller]
+            pub fn load(&self, order: Ordering) -> $int {
+                if std::thread::panicking() { 0 } else { self.0.load(order) }
+            }
+
+            /// As `core`'s.
+            #[track_caller]
+            pub fn store(&self, value: $int, order: Ordering) {
+                if step() {
+                    self.0.store(value, order);
+                }
+            }
+
+            /// As `core`'s.
+            #[track_caller]
+            pub fn compare_exchange(
+                &self,
+                current: $int,
+                new: $int,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$int, $int> {
+                // Success ends the retry loops of drop code.
+                if step() { self.0.compare_exchange(current, new, success, failure) } else { Ok(current) }
+            }
+
+            /// As `core`'s, without spurious failures: they would only repeat a loop.
+            #[track_caller]
+            pub fn compare_exchange_weak(
+                &self,
+                current: $int,
+                new: $int,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$int, $int> {
+                self.compare_exchange(current, new, success, failure)
+            }
+
+            atomic!(@rmw $int; swap fetch_add fetch_sub fetch_or fetch_and fetch_xor fetch_max fetch_min);
+        }
+    };
+    (@rmw $int:ty; $($op:ident)*) => {
+        $(
+            /// As `core`'s.
+            #[track_caller]
+            pub fn $op(&self, value: $int, order: Ordering) -> $int {
+                if step() { self.0.$op(value, order) } else { 0 }
+            }
+        )*
+    };
+}
+
+atomic! {
+    /// A modelled 32-bit atomic.
+    AtomicU32, u32
+}
+atomic! {
+    /// A modelled 64-bit atomic.
+    AtomicU64, u64
+}

@@ -1,0 +1,284 @@
+//! Threads that die at a chosen step, and what the kernel does then.
+//!
+//! Dying is an unwind to the thread's top (`resume_unwind`, so no panic hook runs). On the way every operation of
+//! this module's siblings does nothing: drop code runs, but a killed process has none. Then the kernel takes over,
+//! in the order of Linux's exit: the robust list, then the pending word.
+
+use super::futex::{self, Sleeper};
+use super::{AtomicU32, AtomicU64, Kernel};
+use crate::sys::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word};
+use loom::sync::atomic::{Ordering, fence};
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering as Std};
+
+/// When a thread dies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Death {
+    /// Before its step with this number, counted from 0; `None` when it lives to its end.
+    pub at: Option<usize>,
+    /// The kernel says nothing (exec from a second thread, `process_mrelease`): no mark, no wake-up, no bell.
+    pub unreported: bool,
+}
+
+impl Death {
+    /// It lives to its end.
+    pub const NEVER: Death = Death { at: None, unreported: false };
+}
+
+/// How a thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome<T> {
+    /// It returned this.
+    Finished(T),
+    /// It was killed.
+    Died,
+}
+
+impl<T> Outcome<T> {
+    /// What it returned.
+    pub fn finished(self) -> Option<T> {
+        match self {
+            Outcome::Finished(value) => Some(value),
+            Outcome::Died => None,
+        }
+    }
+}
+
+/// What the kernel knows of a thread.
+struct Task {
+    tid: u32,
+    death: Death,
+    steps: Cell<usize>,
+    linked: RefCell<Vec<&'static AtomicU64>>,
+    pending: Cell<Option<&'static AtomicU32>>,
+    asleep: RefCell<Option<Rc<Sleeper>>>,
+}
+
+loom::thread_local! {
+    static TASK: RefCell<Option<Rc<Task>>> = RefCell::new(None);
+}
+
+/// Whether some execution since [`forget_steps`] killed a thread.
+static KILLED: AtomicBool = AtomicBool::new(false);
+/// Forgets what [`killed`] tells.
+pub(super) fn forget_steps() {
+    KILLED.store(false, Std::Relaxed);
+}
+
+/// Whether a death was reached in any execution.
+pub(super) fn killed() -> bool {
+    KILLED.load(Std::Relaxed)
+}
+
+struct Crashed;
+
+fn task() -> Option<Rc<Task>> {
+    TASK.with(|t| t.borrow().clone())
+}
+
+/// A step of the calling thread: it may die here. False when it is dead already (or the model has failed and is
+/// being torn down): then the operation must do nothing.
+pub(super) fn step() -> bool {
+    if std::thread::panicking() {
+        return false;
+    }
+    may_die();
+    true
+}
+
+/// A step that is no operation.
+pub(super) fn may_die() {
+    let Some(task) = task() else { return };
+    let step = task.steps.get();
+    task.steps.set(step + 1);
+    if task.death.at == Some(step) {
+        KILLED.store(true, Std::Relaxed);
+        resume_unwind(Box::new(Crashed));
+    }
+}
+
+/// A step in the kernel: the thread may be killed while it is queued.
+pub(super) fn may_die_asleep(sleeper: &Rc<Sleeper>) {
+    let Some(task) = task() else { return };
+    *task.asleep.borrow_mut() = Some(sleeper.clone());
+    may_die();
+    *task.asleep.borrow_mut() = None;
+}
+
+/// A modelled thread.
+pub struct Thread<T>(loom::thread::JoinHandle<Outcome<T>>);
+
+impl<T> Thread<T> {
+    /// Waits for its end, as a parent does: not a way to learn of deaths in the algorithm under test.
+    pub fn join(self) -> Outcome<T> {
+        self.0.join().expect("loom passes panics on")
+    }
+}
+
+/// Starts a thread that the kernel knows as `tid`. Two threads with one `tid` live in two PID namespaces.
+pub fn thread<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
+    start(tid, Vec::new(), death, f)
+}
+
+/// Starts a thread that has `slot` linked from its start to its death. When `f` returns it stays alive, for ever idle.
+pub fn member<T: 'static>(
+    slot: &'static AtomicU64,
+    tid: u32,
+    death: Death,
+    f: impl FnOnce() -> T + 'static,
+) -> Thread<T> {
+    start(tid, vec![slot], death, move || {
+        let value = f();
+        may_die();
+        if let Some(task) = task() {
+            task.linked.borrow_mut().clear();
+        }
+        value
+    })
+}
+
+fn start<T: 'static>(
+    tid: u32,
+    linked: Vec<&'static AtomicU64>,
+    death: Death,
+    f: impl FnOnce() -> T + 'static,
+) -> Thread<T> {
+    assert!(tid != 0 && tid & !FUTEX_TID_MASK == 0);
+    Thread(loom::thread::spawn(move || {
+        let task = Rc::new(Task {
+            tid,
+            death,
+            steps: Cell::new(0),
+            linked: RefCell::new(linked),
+            pending: Cell::new(None),
+            asleep: RefCell::default(),
+        });
+        TASK.with(|t| *t.borrow_mut() = Some(task.clone()));
+        let end = catch_unwind(AssertUnwindSafe(|| {
+            let value = f();
+            may_die();
+            value
+        }));
+        TASK.with(|t| *t.borrow_mut() = None);
+        match end {
+            Ok(value) => {
+                exit(&task, true);
+                Outcome::Finished(value)
+            }
+            Err(payload) => {
+                only_crashed(payload);
+                exit(&task, !task.death.unreported);
+                Outcome::Died
+            }
+        }
+    }))
+}
+
+/// Passes on what is not a modelled death: a failed assertion, or loom's own tear-down.
+fn only_crashed(payload: Box<dyn Any + Send>) {
+    if !payload.is::<Crashed>() {
+        resume_unwind(payload);
+    }
+}
+
+/// The kernel's work at a thread's end, by death or not.
+fn exit(task: &Task, reported: bool) {
+    if let Some(sleeper) = task.asleep.borrow_mut().take() {
+        futex::leave(&sleeper);
+    }
+    fence(Ordering::SeqCst);
+    if reported {
+        walk(task);
+    }
+    let kernel = Kernel::get();
+    // Without the net nobody asks, and what is not visible need not be ordered.
+    if kernel.state.borrow().net {
+        kernel.enter();
+        kernel.state.borrow_mut().gone.push(task.tid);
+    }
+}
+
+/// `exit_robust_list`.
+fn walk(task: &Task) {
+    for slot in task.linked.borrow_mut().drain(..).rev() {
+        mark(slot, task.tid);
+    }
+    if let Some(bell) = task.pending.take() {
+        // HANDLE_DEATH_PENDING: a pending word without an owner has one sleeper woken and is not changed.
+        if bell.0.load(Ordering::Relaxed) & FUTEX_TID_MASK == 0 {
+            futex::wake_by_kernel(Word::Whole(bell));
+        }
+    }
+}
+
+/// `handle_futex_death` for a linked word: a 32-bit compare-exchange there, the low half here.
+fn mark(slot: &'static AtomicU64, tid: u32) {
+    let mut word = slot.0.load(Ordering::Relaxed);
+    loop {
+        let low = word as u32;
+        if low & FUTEX_TID_MASK != tid {
+            return;
+        }
+        let marked = word & !u64::from(u32::MAX) | u64::from(low & FUTEX_WAITERS | FUTEX_OWNER_DIED);
+        match slot.0.compare_exchange(word, marked, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) if low & FUTEX_WAITERS != 0 => return futex::wake_by_kernel(Word::Low(slot)),
+            Ok(_) => return,
+            Err(now) => word = now,
+        }
+    }
+}
+
+/// The calling thread's robust list. In a thread that is not modelled (loom's main one) it does nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct RobustList(());
+
+/// The pending pointer as it was found.
+#[derive(Debug)]
+#[must_use]
+pub struct Pending(Option<&'static AtomicU32>);
+
+impl RobustList {
+    /// The calling thread's list.
+    pub fn current() -> RobustList {
+        RobustList(())
+    }
+
+    /// Links a slot word.
+    pub fn link(self, slot: &'static AtomicU64) {
+        if let (true, Some(task)) = (step(), task()) {
+            task.linked.borrow_mut().push(slot);
+        }
+    }
+
+    /// Unlinks a slot word.
+    pub fn unlink(self, slot: &'static AtomicU64) {
+        if let (true, Some(task)) = (step(), task()) {
+            task.linked.borrow_mut().retain(|s| !core::ptr::eq(*s, slot));
+        }
+    }
+
+    /// As in the product.
+    pub fn pend(self, bell: &'static AtomicU32) -> Pending {
+        self.set_pending(Some(bell))
+    }
+
+    /// As in the product.
+    pub fn unpend(self, old: Pending) {
+        let _ = self.set_pending(old.0);
+    }
+
+    fn set_pending(self, to: Option<&'static AtomicU32>) -> Pending {
+        match (step(), task()) {
+            (true, Some(task)) => Pending(task.pending.replace(to)),
+            _ => Pending(None),
+        }
+    }
+}
+
+/// A step of the calling thread in between its operations.
+pub fn pause() {
+    step();
+}

@@ -1,0 +1,117 @@
+//! The kernel of a model run: the contract of [`crate::sys`] on loom, and threads that can be killed.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `atomic` | loom's atomics; every operation that others can see is a step at which the thread may die |
+//! | `futex` | sleeping and waking |
+//! | `death` | threads, their robust lists, and what the kernel does when one dies |
+//! | `run` | all interleavings of a model, with a death at every step |
+//!
+//! **The futex.** A wait and a wake must be ordered against each other as by the kernel's lock, and loom must *know*
+//! that they are, or it prunes orders that differ only in the sleepers' queue. So each is one visible operation (an
+//! AcqRel read-modify-write of one modelled kernel lock) and then works on a plain list. Tried and measured against
+//! the toys of `tests/loom/toys.rs`:
+//!
+//! | construction | verdict |
+//! |---|---|
+//! | loom's Mutex and Condvar with notify_all | misses "woke one where all must wake" |
+//! | a bare load, or a read-modify-write as the compare | false deadlocks |
+//! | enqueue, SeqCst fence, load, park; fence, pop, unpark: a list that loom does not see | catches the mutants whose word changes before the wake; **misses a bell that rings before its sleeper has queued** (toy "a late sleeper …"), as nothing makes loom try that order |
+//! | this one | passes the right toys, catches every mutant |
+//!
+//! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel, too, compares
+//! and queues in one critical section.
+//!
+//! **What a model cannot see.** A light fence is a full fence here: the asymmetric protocol is checked in
+//! `tests/store_buffer.rs`. loom's SeqCst fences order more than the language says, so a publisher that has
+//! once passed a fence hides some missing edges; the models have paths without fences for those. Nothing times
+//! out unless the model says so ([`allow_timeouts`]): a lost wake-up that the net would repair is a deadlock here.
+
+mod atomic;
+mod death;
+pub mod futex;
+mod run;
+
+pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
+pub use death::{Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
+pub use run::{Bounds, Report, check, for_every_death};
+
+use loom::sync::atomic::Ordering;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// One execution's kernel.
+struct Kernel {
+    lock: loom::sync::atomic::AtomicU32,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sleepers: Vec<Rc<futex::Sleeper>>,
+    gone: Vec<u32>,
+    now: u64,
+    timeouts: u32,
+    net: bool,
+}
+
+std::thread_local! {
+    // loom's threads are coroutines of one thread: this is global to an execution.
+    static KERNEL: RefCell<Option<Rc<Kernel>>> = const { RefCell::new(None) };
+}
+
+impl Kernel {
+    /// Starts an execution.
+    fn boot() {
+        let kernel = Kernel { lock: loom::sync::atomic::AtomicU32::new(0), state: RefCell::default() };
+        KERNEL.set(Some(Rc::new(kernel)));
+    }
+
+    fn get() -> Rc<Kernel> {
+        KERNEL.with_borrow(|k| k.clone()).expect("inside model::check")
+    }
+
+    /// One visible, totally ordered kernel operation: loom tries every order of two of them.
+    fn enter(&self) {
+        self.lock.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// The clock of a model: it stands still, but for time-outs.
+pub mod clock {
+    /// Nanoseconds since the start of the execution.
+    pub fn monotonic_ns() -> u64 {
+        super::Kernel::get().state.borrow().now
+    }
+}
+
+/// Lets the first `n` sleeps with a deadline in this execution end by it, in every order against wake-ups. Without
+/// this they last until somebody wakes them.
+pub fn allow_timeouts(n: u32) {
+    Kernel::get().state.borrow_mut().timeouts = n;
+}
+
+/// Lets every sleep with a deadline in this execution end by it once nobody else can run. A wake-up that is lost for
+/// good then shows as a loop that exceeds the bound on branches, if it does not break an assertion.
+pub fn spread_net() {
+    Kernel::get().state.borrow_mut().net = true;
+}
+
+/// The second channel, in a model that [spreads the net](spread_net): whether the thread with this id has ended,
+/// reported or not.
+pub fn is_gone(tid: u32) -> bool {
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.state.borrow().gone.contains(&tid)
+}
+
+/// The sleeper's half of the asymmetric fence; the publisher's is [`light_fence`].
+pub fn membarrier() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
+
+/// Nothing to do in a model.
+pub fn register_membarrier() -> bool {
+    true
+}

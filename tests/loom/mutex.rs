@@ -1,0 +1,164 @@
+//! [`RawMutex`] under all interleavings, with its holders and waiters killed at every step.
+
+use crate::runner::Model;
+use crate::support::{Data, Place, leak};
+use interproc::Deadline;
+use interproc::ErrorKind;
+use interproc::member::Member;
+use interproc::sync::{Acquired, RawMutex};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, allow_timeouts, check, for_every_death, pause, spread_net,
+};
+use std::time::Duration;
+
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "mutex: two threads exclude each other",
+        run: || check(Bounds::default(), || exclusion(2)),
+        catches: &["unlock-no-wake"],
+    },
+    Model {
+        name: "mutex: three threads exclude each other",
+        run: || check(Bounds::default(), || exclusion(3)),
+        catches: &["unlock-no-wake", "sleeper-forgets-waiters"],
+    },
+    Model {
+        name: "mutex: a dead holder's lock goes to the next, who is told",
+        run: || for_every_death(Bounds::default(), false, |death| heirs(death, 1)),
+        catches: &["no-owner-watch", "inherit-not-dirty"],
+    },
+    Model {
+        name: "mutex: a dead holder's lock goes to both others",
+        run: || for_every_death(Bounds::default(), false, |death| heirs(death, 2)),
+        catches: &["death-not-passed-on"],
+    },
+    Model {
+        name: "mutex: a contender may die anywhere",
+        run: || for_every_death(Bounds::default(), false, contender),
+        catches: &["bell-not-passed-on", "unlock-no-bell"],
+    },
+    Model {
+        name: "mutex: who inherits and does not repair makes it unusable for all",
+        run: || for_every_death(Bounds::default(), false, unrepaired),
+        catches: &["unlock-no-bell"],
+    },
+];
+
+/// A lock and what it guards: a pair that is equal while nobody holds the lock.
+struct Guarded {
+    lock: RawMutex,
+    left: Data,
+    right: Data,
+}
+
+impl Guarded {
+    fn leak() -> &'static Guarded {
+        leak(Guarded { lock: RawMutex::new(), left: Data::new(), right: Data::new() })
+    }
+
+    /// Locks, repairs if told to, adds one to both, unlocks. Whether the pair had to be told of.
+    fn add(&self, me: &Member) -> Acquired {
+        let how = self.lock.lock(me, None).expect("a lock that is always repaired");
+        self.work(me, how);
+        how
+    }
+
+    fn work(&self, me: &Member, how: Acquired) {
+        if how == Acquired::OwnerDied {
+            self.right.set(self.left.get());
+            self.lock.mark_consistent(me).expect("we inherited it");
+        }
+        assert_eq!(self.left.get(), self.right.get(), "half-changed, and nobody was told");
+        self.left.set(self.left.get() + 1);
+        // A step in the middle of the change.
+        assert!(self.lock.is_held_by(me));
+        pause();
+        self.right.set(self.right.get() + 1);
+        self.lock.unlock(me).expect("we hold it");
+    }
+}
+
+fn exclusion(threads: u64) {
+    let place = Place::new(3);
+    let guarded = Guarded::leak();
+    let others: Vec<_> = (1..threads).map(|_| place.thread(Death::NEVER, |me| guarded.add(me))).collect();
+    let me = place.member();
+    assert_eq!(guarded.add(&me), Acquired::Clean);
+    for other in others {
+        assert_eq!(other.join(), Outcome::Finished(Acquired::Clean));
+    }
+    assert_eq!(guarded.left.get(), threads);
+}
+
+/// The victim has the lock from the start, so nobody watches an earlier owner.
+fn heirs(death: Death, heirs: u64) {
+    let place = Place::new(3);
+    let guarded = Guarded::leak();
+    let id = place.join();
+    let victim = {
+        let me = Member::modelled(place.table, id);
+        let how = guarded.lock.lock(&me, None).expect("free");
+        place.thread_of(id, death, move |me| guarded.work(me, how))
+    };
+    let others: Vec<_> = (1..heirs).map(|_| place.thread(Death::NEVER, |me| guarded.add(me))).collect();
+    let mut told = u64::from(guarded.add(&place.member()) == Acquired::OwnerDied);
+    for other in others {
+        told += u64::from(other.join().finished() == Some(Acquired::OwnerDied));
+    }
+    match victim.join() {
+        Outcome::Finished(()) => assert_eq!((told, guarded.left.get()), (0, heirs + 1)),
+        Outcome::Died => assert!(told <= 1 && guarded.left.get() >= heirs),
+    }
+}
+
+/// The victim comes to a lock that is held, by one who lives, while a third waits.
+fn contender(death: Death) {
+    let place = Place::new(3);
+    let guarded = Guarded::leak();
+    let me = place.member();
+    let how = guarded.lock.lock(&me, None).expect("free");
+    let victim =
+        place.thread(death, |me| guarded.lock.lock(me, None).map(|_| guarded.lock.unlock(me)).is_ok());
+    let other = place.thread(Death::NEVER, |me| guarded.add(me));
+    guarded.work(&me, how);
+    victim.join();
+    other.join();
+    assert_eq!(guarded.left.get(), 2);
+}
+
+/// The first heir does not repair; whatever happens to it, everybody else is refused or inherits.
+fn unrepaired(death: Death) {
+    let place = Place::new(4);
+    let guarded = Guarded::leak();
+    let dead = Member::modelled(place.table, place.join());
+    let _ = guarded.lock.lock(&dead, None).expect("free");
+    let ghost = place.thread_of(dead.id(), Death { at: Some(0), unreported: false }, |_| ());
+    ghost.join();
+    let victim = place.thread(death, |me| {
+        let how = guarded.lock.lock(me, None);
+        if how.is_ok() {
+            guarded.lock.unlock(me).expect("we hold it");
+        }
+        how.ok()
+    });
+    let me = place.member();
+    let mine = guarded.lock.lock(&me, None);
+    if let Ok(how) = mine {
+        assert_eq!(how, Acquired::OwnerDied);
+        guarded.lock.unlock(&me).expect("we hold it");
+    }
+    let end = victim.join();
+    let both = [mine.is_ok(), end == Outcome::Finished(Some(Acquired::OwnerDied))];
+    assert!(both != [true, true], "two have inherited one death");
+    if let Outcome::Finished(_) = end {
+        let again = guarded.lock.try_lock(&me).expect_err("nobody repaired it");
+        assert_eq!(again.kind(), ErrorKind::NotRecoverable);
+    }
+}
+
+#[allow(dead_code)]
+fn unused() {
+    allow_timeouts(0);
+    spread_net();
+    let _ = Deadline::after(Duration::ZERO);
+}

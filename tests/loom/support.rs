@@ -1,0 +1,78 @@
+//! A modelled segment: its table, and threads that are members of it.
+
+use interproc::member::{Member, OwnerId, Table};
+use interproc::sys::model::{self, Death, Thread};
+use loom::cell::UnsafeCell;
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Lives as long as the process: models are small, and loom's objects are not dropped.
+pub fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// A segment.
+#[derive(Clone)]
+pub struct Place {
+    pub table: Table,
+    next: Rc<Cell<u32>>,
+}
+
+impl Place {
+    /// With room for `members`.
+    pub fn new(members: usize) -> Self {
+        Place { table: Table::leak(members), next: Rc::new(Cell::new(0)) }
+    }
+
+    /// A confirmed member. Its thread, if it gets one, has the tid `slot + 1`.
+    pub fn join(&self) -> OwnerId {
+        let index = self.next.get();
+        self.next.set(index + 1);
+        let generation = self.table.claim(index, index as u16, |_| false).expect("a free slot");
+        assert!(self.table.confirm(index, generation, index as u16, index + 1));
+        OwnerId::new(index as u16, generation)
+    }
+
+    /// Starts a thread as the member `id`.
+    pub fn thread_of<T: 'static>(
+        &self,
+        id: OwnerId,
+        death: Death,
+        f: impl FnOnce(&Member) -> T + 'static,
+    ) -> Thread<T> {
+        let table = self.table;
+        let slot = table.slot(id.slot()).expect("in the table");
+        model::member(slot, id.slot() + 1, death, move || f(&Member::modelled(table, id)))
+    }
+
+    /// Starts a thread that is a member.
+    pub fn thread<T: 'static>(&self, death: Death, f: impl FnOnce(&Member) -> T + 'static) -> Thread<T> {
+        self.thread_of(self.join(), death, f)
+    }
+
+    /// A member for the model's main thread, which never dies and is not modelled.
+    pub fn member(&self) -> Member {
+        Member::modelled(self.table, self.join())
+    }
+}
+
+/// Plain data: loom panics when two accesses are not ordered.
+pub struct Data(UnsafeCell<u64>);
+
+impl Data {
+    pub fn new() -> Self {
+        Data(UnsafeCell::new(0))
+    }
+
+    #[allow(unsafe_code)]
+    pub fn set(&self, value: u64) {
+        // SAFETY: loom checks that nobody else accesses it.
+        self.0.with_mut(|data| unsafe { *data = value });
+    }
+
+    #[allow(unsafe_code)]
+    pub fn get(&self) -> u64 {
+        // SAFETY: loom checks that nobody writes to it.
+        self.0.with(|data| unsafe { *data })
+    }
+}
