@@ -36,7 +36,7 @@ use core::time::Duration;
 /// let left = seg.object("left", || Mutex::new(3u32))?;
 /// *left.lock()? -= 1;
 /// assert_eq!(*left.lock()?, 2);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), interproc::Error>(())
 /// ```
 #[repr(C)]
 pub struct Mutex<T> {
@@ -103,7 +103,7 @@ impl<T: Plain> Mutex<T> {
     ///     s.spawn(|| assert_eq!(m.try_lock().unwrap_err().error().kind(), ErrorKind::WouldBlock));
     /// });
     /// # drop(guard);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
@@ -123,7 +123,7 @@ impl<T: Plain> Mutex<T> {
     /// # let m = seg.object("m", || Mutex::new(0u64))?;
     /// let guard = m.try_lock_for(std::time::Duration::from_millis(10))?;
     /// # drop(guard);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_lock_for(
         &self,
@@ -144,7 +144,7 @@ impl<T: Plain> Mutex<T> {
     /// # let m = seg.object("m", || Mutex::new(0u64))?;
     /// let guard = m.try_lock_until(Deadline::now())?; // free: a deadline in the past does not matter
     /// # drop(guard);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_lock_until(
         &self,
@@ -165,7 +165,7 @@ impl<T: Plain> Mutex<T> {
     /// assert!(m.is_locked());
     /// drop(guard);
     /// assert!(!m.is_locked());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()
@@ -339,7 +339,7 @@ impl<'a, T: Plain> OwnerDied<'a, T> {
     ///     other => other?,
     /// };
     /// # drop(guard);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn mark_consistent(self) -> MutexGuard<'a, T> {
         let this = ManuallyDrop::new(self);
