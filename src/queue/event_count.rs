@@ -4,14 +4,20 @@
 //! sets the bit), passes the heavy fence, looks at the object once more and sleeps on the value it wrote. A
 //! publisher publishes, passes the light fence and looks at the bit.
 //!
-//! | window | who dies | what follows |
-//! |---|---|---|
-//! | E1 | a sleeper, after its announcement | one spare wake-up call |
-//! | E2 | a publisher, published but not woken | its pending pointer rings the segment's bell: all look again |
-//! | E3 | a woken sleeper, before it acts | as E2 |
+//! A death rings the segment's bell, but a bell is heard only by those who sleep already: *whatever a sleeper
+//! should look at again must change a value that it watches*, or it falls asleep after the news. Hence the
+//! publisher looks at the bit twice. Before it publishes, its claim visible already, it *stirs*: where the bit is
+//! set it bumps the sequence, so that a sleeper that has looked and not yet fallen asleep looks again. A sleeper that
+//! announces itself later finds the claim in its way and watches the publisher's slot, which its death changes.
 //!
-//! A waker clears the bit only if the call found nobody left and the value is still the one it read: a sleeper that
-//! announced itself in between has changed it, one that is not asleep yet will find it changed.
+//! | window | who dies | a sleeper asleep already | a sleeper between its look and its sleep |
+//! |---|---|---|---|
+//! | E1 | another sleeper, after its announcement | one spare wake-up call | the same |
+//! | E2 | a publisher, claimed, before it stirs | the bell | it looked before the claim: nothing has changed; after: it watches the slot |
+//! | E3 | a publisher, published but not woken | the bell | stirred, or it watches the slot |
+//! | E4 | a woken sleeper, before it acts | the bell | the waker bumped the sequence before the wake-up |
+//!
+//! A waker clears the bit only if the call found nobody left and the value is still the one it wrote.
 //!
 //! The asymmetric fence is checked in `tests/store_buffer.rs`. On aarch64 the publisher's store-release followed by
 //! a load of another word may be reordered just as on x86-64 (litmus SB); the sleeper's membarrier makes every
@@ -53,21 +59,38 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & SLEEPERS != 0
     }
 
-    /// Wakes up to `n` sleepers.
-    #[cold]
-    pub(super) fn wake(&self, n: u32) {
-        let seen = self.0.load(Ordering::Relaxed);
-        if seen & SLEEPERS == 0 {
-            return;
-        }
-        let woken = if crate::mutant!("publish-no-wake") { n } else { futex::wake(Word::Whole(&self.0), n) };
-        if woken < n {
-            let _ = self.0.compare_exchange(seen, seen & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
+    /// Before publishing: whoever is about to fall asleep looks again. The caller has passed the light fence since
+    /// its claim.
+    #[inline(always)]
+    pub(super) fn stir(&self) {
+        if self.has_sleepers() && !crate::mutant!("no-stir") {
+            self.bump();
         }
     }
 
-    /// Wakes all, to look at something that changed for good.
-    pub(super) fn wake_all(&self) {
-        futex::wake(Word::Whole(&self.0), u32::MAX);
+    /// Moves the sequence on; the new value.
+    #[cold]
+    fn bump(&self) -> u32 {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            let moved = seen.wrapping_add(1) & !SLEEPERS | seen & SLEEPERS;
+            // AcqRel: a sleeper that announces itself over this value sees what came before.
+            match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return moved,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Wakes up to `n` sleepers.
+    #[cold]
+    pub(super) fn wake(&self, n: u32) {
+        let moved = self.bump();
+        if moved & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
+            return;
+        }
+        if futex::wake(Word::Whole(&self.0), n) < n {
+            let _ = self.0.compare_exchange(moved, moved & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }

@@ -37,13 +37,14 @@
 //! | Q-e | a consumer, committed, not released | a reader's cell, EMPTY at the next lap | as Q-a | the message it had taken (at-most-once by nature) |
 //! | Q-f | a consumer, released, not woken | room, producers asleep | the bell | as Q-e |
 //! | Q-g | anybody before a hint store | a hint that lags | nobody: the next operation steps over it | nothing |
-//! | Q-h | a closer between the flag and the wake-ups | a closed queue, others asleep | the bell | nothing |
+//! | Q-h | a closer that has announced itself, not closed | an open queue; whoever was about to sleep watches the closer | its slot's mark | the close, which never returned |
+//! | Q-i | a closer, closed, not woken | a closed queue, others asleep watching the closer | its slot's mark, the bell | nothing |
 //!
 //! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner*
 //! finds it by the net; idle sleepers in the windows Q-c, Q-f and Q-h are woken by the next operation only.
 //!
-//! **Close** is a flag, so that producers stop at once, and a seal, so that the end is exact: the first consumer
-//! that finds the flag and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No
+//! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: the first consumer
+//! that finds it closed and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No
 //! producer can pass a sealed cell, so nothing can come after an end that was reported.
 //!
 //! A *live stopped* writer blocks the consumers behind it, a live stopped reader the producers one lap later
@@ -53,8 +54,9 @@
 //! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
+use super::event_count::EventCount;
 use super::position::{self as pos, Ctl, EMPTY, FULL, Role, SEALED, SKIP, idle, owned};
-use super::ring::Ring;
+use super::ring::{CLOSED, Ring};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
@@ -172,15 +174,22 @@ impl RawQueue {
         self.ring.ctl(index).compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Ends an ownership: the commit, then the release.
+    /// Ends an ownership: stirs those who are about to sleep for it, commits, releases, and wakes one who sleeps.
     #[inline(always)]
-    pub(super) fn finish(&self, index: u32, to: u64) {
+    fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount) {
+        me.table().publisher_fence();
+        side.stir();
         self.ring.seq(index).store(to, Ordering::Release); // Q4
         crate::crash_window!("Q-b/Q-e: committed, not released");
         if crate::mutant!("relaxed-release") {
             self.ring.ctl(index).store(to, Ordering::Relaxed);
         } else {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
+        }
+        crate::crash_window!("Q-c/Q-f: released, not woken");
+        me.table().publisher_fence();
+        if side.has_sleepers() {
+            side.wake(1);
         }
     }
 
@@ -210,7 +219,7 @@ impl RawQueue {
             let (obstacle, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                Err(Refused::NotNow(obstacle)) => (obstacle, sure),
+                Err(Refused::NotNow(obstacle)) => (obstacle.or_else(|| self.closer(me)), sure),
                 Err(Refused::Lost) => (None, false),
             };
             crate::crash_window!("E1: about to sleep");
@@ -272,19 +281,47 @@ impl RawQueue {
     pub fn close(&self, me: &Member) {
         let pending = me.pend();
         let header = self.ring.header();
-        // SeqCst: the flag comes before the wake-ups.
-        header.closed.store(1, Ordering::SeqCst);
-        crate::crash_window!("Q-h: closed, not woken");
+        let wake_all = || {
+            header.not_empty.wake(u32::MAX);
+            header.not_full.wake(u32::MAX);
+        };
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let mut now = header.closed.load(Ordering::Acquire);
+        while now != CLOSED {
+            // Announce it, unless a living closer has, and have everybody look: who goes to sleep from now on watches
+            // the announced closer, so that a death after the close and before the wake-up is noticed.
+            if self.closer(me).is_none() {
+                let mine = me.id().bits();
+                if let Err(other) = header.closed.compare_exchange(now, mine, order.0, order.1) {
+                    now = other;
+                    continue;
+                }
+                now = mine;
+            }
+            wake_all();
+            crate::crash_window!("Q-h: announced, not closed");
+            now = header
+                .closed
+                .compare_exchange(now, CLOSED, order.0, order.1)
+                .map_or_else(|other| other, |_| CLOSED);
+        }
+        crate::crash_window!("Q-i: closed, not woken");
         if !crate::mutant!("close-no-wake") {
-            header.not_empty.wake_all();
-            header.not_full.wake_all();
+            wake_all();
         }
         me.unpend(pending);
     }
 
     /// Whether it was closed.
+    #[inline]
     pub fn is_closed(&self) -> bool {
-        self.ring.header().closed.load(Ordering::Acquire) != 0
+        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// Who is closing it right now.
+    fn closer(&self, me: &Member) -> Option<OwnerId> {
+        let word = self.ring.header().closed.load(Ordering::Acquire);
+        OwnerId::of(word).filter(|&o| word != CLOSED && me.table().life(o) != Life::Dead)
     }
 
     /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
@@ -308,7 +345,7 @@ impl RawQueue {
         let pending = me.pend();
         let result = match self.claim_push(me) {
             Ok(claim) => {
-                self.publish(me, &claim, fill, 1);
+                self.publish(me, &claim, fill);
                 Ok(())
             }
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
@@ -335,7 +372,7 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline),
         };
-        let result = claim.map(|claim| self.publish(me, &claim, fill, 1));
+        let result = claim.map(|claim| self.publish(me, &claim, fill));
         me.unpend(pending);
         result
     }
@@ -353,7 +390,7 @@ impl RawQueue {
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();
         let result = match self.claim_pop(me) {
-            Ok(claim) => Ok(self.consume(me, &claim, drain, 1)),
+            Ok(claim) => Ok(self.consume(me, &claim, drain)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         };
@@ -378,7 +415,7 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline),
         };
-        let result = claim.map(|claim| self.consume(me, &claim, drain, 1));
+        let result = claim.map(|claim| self.consume(me, &claim, drain));
         me.unpend(pending);
         result
     }
@@ -389,43 +426,27 @@ impl RawQueue {
     }
 
     #[inline]
-    fn publish(&self, me: &Member, claim: &Claim, fill: impl FnOnce(*mut u8), wake: u32) {
+    fn publish(&self, me: &Member, claim: &Claim, fill: impl FnOnce(*mut u8)) {
         let index = pos::index(claim.position);
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
-        self.finish(index, idle(pos::lap(claim.position), FULL));
-        crate::crash_window!("Q-c: released, not woken");
         let header = self.ring.header();
+        self.finish(me, index, idle(pos::lap(claim.position), FULL), &header.not_empty);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
             header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        me.table().publisher_fence();
-        if header.not_empty.has_sleepers() {
-            header.not_empty.wake(wake);
-        }
     }
 
     #[inline]
-    fn consume<R>(
-        &self,
-        me: &Member,
-        claim: &Claim,
-        drain: impl FnOnce(*const u8) -> R,
-        wake: u32,
-    ) -> (R, bool) {
+    fn consume<R>(&self, me: &Member, claim: &Claim, drain: impl FnOnce(*const u8) -> R) -> (R, bool) {
         let index = pos::index(claim.position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
-        self.finish(index, idle(pos::lap(claim.position).wrapping_add(1), EMPTY));
-        crate::crash_window!("Q-f: released, not woken");
         let header = self.ring.header();
+        self.finish(me, index, idle(pos::lap(claim.position).wrapping_add(1), EMPTY), &header.not_full);
         if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
             header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
-        }
-        me.table().publisher_fence();
-        if header.not_full.has_sleepers() {
-            header.not_full.wake(wake);
         }
         (value, claim.redelivered)
     }
@@ -434,7 +455,7 @@ impl RawQueue {
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
         // Relaxed: a push that races with the close may still get in; the seal makes the end exact.
-        if header.closed.load(Ordering::Relaxed) != 0 {
+        if header.closed.load(Ordering::Relaxed) == CLOSED {
             return Err(Refused::Closed);
         }
         let hint = header.tail.load(Ordering::Acquire); // Q3
@@ -623,11 +644,7 @@ impl RawQueue {
 
     /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it.
     fn make_room(&self, me: &Member, index: u32, lap: u64, position: u64) -> Found {
-        self.finish(index, idle(lap.wrapping_add(1), EMPTY));
-        me.table().publisher_fence();
-        if self.ring.header().not_full.has_sleepers() {
-            self.ring.header().not_full.wake(1);
-        }
+        self.finish(me, index, idle(lap.wrapping_add(1), EMPTY), &self.ring.header().not_full);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: false }
     }
 }

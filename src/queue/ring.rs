@@ -9,7 +9,10 @@
 #![allow(unsafe_code)]
 
 use super::event_count::EventCount;
-use crate::atomic::{AtomicU32, AtomicU64};
+use crate::atomic::AtomicU64;
+
+/// The queue is closed.
+pub(super) const CLOSED: u64 = 1 << 63;
 
 /// The head of a ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
 #[repr(C, align(64))]
@@ -21,9 +24,8 @@ pub(super) struct Header {
     pub(super) capacity: AtomicU64,
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
-    /// 1 once closed. Never goes back.
-    pub(super) closed: AtomicU32,
-    reserved: AtomicU32,
+    /// 0 open; an owner id while that member is closing it; [`CLOSED`] for good. A dead closer's id counts as open.
+    pub(super) closed: AtomicU64,
     /// Consumers asleep.
     pub(super) not_empty: EventCount,
     /// Producers asleep.
@@ -193,7 +195,7 @@ mod place {
 mod place {
     use super::super::event_count::EventCount;
     use super::Header;
-    use crate::atomic::{AtomicU32, AtomicU64};
+    use crate::atomic::AtomicU64;
     use loom::cell::UnsafeCell;
 
     struct Cell {
@@ -221,8 +223,7 @@ mod place {
                 element: AtomicU64::new(8),
                 capacity: AtomicU64::new(capacity as u64),
                 stride: AtomicU64::new(32),
-                closed: AtomicU32::new(0),
-                reserved: AtomicU32::new(0),
+                closed: AtomicU64::new(0),
                 not_empty: EventCount::new(),
                 not_full: EventCount::new(),
                 _line1: [0; 11],
