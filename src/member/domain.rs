@@ -148,7 +148,7 @@ impl Domain {
         let _quiet = task::SignalsBlocked::new();
         let robust = RobustList::current(remembered).ok_or(ErrorKind::Unsupported)?;
         let distance = robust.node_distance();
-        if !(16..=64).contains(&distance) {
+        if !(24..=64).contains(&distance) {
             return Err(Error::from(ErrorKind::Unsupported));
         }
         let count = self.table.count();
@@ -213,6 +213,7 @@ impl Domain {
             id: OwnerId::new(index as u16, generation),
             table: self.table,
             robust,
+            bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spin: Cell::new(crate::sync::Spin::initial()),
             domain: self,
         }))

@@ -46,7 +46,7 @@ use crate::sys::robust;
 
 use crate::time::Deadline;
 use core::cell::Cell;
-use robust::{Pending, RobustList};
+use robust::{BellNode, Pending, RobustList};
 
 /// The net: the longest sleep on an owner before its life is checked through the second channel.
 pub(crate) use crate::sys::futex::NET_NS;
@@ -57,6 +57,7 @@ pub struct Member {
     id: OwnerId,
     table: Table,
     robust: RobustList,
+    bell: BellNode,
     /// How many rounds of spinning have paid of late; see [`crate::sync::Spin`].
     spin: Cell<u32>,
     #[cfg(not(interproc_loom))]
@@ -80,11 +81,7 @@ impl Member {
     /// code may run in between.
     #[inline(always)]
     pub(crate) fn pend(&self) -> Pending {
-        #[cfg(not(interproc_loom))]
-        let bell = core::ptr::from_ref(self.table.bell()).cast();
-        #[cfg(interproc_loom)]
-        let bell = self.table.bell();
-        self.robust.pend(bell)
+        self.robust.pend(self.bell)
     }
 
     /// Ends what [`Member::pend`] began.

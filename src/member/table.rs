@@ -15,7 +15,7 @@
 //! Arm ARM B2.2.1), and no 64-bit operation of ours depends on more: each compare-and-swap names the exact old
 //! value of both halves.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence, light_fence};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::format::SLOT_CLAIMED;
 use crate::member::OwnerId;
 use crate::sys::{self, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word, futex};
@@ -225,27 +225,22 @@ impl Table {
         futex::wake(Word::Whole(self.bell()), u32::MAX);
     }
 
-    /// Between a publisher's store and its look at the sleepers' flag.
-    #[inline]
-    pub(crate) fn publisher_fence(&self) {
-        // Relaxed: sticky; a publisher that has not seen it yet races with a sleeper that keeps the net.
-        if self.strong_flag().load(Ordering::Relaxed) == 0 {
-            light_fence();
-        } else {
-            fence(Ordering::SeqCst);
-        }
-    }
-
     /// Between a sleeper's flag and its last look at the object. Returns whether every publisher is sure to see
-    /// the flag; if not, the sleep must be bounded by the net.
+    /// the flag; if not, the sleep must be bounded by the net and the publishers told to use full fences.
     #[inline]
     pub(crate) fn sleeper_fence(&self) -> bool {
-        fence(Ordering::SeqCst);
-        if self.strong_flag().load(Ordering::Relaxed) == 0 && !sys::membarrier() {
+        let reached = !self.strong_fences() && sys::membarrier();
+        if !reached {
             self.use_strong_fences();
-            return false;
         }
-        true
+        reached
+    }
+
+    /// Whether publishers must use full fences in this segment.
+    #[inline]
+    pub(crate) fn strong_fences(&self) -> bool {
+        // Relaxed: sticky.
+        self.strong_flag().load(Ordering::Relaxed) != 0
     }
 
     /// From now on publishers use full fences.

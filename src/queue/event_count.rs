@@ -23,10 +23,15 @@
 //! a load of another word may be reordered just as on x86-64 (litmus SB); the sleeper's membarrier makes every
 //! other core pass a `dmb ish` between the two or after both, which is what its own fence pairs with.
 
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, Ordering, fence, light_fence};
+use crate::member::Table;
 use crate::sys::{Watch, Word, futex};
 
+/// Somebody may sleep.
 const SLEEPERS: u32 = 1 << 31;
+/// Publishers must use full fences: some participant cannot use membarrier. Never cleared.
+const STRONG: u32 = 1 << 30;
+const SEQUENCE: u32 = STRONG - 1;
 
 /// One side's sleepers. Zero is valid: nobody sleeps.
 #[repr(transparent)]
@@ -39,41 +44,67 @@ impl EventCount {
         EventCount(AtomicU32::new(0))
     }
 
-    /// Says that the caller is about to sleep. To be followed by the heavy fence and another look.
-    pub(super) fn announce(&self) -> Watch<'_> {
+    /// From now on publishers use full fences here.
+    pub(super) fn use_strong_fences(&self) {
+        self.0.fetch_or(STRONG, Ordering::SeqCst);
+    }
+
+    /// Says that the caller is about to sleep, and passes the heavy fence: to be followed by another look. Also
+    /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
+    pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
-        loop {
-            let mine = seen.wrapping_add(1) | SLEEPERS;
-            // SeqCst with the fence that follows: the announcement comes before the look.
-            match self.0.compare_exchange(seen, mine, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => return Watch { word: Word::Whole(&self.0), expected: mine },
+        let mine = loop {
+            let mine = seen & STRONG | seen.wrapping_add(1) & SEQUENCE | SLEEPERS;
+            // AcqRel, and the fence that follows: the announcement comes before the look.
+            match self.0.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break mine,
                 Err(now) => seen = now,
             }
+        };
+        let sure = if mine & STRONG != 0 {
+            fence(Ordering::SeqCst);
+            true
+        } else {
+            crate::mutant!("no-membarrier") || table.sleeper_fence()
+        };
+        if !sure {
+            // The value moves, so the caller will look again at once, and find publishers warned.
+            self.use_strong_fences();
+        }
+        (Watch { word: Word::Whole(&self.0), expected: mine }, sure)
+    }
+
+    /// Publishes by `publish`, between the claim and the wake-up of at most `n` sleepers.
+    #[inline(always)]
+    pub(super) fn publish(&self, n: u32, publish: impl Fn()) {
+        light_fence();
+        // Relaxed: the fences order both looks.
+        if self.0.load(Ordering::Relaxed) & (SLEEPERS | STRONG) != 0 {
+            self.stir();
+            publish();
+            return self.wake(n);
+        }
+        publish();
+        light_fence();
+        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
+            self.wake(n);
         }
     }
 
-    /// Whether somebody may sleep. The caller has passed the light fence since it published.
-    #[inline(always)]
-    pub(super) fn has_sleepers(&self) -> bool {
-        // Relaxed: the fences order it.
-        self.0.load(Ordering::Relaxed) & SLEEPERS != 0
-    }
-
-    /// Before publishing: whoever is about to fall asleep looks again. The caller has passed the light fence since
-    /// its claim.
-    #[inline(always)]
-    pub(super) fn stir(&self) {
-        if self.has_sleepers() && !crate::mutant!("no-stir") {
+    /// Before publishing: whoever is about to fall asleep looks again.
+    #[cold]
+    fn stir(&self) {
+        fence(Ordering::SeqCst);
+        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 && !crate::mutant!("no-stir") {
             self.bump();
         }
     }
 
     /// Moves the sequence on; the new value.
-    #[cold]
     fn bump(&self) -> u32 {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
-            let moved = seen.wrapping_add(1) & !SLEEPERS | seen & SLEEPERS;
+            let moved = seen & !SEQUENCE | seen.wrapping_add(1) & SEQUENCE;
             // AcqRel: a sleeper that announces itself over this value sees what came before.
             match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return moved,
@@ -82,13 +113,14 @@ impl EventCount {
         }
     }
 
-    /// Wakes up to `n` sleepers.
+    /// Has everybody who is about to sleep look again, and wakes up to `n` sleepers.
     #[cold]
     pub(super) fn wake(&self, n: u32) {
-        let moved = self.bump();
-        if moved & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
+        fence(Ordering::SeqCst);
+        if self.0.load(Ordering::Relaxed) & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
             return;
         }
+        let moved = self.bump();
         if futex::wake(Word::Whole(&self.0), n) < n {
             let _ = self.0.compare_exchange(moved, moved & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
         }

@@ -61,7 +61,7 @@ use crate::atomic::{Ordering, spin_loop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
-use crate::sys::{Watch, Woken};
+use crate::sys::Woken;
 use crate::time::Deadline;
 
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
@@ -176,21 +176,17 @@ impl RawQueue {
 
     /// Ends an ownership: stirs those who are about to sleep for it, commits, releases, and wakes one who sleeps.
     #[inline(always)]
-    fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount) {
-        me.table().publisher_fence();
-        side.stir();
-        self.ring.seq(index).store(to, Ordering::Release); // Q4
-        crate::crash_window!("Q-b/Q-e: committed, not released");
-        if crate::mutant!("relaxed-release") {
-            self.ring.ctl(index).store(to, Ordering::Relaxed);
-        } else {
-            self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
-        }
-        crate::crash_window!("Q-c/Q-f: released, not woken");
-        me.table().publisher_fence();
-        if side.has_sleepers() {
-            side.wake(1);
-        }
+    fn finish(&self, index: u32, to: u64, side: &EventCount) {
+        side.publish(1, || {
+            self.ring.seq(index).store(to, Ordering::Release); // Q4
+            crate::crash_window!("Q-b/Q-e: committed, not released");
+            if crate::mutant!("relaxed-release") {
+                self.ring.ctl(index).store(to, Ordering::Relaxed);
+            } else {
+                self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
+            }
+            crate::crash_window!("Q-c/Q-f: released, not woken");
+        });
     }
 
     /// The waiting form of an operation: spin, announce, look again, sleep.
@@ -198,7 +194,7 @@ impl RawQueue {
         &'a self,
         me: &Member,
         deadline: Option<Deadline>,
-        announce: impl Fn() -> Watch<'a>,
+        side: &'a EventCount,
         mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
     ) -> Result<R> {
         let pending = me.pend();
@@ -214,8 +210,7 @@ impl RawQueue {
                 Err(_) => {}
             }
             spin.failed();
-            let watch = announce();
-            let sure = crate::mutant!("no-membarrier") || me.table().sleeper_fence();
+            let (watch, sure) = side.announce(me.table());
             let (obstacle, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
@@ -229,6 +224,12 @@ impl RawQueue {
         };
         me.unpend(pending);
         result
+    }
+
+    /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
+    pub fn use_strong_fences(&self) {
+        self.ring.header().not_empty.use_strong_fences();
+        self.ring.header().not_full.use_strong_fences();
     }
 
     /// How many messages are in it: a snapshot, exact when nobody is at work.
@@ -345,7 +346,7 @@ impl RawQueue {
         let pending = me.pend();
         let result = match self.claim_push(me) {
             Ok(claim) => {
-                self.publish(me, &claim, fill);
+                self.publish(&claim, fill);
                 Ok(())
             }
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
@@ -372,14 +373,14 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline),
         };
-        let result = claim.map(|claim| self.publish(me, &claim, fill));
+        let result = claim.map(|claim| self.publish(&claim, fill));
         me.unpend(pending);
         result
     }
 
     #[cold]
     fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
-        self.wait(me, deadline, || self.ring.header().not_full.announce(), || self.claim_push(me))
+        self.wait(me, deadline, &self.ring.header().not_full, || self.claim_push(me))
     }
 
     /// Pops an element through `drain`, if there is one now. The flag says that a consumer died reading it.
@@ -390,7 +391,7 @@ impl RawQueue {
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();
         let result = match self.claim_pop(me) {
-            Ok(claim) => Ok(self.consume(me, &claim, drain)),
+            Ok(claim) => Ok(self.consume(&claim, drain)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         };
@@ -415,23 +416,23 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline),
         };
-        let result = claim.map(|claim| self.consume(me, &claim, drain));
+        let result = claim.map(|claim| self.consume(&claim, drain));
         me.unpend(pending);
         result
     }
 
     #[cold]
     fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
-        self.wait(me, deadline, || self.ring.header().not_empty.announce(), || self.claim_pop(me))
+        self.wait(me, deadline, &self.ring.header().not_empty, || self.claim_pop(me))
     }
 
     #[inline]
-    fn publish(&self, me: &Member, claim: &Claim, fill: impl FnOnce(*mut u8)) {
+    fn publish(&self, claim: &Claim, fill: impl FnOnce(*mut u8)) {
         let index = pos::index(claim.position);
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(me, index, idle(pos::lap(claim.position), FULL), &header.not_empty);
+        self.finish(index, idle(pos::lap(claim.position), FULL), &header.not_empty);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
             header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
@@ -439,12 +440,12 @@ impl RawQueue {
     }
 
     #[inline]
-    fn consume<R>(&self, me: &Member, claim: &Claim, drain: impl FnOnce(*const u8) -> R) -> (R, bool) {
+    fn consume<R>(&self, claim: &Claim, drain: impl FnOnce(*const u8) -> R) -> (R, bool) {
         let index = pos::index(claim.position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
         let header = self.ring.header();
-        self.finish(me, index, idle(pos::lap(claim.position).wrapping_add(1), EMPTY), &header.not_full);
+        self.finish(index, idle(pos::lap(claim.position).wrapping_add(1), EMPTY), &header.not_full);
         if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
             header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
         }
@@ -462,10 +463,14 @@ impl RawQueue {
         let (lap, index) = (pos::lap(hint), pos::index(hint));
         if index < self.ring.capacity() {
             let (from, to) = (idle(lap, EMPTY), owned(me.id(), Role::Writer));
-            let ctl = self.ring.ctl(index);
-            // Relaxed: the exchange decides. Q2: after the former reader's last read.
-            if ctl.load(Ordering::Relaxed) == from
-                && ctl.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
+            // same word waits for the store buffer. Relaxed: the exchange decides. Q2: after the former reader.
+            if self.ring.seq(index).load(Ordering::Relaxed) == from
+                && self
+                    .ring
+                    .ctl(index)
+                    .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
             {
                 return Ok(Claim { position: hint, redelivered: false, hint: Some(hint) });
             }
@@ -479,10 +484,13 @@ impl RawQueue {
         let (lap, index) = (pos::lap(hint), pos::index(hint));
         if index < self.ring.capacity() {
             let (from, to) = (idle(lap, FULL), owned(me.id(), Role::Reader));
-            let ctl = self.ring.ctl(index);
-            // Relaxed: the exchange decides. Q1: after the writer's payload.
-            if ctl.load(Ordering::Relaxed) == from
-                && ctl.compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            // As in `claim_push`. Q1: after the writer's payload.
+            if self.ring.seq(index).load(Ordering::Relaxed) == from
+                && self
+                    .ring
+                    .ctl(index)
+                    .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
             {
                 return Ok(Claim { position: hint, redelivered: false, hint: Some(hint) });
             }
@@ -627,7 +635,7 @@ impl RawQueue {
         if !self.replace(index, word, owned(me.id(), Role::Reader)) {
             return Found::Again;
         }
-        self.make_room(me, index, lap, position)
+        self.make_room(index, lap, position)
     }
 
     /// Moves the cell of a writer that died before its commit to the next lap. As its writer: dying here leaves a
@@ -639,12 +647,12 @@ impl RawQueue {
         if !self.replace(index, word, owned(me.id(), Role::Writer)) {
             return Found::Again;
         }
-        self.make_room(me, index, lap, position)
+        self.make_room(index, lap, position)
     }
 
     /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it.
-    fn make_room(&self, me: &Member, index: u32, lap: u64, position: u64) -> Found {
-        self.finish(me, index, idle(lap.wrapping_add(1), EMPTY), &self.ring.header().not_full);
+    fn make_room(&self, index: u32, lap: u64, position: u64) -> Found {
+        self.finish(index, idle(lap.wrapping_add(1), EMPTY), &self.ring.header().not_full);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: false }
     }
 }

@@ -413,7 +413,11 @@ impl Segment {
             // The ring's own header disagrees with the directory.
             return Err(fail(ErrorKind::Corrupt, format!("queue {name:?}")));
         }
-        Ok(RawQueue::new(ring))
+        let queue = RawQueue::new(ring);
+        if self.changing().strong_fences.load(Relaxed) != 0 {
+            queue.use_strong_fences();
+        }
+        Ok(queue)
     }
 
     const fn shape_of<T: Shared>() -> Shape {

@@ -29,6 +29,10 @@ pub struct RobustList {
     head: *mut Head,
 }
 
+/// A bell, as `pending` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct BellNode(*mut u8);
+
 /// The pending pointer as it was found.
 #[must_use]
 pub struct Pending(*mut u8);
@@ -119,15 +123,20 @@ impl RobustList {
         }
     }
 
-    /// Points `pending` at `bell`, a word that is always 0: if the thread dies now, the kernel wakes one sleeper
+    /// The node that belongs to a bell: computed once, as `pend` is on every queue operation's path.
+    pub fn node_of(self, bell: *const u32) -> BellNode {
+        // SAFETY: the head is this thread's own.
+        BellNode(bell.cast::<u8>().cast_mut().wrapping_offset(-unsafe { (*self.head).futex_offset }))
+    }
+
+    /// Points `pending` at a bell, a word that is always 0: if the thread dies now, the kernel wakes one sleeper
     /// there. To be undone by [`RobustList::unpend`]; no user code may run in between.
     #[inline(always)]
-    pub fn pend(self, bell: *const u32) -> Pending {
+    pub fn pend(self, bell: BellNode) -> Pending {
         // SAFETY: the head is this thread's own; pending is used by nobody else while we are inside a call.
         unsafe {
             let old = (&raw const (*self.head).pending).read_volatile();
-            let node = bell.cast::<u8>().cast_mut().wrapping_offset(-(*self.head).futex_offset);
-            (&raw mut (*self.head).pending).write_volatile(node); // R4
+            (&raw mut (*self.head).pending).write_volatile(bell.0); // R4
             compiler_fence(Ordering::SeqCst);
             Pending(old)
         }
