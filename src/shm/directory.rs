@@ -108,7 +108,10 @@ impl Found {
             "its object overlaps another one or is empty"
         } else if self.offset.checked_add(size).is_none_or(|end| end > limit) {
             "its object ends outside the payload"
-        } else if !align.is_power_of_two() || align > u64::from(fixed.page_size) || self.offset % align != 0 {
+        } else if !align.is_power_of_two()
+            || align > u64::from(fixed.page_size)
+            || !self.offset.is_multiple_of(align)
+        {
             "its object is misaligned"
         } else if name_len == 0 || name_len == NAME_SIZE || bytes[name_len..].iter().any(|&b| b != 0) {
             "its name is empty or not terminated"

@@ -127,10 +127,10 @@ fn check_geometry(f: &Fixed, page: u64) -> core::result::Result<(), String> {
     }
     rule((1..=MAX_MEMBERS).contains(&f.max_members), "max_members is out of range")?;
     rule((1..=MAX_OBJECTS).contains(&f.max_objects), "max_objects is out of range")?;
-    rule(f.slots_off >= page && f.slots_off % page == 0, "the member slots are misplaced")?;
-    rule(f.dir_off % page == 0, "the directory is misaligned")?;
-    rule(f.payload_off % page == 0, "the payload is misaligned")?;
-    rule(f.payload_len > 0 && f.payload_len % page == 0, "the payload's size is impossible")?;
+    rule(f.slots_off >= page && f.slots_off.is_multiple_of(page), "the member slots are misplaced")?;
+    rule(f.dir_off.is_multiple_of(page), "the directory is misaligned")?;
+    rule(f.payload_off.is_multiple_of(page), "the payload is misaligned")?;
+    rule(f.payload_len > 0 && f.payload_len.is_multiple_of(page), "the payload's size is impossible")?;
     // The products are of 14 and 17 bits by a page or an entry: no overflow.
     let end = |from: u64, len: u64| from.checked_add(len).ok_or_else(|| String::from("an offset overflows"));
     rule(end(f.slots_off, u64::from(f.max_members) * page)? <= f.dir_off, "slots and directory overlap")?;

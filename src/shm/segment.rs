@@ -456,3 +456,63 @@ impl fmt::Debug for Segment {
         write!(f, "Segment({}, {} bytes)", self.name().unwrap_or("anonymous"), self.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicBool, AtomicU32};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const SHAPE: Shape = Shape::object(0, 4, 4);
+
+    #[test]
+    fn makers_come_one_after_the_other() {
+        let seg = Segment::anonymous(4096).unwrap();
+        let done = AtomicBool::new(false);
+        let (inside, wait) = channel();
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                let first = seg.place("first", &SHAPE, |_| {
+                    inside.send(()).unwrap();
+                    // Time for the other one to go wrong.
+                    std::thread::sleep(Duration::from_millis(30));
+                    done.store(true, Relaxed);
+                });
+                first.unwrap();
+            });
+            wait.recv().unwrap();
+            seg.place("second", &SHAPE, |_| ()).unwrap();
+            assert!(done.load(Relaxed), "the second maker did not wait for the first");
+        });
+        assert_ne!(seg.lookup("first", &SHAPE), seg.lookup("second", &SHAPE));
+    }
+
+    #[test]
+    fn a_maker_that_dies_in_the_middle_hinders_nobody() {
+        let seg = Segment::anonymous(4096).unwrap();
+        for dead in ["dead 1", "dead 2"] {
+            let (inside, wait) = channel();
+            let mine = seg.clone();
+            // Not joined: it ends behind the library's back, as by a kill of it alone.
+            std::thread::spawn(move || {
+                let _ = mine.place(dead, &SHAPE, |place| {
+                    // SAFETY: the place is four bytes of ours.
+                    unsafe { place.cast::<u32>().write(u32::MAX) };
+                    inside.send(()).unwrap();
+                    // SAFETY: ends this thread; what it borrows is leaked with its stack.
+                    unsafe { libc::syscall(libc::SYS_exit, 0) };
+                });
+            });
+            wait.recv().unwrap();
+            for alive in ["alive 1", "alive 2"] {
+                seg.place(&format!("{alive} after {dead}"), &SHAPE, |place| {
+                    // SAFETY: the place is four bytes of ours, zeroed.
+                    assert_eq!(unsafe { place.cast::<u32>().read() }, 0);
+                })
+                .unwrap();
+            }
+            assert_eq!(seg.find::<AtomicU32>(dead).unwrap_err().kind(), ErrorKind::NoObject);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! One file, one process (or a few): what is created, what is refused, and in which words.
 
-use crate::support::{Name, child, fails, path_of, plays};
+use crate::support::{Name, child, fails, path_of, plays, until};
 use interproc::{ErrorKind, Segment, format};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::mem::offset_of;
@@ -24,11 +24,9 @@ fn bad_names_are_refused_by_every_call_that_takes_one() {
 
 #[test]
 fn a_name_of_250_bytes_is_good() {
-    let mut name = Name::new("long").to_string();
-    name.extend(std::iter::repeat_n('x', 250 - name.len()));
+    let name = Name::longest();
     let seg = Segment::create(&name, 4096).unwrap();
-    assert_eq!(seg.name(), Some(name.as_str()));
-    Segment::unlink(&name).unwrap();
+    assert_eq!((seg.name(), name.len()), (Some(&*name), 250));
 }
 
 #[test]
@@ -274,19 +272,16 @@ fn a_segment_is_stale_exactly_while_no_process_has_it() {
     assert!(Segment::is_stale(&name).unwrap());
     assert!(Segment::is_stale(&name).unwrap(), "asking changes nothing");
     // A child has it, and is killed.
-    let mut holder = child("hold", &name);
+    let holder = child("hold", &name);
     let there = Segment::open(&name).unwrap();
     let held = there.object("held", || AtomicU32::new(0)).unwrap();
-    while held.load(Relaxed) == 0 {
-        std::thread::yield_now();
-    }
+    until(|| held.load(Relaxed) != 0);
     drop((there, held));
     assert!(!Segment::is_stale(&name).unwrap());
     assert!(!Segment::unlink_if_stale(&name).unwrap());
     let look = Segment::open_read_only(&name).unwrap();
     assert!(look.is_in_use().unwrap());
-    holder.kill().unwrap();
-    holder.wait().unwrap();
+    holder.kill();
     assert!(!look.is_in_use().unwrap(), "a snapshot is no user");
     assert!(Segment::is_stale(&name).unwrap());
     assert!(Segment::unlink_if_stale(&name).unwrap());

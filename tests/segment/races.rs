@@ -1,6 +1,6 @@
 //! Several processes at one name, and processes killed on the way.
 
-use crate::support::{Name, Random, child, ended, fails};
+use crate::support::{Name, Random, child, fails, until};
 use interproc::{ErrorKind, Object, Segment};
 use std::fs::OpenOptions;
 use std::os::fd::AsRawFd;
@@ -15,9 +15,7 @@ fn counter(seg: &Segment, name: &str) -> Object<AtomicU32> {
 /// Waits, with the other racers, until `n` have come.
 fn meet(gate: &AtomicU32, n: u32) {
     gate.fetch_add(1, Ordering::SeqCst);
-    while gate.load(Ordering::SeqCst) < n {
-        std::thread::yield_now();
-    }
+    until(|| gate.load(Ordering::SeqCst) >= n);
 }
 
 const RACES: u32 = 200;
@@ -27,8 +25,8 @@ fn two_processes_that_race_to_create_end_up_in_one_segment() {
     let control = Name::new("control");
     let _seg = Segment::create(&control, 4096).unwrap();
     let racers = [(); 2].map(|()| child("race-open-or-create", &control));
-    for mut racer in racers {
-        ended(racer.wait().unwrap(), "race-open-or-create");
+    for racer in racers {
+        racer.ends();
     }
     for i in 0..RACES {
         let name = format!("{}-{i}", &*control);
@@ -59,13 +57,10 @@ fn a_killed_creator_never_leaves_a_half_made_segment() {
     let mut whole = 0;
     for round in 0..30 {
         let started = counter(&seg, &format!("started {round}"));
-        let mut creator = child("create-many", &format!("{} {round}", &*control));
-        while started.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+        let creator = child("create-many", &format!("{} {round}", &*control));
+        until(|| started.load(Ordering::SeqCst) != 0);
         std::thread::sleep(Duration::from_micros(random.below(8000)));
-        creator.kill().unwrap();
-        creator.wait().unwrap();
+        creator.kill();
         // The names that are there are the first ones, and each is whole.
         let mut last = false;
         for i in 0..CREATED {
@@ -108,10 +103,7 @@ fn opening_while_the_name_is_unlinked_and_remade_finds_a_whole_segment_or_none()
     let name = Name::new("remade");
     let mut remaker = child("remake", &name);
     let (mut opened, mut missed, mut last) = (0, 0, 0);
-    let status = loop {
-        if let Some(status) = remaker.try_wait().unwrap() {
-            break status;
-        }
+    while !remaker.has_ended() {
         match Segment::open(&name) {
             Ok(seg) => {
                 opened += 1;
@@ -132,8 +124,7 @@ fn opening_while_the_name_is_unlinked_and_remade_finds_a_whole_segment_or_none()
             Ok(_) => {}
             Err(e) => assert_eq!(e.kind(), ErrorKind::WouldBlock, "{e}"),
         }
-    };
-    ended(status, "remake");
+    }
     eprintln!("{opened} opened, {missed} missed");
 }
 
@@ -163,10 +154,9 @@ fn an_open_that_waited_behind_a_cleaner_looks_the_name_up_again() {
         let opener = s.spawn(|| Segment::open(&name).unwrap());
         let inode = format!(":{} ", cleaner.metadata().unwrap().ino());
         let waits = |line: &str| line.contains("->") && line.contains(&inode);
-        while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits) {
-            std::thread::yield_now();
-        }
-        Segment::unlink(&name).unwrap();
+        until(|| std::fs::read_to_string("/proc/locks").unwrap().lines().any(waits));
+        // As by a cleaner that is killed before it sets the retired flag.
+        std::fs::remove_file(name.path()).unwrap();
         counter(&Segment::create(&name, 4096).unwrap(), "new");
         drop(cleaner);
         let seg = opener.join().unwrap();
@@ -183,8 +173,8 @@ fn two_processes_that_make_the_same_objects_get_the_same_objects() {
     let name = Name::new("objects");
     let seg = Segment::create(&name, 1 << 16).unwrap();
     let makers = [(); 2].map(|()| child("make-objects", &name));
-    for mut maker in makers {
-        ended(maker.wait().unwrap(), "make-objects");
+    for maker in makers {
+        maker.ends();
     }
     for i in 0..OBJECTS {
         assert_eq!(counter(&seg, &format!("o{i}")).load(Ordering::SeqCst), 2);
@@ -211,13 +201,10 @@ fn a_killed_maker_leaves_whole_objects_only_and_the_next_one_goes_on() {
         let options = Segment::options().size(4 << 20).max_objects(60_000);
         let seg = options.create(&name).unwrap();
         let started = counter(&seg, "started");
-        let mut maker = child("make-objects-for-ever", &name);
-        while started.load(Ordering::SeqCst) == 0 {
-            std::thread::yield_now();
-        }
+        let maker = child("make-objects-for-ever", &name);
+        until(|| started.load(Ordering::SeqCst) != 0);
         std::thread::sleep(Duration::from_micros(random.below(2000)));
-        maker.kill().unwrap();
-        maker.wait().unwrap();
+        maker.kill();
         let look = Segment::open_read_only(&name).unwrap();
         let objects = look.objects().unwrap();
         for (i, info) in objects.iter().skip(1).enumerate() {

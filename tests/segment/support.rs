@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 pub const ROLE: &str = "INTERPROC_TEST_ROLE";
 pub const ARGUMENT: &str = "INTERPROC_TEST_ARGUMENT";
@@ -21,6 +22,13 @@ impl Name {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         Name(format!("/interproc-test-{}-{n}-{what}", std::process::id()))
+    }
+
+    /// Made as long as it may be.
+    pub fn longest() -> Name {
+        let mut name = Name::new("long");
+        name.0.extend(std::iter::repeat_n('x', 250 - name.0.len()));
+        name
     }
 
     pub fn path(&self) -> PathBuf {
@@ -46,31 +54,74 @@ impl Drop for Name {
     }
 }
 
-pub fn child(role: &str, argument: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// A child in a role; killed if it is still there at the end of the test.
+pub struct Role {
+    child: Child,
+    role: String,
+}
+
+pub fn child(role: &str, argument: &str) -> Role {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child_role", "--nocapture", "--test-threads=1"])
         .env(ROLE, role)
         .env(ARGUMENT, argument)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Role { child, role: role.into() }
+}
+
+impl Role {
+    /// Waits for its end; false if the system does not permit the role.
+    pub fn ends(mut self) -> bool {
+        let status = self.child.wait().unwrap();
+        self.judge(status)
+    }
+
+    /// Whether it has played to its end.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some_and(|status| self.judge(status))
+    }
+
+    /// SIGKILL, and the reaping.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn judge(&self, status: ExitStatus) -> bool {
+        match status.code() {
+            Some(DONE) => true,
+            Some(NOT_PERMITTED) => {
+                eprintln!("skipped: the system does not permit the role {}", self.role);
+                false
+            }
+            _ => panic!("the child in role {} failed: {status}", self.role),
+        }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for another process, but not for ever.
+#[track_caller]
+pub fn until(mut come: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !come() {
+        assert!(start.elapsed() < Duration::from_secs(30), "what was waited for did not come");
+        std::thread::yield_now();
+    }
 }
 
 /// Runs a role to its end; false if the system does not permit it.
 pub fn plays(role: &str, argument: &str) -> bool {
-    ended(child(role, argument).wait().unwrap(), role)
-}
-
-pub fn ended(status: ExitStatus, role: &str) -> bool {
-    match status.code() {
-        Some(DONE) => true,
-        Some(NOT_PERMITTED) => {
-            eprintln!("skipped: the system does not permit the role {role}");
-            false
-        }
-        _ => panic!("the child in role {role} failed: {status}"),
-    }
+    child(role, argument).ends()
 }
 
 /// The error of `result`, which must be of this kind and mention all of `words`.

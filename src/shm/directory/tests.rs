@@ -37,7 +37,7 @@ impl Bytes {
     }
 
     fn word(&self, at: u64) -> &AtomicU64 {
-        assert!(at % 8 == 0 && at < self.fixed.total_len);
+        assert!(at.is_multiple_of(8) && at < self.fixed.total_len);
         // SAFETY: inside the allocation, aligned; tests access these bytes by this alone or in turns.
         unsafe { self.base.add(at as usize).cast().as_ref() }
     }
