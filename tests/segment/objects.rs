@@ -134,3 +134,30 @@ fn threads_that_make_one_object_get_one_object() {
         assert_eq!(seg.find::<AtomicU32>(&format!("o{i}")).unwrap().load(Relaxed), 4);
     }
 }
+
+#[test]
+fn an_object_appears_whole_or_not_at_all_to_those_who_look_for_it() {
+    const OBJECTS: usize = 400;
+    let seg = Segment::options().size(64 * OBJECTS).max_objects(OBJECTS as u32).anonymous().unwrap();
+    std::thread::scope(|s| {
+        let seeker = s.spawn(|| {
+            for i in 0..OBJECTS {
+                let name = format!("o{i}");
+                let found = loop {
+                    match seg.find::<AtomicU64>(&name) {
+                        Ok(found) => break found,
+                        Err(e) => assert_eq!(e.kind(), ErrorKind::NoObject, "{e}"),
+                    }
+                };
+                assert_eq!(found.load(Relaxed), 7, "{name}");
+            }
+        });
+        for i in 0..OBJECTS {
+            // So that both go on side by side.
+            if i % 8 == 0 && !seeker.is_finished() {
+                std::thread::yield_now();
+            }
+            seg.object(&format!("o{i}"), || AtomicU64::new(7)).unwrap();
+        }
+    });
+}
