@@ -48,9 +48,14 @@ impl std::ops::Deref for Name {
 }
 
 impl Drop for Name {
+    /// Removes what it names, and the names that children derived from it.
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.path());
         let _ = std::fs::remove_dir(self.path());
+        for entry in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&self.0[1..]) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
