@@ -90,6 +90,19 @@ impl Member {
         self.robust.unpend(old);
     }
 
+    /// [`Member::pend`] for the fast path of an operation that no signal handler may use: pending is then known to be
+    /// NULL, as it is outside the C library's own robust operations, and need not be kept.
+    #[inline(always)]
+    pub(crate) fn begin(&self) {
+        let _ = self.robust.pend(self.bell);
+    }
+
+    /// Ends what [`Member::begin`] began.
+    #[inline(always)]
+    pub(crate) fn end(&self) {
+        self.robust.unpend(Pending::NONE);
+    }
+
     /// Sets pending again after a signal handler may have used it.
     #[cold]
     pub(crate) fn pend_again(&self) {

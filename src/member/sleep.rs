@@ -11,12 +11,13 @@ use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 impl Member {
-    /// Sleeps on `watch` until a wake-up or the deadline. With `sure` false, or with the second channel as the
+    /// Sleeps on `watch`, and on `also` if there is a second value to watch, until a wake-up or the deadline. With `sure` false, or with the second channel as the
     /// only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
     /// wake-up was consumed; any other result means: look again.
     pub(crate) fn sleep(
         &self,
         watch: Watch<'_>,
+        also: Option<Watch<'_>>,
         obstacle: Option<OwnerId>,
         sure: bool,
         deadline: Option<Deadline>,
@@ -25,8 +26,12 @@ impl Member {
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
         let bell_is_sound = bell.word.load() == 0;
-        let mut list = [watch; 3];
+        let mut list = [watch; 4];
         let mut n = 1;
+        if let Some(also) = also {
+            list[n] = also;
+            n += 1;
+        }
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
         if bell_is_sound {

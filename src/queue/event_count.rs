@@ -5,19 +5,22 @@
 //! publisher publishes, passes the light fence and looks at the bit.
 //!
 //! A death rings the segment's bell, but a bell is heard only by those who sleep already: *whatever a sleeper
-//! should look at again must change a value that it watches*, or it falls asleep after the news. Hence the
-//! publisher looks at the bit twice. Before it publishes, its claim visible already, it *stirs*: where the bit is
-//! set it bumps the sequence, so that a sleeper that has looked and not yet fallen asleep looks again. A sleeper that
-//! announces itself later finds the claim in its way and watches the publisher's slot, which its death changes.
+//! should look at again must change a value that it watches*, or it falls asleep after the news. So a sleeper watches
+//! three values beside the bell: the count, the cell that refused it (any claim changes its word) and, if that cell
+//! was owned, the owner's slot (its death changes it).
 //!
 //! | window | who dies | a sleeper asleep already | a sleeper between its look and its sleep |
 //! |---|---|---|---|
 //! | E1 | another sleeper, after its announcement | one spare wake-up call | the same |
-//! | E2 | a publisher, claimed, before it stirs | the bell | it looked before the claim: nothing has changed; after: it watches the slot |
-//! | E3 | a publisher, published but not woken | the bell | stirred, or it watches the slot |
-//! | E4 | a woken sleeper, before it acts | the bell | the waker bumped the sequence before the wake-up |
+//! | E2 | a publisher, claimed, not published | the bell | the cell's word or the owner's slot has changed |
+//! | E3 | a publisher, published, not woken | the bell | the cell's word has changed |
+//! | E4 | a woken sleeper, before it acts | the bell | the cell's word has changed |
 //!
-//! A waker clears the bit only if the call found nobody left and the value is still the one it wrote.
+//! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left and the value is
+//! still the one it wrote.
+//!
+//! Rejected: publishers that look at the bit before they publish, too, and bump the sequence (2 ns on every
+//! operation, for what the sleeper can see by itself).
 //!
 //! The asymmetric fence is checked in `tests/store_buffer.rs`. On aarch64 the publisher's store-release followed by
 //! a load of another word may be reordered just as on x86-64 (litmus SB); the sleeper's membarrier makes every
@@ -74,29 +77,24 @@ impl EventCount {
         (Watch { word: Word::Whole(&self.0), expected: mine }, sure)
     }
 
-    /// Publishes by `publish`, between the claim and the wake-up of at most `n` sleepers.
+    /// Whether publishers must use full fences. To be read before the claim: a load behind a locked operation waits.
     #[inline(always)]
-    pub(super) fn publish(&self, n: u32, publish: impl Fn()) {
-        light_fence();
-        // Relaxed: the fences order both looks.
-        if self.0.load(Ordering::Relaxed) & (SLEEPERS | STRONG) != 0 {
-            self.stir();
-            publish();
-            return self.wake(n);
-        }
-        publish();
-        light_fence();
-        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
-            self.wake(n);
-        }
+    pub(super) fn is_strong(&self) -> bool {
+        // Relaxed: sticky; who sets it keeps to the net until it is seen.
+        self.0.load(Ordering::Relaxed) & STRONG != 0
     }
 
-    /// Before publishing: whoever is about to fall asleep looks again.
-    #[cold]
-    fn stir(&self) {
-        fence(Ordering::SeqCst);
-        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 && !crate::mutant!("no-stir") {
-            self.bump();
+    /// After publishing: wakes at most `n` sleepers if there are any.
+    #[inline(always)]
+    pub(super) fn published(&self, strong: bool, n: u32) {
+        if strong {
+            fence(Ordering::SeqCst)
+        } else {
+            light_fence()
+        }
+        // Relaxed: the fences order it.
+        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
+            self.wake(n);
         }
     }
 

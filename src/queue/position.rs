@@ -3,7 +3,8 @@
 //! A *position* is `lap:40 | index:24`: it counts all messages that ever were, without a division. Arithmetic
 //! wraps at 2^40 laps; laps are compared by their wrapped difference.
 //!
-//! A cell's control word is either **idle**, `lap << 2 | state`, or **owned**, `OWNED | role | owner id`.
+//! A cell's control word is either **idle**, `lap:40 | 0:22 | state:2`, the position's lap where the position has
+//! it, or **owned**, `owner id:48 | role and OWNED in bits 14 and 15 of the low 16`.
 
 use crate::member::OwnerId;
 
@@ -24,8 +25,9 @@ pub(super) const SKIP: u64 = 2;
 pub(super) const SEALED: u64 = 3;
 const STATE_MASK: u64 = 3;
 
-const OWNED: u64 = 1 << 63;
-const READER: u64 = 1 << 62;
+const OWNED: u64 = 1 << 15;
+const READER: u64 = 1 << 14;
+const ID_SHIFT: u32 = 16;
 
 #[inline(always)]
 pub(super) const fn lap(position: u64) -> u64 {
@@ -54,20 +56,19 @@ pub(super) const fn laps_ahead(a: u64, b: u64) -> i64 {
     (a.wrapping_sub(b) << INDEX_BITS) as i64 >> INDEX_BITS
 }
 
-/// An idle word.
+/// The idle word of a position's lap.
 #[inline(always)]
-pub(super) const fn idle(lap: u64, state: u64) -> u64 {
-    (lap << 2 | state) & !(OWNED | READER)
+pub(super) const fn idle(position: u64, state: u64) -> u64 {
+    position & !INDEX_MASK | state
 }
 
 /// An owned word.
 #[inline(always)]
 pub(super) const fn owned(id: OwnerId, role: Role) -> u64 {
-    OWNED
-        | id.bits()
+    id.bits() << ID_SHIFT
         | match role {
-            Role::Writer => 0,
-            Role::Reader => READER,
+            Role::Writer => OWNED,
+            Role::Reader => OWNED | READER,
         }
 }
 
@@ -100,14 +101,14 @@ impl Ctl {
             return Ctl::Idle { lap, state };
         }
         let role = if word & READER == 0 { Role::Writer } else { Role::Reader };
-        Ctl::Owned { owner: OwnerId::of(word), role }
+        Ctl::Owned { owner: OwnerId::of(word >> ID_SHIFT), role }
     }
 }
 
 /// Lap and state of an idle word.
 #[inline]
 pub(super) const fn split(word: u64) -> (u64, u64) {
-    (word >> 2 & (u64::MAX >> INDEX_BITS), word & STATE_MASK)
+    (word >> INDEX_BITS, word & STATE_MASK)
 }
 
 #[cfg(all(test, not(interproc_loom)))]
@@ -129,7 +130,10 @@ mod tests {
         let id = OwnerId::new(63, 9);
         assert_eq!(Ctl::read(owned(id, Role::Reader)), Ctl::Owned { owner: Some(id), role: Role::Reader });
         assert_eq!(Ctl::read(owned(id, Role::Writer)), Ctl::Owned { owner: Some(id), role: Role::Writer });
-        assert_eq!(Ctl::read(idle(7, SKIP)), Ctl::Idle { lap: 7, state: SKIP });
-        assert_eq!(Ctl::read(idle((1 << 40) - 1, SEALED)), Ctl::Idle { lap: (1 << 40) - 1, state: SEALED });
+        assert_eq!(Ctl::read(idle(position(7, 5), SKIP)), Ctl::Idle { lap: 7, state: SKIP });
+        assert_eq!(
+            Ctl::read(idle(position((1 << 40) - 1, 0), SEALED)),
+            Ctl::Idle { lap: (1 << 40) - 1, state: SEALED }
+        );
     }
 }

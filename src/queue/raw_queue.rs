@@ -55,13 +55,13 @@
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
 use super::event_count::EventCount;
-use super::position::{self as pos, Ctl, EMPTY, FULL, Role, SEALED, SKIP, idle, owned};
+use super::position::{self as pos, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 use super::ring::{CLOSED, Ring};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
-use crate::sys::Woken;
+use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
@@ -73,12 +73,19 @@ pub struct RawQueue {
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {
-    /// Full or empty. If a live owner stands in the way: who.
-    NotNow(Option<OwnerId>),
+    /// Full or empty: what the cell that says so looked like.
+    NotNow(Seen),
     /// The scan gave up: contention beyond reason, or scribbled hints. Treated as "not now", under the net.
     Lost,
     /// Closed, and for a consumer drained.
     Closed,
+}
+
+/// A cell that refused, and the live owner that stands in the way there, if any.
+pub(super) struct Seen {
+    index: u32,
+    word: u64,
+    obstacle: Option<OwnerId>,
 }
 
 /// What a scan found at a position.
@@ -99,6 +106,8 @@ pub(super) struct Claim {
     pub(super) redelivered: bool,
     /// Where the scan began, if everything from there to the position is done: then the hint may move.
     pub(super) hint: Option<u64>,
+    /// Whether its publication needs a full fence.
+    pub(super) strong: bool,
 }
 
 /// An owned cell, read consistently.
@@ -131,6 +140,7 @@ impl RawQueue {
     pub(super) fn scan(
         &self,
         hint: u64,
+        strong: bool,
         mut look: impl FnMut(u64) -> Found,
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
@@ -139,7 +149,9 @@ impl RawQueue {
         let mut backoff = 1;
         for _ in 0..u64::from(capacity) * 4 + 4096 {
             match look(position) {
-                Found::Mine { redelivered } => return Ok(Claim { position, redelivered, hint: from }),
+                Found::Mine { redelivered } => {
+                    return Ok(Claim { position, redelivered, hint: from, strong });
+                }
                 Found::GoTo { position: to, passed } => {
                     position = to;
                     if passed {
@@ -174,19 +186,18 @@ impl RawQueue {
         self.ring.ctl(index).compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Ends an ownership: stirs those who are about to sleep for it, commits, releases, and wakes one who sleeps.
+    /// Ends an ownership: the commit, then the release, then the wake-up.
     #[inline(always)]
-    fn finish(&self, index: u32, to: u64, side: &EventCount) {
-        side.publish(1, || {
-            self.ring.seq(index).store(to, Ordering::Release); // Q4
-            crate::crash_window!("Q-b/Q-e: committed, not released");
-            if crate::mutant!("relaxed-release") {
-                self.ring.ctl(index).store(to, Ordering::Relaxed);
-            } else {
-                self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
-            }
-            crate::crash_window!("Q-c/Q-f: released, not woken");
-        });
+    fn finish(&self, index: u32, to: u64, side: &EventCount, strong: bool) {
+        self.ring.seq(index).store(to, Ordering::Release); // Q4
+        crate::crash_window!("Q-b/Q-e: committed, not released");
+        if crate::mutant!("relaxed-release") {
+            self.ring.ctl(index).store(to, Ordering::Relaxed);
+        } else {
+            self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
+        }
+        crate::crash_window!("Q-c/Q-f: released, not woken");
+        side.published(strong, 1);
     }
 
     /// The waiting form of an operation: spin, announce, look again, sleep.
@@ -211,14 +222,19 @@ impl RawQueue {
             }
             spin.failed();
             let (watch, sure) = side.announce(me.table());
-            let (obstacle, sure) = match attempt() {
+            let (seen, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                Err(Refused::NotNow(obstacle)) => (obstacle.or_else(|| self.closer(me)), sure),
+                Err(Refused::NotNow(seen)) => (Some(seen), sure),
                 Err(Refused::Lost) => (None, false),
             };
+            let cell = seen
+                .as_ref()
+                .map(|s| Watch { word: Word::Low(self.ring.ctl(s.index)), expected: s.word as u32 });
+            let cell = cell.filter(|_| !crate::mutant!("no-cell-watch"));
+            let obstacle = seen.and_then(|s| s.obstacle).or_else(|| self.closer(me));
             crate::crash_window!("E1: about to sleep");
-            if me.sleep(watch, obstacle, sure, deadline) == Woken::TimedOut {
+            if me.sleep(watch, cell, obstacle, sure, deadline) == Woken::TimedOut {
                 break Err(Error::from(ErrorKind::TimedOut));
             }
         };
@@ -343,7 +359,7 @@ impl RawQueue {
     /// `Full`, `Closed`; then `fill` was not called.
     #[inline]
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
-        let pending = me.pend();
+        me.begin();
         let result = match self.claim_push(me) {
             Ok(claim) => {
                 self.publish(&claim, fill);
@@ -352,7 +368,7 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Full.into()),
         };
-        me.unpend(pending);
+        me.end();
         result
     }
 
@@ -367,14 +383,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         fill: impl FnOnce(*mut u8),
     ) -> Result<()> {
-        let pending = me.pend();
+        me.begin();
         let claim = match self.claim_push(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline),
         };
         let result = claim.map(|claim| self.publish(&claim, fill));
-        me.unpend(pending);
+        me.end();
         result
     }
 
@@ -389,13 +405,13 @@ impl RawQueue {
     /// `Empty`, `Closed`; then `drain` was not called.
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
-        let pending = me.pend();
+        me.begin();
         let result = match self.claim_pop(me) {
             Ok(claim) => Ok(self.consume(&claim, drain)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         };
-        me.unpend(pending);
+        me.end();
         result
     }
 
@@ -410,14 +426,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         drain: impl FnOnce(*const u8) -> R,
     ) -> Result<(R, bool)> {
-        let pending = me.pend();
+        me.begin();
         let claim = match self.claim_pop(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline),
         };
         let result = claim.map(|claim| self.consume(&claim, drain));
-        me.unpend(pending);
+        me.end();
         result
     }
 
@@ -432,7 +448,7 @@ impl RawQueue {
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(index, idle(pos::lap(claim.position), FULL), &header.not_empty);
+        self.finish(index, idle(claim.position, FULL), &header.not_empty, claim.strong);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
             header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
@@ -445,7 +461,7 @@ impl RawQueue {
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
         let header = self.ring.header();
-        self.finish(index, idle(pos::lap(claim.position).wrapping_add(1), EMPTY), &header.not_full);
+        self.finish(index, idle(claim.position.wrapping_add(LAP), EMPTY), &header.not_full, claim.strong);
         if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
             header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
         }
@@ -459,10 +475,11 @@ impl RawQueue {
         if header.closed.load(Ordering::Relaxed) == CLOSED {
             return Err(Refused::Closed);
         }
+        let strong = header.not_empty.is_strong();
         let hint = header.tail.load(Ordering::Acquire); // Q3
-        let (lap, index) = (pos::lap(hint), pos::index(hint));
+        let index = pos::index(hint);
         if index < self.ring.capacity() {
-            let (from, to) = (idle(lap, EMPTY), owned(me.id(), Role::Writer));
+            let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
             // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
             // same word waits for the store buffer. Relaxed: the exchange decides. Q2: after the former reader.
             if self.ring.seq(index).load(Ordering::Relaxed) == from
@@ -472,18 +489,19 @@ impl RawQueue {
                     .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint) });
+                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
             }
         }
-        self.scan(hint, |position| self.look_to_push(me, position))
+        self.scan(hint, strong, |position| self.look_to_push(me, position))
     }
 
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        let strong = self.ring.header().not_full.is_strong();
         let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
-        let (lap, index) = (pos::lap(hint), pos::index(hint));
+        let index = pos::index(hint);
         if index < self.ring.capacity() {
-            let (from, to) = (idle(lap, FULL), owned(me.id(), Role::Reader));
+            let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
             // As in `claim_push`. Q1: after the writer's payload.
             if self.ring.seq(index).load(Ordering::Relaxed) == from
                 && self
@@ -492,10 +510,10 @@ impl RawQueue {
                     .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint) });
+                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
             }
         }
-        self.scan(hint, |position| self.look_to_pop(me, position))
+        self.scan(hint, strong, |position| self.look_to_pop(me, position))
     }
 
     /// One look at the cell of a position that a producer would like.
@@ -505,6 +523,7 @@ impl RawQueue {
         let (lap, index) = (pos::lap(position), pos::index(position));
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         let go_to = |position| Found::GoTo { position, passed: false };
+        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
         let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
         let mine = owned(me.id(), Role::Writer);
         match Ctl::read(word) {
@@ -517,8 +536,8 @@ impl RawQueue {
                     }
                 }
                 (_, SEALED) => Found::Refused(Refused::Closed),
-                (-1, FULL) => Found::Refused(Refused::NotNow(None)),
-                (-1, SKIP) => self.write_over(index, word, mine, lap),
+                (-1, FULL) => refused(None),
+                (-1, SKIP) => self.write_over(index, word, mine, position),
                 // A lap behind the truth, or scribbled: begin where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
                 // Taken at this lap, or the hint lags by laps.
@@ -532,15 +551,15 @@ impl RawQueue {
                     // Taken at this lap: by a writer at work, or dead (a gap that the consumers pass), or read already.
                     (0, Role::Writer, ..) | (0, Role::Reader, FULL | SKIP, _) => next_of(at),
                     // Freed by a reader that is about to let go, or died before it could.
-                    (0, Role::Reader, _, true) => self.write_over(index, word, mine, lap),
-                    (0, Role::Reader, _, false) => Found::Refused(Refused::NotNow(cell.owner)),
+                    (0, Role::Reader, _, true) => self.write_over(index, word, mine, position),
+                    (0, Role::Reader, _, false) => refused(cell.owner),
                     // A dead writer's cell of the last lap: nothing was published, so it is free.
                     (-1, Role::Writer, EMPTY, true) | (-1, _, SKIP, true) => {
-                        self.write_over(index, word, mine, lap)
+                        self.write_over(index, word, mine, position)
                     }
                     // A message of the last lap, unread or being read (or to be redelivered).
-                    (-1, _, _, true) => Found::Refused(Refused::NotNow(None)),
-                    (-1, _, _, false) => Found::Refused(Refused::NotNow(cell.owner)),
+                    (-1, _, _, true) => refused(None),
+                    (-1, _, _, false) => refused(cell.owner),
                     (..=-1, ..) => go_to(pos::position(at, index)),
                     (_, Role::Reader, EMPTY, _) => next_of(at.wrapping_sub(1)),
                     _ => next_of(at),
@@ -549,13 +568,13 @@ impl RawQueue {
         }
     }
 
-    /// Takes a cell that is free but does not say so, as the writer of `lap`. Dying right after the exchange leaves
+    /// Takes a cell that is free but does not say so, as the writer of this position. Dying right after the exchange leaves
     /// a dead writer at whatever the sequence said before, hence a free cell still.
-    fn write_over(&self, index: u32, word: u64, mine: u64, lap: u64) -> Found {
+    fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
         if !self.replace(index, word, mine) {
             return Found::Again;
         }
-        self.ring.seq(index).store(idle(lap, EMPTY), Ordering::Release);
+        self.ring.seq(index).store(idle(position, EMPTY), Ordering::Release);
         Found::Mine { redelivered: false }
     }
 
@@ -566,6 +585,7 @@ impl RawQueue {
         let (lap, index) = (pos::lap(position), pos::index(position));
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         let go_to = |position| Found::GoTo { position, passed: false };
+        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
         let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
         let mine = owned(me.id(), Role::Reader);
         match Ctl::read(word) {
@@ -577,16 +597,16 @@ impl RawQueue {
                         Found::Again
                     }
                 }
-                (0, SKIP) => self.free(me, index, word, lap, position),
+                (0, SKIP) => self.free(me, index, word, position),
                 (0, EMPTY) if self.is_closed() => {
                     // The end becomes exact: no producer passes a sealed cell.
-                    if self.replace(index, word, idle(lap, SEALED)) {
+                    if self.replace(index, word, idle(position, SEALED)) {
                         Found::Refused(Refused::Closed)
                     } else {
                         Found::Again
                     }
                 }
-                (0, EMPTY) => Found::Refused(Refused::NotNow(None)),
+                (0, EMPTY) => refused(None),
                 (0, _) => Found::Refused(Refused::Closed),
                 // Beyond the truth (scribbled): begin where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
@@ -597,8 +617,8 @@ impl RawQueue {
                 let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
                 let (at, state) = pos::split(cell.sequence);
                 match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
-                    (0, Role::Writer, EMPTY, true) => self.pass_gap(me, index, word, lap, position),
-                    (0, _, SKIP, true) => self.free(me, index, word, lap, position),
+                    (0, Role::Writer, EMPTY, true) => self.pass_gap(me, index, word, position),
+                    (0, _, SKIP, true) => self.free(me, index, word, position),
                     // Committed by a writer that died, or being read by a reader that died.
                     (0, role, FULL, true) => {
                         if self.replace(index, word, mine) {
@@ -614,15 +634,15 @@ impl RawQueue {
                         Found::GoTo { position: pos::next(position, capacity), passed: true }
                     }
                     // Being written, or this lap's writer has not come: nothing to read yet.
-                    (0, Role::Writer, _, false) => Found::Refused(Refused::NotNow(cell.owner)),
+                    (0, Role::Writer, _, false) => refused(cell.owner),
                     // Freed for this lap by a reader that is about to let go, or died: nothing to read yet.
                     (0, Role::Reader, _, true) => {
                         self.replace(index, word, cell.sequence);
                         Found::Again
                     }
-                    (0, Role::Reader, _, false) => Found::Refused(Refused::NotNow(cell.owner)),
+                    (0, Role::Reader, _, false) => refused(cell.owner),
                     // Round the whole ring: all that is left is being read.
-                    (-1, Role::Reader, FULL | SKIP, false) => Found::Refused(Refused::NotNow(cell.owner)),
+                    (-1, Role::Reader, FULL | SKIP, false) => refused(cell.owner),
                     (..=-1, ..) => go_to(pos::position(at, index)),
                     _ => next_of(at.wrapping_sub(1)),
                 }
@@ -631,28 +651,33 @@ impl RawQueue {
     }
 
     /// Frees a passed-over cell.
-    fn free(&self, me: &Member, index: u32, word: u64, lap: u64, position: u64) -> Found {
+    fn free(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
         if !self.replace(index, word, owned(me.id(), Role::Reader)) {
             return Found::Again;
         }
-        self.make_room(index, lap, position)
+        self.make_room(index, position)
     }
 
     /// Moves the cell of a writer that died before its commit to the next lap. As its writer: dying here leaves a
     /// dead writer again, at this lap or the next.
-    fn pass_gap(&self, me: &Member, index: u32, word: u64, lap: u64, position: u64) -> Found {
+    fn pass_gap(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
         if crate::mutant!("gap-not-passed") {
-            return Found::Refused(Refused::NotNow(None));
+            return Found::Refused(Refused::NotNow(Seen { index, word, obstacle: None }));
         }
         if !self.replace(index, word, owned(me.id(), Role::Writer)) {
             return Found::Again;
         }
-        self.make_room(index, lap, position)
+        self.make_room(index, position)
     }
 
     /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it.
-    fn make_room(&self, index: u32, lap: u64, position: u64) -> Found {
-        self.finish(index, idle(lap.wrapping_add(1), EMPTY), &self.ring.header().not_full);
+    fn make_room(&self, index: u32, position: u64) -> Found {
+        self.finish(
+            index,
+            idle(position.wrapping_add(LAP), EMPTY),
+            &self.ring.header().not_full,
+            self.ring.header().not_full.is_strong(),
+        );
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: false }
     }
 }

@@ -37,6 +37,11 @@ pub struct BellNode(*mut u8);
 #[must_use]
 pub struct Pending(*mut u8);
 
+impl Pending {
+    /// What is found outside the C library's own operations.
+    pub const NONE: Pending = Pending(core::ptr::null_mut());
+}
+
 impl RobustList {
     /// The calling thread's list. `remembered` is the head that this thread had before a raw clone, whose child
     /// has the memory but not the registration. `None` where there is no robust list at all.
@@ -135,7 +140,7 @@ impl RobustList {
     pub fn pend(self, bell: BellNode) -> Pending {
         // SAFETY: the head is this thread's own; pending is used by nobody else while we are inside a call.
         unsafe {
-            let old = (&raw const (*self.head).pending).read_volatile();
+            let old = (&raw const (*self.head).pending).read();
             (&raw mut (*self.head).pending).write_volatile(bell.0); // R4
             compiler_fence(Ordering::SeqCst);
             Pending(old)
