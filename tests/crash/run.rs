@@ -5,7 +5,7 @@ use crate::engine::point::Lab;
 use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{lock, report, toys};
+use crate::{lock, report, ring, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -70,7 +70,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
-    lock::all()
+    lock::all().into_iter().chain(ring::all()).collect()
 }
 
 /// Runs what the command line asks for.

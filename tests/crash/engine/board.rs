@@ -141,6 +141,16 @@ impl Part {
         let _ = self.seat().recovered.compare_exchange(0, os::now(), SeqCst, SeqCst);
     }
 
+    /// Says that helper `index` had at `time` what it was promised.
+    pub fn served(&self, index: usize, time: u64) {
+        self.board.seats[index].recovered.store(time, SeqCst);
+    }
+
+    /// Whether helper `index` has come to its end.
+    pub fn is_over(&self, index: usize) -> bool {
+        matches!(self.board.seats[index].phase.load(SeqCst), DONE | WRONG)
+    }
+
     /// Waits for the n-th cue. The engine gives one each time the victim falls asleep, and all at its death.
     pub fn await_cue(&self, n: u32) {
         loop {
@@ -149,22 +159,6 @@ impl Part {
                 return;
             }
             os::futex_wait(&self.board.cue, given, os::now() + 1_000_000_000);
-        }
-    }
-
-    /// Whether helper `index` has come to its end within `ns`.
-    pub fn await_helper(&self, index: usize, ns: u64) -> bool {
-        let deadline = os::now() + ns;
-        let phase = &self.board.seats[index].phase;
-        loop {
-            match phase.load(SeqCst) {
-                DONE | WRONG => return true,
-                now => {
-                    if !os::futex_wait(phase, now, deadline) {
-                        return false;
-                    }
-                }
-            }
         }
     }
 
