@@ -8,9 +8,9 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
-mod arena;
-#[cfg(target_arch = "x86_64")]
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod join;
 #[cfg(target_arch = "x86_64")]
 mod lock;
 #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@ use crate::engine::point::Lab;
 use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{lock, report, ring, toys};
+use crate::{join, lock, report, ring, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -70,7 +70,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
-    lock::all().into_iter().chain(ring::all()).collect()
+    [join::all(), lock::all(), ring::all()].into_iter().flatten().collect()
 }
 
 /// Runs what the command line asks for.
@@ -111,7 +111,9 @@ pub fn main() -> ExitCode {
     if !arguments.no_toys && !self_checks(settings, &lab) {
         return ExitCode::FAILURE;
     }
+    join::name_this_run();
     let rows = sweep_all(&all, settings, &lab);
+    join::clean_up();
     let (points, failed) = report::totals(&rows);
     let (windows, missed) = report::windows(&rows, &lab.windows, arguments.markdown);
     let complete = arguments.full && arguments.scenarios.is_empty();

@@ -103,8 +103,8 @@ fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child,
     (child, pipe)
 }
 
-/// How many stands the first victim has, if there is one, and the stands of a whole run of the victim: the longest
-/// of three runs.
+/// How many stands the first victim has, if there is one, and the stands of a whole run of the victim: of three
+/// runs the one of middle length.
 fn calibrate(
     scenario: &dyn Scenario,
     first: u32,
@@ -112,20 +112,22 @@ fn calibrate(
     silence_ns: u64,
 ) -> Result<(usize, Vec<Stand>), String> {
     let (child, mut pipe) = worker(processor, |lab, out| {
-        let mut longest: Vec<Stand> = Vec::new();
+        let mut runs: Vec<Vec<Stand>> = Vec::new();
         let mut trouble = String::new();
         for _ in 0..3 {
             let mut stands = Vec::new();
             let outcome = lab.run(scenario, Kill { first, events: u32::MAX }, |stand| stands.push(stand));
             match outcome.verdict {
-                _ if outcome.finished && stands.len() > longest.len() => longest = stands,
-                Verdict::Broken(text) if !outcome.finished => trouble = text,
+                _ if outcome.finished => runs.push(stands),
+                Verdict::Broken(text) => trouble = text,
                 _ => {}
             }
         }
+        runs.sort_by_key(Vec::len);
+        let whole = if runs.is_empty() { Vec::new() } else { runs.swap_remove(runs.len() / 2) };
         let first = lab.board.first_length.load(SeqCst);
-        let packed = longest.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
-        let head = [first, longest.len() as u64];
+        let packed = whole.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
+        let head = [first, whole.len() as u64];
         let words: Vec<u64> = head.into_iter().chain(packed).collect();
         let _ = out.write_all(bytemuck::cast_slice(&words));
         let _ = out.write_all(trouble.as_bytes());
@@ -203,6 +205,7 @@ pub fn sweep(
         }
     };
     let planned = waiting.len();
+    let mut last: BTreeMap<u32, u32> = waiting.iter().map(|kill| (kill.first, kill.events)).collect();
     let mut workers: Vec<Option<Worker>> = (0..settings.jobs).map(|_| None).collect();
     let mut over = BTreeSet::new();
     loop {
@@ -222,7 +225,14 @@ pub fn sweep(
         }
         let fds: Vec<i32> = workers.iter().flatten().map(|w| w.pipe.as_raw_fd()).collect();
         if fds.is_empty() {
-            return row;
+            // Some run may be longer than the one that was measured: on until the end is seen.
+            if settings.density == Density::Full {
+                extend(&mut waiting, &mut last, &over, row.length);
+            }
+            if waiting.is_empty() {
+                return row;
+            }
+            continue;
         }
         os::poll(&fds, 200_000_000);
         for slot in &mut workers {
@@ -246,6 +256,17 @@ pub fn sweep(
                 row.failures.push((kill, format!("the engine's worker {why}")));
                 waiting.extend(worker.left);
             }
+        }
+    }
+}
+
+/// Adds points behind the last ones, where no run has come to its end yet.
+fn extend(waiting: &mut VecDeque<Kill>, last: &mut BTreeMap<u32, u32>, over: &BTreeSet<u32>, length: usize) {
+    const MORE: u32 = 32;
+    for (&first, events) in last.iter_mut().filter(|(first, _)| !over.contains(first)) {
+        if *events < length as u32 * 2 + 512 {
+            waiting.extend((*events + 1..=*events + MORE).map(|events| Kill { first, events }));
+            *events += MORE;
         }
     }
 }

@@ -4,18 +4,18 @@
 //! falls asleep inside a system call (a step over such a call does not return before somebody wakes the
 //! thread, so "asleep in the kernel" is a kill point of its own between the call and its return).
 
-use super::board::{Board, Part};
+use super::board::{Board, Check, Part};
 use super::os::{self, Child};
 use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// What a victim holds in its hand: where its operation starts and ends.
-pub struct Cut {
+pub struct Cut<'a> {
     /// The board, for facts.
-    pub part: Part,
+    pub part: Part<'a>,
 }
 
-impl Cut {
+impl Cut<'_> {
     /// The operation starts here. The calling thread is the one that is stepped and it must not have been traced
     /// before.
     #[inline(never)]
@@ -27,6 +27,11 @@ impl Cut {
         os::futex_set(&seat.tid, os::tid());
         // SAFETY: stops this thread for its tracer.
         unsafe { std::arch::asm!("int3") };
+    }
+
+    /// Whether this is the first of two victims.
+    pub fn is_first(&self) -> bool {
+        self.part.index == super::board::FIRST
     }
 
     /// The operation is over.
@@ -74,6 +79,18 @@ pub struct Stand {
     pub pc: usize,
     /// Asleep in the system call before it.
     pub asleep: bool,
+}
+
+/// Who follows a victim's steps.
+pub trait Director {
+    /// The victim stands here now.
+    fn stands(&mut self, _stand: Stand) {}
+    /// It fell asleep, for the n-th time. It may be killed there.
+    fn asleep(&mut self, _n: u32) -> Check {
+        Ok(())
+    }
+    /// It is not killed there: wake it.
+    fn cue(&mut self, _n: u32) {}
 }
 
 /// Why stepping ended.
@@ -133,13 +150,13 @@ impl<'a> Tracee<'a> {
         ptrace(libc::PTRACE_PEEKUSER, self.tid, libc::RIP as usize * 8, 0) as usize
     }
 
-    /// Steps until `events` have passed, and shows each stand (the one at the start is event 0).
-    pub fn advance(&self, events: u32, deadline: u64, mut show: impl FnMut(Stand)) -> Stop {
+    /// Steps until `events` have passed, before the director's eyes (the stand at the start is event 0).
+    pub fn advance(&self, events: u32, deadline: u64, director: &mut dyn Director) -> Stop {
         let mut seen = 0;
         let mut cues = 0;
         loop {
             let pc = self.pc();
-            show(Stand { pc, asleep: false });
+            director.stands(Stand { pc, asleep: false });
             if pc == end_mark as *const () as usize {
                 return Stop::Finished;
             }
@@ -153,13 +170,16 @@ impl<'a> Tracee<'a> {
                 match self.through_kernel() {
                     Some(status) => status,
                     None => {
-                        show(Stand { pc: pc + 2, asleep: true });
+                        cues += 1;
                         seen += 1;
+                        director.stands(Stand { pc: pc + 2, asleep: true });
+                        if let Err(text) = director.asleep(cues) {
+                            return Stop::Broken(text);
+                        }
                         if seen == events {
                             return Stop::Here;
                         }
-                        cues += 1;
-                        self.board.give_cue(cues);
+                        director.cue(cues);
                         match os::wait_until(self.tid, deadline) {
                             Some(status) => status,
                             None => {
