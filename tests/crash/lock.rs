@@ -321,10 +321,16 @@ fn asleep_itself() -> Vec<Box<dyn Scenario>> {
     vec![
         behind("behind a holder").verify(verify),
         sleepers(behind("behind a holder and a sleeper"), 1, Enter::AtStart).limits(net).verify(verify),
-        sleepers(behind("behind a holder, before a sleeper"), 1, Enter::WhenAsleep).limits(net).verify(verify),
-        sleepers(behind("behind a holder, before two sleepers"), 2, Enter::WhenAsleep).limits(net).verify(verify),
+        sleepers(behind("behind a holder, before a sleeper"), 1, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
+        sleepers(behind("behind a holder, before two sleepers"), 2, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
         heir("behind a holder who dies").verify(verify),
-        sleepers(heir("behind a holder who dies, and a sleeper"), 1, Enter::AtStart).limits(net).verify(verify),
+        sleepers(heir("behind a holder who dies, and a sleeper"), 1, Enter::AtStart)
+            .limits(net)
+            .verify(verify),
         sleepers(heir("behind a holder who dies, before a sleeper"), 1, Enter::WhenAsleep)
             .limits(net)
             .verify(verify),
@@ -420,12 +426,16 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
             .first(try_lock_unlock)
             .victim(try_lock_unlock)
             .verify(verify),
-        sleepers(case("lock+consistent+unlock", "two deaths: behind a stopped owner, before a sleeper"), 1, Enter::WhenAsleep)
-            .role("owner, then sleeping heir")
-            .limits(thin)
-            .limits(|l| (l.first_stands, l.late_ns) = (true, 120_000_000))
-            .first(lock_unlock)
-            .victim(lock_unlock)
-            .verify(verify),
+        sleepers(
+            case("lock+consistent+unlock", "two deaths: behind a stopped owner, before a sleeper"),
+            1,
+            Enter::WhenAsleep,
+        )
+        .role("owner, then sleeping heir")
+        .limits(thin)
+        .limits(|l| (l.first_stands, l.late_ns) = (true, 120_000_000))
+        .first(lock_unlock)
+        .victim(lock_unlock)
+        .verify(verify),
     ]
 }

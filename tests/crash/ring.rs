@@ -340,7 +340,10 @@ impl Story {
         let flagged = out.iter().filter(|o| o.1).count();
         ensure!(flagged <= self.readers, "{flagged} redelivered, {} readers dead", self.readers);
         let read_by_the_dead = self.readers > 0 && part.killed_in("Q-d");
-        ensure!(!read_by_the_dead || flagged > 0, "the dead was reading, and nothing is called redelivered: {out:?}");
+        ensure!(
+            !read_by_the_dead || flagged > 0,
+            "the dead was reading, and nothing is called redelivered: {out:?}"
+        );
         for from in [0, 100, 110, 900] {
             let tags = ledger.drained.iter().map(|d| d.0).filter(|t| (from..from + 10).contains(t));
             ensure!(tags.is_sorted(), "out of order: {:?}", ledger.drained);
@@ -418,7 +421,10 @@ fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case
 
 /// All scenarios.
 pub fn all() -> Vec<Box<dyn Scenario>> {
-    [alone(), batches(), others_asleep(), asleep_itself(), closing(), two_deaths()].into_iter().flatten().collect()
+    [alone(), batches(), others_asleep(), asleep_itself(), closing(), two_deaths()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn alone() -> Vec<Box<dyn Scenario>> {
@@ -544,10 +550,13 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
     vec![
         consumers(1).ends(producer_does(fed(case("push", "a consumer asleep", 0, 0), 1), push)),
         consumers(2).ends(producer_does(fed(case("push", "two consumers asleep", 2, 0), 2), push)),
-        consumers(2).ends(producer_does(fed(case("push twice", "two consumers asleep", 2, 0), 2), |w, cut| {
-            push(w, cut);
-            push(w, cut);
-        })),
+        consumers(2).ends(producer_does(
+            fed(case("push twice", "two consumers asleep", 2, 0), 2),
+            |w, cut| {
+                push(w, cut);
+                push(w, cut);
+            },
+        )),
         Story { lost: 1, readers: 1, ..consumers(1) }.ends(
             fed(case("push", "a consumer asleep, and another thread of the victim", 0, 0), 1)
                 .role("producer")
@@ -633,12 +642,16 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
     let (pushing, popping) = (Story::pushing(), Story::popping());
     let both = Story { lost: 2, readers: 2, ..Story::default() };
     vec![
-        pushing.ends(two("push", "two deaths: push, then push", (2, 0), try_push, try_push).role("two producers")),
-        popping
-            .ends(two("pop", "two deaths: push, then pop", (0, 1), try_push, try_pop).role("producer, consumer")),
+        pushing.ends(
+            two("push", "two deaths: push, then push", (2, 0), try_push, try_push).role("two producers"),
+        ),
+        popping.ends(
+            two("pop", "two deaths: push, then pop", (0, 1), try_push, try_pop).role("producer, consumer"),
+        ),
         both.ends(two("pop", "two deaths: pop, then pop", (1, 2), try_pop, try_pop).role("two consumers")),
-        popping
-            .ends(two("push", "two deaths: pop, then push", (0, 3), try_pop, try_push).role("consumer, producer")),
+        popping.ends(
+            two("push", "two deaths: pop, then push", (0, 3), try_pop, try_push).role("consumer, producer"),
+        ),
         // The first one stands still in its operation, so that the second one sleeps for it, and then dies.
         Story { helpers: 1, ..popping }.ends(
             on_cue(two("pop", "two deaths: behind a stopped push, then fed", (0, 0), push, pop), feeder(1))
@@ -651,9 +664,12 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
                 .role("two consumers"),
         ),
         Story { helpers: 1, ..popping }.ends(
-            on_cue(two("push", "two deaths: full, behind a stopped pop, then room", (0, 3), pop, push), taker(1))
-                .limits(stands)
-                .role("consumer, producer"),
+            on_cue(
+                two("push", "two deaths: full, behind a stopped pop, then room", (0, 3), pop, push),
+                taker(1),
+            )
+            .limits(stands)
+            .role("consumer, producer"),
         ),
     ]
 }
