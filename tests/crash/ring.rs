@@ -223,6 +223,7 @@ impl Story {
         ensure!(closed || part.fact(CLOSED).load(SeqCst) == 0, "a close that came back is not there");
         self.settle(part, self.consumers, 0, "asleep beside a message", || closed || !w.queue.is_empty())?;
         self.check_room(w, part)?;
+        part.ready(); // the clock of the recovery starts here
         for i in 0..self.consumers.max(self.producers) {
             if part.fact(GOT_AT + i).load(SeqCst) != 0 {
                 part.served(i, part.fact(GOT_AT + i).load(SeqCst));

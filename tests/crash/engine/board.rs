@@ -58,8 +58,6 @@ pub struct Board {
     pub cue: AtomicU32,
     /// When the victim was killed.
     pub killed: AtomicU64,
-    /// How many events the first victim's operation took.
-    pub first_length: AtomicU64,
     /// The crash window that the victim was killed in: its number + 1, or 0.
     pub window: AtomicU32,
     /// For the scenario: what was acknowledged, and so on.
@@ -74,7 +72,6 @@ impl Board {
         self.cue.store(0, SeqCst);
         self.window.store(0, SeqCst);
         self.killed.store(0, SeqCst);
-        self.first_length.store(0, SeqCst);
         self.facts.iter().for_each(|f| f.store(0, SeqCst));
         for s in &self.seats {
             [&s.phase, &s.tid, &s.redelivered, &s.lost].iter().for_each(|w| w.store(0, SeqCst));

@@ -3,17 +3,20 @@
 use super::board::{self, Board, Check, Part};
 use super::case::{End, Enter, Scenario, Stage, Until};
 use super::os::{self, Child};
+use super::plan::Aim;
 use super::trace::{Code, Cut, Director, Stand, Stop, Tracee};
 use super::windows::Windows;
+use bytemuck::{Pod, Zeroable};
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Where to kill: events into the operation, and where the first victim died.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where to kill: how far into the operation, and where the first victim died.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Kill {
-    /// Events of the first victim, in two-death scenarios.
-    pub first: u32,
-    /// Events of the victim.
-    pub events: u32,
+    /// In the first victim's operation, in two-death scenarios.
+    pub first: Aim,
+    /// In the victim's.
+    pub victim: Aim,
 }
 
 /// What came of it.
@@ -73,12 +76,24 @@ impl Drop for Cast {
     }
 }
 
-/// Counts the stands of a first victim.
-struct Counter(u64);
+/// Brings a victim to where it is to be killed.
+fn go(tracee: &mut Tracee, aim: Aim, deadline: u64, director: &mut dyn Director) -> Stop {
+    if aim.nth > 0 {
+        match tracee.leap(aim.pc as usize, aim.nth, deadline, director) {
+            Some(Stop::Here) => {}
+            Some(stop) => return stop,
+            None => return tracee.advance(aim.events, deadline, director),
+        }
+    }
+    tracee.advance(aim.steps, deadline, director)
+}
 
-impl Director for Counter {
-    fn stands(&mut self, _stand: Stand) {
-        self.0 += 1;
+/// Shows the stands of a first victim.
+struct Watcher<F>(F);
+
+impl<F: FnMut(Stand)> Director for Watcher<F> {
+    fn stands(&mut self, stand: Stand) {
+        (self.0)(stand);
     }
 }
 
@@ -91,7 +106,7 @@ struct Play<'a> {
     first: Option<Tracee<'a>>,
     patience: u64,
     outcome: &'a mut Outcome,
-    show: &'a mut dyn FnMut(Stand),
+    show: &'a mut dyn FnMut(usize, Stand),
 }
 
 impl Director for Play<'_> {
@@ -101,7 +116,7 @@ impl Director for Play<'_> {
         }
         self.outcome.asleep = stand.asleep;
         self.outcome.pc = stand.pc;
-        (self.show)(stand);
+        (self.show)(board::VICTIM, stand);
     }
 
     fn asleep(&mut self, n: u32) -> Check {
@@ -143,8 +158,8 @@ impl Lab {
         })
     }
 
-    /// Runs one point. `show` sees each stand of the victim.
-    pub fn run(&self, scenario: &dyn Scenario, kill: Kill, mut show: impl FnMut(Stand)) -> Outcome {
+    /// Runs one point. `show` sees each stand of the victims, by their seats.
+    pub fn run(&self, scenario: &dyn Scenario, kill: Kill, mut show: impl FnMut(usize, Stand)) -> Outcome {
         let mut outcome = Outcome {
             verdict: Verdict::Kept,
             finished: false,
@@ -180,7 +195,7 @@ impl Lab {
         scenario: &dyn Scenario,
         stage: &dyn Stage,
         kill: Kill,
-        show: &mut dyn FnMut(Stand),
+        show: &mut dyn FnMut(usize, Stand),
         outcome: &mut Outcome,
     ) -> Check {
         let limits = scenario.limits();
@@ -192,11 +207,10 @@ impl Lab {
         let mut first = None;
         if scenario.has_first() {
             let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), patience)?;
-            let mut counter = Counter(0);
-            if let Stop::Broken(text) = tracee.advance(kill.first, deadline(), &mut counter) {
+            let mut watcher = Watcher(|stand| show(board::FIRST, stand));
+            if let Stop::Broken(text) = go(&mut tracee, kill.first, deadline(), &mut watcher) {
                 return Err(format!("first death: {text}"));
             }
-            self.board.first_length.store(counter.0, SeqCst);
             if limits.first_stands {
                 first = Some(tracee);
             } else {
@@ -209,7 +223,8 @@ impl Lab {
             victim.pin(&self.here);
         }
         let mut play = Play { lab: self, stage, helpers: &helpers, cast, first, patience, outcome, show };
-        let stop = victim.advance(kill.events, deadline(), &mut play);
+        play.outcome.window = (kill.victim.window as usize).checked_sub(1);
+        let stop = go(&mut victim, kill.victim, deadline(), &mut play);
         let Play { mut cast, first, outcome, .. } = play;
         match stop {
             Stop::Here => {}
@@ -219,7 +234,7 @@ impl Lab {
         self.board.window.store(outcome.window.map_or(0, |w| w as u32 + 1), SeqCst);
         // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
         self.board.killed.store(os::now(), SeqCst);
-        victim.kill(kill.events % 2 == 1);
+        victim.kill(kill.victim.events % 2 == 1);
         drop(first);
         self.board.give_cue(u32::MAX / 2);
         self.curtain(&helpers, &mut cast, End::Dies, patience)?;
