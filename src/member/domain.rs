@@ -153,12 +153,30 @@ impl Domain {
         }
         let count = self.table.count();
         let start = self.table.rotation().fetch_add(1, Ordering::Relaxed) % count;
-        for index in (0..count).map(|i| (start + i) % count) {
-            if let Some(member) = self.try_slot(index, robust)? {
-                return Ok(member);
+        for round in 0..2 {
+            for index in (0..count).map(|i| (start + i) % count) {
+                if let Some(member) = self.try_slot(index, robust)? {
+                    return Ok(member);
+                }
+            }
+            if round == 0 {
+                self.mark_unreported();
             }
         }
         Err(ErrorKind::TooManyMembers.into())
+    }
+
+    /// Before a newcomer is refused: asks the second channel about every slot. A member that died in leaving (W3), or
+    /// whose death the kernel did not report, owns nothing that anybody waits for, so nobody else would ask.
+    #[cold]
+    fn mark_unreported(&self) {
+        for index in 0..self.table.count() {
+            let word = self.table.slot(index).map_or(0, |slot| slot.load(Ordering::Acquire));
+            let id = OwnerId::new(index as u16, (word >> 32) as u32);
+            if super::table::is_live(word as u32) && self.is_dead(id) {
+                self.table.mark_dead(id);
+            }
+        }
     }
 
     fn try_slot(&self, index: u32, robust: RobustList) -> Result<Option<Member>> {

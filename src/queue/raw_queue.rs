@@ -658,8 +658,10 @@ impl RawQueue {
         self.make_room(index, position)
     }
 
-    /// Moves the cell of a writer that died before its commit to the next lap. As its writer: dying here leaves a
-    /// dead writer again, at this lap or the next.
+    /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, who commits that
+    /// nothing is in it: a death before leaves a dead writer again. Then as the reader of that nothing: a death leaves
+    /// a cell to be freed, or a freed one. (A dead writer at the *next* lap would be a gap there, and cost its room
+    /// until the consumers come round.)
     fn pass_gap(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
         if crate::mutant!("gap-not-passed") {
             return Found::Refused(Refused::NotNow(Seen { index, word, obstacle: None }));
@@ -667,6 +669,8 @@ impl RawQueue {
         if !self.replace(index, word, owned(me.id(), Role::Writer)) {
             return Found::Again;
         }
+        self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
+        self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
         self.make_room(index, position)
     }
 

@@ -3,161 +3,191 @@
 //! The guarded data are two counters that must be equal whenever the lock is free. What is promised after the
 //! death: somebody is told if the dead one held the lock, the data can be repaired, and everybody gets the lock.
 
-use crate::arena::Arena;
-use crate::engine::{Case, Check, Cut, End, Enter, Part, Scenario, Until, os};
+use crate::engine::{Case, Check, Cut, End, Enter, Limits, Part, Scenario, Until, os};
 use crate::ensure;
-use interproc::sync::{Acquired, RawMutex};
-use interproc::{Deadline, Error, ErrorKind};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use interproc::sync::{LockError, Mutex, MutexGuard};
+use interproc::{ErrorKind, Object, Segment};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
-/// 1 while the victim surely holds the lock: between the return of `lock` and the call of `unlock`.
+/// On the board: 1 while the victim surely holds the lock, between the return of `lock` and the call of `unlock`.
 const HELD: usize = 0;
-/// 1 once the victim surely gave up to repair: between the return of `lock` and the call of `unlock`, unrepaired.
+/// 1 from the call of an unlock that must ruin the lock, 2 from its return.
 const SPOILT: usize = 1;
+/// Nonzero once a helper was told of a death.
+const TOLD: usize = 2;
 
-struct World {
-    arena: Arena,
+type Pair = [u64; 2];
+type Guard<'a> = MutexGuard<'a, Pair>;
+
+pub(crate) struct World {
+    pub(crate) segment: Segment,
+    pub(crate) mutex: Object<Mutex<Pair>>,
+    other: Object<Mutex<Pair>>,
+}
+
+/// How a lock came.
+enum Got<'a> {
+    Clean(Guard<'a>),
+    Told(Guard<'a>),
 }
 
 impl World {
-    fn fresh() -> World {
-        World { arena: Arena::new(8) }
+    pub(crate) fn fresh() -> World {
+        Self::for_members(10)
+    }
+
+    /// A world with this many member slots. The engine's worker leaves its own again.
+    pub(crate) fn for_members(members: u32) -> World {
+        let options = Segment::options().size(4096).max_members(members).max_objects(8);
+        let segment = options.anonymous().expect("a segment");
+        let mutex = segment.object("mutex", || Mutex::new([0, 0])).expect("room");
+        let other = segment.object("other", || Mutex::new([0, 0])).expect("room");
+        World { segment, mutex, other }
     }
 
     /// A world whose lock was held by a process that is dead, in the middle of a change.
     fn bequeathed() -> World {
         let world = World::fresh();
         let holder = os::fork(|| {
-            let _ = world.lock(None);
-            world.data()[0].fetch_add(1, SeqCst);
+            let mut guard = world.mutex.lock().expect("free");
+            black_box(&mut guard)[0] += 1;
             os::die()
         });
         os::reap(holder.pid);
         world
     }
 
-    fn mutex(&self) -> &RawMutex {
-        self.arena.object(0)
+    /// Registers the caller and runs the code of the usual paths once, on another lock.
+    pub(crate) fn warm_up(&self) {
+        drop(self.other.lock());
+        drop(self.other.try_lock_for(Duration::ZERO));
+        drop(self.other.try_lock());
     }
 
-    fn data(&self) -> &[AtomicU64; 2] {
-        self.arena.object(128)
-    }
-
-    /// Registers the caller and runs the code of both paths once, on another lock.
-    fn warm_up(&self) {
-        let (me, other) = (self.arena.me(), self.arena.object::<RawMutex>(256));
-        let _ = other.lock(me, None);
-        let _ = other.unlock(me);
-        let _ = other.lock(me, Some(Deadline::now()));
-        let _ = other.try_lock(me);
-        let _ = other.unlock(me);
-    }
-
-    fn lock(&self, deadline: Option<Deadline>) -> Result<Acquired, Error> {
-        self.mutex().lock(self.arena.me(), deadline)
-    }
-
-    fn unlock(&self) {
-        self.mutex().unlock(self.arena.me()).expect("the caller holds it");
-    }
-
-    fn change(&self) {
-        self.data()[0].fetch_add(1, SeqCst);
-        self.data()[1].fetch_add(1, SeqCst);
-    }
-
-    fn repair(&self) {
-        self.data()[0].store(self.data()[1].load(SeqCst), SeqCst);
-        self.mutex().mark_consistent(self.arena.me()).expect("inherited");
+    fn got<'a>(result: Result<Guard<'a>, LockError<'a, Pair>>) -> Result<Got<'a>, String> {
+        match result {
+            Ok(guard) => Ok(Got::Clean(guard)),
+            Err(LockError::OwnerDied(mut died)) => {
+                *died = [died[1]; 2];
+                Ok(Got::Told(died.mark_consistent()))
+            }
+            Err(LockError::Failed(error)) => Err(format!("lock: {error:?}")),
+        }
     }
 
     /// Locks, looks at the data, repairs them if told to, changes them, unlocks. Gives whether it was told.
-    fn survive(&self, part: &Part) -> Result<bool, String> {
-        let acquired = self.lock(None);
+    pub(crate) fn survive(&self, part: &Part) -> Result<bool, String> {
+        let locked = self.mutex.lock();
         part.recovered();
-        let told = match acquired {
-            Ok(Acquired::Clean) => false,
-            Ok(Acquired::OwnerDied) => {
-                self.repair();
-                true
-            }
-            Err(error) => return Err(format!("lock: {error:?}")),
+        let (mut guard, told) = match Self::got(locked)? {
+            Got::Clean(guard) => (guard, false),
+            Got::Told(guard) => (guard, true),
         };
-        let [a, b] = self.data();
-        ensure!(a.load(SeqCst) == b.load(SeqCst), "the data are torn and nobody was told");
-        self.change();
-        ensure!(self.mutex().unlock(self.arena.me()).is_ok(), "unlock failed");
+        ensure!(guard[0] == guard[1], "the data are torn and nobody was told");
+        change(&mut guard);
         Ok(told)
     }
 
     /// What every scenario ends with: somebody was told if the victim held it, and the lock works.
-    fn aftermath(&self, part: &Part) -> Check {
+    pub(crate) fn aftermath(&self, part: &Part) -> Check {
         let told = self.survive(part)?;
         let before = part.fact(TOLD).load(SeqCst) != 0;
         let held = part.fact(HELD).load(SeqCst) != 0;
         ensure!(told || before || !held, "the victim died holding the lock and nobody was told");
         ensure!(!self.survive(part)?, "told of a death again");
-        ensure!(self.mutex().try_lock(self.arena.me()).is_ok(), "try_lock finds it taken");
-        ensure!(self.mutex().unlock(self.arena.me()).is_ok(), "unlock failed");
+        ensure!(self.mutex.try_lock().is_ok(), "try_lock finds it taken");
+        ensure!(self.mutex.try_lock_for(Duration::ZERO).is_ok(), "unlock did not free it");
         Ok(())
     }
 }
 
-/// Nonzero once a helper was told of a death.
-const TOLD: usize = 2;
-
-/// The victim's critical section, from the return of `lock` to the return of `unlock`.
-fn inside(world: &World, cut: &Cut) {
-    cut.part.fact(HELD).store(1, SeqCst);
-    world.change();
-    cut.part.fact(HELD).store(0, SeqCst);
-    world.unlock();
+fn change(pair: &mut Pair) {
+    // Two stores, whatever the optimiser would like.
+    *black_box(&mut pair[0]) += 1;
+    *black_box(&mut pair[1]) += 1;
 }
 
-/// The victim's lock, whatever it inherits.
-fn take(world: &World, cut: &Cut) {
-    let acquired = world.lock(None).expect("a lock or a legacy");
+/// The victim's critical section, from the return of `lock` to the return of `unlock`.
+fn inside(mut guard: Guard, cut: &Cut) {
     cut.part.fact(HELD).store(1, SeqCst);
-    if acquired == Acquired::OwnerDied {
-        world.repair();
+    change(&mut guard);
+    cut.part.fact(HELD).store(0, SeqCst);
+    drop(guard);
+}
+
+/// What the victim makes of a lock: repairs what it inherits, changes the data, unlocks. Gives up if it must.
+fn use_it<'a>(locked: Result<Guard<'a>, LockError<'a, Pair>>, cut: &Cut) {
+    if !matches!(locked, Err(LockError::Failed(_))) {
+        cut.part.fact(HELD).store(1, SeqCst);
+    }
+    if let Ok(Got::Clean(guard) | Got::Told(guard)) = World::got(locked) {
+        inside(guard, cut);
     }
 }
 
-fn lock_unlock(world: &World, cut: &Cut) {
-    world.warm_up();
+fn lock_unlock(w: &World, cut: &Cut) {
+    w.warm_up();
     cut.start();
-    take(world, cut);
-    inside(world, cut);
+    use_it(w.mutex.lock(), cut);
+    cut.end();
+}
+
+fn try_lock_unlock(w: &World, cut: &Cut) {
+    w.warm_up();
+    cut.start();
+    use_it(w.mutex.try_lock(), cut);
+    cut.end();
+}
+
+fn timed(wait: Duration) -> impl Fn(&World, &Cut) {
+    move |w, cut| {
+        w.warm_up();
+        cut.start();
+        use_it(w.mutex.try_lock_for(wait), cut);
+        cut.end();
+    }
+}
+
+/// Holds the lock already; the operation is half of the change and the unlock.
+fn unlock(w: &World, cut: &Cut) {
+    w.warm_up();
+    let mut guard = w.mutex.lock().expect("free");
+    *black_box(&mut guard[0]) += 1;
+    cut.start();
+    *black_box(&mut guard[1]) += 1;
+    drop(guard);
     cut.end();
 }
 
 /// A process that wants the lock, gets it, and looks at the data.
-fn sleeper(world: &World, part: &Part) -> Check {
-    world.warm_up();
+fn sleeper(w: &World, part: &Part) -> Check {
+    w.warm_up();
     part.ready();
-    if world.survive(part)? {
+    if w.survive(part)? {
         part.fact(TOLD).store(1, SeqCst);
     }
     Ok(())
 }
 
-/// A process that holds the lock until its cue and lives on until all is over.
-fn holder(world: &World, part: &Part) -> Check {
-    let _ = world.lock(None);
-    part.ready();
-    part.await_cue(1);
-    world.change();
-    world.unlock();
-    part.await_cue(u32::MAX / 2);
-    Ok(())
+/// A process that holds the lock until this cue and lives on until all is over.
+fn holder(cue: u32) -> impl Fn(&World, &Part) -> Check {
+    move |w, part| {
+        let mut guard = w.mutex.lock().expect("free");
+        part.ready();
+        part.await_cue(cue);
+        change(&mut guard);
+        drop(guard);
+        part.await_cue(u32::MAX / 2);
+        Ok(())
+    }
 }
 
 /// A process that holds the lock until its cue and dies with it.
-fn doomed(world: &World, part: &Part) -> Check {
-    let _ = world.lock(None);
-    world.data()[0].fetch_add(1, SeqCst);
+fn doomed(w: &World, part: &Part) -> Check {
+    let mut guard = w.mutex.lock().expect("free");
+    *black_box(&mut guard[0]) += 1;
     part.ready();
     part.await_cue(1);
     os::die()
@@ -171,239 +201,241 @@ fn legacy(operation: &'static str, scenario: &str) -> Case<World> {
     Case::new("Mutex", operation, scenario, World::bequeathed).role("recoverer")
 }
 
-fn sleeps(case: Case<World>) -> Case<World> {
-    case.helper(Enter::AtStart, Until::Asleep, End::Alone, sleeper)
+/// `n` processes fall asleep for the lock.
+fn sleepers(mut case: Case<World>, n: usize, when: Enter) -> Case<World> {
+    for _ in 0..n {
+        case = case.helper(when, Until::Asleep, End::Alone, sleeper);
+    }
+    case
 }
 
 /// A stale watch (window C6) is found by the net of 50 ms only.
-fn with_net(case: Case<World>) -> Case<World> {
-    case.limits(|l| l.late_ns = 120_000_000)
+fn net(limits: &mut Limits) {
+    limits.late_ns = 120_000_000;
 }
 
 /// All scenarios.
 pub fn all() -> Vec<Box<dyn Scenario>> {
-    let held = |world: &World, cut: &Cut| {
-        world.warm_up();
-        let _ = world.lock(None);
-        world.data()[0].fetch_add(1, SeqCst);
-        cut.start();
-        world.data()[1].fetch_add(1, SeqCst);
-        world.unlock();
-        cut.end();
-    };
+    let verify = World::aftermath;
     let mut all = vec![
         case("lock", "free")
             .victim(|w, cut| {
                 w.warm_up();
                 cut.start();
-                take(w, cut);
+                let guard = w.mutex.lock();
+                cut.part.fact(HELD).store(1, SeqCst);
                 cut.end();
+                drop(guard);
             })
-            .verify(World::aftermath),
-        case("unlock", "nobody waits").role("holder").victim(held).verify(World::aftermath),
-        case("lock+unlock", "free").victim(lock_unlock).verify(World::aftermath),
-        case("lock+unlock", "another thread of the victim holds another lock")
-            .victim(|w, cut| {
-                let other: &RawMutex = w.arena.object(512);
-                let _ = other.lock(w.arena.me(), None);
-                std::thread::scope(|s| {
-                    s.spawn(|| lock_unlock(w, cut));
-                });
-            })
-            .verify(|w, part| {
-                let told = w.arena.object::<RawMutex>(512).lock(w.arena.me(), None);
-                ensure!(told == Ok(Acquired::OwnerDied), "the other thread's lock: {told:?}");
-                w.aftermath(part)
-            }),
-        case("lock+unlock", "another thread of the victim sleeps for it")
-            .role("holder")
-            .victim(|w, cut| {
-                w.warm_up();
-                let _ = w.lock(None);
-                let tid = AtomicU32::new(0);
-                std::thread::scope(|s| {
-                    s.spawn(|| {
-                        w.warm_up();
-                        os::futex_set(&tid, os::tid());
-                        take(w, cut);
-                        inside(w, cut);
-                    });
-                    os::futex_wait(&tid, 0, u64::MAX);
-                    os::await_sleep(std::process::id() as i32, tid.load(SeqCst) as i32);
-                    cut.start();
-                    inside(w, cut);
-                    cut.end();
-                });
-            })
-            .helper(Enter::AtStart, Until::Asleep, End::Alone, sleeper)
-            .limits(|l| l.late_ns = 120_000_000)
-            .verify(World::aftermath),
+            .verify(verify),
+        case("unlock", "nobody waits").role("holder").victim(unlock).verify(verify),
+        case("lock+unlock", "free").victim(lock_unlock).verify(verify),
+        case("try_lock", "free").victim(try_lock_unlock).verify(verify),
+        case("try_lock", "held")
+            .helper(Enter::Before, Until::Ready, End::Alone, holder(u32::MAX / 2))
+            .victim(try_lock_unlock)
+            .verify(verify),
+        case("timed lock", "free").victim(timed(Duration::from_secs(60))).verify(verify),
+        case("timed lock", "held for longer")
+            .helper(Enter::Before, Until::Ready, End::Alone, holder(u32::MAX / 2))
+            .victim(timed(Duration::from_millis(20)))
+            .verify(verify),
     ];
-    all.extend(tries());
-    all.extend(contended(held));
+    all.extend(several_threads());
+    all.extend(unlock_wakes());
+    all.extend(asleep_itself());
     all.extend(recovery());
+    all.extend(two_deaths());
     all
 }
 
-fn tries() -> Vec<Box<dyn Scenario>> {
-    let attempt = |w: &World, cut: &Cut| {
+fn several_threads() -> Vec<Box<dyn Scenario>> {
+    let beside_own_sleeper = |w: &World, cut: &Cut| {
         w.warm_up();
-        cut.start();
-        if w.mutex().try_lock(w.arena.me()).is_ok() {
-            inside(w, cut);
-        }
-        cut.end();
-    };
-    let timed = |w: &World, cut: &Cut| {
-        w.warm_up();
-        cut.start();
-        if w.lock(Some(Deadline::after(Duration::from_millis(5)))).is_ok() {
-            inside(w, cut);
-        }
-        cut.end();
-    };
-    let patient = |w: &World, cut: &Cut| {
-        w.warm_up();
-        cut.start();
-        if w.lock(Some(Deadline::after(Duration::from_secs(60)))).is_ok() {
-            inside(w, cut);
-        }
-        cut.end();
-    };
-    let stays = |w: &World, part: &Part| {
-        let _ = w.lock(None);
-        part.ready();
-        part.await_cue(u32::MAX / 2);
-        w.change();
-        w.unlock();
-        Ok(())
+        let guard = w.mutex.lock().expect("free");
+        let tid = AtomicU32::new(0);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                w.warm_up();
+                os::futex_set(&tid, os::tid());
+                use_it(w.mutex.lock(), cut);
+            });
+            os::futex_wait(&tid, 0, u64::MAX);
+            os::await_sleep(std::process::id() as i32, tid.load(SeqCst) as i32);
+            cut.start();
+            inside(guard, cut);
+            cut.end();
+        });
     };
     vec![
-        case("try_lock", "free").victim(attempt).verify(World::aftermath),
-        case("try_lock", "held")
-            .helper(Enter::Before, Until::Ready, End::Alone, stays)
-            .victim(attempt)
-            .verify(World::aftermath),
-        case("timed lock", "held for longer")
-            .helper(Enter::Before, Until::Ready, End::Alone, stays)
-            .victim(timed)
-            .verify(World::aftermath),
-        with_net(case("timed lock", "held, then released, before a sleeper"))
-            .helper(Enter::Before, Until::Ready, End::Alone, holder)
-            .helper(Enter::AtStart, Until::Asleep, End::Alone, sleeper)
-            .victim(patient)
+        case("lock+unlock", "another thread of the victim holds another lock")
+            .victim(|w, cut| {
+                let guard = w.other.lock();
+                std::thread::scope(|s| {
+                    s.spawn(|| {
+                        drop(w.mutex.lock());
+                        cut.start();
+                        use_it(w.mutex.lock(), cut);
+                        cut.end();
+                    });
+                });
+                drop(guard);
+            })
+            .verify(|w, part| {
+                let told = matches!(w.other.try_lock(), Err(LockError::OwnerDied(_)));
+                ensure!(told, "not told of the other thread's lock");
+                w.aftermath(part)
+            }),
+        sleepers(case("unlock", "a sleeper, and another thread of the victim asleep"), 1, Enter::AtStart)
+            .role("holder")
+            .limits(net)
+            .victim(beside_own_sleeper)
             .verify(World::aftermath),
     ]
 }
 
-fn contended(held: fn(&World, &Cut)) -> Vec<Box<dyn Scenario>> {
+fn unlock_wakes() -> Vec<Box<dyn Scenario>> {
+    let case = |name, n| sleepers(case("unlock", name), n, Enter::AtStart).role("holder").victim(unlock);
     vec![
-        sleeps(case("unlock", "a sleeper")).role("holder").victim(held).verify(World::aftermath),
-        // The second sleeper may watch the first one's predecessor when the first one has it: never in death.
-        sleeps(sleeps(case("unlock", "two sleepers"))).role("holder").victim(held).verify(World::aftermath),
-        sleeps(sleeps(sleeps(case("unlock", "three sleepers"))))
-            .role("holder")
-            .victim(held)
-            .verify(World::aftermath),
-        case("lock+unlock", "behind a holder")
-            .helper(Enter::Before, Until::Ready, End::Alone, holder)
+        case("a sleeper", 1).verify(World::aftermath),
+        case("two sleepers", 2).verify(World::aftermath),
+        case("three sleepers", 3).verify(World::aftermath),
+    ]
+}
+
+/// The victim sleeps for the lock, is woken on its cue, uses it.
+fn asleep_itself() -> Vec<Box<dyn Scenario>> {
+    let behind = |name: &str| {
+        case("lock+unlock", name)
+            .helper(Enter::Before, Until::Ready, End::Alone, holder(1))
             .role("sleeper")
             .victim(lock_unlock)
-            .verify(World::aftermath),
-        with_net(sleeps(case("lock+unlock", "behind a holder, beside a sleeper")))
-            .helper(Enter::Before, Until::Ready, End::Alone, holder)
-            .role("sleeper")
-            .victim(lock_unlock)
-            .verify(World::aftermath),
-        with_net(case("lock+unlock", "behind a holder and a sleeper"))
-            .helper(Enter::Before, Until::Ready, End::Alone, holder)
-            .helper(Enter::Before, Until::Asleep, End::Alone, sleeper)
-            .role("sleeper")
-            .victim(lock_unlock)
-            .verify(World::aftermath),
-        case("lock+unlock", "behind a holder who dies")
+    };
+    let heir = |name: &str| {
+        case("lock+unlock", name)
             .helper(Enter::Before, Until::Ready, End::Dies, doomed)
             .role("sleeping heir")
             .victim(lock_unlock)
-            .verify(World::aftermath),
-        with_net(sleeps(case("lock+unlock", "behind a holder who dies, beside a sleeper")))
-            .helper(Enter::Before, Until::Ready, End::Dies, doomed)
-            .role("sleeping heir")
-            .victim(lock_unlock)
-            .verify(World::aftermath),
+    };
+    let verify = World::aftermath;
+    vec![
+        behind("behind a holder").verify(verify),
+        sleepers(behind("behind a holder and a sleeper"), 1, Enter::AtStart).limits(net).verify(verify),
+        sleepers(behind("behind a holder, before a sleeper"), 1, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
+        sleepers(behind("behind a holder, before two sleepers"), 2, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
+        heir("behind a holder who dies").verify(verify),
+        sleepers(heir("behind a holder who dies, and a sleeper"), 1, Enter::AtStart)
+            .limits(net)
+            .verify(verify),
+        sleepers(heir("behind a holder who dies, before a sleeper"), 1, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
+        sleepers(heir("behind a holder who dies, before two sleepers"), 2, Enter::WhenAsleep)
+            .limits(net)
+            .verify(verify),
+        sleepers(case("timed lock", "held, then released, before a sleeper"), 1, Enter::WhenAsleep)
+            .helper(Enter::Before, Until::Ready, End::Alone, holder(1))
+            .role("sleeper")
+            .limits(net)
+            .victim(timed(Duration::from_secs(60)))
+            .verify(verify),
     ]
 }
 
 fn recovery() -> Vec<Box<dyn Scenario>> {
-    let inherit = |w: &World, cut: &Cut| {
-        w.warm_up();
-        cut.start();
-        take(w, cut);
-        inside(w, cut);
-        cut.end();
-    };
+    fn told(w: &World) -> interproc::sync::OwnerDied<'_, Pair> {
+        match w.mutex.lock() {
+            Err(LockError::OwnerDied(died)) => died,
+            _ => panic!("the lock has a dead owner"),
+        }
+    }
     let consistent = |w: &World, cut: &Cut| {
         w.warm_up();
-        assert_eq!(w.lock(None), Ok(Acquired::OwnerDied));
+        let mut died = told(w);
         cut.start();
-        w.repair();
+        *died = [died[1]; 2];
+        drop(died.mark_consistent());
         cut.end();
     };
     let spoil = |w: &World, cut: &Cut| {
         w.warm_up();
-        assert_eq!(w.lock(None), Ok(Acquired::OwnerDied));
+        let died = told(w);
         cut.start();
         cut.part.fact(SPOILT).store(1, SeqCst);
-        w.unlock();
+        drop(died);
         cut.part.fact(SPOILT).store(2, SeqCst);
         cut.end();
     };
     let told_of_ruin = |w: &World, part: &Part| {
         w.warm_up();
         part.ready();
-        let acquired = w.lock(None);
+        let locked = w.mutex.lock();
         part.recovered();
-        match acquired {
-            Ok(Acquired::OwnerDied) => {
-                ensure!(part.fact(SPOILT).load(SeqCst) < 2, "a spoilt lock was given out");
-                w.repair();
-                w.unlock();
+        let spoilt = part.fact(SPOILT).load(SeqCst);
+        match locked {
+            Err(LockError::OwnerDied(mut died)) => {
+                ensure!(spoilt < 2, "a spoilt lock was given out");
+                *died = [died[1]; 2];
+                drop(died.mark_consistent());
                 Ok(())
             }
-            Ok(Acquired::Clean) => Ok(()).map(|()| w.unlock()),
-            Err(e) if e.kind() == ErrorKind::NotRecoverable && part.fact(SPOILT).load(SeqCst) > 0 => Ok(()),
-            Err(e) => Err(format!("lock: {e:?}")),
+            Ok(_) => {
+                ensure!(spoilt < 2, "a spoilt lock was given out");
+                Ok(())
+            }
+            Err(LockError::Failed(e)) => {
+                ensure!(e.kind() == ErrorKind::NotRecoverable && spoilt > 0, "lock: {e:?}");
+                Ok(())
+            }
         }
     };
+    let verify = World::aftermath;
     vec![
-        legacy("lock+consistent+unlock", "the owner is dead").victim(inherit).verify(World::aftermath),
-        legacy("try_lock+consistent+unlock", "the owner is dead")
-            .victim(|w, cut| {
-                w.warm_up();
-                cut.start();
-                assert_eq!(w.mutex().try_lock(w.arena.me()), Ok(Acquired::OwnerDied));
-                w.repair();
-                inside(w, cut);
-                cut.end();
-            })
-            .verify(World::aftermath),
-        legacy("consistent", "inherited").victim(consistent).verify(World::aftermath),
-        sleeps(legacy("consistent", "inherited, a sleeper")).victim(consistent).verify(World::aftermath),
+        legacy("lock+consistent+unlock", "the owner is dead").victim(lock_unlock).verify(verify),
+        legacy("try_lock+consistent+unlock", "the owner is dead").victim(try_lock_unlock).verify(verify),
+        legacy("consistent+unlock", "inherited").victim(consistent).verify(verify),
+        sleepers(legacy("consistent+unlock", "inherited, two sleepers"), 2, Enter::AtStart)
+            .victim(consistent)
+            .verify(verify),
         legacy("unlock", "inherited, not marked consistent").victim(spoil).verify(told_of_ruin),
         legacy("unlock", "inherited, not marked consistent, two sleepers")
             .victim(spoil)
             .helper(Enter::AtStart, Until::Asleep, End::Alone, told_of_ruin)
             .helper(Enter::AtStart, Until::Asleep, End::Alone, told_of_ruin)
             .verify(told_of_ruin),
-        case("lock+consistent+unlock", "two deaths: an owner, then the recoverer")
-            .role("owner, then recoverer")
+    ]
+}
+
+fn two_deaths() -> Vec<Box<dyn Scenario>> {
+    let thin = |l: &mut Limits| l.thin_above = 300;
+    let verify = World::aftermath;
+    vec![
+        case("lock+consistent+unlock", "two deaths: an owner, then the heir")
+            .role("owner, then heir")
+            .limits(thin)
             .first(lock_unlock)
-            .victim(inherit)
-            .verify(World::aftermath),
-        legacy("lock+consistent+unlock", "three deaths: two recoverers")
-            .role("recoverer, then recoverer")
-            .first(inherit)
-            .victim(inherit)
-            .verify(World::aftermath),
+            .victim(lock_unlock)
+            .verify(verify),
+        legacy("lock+consistent+unlock", "three deaths: an owner, then two heirs")
+            .role("heir, then heir")
+            .limits(thin)
+            .first(try_lock_unlock)
+            .victim(try_lock_unlock)
+            .verify(verify),
+        sleepers(
+            case("lock+consistent+unlock", "two deaths: behind a stopped owner, before a sleeper"),
+            1,
+            Enter::WhenAsleep,
+        )
+        .role("owner, then sleeping heir")
+        .limits(thin)
+        .limits(|l| (l.first_stands, l.late_ns) = (true, 120_000_000))
+        .first(lock_unlock)
+        .victim(lock_unlock)
+        .verify(verify),
     ]
 }

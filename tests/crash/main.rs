@@ -8,15 +8,17 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
-mod arena;
-#[cfg(target_arch = "x86_64")]
 mod engine;
+#[cfg(target_arch = "x86_64")]
+mod join;
 #[cfg(target_arch = "x86_64")]
 mod lock;
 #[cfg(target_arch = "x86_64")]
 mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod report;
+#[cfg(target_arch = "x86_64")]
+mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
 #[cfg(target_arch = "x86_64")]

@@ -89,8 +89,9 @@ pub fn failures(rows: &[Row]) -> String {
     for row in rows.iter().filter(|r| !r.failures.is_empty()) {
         out += &format!("FAILED {}\n", row.title);
         for (kill, text) in row.failures.iter().take(12) {
-            let first = if kill.first > 0 { format!("first death {}, ", kill.first) } else { String::new() };
-            out += &format!("  {first}event {}: {text}\n", kill.events);
+            let two = kill.first.events > 0;
+            let first = if two { format!("first death {}, ", kill.first.events) } else { String::new() };
+            out += &format!("  {first}event {}: {text}\n", kill.victim.events);
         }
         if row.failures.len() > 12 {
             out += &format!("  and {} more\n", row.failures.len() - 12);

@@ -58,8 +58,8 @@ pub struct Board {
     pub cue: AtomicU32,
     /// When the victim was killed.
     pub killed: AtomicU64,
-    /// How many events the first victim's operation took.
-    pub first_length: AtomicU64,
+    /// The crash window that the victim was killed in: its number + 1, or 0.
+    pub window: AtomicU32,
     /// For the scenario: what was acknowledged, and so on.
     pub facts: [AtomicU64; 32],
     /// One a process.
@@ -70,8 +70,8 @@ impl Board {
     /// Wipes the board.
     pub fn reset(&self) {
         self.cue.store(0, SeqCst);
+        self.window.store(0, SeqCst);
         self.killed.store(0, SeqCst);
-        self.first_length.store(0, SeqCst);
         self.facts.iter().for_each(|f| f.store(0, SeqCst));
         for s in &self.seats {
             [&s.phase, &s.tid, &s.redelivered, &s.lost].iter().for_each(|w| w.store(0, SeqCst));
@@ -118,14 +118,16 @@ pub fn panics_go_to(seat: &'static Seat) {
 }
 
 /// What a helper or verifier holds in its hand.
-pub struct Part {
+pub struct Part<'a> {
     /// The board.
     pub board: &'static Board,
+    /// The names of the crash windows.
+    pub windows: &'a [String],
     /// Its seat.
     pub index: usize,
 }
 
-impl Part {
+impl Part<'_> {
     fn seat(&self) -> &'static Seat {
         &self.board.seats[self.index]
     }
@@ -141,6 +143,16 @@ impl Part {
         let _ = self.seat().recovered.compare_exchange(0, os::now(), SeqCst, SeqCst);
     }
 
+    /// Says that helper `index` had at `time` what it was promised.
+    pub fn served(&self, index: usize, time: u64) {
+        self.board.seats[index].recovered.store(time, SeqCst);
+    }
+
+    /// Whether helper `index` has come to its end, or never came in.
+    pub fn is_over(&self, index: usize) -> bool {
+        self.board.seats[index].phase.load(SeqCst) != READY
+    }
+
     /// Waits for the n-th cue. The engine gives one each time the victim falls asleep, and all at its death.
     pub fn await_cue(&self, n: u32) {
         loop {
@@ -152,20 +164,10 @@ impl Part {
         }
     }
 
-    /// Whether helper `index` has come to its end within `ns`.
-    pub fn await_helper(&self, index: usize, ns: u64) -> bool {
-        let deadline = os::now() + ns;
-        let phase = &self.board.seats[index].phase;
-        loop {
-            match phase.load(SeqCst) {
-                DONE | WRONG => return true,
-                now => {
-                    if !os::futex_wait(phase, now, deadline) {
-                        return false;
-                    }
-                }
-            }
-        }
+    /// Whether the victim was killed in this crash window (a part of its name). False if the names were stripped.
+    pub fn killed_in(&self, window: &str) -> bool {
+        let index = self.board.window.load(SeqCst) as usize;
+        index > 0 && self.windows[index - 1].contains(window)
     }
 
     /// A word of the scenario's own.

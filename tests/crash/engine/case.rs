@@ -29,6 +29,8 @@ pub enum Enter {
     Before,
     /// When the victim stands at its start mark.
     AtStart,
+    /// When the victim falls asleep for the first time. If it is killed before, not at all.
+    WhenAsleep,
 }
 
 /// What a helper has reached before the story goes on.
@@ -63,6 +65,9 @@ pub struct Limits {
     pub thin_above: usize,
     /// Run the victim on any processor instead of the engine's: it may then spin for others.
     pub roams: bool,
+    /// The first victim is not killed at its point but stands still there. It is killed when the victim first
+    /// sleeps, or after it.
+    pub first_stands: bool,
     /// How many deaths of the first victim are combined with each of the second.
     pub first_deaths: usize,
 }
@@ -74,6 +79,7 @@ impl Default for Limits {
             late_ns: 30_000_000,
             thin_above: 3_000,
             roams: false,
+            first_stands: false,
             first_deaths: 12,
         }
     }

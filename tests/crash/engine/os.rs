@@ -46,12 +46,16 @@ pub struct Child {
 
 /// Forks; the child runs `body` and exits with its code. It dies with its parent, and never unwinds into it.
 pub fn fork(body: impl FnOnce() -> i32) -> Child {
+    let parent = std::process::id();
     // SAFETY: the engine's processes have one thread each, so the child may do anything.
     let pid = must(unsafe { libc::fork() }.into(), "fork") as i32;
     if pid == 0 {
         // SAFETY: plain system calls; `_exit` runs no handlers of the parent's.
         unsafe {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if std::os::unix::process::parent_id() != parent {
+                libc::_exit(0); // it died before this child asked to be told
+            }
             unblock_sigchld();
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
             libc::_exit(code);

@@ -1,6 +1,7 @@
 //! Which points of an operation are tried.
 
 use super::trace::Stand;
+use bytemuck::{Pod, Zeroable};
 use std::collections::HashMap;
 
 /// How densely to sweep.
@@ -52,6 +53,54 @@ fn thin(stands: &[Stand], begins_window: &[bool]) -> Vec<u32> {
         }
     }
     chosen
+}
+
+/// How to come to a point: a leap, then steps.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Aim {
+    /// Where to leap; 0 for no leap.
+    pub pc: u64,
+    /// To which passage there, from 1.
+    pub nth: u32,
+    /// Steps from there.
+    pub steps: u32,
+    /// Which event of the measured run it is, for people.
+    pub events: u32,
+    /// The crash window at the end of the leap: number + 1, or 0.
+    pub window: u32,
+}
+
+impl Aim {
+    /// Step by step to the operation's end.
+    pub const END: Aim = Aim { pc: 0, nth: 0, steps: u32::MAX, events: u32::MAX, window: 0 };
+}
+
+/// The cheapest way to every event of a measured run. `window` tells the one that begins at an address.
+pub fn aims(stands: &[Stand], window: impl Fn(usize) -> Option<usize>) -> Vec<Aim> {
+    // A leap costs about as much as a few steps, and as many stops as it passes its goal.
+    const LEAP: usize = 12;
+    let mut passages: HashMap<usize, u32> = HashMap::new();
+    let mut inside = 0;
+    // The best place to step from, and what it cost to come there.
+    let (mut best, mut cost) = (Aim::default(), 0);
+    let mut aims = Vec::with_capacity(stands.len());
+    for (i, stand) in stands.iter().enumerate() {
+        cost += usize::from(i > 0);
+        best.steps += u32::from(i > 0);
+        if !stand.asleep {
+            inside = window(stand.pc).map_or(inside, |w| w as u32 + 1);
+            let nth = passages.entry(stand.pc).or_default();
+            *nth += 1;
+            let leap = LEAP + 2 * *nth as usize;
+            if leap < cost {
+                cost = leap;
+                best = Aim { pc: stand.pc as u64, nth: *nth, window: inside, ..Aim::default() };
+            }
+        }
+        aims.push(Aim { events: i as u32, ..best });
+    }
+    aims
 }
 
 /// `count` values spread over `0..len`, both ends included.

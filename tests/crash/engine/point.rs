@@ -3,17 +3,20 @@
 use super::board::{self, Board, Check, Part};
 use super::case::{End, Enter, Scenario, Stage, Until};
 use super::os::{self, Child};
-use super::trace::{Code, Cut, Stand, Stop, Tracee};
+use super::plan::Aim;
+use super::trace::{Code, Cut, Director, Stand, Stop, Tracee};
 use super::windows::Windows;
+use bytemuck::{Pod, Zeroable};
 use std::sync::atomic::Ordering::SeqCst;
 
-/// Where to kill: events into the operation, and where the first victim died.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where to kill: how far into the operation, and where the first victim died.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Kill {
-    /// Events of the first victim, in two-death scenarios.
-    pub first: u32,
-    /// Events of the victim.
-    pub events: u32,
+    /// In the first victim's operation, in two-death scenarios.
+    pub first: Aim,
+    /// In the victim's.
+    pub victim: Aim,
 }
 
 /// What came of it.
@@ -73,6 +76,62 @@ impl Drop for Cast {
     }
 }
 
+/// Brings a victim to where it is to be killed.
+fn go(tracee: &mut Tracee, aim: Aim, deadline: u64, director: &mut dyn Director) -> Stop {
+    if aim.nth > 0 {
+        match tracee.leap(aim.pc as usize, aim.nth, deadline, director) {
+            Some(Stop::Here) => {}
+            Some(stop) => return stop,
+            None => return tracee.advance(aim.events, deadline, director),
+        }
+    }
+    tracee.advance(aim.steps, deadline, director)
+}
+
+/// Shows the stands of a first victim.
+struct Watcher<F>(F);
+
+impl<F: FnMut(Stand)> Director for Watcher<F> {
+    fn stands(&mut self, stand: Stand) {
+        (self.0)(stand);
+    }
+}
+
+/// What goes on around the victim while it is stepped.
+struct Play<'a> {
+    lab: &'a Lab,
+    stage: &'a dyn Stage,
+    helpers: &'a [(Enter, Until, End)],
+    cast: Cast,
+    first: Option<Tracee<'a>>,
+    patience: u64,
+    outcome: &'a mut Outcome,
+    show: &'a mut dyn FnMut(usize, Stand),
+}
+
+impl Director for Play<'_> {
+    fn stands(&mut self, stand: Stand) {
+        if !stand.asleep {
+            self.outcome.window = self.lab.windows.at(stand.pc).or(self.outcome.window);
+        }
+        self.outcome.asleep = stand.asleep;
+        self.outcome.pc = stand.pc;
+        (self.show)(board::VICTIM, stand);
+    }
+
+    fn asleep(&mut self, n: u32) -> Check {
+        if n > 1 {
+            return Ok(());
+        }
+        self.lab.enter(self.stage, self.helpers, Enter::WhenAsleep, &mut self.cast, self.patience)
+    }
+
+    fn cue(&mut self, n: u32) {
+        self.first = None; // dropping it kills it
+        self.lab.board.give_cue(n);
+    }
+}
+
 impl Lab {
     /// The laboratory on one processor.
     pub fn new(here: usize) -> Lab {
@@ -88,7 +147,7 @@ impl Lab {
             os::pin(0, &self.everywhere);
             let seat = &board.seats[index];
             board::panics_go_to(seat);
-            match body(&Part { board, index }) {
+            match body(&Part { board, windows: self.windows.names(), index }) {
                 Ok(()) => os::futex_set(&seat.phase, board::DONE),
                 Err(text) => {
                     seat.say(&text);
@@ -99,8 +158,8 @@ impl Lab {
         })
     }
 
-    /// Runs one point. `show` sees each stand of the victim.
-    pub fn run(&self, scenario: &dyn Scenario, kill: Kill, show: impl FnMut(Stand)) -> Outcome {
+    /// Runs one point. `show` sees each stand of the victims, by their seats.
+    pub fn run(&self, scenario: &dyn Scenario, kill: Kill, mut show: impl FnMut(usize, Stand)) -> Outcome {
         let mut outcome = Outcome {
             verdict: Verdict::Kept,
             finished: false,
@@ -113,7 +172,7 @@ impl Lab {
         };
         self.board.reset();
         let stage = scenario.stage();
-        if let Err(text) = self.play(scenario, &*stage, kill, show, &mut outcome) {
+        if let Err(text) = self.play(scenario, &*stage, kill, &mut show, &mut outcome) {
             outcome.verdict = Verdict::Broken(text);
             return outcome;
         }
@@ -136,7 +195,7 @@ impl Lab {
         scenario: &dyn Scenario,
         stage: &dyn Stage,
         kill: Kill,
-        mut show: impl FnMut(Stand),
+        show: &mut dyn FnMut(usize, Stand),
         outcome: &mut Outcome,
     ) -> Check {
         let limits = scenario.limits();
@@ -145,36 +204,38 @@ impl Lab {
         let mut cast = Cast { children: helpers.iter().map(|_| None).collect() };
         self.enter(stage, &helpers, Enter::Before, &mut cast, patience)?;
         let deadline = || os::now() + patience + 20_000_000_000;
+        let mut first = None;
         if scenario.has_first() {
-            let mut first = self.victim(board::FIRST, |cut| stage.first(cut), patience)?;
-            let mut stands = 0;
-            if let Stop::Broken(text) = first.advance(kill.first, deadline(), |_| stands += 1) {
+            let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), patience)?;
+            let mut watcher = Watcher(|stand| show(board::FIRST, stand));
+            if let Stop::Broken(text) = go(&mut tracee, kill.first, deadline(), &mut watcher) {
                 return Err(format!("first death: {text}"));
             }
-            self.board.first_length.store(stands, SeqCst);
-            first.kill(false);
+            if limits.first_stands {
+                first = Some(tracee);
+            } else {
+                tracee.kill(false);
+            }
         }
         let mut victim = self.victim(board::VICTIM, |cut| stage.victim(cut), patience)?;
         self.enter(stage, &helpers, Enter::AtStart, &mut cast, patience)?;
         if !limits.roams {
             victim.pin(&self.here);
         }
-        let stop = victim.advance(kill.events, deadline(), |stand| {
-            if !stand.asleep {
-                outcome.window = self.windows.at(stand.pc).or(outcome.window);
-            }
-            outcome.asleep = stand.asleep;
-            outcome.pc = stand.pc;
-            show(stand);
-        });
+        let mut play = Play { lab: self, stage, helpers: &helpers, cast, first, patience, outcome, show };
+        play.outcome.window = (kill.victim.window as usize).checked_sub(1);
+        let stop = go(&mut victim, kill.victim, deadline(), &mut play);
+        let Play { mut cast, first, outcome, .. } = play;
         match stop {
             Stop::Here => {}
             Stop::Finished => outcome.finished = true,
             Stop::Broken(text) => return Err(text),
         }
+        self.board.window.store(outcome.window.map_or(0, |w| w as u32 + 1), SeqCst);
         // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
         self.board.killed.store(os::now(), SeqCst);
-        victim.kill(kill.events % 2 == 1);
+        victim.kill(kill.victim.events % 2 == 1);
+        drop(first);
         self.board.give_cue(u32::MAX / 2);
         self.curtain(&helpers, &mut cast, End::Dies, patience)?;
         self.curtain(&helpers, &mut cast, End::Alone, patience)?;
@@ -191,7 +252,7 @@ impl Lab {
     /// A victim, standing at its start mark.
     fn victim(&self, index: usize, body: impl FnOnce(&Cut), patience: u64) -> Result<Tracee<'_>, String> {
         let child = self.spawn(index, |_| {
-            body(&Cut { part: Part { board: self.board, index } });
+            body(&Cut { part: Part { board: self.board, windows: self.windows.names(), index } });
             Err("the victim ended by itself".into())
         });
         Tracee::adopt(child, self.board, index, &self.code, os::now() + patience)

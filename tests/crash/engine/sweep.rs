@@ -3,16 +3,16 @@
 //! A worker lives for one batch, so that what the library keeps in a process (mappings, robust lists) never
 //! piles up, and a worker that hangs costs one point.
 
+use super::board;
 use super::case::{Scenario, Title};
 use super::os::{self, Child};
-use super::plan::{self, Density};
+use super::plan::{self, Aim, Density};
 use super::point::{Kill, Lab, Outcome, Verdict};
 use super::trace::Stand;
 use bytemuck::{Pod, Zeroable};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
-use std::sync::atomic::Ordering::SeqCst;
 
 /// How to sweep.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ pub struct Row {
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Record {
-    kill: [u32; 2],
+    kill: Kill,
     recovery_ns: u64,
     pc: u64,
     redelivered: u32,
@@ -69,7 +69,7 @@ struct Record {
 
 fn record(kill: Kill, outcome: &Outcome) -> Record {
     let mut r = Record::zeroed();
-    r.kill = [kill.first, kill.events];
+    r.kill = kill;
     (r.recovery_ns, r.pc) = (outcome.recovery_ns, outcome.pc as u64);
     (r.redelivered, r.lost) = (outcome.redelivered, outcome.lost);
     r.window = outcome.window.map_or(0, |w| w as u32 + 1);
@@ -103,51 +103,65 @@ fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child,
     (child, pipe)
 }
 
-/// How many stands the first victim has, if there is one, and the stands of a whole run of the victim: the longest
-/// of three runs.
-fn calibrate(
-    scenario: &dyn Scenario,
-    first: u32,
-    processor: usize,
-    silence_ns: u64,
-) -> Result<(usize, Vec<Stand>), String> {
+/// A measured run: the stands of the first victim, if there is one, and of the victim.
+struct Run {
+    first: Vec<Stand>,
+    victim: Vec<Stand>,
+}
+
+/// Measures the run of a scenario up to its end: of `times` runs the one of middle length.
+fn measure(scenario: &dyn Scenario, first: Aim, processor: usize, settings: Settings) -> Result<Run, String> {
+    let times = if settings.density == Density::Full { 3 } else { 1 };
     let (child, mut pipe) = worker(processor, |lab, out| {
-        let mut longest: Vec<Stand> = Vec::new();
+        let mut runs: Vec<Run> = Vec::new();
         let mut trouble = String::new();
-        for _ in 0..3 {
-            let mut stands = Vec::new();
-            let outcome = lab.run(scenario, Kill { first, events: u32::MAX }, |stand| stands.push(stand));
+        for _ in 0..times {
+            let mut run = Run { first: Vec::new(), victim: Vec::new() };
+            let outcome = lab.run(scenario, Kill { first, victim: Aim::END }, |seat, stand| match seat {
+                board::FIRST => run.first.push(stand),
+                _ => run.victim.push(stand),
+            });
             match outcome.verdict {
-                _ if outcome.finished && stands.len() > longest.len() => longest = stands,
-                Verdict::Broken(text) if !outcome.finished => trouble = text,
+                _ if outcome.finished => runs.push(run),
+                Verdict::Broken(text) => trouble = text,
                 _ => {}
             }
         }
-        let first = lab.board.first_length.load(SeqCst);
-        let packed = longest.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
-        let head = [first, longest.len() as u64];
-        let words: Vec<u64> = head.into_iter().chain(packed).collect();
-        let _ = out.write_all(bytemuck::cast_slice(&words));
-        let _ = out.write_all(trouble.as_bytes());
+        runs.sort_by_key(|run| run.victim.len());
+        let _ = match runs.get(runs.len() / 2) {
+            Some(run) => [&run.first, &run.victim].iter().try_for_each(|stands| {
+                let packed = stands.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
+                let words: Vec<u64> = [stands.len() as u64].into_iter().chain(packed).collect();
+                out.write_all(bytemuck::cast_slice(&words))
+            }),
+            None => out.write_all(&[0; 16]).and_then(|()| out.write_all(trouble.as_bytes())),
+        };
     });
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
-    while os::poll(&[pipe.as_raw_fd()], silence_ns) {
+    while os::poll(&[pipe.as_raw_fd()], settings.silence_ns) {
         match pipe.read(&mut chunk) {
             Ok(n) if n > 0 => bytes.extend_from_slice(&chunk[..n]),
             _ => break,
         }
     }
     child.finish();
-    let word =
-        |i: usize| bytes.get(8 * i..8 * i + 8).map(|b| u64::from_le_bytes(b.try_into().expect("8 bytes")));
-    let (Some(first), Some(len)) = (word(0), word(1)) else { return Err("the first run hung".into()) };
-    if len == 0 {
-        return Err(String::from_utf8_lossy(&bytes[16..]).into_owned());
+    let mut rest = &*bytes;
+    let mut word = || {
+        let (word, tail) = rest.split_first_chunk::<8>()?;
+        rest = tail;
+        Some(u64::from_le_bytes(*word))
+    };
+    let mut stands = || {
+        let unpack = |w: u64| Stand { pc: (w & !(1 << 63)) as usize, asleep: w >> 63 == 1 };
+        let n = word()?;
+        (0..n).map(|_| word().map(unpack)).collect::<Option<Vec<Stand>>>()
+    };
+    let (Some(first), Some(victim)) = (stands(), stands()) else { return Err("the first run hung".into()) };
+    if victim.is_empty() {
+        return Err(String::from_utf8_lossy(rest).into_owned());
     }
-    let unpack = |w: u64| Stand { pc: (w & !(1 << 63)) as usize, asleep: w >> 63 == 1 };
-    let victim: Vec<Stand> = (2..2 + len as usize).filter_map(word).map(unpack).collect();
-    Ok((first as usize, victim))
+    Ok(Run { first, victim })
 }
 
 /// The points of a scenario, after a run or two without any kill.
@@ -158,20 +172,24 @@ fn plan(
     length: &mut usize,
 ) -> Result<VecDeque<Kill>, String> {
     let limits = scenario.limits();
-    let run = |first| calibrate(scenario, first, lab.everywhere[0], settings.silence_ns);
-    let firsts = match (scenario.has_first(), settings.density) {
-        (false, _) => vec![0],
-        (true, Density::Full) => plan::spread(run(u32::MAX)?.0, limits.first_deaths),
-        (true, Density::Few(_)) => plan::spread(run(u32::MAX)?.0, 3),
+    let run = |first| measure(scenario, first, lab.everywhere[0], settings);
+    let firsts = if scenario.has_first() {
+        let stands = run(Aim::END)?.first;
+        let all = plan::aims(&stands, |pc| lab.windows.at(pc));
+        let count = if settings.density == Density::Full { limits.first_deaths } else { 3 };
+        plan::spread(all.len(), count).into_iter().map(|i| all[i as usize]).collect()
+    } else {
+        vec![Aim::default()]
     };
     let mut kills = VecDeque::new();
     for first in firsts {
         // What the second victim has to do depends on where the first one died.
-        let (_, stands) = run(first)?;
+        let stands = run(first)?.victim;
         *length = stands.len().saturating_sub(1).max(*length);
         let begins: Vec<bool> = stands.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
         let events = plan::events(&stands, &begins, settings.density, limits.thin_above);
-        kills.extend(events.iter().map(|&events| Kill { first, events }));
+        let aims = plan::aims(&stands, |pc| lab.windows.at(pc));
+        kills.extend(events.iter().map(|&e| Kill { first, victim: aims[e as usize] }));
     }
     Ok(kills)
 }
@@ -203,6 +221,7 @@ pub fn sweep(
         }
     };
     let planned = waiting.len();
+    let mut last: BTreeMap<u32, Kill> = waiting.iter().map(|&kill| (kill.first.events, kill)).collect();
     let mut workers: Vec<Option<Worker>> = (0..settings.jobs).map(|_| None).collect();
     let mut over = BTreeSet::new();
     loop {
@@ -222,7 +241,14 @@ pub fn sweep(
         }
         let fds: Vec<i32> = workers.iter().flatten().map(|w| w.pipe.as_raw_fd()).collect();
         if fds.is_empty() {
-            return row;
+            // Some run may be longer than the one that was measured: on until the end is seen.
+            if settings.density == Density::Full {
+                extend(&mut waiting, &mut last, &over, row.length);
+            }
+            if waiting.is_empty() {
+                return row;
+            }
+            continue;
         }
         os::poll(&fds, 200_000_000);
         for slot in &mut workers {
@@ -250,14 +276,27 @@ pub fn sweep(
     }
 }
 
+/// Adds points behind the last ones, where no run has come to its end yet.
+fn extend(waiting: &mut VecDeque<Kill>, last: &mut BTreeMap<u32, Kill>, over: &BTreeSet<u32>, length: usize) {
+    for (_, kill) in last.iter_mut().filter(|(first, _)| !over.contains(first)) {
+        if kill.victim.events < length as u32 * 2 + 512 {
+            waiting.extend((0..32).map(|_| {
+                kill.victim.events += 1;
+                kill.victim.steps += 1;
+                *kill
+            }));
+        }
+    }
+}
+
 fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Worker {
     let (child, pipe) = worker(processor, |lab, out| {
         for &kill in &batch {
-            let mut outcome = lab.run(scenario, kill, |_| {});
+            let mut outcome = lab.run(scenario, kill, |_, _| {});
             // A slow machine is not a finding: late means late three times in a row.
             for _ in 0..2 {
                 if outcome.verdict == Verdict::Late {
-                    outcome = lab.run(scenario, kill, |_| {});
+                    outcome = lab.run(scenario, kill, |_, _| {});
                 }
             }
             if out.write_all(bytemuck::bytes_of(&record(kill, &outcome))).is_err() {
@@ -270,9 +309,9 @@ fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Wo
 
 impl Row {
     fn note(&mut self, record: &Record, over: &mut BTreeSet<u32>) {
-        let kill = Kill { first: record.kill[0], events: record.kill[1] };
+        let kill = record.kill;
         // "Killed right after the operation" is one point, however often a shorter run leads to it.
-        if record.flags & 1 == 0 || over.insert(kill.first) {
+        if record.flags & 1 == 0 || over.insert(kill.first.events) {
             self.points += 1;
             self.asleep += (record.flags >> 1 & 1) as usize;
             if record.window > 0 {

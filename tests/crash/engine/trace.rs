@@ -3,19 +3,23 @@
 //! The steps of an operation are counted as *events*: one for each instruction, and one more each time the thread
 //! falls asleep inside a system call (a step over such a call does not return before somebody wakes the
 //! thread, so "asleep in the kernel" is a kill point of its own between the call and its return).
+//!
+//! Stepping costs some microseconds an instruction. So a far point is reached by a *leap*: the thread runs freely to
+//! a hardware breakpoint (nothing in the code is changed), as often as the measured run passed there, and is
+//! stepped from there.
 
-use super::board::{Board, Part};
+use super::board::{Board, Check, Part};
 use super::os::{self, Child};
 use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// What a victim holds in its hand: where its operation starts and ends.
-pub struct Cut {
+pub struct Cut<'a> {
     /// The board, for facts.
-    pub part: Part,
+    pub part: Part<'a>,
 }
 
-impl Cut {
+impl Cut<'_> {
     /// The operation starts here. The calling thread is the one that is stepped and it must not have been traced
     /// before.
     #[inline(never)]
@@ -27,6 +31,11 @@ impl Cut {
         os::futex_set(&seat.tid, os::tid());
         // SAFETY: stops this thread for its tracer.
         unsafe { std::arch::asm!("int3") };
+    }
+
+    /// Whether this is the first of two victims.
+    pub fn is_first(&self) -> bool {
+        self.part.index == super::board::FIRST
     }
 
     /// The operation is over.
@@ -76,6 +85,18 @@ pub struct Stand {
     pub asleep: bool,
 }
 
+/// Who follows a victim's steps.
+pub trait Director {
+    /// The victim stands here now.
+    fn stands(&mut self, _stand: Stand) {}
+    /// It fell asleep, for the n-th time. It may be killed there.
+    fn asleep(&mut self, _n: u32) -> Check {
+        Ok(())
+    }
+    /// It is not killed there: wake it.
+    fn cue(&mut self, _n: u32) {}
+}
+
 /// Why stepping ended.
 #[derive(PartialEq, Eq)]
 pub enum Stop {
@@ -91,6 +112,7 @@ pub enum Stop {
 pub struct Tracee<'a> {
     child: Child,
     dead: bool,
+    sleeps: u32,
     tid: i32,
     code: &'a Code,
     board: &'static Board,
@@ -112,7 +134,7 @@ impl<'a> Tracee<'a> {
     ) -> Result<Self, String> {
         let seat = &board.seats[index];
         let started = os::futex_wait(&seat.tid, 0, deadline);
-        let tracee = Tracee { child, dead: false, tid: seat.tid.load(SeqCst) as i32, code, board };
+        let tracee = Tracee { child, dead: false, sleeps: 0, tid: seat.tid.load(SeqCst) as i32, code, board };
         if !started {
             return Err(format!("the victim never came to its start: {}", seat.text()));
         }
@@ -120,7 +142,8 @@ impl<'a> Tracee<'a> {
             Some(status) if libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP => {}
             other => return Err(format!("the victim did not stop at its start mark ({other:x?})")),
         }
-        ptrace(libc::PTRACE_SETOPTIONS, tracee.tid, 0, libc::PTRACE_O_EXITKILL as usize);
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD;
+        ptrace(libc::PTRACE_SETOPTIONS, tracee.tid, 0, options as usize);
         Ok(tracee)
     }
 
@@ -133,13 +156,78 @@ impl<'a> Tracee<'a> {
         ptrace(libc::PTRACE_PEEKUSER, self.tid, libc::RIP as usize * 8, 0) as usize
     }
 
-    /// Steps until `events` have passed, and shows each stand (the one at the start is event 0).
-    pub fn advance(&self, events: u32, deadline: u64, mut show: impl FnMut(Stand)) -> Stop {
+    /// Runs freely until it stands at `pc` for the `nth` time, counted from 1 (where it stands now counts). If it never
+    /// does, the operation is finished. `None` where there are no breakpoints.
+    pub fn leap(&mut self, pc: usize, nth: u32, deadline: u64, director: &mut dyn Director) -> Option<Stop> {
+        let mut passed = u32::from(self.pc() == pc);
+        if passed < nth && !self.set_breakpoint(pc) {
+            return None;
+        }
+        let mut in_kernel = false;
+        while passed < nth {
+            if ptrace(libc::PTRACE_SYSCALL, self.tid, 0, 0) == -1 {
+                return Some(Stop::Broken("the victim is gone".into()));
+            }
+            let status = match in_kernel {
+                true => self.out_of_kernel(pc, deadline, director, None),
+                false => os::wait_until(self.tid, deadline).ok_or_else(|| "the victim runs for ever".into()),
+            };
+            let status = match status {
+                Ok(status) => status,
+                Err(text) => return Some(Stop::Broken(text)),
+            };
+            if libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 {
+                in_kernel = !in_kernel;
+                continue;
+            }
+            if let Err(text) = self.is_trap(status) {
+                return Some(Stop::Broken(text));
+            }
+            if self.pc() != pc {
+                return Some(Stop::Finished); // the trap of the end mark
+            }
+            passed += 1;
+        }
+        self.set_breakpoint(0);
+        Some(Stop::Here)
+    }
+
+    /// Sets the one breakpoint, or takes it away.
+    fn set_breakpoint(&self, pc: usize) -> bool {
+        let register = |n: usize| std::mem::offset_of!(libc::user, u_debugreg) + n * size_of::<usize>();
+        let poke = |n, value| ptrace(libc::PTRACE_POKEUSER, self.tid, register(n), value) != -1;
+        poke(7, 0) && (pc == 0 || poke(0, pc) && poke(7, 1))
+    }
+
+    /// Waits for the stop after a system call. If it sleeps there: tells the director, who may kill it (`Ok(0)`, if
+    /// this sleep is the event `left`), or wakes it.
+    fn out_of_kernel(
+        &mut self,
+        pc: usize,
+        deadline: u64,
+        director: &mut dyn Director,
+        left: Option<u32>,
+    ) -> Result<i32, String> {
+        if let Some(status) = self.through_kernel() {
+            return Ok(status);
+        }
+        self.sleeps += 1;
+        director.stands(Stand { pc, asleep: true });
+        director.asleep(self.sleeps)?;
+        if left == Some(1) {
+            return Ok(0);
+        }
+        director.cue(self.sleeps);
+        let woken = os::wait_until(self.tid, deadline);
+        woken.ok_or_else(|| format!("the victim sleeps for ever (sleep {})", self.sleeps))
+    }
+
+    /// Steps until `events` have passed, before the director's eyes.
+    pub fn advance(&mut self, events: u32, deadline: u64, director: &mut dyn Director) -> Stop {
         let mut seen = 0;
-        let mut cues = 0;
         loop {
             let pc = self.pc();
-            show(Stand { pc, asleep: false });
+            director.stands(Stand { pc, asleep: false });
             if pc == end_mark as *const () as usize {
                 return Stop::Finished;
             }
@@ -150,23 +238,13 @@ impl<'a> Tracee<'a> {
                 return Stop::Broken("a step failed: the victim is gone".into());
             }
             let status = if self.code.enters_kernel(pc) {
-                match self.through_kernel() {
-                    Some(status) => status,
-                    None => {
-                        show(Stand { pc: pc + 2, asleep: true });
-                        seen += 1;
-                        if seen == events {
-                            return Stop::Here;
-                        }
-                        cues += 1;
-                        self.board.give_cue(cues);
-                        match os::wait_until(self.tid, deadline) {
-                            Some(status) => status,
-                            None => {
-                                return Stop::Broken(format!("the victim sleeps for ever (sleep {cues})"));
-                            }
-                        }
-                    }
+                let before = self.sleeps;
+                let status = self.out_of_kernel(pc + 2, deadline, director, Some(events - seen));
+                seen += self.sleeps - before;
+                match status {
+                    Ok(0) => return Stop::Here,
+                    Ok(status) => status,
+                    Err(text) => return Stop::Broken(text),
                 }
             } else {
                 match os::wait(self.tid, 0) {
@@ -174,19 +252,24 @@ impl<'a> Tracee<'a> {
                     None => return Stop::Broken("the victim is gone".into()),
                 }
             };
-            if !libc::WIFSTOPPED(status) {
-                let text =
-                    self.board.seats.iter().map(|s| s.text()).find(|t| !t.is_empty()).unwrap_or_default();
-                return Stop::Broken(format!("the victim ended by itself, status {status:#x} {text}"));
-            }
-            if libc::WSTOPSIG(status) != libc::SIGTRAP {
-                let signal = libc::WSTOPSIG(status);
-                return Stop::Broken(format!("the victim got signal {signal} at {:#x}", self.pc()));
+            if let Err(text) = self.is_trap(status) {
+                return Stop::Broken(text);
             }
             seen += 1;
             if seen % 256 == 0 && os::now() > deadline {
                 return Stop::Broken(format!("the operation is not over after {seen} instructions"));
             }
+        }
+    }
+
+    fn is_trap(&self, status: i32) -> Result<(), String> {
+        if !libc::WIFSTOPPED(status) {
+            let text = self.board.seats.iter().map(|s| s.text()).find(|t| !t.is_empty()).unwrap_or_default();
+            return Err(format!("the victim ended by itself, status {status:#x} {text}"));
+        }
+        match libc::WSTOPSIG(status) {
+            libc::SIGTRAP => Ok(()),
+            signal => Err(format!("the victim got signal {signal} at {:#x}", self.pc())),
         }
     }
 
