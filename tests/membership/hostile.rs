@@ -41,27 +41,25 @@ pub fn scribbled_slots_never_break_a_robust_list() {
     let peer = fork(|| scribble(&bare, 0x5eed));
     for round in 0..150 {
         let locks: Vec<_> = (0..6).map(|_| Robust::new()).collect();
-        std::thread::scope(|s| {
-            for pair in locks.chunks(2) {
-                let (m, seg) = (&m, &seg);
-                s.spawn(move || {
-                    // Ours comes to lie between two of the C library's.
-                    assert_eq!(pair[0].lock(), 0);
-                    let _ = m.try_lock_for(Duration::from_micros(100)).map(drop);
-                    walk_robust_list();
-                    if round % 4 == 0 {
-                        let _ = Segment::from_fd(seg.as_fd().try_clone_to_owned().expect("dup")).map(drop);
-                        // Another segment, joined and left in between.
-                        let own = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
-                        drop(mutex(&own).lock().expect("lock"));
-                        drop(own);
-                    }
-                    assert_eq!(pair[1].lock(), 0);
-                    let _ = m.try_lock().map(drop);
-                    walk_robust_list();
-                });
+        kit::in_threads(locks.chunks(2).map(|pair| {
+            let (m, seg) = (&m, &seg);
+            move || {
+                // Ours comes to lie between two of the C library's.
+                assert_eq!(pair[0].lock(), 0);
+                let _ = m.try_lock_for(Duration::from_micros(100)).map(drop);
+                walk_robust_list();
+                if round % 4 == 0 {
+                    let _ = Segment::from_fd(seg.as_fd().try_clone_to_owned().expect("dup")).map(drop);
+                    // Another segment, joined and left in between.
+                    let own = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
+                    drop(mutex(&own).lock().expect("lock"));
+                    drop(own);
+                }
+                assert_eq!(pair[1].lock(), 0);
+                let _ = m.try_lock().map(drop);
+                walk_robust_list();
             }
-        });
+        }));
         // The kernel came past ours to both.
         for lock in &locks {
             assert_eq!(lock.try_lock(), libc::EOWNERDEAD, "round {round}");

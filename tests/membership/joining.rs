@@ -14,16 +14,14 @@ pub fn a_thread_becomes_a_member_at_its_first_use_and_only_once() {
     let bare = Bare::new(&seg);
     let mine = bare.member().id();
     let before = bare.live();
-    std::thread::scope(|s| {
-        s.spawn(|| {
-            assert_eq!(bare.live(), before, "registered before its first use");
-            drop(m.lock().expect("lock"));
-            assert_eq!(bare.live(), before + 1);
-            q.push(1).expect("push");
-            q.pop().expect("pop");
-            assert_eq!(bare.live(), before + 1, "registered twice");
-            assert_ne!(bare.member().id(), mine);
-        });
+    kit::in_thread(|| {
+        assert_eq!(bare.live(), before, "registered before its first use");
+        drop(m.lock().expect("lock"));
+        assert_eq!(bare.live(), before + 1);
+        q.push(1).expect("push");
+        q.pop().expect("pop");
+        assert_eq!(bare.live(), before + 1, "registered twice");
+        assert_ne!(bare.member().id(), mine);
     });
     assert_eq!(bare.live(), before, "the ended thread is still a member");
     let (tx, rx) = mpsc::channel();
@@ -54,22 +52,23 @@ pub fn more_threads_than_slots_are_refused_and_the_slots_of_the_ended_serve_agai
     for _ in 0..20 {
         let (all_in, all_out) = (Barrier::new(4), Barrier::new(4));
         std::thread::scope(|s| {
-            for _ in 0..3 {
-                s.spawn(|| {
-                    assert_eq!(got(m.lock()), Got::Clean);
-                    all_in.wait();
-                    all_out.wait();
-                });
-            }
+            let three: Vec<_> = (0..3)
+                .map(|_| {
+                    s.spawn(|| {
+                        assert_eq!(got(m.lock()), Got::Clean);
+                        all_in.wait();
+                        all_out.wait();
+                    })
+                })
+                .collect();
             all_in.wait();
-            s.spawn(|| {
+            kit::in_thread(|| {
                 assert_eq!(got(m.lock()), Got::Failed(ErrorKind::TooManyMembers));
                 assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::TooManyMembers));
-            })
-            .join()
-            .expect("the fifth");
+            });
             assert_eq!(got(m.lock()), Got::Clean, "who is a member stays one");
             all_out.wait();
+            three.into_iter().for_each(|thread| thread.join().expect("thread"));
         });
     }
 }

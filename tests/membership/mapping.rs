@@ -89,7 +89,7 @@ pub fn a_segment_detached_while_other_threads_are_linked_is_attached_again() {
     let fd = seg.as_fd().try_clone_to_owned().expect("dup");
     let (step, m) = (Barrier::new(2), mutex(&seg));
     std::thread::scope(|s| {
-        s.spawn(|| {
+        let other = s.spawn(|| {
             let id = {
                 let _guard = m.lock().expect("lock");
                 raw(&m).owner()
@@ -111,6 +111,7 @@ pub fn a_segment_detached_while_other_threads_are_linked_is_attached_again() {
         drop(mutex(&seg).lock().expect("lock"));
         assert_eq!(bare.live(), 2);
         step.wait();
+        other.join().expect("thread");
     });
     let seg = Segment::from_fd(fd).expect("from_fd");
     assert_eq!(got(mutex(&seg).lock()), Got::Clean);
@@ -122,7 +123,7 @@ pub fn threads_linked_to_a_detached_segment_die_in_peace() {
         let fd = seg.as_fd().try_clone_to_owned().expect("dup");
         let (m, step, behind) = (mutex(&seg), Barrier::new(2), Robust::new());
         std::thread::scope(|s| {
-            s.spawn(|| {
+            let thread = s.spawn(|| {
                 assert_eq!(behind.lock(), 0);
                 drop(m.lock().expect("lock"));
                 drop(m);
@@ -136,6 +137,7 @@ pub fn threads_linked_to_a_detached_segment_die_in_peace() {
                 drop(kit::segment()); // cleans up what it may
             }
             step.wait();
+            thread.join().expect("thread");
         });
         assert_eq!(behind.try_lock(), libc::EOWNERDEAD);
         let seg = Segment::from_fd(fd).expect("from_fd");
@@ -155,7 +157,7 @@ pub fn a_cache_does_not_outlive_its_mapping() {
         let (step, mine) = (Barrier::new(2), Barrier::new(2));
         let handed = std::sync::Mutex::new(Some(m));
         std::thread::scope(|s| {
-            s.spawn(|| {
+            let other = s.spawn(|| {
                 let m = handed.lock().expect("handed").take().expect("the old one");
                 drop(m.lock().expect("lock"));
                 drop(m);
@@ -176,6 +178,7 @@ pub fn a_cache_does_not_outlive_its_mapping() {
             *handed.lock().expect("handed") = Some(m);
             step.wait();
             mine.wait();
+            other.join().expect("thread");
         });
         let old = Segment::from_fd(fd).expect("from_fd");
         assert_eq!(Bare::new(&old).live(), 0, "somebody used the old membership");
@@ -200,11 +203,7 @@ pub fn detached_segments_leave_nothing_behind() {
         for _ in 0..20 {
             let seg = kit::segment();
             let m = mutex(&seg);
-            std::thread::scope(|s| {
-                for _ in 0..2 {
-                    s.spawn(|| *m.lock().expect("lock") += 1);
-                }
-            });
+            kit::in_threads((0..2).map(|_| || *m.lock().expect("lock") += 1));
             assert_eq!(*again(&seg).find::<Mutex<u64>>("mutex").expect("mutex").lock().expect("lock"), 2);
         }
     };
@@ -212,9 +211,9 @@ pub fn detached_segments_leave_nothing_behind() {
     let (descriptors, maps) = count();
     use_some();
     let (descriptors_now, maps_now) = count();
-    assert_eq!(descriptors_now, descriptors);
+    assert!(descriptors_now <= descriptors, "{descriptors_now} descriptors, {descriptors} before");
     let segments = |maps: &str| maps.lines().filter(|l| l.contains("memfd") || l.contains("shm")).count();
-    assert_eq!(segments(&maps_now), segments(&maps), "{maps_now}");
+    assert!(segments(&maps_now) <= segments(&maps), "{maps_now}");
     // Stacks of ended threads are kept and reused by the C library: a few lines more or less.
     assert!(maps_now.lines().count() <= maps.lines().count() + 8, "{maps}\n\n{maps_now}");
     assert_eq!(walk_robust_list(), 0);

@@ -132,6 +132,18 @@ impl Drop for Kid {
     }
 }
 
+/// Runs the bodies in threads of their own and waits until these are gone (the end of a scope waits for the bodies only).
+pub fn in_threads<'a, F: FnOnce() + Send + 'a>(bodies: impl IntoIterator<Item = F>) {
+    std::thread::scope(|s| {
+        let threads: Vec<_> = bodies.into_iter().map(|body| s.spawn(body)).collect();
+        threads.into_iter().for_each(|thread| thread.join().expect("a thread failed"));
+    });
+}
+
+pub fn in_thread(body: impl FnOnce() + Send) {
+    in_threads([body]);
+}
+
 /// Words that this process and its later children share.
 pub fn board() -> &'static [AtomicU64; 512] {
     let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
