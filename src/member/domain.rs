@@ -4,7 +4,9 @@
 //! A **process seat** is a byte of the segment's file, locked by the process's own open file description. The
 //! kernel frees it when the process is gone by any cause, in a zombie, and at exec; it is seen across PID
 //! namespaces. So "is the process of this member gone" has an exact answer everywhere. Whether one *thread* of a
-//! living process is gone is asked of /proc, in the same namespace only.
+//! living process is gone is asked by its id, in the same PID namespace only; whether a later thread has got that
+//! id, by the start time in /proc, if that is of the same namespaces. No answer means alive: taking a living
+//! owner for dead would let two into one lock.
 //!
 //! What the kernel does not report by itself, and who finds it:
 //!
@@ -12,11 +14,11 @@
 //! |---|---|
 //! | exec from a thread that is not the main one | the byte lock (close-on-exec) |
 //! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
-//! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | /proc, in the same PID namespace; across namespaces not before the process ends |
+//! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | the thread's id, in the same PID namespace; across namespaces not before the process ends |
 //!
 //! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
 //! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
-//! not report and /proc cannot tell.
+//! not report and a look at the thread's id cannot tell.
 #![allow(unsafe_code)]
 
 use super::claim::NO_SEAT;
@@ -228,7 +230,8 @@ impl Domain {
         page.member_seat.store(self.seat.load(Ordering::Relaxed), Ordering::Relaxed);
         page.pid_namespace.store(task::pid_namespace(), Ordering::Relaxed);
         page.pid_tid.store(u64::from(pid) << 32 | u64::from(tid), Ordering::Relaxed);
-        page.start_time.store(task::start_time(pid, tid).unwrap_or(0), Ordering::Relaxed);
+        page.start_time.store(task::own_start_time().unwrap_or(0), Ordering::Relaxed);
+        page.time_namespace.store(task::time_namespace(), Ordering::Relaxed);
         page.waits_for.store(0, Ordering::Relaxed);
         page.described.store(generation.into(), Ordering::Release);
     }
@@ -291,14 +294,20 @@ impl Domain {
                 return true;
             }
         }
-        // Its process lives, or cannot be asked after. The thread itself:
-        who.pid_namespace != 0
-            && who.start_time != 0
-            && who.pid_namespace == task::pid_namespace()
-            && match task::start_time(who.pid, who.tid) {
-                Ok(now) => now != who.start_time,
-                Err(errno) => errno == libc::ENOENT,
+        // Its process lives, or cannot be asked after. The thread itself, by ids that mean the same here and there:
+        if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
+            return false;
+        }
+        match task::exists(who.pid, who.tid) {
+            Some(false) => true,
+            None => false,
+            // Somebody has this id. Is it a later one? Anything that cannot be compared for certain says no.
+            Some(true) => {
+                who.start_time != 0
+                    && who.time_namespace == task::time_namespace()
+                    && task::start_time(who.pid, who.tid).is_ok_and(|now| now != who.start_time)
             }
+        }
     }
 }
 

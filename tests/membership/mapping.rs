@@ -1,7 +1,7 @@
 //! Mappings: one member for all of a segment's, none for what is gone.
 
 use super::*;
-use crate::kit::{Bare, again, await_word, board, fork, raise, raw, walk_robust_list};
+use crate::kit::{Bare, again, board, fork, raise, raw, walk_robust_list};
 use crate::pthread::Robust;
 use interproc::queue::Queue;
 use std::sync::Barrier;
