@@ -30,7 +30,7 @@ use crate::sys::{self, file, memory, task};
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// The slot pairs of this process: where a slot is mapped with its node, and which generation holds it.
 #[repr(C)]
@@ -43,6 +43,9 @@ struct Pair {
 
 const BUSY: u32 = u32::MAX;
 
+/// Not a seat: a forked child that has not taken one yet.
+const UNSEATED: u16 = u16::MAX - 1;
+
 /// One process in one segment. The descriptor is borrowed: whoever makes the domain keeps it open.
 #[derive(Debug)]
 pub struct Domain {
@@ -50,6 +53,8 @@ pub struct Domain {
     fd: c_int,
     /// Low half: the seat's index; high half: the low half of its incarnation.
     seat: AtomicU64,
+    /// A seat whose byte cannot be asked after: that of a parent whose open file description this still is.
+    shared_seat: AtomicU16,
     pairs: NonNull<Pair>,
 }
 
@@ -71,7 +76,8 @@ impl Domain {
         let len = table.count() as usize * size_of::<Pair>();
         let pairs =
             memory::wiped_on_fork(len.next_multiple_of(memory::page_size())).map_err(Error::from_errno)?;
-        let domain = Domain { table, fd, seat: AtomicU64::new(NO_SEAT.into()), pairs: pairs.cast() };
+        let (seat, shared_seat) = (AtomicU64::new(NO_SEAT.into()), AtomicU16::new(NO_SEAT));
+        let domain = Domain { table, fd, seat, shared_seat, pairs: pairs.cast() };
         domain.take_seat()?;
         if !sys::register_membarrier() {
             table.use_strong_fences();
@@ -94,6 +100,14 @@ impl Domain {
         unsafe { self.pairs.add(index as usize).as_ref() }
     }
 
+    /// In a forked child takes the seat that it has not got yet. The caller keeps other threads from doing the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyMembers`], as for [`Domain::new`].
+    pub(crate) fn be_seated(&self) -> Result<()> {
+        if self.seat_index() == UNSEATED { self.take_seat() } else { Ok(()) }
+    }
+
     fn take_seat(&self) -> Result<()> {
         let count = self.table.count();
         let start = task::pid() % count;
@@ -105,7 +119,10 @@ impl Domain {
                 }
                 Ok(false) => {}
                 // No such locks here: go without the second channel across namespaces.
-                Err(_) => return Ok(()),
+                Err(_) => {
+                    self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+                    return Ok(());
+                }
             }
         }
         Err(ErrorKind::TooManyMembers.into())
@@ -129,13 +146,23 @@ impl Domain {
     }
 
     /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
+    /// The first thread that registers takes a seat, if the descriptor has been opened anew (`own`). If it could not
+    /// be, the child goes without: on the parent's open file description the parent's byte is its own, so that it
+    /// would take the parent's seat and bury the parent's members, and it cannot see that the byte is locked.
     ///
     /// # Safety
-    /// The caller is the only thread that uses the domain, and the descriptor has been opened anew.
-    pub unsafe fn after_fork(&self) -> Result<()> {
+    /// The caller is the only thread that uses the domain.
+    pub unsafe fn after_fork(&self, own: bool) {
         // The pair array was wiped; what the parent had mapped stays mapped and unused until the child ends.
-        self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
-        self.take_seat()
+        if own {
+            self.shared_seat.store(NO_SEAT, Ordering::Relaxed);
+            self.seat.store(UNSEATED.into(), Ordering::Relaxed);
+        } else {
+            if self.seat_index() != NO_SEAT {
+                self.shared_seat.store(self.seat_index(), Ordering::Relaxed);
+            }
+            self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+        }
     }
 
     /// Makes the calling thread a member. `remembered` is its robust list before a raw clone.
@@ -144,7 +171,7 @@ impl Domain {
     /// [`ErrorKind::TooManyMembers`], or [`ErrorKind::Unsupported`] where there is no robust list.
     ///
     /// # Safety
-    /// The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
+    /// One thread registers at a time. The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
     /// not a member of this domain already.
     pub unsafe fn register(&self, remembered: Option<RobustList>) -> Result<Member> {
         let _quiet = task::SignalsBlocked::new();
@@ -153,6 +180,7 @@ impl Domain {
         if !(24..=64).contains(&distance) {
             return Err(Error::from(ErrorKind::Unsupported));
         }
+        self.be_seated()?;
         let count = self.table.count();
         let start = self.table.rotation().fetch_add(1, Ordering::Relaxed) % count;
         for index in (0..count).map(|i| (start + i) % count) {
@@ -273,8 +301,12 @@ impl Domain {
 
     /// Whether a claim by `seat` was left by a process that is gone.
     fn abandoned(&self, seat: u16) -> bool {
-        seat != self.seat_index()
-            && seat != NO_SEAT
+        seat != self.seat_index() && seat != NO_SEAT && self.nobody_sits_at(seat)
+    }
+
+    /// Whether another process's seat is known to be free.
+    fn nobody_sits_at(&self, seat: u16) -> bool {
+        seat != self.shared_seat.load(Ordering::Relaxed)
             && matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
     }
 
@@ -288,9 +320,7 @@ impl Domain {
             let Some(holder) = self.table.description(seat.into()) else { return false };
             let incarnation = holder.seat_incarnation.load(Ordering::Acquire) as u32;
             // Another process sits there now, or nobody does: the member's process is gone.
-            if incarnation != (sat >> 32) as u32
-                || matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
-            {
+            if incarnation != (sat >> 32) as u32 || self.nobody_sits_at(seat) {
                 return true;
             }
         }
