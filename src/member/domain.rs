@@ -33,6 +33,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// The slot pairs of this process: where a slot is mapped with its node, and which generation holds it.
+///
+/// Whether the thread that holds it lives is not read from the shared slot, where a peer could write that it is dead
+/// while its node is linked: another thread would then link the same node into a second list. It is a *life word*
+/// in the pair's private page, linked into the thread's robust list like the slot's, so that the kernel marks both.
 #[repr(C)]
 #[derive(Debug)]
 struct Pair {
@@ -42,6 +46,9 @@ struct Pair {
 }
 
 const BUSY: u32 = u32::MAX;
+
+/// The life word starts this many bytes before the end of the private page; its node follows it there.
+const LIFE_BACK: usize = 128;
 
 /// Not a seat: a forked child that has not taken one yet.
 const UNSEATED: u16 = u16::MAX - 1;
@@ -193,12 +200,10 @@ impl Domain {
 
     fn try_slot(&self, index: u32, robust: RobustList) -> Result<Option<Member>> {
         let pair = self.pair(index);
-        let Some(slot) = self.table.slot(index) else { return Ok(None) };
         let held = pair.held.load(Ordering::Acquire);
-        let word = slot.load(Ordering::Acquire);
-        let in_use =
-            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32));
-        if in_use || pair.held.compare_exchange(held, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        if self.in_use(pair, held)
+            || pair.held.compare_exchange(held, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
             return Ok(None);
         }
         let member = self.take_slot(index, pair, robust);
@@ -227,15 +232,20 @@ impl Domain {
             pair.base.store(base, Ordering::Release);
         }
         self.describe(index, generation);
-        // SAFETY: the word lies at the end of the pair's shared page and its node in the private one (the distance
-        // was checked); the node is not linked, as `held` kept every other thread of this process away and a
-        // former thread's list is gone with it; signals are blocked.
-        let word = unsafe { base.add(page - crate::format::SLOT_WORD_BACK) };
-        // SAFETY: as above.
-        unsafe { robust.link(word) };
+        // SAFETY: the pair was mapped above; the words lie at the end of its shared page and of its private one, their
+        // nodes in the private one (the distance was checked). The nodes are not linked: `held` and the life word
+        // kept every other thread of this process away, and a former thread's list is gone with it. Signals are
+        // blocked.
+        let (word, life) = unsafe { (self.slot_word(base), self.life_word(base)) };
+        life.store(task::tid(), Ordering::Relaxed);
+        // SAFETY: as above. The life word first, so that a node in use is never without it.
+        unsafe {
+            robust.link(life.as_ptr().cast());
+            robust.link(word);
+        }
         if !self.table.confirm(index, generation, seat, task::tid()) {
             // SAFETY: linked above.
-            unsafe { robust.unlink(word) };
+            unsafe { self.unlink(base, robust) };
             return Ok(None);
         }
         crate::crash_window!("W2: confirmed");
@@ -274,7 +284,7 @@ impl Domain {
         let pair = self.pair(index);
         let base = pair.base.load(Ordering::Acquire);
         // SAFETY: the member was linked here by this thread.
-        unsafe { member.robust.unlink(base.add(self.table.page() - crate::format::SLOT_WORD_BACK)) };
+        unsafe { self.unlink(base, member.robust) };
         crate::crash_window!("W3: unlinked, not left");
         self.table.leave(index, member.id.generation(), task::tid());
         pair.held.store(0, Ordering::Release);
@@ -283,14 +293,52 @@ impl Domain {
     /// Whether any thread of this process is still a member.
     pub fn has_members(&self) -> bool {
         (0..self.table.count()).any(|index| {
-            let held = self.pair(index).held.load(Ordering::Acquire);
-            let word = self.table.slot(index).map_or(0, |s| s.load(Ordering::Acquire));
-            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32))
+            let pair = self.pair(index);
+            self.in_use(pair, pair.held.load(Ordering::Acquire))
         })
     }
 
+    /// Whether a living thread of this process holds the pair, or is about to.
+    fn in_use(&self, pair: &Pair, held: u32) -> bool {
+        if held == 0 || held == BUSY {
+            return held == BUSY;
+        }
+        // SAFETY: a pair that was held is mapped.
+        let life = unsafe { self.life_word(pair.base.load(Ordering::Acquire)) };
+        // Acquire pairs with the kernel's mark, after which it does not look at the nodes again.
+        super::table::is_live(life.load(Ordering::Acquire))
+    }
+
+    /// # Safety
+    /// `base` is a mapped pair.
+    unsafe fn slot_word(&self, base: *mut u8) -> *mut u8 {
+        // SAFETY: inside the pair's first page.
+        unsafe { base.add(self.table.page() - crate::format::SLOT_WORD_BACK) }
+    }
+
+    /// # Safety
+    /// `base` is a mapped pair.
+    unsafe fn life_word(&self, base: *mut u8) -> &AtomicU32 {
+        // SAFETY: inside the pair's second page, which is private and used there as nothing else; aligned.
+        unsafe { &*base.add(2 * self.table.page() - LIFE_BACK).cast() }
+    }
+
+    /// Takes the nodes of both words out of the calling thread's list.
+    ///
+    /// # Safety
+    /// They were linked there by this thread; signals are blocked.
+    unsafe fn unlink(&self, base: *mut u8, robust: RobustList) {
+        // SAFETY: by the contract.
+        unsafe {
+            robust.unlink(self.slot_word(base));
+            let life = self.life_word(base);
+            robust.unlink(life.as_ptr().cast());
+            life.store(0, Ordering::Release);
+        }
+    }
+
     /// The private memory behind a member's slot that the library may use: it is wiped on fork and lives as
-    /// long as the member. One page less the node.
+    /// long as the member. One page less the nodes and the life word.
     #[cfg(feature = "std")]
     pub(crate) fn private_page(&self, member: &Member) -> NonNull<u8> {
         const NODE_ROOM: usize = 64;
