@@ -34,6 +34,7 @@ pub fn a_guard_of_the_parent_does_nothing_in_the_child() {
     fork(|| {
         // SAFETY: the child has its own copy, dropped once.
         drop(unsafe { std::ptr::read(&*died) });
+        // SAFETY: as above.
         let marked = unsafe { std::ptr::read(&*died) }.mark_consistent();
         drop(marked);
         assert!(m.is_locked());

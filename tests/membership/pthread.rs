@@ -56,6 +56,9 @@ struct Locks<'a> {
     held: &'a AtomicU64,
 }
 
+// SAFETY: the mutexes are in shared memory that stays, and made for several threads.
+unsafe impl Sync for Locks<'_> {}
+
 impl Locks<'_> {
     fn theirs(&self, n: usize) -> *mut libc::pthread_mutex_t {
         // SAFETY: there are `EACH`.
@@ -135,33 +138,20 @@ pub fn robust_mutexes_of_both_kinds_are_inherited_in_any_order() {
         theirs
     };
     let locks = Locks { theirs, ours: &ours, held: &words[0] };
-    // SAFETY: the raw pointers are to shared memory that stays.
-    struct Anywhere<'a>(Locks<'a>);
-    unsafe impl Send for Anywhere<'_> {}
-    unsafe impl Sync for Anywhere<'_> {}
-    let locks = Anywhere(locks);
     let mut random = Random(0xfeed);
     for round in 0..120 {
         let mut seed = Random(random.next() | 1);
-        let all = &locks;
         if round % 2 == 0 {
-            std::thread::scope(|s| {
-                s.spawn(move || {
-                    let all = all;
-                    all.0.wander(&mut seed)
-                })
-                .join()
-                .expect("thread")
-            });
+            kit::in_thread(|| locks.wander(&mut seed));
         } else {
             fork(|| {
-                locks.0.wander(&mut seed);
+                locks.wander(&mut seed);
                 if seed.below(2) == 0 {
                     kit::die();
                 }
             })
             .finish_any();
         }
-        locks.0.judge(round);
+        locks.judge(round);
     }
 }
