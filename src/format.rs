@@ -123,12 +123,14 @@ pub struct SlotPage {
     pub pid_tid: AtomicU64,
     /// The member thread's start time in clock ticks since boot, 0 if unknown.
     pub start_time: AtomicU64,
-    /// The generation that the five words above describe, written after them.
+    /// The time namespace (inode number) in which the start time was read, 0 if there are none.
+    pub time_namespace: AtomicU64,
+    /// The generation that the words above describe, written after them.
     pub described: AtomicU64,
     /// What the member waits for: the file offset of the object, 0 for nothing.
     pub waits_for: AtomicU64,
     /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 120],
+    pub reserved: [AtomicU64; 119],
 }
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or

@@ -39,7 +39,8 @@ impl Table {
         let free = low == 0
             || low & FUTEX_OWNER_DIED != 0
             || (low & SLOT_CLAIMED != 0 && !is_live(low) && abandoned(low as u16));
-        if !free || generation == u32::MAX {
+        // The last value is no generation: a process marks a slot with it that one of its threads is joining.
+        if !free || generation >= u32::MAX - 1 {
             return None; // in use, or retired: generations never wrap
         }
         if low != 0 && !crate::mutant!("reclaim-no-wake") {

@@ -4,7 +4,9 @@
 //! A **process seat** is a byte of the segment's file, locked by the process's own open file description. The
 //! kernel frees it when the process is gone by any cause, in a zombie, and at exec; it is seen across PID
 //! namespaces. So "is the process of this member gone" has an exact answer everywhere. Whether one *thread* of a
-//! living process is gone is asked of /proc, in the same namespace only.
+//! living process is gone is asked by its id, in the same PID namespace only; whether a later thread has got that
+//! id, by the start time in /proc, if that is of the same namespaces. No answer means alive: taking a living
+//! owner for dead would let two into one lock.
 //!
 //! What the kernel does not report by itself, and who finds it:
 //!
@@ -12,11 +14,11 @@
 //! |---|---|
 //! | exec from a thread that is not the main one | the byte lock (close-on-exec) |
 //! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
-//! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | /proc, in the same PID namespace; across namespaces not before the process ends |
+//! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | the thread's id, in the same PID namespace; across namespaces not before the process ends |
 //!
 //! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
 //! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
-//! not report and /proc cannot tell.
+//! not report and a look at the thread's id cannot tell.
 #![allow(unsafe_code)]
 
 use super::claim::NO_SEAT;
@@ -28,9 +30,13 @@ use crate::sys::{self, file, memory, task};
 use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// The slot pairs of this process: where a slot is mapped with its node, and which generation holds it.
+///
+/// Whether the thread that holds it lives is not read from the shared slot, where a peer could write that it is dead
+/// while its node is linked: another thread would then link the same node into a second list. It is a *life word*
+/// in the pair's private page, linked into the thread's robust list like the slot's, so that the kernel marks both.
 #[repr(C)]
 #[derive(Debug)]
 struct Pair {
@@ -41,6 +47,12 @@ struct Pair {
 
 const BUSY: u32 = u32::MAX;
 
+/// The life word starts this many bytes before the end of the private page; its node follows it there.
+const LIFE_BACK: usize = 128;
+
+/// Not a seat: a forked child that has not taken one yet.
+const UNSEATED: u16 = u16::MAX - 1;
+
 /// One process in one segment. The descriptor is borrowed: whoever makes the domain keeps it open.
 #[derive(Debug)]
 pub struct Domain {
@@ -48,6 +60,8 @@ pub struct Domain {
     fd: c_int,
     /// Low half: the seat's index; high half: the low half of its incarnation.
     seat: AtomicU64,
+    /// A seat whose byte cannot be asked after: that of a parent whose open file description this still is.
+    shared_seat: AtomicU16,
     pairs: NonNull<Pair>,
 }
 
@@ -69,7 +83,8 @@ impl Domain {
         let len = table.count() as usize * size_of::<Pair>();
         let pairs =
             memory::wiped_on_fork(len.next_multiple_of(memory::page_size())).map_err(Error::from_errno)?;
-        let domain = Domain { table, fd, seat: AtomicU64::new(NO_SEAT.into()), pairs: pairs.cast() };
+        let (seat, shared_seat) = (AtomicU64::new(NO_SEAT.into()), AtomicU16::new(NO_SEAT));
+        let domain = Domain { table, fd, seat, shared_seat, pairs: pairs.cast() };
         domain.take_seat()?;
         if !sys::register_membarrier() {
             table.use_strong_fences();
@@ -92,6 +107,14 @@ impl Domain {
         unsafe { self.pairs.add(index as usize).as_ref() }
     }
 
+    /// In a forked child takes the seat that it has not got yet. The caller keeps other threads from doing the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooManyMembers`], as for [`Domain::new`].
+    pub(crate) fn be_seated(&self) -> Result<()> {
+        if self.seat_index() == UNSEATED { self.take_seat() } else { Ok(()) }
+    }
+
     fn take_seat(&self) -> Result<()> {
         let count = self.table.count();
         let start = task::pid() % count;
@@ -103,7 +126,10 @@ impl Domain {
                 }
                 Ok(false) => {}
                 // No such locks here: go without the second channel across namespaces.
-                Err(_) => return Ok(()),
+                Err(_) => {
+                    self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+                    return Ok(());
+                }
             }
         }
         Err(ErrorKind::TooManyMembers.into())
@@ -127,13 +153,23 @@ impl Domain {
     }
 
     /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
+    /// The first thread that registers takes a seat, if the descriptor has been opened anew (`own`). If it could not
+    /// be, the child goes without: on the parent's open file description the parent's byte is its own, so that it
+    /// would take the parent's seat and bury the parent's members, and it cannot see that the byte is locked.
     ///
     /// # Safety
-    /// The caller is the only thread that uses the domain, and the descriptor has been opened anew.
-    pub unsafe fn after_fork(&self) -> Result<()> {
+    /// The caller is the only thread that uses the domain.
+    pub unsafe fn after_fork(&self, own: bool) {
         // The pair array was wiped; what the parent had mapped stays mapped and unused until the child ends.
-        self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
-        self.take_seat()
+        if own {
+            self.shared_seat.store(NO_SEAT, Ordering::Relaxed);
+            self.seat.store(UNSEATED.into(), Ordering::Relaxed);
+        } else {
+            if self.seat_index() != NO_SEAT {
+                self.shared_seat.store(self.seat_index(), Ordering::Relaxed);
+            }
+            self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+        }
     }
 
     /// Makes the calling thread a member. `remembered` is its robust list before a raw clone.
@@ -142,7 +178,7 @@ impl Domain {
     /// [`ErrorKind::TooManyMembers`], or [`ErrorKind::Unsupported`] where there is no robust list.
     ///
     /// # Safety
-    /// The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
+    /// One thread registers at a time. The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
     /// not a member of this domain already.
     pub unsafe fn register(&self, remembered: Option<RobustList>) -> Result<Member> {
         let _quiet = task::SignalsBlocked::new();
@@ -151,6 +187,7 @@ impl Domain {
         if !(24..=64).contains(&distance) {
             return Err(Error::from(ErrorKind::Unsupported));
         }
+        self.be_seated()?;
         let count = self.table.count();
         let start = self.table.rotation().fetch_add(1, Ordering::Relaxed) % count;
         for round in 0..2 {
@@ -181,12 +218,10 @@ impl Domain {
 
     fn try_slot(&self, index: u32, robust: RobustList) -> Result<Option<Member>> {
         let pair = self.pair(index);
-        let Some(slot) = self.table.slot(index) else { return Ok(None) };
         let held = pair.held.load(Ordering::Acquire);
-        let word = slot.load(Ordering::Acquire);
-        let in_use =
-            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32));
-        if in_use || pair.held.compare_exchange(held, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        if self.in_use(pair, held)
+            || pair.held.compare_exchange(held, BUSY, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
             return Ok(None);
         }
         let member = self.take_slot(index, pair, robust);
@@ -215,15 +250,20 @@ impl Domain {
             pair.base.store(base, Ordering::Release);
         }
         self.describe(index, generation);
-        // SAFETY: the word lies at the end of the pair's shared page and its node in the private one (the distance
-        // was checked); the node is not linked, as `held` kept every other thread of this process away and a
-        // former thread's list is gone with it; signals are blocked.
-        let word = unsafe { base.add(page - crate::format::SLOT_WORD_BACK) };
-        // SAFETY: as above.
-        unsafe { robust.link(word) };
+        // SAFETY: the pair was mapped above; the words lie at the end of its shared page and of its private one, their
+        // nodes in the private one (the distance was checked). The nodes are not linked: `held` and the life word
+        // kept every other thread of this process away, and a former thread's list is gone with it. Signals are
+        // blocked.
+        let (word, life) = unsafe { (self.slot_word(base), self.life_word(base)) };
+        life.store(task::tid(), Ordering::Relaxed);
+        // SAFETY: as above. The life word first, so that a node in use is never without it.
+        unsafe {
+            robust.link(life.as_ptr().cast());
+            robust.link(word);
+        }
         if !self.table.confirm(index, generation, seat, task::tid()) {
             // SAFETY: linked above.
-            unsafe { robust.unlink(word) };
+            unsafe { self.unlink(base, robust) };
             return Ok(None);
         }
         crate::crash_window!("W2: confirmed");
@@ -246,7 +286,8 @@ impl Domain {
         page.member_seat.store(self.seat.load(Ordering::Relaxed), Ordering::Relaxed);
         page.pid_namespace.store(task::pid_namespace(), Ordering::Relaxed);
         page.pid_tid.store(u64::from(pid) << 32 | u64::from(tid), Ordering::Relaxed);
-        page.start_time.store(task::start_time(pid, tid).unwrap_or(0), Ordering::Relaxed);
+        page.start_time.store(task::own_start_time().unwrap_or(0), Ordering::Relaxed);
+        page.time_namespace.store(task::time_namespace(), Ordering::Relaxed);
         page.waits_for.store(0, Ordering::Relaxed);
         page.described.store(generation.into(), Ordering::Release);
     }
@@ -261,7 +302,7 @@ impl Domain {
         let pair = self.pair(index);
         let base = pair.base.load(Ordering::Acquire);
         // SAFETY: the member was linked here by this thread.
-        unsafe { member.robust.unlink(base.add(self.table.page() - crate::format::SLOT_WORD_BACK)) };
+        unsafe { self.unlink(base, member.robust) };
         crate::crash_window!("W3: unlinked, not left");
         self.table.leave(index, member.id.generation(), task::tid());
         pair.held.store(0, Ordering::Release);
@@ -270,14 +311,52 @@ impl Domain {
     /// Whether any thread of this process is still a member.
     pub fn has_members(&self) -> bool {
         (0..self.table.count()).any(|index| {
-            let held = self.pair(index).held.load(Ordering::Acquire);
-            let word = self.table.slot(index).map_or(0, |s| s.load(Ordering::Acquire));
-            held == BUSY || (held != 0 && (word >> 32) as u32 == held && super::table::is_live(word as u32))
+            let pair = self.pair(index);
+            self.in_use(pair, pair.held.load(Ordering::Acquire))
         })
     }
 
+    /// Whether a living thread of this process holds the pair, or is about to.
+    fn in_use(&self, pair: &Pair, held: u32) -> bool {
+        if held == 0 || held == BUSY {
+            return held == BUSY;
+        }
+        // SAFETY: a pair that was held is mapped.
+        let life = unsafe { self.life_word(pair.base.load(Ordering::Acquire)) };
+        // Acquire pairs with the kernel's mark, after which it does not look at the nodes again.
+        super::table::is_live(life.load(Ordering::Acquire))
+    }
+
+    /// # Safety
+    /// `base` is a mapped pair.
+    unsafe fn slot_word(&self, base: *mut u8) -> *mut u8 {
+        // SAFETY: inside the pair's first page.
+        unsafe { base.add(self.table.page() - crate::format::SLOT_WORD_BACK) }
+    }
+
+    /// # Safety
+    /// `base` is a mapped pair.
+    unsafe fn life_word(&self, base: *mut u8) -> &AtomicU32 {
+        // SAFETY: inside the pair's second page, which is private and used there as nothing else; aligned.
+        unsafe { &*base.add(2 * self.table.page() - LIFE_BACK).cast() }
+    }
+
+    /// Takes the nodes of both words out of the calling thread's list.
+    ///
+    /// # Safety
+    /// They were linked there by this thread; signals are blocked.
+    unsafe fn unlink(&self, base: *mut u8, robust: RobustList) {
+        // SAFETY: by the contract.
+        unsafe {
+            robust.unlink(self.slot_word(base));
+            let life = self.life_word(base);
+            robust.unlink(life.as_ptr().cast());
+            life.store(0, Ordering::Release);
+        }
+    }
+
     /// The private memory behind a member's slot that the library may use: it is wiped on fork and lives as
-    /// long as the member. One page less the node.
+    /// long as the member. One page less the nodes and the life word.
     #[cfg(feature = "std")]
     pub(crate) fn private_page(&self, member: &Member) -> NonNull<u8> {
         const NODE_ROOM: usize = 64;
@@ -288,8 +367,12 @@ impl Domain {
 
     /// Whether a claim by `seat` was left by a process that is gone.
     fn abandoned(&self, seat: u16) -> bool {
-        seat != self.seat_index()
-            && seat != NO_SEAT
+        seat != self.seat_index() && seat != NO_SEAT && self.nobody_sits_at(seat)
+    }
+
+    /// Whether another process's seat is known to be free.
+    fn nobody_sits_at(&self, seat: u16) -> bool {
+        seat != self.shared_seat.load(Ordering::Relaxed)
             && matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
     }
 
@@ -303,20 +386,24 @@ impl Domain {
             let Some(holder) = self.table.description(seat.into()) else { return false };
             let incarnation = holder.seat_incarnation.load(Ordering::Acquire) as u32;
             // Another process sits there now, or nobody does: the member's process is gone.
-            if incarnation != (sat >> 32) as u32
-                || matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
-            {
+            if incarnation != (sat >> 32) as u32 || self.nobody_sits_at(seat) {
                 return true;
             }
         }
-        // Its process lives, or cannot be asked after. The thread itself:
-        who.pid_namespace != 0
-            && who.start_time != 0
-            && who.pid_namespace == task::pid_namespace()
-            && match task::start_time(who.pid, who.tid) {
-                Ok(now) => now != who.start_time,
-                Err(errno) => errno == libc::ENOENT,
+        // Its process lives, or cannot be asked after. The thread itself, by ids that mean the same here and there:
+        if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
+            return false;
+        }
+        match task::exists(who.pid, who.tid) {
+            Some(false) => true,
+            None => false,
+            // Somebody has this id. Is it a later one? Anything that cannot be compared for certain says no.
+            Some(true) => {
+                who.start_time != 0
+                    && who.time_namespace == task::time_namespace()
+                    && task::start_time(who.pid, who.tid).is_ok_and(|now| now != who.start_time)
             }
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Identity {
     pub pid_namespace: u64,
     /// The thread's start time in clock ticks since boot, 0 if unknown: with the ids it names a thread for good.
     pub start_time: u64,
+    /// The time namespace of the start time.
+    pub(crate) time_namespace: u64,
     /// The process seat: its index in the low half, its incarnation in the high half.
     pub(crate) seat: u64,
 }
@@ -33,6 +35,7 @@ impl Table {
             tid: pid_tid as u32,
             pid_namespace: page.pid_namespace.load(Ordering::Relaxed),
             start_time: page.start_time.load(Ordering::Relaxed),
+            time_namespace: page.time_namespace.load(Ordering::Relaxed),
             seat: page.member_seat.load(Ordering::Relaxed),
         };
         // A sequence lock: the description is written between two stores of `described`.

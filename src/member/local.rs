@@ -137,7 +137,7 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
 fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
-    notice_fork()?;
+    notice_fork();
     if local.forks.get() != FORKS.load(Ordering::Relaxed) {
         // The records lay in pages that the fork wiped.
         local.records.set(null());
@@ -219,36 +219,35 @@ fn leave_empty_homes(local: &Local) {
 }
 
 /// In a forked child, at its first call: the seats and slots are the parent's.
-fn notice_fork() -> Result<()> {
+fn notice_fork() {
     if WIPED.epoch.load(Ordering::Relaxed) != 0 || LAST_EPOCH.load(Ordering::Relaxed) == 0 {
-        return Ok(());
+        return;
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
-    let mut result = Ok(());
     for home in homes() {
-        result = reopen(&home.file)
-            // SAFETY: the child has one thread that is past the fork check, holding the lock.
-            .and_then(|()| unsafe { home.domain.after_fork() })
-            .and(result);
+        let own = reopen(&home.file);
+        // SAFETY: the child has one thread that is past the fork check, holding the lock.
+        unsafe { home.domain.after_fork(own) };
     }
     move_epoch();
-    result
 }
 
-/// Replaces the inherited open file description by one of our own, under the same descriptor.
-fn reopen(file: &File) -> Result<()> {
+/// Replaces the inherited open file description by one of our own, under the same descriptor. False when that is
+/// not possible (no /proc, no descriptor left, or privileges dropped since the segment was opened): then the
+/// description stays shared with the parent.
+fn reopen(file: &File) -> bool {
     let fd = file.as_raw_fd();
     let Ok(fresh) = File::options().read(true).write(true).open(std::format!("/proc/self/fd/{fd}")) else {
-        return Ok(()); // no /proc: the description stays shared with the parent
+        return false;
     };
     // SAFETY: both descriptors are open and ours.
     unsafe {
         if libc::dup3(fresh.as_raw_fd(), fd, libc::O_CLOEXEC) < 0 {
-            return Err(std::io::Error::last_os_error().into());
+            return false;
         }
         libc::flock(fd, libc::LOCK_SH);
     }
-    Ok(())
+    true
 }
 
 fn homes() -> impl Iterator<Item = &'static Home> {
@@ -288,11 +287,14 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     wipe_on_fork()?;
-    notice_fork()?;
+    notice_fork();
     remove_empty_homes();
     let key = (meta.dev(), meta.ino());
     let home = match homes().find(|h| h.key == key) {
-        Some(home) => home,
+        Some(home) => {
+            home.domain.be_seated()?;
+            home
+        }
         None => add_home(key, file, fixed)?,
     };
     home.refs.fetch_add(1, Ordering::Relaxed);
@@ -404,7 +406,7 @@ impl Drop for Attachment {
     fn drop(&mut self) {
         let _quiet = task::SignalsBlocked::new();
         let _lock = Lock::take();
-        let _ = notice_fork();
+        notice_fork();
         self.node.len.store(0, Ordering::Relaxed);
         self.node.base.store(0, Ordering::Relaxed);
         // SAFETY: the node was attached until now.

@@ -1,6 +1,7 @@
 //! Who a thread is, and whether it still lives, by the ids of its own PID namespace.
 
 use super::call::{checked, retried};
+use core::ffi::CStr;
 
 /// The calling thread's id in its PID namespace.
 pub fn tid() -> u32 {
@@ -16,31 +17,79 @@ pub fn pid() -> u32 {
 
 /// The inode of the calling thread's PID namespace; 0 when /proc is not there.
 pub fn pid_namespace() -> u64 {
+    inode(c"/proc/self/ns/pid")
+}
+
+/// The inode of the calling process's time namespace; 0 when there are none (before Linux 5.6) or no /proc.
+pub fn time_namespace() -> u64 {
+    inode(c"/proc/self/ns/time")
+}
+
+fn inode(path: &CStr) -> u64 {
     // SAFETY: all-zero is a valid `struct stat`, and the path is a C string.
     unsafe {
         let mut st: libc::stat = core::mem::zeroed();
-        match checked(|| libc::stat(c"/proc/self/ns/pid".as_ptr(), &raw mut st)) {
+        match checked(|| libc::stat(path.as_ptr(), &raw mut st)) {
             Ok(_) => st.st_ino as u64,
             Err(_) => 0,
         }
     }
 }
 
-/// A thread's start time in clock ticks since boot, from /proc; `Err(ENOENT)` when there is no such thread.
-/// With its process id this names a thread for good: ids are reused, start times are not.
+/// Whether a process of the caller's PID namespace has a thread of this id; `None` when the kernel will not say.
+/// Needs no /proc.
+pub fn exists(pid: u32, tid: u32) -> Option<bool> {
+    let (Ok(pid), Ok(tid)) = (libc::pid_t::try_from(pid), libc::pid_t::try_from(tid)) else { return None };
+    // SAFETY: takes integers; signal 0 is none.
+    match checked(|| unsafe { libc::syscall(libc::SYS_tgkill, pid, tid, 0) }) {
+        Ok(_) | Err(libc::EPERM) => Some(true),
+        Err(libc::ESRCH) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// The calling thread's start time in clock ticks since boot, as [`start_time`]; right with any /proc that shows it.
+pub fn own_start_time() -> Result<u64, i32> {
+    start_time_in(c"/proc/thread-self/stat")
+}
+
+/// A thread's start time in clock ticks since boot, from /proc. With its process id this names a thread for good:
+/// ids are reused, start times are not. Only if /proc shows the caller's own PID namespace: otherwise these
+/// numbers name somebody else there, and the answer is `Err(EXDEV)`. Counted in the caller's time namespace.
 pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
+    if !proc_shows_own_namespace()? {
+        return Err(libc::EXDEV);
+    }
     let mut path = [0u8; 64];
     let end = write_path(&mut path, pid, tid);
     debug_assert!(end < path.len());
-    // SAFETY: the path is NUL-terminated (the buffer was zeroed); the descriptor is closed below.
-    let fd = retried(|| unsafe { libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC) })?;
-    let mut text = [0u8; 1024];
+    start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
+}
+
+/// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
+/// a single id says that the two are the same.
+fn proc_shows_own_namespace() -> Result<bool, i32> {
+    let mut text = [0u8; 4096];
+    let text = read_start(c"/proc/self/status", &mut text)?;
+    let ids =
+        text.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"NSpid:")).ok_or(libc::ENODATA)?;
+    Ok(ids.split(|b| b.is_ascii_whitespace()).filter(|id| !id.is_empty()).count() == 1)
+}
+
+/// The first bytes of a file.
+fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
+    // SAFETY: a C string; the descriptor is closed below.
+    let fd = retried(|| unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })?;
     // SAFETY: the buffer is writable for its length.
-    let read = retried(|| unsafe { libc::read(fd, text.as_mut_ptr().cast(), text.len()) as i64 });
+    let read = retried(|| unsafe { libc::read(fd, into.as_mut_ptr().cast(), into.len()) as i64 });
     // SAFETY: the descriptor is ours.
     let _ = checked(|| unsafe { libc::close(fd) });
-    // A read after the thread is gone says ESRCH.
-    let text = &text[..read.map_err(|e| if e == libc::ESRCH { libc::ENOENT } else { e })? as usize];
+    Ok(&into[..read? as usize])
+}
+
+fn start_time_in(path: &CStr) -> Result<u64, i32> {
+    let mut text = [0u8; 1024];
+    let text = read_start(path, &mut text)?;
     // The name, in parentheses, may hold anything: count fields from the last one. Start time is field 22,
     // the 20th after the name.
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;

@@ -1,0 +1,69 @@
+//! Conformance: one specification per object, run wherever its users may be: in threads, in processes, in threads
+//! that have the segment mapped at different addresses.
+
+#[path = "support/kit.rs"]
+mod kit;
+#[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
+mod support;
+
+#[path = "conformance/mutex.rs"]
+mod mutex;
+#[path = "conformance/place.rs"]
+mod place;
+#[path = "conformance/queue.rs"]
+mod queue;
+#[path = "conformance/queue_deaths.rs"]
+mod queue_deaths;
+
+use place::Place;
+
+/// Each specification in each place.
+macro_rules! specifications {
+    ($($module:ident: $($name:ident),* $(,)?;)*) => {
+        &[$($(
+            (concat!(stringify!($module), "::", stringify!($name), " (threads)"), || $module::$name(Place::Threads)),
+            (concat!(stringify!($module), "::", stringify!($name), " (processes)"), || $module::$name(Place::Processes)),
+            (concat!(stringify!($module), "::", stringify!($name), " (two mappings)"), || $module::$name(Place::Mappings)),
+        )*)*]
+    };
+}
+
+fn main() {
+    support::run(specifications![
+        mutex:
+            one_holds_it_at_a_time,
+            a_try_on_a_held_lock_says_so_at_once,
+            a_timed_lock_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one,
+            the_longest_wait_does_not_end_early,
+            the_dead_ones_lock_is_inherited_with_the_news_and_then_clean,
+            a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep,
+            a_recoverer_that_dies_hands_on_the_news,
+            locking_twice_is_an_error_and_changes_nothing,
+            only_the_owner_unlocks_and_marks_consistent,
+            signals_neither_end_nor_lose_a_wait,
+            a_death_is_told_to_a_waiter_under_signals,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            who_gives_up_takes_no_wake_up_along,
+            a_handle_outlives_the_thread_that_made_it;
+        queue:
+            messages_of_one_producer_come_in_order_and_each_once,
+            a_full_queue_refuses_or_waits_and_gives_the_value_back,
+            an_empty_queue_refuses_or_waits,
+            a_deadline_in_the_past_does_what_can_be_done_now,
+            the_longest_wait_does_not_end_early,
+            batches_keep_their_order_and_may_exceed_the_capacity,
+            closing_wakes_all_that_wait,
+            a_closed_queue_is_drained_and_then_ends_for_all,
+            a_push_that_races_with_the_close_is_delivered_or_refused,
+            its_length_is_known_when_nobody_is_at_work,
+            signals_neither_end_nor_lose_a_wait,
+            a_handle_outlives_the_thread_that_made_it;
+        queue_deaths:
+            who_stands_in_the_way_is_named,
+            a_stopped_process_is_named,
+            a_message_whose_reader_died_is_delivered_again_and_said_so,
+            a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
+            who_waits_behind_a_death_goes_on_at_once;
+    ])
+}

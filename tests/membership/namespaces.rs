@@ -1,0 +1,191 @@
+//! Two PID namespaces on one segment, with equal thread ids in both.
+
+use super::*;
+use crate::kit::{
+    Bare, Kid, LONG, NET, Random, await_word, board, fork, fork_in_new_pid_namespace, gettid, pause_for_ever,
+    raise, raw,
+};
+use std::mem::forget;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub fn threads_with_equal_ids_exclude_each_other() {
+    const ROUNDS: u64 = 20_000;
+    let seg = kit::segment();
+    let (m, words) = (mutex(&seg), board());
+    let here = |n: usize| {
+        let (m, words) = (&m, &words);
+        fork_in_new_pid_namespace(0, move || {
+            assert_eq!(gettid(), 1);
+            let guard = m.lock().expect("lock");
+            // Each has held it while the other, of the same id, was asked to wait.
+            raise(&words[n]);
+            drop(guard);
+            await_word(&words[0], 1);
+            await_word(&words[1], 1);
+            if n == 0 {
+                let guard = m.lock().expect("lock");
+                raise(&words[2]);
+                await_word(&words[3], 1);
+                drop(guard);
+            } else {
+                await_word(&words[2], 1);
+                assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::WouldBlock));
+                let answer = m.try_lock_for(Duration::from_millis(120));
+                assert_eq!(got(answer), Got::Failed(ErrorKind::TimedOut));
+                raise(&words[3]);
+            }
+            for _ in 0..ROUNDS {
+                let mut value = m.lock().expect("lock");
+                let before = std::hint::black_box(*value);
+                *value = std::hint::black_box(before + 1);
+            }
+        })
+    };
+    let both = [here(0), here(1)];
+    both.into_iter().for_each(Kid::join);
+    assert_eq!(*m.lock().expect("lock"), 2 * ROUNDS);
+}
+
+pub fn a_death_in_either_namespace_is_told_in_the_other() {
+    let seg = kit::segment();
+    let m = mutex(&seg);
+    for round in 0..6 {
+        let words = board();
+        let owner = || {
+            let owner = fork(|| {
+                assert_eq!(gettid(), 2);
+                forget(m.lock().expect("lock"));
+                raise(&words[0]);
+                pause_for_ever();
+            });
+            await_word(&words[1], 1);
+            std::thread::sleep(Duration::from_millis(5)); // the other one shall sleep on it
+            owner.finish();
+            raise(&words[2]);
+        };
+        let waiter = || {
+            fork(|| {
+                assert_eq!(gettid(), 2);
+                await_word(&words[0], 1);
+                raise(&words[1]);
+                let started = Instant::now();
+                assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+                assert!(started.elapsed() < NET);
+            })
+            .join();
+        };
+        // Which of the two registers first, and from where, is not the same each time.
+        let kids = if round % 2 == 0 {
+            [fork_in_new_pid_namespace(0, owner), fork_in_new_pid_namespace(0, waiter)]
+        } else {
+            [fork_in_new_pid_namespace(0, waiter), fork_in_new_pid_namespace(0, owner)]
+        };
+        kids.into_iter().for_each(Kid::join);
+    }
+}
+
+pub fn an_unreported_death_is_found_across_namespaces() {
+    let seg = kit::segment();
+    let (m, words) = (mutex(&seg), board());
+    let owner = fork_in_new_pid_namespace(0, || {
+        let owner = fork(|| {
+            let second = || {
+                forget(m.lock().expect("lock"));
+                raise(&words[0]);
+                await_word(&words[1], 1);
+                // SAFETY: C strings; does not return.
+                unsafe {
+                    libc::execl(
+                        c"/bin/sleep".as_ptr(),
+                        c"sleep".as_ptr(),
+                        c"60".as_ptr(),
+                        std::ptr::null::<u8>(),
+                    )
+                };
+                panic!("no /bin/sleep");
+            };
+            let _ = std::thread::scope(|s| s.spawn(second).join());
+        });
+        await_word(&words[2], 1);
+        owner.finish();
+    });
+    let waiter = fork_in_new_pid_namespace(0, || {
+        await_word(&words[0], 1);
+        raise(&words[1]);
+        let started = Instant::now();
+        assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+        assert!(started.elapsed() < NET);
+        raise(&words[2]);
+    });
+    waiter.join();
+    owner.join();
+}
+
+/// One process that joins, looks whether it is alive all the time, and leaves, if it is not killed.
+fn short_life(m: &Mutex<u64>, bare: &Bare, random: &mut Random) {
+    for _ in 0..=random.below(3) {
+        // The raw lock: an owner's death needs no repair here, but it must be a real one.
+        let guard = m.lock().unwrap_or_else(|e| e.recover(|_| ()));
+        let mine = raw(m).owner().expect("held");
+        for _ in 0..random.below(200) {
+            assert!(bare.lives(mine), "{mine:?} is alive and was marked dead");
+            assert_eq!(raw(m).owner(), Some(mine), "somebody took a living owner's lock");
+        }
+        drop(guard);
+        assert!(bare.lives(mine));
+    }
+}
+
+pub fn in_the_race_to_register_with_equal_ids_nobody_alive_is_marked_dead() {
+    const ROUNDS: u64 = 250;
+    // Three slots beside ours: the two race for the same ones, and for those of the killed.
+    let seg = Segment::options().size(4096).max_members(4).anonymous().expect("segment");
+    let (m, words) = (mutex(&seg), board());
+    let bare = Bare::new(&seg);
+    let side = |n: u64| {
+        let (m, bare) = (&m, &bare);
+        let meet = |round: u64| {
+            raise(&words[n as usize]);
+            await_word(&words[1 - n as usize], round);
+        };
+        fork_in_new_pid_namespace(0, move || {
+            let mut random = Random(0x9e37_79b9 + n);
+            for round in 0..ROUNDS {
+                let seed = random.next();
+                let go = &words[8 + round as usize];
+                let mut kid = fork(|| {
+                    assert_eq!(gettid() as u64, 2 + round);
+                    let mut random = Random(seed | 1);
+                    raise(go);
+                    spin_until(go, 2);
+                    short_life(m, bare, &mut random);
+                });
+                if random.below(2) == 0 {
+                    spin_until(go, 2);
+                    let until = Instant::now() + Duration::from_micros(random.below(400));
+                    while Instant::now() < until {}
+                    kid.kill();
+                    let status = kid.end();
+                    assert!(
+                        status == 0 || status == libc::SIGKILL,
+                        "wait status {status:#x} in round {round}"
+                    );
+                } else {
+                    kid.join();
+                }
+                meet(round + 1);
+            }
+        })
+    };
+    let both = [side(0), side(1)];
+    both.into_iter().for_each(Kid::join);
+    assert!(bare.lives(bare.member().id()));
+}
+
+fn spin_until(word: &AtomicU64, value: u64) {
+    let until = Instant::now() + LONG;
+    while word.load(Ordering::SeqCst) < value && Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}

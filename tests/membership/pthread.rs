@@ -1,0 +1,157 @@
+//! The C library's robust mutexes and ours in one list.
+
+use super::*;
+use crate::kit::{Random, board, fork, walk_robust_list};
+use std::cell::UnsafeCell;
+use std::mem::forget;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A robust mutex of the C library.
+pub struct Robust(Box<UnsafeCell<libc::pthread_mutex_t>>);
+
+// SAFETY: a mutex is made for several threads; its address does not change.
+unsafe impl Send for Robust {}
+// SAFETY: as above.
+unsafe impl Sync for Robust {}
+
+impl Robust {
+    pub fn new() -> Robust {
+        // SAFETY: initialised by the call; boxed before its first use.
+        unsafe {
+            let mutex = Robust(Box::new(UnsafeCell::new(std::mem::zeroed())));
+            init(mutex.0.get());
+            mutex
+        }
+    }
+
+    pub fn lock(&self) -> i32 {
+        // SAFETY: initialised.
+        unsafe { libc::pthread_mutex_lock(self.0.get()) }
+    }
+
+    pub fn try_lock(&self) -> i32 {
+        // SAFETY: initialised.
+        unsafe { libc::pthread_mutex_trylock(self.0.get()) }
+    }
+}
+
+/// # Safety
+/// `mutex` is writable and nobody uses it yet.
+unsafe fn init(mutex: *mut libc::pthread_mutex_t) {
+    // SAFETY: by the contract; the attributes are initialised first.
+    unsafe {
+        let mut attributes: libc::pthread_mutexattr_t = std::mem::zeroed();
+        libc::pthread_mutexattr_init(&raw mut attributes);
+        libc::pthread_mutexattr_setrobust(&raw mut attributes, libc::PTHREAD_MUTEX_ROBUST);
+        libc::pthread_mutexattr_setpshared(&raw mut attributes, libc::PTHREAD_PROCESS_SHARED);
+        assert_eq!(libc::pthread_mutex_init(mutex, &raw const attributes), 0);
+    }
+}
+
+const EACH: usize = 4;
+
+struct Locks<'a> {
+    theirs: *mut libc::pthread_mutex_t,
+    ours: &'a [Object<Mutex<u64>>],
+    held: &'a AtomicU64,
+}
+
+// SAFETY: the mutexes are in shared memory that stays, and made for several threads.
+unsafe impl Sync for Locks<'_> {}
+
+impl Locks<'_> {
+    fn theirs(&self, n: usize) -> *mut libc::pthread_mutex_t {
+        // SAFETY: there are `EACH`.
+        unsafe { self.theirs.add(n) }
+    }
+
+    /// Locks and unlocks at random; at the end some of each kind are held, and `held` says which.
+    fn wander(&self, random: &mut Random) {
+        let mut held = 0u64;
+        let mut guards: [Option<MutexGuard<'_, u64>>; EACH] = Default::default();
+        for _ in 0..random.below(120) {
+            let n = random.below(EACH as u64) as usize;
+            match random.below(17) {
+                // Joining and leaving a segment in between: our node goes from the middle of the list.
+                0 => {
+                    let passing = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
+                    drop(mutex(&passing).lock().expect("lock"));
+                }
+                1..=8 => {
+                    let m = self.theirs(n);
+                    // SAFETY: initialised; unlocked only when this thread holds it.
+                    unsafe {
+                        if held & 1 << n == 0 {
+                            assert_eq!(libc::pthread_mutex_lock(m), 0);
+                        } else {
+                            assert_eq!(libc::pthread_mutex_unlock(m), 0);
+                        }
+                    }
+                    held ^= 1 << n;
+                }
+                _ => {
+                    guards[n] = match guards[n].take() {
+                        None => Some(self.ours[n].lock().expect("lock")),
+                        Some(guard) => {
+                            drop(guard);
+                            None
+                        }
+                    };
+                    held ^= 1 << (EACH + n);
+                }
+            }
+            walk_robust_list();
+        }
+        guards.into_iter().for_each(forget);
+        self.held.store(held, Ordering::SeqCst);
+    }
+
+    fn judge(&self, round: u64) {
+        let held = self.held.load(Ordering::SeqCst);
+        for n in 0..EACH {
+            let expected = if held & 1 << n != 0 { libc::EOWNERDEAD } else { 0 };
+            // SAFETY: initialised; held after either answer.
+            unsafe {
+                assert_eq!(libc::pthread_mutex_lock(self.theirs(n)), expected, "round {round}, theirs {n}");
+                if expected != 0 {
+                    libc::pthread_mutex_consistent(self.theirs(n));
+                }
+                libc::pthread_mutex_unlock(self.theirs(n));
+            }
+            let expected = if held & 1 << (EACH + n) != 0 { Got::OwnerDied } else { Got::Clean };
+            assert_eq!(got(self.ours[n].lock()), expected, "round {round}, ours {n}");
+        }
+    }
+}
+
+pub fn robust_mutexes_of_both_kinds_are_inherited_in_any_order() {
+    // Two segments: two of our nodes among theirs.
+    let segments = [kit::segment(), kit::segment()];
+    let name = |n| format!("lock {n}");
+    let make = |n: usize| segments[n % 2].object(&name(n), || Mutex::new(0u64)).expect("mutex");
+    let ours: Vec<_> = (0..EACH).map(make).collect();
+    let words = board();
+    // SAFETY: the board is shared, zeroed and large enough.
+    let theirs = unsafe {
+        let theirs = words.as_ptr().add(64).cast_mut().cast::<libc::pthread_mutex_t>();
+        (0..EACH).for_each(|n| init(theirs.add(n)));
+        theirs
+    };
+    let locks = Locks { theirs, ours: &ours, held: &words[0] };
+    let mut random = Random(0xfeed);
+    for round in 0..120 {
+        let mut seed = Random(random.next() | 1);
+        if round % 2 == 0 {
+            kit::in_thread(|| locks.wander(&mut seed));
+        } else {
+            fork(|| {
+                locks.wander(&mut seed);
+                if seed.below(2) == 0 {
+                    kit::die();
+                }
+            })
+            .finish_any();
+        }
+        locks.judge(round);
+    }
+}

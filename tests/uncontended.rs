@@ -1,0 +1,168 @@
+//! What an operation costs that has nobody to wait for: no allocation and no system call, counted.
+//!
+//! The loop runs in a child under seccomp's strict mode, where any call but read, write, `_exit` and sigreturn
+//! kills; the counting allocator is this program's. Both are first seen to count what they should.
+
+#[path = "support/kit.rs"]
+mod kit;
+#[allow(unused_macros)] // `tests!`: ours are made by `cases!`.
+mod support;
+
+use interproc::queue::Queue;
+use interproc::sync::Mutex;
+use interproc::{Deadline, Object, Segment};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+struct Objects {
+    lock: Object<Mutex<u64>>,
+    queue: Queue<u64>,
+}
+
+impl Objects {
+    fn new(seg: &Segment) -> Objects {
+        let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
+        Objects { lock, queue: seg.queue("queue", 8).expect("queue") }
+    }
+
+    /// What a first use does once: becoming a member.
+    fn warm_up(&self) {
+        drop(self.lock.lock().expect("lock"));
+        self.queue.push(0).expect("push");
+        self.queue.pop().expect("pop");
+    }
+}
+
+const ROUNDS: u64 = 10_000;
+const NO_ALLOCATION: u64 = 0;
+const ALLOCATED: u64 = 1;
+
+/// How a loop under the strict mode ended: the wait status.
+fn under_strict_mode(operation: impl Fn(&Objects, u64)) -> i32 {
+    let seg = kit::segment();
+    let objects = Objects::new(&seg);
+    let mut kid = kit::fork(|| {
+        objects.warm_up();
+        // SAFETY: takes integers; after it only the operation and the exit.
+        unsafe { assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, 1, 0, 0, 0), 0) };
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for round in 0..ROUNDS {
+            operation(&objects, black_box(round));
+        }
+        let allocated = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        let code = if allocated == 0 { NO_ALLOCATION } else { ALLOCATED };
+        // SAFETY: the strict mode allows this exit, not that of a whole group.
+        unsafe { libc::syscall(libc::SYS_exit, code) };
+    });
+    kid.end()
+}
+
+fn costs_nothing(operation: impl Fn(&Objects, u64)) {
+    let status = under_strict_mode(operation);
+    assert_ne!(status, libc::SIGKILL, "a system call");
+    assert_ne!(status, (ALLOCATED as i32) << 8, "an allocation");
+    assert_eq!(status, 0);
+}
+
+macro_rules! cases {
+    ($($name:ident: $operation:expr;)*) => {
+        &[$((stringify!($name), || costs_nothing($operation)),)*
+            ("an_allocation_is_noticed", an_allocation_is_noticed),
+            ("a_system_call_is_noticed", a_system_call_is_noticed),
+            ("a_wait_is_a_system_call", a_wait_is_a_system_call)]
+    };
+}
+
+fn an_allocation_is_noticed() {
+    let status = under_strict_mode(|_, round| {
+        // From what malloc has at hand: it needs no system call for it.
+        if round == 5 {
+            drop(black_box(Box::new(round)));
+        }
+    });
+    assert_eq!(status, (ALLOCATED as i32) << 8);
+}
+
+fn a_system_call_is_noticed() {
+    let status = under_strict_mode(|_, _| {
+        // SAFETY: takes nothing.
+        unsafe { libc::getppid() };
+    });
+    assert_eq!(status, libc::SIGKILL);
+}
+
+fn a_wait_is_a_system_call() {
+    // The strict mode sees into the library.
+    let status =
+        under_strict_mode(|o, _| assert!(o.queue.pop_until(Deadline::from_monotonic_ns(1)).is_err()));
+    assert_eq!(status, libc::SIGKILL);
+}
+
+fn main() {
+    support::run(cases![
+        locking_and_unlocking: |o, _| *o.lock.lock().expect("lock") += 1;
+        trying_a_free_lock: |o, _| *o.lock.try_lock().expect("lock") += 1;
+        a_timed_lock_of_a_free_lock: |o, _| {
+            *o.lock.try_lock_until(Deadline::from_monotonic_ns(1)).expect("lock") += 1;
+        };
+        trying_a_held_lock: |o, _| {
+            let guard = o.lock.lock().expect("lock");
+            assert!(o.lock.try_lock().is_err());
+            drop(guard);
+        };
+        pushing_and_popping: |o, round| {
+            o.queue.push(round).expect("push");
+            assert_eq!(o.queue.pop().expect("pop"), round);
+        };
+        trying_to_push_and_to_pop: |o, round| {
+            o.queue.try_push(round).expect("push");
+            assert_eq!(o.queue.try_pop().expect("pop"), round);
+        };
+        timed_pushes_and_pops_that_need_not_wait: |o, round| {
+            o.queue.push_until(round, Deadline::from_monotonic_ns(1)).expect("push");
+            assert_eq!(o.queue.pop_until(Deadline::from_monotonic_ns(1)).expect("pop"), round);
+        };
+        pushing_until_full_and_popping_until_empty: |o, round| {
+            while o.queue.try_push(round).is_ok() {}
+            while o.queue.try_pop().is_ok() {}
+        };
+        batches: |o, round| {
+            o.queue.push_batch(&[round; 5]).expect("push");
+            assert_eq!(o.queue.try_push_batch(&[round; 5]).expect("push"), 3);
+            let mut into = [0; 8];
+            assert_eq!(o.queue.pop_batch(&mut into).expect("pop"), 8);
+        };
+        looking_at_a_queue: |o, _| {
+            assert_eq!(o.queue.len(), 0);
+            assert!(o.queue.is_empty() && !o.queue.is_full() && !o.queue.is_closed());
+        };
+        both_objects_in_turn: |o, round| {
+            let guard = o.lock.lock().expect("lock");
+            o.queue.push(round).expect("push");
+            drop(guard);
+            o.queue.pop().expect("pop");
+        };
+    ])
+}
