@@ -17,69 +17,17 @@
 
 use crate::cli::Options;
 use crate::crew::{Crew, now, start};
+use crate::office::{Chunk, GONE_HOME, Office, SLOTS, chunks};
 use crate::report::{Failure, Finding, Progress, Verdict, grouped, plural, time};
-use crate::words::{Counts, TEXT, compare, cut, lower, word_at, words};
-use bytemuck::AnyBitPattern;
+use crate::words::{Counts, TEXT, compare, words};
 use interproc::queue::Queue;
-use interproc::{ErrorKind, Object, Result, Segment};
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use interproc::{ErrorKind, Result};
 use std::time::Duration;
 
 /// The part's name.
 pub const NAME: &str = "b, the word count";
-/// The least bytes of a chunk, but for the last.
-const CHUNK: usize = 16 * 1024;
-/// The most words in a chunk: the last one may reach beyond `CHUNK`, the others have a separator each.
-const WORDS: usize = CHUNK / 2 + 2;
-/// Chunks that can be out at a time.
-const SLOTS: usize = 64;
-const MAX_WORKERS: usize = 32;
 /// How long to wait for a hint before looking whether a worker has died without our doing.
 const LOOK_AROUND: Duration = Duration::from_millis(200);
-
-/// A piece of work.
-#[derive(Clone, Copy, Debug, AnyBitPattern)]
-#[repr(C)]
-struct Chunk {
-    /// From 1.
-    number: u64,
-    begin: u64,
-    end: u64,
-    slot: u64,
-}
-
-interproc::shared! {
-    /// What a chunk's words are.
-    struct Slot {
-        /// The number of the chunk whose result is complete here.
-        committed: AtomicU64,
-        distinct: AtomicU64,
-        /// The place of the word's first occurrence in the chunk, in the low half; how often it occurs.
-        entries: [AtomicU64; WORDS],
-    }
-}
-
-interproc::shared! {
-    /// What the supervisor reads when a worker is dead.
-    struct Board {
-        /// The chunk that each worker holds, 0 for none.
-        holding: [AtomicU64; MAX_WORKERS],
-        /// Pops that got what a killed worker had begun to take.
-        redelivered: AtomicU32,
-    }
-}
-
-/// Shared between the supervisor and its workers.
-struct Office<'t> {
-    text: &'t str,
-    board: Object<Board>,
-    slots: Vec<Object<Slot>>,
-    segment: Segment,
-}
-
-/// What a worker tells: a slot that it has committed, or this.
-const GONE_HOME: u64 = u64::MAX;
 
 /// How it went.
 #[derive(Default)]
@@ -98,8 +46,8 @@ struct Story {
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let text = text(options)?;
     let todo = chunks(&text);
-    // One for each 16 chunks at most, and none for a text that is one endless word.
-    let planned = u64::from(options.kills()).min(todo.len() as u64 / 16);
+    // One for each 8 chunks at most, and none for a text that is one endless word.
+    let planned = u64::from(options.kills()).min(todo.len() as u64 / 8);
     println!(
         "Worker processes ({}) count the words of {:.1} MB of text. Chunks of it come through a queue, results",
         options.workers,
@@ -150,11 +98,11 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
         part: NAME,
         findings,
         summary: format!(
-            "{} killed, {} in mid-work; {} words, {}",
+            "{} killed, {} in mid-work; {} words{}",
             plural(story.killed, "worker"),
             story.holding,
             grouped(workers.total()),
-            if same { "all exact" } else { "NOT what they should be" }
+            if same { ", all exact" } else { "; NOT exact" }
         ),
     })
 }
@@ -184,7 +132,7 @@ fn text(options: &Options) -> std::result::Result<String, Failure> {
     if word_count_is_zero(&once) {
         return Err(format!("{name} has no words").into());
     }
-    let enough = if options.quick { 4_000_000 } else { 40_000_000 };
+    let enough = if options.quick { 6_000_000 } else { 40_000_000 };
     let times = usize::div_ceil(enough, once.len());
     if times > 1 {
         println!(
@@ -208,24 +156,7 @@ fn count(
     options: &Options,
     planned: u64,
 ) -> std::result::Result<(Counts, Story), Failure> {
-    // Room for the slots, the queues and what aligns them.
-    let segment = Segment::options().size(SLOTS * (size_of::<Slot>() + 64) + (1 << 18));
-    let segment = segment.max_objects(SLOTS as u32 + 64).anonymous()?;
-    let new_slot = || Slot {
-        committed: AtomicU64::new(0),
-        distinct: AtomicU64::new(0),
-        entries: [const { AtomicU64::new(0) }; WORDS],
-    };
-    let slots = (0..SLOTS).map(|number| segment.object(&format!("slot {number}"), new_slot));
-    let new_board =
-        || Board { holding: [const { AtomicU64::new(0) }; MAX_WORKERS], redelivered: AtomicU32::new(0) };
-    let office = Office {
-        text,
-        slots: slots.collect::<Result<_>>()?,
-        board: segment.object("board", new_board)?,
-        segment,
-    };
-
+    let office = Office::new(text)?;
     let progress = Progress::new("chunks counted", todo.len() as u64);
     let mut random = fastrand::Rng::with_seed(options.seed);
     // After so many results the next worker dies. As long as more chunks are missing than there are slots, some wait
@@ -245,73 +176,8 @@ fn count(
         shift.random = random.fork();
         todo = shift.work()?;
     }
-    story.redelivered = office.board.redelivered.load(Relaxed).into();
+    story.redelivered = office.redelivered();
     Ok((counts, story))
-}
-
-fn chunks(text: &str) -> Vec<Chunk> {
-    let mut begin = 0;
-    let chunk = |(index, end): (usize, usize)| {
-        let chunk = Chunk { number: index as u64 + 1, begin, end: end as u64, slot: 0 };
-        begin = chunk.end;
-        chunk
-    };
-    cut(text, CHUNK).into_iter().enumerate().map(chunk).collect()
-}
-
-impl Office<'_> {
-    /// A worker's life.
-    fn worker(&self, me: usize, jobs: &Queue<Chunk>, hints: &Queue<u64>) -> Result<()> {
-        loop {
-            let job = match jobs.pop_delivery() {
-                Ok(job) => job,
-                Err(end) if end.kind() == ErrorKind::Closed => break,
-                Err(error) => return Err(error),
-            };
-            // Relaxed: read when this process has ended.
-            self.board.redelivered.fetch_add(job.redelivered.into(), Relaxed);
-            let chunk = job.value;
-            self.board.holding[me].store(chunk.number, Relaxed);
-            let text = &self.text[chunk.begin as usize..chunk.end as usize];
-            self.fill(&self.slots[chunk.slot as usize], text, chunk.number);
-            self.board.holding[me].store(0, Relaxed);
-            hints.push(chunk.slot)?;
-        }
-        Ok(hints.push(GONE_HOME)?)
-    }
-
-    fn fill(&self, slot: &Slot, text: &str, number: u64) {
-        let mut seen: HashMap<Box<str>, (u32, u32)> = HashMap::new();
-        let mut buffer = String::new();
-        words(text, |place, word| {
-            let key = lower(word, &mut buffer);
-            match seen.get_mut(key) {
-                Some((_, times)) => *times += 1,
-                None => drop(seen.insert(key.into(), (place as u32, 1))),
-            }
-        });
-        // Relaxed: the commit publishes them.
-        for (entry, (place, times)) in slot.entries.iter().zip(seen.values()) {
-            entry.store(u64::from(*place) | u64::from(*times) << 32, Relaxed);
-        }
-        slot.distinct.store(seen.len() as u64, Relaxed);
-        // The one store that makes it count. Release: whoever sees it sees the entries.
-        slot.committed.store(number, Release);
-    }
-
-    /// Adds a slot's result if it is this chunk's, complete.
-    fn add(&self, chunk: &Chunk, counts: &mut Counts) -> bool {
-        let slot = &self.slots[chunk.slot as usize];
-        if slot.committed.load(Acquire) != chunk.number {
-            return false;
-        }
-        let text = &self.text[chunk.begin as usize..chunk.end as usize];
-        for entry in slot.entries.iter().take(slot.distinct.load(Relaxed) as usize) {
-            let entry = entry.load(Relaxed);
-            counts.add(word_at(text, entry as u32 as usize).unwrap_or_default(), entry >> 32);
-        }
-        true
-    }
 }
 
 /// The work on a list of chunks, until all workers have gone home.
@@ -345,12 +211,11 @@ impl<'a> Shift<'a> {
         progress: &'a Progress,
     ) -> std::result::Result<Self, Failure> {
         waiting.reverse();
-        let number = story.shifts;
+        let (jobs, hints) = office.queues(story.shifts)?;
         let mut shift = Shift {
             office,
-            // As long as there are slots, so that a push never waits.
-            jobs: office.segment.queue(&format!("jobs {number}"), SLOTS)?,
-            hints: office.segment.queue(&format!("hints {number}"), 4 * SLOTS)?,
+            jobs,
+            hints,
             crew: Crew::default(),
             at_home: 0,
             idle: false,
@@ -371,7 +236,6 @@ impl<'a> Shift<'a> {
 
     fn hire(&self, me: usize) -> Result<interproc::process::Child> {
         let Shift { office, jobs, hints, .. } = self;
-        office.board.holding[me].store(0, Relaxed);
         start("counter", || office.worker(me, jobs, hints))
     }
 
@@ -462,8 +326,7 @@ impl<'a> Shift<'a> {
     /// Another worker takes the place of the dead one.
     fn bury(&mut self, worker: usize) -> Result<()> {
         self.crew.get(worker).join()?;
-        // Relaxed: the join orders it.
-        self.story.holding += u64::from(self.office.board.holding[worker].load(Relaxed) != 0);
+        self.story.holding += u64::from(self.office.died_holding(worker));
         let next = self.hire(worker)?;
         self.crew.replace(worker, next);
         Ok(())
@@ -491,18 +354,5 @@ mod tests {
         assert!(deaths(&story(0, 0), 0).ok);
         assert!(!deaths(&story(12, 0), 12).ok);
         assert!(!deaths(&story(11, 11), 12).ok);
-    }
-
-    #[test]
-    fn the_chunks_cover_the_text_without_gap_or_overlap() {
-        let text = TEXT.repeat(5);
-        let chunks = chunks(&text);
-        assert!(chunks.len() > 2);
-        assert_eq!((chunks[0].begin, chunks[chunks.len() - 1].end), (0, text.len() as u64));
-        assert!(
-            chunks
-                .windows(2)
-                .all(|pair| pair[0].end == pair[1].begin && pair[0].number + 1 == pair[1].number)
-        );
     }
 }

@@ -17,7 +17,7 @@ pub fn run(options: &Options) -> ExitCode {
     let mut verdicts = Vec::new();
     for (part, name, run) in parts {
         if options.wants(part) {
-            println!("━━ {name} {}\n", "━".repeat(84_usize.saturating_sub(name.len())));
+            println!("━━ {name} {}\n", "━".repeat(84_usize.saturating_sub(name.len() - 6)));
             let verdict = run(options).unwrap_or_else(|failure| Verdict::of_failure(name, &failure));
             verdict.print();
             println!();
@@ -37,11 +37,11 @@ fn all_right(verdicts: &[Verdict]) -> bool {
 }
 
 fn summarise(verdicts: &[Verdict], took: u64) {
-    const WIDTH: usize = 84;
+    const WIDTH: usize = 92;
     println!("┏{}┓", "━".repeat(WIDTH));
     for verdict in verdicts {
         let mark = if verdict.is_right() { "RIGHT" } else { "WRONG" };
-        let line = format!(" {mark}  {:19} {}", verdict.part, verdict.summary);
+        let line = format!(" {mark}  {:20} {}", verdict.part, verdict.summary);
         let line: String = line.chars().take(WIDTH).collect();
         println!("┃{line:WIDTH$}┃");
     }

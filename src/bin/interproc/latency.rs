@@ -90,7 +90,7 @@ fn summary(rows: &[Row]) -> String {
     };
     let message = median("queue, polling").or_else(|| median("queue, pop")).unwrap_or_default();
     let death = median("lock, holder killed").unwrap_or_default();
-    format!("a message takes {message}, a killed holder's lock {death} (medians)")
+    format!("medians: a message {message}, the lock of a killed holder {death}")
 }
 
 /// Answers each message with its complement, so that a lost, doubled or stale one is noticed.

@@ -5,7 +5,7 @@
 //! | `cli` | the command line |
 //! | `demo` | runs the parts, one after the other, and draws the summary |
 //! | `shop` | part a: the ticket shop; `books`: its audit |
-//! | `count` | part b: the word count; `words`: what a word is, and counting in one process |
+//! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
 //! | `latency` | part c: the measurements; `chart`: drawing them |
 //! | `crew` | starting children that never outlive us |
 //! | `report` | findings, verdicts, progress |
@@ -18,6 +18,7 @@ mod count;
 mod crew;
 mod demo;
 mod latency;
+mod office;
 mod report;
 mod shop;
 mod words;

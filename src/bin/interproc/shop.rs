@@ -51,7 +51,8 @@ interproc::shared! {
 
 fn without_a_lock(options: &Options) -> std::result::Result<Finding, Failure> {
     println!(
-        "  1. Without a lock. Each buyer reads how many tickets are left, waits {WINDOW_NS} ns (to make the"
+        "  1. Without a lock. Each buyer reads how many tickets are left, waits {} (to make the",
+        time(WINDOW_NS)
     );
     println!("     mistake likely within a short demo), and writes back one less.");
     // Once is enough in practice; a machine with one busy processor may be lucky.
@@ -274,7 +275,8 @@ fn with_the_lock(options: &Options) -> std::result::Result<(Vec<Finding>, u64), 
                 let found = CONTRADICTIONS.get(told.found as usize).copied().unwrap_or("nonsense");
                 progress
                     .say(&format!("     kill -9! The next buyer had the lock {took} later, found {found},"));
-                progress.say("              and repaired the books.");
+                progress.say(&format!("     kill -9!  The next buyer has the lock {took} later,"));
+                progress.say(&format!("               finds {found}, and repairs the books."));
             }
             _ => at_home += 1,
         }
