@@ -132,7 +132,7 @@ fn text(options: &Options) -> std::result::Result<String, Failure> {
     if word_count_is_zero(&once) {
         return Err(format!("{name} has no words").into());
     }
-    let enough = if options.quick { 6_000_000 } else { 40_000_000 };
+    let enough = if options.quick { 6_000_000 } else { 80_000_000 };
     let times = usize::div_ceil(enough, once.len());
     if times > 1 {
         println!(
@@ -255,11 +255,11 @@ impl<'a> Shift<'a> {
                 }
                 Err(error) => return Err(error.into()),
             }
+            self.hand_out()?;
             if self.kills.last().is_some_and(|&after| self.story.added >= after) {
                 self.kills.pop();
                 self.kill_one()?;
             }
-            self.hand_out()?;
         }
         for worker in 0..self.crew.len() {
             self.crew.get(worker).join()?;
@@ -283,8 +283,8 @@ impl<'a> Shift<'a> {
     fn hand_out(&mut self) -> Result<()> {
         for slot in 0..SLOTS {
             if self.out[slot].is_none() {
-                let Some(chunk) = self.waiting.pop() else { break };
-                let chunk = Chunk { slot: slot as u64, ..chunk };
+                let Some(mut chunk) = self.waiting.pop() else { break };
+                chunk.slot = slot as u64;
                 self.out[slot] = Some(chunk);
                 self.jobs.push(chunk)?;
             }
@@ -307,6 +307,8 @@ impl<'a> Shift<'a> {
 
     fn kill_one(&mut self) -> Result<()> {
         let victim = self.random.usize(0..self.crew.len());
+        // At any moment of its work, not only when a result has just come in.
+        std::thread::sleep(Duration::from_micros(self.random.u64(0..1_000)));
         self.crew.get(victim).kill()?;
         self.story.killed += u64::from(self.crew.get(victim).join()?.signal() == Some(9));
         self.bury(victim)

@@ -204,8 +204,8 @@ mod tests {
                 *counts.words.get_mut("the").unwrap() -= 1;
                 *counts.words.get_mut("a").unwrap() += 1;
             },
-            |counts: &mut Counts| drop(counts.words.remove("the")),
-            |counts: &mut Counts| drop(counts.words.insert("neverwritten".into(), 1)),
+            |counts: &mut Counts| counts.words.retain(|word, _| &**word != "the"),
+            |counts: &mut Counts| counts.add("neverwritten", 1),
             |counts: &mut Counts| counts.words.clear(),
         ] {
             let mut workers = alone.clone();
