@@ -15,7 +15,7 @@ use std::time::Duration;
 pub const NAME: &str = "a, the ticket shop";
 /// Between looking at the number of tickets and writing the new one. Without this pause the window is a nanosecond
 /// or so, and the mistake is just as real but takes longer to show itself.
-const WINDOW_NS: u64 = 20_000;
+const WINDOW_NS: u64 = 5_000;
 /// If no process says anything for so long, something is wrong.
 const SILENCE: Duration = Duration::from_secs(20);
 
