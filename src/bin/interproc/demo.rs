@@ -37,15 +37,17 @@ fn all_right(verdicts: &[Verdict]) -> bool {
 }
 
 fn summarise(verdicts: &[Verdict], took: u64) {
-    const WIDTH: usize = 92;
-    println!("┏{}┓", "━".repeat(WIDTH));
-    for verdict in verdicts {
+    let line = |verdict: &Verdict| {
         let mark = if verdict.is_right() { "RIGHT" } else { "WRONG" };
-        let line = format!(" {mark}  {:20} {}", verdict.part, verdict.summary);
-        let line: String = line.chars().take(WIDTH).collect();
-        println!("┃{line:WIDTH$}┃");
+        format!(" {mark}  {:19} {} ", verdict.part, verdict.summary)
+    };
+    let lines: Vec<String> = verdicts.iter().map(line).collect();
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+    println!("┏{}┓", "━".repeat(width));
+    for line in lines {
+        println!("┃{line:width$}┃");
     }
-    println!("┗{}┛", "━".repeat(WIDTH));
+    println!("┗{}┛", "━".repeat(width));
     let end = if all_right(verdicts) { "Everything is right" } else { "SOMETHING IS WRONG" };
     println!("{end}, after {}. No file, shared memory or process is left.", time(took));
 }

@@ -273,8 +273,6 @@ fn with_the_lock(options: &Options) -> std::result::Result<(Vec<Finding>, u64), 
                 repairs += 1;
                 let took = time(told.at.saturating_sub(killed_at));
                 let found = CONTRADICTIONS.get(told.found as usize).copied().unwrap_or("nonsense");
-                progress
-                    .say(&format!("     kill -9! The next buyer had the lock {took} later, found {found},"));
                 progress.say(&format!("     kill -9!  The next buyer has the lock {took} later,"));
                 progress.say(&format!("               finds {found}, and repairs the books."));
             }
