@@ -54,3 +54,8 @@ pub use shared::{Plain, Shared};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use shm::{Object, Options, Segment};
 pub use time::Deadline;
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -1,0 +1,97 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
+use std::path::PathBuf;
+
+/// Locks, queues and processes in shared memory that survive kill -9.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the tool can do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show real processes sharing work, being killed in the middle of it, and losing nothing.
+    ///
+    /// Part a: a ticket shop, first without a lock, then with one. Part b: a word count whose workers are killed.
+    /// Part c: how long messages and locks take between processes. The exit code is 0 if all results are right,
+    /// 1 if anything is wrong, 2 for a mistake in the arguments. Nothing is left behind: no file, no process.
+    Demo(Options),
+}
+
+/// The options of the demo.
+#[derive(clap::Args, Clone)]
+pub struct Options {
+    /// Run only this part (may be given several times)
+    #[arg(long, value_enum)]
+    pub part: Vec<Part>,
+    /// A shorter run
+    #[arg(long)]
+    pub quick: bool,
+    /// Part a: tickets on sale
+    #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(10..=4096))]
+    pub tickets: u32,
+    /// Part a: buyer processes; up to three of them are killed, one always survives
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(2..=32))]
+    pub buyers: u32,
+    /// Part b: the text to count [default: a text that comes with the tool, many times over]
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Part b: worker processes
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(1..=32))]
+    pub workers: u32,
+    /// Part b: how many workers are killed on the way (each is replaced) [default: 12, with --quick 4]
+    #[arg(long, value_parser = value_parser!(u32).range(0..=1000))]
+    pub kills: Option<u32>,
+    /// Who is killed when: the same seed makes the same plan
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// A part of the demo.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Part {
+    /// The ticket shop
+    A,
+    /// The word count
+    B,
+    /// The latencies
+    C,
+}
+
+impl Options {
+    /// Whether this part was asked for.
+    pub fn wants(&self, part: Part) -> bool {
+        self.part.is_empty() || self.part.contains(&part)
+    }
+
+    /// How many workers are killed.
+    pub fn kills(&self) -> u32 {
+        self.kills.unwrap_or(if self.quick { 4 } else { 12 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn all_parts_run_unless_some_are_named() {
+        let parse = |args: &[&str]| {
+            let Command::Demo(options) = Cli::try_parse_from(args).unwrap().command;
+            [Part::A, Part::B, Part::C].map(|part| options.wants(part))
+        };
+        assert_eq!(parse(&["interproc", "demo"]), [true; 3]);
+        assert_eq!(parse(&["interproc", "demo", "--part", "b", "--part", "c"]), [false, true, true]);
+    }
+}
