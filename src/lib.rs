@@ -23,6 +23,9 @@ pub(crate) use {mark::crash_window, mutant};
 
 pub mod atomic;
 mod error;
+// Its comments are for C: their examples are no doc tests.
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+mod ffi;
 pub mod format;
 mod mark;
 pub mod member;

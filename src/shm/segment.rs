@@ -390,6 +390,17 @@ impl Segment {
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
     }
 
+    /// Finds or makes an object by its size and alignment, as C does. A new one is zeroed.
+    pub(crate) fn raw_object(&self, name: &str, size: usize, align: usize) -> Result<NonNull<u8>> {
+        self.place(name, &Shape::object(0, size, align), |_| {})
+    }
+
+    /// Finds an object by its size and alignment, as C does.
+    pub(crate) fn raw_find(&self, name: &str, size: usize, align: usize) -> Result<NonNull<u8>> {
+        let place = self.lookup(name, &Shape::object(0, size, align))?;
+        place.ok_or_else(|| fail(ErrorKind::NoObject, format!("{name:?} in {self:?}")))
+    }
+
     /// Finds or makes a queue by its element size, as C does.
     pub(crate) fn raw_queue(&self, name: &str, element: usize, capacity: usize) -> Result<RawQueue> {
         let size = ring_size(element, capacity).ok_or_else(|| {

@@ -1,0 +1,984 @@
+/* interproc: locks, queues and processes in shared memory that survive `kill -9` of any participant.
+ *
+ * Generated from src/ffi by cbindgen; do not edit.
+ *
+ * CONVENTIONS
+ *
+ * Every function returns 0 or a positive errno value, and leaves errno alone. Outputs come last and are written only
+ * on success. NULL where it is not allowed is EINVAL. interproc_strerror() explains a value, and
+ * interproc_last_error_message() tells what exactly went wrong in the thread's last failed call.
+ *
+ * A waiting operation has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
+ * until an absolute time on CLOCK_MONOTONIC (see interproc_deadline_after()). Signal handlers run meanwhile, and the
+ * waiting goes on: there is no EINTR.
+ *
+ * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
+ * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t and
+ * interproc_process_t are handles of one process and do not belong in shared memory.
+ *
+ * WHEN SOMEBODY DIES
+ *
+ * Any participant may be killed at any instruction. Nobody hangs, nothing is corrupted, and whoever inherits is told:
+ * EOWNERDEAD from a lock, `redelivered` from a queue.
+ *
+ * THREADS, FORKS, SIGNALS
+ *
+ * Every function may be called by any thread, if its comment does not say otherwise. A thread becomes a member of a
+ * segment when it first uses an object there; at its end, by any cause, the kernel gives its place back. What a
+ * parent holds is not its child's. A child of vfork(), or of clone() with CLONE_VM and without CLONE_THREAD, must not
+ * use the library. A child of fork() may. Signal handlers may use only the functions marked async-signal-safe.
+ *
+ * All sizes are part of the binary interface and are checked at the end of this file.
+ */
+#ifndef INTERPROC_H
+#define INTERPROC_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Defined by <time.h>, which a strict C99 program gets it from with _POSIX_C_SOURCE at 199309L or more. */
+struct timespec;
+
+
+/**
+ * A flag of interproc_segment_options_t: pages of the payload are not reserved at creation. A large segment then
+ * costs only what is used, but when memory runs out later, the access is a SIGBUS instead of an ENOSPC at creation.
+ */
+#define INTERPROC_SEGMENT_SPARSE 1
+
+/**
+ * A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting
+ * running processors by membarrier(2). For isolated cores. Makes uncontended operations slower; not to be undone.
+ */
+#define INTERPROC_SEGMENT_STRONG_FENCES 2
+
+/**
+ * A flag of interproc_segment_options_t: segments that belong to the user `trusted_owner` are opened too. Otherwise
+ * only those of this user and of root are: their owner can read and change all that goes through them.
+ */
+#define INTERPROC_SEGMENT_TRUST_OWNER 4
+
+/**
+ * Shared memory with a directory of named objects, as one process has it open.
+ *
+ * This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of
+ * the structure is the same handle: close only one of them.
+ *
+ *     typedef struct { interproc_mutex_t lock; unsigned tickets; } shop_t;
+ *
+ *     interproc_segment_t segment;
+ *     shop_t *shop;
+ *     int rc = interproc_segment_open_or_create(&segment, "/shop", 1 << 16, 0600);
+ *     if (rc == 0)
+ *         rc = interproc_segment_object(&segment, "shop", sizeof *shop, 8, (void **)&shop);
+ *     if (rc != 0)
+ *         fprintf(stderr, "%s\n", interproc_last_error_message());
+ *
+ * A forked child may go on using its parent's open segments and the objects in them.
+ *
+ * Threat model: who may write to a segment can break what is in it, but cannot make this library read or write
+ * outside of it. Who may write to a *named* segment can also truncate its file; a later access is then a SIGBUS.
+ * An anonymous segment is sealed against that.
+ */
+typedef struct interproc_segment_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_segment_t;
+
+/**
+ * What a segment shall be like. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the
+ * default everywhere.
+ *
+ *     interproc_segment_options_t options = INTERPROC_SEGMENT_OPTIONS_INIT;
+ *     options.size = 1 << 20;
+ *     options.max_members = 256;
+ *     rc = interproc_segment_create_with(&segment, "/shop", &options);
+ *
+ * An existing segment keeps the shape it was created with; opening one that is smaller than `size` is refused.
+ */
+typedef struct interproc_segment_options_t {
+  /**
+   * Bytes for your objects, rounded up to whole pages. Needed for creating.
+   */
+  size_t size;
+  /**
+   * How many threads, of all processes together, may use the objects at a time: 0 for 64, at most 16384. Each
+   * costs one page.
+   */
+  uint32_t max_members;
+  /**
+   * How many named objects there is room for: 0 for 64, at most 65536.
+   */
+  uint32_t max_objects;
+  /**
+   * The permission bits of a new named segment, which the umask does not change: 0 for 0600. Using a segment
+   * needs permission to read and to write.
+   */
+  uint32_t mode;
+  /**
+   * INTERPROC_SEGMENT_SPARSE and the like, or-ed together.
+   */
+  uint32_t flags;
+  /**
+   * A user id, with INTERPROC_SEGMENT_TRUST_OWNER.
+   */
+  uint32_t trusted_owner;
+  /**
+   * Zero.
+   */
+  uint32_t reserved0;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[4];
+} interproc_segment_options_t;
+
+/**
+ * A bounded first-in-first-out queue between any processes: many producers, many consumers, messages of a fixed size.
+ *
+ * This is a local handle, obtained by interproc_segment_queue(); the queue itself lies in the segment. The handle need
+ * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_queue_t jobs;
+ *     job_t job = {42};
+ *     int rc = interproc_segment_queue(&segment, "jobs", sizeof job, 1024, &jobs);
+ *     if (rc == 0)
+ *         rc = interproc_queue_push(&jobs, &job);
+ *
+ * When somebody dies inside an operation, nobody else is held up: what a producer had not finished is dropped, what it
+ * had pushed is delivered, what a consumer was reading is delivered again and flagged (`redelivered`). A message
+ * that a consumer had taken when it died is gone with it. Sleepers are told at once, not by polling.
+ *
+ * A pop sees everything that happened before the push of its message. Messages of one producer come out in its
+ * order. A push or pop that need not wait makes no system call.
+ */
+typedef struct interproc_queue_t {
+  /**
+   * Not for use. Zero when it is no queue.
+   */
+  uint64_t private_[8];
+} interproc_queue_t;
+
+/**
+ * A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero
+ * bytes are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a
+ * `sync::Mutex` whose value are the bytes behind it, or as a `sync::RawMutex`.
+ *
+ * When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
+ * within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
+ * interproc_mutex_consistent(), and goes on.
+ *
+ *     int rc = interproc_mutex_lock(&shop->lock);
+ *     if (rc == EOWNERDEAD) {
+ *         repair(shop);
+ *         rc = interproc_mutex_consistent(&shop->lock);
+ *     }
+ *     if (rc == 0) {
+ *         shop->tickets--;
+ *         interproc_mutex_unlock(&shop->lock);
+ *     }
+ *
+ * The thread that locks is the one that unlocks. A forked child owns nothing that its parent holds. Locking and
+ * unlocking while nobody else wants the lock makes no system call.
+ */
+typedef struct interproc_mutex_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_mutex_t;
+
+/**
+ * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
+ * same number, and no SIGCHLD handler, helper thread or polling is involved.
+ *
+ * This is a local handle. interproc_process_close() frees it. A plain copy of the structure is the same handle:
+ * close only one of them.
+ *
+ *     static int buyer(void *shop) { return buy((shop_t *)shop) ? 0 : 1; }
+ *
+ *     interproc_process_t child;
+ *     interproc_exit_t end;
+ *     int rc = interproc_process_fork(&child, "buyer", buyer, shop);
+ *     if (rc == 0) {
+ *         rc = interproc_process_join(&child, &end);
+ *         interproc_process_close(&child);
+ *     }
+ *
+ * Several threads may join one child: each of them gets the result, and later joins get it again. A child of this
+ * process cannot use its parent's handles: EPERM.
+ */
+typedef struct interproc_process_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_process_t;
+
+/**
+ * What a child runs. Its result is the exit code: 0 to 255, any other value becomes 255.
+ */
+typedef int (*interproc_process_entry_t)(void *argument);
+
+/**
+ * How a child ended.
+ */
+typedef struct interproc_exit_t {
+  /**
+   * The exit code, 0 to 255; -1 when a signal ended the child.
+   */
+  int32_t code;
+  /**
+   * The signal that ended the child; 0 when it exited.
+   */
+  int32_t signal;
+  /**
+   * The status word of waitpid(2), for WCOREDUMP() and the like.
+   */
+  int32_t wait_status;
+  /**
+   * Zero.
+   */
+  int32_t reserved;
+} interproc_exit_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * Explains an errno value that a function of this library returned: what happened and what to do.
+ *
+ * When several causes share a value, the text names them all; interproc_last_error_message() knows which it was.
+ * For values that this library has no text of its own for, it is the C library's text.
+ *
+ * The string is never NULL and need not be freed. It is constant, but for values that the library does not know:
+ * then it is valid until the thread's next call with such a value.
+ *
+ * Thread-safe. Not for signal handlers.
+ */
+const char *interproc_strerror(int error);
+
+/**
+ * What the thread's last failed call of this library had to say, in one line: the text of the error and, where there
+ * is more to tell, the details: the file, the two sizes, the argument that is NULL.
+ *
+ * Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no
+ * call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
+ * again, or ends.
+ *
+ * Thread-safe. Not for signal handlers: it allocates.
+ */
+const char *interproc_last_error_message(void);
+
+/**
+ * The version of the library that is linked, such as "0.1.0". Constant.
+ *
+ * Thread-safe, fork-safe and async-signal-safe.
+ */
+const char *interproc_version(void);
+
+/**
+ * Computes the time `nanoseconds` from now on CLOCK_MONOTONIC, for the functions that take a deadline.
+ *
+ *     struct timespec until;
+ *     interproc_deadline_after(5000000, &until);             // 5 ms from now
+ *     int rc = interproc_mutex_timedlock(&shop->lock, &until);
+ *
+ * A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock
+ * moves it. 0 gives the current time.
+ *
+ * @return 0; EINVAL: deadline is NULL.
+ *
+ * Thread-safe, fork-safe and async-signal-safe.
+ */
+int interproc_deadline_after(uint64_t nanoseconds,
+                             struct timespec *deadline);
+
+/**
+ * Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
+ * objects, and opens it. `mode` are its permission bits, which the umask does not change; 0 means 0600.
+ *
+ * The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever
+ * sees a half-made segment.
+ *
+ * @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL: a
+ * NULL, a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_create(struct interproc_segment_t *segment,
+                             const char *name,
+                             size_t size,
+                             uint32_t mode);
+
+/**
+ * Opens the segment `name`.
+ *
+ * @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
+ * is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;
+ * EPROTO: not a segment; EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over;
+ * EUSERS: as many processes have it open as it has member slots.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_open(struct interproc_segment_t *segment,
+                           const char *name);
+
+/**
+ * Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it
+ * and all open the same. `mode` as in interproc_segment_create().
+ *
+ * @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there
+ * is one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_open_or_create(struct interproc_segment_t *segment,
+                                     const char *name,
+                                     size_t size,
+                                     uint32_t mode);
+
+/**
+ * Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size
+ * is sealed: nobody can truncate it.
+ *
+ * @return As interproc_segment_create(), without EEXIST.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_anonymous(struct interproc_segment_t *segment,
+                                size_t size);
+
+/**
+ * Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the
+ * caller's, who may close it afterwards.
+ *
+ * @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is
+ * not open at all; ENOTSUP: no /proc.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_attach_fd(struct interproc_segment_t *segment,
+                                int fd);
+
+/**
+ * As interproc_segment_create(), with options.
+ *
+ * @return As interproc_segment_create(); EINVAL also for an option out of range.
+ */
+int interproc_segment_create_with(struct interproc_segment_t *segment,
+                                  const char *name,
+                                  const struct interproc_segment_options_t *options);
+
+/**
+ * As interproc_segment_open(), with options.
+ *
+ * @return As interproc_segment_open(); EINVAL also for an option out of range; EEXIST: smaller than options->size.
+ */
+int interproc_segment_open_with(struct interproc_segment_t *segment,
+                                const char *name,
+                                const struct interproc_segment_options_t *options);
+
+/**
+ * As interproc_segment_open_or_create(), with options.
+ *
+ * @return As interproc_segment_open_or_create(); EINVAL also for an option out of range.
+ */
+int interproc_segment_open_or_create_with(struct interproc_segment_t *segment,
+                                          const char *name,
+                                          const struct interproc_segment_options_t *options);
+
+/**
+ * As interproc_segment_anonymous(), with options.
+ *
+ * @return As interproc_segment_anonymous(); EINVAL also for an option out of range.
+ */
+int interproc_segment_anonymous_with(struct interproc_segment_t *segment,
+                                     const struct interproc_segment_options_t *options);
+
+/**
+ * Closes a segment: unmaps it and frees the handle. Pointers to its objects and its queue handles are invalid
+ * afterwards, in all threads. Never removes the name, and changes nothing for other processes. Do not close a
+ * segment while this process holds one of its mutexes.
+ *
+ * @return 0; EINVAL: NULL, or closed already.
+ *
+ * Not to be called while another thread uses the segment; not for signal handlers.
+ */
+int interproc_segment_close(struct interproc_segment_t *segment);
+
+/**
+ * Removes the name. Who has the segment open keeps it, and the memory is freed when the last one is gone. The name
+ * is free for a new segment at once.
+ *
+ * @return 0; ENOENT: there is none; EINVAL: NULL or a bad name; EACCES: not permitted.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_unlink(const char *name);
+
+/**
+ * Removes the name if no process has the segment open; nobody can open it in between. Says whether it did.
+ * Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will come
+ * back for.
+ *
+ * @return 0; otherwise as interproc_segment_open() and interproc_segment_unlink().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_unlink_if_stale(const char *name,
+                                      bool *removed);
+
+/**
+ * Finds the object `name` in the segment, or makes it. A new object is all zero bytes. When several processes come at
+ * once, all get the same object. It stays where it is until the segment is gone: there is no removing.
+ *
+ * `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
+ * pointer is good until the segment is closed; another process may have the object at another address, so do not
+ * store pointers in it. A name has 1 to 47 bytes.
+ *
+ * @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
+ * interproc_last_error_message(); ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
+ * alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
+ *
+ * Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
+ * Not for signal handlers.
+ */
+int interproc_segment_object(const struct interproc_segment_t *segment,
+                             const char *name,
+                             size_t size,
+                             size_t alignment,
+                             void **object);
+
+/**
+ * Finds the object `name`; makes none.
+ *
+ * @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_find(const struct interproc_segment_t *segment,
+                           const char *name,
+                           size_t size,
+                           size_t alignment,
+                           void **object);
+
+/**
+ * Finds the queue `name`, or makes it: for messages of `element_size` bytes, with room for `capacity` of them. A Rust
+ * program reaches the same queue by `Segment::queue`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0
+ * or out of range.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_queue(const struct interproc_segment_t *segment,
+                            const char *name,
+                            size_t element_size,
+                            size_t capacity,
+                            struct interproc_queue_t *queue);
+
+/**
+ * The bytes that the segment has for objects.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_segment_len(const struct interproc_segment_t *segment, size_t *len);
+
+/**
+ * The descriptor of the segment's file, to be sent through a socket or inherited, for
+ * interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_segment_fd(const struct interproc_segment_t *segment,
+                         int *fd);
+
+/**
+ * Whether the name was removed: a newcomer does not find this segment any more.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_segment_is_retired(const struct interproc_segment_t *segment, bool *is_retired);
+
+/**
+ * Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is
+ * an unlocked mutex already. Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_mutex_init(struct interproc_mutex_t *mutex);
+
+/**
+ * Ends the use of a mutex before its memory is used for something else. The caller holds it, or nobody does; nobody
+ * waits for it or will lock it again. What others did with it before is over: a thread whose unlock let you lock it
+ * does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its
+ * segment is closed or unlinked.
+ *
+ * @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
+ * segment that this process has open.
+ */
+int interproc_mutex_destroy(struct interproc_mutex_t *mutex);
+
+/**
+ * Locks, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread holds it.
+ * EOWNERDEAD: the calling thread holds it, and its last owner died holding it. Repair the data, call
+ * interproc_mutex_consistent(), go on.
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable
+ * until interproc_mutex_init().
+ * EDEADLK: the calling thread holds it already.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_mutex_lock(struct interproc_mutex_t *mutex);
+
+/**
+ * Locks if no living thread holds it; never waits.
+ *
+ * @return As interproc_mutex_lock(), and EBUSY: another living thread holds it.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_trylock(struct interproc_mutex_t *mutex);
+
+/**
+ * Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_mutex_timedlock(struct interproc_mutex_t *mutex,
+                              const struct timespec *abstime);
+
+/**
+ * Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait
+ * included, gets ENOTRECOVERABLE from then on.
+ *
+ * Once it is released, the memory is neither read nor written: whoever locks it next may destroy it.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+ * process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_unlock(struct interproc_mutex_t *mutex);
+
+/**
+ * Says that the data is whole again. For a holder that got the lock with EOWNERDEAD.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
+ * or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_consistent(struct interproc_mutex_t *mutex);
+
+/**
+ * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
+ * runs, and the waiting goes on.
+ *
+ * @return 0; EPIPE: the queue is closed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every member slot
+ * of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_push(const struct interproc_queue_t *queue,
+                         const void *element);
+
+/**
+ * Copies the message at `element` into the queue if there is room; never waits.
+ *
+ * @return As interproc_queue_push(), and EAGAIN: the queue is full.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_trypush(const struct interproc_queue_t *queue, const void *element);
+
+/**
+ * Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
+ * on CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
+ *
+ * @return As interproc_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedpush(const struct interproc_queue_t *queue,
+                              const void *element,
+                              const struct timespec *abstime);
+
+/**
+ * Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
+ *
+ * `redelivered` may be NULL. It is set to true when an earlier consumer died in the middle of popping this message:
+ * its call never returned, so the message was not processed; otherwise to false.
+ *
+ * @return 0; EPIPE: the queue is closed and drained; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_pop(const struct interproc_queue_t *queue,
+                        void *element,
+                        bool *redelivered);
+
+/**
+ * As interproc_queue_pop() if there is a message; never waits.
+ *
+ * @return As interproc_queue_pop(), and EAGAIN: the queue is empty.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_trypop(const struct interproc_queue_t *queue, void *element, bool *redelivered);
+
+/**
+ * As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pops what is there.
+ *
+ * @return As interproc_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedpop(const struct interproc_queue_t *queue,
+                             const struct timespec *abstime,
+                             void *element,
+                             bool *redelivered);
+
+/**
+ * Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes. Others' messages
+ * may come between. Says how many went in: fewer than `count` only when the queue was closed meanwhile.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_push(), and none went in.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_push_batch(const struct interproc_queue_t *queue,
+                               const void *elements,
+                               size_t count,
+                               size_t *pushed);
+
+/**
+ * As interproc_queue_push_batch(), for as many messages as there is room; never waits.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_trypush(), and none went in.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_trypush_batch(const struct interproc_queue_t *queue,
+                                  const void *elements,
+                                  size_t count,
+                                  size_t *pushed);
+
+/**
+ * As interproc_queue_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_timedpush(), and none went in.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedpush_batch(const struct interproc_queue_t *queue,
+                                    const void *elements,
+                                    size_t count,
+                                    const struct timespec *abstime,
+                                    size_t *pushed);
+
+/**
+ * Waits for a message, then takes as many as there are, at most `max`, into the array `elements`. Says how many.
+ *
+ * `redelivered` may be NULL, or an array of `max` flags: see interproc_queue_pop().
+ *
+ * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_pop().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_pop_batch(const struct interproc_queue_t *queue,
+                              size_t max,
+                              void *elements,
+                              size_t *popped,
+                              bool *redelivered);
+
+/**
+ * As interproc_queue_pop_batch(); never waits.
+ *
+ * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_trypop().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_trypop_batch(const struct interproc_queue_t *queue,
+                                 size_t max,
+                                 void *elements,
+                                 size_t *popped,
+                                 bool *redelivered);
+
+/**
+ * As interproc_queue_pop_batch(), waiting for the first message until `abstime` at the latest.
+ *
+ * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_timedpop().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedpop_batch(const struct interproc_queue_t *queue,
+                                   size_t max,
+                                   const struct timespec *abstime,
+                                   void *elements,
+                                   size_t *popped,
+                                   bool *redelivered);
+
+/**
+ * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes are
+ * refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
+ * time either gets in, and is then delivered, or is refused. Closing again is no error.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_close(const struct interproc_queue_t *queue);
+
+/**
+ * Whether the queue was closed by interproc_queue_close().
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_is_closed(const struct interproc_queue_t *queue, bool *is_closed);
+
+/**
+ * How many messages are in it: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_len(const struct interproc_queue_t *queue, size_t *len);
+
+/**
+ * Whether it is empty: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_is_empty(const struct interproc_queue_t *queue, bool *is_empty);
+
+/**
+ * Whether it is full: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_is_full(const struct interproc_queue_t *queue, bool *is_full);
+
+/**
+ * The most messages that it holds.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_capacity(const struct interproc_queue_t *queue, size_t *capacity);
+
+/**
+ * Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
+ * a debugger) there holds up those behind it, and shows up here. The ids are those of its own PID namespace; both
+ * are 0 when there is nobody.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_blocker(const struct interproc_queue_t *queue,
+                            int32_t *pid,
+                            int32_t *tid);
+
+/**
+ * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
+ * first 15 bytes); NULL: that of the parent.
+ *
+ * The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
+ * shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
+ * runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns.
+ *
+ * In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
+ * held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best
+ * fork before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
+ *
+ * @return 0; EAGAIN, ENOMEM, EMFILE, ENFILE: a limit of the system; ENOTSUP: no pidfd (before Linux 5.4, or a
+ * sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an
+ * error there is no child, and entry has not run.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_fork(struct interproc_process_t *process,
+                           const char *name,
+                           interproc_process_entry_t entry,
+                           void *argument);
+
+/**
+ * The child's process id. After its join the number may name another process.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_pid(const struct interproc_process_t *process, int32_t *pid);
+
+/**
+ * Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL.
+ *
+ * The handle still has to be closed.
+ *
+ * @return 0; ECHILD: ended, and its status was taken by other code or lost because SIGCHLD is ignored; EPERM: the
+ * child is not this process's but its parent's; EINVAL: process is NULL or closed.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_join(const struct interproc_process_t *process,
+                           struct interproc_exit_t *end);
+
+/**
+ * As interproc_process_join() if the child has ended; never waits.
+ *
+ * @return As interproc_process_join(), and EBUSY: the child still runs.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_tryjoin(const struct interproc_process_t *process,
+                              struct interproc_exit_t *end);
+
+/**
+ * As interproc_process_join(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_process_join(), and ETIMEDOUT: the child still runs. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_timedjoin(const struct interproc_process_t *process,
+                                const struct timespec *abstime,
+                                struct interproc_exit_t *end);
+
+/**
+ * Whether the child has not ended yet. A zombie is not alive; a stopped process is.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_is_alive(const struct interproc_process_t *process, bool *is_alive);
+
+/**
+ * Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+ *
+ * @return 0; EPERM: not this process's child, or it has changed its user; EINVAL: NULL or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_terminate(const struct interproc_process_t *process);
+
+/**
+ * Ends the child for certain: SIGKILL. One that has ended already is no error.
+ *
+ * @return As interproc_process_terminate().
+ *
+ * Thread-safe.
+ */
+int interproc_process_kill(const struct interproc_process_t *process);
+
+/**
+ * The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
+ * close-on-exec.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_fd(const struct interproc_process_t *process,
+                         int *fd);
+
+/**
+ * Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
+ * a child by this process reaps it when it has ended.
+ *
+ * @return 0; EINVAL: NULL, or closed already.
+ *
+ * Not to be called while another thread uses the handle; not for signal handlers.
+ */
+int interproc_process_close(struct interproc_process_t *process);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+/* An unlocked mutex: `interproc_mutex_t lock = INTERPROC_MUTEX_INIT;`. Zeroed memory is one too. */
+#define INTERPROC_MUTEX_INIT { { 0, 0 } }
+/* Handles of nothing: every function refuses them with EINVAL. */
+#define INTERPROC_SEGMENT_INIT { NULL, 0 }
+#define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_PROCESS_INIT { NULL, 0 }
+/* All defaults. */
+#define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
+
+/* Checked when this file is compiled, in any dialect. */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define INTERPROC_STATIC_ASSERT(condition, name) static_assert(condition, #name)
+#define INTERPROC_ALIGNOF(type) alignof(type)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define INTERPROC_STATIC_ASSERT(condition, name) _Static_assert(condition, #name)
+#define INTERPROC_ALIGNOF(type) _Alignof(type)
+#else
+#define INTERPROC_STATIC_ASSERT(condition, name) extern char name[(condition) ? 1 : -1]
+#define INTERPROC_ALIGNOF(type) __alignof__(type)
+#endif
+
+INTERPROC_STATIC_ASSERT(sizeof(void *) == 8, interproc_is_for_64_bits);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_mutex_t) == 16, interproc_mutex_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_mutex_t) == 8, interproc_mutex_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_process_t) == 8, interproc_process_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_exit_t) == 4, interproc_exit_is_aligned_to_4);
+
+#endif /* INTERPROC_H */

@@ -1,0 +1,196 @@
+//! Errno values, their texts, and the thread's last error in full.
+
+use crate::error::{Error, ErrorKind, Result};
+use core::cell::{Cell, RefCell};
+use core::ffi::{CStr, c_char, c_int};
+use std::borrow::ToOwned;
+use std::ffi::CString;
+use std::string::ToString;
+
+/// The result of a function as its errno value; an error is kept for [`interproc_last_error_message`].
+#[inline]
+pub(super) fn report(result: Result<()>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => fail(error),
+    }
+}
+
+/// Keeps an error for [`interproc_last_error_message`]; its errno value.
+#[cold]
+pub(super) fn fail(error: Error) -> c_int {
+    let errno = error.errno();
+    // At the end of a thread, and in a signal handler that interrupts this very function, it is not kept.
+    let _ = LAST.try_with(|last| {
+        if let Ok(mut last) = last.try_borrow_mut() {
+            last.error = Some(error);
+        }
+    });
+    errno
+}
+
+struct Last {
+    error: Option<Error>,
+    /// What the caller was given a pointer to.
+    text: Option<CString>,
+}
+
+std::thread_local! {
+    static LAST: RefCell<Last> = const { RefCell::new(Last { error: None, text: None }) };
+    /// The C library's text for an errno value that is none of ours.
+    static FOREIGN: Cell<[c_char; 128]> = const { Cell::new([0; 128]) };
+}
+
+const TEXTS: Texts = Texts::of(ErrorKind::ALL);
+static TEXT_BYTES: [u8; TEXTS.len] = TEXTS.cut();
+
+/// One C string per errno value; kinds that share an errno value share the string.
+struct Texts {
+    bytes: [u8; 8192],
+    len: usize,
+    /// Errno value, and where its string starts.
+    starts: [(c_int, usize); 64],
+    count: usize,
+}
+
+impl Texts {
+    const fn of(kinds: &[ErrorKind]) -> Texts {
+        let mut texts = Texts { bytes: [0; 8192], len: 0, starts: [(0, 0); 64], count: 0 };
+        let mut i = 0;
+        while i < kinds.len() {
+            if texts.find(kinds[i].errno()).is_none() {
+                texts.starts[texts.count] = (kinds[i].errno(), texts.len);
+                texts.count += 1;
+                texts.push(kinds[i].text());
+                let mut j = i + 1;
+                while j < kinds.len() {
+                    if kinds[j].errno() == kinds[i].errno() {
+                        texts.push("; or: ");
+                        texts.push(kinds[j].text());
+                    }
+                    j += 1;
+                }
+                texts.push("\0");
+            }
+            i += 1;
+        }
+        texts
+    }
+
+    const fn push(&mut self, text: &str) {
+        let mut i = 0;
+        while i < text.len() {
+            self.bytes[self.len] = text.as_bytes()[i];
+            self.len += 1;
+            i += 1;
+        }
+    }
+
+    const fn find(&self, errno: c_int) -> Option<usize> {
+        let mut i = 0;
+        while i < self.count {
+            if self.starts[i].0 == errno {
+                return Some(self.starts[i].1);
+            }
+            i += 1;
+        }
+        None
+    }
+
+    const fn cut<const N: usize>(&self) -> [u8; N] {
+        let mut out = [0; N];
+        let mut i = 0;
+        while i < N {
+            out[i] = self.bytes[i];
+            i += 1;
+        }
+        out
+    }
+}
+
+/// Explains an errno value that a function of this library returned: what happened and what to do.
+///
+/// When several causes share a value, the text names them all; interproc_last_error_message() knows which it was.
+/// For values that this library has no text of its own for, it is the C library's text.
+///
+/// The string is never NULL and need not be freed. It is constant, but for values that the library does not know:
+/// then it is valid until the thread's next call with such a value.
+///
+/// Thread-safe. Not for signal handlers.
+#[unsafe(no_mangle)]
+pub extern "C" fn interproc_strerror(error: c_int) -> *const c_char {
+    if error == 0 {
+        return c"success".as_ptr();
+    }
+    if let Some(start) = TEXTS.find(error) {
+        return (&raw const TEXT_BYTES[start]).cast();
+    }
+    let found = FOREIGN.try_with(|cell| {
+        let buffer = cell.as_ptr().cast::<c_char>();
+        // SAFETY: the buffer has 128 bytes and is this thread's. The call ends it with a NUL, also when it is
+        // too short, and returns its errors.
+        match unsafe { libc::strerror_r(error, buffer, 128) } {
+            0 | libc::EINVAL | libc::ERANGE => buffer.cast_const(),
+            _ => c"unknown error".as_ptr(),
+        }
+    });
+    found.unwrap_or(c"unknown error".as_ptr())
+}
+
+/// What the thread's last failed call of this library had to say, in one line: the text of the error and, where there
+/// is more to tell, the details: the file, the two sizes, the argument that is NULL.
+///
+/// Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no
+/// call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
+/// again, or ends.
+///
+/// Thread-safe. Not for signal handlers: it allocates.
+#[unsafe(no_mangle)]
+pub extern "C" fn interproc_last_error_message() -> *const c_char {
+    let found = LAST.try_with(|last| {
+        let mut last = last.try_borrow_mut().ok()?;
+        let text = last.error.as_ref()?.to_string();
+        // A NUL could come in by a detail only: names are C strings, so there is none.
+        last.text = Some(CString::new(text).unwrap_or_else(|_| c"an error".to_owned()));
+        last.text.as_deref().map(CStr::as_ptr)
+    });
+    found.ok().flatten().unwrap_or(c"".as_ptr())
+}
+
+/// The version of the library that is linked, such as "0.1.0". Constant.
+///
+/// Thread-safe, fork-safe and async-signal-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn interproc_version() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => unreachable!(),
+        };
+    VERSION.as_ptr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text_of(error: c_int) -> &'static str {
+        // SAFETY: a C string; these are constant.
+        unsafe { CStr::from_ptr(interproc_strerror(error)) }.to_str().unwrap()
+    }
+
+    #[test]
+    fn every_kind_is_named_in_the_text_of_its_errno_value() {
+        for kind in ErrorKind::ALL {
+            assert!(text_of(kind.errno()).contains(kind.text()), "{kind:?}: {}", text_of(kind.errno()));
+        }
+        assert_eq!(text_of(libc::ETIMEDOUT), ErrorKind::TimedOut.text());
+    }
+
+    #[test]
+    fn foreign_values_get_the_text_of_the_c_library() {
+        assert_eq!(text_of(libc::ENOTTY), "Inappropriate ioctl for device");
+        assert!(text_of(99_999).contains("99999"));
+        assert_eq!(text_of(0), "success");
+    }
+}

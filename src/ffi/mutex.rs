@@ -1,0 +1,189 @@
+//! The robust mutex.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Life, Member};
+use crate::sync::{Acquired, RawMutex};
+use core::ffi::c_int;
+use libc::timespec;
+
+/// A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
+///
+/// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero
+/// bytes are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a
+/// `sync::Mutex` whose value are the bytes behind it, or as a `sync::RawMutex`.
+///
+/// When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
+/// within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
+/// interproc_mutex_consistent(), and goes on.
+///
+///     int rc = interproc_mutex_lock(&shop->lock);
+///     if (rc == EOWNERDEAD) {
+///         repair(shop);
+///         rc = interproc_mutex_consistent(&shop->lock);
+///     }
+///     if (rc == 0) {
+///         shop->tickets--;
+///         interproc_mutex_unlock(&shop->lock);
+///     }
+///
+/// The thread that locks is the one that unlocks. A forked child owns nothing that its parent holds. Locking and
+/// unlocking while nobody else wants the lock makes no system call.
+#[repr(C)]
+pub struct interproc_mutex_t {
+    /// Not for use.
+    pub private_: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_mutex_t>() == size_of::<RawMutex>());
+    assert!(align_of::<interproc_mutex_t>() == align_of::<RawMutex>());
+};
+
+/// The mutex at an address of which the caller is a member.
+///
+/// # Safety
+/// An address in an attached segment is that of a mutex.
+#[inline(always)]
+unsafe fn at<'a>(mutex: *const interproc_mutex_t) -> Result<&'a RawMutex> {
+    if !mutex.cast::<RawMutex>().is_aligned() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: in a mapped segment by the caller's look-up, aligned by the check; only atomics inside.
+    Ok(unsafe { &*mutex.cast() })
+}
+
+/// The calling thread's member and the mutex. NULL lies in no segment, so it needs no check of its own.
+///
+/// # Safety
+/// As [`at`].
+#[inline(always)]
+unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
+    let me = member::current(mutex.cast())?;
+    // SAFETY: by the contract.
+    Ok((me, unsafe { at(mutex) }?))
+}
+
+#[inline(always)]
+fn acquired(result: Result<Acquired>) -> c_int {
+    match result {
+        Ok(Acquired::Clean) => 0,
+        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
+        Err(error) => fail(error),
+    }
+}
+
+/// Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is
+/// an unlocked mutex already. Nobody else may use the memory meanwhile.
+///
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_init(mutex: *mut interproc_mutex_t) -> c_int {
+    // SAFETY: by C's contract the memory is a mutex's and unused.
+    report(unsafe { find(mutex) }.map(|_| unsafe { mutex.cast::<RawMutex>().write(RawMutex::new()) }))
+}
+
+/// Ends the use of a mutex before its memory is used for something else. The caller holds it, or nobody does; nobody
+/// waits for it or will lock it again. What others did with it before is over: a thread whose unlock let you lock it
+/// does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its
+/// segment is closed or unlinked.
+///
+/// @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
+/// segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_destroy(mutex: *mut interproc_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| {
+        let other = raw.owner().filter(|&owner| owner != me.id());
+        if other.is_some_and(|owner| me.table().life(owner) != Life::Dead) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // SAFETY: by C's contract nobody uses it any more.
+        unsafe { mutex.cast::<RawMutex>().write(RawMutex::new()) };
+        Ok(())
+    }))
+}
+
+/// Locks, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+///
+/// @return 0: the calling thread holds it.
+/// EOWNERDEAD: the calling thread holds it, and its last owner died holding it. Repair the data, call
+/// interproc_mutex_consistent(), go on.
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable
+/// until interproc_mutex_init().
+/// EDEADLK: the calling thread holds it already.
+/// EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> c_int {
+    let (id, me) = match member::current_id(mutex.cast()) {
+        Ok(found) => found,
+        Err(error) => return fail(error),
+    };
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { at(mutex) }.and_then(|raw| raw.lock_as(id, me, None)))
+}
+
+/// Locks if no living thread holds it; never waits.
+///
+/// @return As interproc_mutex_lock(), and EBUSY: another living thread holds it.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_trylock(mutex: *mut interproc_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.try_lock(me)))
+}
+
+/// Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+///
+/// @return As interproc_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999; then nothing was tried.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_timedlock(
+    mutex: *mut interproc_mutex_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, Some(until))))
+}
+
+/// Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait
+/// included, gets ENOTRECOVERABLE from then on.
+///
+/// Once it is released, the memory is neither read nor written: whoever locks it next may destroy it.
+///
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+/// process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_unlock(mutex: *mut interproc_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.unlock(me)))
+}
+
+/// Says that the data is whole again. For a holder that got the lock with EOWNERDEAD.
+///
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
+/// or NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_consistent(mutex: *mut interproc_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.mark_consistent(me)))
+}

@@ -1,0 +1,570 @@
+//! The bounded queue.
+
+use super::error::report;
+use super::time::deadline;
+use super::{invalid, output};
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Member};
+use crate::queue::RawQueue;
+use crate::time::Deadline;
+use core::ffi::{c_int, c_void};
+use core::mem::MaybeUninit;
+use core::ptr::copy_nonoverlapping;
+use libc::timespec;
+
+/// A bounded first-in-first-out queue between any processes: many producers, many consumers, messages of a fixed size.
+///
+/// This is a local handle, obtained by interproc_segment_queue(); the queue itself lies in the segment. The handle need
+/// not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+/// long as it is used.
+///
+///     interproc_queue_t jobs;
+///     job_t job = {42};
+///     int rc = interproc_segment_queue(&segment, "jobs", sizeof job, 1024, &jobs);
+///     if (rc == 0)
+///         rc = interproc_queue_push(&jobs, &job);
+///
+/// When somebody dies inside an operation, nobody else is held up: what a producer had not finished is dropped, what it
+/// had pushed is delivered, what a consumer was reading is delivered again and flagged (`redelivered`). A message
+/// that a consumer had taken when it died is gone with it. Sleepers are told at once, not by polling.
+///
+/// A pop sees everything that happened before the push of its message. Messages of one producer come out in its
+/// order. A push or pop that need not wait makes no system call.
+#[repr(C)]
+pub struct interproc_queue_t {
+    /// Not for use. Zero when it is no queue.
+    pub private_: [u64; 8],
+}
+
+/// What is in a handle.
+#[repr(C)]
+struct Handle {
+    mark: u64,
+    raw: MaybeUninit<RawQueue>,
+}
+
+const MARK: u64 = u64::from_le_bytes(*b"ipqueue\0");
+
+const _: () = {
+    assert!(size_of::<Handle>() <= size_of::<interproc_queue_t>());
+    assert!(align_of::<Handle>() <= align_of::<interproc_queue_t>());
+};
+
+impl interproc_queue_t {
+    pub(super) fn new(raw: RawQueue) -> Self {
+        let mut handle = interproc_queue_t { private_: [0; 8] };
+        // SAFETY: it fits, as asserted above.
+        unsafe {
+            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
+        };
+        handle
+    }
+}
+
+/// The queue behind a handle.
+///
+/// # Safety
+/// NULL, or a handle that was filled by this library or is zero.
+#[inline(always)]
+unsafe fn queue<'a>(queue: *const interproc_queue_t) -> Result<&'a RawQueue> {
+    // SAFETY: by the contract; a handle is large enough and aligned.
+    match unsafe { queue.cast::<Handle>().as_ref() } {
+        // SAFETY: the mark stands beside a queue.
+        Some(handle) if handle.mark == MARK => Ok(unsafe { handle.raw.assume_init_ref() }),
+        _ => Err(ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[inline(always)]
+fn me<'a>(queue: &RawQueue) -> Result<&'a Member> {
+    member::current(queue.ring().address())
+}
+
+/// How long an operation may wait.
+#[derive(Clone, Copy)]
+enum Wait {
+    Never,
+    ForEver,
+    Until(*const timespec),
+}
+
+impl Wait {
+    /// `None`: it does not wait. `Some(None)`: for ever.
+    ///
+    /// # Safety
+    /// A timespec or NULL.
+    #[inline(always)]
+    unsafe fn limit(self) -> Result<Option<Option<Deadline>>> {
+        Ok(match self {
+            Wait::Never => None,
+            Wait::ForEver => Some(None),
+            // SAFETY: by the contract.
+            Wait::Until(abstime) => Some(Some(unsafe { deadline(abstime) }?)),
+        })
+    }
+}
+
+/// One message in.
+///
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn push_one(
+    queue: &RawQueue,
+    me: &Member,
+    element: *const u8,
+    limit: Option<Option<Deadline>>,
+) -> Result<()> {
+    let size = queue.ring().element();
+    // SAFETY: the cell is ours and has `size` bytes, as has the caller's message.
+    let fill = |cell: *mut u8| unsafe { copy_nonoverlapping(element, cell, size) };
+    match limit {
+        None => queue.try_push_with(me, fill),
+        Some(until) => queue.push_with(me, until, fill),
+    }
+}
+
+/// One message out; whether it was redelivered.
+///
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn pop_one(
+    queue: &RawQueue,
+    me: &Member,
+    element: *mut u8,
+    limit: Option<Option<Deadline>>,
+) -> Result<bool> {
+    let size = queue.ring().element();
+    // SAFETY: as in `push_one`.
+    let drain = |cell: *const u8| unsafe { copy_nonoverlapping(cell, element, size) };
+    let ((), redelivered) = match limit {
+        None => queue.try_pop_with(me, drain),
+        Some(until) => queue.pop_with(me, until, drain),
+    }?;
+    Ok(redelivered)
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn push(handle: *const interproc_queue_t, element: *const c_void, wait: Wait) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+        if element.is_null() {
+            return Err(invalid("element is NULL"));
+        }
+        push_one(queue, me(queue)?, element.cast(), wait.limit()?)
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn pop(
+    handle: *const interproc_queue_t,
+    wait: Wait,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+        if element.is_null() {
+            return Err(invalid("element is NULL"));
+        }
+        let again = pop_one(queue, me(queue)?, element.cast(), wait.limit()?)?;
+        if !redelivered.is_null() {
+            redelivered.write(again);
+        }
+        Ok(())
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn push_batch(
+    handle: *const interproc_queue_t,
+    elements: *const c_void,
+    count: usize,
+    wait: Wait,
+    pushed: *mut usize,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+        let pushed = output(pushed, "pushed")?;
+        if elements.is_null() {
+            return Err(invalid("elements is NULL"));
+        }
+        let (me, limit) = (me(queue)?, wait.limit()?);
+        let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
+        let mut done = 0;
+        while done < count {
+            match push_one(queue, me, element(done), limit) {
+                Ok(()) => done += 1,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        pushed.set(done);
+        Ok(())
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn pop_batch(
+    handle: *const interproc_queue_t,
+    max: usize,
+    wait: Wait,
+    elements: *mut c_void,
+    popped: *mut usize,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+        let popped = output(popped, "popped")?;
+        if elements.is_null() {
+            return Err(invalid("elements is NULL"));
+        }
+        let (me, limit) = (me(queue)?, wait.limit()?);
+        let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
+        let mut done = 0;
+        while done < max {
+            // Only the first is waited for.
+            match pop_one(queue, me, element(done), if done == 0 { limit } else { None }) {
+                Ok(again) => {
+                    if !redelivered.is_null() {
+                        redelivered.add(done).write(again);
+                    }
+                    done += 1;
+                }
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        popped.set(done);
+        Ok(())
+    }))
+}
+
+/// Asks something of a queue that needs no member of the segment.
+///
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn ask<T>(
+    handle: *const interproc_queue_t,
+    out: *mut T,
+    answer: impl FnOnce(&RawQueue) -> T,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { queue(handle) }.and_then(|queue| {
+        // SAFETY: by the contract.
+        unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(queue)))
+    }))
+}
+
+/// Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
+/// runs, and the waiting goes on.
+///
+/// @return 0; EPIPE: the queue is closed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every member slot
+/// of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_push(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, Wait::ForEver) }
+}
+
+/// Copies the message at `element` into the queue if there is room; never waits.
+///
+/// @return As interproc_queue_push(), and EAGAIN: the queue is full.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypush(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, Wait::Never) }
+}
+
+/// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
+/// on CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
+///
+/// @return As interproc_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+/// are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpush(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, Wait::Until(abstime)) }
+}
+
+/// Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
+///
+/// `redelivered` may be NULL. It is set to true when an earlier consumer died in the middle of popping this message:
+/// its call never returned, so the message was not processed; otherwise to false.
+///
+/// @return 0; EPIPE: the queue is closed and drained; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_pop(
+    queue: *const interproc_queue_t,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, Wait::ForEver, element, redelivered) }
+}
+
+/// As interproc_queue_pop() if there is a message; never waits.
+///
+/// @return As interproc_queue_pop(), and EAGAIN: the queue is empty.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypop(
+    queue: *const interproc_queue_t,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, Wait::Never, element, redelivered) }
+}
+
+/// As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). With a time in the past it still pops what is there.
+///
+/// @return As interproc_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpop(
+    queue: *const interproc_queue_t,
+    abstime: *const timespec,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, Wait::Until(abstime), element, redelivered) }
+}
+
+/// Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes. Others' messages
+/// may come between. Says how many went in: fewer than `count` only when the queue was closed meanwhile.
+///
+/// @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_push(), and none went in.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_push_batch(
+    queue: *const interproc_queue_t,
+    elements: *const c_void,
+    count: usize,
+    pushed: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push_batch(queue, elements, count, Wait::ForEver, pushed) }
+}
+
+/// As interproc_queue_push_batch(), for as many messages as there is room; never waits.
+///
+/// @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_trypush(), and none went in.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypush_batch(
+    queue: *const interproc_queue_t,
+    elements: *const c_void,
+    count: usize,
+    pushed: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push_batch(queue, elements, count, Wait::Never, pushed) }
+}
+
+/// As interproc_queue_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
+///
+/// @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_timedpush(), and none went in.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpush_batch(
+    queue: *const interproc_queue_t,
+    elements: *const c_void,
+    count: usize,
+    abstime: *const timespec,
+    pushed: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push_batch(queue, elements, count, Wait::Until(abstime), pushed) }
+}
+
+/// Waits for a message, then takes as many as there are, at most `max`, into the array `elements`. Says how many.
+///
+/// `redelivered` may be NULL, or an array of `max` flags: see interproc_queue_pop().
+///
+/// @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_pop().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_pop_batch(
+    queue: *const interproc_queue_t,
+    max: usize,
+    elements: *mut c_void,
+    popped: *mut usize,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop_batch(queue, max, Wait::ForEver, elements, popped, redelivered) }
+}
+
+/// As interproc_queue_pop_batch(); never waits.
+///
+/// @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_trypop().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypop_batch(
+    queue: *const interproc_queue_t,
+    max: usize,
+    elements: *mut c_void,
+    popped: *mut usize,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop_batch(queue, max, Wait::Never, elements, popped, redelivered) }
+}
+
+/// As interproc_queue_pop_batch(), waiting for the first message until `abstime` at the latest.
+///
+/// @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_timedpop().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpop_batch(
+    queue: *const interproc_queue_t,
+    max: usize,
+    abstime: *const timespec,
+    elements: *mut c_void,
+    popped: *mut usize,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop_batch(queue, max, Wait::Until(abstime), elements, popped, redelivered) }
+}
+
+/// Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes are
+/// refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
+/// time either gets in, and is then delivered, or is refused. Closing again is no error.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_close(queue: *const interproc_queue_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { self::queue(queue) }.and_then(|queue| Ok(queue.close(me(queue)?))))
+}
+
+/// Whether the queue was closed by interproc_queue_close().
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_is_closed(
+    queue: *const interproc_queue_t,
+    is_closed: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(queue, is_closed, RawQueue::is_closed) }
+}
+
+/// How many messages are in it: a snapshot.
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_len(queue: *const interproc_queue_t, len: *mut usize) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(queue, len, |queue| queue.len() as usize) }
+}
+
+/// Whether it is empty: a snapshot.
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_is_empty(
+    queue: *const interproc_queue_t,
+    is_empty: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(queue, is_empty, RawQueue::is_empty) }
+}
+
+/// Whether it is full: a snapshot.
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_is_full(
+    queue: *const interproc_queue_t,
+    is_full: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(queue, is_full, RawQueue::is_full) }
+}
+
+/// The most messages that it holds.
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_capacity(
+    queue: *const interproc_queue_t,
+    capacity: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(queue, capacity, |queue| queue.capacity() as usize) }
+}
+
+/// Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
+/// a debugger) there holds up those behind it, and shows up here. The ids are those of its own PID namespace; both
+/// are 0 when there is nobody.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_blocker(
+    queue: *const interproc_queue_t,
+    pid: *mut i32,
+    tid: *mut i32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { self::queue(queue) }.and_then(|queue| unsafe {
+        let (pid, tid) = (output(pid, "pid")?, output(tid, "tid")?);
+        let me = me(queue)?;
+        let who = queue.blocker(me).and_then(|id| me.table().identity(id));
+        pid.set(who.map_or(0, |who| who.pid as i32));
+        tid.set(who.map_or(0, |who| who.tid as i32));
+        Ok(())
+    }))
+}

@@ -1,0 +1,458 @@
+//! Segments and the objects in them.
+
+use super::queue::interproc_queue_t;
+use super::{call, input, invalid, output, text};
+use crate::error::{Error, Result};
+use crate::shm::{Options, Segment};
+use crate::sys::call::checked;
+use core::ffi::{c_char, c_int, c_void};
+use core::ptr::{NonNull, null_mut};
+use std::boxed::Box;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Shared memory with a directory of named objects, as one process has it open.
+///
+/// This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of
+/// the structure is the same handle: close only one of them.
+///
+///     typedef struct { interproc_mutex_t lock; unsigned tickets; } shop_t;
+///
+///     interproc_segment_t segment;
+///     shop_t *shop;
+///     int rc = interproc_segment_open_or_create(&segment, "/shop", 1 << 16, 0600);
+///     if (rc == 0)
+///         rc = interproc_segment_object(&segment, "shop", sizeof *shop, 8, (void **)&shop);
+///     if (rc != 0)
+///         fprintf(stderr, "%s\n", interproc_last_error_message());
+///
+/// A forked child may go on using its parent's open segments and the objects in them.
+///
+/// Threat model: who may write to a segment can break what is in it, but cannot make this library read or write
+/// outside of it. Who may write to a *named* segment can also truncate its file; a later access is then a SIGBUS.
+/// An anonymous segment is sealed against that.
+#[repr(C)]
+pub struct interproc_segment_t {
+    /// Not for use. NULL when closed.
+    pub private_: *mut c_void,
+    /// Not for use. Zero.
+    pub reserved: u64,
+}
+
+/// A flag of interproc_segment_options_t: pages of the payload are not reserved at creation. A large segment then
+/// costs only what is used, but when memory runs out later, the access is a SIGBUS instead of an ENOSPC at creation.
+pub const INTERPROC_SEGMENT_SPARSE: u32 = 1;
+/// A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting
+/// running processors by membarrier(2). For isolated cores. Makes uncontended operations slower; not to be undone.
+pub const INTERPROC_SEGMENT_STRONG_FENCES: u32 = 2;
+/// A flag of interproc_segment_options_t: segments that belong to the user `trusted_owner` are opened too. Otherwise
+/// only those of this user and of root are: their owner can read and change all that goes through them.
+pub const INTERPROC_SEGMENT_TRUST_OWNER: u32 = 4;
+
+/// What a segment shall be like. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the
+/// default everywhere.
+///
+///     interproc_segment_options_t options = INTERPROC_SEGMENT_OPTIONS_INIT;
+///     options.size = 1 << 20;
+///     options.max_members = 256;
+///     rc = interproc_segment_create_with(&segment, "/shop", &options);
+///
+/// An existing segment keeps the shape it was created with; opening one that is smaller than `size` is refused.
+#[repr(C)]
+pub struct interproc_segment_options_t {
+    /// Bytes for your objects, rounded up to whole pages. Needed for creating.
+    pub size: usize,
+    /// How many threads, of all processes together, may use the objects at a time: 0 for 64, at most 16384. Each
+    /// costs one page.
+    pub max_members: u32,
+    /// How many named objects there is room for: 0 for 64, at most 65536.
+    pub max_objects: u32,
+    /// The permission bits of a new named segment, which the umask does not change: 0 for 0600. Using a segment
+    /// needs permission to read and to write.
+    pub mode: u32,
+    /// INTERPROC_SEGMENT_SPARSE and the like, or-ed together.
+    pub flags: u32,
+    /// A user id, with INTERPROC_SEGMENT_TRUST_OWNER.
+    pub trusted_owner: u32,
+    /// Zero.
+    pub reserved0: u32,
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+impl interproc_segment_options_t {
+    fn read(&self) -> Result<Options> {
+        const KNOWN: u32 =
+            INTERPROC_SEGMENT_SPARSE | INTERPROC_SEGMENT_STRONG_FENCES | INTERPROC_SEGMENT_TRUST_OWNER;
+        if self.flags & !KNOWN != 0 {
+            return Err(invalid("unknown flags in the options"));
+        }
+        if self.reserved0 != 0 || self.reserved != [0; 4] {
+            return Err(invalid(
+                "reserved fields of the options are not zero; start from INTERPROC_SEGMENT_OPTIONS_INIT",
+            ));
+        }
+        let mut options = sized(self.size, self.mode)
+            .sparse(self.flags & INTERPROC_SEGMENT_SPARSE != 0)
+            .strong_fences(self.flags & INTERPROC_SEGMENT_STRONG_FENCES != 0);
+        if self.max_members != 0 {
+            options = options.max_members(self.max_members);
+        }
+        if self.max_objects != 0 {
+            options = options.max_objects(self.max_objects);
+        }
+        if self.flags & INTERPROC_SEGMENT_TRUST_OWNER != 0 {
+            options = options.trust_owner(self.trusted_owner);
+        }
+        Ok(options)
+    }
+}
+
+fn sized(size: usize, mode: u32) -> Options {
+    let options = Segment::options().size(size);
+    if mode == 0 { options } else { options.mode(mode) }
+}
+
+/// Fills a handle with the segment that `make` gives.
+///
+/// # Safety
+/// `segment` is NULL or writable.
+unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result<Segment>) -> c_int {
+    call(|| {
+        // SAFETY: by the contract.
+        let handle = unsafe { output(segment, "segment") }?;
+        let made = Box::into_raw(Box::new(make()?));
+        handle.set(interproc_segment_t { private_: made.cast(), reserved: 0 });
+        Ok(())
+    })
+}
+
+/// The segment behind a handle.
+///
+/// # Safety
+/// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
+unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
+    // SAFETY: by the contract.
+    let handle = unsafe { input(segment, "segment") }?;
+    // SAFETY: made by `start` and not yet closed.
+    unsafe { handle.private_.cast::<Segment>().as_ref() }.ok_or_else(|| invalid("the segment is closed"))
+}
+
+/// Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
+/// objects, and opens it. `mode` are its permission bits, which the umask does not change; 0 means 0600.
+///
+/// The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever
+/// sees a half-made segment.
+///
+/// @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL: a
+/// NULL, a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_create(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    mode: u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || sized(size, mode).create(text(name, "name")?)) }
+}
+
+/// Opens the segment `name`.
+///
+/// @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
+/// is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;
+/// EPROTO: not a segment; EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over;
+/// EUSERS: as many processes have it open as it has member slots.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_open(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || Segment::open(text(name, "name")?)) }
+}
+
+/// Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it
+/// and all open the same. `mode` as in interproc_segment_create().
+///
+/// @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there
+/// is one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_open_or_create(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    mode: u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || sized(size, mode).open_or_create(text(name, "name")?)) }
+}
+
+/// Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size
+/// is sealed: nobody can truncate it.
+///
+/// @return As interproc_segment_create(), without EEXIST.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_anonymous(
+    segment: *mut interproc_segment_t,
+    size: usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || sized(size, 0).anonymous()) }
+}
+
+/// Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the
+/// caller's, who may close it afterwards.
+///
+/// @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is
+/// not open at all; ENOTSUP: no /proc.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_attach_fd(segment: *mut interproc_segment_t, fd: c_int) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || Segment::from_fd(copy_of(fd)?)) }
+}
+
+fn copy_of(fd: c_int) -> Result<OwnedFd> {
+    // SAFETY: takes integers. The new descriptor is ours.
+    checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+        .map_err(Error::from_errno)
+}
+
+/// As interproc_segment_create(), with options.
+///
+/// @return As interproc_segment_create(); EINVAL also for an option out of range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_create_with(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+    options: *const interproc_segment_options_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || input(options, "options")?.read()?.create(text(name, "name")?)) }
+}
+
+/// As interproc_segment_open(), with options.
+///
+/// @return As interproc_segment_open(); EINVAL also for an option out of range; EEXIST: smaller than options->size.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_open_with(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+    options: *const interproc_segment_options_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || input(options, "options")?.read()?.open(text(name, "name")?)) }
+}
+
+/// As interproc_segment_open_or_create(), with options.
+///
+/// @return As interproc_segment_open_or_create(); EINVAL also for an option out of range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_open_or_create_with(
+    segment: *mut interproc_segment_t,
+    name: *const c_char,
+    options: *const interproc_segment_options_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || input(options, "options")?.read()?.open_or_create(text(name, "name")?)) }
+}
+
+/// As interproc_segment_anonymous(), with options.
+///
+/// @return As interproc_segment_anonymous(); EINVAL also for an option out of range.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_anonymous_with(
+    segment: *mut interproc_segment_t,
+    options: *const interproc_segment_options_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || input(options, "options")?.read()?.anonymous()) }
+}
+
+/// Closes a segment: unmaps it and frees the handle. Pointers to its objects and its queue handles are invalid
+/// afterwards, in all threads. Never removes the name, and changes nothing for other processes. Do not close a
+/// segment while this process holds one of its mutexes.
+///
+/// @return 0; EINVAL: NULL, or closed already.
+///
+/// Not to be called while another thread uses the segment; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_close(segment: *mut interproc_segment_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        open(segment)?;
+        let made = core::mem::replace(&mut (*segment).private_, null_mut());
+        // Made by `start`, not yet closed, and used by nobody else.
+        drop(Box::from_raw(made.cast::<Segment>()));
+        Ok(())
+    })
+}
+
+/// Removes the name. Who has the segment open keeps it, and the memory is freed when the last one is gone. The name
+/// is free for a new segment at once.
+///
+/// @return 0; ENOENT: there is none; EINVAL: NULL or a bad name; EACCES: not permitted.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_unlink(name: *const c_char) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| Segment::unlink(unsafe { text(name, "name") }?))
+}
+
+/// Removes the name if no process has the segment open; nobody can open it in between. Says whether it did.
+/// Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will come
+/// back for.
+///
+/// @return 0; otherwise as interproc_segment_open() and interproc_segment_unlink().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_unlink_if_stale(name: *const c_char, removed: *mut bool) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let removed = output(removed, "removed")?;
+        removed.set(Segment::unlink_if_stale(text(name, "name")?)?);
+        Ok(())
+    })
+}
+
+/// Finds the object `name` in the segment, or makes it. A new object is all zero bytes. When several processes come at
+/// once, all get the same object. It stays where it is until the segment is gone: there is no removing.
+///
+/// `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
+/// pointer is good until the segment is closed; another process may have the object at another address, so do not
+/// store pointers in it. A name has 1 to 47 bytes.
+///
+/// @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
+/// interproc_last_error_message(); ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
+/// alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
+///
+/// Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
+/// Not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_object(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    alignment: usize,
+    object: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let object = output(object, "object")?;
+        object.set(open(segment)?.raw_object(text(name, "name")?, size, alignment)?.cast().as_ptr());
+        Ok(())
+    })
+}
+
+/// Finds the object `name`; makes none.
+///
+/// @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_find(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    alignment: usize,
+    object: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let object = output(object, "object")?;
+        let found: NonNull<u8> = open(segment)?.raw_find(text(name, "name")?, size, alignment)?;
+        object.set(found.cast().as_ptr());
+        Ok(())
+    })
+}
+
+/// Finds the queue `name`, or makes it: for messages of `element_size` bytes, with room for `capacity` of them. A Rust
+/// program reaches the same queue by `Segment::queue`.
+///
+/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+/// stay open as long as it is used.**
+///
+/// @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0
+/// or out of range.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_queue(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    element_size: usize,
+    capacity: usize,
+    queue: *mut interproc_queue_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let queue = output(queue, "queue")?;
+        let raw = open(segment)?.raw_queue(text(name, "name")?, element_size, capacity)?;
+        queue.set(interproc_queue_t::new(raw));
+        Ok(())
+    })
+}
+
+/// The bytes that the segment has for objects.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_len(
+    segment: *const interproc_segment_t,
+    len: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let len = output(len, "len")?;
+        len.set(open(segment)?.len());
+        Ok(())
+    })
+}
+
+/// The descriptor of the segment's file, to be sent through a socket or inherited, for
+/// interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_fd(segment: *const interproc_segment_t, fd: *mut c_int) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let fd = output(fd, "fd")?;
+        fd.set(open(segment)?.as_fd().as_raw_fd());
+        Ok(())
+    })
+}
+
+/// Whether the name was removed: a newcomer does not find this segment any more.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_is_retired(
+    segment: *const interproc_segment_t,
+    is_retired: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let is_retired = output(is_retired, "is_retired")?;
+        is_retired.set(open(segment)?.is_retired());
+        Ok(())
+    })
+}

@@ -1,0 +1,355 @@
+//! The C interface: the header, the installed library, and programs in C that use it.
+//!
+//! The library is installed by `include/install.sh` into a directory of its own, as a user would, and the programs are
+//! compiled with what pkg-config says. Under `cargo test --release` it is the very library that users get.
+
+#[macro_use]
+mod support;
+
+use interproc::process::Builder;
+use interproc::queue::Queue;
+use interproc::sync::{LockError, Mutex};
+use interproc::{Object, Segment};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const SOURCES: [&str; 6] = ["error", "time", "segment", "mutex", "queue", "process"];
+const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where this run of the tests puts things: below the target directory.
+fn work() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("c_abi")
+}
+
+/// Runs a command to its end; its output, both streams, for the eyes.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{text}", output.status);
+    text
+}
+
+/// Whether there is such a program here.
+fn found(command: &Command) -> bool {
+    Command::new(command.get_program()).arg("--version").output().is_ok()
+}
+
+/// The library, installed below the target directory. The build is fresh but for the first test that asks.
+struct Installed {
+    prefix: PathBuf,
+}
+
+impl Installed {
+    fn get() -> Installed {
+        let prefix = work().join("installed");
+        let profile = if cfg!(debug_assertions) { "dev" } else { "dist" };
+        let mut install = Command::new(root().join("include/install.sh"));
+        install.args(["--profile", profile, "--prefix"]).arg(&prefix);
+        run(install.env("CARGO", env!("CARGO")));
+        Installed { prefix }
+    }
+
+    fn lib(&self) -> PathBuf {
+        self.prefix.join("lib")
+    }
+
+    fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
+        let mut pkg_config = Command::new("pkg-config");
+        pkg_config.env("PKG_CONFIG_PATH", self.lib().join("pkgconfig")).args(arguments).arg("interproc");
+        let said = if found(&pkg_config) { run(&mut pkg_config) } else { self.pc_file(arguments) };
+        said.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// What pkg-config would say, where there is none.
+    fn pc_file(&self, arguments: &[&str]) -> String {
+        let text = fs::read_to_string(self.lib().join("pkgconfig/interproc.pc")).expect("the .pc file");
+        let value = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)).expect("a key").to_owned();
+        let mut said = String::new();
+        for &argument in arguments {
+            said += &match argument {
+                "--cflags" => value("Cflags: "),
+                "--libs" => value("Libs: "),
+                _ => value("Libs.private: "),
+            };
+            said += " ";
+        }
+        let prefix = value("prefix=");
+        let include = value("includedir=").replace("${prefix}", &prefix);
+        said.replace("${libdir}", &value("libdir=")).replace("${includedir}", &include)
+    }
+
+    /// Compiles a C program against the shared library.
+    fn compile(&self, source: &str) -> Command {
+        let out = self.out(source, "shared");
+        let mut cc = self.cc(source, &out);
+        run(cc.args(self.pkg_config(&["--libs"])).args(["-lpthread", "-lrt"]));
+        let mut program = Command::new(out);
+        program.env("LD_LIBRARY_PATH", self.lib());
+        program
+    }
+
+    /// Compiles a C program with the static library in it.
+    fn compile_static(&self, source: &str) -> Command {
+        let out = self.out(source, "static");
+        let libraries = self.pkg_config(&["--static", "--libs"]).into_iter().map(|l| match l.as_str() {
+            "-linterproc" => "-l:libinterproc.a".to_owned(),
+            _ => l,
+        });
+        run(self.cc(source, &out).args(libraries));
+        Command::new(out)
+    }
+
+    fn out(&self, source: &str, how: &str) -> PathBuf {
+        let stem = Path::new(source).file_stem().unwrap().to_str().unwrap();
+        self.prefix.join(format!("{stem}-{how}"))
+    }
+
+    fn cc(&self, source: &str, out: &Path) -> Command {
+        let mut cc = Command::new("cc");
+        cc.arg("-std=c99").args(STRICT).args(self.pkg_config(&["--cflags"]));
+        cc.arg(root().join(source)).arg("-o").arg(out);
+        cc
+    }
+}
+
+fn the_header_is_what_cbindgen_makes_of_the_source() {
+    let config = cbindgen::Config::from_file(root().join("include/cbindgen.toml")).expect("cbindgen.toml");
+    let builder = SOURCES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, name| {
+        builder.with_src(root().join(format!("src/ffi/{name}.rs")))
+    });
+    let mut made = Vec::new();
+    builder.generate().expect("the source").write(&mut made);
+    let (made, path) = (String::from_utf8(made).expect("text"), root().join("include/interproc.h"));
+    if std::env::var_os("INTERPROC_BLESS").is_some() {
+        fs::write(&path, &made).expect("the header can be written");
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let first = made.lines().zip(committed.lines()).position(|(a, b)| a != b);
+    assert!(
+        made == committed,
+        "include/interproc.h is out of date, first at line {:?}: INTERPROC_BLESS=1 cargo test --test c_abi",
+        first.map(|n| n + 1)
+    );
+}
+
+fn every_exported_function_is_declared_and_nothing_else_is_exported() {
+    let header = fs::read_to_string(root().join("include/interproc.h")).expect("the header");
+    let library = Installed::get().lib().join("libinterproc.so");
+    let symbols = run(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library));
+    let mut exported: Vec<&str> = symbols.lines().filter_map(|l| l.split(' ').next()).collect();
+    exported.sort_unstable();
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|l| !l.starts_with([' ', '#', '/']))
+        .filter_map(|l| l[..l.find('(')?].rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("interproc_"))
+        .collect();
+    declared.sort_unstable();
+    assert!(exported.len() > 50, "{exported:?}");
+    assert_eq!(exported, declared);
+}
+
+fn the_header_is_clean_in_every_dialect_and_may_come_twice() {
+    let (include, source) = (root().join("include"), work().join("twice.c"));
+    fs::create_dir_all(work()).expect("a directory");
+    fs::write(&source, "#include <interproc.h>\n#include <interproc.h>\nint main(void) { return 0; }\n")
+        .expect("a file");
+    let dialects = [
+        ("cc", "c", "c99"),
+        ("cc", "c", "c11"),
+        ("cc", "c", "gnu17"),
+        ("c++", "c++", "c++98"),
+        ("c++", "c++", "c++11"),
+        ("c++", "c++", "c++17"),
+    ];
+    for (compiler, language, standard) in dialects {
+        let mut command = Command::new(compiler);
+        if language == "c++" && !found(&command) {
+            println!("no C++ compiler here: the header was not tried in {standard}");
+            continue;
+        }
+        if standard == "c++98" {
+            command.arg("-Wno-long-long");
+        }
+        command.args(STRICT).args(["-x", language, &format!("-std={standard}"), "-fsyntax-only"]);
+        run(command.arg("-I").arg(&include).arg(&source));
+    }
+}
+
+fn the_shared_library_has_a_soname_and_stays_loaded() {
+    let library = Installed::get().lib().join("libinterproc.so");
+    let dynamic = run(Command::new("readelf").arg("-dW").arg(library));
+    assert!(dynamic.contains("[libinterproc.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+fn every_function_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/conformance.c")));
+}
+
+fn every_function_keeps_its_promises_from_the_static_library() {
+    print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
+}
+
+fn the_ticket_shop_in_c_sells_every_ticket_once() {
+    let said = run(&mut Installed::get().compile("c_examples/tickets.c"));
+    assert!(said.contains("sold: 1000, left: 0") && said.contains("repaired: 1 times: right"), "{said}");
+}
+
+fn the_producers_and_consumers_in_c_count_every_number_once() {
+    let said = run(&mut Installed::get().compile("c_examples/producer_consumer.c"));
+    assert!(said.contains("pushed: 100000, popped: 100000") && said.contains("right"), "{said}");
+}
+
+/// A segment that a C process shares with this one. Its name goes at the end.
+struct Mixed {
+    name: String,
+    seg: Segment,
+    counter: Object<Mutex<u64>>,
+    partner: Command,
+}
+
+impl Mixed {
+    fn new() -> Mixed {
+        let name = format!("/interproc-test-{}-mixed", std::process::id());
+        let seg = Segment::create(&name, 1 << 16).expect("a segment");
+        let counter = seg.object("counter", || Mutex::new(0u64)).expect("an object");
+        let mut partner = Installed::get().compile("tests/c/partner.c");
+        partner.arg(&name);
+        Mixed { name, seg, counter, partner }
+    }
+
+    fn queue(&self, name: &str) -> Queue<u64> {
+        self.seg.queue(name, 16).expect("a queue")
+    }
+}
+
+impl Drop for Mixed {
+    fn drop(&mut self) {
+        let _ = Segment::unlink(&self.name);
+    }
+}
+
+fn a_c_and_a_rust_process_count_under_one_lock() {
+    const EACH: u64 = 20_000;
+    let mut mixed = Mixed::new();
+    let mut c = mixed.partner.args(["count", &EACH.to_string()]).spawn().expect("the partner");
+    for _ in 0..EACH {
+        *mixed.counter.lock().expect("nobody dies") += 1;
+    }
+    assert!(c.wait().expect("its end").success());
+    assert_eq!(*mixed.counter.lock().expect("free"), 2 * EACH);
+}
+
+fn messages_go_from_rust_to_c_and_back_in_order() {
+    let mut mixed = Mixed::new();
+    let (there, back) = (mixed.queue("there"), mixed.queue("back"));
+    let mut c = mixed.partner.arg("echo").spawn().expect("the partner");
+    for i in (0..5000).step_by(10) {
+        there.push_batch(&[i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7, i + 8, i + 9]).expect("room");
+        for k in i..i + 10 {
+            assert_eq!(back.pop().expect("a message"), k + 1);
+        }
+    }
+    there.close().expect("a member");
+    assert!(c.wait().expect("its end").success());
+}
+
+fn rust_inherits_the_lock_from_a_dead_c_process() {
+    let mut mixed = Mixed::new();
+    let status = mixed.partner.arg("die").status().expect("the partner");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(libc::SIGKILL));
+    let Err(LockError::OwnerDied(mut died)) = mixed.counter.lock() else { panic!("not told of the death") };
+    assert_eq!(*died, 999);
+    *died = 0;
+    drop(died.mark_consistent());
+    assert_eq!(*mixed.counter.lock().expect("repaired"), 0);
+}
+
+fn c_inherits_the_lock_from_a_dead_rust_process() {
+    let mut mixed = Mixed::new();
+    let child = Builder::new().fork(|| {
+        let guard = mixed.counter.lock().expect("free");
+        // SAFETY: takes integers.
+        unsafe { libc::raise(libc::SIGKILL) };
+        drop(guard);
+    });
+    assert_eq!(child.expect("a child").join().expect("its end").signal(), Some(libc::SIGKILL));
+    assert!(mixed.partner.arg("inherit").status().expect("the partner").success());
+    assert_eq!(*mixed.counter.lock().expect("repaired"), 1000);
+}
+
+fn two_copies_of_the_library_in_one_process_exclude_each_other() {
+    let library = Installed::get().lib().join("libinterproc.so");
+    let library = std::ffi::CString::new(library.to_str().unwrap()).unwrap();
+    // SAFETY: the signatures are those of the header.
+    unsafe {
+        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+        assert!(!handle.is_null(), "dlopen");
+        let find = |name: &std::ffi::CStr| {
+            let found = libc::dlsym(handle, name.as_ptr());
+            assert!(!found.is_null(), "{name:?}");
+            found
+        };
+        type Open = extern "C" fn(*mut [u64; 2], *const std::ffi::c_char) -> i32;
+        type OnMutex = extern "C" fn(*const u8) -> i32;
+        let open: Open = std::mem::transmute(find(c"interproc_segment_open"));
+        let object: extern "C" fn(
+            *const [u64; 2],
+            *const std::ffi::c_char,
+            usize,
+            usize,
+            *mut *const u8,
+        ) -> i32 = std::mem::transmute(find(c"interproc_segment_object"));
+        let (trylock, unlock): (OnMutex, OnMutex) = (
+            std::mem::transmute(find(c"interproc_mutex_trylock")),
+            std::mem::transmute(find(c"interproc_mutex_unlock")),
+        );
+        let name = format!("/interproc-test-{}-copies\0", std::process::id());
+        let seg = Segment::create(name.trim_end_matches('\0'), 4096).expect("a segment");
+        let ours = seg.object("counter", || Mutex::new(0u64)).expect("an object");
+        let (mut handle, mut theirs) = ([0; 2], std::ptr::null());
+        assert_eq!(open(&raw mut handle, name.as_ptr().cast()), 0);
+        Segment::unlink(name.trim_end_matches('\0')).expect("unlinked");
+        assert_eq!(object(&raw const handle, c"counter".as_ptr(), 24, 8, &raw mut theirs), 0);
+
+        let guard = ours.lock().expect("free");
+        assert_eq!(trylock(theirs), libc::EBUSY);
+        drop(guard);
+        assert_eq!(trylock(theirs), 0);
+        assert!(ours.try_lock().is_err());
+        assert_eq!(unlock(theirs), 0);
+        assert!(ours.try_lock().is_ok());
+        // One thread, linked twice into its robust list; it dies holding what the C copy locked.
+        let theirs = theirs.addr();
+        let at = move || std::ptr::with_exposed_provenance(theirs);
+        std::thread::spawn(move || assert_eq!(trylock(at()), 0)).join().expect("no panic");
+        assert!(matches!(ours.lock(), Err(LockError::OwnerDied(_))));
+    }
+}
+
+fn main() {
+    support::run_within(
+        std::time::Duration::from_secs(300),
+        tests![
+            the_header_is_what_cbindgen_makes_of_the_source,
+            the_header_is_clean_in_every_dialect_and_may_come_twice,
+            every_exported_function_is_declared_and_nothing_else_is_exported,
+            the_shared_library_has_a_soname_and_stays_loaded,
+            every_function_keeps_its_promises_in_c,
+            every_function_keeps_its_promises_from_the_static_library,
+            the_ticket_shop_in_c_sells_every_ticket_once,
+            the_producers_and_consumers_in_c_count_every_number_once,
+            a_c_and_a_rust_process_count_under_one_lock,
+            messages_go_from_rust_to_c_and_back_in_order,
+            rust_inherits_the_lock_from_a_dead_c_process,
+            c_inherits_the_lock_from_a_dead_rust_process,
+            two_copies_of_the_library_in_one_process_exclude_each_other,
+        ],
+    )
+}
