@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | K1 | free, dead, or abandoned claim → claimed (generation + 1) | AcqRel: after the former member's last write, before our description |
 //! | K2 | claimed → live, once the node is linked | Release: whoever reads our id reads our description |
+//! | K4 | the fence behind K2 → an Acquire load of an id in any object, then of its slot | an id that can be read belongs to a slot that is not read as of before K2 |
 //! | K3 | live → free, once the node is unlinked | Release: after our last use |
 //!
 //! | window | the process dies | what the others see | who repairs |
@@ -18,7 +19,7 @@
 //! closed after the robust lists are walked), so the two never overlap.
 
 use super::table::{DEAD, Table, is_live, slot_value};
-use crate::atomic::Ordering;
+use crate::atomic::{Ordering, fence};
 use crate::format::SLOT_CLAIMED;
 use crate::sys::{FUTEX_OWNER_DIED, FUTEX_WAITERS, Word, futex};
 
@@ -59,7 +60,11 @@ impl Table {
         let claimed = slot_value(generation, claimed_by(seat));
         let live = slot_value(generation, FUTEX_WAITERS | tid);
         // K2
-        slot.compare_exchange(claimed, live, Ordering::Release, Ordering::Relaxed).is_ok()
+        let confirmed = slot.compare_exchange(claimed, live, Ordering::Release, Ordering::Relaxed).is_ok();
+        // K4: whoever reads our id in any object (Acquire) reads our slot as live or later. Once here, instead of a
+        // Release in every operation that writes an id.
+        fence(Ordering::Release);
+        confirmed
     }
 
     /// Gives a live slot back. The node must be unlinked. What the member still owned is found ownerless.

@@ -111,7 +111,7 @@ impl RawMutex {
     /// `WouldBlock`, `Deadlock`, `NotRecoverable`.
     #[inline]
     pub fn try_lock(&self, me: &Member) -> Result<Acquired> {
-        match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+        match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Acquire) {
             Ok(_) => Ok(Acquired::Clean),
             Err(word) => self.try_lock_slow(me, word),
         }
@@ -180,7 +180,7 @@ impl RawMutex {
     fn try_lock_slow(&self, me: &Member, mut word: u64) -> Result<Acquired> {
         loop {
             if word == 0 {
-                match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed) {
+                match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Acquire) {
                     Ok(_) => return Ok(Acquired::Clean),
                     Err(now) => word = now,
                 }
@@ -197,7 +197,7 @@ impl RawMutex {
                 if let Some(acquired) = self.inherit(me, word) {
                     return Ok(acquired);
                 }
-                word = self.word.load(Ordering::Relaxed);
+                word = self.word.load(Ordering::Acquire);
             }
         }
     }
@@ -215,7 +215,7 @@ impl RawMutex {
         let mut mine = me.id().bits();
         let mut spin = Spin::new(me);
         loop {
-            let word = self.word.load(Ordering::Relaxed);
+            let word = self.word.load(Ordering::Acquire);
             if word == 0 {
                 if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                     if mine & WAITERS == 0 {

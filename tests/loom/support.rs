@@ -1,5 +1,6 @@
 //! A modelled segment: its table, and threads that are members of it.
 
+use interproc::atomic::{Ordering, fence};
 use interproc::member::{Member, OwnerId, Table};
 use interproc::sys::model::{self, Death, Thread};
 use loom::cell::UnsafeCell;
@@ -42,7 +43,11 @@ impl Place {
     ) -> Thread<T> {
         let table = self.table;
         let slot = table.slot(id.slot()).expect("in the table");
-        model::member(slot, id.slot() + 1, death, move || f(&Member::modelled(table, id)))
+        model::member(slot, id.slot() + 1, death, move || {
+            // The end of `Table::confirm`, which ran in another thread here.
+            fence(Ordering::Release);
+            f(&Member::modelled(table, id))
+        })
     }
 
     /// Starts a thread that is a member.

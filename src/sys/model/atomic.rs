@@ -4,17 +4,21 @@
 //! operation, leave the same behind.
 
 use super::death::step;
+use super::trace::note;
 use loom::sync::atomic as imp;
 use loom::sync::atomic::Ordering;
 
 /// A full fence. Nothing happens in a dead thread.
+#[track_caller]
 pub fn fence(order: Ordering) {
     if !std::thread::panicking() {
+        note(0, || format!("fence {order:?}"));
         imp::fence(order);
     }
 }
 
 /// In a model a full fence; see the [module's page](super).
+#[track_caller]
 pub fn light_fence() {
     fence(Ordering::SeqCst);
 }
@@ -42,10 +46,20 @@ macro_rules! atomic {
                 Self(imp::$name::new(value))
             }
 
+            #[track_caller]
+            fn note(&self, what: impl FnOnce() -> String) {
+                note(core::ptr::from_ref(self).addr(), what);
+            }
+
             /// As `core`'s.
             #[track_caller]
             pub fn load(&self, order: Ordering) -> $int {
-                if std::thread::panicking() { 0 } else { self.0.load(order) }
+                if std::thread::panicking() {
+                    return 0;
+                }
+                let value = self.0.load(order);
+                self.note(|| format!("load {order:?}: {value:#x}"));
+                value
             }
 
             /// As `core`'s.
@@ -53,6 +67,7 @@ macro_rules! atomic {
             pub fn store(&self, value: $int, order: Ordering) {
                 if step() {
                     self.0.store(value, order);
+                    self.note(|| format!("store {order:?} {value:#x}"));
                 }
             }
 
@@ -66,7 +81,12 @@ macro_rules! atomic {
                 failure: Ordering,
             ) -> Result<$int, $int> {
                 // Success ends the retry loops of drop code.
-                if step() { self.0.compare_exchange(current, new, success, failure) } else { Ok(current) }
+                if !step() {
+                    return Ok(current);
+                }
+                let result = self.0.compare_exchange(current, new, success, failure);
+                self.note(|| format!("cas {success:?}/{failure:?} {current:#x} -> {new:#x}: {result:x?}"));
+                result
             }
 
             /// As `core`'s, without spurious failures: they would only repeat a loop.
@@ -89,7 +109,12 @@ macro_rules! atomic {
             /// As `core`'s.
             #[track_caller]
             pub fn $op(&self, value: $int, order: Ordering) -> $int {
-                if step() { self.0.$op(value, order) } else { 0 }
+                if !step() {
+                    return 0;
+                }
+                let old = self.0.$op(value, order);
+                self.note(|| format!("{} {order:?} {value:#x}: {old:#x}", stringify!($op)));
+                old
             }
         )*
     };

@@ -4,7 +4,8 @@
 //! this module's siblings does nothing: drop code runs, but a killed process has none. Then the kernel takes over,
 //! in the order of Linux's exit: the robust list, then the pending word.
 
-use super::futex::{self, Sleeper};
+use super::futex::Sleeper;
+use super::trace::note;
 use super::{AtomicU32, AtomicU64, Kernel};
 use crate::sys::{FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word};
 use loom::sync::atomic::{Ordering, fence};
@@ -21,11 +22,15 @@ pub struct Death {
     pub at: Option<usize>,
     /// The kernel says nothing (exec from a second thread, `process_mrelease`): no mark, no wake-up, no bell.
     pub unreported: bool,
+    /// Whether a run over all steps waits for this one: see [`super::for_every_death`].
+    pub(super) counted: bool,
 }
 
 impl Death {
     /// It lives to its end.
-    pub const NEVER: Death = Death { at: None, unreported: false };
+    pub const NEVER: Death = Death { at: None, unreported: false, counted: false };
+    /// It dies before its first step, and the kernel says so.
+    pub const AT_ONCE: Death = Death { at: Some(0), ..Death::NEVER };
 }
 
 /// How a thread ended.
@@ -61,14 +66,14 @@ loom::thread_local! {
     static TASK: RefCell<Option<Rc<Task>>> = RefCell::new(None);
 }
 
-/// Whether some execution since [`forget_steps`] killed a thread.
+/// Whether some execution since [`forget_steps`] reached the death that is counted.
 static KILLED: AtomicBool = AtomicBool::new(false);
 /// Forgets what [`killed`] tells.
 pub(super) fn forget_steps() {
     KILLED.store(false, Std::Relaxed);
 }
 
-/// Whether a death was reached in any execution.
+/// Whether the counted death was reached in any execution.
 pub(super) fn killed() -> bool {
     KILLED.load(Std::Relaxed)
 }
@@ -95,7 +100,8 @@ pub(super) fn may_die() {
     let step = task.steps.get();
     task.steps.set(step + 1);
     if task.death.at == Some(step) {
-        KILLED.store(true, Std::Relaxed);
+        KILLED.fetch_or(task.death.counted, Std::Relaxed);
+        note(0, || format!("DIES at step {step}"));
         resume_unwind(Box::new(Crashed));
     }
 }
@@ -184,47 +190,54 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The kernel's work at a thread's end, by death or not.
+/// The kernel's work at a thread's end, by death or not: one action, as what could come between its parts would only
+/// see the same state and be woken once more.
 fn exit(task: &Task, reported: bool) {
+    let kernel = Kernel::get();
+    kernel.enter();
+    loom::stop_exploring();
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
-        futex::leave(&sleeper);
+        // A wake-up before this was in vain.
+        kernel.dequeue(&sleeper);
     }
     fence(Ordering::SeqCst);
     if reported {
-        walk(task);
+        walk(&kernel, task);
     }
-    let kernel = Kernel::get();
-    // Without the net nobody asks, and what is not visible need not be ordered.
-    if kernel.state.borrow().net {
-        kernel.enter();
-        kernel.state.borrow_mut().gone.push(task.tid);
-    }
+    kernel.state.borrow_mut().gone.push(task.tid);
+    // The mark, too, comes before whatever enters the kernel later.
+    kernel.enter();
+    loom::explore();
 }
 
 /// `exit_robust_list`.
-fn walk(task: &Task) {
+fn walk(kernel: &Kernel, task: &Task) {
     for slot in task.linked.borrow_mut().drain(..).rev() {
-        mark(slot, task.tid);
+        mark(kernel, slot, task.tid);
     }
     if let Some(bell) = task.pending.take() {
         // HANDLE_DEATH_PENDING: a pending word without an owner has one sleeper woken and is not changed.
         if bell.0.load(Ordering::Relaxed) & FUTEX_TID_MASK == 0 {
-            futex::wake_by_kernel(Word::Whole(bell));
+            kernel.wake_up(Word::Whole(bell), 1);
         }
     }
 }
 
 /// `handle_futex_death` for a linked word: a 32-bit compare-exchange there, the low half here.
-fn mark(slot: &'static AtomicU64, tid: u32) {
+fn mark(kernel: &Kernel, slot: &'static AtomicU64, tid: u32) {
     let mut word = slot.0.load(Ordering::Relaxed);
     loop {
         let low = word as u32;
         if low & FUTEX_TID_MASK != tid {
             return;
         }
+        note(core::ptr::from_ref(slot).addr(), || format!("kernel marks {word:#x}"));
         let marked = word & !u64::from(u32::MAX) | u64::from(low & FUTEX_WAITERS | FUTEX_OWNER_DIED);
         match slot.0.compare_exchange(word, marked, Ordering::SeqCst, Ordering::Relaxed) {
-            Ok(_) if low & FUTEX_WAITERS != 0 => return futex::wake_by_kernel(Word::Low(slot)),
+            Ok(_) if low & FUTEX_WAITERS != 0 => {
+                kernel.wake_up(Word::Low(slot), 1);
+                return;
+            }
             Ok(_) => return,
             Err(now) => word = now,
         }

@@ -1,7 +1,8 @@
 //! The futex of a model.
 
+use super::Kernel;
 use super::death::{may_die_asleep, step};
-use super::{AtomicU32, AtomicU64, Kernel};
+use super::trace::note;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 use loom::sync::atomic::Ordering;
@@ -21,11 +22,12 @@ pub(super) struct Sleeper {
     woken: Cell<Option<usize>>,
 }
 
-fn key(word: Word<'_>) -> usize {
+/// As in the product, though nothing is there: the name of a queue.
+fn address(word: Word<'_>) -> *const u32 {
     match word {
-        Word::Whole(w) => core::ptr::from_ref::<AtomicU32>(w).addr(),
-        Word::Low(w) => core::ptr::from_ref::<AtomicU64>(w).addr(),
-        Word::High(w) => core::ptr::from_ref::<AtomicU64>(w).addr() + 4,
+        Word::Whole(w) => core::ptr::from_ref(w).cast(),
+        Word::Low(w) => core::ptr::from_ref(w).cast(),
+        Word::High(w) => core::ptr::from_ref(w).cast::<u32>().wrapping_add(1),
     }
 }
 
@@ -51,12 +53,13 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     loom::stop_exploring();
     let same = watches.iter().all(|w| read(w.word) == w.expected);
     loom::explore();
+    note(0, || format!("wait {:x?} sleeps: {same}", watches.iter().map(|w| w.expected).collect::<Vec<_>>()));
     if !same {
         return Woken::Changed;
     }
     let sleeper = Rc::new(Sleeper {
         thread: loom::thread::current(),
-        keys: watches.iter().map(|w| key(w.word)).collect(),
+        keys: watches.iter().map(|w| address(w.word).addr()).collect(),
         woken: Cell::new(None),
     });
     kernel.state.borrow_mut().sleepers.push(sleeper.clone());
@@ -65,7 +68,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     if let Some(deadline) = deadline.filter(|_| times_out(&kernel)) {
         kernel.enter();
         if sleeper.woken.get().is_none() {
-            dequeue(&kernel, &sleeper);
+            kernel.dequeue(&sleeper);
             let mut state = kernel.state.borrow_mut();
             state.now = state.now.max(deadline.as_monotonic_ns());
             return Woken::TimedOut;
@@ -95,44 +98,44 @@ fn times_out(kernel: &Kernel) -> bool {
     net
 }
 
-fn dequeue(kernel: &Kernel, sleeper: &Rc<Sleeper>) {
-    kernel.state.borrow_mut().sleepers.retain(|s| !Rc::ptr_eq(s, sleeper));
-}
-
-/// The part of an exit that takes a killed sleeper from the queue: a wake-up before it was in vain.
-pub(super) fn leave(sleeper: &Rc<Sleeper>) {
-    let kernel = Kernel::get();
-    kernel.enter();
-    dequeue(&kernel, sleeper);
-}
-
 /// As in the product.
 pub fn wake(word: Word<'_>, n: u32) -> u32 {
-    if step() { wake_key(key(word), n) } else { 0 }
+    wake_address(address(word), n)
 }
 
 /// As in the product.
 pub fn wake_address(address: *const u32, n: u32) -> u32 {
-    if step() { wake_key(address.addr(), n) } else { 0 }
-}
-
-/// The kernel's own wake-up at a thread's death.
-pub(super) fn wake_by_kernel(word: Word<'_>) {
-    wake_key(key(word), 1);
-}
-
-fn wake_key(key: usize, n: u32) -> u32 {
+    if !step() {
+        return 0;
+    }
     let kernel = Kernel::get();
     kernel.enter();
-    let mut count = 0;
-    kernel.state.borrow_mut().sleepers.retain(|sleeper| {
-        let hit = if count < n { sleeper.keys.iter().position(|&k| k == key) } else { None };
-        if hit.is_some() {
-            count += 1;
-            sleeper.woken.set(hit);
-            sleeper.thread.unpark();
-        }
-        hit.is_none()
-    });
-    count
+    kernel.wake_key(address.addr(), n)
+}
+
+impl Kernel {
+    /// Inside the kernel: wakes at most `n` sleepers.
+    pub(super) fn wake_up(&self, word: Word<'_>, n: u32) -> u32 {
+        self.wake_key(address(word).addr(), n)
+    }
+
+    fn wake_key(&self, key: usize, n: u32) -> u32 {
+        let mut count = 0;
+        self.state.borrow_mut().sleepers.retain(|sleeper| {
+            let hit = if count < n { sleeper.keys.iter().position(|&k| k == key) } else { None };
+            if hit.is_some() {
+                count += 1;
+                sleeper.woken.set(hit);
+                sleeper.thread.unpark();
+            }
+            hit.is_none()
+        });
+        note(key & !7, || format!("wake {n}: {count}"));
+        count
+    }
+
+    /// Inside the kernel: takes a sleeper out of the queue.
+    pub(super) fn dequeue(&self, sleeper: &Rc<Sleeper>) {
+        self.state.borrow_mut().sleepers.retain(|s| !Rc::ptr_eq(s, sleeper));
+    }
 }

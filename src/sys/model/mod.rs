@@ -6,6 +6,7 @@
 //! | `futex` | sleeping and waking |
 //! | `death` | threads, their robust lists, and what the kernel does when one dies |
 //! | `run` | all interleavings of a model, with a death at every step |
+//! | `trace` | the operations of an execution that failed |
 //!
 //! **The futex.** A wait and a wake must be ordered against each other as by the kernel's lock, and loom must *know*
 //! that they are, or it prunes orders that differ only in the sleepers' queue. So each is one visible operation (an
@@ -31,6 +32,7 @@ mod atomic;
 mod death;
 pub mod futex;
 mod run;
+mod trace;
 
 pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
 pub use death::{Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
@@ -63,6 +65,7 @@ std::thread_local! {
 impl Kernel {
     /// Starts an execution.
     fn boot() {
+        trace::restart();
         let kernel = Kernel { lock: loom::sync::atomic::AtomicU32::new(0), state: RefCell::default() };
         KERNEL.set(Some(Rc::new(kernel)));
     }

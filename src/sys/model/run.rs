@@ -17,7 +17,9 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { preemptions: 3, branches: 10_000 }
+        let preemptions =
+            std::env::var("INTERPROC_PREEMPTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+        Bounds { preemptions, branches: 10_000 }
     }
 }
 
@@ -63,7 +65,7 @@ pub fn for_every_death(
     let mut total = run(Death::NEVER);
     for step in 0.. {
         forget_steps();
-        let one = run(Death { at: Some(step), unreported });
+        let one = run(Death { at: Some(step), unreported, counted: true });
         total.executions += one.executions;
         total.time += one.time;
         if !killed() {
