@@ -10,7 +10,9 @@ use interproc::process::Builder;
 use interproc::queue::Queue;
 use interproc::sync::{LockError, Mutex};
 use interproc::{Object, Segment};
+use std::ffi::{CStr, CString, c_char};
 use std::fs;
+use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -284,53 +286,62 @@ fn c_inherits_the_lock_from_a_dead_rust_process() {
     assert_eq!(*mixed.counter.lock().expect("repaired"), 1000);
 }
 
-fn two_copies_of_the_library_in_one_process_exclude_each_other() {
-    let library = Installed::get().lib().join("libinterproc.so");
-    let library = std::ffi::CString::new(library.to_str().unwrap()).unwrap();
-    // SAFETY: the signatures are those of the header.
-    unsafe {
-        let handle = libc::dlopen(library.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
-        assert!(!handle.is_null(), "dlopen");
-        let find = |name: &std::ffi::CStr| {
-            let found = libc::dlsym(handle, name.as_ptr());
-            assert!(!found.is_null(), "{name:?}");
-            found
-        };
-        type Open = extern "C" fn(*mut [u64; 2], *const std::ffi::c_char) -> i32;
-        type OnMutex = extern "C" fn(*const u8) -> i32;
-        let open: Open = std::mem::transmute(find(c"interproc_segment_open"));
-        let object: extern "C" fn(
-            *const [u64; 2],
-            *const std::ffi::c_char,
-            usize,
-            usize,
-            *mut *const u8,
-        ) -> i32 = std::mem::transmute(find(c"interproc_segment_object"));
-        let (trylock, unlock): (OnMutex, OnMutex) = (
-            std::mem::transmute(find(c"interproc_mutex_trylock")),
-            std::mem::transmute(find(c"interproc_mutex_unlock")),
-        );
-        let name = format!("/interproc-test-{}-copies\0", std::process::id());
-        let seg = Segment::create(name.trim_end_matches('\0'), 4096).expect("a segment");
-        let ours = seg.object("counter", || Mutex::new(0u64)).expect("an object");
-        let (mut handle, mut theirs) = ([0; 2], std::ptr::null());
-        assert_eq!(open(&raw mut handle, name.as_ptr().cast()), 0);
-        Segment::unlink(name.trim_end_matches('\0')).expect("unlinked");
-        assert_eq!(object(&raw const handle, c"counter".as_ptr(), 24, 8, &raw mut theirs), 0);
+/// The functions of the header that the test of two copies uses, as they are found in a loaded library.
+struct Copy {
+    open: unsafe extern "C" fn(*mut [u64; 2], *const c_char) -> i32,
+    object: unsafe extern "C" fn(*const [u64; 2], *const c_char, usize, usize, *mut *mut u8) -> i32,
+    trylock: unsafe extern "C" fn(*mut u8) -> i32,
+    unlock: unsafe extern "C" fn(*mut u8) -> i32,
+}
 
-        let guard = ours.lock().expect("free");
-        assert_eq!(trylock(theirs), libc::EBUSY);
-        drop(guard);
-        assert_eq!(trylock(theirs), 0);
-        assert!(ours.try_lock().is_err());
-        assert_eq!(unlock(theirs), 0);
-        assert!(ours.try_lock().is_ok());
-        // One thread, linked twice into its robust list; it dies holding what the C copy locked.
-        let theirs = theirs.addr();
-        let at = move || std::ptr::with_exposed_provenance(theirs);
-        std::thread::spawn(move || assert_eq!(trylock(at()), 0)).join().expect("no panic");
-        assert!(matches!(ours.lock(), Err(LockError::OwnerDied(_))));
+impl Copy {
+    fn load(path: &Path) -> Copy {
+        let path = CString::new(path.to_str().expect("UTF-8")).expect("a path");
+        // SAFETY: the signatures are those of include/interproc.h, and a function pointer is as large as an object's.
+        unsafe {
+            let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+            let find = |name: &CStr| {
+                let found = libc::dlsym(library, name.as_ptr());
+                assert!(!library.is_null() && !found.is_null(), "{name:?}");
+                found
+            };
+            Copy {
+                open: transmute_copy(&find(c"interproc_segment_open")),
+                object: transmute_copy(&find(c"interproc_segment_object")),
+                trylock: transmute_copy(&find(c"interproc_mutex_trylock")),
+                unlock: transmute_copy(&find(c"interproc_mutex_unlock")),
+            }
+        }
     }
+}
+
+fn two_copies_of_the_library_in_one_process_exclude_each_other() {
+    let mixed = Mixed::new();
+    let copy = Copy::load(&Installed::get().lib().join("libinterproc.so"));
+    let name = CString::new(&*mixed.name).expect("a name");
+    let (mut handle, mut theirs) = ([0; 2], std::ptr::null_mut());
+    // SAFETY: used as the header says; the segment stays open.
+    unsafe {
+        assert_eq!((copy.open)(&raw mut handle, name.as_ptr()), 0);
+        assert_eq!((copy.object)(&raw const handle, c"counter".as_ptr(), 24, 8, &raw mut theirs), 0);
+        let guard = mixed.counter.lock().expect("free");
+        assert_eq!((copy.trylock)(theirs), libc::EBUSY);
+        drop(guard);
+        assert_eq!((copy.trylock)(theirs), 0);
+        assert!(mixed.counter.try_lock().is_err());
+        assert_eq!((copy.unlock)(theirs), 0);
+        assert!(mixed.counter.try_lock().is_ok());
+    }
+    // A thread that both copies have linked into its robust list dies holding what one of them has locked.
+    let theirs = theirs.expose_provenance();
+    let (counter, trylock) = (mixed.counter.clone(), copy.trylock);
+    let dies = move || {
+        drop(counter.lock().expect("free"));
+        // SAFETY: as above.
+        unsafe { trylock(std::ptr::with_exposed_provenance_mut(theirs)) }
+    };
+    assert_eq!(std::thread::spawn(dies).join().expect("no panic"), 0);
+    assert!(matches!(mixed.counter.lock(), Err(LockError::OwnerDied(_))));
 }
 
 fn main() {

@@ -80,27 +80,63 @@ fn me<'a>(queue: &RawQueue) -> Result<&'a Member> {
     member::current(queue.ring().address())
 }
 
-/// How long an operation may wait.
-#[derive(Clone, Copy)]
-enum Wait {
-    Never,
-    ForEver,
-    Until(*const timespec),
+/// Copies a message. Small ones of the usual sizes without a call: memcpy for a size that is not known here costs
+/// as much as the rest of a push.
+///
+/// # Safety
+/// As for `copy_nonoverlapping`.
+#[inline(always)]
+unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
+    // SAFETY: by the contract.
+    unsafe {
+        match size {
+            8 => copy_nonoverlapping(from, to, 8),
+            16 => copy_nonoverlapping(from, to, 16),
+            size => copy_nonoverlapping(from, to, size),
+        }
+    }
 }
 
-impl Wait {
-    /// `None`: it does not wait. `Some(None)`: for ever.
-    ///
+/// How long an operation may wait. A type for each, so that the compiler makes each function of one piece.
+trait Wait: Copy {
+    /// It does not wait at all.
+    const NEVER: bool = false;
+
     /// # Safety
-    /// A timespec or NULL.
-    #[inline(always)]
-    unsafe fn limit(self) -> Result<Option<Option<Deadline>>> {
-        Ok(match self {
-            Wait::Never => None,
-            Wait::ForEver => Some(None),
-            // SAFETY: by the contract.
-            Wait::Until(abstime) => Some(Some(unsafe { deadline(abstime) }?)),
-        })
+    /// A timespec or NULL in it.
+    unsafe fn limit(self) -> Result<Option<Deadline>> {
+        Ok(None)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Never;
+#[derive(Clone, Copy)]
+struct ForEver;
+#[derive(Clone, Copy)]
+struct Until(*const timespec);
+/// In a batch: kept apart from the single forms, which are the fast ones.
+#[derive(Clone, Copy)]
+struct Batch<W>(W);
+
+impl Wait for Never {
+    const NEVER: bool = true;
+}
+
+impl Wait for ForEver {}
+
+impl Wait for Until {
+    unsafe fn limit(self) -> Result<Option<Deadline>> {
+        // SAFETY: by the contract.
+        unsafe { deadline(self.0) }.map(Some)
+    }
+}
+
+impl<W: Wait> Wait for Batch<W> {
+    const NEVER: bool = W::NEVER;
+    unsafe fn limit(self) -> Result<Option<Deadline>> {
+        // SAFETY: by the contract.
+        unsafe { self.0.limit() }
     }
 }
 
@@ -109,19 +145,15 @@ impl Wait {
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push_one(
-    queue: &RawQueue,
-    me: &Member,
-    element: *const u8,
-    limit: Option<Option<Deadline>>,
-) -> Result<()> {
+unsafe fn push_one<W: Wait>(queue: &RawQueue, me: &Member, element: *const u8, wait: W) -> Result<()> {
     let size = queue.ring().element();
     // SAFETY: the cell is ours and has `size` bytes, as has the caller's message.
-    let fill = |cell: *mut u8| unsafe { copy_nonoverlapping(element, cell, size) };
-    match limit {
-        None => queue.try_push_with(me, fill),
-        Some(until) => queue.push_with(me, until, fill),
+    let fill = move |cell: *mut u8| unsafe { copy(element, cell, size) };
+    if W::NEVER {
+        return queue.try_push_with(me, fill);
     }
+    // SAFETY: by the contract.
+    queue.push_with(me, unsafe { wait.limit() }?, fill)
 }
 
 /// One message out; whether it was redelivered.
@@ -129,41 +161,38 @@ unsafe fn push_one(
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn pop_one(
-    queue: &RawQueue,
-    me: &Member,
-    element: *mut u8,
-    limit: Option<Option<Deadline>>,
-) -> Result<bool> {
+unsafe fn pop_one<W: Wait>(queue: &RawQueue, me: &Member, element: *mut u8, wait: W) -> Result<bool> {
     let size = queue.ring().element();
     // SAFETY: as in `push_one`.
-    let drain = |cell: *const u8| unsafe { copy_nonoverlapping(cell, element, size) };
-    let ((), redelivered) = match limit {
-        None => queue.try_pop_with(me, drain),
-        Some(until) => queue.pop_with(me, until, drain),
-    }?;
+    let drain = move |cell: *const u8| unsafe { copy(cell, element, size) };
+    let ((), redelivered) = if W::NEVER {
+        queue.try_pop_with(me, drain)?
+    } else {
+        // SAFETY: by the contract.
+        queue.pop_with(me, unsafe { wait.limit() }?, drain)?
+    };
     Ok(redelivered)
 }
 
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push(handle: *const interproc_queue_t, element: *const c_void, wait: Wait) -> c_int {
+unsafe fn push<W: Wait>(handle: *const interproc_queue_t, element: *const c_void, wait: W) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { queue(handle) }.and_then(|queue| unsafe {
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        push_one(queue, me(queue)?, element.cast(), wait.limit()?)
+        push_one(queue, me(queue)?, element.cast(), wait)
     }))
 }
 
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn pop(
+unsafe fn pop<W: Wait>(
     handle: *const interproc_queue_t,
-    wait: Wait,
+    wait: W,
     element: *mut c_void,
     redelivered: *mut bool,
 ) -> c_int {
@@ -172,7 +201,7 @@ unsafe fn pop(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        let again = pop_one(queue, me(queue)?, element.cast(), wait.limit()?)?;
+        let again = pop_one(queue, me(queue)?, element.cast(), wait)?;
         if !redelivered.is_null() {
             redelivered.write(again);
         }
@@ -182,11 +211,11 @@ unsafe fn pop(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn push_batch(
+unsafe fn push_batch<W: Wait>(
     handle: *const interproc_queue_t,
     elements: *const c_void,
     count: usize,
-    wait: Wait,
+    wait: W,
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by the contract.
@@ -195,11 +224,12 @@ unsafe fn push_batch(
         if elements.is_null() {
             return Err(invalid("elements is NULL"));
         }
-        let (me, limit) = (me(queue)?, wait.limit()?);
+        let me = me(queue)?;
+        wait.limit()?;
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let mut done = 0;
         while done < count {
-            match push_one(queue, me, element(done), limit) {
+            match push_one(queue, me, element(done), Batch(wait)) {
                 Ok(()) => done += 1,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
@@ -212,10 +242,10 @@ unsafe fn push_batch(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn pop_batch(
+unsafe fn pop_batch<W: Wait>(
     handle: *const interproc_queue_t,
     max: usize,
-    wait: Wait,
+    wait: W,
     elements: *mut c_void,
     popped: *mut usize,
     redelivered: *mut bool,
@@ -226,12 +256,17 @@ unsafe fn pop_batch(
         if elements.is_null() {
             return Err(invalid("elements is NULL"));
         }
-        let (me, limit) = (me(queue)?, wait.limit()?);
+        let me = me(queue)?;
+        wait.limit()?;
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let mut done = 0;
         while done < max {
             // Only the first is waited for.
-            match pop_one(queue, me, element(done), if done == 0 { limit } else { None }) {
+            let one = match done {
+                0 => pop_one(queue, me, element(done), Batch(wait)),
+                _ => pop_one(queue, me, element(done), Batch(Never)),
+            };
+            match one {
                 Ok(again) => {
                     if !redelivered.is_null() {
                         redelivered.add(done).write(again);
@@ -276,7 +311,7 @@ pub unsafe extern "C" fn interproc_queue_push(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Wait::ForEver) }
+    unsafe { push(queue, element, ForEver) }
 }
 
 /// Copies the message at `element` into the queue if there is room; never waits.
@@ -290,7 +325,7 @@ pub unsafe extern "C" fn interproc_queue_trypush(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Wait::Never) }
+    unsafe { push(queue, element, Never) }
 }
 
 /// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
@@ -307,7 +342,7 @@ pub unsafe extern "C" fn interproc_queue_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Wait::Until(abstime)) }
+    unsafe { push(queue, element, Until(abstime)) }
 }
 
 /// Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
@@ -325,7 +360,7 @@ pub unsafe extern "C" fn interproc_queue_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Wait::ForEver, element, redelivered) }
+    unsafe { pop(queue, ForEver, element, redelivered) }
 }
 
 /// As interproc_queue_pop() if there is a message; never waits.
@@ -340,7 +375,7 @@ pub unsafe extern "C" fn interproc_queue_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Wait::Never, element, redelivered) }
+    unsafe { pop(queue, Never, element, redelivered) }
 }
 
 /// As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -358,7 +393,7 @@ pub unsafe extern "C" fn interproc_queue_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Wait::Until(abstime), element, redelivered) }
+    unsafe { pop(queue, Until(abstime), element, redelivered) }
 }
 
 /// Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes. Others' messages
@@ -375,7 +410,7 @@ pub unsafe extern "C" fn interproc_queue_push_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, Wait::ForEver, pushed) }
+    unsafe { push_batch(queue, elements, count, ForEver, pushed) }
 }
 
 /// As interproc_queue_push_batch(), for as many messages as there is room; never waits.
@@ -391,7 +426,7 @@ pub unsafe extern "C" fn interproc_queue_trypush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, Wait::Never, pushed) }
+    unsafe { push_batch(queue, elements, count, Never, pushed) }
 }
 
 /// As interproc_queue_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
@@ -408,7 +443,7 @@ pub unsafe extern "C" fn interproc_queue_timedpush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, Wait::Until(abstime), pushed) }
+    unsafe { push_batch(queue, elements, count, Until(abstime), pushed) }
 }
 
 /// Waits for a message, then takes as many as there are, at most `max`, into the array `elements`. Says how many.
@@ -427,7 +462,7 @@ pub unsafe extern "C" fn interproc_queue_pop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, Wait::ForEver, elements, popped, redelivered) }
+    unsafe { pop_batch(queue, max, ForEver, elements, popped, redelivered) }
 }
 
 /// As interproc_queue_pop_batch(); never waits.
@@ -444,7 +479,7 @@ pub unsafe extern "C" fn interproc_queue_trypop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, Wait::Never, elements, popped, redelivered) }
+    unsafe { pop_batch(queue, max, Never, elements, popped, redelivered) }
 }
 
 /// As interproc_queue_pop_batch(), waiting for the first message until `abstime` at the latest.
@@ -462,7 +497,7 @@ pub unsafe extern "C" fn interproc_queue_timedpop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, Wait::Until(abstime), elements, popped, redelivered) }
+    unsafe { pop_batch(queue, max, Until(abstime), elements, popped, redelivered) }
 }
 
 /// Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes are
@@ -475,7 +510,10 @@ pub unsafe extern "C" fn interproc_queue_timedpop_batch(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_close(queue: *const interproc_queue_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::queue(queue) }.and_then(|queue| Ok(queue.close(me(queue)?))))
+    report(unsafe { self::queue(queue) }.and_then(|queue| {
+        queue.close(me(queue)?);
+        Ok(())
+    }))
 }
 
 /// Whether the queue was closed by interproc_queue_close().

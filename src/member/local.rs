@@ -13,6 +13,7 @@
 use super::{Domain, Member, OwnerId, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
+use crate::sys::call::KeepErrno;
 use crate::sys::robust::RobustList;
 use crate::sys::{Word, futex, memory, task};
 use core::cell::Cell;
@@ -135,6 +136,8 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
 
 #[cold]
 fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
+    // A forked child opens a file here, by way of the standard library.
+    let _errno = KeepErrno::new();
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     notice_fork();
