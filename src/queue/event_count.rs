@@ -16,6 +16,10 @@
 //! | E3 | a publisher, published, not woken | the bell | the cell's word has changed |
 //! | E4 | a woken sleeper, before it acts | the bell | the cell's word has changed |
 //!
+//! One wake-up can be worth several messages: a cell that others have published behind, while it was still being
+//! written, is in everybody's way, and whoever their wake-ups reached went back to sleep. So a waker counts what its
+//! own publication has set free.
+//!
 //! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left and the value is
 //! still the one it wrote.
 //!
@@ -84,9 +88,9 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & STRONG != 0
     }
 
-    /// After publishing: wakes at most `n` sleepers if there are any.
+    /// After publishing: wakes sleepers if there are any, as many as `how_many` says.
     #[inline(always)]
-    pub(super) fn published(&self, strong: bool, n: u32) {
+    pub(super) fn published(&self, strong: bool, how_many: impl FnOnce() -> u32) {
         if strong {
             fence(Ordering::SeqCst)
         } else {
@@ -94,7 +98,7 @@ impl EventCount {
         }
         // Relaxed: the fences order it.
         if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
-            self.wake(n);
+            self.wake(how_many);
         }
     }
 
@@ -111,13 +115,14 @@ impl EventCount {
         }
     }
 
-    /// Has everybody who is about to sleep look again, and wakes up to `n` sleepers.
+    /// Has everybody who is about to sleep look again, and wakes up to `how_many` sleepers.
     #[cold]
-    pub(super) fn wake(&self, n: u32) {
+    pub(super) fn wake(&self, how_many: impl FnOnce() -> u32) {
         fence(Ordering::SeqCst);
         if self.0.load(Ordering::Relaxed) & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
             return;
         }
+        let n = how_many();
         let moved = self.bump();
         if futex::wake(Word::Whole(&self.0), n) < n {
             let _ = self.0.compare_exchange(moved, moved & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);

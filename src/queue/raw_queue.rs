@@ -197,7 +197,27 @@ impl RawQueue {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
         }
         crate::crash_window!("Q-c/Q-f: released, not woken");
-        side.published(strong, 1);
+        side.published(strong, || self.set_free(index, to));
+    }
+
+    /// How many sleepers the cell that now holds the idle word `to` is worth: itself and the cells behind it that
+    /// were ready before it; all, once the queue is closed, as the end must reach everybody.
+    #[cold]
+    fn set_free(&self, index: u32, to: u64) -> u32 {
+        if self.is_closed() {
+            return u32::MAX;
+        }
+        let (lap, state) = pos::split(to);
+        let mut position = pos::position(lap, index);
+        let mut free = 1;
+        while free < self.capacity() && !crate::mutant!("wake-only-one") {
+            position = pos::next(position, self.capacity());
+            if self.ring.ctl(pos::index(position)).load(Ordering::Acquire) != idle(position, state) {
+                break;
+            }
+            free += 1;
+        }
+        free
     }
 
     /// The waiting form of an operation: spin, announce, look again, sleep.
@@ -299,8 +319,8 @@ impl RawQueue {
         let pending = me.pend();
         let header = self.ring.header();
         let wake_all = || {
-            header.not_empty.wake(u32::MAX);
-            header.not_full.wake(u32::MAX);
+            header.not_empty.wake(|| u32::MAX);
+            header.not_full.wake(|| u32::MAX);
         };
         let order = (Ordering::AcqRel, Ordering::Acquire);
         let mut now = header.closed.load(Ordering::Acquire);
@@ -464,6 +484,10 @@ impl RawQueue {
         self.finish(index, idle(claim.position.wrapping_add(LAP), EMPTY), &header.not_full, claim.strong);
         if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
             header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
+        }
+        if self.is_closed() {
+            // Others may wait for this pop to end, to find the end of the queue.
+            header.not_empty.wake(|| u32::MAX);
         }
         (value, claim.redelivered)
     }
