@@ -187,6 +187,44 @@ pub fn a_cache_does_not_outlive_its_mapping() {
     assert!(same > 0, "never at the same address: the test tests nothing");
 }
 
+pub fn an_address_of_a_detached_segment_is_invalid_whatever_is_mapped_there() {
+    let seg = kit::segment();
+    let m = mutex(&seg);
+    drop(m.lock().expect("lock"));
+    let place = std::ptr::from_ref(&*m);
+    let (first, last) = (place.addr() & !4095, place.wrapping_add(1).addr());
+    let step = Barrier::new(2);
+    std::thread::scope(|s| {
+        let other = s.spawn({
+            let m = m.clone();
+            let (step, place) = (&step, place.addr());
+            move || {
+                drop(m.lock().expect("lock"));
+                drop(m);
+                step.wait();
+                step.wait();
+                // SAFETY: something is mapped there that is a free lock by its bytes.
+                let m = unsafe { &*std::ptr::with_exposed_provenance::<Mutex<u64>>(place) };
+                assert_eq!(got(m.lock()), Got::Failed(ErrorKind::InvalidInput));
+            }
+        });
+        step.wait();
+        drop((m, seg));
+        // SAFETY: the place was unmapped just now; refused if it is in use again.
+        unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+            let len = (last - first).next_multiple_of(4096);
+            let there = std::ptr::with_exposed_provenance_mut(first);
+            assert_eq!(libc::mmap(there, len, access, flags, -1, 0), there);
+            assert_eq!(got((*place).lock()), Got::Failed(ErrorKind::InvalidInput));
+            assert_eq!(got((*place).try_lock()), Got::Failed(ErrorKind::InvalidInput));
+        }
+        step.wait();
+        other.join().expect("thread");
+    });
+}
+
 /// Locks as a member of this segment, not of one that was mapped here before.
 #[track_caller]
 fn is_registered_anew(m: &Object<Mutex<u64>>) {

@@ -189,3 +189,85 @@ fn spin_until(word: &AtomicU64, value: u64) {
         std::hint::spin_loop();
     }
 }
+
+/// Forks a process that joins the segment, and lets it run `steps` instructions of that; it stays stopped there. How
+/// many it ran, which is less if it ended before.
+fn join_in_steps(m: &Mutex<u64>, other: &Mutex<u64>, steps: u64) -> (Kid, u64) {
+    let kid = fork(|| {
+        // What every first use does anyway is done with another segment.
+        drop(other.lock().expect("lock"));
+        // SAFETY: asks to be traced, and stops.
+        unsafe {
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            libc::raise(libc::SIGSTOP);
+        }
+        let _ = m.lock().map(forget);
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) };
+    });
+    kid.wait_stopped();
+    for step in 0..steps {
+        let mut status = 0;
+        // SAFETY: our traced child; the status is writable.
+        unsafe {
+            libc::ptrace(libc::PTRACE_SINGLESTEP, kid.pid, 0, 0);
+            libc::waitpid(kid.pid, &raw mut status, libc::__WALL);
+        }
+        if libc::WIFEXITED(status) {
+            return (kid.ended(), step);
+        }
+    }
+    (kid, steps)
+}
+
+pub fn a_death_at_any_point_of_joining_marks_nobody_alive() {
+    // One slot beside ours: whoever joins while the other is on the way comes to the same one.
+    let seg = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
+    let other = kit::segment();
+    let (m, elsewhere, words) = (mutex(&seg), mutex(&other), board());
+    let bare = Bare::new(&seg);
+    let (_, all) = join_in_steps(&m, &elsewhere, u64::MAX);
+    // The interesting part is the last one: the claim, the links, the confirmation.
+    let points: Vec<u64> =
+        (0..20).map(|i| i * all / 20).chain((0..120).map(|i| all - all / 4 + i * all / 480)).collect();
+    let points = &points;
+    let (joins, watches) = (&words[0], &words[1]);
+    let dies = fork_in_new_pid_namespace(0, || {
+        for (round, &steps) in points.iter().enumerate() {
+            let round = round as u64 + 1;
+            let (kid, _) = join_in_steps(&m, &elsewhere, steps);
+            joins.store(2 * round - 1, Ordering::SeqCst);
+            await_word(watches, 2 * round - 1);
+            kid.finish();
+            joins.store(2 * round, Ordering::SeqCst);
+            await_word(watches, 2 * round);
+        }
+    });
+    let lives = fork_in_new_pid_namespace(0, || {
+        for (round, &steps) in points.iter().enumerate() {
+            let round = round as u64 + 1;
+            await_word(joins, 2 * round - 1);
+            fork(|| {
+                assert_eq!(gettid() as u64, 1 + round, "not the id of the one that dies");
+                let member = match got(m.try_lock()) {
+                    // From one that had come as far as to lock it.
+                    Got::Clean | Got::OwnerDied => Some(bare.member().id()),
+                    Got::Failed(ErrorKind::TooManyMembers) => None,
+                    other => panic!("{other:?} at step {steps}"),
+                };
+                watches.store(2 * round - 1, Ordering::SeqCst);
+                await_word(joins, 2 * round);
+                if let Some(id) = member {
+                    assert!(bare.lives(id), "marked dead by a death at step {steps} of {all}");
+                }
+                // Its leavings are in nobody's way.
+                let now = got(m.try_lock());
+                assert!(matches!(now, Got::Clean | Got::OwnerDied), "{now:?} at step {steps} of {all}");
+            })
+            .join();
+            watches.store(2 * round, Ordering::SeqCst);
+        }
+    });
+    lives.join();
+    dies.join();
+}

@@ -102,9 +102,8 @@ impl Kid {
     }
 
     /// Kills and reaps.
-    pub fn finish(mut self) {
-        self.kill();
-        self.end();
+    pub fn finish(self) {
+        drop(self);
     }
 
     /// Waits for an end that is good or a SIGKILL.
@@ -112,6 +111,12 @@ impl Kid {
     pub fn finish_any(mut self) {
         let status = self.end();
         assert!(status == 0 || status == libc::SIGKILL, "the child failed with wait status {status:#x}");
+    }
+
+    /// It was seen to end, and reaped, by other means.
+    pub fn ended(mut self) -> Kid {
+        self.reaped = true;
+        self
     }
 
     /// Waits until it is stopped by a signal.
