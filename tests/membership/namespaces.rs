@@ -6,6 +6,7 @@ use crate::kit::{
     raise, raw,
 };
 use std::mem::forget;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -190,9 +191,17 @@ fn spin_until(word: &AtomicU64, value: u64) {
     }
 }
 
-/// Forks a process that joins the segment, and lets it run `steps` instructions of that; it stays stopped there. How
-/// many it ran, which is less if it ended before.
-fn join_in_steps(m: &Mutex<u64>, other: &Mutex<u64>, steps: u64) -> (Kid, u64) {
+/// How far a process comes on its way into the segment: so many stops at the begin or end of a system call, then so
+/// many instructions.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    stops: u64,
+    steps: u64,
+}
+
+/// Forks a process that joins the segment, and lets it come to this point, where it stays. Also the stops that it
+/// made, which are fewer if it ended before.
+fn join_until(m: &Mutex<u64>, other: &Mutex<u64>, point: Point) -> (Kid, u64) {
     let kid = fork(|| {
         // What every first use does anyway is done with another segment.
         drop(other.lock().expect("lock"));
@@ -206,36 +215,61 @@ fn join_in_steps(m: &Mutex<u64>, other: &Mutex<u64>, steps: u64) -> (Kid, u64) {
         unsafe { libc::_exit(0) };
     });
     kid.wait_stopped();
-    for step in 0..steps {
+    let go = |request| {
         let mut status = 0;
         // SAFETY: our traced child; the status is writable.
         unsafe {
-            libc::ptrace(libc::PTRACE_SINGLESTEP, kid.pid, 0, 0);
+            libc::ptrace(request, kid.pid, 0, 0);
             libc::waitpid(kid.pid, &raw mut status, libc::__WALL);
         }
-        if libc::WIFEXITED(status) {
-            return (kid.ended(), step);
+        !libc::WIFEXITED(status)
+    };
+    for stop in 0..point.stops {
+        if !go(libc::PTRACE_SYSCALL) {
+            return (kid.ended(), stop);
         }
     }
-    (kid, steps)
+    if (0..point.steps).all(|_| go(libc::PTRACE_SINGLESTEP)) {
+        (kid, point.stops)
+    } else {
+        (kid.ended(), point.stops)
+    }
 }
 
 pub fn a_death_at_any_point_of_joining_marks_nobody_alive() {
-    // One slot beside ours: whoever joins while the other is on the way comes to the same one.
-    let seg = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
+    let seg = Segment::options().size(4096).max_members(4).anonymous().expect("segment");
     let other = kit::segment();
     let (m, elsewhere, words) = (mutex(&seg), mutex(&other), board());
     let bare = Bare::new(&seg);
-    let (_, all) = join_in_steps(&m, &elsewhere, u64::MAX);
-    // The interesting part is the last one: the claim, the links, the confirmation.
-    let points: Vec<u64> =
-        (0..20).map(|i| i * all / 20).chain((0..120).map(|i| all - all / 4 + i * all / 480)).collect();
+    // One slot is left: whoever joins while the other is on the way comes to the same one. (But not one seat.)
+    let (parked, done) = (Barrier::new(3), Barrier::new(3));
+    let park = || {
+        drop(m.lock().expect("lock"));
+        parked.wait();
+        done.wait();
+    };
+    std::thread::scope(|s| {
+        s.spawn(park);
+        s.spawn(park);
+        parked.wait();
+        die_at_each_point(&m, &elsewhere, &bare, words);
+        done.wait();
+    });
+}
+
+fn die_at_each_point(m: &Mutex<u64>, elsewhere: &Mutex<u64>, bare: &Bare, words: &[AtomicU64; 512]) {
+    let (_, all) = join_until(m, elsewhere, Point { stops: u64::MAX, steps: 0 });
+    // Every stop; and after the last ones, between which are the links and the confirmation, the instructions too.
+    let mut points: Vec<_> = (0..all).map(|stops| Point { stops, steps: 0 }).collect();
+    for stops in all.saturating_sub(10)..all {
+        points.extend((1..16).map(|i| Point { stops, steps: 11 * i }));
+    }
     let points = &points;
     let (joins, watches) = (&words[0], &words[1]);
     let dies = fork_in_new_pid_namespace(0, || {
-        for (round, &steps) in points.iter().enumerate() {
+        for (round, &point) in points.iter().enumerate() {
             let round = round as u64 + 1;
-            let (kid, _) = join_in_steps(&m, &elsewhere, steps);
+            let (kid, _) = join_until(m, elsewhere, point);
             joins.store(2 * round - 1, Ordering::SeqCst);
             await_word(watches, 2 * round - 1);
             kid.finish();
@@ -244,7 +278,7 @@ pub fn a_death_at_any_point_of_joining_marks_nobody_alive() {
         }
     });
     let lives = fork_in_new_pid_namespace(0, || {
-        for (round, &steps) in points.iter().enumerate() {
+        for (round, &point) in points.iter().enumerate() {
             let round = round as u64 + 1;
             await_word(joins, 2 * round - 1);
             fork(|| {
@@ -253,16 +287,16 @@ pub fn a_death_at_any_point_of_joining_marks_nobody_alive() {
                     // From one that had come as far as to lock it.
                     Got::Clean | Got::OwnerDied => Some(bare.member().id()),
                     Got::Failed(ErrorKind::TooManyMembers) => None,
-                    other => panic!("{other:?} at step {steps}"),
+                    other => panic!("{other:?} at {point:?}"),
                 };
                 watches.store(2 * round - 1, Ordering::SeqCst);
                 await_word(joins, 2 * round);
                 if let Some(id) = member {
-                    assert!(bare.lives(id), "marked dead by a death at step {steps} of {all}");
+                    assert!(bare.lives(id), "marked dead by a death at {point:?} of {all}");
                 }
                 // Its leavings are in nobody's way.
                 let now = got(m.try_lock());
-                assert!(matches!(now, Got::Clean | Got::OwnerDied), "{now:?} at step {steps} of {all}");
+                assert!(matches!(now, Got::Clean | Got::OwnerDied), "{now:?} at {point:?} of {all}");
             })
             .join();
             watches.store(2 * round, Ordering::SeqCst);
