@@ -45,6 +45,7 @@ fn main() {
             a_death_is_told_to_a_waiter_under_signals,
             it_may_be_destroyed_as_soon_as_it_was_acquired,
             who_gives_up_takes_no_wake_up_along,
+            an_unlock_wakes_those_asleep_at_once,
             a_handle_outlives_the_thread_that_made_it;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,

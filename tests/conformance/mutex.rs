@@ -401,6 +401,32 @@ pub fn who_gives_up_takes_no_wake_up_along(at: Place) {
     assert_eq!(*m.lock().expect("lock"), 600);
 }
 
+pub fn an_unlock_wakes_those_asleep_at_once(at: Place) {
+    let (seg, m, words) = new();
+    let mut times = Vec::new();
+    for round in 1..=9 {
+        let guard = m.lock().expect("lock");
+        let sleeper = |n: usize| {
+            at.start(&seg, move |seg| {
+                let m = mutex(seg);
+                say_where(&words[8 * round + n]);
+                drop(m.lock().expect("lock"));
+                raise(&words[0]);
+            })
+        };
+        let sleepers: Vec<_> = (0..3).map(sleeper).collect();
+        (0..3).for_each(|n| await_asleep(&words[8 * round + n]));
+        let started = Instant::now();
+        drop(guard);
+        await_word(&words[0], 3 * round as u64);
+        times.push(started.elapsed());
+        sleepers.into_iter().for_each(|s| s.join());
+    }
+    times.sort();
+    // A lost wake-up waits for the net.
+    assert!(times[4] < Duration::from_millis(15), "{times:?}");
+}
+
 pub fn a_handle_outlives_the_thread_that_made_it(at: Place) {
     let (seg, _m, _) = new();
     at.start(&seg, |seg| {
