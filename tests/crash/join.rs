@@ -79,19 +79,22 @@ fn members() -> Vec<Box<dyn Scenario>> {
         case("register", "a process's first thread")
             .role("newcomer")
             .limits(thin)
+            .limits(|l| l.lives_at_end = false)
             .victim(register)
             .verify(no_slot_is_lost),
         case("register", "a second thread")
             .role("newcomer")
             .limits(thin)
+            .limits(|l| l.lives_at_end = false)
             .victim(second_thread)
             .verify(no_slot_is_lost),
         case("register", "beside a member, over a dead one's slot")
             .role("newcomer")
             .limits(thin)
+            .limits(|l| l.lives_at_end = false)
             .helper(Enter::Before, Until::Ready, End::Alone, stay)
             .first(register)
-            .limits(|l| l.first_deaths = 4)
+            .limits(|l| (l.first_deaths, l.thin_above) = (3, 300))
             .victim(register)
             .verify(no_slot_is_lost),
         Case::new("Member", "detach", "a member among others", || RefCell::new(Some(world())))
@@ -157,7 +160,7 @@ fn objects() -> Vec<Box<dyn Scenario>> {
         case("object", "a new one").victim(make).verify(whole),
         case("object", "a new one, two deaths")
             .role("maker, then maker")
-            .limits(|l| (l.first_deaths, l.thin_above) = (8, 300))
+            .limits(|l| (l.first_deaths, l.thin_above) = (4, 300))
             .first(make)
             .victim(make)
             .verify(whole),

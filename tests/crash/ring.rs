@@ -5,7 +5,8 @@
 //! with it, one a death), what was not acknowledged at most once, in order, never torn, and marked when a reader
 //! died over it. Afterwards the ring takes exactly its capacity again.
 
-use crate::engine::{Case, Check, Cut, End, Enter, Limits, Part, Scenario, Until, os};
+use crate::engine::board::FIRST;
+use crate::engine::{Case, Check, Cut, End, Enter, First, Limits, Part, Scenario, Until, os};
 use crate::ensure;
 use interproc::queue::{Delivery, Queue};
 use interproc::{Error, ErrorKind, Result as IpcResult, Segment};
@@ -22,9 +23,12 @@ const PUSHED: usize = 0;
 const POPPED: usize = 4;
 /// The victim's `close` came back.
 const CLOSED: usize = 8;
-/// By helper: the tag that it popped or pushed, with [`FLAGGED`]; and when.
+/// By helper: the tag that it popped, with [`FLAGGED`], or [`TOLD_CLOSED`].
 const GOT: usize = 9;
-const GOT_AT: usize = 15;
+/// By helper: when it was served.
+const GOT_AT: usize = 17;
+/// By helper: the tags that it pushed, at most two, 16 bits each.
+const PUT: usize = 25;
 const FLAGGED: u64 = 1 << 63;
 /// A helper was told that the queue is closed.
 const TOLD_CLOSED: u64 = u64::MAX >> 1;
@@ -146,23 +150,24 @@ fn on_stage(op: impl Fn(&World, &Cut)) -> impl Fn(&World, &Cut) {
 
 // ---- helpers -------------------------------------------------------------------------------------------------
 
-fn note(part: &Part, result: IpcResult<u64>) -> Check {
-    let value = match result {
-        Ok(tag) => tag,
-        Err(e) if e.kind() == ErrorKind::Closed => TOLD_CLOSED,
+/// Says what the helper got (`GOT`) or pushed (`PUT`).
+fn note(part: &Part, place: usize, result: IpcResult<u64>) -> Check {
+    let (place, value) = match result {
+        Ok(value) => (place, value),
+        Err(e) if e.kind() == ErrorKind::Closed => (GOT, TOLD_CLOSED),
         Err(e) => return Err(format!("{e:?}")),
     };
     part.fact(GOT_AT + part.index).store(os::now(), SeqCst);
-    part.fact(GOT + part.index).store(value, SeqCst);
+    part.fact(place + part.index).store(value, SeqCst);
     Ok(())
 }
 
 fn note_pop(w: &World, part: &Part) -> Check {
-    note(part, w.queue.pop_delivery().map(|delivery| packed(seen(delivery))))
+    note(part, GOT, w.queue.pop_delivery().map(|delivery| packed(seen(delivery))))
 }
 
 fn note_push(w: &World, part: &Part, tag: u64) -> Check {
-    note(part, w.queue.push([tag; 4]).map(|()| tag).map_err(Error::from))
+    note(part, PUT, w.queue.push([tag; 4]).map(|()| tag).map_err(Error::from))
 }
 
 fn consumer(w: &World, part: &Part) -> Check {
@@ -185,6 +190,16 @@ fn feeder(cue: u32) -> impl Fn(&World, &Part) -> Check {
         part.await_cue(cue);
         note_push(w, part, 301 + part.index as u64)
     }
+}
+
+/// Pushes two messages at once.
+fn feeds_two(w: &World, part: &Part) -> Check {
+    w.warm_up();
+    part.ready();
+    for tag in [301, 302] {
+        ensure!(w.queue.try_push([tag; 4]).is_ok(), "no room");
+    }
+    note(part, PUT, Ok(302 << 16 | 301))
 }
 
 /// Takes one message at this cue.
@@ -212,19 +227,38 @@ struct Story {
     producers: usize,
     /// All helpers.
     helpers: usize,
+    /// The first victim is no victim but a bystander: it pops, or pushes.
+    bystander: Option<Side>,
     /// The queue is closed, or about to be.
     closes: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Consumer,
+    Producer,
+}
+
 impl Story {
+    /// The sleepers of one side.
+    fn sleepers(self, side: Side) -> impl Iterator<Item = usize> {
+        let n = if side == Side::Consumer { self.consumers } else { self.producers };
+        (0..n).chain((self.bystander == Some(side)).then_some(FIRST))
+    }
+
+    /// How many of them have not come to their end.
+    fn asleep(self, part: &Part, side: Side) -> usize {
+        self.sleepers(side).filter(|&i| !part.is_over(i)).count()
+    }
+
     fn verify(self, w: &World, part: &Part) -> Check {
         let mut ledger = Ledger::default();
         let closed = w.queue.is_closed();
         ensure!(closed || part.fact(CLOSED).load(SeqCst) == 0, "a close that came back is not there");
-        self.settle(part, self.consumers, 0, "asleep beside a message", || closed || !w.queue.is_empty())?;
+        self.settle(part, 0, "asleep beside a message", || closed || !w.queue.is_empty())?;
         self.check_room(w, part)?;
         part.ready(); // the clock of the recovery starts here
-        for i in 0..self.consumers.max(self.producers) {
+        for i in self.sleepers(Side::Consumer).chain(self.sleepers(Side::Producer)) {
             if part.fact(GOT_AT + i).load(SeqCst) != 0 {
                 part.served(i, part.fact(GOT_AT + i).load(SeqCst));
             }
@@ -249,7 +283,7 @@ impl Story {
         let closed = w.queue.is_closed();
         let looks_free = || closed || (w.queue.len() as u64) < CAPACITY;
         let soon = os::now() + if closed { 1_500_000_000 } else { 150_000_000 };
-        while asleep_of(part, self.producers) > 0 && looks_free() {
+        while self.asleep(part, Side::Producer) > 0 && looks_free() {
             if os::now() > soon {
                 let room = closed || w.queue.try_push([950; 4]).is_ok();
                 ensure!(!room, "asleep beside free room");
@@ -260,10 +294,10 @@ impl Story {
         Ok(())
     }
 
-    /// While there is something for them, the sleepers `0..n` must come, until `left` of them are left.
-    fn settle(self, part: &Part, n: usize, left: usize, what: &str, due: impl Fn() -> bool) -> Check {
+    /// While there is something for them, the sleeping consumers must come, until `left` of them are left.
+    fn settle(self, part: &Part, left: usize, what: &str, due: impl Fn() -> bool) -> Check {
         let deadline = os::now() + 1_500_000_000;
-        while asleep_of(part, n) > left && due() {
+        while self.asleep(part, Side::Consumer) > left && due() {
             ensure!(os::now() < deadline, "{what}");
             os::yield_now();
         }
@@ -273,14 +307,14 @@ impl Story {
     /// Gives consumers that rightly sleep something to eat, one after the other.
     fn feed(self, w: &World, part: &Part, ledger: &mut Ledger) -> Check {
         for tag in 901.. {
-            let hungry = asleep_of(part, self.consumers);
+            let hungry = self.asleep(part, Side::Consumer);
             if hungry == 0 {
                 break;
             }
             let pushed = w.queue.push_timeout([tag; 4], Duration::from_millis(1500));
             ensure!(pushed.is_ok(), "the verifier's push timed out");
             ledger.sure.push(tag);
-            self.settle(part, self.consumers, hungry - 1, "asleep beside the verifier's message", || true)?;
+            self.settle(part, hungry - 1, "asleep beside the verifier's message", || true)?;
         }
         Ok(())
     }
@@ -289,7 +323,8 @@ impl Story {
     fn drain(self, w: &World, part: &Part, ledger: &mut Ledger) -> Check {
         let deadline = os::now() + 1_500_000_000;
         loop {
-            let all_over = asleep_of(part, self.helpers) == 0;
+            let everybody = (0..self.helpers).chain(self.bystander.map(|_| FIRST));
+            let all_over = everybody.into_iter().all(|i| part.is_over(i));
             let popped = w.try_pop();
             part.recovered();
             match popped {
@@ -317,14 +352,10 @@ impl Story {
         sure.extend(said(part, PUSHED));
         let returned: Vec<(u64, bool)> = said(part, POPPED).into_iter().map(unpacked).collect();
         out.extend(&returned);
-        let got = (0..self.helpers).map(|i| part.fact(GOT + i).load(SeqCst));
-        for got in got.filter(|&g| g != 0 && g != TOLD_CLOSED) {
-            let own = |i: u64| [201 + i, 301 + i].contains(&got);
-            if (0..self.helpers as u64).any(own) && !sure.contains(&got) {
-                sure.push(got); // its own push, acknowledged
-            } else {
-                out.push(unpacked(got));
-            }
+        for i in (0..self.helpers).chain(self.bystander.map(|_| FIRST)) {
+            let (got, put) = (part.fact(GOT + i).load(SeqCst), part.fact(PUT + i).load(SeqCst));
+            out.extend((got != 0 && got != TOLD_CLOSED).then(|| unpacked(got)));
+            sure.extend([put & 0xffff, put >> 16].iter().filter(|&&tag| tag != 0));
         }
         let count = |tag: u64| out.iter().filter(|o| o.0 == tag).count();
         let lost = sure.iter().filter(|&&tag| count(tag) == 0).count() as u32;
@@ -366,11 +397,6 @@ impl Story {
     fn pushing() -> Story {
         Story::default()
     }
-}
-
-/// How many of the helpers `0..n` have not come to their end.
-fn asleep_of(part: &Part, n: usize) -> usize {
-    (0..n).filter(|&i| !part.is_over(i)).count()
 }
 
 /// What the verifier popped, and pushed.
@@ -422,10 +448,8 @@ fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case
 
 /// All scenarios.
 pub fn all() -> Vec<Box<dyn Scenario>> {
-    [alone(), batches(), others_asleep(), asleep_itself(), closing(), two_deaths()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families = [alone, batches, others_asleep, asleep_itself, closing, two_deaths, bystanders, stopped];
+    families.iter().flat_map(|family| family()).collect()
 }
 
 fn alone() -> Vec<Box<dyn Scenario>> {
@@ -561,6 +585,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
         Story { lost: 1, readers: 1, ..consumers(1) }.ends(
             fed(case("push", "a consumer asleep, and another thread of the victim", 0, 0), 1)
                 .role("producer")
+                .limits(|l| l.lives_at_end = false)
                 .victim(beside_own_sleeper),
         ),
         producers(1).ends(consumer_does(drained(case("pop", "full, a producer asleep", 0, 3), 1), pop)),
@@ -636,7 +661,7 @@ fn closing() -> Vec<Box<dyn Scenario>> {
 fn two_deaths() -> Vec<Box<dyn Scenario>> {
     type Op = fn(&World, &Cut);
     let thin = |l: &mut Limits| l.thin_above = 300;
-    let stands = |l: &mut Limits| l.first_stands = true;
+    let stands = |l: &mut Limits| l.first = First::StandsAndDies;
     let two = |operation, name: &str, (shift, filled), first: Op, second: Op| {
         case(operation, name, shift, filled).limits(thin).first(on_stage(first)).victim(on_stage(second))
     };
@@ -671,6 +696,82 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
             )
             .limits(stands)
             .role("consumer, producer"),
+        ),
+    ]
+}
+
+/// Somebody stands between its last look and its sleep while the victim changes the queue, or dies in it; then goes
+/// on, and must not fall asleep after the news.
+fn bystanders() -> Vec<Box<dyn Scenario>> {
+    type Op = fn(&World, &Cut);
+    let row = |operation, name: &str, (shift, filled), side, op: Op| {
+        let first = move |w: &World, cut: &Cut| {
+            w.warm_up();
+            cut.part.ready();
+            cut.start();
+            let noted = match side {
+                Side::Consumer => note_pop(w, &cut.part),
+                Side::Producer => note_push(w, &cut.part, 201 + FIRST as u64),
+            };
+            noted.expect("served or told");
+            cut.end();
+        };
+        case(operation, name, shift, filled)
+            .limits(|l| {
+                (l.first, l.first_deaths, l.thin_above) = (First::GoesOn(End::AfterVerifier), 24, 300);
+            })
+            .first(first)
+            .victim(on_stage(op))
+    };
+    let close = |w: &World, cut: &Cut| {
+        if w.queue.close().is_ok() {
+            cut.part.fact(CLOSED).store(1, SeqCst);
+        }
+    };
+    let consumer = Story { bystander: Some(Side::Consumer), ..Story::pushing() };
+    let producer = Story { bystander: Some(Side::Producer), ..Story::popping() };
+    let behind = |case| helpers(case, 1, Enter::AtStart, self::consumer);
+    vec![
+        consumer.ends(row("push", "a consumer about to sleep", (2, 0), Side::Consumer, push).role("producer")),
+        Story { consumers: 1, helpers: 1, ..consumer }.ends(
+            behind(row("push", "a consumer about to sleep, and one asleep", (0, 0), Side::Consumer, push))
+                .role("producer"),
+        ),
+        producer.ends(row("pop", "full, a producer about to sleep", (1, 3), Side::Producer, pop).role("consumer")),
+        Story { closes: true, ..consumer }
+            .ends(row("close", "a consumer about to sleep", (0, 0), Side::Consumer, close).role("closer")),
+        Story { closes: true, lost: 0, readers: 0, ..producer }
+            .ends(row("close", "full, a producer about to sleep", (0, 3), Side::Producer, close).role("closer")),
+    ]
+}
+
+/// The victim is stopped at its point, the others come and run into it, and then it dies: whoever is told of the
+/// death must tell the others.
+fn stopped() -> Vec<Box<dyn Scenario>> {
+    let two = |case, body| helpers(case, 2, Enter::AtKill, body);
+    let close = |w: &World, cut: &Cut| {
+        if w.queue.close().is_ok() {
+            cut.part.fact(CLOSED).store(1, SeqCst);
+        }
+    };
+    vec![
+        Story { consumers: 2, helpers: 3, ..Story::pushing() }.ends(
+            producer_does(
+                two(case("push", "stopped, two consumers and two messages come", 2, 0), consumer),
+                push,
+            )
+            .helper(Enter::AtKill, Until::Over, End::Alone, feeds_two),
+        ),
+        Story { producers: 2, helpers: 3, ..Story::popping() }.ends(
+            consumer_does(two(case("pop", "full, stopped, two producers and a consumer come", 0, 3), producer), pop)
+                .helper(Enter::AtKill, Until::Asleep, End::Alone, |w, part| {
+                    w.warm_up();
+                    part.ready();
+                    note_pop(w, part)
+                }),
+        ),
+        Story { consumers: 2, helpers: 2, closes: true, ..Story::default() }.ends(
+            two(case("close", "stopped, two consumers come", 0, 0), consumer).role("closer").victim(on_stage(close)),
         ),
     ]
 }

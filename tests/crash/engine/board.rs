@@ -60,6 +60,10 @@ pub struct Board {
     pub killed: AtomicU64,
     /// The crash window that the victim was killed in: its number + 1, or 0.
     pub window: AtomicU32,
+    /// Bystanders may go on.
+    pub released: AtomicU32,
+    /// Somebody was told of a death, so the net may have found it.
+    pub told: AtomicU32,
     /// For the scenario: what was acknowledged, and so on.
     pub facts: [AtomicU64; 32],
     /// One a process.
@@ -70,7 +74,7 @@ impl Board {
     /// Wipes the board.
     pub fn reset(&self) {
         self.cue.store(0, SeqCst);
-        self.window.store(0, SeqCst);
+        [&self.window, &self.released, &self.told].iter().for_each(|w| w.store(0, SeqCst));
         self.killed.store(0, SeqCst);
         self.facts.iter().for_each(|f| f.store(0, SeqCst));
         for s in &self.seats {
@@ -141,6 +145,11 @@ impl Part<'_> {
     /// Says that what was promised has come: stops the clock of the recovery (the first call counts).
     pub fn recovered(&self) {
         let _ = self.seat().recovered.compare_exchange(0, os::now(), SeqCst, SeqCst);
+    }
+
+    /// Says that somebody was told of a death.
+    pub fn told(&self) {
+        self.board.told.store(1, SeqCst);
     }
 
     /// Says that helper `index` had at `time` what it was promised.

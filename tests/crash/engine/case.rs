@@ -31,6 +31,8 @@ pub enum Enter {
     AtStart,
     /// When the victim falls asleep for the first time. If it is killed before, not at all.
     WhenAsleep,
+    /// When the victim stands where it is to be killed: they meet a process that is stopped, and then dies.
+    AtKill,
 }
 
 /// What a helper has reached before the story goes on.
@@ -38,8 +40,10 @@ pub enum Enter {
 pub enum Until {
     /// It called `ready`.
     Ready,
-    /// And then fell asleep in the kernel.
+    /// And then fell asleep in the kernel, or came to its end.
     Asleep,
+    /// It came to its end.
+    Over,
 }
 
 /// How a helper comes to its end.
@@ -51,6 +55,18 @@ pub enum End {
     AfterVerifier,
     /// It dies on its cue.
     Dies,
+}
+
+/// What becomes of a first victim that has come to its point.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// It is killed there, before the second is born.
+    Dies,
+    /// It stands still there. It is killed when the victim first sleeps, or after it.
+    StandsAndDies,
+    /// It stands still there, and goes on after the victim's death: a bystander, who must come to this end. Its points
+    /// are the last ones before it would fall asleep.
+    GoesOn(End),
 }
 
 /// The limits of a scenario.
@@ -65,9 +81,12 @@ pub struct Limits {
     pub thin_above: usize,
     /// Run the victim on any processor instead of the engine's: it may then spin for others.
     pub roams: bool,
-    /// The first victim is not killed at its point but stands still there. It is killed when the victim first
-    /// sleeps, or after it.
-    pub first_stands: bool,
+    /// What becomes of the first victim.
+    pub first: First,
+    /// Sleepers who are told of a death may have been found by the net of 50 ms.
+    pub net_when_told: bool,
+    /// When the operation is over, the victim is left alive: then, too, nobody may be forgotten.
+    pub lives_at_end: bool,
     /// How many deaths of the first victim are combined with each of the second.
     pub first_deaths: usize,
 }
@@ -79,7 +98,9 @@ impl Default for Limits {
             late_ns: 30_000_000,
             thin_above: 3_000,
             roams: false,
-            first_stands: false,
+            first: First::Dies,
+            net_when_told: false,
+            lives_at_end: true,
             first_deaths: 12,
         }
     }

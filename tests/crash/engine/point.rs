@@ -1,7 +1,7 @@
 //! One point: a fresh world, its helpers, the victim killed after a number of events, the survivors' verdict.
 
 use super::board::{self, Board, Check, Part};
-use super::case::{End, Enter, Scenario, Stage, Until};
+use super::case::{End, Enter, First, Limits, Scenario, Stage, Until};
 use super::os::{self, Child};
 use super::plan::Aim;
 use super::trace::{Code, Cut, Director, Stand, Stop, Tracee};
@@ -89,11 +89,21 @@ fn go(tracee: &mut Tracee, aim: Aim, deadline: u64, director: &mut dyn Director)
 }
 
 /// Shows the stands of a first victim.
-struct Watcher<F>(F);
+struct Watcher<F> {
+    show: F,
+    /// It is to be stopped before it falls asleep.
+    bystander: bool,
+}
+
+const ASLEEP: &str = "the bystander fell asleep";
 
 impl<F: FnMut(Stand)> Director for Watcher<F> {
     fn stands(&mut self, stand: Stand) {
-        (self.0)(stand);
+        (self.show)(stand);
+    }
+
+    fn asleep(&mut self, _n: u32) -> Check {
+        if self.bystander { Err(ASLEEP.into()) } else { Ok(()) }
     }
 }
 
@@ -104,6 +114,7 @@ struct Play<'a> {
     helpers: &'a [(Enter, Until, End)],
     cast: Cast,
     first: Option<Tracee<'a>>,
+    first_dies: bool,
     patience: u64,
     outcome: &'a mut Outcome,
     show: &'a mut dyn FnMut(usize, Stand),
@@ -127,7 +138,9 @@ impl Director for Play<'_> {
     }
 
     fn cue(&mut self, n: u32) {
-        self.first = None; // dropping it kills it
+        if self.first_dies {
+            self.first = None; // dropping it kills it
+        }
         self.lab.board.give_cue(n);
     }
 }
@@ -184,7 +197,9 @@ impl Lab {
             outcome.redelivered += seat.redelivered.load(SeqCst);
             outcome.lost += seat.lost.load(SeqCst);
         }
-        if outcome.recovery_ns > scenario.limits().late_ns {
+        let limits = scenario.limits();
+        let by_net = limits.net_when_told && self.board.told.load(SeqCst) != 0;
+        if outcome.recovery_ns > if by_net { 120_000_000 } else { limits.late_ns } {
             outcome.verdict = Verdict::Late;
         }
         outcome
@@ -204,25 +219,20 @@ impl Lab {
         let mut cast = Cast { children: helpers.iter().map(|_| None).collect() };
         self.enter(stage, &helpers, Enter::Before, &mut cast, patience)?;
         let deadline = || os::now() + patience + 20_000_000_000;
-        let mut first = None;
-        if scenario.has_first() {
-            let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), patience)?;
-            let mut watcher = Watcher(|stand| show(board::FIRST, stand));
-            if let Stop::Broken(text) = go(&mut tracee, kill.first, deadline(), &mut watcher) {
-                return Err(format!("first death: {text}"));
-            }
-            if limits.first_stands {
-                first = Some(tracee);
-            } else {
-                tracee.kill(false);
-            }
-        }
+        let comes_first = scenario.has_first() && !matches!(limits.first, First::GoesOn(_));
+        let mut first =
+            if comes_first { self.first(stage, limits, kill.first, deadline(), show)? } else { None };
         let mut victim = self.victim(board::VICTIM, |cut| stage.victim(cut), patience)?;
         self.enter(stage, &helpers, Enter::AtStart, &mut cast, patience)?;
+        if scenario.has_first() && !comes_first {
+            first = self.first(stage, limits, kill.first, deadline(), show)?;
+        }
         if !limits.roams {
             victim.pin(&self.here);
         }
-        let mut play = Play { lab: self, stage, helpers: &helpers, cast, first, patience, outcome, show };
+        let first_dies = limits.first == First::StandsAndDies;
+        let helpers = &helpers;
+        let mut play = Play { lab: self, stage, helpers, cast, first, first_dies, patience, outcome, show };
         play.outcome.window = (kill.victim.window as usize).checked_sub(1);
         let stop = go(&mut victim, kill.victim, deadline(), &mut play);
         let Play { mut cast, first, outcome, .. } = play;
@@ -231,14 +241,27 @@ impl Lab {
             Stop::Finished => outcome.finished = true,
             Stop::Broken(text) => return Err(text),
         }
+        self.enter(stage, helpers, Enter::AtKill, &mut cast, patience)?;
         self.board.window.store(outcome.window.map_or(0, |w| w as u32 + 1), SeqCst);
         // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
         self.board.killed.store(os::now(), SeqCst);
-        victim.kill(kill.victim.events % 2 == 1);
-        drop(first);
+        if !(outcome.finished && limits.lives_at_end) {
+            victim.kill(kill.victim.events % 2 == 1);
+        }
+        let bystander = match limits.first {
+            First::GoesOn(end) => first.map(|tracee| (tracee.release(), end)),
+            _ => {
+                drop(first); // which kills it
+                None
+            }
+        };
         self.board.give_cue(u32::MAX / 2);
-        self.curtain(&helpers, &mut cast, End::Dies, patience)?;
-        self.curtain(&helpers, &mut cast, End::Alone, patience)?;
+        self.curtain(helpers, &mut cast, End::Dies, patience)?;
+        self.curtain(helpers, &mut cast, End::Alone, patience)?;
+        let bystander = match bystander {
+            Some((child, End::Alone)) => self.hear(board::FIRST, child, End::Alone, os::now() + patience).map(|()| None)?,
+            other => other,
+        };
         let verifier = self.spawn(board::VERIFIER, |part| {
             part.ready();
             stage.verify(part)
@@ -246,14 +269,45 @@ impl Lab {
         let in_time = verifier.ended_by(os::now() + patience);
         verifier.finish();
         self.judge(board::VERIFIER, in_time, "the verifier")?;
-        self.curtain(&helpers, &mut cast, End::AfterVerifier, patience)
+        self.curtain(helpers, &mut cast, End::AfterVerifier, patience)?;
+        match bystander {
+            Some((child, end)) => self.hear(board::FIRST, child, end, os::now() + patience),
+            None => Ok(()),
+        }
+    }
+
+    /// The first victim, brought to its point; `None` if it is dead.
+    fn first(
+        &self,
+        stage: &dyn Stage,
+        limits: &Limits,
+        aim: Aim,
+        deadline: u64,
+        show: &mut dyn FnMut(usize, Stand),
+    ) -> Result<Option<Tracee<'_>>, String> {
+        let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), limits.patience_ns)?;
+        let bystander = matches!(limits.first, First::GoesOn(_));
+        let mut watcher = Watcher { show: |stand| show(board::FIRST, stand), bystander };
+        match go(&mut tracee, aim, deadline, &mut watcher) {
+            // Only when its way is measured: it has no part in that run.
+            Stop::Broken(text) if text == ASLEEP && aim == Aim::END => {
+                tracee.kill(false);
+                self.board.seats[board::FIRST].phase.store(board::DONE, SeqCst);
+            }
+            Stop::Broken(text) => return Err(format!("first victim: {text}")),
+            _ if limits.first == First::Dies => tracee.kill(false),
+            _ => return Ok(Some(tracee)),
+        }
+        Ok(None)
     }
 
     /// A victim, standing at its start mark.
     fn victim(&self, index: usize, body: impl FnOnce(&Cut), patience: u64) -> Result<Tracee<'_>, String> {
         let child = self.spawn(index, |_| {
-            body(&Cut { part: Part { board: self.board, windows: self.windows.names(), index } });
-            Err("the victim ended by itself".into())
+            let cut = Cut { part: Part { board: self.board, windows: self.windows.names(), index } };
+            body(&cut);
+            let released = index == board::FIRST && self.board.released.load(SeqCst) != 0;
+            if released { Ok(()) } else { Err("the victim ended by itself".into()) }
         });
         Tracee::adopt(child, self.board, index, &self.code, os::now() + patience)
     }
@@ -279,6 +333,12 @@ impl Lab {
                 }
                 os::yield_now();
             }
+            if until == Until::Over {
+                os::futex_wait(phase, board::READY, deadline);
+            }
+            if until != Until::Ready && phase.load(SeqCst) == board::DONE {
+                continue;
+            }
             if phase.load(SeqCst) != board::READY || os::now() >= deadline {
                 let text = self.board.seats[index].text();
                 return Err(format!("helper {index} did not get to its place: {text}"));
@@ -292,14 +352,20 @@ impl Lab {
         let deadline = os::now() + patience;
         for (index, _) in helpers.iter().enumerate().filter(|(_, h)| h.2 == end) {
             let Some(child) = cast.children[index].take() else { continue };
-            let in_time = child.ended_by(deadline);
-            let status = child.finish();
-            if end == End::Dies && in_time && libc::WIFSIGNALED(status) {
-                continue;
-            }
-            self.judge(index, in_time, &format!("helper {index}"))?;
+            self.hear(index, child, end, deadline)?;
         }
         Ok(())
+    }
+
+    /// Waits for one of them, and hears its verdict.
+    fn hear(&self, index: usize, child: Child, end: End, deadline: u64) -> Check {
+        let in_time = child.ended_by(deadline);
+        let status = child.finish();
+        if end == End::Dies && in_time && libc::WIFSIGNALED(status) {
+            return Ok(());
+        }
+        let who = if index == board::FIRST { "the bystander".into() } else { format!("helper {index}") };
+        self.judge(index, in_time, &who)
     }
 
     fn judge(&self, index: usize, in_time: bool, who: &str) -> Check {

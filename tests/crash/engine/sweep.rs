@@ -4,7 +4,7 @@
 //! piles up, and a worker that hangs costs one point.
 
 use super::board;
-use super::case::{Scenario, Title};
+use super::case::{First, Scenario, Title};
 use super::os::{self, Child};
 use super::plan::{self, Aim, Density};
 use super::point::{Kill, Lab, Outcome, Verdict};
@@ -175,7 +175,13 @@ fn plan(
     let run = |first| measure(scenario, first, lab.everywhere[0], settings);
     let firsts = if scenario.has_first() {
         let stands = run(Aim::END)?.first;
-        let all = plan::aims(&stands, |pc| lab.windows.at(pc));
+        let mut all = plan::aims(&stands, |pc| lab.windows.at(pc));
+        if matches!(limits.first, First::GoesOn(_)) {
+            // On the doorstep of its sleep.
+            const DOORSTEP: usize = 240;
+            all.truncate(stands.iter().position(|s| s.asleep).unwrap_or(all.len()));
+            all.drain(..all.len().saturating_sub(DOORSTEP));
+        }
         let count = if settings.density == Density::Full { limits.first_deaths } else { 3 };
         plan::spread(all.len(), count).into_iter().map(|i| all[i as usize]).collect()
     } else {

@@ -40,7 +40,9 @@ impl Cut<'_> {
 
     /// The operation is over.
     pub fn end(&self) {
-        end_mark();
+        if self.part.board.released.load(SeqCst) == 0 {
+            end_mark();
+        }
     }
 }
 
@@ -286,6 +288,14 @@ impl<'a> Tracee<'a> {
                 return None;
             }
         }
+    }
+
+    /// Lets the victim, which stands, go on as an ordinary child.
+    pub fn release(mut self) -> Child {
+        self.board.released.store(1, SeqCst);
+        ptrace(libc::PTRACE_DETACH, self.tid, 0, 0);
+        self.dead = true; // not to be killed by the drop
+        Child { pid: self.child.pid, fd: std::mem::replace(&mut self.child.fd, -1) }
     }
 
     /// Kills the whole process and waits until it is dead. With `zombie` it is reaped only when this is dropped.
