@@ -2,10 +2,10 @@
 //!
 //! Each row measures ours and its peer in turns, in one run, seven rounds of each; a ratio is taken in each round and
 //! the middle one is shown with the smallest and the largest. Absolute figures move from machine to machine, the
-//! ratios less so. Options: `--rounds N`, `--ms N` (the length of a round), `--list`.
+//! ratios less so. Options: `--rounds N`, `--ms N` (the length of a round), `--list`, `--now`.
 //!
 //! The program waits for a quiet machine. A row during which others used more than 5 % of a processor is repeated,
-//! twice at most, and then marked.
+//! twice at most, and then marked. `--now` does not wait, repeat or mark: for a busy machine, under `nice -n -19`.
 
 mod support;
 
@@ -224,18 +224,21 @@ struct Settings {
     rounds: usize,
     round: Duration,
     list: bool,
+    now: bool,
     pattern: Option<String>,
 }
 
 fn settings() -> Result<Settings, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut s = Settings { rounds: 7, round: Duration::from_millis(100), list: false, pattern: None };
+    let mut s =
+        Settings { rounds: 7, round: Duration::from_millis(100), list: false, now: false, pattern: None };
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("rounds") => s.rounds = arguments.value()?.parse()?,
             Long("ms") => s.round = Duration::from_millis(arguments.value()?.parse()?),
             Long("list") => s.list = true,
+            Long("now") => s.now = true,
             Long("bench") => {} // cargo's
             Value(v) => s.pattern = Some(v.string()?),
             other => return Err(other.unexpected()),
@@ -314,10 +317,12 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     for row in rows {
         for last in [false, false, true] {
-            wait_for_quiet(Duration::from_secs(5));
+            if !settings.now {
+                wait_for_quiet(Duration::from_secs(5));
+            }
             let meter = Meter::start();
             let rounds = measure(&row, &settings);
-            let others = meter.others();
+            let others = if settings.now { 0.0 } else { meter.others() };
             if last || others <= NOISE {
                 print(&row, &rounds, others);
                 break;

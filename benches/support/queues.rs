@@ -18,8 +18,18 @@ const WARM: u64 = 32;
 pub trait Ring<const W: usize>: Sync {
     /// Where its users run.
     const BETWEEN: Between;
+    /// Two empty ones, in one place.
+    fn two() -> [Self; 2]
+    where
+        Self: Sized;
     /// An empty one.
-    fn new() -> Self;
+    fn new() -> Self
+    where
+        Self: Sized,
+    {
+        let [one, _] = Self::two();
+        one
+    }
     /// False when it is full.
     fn offer(&self, message: [u64; W]) -> bool;
     /// `None` when it is empty.
@@ -36,9 +46,9 @@ where
     [u64; W]: Plain,
 {
     const BETWEEN: Between = Between::Processes;
-    fn new() -> Self {
-        let segment = Segment::anonymous(1 << 18).expect("segment");
-        segment.queue("queue", CAPACITY).expect("queue")
+    fn two() -> [Self; 2] {
+        let segment = Segment::anonymous(1 << 19).expect("segment");
+        ["one", "two"].map(|name| segment.queue(name, CAPACITY).expect("queue"))
     }
     #[inline(always)]
     fn offer(&self, message: [u64; W]) -> bool {
@@ -52,8 +62,8 @@ where
 
 impl<const W: usize> Ring<W> for Array<W> {
     const BETWEEN: Between = Between::Threads;
-    fn new() -> Self {
-        ArrayQueue::new(CAPACITY)
+    fn two() -> [Self; 2] {
+        [ArrayQueue::new(CAPACITY), ArrayQueue::new(CAPACITY)]
     }
     #[inline(always)]
     fn offer(&self, message: [u64; W]) -> bool {
@@ -189,7 +199,7 @@ pub fn there_and_back(
 /// A ping-pong through two queues, spinning.
 pub fn ping_pong<const W: usize, Q: Ring<W> + 'static>() -> Measurement {
     Box::new(|n| {
-        let queues = [Q::new(), Q::new()];
+        let queues = Q::two();
         let send = |to: usize, i| assert!(queues[to].offer(message(i)));
         let receive = |side: usize, i| {
             loop {
