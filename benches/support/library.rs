@@ -1,5 +1,5 @@
-//! The lock through the C shared library, as a C program calls it: found beside the bench, where cargo builds it, or
-//! named by `INTERPROC_LIBRARY`.
+//! The lock through the C shared library, as a C program calls it: found in the target directory, where
+//! `include/install.sh` builds it, or named by `INTERPROC_LIBRARY`.
 
 use super::Measurement;
 use super::locks::{Lock, alone};
@@ -56,8 +56,10 @@ fn path() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("INTERPROC_LIBRARY") {
         return Some(named.into());
     }
-    let beside = std::env::current_exe().ok()?.with_file_name("libinterproc.so");
-    beside.exists().then_some(beside)
+    // target/release/deps/bench-1234 → target/dist/libinterproc.so
+    let bench = std::env::current_exe().ok()?;
+    let library = bench.ancestors().nth(3)?.join("dist/libinterproc.so");
+    library.exists().then_some(library)
 }
 
 /// Opens the library and a segment with a lock in it, both for ever.

@@ -54,8 +54,8 @@ pub fn busy_wait(nanoseconds: u64) {
     }
 }
 
-/// Private work: a chain of multiplications.
-#[inline(always)]
+/// Private work: a chain of multiplications. Never inlined: the code that is calibrated is the code that is used.
+#[inline(never)]
 pub fn work(steps: u64) {
     let mut x = steps | 1;
     for _ in 0..steps {
