@@ -229,11 +229,11 @@ impl RawQueue {
         mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
     ) -> Result<R> {
         let pending = me.pend();
-        let mut spin = Spin::new(me);
+        let mut spin = Spin::new(me.spinning());
         let result = loop {
             match attempt() {
                 Ok(done) => {
-                    spin.paid();
+                    spin.done();
                     break Ok(done);
                 }
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
@@ -526,7 +526,8 @@ impl RawQueue {
         let index = pos::index(hint);
         if index < self.ring.capacity() {
             let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
-            // As in `claim_push`. Q1: after the writer's payload.
+            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
+            // same word waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
             if self.ring.seq(index).load(Ordering::Relaxed) == from
                 && self
                     .ring

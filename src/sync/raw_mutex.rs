@@ -213,14 +213,12 @@ impl RawMutex {
 
     fn contend(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
         let mut mine = me.id().bits();
-        let mut spin = Spin::new(me);
+        let mut spin = Spin::new(me.spinning());
         loop {
             let word = self.word.load(Ordering::Acquire);
             if word == 0 {
                 if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    if mine & WAITERS == 0 {
-                        spin.paid();
-                    }
+                    spin.done();
                     return Ok(Acquired::Clean);
                 }
                 continue;
