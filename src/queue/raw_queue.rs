@@ -504,15 +504,9 @@ impl RawQueue {
         let index = pos::index(hint);
         if index < self.ring.capacity() {
             let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
-            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
-            // same word waits for the store buffer. Relaxed: the exchange decides. Q2: after the former reader.
-            if self.ring.seq(index).load(Ordering::Relaxed) == from
-                && self
-                    .ring
-                    .ctl(index)
-                    .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-            {
+            // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
+            // to own. Q2: after the former reader.
+            if self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
             }
         }
