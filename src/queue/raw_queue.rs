@@ -230,15 +230,19 @@ impl RawQueue {
     ) -> Result<R> {
         let pending = me.pend();
         let mut spin = Spin::new(me.spinning());
+        // The caller has just looked: first a pause, then another look.
+        let mut slept = false;
         let result = loop {
-            match attempt() {
-                Ok(done) => {
-                    spin.done();
-                    break Ok(done);
+            if slept || spin.again() {
+                slept = false;
+                match attempt() {
+                    Ok(done) => {
+                        spin.done();
+                        break Ok(done);
+                    }
+                    Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
+                    Err(_) => continue,
                 }
-                Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                Err(_) if spin.again() => continue,
-                Err(_) => {}
             }
             spin.failed();
             let (watch, sure) = side.announce(me.table());
@@ -257,6 +261,7 @@ impl RawQueue {
             if me.sleep(watch, cell, obstacle, sure, deadline) == Woken::TimedOut {
                 break Err(Error::from(ErrorKind::TimedOut));
             }
+            slept = true;
         };
         me.unpend(pending);
         result
