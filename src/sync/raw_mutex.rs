@@ -230,9 +230,6 @@ impl RawMutex {
             if owner == Some(me.id()) {
                 return Err(ErrorKind::Deadlock.into());
             }
-            if spin.again() {
-                continue;
-            }
             let alive = owner.filter(|&o| me.table().life(o) != Life::Dead);
             let Some(owner) = alive else {
                 if let Some(acquired) = self.inherit(me, word) {
@@ -240,6 +237,9 @@ impl RawMutex {
                 }
                 continue;
             };
+            if spin.again() {
+                continue;
+            }
             let announced = word | WAITERS;
             if word != announced
                 && self.word.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
