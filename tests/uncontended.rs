@@ -39,12 +39,15 @@ static COUNTING: Counting = Counting;
 struct Objects {
     lock: Object<Mutex<u64>>,
     queue: Queue<u64>,
+    /// In a segment of its own.
+    elsewhere: Object<Mutex<u64>>,
 }
 
 impl Objects {
     fn new(seg: &Segment) -> Objects {
         let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
-        Objects { lock, queue: seg.queue("queue", 8).expect("queue") }
+        let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
+        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
     }
 
     /// What a first use does once: becoming a member.
@@ -52,6 +55,7 @@ impl Objects {
         drop(self.lock.lock().expect("lock"));
         self.queue.push(0).expect("push");
         self.queue.pop().expect("pop");
+        drop(self.elsewhere.lock().expect("lock"));
     }
 }
 
@@ -157,6 +161,10 @@ fn main() {
         looking_at_a_queue: |o, _| {
             assert_eq!(o.queue.len(), 0);
             assert!(o.queue.is_empty() && !o.queue.is_full() && !o.queue.is_closed());
+        };
+        two_segments_in_turn: |o, _| {
+            *o.lock.lock().expect("lock") += 1;
+            *o.elsewhere.lock().expect("lock") += 1;
         };
         both_objects_in_turn: |o, round| {
             let guard = o.lock.lock().expect("lock");

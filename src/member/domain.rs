@@ -27,7 +27,6 @@ use super::{Member, OwnerId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::robust::RobustList;
 use crate::sys::{self, file, memory, task};
-use core::cell::Cell;
 use core::ffi::c_int;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -86,6 +85,7 @@ impl Domain {
         let (seat, shared_seat) = (AtomicU64::new(NO_SEAT.into()), AtomicU16::new(NO_SEAT));
         let domain = Domain { table, fd, seat, shared_seat, pairs: pairs.cast() };
         domain.take_seat()?;
+        crate::sync::measure_pause();
         if !sys::register_membarrier() {
             table.use_strong_fences();
         }
@@ -272,7 +272,7 @@ impl Domain {
             table: self.table,
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
-            spin: Cell::new(crate::sync::Spin::initial()),
+            spinning: crate::sync::Habit::new(),
             domain: self,
         }))
     }

@@ -2,7 +2,7 @@
 //!
 //! A process has one [`Domain`] per segment (by device and inode), however often it maps it; each mapping is an
 //! attachment of that domain. A thread has one member per domain, made at its first use. The fast path is a
-//! thread-local cache of the last mapping used, valid while the process's *attach epoch* is unchanged: every
+//! thread-local cache of the last mapping looked up, then of a few more, valid while the process's *attach epoch* is unchanged: every
 //! attach and detach moves it, and the word that holds it reads 0 in a forked child, so that no cache survives a
 //! fork, not even a raw clone.
 //!
@@ -76,12 +76,33 @@ struct Record {
     next: *const Record,
 }
 
+/// A mapping and the thread's member of it, as of an epoch.
+struct Seen {
+    base: Cell<usize>,
+    len: Cell<usize>,
+    epoch: Cell<u64>,
+    member: Cell<*const Member>,
+}
+
+impl Seen {
+    const fn nothing() -> Seen {
+        Seen { base: Cell::new(0), len: Cell::new(0), epoch: Cell::new(u64::MAX), member: Cell::new(null()) }
+    }
+}
+
+/// How many mappings a thread may use in turns without looking them up anew (which takes a lock and system calls).
+const SEEN: usize = 8;
+
 struct Local {
     base: Cell<usize>,
     len: Cell<usize>,
     epoch: Cell<u64>,
     id: Cell<u64>,
     member: Cell<*const Member>,
+    /// The last few, the one above among them. Written only while signals are blocked.
+    seen: [Seen; SEEN],
+    /// Where the next one goes, counted on.
+    next_seen: Cell<usize>,
     records: Cell<*const Record>,
     forks: Cell<u64>,
     robust: Cell<Option<RobustList>>,
@@ -95,6 +116,8 @@ std::thread_local! {
             epoch: Cell::new(u64::MAX),
             id: Cell::new(0),
             member: Cell::new(null()),
+            seen: [const { Seen::nothing() }; SEEN],
+            next_seen: Cell::new(0),
             records: Cell::new(null()),
             forks: Cell::new(0),
             robust: Cell::new(None),
@@ -119,9 +142,12 @@ pub(crate) fn current<'a>(address: *const u8) -> Result<&'a Member> {
 #[inline(always)]
 pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)> {
     LOCAL.with(|local| {
+        // Read before the check: read after it on both ways, the compiler would choose an address first and then load
+        // from it, one load behind the other.
+        let id = OwnerId::cached(local.id.get());
         if is_cached(local, address) {
             // SAFETY: as in `current`.
-            return Ok((OwnerId::cached(local.id.get()), unsafe { &*local.member.get() }));
+            return Ok((id, unsafe { &*local.member.get() }));
         }
         let me = find(local, address)?;
         Ok((me.id(), me))
@@ -134,8 +160,20 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
         && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
 }
 
-#[cold]
+/// The member for an address that is not in the mapping looked up last.
+#[inline(never)]
 fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
+    let epoch = WIPED.epoch.load(Ordering::Relaxed);
+    let is_in = |s: &&Seen| address.addr().wrapping_sub(s.base.get()) < s.len.get() && s.epoch.get() == epoch;
+    match local.seen.iter().find(is_in) {
+        // SAFETY: as in `current`: of this epoch.
+        Some(seen) => Ok(unsafe { &*seen.member.get() }),
+        None => look_up(local, address),
+    }
+}
+
+#[cold]
+fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     // A forked child opens a file here, by way of the standard library.
     let _errno = KeepErrno::new();
     let _quiet = task::SignalsBlocked::new();
@@ -160,6 +198,12 @@ fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     // SAFETY: as in `current`.
     local.id.set(unsafe { &*member }.id().bits());
     local.epoch.set(WIPED.epoch.load(Ordering::Relaxed));
+    let seen = &local.seen[local.next_seen.get() % SEEN];
+    local.next_seen.set(local.next_seen.get().wrapping_add(1));
+    seen.base.set(local.base.get());
+    seen.len.set(local.len.get());
+    seen.member.set(member);
+    seen.epoch.set(local.epoch.get());
     // SAFETY: as in `current`.
     Ok(unsafe { &*member })
 }

@@ -44,8 +44,8 @@ use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
+use crate::sync::Habit;
 use crate::time::Deadline;
-use core::cell::Cell;
 use robust::{BellNode, Pending, RobustList};
 
 /// The net: the longest sleep on an owner before its life is checked through the second channel.
@@ -58,8 +58,7 @@ pub struct Member {
     table: Table,
     robust: RobustList,
     bell: BellNode,
-    /// How many rounds of spinning have paid of late; see [`crate::sync::Spin`].
-    spin: Cell<u32>,
+    spinning: Habit,
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -111,8 +110,8 @@ impl Member {
     }
 
     #[inline]
-    pub(crate) fn spin(&self) -> &Cell<u32> {
-        &self.spin
+    pub(crate) fn spinning(&self) -> &Habit {
+        &self.spinning
     }
 
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
@@ -136,6 +135,6 @@ impl Member {
 impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
-        Member { id, table, robust: RobustList::current(), spin: Cell::new(0) }
+        Member { id, table, robust: RobustList::current(), spinning: Habit::new() }
     }
 }

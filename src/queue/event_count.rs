@@ -20,11 +20,19 @@
 //! written, is in everybody's way, and whoever their wake-ups reached went back to sleep. So a waker counts what its
 //! own publication has set free.
 //!
-//! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left and the value is
-//! still the one it wrote.
+//! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left, for the second
+//! time in a row (`LONELY`; an announcement between the two starts anew), and the value is still the one it wrote. Once
+//! would do, but two that sleep in turns often wake a partner that is not asleep yet: then the next announcement would
+//! need the heavy fence again.
 //!
 //! Rejected: publishers that look at the bit before they publish, too, and bump the sequence (2 ns on every
 //! operation, for what the sleeper can see by itself).
+//!
+//! The heavy fence costs a system call, on a busy machine an interrupt of every other processor. Whoever has passed it
+//! says so (`FENCED`, if the value is still its own), and as long as the bits stand, that is until a waker finds nobody
+//! left, sleepers that announce themselves do without: every publisher whose look came before that fence had
+//! published by then, and who reads the bit with acquire sees it; every other publisher sees the bit and passes a
+//! full fence before it decides whom to wake.
 //!
 //! The asymmetric fence is checked in `tests/store_buffer.rs`. On aarch64 the publisher's store-release followed by
 //! a load of another word may be reordered just as on x86-64 (litmus SB); the sleeper's membarrier makes every
@@ -38,7 +46,11 @@ use crate::sys::{Watch, Word, futex};
 const SLEEPERS: u32 = 1 << 31;
 /// Publishers must use full fences: some participant cannot use membarrier. Never cleared.
 const STRONG: u32 = 1 << 30;
-const SEQUENCE: u32 = STRONG - 1;
+/// A sleeper has passed the heavy fence since `SLEEPERS` was set.
+const FENCED: u32 = 1 << 29;
+/// A waker has found nobody, and nobody has announced itself since.
+const LONELY: u32 = 1 << 28;
+const SEQUENCE: u32 = LONELY - 1;
 
 /// One side's sleepers. Zero is valid: nobody sleeps.
 #[repr(transparent)]
@@ -61,24 +73,33 @@ impl EventCount {
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
         let mine = loop {
-            let mine = seen & STRONG | seen.wrapping_add(1) & SEQUENCE | SLEEPERS;
-            // AcqRel, and the fence that follows: the announcement comes before the look.
+            let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
+            let mine = seen & STRONG | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
+            // AcqRel, and the fence that follows: the announcement comes before the look. Acquire also for what was
+            // published before the fence that `FENCED` tells of.
             match self.0.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break mine,
                 Err(now) => seen = now,
             }
         };
-        let sure = if mine & STRONG != 0 {
+        if mine & (STRONG | FENCED) != 0 {
             fence(Ordering::SeqCst);
-            true
-        } else {
-            crate::mutant!("no-membarrier") || table.sleeper_fence()
-        };
+            return (Watch { word: Word::Whole(&self.0), expected: mine }, true);
+        }
+        let sure = crate::mutant!("no-membarrier") || table.sleeper_fence();
+        let mut expected = mine;
         if !sure {
             // The value moves, so the caller will look again at once, and find publishers warned.
             self.use_strong_fences();
+        } else if self
+            .0
+            // Only over our own value: after a waker's the bits may be another sleeper's, set after our fence.
+            .compare_exchange(mine, mine | FENCED, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+        {
+            expected = mine | FENCED;
         }
-        (Watch { word: Word::Whole(&self.0), expected: mine }, sure)
+        (Watch { word: Word::Whole(&self.0), expected }, sure)
     }
 
     /// Whether publishers must use full fences. To be read before the claim: a load behind a locked operation waits.
@@ -125,7 +146,9 @@ impl EventCount {
         let n = how_many();
         let moved = self.bump();
         if futex::wake(Word::Whole(&self.0), n) < n {
-            let _ = self.0.compare_exchange(moved, moved & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
+            let lonely =
+                if moved & LONELY == 0 { moved | LONELY } else { moved & !(SLEEPERS | FENCED | LONELY) };
+            let _ = self.0.compare_exchange(moved, lonely, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }

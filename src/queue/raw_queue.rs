@@ -229,16 +229,20 @@ impl RawQueue {
         mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
     ) -> Result<R> {
         let pending = me.pend();
-        let mut spin = Spin::new(me);
+        let mut spin = Spin::new(me.spinning());
+        // The caller has just looked: first a pause, then another look.
+        let mut slept = false;
         let result = loop {
-            match attempt() {
-                Ok(done) => {
-                    spin.paid();
-                    break Ok(done);
+            if slept || spin.again() {
+                slept = false;
+                match attempt() {
+                    Ok(done) => {
+                        spin.done();
+                        break Ok(done);
+                    }
+                    Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
+                    Err(_) => continue,
                 }
-                Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                Err(_) if spin.again() => continue,
-                Err(_) => {}
             }
             spin.failed();
             let (watch, sure) = side.announce(me.table());
@@ -257,6 +261,7 @@ impl RawQueue {
             if me.sleep(watch, cell, obstacle, sure, deadline) == Woken::TimedOut {
                 break Err(Error::from(ErrorKind::TimedOut));
             }
+            slept = true;
         };
         me.unpend(pending);
         result
@@ -504,15 +509,9 @@ impl RawQueue {
         let index = pos::index(hint);
         if index < self.ring.capacity() {
             let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
-            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
-            // same word waits for the store buffer. Relaxed: the exchange decides. Q2: after the former reader.
-            if self.ring.seq(index).load(Ordering::Relaxed) == from
-                && self
-                    .ring
-                    .ctl(index)
-                    .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-            {
+            // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
+            // to own. Q2: after the former reader.
+            if self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
             }
         }
@@ -526,7 +525,8 @@ impl RawQueue {
         let index = pos::index(hint);
         if index < self.ring.capacity() {
             let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
-            // As in `claim_push`. Q1: after the writer's payload.
+            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
+            // same word waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
             if self.ring.seq(index).load(Ordering::Relaxed) == from
                 && self
                     .ring

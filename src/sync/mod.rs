@@ -8,4 +8,6 @@ mod spin;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 pub use raw_mutex::{Acquired, RawMutex};
-pub(crate) use spin::Spin;
+#[cfg(not(interproc_loom))]
+pub(crate) use spin::measure_pause;
+pub(crate) use spin::{Habit, Spin};

@@ -181,7 +181,9 @@ impl<T: Plain> Mutex<T> {
         let guard = || MutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
-            Ok(Acquired::OwnerDied) => Err(LockError::OwnerDied(OwnerDied { guard: guard() })),
+            Ok(Acquired::OwnerDied) => {
+                Err(LockError::OwnerDied(OwnerDied { guard: ManuallyDrop::new(guard()) }))
+            }
             Err(error) => Err(LockError::Failed(error)),
         }
     }
@@ -243,7 +245,8 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
-            let _ = self.mutex.raw.unlock(me);
+            // Clean: one that is not is in an `OwnerDied`.
+            self.mutex.raw.unlock_held(self.owner, me);
         }
     }
 }
@@ -320,7 +323,17 @@ impl<T: Plain> core::error::Error for LockError<'_, T> {}
 ///
 /// Dropping it without [`OwnerDied::mark_consistent`] releases the lock as not recoverable.
 pub struct OwnerDied<'a, T: Plain> {
-    guard: MutexGuard<'a, T>,
+    /// Not dropped as a guard: that would release the lock as if it were clean.
+    guard: ManuallyDrop<MutexGuard<'a, T>>,
+}
+
+impl<T: Plain> Drop for OwnerDied<'_, T> {
+    fn drop(&mut self) {
+        if let Some(me) = self.guard.holder() {
+            // Cannot fail: we hold it.
+            let _ = self.guard.mutex.raw.unlock(me);
+        }
+    }
 }
 
 impl<'a, T: Plain> OwnerDied<'a, T> {
@@ -342,9 +355,9 @@ impl<'a, T: Plain> OwnerDied<'a, T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn mark_consistent(self) -> MutexGuard<'a, T> {
-        let this = ManuallyDrop::new(self);
+        let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not dropped, so the guard moves out once.
-        let guard = unsafe { core::ptr::read(&this.guard) };
+        let guard = unsafe { ManuallyDrop::take(&mut this.guard) };
         if let Some(me) = guard.holder() {
             // Cannot fail: we hold it, and it is dirty.
             let _ = guard.mutex.raw.mark_consistent(me);

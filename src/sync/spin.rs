@@ -1,45 +1,86 @@
 //! [`Spin`]: how long to look again before sleeping.
 //!
-//! A wake-up across processors costs 10 µs and more, a cache line about 0.1 µs: an active partner is worth waiting
-//! for, an absent one is not. Each member keeps a budget of `PAUSE`s that grows when spinning has paid and halves
-//! when it has not; at zero it is tried again now and then. With one processor to run on nobody can answer
-//! while we spin, so the budget is zero.
+//! A wake-up across processors costs 10 to 50 µs, a cache line about 0.1 µs: an active partner is worth waiting for,
+//! an absent one is not. Each member has a [`Habit`]: a budget that grows when spinning has paid and halves when it
+//! has not. At zero it sleeps at once, and tries again after a number of sleeps that doubles as long as it fails:
+//! so two that share a processor, where nobody can answer while the other spins, soon stop trying.
+//!
+//! Budgets are in nanoseconds, as a `PAUSE` takes 10 ns on one machine and 60 on another.
+//!
+//! Rejected: no spinning when the caller may run on one processor only. It says nothing about its partner: two
+//! processes that are pinned to a processor each would never spin.
 
 use crate::atomic::spin_loop;
-use crate::member::Member;
-#[cfg(not(interproc_loom))]
-use crate::sys::task;
+use core::cell::Cell;
 
-/// `PAUSE`s at most before a sleep: some 10 µs where a `PAUSE` takes 40 ns.
-const MOST: u32 = 256;
-/// The budget of a new member, and of a renewed try.
-const FRESH: u32 = 96;
-/// Sleeps without any spinning before it is tried again.
-const PATIENCE: u32 = 32;
-/// The longest single back-off, in `PAUSE`s.
-const LONGEST_STEP: u32 = 8;
+/// The longest spinning before a sleep: it must outlast a partner's wake-up, or two that sleep in turns would never
+/// meet awake.
+const MOST: u32 = 40_000;
+/// The budget of a new member.
+const FRESH: u32 = 2_000;
+/// A budget below this is none.
+const LEAST: u32 = 250;
+/// The longest single back-off.
+const LONGEST_STEP: u32 = 80;
+/// Sleeps without any spinning before it is tried again: at first, and at most. Exponents of two.
+const PATIENCE: (u32, u32) = (6, 12);
 
-const BUDGET: u32 = 0xffff;
-const FAILURE: u32 = 0x1_0000;
+/// What a member has learnt about spinning.
+#[derive(Debug)]
+pub(crate) struct Habit {
+    /// Nanoseconds.
+    budget: Cell<u32>,
+    /// Sleeps since the budget became zero; not zero while it is tried again.
+    slept: Cell<u32>,
+    /// After two to the power of how many of them it is tried again.
+    patience: Cell<u32>,
+}
+
+impl Habit {
+    /// A new member's.
+    pub(crate) const fn new() -> Self {
+        Habit { budget: Cell::new(FRESH), slept: Cell::new(0), patience: Cell::new(PATIENCE.0) }
+    }
+
+    /// Spinning has paid.
+    fn paid(&self) {
+        self.budget.set((self.budget.get() * 2).min(MOST));
+        self.slept.set(0);
+        self.patience.set(PATIENCE.0);
+    }
+
+    /// It has not.
+    fn failed(&self) {
+        let (slept, patience) = (self.slept.get(), self.patience.get());
+        if self.budget.get() / 2 >= LEAST && slept == 0 {
+            self.budget.set(self.budget.get() / 2);
+        } else if slept >> patience == 0 {
+            self.budget.set(0);
+            self.slept.set(slept + 1);
+        } else {
+            // Try again, with all there is, once.
+            self.budget.set(MOST);
+            self.slept.set(1);
+            self.patience.set((patience + 1).min(PATIENCE.1));
+        }
+    }
+}
 
 /// One wait's spinning.
 pub(crate) struct Spin<'m> {
-    member: &'m Member,
+    habit: &'m Habit,
     left: u32,
     step: u32,
+    pause: u32,
+    slept: bool,
 }
 
 impl<'m> Spin<'m> {
-    /// A new member's budget.
-    #[cfg(not(interproc_loom))]
-    pub(crate) fn initial() -> u32 {
-        if task::allowed_processors() > 1 { FRESH } else { 0 }
-    }
-
     /// Starts a wait.
     #[inline]
-    pub(crate) fn new(member: &'m Member) -> Self {
-        Spin { member, left: member.spin().get() & BUDGET, step: 1 }
+    pub(crate) fn new(habit: &'m Habit) -> Self {
+        let pause = pause::ns();
+        Spin { habit, left: habit.budget.get(), step: pause, pause, slept: false }
     }
 
     /// Backs off once, a little longer each time. False when the budget is used up.
@@ -49,32 +90,69 @@ impl<'m> Spin<'m> {
             return false;
         }
         self.left -= self.step;
-        for _ in 0..self.step {
+        let mut done = 0;
+        while done < self.step {
             spin_loop();
+            done += self.pause;
         }
-        self.step = (self.step * 2).min(LONGEST_STEP);
+        self.step = (self.step * 2).min(LONGEST_STEP.max(self.pause));
         true
     }
 
-    /// What was waited for came while spinning.
+    /// What was waited for has come.
     #[inline]
-    pub(crate) fn paid(self) {
-        let budget = self.member.spin().get() & BUDGET;
-        self.member.spin().set((budget + budget / 4 + 1).min(MOST));
+    pub(crate) fn done(self) {
+        if !self.slept {
+            self.habit.paid();
+        }
     }
 
-    /// It did not: a sleep follows. Starts the next round, which has nothing left to spin.
+    /// It has not: a sleep follows. After it, another look, and no more spinning.
     #[cold]
     pub(crate) fn failed(&mut self) {
-        let state = self.member.spin().get();
-        let mut next = (state & !BUDGET).wrapping_add(FAILURE) | (state & BUDGET) / 2;
-        #[cfg(not(interproc_loom))]
-        if next / FAILURE >= PATIENCE {
-            next = Self::initial();
-        }
-        #[cfg(interproc_loom)]
-        let _ = (FRESH, PATIENCE, &mut next);
-        self.member.spin().set(next);
+        self.habit.failed();
         self.left = 0;
+        self.slept = true;
     }
 }
+
+/// How long a `PAUSE` takes, in nanoseconds.
+#[cfg(not(interproc_loom))]
+mod pause {
+    use super::spin_loop;
+    use crate::time::Deadline;
+    use core::sync::atomic::{AtomicU32, Ordering};
+
+    /// Until it is measured: that of a slow one, so that nobody spins for long.
+    static PAUSE: AtomicU32 = AtomicU32::new(60);
+
+    #[inline]
+    pub(super) fn ns() -> u32 {
+        // Relaxed: a number.
+        PAUSE.load(Ordering::Relaxed)
+    }
+
+    /// Measures it: a microsecond or five.
+    pub(crate) fn measure() {
+        const SAMPLE: u64 = 32;
+        let one = || {
+            let start = Deadline::now().as_monotonic_ns();
+            (0..SAMPLE).for_each(|_| spin_loop());
+            (Deadline::now().as_monotonic_ns() - start) / SAMPLE
+        };
+        // The least of a few: whoever was interrupted measured too much.
+        let ns = (0..3).map(|_| one()).min().unwrap_or(0).clamp(1, 1000);
+        PAUSE.store(ns as u32, Ordering::Relaxed);
+    }
+}
+
+/// In a model nobody spins: all interleavings are tried anyway.
+#[cfg(interproc_loom)]
+mod pause {
+    pub(super) fn ns() -> u32 {
+        super::MOST
+    }
+}
+
+#[cfg(not(interproc_loom))]
+pub(crate) use pause::measure as measure_pause;

@@ -127,18 +127,6 @@ fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     }
 }
 
-/// How many processors the calling thread may run on; spinning is useless on one.
-pub fn allowed_processors() -> usize {
-    // SAFETY: all-zero is a valid set; the kernel writes at most its size.
-    unsafe {
-        let mut set: libc::cpu_set_t = core::mem::zeroed();
-        match checked(|| libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set)) {
-            Ok(_) => libc::CPU_COUNT(&set) as usize,
-            Err(_) => 1,
-        }
-    }
-}
-
 /// All signals blocked while it lives.
 pub struct SignalsBlocked(libc::sigset_t);
 

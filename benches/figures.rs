@@ -1,0 +1,332 @@
+//! The figures that the README quotes: `cargo bench --bench figures [-- PATTERN]`.
+//!
+//! Each row measures ours and its peer in turns, in one run, seven rounds of each; a ratio is taken in each round and
+//! the middle one is shown with the smallest and the largest. Absolute figures move from machine to machine, the
+//! ratios less so. Options: `--rounds N`, `--ms N` (the length of a round), `--list`, `--now`.
+//!
+//! The program waits for a quiet machine. A row during which others used more than 5 % of a processor is repeated,
+//! twice at most, and then marked. `--now` does not wait, repeat or mark: for a busy machine, under `nice -n -19`.
+
+mod support;
+
+use std::time::Duration;
+use support::deaths::{killer_inherits, waiter_inherits};
+use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, uncontended};
+use support::machine::{Alone, Meter, pin, wait_for_quiet};
+use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
+use support::wakes::{self, Futex, asleep, tight};
+use support::{Measurement, Sample, median};
+
+/// What a row is asked for.
+#[derive(Clone, Copy)]
+enum Target {
+    /// Ours takes at most this times the peer's time.
+    TimeRatio(f64),
+    /// Ours does at least this times what the peer does.
+    RateRatio(f64),
+    /// Ours takes at most so many nanoseconds.
+    Time(f64),
+    /// Published only; shown as a ratio of times.
+    NoneTime,
+    /// Published only; shown as a ratio of rates.
+    NoneRate,
+}
+
+impl Target {
+    fn is_rate(self) -> bool {
+        matches!(self, Target::RateRatio(_) | Target::NoneRate)
+    }
+
+    fn text(self) -> String {
+        match self {
+            Target::TimeRatio(r) => format!("≤ {r:.2}"),
+            Target::RateRatio(r) => format!("≥ {r:.2}"),
+            Target::Time(ns) => format!("≤ {} µs", ns / 1000.0),
+            Target::NoneTime | Target::NoneRate => "–".into(),
+        }
+    }
+
+    fn verdict(self, ours: f64, ratio: f64) -> &'static str {
+        let reached = match self {
+            Target::TimeRatio(r) => ratio <= r,
+            Target::RateRatio(r) => ratio >= r,
+            Target::Time(ns) => ours <= ns,
+            Target::NoneTime | Target::NoneRate => return "–",
+        };
+        if reached { "yes" } else { "**no**" }
+    }
+}
+
+/// How many operations make a round.
+#[derive(Clone, Copy)]
+enum Length {
+    /// As many as take the time of a round.
+    Timed,
+    /// So many.
+    Count(u64),
+}
+
+type Make = Box<dyn Fn() -> Measurement>;
+
+struct Row {
+    name: &'static str,
+    peer_name: &'static str,
+    target: Target,
+    length: Length,
+    ours: Make,
+    peer: Make,
+}
+
+fn row(
+    name: &'static str,
+    target: Target,
+    length: Length,
+    ours: impl Fn() -> Measurement + 'static,
+    peer_name: &'static str,
+    peer: impl Fn() -> Measurement + 'static,
+) -> Row {
+    Row { name, peer_name, target, length, ours: Box::new(ours), peer: Box::new(peer) }
+}
+
+const ALL: &[usize] = &[0, 1];
+const CROWD: &[usize] = &[0, 1, 0, 1];
+const EIGHT: &[usize] = &[0, 1, 0, 1, 0, 1, 0, 1];
+const ONE: &[usize] = &[0, 0];
+
+fn rows() -> Vec<Row> {
+    use Length::{Count, Timed};
+    use Target::*;
+    let robust = "pthread shared+robust";
+    let ours = uncontended::<locks::Ours>;
+    let mut rows = vec![
+        row("lock+unlock", TimeRatio(0.95), Timed, ours, "parking_lot", uncontended::<ParkingLot>),
+        row("lock+unlock", TimeRatio(0.75), Timed, ours, robust, uncontended::<Pthread>),
+        row("lock+unlock", NoneTime, Timed, ours, "std::sync::Mutex", uncontended::<Std>),
+    ];
+    if support::library::uncontended().is_some() {
+        let c = || support::library::uncontended().expect("found above");
+        rows.push(row("lock+unlock from C", NoneTime, Timed, c, robust, uncontended::<Pthread>));
+    }
+    for (name, target, processors, section) in [
+        ("2 contenders, 100 ns in, 100 ns out", RateRatio(1.1), ALL, Section::Work),
+        ("2 contenders, empty section", NoneRate, ALL, Section::Empty),
+        ("8 contenders on 2 cores, 100 ns in, 100 ns out", NoneRate, EIGHT, Section::Work),
+    ] {
+        let ours = move || contended::<locks::Ours>(processors, section);
+        rows.push(row(name, target, Timed, ours, robust, move || contended::<Pthread>(processors, section)));
+    }
+    let array = "crossbeam ArrayQueue";
+    let threads = "ArrayQueue, threads";
+    let line = "bare cache line";
+    rows.extend([
+        row(
+            "push+pop 8 B",
+            TimeRatio(1.3),
+            Timed,
+            push_pop::<1, queues::Ours<1>>,
+            array,
+            push_pop::<1, Array<1>>,
+        ),
+        row("push+pop 64 B", NoneTime, Timed, push_pop::<8, queues::Ours<8>>, array, push_pop::<8, Array<8>>),
+        row(
+            "1P1C 8 B",
+            NoneRate,
+            Timed,
+            || stream::<1, queues::Ours<1>>(ALL),
+            threads,
+            || stream::<1, Array<1>>(ALL),
+        ),
+        row(
+            "1P1C 64 B",
+            RateRatio(1.0),
+            Timed,
+            || stream::<8, queues::Ours<8>>(ALL),
+            threads,
+            || stream::<8, Array<8>>(ALL),
+        ),
+        row(
+            "2P2C 8 B",
+            NoneRate,
+            Timed,
+            || stream::<1, queues::Ours<1>>(CROWD),
+            threads,
+            || stream::<1, Array<1>>(CROWD),
+        ),
+        row(
+            "2P2C 64 B",
+            RateRatio(1.0),
+            Timed,
+            || stream::<8, queues::Ours<8>>(CROWD),
+            threads,
+            || stream::<8, Array<8>>(CROWD),
+        ),
+        row(
+            "ping-pong 8 B, RTT/2",
+            TimeRatio(1.25),
+            Timed,
+            ping_pong::<1, queues::Ours<1>>,
+            line,
+            cache_line,
+        ),
+        row(
+            "ping-pong 64 B, RTT/2",
+            TimeRatio(1.25),
+            Timed,
+            ping_pong::<8, queues::Ours<8>>,
+            line,
+            cache_line,
+        ),
+        row(
+            "wake a sleeper, 2 cores",
+            TimeRatio(1.1),
+            Count(300),
+            || asleep::<wakes::Ours>(ALL),
+            "futex",
+            || asleep::<Futex>(ALL),
+        ),
+        row(
+            "sleeping ping-pong, 1 core, RTT/2",
+            TimeRatio(1.5),
+            Timed,
+            || tight::<wakes::Ours>(ONE),
+            "futex",
+            || tight::<Futex>(ONE),
+        ),
+        row(
+            "push to a partner in pop, 2 cores, RTT/2",
+            Time(1e3),
+            Timed,
+            || tight::<wakes::Ours>(ALL),
+            "futex",
+            || tight::<Futex>(ALL),
+        ),
+        row(
+            "SIGKILL of a holder → its waiter owns the lock",
+            Time(100e3),
+            Count(5),
+            waiter_inherits::<locks::Ours>,
+            robust,
+            waiter_inherits::<Pthread>,
+        ),
+        row(
+            "SIGKILL of a holder → the killer owns the lock",
+            NoneTime,
+            Count(5),
+            killer_inherits::<locks::Ours>,
+            robust,
+            killer_inherits::<Pthread>,
+        ),
+    ]);
+    rows
+}
+
+struct Settings {
+    rounds: usize,
+    round: Duration,
+    list: bool,
+    now: bool,
+    pattern: Option<String>,
+}
+
+fn settings() -> Result<Settings, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut s =
+        Settings { rounds: 7, round: Duration::from_millis(100), list: false, now: false, pattern: None };
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("rounds") => s.rounds = arguments.value()?.parse()?,
+            Long("ms") => s.round = Duration::from_millis(arguments.value()?.parse()?),
+            Long("list") => s.list = true,
+            Long("now") => s.now = true,
+            Long("bench") => {} // cargo's
+            Value(v) => s.pattern = Some(v.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(s)
+}
+
+/// One row's rounds: ours and the peer's samples, in turns.
+fn measure(row: &Row, s: &Settings) -> Vec<(Sample, Sample)> {
+    let (mut ours, mut peer) = ((row.ours)(), (row.peer)());
+    let count = |side: &mut Measurement| match row.length {
+        Length::Count(n) => n,
+        Length::Timed => {
+            let pilot = side(2000).ns;
+            ((s.round.as_nanos() as f64 / pilot) as u64).max(100)
+        }
+    };
+    let (n, m) = (count(&mut ours), count(&mut peer));
+    (0..s.rounds).map(|_| (ours(n), peer(m))).collect()
+}
+
+fn show(ns: f64, rate: bool) -> String {
+    match () {
+        () if rate => format!("{:.2} M/s", 1e3 / ns),
+        () if ns >= 10e3 => format!("{:.1} µs", ns / 1e3),
+        () if ns >= 100.0 => format!("{ns:.0} ns"),
+        () => format!("{ns:.1} ns"),
+    }
+}
+
+fn print(row: &Row, rounds: &[(Sample, Sample)], others: f64) {
+    let rate = row.target.is_rate();
+    let of = |f: &dyn Fn(&(Sample, Sample)) -> f64| -> Vec<f64> { rounds.iter().map(f).collect() };
+    let ratios = of(&|(a, b)| if rate { b.ns / a.ns } else { a.ns / b.ns });
+    let range = (ratios.iter().copied().fold(f64::MAX, f64::min), ratios.iter().copied().fold(0.0, f64::max));
+    let ratio = median(ratios);
+    let (ours, peer) = (median(of(&|r| r.0.ns)), median(of(&|r| r.1.ns)));
+    let fair = |side: &dyn Fn(&(Sample, Sample)) -> Option<f64>| {
+        let shares: Vec<f64> = rounds.iter().filter_map(side).collect();
+        if shares.is_empty() { String::new() } else { format!(", fair {:.2}", median(shares)) }
+    };
+    let noise = if others > NOISE { format!(" (noisy: others {others:.0} %)") } else { String::new() };
+    println!(
+        "| {}{noise} | {}{} | {} {}{} | {ratio:.2} [{:.2}..{:.2}] | {} | {} |",
+        row.name,
+        show(ours, rate),
+        fair(&|r| r.0.fairness),
+        row.peer_name,
+        show(peer, rate),
+        fair(&|r| r.1.fairness),
+        range.0,
+        range.1,
+        row.target.text(),
+        row.target.verdict(ours, ratio),
+    );
+}
+
+/// Percent of a processor that others may use during a row.
+const NOISE: f64 = 5.0;
+
+fn main() {
+    let settings = settings().unwrap_or_else(|e| {
+        eprintln!("{e}");
+        std::process::exit(2)
+    });
+    let rows = rows().into_iter().filter(|r| settings.pattern.as_ref().is_none_or(|p| r.name.contains(p)));
+    if settings.list {
+        rows.for_each(|r| println!("{} / {}", r.name, r.peer_name));
+        return;
+    }
+    let _alone = Alone::take();
+    pin(0);
+    println!("`cargo bench --bench figures`; {} rounds, ours and the peer's in turns", settings.rounds);
+    println!("\n| what | interproc | peer | ratio: middle [least..most] | target | reached |");
+    println!("|---|---|---|---|---|---|");
+    for row in rows {
+        for last in [false, false, true] {
+            if !settings.now {
+                wait_for_quiet(Duration::from_secs(5));
+            }
+            let meter = Meter::start();
+            let rounds = measure(&row, &settings);
+            let others = if settings.now { 0.0 } else { meter.others() };
+            if last || others <= NOISE {
+                print(&row, &rounds, others);
+                break;
+            }
+        }
+    }
+}
