@@ -50,7 +50,9 @@ const STRONG: u32 = 1 << 30;
 const FENCED: u32 = 1 << 29;
 /// A waker has found nobody, and nobody has announced itself since.
 const LONELY: u32 = 1 << 28;
-const SEQUENCE: u32 = LONELY - 1;
+/// The queue is closed: publishers take the careful way. Never cleared.
+const CLOSED: u32 = 1 << 27;
+const SEQUENCE: u32 = CLOSED - 1;
 
 /// One side's sleepers. Zero is valid: nobody sleeps.
 #[repr(transparent)]
@@ -68,13 +70,18 @@ impl EventCount {
         self.0.fetch_or(STRONG, Ordering::SeqCst);
     }
 
+    /// From now on publishers are careful here: the queue is closed.
+    pub(super) fn mark_closed(&self) {
+        self.0.fetch_or(CLOSED, Ordering::SeqCst);
+    }
+
     /// Says that the caller is about to sleep, and passes the heavy fence: to be followed by another look. Also
     /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
         let mine = loop {
             let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
-            let mine = seen & STRONG | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
+            let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
             // AcqRel, and the fence that follows: the announcement comes before the look. Acquire also for what was
             // published before the fence that `FENCED` tells of.
             match self.0.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
@@ -102,17 +109,18 @@ impl EventCount {
         (Watch { word: Word::Whole(&self.0), expected }, sure)
     }
 
-    /// Whether publishers must use full fences. To be read before the claim: a load behind a locked operation waits.
+    /// Whether publishers must be careful: use full fences, or look whether the queue is closed. To be read before the
+    /// claim: a load behind a locked operation waits.
     #[inline(always)]
-    pub(super) fn is_strong(&self) -> bool {
-        // Relaxed: sticky; who sets it keeps to the net until it is seen.
-        self.0.load(Ordering::Relaxed) & STRONG != 0
+    pub(super) fn is_careful(&self) -> bool {
+        // Relaxed: sticky; until it is seen, whoever depends on it keeps to the net.
+        self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
     /// After publishing: wakes sleepers if there are any, as many as `how_many` says.
     #[inline(always)]
-    pub(super) fn published(&self, strong: bool, how_many: impl FnOnce() -> u32) {
-        if strong {
+    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) {
+        if careful {
             fence(Ordering::SeqCst)
         } else {
             light_fence()

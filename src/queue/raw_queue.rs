@@ -106,8 +106,8 @@ pub(super) struct Claim {
     pub(super) redelivered: bool,
     /// Where the scan began, if everything from there to the position is done: then the hint may move.
     pub(super) hint: Option<u64>,
-    /// Whether its publication needs a full fence.
-    pub(super) strong: bool,
+    /// Whether its publication has to be careful.
+    pub(super) careful: bool,
 }
 
 /// An owned cell, read consistently.
@@ -140,7 +140,7 @@ impl RawQueue {
     pub(super) fn scan(
         &self,
         hint: u64,
-        strong: bool,
+        careful: bool,
         mut look: impl FnMut(u64) -> Found,
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
@@ -150,7 +150,7 @@ impl RawQueue {
         for _ in 0..u64::from(capacity) * 4 + 4096 {
             match look(position) {
                 Found::Mine { redelivered } => {
-                    return Ok(Claim { position, redelivered, hint: from, strong });
+                    return Ok(Claim { position, redelivered, hint: from, careful });
                 }
                 Found::GoTo { position: to, passed } => {
                     position = to;
@@ -188,7 +188,7 @@ impl RawQueue {
 
     /// Ends an ownership: the commit, then the release, then the wake-up.
     #[inline(always)]
-    fn finish(&self, index: u32, to: u64, side: &EventCount, strong: bool) {
+    fn finish(&self, index: u32, to: u64, side: &EventCount, careful: bool) {
         self.ring.seq(index).store(to, Ordering::Release); // Q4
         crate::crash_window!("Q-b/Q-e: committed, not released");
         if crate::mutant!("relaxed-release") {
@@ -197,7 +197,7 @@ impl RawQueue {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
         }
         crate::crash_window!("Q-c/Q-f: released, not woken");
-        side.published(strong, || self.set_free(index, to));
+        side.published(careful, || self.set_free(index, to));
     }
 
     /// How many sleepers the cell that now holds the idle word `to` is worth: itself and the cells behind it that
@@ -347,6 +347,8 @@ impl RawQueue {
                 .compare_exchange(now, CLOSED, order.0, order.1)
                 .map_or_else(|other| other, |_| CLOSED);
         }
+        header.not_empty.mark_closed();
+        header.not_full.mark_closed();
         crate::crash_window!("Q-i: closed, not woken");
         if !crate::mutant!("close-no-wake") {
             wake_all();
@@ -473,7 +475,7 @@ impl RawQueue {
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(index, idle(claim.position, FULL), &header.not_empty, claim.strong);
+        self.finish(index, idle(claim.position, FULL), &header.not_empty, claim.careful);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
             header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
@@ -486,11 +488,11 @@ impl RawQueue {
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
         let header = self.ring.header();
-        self.finish(index, idle(claim.position.wrapping_add(LAP), EMPTY), &header.not_full, claim.strong);
+        self.finish(index, idle(claim.position.wrapping_add(LAP), EMPTY), &header.not_full, claim.careful);
         if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
             header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        if self.is_closed() {
+        if claim.careful && self.is_closed() {
             // Others may wait for this pop to end, to find the end of the queue.
             header.not_empty.wake(|| u32::MAX);
         }
@@ -504,7 +506,7 @@ impl RawQueue {
         if header.closed.load(Ordering::Relaxed) == CLOSED {
             return Err(Refused::Closed);
         }
-        let strong = header.not_empty.is_strong();
+        let careful = header.not_empty.is_careful();
         let hint = header.tail.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if index < self.ring.capacity() {
@@ -512,15 +514,15 @@ impl RawQueue {
             // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
             // to own. Q2: after the former reader.
             if self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
+                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), careful });
             }
         }
-        self.scan(hint, strong, |position| self.look_to_push(me, position))
+        self.scan(hint, careful, |position| self.look_to_push(me, position))
     }
 
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
-        let strong = self.ring.header().not_full.is_strong();
+        let careful = self.ring.header().not_full.is_careful();
         let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if index < self.ring.capacity() {
@@ -534,10 +536,10 @@ impl RawQueue {
                     .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok()
             {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), strong });
+                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), careful });
             }
         }
-        self.scan(hint, strong, |position| self.look_to_pop(me, position))
+        self.scan(hint, careful, |position| self.look_to_pop(me, position))
     }
 
     /// One look at the cell of a position that a producer would like.
@@ -704,7 +706,7 @@ impl RawQueue {
             index,
             idle(position.wrapping_add(LAP), EMPTY),
             &self.ring.header().not_full,
-            self.ring.header().not_full.is_strong(),
+            self.ring.header().not_full.is_careful(),
         );
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: false }
     }

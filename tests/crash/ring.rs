@@ -732,16 +732,20 @@ fn bystanders() -> Vec<Box<dyn Scenario>> {
     let producer = Story { bystander: Some(Side::Producer), ..Story::popping() };
     let behind = |case| helpers(case, 1, Enter::AtStart, self::consumer);
     vec![
-        consumer.ends(row("push", "a consumer about to sleep", (2, 0), Side::Consumer, push).role("producer")),
+        consumer
+            .ends(row("push", "a consumer about to sleep", (2, 0), Side::Consumer, push).role("producer")),
         Story { consumers: 1, helpers: 1, ..consumer }.ends(
             behind(row("push", "a consumer about to sleep, and one asleep", (0, 0), Side::Consumer, push))
                 .role("producer"),
         ),
-        producer.ends(row("pop", "full, a producer about to sleep", (1, 3), Side::Producer, pop).role("consumer")),
+        producer.ends(
+            row("pop", "full, a producer about to sleep", (1, 3), Side::Producer, pop).role("consumer"),
+        ),
         Story { closes: true, ..consumer }
             .ends(row("close", "a consumer about to sleep", (0, 0), Side::Consumer, close).role("closer")),
-        Story { closes: true, lost: 0, readers: 0, ..producer }
-            .ends(row("close", "full, a producer about to sleep", (0, 3), Side::Producer, close).role("closer")),
+        Story { closes: true, lost: 0, readers: 0, ..producer }.ends(
+            row("close", "full, a producer about to sleep", (0, 3), Side::Producer, close).role("closer"),
+        ),
     ]
 }
 
@@ -763,15 +767,20 @@ fn stopped() -> Vec<Box<dyn Scenario>> {
             .helper(Enter::AtKill, Until::Over, End::Alone, feeds_two),
         ),
         Story { producers: 2, helpers: 3, ..Story::popping() }.ends(
-            consumer_does(two(case("pop", "full, stopped, two producers and a consumer come", 0, 3), producer), pop)
-                .helper(Enter::AtKill, Until::Asleep, End::Alone, |w, part| {
-                    w.warm_up();
-                    part.ready();
-                    note_pop(w, part)
-                }),
+            consumer_does(
+                two(case("pop", "full, stopped, two producers and a consumer come", 0, 3), producer),
+                pop,
+            )
+            .helper(Enter::AtKill, Until::Asleep, End::Alone, |w, part| {
+                w.warm_up();
+                part.ready();
+                note_pop(w, part)
+            }),
         ),
         Story { consumers: 2, helpers: 2, closes: true, ..Story::default() }.ends(
-            two(case("close", "stopped, two consumers come", 0, 0), consumer).role("closer").victim(on_stage(close)),
+            two(case("close", "stopped, two consumers come", 0, 0), consumer)
+                .role("closer")
+                .victim(on_stage(close)),
         ),
     ]
 }

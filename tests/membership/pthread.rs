@@ -14,6 +14,17 @@ unsafe impl Send for Robust {}
 // SAFETY: as above.
 unsafe impl Sync for Robust {}
 
+impl Drop for Robust {
+    /// One that this thread has inherited is in its robust list, from where it must go before its memory does.
+    fn drop(&mut self) {
+        // SAFETY: initialised; both calls refuse a mutex that this thread does not hold.
+        unsafe {
+            libc::pthread_mutex_consistent(self.0.get());
+            libc::pthread_mutex_unlock(self.0.get());
+        }
+    }
+}
+
 impl Robust {
     pub fn new() -> Robust {
         // SAFETY: initialised by the call; boxed before its first use.

@@ -259,7 +259,9 @@ impl Lab {
         self.curtain(helpers, &mut cast, End::Dies, patience)?;
         self.curtain(helpers, &mut cast, End::Alone, patience)?;
         let bystander = match bystander {
-            Some((child, End::Alone)) => self.hear(board::FIRST, child, End::Alone, os::now() + patience).map(|()| None)?,
+            Some((child, End::Alone)) => {
+                self.hear(board::FIRST, child, End::Alone, os::now() + patience).map(|()| None)?
+            }
             other => other,
         };
         let verifier = self.spawn(board::VERIFIER, |part| {
