@@ -502,11 +502,11 @@ impl RawQueue {
     #[inline]
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        // Relaxed: a push that races with the close may still get in; the seal makes the end exact.
-        if header.closed.load(Ordering::Relaxed) == CLOSED {
+        let careful = header.not_empty.is_careful();
+        // A push that races with the close may still get in; the seal makes the end exact.
+        if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
-        let careful = header.not_empty.is_careful();
         let hint = header.tail.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if index < self.ring.capacity() {
