@@ -35,7 +35,7 @@ mod run;
 mod trace;
 
 pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
-pub use death::{Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
+pub use death::{BellNode, Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
 pub use run::{Bounds, Report, check, for_every_death};
 
 use loom::sync::atomic::Ordering;
