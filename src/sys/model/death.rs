@@ -204,7 +204,7 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
 fn exit(task: &Task, reported: bool) {
     let kernel = Kernel::get();
     kernel.enter();
-    loom::stop_exploring();
+    kernel.freeze();
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
         // A wake-up before this was in vain.
         kernel.dequeue(&sleeper);
@@ -216,7 +216,7 @@ fn exit(task: &Task, reported: bool) {
     kernel.state.borrow_mut().gone.push(task.tid);
     // The mark, too, comes before whatever enters the kernel later.
     kernel.enter();
-    loom::explore();
+    kernel.thaw();
 }
 
 /// `exit_robust_list`.
@@ -317,4 +317,9 @@ impl RobustList {
 /// A step of the calling thread in between its operations.
 pub fn pause() {
     step();
+}
+
+/// The number of the calling thread's next step: a death at a greater one comes after it.
+pub fn next_step() -> usize {
+    task().map_or(0, |task| task.steps.get())
 }
