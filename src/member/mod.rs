@@ -122,7 +122,11 @@ impl Member {
             self.table.mark_dead(id);
         }
         #[cfg(interproc_loom)]
-        let _ = id;
+        if let Life::Live(word) = self.table.life(id)
+            && crate::sys::model::is_gone(word & crate::sys::FUTEX_TID_MASK)
+        {
+            self.table.mark_dead(id);
+        }
     }
 
     /// The net's end, counted from now.
@@ -135,6 +139,7 @@ impl Member {
 impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
-        Member { id, table, robust: RobustList::current(), spinning: Habit::new() }
+        let robust = RobustList::current();
+        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new() }
     }
 }

@@ -36,17 +36,27 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "mutex: the heir of a dead holder may die anywhere",
         run: || for_every_death(Bounds::default(), false, heir),
-        catches: &["death-not-passed-on", "bell-not-passed-on"],
+        catches: &["death-not-passed-on"],
     },
     Model {
         name: "mutex: a contender may die anywhere",
         run: || for_every_death(Bounds::default(), false, contender),
-        catches: &["bell-not-passed-on", "unlock-no-bell"],
+        catches: &["unlock-no-bell"],
     },
     Model {
         name: "mutex: who inherits and does not repair makes it unusable for all",
         run: || for_every_death(Bounds::default(), false, unrepaired),
-        catches: &["unlock-no-bell"],
+        catches: &[],
+    },
+    Model {
+        name: "mutex: who gives up takes no wake-up along",
+        run: || check(Bounds::default(), gives_up),
+        catches: &["unlock-no-wake"],
+    },
+    Model {
+        name: "mutex: a death that nobody reports is found by the net",
+        run: || for_every_death(Bounds::default(), true, unreported),
+        catches: &[],
     },
 ];
 
@@ -187,9 +197,34 @@ fn unrepaired(death: Death) {
     }
 }
 
-#[allow(dead_code)]
-fn unused() {
-    allow_timeouts(0);
+/// One of two waiters may time out; the lock is always given on.
+fn gives_up() {
+    allow_timeouts(1);
+    let place = Place::new(3);
+    let guarded = Guarded::leak();
+    let hasty = place.thread(Death::NEVER, |me| {
+        match guarded.lock.lock(me, Some(Deadline::after(Duration::from_millis(1)))) {
+            Ok(how) => guarded.work(me, how),
+            Err(e) => assert_eq!(e.kind(), ErrorKind::TimedOut),
+        }
+    });
+    let patient = place.thread(Death::NEVER, |me| guarded.add(me));
+    guarded.add(&place.member());
+    hasty.join();
+    patient.join();
+    assert!(guarded.left.get() >= 2);
+}
+
+/// As [`heirs`], but the kernel says nothing.
+fn unreported(death: Death) {
     spread_net();
-    let _ = Deadline::after(Duration::ZERO);
+    let place = Place::new(2);
+    let guarded = Guarded::leak();
+    let id = place.join();
+    let how = guarded.lock.lock(&Member::modelled(place.table, id), None).expect("free");
+    let victim = place.thread_of(id, death, move |me| guarded.work(me, how));
+    let told = guarded.add(&place.member());
+    if victim.join() != Outcome::Died {
+        assert_eq!(told, Acquired::Clean);
+    }
 }

@@ -241,7 +241,7 @@ fn bell(death: Death) {
     let over = leak(AtomicU32::new(0));
     let worker = thread(7, death, move || {
         let list = RobustList::current();
-        let pending = (!mutant("toy-bell-not-pended")).then(|| list.pend(bell));
+        let pending = (!mutant("toy-bell-not-pended")).then(|| list.pend(list.node_of(bell)));
         taken.store(0, Ordering::Release);
         if mutant("toy-bell-early-unpend") {
             pending.into_iter().for_each(|p| list.unpend(p));
@@ -278,7 +278,7 @@ fn early_bell(death: Death) {
     let worker = thread(7, death, move || {
         let list = RobustList::current();
         list.link(slot);
-        let _ = list.pend(bell);
+        let _ = list.pend(list.node_of(bell));
     });
     if death.at == Some(0) {
         worker.join();

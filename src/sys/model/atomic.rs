@@ -3,7 +3,7 @@
 //! A load or a fence is no step: a thread that dies before it and one that dies after it, before its next visible
 //! operation, leave the same behind.
 
-use super::death::step;
+use super::death::{patience_is_over, step};
 use super::trace::note;
 use loom::sync::atomic as imp;
 use loom::sync::atomic::Ordering;
@@ -23,9 +23,10 @@ pub fn light_fence() {
     fence(Ordering::SeqCst);
 }
 
-/// Lets the other threads run.
+/// Lets the other threads run, now and then: a bounded back-off needs no switch, a loop that waits for another thread
+/// would not end without one.
 pub fn spin_loop() {
-    if step() {
+    if step() && patience_is_over() {
         loom::hint::spin_loop();
     }
 }

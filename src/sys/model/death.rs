@@ -57,6 +57,7 @@ struct Task {
     tid: u32,
     death: Death,
     steps: Cell<usize>,
+    spins: Cell<usize>,
     linked: RefCell<Vec<&'static AtomicU64>>,
     pending: Cell<Option<&'static AtomicU32>>,
     asleep: RefCell<Option<Rc<Sleeper>>>,
@@ -104,6 +105,13 @@ pub(super) fn may_die() {
         note(0, || format!("DIES at step {step}"));
         resume_unwind(Box::new(Crashed));
     }
+}
+
+/// Whether the calling thread has spun for long.
+pub(super) fn patience_is_over() -> bool {
+    let Some(task) = task() else { return true };
+    task.spins.set(task.spins.get() + 1);
+    task.spins.get() % 64 == 0
 }
 
 /// A step in the kernel: the thread may be killed while it is queued.
@@ -158,6 +166,7 @@ fn start<T: 'static>(
             tid,
             death,
             steps: Cell::new(0),
+            spins: Cell::new(0),
             linked: RefCell::new(linked),
             pending: Cell::new(None),
             asleep: RefCell::default(),
@@ -195,7 +204,7 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
 fn exit(task: &Task, reported: bool) {
     let kernel = Kernel::get();
     kernel.enter();
-    loom::stop_exploring();
+    kernel.freeze();
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
         // A wake-up before this was in vain.
         kernel.dequeue(&sleeper);
@@ -207,7 +216,7 @@ fn exit(task: &Task, reported: bool) {
     kernel.state.borrow_mut().gone.push(task.tid);
     // The mark, too, comes before whatever enters the kernel later.
     kernel.enter();
-    loom::explore();
+    kernel.thaw();
 }
 
 /// `exit_robust_list`.
@@ -248,10 +257,19 @@ fn mark(kernel: &Kernel, slot: &'static AtomicU64, tid: u32) {
 #[derive(Clone, Copy, Debug)]
 pub struct RobustList(());
 
+/// A bell, as `pending` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct BellNode(&'static AtomicU32);
+
 /// The pending pointer as it was found.
 #[derive(Debug)]
 #[must_use]
 pub struct Pending(Option<&'static AtomicU32>);
+
+impl Pending {
+    /// What is found outside every operation.
+    pub const NONE: Pending = Pending(None);
+}
 
 impl RobustList {
     /// The calling thread's list.
@@ -274,8 +292,13 @@ impl RobustList {
     }
 
     /// As in the product.
-    pub fn pend(self, bell: &'static AtomicU32) -> Pending {
-        self.set_pending(Some(bell))
+    pub fn node_of(self, bell: &'static AtomicU32) -> BellNode {
+        BellNode(bell)
+    }
+
+    /// As in the product.
+    pub fn pend(self, bell: BellNode) -> Pending {
+        self.set_pending(Some(bell.0))
     }
 
     /// As in the product.
@@ -294,4 +317,9 @@ impl RobustList {
 /// A step of the calling thread in between its operations.
 pub fn pause() {
     step();
+}
+
+/// The number of the calling thread's next step: a death at a greater one comes after it.
+pub fn next_step() -> usize {
+    task().map_or(0, |task| task.steps.get())
 }

@@ -49,10 +49,10 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     }
     let kernel = Kernel::get();
     kernel.enter();
-    // One critical section: nothing else runs before `explore`.
-    loom::stop_exploring();
+    // One critical section: nothing else runs before the thaw.
+    kernel.freeze();
     let same = watches.iter().all(|w| read(w.word) == w.expected);
-    loom::explore();
+    kernel.thaw();
     note(0, || format!("wait {:x?} sleeps: {same}", watches.iter().map(|w| w.expected).collect::<Vec<_>>()));
     if !same {
         return Woken::Changed;

@@ -35,7 +35,7 @@ mod run;
 mod trace;
 
 pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
-pub use death::{Death, Outcome, Pending, RobustList, Thread, member, pause, thread};
+pub use death::{BellNode, Death, Outcome, Pending, RobustList, Thread, member, next_step, pause, thread};
 pub use run::{Bounds, Report, check, for_every_death};
 
 use loom::sync::atomic::Ordering;
@@ -55,6 +55,7 @@ struct State {
     now: u64,
     timeouts: u32,
     net: bool,
+    frozen: u32,
 }
 
 std::thread_local! {
@@ -78,6 +79,38 @@ impl Kernel {
     fn enter(&self) {
         self.lock.fetch_add(1, Ordering::AcqRel);
     }
+
+    /// Until [`Kernel::thaw`] loom tries one order only. Nests.
+    fn freeze(&self) {
+        let mut state = self.state.borrow_mut();
+        state.frozen += 1;
+        if state.frozen == 1 {
+            loom::stop_exploring();
+        }
+    }
+
+    fn thaw(&self) {
+        let mut state = self.state.borrow_mut();
+        state.frozen -= 1;
+        if state.frozen == 0 {
+            loom::explore();
+        }
+    }
+}
+
+/// Lets the other threads run, in one order only, until `n` of them sleep: where a model begins.
+pub fn until_asleep(n: usize) {
+    let kernel = Kernel::get();
+    kernel.freeze();
+    while kernel.state.borrow().sleepers.len() < n {
+        loom::thread::yield_now();
+    }
+    kernel.thaw();
+}
+
+/// From here to the end of the execution loom tries one order only: what follows only cleans up or checks.
+pub fn settle() {
+    Kernel::get().freeze();
 }
 
 /// The clock of a model: it stands still, but for time-outs.

@@ -67,6 +67,9 @@ pub fn for_every_death(
         forget_steps();
         let one = run(Death { at: Some(step), unreported, counted: true });
         total.executions += one.executions;
+        if std::env::var_os("INTERPROC_PROGRESS").is_some() {
+            std::eprint!("{step}:{} ", one.executions);
+        }
         total.time += one.time;
         if !killed() {
             total.deaths = step;
