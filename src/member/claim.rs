@@ -24,6 +24,7 @@ use crate::format::SLOT_CLAIMED;
 use crate::sys::{FUTEX_OWNER_DIED, FUTEX_WAITERS, Word, futex};
 
 /// Not a seat: byte locks do not work here.
+#[cfg(not(interproc_loom))]
 pub const NO_SEAT: u16 = u16::MAX;
 
 const fn claimed_by(seat: u16) -> u32 {

@@ -189,6 +189,7 @@ fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     // SAFETY: an attached node's home is in the list.
     let member = match record_of(local, home) {
         Some(record) => &raw const record.member,
+        // SAFETY: an attached node's home is in the list, and stays while it is attached.
         None => register(local, unsafe { &*home })?,
     };
     // Filled while signals are blocked: a handler sees all or nothing.
@@ -253,11 +254,14 @@ fn leave_empty_homes(local: &Local) {
     // SAFETY: as in `record_of`; a record is not used after its member has left.
     while let Some(r) = unsafe { record.as_ref() } {
         let next = r.next;
+        // SAFETY: a home stays until its last member is gone.
         let home = unsafe { &*r.home };
         if home.refs.load(Ordering::Relaxed) == 0 {
+            // SAFETY: the calling thread's member; its record leaves the list here.
             unsafe { home.domain.unregister(&r.member) };
         } else {
-            unsafe { record.cast_mut().as_mut() }.expect("checked above").next = kept;
+            // SAFETY: this thread's own record, which nothing else refers to while its `next` is written.
+            unsafe { (&raw mut (*record.cast_mut()).next).write(kept) };
             kept = record;
         }
         record = next;

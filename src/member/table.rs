@@ -142,7 +142,6 @@ mod place {
         slots: &'static [AtomicU64],
         bell: &'static AtomicU32,
         strong: &'static AtomicU32,
-        rotation: &'static AtomicU32,
     }
 
     impl Table {
@@ -153,7 +152,6 @@ mod place {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 bell: word(),
                 strong: word(),
-                rotation: word(),
             }
         }
 
@@ -174,10 +172,6 @@ mod place {
 
         pub(super) fn strong_flag(&self) -> &AtomicU32 {
             self.strong
-        }
-
-        pub(crate) fn rotation(&self) -> &AtomicU32 {
-            self.rotation
         }
     }
 }

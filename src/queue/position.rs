@@ -9,6 +9,7 @@
 use crate::member::OwnerId;
 
 /// The most cells of a ring: the index's 24 bits.
+#[cfg(not(interproc_loom))]
 pub(super) const MAX_CAPACITY: u32 = 1 << 24;
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;

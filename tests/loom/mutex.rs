@@ -209,7 +209,7 @@ fn gives_up() {
         }
     });
     let patient = place.thread(Death::NEVER, |me| guarded.add(me));
-    guarded.add(&place.member());
+    let _ = guarded.add(&place.member());
     hasty.join();
     patient.join();
     assert!(guarded.left.get() >= 2);

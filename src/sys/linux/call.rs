@@ -3,6 +3,7 @@
 /// The calling thread's `errno`, saved now and restored on drop. Signal handlers and C callers rely on it.
 pub struct KeepErrno(i32);
 
+#[allow(clippy::new_without_default)] // it does something
 impl KeepErrno {
     /// Saves `errno`.
     #[inline]

@@ -135,7 +135,8 @@ pub fn wake(word: Word<'_>, n: u32) -> u32 {
 }
 
 /// [`wake`] for an address whose object may be gone already.
-pub fn wake_address(address: *const u32, n: u32) -> u32 {
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // the address is the kernel's to look at, never ours
+fn wake_address(address: *const u32, n: u32) -> u32 {
     let _keep = KeepErrno::new();
     let n = n.min(i32::MAX as u32);
     // SAFETY: FUTEX_WAKE reads no user memory; a bad address is an error code.

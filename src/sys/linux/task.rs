@@ -130,6 +130,7 @@ fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
 /// All signals blocked while it lives.
 pub struct SignalsBlocked(libc::sigset_t);
 
+#[allow(clippy::new_without_default)] // it does something
 impl SignalsBlocked {
     /// Blocks every signal of the calling thread that can be blocked.
     pub fn new() -> Self {
