@@ -77,7 +77,7 @@ fn alignment_up_to_a_page_is_kept_and_beyond_refused() {
 #[test]
 fn an_object_without_bytes_or_with_a_bad_name_is_refused() {
     let seg = Segment::anonymous(4096).unwrap();
-    fails(seg.object("empty", || [const { AtomicU32::new(0) }; 0]), ErrorKind::InvalidInput, &["one byte"]);
+    fails(seg.object("empty", || -> [AtomicU32; 0] { [] }), ErrorKind::InvalidInput, &["one byte"]);
     for bad in ["", "nul\0", &"n".repeat(48)] {
         fails(seg.object(bad, || AtomicU32::new(0)), ErrorKind::InvalidInput, &["47"]);
         fails(seg.find::<AtomicU32>(bad), ErrorKind::InvalidInput, &[]);
