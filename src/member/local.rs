@@ -189,6 +189,7 @@ fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     // SAFETY: an attached node's home is in the list.
     let member = match record_of(local, home) {
         Some(record) => &raw const record.member,
+        // SAFETY: as above.
         None => register(local, unsafe { &*home })?,
     };
     // Filled while signals are blocked: a handler sees all or nothing.
@@ -253,10 +254,13 @@ fn leave_empty_homes(local: &Local) {
     // SAFETY: as in `record_of`; a record is not used after its member has left.
     while let Some(r) = unsafe { record.as_ref() } {
         let next = r.next;
+        // SAFETY: a home stays as long as it has members.
         let home = unsafe { &*r.home };
         if home.refs.load(Ordering::Relaxed) == 0 {
+            // SAFETY: this thread's member; its record is left out of the list.
             unsafe { home.domain.unregister(&r.member) };
         } else {
+            // SAFETY: this thread's record, which nobody else looks at.
             unsafe { record.cast_mut().as_mut() }.expect("checked above").next = kept;
             kept = record;
         }
