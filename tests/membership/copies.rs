@@ -208,7 +208,7 @@ pub fn a_death_is_told_by_and_to_every_copy() {
         };
         if round % 2 == 0 {
             kit::in_thread(dies);
-            assert!(between.iter().all(|lock| lock.try_lock() == libc::EOWNERDEAD));
+            assert!(between.iter().all(|lock| lock.verdict() == libc::EOWNERDEAD));
         } else {
             fork(dies).join();
         }

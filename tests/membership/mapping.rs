@@ -139,7 +139,7 @@ pub fn threads_linked_to_a_detached_segment_die_in_peace() {
             step.wait();
             thread.join().expect("thread");
         });
-        assert_eq!(behind.try_lock(), libc::EOWNERDEAD);
+        assert_eq!(behind.verdict(), libc::EOWNERDEAD);
         let seg = Segment::from_fd(fd).expect("from_fd");
         let bare = Bare::new(&seg);
         assert_eq!(bare.live(), 0);

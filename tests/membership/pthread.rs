@@ -40,9 +40,20 @@ impl Robust {
         unsafe { libc::pthread_mutex_lock(self.0.get()) }
     }
 
-    pub fn try_lock(&self) -> i32 {
-        // SAFETY: initialised.
-        unsafe { libc::pthread_mutex_trylock(self.0.get()) }
+    /// What a try says; if it locks, unlocked again: a mutex must not be freed while it is in the list of its holder.
+    pub fn verdict(&self) -> i32 {
+        let m = self.0.get();
+        // SAFETY: initialised; marked and unlocked only if this thread holds it now.
+        unsafe {
+            let verdict = libc::pthread_mutex_trylock(m);
+            if verdict == libc::EOWNERDEAD {
+                libc::pthread_mutex_consistent(m);
+            }
+            if verdict == libc::EOWNERDEAD || verdict == 0 {
+                libc::pthread_mutex_unlock(m);
+            }
+            verdict
+        }
     }
 }
 
