@@ -196,7 +196,7 @@ impl Domain {
                     return Ok(member);
                 }
             }
-            if round == 0 {
+            if round == 0 && !crate::mutant!("refused-unasked") {
                 self.mark_unreported();
             }
         }

@@ -695,8 +695,10 @@ impl RawQueue {
         if !self.replace(index, word, owned(me.id(), Role::Writer)) {
             return Found::Again;
         }
-        self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
-        self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
+        if !crate::mutant!("gap-left-behind") {
+            self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
+            self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
+        }
         self.make_room(index, position)
     }
 

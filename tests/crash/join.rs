@@ -3,6 +3,7 @@
 //! What is promised: a thread that dies while it joins, or leaves, costs no slot; a process that dies while it
 //! makes a segment or an object leaves either nothing or the whole of it.
 
+use crate::engine::board::KILLED;
 use crate::engine::{Case, Check, Cut, End, Enter, Limits, Part, Scenario, Until, os};
 use crate::ensure;
 use crate::lock::World;
@@ -44,7 +45,7 @@ fn no_slot_is_lost(w: &World, part: &Part) -> Check {
 fn stay(w: &World, part: &Part) -> Check {
     w.warm_up();
     part.ready();
-    part.await_cue(u32::MAX / 2);
+    part.await_cue(KILLED);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! The guarded data are two counters that must be equal whenever the lock is free. What is promised after the
 //! death: somebody is told if the dead one held the lock, the data can be repaired, and everybody gets the lock.
 
+use crate::engine::board::{CURTAIN, KILLED};
 use crate::engine::{Case, Check, Cut, End, Enter, First, Limits, Part, Scenario, Until, os};
 use crate::ensure;
 use interproc::sync::{LockError, Mutex, MutexGuard};
@@ -182,7 +183,8 @@ fn holder(cue: u32) -> impl Fn(&World, &Part) -> Check {
         part.await_cue(cue);
         change(&mut guard);
         drop(guard);
-        part.await_cue(u32::MAX / 2);
+        // It lives on: its own end would wake those who still watch it.
+        part.await_cue(CURTAIN);
         Ok(())
     }
 }
@@ -236,12 +238,12 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         case("lock+unlock", "free").victim(lock_unlock).verify(verify),
         case("try_lock", "free").victim(try_lock_unlock).verify(verify),
         case("try_lock", "held")
-            .helper(Enter::Before, Until::Ready, End::Alone, holder(u32::MAX / 2))
+            .helper(Enter::Before, Until::Ready, End::AfterVerifier, holder(KILLED))
             .victim(try_lock_unlock)
             .verify(verify),
         case("timed lock", "free").victim(timed(Duration::from_secs(60))).verify(verify),
         case("timed lock", "held for longer")
-            .helper(Enter::Before, Until::Ready, End::Alone, holder(u32::MAX / 2))
+            .helper(Enter::Before, Until::Ready, End::AfterVerifier, holder(KILLED))
             .victim(timed(Duration::from_millis(20)))
             .verify(verify),
     ];
@@ -322,7 +324,7 @@ fn unlock_wakes() -> Vec<Box<dyn Scenario>> {
 fn asleep_itself() -> Vec<Box<dyn Scenario>> {
     let behind = |name: &str| {
         case("lock+unlock", name)
-            .helper(Enter::Before, Until::Ready, End::Alone, holder(1))
+            .helper(Enter::Before, Until::Ready, End::AfterVerifier, holder(1))
             .role("sleeper")
             .victim(lock_unlock)
     };
@@ -353,7 +355,7 @@ fn asleep_itself() -> Vec<Box<dyn Scenario>> {
             .limits(net)
             .verify(verify),
         sleepers(case("timed lock", "held, then released, before a sleeper"), 1, Enter::WhenAsleep)
-            .helper(Enter::Before, Until::Ready, End::Alone, holder(1))
+            .helper(Enter::Before, Until::Ready, End::AfterVerifier, holder(1))
             .role("sleeper")
             .limits(net)
             .victim(timed(Duration::from_secs(60)))

@@ -192,14 +192,16 @@ fn feeder(cue: u32) -> impl Fn(&World, &Part) -> Check {
     }
 }
 
-/// Pushes two messages at once.
-fn feeds_two(w: &World, part: &Part) -> Check {
-    w.warm_up();
-    part.ready();
-    for tag in [301, 302] {
-        ensure!(w.queue.try_push([tag; 4]).is_ok(), "no room");
+/// Pushes these messages at once.
+fn feeds(tags: &'static [u64]) -> impl Fn(&World, &Part) -> Check {
+    move |w, part| {
+        w.warm_up();
+        part.ready();
+        for &tag in tags {
+            ensure!(w.queue.try_push([tag; 4]).is_ok(), "no room");
+        }
+        note(part, PUT, Ok(tags.iter().fold(0, |word, tag| word << 16 | tag)))
     }
-    note(part, PUT, Ok(302 << 16 | 301))
 }
 
 /// Takes one message at this cue.
@@ -674,6 +676,12 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
         popping.ends(
             two("pop", "two deaths: push, then pop", (0, 1), try_push, try_pop).role("producer, consumer"),
         ),
+        Story { helpers: 1, ..popping }.ends(
+            two("pop", "two deaths: push, then pop over what it left", (0, 0), try_push, try_pop)
+                .helper(Enter::AtStart, Until::Over, End::Alone, feeds(&[301]))
+                .limits(|l| l.first_deaths = 24)
+                .role("producer, consumer"),
+        ),
         both.ends(two("pop", "two deaths: pop, then pop", (1, 2), try_pop, try_pop).role("two consumers")),
         popping.ends(
             two("push", "two deaths: pop, then push", (0, 3), try_pop, try_push).role("consumer, producer"),
@@ -764,7 +772,7 @@ fn stopped() -> Vec<Box<dyn Scenario>> {
                 two(case("push", "stopped, two consumers and two messages come", 2, 0), consumer),
                 push,
             )
-            .helper(Enter::AtKill, Until::Over, End::Alone, feeds_two),
+            .helper(Enter::AtKill, Until::Over, End::Alone, feeds(&[301, 302])),
         ),
         Story { producers: 2, helpers: 3, ..Story::popping() }.ends(
             consumer_does(

@@ -87,8 +87,7 @@ pub fn main() -> ExitCode {
         }
     };
     if !arguments.mutants.is_empty() {
-        let density: &[&str] = if arguments.full { &["--full"] } else { &["--points", "60"] };
-        return mutants::run(&arguments.mutants, density);
+        return mutants::run(&arguments.mutants);
     }
     let mut all = if arguments.toys { toys::all() } else { scenarios() };
     let wanted = |title: &str| {

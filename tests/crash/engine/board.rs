@@ -35,6 +35,11 @@ pub const DONE: u32 = 2;
 /// Came to its end and found something wrong; the text says what.
 pub const WRONG: u32 = 3;
 
+/// The cue that the victim is dead.
+pub const KILLED: u32 = u32::MAX / 2;
+/// The cue that the verifier is done.
+pub const CURTAIN: u32 = u32::MAX;
+
 /// One process's part of the board.
 pub struct Seat {
     /// [`ABSENT`], [`READY`], [`DONE`] or [`WRONG`].

@@ -28,6 +28,8 @@ pub enum Verdict {
     Late,
     /// A promise was broken.
     Broken(String),
+    /// This time the story took another turn: a bystander was asleep before it came to its point.
+    Void,
 }
 
 /// The result of one point.
@@ -186,7 +188,7 @@ impl Lab {
         self.board.reset();
         let stage = scenario.stage();
         if let Err(text) = self.play(scenario, &*stage, kill, &mut show, &mut outcome) {
-            outcome.verdict = Verdict::Broken(text);
+            outcome.verdict = if text == ASLEEP { Verdict::Void } else { Verdict::Broken(text) };
             return outcome;
         }
         let killed = self.board.killed.load(SeqCst);
@@ -255,7 +257,7 @@ impl Lab {
                 None
             }
         };
-        self.board.give_cue(u32::MAX / 2);
+        self.board.give_cue(board::KILLED);
         self.curtain(helpers, &mut cast, End::Dies, patience)?;
         self.curtain(helpers, &mut cast, End::Alone, patience)?;
         let bystander = match bystander {
@@ -270,6 +272,7 @@ impl Lab {
         });
         let in_time = verifier.ended_by(os::now() + patience);
         verifier.finish();
+        self.board.give_cue(board::CURTAIN);
         self.judge(board::VERIFIER, in_time, "the verifier")?;
         self.curtain(helpers, &mut cast, End::AfterVerifier, patience)?;
         match bystander {
@@ -296,6 +299,7 @@ impl Lab {
                 tracee.kill(false);
                 self.board.seats[board::FIRST].phase.store(board::DONE, SeqCst);
             }
+            Stop::Broken(text) if text == ASLEEP => return Err(text),
             Stop::Broken(text) => return Err(format!("first victim: {text}")),
             _ if limits.first == First::Dies => tracee.kill(false),
             _ => return Ok(Some(tracee)),

@@ -62,7 +62,7 @@ struct Record {
     lost: u32,
     /// 0 none, else index + 1.
     window: u32,
-    /// Bit 0 finished, bit 1 asleep, bit 2 broken.
+    /// Bit 0 finished, bit 1 asleep, bit 2 broken, bit 3 void.
     flags: u32,
     text: [u8; 240],
 }
@@ -76,6 +76,10 @@ fn record(kill: Kill, outcome: &Outcome) -> Record {
     r.flags = u32::from(outcome.finished) | u32::from(outcome.asleep) << 1;
     let text = match &outcome.verdict {
         Verdict::Kept => return r,
+        Verdict::Void => {
+            r.flags |= 8;
+            return r;
+        }
         Verdict::Late => format!("late: the survivors were served after {} us", outcome.recovery_ns / 1000),
         Verdict::Broken(text) => text.clone(),
     };
@@ -103,6 +107,8 @@ fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child,
     (child, pipe)
 }
 
+const VOID: &str = "the story took another turn";
+
 /// A measured run: the stands of the first victim, if there is one, and of the victim.
 struct Run {
     first: Vec<Stand>,
@@ -111,23 +117,33 @@ struct Run {
 
 /// Measures the run of a scenario up to its end: of `times` runs the one of middle length.
 fn measure(scenario: &dyn Scenario, first: Aim, processor: usize, settings: Settings) -> Result<Run, String> {
-    let times = if settings.density == Density::Full { 3 } else { 1 };
+    let times = if settings.density == Density::Full || first == Aim::END { 3 } else { 1 };
     let (child, mut pipe) = worker(processor, |lab, out| {
         let mut runs: Vec<Run> = Vec::new();
         let mut trouble = String::new();
         for _ in 0..times {
             let mut run = Run { first: Vec::new(), victim: Vec::new() };
-            let outcome = lab.run(scenario, Kill { first, victim: Aim::END }, |seat, stand| match seat {
-                board::FIRST => run.first.push(stand),
-                _ => run.victim.push(stand),
-            });
+            let mut go = || {
+                (run.first.clear(), run.victim.clear());
+                lab.run(scenario, Kill { first, victim: Aim::END }, |seat, stand| match seat {
+                    board::FIRST => run.first.push(stand),
+                    _ => run.victim.push(stand),
+                })
+            };
+            let mut outcome = go();
+            for _ in 0..3 {
+                if outcome.verdict == Verdict::Void {
+                    outcome = go();
+                }
+            }
             match outcome.verdict {
                 _ if outcome.finished => runs.push(run),
                 Verdict::Broken(text) => trouble = text,
+                Verdict::Void => trouble = VOID.into(),
                 _ => {}
             }
         }
-        runs.sort_by_key(|run| run.victim.len());
+        runs.sort_by_key(|run| (run.first.len(), run.victim.len()));
         let _ = match runs.get(runs.len() / 2) {
             Some(run) => [&run.first, &run.victim].iter().try_for_each(|stands| {
                 let packed = stands.iter().map(|s| s.pc as u64 | u64::from(s.asleep) << 63);
@@ -190,14 +206,18 @@ fn plan(
     let mut kills = VecDeque::new();
     for first in firsts {
         // What the second victim has to do depends on where the first one died.
-        let stands = run(first)?.victim;
+        let stands = match run(first) {
+            Ok(run) => run.victim,
+            Err(text) if text == VOID => continue,
+            Err(text) => return Err(text),
+        };
         *length = stands.len().saturating_sub(1).max(*length);
         let begins: Vec<bool> = stands.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
         let events = plan::events(&stands, &begins, settings.density, limits.thin_above);
         let aims = plan::aims(&stands, |pc| lab.windows.at(pc));
         kills.extend(events.iter().map(|&e| Kill { first, victim: aims[e as usize] }));
     }
-    Ok(kills)
+    if kills.is_empty() { Err("no point can be brought about".into()) } else { Ok(kills) }
 }
 
 /// Sweeps one scenario. `progress` hears of every point.
@@ -301,7 +321,7 @@ fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Wo
             let mut outcome = lab.run(scenario, kill, |_, _| {});
             // A slow machine is not a finding: late means late three times in a row.
             for _ in 0..2 {
-                if outcome.verdict == Verdict::Late {
+                if matches!(outcome.verdict, Verdict::Late | Verdict::Void) {
                     outcome = lab.run(scenario, kill, |_, _| {});
                 }
             }
@@ -316,6 +336,9 @@ fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Wo
 impl Row {
     fn note(&mut self, record: &Record, over: &mut BTreeSet<u32>) {
         let kill = record.kill;
+        if record.flags & 8 != 0 {
+            return;
+        }
         // "Killed right after the operation" is one point, however often a shorter run leads to it.
         if record.flags & 1 == 0 || over.insert(kill.first.events) {
             self.points += 1;
