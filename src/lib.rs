@@ -1,4 +1,26 @@
-//! Locks, queues and processes in named shared memory that survive `kill -9` of any participant.
+//! Locks, queues and processes in named shared memory that survive `kill -9` of any participant at any instruction.
+//!
+//! | you want | it is |
+//! |---|---|
+//! | memory that processes share, by name or by inheritance | [`Segment`] |
+//! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
+//! | messages from many to many | [`queue::Queue`] |
+//! | children that leave no zombies | [`process`] |
+//! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
+//! | the same from C | `include/interproc.h` |
+//!
+//! Everything that is owned names its owner by slot and generation; the kernel marks the slot of a thread that dies
+//! ([`member`] has the mechanism, [`format`](mod@format) the bytes). Each object's page says what happens when somebody
+//! dies in it, window by window.
+//!
+//! **Without `std`** (`default-features = false`) there is the core: [`member::Domain`], [`sync::RawMutex`] and
+//! [`queue::RawQueue`] on memory that you have mapped, with an explicit member, no allocator and no thread-local
+//! storage.
+//!
+//! **Fork.** A child may use what it inherits; it does not own what its parent holds, and its parent's guards do
+//! nothing in it. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
+//! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
+//! Locks and queues are no cancellation points (their system calls are made directly); joining a child is one.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
@@ -21,6 +43,7 @@ macro_rules! mutant {
 }
 pub(crate) use {mark::crash_window, mutant};
 
+#[doc(hidden)]
 pub mod atomic;
 mod error;
 // Its comments are for C: their examples are no doc tests.
@@ -36,6 +59,7 @@ mod shared;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod shm;
 pub mod sync;
+#[doc(hidden)]
 pub mod sys;
 mod time;
 

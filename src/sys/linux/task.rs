@@ -76,14 +76,16 @@ fn proc_shows_own_namespace() -> Result<bool, i32> {
     Ok(ids.split(|b| b.is_ascii_whitespace()).filter(|id| !id.is_empty()).count() == 1)
 }
 
-/// The first bytes of a file.
+/// The first bytes of a file. By direct system calls: those of the C library are cancellation points.
 fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
     // SAFETY: a C string; the descriptor is closed below.
-    let fd = retried(|| unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) })?;
+    let fd = retried(|| unsafe {
+        libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC)
+    })? as libc::c_int;
     // SAFETY: the buffer is writable for its length.
-    let read = retried(|| unsafe { libc::read(fd, into.as_mut_ptr().cast(), into.len()) as i64 });
+    let read = retried(|| unsafe { libc::syscall(libc::SYS_read, fd, into.as_mut_ptr(), into.len()) });
     // SAFETY: the descriptor is ours.
-    let _ = checked(|| unsafe { libc::close(fd) });
+    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
     Ok(&into[..read? as usize])
 }
 
