@@ -78,6 +78,7 @@ fn main() {
         starting::without_pidfds_nothing_is_started_and_the_error_says_so,
         starting::fork_works_from_a_parent_with_many_threads,
         starting::a_parent_killed_in_the_middle_of_the_start_leaves_nothing_running,
+        starting::a_sibling_with_a_copy_of_the_gate_does_not_hide_the_death_of_the_parent,
         starting::a_parent_that_calls_exec_in_the_middle_of_the_start_leaves_nothing_running,
         starting::a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error,
         ending::a_panic_is_printed_and_becomes_exit_code_101,
