@@ -81,6 +81,7 @@ fn main() {
         starting::a_sibling_with_a_copy_of_the_gate_does_not_hide_the_death_of_the_parent,
         starting::a_parent_that_calls_exec_in_the_middle_of_the_start_leaves_nothing_running,
         starting::a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error,
+        starting::a_stranger_with_the_number_of_a_child_that_was_reaped_is_not_taken_for_it,
         ending::a_panic_is_printed_and_becomes_exit_code_101,
         ending::a_child_never_runs_the_frames_of_its_parent,
         ending::a_signal_is_reported_with_its_number,

@@ -271,3 +271,42 @@ pub fn a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error() {
     assert!(eventually(LONG, || open_descriptors() == before));
     assert_eq!(ran.load(Ordering::Relaxed), 0);
 }
+
+/// The stranger of the test below.
+static STRANGER: AtomicI32 = AtomicI32::new(0);
+
+pub fn a_stranger_with_the_number_of_a_child_that_was_reaped_is_not_taken_for_it() {
+    /// Kills and reaps the new child, and lets a process that is not ours have its number.
+    extern "C" fn replace_it() {
+        // The forks in here come here too.
+        if STRANGER.swap(i32::MIN, Ordering::Relaxed) != 0 {
+            return;
+        }
+        let child = children(std::process::id())[0];
+        send(child, libc::SIGKILL);
+        foreign_wait(child as i32);
+        let word = shared_word();
+        foreign_fork(|| {
+            let _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (child - 1).to_string());
+            word.store(foreign_fork(|| pause_for_ever()) as u32, Ordering::Release);
+            pause_for_ever()
+        });
+        assert!(eventually(LONG, || word.load(Ordering::Acquire) != 0));
+        let stranger = word.load(Ordering::Acquire) as i32;
+        STRANGER.store(if stranger == child as i32 { stranger } else { -stranger }, Ordering::Relaxed);
+    }
+    in_the_middle_of_the_start(replace_it);
+    let error = process::fork(|| ()).expect_err("it is dead");
+    assert_eq!(error.kind(), ErrorKind::NoChild);
+    let stranger = STRANGER.load(Ordering::Relaxed);
+    if stranger < 0 {
+        eprintln!("skipped: the number could not be given to another process");
+    }
+    let between = children(std::process::id())[0];
+    assert_eq!(children(between), [stranger.unsigned_abs()], "the stranger was hit");
+    for pid in [stranger.abs(), between as i32] {
+        // SAFETY: takes integers; both were started here.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    assert_eq!(foreign_wait(between as i32), libc::SIGKILL);
+}
