@@ -210,7 +210,7 @@ impl Drop for Child {
         }
         let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let (End::Unknown, Ok(None)) = (end, pidfd::collect(fd.as_fd())) {
-            orphans::adopt(fd, self.creator);
+            orphans::adopt(fd);
         }
         orphans::reap();
     }

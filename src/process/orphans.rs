@@ -2,10 +2,9 @@
 //!
 //! A stack of pidfds: push by one compare-exchange, taken whole by one swap. No lock, because a fork by another
 //! thread could copy a held lock into the child for ever. Such a fork while a thread has the stack taken costs the
-//! child nothing but the memory of the list. In a child the entries are strangers and are thrown away.
+//! child nothing but the memory of the list. In a child the entries are no children: the kernel says so, and they go.
 #![allow(unsafe_code)]
 
-use super::creator::Creator;
 use crate::sys::pidfd;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -14,15 +13,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 struct Orphan {
     fd: OwnedFd,
-    creator: Creator,
     next: *mut Orphan,
 }
 
 static TOP: AtomicPtr<Orphan> = AtomicPtr::new(ptr::null_mut());
 
 /// Keeps a running child in mind.
-pub fn adopt(fd: OwnedFd, creator: Creator) {
-    push(Box::new(Orphan { fd, creator, next: ptr::null_mut() }));
+pub fn adopt(fd: OwnedFd) {
+    push(Box::new(Orphan { fd, next: ptr::null_mut() }));
 }
 
 fn push(orphan: Box<Orphan>) {
@@ -52,13 +50,10 @@ pub fn reap() -> usize {
         // SAFETY: every node came from Box::into_raw, and the swap gave the stack to this thread alone.
         let orphan = unsafe { Box::from_raw(at) };
         at = orphan.next;
-        if !orphan.creator.is_me() {
-            continue;
-        }
         match pidfd::collect(orphan.fd.as_fd()) {
             Ok(None) => push(orphan),
             Ok(Some(_)) => reaped += 1,
-            // Reaped elsewhere.
+            // Reaped elsewhere; or, after a fork, a child of our parent.
             Err(_) => {}
         }
     }

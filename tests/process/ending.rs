@@ -27,14 +27,7 @@ pub fn a_panic_is_printed_and_becomes_exit_code_101() {
     let (text, code) = stderr_of(|| panic!("the tickets are gone"));
     assert_eq!(code, Some(i32::from(process::PANICKED)));
     assert!(text.contains("the tickets are gone"), "{text}");
-
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("in the payload's destructor");
-        }
-    }
-    let (_, code) = stderr_of(|| std::panic::panic_any(Bomb));
+    let (_, code) = stderr_of(|| std::panic::panic_any(7));
     assert_eq!(code, Some(101));
 }
 
@@ -47,19 +40,25 @@ pub fn a_child_never_runs_the_frames_of_its_parent() {
     }
     let drops = shared_word();
     let exits = shared_word();
-    for body in [|| (), || panic!("expected")] {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in the payload's destructor");
+        }
+    }
+    for body in [|| (), || panic!("expected"), || std::panic::panic_any(Bomb)] {
         let frame = Count(drops);
         let child = process::fork(body).expect("fork");
         exits.fetch_add(1, Ordering::Relaxed); // The child must not come here.
         child.join_timeout(LONG).expect("join");
         drop(frame);
     }
-    assert_eq!((drops.load(Ordering::Relaxed), exits.load(Ordering::Relaxed)), (2, 2));
+    assert_eq!((drops.load(Ordering::Relaxed), exits.load(Ordering::Relaxed)), (3, 3));
 
     // What the closure owns is dropped in both: the child's copy and the parent's.
     let owned = Count(drops);
     process::fork(move || drop(owned)).expect("fork").join_timeout(LONG).expect("join");
-    assert_eq!(drops.load(Ordering::Relaxed), 4);
+    assert_eq!(drops.load(Ordering::Relaxed), 5);
 }
 
 pub fn a_signal_is_reported_with_its_number() {

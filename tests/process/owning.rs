@@ -31,18 +31,31 @@ pub fn dropping_an_ended_child_reaps_it() {
     assert_eq!(process::reap(), 0, "nothing was left to reap");
 }
 
+/// A joined child, for the test below to drop.
+static ENDED: std::sync::Mutex<Option<Child>> = std::sync::Mutex::new(None);
+
 pub fn a_running_child_dropped_goes_on_and_is_reaped_by_the_next_call() {
     let before = open_descriptors();
     let other = sleeper();
-    let calls: [fn(&Child); 4] = [
-        |_| assert_eq!(process::reap(), 1),
-        |_| assert!(process::fork(|| ()).expect("fork").join().expect("join").success()),
-        |other| drop((process::fork(|| ()).expect("fork"), other.is_alive())),
+    // What a call returns is held until it is known what the call itself did.
+    let calls: [fn(&Child) -> Option<Child>; 6] = [
+        |_| (process::reap() == 1).then(sleeper),
+        |_| Some(sleeper()),
         |other| {
             other.kill().expect("kill");
             other.join().expect("join");
+            None
+        },
+        |other| other.join_timeout(LONG).map(|_| None).expect("join"),
+        |other| other.try_join().map(|_| None).expect("try_join"),
+        |_| {
+            drop(ENDED.lock().expect("lock").take());
+            None
         },
     ];
+    let ended = process::fork(|| ()).expect("fork");
+    ended.join().expect("join");
+    *ENDED.lock().expect("lock") = Some(ended);
     for call in calls {
         let go = shared_word();
         let child = process::fork(|| {
@@ -57,14 +70,15 @@ pub fn a_running_child_dropped_goes_on_and_is_reaped_by_the_next_call() {
         assert!(matches!(state(pid), Some('S' | 'R' | 'D')), "it goes on");
         go.store(1, Ordering::Release);
         assert!(eventually(LONG, || state(pid) == Some('Z')));
-        call(&other);
+        let made = call(&other);
         assert!(!children(std::process::id()).contains(&pid), "still a zombie");
+        if let Some(child) = made {
+            child.kill().expect("kill");
+            child.join_timeout(LONG).expect("join");
+        }
     }
     drop(other);
-    assert!(eventually(LONG, || {
-        process::reap();
-        children(std::process::id()).is_empty()
-    }));
+    assert!(children(std::process::id()).is_empty());
     assert_eq!(open_descriptors(), before);
 }
 
@@ -104,7 +118,10 @@ pub fn a_childs_copy_of_its_parents_handle_is_refused_and_harmless() {
     drop(orphan);
     let copy = child.clone();
     let second = process::fork(move || {
-        let bits = refusals(&copy);
+        let before = refusals(&copy);
+        // This process has children of its own now, and is as much a stranger to its parent's as before.
+        assert!(process::fork(|| ()).expect("fork").join().expect("join").success());
+        let bits = before & refusals(&copy);
         println!("{copy:?}");
         if let Ok(child) = std::sync::Arc::try_unwrap(copy) {
             drop(child);

@@ -196,7 +196,11 @@ fn in_the_middle_of_the_start(handler: extern "C" fn()) {
     assert_eq!(unsafe { pthread_atfork(None, handler, None) }, 0);
 }
 
-/// A starter whose start never succeeds; true when everything that it forked has ended and no body ran.
+/// The end of a pipe that is closed when everybody who has a copy of it is gone.
+static ALL_GONE: AtomicI32 = AtomicI32::new(-1);
+
+/// Forks a process whose start of a child, prepared by `starter`, never succeeds. True when both have ended in
+/// time and no body ran.
 fn all_is_gone_after(starter: impl FnOnce()) -> bool {
     let ran = shared_word();
     // SAFETY: takes integers.
@@ -204,6 +208,7 @@ fn all_is_gone_after(starter: impl FnOnce()) -> bool {
     let mut pipe = [0; 2];
     // SAFETY: two descriptors fit.
     assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    ALL_GONE.store(pipe[1], Ordering::Relaxed);
     foreign_fork(|| {
         starter();
         let _ = process::fork(|| ran.fetch_add(1, Ordering::Relaxed) as u8);
@@ -212,27 +217,34 @@ fn all_is_gone_after(starter: impl FnOnce()) -> bool {
     // SAFETY: ours. Now the end of the pipe tells that all of them are gone.
     unsafe { libc::close(pipe[1]) };
     let gone = readable_within(pipe[0], Duration::from_secs(5));
+    for left in children(std::process::id()) {
+        send(left, libc::SIGKILL);
+    }
     while foreign_wait(-1) != -1 {}
     gone && ran.load(Ordering::Relaxed) == 0
 }
 
-static SIBLING: AtomicI32 = AtomicI32::new(0);
-
 pub fn a_parent_killed_in_the_middle_of_the_start_leaves_nothing_running() {
     extern "C" fn die() {
-        // A sibling, forked now by foreign code, keeps a copy of the pipe of the gate for a while.
-        if SIBLING.swap(1, Ordering::Relaxed) == 0 {
+        send(std::process::id(), libc::SIGKILL);
+    }
+    assert!(all_is_gone_after(|| in_the_middle_of_the_start(die)));
+}
+
+pub fn a_sibling_with_a_copy_of_the_gate_does_not_hide_the_death_of_the_parent() {
+    static STARTS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn fork_a_sibling_and_die() {
+        if STARTS.fetch_add(1, Ordering::Relaxed) == 0 {
+            // As another thread of the parent could at this moment. It has nothing to do with the test's pipe.
             foreign_fork(|| {
-                // SAFETY: closes what is behind the standard ones and the gate's, takes integers.
-                unsafe { libc::usleep(300_000) };
-                0
+                // SAFETY: the sibling's copy.
+                unsafe { libc::close(ALL_GONE.load(Ordering::Relaxed)) };
+                pause_for_ever()
             });
             send(std::process::id(), libc::SIGKILL);
         }
     }
-    let started = std::time::Instant::now();
-    assert!(all_is_gone_after(|| in_the_middle_of_the_start(die)));
-    assert!(started.elapsed() < Duration::from_secs(4));
+    assert!(all_is_gone_after(|| in_the_middle_of_the_start(fork_a_sibling_and_die)));
 }
 
 pub fn a_parent_that_calls_exec_in_the_middle_of_the_start_leaves_nothing_running() {
@@ -258,4 +270,43 @@ pub fn a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::NoChild);
     assert!(eventually(LONG, || open_descriptors() == before));
     assert_eq!(ran.load(Ordering::Relaxed), 0);
+}
+
+/// The stranger of the test below.
+static STRANGER: AtomicI32 = AtomicI32::new(0);
+
+pub fn a_stranger_with_the_number_of_a_child_that_was_reaped_is_not_taken_for_it() {
+    /// Kills and reaps the new child, and lets a process that is not ours have its number.
+    extern "C" fn replace_it() {
+        // The forks in here come here too.
+        if STRANGER.swap(i32::MIN, Ordering::Relaxed) != 0 {
+            return;
+        }
+        let child = children(std::process::id())[0];
+        send(child, libc::SIGKILL);
+        foreign_wait(child as i32);
+        let word = shared_word();
+        foreign_fork(|| {
+            let _ = std::fs::write("/proc/sys/kernel/ns_last_pid", (child - 1).to_string());
+            word.store(foreign_fork(|| pause_for_ever()) as u32, Ordering::Release);
+            pause_for_ever()
+        });
+        assert!(eventually(LONG, || word.load(Ordering::Acquire) != 0));
+        let stranger = word.load(Ordering::Acquire) as i32;
+        STRANGER.store(if stranger == child as i32 { stranger } else { -stranger }, Ordering::Relaxed);
+    }
+    in_the_middle_of_the_start(replace_it);
+    let error = process::fork(|| ()).expect_err("it is dead");
+    assert_eq!(error.kind(), ErrorKind::NoChild);
+    let stranger = STRANGER.load(Ordering::Relaxed);
+    if stranger < 0 {
+        eprintln!("skipped: the number could not be given to another process");
+    }
+    let between = children(std::process::id())[0];
+    assert_eq!(children(between), [stranger.unsigned_abs()], "the stranger was hit");
+    for pid in [stranger.abs(), between as i32] {
+        // SAFETY: takes integers; both were started here.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+    assert_eq!(foreign_wait(between as i32), libc::SIGKILL);
 }

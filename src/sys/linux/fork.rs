@@ -46,12 +46,8 @@ impl Gate {
         let Gate { read, write, parent } = self;
         drop(write);
         let mut fds = [readable(read.as_fd()), readable(parent.as_fd())];
-        if poll(&mut fds, None).is_err() || fds[0].revents & libc::POLLIN == 0 {
-            return false;
-        }
-        let (fd, mut byte) = (read.as_raw_fd(), 0u8);
-        // SAFETY: one byte fits.
-        retried(|| unsafe { libc::read(fd, (&raw mut byte).cast(), 1) as i64 }) == Ok(1)
+        // Only a byte makes the pipe readable; its end is POLLHUP alone.
+        poll(&mut fds, None).is_ok() && fds[0].revents & libc::POLLIN != 0
     }
 
     /// The parent's side: takes the child's pidfd and lets it pass. On an error the child is gone, and reaped
