@@ -53,8 +53,8 @@ fn build() -> Result<PathBuf, String> {
     }
     // The messages are one JSON object a line; only one of them names a program.
     let text = String::from_utf8_lossy(&output.stdout);
-    let found = text.lines().filter_map(|l| l.split_once("\"executable\":\"")?.1.split('"').next());
-    found.last().map(PathBuf::from).ok_or("cargo named no program".into())
+    let mut found = text.lines().filter_map(|l| l.split_once("\"executable\":\"")?.1.split('"').next());
+    found.next_back().map(PathBuf::from).ok_or("cargo named no program".into())
 }
 
 /// Sweeps the library with each of these faults; succeeds only if every one is noticed.

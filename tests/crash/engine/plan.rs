@@ -48,7 +48,7 @@ fn thin(stands: &[Stand], begins_window: &[bool]) -> Vec<u32> {
         let n = seen.entry(stand.pc).or_default();
         *n += 1;
         let left = total[&stand.pc] - *n;
-        if *n <= 3 || left < 3 || *n % 16 == 0 || stand.asleep || begins_window[i] {
+        if *n <= 3 || left < 3 || n.is_multiple_of(16) || stand.asleep || begins_window[i] {
             chosen.push(i as u32);
         }
     }

@@ -124,7 +124,8 @@ fn measure(scenario: &dyn Scenario, first: Aim, processor: usize, settings: Sett
         for _ in 0..times {
             let mut run = Run { first: Vec::new(), victim: Vec::new() };
             let mut go = || {
-                (run.first.clear(), run.victim.clear());
+                run.first.clear();
+                run.victim.clear();
                 lab.run(scenario, Kill { first, victim: Aim::END }, |seat, stand| match seat {
                     board::FIRST => run.first.push(stand),
                     _ => run.victim.push(stand),
