@@ -284,16 +284,15 @@ fn round(books: &'static Books, dice: &mut Dice, time: Duration, totals: &mut To
         status.map_err(|e| format!("lane {lane} does not come to its end: {e:?}; {}", describe(round)))?;
     }
     round.queue.close().map_err(|e| format!("{e}"))?;
-    #[allow(clippy::needless_range_loop)] // the lane's number is its name
-    for lane in PRODUCERS..PRODUCERS + CONSUMERS {
+    let consumers = PRODUCERS..PRODUCERS + CONSUMERS;
+    for (lane, child) in lanes.iter_mut().enumerate().filter(|(lane, _)| consumers.contains(lane)) {
         // Once more, now while they drain.
-        slay(&lanes[lane])?;
+        slay(child)?;
         in_hands += hands(lane);
-        lanes[lane] = start(lane)?;
+        *child = start(lane)?;
     }
-    #[allow(clippy::needless_range_loop)] // the lane's number is its name
-    for lane in PRODUCERS..PRODUCERS + CONSUMERS {
-        let status = lanes[lane].join_timeout(PATIENCE);
+    for (lane, child) in lanes.iter().enumerate().filter(|(lane, _)| consumers.contains(lane)) {
+        let status = child.join_timeout(PATIENCE);
         status.map_err(|e| format!("lane {lane} does not drain: {e:?}; {}", describe(round)))?;
     }
     totals.rounds += 1;

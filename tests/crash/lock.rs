@@ -4,7 +4,7 @@
 //! death: somebody is told if the dead one held the lock, the data can be repaired, and everybody gets the lock.
 
 use crate::engine::board::{CURTAIN, KILLED};
-use crate::engine::{Case, Check, Cut, End, Enter, First, Limits, Part, Scenario, Until, os};
+use crate::engine::{Case, Check, Cut, Death, End, Enter, First, Limits, Part, Scenario, Until, os};
 use crate::ensure;
 use interproc::sync::{LockError, Mutex, MutexGuard};
 use interproc::{ErrorKind, Object, Segment};
@@ -253,6 +253,7 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
     all.extend(recovery());
     all.extend(two_deaths());
     all.extend(bystanders());
+    all.extend(unreported());
     all
 }
 
@@ -479,5 +480,30 @@ fn bystanders() -> Vec<Box<dyn Scenario>> {
     vec![
         case("one about to sleep").verify(World::aftermath),
         sleepers(case("one about to sleep, beside a sleeper"), 1, Enter::AtStart).verify(World::aftermath),
+    ]
+}
+
+/// Other ends than SIGKILL, which the kernel reports or not: then the net of 50 ms finds them.
+fn unreported() -> Vec<Box<dyn Scenario>> {
+    let second_thread = |w: &World, cut: &Cut| {
+        std::thread::scope(|s| {
+            s.spawn(|| unlock(w, cut));
+        });
+    };
+    let case = |name: &str, death, late_ns| {
+        sleepers(case("unlock", name), 1, Enter::AtStart)
+            .role("holder")
+            .limits(|l| (l.death, l.late_ns, l.lives_at_end) = (death, late_ns, false))
+    };
+    const TOLD: u64 = 30_000_000;
+    const NET: u64 = 120_000_000;
+    vec![
+        case("a sleeper; by exec", Death::Exec, TOLD).victim(unlock).verify(World::aftermath),
+        case("a sleeper; by exec in a second thread", Death::Exec, NET)
+            .victim(second_thread)
+            .verify(World::aftermath),
+        case("a sleeper; its memory reaped first", Death::Reaped, NET)
+            .victim(unlock)
+            .verify(World::aftermath),
     ]
 }

@@ -3,6 +3,7 @@
 use crate::engine::plan::Density;
 use crate::engine::point::Lab;
 use crate::engine::sweep::{Row, Settings, sweep};
+use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{join, lock, report, ring, toys};
@@ -75,6 +76,11 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| *argument == *PARK.to_string_lossy()) {
+        loop {
+            std::thread::park(); // a victim that became another program
+        }
+    }
     let arguments = match arguments() {
         Ok(Some(arguments)) => arguments,
         Ok(None) => {

@@ -69,6 +69,18 @@ pub enum First {
     GoesOn(End),
 }
 
+/// How the victim ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// SIGKILL.
+    Kill,
+    /// SIGKILL, and `process_mrelease` takes its memory before it runs again, as the out-of-memory reaper does: the
+    /// kernel finds no robust list.
+    Reaped,
+    /// It becomes another program. From a thread that is not the main one the kernel marks nothing.
+    Exec,
+}
+
 /// The limits of a scenario.
 #[derive(Clone, Copy)]
 pub struct Limits {
@@ -85,6 +97,8 @@ pub struct Limits {
     pub first: First,
     /// Sleepers who are told of a death may have been found by the net of 50 ms.
     pub net_when_told: bool,
+    /// How the victim ends.
+    pub death: Death,
     /// When the operation is over, the victim is left alive: then, too, nobody may be forgotten.
     pub lives_at_end: bool,
     /// How many deaths of the first victim are combined with each of the second.
@@ -100,6 +114,7 @@ impl Default for Limits {
             roams: false,
             first: First::Dies,
             net_when_told: false,
+            death: Death::Kill,
             lives_at_end: true,
             first_deaths: 12,
         }

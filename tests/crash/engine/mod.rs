@@ -10,5 +10,5 @@ pub mod trace;
 pub mod windows;
 
 pub use board::{Check, Part};
-pub use case::{Case, End, Enter, First, Limits, Scenario, Until};
+pub use case::{Case, Death, End, Enter, First, Limits, Scenario, Until};
 pub use trace::Cut;

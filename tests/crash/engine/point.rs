@@ -1,7 +1,7 @@
 //! One point: a fresh world, its helpers, the victim killed after a number of events, the survivors' verdict.
 
 use super::board::{self, Board, Check, Part};
-use super::case::{End, Enter, First, Limits, Scenario, Stage, Until};
+use super::case::{Death, End, Enter, First, Limits, Scenario, Stage, Until};
 use super::os::{self, Child};
 use super::plan::Aim;
 use super::trace::{Code, Cut, Director, Stand, Stop, Tracee};
@@ -248,7 +248,11 @@ impl Lab {
         // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
         self.board.killed.store(os::now(), SeqCst);
         if !(outcome.finished && limits.lives_at_end) {
-            victim.kill(kill.victim.events % 2 == 1);
+            match limits.death {
+                Death::Kill => victim.kill(kill.victim.events % 2 == 1),
+                Death::Reaped => victim.kill_and_reap_memory(),
+                Death::Exec => victim.exec(os::now() + patience)?,
+            }
         }
         let bystander = match limits.first {
             First::GoesOn(end) => first.map(|tracee| (tracee.release(), end)),

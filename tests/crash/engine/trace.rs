@@ -53,6 +53,21 @@ extern "C" fn end_mark() {
     unsafe { std::arch::asm!("int3") };
 }
 
+/// What the program is called with to do nothing.
+pub const PARK: &std::ffi::CStr = c"--park";
+
+/// The arguments for [`Tracee::exec`], and an empty environment.
+struct Arguments([*const std::ffi::c_char; 3]);
+// SAFETY: pointers to constants.
+unsafe impl Sync for Arguments {}
+static ARGUMENTS: Arguments = Arguments([c"crash".as_ptr(), PARK.as_ptr(), std::ptr::null()]);
+
+std::arch::global_asm!(".globl crash_system_call", "crash_system_call:", "syscall", "int3");
+unsafe extern "C" {
+    #[link_name = "crash_system_call"]
+    fn system_call();
+}
+
 /// The executable mappings of this process, which its forked children share.
 pub struct Code(Vec<Range<usize>>);
 
@@ -296,6 +311,43 @@ impl<'a> Tracee<'a> {
         ptrace(libc::PTRACE_DETACH, self.tid, 0, 0);
         self.dead = true; // not to be killed by the drop
         Child { pid: self.child.pid, fd: std::mem::replace(&mut self.child.fd, -1) }
+    }
+
+    /// Kills the process and takes its memory away before it runs again (it is tied to the engine's processor).
+    pub fn kill_and_reap_memory(&mut self) {
+        self.child.kill();
+        // SAFETY: plain system call on a descriptor of ours. On failure the victim was faster.
+        unsafe { libc::syscall(libc::SYS_process_mrelease, self.child.fd, 0) };
+        self.kill(false);
+    }
+
+    /// Makes the victim, which stands, call `execve`: it becomes this program in the role of [`PARK`].
+    pub fn exec(&mut self, deadline: u64) -> Result<(), String> {
+        // SAFETY: all-zero is a valid set of registers, filled by the first call; the arguments lie in memory that the
+        // victim has a copy of.
+        unsafe {
+            let mut regs: libc::user_regs_struct = std::mem::zeroed();
+            if libc::ptrace(libc::PTRACE_GETREGS, self.tid, 0, &raw mut regs) == -1 {
+                return Err("the victim does not stand".into());
+            }
+            regs.rip = system_call as *const () as u64;
+            regs.rax = libc::SYS_execve as u64;
+            regs.orig_rax = u64::MAX; // no system call is to be restarted
+            regs.rdi = c"/proc/self/exe".as_ptr() as u64;
+            regs.rsi = ARGUMENTS.0.as_ptr() as u64;
+            regs.rdx = ARGUMENTS.0[2..].as_ptr() as u64;
+            libc::ptrace(libc::PTRACE_SETREGS, self.tid, 0, &raw const regs);
+        }
+        ptrace(libc::PTRACE_CONT, self.tid, 0, 0);
+        // Whichever thread it was, its id is the process's from now on.
+        self.tid = self.child.pid;
+        match os::wait_until(self.child.pid, deadline) {
+            Some(status) if libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGTRAP => {
+                ptrace(libc::PTRACE_DETACH, self.tid, 0, 0);
+                Ok(())
+            }
+            other => Err(format!("execve failed: {other:x?}")),
+        }
     }
 
     /// Kills the whole process and waits until it is dead. With `zombie` it is reaped only when this is dropped.

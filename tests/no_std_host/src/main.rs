@@ -92,7 +92,7 @@ extern "C" fn main() -> c_int {
             // Its own description of the file, under the same number.
             let fresh = libc::open(c"/proc/self/fd/3".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
             check(10, fd == 3 && fresh >= 0 && libc::dup3(fresh, fd, libc::O_CLOEXEC) == fd);
-            step(11, domain.after_fork());
+            domain.after_fork(true);
             dies(&shared, &step(12, domain.register(None)));
         }
         inherits(&shared, &step(13, domain.register(None)));
