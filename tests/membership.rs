@@ -75,6 +75,7 @@ fn main() {
             joining::a_forked_child_that_finds_no_seat_is_refused_until_one_is_free,
             joining::a_slot_whose_generations_are_used_up_is_retired,
             joining::a_slot_is_never_given_twice_with_one_generation,
+            deaths::a_death_wakes_the_sleepers_once_and_not_each_other_for_ever,
             deaths::the_death_of_a_thread_is_told_at_once,
             deaths::the_death_of_a_thread_that_left_without_destructors_is_told_at_once,
             deaths::the_death_of_a_process_is_told_at_once,

@@ -1,8 +1,10 @@
 //! The one way to sleep: on the object, the segment's bell and, where an owner stands in the way, its slot.
 //!
 //! Everything that a death asks of a sleeper is here, so that no object can forget it: whoever is woken by the bell
-//! wakes all on the bell, whoever is woken by an owner's slot wakes all on that slot (the kernel wakes one of
-//! each), and a sleep on an owner that ends in the net asks the second channel.
+//! raises the *alarm*, which wakes all; whoever is woken by an owner's slot wakes all on that slot (the kernel wakes
+//! one of each); and a sleep on an owner that ends in the net asks the second channel. The alarm is a word of its
+//! own: if those who are woken by the bell woke the others by the bell, they would wake each other for ever. (A slot
+//! that has died is slept on by nobody any more, so there one word is enough.)
 //!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
 
@@ -26,12 +28,15 @@ impl Member {
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
         let bell_is_sound = bell.word.load() == 0;
-        let mut list = [watch; 4];
+        let alarm = Word::Whole(table.alarm());
+        let mut list = [watch; futex::MAX_WATCHES];
         let mut n = 1;
         if let Some(also) = also {
             list[n] = also;
             n += 1;
         }
+        list[n] = Watch { word: alarm, expected: alarm.load() };
+        n += 1;
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
         if bell_is_sound {
@@ -52,7 +57,7 @@ impl Member {
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         let woken = futex::wait(&list[..n], until);
         match woken {
-            Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.ring_bell(),
+            Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
             Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
                 if let Some(owner) = obstacle {
                     table.wake_watchers(owner);

@@ -1,6 +1,7 @@
 //! Deaths: those that the kernel reports, and those that it does not.
 
 use super::*;
+use crate::kit::{Bare, Kid};
 use crate::kit::{
     LONG, NET, await_sleep, await_thread_sleep, await_word, board, die, fork, gettid, pause_for_ever, raise,
     raw,
@@ -308,4 +309,46 @@ fn receive(socket: i32) -> OwnedFd {
         assert!(!control.is_null());
         OwnedFd::from_raw_fd(libc::CMSG_DATA(control).cast::<i32>().read_unaligned())
     })
+}
+
+/// How often a process has gone to sleep so far.
+fn sleeps(kid: &Kid) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", kid.pid)).expect("status");
+    let line = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:")).expect("a count");
+    line.trim().parse().expect("a number")
+}
+
+pub fn a_death_wakes_the_sleepers_once_and_not_each_other_for_ever() {
+    let seg = kit::segment();
+    let (idle, other) =
+        (seg.queue::<u64>("idle", 4).expect("idle"), seg.queue::<u64>("other", 4).expect("other"));
+    other.push(1).expect("push");
+    let sleepers: Vec<Kid> = (0..4)
+        .map(|_| {
+            kit::fork(|| {
+                let _ = idle.pop();
+            })
+        })
+        .collect();
+    sleepers.iter().for_each(kit::await_sleep);
+    let before: u64 = sleepers.iter().map(sleeps).sum();
+    // Dies in the middle of a pop: its pending pointer is at the bell.
+    let mut victim = kit::fork(|| {
+        let bare = Bare::new(&seg);
+        let _ = bare.queue("other").pop_with(bare.member(), None, |_| kit::die());
+    });
+    victim.end();
+    let rang = (0..1000).any(|_| {
+        std::thread::sleep(Duration::from_millis(2));
+        sleepers.iter().map(sleeps).sum::<u64>() > before
+    });
+    assert!(rang, "the bell woke nobody");
+    std::thread::sleep(Duration::from_millis(100));
+    let after: u64 = sleepers.iter().map(sleeps).sum();
+    std::thread::sleep(Duration::from_millis(100));
+    let later: u64 = sleepers.iter().map(sleeps).sum();
+    assert!(later - after < 20, "{} wake-ups while nothing happened", later - after);
+    assert!(other.pop_delivery().expect("pop").redelivered);
+    idle.close().expect("close");
+    sleepers.into_iter().for_each(Kid::join);
 }

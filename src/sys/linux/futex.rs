@@ -15,7 +15,7 @@ pub const NET_NS: u64 = 50_000_000;
 
 /// The most words one sleep can watch: the object, the bell, an owner, and one to spare. (The kernel's limit is 128;
 /// a list of that many costs a tenth of a microsecond to clear, for each sleep.)
-pub const MAX_WATCHES: usize = 4;
+pub const MAX_WATCHES: usize = 5;
 
 const SIZE_U32: u32 = 2;
 
