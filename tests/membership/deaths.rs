@@ -323,7 +323,7 @@ pub fn a_death_wakes_the_sleepers_once_and_not_each_other_for_ever() {
     let (idle, other) =
         (seg.queue::<u64>("idle", 4).expect("idle"), seg.queue::<u64>("other", 4).expect("other"));
     other.push(1).expect("push");
-    let sleepers: Vec<Kid> = (0..4)
+    let sleepers: Vec<Kid> = (0..40)
         .map(|_| {
             kit::fork(|| {
                 let _ = idle.pop();
