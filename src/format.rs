@@ -83,8 +83,10 @@ pub struct Fixed {
 #[derive(Debug)]
 pub struct Changing {
     /// Always 0: whoever sleeps on anything in the segment also sleeps here. The kernel wakes one sleeper when a
-    /// thread dies with its pending pointer on it; whoever is woken here wakes the others.
+    /// thread dies with its pending pointer on it; whoever is woken here raises the alarm.
     pub bell: AtomicU32,
+    /// Raised by one whenever all sleepers are to look again; they sleep on it, too.
+    pub alarm: AtomicU32,
     /// 1 once a participant cannot use membarrier, or by the segment's option: publishers then use full fences.
     /// Never goes back.
     pub strong_fences: AtomicU32,
@@ -92,6 +94,8 @@ pub struct Changing {
     pub retired: AtomicU32,
     /// Where the search for a free slot starts: slots are handed out in rotation.
     pub rotation: AtomicU32,
+    /// Zero.
+    pub reserved: AtomicU32,
     /// The lock of the directory (a `sync::RawMutex`).
     pub directory_lock: [AtomicU64; 2],
     /// The end of the bytes that a maker of objects may have written, as a file offset; behind it the payload is

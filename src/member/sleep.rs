@@ -1,7 +1,7 @@
 //! The one way to sleep: on the object, the segment's bell and, where an owner stands in the way, its slot.
 //!
 //! Everything that a death asks of a sleeper is here, so that no object can forget it: whoever is woken by the bell
-//! wakes all on the bell, whoever is woken by an owner's slot wakes all on that slot (the kernel wakes one of
+//! raises the *alarm*, which wakes all (by another word, or they would go on waking each other for ever), whoever is woken by an owner's slot wakes all on that slot (the kernel wakes one of
 //! each), and a sleep on an owner that ends in the net asks the second channel.
 //!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
@@ -11,13 +11,12 @@ use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 impl Member {
-    /// Sleeps on `watch`, and on `also` if there is a second value to watch, until a wake-up or the deadline. With `sure` false, or with the second channel as the
-    /// only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
+    /// Sleeps on `watches`, at most three, until a wake-up or the deadline. With `sure` false, or with the second channel
+    /// as the only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
     /// wake-up was consumed; any other result means: look again.
     pub(crate) fn sleep(
         &self,
-        watch: Watch<'_>,
-        also: Option<Watch<'_>>,
+        watches: &[Watch<'_>],
         obstacle: Option<OwnerId>,
         sure: bool,
         deadline: Option<Deadline>,
@@ -26,12 +25,10 @@ impl Member {
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
         let bell_is_sound = bell.word.load() == 0;
-        let mut list = [watch; 4];
-        let mut n = 1;
-        if let Some(also) = also {
-            list[n] = also;
-            n += 1;
-        }
+        let alarm = Word::Whole(table.alarm());
+        let mut list = [Watch { word: alarm, expected: alarm.load() }; 6];
+        let mut n = 1 + watches.len();
+        list[1..n].copy_from_slice(watches);
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
         if bell_is_sound {
@@ -52,7 +49,7 @@ impl Member {
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         let woken = futex::wait(&list[..n], until);
         match woken {
-            Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.ring_bell(),
+            Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
             Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
                 if let Some(owner) = obstacle {
                     table.wake_watchers(owner);

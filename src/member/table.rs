@@ -121,6 +121,11 @@ mod place {
         }
 
         #[inline]
+        pub(crate) fn alarm(&self) -> &AtomicU32 {
+            &self.changing().alarm
+        }
+
+        #[inline]
         pub(super) fn strong_flag(&self) -> &AtomicU32 {
             &self.changing().strong_fences
         }
@@ -141,6 +146,7 @@ mod place {
     pub struct Table {
         slots: &'static [AtomicU64],
         bell: &'static AtomicU32,
+        alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
     }
 
@@ -151,6 +157,7 @@ mod place {
             Table {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 bell: word(),
+                alarm: word(),
                 strong: word(),
             }
         }
@@ -163,6 +170,11 @@ mod place {
         /// A slot's word.
         pub fn slot(&self, index: u32) -> Option<&'static AtomicU64> {
             self.slots.get(index as usize)
+        }
+
+        /// The segment's alarm.
+        pub fn alarm(&self) -> &'static AtomicU32 {
+            self.alarm
         }
 
         /// The segment's bell.
@@ -213,10 +225,11 @@ impl Table {
         }
     }
 
-    /// Wakes all who sleep in the segment, to look again. Whoever is woken by the bell owes this.
+    /// Has all who sleep in the segment, or are about to, look again. Whoever is woken by the bell owes this.
     #[cold]
-    pub(crate) fn ring_bell(&self) {
-        futex::wake(Word::Whole(self.bell()), u32::MAX);
+    pub(crate) fn raise_alarm(&self) {
+        self.alarm().fetch_add(1, Ordering::AcqRel);
+        futex::wake(Word::Whole(self.alarm()), u32::MAX);
     }
 
     /// Between a sleeper's flag and its last look at the object. Returns whether every publisher is sure to see
