@@ -13,13 +13,12 @@ use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 impl Member {
-    /// Sleeps on `watch`, and on `also` if there is a second value to watch, until a wake-up or the deadline. With `sure` false, or with the second channel as the
-    /// only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
+    /// Sleeps on `watches`, at most three, until a wake-up or the deadline. With `sure` false, or with the second channel
+    /// as the only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
     /// wake-up was consumed; any other result means: look again.
     pub(crate) fn sleep(
         &self,
-        watch: Watch<'_>,
-        also: Option<Watch<'_>>,
+        watches: &[Watch<'_>],
         obstacle: Option<OwnerId>,
         sure: bool,
         deadline: Option<Deadline>,
@@ -29,14 +28,10 @@ impl Member {
         // A scribbled bell would end every sleep at once: then do without it, under the net.
         let bell_is_sound = bell.word.load() == 0;
         let alarm = Word::Whole(table.alarm());
-        let mut list = [watch; futex::MAX_WATCHES];
-        let mut n = 1;
-        if let Some(also) = also {
-            list[n] = also;
-            n += 1;
-        }
-        list[n] = Watch { word: alarm, expected: alarm.load() };
-        n += 1;
+        // The object's own word comes first: where only one can be watched, it is that.
+        let mut list = [Watch { word: alarm, expected: alarm.load() }; futex::MAX_WATCHES];
+        list[..watches.len()].copy_from_slice(watches);
+        let mut n = watches.len() + 1;
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
         if bell_is_sound {

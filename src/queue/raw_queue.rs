@@ -37,8 +37,8 @@
 //! | Q-e | a consumer, committed, not released | a reader's cell, EMPTY at the next lap | as Q-a | the message it had taken (at-most-once by nature) |
 //! | Q-f | a consumer, released, not woken | room, producers asleep | the bell | as Q-e |
 //! | Q-g | anybody before a hint store | a hint that lags | nobody: the next operation steps over it | nothing |
-//! | Q-h | a closer that has announced itself, not closed | an open queue; whoever was about to sleep watches the closer | its slot's mark | the close, which never returned |
-//! | Q-i | a closer, closed, not woken | a closed queue, others asleep watching the closer | its slot's mark, the bell | nothing |
+//! | Q-h | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
+//! | Q-i | a closer, closed, not woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
 //!
 //! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner*
 //! finds it by the net; idle sleepers in the windows Q-c, Q-f and Q-h are woken by the next operation only.
@@ -92,8 +92,8 @@ pub(super) struct Seen {
 pub(super) enum Found {
     /// The cell is ours, claimed for this position.
     Mine { redelivered: bool },
-    /// Go on at this position; `passed` when a live reader's cell was passed over.
-    GoTo { position: u64, passed: bool },
+    /// Go on at this position; `passed` is the live reader whose cell was passed over.
+    GoTo { position: u64, passed: Option<OwnerId> },
     /// The cell changed under us: look again.
     Again,
     /// Not now, or closed.
@@ -146,6 +146,7 @@ impl RawQueue {
         let capacity = self.ring.capacity();
         let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
         let mut from = Some(hint);
+        let mut over = None;
         let mut backoff = 1;
         for _ in 0..u64::from(capacity) * 4 + 4096 {
             match look(position) {
@@ -154,8 +155,9 @@ impl RawQueue {
                 }
                 Found::GoTo { position: to, passed } => {
                     position = to;
-                    if passed {
+                    if passed.is_some() {
                         from = None;
+                        over = passed;
                     }
                 }
                 Found::Again => {
@@ -164,6 +166,11 @@ impl RawQueue {
                         spin_loop();
                     }
                     backoff = (backoff * 2).min(16);
+                }
+                Found::Refused(Refused::NotNow(seen)) => {
+                    // A reader that was passed over stands in the way, too: its message comes back if it dies.
+                    let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
+                    return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
                 }
                 Found::Refused(refused) => return Err(refused),
             }
@@ -246,19 +253,26 @@ impl RawQueue {
             }
             spin.failed();
             let (watch, sure) = side.announce(me.table());
+            // Read before the look: a close that comes after it, whatever becomes of the closer, changes the word.
+            let closed = self.ring.header().closed.load(Ordering::Acquire);
+            let closed =
+                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 };
             let (seen, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
                 Err(Refused::NotNow(seen)) => (Some(seen), sure),
                 Err(Refused::Lost) => (None, false),
             };
-            let cell = seen
-                .as_ref()
-                .map(|s| Watch { word: Word::Low(self.ring.ctl(s.index)), expected: s.word as u32 });
-            let cell = cell.filter(|_| !crate::mutant!("no-cell-watch"));
-            let obstacle = seen.and_then(|s| s.obstacle).or_else(|| self.closer(me));
+            let mut watches = [watch, closed, watch];
+            let mut n = 1 + usize::from(!crate::mutant!("no-closed-watch"));
+            if let Some(seen) = seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")) {
+                let word = Word::Low(self.ring.ctl(seen.index));
+                watches[n] = Watch { word, expected: seen.word as u32 };
+                n += 1;
+            }
+            let obstacle = seen.and_then(|s| s.obstacle);
             crate::crash_window!("E1: about to sleep");
-            if me.sleep(watch, cell, obstacle, sure, deadline) == Woken::TimedOut {
+            if me.sleep(&watches[..n], obstacle, sure, deadline) == Woken::TimedOut {
                 break Err(Error::from(ErrorKind::TimedOut));
             }
             slept = true;
@@ -323,35 +337,16 @@ impl RawQueue {
     pub fn close(&self, me: &Member) {
         let pending = me.pend();
         let header = self.ring.header();
-        let wake_all = || {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        };
-        let order = (Ordering::AcqRel, Ordering::Acquire);
-        let mut now = header.closed.load(Ordering::Acquire);
-        while now != CLOSED {
-            // Announce it, unless a living closer has, and have everybody look: who goes to sleep from now on watches
-            // the announced closer, so that a death after the close and before the wake-up is noticed.
-            if self.closer(me).is_none() {
-                let mine = me.id().bits();
-                if let Err(other) = header.closed.compare_exchange(now, mine, order.0, order.1) {
-                    now = other;
-                    continue;
-                }
-                now = mine;
-            }
-            wake_all();
-            crate::crash_window!("Q-h: announced, not closed");
-            now = header
-                .closed
-                .compare_exchange(now, CLOSED, order.0, order.1)
-                .map_or_else(|other| other, |_| CLOSED);
-        }
+        // Marked first: a publisher that is careful in an open queue is only slower.
         header.not_empty.mark_closed();
         header.not_full.mark_closed();
+        crate::crash_window!("Q-h: marked, not closed");
+        // Whoever is about to sleep watches this word.
+        header.closed.store(CLOSED, Ordering::SeqCst);
         crate::crash_window!("Q-i: closed, not woken");
         if !crate::mutant!("close-no-wake") {
-            wake_all();
+            header.not_empty.wake(|| u32::MAX);
+            header.not_full.wake(|| u32::MAX);
         }
         me.unpend(pending);
     }
@@ -360,12 +355,6 @@ impl RawQueue {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.ring.header().closed.load(Ordering::Acquire) == CLOSED
-    }
-
-    /// Who is closing it right now.
-    fn closer(&self, me: &Member) -> Option<OwnerId> {
-        let word = self.ring.header().closed.load(Ordering::Acquire);
-        OwnerId::of(word).filter(|&o| word != CLOSED && me.table().life(o) != Life::Dead)
     }
 
     /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
@@ -548,7 +537,7 @@ impl RawQueue {
         let capacity = self.ring.capacity();
         let (lap, index) = (pos::lap(position), pos::index(position));
         let word = self.ring.ctl(index).load(Ordering::Acquire);
-        let go_to = |position| Found::GoTo { position, passed: false };
+        let go_to = |position| Found::GoTo { position, passed: None };
         let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
         let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
         let mine = owned(me.id(), Role::Writer);
@@ -610,7 +599,7 @@ impl RawQueue {
         let capacity = self.ring.capacity();
         let (lap, index) = (pos::lap(position), pos::index(position));
         let word = self.ring.ctl(index).load(Ordering::Acquire);
-        let go_to = |position| Found::GoTo { position, passed: false };
+        let go_to = |position| Found::GoTo { position, passed: None };
         let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
         let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
         let mine = owned(me.id(), Role::Reader);
@@ -657,7 +646,7 @@ impl RawQueue {
                     }
                     // Somebody is reading it: the next one is ours.
                     (0, Role::Reader, FULL | SKIP, false) => {
-                        Found::GoTo { position: pos::next(position, capacity), passed: true }
+                        Found::GoTo { position: pos::next(position, capacity), passed: cell.owner }
                     }
                     // Being written, or this lap's writer has not come: nothing to read yet.
                     (0, Role::Writer, _, false) => refused(cell.owner),
@@ -710,6 +699,6 @@ impl RawQueue {
             &self.ring.header().not_full,
             self.ring.header().not_full.is_careful(),
         );
-        Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: false }
+        Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Header {
     pub(super) capacity: AtomicU64,
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
-    /// 0 open; an owner id while that member is closing it; [`CLOSED`] for good. A dead closer's id counts as open.
+    /// 0 open; [`CLOSED`] for good.
     pub(super) closed: AtomicU64,
     /// Consumers asleep.
     pub(super) not_empty: EventCount,

@@ -277,7 +277,7 @@ impl RawMutex {
             }
             let watch = Watch { word: Word::High(&self.word), expected: high(announced) };
             crate::crash_window!("C3: about to sleep");
-            if me.sleep(watch, None, Some(owner), true, deadline) == Woken::TimedOut {
+            if me.sleep(&[watch], Some(owner), true, deadline) == Woken::TimedOut {
                 // The wake-up of an unlock was not consumed, and WAITERS was set while we slept.
                 return Err(ErrorKind::TimedOut.into());
             }
