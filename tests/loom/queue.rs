@@ -16,13 +16,18 @@ use std::rc::Rc;
 
 pub const MODELS: &[Model] = &[
     Model {
-        name: "queue: two messages go through one cell",
-        run: || check(Bounds::default(), || through(1)),
+        name: "queue: a consumer sleeps for a message",
+        run: || check(Bounds::default(), for_a_message),
+        catches: &["publish-no-wake", "relaxed-release"],
+    },
+    Model {
+        name: "queue: a producer sleeps for room",
+        run: || check(Bounds::default(), for_room),
         catches: &["publish-no-wake", "relaxed-release"],
     },
     Model {
         name: "queue: two messages go through two cells",
-        run: || check(Bounds::default(), || through(2)),
+        run: || check(Bounds::default(), through),
         catches: &["publish-no-wake", "relaxed-release"],
     },
     Model {
@@ -36,7 +41,7 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
-        name: "queue: two sleep, and what is published out of order reaches both",
+        name: "queue: what is published out of order reaches both who wait",
         run: || check(Bounds::default(), out_of_order),
         catches: &["publish-no-wake"],
     },
@@ -53,12 +58,12 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "queue: a consumer dies, its producer gets room",
         run: || for_every_death(Bounds::default(), false, dying_reader),
-        catches: &[],
+        catches: &["no-cell-watch"],
     },
     Model {
         name: "queue: a consumer dies, another gets its message and is told",
         run: || for_every_death(Bounds::default(), false, dying_consumer),
-        catches: &["redelivery-untold"],
+        catches: &["redelivery-untold", "passed-reader-forgotten"],
     },
     Model {
         name: "queue: a consumer is dead, and two meet at what it left",
@@ -71,14 +76,19 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
-        name: "queue: both consumers learn of the end",
-        run: || check(Bounds::default(), closing_for_two),
+        name: "queue: the end wakes all who wait",
+        run: || check(Bounds::default(), end_of_nothing),
         catches: &["close-no-wake"],
+    },
+    Model {
+        name: "queue: the last message and the end reach two who wait",
+        run: || check(Bounds::default(), last_message),
+        catches: &[],
     },
     Model {
         name: "queue: a closer dies, and it is closed or not",
         run: || for_every_death(Bounds::default(), false, dying_closer),
-        catches: &[],
+        catches: &["no-closed-watch"],
     },
     Model {
         name: "queue: a bell reaches the one whom it concerns",
@@ -182,9 +192,30 @@ impl<T> Victim<T> {
     }
 }
 
-fn through(capacity: usize) {
+fn for_a_message() {
     let place = Place::new(2);
-    let q = queue(capacity);
+    let q = queue(1);
+    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 1).expect("open"));
+    let me = place.member();
+    assert_eq!(take(&q, &me), Ok((1, false)));
+    producer.join();
+    assert_eq!(try_take(&q, &me), Err(ErrorKind::Empty));
+}
+
+fn for_room() {
+    let place = Place::new(2);
+    let q = queue(1);
+    let me = place.member();
+    put(&q, &me, 1).expect("open");
+    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 2).expect("open"));
+    assert_eq!(take(&q, &me), Ok((1, false)));
+    producer.join();
+    assert_eq!(drain(&q, &me), [(2, false)]);
+}
+
+fn through() {
+    let place = Place::new(2);
+    let q = queue(2);
     let producer = place.thread(Death::NEVER, move |me| {
         put(&q, me, 1).expect("open");
         put(&q, me, 2).expect("open");
@@ -222,26 +253,42 @@ fn two_consumers() {
     assert_eq!(got, [(1, false), (2, false)]);
 }
 
-/// The second message is published before the first; both are taken.
+/// Runs `between` in the middle of a push, when the cell is claimed.
+#[allow(unsafe_code)]
+fn put_slowly(queue: &RawQueue, me: &Member, value: u64, between: impl FnOnce()) {
+    let fill = |p: *mut u8| {
+        between();
+        // SAFETY: a modelled cell holds a u64.
+        unsafe { p.cast::<u64>().write(value) }
+    };
+    queue.push_with(me, None, fill).expect("open");
+}
+
+/// Two takers, asleep; the caller sees to it that there is nothing to take.
+fn two_sleepers(place: &Place, q: RawQueue) -> [Thread<Got>; 2] {
+    let takers = [(); 2].map(|()| place.thread(Death::NEVER, move |me| take(&q, me)));
+    until_asleep(2);
+    takers
+}
+
+/// What two takers got, the messages first.
+fn results(takers: Option<[Thread<Got>; 2]>) -> [Got; 2] {
+    let mut got = takers.expect("started").map(|taker| taker.join().finished().expect("it lives"));
+    got.sort_unstable_by_key(|got| (got.is_err(), got.ok()));
+    got
+}
+
+/// The second message is published before the first, which two wait for; both are taken.
 fn out_of_order() {
     let place = Place::new(4);
     let q = queue(2);
     let (slow, fast) = (place.member(), place.member());
-    let mut consumers = Vec::new();
-    #[allow(unsafe_code)]
-    // SAFETY: a modelled cell holds a u64.
-    q.push_with(&slow, None, |p| unsafe {
-        for _ in 0..2 {
-            consumers.push(place.thread(Death::NEVER, move |me| take(&q, me).expect("open").0));
-        }
-        until_asleep(2);
+    let mut takers = None;
+    put_slowly(&q, &slow, 1, || {
         put(&q, &fast, 2).expect("open");
-        p.cast::<u64>().write(1);
-    })
-    .expect("open");
-    let mut got: Vec<_> = consumers.into_iter().map(|c| c.join().finished()).collect();
-    got.sort_unstable();
-    assert_eq!(got, [Some(1), Some(2)]);
+        takers = Some(two_sleepers(&place, q));
+    });
+    assert_eq!(results(takers), [Ok((1, false)), Ok((2, false))]);
 }
 
 /// A message that was committed reaches a consumer without anybody's help; else there is nothing, and no harm.
@@ -371,26 +418,26 @@ fn closing() {
     assert_eq!(put(&q, &me, 2), Err(ErrorKind::Closed));
 }
 
-/// The last message and the end, for two who wait: a push that is under way when the close comes.
-fn closing_for_two() {
+/// Two wait for nothing.
+fn end_of_nothing() {
+    let place = Place::new(3);
+    let q = queue(1);
+    let takers = two_sleepers(&place, q);
+    q.close(&place.member());
+    assert_eq!(results(Some(takers)), [Err(ErrorKind::Closed); 2]);
+}
+
+/// A push that is under way when the close comes, and two who wait for it.
+fn last_message() {
     let place = Place::new(4);
     let q = queue(1);
     let (slow, closer) = (place.member(), place.member());
-    let mut consumers = Vec::new();
-    #[allow(unsafe_code)]
-    // SAFETY: a modelled cell holds a u64.
-    q.push_with(&slow, None, |p| unsafe {
-        for _ in 0..2 {
-            consumers.push(place.thread(Death::NEVER, move |me| take(&q, me)));
-        }
-        until_asleep(2);
+    let mut takers = None;
+    put_slowly(&q, &slow, 1, || {
         q.close(&closer);
-        p.cast::<u64>().write(1);
-    })
-    .expect("open");
-    let mut got: Vec<_> = consumers.into_iter().map(|c| c.join().finished().expect("it lives")).collect();
-    got.sort_unstable_by_key(Result::is_err);
-    assert_eq!(got, [Ok((1, false)), Err(ErrorKind::Closed)]);
+        takers = Some(two_sleepers(&place, q));
+    });
+    assert_eq!(results(takers), [Ok((1, false)), Err(ErrorKind::Closed)]);
 }
 
 /// A close that was begun is seen by all, or by none.
