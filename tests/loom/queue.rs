@@ -48,7 +48,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "queue: a producer dies, its consumer gets the message or the next one",
         run: || for_every_death(Bounds::default(), false, dying_producer),
-        catches: &["no-cell-watch", "gap-not-passed"],
+        catches: &["no-cell-watch"],
     },
     Model {
         name: "queue: a producer is dead, and two meet at what it left",
