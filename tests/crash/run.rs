@@ -21,7 +21,7 @@ Kills a process after k instructions of an operation and asks the survivors.
   --markdown         print the tables for the documentation
   --list             print the titles
   --jobs N           points at a time (default: the processors, at most 4)
-  --points N         points of a scenario when not --full (default 12)
+  --points N         points of a scenario when not --full (default 8)
   --max-failures N   give up on a scenario after N failures (default 20)
   --no-toys          leave out the engine's checks of itself
   --toys             sweep the toys of these checks instead of the library
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     }
     let processors = os::processors();
     let settings = Settings {
-        density: if arguments.full { Density::Full } else { Density::Few(arguments.points.unwrap_or(12)) },
+        density: if arguments.full { Density::Full } else { Density::Few(arguments.points.unwrap_or(8)) },
         jobs: arguments.jobs.unwrap_or(processors.len().min(4)).max(1),
         max_failures: arguments.max_failures.unwrap_or(20),
         silence_ns: 90_000_000_000,

@@ -288,7 +288,7 @@ pub fn sweep(
             if !silent && worker.pipe.read_exact(bytemuck::bytes_of_mut(&mut record)).is_ok() {
                 worker.left.pop_front();
                 worker.heard = os::now();
-                row.note(&record, &mut over);
+                row.note(&record, &mut over, lab);
                 progress(row.points, planned);
                 continue;
             }
@@ -335,7 +335,7 @@ fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Wo
 }
 
 impl Row {
-    fn note(&mut self, record: &Record, over: &mut BTreeSet<u32>) {
+    fn note(&mut self, record: &Record, over: &mut BTreeSet<u32>, lab: &Lab) {
         let kill = record.kill;
         if record.flags & 8 != 0 {
             return;
@@ -354,7 +354,9 @@ impl Row {
         if record.flags & 4 != 0 {
             let text = record.text.iter().take_while(|&&b| b != 0).copied().collect::<Vec<_>>();
             let text = String::from_utf8_lossy(&text);
-            self.failures.push((kill, format!("{text} (pc {:#x})", record.pc)));
+            let window = (record.window as usize).checked_sub(1).map_or("none", |w| &lab.windows.names()[w]);
+            let address = (record.pc as usize).wrapping_sub(lab.windows.base());
+            self.failures.push((kill, format!("{text} (window: {window}; address {address:#x})")));
         }
     }
 }

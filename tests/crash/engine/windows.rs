@@ -9,6 +9,7 @@ const SECTION: &str = ".debug_interproc_windows";
 
 /// The windows of this program.
 pub struct Windows {
+    base: usize,
     names: Vec<String>,
     at: HashMap<usize, usize>,
 }
@@ -16,10 +17,10 @@ pub struct Windows {
 impl Windows {
     /// Reads them from the program's file. None if it was stripped.
     pub fn of_this_program() -> Windows {
-        let mut windows = Windows { names: Vec::new(), at: HashMap::new() };
+        let mut windows = Windows { base: load_base(), names: Vec::new(), at: HashMap::new() };
         let program = std::fs::read("/proc/self/exe").unwrap_or_default();
         let Ok(file) = object::File::parse(&*program) else { return windows };
-        let base = load_base().wrapping_sub(file.relative_address_base() as usize);
+        let base = windows.base.wrapping_sub(file.relative_address_base() as usize);
         let Some(section) = file.section_by_name(SECTION) else { return windows };
         // Each entry: an address of 8 bytes, then the name, ended by a zero byte. The linker wrote zero, or
         // all ones, for code that it dropped.
@@ -39,6 +40,11 @@ impl Windows {
             windows.at.insert(base.wrapping_add(address), index);
         }
         windows
+    }
+
+    /// Where the program is loaded: an address less this is one for `addr2line`.
+    pub fn base(&self) -> usize {
+        self.base
     }
 
     /// The window that begins at this instruction.
