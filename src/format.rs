@@ -131,10 +131,12 @@ pub struct SlotPage {
     pub time_namespace: AtomicU64,
     /// The generation that the words above describe, written after them.
     pub described: AtomicU64,
-    /// What the member waits for: the file offset of the object, 0 for nothing.
+    /// What the member sleeps on: the file offset of the word, 0 for nothing. For people, never for decisions.
     pub waits_for: AtomicU64,
+    /// The id of the owner in its way, 0 for nobody in particular. As above.
+    pub waits_on: AtomicU64,
     /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 119],
+    pub reserved: [AtomicU64; 118],
 }
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or

@@ -289,6 +289,7 @@ impl Domain {
         page.start_time.store(task::own_start_time().unwrap_or(0), Ordering::Relaxed);
         page.time_namespace.store(task::time_namespace(), Ordering::Relaxed);
         page.waits_for.store(0, Ordering::Relaxed);
+        page.waits_on.store(0, Ordering::Relaxed);
         page.described.store(generation.into(), Ordering::Release);
     }
 

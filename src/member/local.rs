@@ -221,6 +221,12 @@ fn node_of(address: usize) -> Option<&'static Node> {
     None
 }
 
+/// Where an address of an attached segment is in its file.
+pub(super) fn offset_of(address: *const u8) -> Option<usize> {
+    let node = node_of(address.addr())?;
+    Some(address.addr().wrapping_sub(node.base.load(Ordering::Relaxed)))
+}
+
 fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {
     let mut record = local.records.get();
     // SAFETY: records of this thread's members; they live as long as the member.

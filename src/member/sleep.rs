@@ -7,8 +7,13 @@
 //! that has died is slept on by nobody any more, so there one word is enough.)
 //!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
+//!
+//! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
+//! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
 use super::{Life, Member, OwnerId};
+#[cfg(not(interproc_loom))]
+use crate::atomic::Ordering;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -50,6 +55,8 @@ impl Member {
         }
         let net = obstacle.is_some() || !bell_is_sound || !sure;
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
+        #[cfg(not(interproc_loom))]
+        let _note = Note::leave(self, list[0].word, obstacle);
         let woken = futex::wait(&list[..n], until);
         match woken {
             Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
@@ -68,5 +75,45 @@ impl Member {
             _ => {}
         }
         woken
+    }
+}
+
+/// What a sleeper says of itself while it sleeps.
+#[cfg(not(interproc_loom))]
+struct Note<'a>(Option<&'a crate::format::SlotPage>);
+
+#[cfg(not(interproc_loom))]
+impl<'a> Note<'a> {
+    fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
+        let page = me.table().description(me.id().slot());
+        if let Some(page) = page {
+            // Relaxed: a note; whoever reads it reads twice.
+            page.waits_on.store(obstacle.map_or(0, OwnerId::bits), Ordering::Relaxed);
+            page.waits_for.store(me.offset_of(word.start()), Ordering::Relaxed);
+        }
+        Note(page)
+    }
+}
+
+#[cfg(not(interproc_loom))]
+impl Drop for Note<'_> {
+    fn drop(&mut self) {
+        if let Some(page) = self.0 {
+            page.waits_for.store(0, Ordering::Relaxed);
+            page.waits_on.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(not(interproc_loom))]
+impl Member {
+    /// Where an address of the segment is in its file; 0 if that is not known.
+    fn offset_of(&self, address: *const u8) -> u64 {
+        #[cfg(feature = "std")]
+        if let Some(offset) = super::local::offset_of(address) {
+            return offset as u64;
+        }
+        // A domain of its own maps its segment in one piece.
+        address.addr().saturating_sub(self.table().address().addr()) as u64
     }
 }

@@ -72,6 +72,12 @@ mod place {
             Table { header, slots: unsafe { header.add(slots_off) }, page, count, slots_off }
         }
 
+        /// Where the segment's header is mapped.
+        #[inline]
+        pub(crate) fn address(&self) -> *const u8 {
+            self.header.as_ptr()
+        }
+
         /// The number of slots.
         #[inline]
         pub fn count(&self) -> u32 {

@@ -11,6 +11,7 @@
 //! | `id + WAITERS` | held, somebody may sleep; sticky: whoever slept, or took over, sets it again when it acquires |
 //! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
 //! | `NOT_RECOVERABLE` | unusable for good |
+//! | any of these but the last, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -46,6 +47,8 @@ use crate::time::Deadline;
 const WAITERS: u64 = 1 << 63;
 const DIRTY: u64 = 1 << 62;
 const NOT_RECOVERABLE: u64 = 1 << 61;
+/// Survives locking, unlocking and inheriting, whoever does it.
+const KEPT: u64 = 1 << 60;
 
 #[inline]
 const fn high(word: u64) -> u32 {
@@ -182,7 +185,7 @@ impl RawMutex {
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
     pub fn is_locked(&self) -> bool {
-        self.word.load(Ordering::Relaxed) != 0
+        self.word.load(Ordering::Relaxed) & !KEPT != 0
     }
 
     /// Who holds it, dead or alive: a snapshot.
@@ -193,7 +196,7 @@ impl RawMutex {
     /// Takes the lock over from a dead owner seen in `word`. `None` if somebody else was faster.
     fn inherit(&self, me: &Member, word: u64) -> Option<Acquired> {
         // WAITERS: who else slept on the dead owner is unknown.
-        let mine = me.id().bits() | WAITERS | DIRTY;
+        let mine = me.id().bits() | WAITERS | DIRTY | word & KEPT;
         let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
         // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
         self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
@@ -203,8 +206,9 @@ impl RawMutex {
     #[cold]
     fn try_lock_slow(&self, me: &Member, mut word: u64) -> Result<Acquired> {
         loop {
-            if word == 0 {
-                match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Acquire) {
+            if word & !KEPT == 0 {
+                let mine = me.id().bits() | word;
+                match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
                     Ok(_) => return Ok(Acquired::Clean),
                     Err(now) => word = now,
                 }
@@ -240,8 +244,9 @@ impl RawMutex {
         let mut spin = Spin::new(me.spinning());
         loop {
             let word = self.word.load(Ordering::Acquire);
-            if word == 0 {
-                if self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if word & !KEPT == 0 {
+                if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
+                {
                     spin.done();
                     return Ok(Acquired::Clean);
                 }
@@ -290,10 +295,16 @@ impl RawMutex {
         if OwnerId::of(word) != Some(me.id()) {
             return Err(Error::from(ErrorKind::NotOwner));
         }
-        let (free, wake) = if word & DIRTY != 0 { (NOT_RECOVERABLE, u32::MAX) } else { (0, 1) };
         // C2, C5: if we die between the release and the wake, the bell tells the sleepers.
         let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
-        self.word.swap(free, Ordering::Release); // M1
+        // M1. Others may set WAITERS or KEPT meanwhile.
+        let wake = if word & DIRTY != 0 {
+            self.word.swap(NOT_RECOVERABLE, Ordering::Release);
+            u32::MAX
+        } else {
+            self.word.fetch_and(KEPT, Ordering::Release);
+            1
+        };
         crate::crash_window!("C2: released, not woken");
         if !crate::mutant!("unlock-no-wake") {
             futex::wake(Word::High(&self.word), wake);

@@ -43,6 +43,15 @@ pub enum Word<'a> {
 }
 
 impl Word<'_> {
+    /// Where the word begins, or the 64-bit word that it is half of.
+    #[cfg(not(interproc_loom))]
+    pub(crate) fn start(self) -> *const u8 {
+        match self {
+            Word::Whole(w) => core::ptr::from_ref(w).cast(),
+            Word::Low(w) | Word::High(w) => core::ptr::from_ref(w).cast(),
+        }
+    }
+
     /// The current value. Relaxed: the kernel's own check under its queue lock decides.
     #[inline]
     pub fn load(self) -> u32 {
