@@ -287,7 +287,8 @@ impl RawQueue {
         self.ring.header().not_full.use_strong_fences();
     }
 
-    /// How many messages are in it: a snapshot, exact when nobody is at work.
+    /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
+    /// holds no message and is no room either, until a consumer has passed it.
     pub fn len(&self) -> u32 {
         let capacity = self.capacity();
         let (head, tail) = self.bounds();
@@ -691,14 +692,13 @@ impl RawQueue {
         self.make_room(index, position)
     }
 
-    /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it.
+    /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it. The consumers
+    /// that slept because of it may find any number of messages behind it.
     fn make_room(&self, index: u32, position: u64) -> Found {
-        self.finish(
-            index,
-            idle(position.wrapping_add(LAP), EMPTY),
-            &self.ring.header().not_full,
-            self.ring.header().not_full.is_careful(),
-        );
+        let header = self.ring.header();
+        let to = idle(position.wrapping_add(LAP), EMPTY);
+        self.finish(index, to, &header.not_full, header.not_full.is_careful());
+        header.not_empty.wake(|| u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }
