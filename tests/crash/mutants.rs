@@ -22,7 +22,7 @@ pub const ALL: &[Mutant] = &[
     mutant("sleeper-forgets-waiters", "mutex unlock, two sleepers"),
     mutant("inherit-not-dirty", "mutex unlock, inherited, not marked consistent, recoverer"),
     mutant("no-owner-watch", "mutex unlock, a sleeper, holder"),
-    mutant("bell-not-passed-on", "queue push twice, two consumers asleep"),
+    mutant("bell-not-passed-on", "queue close, empty, two consumers asleep"),
     mutant("publish-no-wake", "queue push, a consumer asleep, producer"),
     mutant("close-no-wake", "queue close, empty, two consumers asleep"),
     mutant("no-cell-watch", "queue push, a consumer about to sleep, producer"),
