@@ -12,14 +12,20 @@
 //! | W1 | between K1 and K2 | a claim by its process seat; the kernel marks nothing, as no tid is in the word | the next search: the seat's byte lock is free, so the claim is abandoned |
 //! | W2 | after K2 | a live slot | the kernel marks it |
 //! | W3 | unlinked, before K3 | a live slot that the kernel will not mark; it owns nothing | the next taker of its seat, or the net |
+//! | W4 | left (K3) or buried, the sleepers not woken | a slot that nobody need watch | the net; a buried one's next claim |
 //!
 //! Why the claim holds the *seat* and not the tid: two processes in different PID namespaces can have equal
 //! tids. A claimant whose node is linked while another one owns the slot would, dying, have the kernel mark the
 //! other's word. With the byte lock a claim is taken over only after its process is gone for good (files are
 //! closed after the robust lists are walked), so the two never overlap.
+//!
+//! The futex half does not name the generation: a sleeper that has looked at a slot, and queues on it after it died and
+//! went to a thread with the same tid (of another namespace, or a tid that came round), sleeps on its next member. The
+//! net ends that; no more is promised.
 
 use super::table::{DEAD, Table, is_live, slot_value};
 use crate::atomic::{Ordering, fence};
+use crate::error::Result;
 use crate::format::SLOT_CLAIMED;
 use crate::sys::{FUTEX_OWNER_DIED, FUTEX_WAITERS, Word, futex};
 
@@ -31,7 +37,73 @@ const fn claimed_by(seat: u16) -> u32 {
     FUTEX_WAITERS | SLOT_CLAIMED | seat as u32
 }
 
+/// What a thread that joins or leaves does beside the slot word, in the product a [`Domain`](super::Domain)'s
+/// business. The order of the steps is here, so that the models run it.
+#[doc(hidden)]
+pub trait Joiner {
+    /// Whether a claim by this seat was left by a process that is gone.
+    fn abandoned(&self, seat: u16) -> bool;
+    /// Gets the node's memory ready. The slot is claimed.
+    ///
+    /// # Errors
+    /// The claim is given up.
+    fn map(&self) -> Result<()>;
+    /// Says who the new member is.
+    fn describe(&self, generation: u32);
+    /// Links the slot's node into the calling thread's robust list.
+    fn link(&self);
+    /// Takes it out again.
+    fn unlink(&self);
+}
+
 impl Table {
+    /// Makes the calling thread, `tid` of the process at `seat`, the member of slot `index` if nobody can be using that;
+    /// the generation.
+    ///
+    /// # Errors
+    /// Those of [`Joiner::map`].
+    #[doc(hidden)]
+    pub fn join(&self, index: u32, seat: u16, tid: u32, joiner: &impl Joiner) -> Result<Option<u32>> {
+        if crate::mutant!("link-before-claim") {
+            joiner.link();
+        }
+        let Some(generation) = self.claim(index, seat, |of| joiner.abandoned(of)) else { return Ok(None) };
+        crate::crash_window!("W1: claimed, not confirmed");
+        if let Err(e) = joiner.map() {
+            self.bury(index, seat, |_| false);
+            return Err(e);
+        }
+        if !crate::mutant!("confirm-before-describe") {
+            joiner.describe(generation);
+        }
+        if !crate::mutant!("confirm-before-link") && !crate::mutant!("link-before-claim") {
+            joiner.link();
+        }
+        if !self.confirm(index, generation, seat, tid) {
+            joiner.unlink();
+            return Ok(None);
+        }
+        crate::crash_window!("W2: confirmed");
+        if crate::mutant!("confirm-before-describe") {
+            joiner.describe(generation);
+        }
+        if crate::mutant!("confirm-before-link") {
+            joiner.link();
+        }
+        Ok(Some(generation))
+    }
+
+    /// Ends the calling thread's membership.
+    #[doc(hidden)]
+    pub fn part(&self, index: u32, generation: u32, tid: u32, joiner: &impl Joiner) {
+        if crate::mutant!("leave-before-unlink") {
+            self.leave(index, generation, tid);
+        }
+        joiner.unlink();
+        crate::crash_window!("W3: unlinked, not left");
+        self.leave(index, generation, tid);
+    }
+
     /// Claims slot `index` for a process seat if nobody can be using it; the new generation.
     /// `abandoned` says whether a claim by that seat was left by a process that is gone.
     pub fn claim(&self, index: u32, seat: u16, abandoned: impl Fn(u16) -> bool) -> Option<u32> {
@@ -40,7 +112,9 @@ impl Table {
         let (generation, low) = ((word >> 32) as u32, word as u32);
         let free = low == 0
             || low & FUTEX_OWNER_DIED != 0
-            || (low & SLOT_CLAIMED != 0 && !is_live(low) && abandoned(low as u16));
+            || (low & SLOT_CLAIMED != 0
+                && !is_live(low)
+                && (abandoned(low as u16) || crate::mutant!("claim-takes-live-claim")));
         // The last value is no generation: a process marks a slot with it that one of its threads is joining.
         if !free || generation >= u32::MAX - 1 {
             return None; // in use, or retired: generations never wrap
@@ -49,10 +123,11 @@ impl Table {
             // Whoever still sleeps on the dead generation looks again before the slot means somebody else.
             futex::wake(Word::Low(slot), u32::MAX);
         }
-        let claimed = slot_value(generation + 1, claimed_by(seat));
+        let next = if crate::mutant!("claim-no-generation") { generation.max(1) } else { generation + 1 };
+        let claimed = slot_value(next, claimed_by(seat));
         // K1
         slot.compare_exchange(word, claimed, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        Some(generation + 1)
+        Some(next)
     }
 
     /// Makes a claim live. The node must be linked.
@@ -64,7 +139,9 @@ impl Table {
         let confirmed = slot.compare_exchange(claimed, live, Ordering::Release, Ordering::Relaxed).is_ok();
         // K4: whoever reads our id in any object (Acquire) reads our slot as live or later. Once here, instead of a
         // Release in every operation that writes an id.
-        fence(Ordering::Release);
+        if !crate::mutant!("confirm-no-fence") {
+            fence(Ordering::Release);
+        }
         confirmed
     }
 
@@ -73,8 +150,44 @@ impl Table {
         let Some(slot) = self.slot(index) else { return };
         let live = slot_value(generation, FUTEX_WAITERS | tid);
         // K3
-        let _ = slot.compare_exchange(live, slot_value(generation, 0), Ordering::Release, Ordering::Relaxed);
-        futex::wake(Word::Low(slot), u32::MAX);
+        let release = if crate::mutant!("leave-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        let _ = slot.compare_exchange(live, slot_value(generation, 0), release, Ordering::Relaxed);
+        if !crate::mutant!("leave-no-wake") {
+            futex::wake(Word::Low(slot), u32::MAX);
+        }
+    }
+
+    /// The process seat belongs to another process from now on: its name (low half: the index, high half: the low
+    /// half of its incarnation). The caller holds the seat's byte lock.
+    #[doc(hidden)]
+    pub fn sit_down(&self, seat: u16) -> Option<u64> {
+        let page = self.description(seat.into())?;
+        let incarnation = page.seat_incarnation.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        Some(u64::from(seat) | incarnation << 32)
+    }
+
+    /// Clears what the former processes of `ours`, the name that [`Table::sit_down`] gave, left in the slots.
+    #[doc(hidden)]
+    pub fn bury_former(&self, ours: u64) {
+        let seat = ours as u16;
+        for index in 0..self.count() {
+            self.bury(index, seat, |generation| {
+                let Some(page) = self.description(index) else { return false };
+                let sat = page.member_seat.load(Ordering::Acquire);
+                page.described.load(Ordering::Acquire) == u64::from(generation)
+                    && sat as u16 == seat
+                    && sat != ours
+            });
+        }
+    }
+
+    /// Whether the process with this name is known to be gone: another one, or nobody, sits at its seat.
+    #[doc(hidden)]
+    pub fn has_lost_its_seat(&self, sat: u64, nobody_sits_at: impl Fn(u16) -> bool) -> bool {
+        let Some(holder) = self.description((sat as u16).into()) else { return false };
+        let incarnation = holder.seat_incarnation.load(Ordering::Acquire) as u32;
+        (incarnation != (sat >> 32) as u32 && !crate::mutant!("seat-no-incarnation"))
+            || nobody_sits_at(sat as u16)
     }
 
     /// Clears what a former process of this seat left in slot `index`. The caller holds the seat's byte lock,
@@ -83,9 +196,13 @@ impl Table {
         let Some(slot) = self.slot(index) else { return };
         let word = slot.load(Ordering::Acquire);
         let (generation, low) = ((word >> 32) as u32, word as u32);
-        if low == claimed_by(seat) || (is_live(low) && its_member(generation)) {
+        let its_claim = low == claimed_by(seat)
+            || (crate::mutant!("bury-any-claim") && low & SLOT_CLAIMED != 0 && !is_live(low));
+        if its_claim || (is_live(low) && (its_member(generation) || crate::mutant!("bury-live"))) {
             let dead = slot_value(generation, DEAD);
-            if slot.compare_exchange(word, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            if slot.compare_exchange(word, dead, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                && !crate::mutant!("bury-no-wake")
+            {
                 futex::wake(Word::Low(slot), u32::MAX);
             }
         }

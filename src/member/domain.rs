@@ -21,9 +21,9 @@
 //! not report and a look at the thread's id cannot tell.
 #![allow(unsafe_code)]
 
-use super::claim::NO_SEAT;
+use super::claim::{Joiner, NO_SEAT};
 use super::table::Table;
-use super::{Member, OwnerId};
+use super::{Identity, Member, OwnerId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::robust::RobustList;
 use crate::sys::{self, file, memory, task};
@@ -137,19 +137,9 @@ impl Domain {
 
     /// The seat is ours: nobody of its former process is left, so what it left in the slots is dead.
     fn sit_down(&self, seat: u16) {
-        let Some(page) = self.table.description(seat.into()) else { return };
-        let incarnation = page.seat_incarnation.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
-        let ours = u64::from(seat) | incarnation << 32;
+        let Some(ours) = self.table.sit_down(seat) else { return };
         self.seat.store(ours, Ordering::Release);
-        for index in 0..self.table.count() {
-            self.table.bury(index, seat, |generation| {
-                let Some(page) = self.table.description(index) else { return false };
-                let sat = page.member_seat.load(Ordering::Acquire);
-                page.described.load(Ordering::Acquire) == u64::from(generation)
-                    && sat as u16 == seat
-                    && sat != ours
-            });
-        }
+        self.table.bury_former(ours);
     }
 
     /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
@@ -231,42 +221,10 @@ impl Domain {
     }
 
     fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
-        let page = self.table.page();
-        let mut base = pair.base.load(Ordering::Acquire);
-        let seat = self.seat_index();
-        let Some(generation) = self.table.claim(index, seat, |of| self.abandoned(of)) else {
+        let joining = Joining { domain: self, index, pair, robust };
+        let Some(generation) = self.table.join(index, self.seat_index(), task::tid(), &joining)? else {
             return Ok(None);
         };
-        crate::crash_window!("W1: claimed, not confirmed");
-        if base.is_null() {
-            let offset = self.table.slot_file_offset(index);
-            match memory::map_slot_pair(self.fd, offset, page) {
-                Ok(mapped) => base = mapped.as_ptr(),
-                Err(errno) => {
-                    self.table.bury(index, seat, |_| false);
-                    return Err(Error::from_errno(errno));
-                }
-            }
-            pair.base.store(base, Ordering::Release);
-        }
-        self.describe(index, generation);
-        // SAFETY: the pair was mapped above; the words lie at the end of its shared page and of its private one, their
-        // nodes in the private one (the distance was checked). The nodes are not linked: `held` and the life word
-        // kept every other thread of this process away, and a former thread's list is gone with it. Signals are
-        // blocked.
-        let (word, life) = unsafe { (self.slot_word(base), self.life_word(base)) };
-        life.store(task::tid(), Ordering::Relaxed);
-        // SAFETY: as above. The life word first, so that a node in use is never without it.
-        unsafe {
-            robust.link(life.as_ptr().cast());
-            robust.link(word);
-        }
-        if !self.table.confirm(index, generation, seat, task::tid()) {
-            // SAFETY: linked above.
-            unsafe { self.unlink(base, robust) };
-            return Ok(None);
-        }
-        crate::crash_window!("W2: confirmed");
         Ok(Some(Member {
             id: OwnerId::new(index as u16, generation),
             table: self.table,
@@ -277,22 +235,6 @@ impl Domain {
         }))
     }
 
-    /// Says who the member is, for the second channel and for people.
-    fn describe(&self, index: u32, generation: u32) {
-        let Some(page) = self.table.description(index) else { return };
-        let (pid, tid) = (task::pid(), task::tid());
-        page.described.store(0, Ordering::Relaxed);
-        core::sync::atomic::fence(Ordering::Release);
-        page.member_seat.store(self.seat.load(Ordering::Relaxed), Ordering::Relaxed);
-        page.pid_namespace.store(task::pid_namespace(), Ordering::Relaxed);
-        page.pid_tid.store(u64::from(pid) << 32 | u64::from(tid), Ordering::Relaxed);
-        page.start_time.store(task::own_start_time().unwrap_or(0), Ordering::Relaxed);
-        page.time_namespace.store(task::time_namespace(), Ordering::Relaxed);
-        page.waits_for.store(0, Ordering::Relaxed);
-        page.waits_on.store(0, Ordering::Relaxed);
-        page.described.store(generation.into(), Ordering::Release);
-    }
-
     /// Gives the calling thread's slot back.
     ///
     /// # Safety
@@ -301,11 +243,8 @@ impl Domain {
         let _quiet = task::SignalsBlocked::new();
         let index = member.id.slot();
         let pair = self.pair(index);
-        let base = pair.base.load(Ordering::Acquire);
-        // SAFETY: the member was linked here by this thread.
-        unsafe { self.unlink(base, member.robust) };
-        crate::crash_window!("W3: unlinked, not left");
-        self.table.leave(index, member.id.generation(), task::tid());
+        let leaving = Joining { domain: self, index, pair, robust: member.robust };
+        self.table.part(index, member.id.generation(), task::tid(), &leaving);
         pair.held.store(0, Ordering::Release);
     }
 
@@ -383,13 +322,9 @@ impl Domain {
         let Some(who) = self.table.identity(id) else { return false };
         let sat = who.seat;
         let seat = sat as u16;
-        if seat != NO_SEAT && sat != self.seat.load(Ordering::Relaxed) {
-            let Some(holder) = self.table.description(seat.into()) else { return false };
-            let incarnation = holder.seat_incarnation.load(Ordering::Acquire) as u32;
-            // Another process sits there now, or nobody does: the member's process is gone.
-            if incarnation != (sat >> 32) as u32 || self.nobody_sits_at(seat) {
-                return true;
-            }
+        let asked = seat != NO_SEAT && sat != self.seat.load(Ordering::Relaxed);
+        if asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat)) {
+            return true;
         }
         // Its process lives, or cannot be asked after. The thread itself, by ids that mean the same here and there:
         if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
@@ -405,6 +340,62 @@ impl Domain {
                     && task::start_time(who.pid, who.tid).is_ok_and(|now| now != who.start_time)
             }
         }
+    }
+}
+
+/// A thread of the domain's process at one slot, joining or leaving, with signals blocked.
+struct Joining<'d> {
+    domain: &'d Domain,
+    index: u32,
+    pair: &'d Pair,
+    robust: RobustList,
+}
+
+impl Joiner for Joining<'_> {
+    fn abandoned(&self, seat: u16) -> bool {
+        self.domain.abandoned(seat)
+    }
+
+    fn map(&self) -> Result<()> {
+        if self.pair.base.load(Ordering::Acquire).is_null() {
+            let table = &self.domain.table;
+            let offset = table.slot_file_offset(self.index);
+            let mapped = memory::map_slot_pair(self.domain.fd, offset, table.page());
+            self.pair.base.store(mapped.map_err(Error::from_errno)?.as_ptr(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// For the second channel and for people.
+    fn describe(&self, generation: u32) {
+        let who = Identity {
+            pid: task::pid(),
+            tid: task::tid(),
+            pid_namespace: task::pid_namespace(),
+            start_time: task::own_start_time().unwrap_or(0),
+            time_namespace: task::time_namespace(),
+            seat: self.domain.seat.load(Ordering::Relaxed),
+        };
+        self.domain.table.describe(self.index, generation, &who);
+    }
+
+    fn link(&self) {
+        let base = self.pair.base.load(Ordering::Acquire);
+        // SAFETY: `map` came before; the words lie at the end of the pair's shared page and of its private one, their
+        // nodes in the private one (the distance was checked). The nodes are not linked: `held` and the life word
+        // kept every other thread of this process away, and a former thread's list is gone with it. Signals are
+        // blocked. The life word first, so that a node in use is never without it.
+        unsafe {
+            let life = self.domain.life_word(base);
+            life.store(task::tid(), Ordering::Relaxed);
+            self.robust.link(life.as_ptr().cast());
+            self.robust.link(self.domain.slot_word(base));
+        }
+    }
+
+    fn unlink(&self) {
+        // SAFETY: linked by this thread; signals are blocked.
+        unsafe { self.domain.unlink(self.pair.base.load(Ordering::Acquire), self.robust) };
     }
 }
 

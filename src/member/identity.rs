@@ -1,11 +1,11 @@
 //! Who a member is, for people: process, thread, and the namespace in which these ids mean something.
 
 use super::{OwnerId, Table};
-use core::sync::atomic::{Ordering, fence};
+use crate::atomic::{Ordering, fence};
 
 /// A member as it described itself when it joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[cfg_attr(not(interproc_loom), non_exhaustive)]
 pub struct Identity {
     /// The process id, in its PID namespace.
     pub pid: u32,
@@ -21,7 +21,47 @@ pub struct Identity {
     pub(crate) seat: u64,
 }
 
+#[cfg(interproc_loom)]
+impl Identity {
+    /// All of whose words follow from one number, and the name of its process.
+    pub fn modelled(number: u32, seat: u64) -> Self {
+        let n = u64::from(number);
+        let (pid, tid) = (number, number);
+        Identity { pid, tid, pid_namespace: n, start_time: n, time_namespace: n, seat }
+    }
+
+    /// The name of its process.
+    pub fn seat(&self) -> u64 {
+        self.seat
+    }
+}
+
 impl Table {
+    /// Says who the member of slot `index` is, which is claimed as `generation`, by the caller.
+    #[doc(hidden)]
+    pub fn describe(&self, index: u32, generation: u32, who: &Identity) {
+        let Some(page) = self.description(index) else { return };
+        // A sequence lock: nothing is described while the words change.
+        page.described.store(
+            if crate::mutant!("describe-unsealed") { generation.into() } else { 0 },
+            Ordering::Relaxed,
+        );
+        if !crate::mutant!("describe-no-fence") {
+            fence(Ordering::Release);
+        }
+        page.member_seat.store(who.seat, Ordering::Relaxed);
+        page.pid_namespace.store(who.pid_namespace, Ordering::Relaxed);
+        page.pid_tid.store(u64::from(who.pid) << 32 | u64::from(who.tid), Ordering::Relaxed);
+        page.start_time.store(who.start_time, Ordering::Relaxed);
+        page.time_namespace.store(who.time_namespace, Ordering::Relaxed);
+        #[cfg(not(interproc_loom))]
+        {
+            page.waits_for.store(0, Ordering::Relaxed);
+            page.waits_on.store(0, Ordering::Relaxed);
+        }
+        page.described.store(generation.into(), Ordering::Release);
+    }
+
     /// Reads a member's description; `None` if the slot has moved on, or is changing right now.
     pub fn identity(&self, id: OwnerId) -> Option<Identity> {
         let page = self.description(id.slot())?;
@@ -40,6 +80,6 @@ impl Table {
         };
         // A sequence lock: the description is written between two stores of `described`.
         fence(Ordering::Acquire);
-        describes_it(Ordering::Relaxed).then_some(identity)
+        (describes_it(Ordering::Relaxed) || crate::mutant!("identity-looks-once")).then_some(identity)
     }
 }

@@ -16,7 +16,6 @@
 
 mod claim;
 mod id;
-#[cfg(not(interproc_loom))]
 mod identity;
 mod sleep;
 mod table;
@@ -26,14 +25,14 @@ mod domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod local;
 
+pub use claim::Joiner;
 pub use id::OwnerId;
+pub use identity::Identity;
 pub(crate) use table::Life;
 pub use table::Table;
 
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
-#[cfg(not(interproc_loom))]
-pub use identity::Identity;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]

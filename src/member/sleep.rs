@@ -6,6 +6,11 @@
 //! own: if those who are woken by the bell woke the others by the bell, they would wake each other for ever. (A slot
 //! that has died is slept on by nobody any more, so there one word is enough.)
 //!
+//! A sleeper that was woken stays in the kernel's other queues until it runs, so several of its words can have a wake-up
+//! each, and it is told of one: in Linux of the last in the list (`futex_unqueue_multiple`). The bell is that last one,
+//! as it is the only wake-up that may have been meant for somebody else alone; one by the slot or by the object that
+//! comes with it is made good by the alarm, too.
+//!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
 //!
 //! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
@@ -39,11 +44,6 @@ impl Member {
         let mut n = watches.len() + 1;
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
-        if bell_is_sound {
-            bell_at = n;
-            list[n] = bell;
-            n += 1;
-        }
         if let Some(owner) = obstacle {
             let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
             let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
@@ -52,6 +52,16 @@ impl Member {
                 list[n] = Watch { word: Word::Low(slot), expected: tid_word };
                 n += 1;
             }
+        }
+        if bell_is_sound {
+            // Last: see above.
+            bell_at = n;
+            list[n] = bell;
+            n += 1;
+        }
+        if crate::mutant!("bell-not-last") && bell_at < n && slot_at < n {
+            list.swap(bell_at, slot_at);
+            (bell_at, slot_at) = (slot_at, bell_at);
         }
         let net = obstacle.is_some() || !bell_is_sound || !sure;
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };

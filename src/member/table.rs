@@ -147,21 +147,51 @@ mod place {
 mod place {
     use super::*;
 
+    /// The part of [`SlotPage`](crate::format::SlotPage) that is modelled.
+    #[derive(Debug)]
+    #[allow(missing_docs)]
+    pub struct SlotPage {
+        pub seat_incarnation: AtomicU64,
+        pub member_seat: AtomicU64,
+        pub pid_namespace: AtomicU64,
+        pub pid_tid: AtomicU64,
+        pub start_time: AtomicU64,
+        pub time_namespace: AtomicU64,
+        pub described: AtomicU64,
+    }
+
+    impl SlotPage {
+        fn new() -> Self {
+            let word = || AtomicU64::new(0);
+            SlotPage {
+                seat_incarnation: word(),
+                member_seat: word(),
+                pid_namespace: word(),
+                pid_tid: word(),
+                start_time: word(),
+                time_namespace: word(),
+                described: word(),
+            }
+        }
+    }
+
     /// A modelled table: leaked for the length of one model execution.
     #[derive(Clone, Copy, Debug)]
     pub struct Table {
         slots: &'static [AtomicU64],
+        pages: &'static [SlotPage],
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
     }
 
     impl Table {
-        /// A table of free slots.
-        pub fn leak(count: usize) -> Self {
+        /// A table of free slots. `described` of them have a description.
+        pub fn leak(count: usize, described: usize) -> Self {
             let word = || &*Box::leak(Box::new(AtomicU32::new(0)));
             Table {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
+                pages: Box::leak((0..described).map(|_| SlotPage::new()).collect()),
                 bell: word(),
                 alarm: word(),
                 strong: word(),
@@ -176,6 +206,21 @@ mod place {
         /// A slot's word.
         pub fn slot(&self, index: u32) -> Option<&'static AtomicU64> {
             self.slots.get(index as usize)
+        }
+
+        /// What a slot says of its member.
+        pub fn description(&self, index: u32) -> Option<&'static SlotPage> {
+            self.pages.get(index as usize)
+        }
+
+        /// Whether `id` lives.
+        pub fn lives(&self, id: OwnerId) -> bool {
+            self.life(id) != Life::Dead
+        }
+
+        /// A second channel has found `id` dead.
+        pub fn found_dead(&self, id: OwnerId) {
+            self.mark_dead(id);
         }
 
         /// The segment's alarm.
@@ -203,11 +248,8 @@ impl Table {
         let Some(slot) = self.slot(id.slot()) else { return Life::Dead };
         // T1: Acquire pairs with the kernel's mark: what the dead wrote is seen by whoever takes over.
         let word = slot.load(Ordering::Acquire);
-        if (word >> 32) as u32 == id.generation() && is_live(word as u32) {
-            Life::Live(word as u32)
-        } else {
-            Life::Dead
-        }
+        let same = (word >> 32) as u32 == id.generation() || crate::mutant!("life-no-generation");
+        if same && is_live(word as u32) { Life::Live(word as u32) } else { Life::Dead }
     }
 
     /// Marks a member dead in the kernel's stead. Only after its death was verified by a second channel.
@@ -215,12 +257,15 @@ impl Table {
     pub(crate) fn mark_dead(&self, id: OwnerId) {
         let Some(slot) = self.slot(id.slot()) else { return };
         let word = slot.load(Ordering::Acquire);
-        if (word >> 32) as u32 == id.generation() && is_live(word as u32) {
+        let same = (word >> 32) as u32 == id.generation() || crate::mutant!("mark-dead-no-generation");
+        if same && is_live(word as u32) {
             // Lost only to the kernel's own mark or to another verifier: either says the same.
-            let dead = slot_value(id.generation(), DEAD);
+            let dead = slot_value((word >> 32) as u32, DEAD);
             let _ = slot.compare_exchange(word, dead, Ordering::AcqRel, Ordering::Relaxed);
         }
-        self.wake_watchers(id);
+        if !crate::mutant!("mark-dead-no-wake") {
+            self.wake_watchers(id);
+        }
     }
 
     /// Wakes all who sleep on a slot. The kernel wakes one; whoever notices a death tells the rest.

@@ -136,7 +136,7 @@ impl RawMutex {
     }
 
     /// [`RawMutex::unlock`] for a caller that is sure to hold it, clean: a guard.
-    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cfg(any(feature = "std", interproc_loom))]
     #[inline(always)]
     pub(crate) fn unlock_held(&self, id: OwnerId, me: &Member) {
         // An exchange is quicker than a compare-and-swap, but tells only afterwards whether somebody may sleep.
@@ -151,8 +151,14 @@ impl RawMutex {
         me.end();
     }
 
+    /// [`RawMutex::unlock_held`] for a model.
+    #[cfg(interproc_loom)]
+    pub fn unlock_as_guard(&self, me: &Member) {
+        self.unlock_held(me.id(), me);
+    }
+
     /// Wakes one of those who may sleep on a lock that was just released.
-    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     fn released(&self, was: u64) {
         crate::crash_window!("C2: released, not woken");

@@ -22,7 +22,7 @@ pub struct Place {
 impl Place {
     /// With room for `members`.
     pub fn new(members: usize) -> Self {
-        Place { table: Table::leak(members), next: Rc::new(Cell::new(0)) }
+        Place { table: Table::leak(members, 0), next: Rc::new(Cell::new(0)) }
     }
 
     /// A confirmed member. Its thread, if it gets one, has the tid `slot + 1`.

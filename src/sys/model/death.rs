@@ -55,12 +55,16 @@ impl<T> Outcome<T> {
 /// What the kernel knows of a thread.
 struct Task {
     tid: u32,
+    /// Its process; not 0.
+    process: usize,
     death: Death,
     steps: Cell<usize>,
     spins: Cell<usize>,
     linked: RefCell<Vec<&'static AtomicU64>>,
     pending: Cell<Option<&'static AtomicU32>>,
     asleep: RefCell<Option<Rc<Sleeper>>>,
+    /// It lives on when its function has returned.
+    stays: Cell<bool>,
 }
 
 loom::thread_local! {
@@ -154,6 +158,46 @@ pub fn member<T: 'static>(
     })
 }
 
+/// Starts a thread that is all of its process, with nothing linked. When `f` returns it stays alive, for ever idle, with
+/// its seat.
+pub fn process<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
+    start(tid, Vec::new(), death, move || {
+        let value = f();
+        may_die();
+        if let Some(task) = task() {
+            task.stays.set(true);
+        }
+        value
+    })
+}
+
+/// Locks the byte of a process seat for the calling process, until its end, if nobody holds it.
+pub fn try_seat(seat: u16) -> bool {
+    if !step() {
+        return false;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    let mut state = kernel.state.borrow_mut();
+    let free = state.seats.iter().all(|&(taken, _)| taken != seat);
+    if free {
+        state.seats.push((seat, holder()));
+    }
+    free
+}
+
+/// Whether some process holds the byte of a seat.
+pub fn seat_is_taken(seat: u16) -> bool {
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.state.borrow().seats.iter().any(|&(taken, _)| taken == seat)
+}
+
+/// The calling process, as the holder of a seat.
+fn holder() -> usize {
+    task().map_or(0, |task| task.process)
+}
+
 fn start<T: 'static>(
     tid: u32,
     linked: Vec<&'static AtomicU64>,
@@ -164,12 +208,14 @@ fn start<T: 'static>(
     Thread(loom::thread::spawn(move || {
         let task = Rc::new(Task {
             tid,
+            process: Kernel::get().new_process(),
             death,
             steps: Cell::new(0),
             spins: Cell::new(0),
             linked: RefCell::new(linked),
             pending: Cell::new(None),
             asleep: RefCell::default(),
+            stays: Cell::new(false),
         });
         TASK.with(|t| *t.borrow_mut() = Some(task.clone()));
         let end = catch_unwind(AssertUnwindSafe(|| {
@@ -180,7 +226,9 @@ fn start<T: 'static>(
         TASK.with(|t| *t.borrow_mut() = None);
         match end {
             Ok(value) => {
-                exit(&task, true);
+                if !task.stays.get() {
+                    exit(&task, true);
+                }
                 Outcome::Finished(value)
             }
             Err(payload) => {
@@ -203,6 +251,13 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
 /// see the same state and be woken once more.
 fn exit(task: &Task, reported: bool) {
     let kernel = Kernel::get();
+    let ours = |&(_, holder): &(u16, usize)| holder == task.process;
+    let sits = kernel.state.borrow().seats.iter().any(ours);
+    let close = || kernel.state.borrow_mut().seats.retain(|seat| !ours(seat));
+    if sits && crate::mutant!("kernel-closes-first") {
+        kernel.enter();
+        close();
+    }
     kernel.enter();
     kernel.freeze();
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
@@ -217,6 +272,11 @@ fn exit(task: &Task, reported: bool) {
     // The mark, too, comes before whatever enters the kernel later.
     kernel.enter();
     kernel.thaw();
+    if sits {
+        // Files are closed later.
+        kernel.enter();
+        close();
+    }
 }
 
 /// `exit_robust_list`.

@@ -6,7 +6,7 @@ use super::trace::note;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 use loom::sync::atomic::Ordering;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// As in the product; no model waits for it.
@@ -15,11 +15,29 @@ pub const NET_NS: u64 = 50_000_000;
 /// As in the product.
 pub const MAX_WATCHES: usize = 128;
 
-/// A queued waiter.
+/// A queued waiter. Woken at one word it stays queued at the others until it runs, and may swallow a wake-up at each.
 pub(super) struct Sleeper {
     thread: loom::thread::Thread,
-    keys: Vec<usize>,
+    /// Zero where it was woken.
+    keys: RefCell<Vec<usize>>,
+    /// The last in its list, as in Linux.
     woken: Cell<Option<usize>>,
+}
+
+impl Sleeper {
+    pub(super) fn is_asleep(&self) -> bool {
+        self.woken.get().is_none()
+    }
+
+    /// Whether it was queued at `key`; then it is woken.
+    fn wake_at(&self, key: usize) -> bool {
+        let mut keys = self.keys.borrow_mut();
+        let Some(index) = keys.iter().position(|&k| k == key) else { return false };
+        keys[index] = 0;
+        self.woken.set(self.woken.get().max(Some(index)));
+        self.thread.unpark();
+        true
+    }
 }
 
 /// As in the product, though nothing is there: the name of a queue.
@@ -59,7 +77,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     }
     let sleeper = Rc::new(Sleeper {
         thread: loom::thread::current(),
-        keys: watches.iter().map(|w| address(w.word).addr()).collect(),
+        keys: RefCell::new(watches.iter().map(|w| address(w.word).addr()).collect()),
         woken: Cell::new(None),
     });
     kernel.state.borrow_mut().sleepers.push(sleeper.clone());
@@ -67,19 +85,22 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     may_die_asleep(&sleeper);
     if let Some(deadline) = deadline.filter(|_| times_out(&kernel)) {
         kernel.enter();
-        if sleeper.woken.get().is_none() {
+        if sleeper.is_asleep() {
             kernel.dequeue(&sleeper);
             let mut state = kernel.state.borrow_mut();
             state.now = state.now.max(deadline.as_monotonic_ns());
             return Woken::TimedOut;
         }
     }
-    loop {
-        if let Some(index) = sleeper.woken.get() {
-            return Woken::By(index);
-        }
+    while sleeper.is_asleep() {
         loom::thread::park();
     }
+    if sleeper.keys.borrow().len() > 1 {
+        // Until here others may wake it once more.
+        kernel.enter();
+    }
+    kernel.dequeue(&sleeper);
+    Woken::By(sleeper.woken.get().unwrap_or(0))
 }
 
 /// Whether a sleep with a deadline is to end by it, if no wake-up comes first.
@@ -121,15 +142,11 @@ impl Kernel {
 
     fn wake_key(&self, key: usize, n: u32) -> u32 {
         let mut count = 0;
-        self.state.borrow_mut().sleepers.retain(|sleeper| {
-            let hit = if count < n { sleeper.keys.iter().position(|&k| k == key) } else { None };
-            if hit.is_some() {
+        for sleeper in &self.state.borrow().sleepers {
+            if count < n && sleeper.wake_at(key) {
                 count += 1;
-                sleeper.woken.set(hit);
-                sleeper.thread.unpark();
             }
-            hit.is_none()
-        });
+        }
         note(key & !7, || format!("wake {n}: {count}"));
         count
     }

@@ -35,7 +35,10 @@ mod run;
 mod trace;
 
 pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
-pub use death::{BellNode, Death, Outcome, Pending, RobustList, Thread, member, next_step, pause, thread};
+pub use death::{
+    BellNode, Death, Outcome, Pending, RobustList, Thread, member, next_step, pause, process, seat_is_taken,
+    thread, try_seat,
+};
 pub use run::{Bounds, Report, check, for_every_death};
 
 use loom::sync::atomic::Ordering;
@@ -52,6 +55,9 @@ struct Kernel {
 struct State {
     sleepers: Vec<Rc<futex::Sleeper>>,
     gone: Vec<u32>,
+    /// The locked bytes, and who holds each: a task, or 0 for the model's main thread.
+    seats: Vec<(u16, usize)>,
+    processes: usize,
     now: u64,
     timeouts: u32,
     net: bool,
@@ -80,6 +86,12 @@ impl Kernel {
         self.lock.fetch_add(1, Ordering::AcqRel);
     }
 
+    fn new_process(&self) -> usize {
+        let mut state = self.state.borrow_mut();
+        state.processes += 1;
+        state.processes
+    }
+
     /// Until [`Kernel::thaw`] loom tries one order only. Nests.
     fn freeze(&self) {
         let mut state = self.state.borrow_mut();
@@ -102,7 +114,7 @@ impl Kernel {
 pub fn until_asleep(n: usize) {
     let kernel = Kernel::get();
     kernel.freeze();
-    while kernel.state.borrow().sleepers.len() < n {
+    while kernel.state.borrow().sleepers.iter().filter(|s| s.is_asleep()).count() < n {
         loom::thread::yield_now();
     }
     kernel.thaw();
