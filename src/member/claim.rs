@@ -108,7 +108,8 @@ impl Table {
     /// `abandoned` says whether a claim by that seat was left by a process that is gone.
     pub fn claim(&self, index: u32, seat: u16, abandoned: impl Fn(u16) -> bool) -> Option<u32> {
         let slot = self.slot(index)?;
-        let word = slot.load(Ordering::Acquire);
+        let relaxed = crate::mutant!("claim-relaxed");
+        let word = slot.load(if relaxed { Ordering::Relaxed } else { Ordering::Acquire });
         let (generation, low) = ((word >> 32) as u32, word as u32);
         let free = low == 0
             || low & FUTEX_OWNER_DIED != 0
@@ -126,7 +127,8 @@ impl Table {
         let next = if crate::mutant!("claim-no-generation") { generation.max(1) } else { generation + 1 };
         let claimed = slot_value(next, claimed_by(seat));
         // K1
-        slot.compare_exchange(word, claimed, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        let order = if relaxed { Ordering::Relaxed } else { Ordering::AcqRel };
+        slot.compare_exchange(word, claimed, order, Ordering::Relaxed).ok()?;
         Some(next)
     }
 
@@ -172,6 +174,9 @@ impl Table {
         let seat = ours as u16;
         for index in 0..self.count() {
             self.bury(index, seat, |generation| {
+                if crate::mutant!("bury-forgets-members") {
+                    return false;
+                }
                 let Some(page) = self.description(index) else { return false };
                 let sat = page.member_seat.load(Ordering::Acquire);
                 page.described.load(Ordering::Acquire) == u64::from(generation)

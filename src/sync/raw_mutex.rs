@@ -141,10 +141,11 @@ impl RawMutex {
     pub(crate) fn unlock_held(&self, id: OwnerId, me: &Member) {
         // An exchange is quicker than a compare-and-swap, but tells only afterwards whether somebody may sleep.
         // C2: so our death rings the bell from before it.
-        if !crate::mutant!("unlock-no-bell") {
+        if !crate::mutant!("guard-no-bell") {
             me.begin();
         }
-        let was = self.word.swap(0, Ordering::Release); // M1
+        let release = if crate::mutant!("guard-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        let was = self.word.swap(0, release); // M1
         if was != id.bits() {
             self.released(was);
         }
@@ -162,7 +163,7 @@ impl RawMutex {
     #[cold]
     fn released(&self, was: u64) {
         crate::crash_window!("C2: released, not woken");
-        if was & WAITERS != 0 && !crate::mutant!("unlock-no-wake") {
+        if was & WAITERS != 0 && !crate::mutant!("guard-no-wake") {
             futex::wake(Word::High(&self.word), 1);
         }
     }

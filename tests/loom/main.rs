@@ -4,6 +4,8 @@
 //! `RUSTFLAGS="--cfg interproc_loom --cfg interproc_mutants" CARGO_TARGET_DIR=target/loom cargo test --release --test loom`.
 
 #[cfg(interproc_loom)]
+mod members;
+#[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
 mod queue;
@@ -16,7 +18,7 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS])
 }
 
 #[cfg(not(interproc_loom))]

@@ -24,6 +24,11 @@ pub const MODELS: &[Model] = &[
         catches: &["unlock-no-wake", "sleeper-forgets-waiters"],
     },
     Model {
+        name: "mutex: two guards exclude each other",
+        run: || check(Bounds::default(), guards),
+        catches: &["guard-no-wake", "guard-relaxed"],
+    },
+    Model {
         name: "mutex: a dead holder's lock goes to the next, who is told",
         run: || for_every_death(Bounds::default(), false, |death| heirs(death, 1)),
         catches: &["no-owner-watch", "inherit-not-dirty"],
@@ -40,8 +45,13 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "mutex: a contender may die anywhere",
-        run: || for_every_death(Bounds::default(), false, contender),
+        run: || for_every_death(Bounds::default(), false, |death| contender(death, false)),
         catches: &["unlock-no-bell"],
+    },
+    Model {
+        name: "mutex: a contender with a guard may die anywhere",
+        run: || for_every_death(Bounds::default(), false, |death| contender(death, true)),
+        catches: &["guard-no-bell", "guard-no-wake"],
     },
     Model {
         name: "mutex: who inherits and does not repair makes it unusable for all",
@@ -104,6 +114,21 @@ fn exclusion(threads: u64) {
     assert_eq!(guarded.left.get(), threads);
 }
 
+/// [`exclusion`] of two whose unlocking is an exchange.
+fn guards() {
+    let place = Place::new(2);
+    let guarded = Guarded::leak();
+    let work = move |me: &Member| {
+        assert_eq!(guarded.lock.lock(me, None).expect("nobody dies"), Acquired::Clean);
+        guarded.left.set(guarded.left.get() + 1);
+        guarded.lock.unlock_as_guard(me);
+    };
+    let other = place.thread(Death::NEVER, work);
+    work(&place.member());
+    other.join();
+    assert_eq!(guarded.left.get(), 2);
+}
+
 /// The victim has the lock from the start, so nobody watches an earlier owner.
 fn heirs(death: Death, heirs: u64) {
     let place = Place::new(3);
@@ -126,15 +151,19 @@ fn heirs(death: Death, heirs: u64) {
 }
 
 /// The victim comes to a lock that is held, by one who lives, while a third waits.
-fn contender(death: Death) {
+fn contender(death: Death, guard: bool) {
     let place = Place::new(3);
     let guarded = Guarded::leak();
     let me = place.member();
     let how = guarded.lock.lock(&me, None).expect("free");
     let id = place.join();
-    let victim = place.thread_of(id, death, |me| {
+    let victim = place.thread_of(id, death, move |me| {
         let _ = guarded.lock.lock(me, None).expect("nobody else dies");
-        guarded.lock.unlock(me).expect("we hold it");
+        if guard {
+            guarded.lock.unlock_as_guard(me);
+        } else {
+            guarded.lock.unlock(me).expect("we hold it");
+        }
     });
     let other = place.thread(Death::NEVER, |me| guarded.add(me));
     guarded.work(&me, how);

@@ -4,10 +4,11 @@
 //! death is known to have come before or after it, and the models can say exactly what must follow.
 
 use crate::runner::Model;
-use crate::support::Place;
+use crate::support::{Place, leak};
 use interproc::ErrorKind;
 use interproc::member::Member;
 use interproc::queue::{RawQueue, Ring};
+use interproc::sync::{Acquired, RawMutex};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, check, for_every_death, next_step, settle, until_asleep,
 };
@@ -43,7 +44,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "queue: what is published out of order reaches both who wait",
         run: || check(Bounds::default(), out_of_order),
-        catches: &["publish-no-wake"],
+        catches: &["publish-no-wake", "wake-only-one"],
     },
     Model {
         name: "queue: a producer dies, its consumer gets the message or the next one",
@@ -94,6 +95,12 @@ pub const MODELS: &[Model] = &[
         name: "queue: a bell reaches the one whom it concerns",
         run: || for_every_death(Bounds::default(), false, two_queues),
         catches: &["bell-not-passed-on"],
+    },
+    Model {
+        name: "queue: one sleeper hears of two deaths, another waits for a message",
+        // Five threads: three preemptions take minutes.
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, two_deaths),
+        catches: &["bell-not-last"],
     },
 ];
 
@@ -476,4 +483,26 @@ fn two_queues(death: Death) {
     settle();
     put(&mine, &me, 2).expect("open");
     assert_eq!(bystander.join(), Outcome::Finished(Ok((2, false))));
+}
+
+/// The first in the bell's queue sleeps for a lock, too, whose owner dies at the same time: it is told of one death.
+fn two_deaths(death: Death) {
+    let place = Place::new(4);
+    let q = queue(1);
+    let lock = leak(RawMutex::new());
+    let owner = Member::modelled(place.table, place.join());
+    let _ = lock.lock(&owner, None).expect("free");
+    let heir = place.thread(Death::NEVER, |me| lock.lock(me, None).expect("to be inherited"));
+    until_asleep(1);
+    let consumer = place.thread(Death::NEVER, move |me| take(&q, me));
+    until_asleep(2);
+    let dead = place.thread_of(owner.id(), Death::AT_ONCE, |_| ());
+    if matches!(Victim::push(&place, death, q, 1).join(), Fate::Early | Fate::Claimed) {
+        settle();
+        put(&q, &owner, 1).expect("open");
+    }
+    assert_eq!(consumer.join(), Outcome::Finished(Ok((1, false))));
+    settle();
+    dead.join();
+    assert_eq!(heir.join(), Outcome::Finished(Acquired::OwnerDied));
 }

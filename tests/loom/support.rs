@@ -1,7 +1,7 @@
 //! A modelled segment: its table, and threads that are members of it.
 
 use interproc::atomic::{Ordering, fence};
-use interproc::member::{Member, OwnerId, Table};
+use interproc::member::{Joiner, Member, OwnerId, Table};
 use interproc::sys::model::{self, Death, Thread};
 use loom::cell::UnsafeCell;
 use std::cell::Cell;
@@ -22,7 +22,20 @@ pub struct Place {
 impl Place {
     /// With room for `members`.
     pub fn new(members: usize) -> Self {
-        Place { table: Table::leak(members, 0), next: Rc::new(Cell::new(0)) }
+        Place::described(members, 0)
+    }
+
+    /// With room for `members`; the first `pages` slots have a description and a process seat.
+    pub fn described(members: usize, pages: usize) -> Self {
+        Place { table: Table::leak(members, pages), next: Rc::new(Cell::new(0)) }
+    }
+
+    /// A member that joins in the product's way. It has no thread.
+    pub fn join_as(&self, tid: u32, joiner: &impl Joiner) -> OwnerId {
+        let index = self.next.get();
+        self.next.set(index + 1);
+        let generation = self.table.join(index, index as u16, tid, joiner).expect("mapped");
+        OwnerId::new(index as u16, generation.expect("a free slot"))
     }
 
     /// A confirmed member. Its thread, if it gets one, has the tid `slot + 1`.

@@ -5,6 +5,7 @@ use interproc::Deadline;
 use interproc::atomic::{AtomicU32, AtomicU64, Ordering};
 use interproc::sys::model::{
     Bounds, Death, Outcome, RobustList, allow_timeouts, check, for_every_death, is_gone, spread_net, thread,
+    until_asleep,
 };
 use interproc::sys::{FUTEX_OWNER_DIED, FUTEX_WAITERS, Watch, Woken, Word, futex};
 use loom::cell::UnsafeCell;
@@ -62,6 +63,15 @@ pub const MODELS: &[Model] = &[
         run: || {
             let report = check(Bounds::default(), timeout);
             assert_eq!(SEEN.load(std::sync::atomic::Ordering::Relaxed), 7, "not every result was tried");
+            report
+        },
+        catches: &[],
+    },
+    Model {
+        name: "toy: a woken sleeper swallows a second wake-up until it runs",
+        run: || {
+            let report = check(Bounds::default(), swallow);
+            assert_eq!(SEEN.load(std::sync::atomic::Ordering::Relaxed), 3, "not every result was tried");
             report
         },
         catches: &[],
@@ -360,7 +370,22 @@ fn timeout() {
     SEEN.fetch_or(seen, std::sync::atomic::Ordering::Relaxed);
 }
 
-/// Which results [`timeout`] has seen.
+/// A sleeper on two words is told of the last of those that woke it.
+fn swallow() {
+    let words = leak([AtomicU32::new(0), AtomicU32::new(0)]);
+    let sleeper = thread(7, Death::NEVER, move || {
+        let watches = [0, 1].map(|i| Watch { word: Word::Whole(&words[i]), expected: 0 });
+        futex::wait(&watches, None)
+    });
+    until_asleep(1);
+    assert_eq!(futex::wake(Word::Whole(&words[0]), 1), 1);
+    let swallowed = futex::wake(Word::Whole(&words[1]), 1);
+    assert_eq!(futex::wake(Word::Whole(&words[0]), 1), 0);
+    assert_eq!(sleeper.join(), Outcome::Finished(Woken::By(swallowed as usize)));
+    SEEN.fetch_or(1 << swallowed, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// Which results [`timeout`] or [`swallow`] has seen.
 static SEEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
 /// The end of a thread that nobody killed is always marked; an unreported death never.

@@ -294,7 +294,8 @@ fn walk(kernel: &Kernel, task: &Task) {
 
 /// `handle_futex_death` for a linked word: a 32-bit compare-exchange there, the low half here.
 fn mark(kernel: &Kernel, slot: &'static AtomicU64, tid: u32) {
-    let mut word = slot.0.load(Ordering::Relaxed);
+    // The latest value, whoever wrote it: a load could be of an older one.
+    let mut word = slot.0.fetch_or(0, Ordering::Relaxed);
     loop {
         let low = word as u32;
         if low & FUTEX_TID_MASK != tid {
