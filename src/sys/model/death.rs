@@ -294,12 +294,16 @@ fn walk(kernel: &Kernel, task: &Task) {
 
 /// `handle_futex_death` for a linked word: a 32-bit compare-exchange there, the low half here.
 fn mark(kernel: &Kernel, slot: &'static AtomicU64, tid: u32) {
-    // The latest value, whoever wrote it: a load could be of an older one.
-    let mut word = slot.0.fetch_or(0, Ordering::Relaxed);
+    let mut word = slot.0.load(Ordering::Relaxed);
     loop {
-        let low = word as u32;
+        let mut low = word as u32;
         if low & FUTEX_TID_MASK != tid {
-            return;
+            // The load may be of an older value; this is the latest.
+            word = slot.0.fetch_or(0, Ordering::Relaxed);
+            low = word as u32;
+            if low & FUTEX_TID_MASK != tid {
+                return;
+            }
         }
         note(core::ptr::from_ref(slot).addr(), || format!("kernel marks {word:#x}"));
         let marked = word & !u64::from(u32::MAX) | u64::from(low & FUTEX_WAITERS | FUTEX_OWNER_DIED);
