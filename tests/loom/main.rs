@@ -2,6 +2,56 @@
 //!
 //! Run with
 //! `RUSTFLAGS="--cfg interproc_loom --cfg interproc_mutants" CARGO_TARGET_DIR=target/loom cargo test --release --test loom`.
+//!
+//! # Which model must catch which mutant
+//!
+//! Every run checks this table's rows (`catches` in the models; the toys have mutants of their own). `--table` tries
+//! every model with every mutant, which takes much longer.
+//!
+//! | mutant | caught by |
+//! |---|---|
+//! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
+//! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
+//! | bury-any-claim | members: who takes a seat buries what its former process left, and no more |
+//! | bury-forgets-members | members: one leaves and another with its tid comes, the first may die anywhere; members: who takes a seat buries what its former process left, and no more |
+//! | bury-live | members: who takes a seat buries what its former process left, and no more |
+//! | bury-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
+//! | claim-no-generation | members: a late verdict on one who is dead spares the next in its slot; members: a dead one's lock is inherited though its slot lives again |
+//! | claim-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
+//! | claim-takes-live-claim | members: two with one tid race for a slot, one may die anywhere |
+//! | close-no-wake | queue: the end wakes all who wait |
+//! | confirm-before-describe | members: an id that can be read is described |
+//! | confirm-before-link | members: two with one tid race for a slot, one may die anywhere |
+//! | confirm-no-fence | members: an id that can be read names a live slot |
+//! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
+//! | describe-no-fence | members: a description is read whole or not at all |
+//! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
+//! | guard-no-bell | mutex: a contender with a guard may die anywhere |
+//! | guard-no-wake | mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere |
+//! | guard-relaxed | mutex: two guards exclude each other |
+//! | identity-looks-once | members: a description is read whole or not at all |
+//! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
+//! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
+//! | leave-before-unlink | members: one leaves and another with its tid comes, the first may die anywhere |
+//! | leave-no-wake | members: who waits for one that leaves, or is found dead, is woken |
+//! | leave-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
+//! | life-no-generation | members: a dead one's lock is inherited though its slot lives again |
+//! | link-before-claim | members: two with one tid race for a slot, one may die anywhere |
+//! | mark-dead-no-generation | members: a late verdict on one who is dead spares the next in its slot |
+//! | mark-dead-no-wake | members: who waits for one that leaves, or is found dead, is woken |
+//! | no-cell-watch | queue: a producer dies, its consumer gets the message or the next one; queue: a consumer dies, its producer gets room |
+//! | no-closed-watch | queue: a closer dies, and it is closed or not |
+//! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
+//! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
+//! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
+//! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
+//! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
+//! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
+//! | sleeper-forgets-waiters | mutex: three threads exclude each other |
+//! | unlock-no-bell | mutex: a contender may die anywhere |
+//! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: who gives up takes no wake-up along |
+//! | wake-only-one | queue: what is published out of order reaches both who wait |
 
 #[cfg(interproc_loom)]
 mod members;

@@ -27,6 +27,10 @@
 //! `tests/store_buffer.rs`. loom's SeqCst fences order more than the language says, so a publisher that has
 //! once passed a fence hides some missing edges; the models have paths without fences for those. Nothing times
 //! out unless the model says so ([`allow_timeouts`]): a lost wake-up that the net would repair is a deadlock here.
+//! loom remembers only the last access to an atomic: where one thread has loaded it and another one then loads and
+//! changes it, loom does not see that the two race and may not try the other order. It does see a change that comes
+//! first and a load that comes after: so a model starts the thread that changes first (the heir of "a dead one's lock
+//! is inherited though its slot lives again", started first, was run in one order only).
 
 mod atomic;
 mod death;
