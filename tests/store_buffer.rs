@@ -258,17 +258,13 @@ impl State {
                 if s.threads[i].rounds > ROUNDS {
                     return Vec::new();
                 }
-                let others = s.count & SLEEPERS != 0;
+                let others = s.count & SLEEPERS != 0 && mutant == Mutant::FencedByAnnouncement;
                 s.count = announced(s.count);
+                let passed = s.count & FENCED != 0 || others;
                 if mutant == Mutant::FencedTooEarly {
                     s.count |= FENCED;
                 }
                 s.threads[i].mine = s.count;
-                let passed = match mutant {
-                    Mutant::FencedByAnnouncement => others,
-                    Mutant::FencedTooEarly => false,
-                    _ => s.count & FENCED != 0,
-                };
                 s.threads[i].step = if passed { 3 } else { 2 };
             }
             (Role::Sleeper, 2) => {

@@ -141,7 +141,7 @@ impl RawMutex {
     pub(crate) fn unlock_held(&self, id: OwnerId, me: &Member) {
         // An exchange is quicker than a compare-and-swap, but tells only afterwards whether somebody may sleep.
         // C2: so our death rings the bell from before it.
-        if !crate::mutant!("guard-no-bell") {
+        if !crate::mutant!("unlock-no-bell") {
             me.begin();
         }
         let release = if crate::mutant!("guard-relaxed") { Ordering::Relaxed } else { Ordering::Release };
@@ -163,7 +163,7 @@ impl RawMutex {
     #[cold]
     fn released(&self, was: u64) {
         crate::crash_window!("C2: released, not woken");
-        if was & WAITERS != 0 && !crate::mutant!("guard-no-wake") {
+        if was & WAITERS != 0 && !crate::mutant!("unlock-no-wake") {
             futex::wake(Word::High(&self.word), 1);
         }
     }

@@ -26,8 +26,6 @@
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
-//! | guard-no-bell | mutex: a contender with a guard may die anywhere |
-//! | guard-no-wake | mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere |
 //! | guard-relaxed | mutex: two guards exclude each other |
 //! | identity-looks-once | members: a description is read whole or not at all |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
@@ -49,8 +47,8 @@
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
 //! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
-//! | unlock-no-bell | mutex: a contender may die anywhere |
-//! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: who gives up takes no wake-up along |
+//! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
+//! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
 #[cfg(interproc_loom)]

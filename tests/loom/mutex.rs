@@ -26,7 +26,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "mutex: two guards exclude each other",
         run: || check(Bounds::default(), guards),
-        catches: &["guard-no-wake", "guard-relaxed"],
+        catches: &["guard-relaxed", "unlock-no-wake"],
     },
     Model {
         name: "mutex: a dead holder's lock goes to the next, who is told",
@@ -51,7 +51,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "mutex: a contender with a guard may die anywhere",
         run: || for_every_death(Bounds::default(), false, |death| contender(death, true)),
-        catches: &["guard-no-bell", "guard-no-wake"],
+        catches: &["unlock-no-bell", "unlock-no-wake"],
     },
     Model {
         name: "mutex: who inherits and does not repair makes it unusable for all",
