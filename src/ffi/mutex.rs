@@ -126,7 +126,10 @@ pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> 
         Err(error) => return fail(error),
     };
     // SAFETY: by C's contract it is a mutex.
-    acquired(unsafe { at(mutex) }.and_then(|raw| raw.lock_as(id, me, None)))
+    acquired(
+        unsafe { at(mutex) }
+            .and_then(|raw| if raw.lock_free(id) { Ok(Acquired::Clean) } else { raw.lock_slow(me, None) }),
+    )
 }
 
 /// Locks if no living thread holds it; never waits.

@@ -221,6 +221,7 @@ impl Domain {
     }
 
     fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
+        let Some(wanted) = self.table.wanted(index) else { return Ok(None) };
         let joining = Joining { domain: self, index, pair, robust };
         let Some(generation) = self.table.join(index, self.seat_index(), task::tid(), &joining)? else {
             return Ok(None);
@@ -231,6 +232,7 @@ impl Domain {
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
+            wanted,
             domain: self,
         }))
     }
@@ -415,6 +417,13 @@ impl Drop for Domain {
 }
 
 impl Member {
+    /// What others want of the member.
+    #[inline(always)]
+    pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
+        // SAFETY: in the member's slot page, which is mapped as long as the domain.
+        unsafe { &*self.wanted }
+    }
+
     #[inline]
     pub(crate) fn domain(&self) -> &Domain {
         // SAFETY: by the contract of `Domain::register` the domain outlives the member.

@@ -58,6 +58,12 @@ impl Table {
         {
             page.waits_for.store(0, Ordering::Relaxed);
             page.waits_on.store(0, Ordering::Relaxed);
+            page.wanted.store(0, Ordering::Relaxed);
+            // Against `Table::use_strong_fences`: it sees this slot's word, or we see its flag.
+            fence(Ordering::SeqCst);
+            if self.strong_fences() {
+                self.warn(index);
+            }
         }
         page.described.store(generation.into(), Ordering::Release);
     }

@@ -11,6 +11,7 @@
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
+//! | `wanted` | telling an owner that somebody waits for what it holds |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
@@ -19,6 +20,7 @@ mod id;
 mod identity;
 mod sleep;
 mod table;
+mod wanted;
 
 #[cfg(not(interproc_loom))]
 mod domain;
@@ -58,6 +60,10 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    #[cfg(not(interproc_loom))]
+    wanted: *const crate::atomic::AtomicU64,
+    #[cfg(interproc_loom)]
+    wanted: &'static crate::atomic::AtomicU64,
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -139,6 +145,12 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new() }
+        let wanted = table.wanted(id.slot()).expect("in the table");
+        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new(), wanted }
+    }
+
+    /// What others want of the member.
+    pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted
     }
 }

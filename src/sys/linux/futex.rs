@@ -6,7 +6,7 @@
 //! have told is found by looking.
 
 use super::call::KeepErrno;
-use crate::atomic::{AtomicU32, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
@@ -132,6 +132,11 @@ fn reason(errno: i32) -> Woken {
 /// the kernel then wakes nobody or a stranger spuriously, which every futex user must allow for.
 pub fn wake(word: Word<'_>, n: u32) -> u32 {
     wake_address(address(word), n)
+}
+
+/// [`wake`] for the upper half of a word whose object may be gone already.
+pub fn wake_high(word: *const AtomicU64, n: u32) -> u32 {
+    wake_address(word.cast::<u32>().wrapping_add(1), n)
 }
 
 /// [`wake`] for an address whose object may be gone already.

@@ -125,6 +125,11 @@ pub fn wake(word: Word<'_>, n: u32) -> u32 {
 }
 
 /// As in the product.
+pub fn wake_high(word: *const crate::atomic::AtomicU64, n: u32) -> u32 {
+    wake_address(word.cast::<u32>().wrapping_add(1), n)
+}
+
+/// As in the product.
 pub fn wake_address(address: *const u32, n: u32) -> u32 {
     if !step() {
         return 0;
