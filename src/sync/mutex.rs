@@ -24,7 +24,7 @@ use core::time::Duration;
 ///
 /// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *Fork*: the
 /// child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be locked
-/// in a handler. *Cost*: uncontended one compare-and-swap and one exchange, no system call.
+/// in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
 ///
 /// Algorithm: see [`RawMutex`].
 ///
