@@ -137,8 +137,10 @@ pub struct SlotPage {
     pub waits_on: AtomicU64,
     /// What others want of the member: see `member::wanted`.
     pub wanted: AtomicU64,
+    /// How often the member has answered. As above.
+    pub answers: AtomicU64,
     /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 117],
+    pub reserved: [AtomicU64; 116],
 }
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or

@@ -222,6 +222,7 @@ impl Domain {
 
     fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
         let Some(wanted) = self.table.wanted(index) else { return Ok(None) };
+        let wanted = wanted.map(core::ptr::from_ref);
         let joining = Joining { domain: self, index, pair, robust };
         let Some(generation) = self.table.join(index, self.seat_index(), task::tid(), &joining)? else {
             return Ok(None);
@@ -421,7 +422,13 @@ impl Member {
     #[inline(always)]
     pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
         // SAFETY: in the member's slot page, which is mapped as long as the domain.
-        unsafe { &*self.wanted }
+        unsafe { &*self.wanted[0] }
+    }
+
+    /// How often it has answered.
+    pub(crate) fn answers(&self) -> &crate::atomic::AtomicU64 {
+        // SAFETY: as above.
+        unsafe { &*self.wanted[1] }
     }
 
     #[inline]

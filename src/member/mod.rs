@@ -61,9 +61,9 @@ pub struct Member {
     bell: BellNode,
     spinning: Habit,
     #[cfg(not(interproc_loom))]
-    wanted: *const crate::atomic::AtomicU64,
+    wanted: [*const crate::atomic::AtomicU64; 2],
     #[cfg(interproc_loom)]
-    wanted: &'static crate::atomic::AtomicU64,
+    wanted: [&'static crate::atomic::AtomicU64; 2],
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -151,6 +151,11 @@ impl Member {
 
     /// What others want of the member.
     pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
-        self.wanted
+        self.wanted[0]
+    }
+
+    /// How often it has answered.
+    pub(crate) fn answers(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted[1]
     }
 }

@@ -121,10 +121,10 @@ mod place {
             Some(unsafe { self.slots.add(index as usize * self.page).cast::<SlotPage>().as_ref() })
         }
 
-        /// What others want of a slot's member.
+        /// What others want of a slot's member, and how often it has answered.
         #[inline]
-        pub(crate) fn wanted(&self, index: u32) -> Option<&AtomicU64> {
-            self.description(index).map(|page| &page.wanted)
+        pub(crate) fn wanted(&self, index: u32) -> Option<[&AtomicU64; 2]> {
+            self.description(index).map(|page| [&page.wanted, &page.answers])
         }
 
         #[inline]
@@ -186,7 +186,7 @@ mod place {
     pub struct Table {
         slots: &'static [AtomicU64],
         pages: &'static [SlotPage],
-        wanted: &'static [AtomicU64],
+        wanted: &'static [[AtomicU64; 2]],
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
@@ -199,7 +199,7 @@ mod place {
             Table {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 pages: Box::leak((0..described).map(|_| SlotPage::new()).collect()),
-                wanted: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
+                wanted: Box::leak((0..count).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect()),
                 bell: word(),
                 alarm: word(),
                 strong: word(),
@@ -231,9 +231,9 @@ mod place {
             self.mark_dead(id);
         }
 
-        /// What others want of a slot's member.
-        pub fn wanted(&self, index: u32) -> Option<&'static AtomicU64> {
-            self.wanted.get(index as usize)
+        /// What others want of a slot's member, and how often it has answered.
+        pub fn wanted(&self, index: u32) -> Option<[&'static AtomicU64; 2]> {
+            self.wanted.get(index as usize).map(|[wanted, answers]| [wanted, answers])
         }
 
         /// The segment's alarm.

@@ -16,8 +16,10 @@
 //! |---|---|---|---|
 //! | X1 | sleeper: word, heavy fence, look at the lock | owner: release, light fence, look at the word | one of the two sees the other (litmus SB; `tests/store_buffer.rs`) |
 //!
-//! The owner clears the word before it wakes. A sleeper that is between its last look and its sleep might sleep on a lock
-//! that its owner has released and taken again meanwhile; so it watches the word, too: cleared, it does not sleep.
+//! The owner clears the word, counts its answer, and wakes. A sleeper that is between its last look and its sleep might sleep
+//! on a lock that its owner has released and taken again meanwhile; so it watches the count of answers as it was
+//! *before* it announced itself: whoever relies on an announcement that is cleared afterwards does not fall asleep. (The
+//! word itself will not do: another sleeper may have written the same again.)
 //!
 //! | window | who dies | what the others see | who notices |
 //! |---|---|---|---|
@@ -41,6 +43,7 @@ const OFFSET: u64 = !7;
 pub(crate) struct Announced<'a> {
     word: &'a AtomicU64,
     mark: u64,
+    answers: Watch<'a>,
     /// Whether the owner is sure to see it; if not, the sleep must be bounded by the net.
     pub(crate) sure: bool,
 }
@@ -49,8 +52,7 @@ impl<'a> Announced<'a> {
     /// Whether it still stands, and what to watch so that it goes on standing. To be asked before the last look at the lock.
     pub(crate) fn watch(&self) -> Option<Watch<'a>> {
         let seen = self.word.load(Ordering::Acquire);
-        let stands = seen & !STRONG == self.mark || seen & MANY != 0;
-        stands.then_some(Watch { word: Word::Low(self.word), expected: seen as u32 })
+        (seen & !STRONG == self.mark || seen & MANY != 0).then_some(self.answers)
     }
 }
 
@@ -58,7 +60,7 @@ impl Table {
     /// From now on this member looks closely.
     pub(super) fn warn(&self, index: u32) {
         if let Some(word) = self.wanted(index) {
-            word.fetch_or(STRONG, Ordering::SeqCst);
+            word[0].fetch_or(STRONG, Ordering::SeqCst);
         }
     }
 }
@@ -67,7 +69,9 @@ impl Member {
     /// Tells `owner` that the lock is wanted: to be followed by another look at it. `None` if there is no such member.
     #[cold]
     pub(crate) fn want(&self, owner: OwnerId, lock: &AtomicU64) -> Option<Announced<'_>> {
-        let word = self.table().wanted(owner.slot())?;
+        let [word, answers] = self.table().wanted(owner.slot())?;
+        // Acquire: before the announcement.
+        let answers = Watch { word: Word::Low(answers), expected: answers.load(Ordering::Acquire) as u32 };
         let mark = self.mark_of(lock);
         let mut seen = word.load(Ordering::Relaxed);
         loop {
@@ -85,7 +89,7 @@ impl Member {
         } else {
             crate::mutant!("no-want-fence") || self.table().sleeper_fence()
         };
-        Some(Announced { word, mark, sure })
+        Some(Announced { word, mark, answers, sure })
     }
 
     /// For an owner that has just released a lock by a plain store: whether something of its is wanted.
@@ -114,6 +118,9 @@ impl Member {
                 Err(now) => seen = now,
             }
         }
+        // Only we write it. Release: after the word.
+        let answers = self.answers();
+        answers.store(answers.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         crate::crash_window!("X1: released, not woken");
         if crate::mutant!("unlock-no-wake") {
             return;
