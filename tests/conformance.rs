@@ -6,6 +6,8 @@ mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
 mod support;
 
+#[path = "conformance/event.rs"]
+mod event;
 #[path = "conformance/mutex.rs"]
 mod mutex;
 #[path = "conformance/place.rs"]
@@ -14,6 +16,8 @@ mod place;
 mod queue;
 #[path = "conformance/queue_deaths.rs"]
 mod queue_deaths;
+#[path = "conformance/semaphore.rs"]
+mod semaphore;
 
 use place::Place;
 
@@ -30,6 +34,20 @@ macro_rules! specifications {
 
 fn main() {
     support::run(specifications![
+        event:
+            a_set_is_seen_by_all_until_it_is_cleared,
+            what_was_done_before_a_set_is_seen_after_the_wait,
+            no_set_is_lost_on_who_clears_it,
+            a_set_lets_all_go_even_if_it_is_cleared_at_once,
+            a_wait_lasts_as_long_as_it_was_told,
+            a_deadline_in_the_past_gives_up_at_once_but_on_what_is_set,
+            the_longest_wait_does_not_end_early,
+            signals_neither_end_nor_lose_a_wait,
+            waiters_and_setters_that_die_harm_nobody,
+            who_gives_up_harms_nobody,
+            a_set_makes_nobody_a_member,
+            a_child_sets_it_for_its_parent,
+            a_handle_outlives_the_thread_that_made_it;
         mutex:
             one_holds_it_at_a_time,
             a_try_on_a_held_lock_says_so_at_once,
@@ -66,5 +84,20 @@ fn main() {
             a_message_whose_reader_died_is_delivered_again_and_said_so,
             a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
             who_waits_behind_a_death_goes_on_at_once;
+        semaphore:
+            no_more_are_inside_than_it_counts,
+            what_was_done_before_a_post_is_seen_after_the_acquire,
+            an_empty_one_refuses_or_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_takes_what_is_there_and_gives_up_at_once,
+            the_longest_wait_does_not_end_early,
+            as_many_sleepers_go_as_were_posted,
+            a_post_beyond_the_limit_is_refused_and_changes_nothing,
+            signals_neither_end_nor_lose_a_wait,
+            who_gives_up_takes_no_wake_up_along,
+            a_sleeper_that_is_killed_leaves_the_post_to_the_others,
+            a_post_makes_nobody_a_member,
+            a_child_posts_for_its_parent,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            a_handle_outlives_the_thread_that_made_it;
     ])
 }

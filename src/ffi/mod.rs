@@ -12,10 +12,12 @@
 #![allow(unsafe_code, non_camel_case_types)]
 
 mod error;
+mod event;
 mod mutex;
 mod process;
 mod queue;
 mod segment;
+mod semaphore;
 mod time;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -4,11 +4,15 @@
 //! `RUSTFLAGS="--cfg interproc_loom --cfg interproc_mutants" CARGO_TARGET_DIR=target/loom cargo test --release --test loom`.
 
 #[cfg(interproc_loom)]
+mod event;
+#[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
 mod runner;
+#[cfg(interproc_loom)]
+mod semaphore;
 #[cfg(interproc_loom)]
 mod support;
 #[cfg(interproc_loom)]
@@ -16,7 +20,7 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[toys::MODELS, mutex::MODELS, queue::MODELS, semaphore::MODELS, event::MODELS])
 }
 
 #[cfg(not(interproc_loom))]
