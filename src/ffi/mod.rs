@@ -14,8 +14,10 @@
 mod error;
 mod event;
 mod mutex;
+mod once;
 mod process;
 mod queue;
+mod recursive_mutex;
 mod segment;
 mod semaphore;
 mod time;

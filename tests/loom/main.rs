@@ -8,7 +8,11 @@ mod event;
 #[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
+mod once;
+#[cfg(interproc_loom)]
 mod queue;
+#[cfg(interproc_loom)]
+mod recursive_mutex;
 #[cfg(interproc_loom)]
 mod runner;
 #[cfg(interproc_loom)]
@@ -20,7 +24,15 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, mutex::MODELS, queue::MODELS, semaphore::MODELS, event::MODELS])
+    runner::main(&[
+        toys::MODELS,
+        mutex::MODELS,
+        queue::MODELS,
+        semaphore::MODELS,
+        event::MODELS,
+        recursive_mutex::MODELS,
+        once::MODELS,
+    ])
 }
 
 #[cfg(not(interproc_loom))]
