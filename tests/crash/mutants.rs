@@ -35,6 +35,8 @@ pub const ALL: &[Mutant] = &[
     mutant("set-no-wake", "event set, a sleeper"),
     mutant("set-wakes-one", "event set, three sleepers"),
     mutant("set-in-two-steps", "event set, a sleeper"),
+    mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
+    mutant("retry-untold", "once call, nobody waits"),
     mutant("refused-unasked", "member detach"),
 ];
 
