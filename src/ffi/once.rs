@@ -19,9 +19,9 @@ use libc::timespec;
 ///     static int set_up(void *argument, bool is_retry)
 ///     {
 ///         config_t *config = argument;
-///         if (is_retry)                              /* somebody was killed in here, or failed */
+///         if (is_retry)                              // somebody was killed in here, or failed
 ///             memset(config, 0, sizeof *config);
-///         return read_config(config);                /* not 0: the job is the next one's */
+///         return read_config(config);                // not 0: the job is the next one's
 ///     }
 ///     ...
 ///     int rc = interproc_once_call(&shared->once, set_up, &shared->config);

@@ -14,7 +14,7 @@ use libc::timespec;
 /// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
 /// program sees it as a `sync::RecursiveMutex` whose value are the bytes behind it.
 ///
-///     static int withdraw(account_t *account, long cents)       /* also called by transfer(), which locks, too */
+///     static int withdraw(account_t *account, long cents)       // also called by transfer(), which locks, too
 ///     {
 ///         int rc = interproc_recursive_mutex_lock(&account->lock);
 ///         if (rc == EOWNERDEAD)

@@ -150,6 +150,18 @@ fn comer(w: &World, part: &Part) -> Check {
     Ok(())
 }
 
+/// Is at it until the victim sleeps for it.
+fn slow(w: &World, part: &Part) -> Check {
+    let done = w.once.call(|_| {
+        part.ready();
+        part.await_cue(1);
+        (0..2).for_each(|i| w.made[i].store(1, SeqCst));
+    });
+    ensure!(done.is_ok(), "call failed");
+    part.await_cue(CURTAIN);
+    Ok(())
+}
+
 /// All scenarios.
 pub fn all() -> Vec<Box<dyn Scenario>> {
     let recursive = |scenario: &str| {
@@ -172,5 +184,10 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
             .verify(World::aftermath),
         once("nobody waits").victim(initialise).verify(made),
         comers.victim(initialise).verify(made),
+        once("behind one who is at it")
+            .role("waiter")
+            .helper(Enter::Before, Until::Ready, End::AfterVerifier, slow)
+            .victim(initialise)
+            .verify(made),
     ]
 }
