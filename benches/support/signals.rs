@@ -170,14 +170,15 @@ pub fn recursive(nested: bool) -> Measurement {
 
 /// The same with a pthread mutex.
 pub fn recursive_pthread(nested: bool) -> Measurement {
-    let m = pthread_recursive();
+    // Kept: what is held may not be unmapped, as the C library has it in its list.
+    let m: &'static _ = Box::leak(Box::new(pthread_recursive()));
     if nested {
         // SAFETY: initialised.
         unsafe { libc::pthread_mutex_lock(m.object.get()) };
     }
     // SAFETY: initialised; the counter is reached under it.
     each(move || unsafe {
-        let page: &Page<_> = black_box(&m);
+        let page: &Page<_> = black_box(m);
         assert_eq!(libc::pthread_mutex_lock(page.object.get()), 0);
         *page.count.get() += 1;
         libc::pthread_mutex_unlock(page.object.get());
