@@ -27,6 +27,8 @@
  * segment when it first uses an object there; at its end, by any cause, the kernel gives its place back. What a
  * parent holds is not its child's. A child of vfork(), or of clone() with CLONE_VM and without CLONE_THREAD, must not
  * use the library. A child of fork() may. Signal handlers may use only the functions marked async-signal-safe.
+ * These use no thread-local storage, so they are safe, too, where the library came by dlopen() and the thread has
+ * never called it. (Any other function may allocate the thread's storage at its first call there.)
  *
  * All sizes are part of the binary interface and are checked at the end of this file.
  */

@@ -94,6 +94,14 @@ fn begin(raw: &RawOnce, deadline: Option<Deadline>) -> Result<Option<(Job<'_>, O
     })
 }
 
+/// A job that cannot fail as one that may.
+fn done(job: impl FnOnce(OnceState)) -> impl FnOnce(OnceState) -> Result<()> {
+    |state| {
+        job(state);
+        Ok(())
+    }
+}
+
 impl Default for Once {
     fn default() -> Self {
         Once::new()
@@ -142,7 +150,7 @@ impl Once {
     /// ```
     #[inline]
     pub fn call(&self, job: impl FnOnce(OnceState)) -> Result<()> {
-        if self.is_done() { Ok(()) } else { self.run(None, |state| Ok(job(state))) }
+        if self.is_done() { Ok(()) } else { self.run(None, done(job)) }
     }
 
     /// As [`Once::call`], with a job that may fail: then it is the next one's.
@@ -194,7 +202,7 @@ impl Once {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn call_until(&self, deadline: Deadline, job: impl FnOnce(OnceState)) -> Result<()> {
-        if self.is_done() { Ok(()) } else { self.run(Some(deadline), |state| Ok(job(state))) }
+        if self.is_done() { Ok(()) } else { self.run(Some(deadline), done(job)) }
     }
 
     #[cold]

@@ -116,11 +116,13 @@ impl RawEvent {
     /// V1: in one step.
     fn set_and_wake(&self) {
         let low = Word::Low(&self.word);
-        if crate::mutant!("set-no-wake") || crate::mutant!("set-in-two-steps") {
+        if crate::mutant!("set-no-wake") {
             self.word.fetch_or(SET, Ordering::Release);
-            if !crate::mutant!("set-no-wake") {
-                futex::wake(low, u32::MAX);
-            }
+            return;
+        }
+        if crate::mutant!("set-in-two-steps") {
+            self.word.fetch_or(SET, Ordering::Release);
+            futex::wake(low, u32::MAX);
             return;
         }
         let n = if crate::mutant!("set-wakes-one") { 1 } else { u32::MAX };

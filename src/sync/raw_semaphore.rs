@@ -149,11 +149,13 @@ impl RawSemaphore {
     /// P1: in one step, and the last access.
     fn post_and_wake(&self, n: u32) {
         let low = Word::Low(&self.word);
-        if crate::mutant!("post-no-wake") || crate::mutant!("post-in-two-steps") {
+        if crate::mutant!("post-no-wake") {
             self.word.fetch_add(n.into(), Ordering::Release);
-            if !crate::mutant!("post-no-wake") {
-                futex::wake(low, n);
-            }
+            return;
+        }
+        if crate::mutant!("post-in-two-steps") {
+            self.word.fetch_add(n.into(), Ordering::Release);
+            futex::wake(low, n);
             return;
         }
         futex::change_and_wake(Change::Add(n), low, low, n);
