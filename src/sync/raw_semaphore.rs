@@ -196,7 +196,7 @@ impl RawSemaphore {
         // Relaxed, and lost counts do not matter: a hint.
         let n = self.flagged.load(Ordering::Relaxed).wrapping_add(1);
         self.flagged.store(n, Ordering::Relaxed);
-        if n % TIDY_EVERY == 0 {
+        if n.is_multiple_of(TIDY_EVERY) {
             self.tidy();
         }
     }
