@@ -10,6 +10,7 @@
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
+//! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `wakes` | hand-overs that sleep |
 //! | `deaths` | from SIGKILL to the next owner |
@@ -21,6 +22,7 @@ pub mod locks;
 pub mod machine;
 pub mod queues;
 pub mod sides;
+pub mod signals;
 pub mod wakes;
 
 use std::time::Duration;

@@ -12,10 +12,14 @@
 #![allow(unsafe_code, non_camel_case_types)]
 
 mod error;
+mod event;
 mod mutex;
+mod once;
 mod process;
 mod queue;
+mod recursive_mutex;
 mod segment;
+mod semaphore;
 mod time;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -29,6 +29,14 @@ pub const ALL: &[Mutant] = &[
     mutant("gap-not-passed", "queue push, two consumers asleep"),
     mutant("gap-left-behind", "queue pop, two deaths: push, then pop over what it left"),
     mutant("redelivery-untold", "queue pop, part full"),
+    mutant("post-no-wake", "semaphore post, a sleeper"),
+    mutant("post-in-two-steps", "semaphore post, a sleeper"),
+    mutant("acquire-no-bell", "semaphore acquire, asleep, before a sleeper"),
+    mutant("set-no-wake", "event set, a sleeper"),
+    mutant("set-wakes-one", "event set, three sleepers"),
+    mutant("set-in-two-steps", "event set, a sleeper"),
+    mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
+    mutant("retry-untold", "once call, nobody waits"),
     mutant("refused-unasked", "member detach"),
 ];
 

@@ -51,14 +51,21 @@
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
+mod event;
 #[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
+mod once;
+#[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
+mod recursive_mutex;
+#[cfg(interproc_loom)]
 mod runner;
+#[cfg(interproc_loom)]
+mod semaphore;
 #[cfg(interproc_loom)]
 mod support;
 #[cfg(interproc_loom)]
@@ -66,7 +73,16 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[
+        toys::MODELS,
+        members::MODELS,
+        mutex::MODELS,
+        queue::MODELS,
+        semaphore::MODELS,
+        event::MODELS,
+        recursive_mutex::MODELS,
+        once::MODELS,
+    ])
 }
 
 #[cfg(not(interproc_loom))]
