@@ -62,6 +62,8 @@ pub mod sync;
 #[doc(hidden)]
 pub mod sys;
 mod time;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod view;
 
 #[cfg(all(interproc_mutants, feature = "std"))]
 mod mutants {

@@ -97,11 +97,20 @@ impl<'a> Note<'a> {
     fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
         let page = me.table().description(me.id().slot());
         if let Some(page) = page {
-            // Relaxed: a note; whoever reads it reads twice.
-            page.waits_on.store(obstacle.map_or(0, OwnerId::bits), Ordering::Relaxed);
-            page.waits_for.store(me.offset_of(word.start()), Ordering::Relaxed);
+            Self::write(page, me.offset_of(word.start()), obstacle.map_or(0, OwnerId::bits));
         }
         Note(page)
+    }
+
+    /// A sequence lock, so that no reader joins the object of one sleep to the owner of another.
+    fn write(page: &crate::format::SlotPage, waits_for: u64, waits_on: u64) {
+        // Relaxed: the member's own. Odd already if it was killed here, and then nobody reads it.
+        let changes = page.waits_changed.load(Ordering::Relaxed);
+        page.waits_changed.store(changes | 1, Ordering::Relaxed);
+        core::sync::atomic::fence(Ordering::Release);
+        page.waits_on.store(waits_on, Ordering::Relaxed);
+        page.waits_for.store(waits_for, Ordering::Relaxed);
+        page.waits_changed.store((changes | 1).wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -109,8 +118,7 @@ impl<'a> Note<'a> {
 impl Drop for Note<'_> {
     fn drop(&mut self) {
         if let Some(page) = self.0 {
-            page.waits_for.store(0, Ordering::Relaxed);
-            page.waits_on.store(0, Ordering::Relaxed);
+            Self::write(page, 0, 0);
         }
     }
 }

@@ -4,6 +4,8 @@
 mod mutex;
 mod raw_mutex;
 mod spin;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
