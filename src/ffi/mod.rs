@@ -17,6 +17,7 @@ mod process;
 mod queue;
 mod segment;
 mod time;
+mod who;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::call::KeepErrno;

@@ -95,15 +95,16 @@ impl Cells<'_> {
 impl RawQueue {
     /// How many sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
-        asleep(&self.ring().header().not_empty)
+        self.asleep(offset_of!(Header, not_empty))
     }
 
     /// How many sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
-        asleep(&self.ring().header().not_full)
+        self.asleep(offset_of!(Header, not_full))
     }
-}
 
-fn asleep(count: &EventCount) -> Result<u32> {
-    member::view::waiters(core::ptr::from_ref(count).cast(), size_of::<EventCount>())
+    /// The address is looked up before anything is read there: a handle may outlive its segment.
+    fn asleep(&self, count: usize) -> Result<u32> {
+        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+    }
 }
