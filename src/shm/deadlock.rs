@@ -2,27 +2,31 @@
 //!
 //! Each sleeper's note names at most one owner that is in its way, so the notes are a graph in which each member has
 //! at most one edge; a member that waits for *any* of several leaves no owner. A cycle of notes is a deadlock unless
-//! a note is out of date: somebody has released what another one still sleeps for. Such a sleeper is woken, and one
-//! whose wake-up is late looks for itself within the net (50 ms). So a cycle counts only if it stands through three
-//! looks that are longer apart than the net, and if each of its edges was *proven* meanwhile: its sleeper has gone to
-//! sleep anew (it looked, and found the same owner), or the word that it sleeps on names that owner. The second
-//! is for those that do not run, stopped ones above all.
+//! it passes by itself. So it counts only if it stands through three looks, and if in between
+//!
+//! - each edge was *proven*: its sleeper has gone to sleep anew (it looked, and found the same owner), or the word that
+//!   it sleeps on names that owner. Otherwise the note may be out of date: somebody has released what another
+//!   one still sleeps for. Such a one is woken, and if its wake-up is late it looks for itself within the net (50 ms);
+//! - nobody slept more often than the net asks for: those who give up soon and try again are no deadlock.
 
 use super::members::{MemberInfo, Slot};
 use super::snapshot::Snapshot;
 use crate::error::Result;
-use crate::member::OwnerId;
+use crate::member::{NET_NS, OwnerId};
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::time::Instant;
 use std::vec::Vec;
 
-/// Longer than the net.
+/// The pause between two looks: longer than the net.
 const BETWEEN: Duration = Duration::from_millis(60);
 /// The looks behind the first one that a cycle must stand through.
 const LEAST: u32 = 2;
-/// The looks after which an edge is given up that could not be proven.
+/// The looks after which it is given up.
 const MOST: u32 = 10;
+/// What one sleep adds to `waits_changed`.
+const CHANGES: u64 = 4;
 
 /// Members that wait for each other in a circle: each one's [`waits`](MemberInfo::waits) names the next, the last
 /// one's the first. Displayed as a sentence for each.
@@ -54,10 +58,24 @@ impl fmt::Display for Deadlock {
     }
 }
 
-/// An edge of a cycle, and whether it was proven.
+/// An edge of a cycle.
 struct Edge {
+    /// As it was when it was found, or when its count of sleeps began.
     slot: Slot,
     proven: bool,
+}
+
+/// A cycle of notes.
+struct Suspect {
+    edges: Vec<Edge>,
+    /// The looks that it has stood through.
+    stood: u32,
+}
+
+impl Suspect {
+    fn is_proven(&self) -> bool {
+        self.stood >= LEAST && self.edges.iter().all(|edge| edge.proven)
+    }
 }
 
 impl Snapshot {
@@ -79,31 +97,40 @@ impl Snapshot {
     /// ```
     pub fn deadlocks(&self) -> Result<Vec<Deadlock>> {
         let mut slots = self.slots()?;
-        let mut suspects: Vec<Vec<Edge>> = cycles(&slots);
-        for look in 1..=MOST {
-            let settled = |cycle: &Vec<Edge>| cycle.iter().all(|edge| edge.proven);
-            if suspects.is_empty() || look > LEAST && suspects.iter().all(settled) {
+        let mut suspects = cycles(&slots);
+        for _ in 0..MOST {
+            if suspects.iter().all(Suspect::is_proven) {
                 break;
             }
+            let paused = Instant::now();
             std::thread::sleep(BETWEEN);
             slots = self.slots()?;
-            suspects.retain_mut(|cycle| cycle.iter_mut().all(|edge| self.stands(edge, &slots)));
+            // One by the net, and one each that began before and that something else ended.
+            let sleeps = 3 + paused.elapsed().as_nanos() as u64 / NET_NS;
+            suspects.retain_mut(|suspect| self.stands(suspect, &slots, sleeps * CHANGES));
         }
-        suspects.retain(|cycle| cycle.iter().all(|edge| edge.proven));
+        suspects.retain(Suspect::is_proven);
         let objects = self.directory().0;
         let member = |edge: &Edge| self.member(&edge.slot, &slots, &objects);
-        Ok(suspects.iter().map(|cycle| Deadlock { members: cycle.iter().map(member).collect() }).collect())
+        let told = |suspect: &Suspect| Deadlock { members: suspect.edges.iter().map(member).collect() };
+        Ok(suspects.iter().map(told).collect())
     }
 
-    /// Whether an edge is still there.
-    fn stands(&self, edge: &mut Edge, slots: &[Slot]) -> bool {
-        let Some(now) = slots.iter().find(|slot| slot.id == edge.slot.id) else { return false };
-        let key = |slot: &Slot| (slot.waits_for, slot.waits_on);
-        if key(now) != key(&edge.slot) {
-            return false;
+    /// Whether a cycle is still there.
+    fn stands(&self, suspect: &mut Suspect, slots: &[Slot], changes: u64) -> bool {
+        suspect.stood += 1;
+        for edge in &mut suspect.edges {
+            let now = slots.iter().find(|slot| slot.id == edge.slot.id);
+            let same =
+                |now: &&Slot| (now.waits_for, now.waits_on) == (edge.slot.waits_for, edge.slot.waits_on);
+            let Some(now) = now.filter(same) else { return false };
+            let changed = now.waits_changed.wrapping_sub(edge.slot.waits_changed);
+            edge.slot = *now;
+            edge.proven |= changed != 0 || self.names(now.waits_for, now.waits_on);
+            if changed > changes {
+                suspect.stood = 0;
+            }
         }
-        let renewed = now.waits_changed != edge.slot.waits_changed;
-        edge.proven |= renewed || self.names(edge.slot.waits_for, edge.slot.waits_on);
         true
     }
 
@@ -114,7 +141,7 @@ impl Snapshot {
 }
 
 /// The cycles of the graph in which each member points to whom it waits on. Each member is walked over once.
-fn cycles(slots: &[Slot]) -> Vec<Vec<Edge>> {
+fn cycles(slots: &[Slot]) -> Vec<Suspect> {
     let index: BTreeMap<u64, usize> = slots.iter().enumerate().map(|(i, slot)| (slot.id.bits(), i)).collect();
     let next = |i: usize| {
         let slot = &slots[i];
@@ -131,13 +158,13 @@ fn cycles(slots: &[Slot]) -> Vec<Vec<Edge>> {
             at = next(i);
         }
         let Some(first) = at.filter(|&i| walked[i] == start) else { continue };
-        let mut cycle = std::vec![Edge { slot: slots[first], proven: false }];
+        let mut edges = std::vec![Edge { slot: slots[first], proven: false }];
         let mut at = next(first);
         while let Some(i) = at.filter(|&i| i != first) {
-            cycle.push(Edge { slot: slots[i], proven: false });
+            edges.push(Edge { slot: slots[i], proven: false });
             at = next(i);
         }
-        found.push(cycle);
+        found.push(Suspect { edges, stood: 0 });
     }
     found
 }
@@ -161,7 +188,7 @@ mod tests {
     }
 
     fn found(slots: &[Slot]) -> Vec<Vec<u32>> {
-        cycles(slots).iter().map(|cycle| cycle.iter().map(|edge| edge.slot.id.slot()).collect()).collect()
+        cycles(slots).iter().map(|s| s.edges.iter().map(|edge| edge.slot.id.slot()).collect()).collect()
     }
 
     #[test]
