@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::string::String;
 use std::vec::Vec;
 
-/// A thread that uses the segment, or died using it and has not been replaced yet. Displayed as a sentence.
+/// A thread that uses the segment, or that ended, by any cause, and whose place nobody has taken since. Displayed as a sentence.
 ///
 /// # Examples
 /// ```

@@ -21,10 +21,10 @@ pub enum Command {
     /// Part c: how long messages and locks take between processes. The exit code is 0 if all results are right,
     /// 1 if anything is wrong, 2 for a mistake in the arguments. Nothing is left behind: no file, no process.
     Demo(Options),
-    /// List the segments in /dev/shm: size, owner, mode, threads alive and dead, in use or stale, age.
+    /// List the segments in /dev/shm: size, owner, mode, threads alive and dead, in use or stale, age
     ///
     /// Reads only, and disturbs nobody. Files that cannot be read, or are damaged, are named on stderr, and the others
-    /// listed. A segment is stale if no process has it open; it may hold data that somebody will come back for.
+    /// listed. Dead are threads that ended, by any cause, and whose place nobody has taken since. A segment is stale if no process has it open; it may hold data that somebody will come back for.
     Ls {
         /// Print JSON
         #[arg(long)]

@@ -20,7 +20,7 @@ struct Row {
     mode: u32,
     /// Threads that use it now.
     alive: usize,
-    /// Threads that died using it, and that nobody has taken the place of.
+    /// Threads that ended while they used it, by any cause, and whose place nobody has taken since.
     dead: usize,
     max_members: u32,
     /// Whether no process has it open.
