@@ -3,6 +3,7 @@
 #[macro_use]
 mod support;
 
+use interproc::format::SlotPage;
 use interproc::process::{Builder, Child};
 use interproc::sync::Mutex;
 use interproc::{Object, Segment};
@@ -222,6 +223,18 @@ fn a_dead_owner_is_named_until_somebody_has_inherited() {
     assert_eq!(lock.holder().expect("in a segment"), None);
 }
 
+fn word_at(file: &File, at: u64) -> u64 {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, at).expect("a word");
+    u64::from_le_bytes(word)
+}
+
+/// Where the slot word of a thread is.
+fn place_of(file: &File, tid: u32) -> Option<u64> {
+    let mut places = (1..=64).map(|slot| slot * 4096 + 4080);
+    places.find(|&at| word_at(file, at) as u32 & 0x3fff_ffff == tid)
+}
+
 /// A death that the kernel has not marked: the process is gone, and its slot says that it lives.
 fn a_death_that_was_not_reported_is_seen_by_the_second_channel() {
     let name = Name::new("unreported");
@@ -231,27 +244,17 @@ fn a_death_that_was_not_reported_is_seen_by_the_second_channel() {
     let mut crew = Crew::default();
     let dead = crew.start("dying", || hold(&lock, &held));
     assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
-    let find = |file: &File| {
-        (1..=64u64).map(|slot| slot * 4096 + 4080).find(|&at| {
-            let mut word = [0; 8];
-            file.read_exact_at(&mut word, at).expect("a slot");
-            u64::from_le_bytes(word) as u32 & 0x3fff_ffff == dead
-        })
-    };
     let file = name.file();
-    let at = find(&file).expect("its slot");
-    let mut alive = [0; 8];
-    file.read_exact_at(&mut alive, at).expect("a slot");
+    let at = place_of(&file, dead).expect("its slot");
+    let alive = word_at(&file, at);
     crew.kill(dead);
-    file.write_all_at(&alive, at).expect("writable");
+    file.write_all_at(&alive.to_le_bytes(), at).expect("writable");
 
     assert!(!lock.holder().expect("in a segment").expect("somebody").alive);
     let report = json(&["inspect", &name.0], 0);
     assert_eq!(object(&report, "lock")["state"], "its holder died");
     assert_eq!(member(&report, dead)["alive"], false);
-    let mut now = [0; 8];
-    file.read_exact_at(&mut now, at).expect("a slot");
-    assert_eq!(now, alive, "who looks marks nothing");
+    assert_eq!(word_at(&file, at), alive, "who looks marks nothing");
 }
 
 /// Each child takes its lock, waits until all have theirs, and takes the next one's; the last one the first one's if
@@ -352,6 +355,30 @@ fn circles_that_pass_are_no_deadlock() {
     for _ in 0..10 {
         assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
     }
+}
+
+/// A sleeper that is stopped, or dies, between the two words of its note.
+fn a_half_written_note_is_not_read() {
+    let name = Name::new("half");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    crew.start("holder", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    let sleeper = crew.start("sleeper", || drop(lock.lock()));
+    assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 1));
+    signal(sleeper, libc::SIGSTOP, 'T');
+    let (file, page) = (name.file(), place_of(&name.file(), sleeper).expect("its slot") - 4080);
+    let changes_at = page + std::mem::offset_of!(SlotPage, waits_changed) as u64;
+    let changes = word_at(&file, changes_at);
+    let waits = || member(&json(&["inspect", &name.0], 0), sleeper)["waits_for"].clone();
+    // It may have been stopped just there.
+    file.write_all_at(&(changes | 1).to_le_bytes(), changes_at).expect("writable");
+    assert_eq!((waits(), lock.waiters().expect("in a segment")), (Value::Null, 0));
+    file.write_all_at(&changes.to_le_bytes(), changes_at).expect("writable");
+    signal(sleeper, libc::SIGCONT, 'S');
+    assert!(eventually(LONG, || waits()["object"] == "lock" && waits()["on"]["name"] == "holder"));
 }
 
 /// A sleeper goes from one lock to the other and back; each lock has its own holder.
@@ -655,6 +682,7 @@ fn main() {
         three_that_wait_for_each_other_are_found_and_told,
         a_chain_is_no_deadlock,
         circles_that_pass_are_no_deadlock,
+        a_half_written_note_is_not_read,
         no_look_joins_one_sleeps_lock_to_the_others_holder,
         looks_disturb_nobody_at_work,
         a_queue_shows_its_depth_and_who_sleeps_on_which_side,

@@ -17,8 +17,6 @@
 //! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
 use super::{Life, Member, OwnerId};
-#[cfg(not(interproc_loom))]
-use crate::atomic::Ordering;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -97,20 +95,9 @@ impl<'a> Note<'a> {
     fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
         let page = me.table().description(me.id().slot());
         if let Some(page) = page {
-            Self::write(page, me.offset_of(word.start()), obstacle.map_or(0, OwnerId::bits));
+            super::view::write_note(page, me.offset_of(word.start()), obstacle);
         }
         Note(page)
-    }
-
-    /// A sequence lock, so that no reader joins the object of one sleep to the owner of another.
-    fn write(page: &crate::format::SlotPage, waits_for: u64, waits_on: u64) {
-        // Relaxed: the member's own. Odd already if it was killed here, and then nobody reads it.
-        let changes = page.waits_changed.load(Ordering::Relaxed);
-        page.waits_changed.store(changes | 1, Ordering::Relaxed);
-        core::sync::atomic::fence(Ordering::Release);
-        page.waits_on.store(waits_on, Ordering::Relaxed);
-        page.waits_for.store(waits_for, Ordering::Relaxed);
-        page.waits_changed.store((changes | 1).wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -118,7 +105,7 @@ impl<'a> Note<'a> {
 impl Drop for Note<'_> {
     fn drop(&mut self) {
         if let Some(page) = self.0 {
-            Self::write(page, 0, 0);
+            super::view::write_note(page, 0, None);
         }
     }
 }

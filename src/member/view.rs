@@ -24,11 +24,12 @@
 //! | what is read | how it is kept whole |
 //! |---|---|
 //! | a member's description | `described` before and after: [`Table::identity`] |
-//! | what it waits for, and on whom | `waits_changed` and `described` before and after: [`Table::waiting`] |
+//! | what it waits for, and on whom | `waits_changed` and `described` before and after: `write_note`, `read_note` |
 //! | its name and state, from /proc | only with the start time that the member left, read last |
 
 use super::{Domain, Identity, Life, OwnerId, Table};
 use crate::atomic::Ordering;
+use crate::format::SlotPage;
 use crate::sys::task;
 use core::fmt;
 use core::sync::atomic::fence;
@@ -139,6 +140,31 @@ pub(crate) struct Waiting {
 /// How often a note is read anew because it changed meanwhile.
 const LOOKS: u32 = 64;
 
+/// Says what the member of a slot sleeps on; 0 for nothing. Only its own thread does. A sequence lock, so that no reader
+/// joins the object of one sleep to the owner of another.
+pub(super) fn write_note(page: &SlotPage, waits_for: u64, waits_on: Option<OwnerId>) {
+    // Relaxed: nobody else writes it. It is even, unless a peer scribbled: a member that was killed here is not
+    // read, and its successor begins anew.
+    let changes = page.waits_changed.load(Ordering::Relaxed) & !1;
+    page.waits_changed.store(changes.wrapping_add(1), Ordering::Relaxed);
+    fence(Ordering::Release);
+    page.waits_on.store(waits_on.map_or(0, OwnerId::bits), Ordering::Relaxed);
+    page.waits_for.store(waits_for, Ordering::Relaxed);
+    page.waits_changed.store(changes.wrapping_add(2), Ordering::Release);
+}
+
+/// What the member of a slot's generation sleeps on, and on whom; `None` while that changes.
+fn read_note(page: &SlotPage, generation: u32) -> Option<(u64, Option<OwnerId>)> {
+    let stamp = |order| (page.waits_changed.load(order), page.described.load(order));
+    let before = stamp(Ordering::Acquire);
+    // Relaxed: between two looks at the stamp.
+    let waits_for = page.waits_for.load(Ordering::Relaxed);
+    let waits_on = page.waits_on.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    let quiet = before.0 % 2 == 0 && stamp(Ordering::Relaxed) == before;
+    (quiet && before.1 == u64::from(generation)).then_some((waits_for, OwnerId::of(waits_on)))
+}
+
 impl Table {
     /// What the member in a slot sleeps on; `None` if it does not, or nobody alive is there.
     pub(crate) fn waiting(&self, index: u32) -> Option<Waiting> {
@@ -149,21 +175,8 @@ impl Table {
                 return None;
             }
             let id = OwnerId::new(index as u16, (word >> 32) as u32);
-            let stamp = |order| (page.waits_changed.load(order), page.described.load(order));
-            let before = stamp(Ordering::Acquire);
-            // Relaxed: between two looks at the stamp.
-            let waits_for = page.waits_for.load(Ordering::Relaxed);
-            let waits_on = page.waits_on.load(Ordering::Relaxed);
-            fence(Ordering::Acquire);
-            if before.0 % 2 == 0
-                && before.1 == u64::from(id.generation())
-                && stamp(Ordering::Relaxed) == before
-            {
-                return (waits_for != 0).then_some(Waiting {
-                    id,
-                    waits_for,
-                    waits_on: OwnerId::of(waits_on),
-                });
+            if let Some((waits_for, waits_on)) = read_note(page, id.generation()) {
+                return (waits_for != 0).then_some(Waiting { id, waits_for, waits_on });
             }
             core::hint::spin_loop();
         }
@@ -221,3 +234,53 @@ mod by_address {
 #[cfg(feature = "std")]
 #[allow(unused_imports)]
 pub(crate) use by_address::{all, waiters, who};
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicBool, AtomicU64};
+
+    fn page() -> SlotPage {
+        let word = || AtomicU64::new(0);
+        SlotPage {
+            seat_incarnation: word(),
+            member_seat: word(),
+            pid_namespace: word(),
+            pid_tid: word(),
+            start_time: word(),
+            time_namespace: word(),
+            described: AtomicU64::new(7),
+            waits_for: word(),
+            waits_on: word(),
+            waits_changed: word(),
+            reserved: core::array::from_fn(|_| word()),
+        }
+    }
+
+    #[test]
+    fn a_note_is_of_one_sleep_however_fast_they_follow() {
+        let (page, done) = (page(), AtomicBool::new(false));
+        let id = |n: u64| OwnerId::new(n as u16, n as u32);
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                for n in (1..=60_000).cycle() {
+                    write_note(&page, n, Some(id(n)));
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+            let mut seen = 0;
+            while seen < 1_000_000 {
+                if let Some((waits_for, waits_on)) = read_note(&page, 7) {
+                    assert_eq!(waits_on, (waits_for != 0).then(|| id(waits_for)));
+                    seen += 1;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(read_note(&page, 8), None, "of another member");
+        page.waits_changed.fetch_or(1, Ordering::Relaxed);
+        assert_eq!(read_note(&page, 7), None, "a half-written one");
+    }
+}
