@@ -26,7 +26,7 @@ pub(crate) struct Look<'a> {
 impl Look<'_> {
     /// A 64-bit word.
     pub fn word(&self, at: u64) -> Option<u64> {
-        let fits = at % 8 == 0 && at.checked_add(8).is_some_and(|end| end <= self.size);
+        let fits = at.is_multiple_of(8) && at.checked_add(8).is_some_and(|end| end <= self.size);
         if fits { (self.read)(at) } else { None }
     }
 

@@ -89,11 +89,11 @@ impl Who {
         let Some(it) = identity else { return nobody };
         let (pid, tid, pid_namespace, start_time) = (it.pid, it.tid, it.pid_namespace, it.start_time);
         let mut who = Who { pid, tid, pid_namespace, start_time, ..nobody };
-        if alive
-            && it.is_of_our_namespace()
-            && let Ok(seen) = task::look_at(pid, tid)
-            && it.may_have_started_at(seen.start_time)
-        {
+        if !alive || !it.is_of_our_namespace() {
+            return who;
+        }
+        let seen = task::look_at(pid, tid).ok().filter(|seen| it.may_have_started_at(seen.start_time));
+        if let Some(seen) = seen {
             who.name = seen.name;
             who.state = seen.state.is_ascii_alphabetic().then_some(seen.state.into());
             if core::str::from_utf8(&who.name).is_err() {
@@ -161,7 +161,7 @@ fn read_note(page: &SlotPage, generation: u32) -> Option<(u64, Option<OwnerId>)>
     let waits_for = page.waits_for.load(Ordering::Relaxed);
     let waits_on = page.waits_on.load(Ordering::Relaxed);
     fence(Ordering::Acquire);
-    let quiet = before.0 % 2 == 0 && stamp(Ordering::Relaxed) == before;
+    let quiet = before.0.is_multiple_of(2) && stamp(Ordering::Relaxed) == before;
     (quiet && before.1 == u64::from(generation)).then_some((waits_for, OwnerId::of(waits_on)))
 }
 

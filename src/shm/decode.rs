@@ -51,7 +51,7 @@ mod tests {
 
     fn decode(d: &Decoder, bytes: &[u64], size: u64, params: [u64; 2]) -> Option<State> {
         let read = |at: u64| bytes.get(usize::try_from(at / 8).ok()?).copied();
-        let lives = |id: OwnerId| id.generation() % 2 == 0;
+        let lives = |id: OwnerId| id.generation().is_multiple_of(2);
         (d.decode)(&Look { size, params, read: &read, sleepers: &[0, 36, u64::MAX], lives: &lives })
     }
 

@@ -160,7 +160,7 @@ impl Snapshot {
             };
             // Counters among the words only grow: the same twice was never anything else in between.
             let quiet = before == after && still;
-            if quiet && describes && slot.alive && slot.waits_changed % 2 == 0 {
+            if quiet && describes && slot.alive && slot.waits_changed.is_multiple_of(2) {
                 slot.waits_for = at(offset_of!(SlotPage, waits_for));
                 slot.waits_on = OwnerId::of(at(offset_of!(SlotPage, waits_on)));
             }
