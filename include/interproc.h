@@ -217,6 +217,56 @@ typedef struct interproc_mutex_t {
 } interproc_mutex_t;
 
 /**
+ * A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody.
+ *
+ *     interproc_who_t who;
+ *     if (interproc_mutex_holder(&shop->lock, &who) == 0 && who.found)
+ *         printf("held by %d.%d %s%s\n", who.pid, who.tid, who.name, who.alive ? "" : ", dead");
+ */
+typedef struct interproc_who_t {
+  /**
+   * Whether there is anybody.
+   */
+  bool found;
+  /**
+   * Whether it lives. A stopped thread does.
+   */
+  bool alive;
+  /**
+   * Its state by the letter that ps shows (`T` is stopped), 0 if unknown.
+   */
+  char state;
+  /**
+   * Zero.
+   */
+  uint8_t reserved;
+  /**
+   * Its process id, in its own PID namespace. 0 if it is not known any more: it is long dead.
+   */
+  int32_t pid;
+  /**
+   * Its thread id, as above.
+   */
+  int32_t tid;
+  /**
+   * Zero.
+   */
+  uint32_t reserved1;
+  /**
+   * Its PID namespace's inode number, 0 if unknown.
+   */
+  uint64_t pid_namespace;
+  /**
+   * Its start time in clock ticks since boot, 0 if unknown.
+   */
+  uint64_t start_time;
+  /**
+   * Its name, NUL-terminated; empty for the dead, and for those of another PID namespace.
+   */
+  char name[16];
+} interproc_who_t;
+
+/**
  * A robust mutex that its holder may lock again: as interproc_mutex_t, and it is free after as many unlocks as locks.
  *
  * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
@@ -426,6 +476,21 @@ const char *interproc_version(void);
  */
 int interproc_deadline_after(uint64_t nanoseconds,
                              struct timespec *deadline);
+
+/**
+ * How many living threads are asleep for anything that lies in these `size` bytes: for one lock, or for all in a
+ * structure of yours. A snapshot; who still spins is not counted. The caller need not be a member of the segment.
+ *
+ *     uint32_t asleep;
+ *     rc = interproc_waiters(shop, sizeof *shop, &asleep);
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_waiters(const void *address,
+                      size_t size,
+                      uint32_t *waiters);
 
 /**
  * Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
@@ -722,6 +787,28 @@ int interproc_mutex_unlock(struct interproc_mutex_t *mutex);
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_mutex_consistent(struct interproc_mutex_t *mutex);
+
+/**
+ * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
+ * need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_holder(const struct interproc_mutex_t *mutex,
+                           struct interproc_who_t *holder);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. For a whole structure:
+ * interproc_waiters(). The caller need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_waiters(const struct interproc_mutex_t *mutex,
+                            uint32_t *waiters);
 
 /**
  * Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
@@ -1234,16 +1321,25 @@ int interproc_queue_capacity(const struct interproc_queue_t *queue, size_t *capa
 
 /**
  * Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
- * a debugger) there holds up those behind it, and shows up here. The ids are those of its own PID namespace; both
- * are 0 when there is nobody.
+ * a debugger) there holds up those behind it, and shows up here.
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_queue_blocker(const struct interproc_queue_t *queue,
-                            int32_t *pid,
-                            int32_t *tid);
+                            struct interproc_who_t *blocker);
+
+/**
+ * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_waiters(const struct interproc_queue_t *queue,
+                            uint32_t *consumers,
+                            uint32_t *producers);
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
@@ -1402,6 +1498,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_opt
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_who_t) == 48, interproc_who_has_48_bytes);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_mutex_t) == 8, interproc_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_event_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once_is_aligned_to_8);

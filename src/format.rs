@@ -139,8 +139,10 @@ pub struct SlotPage {
     pub wanted: AtomicU64,
     /// How often the member has answered. As above.
     pub answers: AtomicU64,
+    /// Odd while the two words above change; counts their changes, from 0 for each member.
+    pub waits_changed: AtomicU64,
     /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 116],
+    pub reserved: [AtomicU64; 115],
 }
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or

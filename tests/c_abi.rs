@@ -16,9 +16,10 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "error",
     "time",
+    "who",
     "segment",
     "mutex",
     "recursive_mutex",

@@ -21,6 +21,7 @@ mod recursive_mutex;
 mod segment;
 mod semaphore;
 mod time;
+mod who;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::call::KeepErrno;

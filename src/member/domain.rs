@@ -329,20 +329,8 @@ impl Domain {
         if asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat)) {
             return true;
         }
-        // Its process lives, or cannot be asked after. The thread itself, by ids that mean the same here and there:
-        if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
-            return false;
-        }
-        match task::exists(who.pid, who.tid) {
-            Some(false) => true,
-            None => false,
-            // Somebody has this id. Is it a later one? Anything that cannot be compared for certain says no.
-            Some(true) => {
-                who.start_time != 0
-                    && who.time_namespace == task::time_namespace()
-                    && task::start_time(who.pid, who.tid).is_ok_and(|now| now != who.start_time)
-            }
-        }
+        // Its process lives, or cannot be asked after.
+        who.thread_is_gone()
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
 //! | `wanted` | telling an owner that somebody waits for what it holds |
+//! | `view` | who holds something and how many wait, for people |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
@@ -20,6 +21,8 @@ mod id;
 mod identity;
 mod sleep;
 mod table;
+#[cfg(not(interproc_loom))]
+pub(crate) mod view;
 mod wanted;
 
 #[cfg(not(interproc_loom))]
@@ -28,10 +31,14 @@ mod domain;
 mod local;
 
 pub use claim::Joiner;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use claim::NO_SEAT;
 pub use id::OwnerId;
 pub use identity::Identity;
 pub(crate) use table::Life;
 pub use table::Table;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use table::is_live;
 
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
@@ -39,6 +46,8 @@ pub use domain::Domain;
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use local::{current, current_id};
+#[cfg(not(interproc_loom))]
+pub use view::Who;
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;

@@ -16,6 +16,8 @@ mod recursive_mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod semaphore;
 mod spin;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
@@ -178,6 +178,53 @@ impl<T: Plain> Mutex<T> {
     /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()
+    }
+
+    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. Whoever
+    /// asks need not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// let who = m.holder()?.expect("somebody holds it");
+    /// assert!(who.alive && who.pid == std::process::id());
+    /// drop(guard);
+    /// assert_eq!(m.holder()?, None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holder(&self) -> Result<Option<Who>> {
+        view::who(self.address(), self.raw.owner())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| m.lock().map(drop).expect("nobody dies"));
+    ///     while m.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     drop(guard);
+    /// });
+    /// assert_eq!(m.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.address(), size_of::<RawMutex>())
     }
 
     #[inline(always)]

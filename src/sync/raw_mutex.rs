@@ -50,10 +50,10 @@ use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 const WAITERS: u64 = 1 << 63;
-const DIRTY: u64 = 1 << 62;
-const NOT_RECOVERABLE: u64 = 1 << 61;
+pub(super) const DIRTY: u64 = 1 << 62;
+pub(super) const NOT_RECOVERABLE: u64 = 1 << 61;
 /// Survives locking, unlocking and inheriting, whoever does it.
-const KEPT: u64 = 1 << 60;
+pub(super) const KEPT: u64 = 1 << 60;
 /// With any of these in the word its owner unlocks the slow way.
 const FLAGS: u64 = WAITERS | DIRTY | KEPT;
 

@@ -51,6 +51,7 @@
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
+#[cfg(interproc_loom)]
 mod event;
 #[cfg(interproc_loom)]
 mod members;

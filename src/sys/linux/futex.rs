@@ -214,7 +214,14 @@ fn change_alone(change: Change, word: Word<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::sync::atomic::AtomicU64;
+
+    fn low(word: &AtomicU64) -> Word<'_> {
+        Word::Low(word)
+    }
+
+    fn high(word: &AtomicU64) -> Word<'_> {
+        Word::High(word)
+    }
 
     #[test]
     fn the_kernel_and_the_way_without_it_change_the_same_bits() {
@@ -222,7 +229,7 @@ mod tests {
             [Change::Add(1), Change::Add(Change::MOST), Change::Set(31), Change::Set(0), Change::Clear(31)]
         {
             for start in [0u64, 5 << 32 | 7, 1 << 63, 1 << 31] {
-                for half in [Word::Low as fn(&AtomicU64) -> Word<'_>, Word::High] {
+                for half in [low, high] {
                     let (ours, kernels) = (AtomicU64::new(start), AtomicU64::new(start));
                     change_alone(change, half(&ours));
                     assert_eq!(change_and_wake(change, half(&kernels), Word::Low(&kernels), 1), 0);
