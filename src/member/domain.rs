@@ -231,6 +231,7 @@ impl Domain {
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
+            reading: crate::sync::Sampler::new(),
             domain: self,
         }))
     }

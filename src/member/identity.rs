@@ -58,6 +58,8 @@ impl Table {
         {
             page.waits_for.store(0, Ordering::Relaxed);
             page.waits_on.store(0, Ordering::Relaxed);
+            // What the slot's last member held for reading. Seen by whoever sees the slot live (K2).
+            page.holds.words.iter().for_each(|hold| hold.store(0, Ordering::Relaxed));
         }
         page.described.store(generation.into(), Ordering::Release);
     }

@@ -36,14 +36,14 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_id};
+pub(crate) use local::{current, current_at, current_id};
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
-use crate::sync::Habit;
+use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
 use robust::{BellNode, Pending, RobustList};
 
@@ -58,6 +58,7 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    reading: Sampler,
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -113,6 +114,17 @@ impl Member {
         &self.spinning
     }
 
+    #[inline(always)]
+    pub(crate) fn reading(&self) -> &Sampler {
+        &self.reading
+    }
+
+    /// The calling thread's read holds.
+    #[inline(always)]
+    pub(crate) fn holds(&self) -> Option<&crate::format::Holds> {
+        self.table.holds(self.id.slot())
+    }
+
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
@@ -139,6 +151,13 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new() }
+        Member {
+            id,
+            table,
+            robust,
+            bell: robust.node_of(table.bell()),
+            spinning: Habit::new(),
+            reading: Sampler::new(),
+        }
     }
 }

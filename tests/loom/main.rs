@@ -60,13 +60,15 @@ mod queue;
 #[cfg(interproc_loom)]
 mod runner;
 #[cfg(interproc_loom)]
+mod rwlock;
+#[cfg(interproc_loom)]
 mod support;
 #[cfg(interproc_loom)]
 mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS, rwlock::MODELS])
 }
 
 #[cfg(not(interproc_loom))]
