@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::Mutex;
+use interproc::sync::{Mutex, RwLock};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -39,6 +39,8 @@ static COUNTING: Counting = Counting;
 struct Objects {
     lock: Object<Mutex<u64>>,
     queue: Queue<u64>,
+    rwlock: Object<RwLock<u64>>,
+    biased: Object<RwLock<u64>>,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
 }
@@ -47,7 +49,9 @@ impl Objects {
     fn new(seg: &Segment) -> Objects {
         let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
         let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
-        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
+        let rwlock = seg.object("rwlock", || RwLock::new(0u64)).expect("rwlock");
+        let biased = seg.object("biased", || RwLock::new(0u64)).expect("rwlock");
+        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), rwlock, biased, elsewhere }
     }
 
     /// What a first use does once: becoming a member.
@@ -56,6 +60,9 @@ impl Objects {
         self.queue.push(0).expect("push");
         self.queue.pop().expect("pop");
         drop(self.elsewhere.lock().expect("lock"));
+        for _ in 0..5_000 {
+            drop(self.biased.read().expect("read"));
+        }
     }
 }
 
@@ -134,6 +141,37 @@ fn main() {
         trying_a_held_lock: |o, _| {
             let guard = o.lock.lock().expect("lock");
             assert!(o.lock.try_lock().is_err());
+            drop(guard);
+        };
+        reading: |o, _| assert_eq!(*o.rwlock.read().expect("read"), 0);
+        reading_what_is_biased: |o, _| assert_eq!(*o.biased.try_read().expect("read"), 0);
+        reading_twice: |o, _| {
+            let guards = (o.rwlock.read().expect("read"), o.biased.read().expect("read"));
+            assert_eq!(*o.rwlock.read().expect("read") + *o.biased.read().expect("read"), 0);
+            drop(guards);
+        };
+        writing: |o, _| *o.rwlock.write().expect("write") += 1;
+        writing_and_reading_in_turns: |o, round| {
+            *o.rwlock.try_write().expect("write") += 1;
+            for _ in 0..100 {
+                assert_eq!(*o.rwlock.read().expect("read"), round + 1);
+            }
+        };
+        writing_becomes_reading: |o, _| {
+            let mut guard = o.rwlock.write().expect("write");
+            *guard += 1;
+            drop(guard.downgrade());
+        };
+        a_timed_write_and_read: |o, _| {
+            *o.rwlock.try_write_until(Deadline::from_monotonic_ns(1)).expect("write") += 1;
+            drop(o.rwlock.try_read_until(Deadline::from_monotonic_ns(1)).expect("read"));
+        };
+        trying_what_is_held: |o, _| {
+            let guard = o.rwlock.read().expect("read");
+            assert!(o.rwlock.try_write().is_err());
+            drop(guard);
+            let guard = o.rwlock.write().expect("write");
+            assert!(o.rwlock.try_read().is_err() && o.rwlock.try_write().is_err());
             drop(guard);
         };
         pushing_and_popping: |o, round| {

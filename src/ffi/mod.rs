@@ -15,6 +15,7 @@ mod error;
 mod mutex;
 mod process;
 mod queue;
+mod rwlock;
 mod segment;
 mod time;
 

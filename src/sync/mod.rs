@@ -13,6 +13,8 @@ pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 pub use raw_mutex::{Acquired, RawMutex};
 pub use raw_rwlock::RawRwLock;
 pub(crate) use raw_rwlock::Sampler;
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+pub(crate) use raw_rwlock::{Entered, Patience};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use rwlock::{
     ReadResult, RwLock, RwLockError, RwLockOwnerDied, RwLockReadGuard, RwLockWriteGuard, WriteResult,

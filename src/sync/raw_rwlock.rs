@@ -337,7 +337,8 @@ impl RawRwLock {
 }
 
 impl Entered {
-    fn told(self) -> Acquired {
+    #[inline(always)]
+    pub(crate) fn told(self) -> Acquired {
         match self {
             Entered::At(_) => Acquired::Clean,
             Entered::OwnerDied => Acquired::OwnerDied,

@@ -22,6 +22,8 @@ mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
 #[cfg(target_arch = "x86_64")]
+mod rwlock;
+#[cfg(target_arch = "x86_64")]
 mod toys;
 
 #[cfg(target_arch = "x86_64")]
