@@ -11,6 +11,7 @@
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
@@ -20,6 +21,7 @@ pub mod library;
 pub mod locks;
 pub mod machine;
 pub mod queues;
+pub mod rwlocks;
 pub mod sides;
 pub mod wakes;
 

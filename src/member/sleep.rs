@@ -51,6 +51,11 @@ impl Member {
                 slot_at = n;
                 list[n] = Watch { word: Word::Low(slot), expected: tid_word };
                 n += 1;
+                if !crate::mutant!("generation-not-watched") {
+                    // Nobody is woken by it: it only keeps us from falling asleep on a later member with an equal tid.
+                    list[n] = Watch { word: Word::High(slot), expected: owner.generation() };
+                    n += 1;
+                }
             }
         }
         if bell_is_sound {

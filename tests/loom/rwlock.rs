@@ -45,11 +45,11 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "rwlock: two readers and a writer exclude each other by holds",
         run: || check(tightest(), || exclusion(true, 2)),
-        catches: &["hold-no-wake"],
+        catches: &[],
     },
     Model {
         name: "rwlock: a reader without a cell excludes a writer",
-        run: || check(tight(), overflow),
+        run: || check(Bounds::default(), overflow),
         catches: &["hold-without-kept"],
     },
     Model {
@@ -80,7 +80,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "rwlock: a reader that queues may die anywhere and is no news",
         run: || for_every_death(tightest(), false, queuing_reader_dies),
-        catches: &["unlock-no-bell", "passing-is-news"],
+        catches: &["passing-is-news"],
     },
     Model {
         name: "rwlock: a writer may die anywhere before a reader",
@@ -120,7 +120,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "rwlock: a dead reader's slot may be claimed anew under a writer's eyes",
         run: || check(tightest(), slot_changes_hands),
-        catches: &["holds-not-cleared"],
+        catches: &["generation-not-watched", "holds-not-cleared"],
     },
 ];
 
@@ -208,14 +208,13 @@ fn fill(place: &Place, guarded: &Guarded) -> [Member; 2] {
 
 /// The writer comes twice, so that the second time there may be nothing to see of the first.
 fn overflow() {
-    let place = Place::new(4);
+    let place = Place::new(3);
     let guarded = Guarded::leak(false);
     let full = fill(&place, guarded);
     let reader = place.thread(Death::NEVER, |me| guarded.look(me));
-    let writer = place.thread(Death::NEVER, |me| (guarded.add(me), guarded.add(me)));
     full.iter().for_each(|me| guarded.lock.unlock(me).expect("it reads"));
+    let _ = (guarded.add(&full[0]), guarded.add(&full[0]));
     assert_eq!(reader.join(), Outcome::Finished(Acquired::Clean));
-    writer.join();
     assert_eq!(guarded.left.get(), 2);
 }
 
