@@ -208,13 +208,15 @@ fn fill(place: &Place, guarded: &Guarded) -> [Member; 2] {
 
 /// The writer comes twice, so that the second time there may be nothing to see of the first.
 fn overflow() {
-    let place = Place::new(3);
+    let place = Place::new(4);
     let guarded = Guarded::leak(false);
     let full = fill(&place, guarded);
-    let reader = place.thread(Death::NEVER, |me| guarded.look(me));
-    full.iter().for_each(|me| guarded.lock.unlock(me).expect("it reads"));
-    let _ = (guarded.add(&full[0]), guarded.add(&full[0]));
-    assert_eq!(reader.join(), Outcome::Finished(Acquired::Clean));
+    let writer = place.thread(Death::NEVER, move |me| {
+        full.iter().for_each(|me| guarded.lock.unlock(me).expect("it reads"));
+        let _ = (guarded.add(me), guarded.add(me));
+    });
+    assert_eq!(guarded.look(&place.member()), Acquired::Clean);
+    writer.join();
     assert_eq!(guarded.left.get(), 2);
 }
 
