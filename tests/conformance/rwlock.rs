@@ -405,7 +405,7 @@ pub fn a_writer_that_dies_waiting_is_no_news(at: Place) {
         writer.gone();
         assert_eq!(read(lock.try_read()), Got::Clean);
         if at == Place::Processes {
-            let mut asleep = kit::fork(|| {
+            let asleep = kit::fork(|| {
                 say_where(&words[0]);
                 drop(lock.write());
             });
