@@ -367,6 +367,42 @@ typedef struct interproc_once_t {
 typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
 
 /**
+ * A robust reader-writer lock: many readers or one writer, threads of any processes, which survives the death of any.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+ * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
+ * whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
+ *
+ * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
+ * at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
+ * EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+ * interproc_rwlock_downgrade() or as the writer that it is.
+ *
+ *     int rc = interproc_rwlock_rdlock(&prices->lock);
+ *     if (rc == EOWNERDEAD) {
+ *         repair(prices);
+ *         rc = interproc_rwlock_consistent(&prices->lock);
+ *         if (rc == 0)
+ *             rc = interproc_rwlock_downgrade(&prices->lock);
+ *     }
+ *     if (rc == 0) {
+ *         use(prices);
+ *         interproc_rwlock_unlock(&prices->lock);
+ *     }
+ *
+ * When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
+ * time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
+ * child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
+ * for the first write after a long time of reading.
+ */
+typedef struct interproc_rwlock_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[8];
+} interproc_rwlock_t;
+
+/**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
  * same number, and no SIGCHLD handler, helper thread or polling is involved.
  *
@@ -1113,6 +1149,136 @@ int interproc_once_is_done(const struct interproc_once_t *once,
                            bool *is_done);
 
 /**
+ * Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
+ * unlocked lock already. Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_init(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
+ * holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
+ * let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
+ * segment is closed or unlinked.
+ *
+ * @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
+ * misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread reads.
+ * EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
+ * then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread writes it.
+ * ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
+ * times.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading if no living thread writes or waits to write; never waits.
+ *
+ * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_tryrdlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_timedrdlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
+
+/**
+ * Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread writes.
+ * EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
+ * interproc_rwlock_consistent(), go on.
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread reads or writes it.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_wrlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for writing if no living thread reads or writes; never waits.
+ *
+ * @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_trywrlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_timedwrlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
+
+/**
+ * Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
+ * becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
+ *
+ * Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+ * process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_unlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
+ *
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
+ * nothing was changed; or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
+ *
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
+ * already; or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
+
+/**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
  * runs, and the waiting goes on.
  *
@@ -1468,6 +1634,8 @@ int interproc_process_close(struct interproc_process_t *process);
 #define INTERPROC_EVENT_INIT { { 0, 0 } }
 #define INTERPROC_RECURSIVE_MUTEX_INIT { { 0, 0, 0 } }
 #define INTERPROC_ONCE_INIT { { 0, 0, 0 } }
+/* An unlocked reader-writer lock. Zeroed memory is one too. */
+#define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
@@ -1493,6 +1661,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_event_t) == 16, interproc_event_has_16_
 INTERPROC_STATIC_ASSERT(sizeof(interproc_once_t) == 24, interproc_once_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_recursive_mutex_t) == 24, interproc_recursive_mutex_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_semaphore_t) == 16, interproc_semaphore_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_rwlock_t) == 64, interproc_rwlock_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
@@ -1504,6 +1673,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_eve
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_recursive_mutex_t) == 8, interproc_recursive_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_semaphore_t) == 8, interproc_semaphore_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_rwlock_t) == 8, interproc_rwlock_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);

@@ -12,6 +12,7 @@
 //! | `library` | the same lock through the C shared library |
 //! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
@@ -21,6 +22,7 @@ pub mod library;
 pub mod locks;
 pub mod machine;
 pub mod queues;
+pub mod rwlocks;
 pub mod sides;
 pub mod signals;
 pub mod wakes;

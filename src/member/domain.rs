@@ -234,6 +234,7 @@ impl Domain {
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
             wanted,
+            reading: crate::sync::Sampler::new(),
             domain: self,
         }))
     }

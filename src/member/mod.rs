@@ -45,7 +45,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_id};
+pub(crate) use local::{current, current_at, current_id};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -54,7 +54,7 @@ use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
-use crate::sync::Habit;
+use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
 use robust::{BellNode, Pending, RobustList};
 
@@ -69,6 +69,7 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    reading: Sampler,
     #[cfg(not(interproc_loom))]
     wanted: [*const crate::atomic::AtomicU64; 2],
     #[cfg(interproc_loom)]
@@ -128,6 +129,17 @@ impl Member {
         &self.spinning
     }
 
+    #[inline(always)]
+    pub(crate) fn reading(&self) -> &Sampler {
+        &self.reading
+    }
+
+    /// The calling thread's read holds.
+    #[inline(always)]
+    pub(crate) fn holds(&self) -> Option<&crate::format::Holds> {
+        self.table.holds(self.id.slot())
+    }
+
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
@@ -154,8 +166,15 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        let wanted = table.wanted(id.slot()).expect("in the table");
-        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new(), wanted }
+        Member {
+            id,
+            table,
+            robust,
+            bell: robust.node_of(table.bell()),
+            spinning: Habit::new(),
+            reading: Sampler::new(),
+            wanted: table.wanted(id.slot()).expect("in the table"),
+        }
     }
 
     /// What others want of the member.
