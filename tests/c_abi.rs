@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 6] = ["error", "time", "segment", "mutex", "queue", "process"];
+const SOURCES: [&str; 7] = ["error", "time", "segment", "mutex", "condvar", "queue", "process"];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
 
 fn root() -> &'static Path {
@@ -194,6 +194,10 @@ fn every_function_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/conformance.c")));
 }
 
+fn the_condition_variable_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/condvar.c")));
+}
+
 fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
@@ -352,6 +356,7 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             the_ticket_shop_in_c_sells_every_ticket_once,

@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::Mutex;
+use interproc::sync::{Condvar, Mutex};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -38,6 +38,7 @@ static COUNTING: Counting = Counting;
 
 struct Objects {
     lock: Object<Mutex<u64>>,
+    arrived: Object<Condvar>,
     queue: Queue<u64>,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
@@ -47,7 +48,8 @@ impl Objects {
     fn new(seg: &Segment) -> Objects {
         let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
         let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
-        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
+        let arrived = seg.object("arrived", Condvar::new).expect("condvar");
+        Objects { lock, arrived, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
     }
 
     /// What a first use does once: becoming a member.
@@ -135,6 +137,10 @@ fn main() {
             let guard = o.lock.lock().expect("lock");
             assert!(o.lock.try_lock().is_err());
             drop(guard);
+        };
+        notifying_nobody: |o, _| {
+            o.arrived.notify_one().expect("notify");
+            o.arrived.notify_all().expect("notify");
         };
         pushing_and_popping: |o, round| {
             o.queue.push(round).expect("push");

@@ -118,7 +118,7 @@ impl Drop for Note<'_> {
 #[cfg(not(interproc_loom))]
 impl Member {
     /// Where an address of the segment is in its file; 0 if that is not known.
-    fn offset_of(&self, address: *const u8) -> u64 {
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         #[cfg(feature = "std")]
         if let Some(offset) = super::local::offset_of(address) {
             return offset as u64;

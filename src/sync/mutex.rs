@@ -85,7 +85,7 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        self.acquired(id, me, self.raw.lock_as(id, me, None))
+        if self.raw.lock_free(id) { Ok(self.guard(id, me)) } else { self.lock_slow(me, None) }
     }
 
     /// Locks if nobody alive holds it.
@@ -107,8 +107,8 @@ impl<T: Plain> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let me = member::current(self.address())?;
-        self.acquired(me.id(), me, self.raw.try_lock(me))
+        let (id, me) = member::current_id(self.address())?;
+        if self.raw.lock_free(id) { Ok(self.guard(id, me)) } else { self.acquired(me, self.raw.try_lock(me)) }
     }
 
     /// Locks, waiting at most `timeout`.
@@ -150,8 +150,8 @@ impl<T: Plain> Mutex<T> {
         &self,
         deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let me = member::current(self.address())?;
-        self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
+        let (id, me) = member::current_id(self.address())?;
+        if self.raw.lock_free(id) { Ok(self.guard(id, me)) } else { self.lock_slow(me, Some(deadline)) }
     }
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
@@ -172,13 +172,27 @@ impl<T: Plain> Mutex<T> {
     }
 
     #[inline(always)]
-    fn acquired(
+    fn guard(&self, owner: OwnerId, me: &Member) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+    }
+
+    #[cold]
+    fn lock_slow(
         &self,
-        id: OwnerId,
+        me: &Member,
+        deadline: Option<Deadline>,
+    ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
+        self.acquired(me, self.raw.lock(me, deadline))
+    }
+
+    /// What comes of a lock that was not simply free, or of a wait for a condition.
+    #[cold]
+    pub(super) fn acquired(
+        &self,
         me: &Member,
         how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let guard = || MutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
+        let guard = || self.guard(self.raw.marked(me.id()), me);
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
@@ -205,7 +219,7 @@ pub struct MutexGuard<'a, T: Plain> {
     mutex: &'a Mutex<T>,
     /// The locking thread's member. In the child of a fork its memory is wiped.
     me: *const Member,
-    /// Its id.
+    /// Its id, marked if something in the lock's word must stay.
     owner: OwnerId,
     _not_send: PhantomData<*const ()>,
 }
@@ -213,14 +227,36 @@ pub struct MutexGuard<'a, T: Plain> {
 // SAFETY: a shared guard gives `&T` only.
 unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
 
-impl<T: Plain> MutexGuard<'_, T> {
-    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+impl<'a, T: Plain> MutexGuard<'a, T> {
+    /// The locking thread's member. In the child of a fork it has no id.
     #[inline(always)]
-    fn holder(&self) -> Option<&Member> {
+    fn member(&self) -> &Member {
         // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
         // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
-        let me = unsafe { &*self.me };
-        (me.id() == self.owner).then_some(me)
+        unsafe { &*self.me }
+    }
+
+    /// The same; `None` in the child of a fork, where the parent's lock is left alone.
+    #[inline]
+    fn holder(&self) -> Option<&Member> {
+        let me = self.member();
+        (Some(me.id()) == OwnerId::of(self.owner.bits())).then_some(me)
+    }
+
+    #[cold]
+    fn unlock_marked(&self) {
+        if let Some(me) = self.holder() {
+            // Cannot fail: we hold it.
+            let _ = self.mutex.raw.unlock(me);
+        }
+    }
+
+    /// Takes the guard apart for a wait: the mutex, its lock, and the holder.
+    pub(super) fn into_parts(self) -> (&'a Mutex<T>, &'a RawMutex, Option<&'a Member>) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `member`; the segment stays attached as long as the mutex is borrowed.
+        let me = unsafe { &*this.me };
+        (this.mutex, &this.mutex.raw, this.holder().map(|_| me))
     }
 }
 
@@ -244,9 +280,13 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 impl<T: Plain> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(me) = self.holder() {
+        let me = self.member();
+        // Marked guards and those of a forked child's parent are not equal.
+        if me.id() == self.owner {
             // Clean: one that is not is in an `OwnerDied`.
             self.mutex.raw.unlock_held(self.owner, me);
+        } else {
+            self.unlock_marked();
         }
     }
 }

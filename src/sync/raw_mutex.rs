@@ -12,11 +12,21 @@
 //! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
 //! | `NOT_RECOVERABLE` | unusable for good |
 //! | any of these but the last, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
+//! | any of these but the last, `+ AWAITED` | somebody may wait for a condition under this lock; stays, too |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | M1 | unlock, Release | lock, CAS Acquire | the guarded data |
 //! | M2 | kernel's mark of the owner's slot | `Table::life`, Acquire (T1) | the guarded data as the dead left it |
+//!
+//! While AWAITED is set, lockers take the slow way: a holder writes its name into the second word, `last`, and has its
+//! pending pointer rest at the bell, so that its death wakes those who wait for a condition, whom it may owe a
+//! notification; who inherits the lock raises the alarm. What this is for is told with [`RawCondvar`](super::RawCondvar).
+//!
+//! | `last` | meaning |
+//! |---|---|
+//! | 0 in the lower 48 bits | nobody waits for a condition, or it is being asked |
+//! | `id + turn` (16 bits) | the last member that took the lock while AWAITED was set; written by it, as holder |
 //!
 //! A sleeper watches three words at once: the lock, the segment's bell, and its owner's slot.
 //!
@@ -28,6 +38,8 @@
 //! | C4 | a recoverer before `mark_consistent` | a dead id with DIRTY | as C1 | nothing; the next one is told again |
 //! | C5 | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as C2 | nothing |
 //! | C6 | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
+//! | C7 | a holder of an AWAITED lock before its name is in `last` | nothing: it has changed nothing | the next locker inherits and raises the alarm | nothing |
+//! | C8 | a holder that asks whether anybody still waits | AWAITED, `last` without a name | who is about to wait takes it for a wake-up; the bell | nothing |
 //!
 //! After the releasing operation in `unlock` the object is neither read nor written: at most a wake-up is sent to its
 //! address. It may be destroyed as soon as it was acquired.
@@ -49,6 +61,14 @@ const DIRTY: u64 = 1 << 62;
 const NOT_RECOVERABLE: u64 = 1 << 61;
 /// Survives locking, unlocking and inheriting, whoever does it.
 const KEPT: u64 = 1 << 60;
+/// Somebody may wait for a condition under this lock. Survives as KEPT does; only the holder changes it.
+const AWAITED: u64 = 1 << 59;
+/// What stays when the lock is released.
+const STAYS: u64 = KEPT | AWAITED;
+/// One in the turns of `last`.
+const TURN: u64 = 1 << 48;
+/// Every how many turns a holder asks the kernel whether anybody still waits.
+const TURNS_TO_ASK: u64 = if cfg!(interproc_loom) { 2 } else { 32 };
 
 #[inline]
 const fn high(word: u64) -> u32 {
@@ -71,8 +91,9 @@ pub enum Acquired {
 pub struct RawMutex {
     /// Owner id and flags. After a death: the dead owner's id, until the next locker replaces it.
     word: AtomicU64,
-    /// Zero.
-    reserved: AtomicU64,
+    /// While AWAITED: who took the lock last, and how often it was taken. A sleeper's futex is the upper half; nobody is
+    /// ever woken there.
+    last: AtomicU64,
 }
 
 #[allow(clippy::new_without_default)]
@@ -80,13 +101,13 @@ impl RawMutex {
     /// An unlocked mutex.
     #[cfg(not(interproc_loom))]
     pub const fn new() -> Self {
-        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+        RawMutex { word: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
     /// An unlocked mutex.
     #[cfg(interproc_loom)]
     pub fn new() -> Self {
-        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+        RawMutex { word: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
     /// Locks, waiting until `deadline` if one is given.
@@ -101,11 +122,14 @@ impl RawMutex {
     /// [`RawMutex::lock`] for a caller that has its id at hand.
     #[inline(always)]
     pub(crate) fn lock_as(&self, id: OwnerId, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        if self.lock_free(id) { Ok(Acquired::Clean) } else { self.lock_slow(me, deadline) }
+    }
+
+    /// Locks if the word is 0.
+    #[inline(always)]
+    pub(crate) fn lock_free(&self, id: OwnerId) -> bool {
         // M1: sees the last owner's writes.
-        match self.word.compare_exchange(0, id.bits(), Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Ok(Acquired::Clean),
-            Err(_) => self.lock_slow(me, deadline),
-        }
+        self.word.compare_exchange(0, id.bits(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Locks if it is free or its owner is dead.
@@ -135,21 +159,30 @@ impl RawMutex {
         }
     }
 
-    /// [`RawMutex::unlock`] for a caller that is sure to hold it, clean: a guard.
+    /// The holder's id as a guard keeps it: with a mark if something in the word must stay, so that the guard cannot take
+    /// the short way out.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline]
+    pub(crate) fn marked(&self, id: OwnerId) -> OwnerId {
+        // Relaxed: the holder alone changes these bits.
+        OwnerId::cached(id.bits() | self.word.load(Ordering::Relaxed) & STAYS)
+    }
+
+    /// [`RawMutex::unlock`] for a caller that is sure to hold it, clean, with nothing that must stay: a guard.
     #[cfg(any(feature = "std", interproc_loom))]
     #[inline(always)]
     pub(crate) fn unlock_held(&self, id: OwnerId, me: &Member) {
         // An exchange is quicker than a compare-and-swap, but tells only afterwards whether somebody may sleep.
         // C2: so our death rings the bell from before it.
-        if !crate::mutant!("unlock-no-bell") {
-            me.begin();
-        }
+        let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
         let release = if crate::mutant!("guard-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         let was = self.word.swap(0, release); // M1
         if was != id.bits() {
             self.released(was);
         }
-        me.end();
+        if let Some(pending) = pending {
+            me.unpend(pending);
+        }
     }
 
     /// [`RawMutex::unlock_held`] for a model.
@@ -194,7 +227,7 @@ impl RawMutex {
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
     pub fn is_locked(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & !KEPT != 0
+        self.word.load(Ordering::Relaxed) & !STAYS != 0
     }
 
     /// Who holds it, dead or alive: a snapshot.
@@ -205,20 +238,31 @@ impl RawMutex {
     /// Takes the lock over from a dead owner seen in `word`. `None` if somebody else was faster.
     fn inherit(&self, me: &Member, word: u64) -> Option<Acquired> {
         // WAITERS: who else slept on the dead owner is unknown.
-        let mine = me.id().bits() | WAITERS | DIRTY | word & KEPT;
+        let mine = me.id().bits() | WAITERS | DIRTY | word & STAYS;
         let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
         // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
         self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        self.took(me, word);
+        if word & AWAITED != 0 && !crate::mutant!("heir-raises-no-alarm") {
+            // The dead one may have owed a notification, and its bell may not have rung.
+            me.table().raise_alarm();
+        }
         Some(Acquired::OwnerDied)
     }
 
     #[cold]
     fn try_lock_slow(&self, me: &Member, mut word: u64) -> Result<Acquired> {
         loop {
-            if word & !KEPT == 0 {
+            if word & !STAYS == 0 {
                 let mine = me.id().bits() | word;
                 match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
-                    Ok(_) => return Ok(Acquired::Clean),
+                    Ok(_) => {
+                        if word & AWAITED != 0 {
+                            me.rest();
+                        }
+                        self.took(me, word);
+                        return Ok(Acquired::Clean);
+                    }
                     Err(now) => word = now,
                 }
             } else if word & NOT_RECOVERABLE != 0 {
@@ -230,6 +274,9 @@ impl RawMutex {
                 }
                 if owner.is_some_and(|o| me.table().life(o) != Life::Dead) {
                     return Err(ErrorKind::WouldBlock.into());
+                }
+                if word & AWAITED != 0 {
+                    me.rest();
                 }
                 if let Some(acquired) = self.inherit(me, word) {
                     return Ok(acquired);
@@ -243,20 +290,25 @@ impl RawMutex {
     fn lock_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
         // C3: from here on our death rings the bell.
         let pending = me.pend();
-        let result = self.contend(me, deadline);
-        me.unpend(pending);
+        let result = self.contend(me, me.id().bits(), deadline);
+        if result.is_err() || !self.is_awaited() || crate::mutant!("holder-does-not-rest") {
+            me.unpend(pending);
+        }
         result
     }
 
-    fn contend(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        let mut mine = me.id().bits();
+    fn contend(&self, me: &Member, mut mine: u64, deadline: Option<Deadline>) -> Result<Acquired> {
         let mut spin = Spin::new(me.spinning());
         loop {
             let word = self.word.load(Ordering::Acquire);
-            if word & !KEPT == 0 {
+            if word & !STAYS == 0 {
                 if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 {
-                    spin.done();
+                    // A lock that is awaited comes here though it is free: nothing is learnt from it.
+                    if word & STAYS == 0 {
+                        spin.done();
+                    }
+                    self.took(me, word);
                     return Ok(Acquired::Clean);
                 }
                 continue;
@@ -306,21 +358,113 @@ impl RawMutex {
         }
         // C2, C5: if we die between the release and the wake, the bell tells the sleepers.
         let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
-        // M1. Others may set WAITERS or KEPT meanwhile.
-        let wake = if word & DIRTY != 0 {
-            self.word.swap(NOT_RECOVERABLE, Ordering::Release);
-            u32::MAX
-        } else {
-            self.word.fetch_and(KEPT, Ordering::Release);
-            1
-        };
-        crate::crash_window!("C2: released, not woken");
-        if !crate::mutant!("unlock-no-wake") {
-            futex::wake(Word::High(&self.word), wake);
+        if word & AWAITED != 0 {
+            self.ask_who_waits(me);
         }
+        self.release(me, word);
         if let Some(pending) = pending {
             me.unpend(pending);
         }
         Ok(())
+    }
+
+    /// Releases it, and wakes who has to know. `word` says whether it is dirty.
+    fn release(&self, me: &Member, word: u64) {
+        // M1. Others may set WAITERS meanwhile.
+        let wake = if word & DIRTY != 0 {
+            self.word.swap(NOT_RECOVERABLE, Ordering::Release);
+            u32::MAX
+        } else {
+            u32::from(self.word.fetch_and(STAYS, Ordering::Release) & WAITERS != 0)
+        };
+        crate::crash_window!("C2: released, not woken");
+        if wake > 0 && !crate::mutant!("unlock-no-wake") {
+            futex::wake(Word::High(&self.word), wake);
+        }
+        if word & (DIRTY | AWAITED) == DIRTY | AWAITED {
+            me.table().raise_alarm(); // nobody will notify them
+        }
+    }
+}
+
+/// For [`RawCondvar`](super::RawCondvar).
+impl RawMutex {
+    /// Whether somebody may wait for a condition under this lock. Told to the holder, it stays true until it unlocks.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        // Relaxed: the holder alone changes it.
+        self.word.load(Ordering::Relaxed) & AWAITED != 0
+    }
+
+    /// Whether the holder inherited it and has not marked it consistent.
+    #[inline]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DIRTY != 0
+    }
+
+    /// The caller, who holds it, is about to wait for a condition.
+    pub(crate) fn set_awaited(&self, me: &Member) {
+        if !self.is_awaited() {
+            self.sign(me.id().bits());
+            // Relaxed: the unlock publishes it.
+            self.word.fetch_or(AWAITED, Ordering::Relaxed);
+        }
+    }
+
+    /// Who took it last, in a word to watch (the upper half). Only while somebody may wait.
+    #[inline]
+    pub(crate) fn last(&self) -> &AtomicU64 {
+        &self.last
+    }
+
+    /// The word that lockers sleep on (the upper half).
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// Unlocks for a wait. The caller holds it, clean, and its pending is at the bell.
+    pub(crate) fn unlock_to_wait(&self, me: &Member) {
+        self.release(me, 0);
+    }
+
+    /// Locks after a wait, without a time limit; the caller's pending is at the bell, and stays there if the lock is
+    /// awaited. `others`: there may be more who sleep for the lock without having announced it.
+    pub(crate) fn lock_again(&self, me: &Member, others: bool) -> Result<Acquired> {
+        self.contend(me, me.id().bits() | if others { WAITERS } else { 0 }, None)
+    }
+
+    /// What whoever took the lock over from `word` owes to those who wait for a condition.
+    #[inline]
+    fn took(&self, me: &Member, word: u64) {
+        if word & AWAITED != 0 {
+            crate::crash_window!("C7: taken, not signed");
+            if !crate::mutant!("holder-unsigned") {
+                self.sign(me.id().bits());
+            }
+        }
+    }
+
+    /// Writes this into `last`. For the holder.
+    fn sign(&self, id: u64) {
+        // Relaxed: only holders write it. Release: a name comes with AWAITED.
+        let turn = self.last.load(Ordering::Relaxed).wrapping_add(TURN) & !OwnerId::MASK;
+        self.last.store(turn | id, Ordering::Release);
+    }
+
+    /// Now and then the holder asks the kernel whether anybody still waits for a condition; if not, the lock is an
+    /// ordinary one again.
+    fn ask_who_waits(&self, me: &Member) {
+        if self.last.load(Ordering::Relaxed) / TURN % TURNS_TO_ASK != 0 {
+            return;
+        }
+        // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.
+        self.sign(0);
+        crate::crash_window!("C8: asking who waits");
+        if futex::sleepers(Word::High(&self.last)) == 0 || crate::mutant!("awaited-uncounted") {
+            self.word.fetch_and(!AWAITED, Ordering::Relaxed);
+        } else {
+            self.sign(me.id().bits());
+        }
     }
 }

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | [`futex::wait`] | sleeps unless some watched word differs from its expected value when it is queued; returns the index that was woken, or why not; spurious returns allowed |
 //! | [`futex::wake`] | wakes at most `n` sleepers on the word, says how many; the address may be stale (memory already reused or unmapped) |
+//! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and all others sleep on another word from now on, in order |
+//! | [`futex::sleepers`] | how many sleep on the word; ordered against every wait as a wake is |
 //! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
 //! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |

@@ -134,6 +134,36 @@ pub fn wake(word: Word<'_>, n: u32) -> u32 {
     wake_address(address(word), n)
 }
 
+/// Wakes one sleeper of `from`, and has all others sleep on the upper half of the 64-bit word at `to` from now on (a
+/// sleep on several words keeps its others). False, and nothing done, if `from` does not hold `expected` any more, or
+/// if the kernel cannot reach `to`, which it only looks at.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    let _keep = KeepErrno::new();
+    // SAFETY: the kernel reads `from`, a live atomic, and takes `to` as a name; a bad address is an error code.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            address(from),
+            libc::FUTEX_CMP_REQUEUE,
+            1,
+            i32::MAX as usize,
+            to.cast::<u32>().wrapping_add(1),
+            expected,
+        )
+    };
+    rc >= 0
+}
+
+/// How many sleep on a word, or were woken at another and have not run yet; at least one if that cannot be told. The kernel moves them from the
+/// word to itself and says how many those were.
+pub fn sleepers(word: Word<'_>) -> u32 {
+    let _keep = KeepErrno::new();
+    let at = address(word);
+    // SAFETY: a live atomic; no memory is changed.
+    let rc = unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, 0, i32::MAX as usize, at) };
+    u32::try_from(rc).unwrap_or(1)
+}
+
 /// [`wake`] for an address whose object may be gone already.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // the address is the kernel's to look at, never ours
 fn wake_address(address: *const u32, n: u32) -> u32 {

@@ -134,6 +134,41 @@ pub fn wake_address(address: *const u32, n: u32) -> u32 {
     kernel.wake_key(address.addr(), n)
 }
 
+/// As in the product.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    if !step() {
+        return false;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.freeze();
+    let same = read(from) == expected;
+    kernel.thaw();
+    if same {
+        let from = address(from).addr();
+        kernel.wake_key(from, 1);
+        let to = to.cast::<u32>().wrapping_add(1).addr();
+        for sleeper in &kernel.state.borrow().sleepers {
+            sleeper.keys.borrow_mut().iter_mut().filter(|key| **key == from).for_each(|key| *key = to);
+        }
+    }
+    note(0, || format!("move from {expected:#x}: {same}"));
+    same
+}
+
+/// As in the product.
+pub fn sleepers(word: Word<'_>) -> u32 {
+    if !step() {
+        return 1;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    let key = address(word).addr();
+    let count = kernel.state.borrow().sleepers.iter().filter(|s| s.keys.borrow().contains(&key)).count();
+    note(key & !7, || format!("sleepers: {count}"));
+    count as u32
+}
+
 impl Kernel {
     /// Inside the kernel: wakes at most `n` sleepers.
     pub(super) fn wake_up(&self, word: Word<'_>, n: u32) -> u32 {
