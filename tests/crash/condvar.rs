@@ -250,6 +250,13 @@ fn notifiers() -> Vec<Box<dyn Scenario>> {
         before("notify_all+unlock", "three waiters asleep", 3)
             .victim(tell_and_unlock(3, Condvar::notify_all))
             .verify(verify),
+        // The waiter has signed the lock once; with the 32nd name its holder asks who waits.
+        before("notify_one+unlock", "a waiter asleep, the unlock asks for it", 1)
+            .victim(|w, cut| {
+                (0..30).for_each(|_| drop(w.tickets.lock()));
+                tell_and_unlock(1, Condvar::notify_one)(w, cut);
+            })
+            .verify(verify),
         before("unlock+notify_one", "a waiter asleep", 1).victim(after_unlock).verify(verify),
         one("a locker asleep", 1).verify(verify),
         all("two lockers asleep", 2).verify(verify),
