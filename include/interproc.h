@@ -293,6 +293,39 @@ typedef struct interproc_recursive_mutex_t {
 } interproc_recursive_mutex_t;
 
 /**
+ * A condition variable: waiting, under a mutex, until another thread of any process makes a condition true and says
+ * so.
+ *
+ * It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the same
+ * mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
+ *
+ *     int rc = interproc_mutex_lock(&shop->lock);
+ *     while ((rc == 0 || rc == EOWNERDEAD)) {
+ *         if (rc == EOWNERDEAD) {
+ *             repair(shop);
+ *             interproc_mutex_consistent(&shop->lock);
+ *         }
+ *         if (shop->tickets > 0)
+ *             break;
+ *         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
+ *     }
+ *
+ * A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
+ * look at the condition in a loop.
+ *
+ * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
+ * lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
+ * killed after it has unlocked and before it has signalled wakes those who are asleep: signal before you unlock if nothing at
+ * all may depend on luck.
+ */
+typedef struct interproc_cond_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_cond_t;
+
+/**
  * A counting semaphore: a number that anybody may raise and that nobody can lower below zero without waiting.
  *
  * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value
@@ -918,6 +951,73 @@ int interproc_recursive_mutex_unlock(struct interproc_recursive_mutex_t *mutex);
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_recursive_mutex_consistent(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
+ * Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_cond_init(struct interproc_cond_t *cond);
+
+/**
+ * Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait or
+ * signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is closed.
+ *
+ * @return 0; EBUSY: somebody is asleep here, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
+ * this process has open.
+ */
+int interproc_cond_destroy(struct interproc_cond_t *cond);
+
+/**
+ * Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling asleep are
+ * one step: no signal that is sent under the lock afterwards is missed.
+ *
+ * @return 0: the mutex is held again. Look at the condition, which may be false.
+ * EOWNERDEAD: it is held again, and its last owner died holding it: repair the data, call
+ * interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with EOWNERDEAD
+ * and is not marked consistent.
+ * ENOTRECOVERABLE: the mutex became unusable; it is not held.
+ * EPERM: the calling thread did not hold the mutex.
+ * EINVAL: NULL, misaligned, in no segment that this process has open, in two different ones, or somebody waits with another
+ * mutex; the mutex is held as before.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_wait(struct interproc_cond_t *cond,
+                        struct interproc_mutex_t *mutex);
+
+/**
+ * As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). Locking the mutex again is not limited. A time in the past unlocks and locks.
+ *
+ * @return As interproc_cond_wait(), and ETIMEDOUT: the time has passed, and the mutex is held. EINVAL also when abstime is
+ * NULL or its nanoseconds are not in 0..999999999; then nothing was done.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_timedwait(struct interproc_cond_t *cond,
+                             struct interproc_mutex_t *mutex,
+                             const struct timespec *abstime);
+
+/**
+ * Wakes one of those who wait, if anybody does. Best called with the mutex held.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open; EUSERS, ENOTSUP: the caller cannot
+ * become a member of the segment.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_signal(struct interproc_cond_t *cond);
+
+/**
+ * Wakes all who wait: one now, each of the others when it can have the mutex. Best called with the mutex held.
+ *
+ * @return As interproc_cond_signal().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_broadcast(struct interproc_cond_t *cond);
 
 /**
  * Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
@@ -1636,6 +1736,8 @@ int interproc_process_close(struct interproc_process_t *process);
 #define INTERPROC_ONCE_INIT { { 0, 0, 0 } }
 /* An unlocked reader-writer lock. Zeroed memory is one too. */
 #define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+/* One that nobody waits for; zeroed memory is one too. */
+#define INTERPROC_COND_INIT { { 0, 0 } }
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
@@ -1662,6 +1764,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_once_t) == 24, interproc_once_has_24_by
 INTERPROC_STATIC_ASSERT(sizeof(interproc_recursive_mutex_t) == 24, interproc_recursive_mutex_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_semaphore_t) == 16, interproc_semaphore_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_rwlock_t) == 64, interproc_rwlock_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_cond_t) == 16, interproc_cond_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
@@ -1674,6 +1777,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_recursive_mutex_t) == 8, interproc_recursive_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_semaphore_t) == 8, interproc_semaphore_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_rwlock_t) == 8, interproc_rwlock_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_cond_t) == 8, interproc_cond_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);

@@ -16,13 +16,14 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "error",
     "time",
     "who",
     "segment",
     "mutex",
     "recursive_mutex",
+    "condvar",
     "semaphore",
     "event",
     "once",
@@ -207,6 +208,10 @@ fn every_function_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/conformance.c")));
 }
 
+fn the_condition_variable_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/condvar.c")));
+}
+
 fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
@@ -373,6 +378,7 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             signals_and_recursion_keep_their_promises_in_c,

@@ -6,6 +6,8 @@ mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
 mod support;
 
+#[path = "conformance/condvar.rs"]
+mod condvar;
 #[path = "conformance/event.rs"]
 mod event;
 #[path = "conformance/handlers.rs"]
@@ -42,6 +44,20 @@ macro_rules! specifications {
 
 fn main() {
     support::run(specifications![
+        condvar:
+            every_ticket_is_sold_once_and_nobody_sleeps_on,
+            one_notification_wakes_one_and_all_wake_all,
+            all_are_woken_at_once,
+            a_timed_wait_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_gives_the_lock_back_for_a_moment,
+            the_longest_wait_does_not_end_early,
+            signals_neither_end_nor_lose_a_wait,
+            who_waits_is_told_of_a_dead_owner,
+            who_dies_after_its_unlock_has_woken_those_asleep,
+            killed_waiters_leave_nothing,
+            the_lock_is_an_ordinary_one_again_when_nobody_waits,
+            a_wait_with_another_mutex_is_refused,
+            an_unrepaired_lock_is_refused_to_those_who_wait;
         event:
             a_set_is_seen_by_all_until_it_is_cleared,
             what_was_done_before_a_set_is_seen_after_the_wait,

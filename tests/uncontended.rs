@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::{Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
+use interproc::sync::{Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -38,6 +38,7 @@ static COUNTING: Counting = Counting;
 
 struct Objects {
     lock: Object<Mutex<u64>>,
+    arrived: Object<Condvar>,
     queue: Queue<u64>,
     semaphore: Object<Semaphore>,
     event: Object<Event>,
@@ -56,6 +57,7 @@ impl Objects {
         let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
         Objects {
             lock,
+            arrived: seg.object("arrived", Condvar::new).expect("condvar"),
             queue: seg.queue("queue", 8).expect("queue"),
             semaphore: seg.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
             event: seg.object("event", Event::new).expect("event"),
@@ -216,6 +218,10 @@ fn main() {
             let guard = o.rwlock.write().expect("write");
             assert!(o.rwlock.try_read().is_err() && o.rwlock.try_write().is_err());
             drop(guard);
+        };
+        notifying_nobody: |o, _| {
+            o.arrived.notify_one().expect("notify");
+            o.arrived.notify_all().expect("notify");
         };
         pushing_and_popping: |o, round| {
             o.queue.push(round).expect("push");

@@ -11,6 +11,7 @@
 //! from deaths.
 #![allow(unsafe_code, non_camel_case_types)]
 
+mod condvar;
 mod error;
 mod event;
 mod mutex;

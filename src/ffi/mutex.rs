@@ -61,7 +61,7 @@ unsafe fn at<'a>(mutex: *const interproc_mutex_t) -> Result<&'a RawMutex> {
 /// # Safety
 /// As [`at`].
 #[inline(always)]
-unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
+pub(super) unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
     let me = member::current(mutex.cast())?;
     // SAFETY: by the contract.
     Ok((me, unsafe { at(mutex) }?))

@@ -249,6 +249,7 @@ impl Domain {
         let pair = self.pair(index);
         let leaving = Joining { domain: self, index, pair, robust: member.robust };
         self.table.part(index, member.id.generation(), task::tid(), &leaving);
+        member.robust.forget(member.bell);
         pair.held.store(0, Ordering::Release);
     }
 

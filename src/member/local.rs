@@ -14,7 +14,7 @@ use super::{Domain, Member, OwnerId, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
 use crate::sys::call::KeepErrno;
-use crate::sys::robust::RobustList;
+use crate::sys::robust::{Pending, RobustList};
 use crate::sys::{Word, futex, memory, task};
 use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
@@ -197,6 +197,9 @@ fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     if local.forks.get() != FORKS.load(Ordering::Relaxed) {
         // The records lay in pages that the fork wiped.
         local.records.set(null());
+        if let Some(robust) = local.robust.get() {
+            robust.unpend(Pending::NONE); // it may rest at a bell of the parent's
+        }
         local.forks.set(FORKS.load(Ordering::Relaxed));
     }
     let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;

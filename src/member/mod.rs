@@ -98,23 +98,18 @@ impl Member {
         self.robust.pend(self.bell)
     }
 
-    /// Ends what [`Member::pend`] began.
+    /// Ends what [`Member::pend`] began: leaves pending as it was found, NULL or resting.
     #[inline(always)]
     pub(crate) fn unpend(&self, old: Pending) {
         self.robust.unpend(old);
     }
 
-    /// [`Member::pend`] for the fast path of an operation that no signal handler may use: pending is then known to be
-    /// NULL, as it is outside the C library's own robust operations, and need not be kept.
-    #[inline(always)]
-    pub(crate) fn begin(&self) {
-        let _ = self.robust.pend(self.bell);
-    }
-
-    /// Ends what [`Member::begin`] began.
-    #[inline(always)]
-    pub(crate) fn end(&self) {
-        self.robust.unpend(Pending::NONE);
+    /// As [`Member::pend`], and pending *rests* at the bell until the thread leaves the segment: every operation leaves it
+    /// as it was found. For whoever holds a lock under which somebody waits for a condition. The C library's own
+    /// robust mutexes set it to NULL.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        let _ = self.pend();
     }
 
     /// Sets pending again after a signal handler may have used it.

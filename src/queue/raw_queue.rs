@@ -373,7 +373,7 @@ impl RawQueue {
     /// `Full`, `Closed`; then `fill` was not called.
     #[inline]
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
-        me.begin();
+        let pending = me.pend();
         let result = match self.claim_push(me) {
             Ok(claim) => {
                 self.publish(&claim, fill);
@@ -382,7 +382,7 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Full.into()),
         };
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -397,14 +397,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         fill: impl FnOnce(*mut u8),
     ) -> Result<()> {
-        me.begin();
+        let pending = me.pend();
         let claim = match self.claim_push(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline),
         };
         let result = claim.map(|claim| self.publish(&claim, fill));
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -419,13 +419,13 @@ impl RawQueue {
     /// `Empty`, `Closed`; then `drain` was not called.
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
-        me.begin();
+        let pending = me.pend();
         let result = match self.claim_pop(me) {
             Ok(claim) => Ok(self.consume(&claim, drain)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         };
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -440,14 +440,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         drain: impl FnOnce(*const u8) -> R,
     ) -> Result<(R, bool)> {
-        me.begin();
+        let pending = me.pend();
         let claim = match self.claim_pop(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline),
         };
         let result = claim.map(|claim| self.consume(&claim, drain));
-        me.end();
+        me.unpend(pending);
         result
     }
 

@@ -1,11 +1,14 @@
 //! Locks in shared memory that survive the death of anyone.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod condvar;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod event;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod once;
+mod raw_condvar;
 mod raw_event;
 mod raw_mutex;
 mod raw_once;
@@ -23,11 +26,14 @@ mod spin;
 pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use condvar::{Condvar, WaitTimeoutResult};
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use once::{Once, OnceLock, OnceState};
+pub use raw_condvar::{RawCondvar, Waited};
 pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
 pub use raw_once::{Begun, RawOnce};

@@ -234,7 +234,7 @@ impl<T: Plain> Mutex<T> {
 
     /// What came of a lock that was not simply free.
     #[cold]
-    fn acquired(
+    pub(super) fn acquired(
         &self,
         me: &Member,
         how: Result<Acquired>,
@@ -274,7 +274,7 @@ pub struct MutexGuard<'a, T: Plain> {
 // SAFETY: a shared guard gives `&T` only.
 unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
 
-impl<T: Plain> MutexGuard<'_, T> {
+impl<'a, T: Plain> MutexGuard<'a, T> {
     #[inline(always)]
     fn member(&self) -> &Member {
         // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
@@ -286,6 +286,14 @@ impl<T: Plain> MutexGuard<'_, T> {
     fn holder(&self) -> Option<&Member> {
         let me = self.member();
         (me.id() == self.owner.plain()).then_some(me)
+    }
+
+    /// Takes the guard apart for a wait: the mutex, its lock, and the holder.
+    pub(super) fn into_parts(self) -> (&'a Mutex<T>, &'a RawMutex, Option<&'a Member>) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `member`; the segment stays attached as long as the mutex is borrowed.
+        let me = unsafe { &*this.me };
+        (this.mutex, &this.mutex.raw, this.holder().map(|_| me))
     }
 
     /// The end of a lock that was not simply free.

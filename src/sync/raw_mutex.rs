@@ -13,6 +13,7 @@
 //! | `NOT_RECOVERABLE` | unusable for good |
 //! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by one who has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): its death is no news |
 //! | `DIRTY` | free, and the next one is told of a death: an heir gave it back untouched |
+//! | any of these but `NOT_RECOVERABLE`, `+ AWAITED` | somebody may wait for a condition under this lock; stays when the lock is released |
 //! | any of these but `NOT_RECOVERABLE`, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
 //!
 //! | edge | from | to | what it carries |
@@ -20,6 +21,15 @@
 //! | M1 | unlock, Release | lock, CAS Acquire | the guarded data |
 //! | M2 | kernel's mark of the owner's slot | `Table::life`, Acquire (T1) | the guarded data as the dead left it |
 //! | X1 | a sleeper's announcement | the unlocker's look | see `member::wanted` |
+//!
+//! While AWAITED is set, lockers take the slow way: a holder writes its name into the second word, `last`, and has its
+//! pending pointer rest at the bell, so that its death wakes those who wait for a condition, whom it may owe a
+//! notification; who inherits the lock raises the alarm. What this is for is told with [`RawCondvar`](super::RawCondvar).
+//!
+//! | `last` | meaning |
+//! |---|---|
+//! | 0 in the lower 48 bits | nobody waits for a condition, or it is being asked |
+//! | `id + turn` (16 bits) | the last member that took the lock while AWAITED was set; written by it, as holder |
 //!
 //! A sleeper watches the lock, its announcement, the segment's bell, and its owner's slot. *While anybody sleeps, somebody
 //! who waits is awake, or has announced itself on the holder and watches it, or the holder has WAITERS.* Whoever is
@@ -34,6 +44,8 @@
 //! | C4 | a recoverer before `mark_consistent` | a dead id with DIRTY | as C1 | nothing; the next one is told again |
 //! | C5 | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as C2 | nothing |
 //! | C6 | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
+//! | C7 | a holder of an AWAITED lock before its name is in `last` | nothing: it has changed nothing | the next locker inherits and raises the alarm | nothing |
+//! | C8 | a holder that asks whether anybody still waits | AWAITED, `last` without a name | who is about to wait takes it for a wake-up; the bell | nothing |
 //!
 //! After the releasing store in `unlock` the object is neither read nor written: at most a wake-up is sent to its
 //! address. It may be destroyed as soon as it was acquired.
@@ -56,6 +68,14 @@ pub(super) const DIRTY: u64 = 1 << 62;
 pub(super) const NOT_RECOVERABLE: u64 = 1 << 61;
 /// Survives locking, unlocking and inheriting, whoever does it.
 pub(super) const KEPT: u64 = 1 << 60;
+/// Somebody may wait for a condition under this lock. Survives as KEPT does; only the holder changes it.
+const AWAITED: u64 = 1 << 57;
+/// What stays when the lock is released.
+const STAYS: u64 = KEPT | AWAITED;
+/// One in the turns of `last`.
+const TURN: u64 = 1 << 48;
+/// Every how many turns a holder asks the kernel whether anybody still waits.
+const TURNS_TO_ASK: u64 = if cfg!(interproc_loom) { 2 } else { 32 };
 /// The holder is a reader on its way in: no writer is.
 pub(super) const READING: u64 = 1 << 59;
 /// The holder is a writer that waits for readers to leave.
@@ -86,8 +106,9 @@ pub enum Acquired {
 pub struct RawMutex {
     /// Owner id and flags. After a death: the dead owner's id, until the next locker replaces it.
     word: AtomicU64,
-    /// Zero.
-    reserved: AtomicU64,
+    /// While AWAITED: who took the lock last, and how often it was taken. A sleeper's futex is the upper half; nobody is
+    /// ever woken there. A reader-writer lock, under which nobody waits for a condition, uses it otherwise.
+    last: AtomicU64,
 }
 
 #[allow(clippy::new_without_default)]
@@ -95,13 +116,13 @@ impl RawMutex {
     /// An unlocked mutex.
     #[cfg(not(interproc_loom))]
     pub const fn new() -> Self {
-        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+        RawMutex { word: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
     /// An unlocked mutex.
     #[cfg(interproc_loom)]
     pub fn new() -> Self {
-        RawMutex { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+        RawMutex { word: AtomicU64::new(0), last: AtomicU64::new(0) }
     }
 
     /// Locks, waiting until `deadline` if one is given.
@@ -160,14 +181,9 @@ impl RawMutex {
         self.word.compare_exchange(word, word | KEPT, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether the caller, who holds it, has inherited it and not marked it consistent.
-    pub(super) fn is_dirty(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & DIRTY != 0
-    }
-
     /// The second word, for an object that is built on this lock.
     pub(super) fn reserved(&self) -> &AtomicU64 {
-        &self.reserved
+        &self.last
     }
 
     /// Gives back what was inherited, untouched: the next one is told as the caller was.
@@ -265,7 +281,7 @@ impl RawMutex {
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
     pub fn is_locked(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & !KEPT != 0
+        self.word.load(Ordering::Relaxed) & !STAYS != 0
     }
 
     /// Who holds it, dead or alive: a snapshot.
@@ -278,20 +294,31 @@ impl RawMutex {
         // One who had not touched the data leaves no news, unless it had been told itself.
         let news = word & UNTOUCHED == 0 || word & DIRTY != 0 || crate::mutant!("passing-is-news");
         // WAITERS: who else slept on the dead owner is unknown.
-        let mine = me.id().bits() | WAITERS | if news { DIRTY } else { flags } | word & KEPT;
+        let mine = me.id().bits() | WAITERS | if news { DIRTY } else { flags } | word & STAYS;
         let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
         // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
         self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        self.took(me, word);
+        if word & AWAITED != 0 && !crate::mutant!("heir-raises-no-alarm") {
+            // The dead one may have owed a notification, and its bell may not have rung.
+            me.table().raise_alarm();
+        }
         Some(if news { Acquired::OwnerDied } else { Acquired::Clean })
     }
 
     #[cold]
     fn try_lock_slow(&self, me: &Member, mut word: u64, flags: u64) -> Result<Acquired> {
         loop {
-            if word & !KEPT == 0 {
+            if word & !STAYS == 0 {
                 let mine = me.id().bits() | flags | word;
                 match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
-                    Ok(_) => return Ok(Acquired::Clean),
+                    Ok(_) => {
+                        if word & AWAITED != 0 {
+                            me.rest();
+                        }
+                        self.took(me, word);
+                        return Ok(Acquired::Clean);
+                    }
                     Err(now) => word = now,
                 }
             } else if word & NOT_RECOVERABLE != 0 {
@@ -303,6 +330,9 @@ impl RawMutex {
                 }
                 if owner.is_some_and(|o| me.table().life(o) != Life::Dead) {
                     return Err(ErrorKind::WouldBlock.into());
+                }
+                if word & AWAITED != 0 {
+                    me.rest();
                 }
                 if let Some(acquired) = self.inherit(me, word, flags) {
                     return Ok(acquired);
@@ -321,20 +351,26 @@ impl RawMutex {
     fn contended(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         // C3: from here on our death rings the bell.
         let pending = me.pend();
-        let result = self.contend(me, deadline, flags);
-        me.unpend(pending);
+        let result = self.contend(me, me.id().bits(), deadline, flags);
+        if result.is_err() || !self.is_awaited() || crate::mutant!("holder-does-not-rest") {
+            me.unpend(pending);
+        }
         result
     }
 
-    fn contend(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
-        let mut mine = me.id().bits() | flags;
+    fn contend(&self, me: &Member, mine: u64, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
+        let mut mine = mine | flags;
         let mut spin = Spin::new(me.spinning());
         loop {
             let word = self.word.load(Ordering::Acquire);
-            if word & !KEPT == 0 {
+            if word & !STAYS == 0 {
                 if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 {
-                    spin.done();
+                    // A lock that is awaited comes here though it is free: nothing is learnt from it.
+                    if word & STAYS == 0 {
+                        spin.done();
+                    }
+                    self.took(me, word);
                     return Ok(Acquired::Clean);
                 }
                 continue;
@@ -399,25 +435,119 @@ impl RawMutex {
         if OwnerId::of(word) != Some(me.id()) {
             return Err(Error::from(ErrorKind::NotOwner));
         }
-        let lock = &raw const self.word;
         // C2, C5: if we die between the release and the wake, the bell tells the sleepers.
         let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
-        // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
-        let (was, wake) = if word & DIRTY != 0 {
-            (self.word.swap(NOT_RECOVERABLE, Ordering::Release), u32::MAX)
-        } else {
-            (self.word.fetch_and(KEPT, Ordering::Release), 1)
-        };
-        crate::crash_window!("C2: released, not woken");
-        if was & (WAITERS | DIRTY) != 0 && !crate::mutant!("unlock-no-wake") {
-            futex::wake_high(lock, wake);
+        if word & AWAITED != 0 {
+            self.ask_who_waits(me);
         }
+        self.release(me, word);
         if let Some(pending) = pending {
             me.unpend(pending);
+        }
+        Ok(())
+    }
+
+    /// Releases it, and wakes who has to know. `word` says whether it is dirty.
+    fn release(&self, me: &Member, word: u64) {
+        let lock = &raw const self.word;
+        // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
+        let wake = if word & DIRTY != 0 {
+            self.word.swap(NOT_RECOVERABLE, Ordering::Release);
+            u32::MAX
+        } else {
+            u32::from(self.word.fetch_and(STAYS, Ordering::Release) & WAITERS != 0)
+        };
+        crate::crash_window!("C2: released, not woken");
+        if wake > 0 && !crate::mutant!("unlock-no-wake") {
+            futex::wake_high(lock, wake);
         }
         if me.is_wanted() {
             me.tell(lock);
         }
-        Ok(())
+        if word & (DIRTY | AWAITED) == DIRTY | AWAITED {
+            me.table().raise_alarm(); // nobody will notify them
+        }
+    }
+}
+
+/// For [`RawCondvar`](super::RawCondvar).
+impl RawMutex {
+    /// Whether somebody may wait for a condition under this lock. Told to the holder, it stays true until it unlocks.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        // Relaxed: the holder alone changes it.
+        self.word.load(Ordering::Relaxed) & AWAITED != 0
+    }
+
+    /// Whether the holder inherited it and has not marked it consistent.
+    #[inline]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DIRTY != 0
+    }
+
+    /// The caller, who holds it, is about to wait for a condition.
+    pub(crate) fn set_awaited(&self, me: &Member) {
+        if !self.is_awaited() {
+            self.sign(me.id().bits());
+            // Relaxed: the unlock publishes it.
+            self.word.fetch_or(AWAITED, Ordering::Relaxed);
+        }
+    }
+
+    /// Who took it last, in a word to watch (the upper half). Only while somebody may wait.
+    #[inline]
+    pub(crate) fn last(&self) -> &AtomicU64 {
+        &self.last
+    }
+
+    /// The word that lockers sleep on (the upper half).
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// Unlocks for a wait. The caller holds it, clean, and its pending is at the bell.
+    pub(crate) fn unlock_to_wait(&self, me: &Member) {
+        self.release(me, 0);
+    }
+
+    /// Locks after a wait, without a time limit; the caller's pending is at the bell, and stays there if the lock is
+    /// awaited. `others`: there may be more who sleep for the lock without having announced it.
+    pub(crate) fn lock_again(&self, me: &Member, others: bool) -> Result<Acquired> {
+        self.contend(me, me.id().bits() | if others { WAITERS } else { 0 }, None, 0)
+    }
+
+    /// What whoever took the lock over from `word` owes to those who wait for a condition.
+    #[inline]
+    fn took(&self, me: &Member, word: u64) {
+        if word & AWAITED != 0 {
+            crate::crash_window!("C7: taken, not signed");
+            if !crate::mutant!("holder-unsigned") {
+                self.sign(me.id().bits());
+            }
+        }
+    }
+
+    /// Writes this into `last`. For the holder.
+    fn sign(&self, id: u64) {
+        // Relaxed: only holders write it. Release: a name comes with AWAITED.
+        let turn = self.last.load(Ordering::Relaxed).wrapping_add(TURN) & !OwnerId::MASK;
+        self.last.store(turn | id, Ordering::Release);
+    }
+
+    /// Now and then the holder asks the kernel whether anybody still waits for a condition; if not, the lock is an
+    /// ordinary one again.
+    fn ask_who_waits(&self, me: &Member) {
+        if self.last.load(Ordering::Relaxed) / TURN % TURNS_TO_ASK != 0 {
+            return;
+        }
+        // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.
+        self.sign(0);
+        crate::crash_window!("C8: asking who waits");
+        if futex::count(Word::High(&self.last)) == 0 || crate::mutant!("awaited-uncounted") {
+            self.word.fetch_and(!AWAITED, Ordering::Relaxed);
+        } else {
+            self.sign(me.id().bits());
+        }
     }
 }

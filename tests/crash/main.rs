@@ -8,6 +8,8 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
+mod condvar;
+#[cfg(target_arch = "x86_64")]
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod join;

@@ -146,8 +146,28 @@ pub fn count(word: Word<'_>) -> u32 {
     let at = address(word);
     // SAFETY: FUTEX_REQUEUE reads no user memory; a bad address is an error code.
     let rc = unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, 0, i32::MAX as usize, at) };
-    // If the kernel will not say, somebody may.
+    // If the kernel will not say, somebody may. (Who was woken at another word and has not run yet counts, too.)
     u32::try_from(rc).unwrap_or(1)
+}
+
+/// Wakes one sleeper of `from`, and has all others sleep on the upper half of the 64-bit word at `to` from now on (a
+/// sleep on several words keeps its others). False, and nothing done, if `from` does not hold `expected` any more, or
+/// if the kernel cannot reach `to`, which it only looks at.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    let _keep = KeepErrno::new();
+    // SAFETY: the kernel reads `from`, a live atomic, and takes `to` as a name; a bad address is an error code.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            address(from),
+            libc::FUTEX_CMP_REQUEUE,
+            1,
+            i32::MAX as usize,
+            to.cast::<u32>().wrapping_add(1),
+            expected,
+        )
+    };
+    rc >= 0
 }
 
 /// [`wake`] for an address whose object may be gone already.

@@ -176,6 +176,28 @@ pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) 
     count
 }
 
+/// As in the product.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    if !step() {
+        return false;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.freeze();
+    let same = read(from) == expected;
+    kernel.thaw();
+    if same {
+        let from = address(from).addr();
+        kernel.wake_key(from, 1);
+        let to = to.cast::<u32>().wrapping_add(1).addr();
+        for sleeper in &kernel.state.borrow().sleepers {
+            sleeper.keys.borrow_mut().iter_mut().filter(|key| **key == from).for_each(|key| *key = to);
+        }
+    }
+    note(0, || format!("move from {expected:#x}: {same}"));
+    same
+}
+
 impl Kernel {
     /// Inside the kernel: wakes at most `n` sleepers.
     pub(super) fn wake_up(&self, word: Word<'_>, n: u32) -> u32 {

@@ -124,6 +124,17 @@ pub fn until_asleep(n: usize) {
     kernel.thaw();
 }
 
+/// As [`until_asleep`], where some of the `n` may end or be killed before they sleep.
+pub fn until_asleep_or_gone(n: usize) {
+    let kernel = Kernel::get();
+    kernel.freeze();
+    let settled = |state: &State| state.sleepers.iter().filter(|s| s.is_asleep()).count() + state.gone.len();
+    while settled(&kernel.state.borrow()) < n {
+        loom::thread::yield_now();
+    }
+    kernel.thaw();
+}
+
 /// From here to the end of the execution loom tries one order only: what follows only cleans up or checks.
 pub fn settle() {
     Kernel::get().freeze();
