@@ -43,6 +43,8 @@ kinds! {
     Empty = EAGAIN, "the queue is empty; try again after a push, or use the waiting form";
     /// The deadline passed first.
     TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
+    /// The barrier is broken.
+    Broken = ECANCELED, "the barrier is broken: a party died, ran out of time or gave up; reset it and let all parties come anew";
     /// Closed for pushing, or closed and drained for popping.
     Closed = EPIPE, "the queue is closed, and for a pop also drained; nothing more will come";
     /// An argument is out of its range, or an address lies in no attached segment.

@@ -231,6 +231,7 @@ impl Domain {
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
+            uses: core::cell::Cell::new(0),
             domain: self,
         }))
     }

@@ -28,6 +28,7 @@ mod local;
 pub use claim::Joiner;
 pub use id::OwnerId;
 pub use identity::Identity;
+pub(crate) use sleep::Owners;
 pub(crate) use table::Life;
 pub use table::Table;
 
@@ -45,6 +46,7 @@ use crate::sys::robust;
 
 use crate::sync::Habit;
 use crate::time::Deadline;
+use core::cell::Cell;
 use robust::{BellNode, Pending, RobustList};
 
 /// The net: the longest sleep on an owner before its life is checked through the second channel.
@@ -58,6 +60,7 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    uses: Cell<u16>,
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -113,6 +116,15 @@ impl Member {
         &self.spinning
     }
 
+    /// A word that names this use of something by this member: its id, and above it a number that comes again after
+    /// 65,536 others.
+    #[inline(always)]
+    pub(crate) fn new_use(&self) -> u64 {
+        let n = self.uses.get();
+        self.uses.set(n.wrapping_add(1));
+        self.id.bits() | u64::from(n) << 48
+    }
+
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
@@ -139,6 +151,13 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new() }
+        Member {
+            id,
+            table,
+            robust,
+            bell: robust.node_of(table.bell()),
+            spinning: Habit::new(),
+            uses: Cell::new(0),
+        }
     }
 }
