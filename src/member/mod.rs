@@ -37,7 +37,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_id};
+pub(crate) use local::{current, current_id, forks};
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;

@@ -1,6 +1,10 @@
 //! Locks in shared memory that survive the death of anyone.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod barrier;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod bounded_semaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
 mod raw_barrier;
 mod raw_bounded_semaphore;
@@ -8,6 +12,10 @@ mod raw_mutex;
 mod row;
 mod spin;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use barrier::{Barrier, BarrierWaitResult};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use bounded_semaphore::{BoundedSemaphore, Permit};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 pub use raw_barrier::RawBarrier;

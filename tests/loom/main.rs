@@ -52,6 +52,10 @@
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
 #[cfg(interproc_loom)]
+mod barrier;
+#[cfg(interproc_loom)]
+mod bounded_semaphore;
+#[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
@@ -66,7 +70,14 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[
+        toys::MODELS,
+        barrier::MODELS,
+        bounded_semaphore::MODELS,
+        members::MODELS,
+        mutex::MODELS,
+        queue::MODELS,
+    ])
 }
 
 #[cfg(not(interproc_loom))]
