@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::Mutex;
+use interproc::sync::{Barrier, BoundedSemaphore, Mutex};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -39,6 +39,8 @@ static COUNTING: Counting = Counting;
 struct Objects {
     lock: Object<Mutex<u64>>,
     queue: Queue<u64>,
+    permits: BoundedSemaphore,
+    alone: Barrier,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
 }
@@ -47,7 +49,13 @@ impl Objects {
     fn new(seg: &Segment) -> Objects {
         let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
         let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
-        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
+        Objects {
+            lock,
+            queue: seg.queue("queue", 8).expect("queue"),
+            permits: seg.bounded_semaphore("permits", 4).expect("semaphore"),
+            alone: seg.barrier("alone", 1).expect("barrier"),
+            elsewhere,
+        }
     }
 
     /// What a first use does once: becoming a member.
@@ -157,6 +165,27 @@ fn main() {
             assert_eq!(o.queue.try_push_batch(&[round; 5]).expect("push"), 3);
             let mut into = [0; 8];
             assert_eq!(o.queue.pop_batch(&mut into).expect("pop"), 8);
+        };
+        acquiring_and_releasing_a_permit: |o, _| {
+            let one = o.permits.acquire().expect("permit");
+            let two = o.permits.acquire_until(Deadline::from_monotonic_ns(1)).expect("permit");
+            let three = o.permits.try_acquire().expect("permit");
+            one.release().expect("release");
+            drop((two, three));
+        };
+        acquiring_and_releasing_several_permits: |o, _| {
+            let one = o.permits.acquire().expect("permit");
+            let three = o.permits.acquire_many(3).expect("permits");
+            assert!(o.permits.try_acquire().is_err() && o.permits.try_acquire_many(2).is_err());
+            drop(one);
+            assert!(o.permits.try_acquire_many(2).is_err());
+            drop(three);
+            o.permits.try_acquire_many(4).expect("permits").release().expect("release");
+            assert_eq!(o.permits.available().expect("available"), 4);
+        };
+        a_round_in_which_nobody_sleeps: |o, _| {
+            assert!(o.alone.wait().expect("alone").is_leader());
+            assert!(!o.alone.is_broken().expect("look") && o.alone.n_waiting().expect("look") == 0);
         };
         looking_at_a_queue: |o, _| {
             assert_eq!(o.queue.len(), 0);

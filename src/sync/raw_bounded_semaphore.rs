@@ -25,6 +25,7 @@
 //! | P1 | release, CAS | acquire, CAS Acquire | what the holder did while it had the permit |
 //! | P2 | release, CAS SeqCst, then the word, SeqCst | announce, RMW SeqCst, then the cells, SeqCst | one of the two sees the other (Dekker): the releaser the announcement, or the waiter the free cell |
 //! | P3 | kernel's mark of a holder's slot | `Table::life`, Acquire | what the dead did while it had the permit |
+//! | P4 | joining the segment, before the acquire's CAS (`Table::confirm`) | load of the cell, Acquire, before `Table::life` | that the holder lives |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
@@ -266,16 +267,16 @@ impl RawBoundedSemaphore {
     /// How many permits are free, those of dead holders among them: a snapshot.
     pub fn available(&self, table: &Table) -> u32 {
         let free = |cell: &AtomicU64| {
-            // Relaxed: a number.
-            OwnerId::of(cell.load(Ordering::Relaxed)).is_none_or(|id| table.life(id) == Life::Dead)
+            // Acquire: as in `take`.
+            OwnerId::of(cell.load(Ordering::Acquire)).is_none_or(|id| table.life(id) == Life::Dead)
         };
         self.row.from(0).filter(|(_, cell)| free(cell)).count() as u32
     }
 
     /// Who holds the permit of this index, dead or alive: a snapshot.
     pub fn holder(&self, index: u32) -> Option<OwnerId> {
-        // Relaxed: a name.
-        OwnerId::of(self.row.cell(index)?.load(Ordering::Relaxed))
+        // Acquire: as in `take`.
+        OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire))
     }
 
     /// Whether somebody waits at the front: a snapshot.
@@ -347,8 +348,8 @@ impl RawBoundedSemaphore {
                 if permit.count == count {
                     return;
                 }
-                // Relaxed: the compare-and-swap decides.
-                let held = cell.load(Ordering::Relaxed);
+                // Acquire: whoever names itself here has joined before, which `life` must see.
+                let held = cell.load(Ordering::Acquire);
                 let holder = OwnerId::of(held);
                 if holder.is_none() || of_the_dead && holder.is_some_and(|h| me.table().life(h) == Life::Dead)
                 {

@@ -8,6 +8,8 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
+mod barrier;
+#[cfg(target_arch = "x86_64")]
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod join;
@@ -15,6 +17,8 @@ mod join;
 mod lock;
 #[cfg(target_arch = "x86_64")]
 mod mutants;
+#[cfg(target_arch = "x86_64")]
+mod permits;
 #[cfg(target_arch = "x86_64")]
 mod report;
 #[cfg(target_arch = "x86_64")]
