@@ -199,6 +199,10 @@ fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
 
+fn permits_and_the_barrier_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
+}
+
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
     let said = run(&mut Installed::get().compile("c_examples/tickets.c"));
     assert!(said.contains("sold: 1000, left: 0") && said.contains("repaired: 1 times: right"), "{said}");
@@ -355,6 +359,7 @@ fn main() {
             the_shared_library_has_a_soname_and_stays_loaded,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
+            permits_and_the_barrier_keep_their_promises_in_c,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
             a_c_and_a_rust_process_count_under_one_lock,

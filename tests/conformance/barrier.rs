@@ -38,6 +38,7 @@ fn waiters(at: Place, seg: &Segment, words: &'static [AtomicU64; 512], n: usize)
             b.leave().expect("leave");
         })
     };
+    (0..n).for_each(|n| words[16 + n].store(0, Ordering::SeqCst));
     let all: Vec<_> = (0..n).map(one).collect();
     (0..n).for_each(|n| await_asleep(&words[16 + n]));
     all

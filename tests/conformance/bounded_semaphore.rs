@@ -4,6 +4,7 @@ use crate::kit::{self, LONG, NET, await_word, board, raise};
 use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
 use interproc::sync::{BoundedSemaphore, Permit};
 use interproc::{Deadline, ErrorKind, Segment};
+use std::cell::Cell;
 use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -288,11 +289,13 @@ pub fn a_forked_child_does_not_own_what_its_parent_holds(at: Place) {
     let (seg, s, _) = new();
     at.start(&seg, |seg| {
         let s = semaphore(seg);
-        let one = s.acquire().expect("acquire");
-        let two = s.acquire_many(2).expect("acquire");
+        // Borrowed by the child's body, so that the parent keeps them.
+        let one = Cell::new(Some(s.acquire().expect("acquire")));
+        let two = Cell::new(Some(s.acquire_many(2).expect("acquire")));
         kit::fork(|| {
+            let one = one.take().expect("its copy");
             assert_eq!(one.release().map_err(|e| e.kind()), Err(ErrorKind::NotOwner));
-            drop(two);
+            drop(two.take());
             assert_eq!(s.available().expect("available"), 0);
         })
         .join();
@@ -362,6 +365,7 @@ pub fn a_hundred_and_twenty_holders_are_watched(at: Place) {
     waiter.join();
     raise(&words[1]);
     holders.into_iter().for_each(|h| h.gone());
-    let all = of(&seg).try_acquire_many(MANY_HOLDERS as u32).expect("all are dead");
+    let s = of(&seg);
+    let all = s.try_acquire_many(MANY_HOLDERS as u32).expect("all are dead");
     assert!(all.owner_died());
 }

@@ -131,6 +131,16 @@ fn newcomer(w: &World, cut: &Cut) {
     cut.end();
 }
 
+/// Has a seat, and runs out of time.
+fn timed(w: &World, cut: &Cut) {
+    w.warm_up();
+    w.be_seated();
+    cut.part.fact(SEATED).store(1, SeqCst);
+    cut.start();
+    let _ = w.barrier.wait_timeout(Duration::from_millis(20));
+    cut.end();
+}
+
 /// Works between two rounds, and comes.
 fn computing(w: &World, cut: &Cut) {
     w.warm_up();
@@ -181,10 +191,14 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
             .role("leader")
             .victim(newcomer)
             .verify(aftermath(2)),
-        waiting(case("wait", "for the first time, one of three waits", 3), 1, Enter::AtStart)
-            .role("newcomer")
-            .victim(newcomer)
-            .verify(aftermath(1)),
+        waiting(
+            waiting(case("wait", "for the first time, one waits, then a third comes", 3), 1, Enter::AtStart),
+            1,
+            Enter::WhenAsleep,
+        )
+        .role("newcomer")
+        .victim(newcomer)
+        .verify(aftermath(2)),
         // It waits, and the others come.
         waiting(case("wait", "then the others come", 3), 2, Enter::WhenAsleep)
             .role("sleeper")
@@ -199,18 +213,12 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
             .limits(|l| l.lives_at_end = false)
             .victim(computing)
             .verify(aftermath(2)),
-        waiting(case("wait", "stopped, the other comes", 2), 1, Enter::AtKill)
-            .victim(seated)
+        waiting(case("timed wait", "stopped, the other comes", 2), 1, Enter::AtKill)
+            .limits(|l| l.lives_at_end = false)
+            .victim(timed)
             .verify(aftermath(1)),
         waiting(case("timed wait", "longer than it has time, another waits", 3), 1, Enter::AtStart)
-            .victim(|w: &World, cut: &Cut| {
-                w.warm_up();
-                w.be_seated();
-                cut.part.fact(SEATED).store(1, SeqCst);
-                cut.start();
-                let _ = w.barrier.wait_timeout(Duration::from_millis(20));
-                cut.end();
-            })
+            .victim(timed)
             .verify(aftermath(1)),
         waiting(case("abort", "two wait", 3), 2, Enter::AtStart)
             .role("aborter")
