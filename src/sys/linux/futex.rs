@@ -146,7 +146,8 @@ impl<'a> List<'a> {
         list
     }
 
-    /// Its words.
+    /// Its words; at least one.
+    #[allow(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         self.len
     }
