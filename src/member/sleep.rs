@@ -107,10 +107,10 @@ impl Member {
         let alarm = Word::Whole(table.alarm());
         let mut list = futex::List::new(watches[0]);
         list.push(Watch { word: alarm, expected: alarm.load() });
-        let bell_at = if bell_is_sound && list.push(bell) { list.len() - 1 } else { usize::MAX };
+        // The bell comes last (see above): its place is kept free.
         let mut all = true;
         for &watch in &watches[1..] {
-            all &= list.push(watch);
+            all &= list.len() + 1 < futex::MAX_LIST && list.push(watch);
         }
         let slots_at = list.len();
         for &owner in owners.as_slice() {
@@ -118,9 +118,11 @@ impl Member {
             let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
             let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
             let watched = crate::mutant!("many-no-owner-watch")
-                || list.push(Watch { word: Word::Low(slot), expected: tid_word });
+                || list.len() + 1 < futex::MAX_LIST
+                    && list.push(Watch { word: Word::Low(slot), expected: tid_word });
             all &= watched;
         }
+        let bell_at = if bell_is_sound && list.push(bell) { list.len() - 1 } else { usize::MAX };
         let net = !owners.as_slice().is_empty() || !bell_is_sound || !all || owners.beyond();
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         #[cfg(not(interproc_loom))]
@@ -128,8 +130,12 @@ impl Member {
         let woken = list.wait(until);
         match woken {
             Woken::By(at) if at == bell_at => table.raise_alarm(),
+            // Of several that have died we are told of one, and may have had the wake-up of each.
             Woken::By(at) if at >= slots_at && !crate::mutant!("many-death-not-passed-on") => {
-                if let Some(&owner) = owners.as_slice().get(at - slots_at) {
+                let told = owners.as_slice().get(at - slots_at);
+                let dead = |owner: &&OwnerId| table.life(**owner) == Life::Dead;
+                let one = crate::mutant!("many-one-death-passed-on");
+                for &owner in owners.as_slice().iter().filter(dead).filter(|&o| !one || Some(o) == told) {
                     table.wake_watchers(owner);
                 }
             }

@@ -32,7 +32,6 @@ pub const ALL: &[Mutant] = &[
     mutant("permit-no-wake", "permits release, a waiter, holder"),
     mutant("permit-untold", "permits release, nobody waits"),
     mutant("many-no-owner-watch", "permits release, a waiter for both, holder"),
-    mutant("many-death-not-passed-on", "barrier computing, two others wait, computing"),
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
     mutant("barrier-wakes-one", "barrier wait, seated, three others wait"),
     mutant("barrier-dead-unseen", "barrier computing, two others wait, computing"),

@@ -110,7 +110,9 @@ fn acquire_both(w: &World, cut: &Cut) {
 fn release_both(w: &World, cut: &Cut) {
     w.warm_up();
     let both = w.permits.try_acquire_many(2).expect("free");
+    cut.part.fact(HELD).store(2, SeqCst);
     cut.start();
+    cut.part.fact(HELD).store(0, SeqCst);
     drop(both);
     cut.end();
 }
@@ -119,7 +121,9 @@ fn release_both(w: &World, cut: &Cut) {
 fn release_each(w: &World, cut: &Cut) {
     w.warm_up();
     let both = [w.permits.acquire().expect("free"), w.permits.acquire().expect("free")];
+    cut.part.fact(HELD).store(2, SeqCst);
     cut.start();
+    cut.part.fact(HELD).store(0, SeqCst);
     drop(both);
     cut.end();
 }

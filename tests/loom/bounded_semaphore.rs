@@ -3,9 +3,9 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::member::Member;
-use interproc::sync::{RawBoundedSemaphore, RawPermit, Row};
+use interproc::sync::{Acquired, RawBoundedSemaphore, RawMutex, RawPermit, Row};
 use interproc::sys::model::{
-    Bounds, Death, Outcome, Report, allow_timeouts, check, for_every_death, pause, spread_net,
+    Bounds, Death, Outcome, Report, allow_timeouts, check, for_every_death, pause, spread_net, until_asleep,
 };
 use interproc::{Deadline, ErrorKind};
 use std::time::Duration;
@@ -30,6 +30,11 @@ pub const MODELS: &[Model] = &[
         name: "permits: a dead holder's permit goes to both others in turn",
         run: || for_every_death(two_preemptions(), false, |death| heirs(death, 2)),
         catches: &["many-no-owner-watch"],
+    },
+    Model {
+        name: "permits: one that hears of two deaths tells others of both",
+        run: || check(two_preemptions(), two_deaths),
+        catches: &["many-death-not-passed-on", "many-one-death-passed-on"],
     },
     Model {
         name: "permits: the waiter at the front, or behind it, may die anywhere",
@@ -139,6 +144,31 @@ fn heirs(death: Death, heirs: u64) {
         assert_eq!(told, 1, "nobody was told");
     }
     guarded.all_there(&me);
+}
+
+/// Two holders die, and the front waiter may get the kernel's only wake-up of each. One of them had a lock, too, that
+/// somebody waits for.
+fn two_deaths() {
+    let place = Place::new(4);
+    let permits = RawBoundedSemaphore::new(Row::leak(2));
+    let lock: &RawMutex = leak(RawMutex::new());
+    let holders = [place.join(), place.join()];
+    for (n, &id) in holders.iter().enumerate() {
+        let me = Member::modelled(place.table, id);
+        let _forgotten = permits.try_acquire(&me).expect("free");
+        if n == 0 {
+            let _ = lock.try_lock(&me).expect("free");
+        }
+    }
+    let front =
+        place.thread(Death::NEVER, move |me| permits.acquire(me, None).expect("both die").owner_died());
+    until_asleep(1);
+    let other = place.thread(Death::NEVER, |me| lock.lock(me, None).expect("its owner dies"));
+    until_asleep(2);
+    let dying = holders.map(|id| place.thread_of(id, Death::AT_ONCE, |_| ()));
+    assert_eq!(other.join(), Outcome::Finished(Acquired::OwnerDied));
+    assert_eq!(front.join(), Outcome::Finished(true));
+    dying.into_iter().for_each(|thread| assert_eq!(thread.join(), Outcome::Died));
 }
 
 fn waiter(death: Death) {
