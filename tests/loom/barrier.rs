@@ -35,7 +35,7 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "barrier: two that wait are both told of the death of a third",
-        run: || for_every_death(two_preemptions(), false, |death| three(death)),
+        run: || for_every_death(two_preemptions(), false, three),
         catches: &["barrier-dead-unseen", "barrier-wakes-one"],
     },
     Model {
