@@ -47,6 +47,9 @@
 //! all that looked after it took its seat, and one that it wakes for this purpose when it comes for the first time. With
 //! more than 120 parties each sleeper watches 120 at a time in turn, and the net finds the rest.
 //!
+//! Who has spun in vain gives way once (`sched_yield`) before it sleeps: parties that share a processor then pass most
+//! rounds without a sleep and a wake-up (3.6 µs a round instead of 9.3; a bare futex needs 3.9).
+//!
 //! Rejected: a count of arrivals (a death between counting and acting leaves it wrong for ever); one seat for each member
 //! of the segment (no parties at run time, and nobody would know whose death concerns whom).
 
@@ -181,6 +184,8 @@ impl RawBarrier {
         }
         let mut owners = Owners::new();
         let mut from = 0;
+        #[cfg(not(interproc_loom))]
+        let mut gave_way = false;
         loop {
             // B3
             let word = self.word().load(Ordering::Acquire);
@@ -195,6 +200,12 @@ impl RawBarrier {
                 continue;
             }
             spin.failed();
+            #[cfg(not(interproc_loom))]
+            if !core::mem::replace(&mut gave_way, true) {
+                // A party that shares our processor can come now, without a sleep and a wake-up: half the time.
+                crate::sys::task::give_way();
+                continue;
+            }
             match self.sleep(me, word, Role::Party, &mut owners, from, deadline) {
                 Woken::TimedOut if self.break_round(round) => return Err(ErrorKind::TimedOut.into()),
                 _ if owners.beyond() => from = (from + Owners::MOST as u32) % self.parties(),
