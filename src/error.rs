@@ -45,6 +45,8 @@ kinds! {
     TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
     /// The barrier is broken.
     Broken = ECANCELED, "the barrier is broken: a party died, ran out of time or gave up; reset it and let all parties come anew";
+    /// A counter is at its largest value.
+    Overflow = EOVERFLOW, "the counter cannot grow any further: a semaphore holds at most 2147483647, a recursive mutex is held at most 65535 times";
     /// Closed for pushing, or closed and drained for popping.
     Closed = EPIPE, "the queue is closed, and for a pop also drained; nothing more will come";
     /// An argument is out of its range, or an address lies in no attached segment.

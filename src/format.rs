@@ -135,8 +135,14 @@ pub struct SlotPage {
     pub waits_for: AtomicU64,
     /// The id of the owner in its way, 0 for nobody in particular. As above.
     pub waits_on: AtomicU64,
+    /// What others want of the member: see `member::wanted`.
+    pub wanted: AtomicU64,
+    /// How often the member has answered. As above.
+    pub answers: AtomicU64,
+    /// Odd while the two words above change; counts their changes, from 0 for each member.
+    pub waits_changed: AtomicU64,
     /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 118],
+    pub reserved: [AtomicU64; 115],
 }
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or

@@ -10,14 +10,24 @@ mod support;
 mod barrier;
 #[path = "conformance/bounded_semaphore.rs"]
 mod bounded_semaphore;
+#[path = "conformance/event.rs"]
+mod event;
+#[path = "conformance/handlers.rs"]
+mod handlers;
 #[path = "conformance/mutex.rs"]
 mod mutex;
+#[path = "conformance/once.rs"]
+mod once;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/queue.rs"]
 mod queue;
 #[path = "conformance/queue_deaths.rs"]
 mod queue_deaths;
+#[path = "conformance/recursive_mutex.rs"]
+mod recursive_mutex;
+#[path = "conformance/semaphore.rs"]
+mod semaphore;
 
 use place::Place;
 
@@ -57,6 +67,22 @@ fn main() {
             a_forked_child_does_not_own_what_its_parent_holds,
             signals_neither_end_nor_lose_a_wait,
             a_hundred_and_twenty_holders_are_watched;
+        event:
+            a_set_is_seen_by_all_until_it_is_cleared,
+            what_was_done_before_a_set_is_seen_after_the_wait,
+            no_set_is_lost_on_who_clears_it,
+            a_set_lets_all_go_even_if_it_is_cleared_at_once,
+            a_wait_lasts_as_long_as_it_was_told,
+            a_deadline_in_the_past_gives_up_at_once_but_on_what_is_set,
+            the_longest_wait_does_not_end_early,
+            signals_neither_end_nor_lose_a_wait,
+            waiters_and_setters_that_die_harm_nobody,
+            who_gives_up_harms_nobody,
+            a_set_makes_nobody_a_member,
+            a_child_sets_it_for_its_parent,
+            a_handle_outlives_the_thread_that_made_it;
+        handlers:
+            a_handler_posts_and_sets_in_the_middle_of_anything;
         mutex:
             one_holds_it_at_a_time,
             a_try_on_a_held_lock_says_so_at_once,
@@ -74,6 +100,13 @@ fn main() {
             who_gives_up_takes_no_wake_up_along,
             an_unlock_wakes_those_asleep_at_once,
             a_handle_outlives_the_thread_that_made_it;
+        once:
+            it_is_done_once_and_all_see_it,
+            the_death_of_whoever_is_at_it_hands_the_job_to_one_who_waits,
+            a_panic_or_an_error_hands_the_job_on,
+            a_call_from_inside_the_job_is_an_error,
+            a_child_is_not_at_its_parents_job,
+            signals_neither_end_nor_lose_a_wait;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,
@@ -93,5 +126,28 @@ fn main() {
             a_message_whose_reader_died_is_delivered_again_and_said_so,
             a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
             who_waits_behind_a_death_goes_on_at_once;
+        recursive_mutex:
+            its_holder_may_lock_it_again_and_nobody_else,
+            one_thread_holds_it_at_a_time,
+            it_is_held_65535_times_and_no_more,
+            the_dead_ones_lock_is_inherited_at_depth_one_with_the_news,
+            if_its_last_guard_goes_unrepaired_it_is_refused_to_all,
+            signals_neither_end_nor_lose_a_wait,
+            a_child_does_not_own_what_its_parent_holds;
+        semaphore:
+            no_more_are_inside_than_it_counts,
+            what_was_done_before_a_post_is_seen_after_the_acquire,
+            an_empty_one_refuses_or_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_takes_what_is_there_and_gives_up_at_once,
+            the_longest_wait_does_not_end_early,
+            as_many_sleepers_go_as_were_posted,
+            a_post_beyond_the_limit_is_refused_and_changes_nothing,
+            signals_neither_end_nor_lose_a_wait,
+            who_gives_up_takes_no_wake_up_along,
+            a_sleeper_that_is_killed_leaves_the_post_to_the_others,
+            a_post_makes_nobody_a_member,
+            a_child_posts_for_its_parent,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            a_handle_outlives_the_thread_that_made_it;
     ])
 }

@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::{Barrier, BoundedSemaphore, Mutex};
+use interproc::sync::{Barrier, BoundedSemaphore, Event, Mutex, Once, OnceLock, RecursiveMutex, Semaphore};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -41,6 +41,11 @@ struct Objects {
     queue: Queue<u64>,
     permits: BoundedSemaphore,
     alone: Barrier,
+    semaphore: Object<Semaphore>,
+    event: Object<Event>,
+    recursive: Object<RecursiveMutex<u64>>,
+    once: Object<Once>,
+    value: Object<OnceLock<u64>>,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
 }
@@ -54,6 +59,11 @@ impl Objects {
             queue: seg.queue("queue", 8).expect("queue"),
             permits: seg.bounded_semaphore("permits", 4).expect("semaphore"),
             alone: seg.barrier("alone", 1).expect("barrier"),
+            semaphore: seg.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
+            event: seg.object("event", Event::new).expect("event"),
+            recursive: seg.object("recursive", || RecursiveMutex::new(0u64)).expect("mutex"),
+            once: seg.object("once", Once::new).expect("once"),
+            value: seg.object("value", OnceLock::new).expect("value"),
             elsewhere,
         }
     }
@@ -64,6 +74,8 @@ impl Objects {
         self.queue.push(0).expect("push");
         self.queue.pop().expect("pop");
         drop(self.elsewhere.lock().expect("lock"));
+        self.once.call(|_| ()).expect("call");
+        assert!(self.value.set(7).expect("set"));
     }
 }
 
@@ -143,6 +155,33 @@ fn main() {
             let guard = o.lock.lock().expect("lock");
             assert!(o.lock.try_lock().is_err());
             drop(guard);
+        };
+        posting_and_acquiring: |o, _| {
+            o.semaphore.post().expect("post");
+            o.semaphore.acquire().expect("acquire");
+            o.semaphore.post_many(3).expect("post");
+            o.semaphore.try_acquire().expect("acquire");
+            o.semaphore.acquire_until(Deadline::from_monotonic_ns(1)).expect("acquire");
+            o.semaphore.acquire().expect("acquire");
+            assert!(o.semaphore.try_acquire().is_err());
+        };
+        setting_waiting_and_clearing: |o, _| {
+            o.event.set();
+            o.event.set();
+            o.event.wait().expect("wait");
+            o.event.wait_until(Deadline::from_monotonic_ns(1)).expect("wait");
+            o.event.clear();
+            o.event.clear();
+            assert!(!o.event.is_set());
+        };
+        locking_again_and_again: |o, _| {
+            let outer = o.recursive.lock().expect("lock");
+            let inner = o.recursive.try_lock().expect("lock");
+            outer.set(inner.get() + 1);
+        };
+        asking_for_what_is_done: |o, _| {
+            o.once.call(|_| unreachable!()).expect("call");
+            assert_eq!(*o.value.get_or_init(|| 8).expect("value"), 7);
         };
         pushing_and_popping: |o, round| {
             o.queue.push(round).expect("push");

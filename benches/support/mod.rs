@@ -11,6 +11,7 @@
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
 //! | `permits` | robust permits, and rounds of a barrier |
+//! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `wakes` | hand-overs that sleep |
 //! | `deaths` | from SIGKILL to the next owner |
@@ -23,6 +24,7 @@ pub mod machine;
 pub mod permits;
 pub mod queues;
 pub mod sides;
+pub mod signals;
 pub mod wakes;
 
 use std::time::Duration;

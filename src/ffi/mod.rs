@@ -14,11 +14,16 @@
 mod barrier;
 mod bounded_semaphore;
 mod error;
+mod event;
 mod mutex;
+mod once;
 mod process;
 mod queue;
+mod recursive_mutex;
 mod segment;
+mod semaphore;
 mod time;
+mod who;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::call::KeepErrno;

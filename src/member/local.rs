@@ -234,6 +234,26 @@ pub(super) fn offset_of(address: *const u8) -> Option<usize> {
     Some(address.addr().wrapping_sub(node.base.load(Ordering::Relaxed)))
 }
 
+/// For a look at the segment that `address` lies in, without becoming a member: its domain, and where the address is in
+/// its file.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for an address in no attached segment.
+pub(super) fn visit<R>(address: *const u8, look: impl FnOnce(&Domain, u64) -> R) -> Result<R> {
+    let _errno = KeepErrno::new();
+    let (home, offset) = {
+        let _quiet = task::SignalsBlocked::new();
+        let _lock = Lock::take();
+        // The second channel must not ask by a descriptor that the parent has, too.
+        notice_fork();
+        let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;
+        let offset = address.addr().wrapping_sub(node.base.load(Ordering::Relaxed));
+        (node.home.load(Ordering::Acquire), offset as u64)
+    };
+    // SAFETY: as in `current`: the caller keeps the segment attached while it uses an object in it.
+    Ok(look(unsafe { &(*home).domain }, offset))
+}
+
 fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {
     let mut record = local.records.get();
     // SAFETY: records of this thread's members; they live as long as the member.

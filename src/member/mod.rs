@@ -11,6 +11,8 @@
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
+//! | `wanted` | telling an owner that somebody waits for what it holds |
+//! | `view` | who holds something and how many wait, for people |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
@@ -19,6 +21,9 @@ mod id;
 mod identity;
 mod sleep;
 mod table;
+#[cfg(not(interproc_loom))]
+pub(crate) mod view;
+mod wanted;
 
 #[cfg(not(interproc_loom))]
 mod domain;
@@ -26,11 +31,15 @@ mod domain;
 mod local;
 
 pub use claim::Joiner;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use claim::NO_SEAT;
 pub use id::OwnerId;
 pub use identity::Identity;
 pub(crate) use sleep::Owners;
 pub(crate) use table::Life;
 pub use table::Table;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use table::is_live;
 
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
@@ -38,6 +47,8 @@ pub use domain::Domain;
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use local::{current, current_id, forks};
+#[cfg(not(interproc_loom))]
+pub use view::Who;
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;
@@ -61,6 +72,10 @@ pub struct Member {
     bell: BellNode,
     spinning: Habit,
     uses: Cell<u16>,
+    #[cfg(not(interproc_loom))]
+    wanted: [*const crate::atomic::AtomicU64; 2],
+    #[cfg(interproc_loom)]
+    wanted: [&'static crate::atomic::AtomicU64; 2],
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -151,6 +166,7 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
+        let wanted = table.wanted(id.slot()).expect("in the table");
         Member {
             id,
             table,
@@ -158,6 +174,17 @@ impl Member {
             bell: robust.node_of(table.bell()),
             spinning: Habit::new(),
             uses: Cell::new(0),
+            wanted,
         }
+    }
+
+    /// What others want of the member.
+    pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted[0]
+    }
+
+    /// How often it has answered.
+    pub(crate) fn answers(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted[1]
     }
 }

@@ -15,7 +15,7 @@
 //! Arm ARM B2.2.1), and no 64-bit operation of ours depends on more: each compare-and-swap names the exact old
 //! value of both halves.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::format::SLOT_CLAIMED;
 use crate::member::OwnerId;
 use crate::sys::{self, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word, futex};
@@ -121,6 +121,12 @@ mod place {
             Some(unsafe { self.slots.add(index as usize * self.page).cast::<SlotPage>().as_ref() })
         }
 
+        /// What others want of a slot's member, and how often it has answered.
+        #[inline]
+        pub(crate) fn wanted(&self, index: u32) -> Option<[&AtomicU64; 2]> {
+            self.description(index).map(|page| [&page.wanted, &page.answers])
+        }
+
         #[inline]
         pub(crate) fn bell(&self) -> &AtomicU32 {
             &self.changing().bell
@@ -180,6 +186,7 @@ mod place {
     pub struct Table {
         slots: &'static [AtomicU64],
         pages: &'static [SlotPage],
+        wanted: &'static [[AtomicU64; 2]],
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
@@ -192,6 +199,7 @@ mod place {
             Table {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 pages: Box::leak((0..described).map(|_| SlotPage::new()).collect()),
+                wanted: Box::leak((0..count).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect()),
                 bell: word(),
                 alarm: word(),
                 strong: word(),
@@ -221,6 +229,11 @@ mod place {
         /// A second channel has found `id` dead.
         pub fn found_dead(&self, id: OwnerId) {
             self.mark_dead(id);
+        }
+
+        /// What others want of a slot's member, and how often it has answered.
+        pub fn wanted(&self, index: u32) -> Option<[&'static AtomicU64; 2]> {
+            self.wanted.get(index as usize).map(|[wanted, answers]| [wanted, answers])
         }
 
         /// The segment's alarm.
@@ -305,5 +318,8 @@ impl Table {
     #[cold]
     pub(crate) fn use_strong_fences(&self) {
         self.strong_flag().store(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        // Whoever joins from now on sees the flag (`Domain::describe`).
+        (0..self.count()).for_each(|index| self.warn(index));
     }
 }

@@ -290,11 +290,8 @@ impl RawQueue {
     /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
     /// holds no message and is no room either, until a consumer has passed it.
     pub fn len(&self) -> u32 {
-        let capacity = self.capacity();
         let (head, tail) = self.bounds();
-        let laps = pos::laps_ahead(pos::lap(tail), pos::lap(head)).clamp(0, 2);
-        let cells = laps * i64::from(capacity) + i64::from(pos::index(tail)) - i64::from(pos::index(head));
-        cells.clamp(0, i64::from(capacity)) as u32
+        pos::distance(head, tail, self.capacity())
     }
 
     /// Whether it is empty: a snapshot.

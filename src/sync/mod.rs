@@ -5,25 +5,51 @@ mod barrier;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod bounded_semaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod event;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod once;
 mod raw_barrier;
 mod raw_bounded_semaphore;
+mod raw_event;
 mod raw_mutex;
+mod raw_once;
+mod raw_recursive_mutex;
+mod raw_semaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod recursive_mutex;
 mod row;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod semaphore;
 mod spin;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use barrier::{Barrier, BarrierWaitResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use bounded_semaphore::{BoundedSemaphore, Permit};
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use event::Event;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use once::{Once, OnceLock, OnceState};
 pub use raw_barrier::RawBarrier;
 pub use raw_bounded_semaphore::{RawBoundedSemaphore, RawPermit};
+pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
+pub use raw_once::{Begun, RawOnce};
+pub use raw_recursive_mutex::RawRecursiveMutex;
+pub use raw_semaphore::RawSemaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
 pub use row::Row;
 #[cfg(not(interproc_loom))]
 pub use row::row_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use semaphore::Semaphore;
 #[cfg(not(interproc_loom))]
 pub(crate) use spin::measure_pause;
 pub(crate) use spin::{Habit, Spin};

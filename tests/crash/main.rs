@@ -20,11 +20,15 @@ mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod permits;
 #[cfg(target_arch = "x86_64")]
+mod recursive;
+#[cfg(target_arch = "x86_64")]
 mod report;
 #[cfg(target_arch = "x86_64")]
 mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
+#[cfg(target_arch = "x86_64")]
+mod semaphore;
 #[cfg(target_arch = "x86_64")]
 mod toys;
 

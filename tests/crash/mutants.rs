@@ -35,6 +35,14 @@ pub const ALL: &[Mutant] = &[
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
     mutant("barrier-wakes-one", "barrier wait, seated, three others wait"),
     mutant("barrier-dead-unseen", "barrier computing, two others wait, computing"),
+    mutant("post-no-wake", "semaphore post, a sleeper"),
+    mutant("post-in-two-steps", "semaphore post, a sleeper"),
+    mutant("acquire-no-bell", "semaphore acquire, asleep, before a sleeper"),
+    mutant("set-no-wake", "event set, a sleeper"),
+    mutant("set-wakes-one", "event set, three sleepers"),
+    mutant("set-in-two-steps", "event set, a sleeper"),
+    mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
+    mutant("retry-untold", "once call, nobody waits"),
     mutant("refused-unasked", "member detach"),
 ];
 

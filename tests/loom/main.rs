@@ -66,13 +66,21 @@ mod barrier;
 #[cfg(interproc_loom)]
 mod bounded_semaphore;
 #[cfg(interproc_loom)]
+mod event;
+#[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
+mod once;
+#[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
+mod recursive_mutex;
+#[cfg(interproc_loom)]
 mod runner;
+#[cfg(interproc_loom)]
+mod semaphore;
 #[cfg(interproc_loom)]
 mod support;
 #[cfg(interproc_loom)]
@@ -87,6 +95,10 @@ fn main() -> std::process::ExitCode {
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,
+        semaphore::MODELS,
+        event::MODELS,
+        recursive_mutex::MODELS,
+        once::MODELS,
     ])
 }
 
