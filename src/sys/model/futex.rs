@@ -169,7 +169,13 @@ pub fn count(word: Word<'_>) -> u32 {
     let kernel = Kernel::get();
     kernel.enter();
     let key = address(word).addr();
-    let n = kernel.state.borrow().sleepers.iter().filter(|s| s.keys.contains(&key)).count();
+    let n = kernel
+        .state
+        .borrow()
+        .sleepers
+        .iter()
+        .filter(|s| s.is_asleep() && s.keys.borrow().contains(&key))
+        .count();
     n as u32
 }
 
