@@ -433,18 +433,40 @@ typedef struct interproc_once_t {
 typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
 
 /**
- * A permit, or several that were acquired together: what to give back.
+ * A robust reader-writer lock: many readers or one writer, threads of any processes, which survives the death of any.
  *
- * It belongs to the thread that acquired it: with that thread's death it goes to somebody else. Another thread of the
- * process may release it as long as the first one lives, or become its owner by interproc_bounded_semaphore_adopt(). A
- * forked child does not own what its parent holds. Releasing it clears it; zero is no permit.
+ * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+ * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
+ * whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
+ *
+ * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
+ * at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
+ * EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+ * interproc_rwlock_downgrade() or as the writer that it is.
+ *
+ *     int rc = interproc_rwlock_rdlock(&prices->lock);
+ *     if (rc == EOWNERDEAD) {
+ *         repair(prices);
+ *         rc = interproc_rwlock_consistent(&prices->lock);
+ *         if (rc == 0)
+ *             rc = interproc_rwlock_downgrade(&prices->lock);
+ *     }
+ *     if (rc == 0) {
+ *         use(prices);
+ *         interproc_rwlock_unlock(&prices->lock);
+ *     }
+ *
+ * When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
+ * time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
+ * child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
+ * for the first write after a long time of reading.
  */
-typedef struct interproc_permit_t {
+typedef struct interproc_rwlock_t {
   /**
-   * Not for use. Zero when it is no permit.
+   * Not for use.
    */
-  uint64_t private_[4];
-} interproc_permit_t;
+  uint64_t private_[8];
+} interproc_rwlock_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -1226,209 +1248,134 @@ int interproc_once_is_done(const struct interproc_once_t *once,
                            bool *is_done);
 
 /**
- * Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ * Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
+ * unlocked lock already. Nobody else may use the memory meanwhile.
  *
- * @return 0: the calling thread has it, in `permit`.
- * EOWNERDEAD: the calling thread has it, and its last holder died with it. Put in order what it stands for, and go on;
- * there is nothing to mark.
- * EINVAL: a NULL, no semaphore, or its segment is closed.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_init(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
+ * holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
+ * let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
+ * segment is closed or unlinked.
+ *
+ * @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
+ * misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread reads.
+ * EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
+ * then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread writes it.
+ * ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
+ * times.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
  * EUSERS: every member slot of the segment is held by a living thread (see max_members).
  * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore_t *semaphore,
-                                        struct interproc_permit_t *permit);
+int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Acquires a permit if one is free, or its holder dead; never waits.
+ * Locks for reading if no living thread writes or waits to write; never waits.
  *
- * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all are held by living threads.
+ * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_bounded_semaphore_tryacquire(const struct interproc_bounded_semaphore_t *semaphore,
-                                           struct interproc_permit_t *permit);
+int interproc_rwlock_tryrdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still takes one that it can have at once.
+ * Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
  *
- * @return As interproc_bounded_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or
- * its nanoseconds are not in 0..999999999; then nothing was tried.
+ * @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_bounded_semaphore_timedacquire(const struct interproc_bounded_semaphore_t *semaphore,
-                                             const struct timespec *abstime,
-                                             struct interproc_permit_t *permit);
+int interproc_rwlock_timedrdlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
 
 /**
- * Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
- * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and
- * waits for more can.
+ * Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
  *
- * @return As interproc_bounded_semaphore_acquire(). EOWNERDEAD: the last holder of one of them died with it. EINVAL also
- * when count is 0 or more than there are.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_bounded_semaphore_acquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                             uint32_t count,
-                                             struct interproc_permit_t *permit);
-
-/**
- * Acquires `count` permits as one if so many are free: all or nothing; never waits. Two that try at the same moment can
- * both fail.
- *
- * @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_bounded_semaphore_tryacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                                uint32_t count,
-                                                struct interproc_permit_t *permit);
-
-/**
- * Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
- * has got.
- *
- * @return As interproc_bounded_semaphore_acquire_many(), and ETIMEDOUT: not got in time. EINVAL also for abstime as
- * interproc_bounded_semaphore_timedacquire().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_bounded_semaphore_timedacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                                  uint32_t count,
-                                                  const struct timespec *abstime,
-                                                  struct interproc_permit_t *permit);
-
-/**
- * Gives a permit back, all of it, and clears it. If it fails, nothing is changed.
- *
- * @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to the
- * parent process; ESTALE: the thread that acquired it is dead, and it goes to whoever takes it over; EINVAL: a
- * NULL, no semaphore, or its segment is closed; EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore_t *semaphore,
-                                        struct interproc_permit_t *permit);
-
-/**
- * Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on its life
- * counts. Copies of the permit from before are void.
- *
- * @return As interproc_bounded_semaphore_release().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_bounded_semaphore_adopt(const struct interproc_bounded_semaphore_t *semaphore,
-                                      struct interproc_permit_t *permit);
-
-/**
- * How many permits there are.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_bounded_semaphore_permits(const struct interproc_bounded_semaphore_t *semaphore,
-                                        uint32_t *permits);
-
-/**
- * How many permits could be had now, those of dead holders among them: a snapshot.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_bounded_semaphore_available(const struct interproc_bounded_semaphore_t *semaphore,
-                                          uint32_t *available);
-
-/**
- * Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
- *
- * `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
- *
- * @return 0: all have come.
- * ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
- * EINVAL: barrier is NULL, no barrier, or its segment is closed.
+ * @return 0: the calling thread writes.
+ * EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
+ * interproc_rwlock_consistent(), go on.
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread reads or writes it.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
  * EUSERS: every member slot of the segment is held by a living thread (see max_members).
  * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_barrier_wait(const struct interproc_barrier_t *barrier, bool *leader);
+int interproc_rwlock_wrlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
- * still passes if it is the last to come.
+ * Locks for writing if no living thread reads or writes; never waits.
  *
- * @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
- * abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
+ * @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_trywrlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
-                                const struct timespec *abstime,
-                                bool *leader);
+int interproc_rwlock_timedwrlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
 
 /**
- * Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
+ * Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
+ * becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
  *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ * Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+ * process has open.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
+int interproc_rwlock_unlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
- * live keep theirs.
+ * Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
  *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
+ * nothing was changed; or NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
+int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
 
 /**
- * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+ * Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
  *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
+ * already; or NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_barrier_leave(const struct interproc_barrier_t *barrier);
-
-/**
- * How many must come.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_barrier_parties(const struct interproc_barrier_t *barrier, uint32_t *parties);
-
-/**
- * How many have come and wait: a snapshot; 0 while it is broken.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_barrier_n_waiting(const struct interproc_barrier_t *barrier, uint32_t *n_waiting);
-
-/**
- * Whether the next one to come would get ECANCELED: a snapshot.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_barrier_is_broken(const struct interproc_barrier_t *barrier, bool *is_broken);
+int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
 
 /**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
@@ -1786,6 +1733,8 @@ int interproc_process_close(struct interproc_process_t *process);
 #define INTERPROC_EVENT_INIT { { 0, 0 } }
 #define INTERPROC_RECURSIVE_MUTEX_INIT { { 0, 0, 0 } }
 #define INTERPROC_ONCE_INIT { { 0, 0, 0 } }
+/* An unlocked reader-writer lock. Zeroed memory is one too. */
+#define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
@@ -1814,6 +1763,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_event_t) == 16, interproc_event_has_16_
 INTERPROC_STATIC_ASSERT(sizeof(interproc_once_t) == 24, interproc_once_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_recursive_mutex_t) == 24, interproc_recursive_mutex_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_semaphore_t) == 16, interproc_semaphore_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_rwlock_t) == 64, interproc_rwlock_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
@@ -1828,6 +1778,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_eve
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_recursive_mutex_t) == 8, interproc_recursive_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_semaphore_t) == 8, interproc_semaphore_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_rwlock_t) == 8, interproc_rwlock_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);

@@ -89,6 +89,8 @@ kinds! {
     NoObject = ENOENT, "the segment has no object of this name";
     /// The child was reaped by somebody else.
     NoChild = ECHILD, "the child is not ours or was reaped elsewhere; its status is lost";
+    /// The thread holds as many locks for reading as it can.
+    TooManyHolds = ENOLCK, "the thread holds as many locks for reading as it has room for; release one first";
     /// A limit of the system (descriptors, processes, memory).
     Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
     /// The message does not fit.

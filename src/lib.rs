@@ -4,6 +4,7 @@
 //! |---|---|
 //! | memory that processes share, by name or by inheritance | [`Segment`] |
 //! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
+//! | many readers or one writer | [`sync::RwLock`] |
 //! | messages from many to many | [`queue::Queue`] |
 //! | children that leave no zombies | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |

@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "error",
     "time",
     "who",
@@ -26,6 +26,7 @@ const SOURCES: [&str; 13] = [
     "semaphore",
     "event",
     "once",
+    "rwlock",
     "bounded_semaphore",
     "barrier",
     "queue",
@@ -220,6 +221,10 @@ fn signals_and_recursion_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
 }
 
+fn the_reader_writer_lock_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/rwlock.c")));
+}
+
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
     let said = run(&mut Installed::get().compile("c_examples/tickets.c"));
     assert!(said.contains("sold: 1000, left: 0") && said.contains("repaired: 1 times: right"), "{said}");
@@ -378,6 +383,7 @@ fn main() {
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
             signals_and_recursion_keep_their_promises_in_c,
+            the_reader_writer_lock_keeps_its_promises_in_c,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
             a_c_and_a_rust_process_count_under_one_lock,

@@ -26,6 +26,8 @@ mod queue;
 mod queue_deaths;
 #[path = "conformance/recursive_mutex.rs"]
 mod recursive_mutex;
+#[path = "conformance/rwlock.rs"]
+mod rwlock;
 #[path = "conformance/semaphore.rs"]
 mod semaphore;
 
@@ -149,5 +151,23 @@ fn main() {
             a_child_posts_for_its_parent,
             it_may_be_destroyed_as_soon_as_it_was_acquired,
             a_handle_outlives_the_thread_that_made_it;
+        rwlock:
+            one_writes_or_many_read,
+            a_writer_now_and_then_meets_no_reader,
+            readers_read_together_and_a_writer_is_alone,
+            a_timed_lock_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one,
+            a_writer_that_waits_comes_before_new_readers,
+            a_dead_reader_is_forgotten,
+            a_dead_writers_lock_goes_to_the_next_with_the_news_and_is_then_clean,
+            a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep,
+            a_writer_that_dies_waiting_is_no_news,
+            locking_twice_is_an_error_unless_both_times_for_reading,
+            a_writer_becomes_a_reader_and_no_writer_comes_between,
+            more_holds_than_there_is_room_for_are_refused,
+            signals_neither_end_nor_lose_a_wait,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            an_unlock_wakes_those_asleep_at_once,
+            a_forked_child_does_not_hold_what_its_parent_holds;
     ])
 }

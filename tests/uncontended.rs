@@ -9,7 +9,9 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::{Barrier, BoundedSemaphore, Event, Mutex, Once, OnceLock, RecursiveMutex, Semaphore};
+use interproc::sync::{
+    Barrier, BoundedSemaphore, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore,
+};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -46,6 +48,8 @@ struct Objects {
     recursive: Object<RecursiveMutex<u64>>,
     once: Object<Once>,
     value: Object<OnceLock<u64>>,
+    rwlock: Object<RwLock<u64>>,
+    biased: Object<RwLock<u64>>,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
 }
@@ -63,6 +67,8 @@ impl Objects {
             event: seg.object("event", Event::new).expect("event"),
             recursive: seg.object("recursive", || RecursiveMutex::new(0u64)).expect("mutex"),
             once: seg.object("once", Once::new).expect("once"),
+            rwlock: seg.object("rwlock", || RwLock::new(0u64)).expect("rwlock"),
+            biased: seg.object("biased", || RwLock::new(0u64)).expect("rwlock"),
             value: seg.object("value", OnceLock::new).expect("value"),
             elsewhere,
         }
@@ -76,6 +82,9 @@ impl Objects {
         drop(self.elsewhere.lock().expect("lock"));
         self.once.call(|_| ()).expect("call");
         assert!(self.value.set(7).expect("set"));
+        for _ in 0..5_000 {
+            drop(self.biased.read().expect("read"));
+        }
     }
 }
 
@@ -182,6 +191,37 @@ fn main() {
         asking_for_what_is_done: |o, _| {
             o.once.call(|_| unreachable!()).expect("call");
             assert_eq!(*o.value.get_or_init(|| 8).expect("value"), 7);
+        };
+        reading: |o, _| assert_eq!(*o.rwlock.read().expect("read"), 0);
+        reading_what_is_biased: |o, _| assert_eq!(*o.biased.try_read().expect("read"), 0);
+        reading_twice: |o, _| {
+            let guards = (o.rwlock.read().expect("read"), o.biased.read().expect("read"));
+            assert_eq!(*o.rwlock.read().expect("read") + *o.biased.read().expect("read"), 0);
+            drop(guards);
+        };
+        writing: |o, _| *o.rwlock.write().expect("write") += 1;
+        writing_and_reading_in_turns: |o, round| {
+            *o.rwlock.try_write().expect("write") += 1;
+            for _ in 0..100 {
+                assert_eq!(*o.rwlock.read().expect("read"), round + 1);
+            }
+        };
+        writing_becomes_reading: |o, _| {
+            let mut guard = o.rwlock.write().expect("write");
+            *guard += 1;
+            drop(guard.downgrade());
+        };
+        a_timed_write_and_read: |o, _| {
+            *o.rwlock.try_write_until(Deadline::from_monotonic_ns(1)).expect("write") += 1;
+            drop(o.rwlock.try_read_until(Deadline::from_monotonic_ns(1)).expect("read"));
+        };
+        trying_what_is_held: |o, _| {
+            let guard = o.rwlock.read().expect("read");
+            assert!(o.rwlock.try_write().is_err());
+            drop(guard);
+            let guard = o.rwlock.write().expect("write");
+            assert!(o.rwlock.try_read().is_err() && o.rwlock.try_write().is_err());
+            drop(guard);
         };
         pushing_and_popping: |o, round| {
             o.queue.push(round).expect("push");

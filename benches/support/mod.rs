@@ -13,6 +13,7 @@
 //! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
@@ -23,6 +24,7 @@ pub mod locks;
 pub mod machine;
 pub mod permits;
 pub mod queues;
+pub mod rwlocks;
 pub mod sides;
 pub mod signals;
 pub mod wakes;

@@ -20,6 +20,7 @@ mod once;
 mod process;
 mod queue;
 mod recursive_mutex;
+mod rwlock;
 mod segment;
 mod semaphore;
 mod time;

@@ -235,6 +235,7 @@ impl Domain {
             spinning: crate::sync::Habit::new(),
             uses: core::cell::Cell::new(0),
             wanted,
+            reading: crate::sync::Sampler::new(),
             domain: self,
         }))
     }

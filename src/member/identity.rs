@@ -96,6 +96,8 @@ impl Table {
                 self.warn(index);
             }
             page.waits_changed.store(0, Ordering::Relaxed);
+            // What the slot's last member held for reading. Seen by whoever sees the slot live (K2).
+            page.holds.words.iter().for_each(|hold| hold.store(0, Ordering::Relaxed));
         }
         page.described.store(generation.into(), Ordering::Release);
     }

@@ -154,6 +154,21 @@ pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)
     })
 }
 
+/// As [`current_id`], with the address as a file offset.
+#[inline(always)]
+pub(crate) fn current_at<'a>(address: *const u8) -> Result<(OwnerId, &'a Member, u64)> {
+    LOCAL.with(|local| {
+        let id = OwnerId::cached(local.id.get());
+        let offset = address.addr().wrapping_sub(local.base.get()) as u64;
+        if is_cached(local, address) {
+            // SAFETY: as in `current`.
+            return Ok((id, unsafe { &*local.member.get() }, offset));
+        }
+        let me = find(local, address)?;
+        Ok((me.id(), me, me.offset_of(address)))
+    })
+}
+
 #[inline(always)]
 fn is_cached(local: &Local, address: *const u8) -> bool {
     address.addr().wrapping_sub(local.base.get()) < local.len.get()

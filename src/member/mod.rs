@@ -46,7 +46,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_id, forks};
+pub(crate) use local::{current, current_at, current_id, forks};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -55,7 +55,7 @@ use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
-use crate::sync::Habit;
+use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
 use core::cell::Cell;
 use robust::{BellNode, Pending, RobustList};
@@ -72,6 +72,7 @@ pub struct Member {
     bell: BellNode,
     spinning: Habit,
     uses: Cell<u16>,
+    reading: Sampler,
     #[cfg(not(interproc_loom))]
     wanted: [*const crate::atomic::AtomicU64; 2],
     #[cfg(interproc_loom)]
@@ -140,6 +141,17 @@ impl Member {
         self.id.bits() | u64::from(n) << 48
     }
 
+    #[inline(always)]
+    pub(crate) fn reading(&self) -> &Sampler {
+        &self.reading
+    }
+
+    /// The calling thread's read holds.
+    #[inline(always)]
+    pub(crate) fn holds(&self) -> Option<&crate::format::Holds> {
+        self.table.holds(self.id.slot())
+    }
+
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
@@ -166,7 +178,6 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        let wanted = table.wanted(id.slot()).expect("in the table");
         Member {
             id,
             table,
@@ -174,7 +185,8 @@ impl Member {
             bell: robust.node_of(table.bell()),
             spinning: Habit::new(),
             uses: Cell::new(0),
-            wanted,
+            reading: Sampler::new(),
+            wanted: table.wanted(id.slot()).expect("in the table"),
         }
     }
 

@@ -49,6 +49,11 @@ impl Member {
                 slot_at = n;
                 list[n] = Watch { word: Word::Low(slot), expected: tid_word };
                 n += 1;
+                if !crate::mutant!("generation-not-watched") {
+                    // Nobody is woken by it: it only keeps us from falling asleep on a later member with an equal tid.
+                    list[n] = Watch { word: Word::High(slot), expected: owner.generation() };
+                    n += 1;
+                }
             }
         }
         if bell_is_sound {
@@ -238,13 +243,13 @@ impl Drop for Note<'_> {
 impl Member {
     /// Where an address of the segment is in its file; 0 if that is not known.
     #[cfg(interproc_loom)]
-    pub(super) fn offset_of(&self, address: *const u8) -> u64 {
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         address.addr() as u64
     }
 
     /// Where an address of the segment is in its file; 0 if that is not known.
     #[cfg(not(interproc_loom))]
-    pub(super) fn offset_of(&self, address: *const u8) -> u64 {
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         #[cfg(feature = "std")]
         if let Some(offset) = super::local::offset_of(address) {
             return offset as u64;

@@ -16,10 +16,13 @@ mod raw_event;
 mod raw_mutex;
 mod raw_once;
 mod raw_recursive_mutex;
+mod raw_rwlock;
 mod raw_semaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recursive_mutex;
 mod row;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod rwlock;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod semaphore;
 mod spin;
@@ -42,12 +45,20 @@ pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
 pub use raw_once::{Begun, RawOnce};
 pub use raw_recursive_mutex::RawRecursiveMutex;
+pub use raw_rwlock::RawRwLock;
+pub(crate) use raw_rwlock::Sampler;
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+pub(crate) use raw_rwlock::{Entered, Patience};
 pub use raw_semaphore::RawSemaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
 pub use row::Row;
 #[cfg(not(interproc_loom))]
 pub use row::row_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use rwlock::{
+    ReadResult, RwLock, RwLockError, RwLockOwnerDied, RwLockReadGuard, RwLockWriteGuard, WriteResult,
+};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use semaphore::Semaphore;
 #[cfg(not(interproc_loom))]

@@ -11,7 +11,9 @@
 //! | `id + WAITERS` | held by one who has slept for it, or inherited it, and does not know who else sleeps: its unlock wakes |
 //! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
 //! | `NOT_RECOVERABLE` | unusable for good |
-//! | any of these but the last, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
+//! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by one who has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): its death is no news |
+//! | `DIRTY` | free, and the next one is told of a death: an heir gave it back untouched |
+//! | any of these but `NOT_RECOVERABLE`, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -54,8 +56,14 @@ pub(super) const DIRTY: u64 = 1 << 62;
 pub(super) const NOT_RECOVERABLE: u64 = 1 << 61;
 /// Survives locking, unlocking and inheriting, whoever does it.
 pub(super) const KEPT: u64 = 1 << 60;
+/// The holder is a reader on its way in: no writer is.
+pub(super) const READING: u64 = 1 << 59;
+/// The holder is a writer that waits for readers to leave.
+pub(super) const DRAINING: u64 = 1 << 58;
+/// The holder has not touched the data.
+const UNTOUCHED: u64 = READING | DRAINING;
 /// With any of these in the word its owner unlocks the slow way.
-const FLAGS: u64 = WAITERS | DIRTY | KEPT;
+const FLAGS: u64 = !OwnerId::MASK;
 
 #[inline]
 const fn high(word: u64) -> u32 {
@@ -112,6 +120,74 @@ impl RawMutex {
         self.word.compare_exchange(0, id.bits(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
+    /// Locks, with `flags` beside the id if it comes clean: [`READING`] or [`DRAINING`].
+    #[cold]
+    pub(super) fn lock_with(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
+        self.contended(me, deadline, flags)
+    }
+
+    /// [`RawMutex::lock_with`] if it is free or its owner is dead.
+    #[cold]
+    pub(super) fn try_lock_with(&self, me: &Member, flags: u64) -> Result<Acquired> {
+        let word = self.word.load(Ordering::Acquire);
+        self.try_lock_slow(me, word, flags)
+    }
+
+    /// Locks if it is free and bears no mark. SeqCst: a load of another word that follows is ordered behind it.
+    #[inline(always)]
+    pub(super) fn lock_if_plain(&self, id: OwnerId) -> bool {
+        self.word.compare_exchange(0, id.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// The word, for an object that is built on this lock.
+    #[inline(always)]
+    pub(super) fn load(&self, order: Ordering) -> u64 {
+        self.word.load(order)
+    }
+
+    /// Sets flags in the word: the caller holds the lock.
+    pub(super) fn set(&self, flags: u64) {
+        self.word.fetch_or(flags, Ordering::SeqCst);
+    }
+
+    /// Clears flags in the word: the caller holds the lock.
+    pub(super) fn clear(&self, flags: u64) {
+        self.word.fetch_and(!flags, Ordering::SeqCst);
+    }
+
+    /// Adds KEPT to this word, if it still is the word.
+    pub(super) fn keep(&self, word: u64) -> bool {
+        self.word.compare_exchange(word, word | KEPT, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether the caller, who holds it, has inherited it and not marked it consistent.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DIRTY != 0
+    }
+
+    /// The second word, for an object that is built on this lock.
+    pub(super) fn reserved(&self) -> &AtomicU64 {
+        &self.reserved
+    }
+
+    /// Gives back what was inherited, untouched: the next one is told as the caller was.
+    #[cold]
+    pub(super) fn hand_back(&self, me: &Member) {
+        let pending = me.pend();
+        let mut word = self.word.load(Ordering::Relaxed);
+        while let Err(now) =
+            self.word.compare_exchange(word, word & KEPT | DIRTY, Ordering::Release, Ordering::Relaxed)
+        {
+            word = now;
+        }
+        crate::crash_window!("C2: handed back, not woken");
+        futex::wake(Word::High(&self.word), 1);
+        me.unpend(pending);
+        if me.is_wanted() {
+            me.tell(&raw const self.word);
+        }
+    }
+
     /// Locks if it is free or its owner is dead.
     ///
     /// # Errors
@@ -120,7 +196,7 @@ impl RawMutex {
     pub fn try_lock(&self, me: &Member) -> Result<Acquired> {
         match self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Acquire) {
             Ok(_) => Ok(Acquired::Clean),
-            Err(word) => self.try_lock_slow(me, word),
+            Err(word) => self.try_lock_slow(me, word, 0),
         }
     }
 
@@ -135,6 +211,19 @@ impl RawMutex {
             return self.unlock_slow(me);
         }
         self.unlock_held(me);
+        Ok(())
+    }
+
+    /// [`RawMutex::unlock`] for an object whose users set KEPT while the lock is held: never by a plain store.
+    #[inline]
+    pub(super) fn unlock_kept(&self, me: &Member) -> Result<()> {
+        let lock = &raw const self.word;
+        match self.word.compare_exchange(me.id().bits(), 0, Ordering::Release, Ordering::Relaxed) {
+            Err(_) => return self.unlock_slow(me),
+            // M1, and `self` may be gone.
+            Ok(_) if me.is_wanted() => me.tell(lock),
+            Ok(_) => {}
+        }
         Ok(())
     }
 
@@ -185,20 +274,22 @@ impl RawMutex {
     }
 
     /// Takes the lock over from a dead owner seen in `word`. `None` if somebody else was faster.
-    fn inherit(&self, me: &Member, word: u64) -> Option<Acquired> {
+    fn inherit(&self, me: &Member, word: u64, flags: u64) -> Option<Acquired> {
+        // One who had not touched the data leaves no news, unless it had been told itself.
+        let news = word & UNTOUCHED == 0 || word & DIRTY != 0 || crate::mutant!("passing-is-news");
         // WAITERS: who else slept on the dead owner is unknown.
-        let mine = me.id().bits() | WAITERS | DIRTY | word & KEPT;
+        let mine = me.id().bits() | WAITERS | if news { DIRTY } else { flags } | word & KEPT;
         let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
         // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
         self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
-        Some(Acquired::OwnerDied)
+        Some(if news { Acquired::OwnerDied } else { Acquired::Clean })
     }
 
     #[cold]
-    fn try_lock_slow(&self, me: &Member, mut word: u64) -> Result<Acquired> {
+    fn try_lock_slow(&self, me: &Member, mut word: u64, flags: u64) -> Result<Acquired> {
         loop {
             if word & !KEPT == 0 {
-                let mine = me.id().bits() | word;
+                let mine = me.id().bits() | flags | word;
                 match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
                     Ok(_) => return Ok(Acquired::Clean),
                     Err(now) => word = now,
@@ -213,7 +304,7 @@ impl RawMutex {
                 if owner.is_some_and(|o| me.table().life(o) != Life::Dead) {
                     return Err(ErrorKind::WouldBlock.into());
                 }
-                if let Some(acquired) = self.inherit(me, word) {
+                if let Some(acquired) = self.inherit(me, word, flags) {
                     return Ok(acquired);
                 }
                 word = self.word.load(Ordering::Acquire);
@@ -221,17 +312,22 @@ impl RawMutex {
         }
     }
 
+    /// [`RawMutex::lock`] after [`RawMutex::lock_free`] has failed.
     #[cold]
     pub(crate) fn lock_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        self.contended(me, deadline, 0)
+    }
+
+    fn contended(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         // C3: from here on our death rings the bell.
         let pending = me.pend();
-        let result = self.contend(me, deadline);
+        let result = self.contend(me, deadline, flags);
         me.unpend(pending);
         result
     }
 
-    fn contend(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        let mut mine = me.id().bits();
+    fn contend(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
+        let mut mine = me.id().bits() | flags;
         let mut spin = Spin::new(me.spinning());
         loop {
             let word = self.word.load(Ordering::Acquire);
@@ -252,7 +348,7 @@ impl RawMutex {
             }
             let alive = owner.filter(|&o| me.table().life(o) != Life::Dead);
             let Some(owner) = alive else {
-                if let Some(acquired) = self.inherit(me, word) {
+                if let Some(acquired) = self.inherit(me, word, flags) {
                     return Ok(acquired);
                 }
                 continue;
@@ -286,7 +382,7 @@ impl RawMutex {
             spin.failed();
             // Whoever has slept does not know who else sleeps.
             if !crate::mutant!("sleeper-forgets-waiters") {
-                mine = me.id().bits() | WAITERS;
+                mine |= WAITERS;
             }
             crate::crash_window!("C3: about to sleep");
             if me.sleep(&watches[..n], Some(owner), sure, deadline) == Woken::TimedOut {

@@ -28,6 +28,8 @@ mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
 #[cfg(target_arch = "x86_64")]
+mod rwlock;
+#[cfg(target_arch = "x86_64")]
 mod semaphore;
 #[cfg(target_arch = "x86_64")]
 mod toys;

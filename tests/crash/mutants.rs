@@ -44,6 +44,12 @@ pub const ALL: &[Mutant] = &[
     mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
     mutant("retry-untold", "once call, nobody waits"),
     mutant("refused-unasked", "member detach"),
+    mutant("cell-no-wake", "rwlock unlock, a cell, a writer asleep, reader"),
+    mutant("dead-reader-stays", "rwlock read+unlock, free"),
+    mutant("hold-no-wake", "rwlock unlock, a hold, a writer asleep, reader"),
+    mutant("no-second-read", "rwlock read once more, a cell"),
+    mutant("overflow-not-kept", "rwlock read+unlock, behind a writer, before a writer"),
+    mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
 ];
 
 /// Builds this program with the mutants in it, once, and gives its path.

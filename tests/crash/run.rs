@@ -6,7 +6,7 @@ use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{barrier, join, lock, permits, recursive, report, ring, semaphore, toys};
+use crate::{barrier, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -78,6 +78,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         permits::all(),
         recursive::all(),
         ring::all(),
+        rwlock::all(),
         semaphore::all(),
     ]
     .into_iter()

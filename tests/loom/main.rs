@@ -80,6 +80,8 @@ mod recursive_mutex;
 #[cfg(interproc_loom)]
 mod runner;
 #[cfg(interproc_loom)]
+mod rwlock;
+#[cfg(interproc_loom)]
 mod semaphore;
 #[cfg(interproc_loom)]
 mod support;
@@ -99,6 +101,7 @@ fn main() -> std::process::ExitCode {
         event::MODELS,
         recursive_mutex::MODELS,
         once::MODELS,
+        rwlock::MODELS,
     ])
 }
 

@@ -14,9 +14,9 @@ use core::mem::MaybeUninit;
 /// The net: the longest sleep on an owner before its life is checked through a second channel.
 pub const NET_NS: u64 = 50_000_000;
 
-/// The most words one sleep can watch: three of the object, the alarm, the bell and an owner. (The kernel's limit is 128;
+/// The most words one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The limit is 128;
 /// a list of that many costs a tenth of a microsecond to clear, for each sleep.)
-pub const MAX_WATCHES: usize = 6;
+pub const MAX_WATCHES: usize = 7;
 
 /// The most words that a [`List`] can hold: the kernel's limit.
 pub const MAX_LIST: usize = 128;

@@ -38,7 +38,7 @@ pub mod futex;
 mod run;
 mod trace;
 
-pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
+pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, seq_cst_fence_for_models, spin_loop};
 pub use death::{
     BellNode, Death, Outcome, Pending, RobustList, Thread, member, next_step, pause, process, seat_is_taken,
     thread, try_seat,
