@@ -469,6 +469,20 @@ typedef struct interproc_rwlock_t {
 } interproc_rwlock_t;
 
 /**
+ * A permit, or several that were acquired together: what to give back.
+ *
+ * It belongs to the thread that acquired it: with that thread's death it goes to somebody else. Another thread of the
+ * process may release it as long as the first one lives, or become its owner by interproc_bounded_semaphore_adopt(). A
+ * forked child does not own what its parent holds. Releasing it clears it; zero is no permit.
+ */
+typedef struct interproc_permit_t {
+  /**
+   * Not for use. Zero when it is no permit.
+   */
+  uint64_t private_[4];
+} interproc_permit_t;
+
+/**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
  * same number, and no SIGCHLD handler, helper thread or polling is involved.
  *
@@ -1376,6 +1390,211 @@ int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread has it, in `permit`.
+ * EOWNERDEAD: the calling thread has it, and its last holder died with it. Put in order what it stands for, and go on;
+ * there is nothing to mark.
+ * EINVAL: a NULL, no semaphore, or its segment is closed.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                        struct interproc_permit_t *permit);
+
+/**
+ * Acquires a permit if one is free, or its holder dead; never waits.
+ *
+ * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all are held by living threads.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_tryacquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                           struct interproc_permit_t *permit);
+
+/**
+ * Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes one that it can have at once.
+ *
+ * @return As interproc_bounded_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or
+ * its nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_timedacquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                             const struct timespec *abstime,
+                                             struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
+ * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and
+ * waits for more can.
+ *
+ * @return As interproc_bounded_semaphore_acquire(). EOWNERDEAD: the last holder of one of them died with it. EINVAL also
+ * when count is 0 or more than there are.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_acquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                             uint32_t count,
+                                             struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one if so many are free: all or nothing; never waits. Two that try at the same moment can
+ * both fail.
+ *
+ * @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_tryacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                                uint32_t count,
+                                                struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
+ * has got.
+ *
+ * @return As interproc_bounded_semaphore_acquire_many(), and ETIMEDOUT: not got in time. EINVAL also for abstime as
+ * interproc_bounded_semaphore_timedacquire().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_timedacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                                  uint32_t count,
+                                                  const struct timespec *abstime,
+                                                  struct interproc_permit_t *permit);
+
+/**
+ * Gives a permit back, all of it, and clears it. If it fails, nothing is changed.
+ *
+ * @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to the
+ * parent process; ESTALE: the thread that acquired it is dead, and it goes to whoever takes it over; EINVAL: a
+ * NULL, no semaphore, or its segment is closed; EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore_t *semaphore,
+                                        struct interproc_permit_t *permit);
+
+/**
+ * Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on its life
+ * counts. Copies of the permit from before are void.
+ *
+ * @return As interproc_bounded_semaphore_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_adopt(const struct interproc_bounded_semaphore_t *semaphore,
+                                      struct interproc_permit_t *permit);
+
+/**
+ * How many permits there are.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_bounded_semaphore_permits(const struct interproc_bounded_semaphore_t *semaphore,
+                                        uint32_t *permits);
+
+/**
+ * How many permits could be had now, those of dead holders among them: a snapshot.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_bounded_semaphore_available(const struct interproc_bounded_semaphore_t *semaphore,
+                                          uint32_t *available);
+
+/**
+ * Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
+ *
+ * @return 0: all have come.
+ * ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
+ * EINVAL: barrier is NULL, no barrier, or its segment is closed.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_barrier_wait(const struct interproc_barrier_t *barrier, bool *leader);
+
+/**
+ * Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
+ * still passes if it is the last to come.
+ *
+ * @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
+ * abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
+                                const struct timespec *abstime,
+                                bool *leader);
+
+/**
+ * Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
+
+/**
+ * Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
+ * live keep theirs.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
+
+/**
+ * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_leave(const struct interproc_barrier_t *barrier);
+
+/**
+ * How many must come.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_parties(const struct interproc_barrier_t *barrier, uint32_t *parties);
+
+/**
+ * How many have come and wait: a snapshot; 0 while it is broken.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_n_waiting(const struct interproc_barrier_t *barrier, uint32_t *n_waiting);
+
+/**
+ * Whether the next one to come would get ECANCELED: a snapshot.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_is_broken(const struct interproc_barrier_t *barrier, bool *is_broken);
 
 /**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
