@@ -33,7 +33,6 @@ pub const ALL: &[Mutant] = &[
     mutant("permit-untold", "permits release, nobody waits"),
     mutant("many-no-owner-watch", "permits release, a waiter for both, holder"),
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
-    mutant("barrier-wakes-one", "barrier wait, seated, three others wait"),
     mutant("barrier-dead-unseen", "barrier computing, two others wait, computing"),
     mutant("post-no-wake", "semaphore post, a sleeper"),
     mutant("post-in-two-steps", "semaphore post, a sleeper"),
