@@ -13,13 +13,13 @@
  * waiting goes on: there is no EINTR.
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
- * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t and
- * interproc_process_t are handles of one process and do not belong in shared memory.
+ * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
+ * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
  *
  * WHEN SOMEBODY DIES
  *
  * Any participant may be killed at any instruction. Nobody hangs, nothing is corrupted, and whoever inherits is told:
- * EOWNERDEAD from a lock, `redelivered` from a queue.
+ * EOWNERDEAD from a lock or with a permit, `redelivered` from a queue, ECANCELED from a barrier.
  *
  * THREADS, FORKS, SIGNALS
  *
@@ -184,6 +184,72 @@ typedef struct interproc_queue_t {
    */
   uint64_t private_[8];
 } interproc_queue_t;
+
+/**
+ * A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
+ *
+ * This is a local handle, obtained by interproc_segment_bounded_semaphore(); the semaphore itself lies in the segment. The
+ * handle need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay
+ * open as long as it is used.
+ *
+ *     interproc_bounded_semaphore_t lines;
+ *     interproc_permit_t line;
+ *     int rc = interproc_segment_bounded_semaphore(&segment, "telephone lines", 3, &lines);
+ *     if (rc == 0)
+ *         rc = interproc_bounded_semaphore_acquire(&lines, &line);
+ *     if (rc == EOWNERDEAD) {                 // we have it; whoever had it was killed with it
+ *         hang_up(&line);
+ *         rc = 0;
+ *     }
+ *     if (rc == 0) {
+ *         talk();
+ *         interproc_bounded_semaphore_release(&lines, &line);
+ *     }
+ *
+ * When a holder dies (the thread or its process, by any cause, at any instruction) its permits go to the next ones that
+ * want them, within microseconds if somebody waits, and they are told by EOWNERDEAD. Up to 120 holders are watched
+ * without any polling; with more, a death is found within 50 ms.
+ *
+ * Who gets a permit sees what its last holder did. Those who wait are served one after the other, but a newcomer may be
+ * faster. Acquiring and releasing while permits are free makes no system call.
+ */
+typedef struct interproc_bounded_semaphore_t {
+  /**
+   * Not for use. Zero when it is no semaphore.
+   */
+  uint64_t private_[4];
+} interproc_bounded_semaphore_t;
+
+/**
+ * A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+ *
+ * This is a local handle, obtained by interproc_segment_barrier(); the barrier itself lies in the segment. The handle
+ * need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_barrier_t steps;
+ *     bool leader;
+ *     int rc = interproc_segment_barrier(&segment, "steps", 4, &steps);
+ *     while (rc == 0 && compute())
+ *         rc = interproc_barrier_wait(&steps, &leader);
+ *     if (rc == ECANCELED)
+ *         give_up();                          // somebody died, ran out of time, or aborted
+ *     interproc_barrier_leave(&steps);        // a good end is no death
+ *
+ * A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
+ * while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come, get
+ * ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends well calls
+ * interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
+ * waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
+ *
+ * What any party did before its wait happens before what any of them does after it.
+ */
+typedef struct interproc_barrier_t {
+  /**
+   * Not for use. Zero when it is no barrier.
+   */
+  uint64_t private_[4];
+} interproc_barrier_t;
 
 /**
  * A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
@@ -434,6 +500,20 @@ typedef struct interproc_rwlock_t {
    */
   uint64_t private_[8];
 } interproc_rwlock_t;
+
+/**
+ * A permit, or several that were acquired together: what to give back.
+ *
+ * It belongs to the thread that acquired it: with that thread's death it goes to somebody else. Another thread of the
+ * process may release it as long as the first one lives, or become its owner by interproc_bounded_semaphore_adopt(). A
+ * forked child does not own what its parent holds. Releasing it clears it; zero is no permit.
+ */
+typedef struct interproc_permit_t {
+  /**
+   * Not for use. Zero when it is no permit.
+   */
+  uint64_t private_[4];
+} interproc_permit_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -747,6 +827,39 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             size_t element_size,
                             size_t capacity,
                             struct interproc_queue_t *queue);
+
+/**
+ * Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
+ * `Segment::bounded_semaphore`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another number of permits; EINVAL also for no permit, or more
+ * than 1048576.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_bounded_semaphore(const struct interproc_segment_t *segment,
+                                        const char *name,
+                                        size_t permits,
+                                        struct interproc_bounded_semaphore_t *semaphore);
+
+/**
+ * Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by `Segment::barrier`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another number of parties; EINVAL also for no party, or more
+ * than 1048576.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_barrier(const struct interproc_segment_t *segment,
+                              const char *name,
+                              size_t parties,
+                              struct interproc_barrier_t *barrier);
 
 /**
  * The bytes that the segment has for objects.
@@ -1379,6 +1492,211 @@ int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
 int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
 
 /**
+ * Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread has it, in `permit`.
+ * EOWNERDEAD: the calling thread has it, and its last holder died with it. Put in order what it stands for, and go on;
+ * there is nothing to mark.
+ * EINVAL: a NULL, no semaphore, or its segment is closed.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                        struct interproc_permit_t *permit);
+
+/**
+ * Acquires a permit if one is free, or its holder dead; never waits.
+ *
+ * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all are held by living threads.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_tryacquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                           struct interproc_permit_t *permit);
+
+/**
+ * Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes one that it can have at once.
+ *
+ * @return As interproc_bounded_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or
+ * its nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_timedacquire(const struct interproc_bounded_semaphore_t *semaphore,
+                                             const struct timespec *abstime,
+                                             struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
+ * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and
+ * waits for more can.
+ *
+ * @return As interproc_bounded_semaphore_acquire(). EOWNERDEAD: the last holder of one of them died with it. EINVAL also
+ * when count is 0 or more than there are.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_acquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                             uint32_t count,
+                                             struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one if so many are free: all or nothing; never waits. Two that try at the same moment can
+ * both fail.
+ *
+ * @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_tryacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                                uint32_t count,
+                                                struct interproc_permit_t *permit);
+
+/**
+ * Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
+ * has got.
+ *
+ * @return As interproc_bounded_semaphore_acquire_many(), and ETIMEDOUT: not got in time. EINVAL also for abstime as
+ * interproc_bounded_semaphore_timedacquire().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_bounded_semaphore_timedacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
+                                                  uint32_t count,
+                                                  const struct timespec *abstime,
+                                                  struct interproc_permit_t *permit);
+
+/**
+ * Gives a permit back, all of it, and clears it. If it fails, nothing is changed.
+ *
+ * @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to the
+ * parent process; ESTALE: the thread that acquired it is dead, and it goes to whoever takes it over; EINVAL: a
+ * NULL, no semaphore, or its segment is closed; EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore_t *semaphore,
+                                        struct interproc_permit_t *permit);
+
+/**
+ * Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on its life
+ * counts. Copies of the permit from before are void.
+ *
+ * @return As interproc_bounded_semaphore_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_adopt(const struct interproc_bounded_semaphore_t *semaphore,
+                                      struct interproc_permit_t *permit);
+
+/**
+ * How many permits there are.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_bounded_semaphore_permits(const struct interproc_bounded_semaphore_t *semaphore,
+                                        uint32_t *permits);
+
+/**
+ * How many permits could be had now, those of dead holders among them: a snapshot.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_bounded_semaphore_available(const struct interproc_bounded_semaphore_t *semaphore,
+                                          uint32_t *available);
+
+/**
+ * Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
+ *
+ * @return 0: all have come.
+ * ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
+ * EINVAL: barrier is NULL, no barrier, or its segment is closed.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_barrier_wait(const struct interproc_barrier_t *barrier, bool *leader);
+
+/**
+ * Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
+ * still passes if it is the last to come.
+ *
+ * @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
+ * abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
+                                const struct timespec *abstime,
+                                bool *leader);
+
+/**
+ * Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
+
+/**
+ * Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
+ * live keep theirs.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
+
+/**
+ * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_leave(const struct interproc_barrier_t *barrier);
+
+/**
+ * How many must come.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_parties(const struct interproc_barrier_t *barrier, uint32_t *parties);
+
+/**
+ * How many have come and wait: a snapshot; 0 while it is broken.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_n_waiting(const struct interproc_barrier_t *barrier, uint32_t *n_waiting);
+
+/**
+ * Whether the next one to come would get ECANCELED: a snapshot.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_barrier_is_broken(const struct interproc_barrier_t *barrier, bool *is_broken);
+
+/**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
  * runs, and the waiting goes on.
  *
@@ -1741,6 +2059,9 @@ int interproc_process_close(struct interproc_process_t *process);
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_BOUNDED_SEMAPHORE_INIT { { 0, 0, 0, 0 } }
+#define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
+#define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PROCESS_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
@@ -1768,6 +2089,9 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_cond_t) == 16, interproc_cond_has_16_by
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_bounded_semaphore_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_who_t) == 48, interproc_who_has_48_bytes);
@@ -1781,6 +2105,9 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_cond_t) == 8, interproc_cond
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_bounded_semaphore_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_permit_t) == 8, interproc_permit_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_barrier_t) == 8, interproc_barrier_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_process_t) == 8, interproc_process_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_exit_t) == 4, interproc_exit_is_aligned_to_4);
 

@@ -43,6 +43,8 @@ kinds! {
     Empty = EAGAIN, "the queue is empty; try again after a push, or use the waiting form";
     /// The deadline passed first.
     TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
+    /// The barrier is broken.
+    Broken = ECANCELED, "the barrier is broken: a party died, ran out of time or gave up; reset it and let all parties come anew";
     /// A counter is at its largest value.
     Overflow = EOVERFLOW, "the counter cannot grow any further: a semaphore holds at most 2147483647, a recursive mutex is held at most 65535 times";
     /// Closed for pushing, or closed and drained for popping.

@@ -182,6 +182,10 @@ pub enum Kind {
     Object = 1,
     /// A `Queue`.
     Queue = 2,
+    /// A `BoundedSemaphore`.
+    BoundedSemaphore = 3,
+    /// A `Barrier`.
+    Barrier = 4,
 }
 
 /// A directory entry. Written whole, then published by `kind`.
@@ -198,7 +202,8 @@ pub struct Entry {
     pub size: AtomicU64,
     /// Its alignment.
     pub align: AtomicU64,
-    /// The kind's parameters (for a queue: element size and capacity).
+    /// The kind's parameters (for a queue: element size and capacity; for a bounded semaphore:
+    /// permits; for a barrier: parties).
     pub params: [AtomicU64; 2],
     /// Zero.
     pub reserved: [AtomicU64; 4],

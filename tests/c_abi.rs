@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 15] = [
     "error",
     "time",
     "who",
@@ -28,6 +28,8 @@ const SOURCES: [&str; 13] = [
     "event",
     "once",
     "rwlock",
+    "bounded_semaphore",
+    "barrier",
     "queue",
     "process",
 ];
@@ -216,6 +218,10 @@ fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
 
+fn permits_and_the_barrier_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
+}
+
 fn signals_and_recursion_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
 }
@@ -381,6 +387,7 @@ fn main() {
             the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
+            permits_and_the_barrier_keep_their_promises_in_c,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
             the_ticket_shop_in_c_sells_every_ticket_once,

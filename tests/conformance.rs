@@ -6,6 +6,10 @@ mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
 mod support;
 
+#[path = "conformance/barrier.rs"]
+mod barrier;
+#[path = "conformance/bounded_semaphore.rs"]
+mod bounded_semaphore;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]
@@ -44,6 +48,29 @@ macro_rules! specifications {
 
 fn main() {
     support::run(specifications![
+        barrier:
+            all_pass_together_with_one_leader_each_round,
+            it_can_be_looked_at,
+            a_party_that_dies_waiting_or_computing_breaks_it_for_all_at_once,
+            the_death_of_one_that_waits_breaks_it,
+            a_party_that_runs_out_of_time_breaks_it,
+            abort_and_reset_tell_all_that_wait,
+            who_leaves_may_end_and_be_replaced,
+            more_threads_than_parties_take_turns,
+            signals_neither_end_nor_lose_a_wait;
+        bounded_semaphore:
+            never_more_permits_are_out_than_there_are,
+            a_try_and_a_past_deadline_take_what_is_there_and_no_more,
+            a_timed_acquire_waits_as_long_as_it_was_told,
+            a_release_wakes_those_who_wait_one_after_the_other,
+            a_dead_holders_permit_goes_to_a_waiter_who_is_told_once,
+            who_takes_a_dead_holders_permit_without_waiting_is_told,
+            a_dead_waiter_hinders_nobody,
+            a_permit_is_given_back_once,
+            a_permit_moves_between_threads_as_long_as_its_owner_lives,
+            a_forked_child_does_not_own_what_its_parent_holds,
+            signals_neither_end_nor_lose_a_wait,
+            a_hundred_and_twenty_holders_are_watched;
         condvar:
             every_ticket_is_sold_once_and_nobody_sleeps_on,
             one_notification_wakes_one_and_all_wake_all,

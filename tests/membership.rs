@@ -92,6 +92,7 @@ fn main() {
             living::a_parent_is_not_buried_by_a_child_without_privileges,
             namespaces::threads_with_equal_ids_exclude_each_other,
             namespaces::a_death_in_either_namespace_is_told_in_the_other,
+            namespaces::permits_and_a_barrier_keep_equal_ids_apart,
             namespaces::an_unreported_death_is_found_across_namespaces,
             namespaces::in_the_race_to_register_with_equal_ids_nobody_alive_is_marked_dead,
             namespaces::a_death_at_any_point_of_joining_marks_nobody_alive,

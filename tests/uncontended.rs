@@ -9,7 +9,9 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::{Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
+use interproc::sync::{
+    Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore,
+};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -40,6 +42,8 @@ struct Objects {
     lock: Object<Mutex<u64>>,
     arrived: Object<Condvar>,
     queue: Queue<u64>,
+    permits: BoundedSemaphore,
+    alone: Barrier,
     semaphore: Object<Semaphore>,
     event: Object<Event>,
     recursive: Object<RecursiveMutex<u64>>,
@@ -59,6 +63,8 @@ impl Objects {
             lock,
             arrived: seg.object("arrived", Condvar::new).expect("condvar"),
             queue: seg.queue("queue", 8).expect("queue"),
+            permits: seg.bounded_semaphore("permits", 4).expect("semaphore"),
+            alone: seg.barrier("alone", 1).expect("barrier"),
             semaphore: seg.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
             event: seg.object("event", Event::new).expect("event"),
             recursive: seg.object("recursive", || RecursiveMutex::new(0u64)).expect("mutex"),
@@ -244,6 +250,27 @@ fn main() {
             assert_eq!(o.queue.try_push_batch(&[round; 5]).expect("push"), 3);
             let mut into = [0; 8];
             assert_eq!(o.queue.pop_batch(&mut into).expect("pop"), 8);
+        };
+        acquiring_and_releasing_a_permit: |o, _| {
+            let one = o.permits.acquire().expect("permit");
+            let two = o.permits.acquire_until(Deadline::from_monotonic_ns(1)).expect("permit");
+            let three = o.permits.try_acquire().expect("permit");
+            one.release().expect("release");
+            drop((two, three));
+        };
+        acquiring_and_releasing_several_permits: |o, _| {
+            let one = o.permits.acquire().expect("permit");
+            let three = o.permits.acquire_many(3).expect("permits");
+            assert!(o.permits.try_acquire().is_err() && o.permits.try_acquire_many(2).is_err());
+            drop(one);
+            assert!(o.permits.try_acquire_many(2).is_err());
+            drop(three);
+            o.permits.try_acquire_many(4).expect("permits").release().expect("release");
+            assert_eq!(o.permits.available().expect("available"), 4);
+        };
+        a_round_in_which_nobody_sleeps: |o, _| {
+            assert!(o.alone.wait().expect("alone").is_leader());
+            assert!(!o.alone.is_broken().expect("look") && o.alone.n_waiting().expect("look") == 0);
         };
         looking_at_a_queue: |o, _| {
             assert_eq!(o.queue.len(), 0);

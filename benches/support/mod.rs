@@ -10,6 +10,7 @@
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
+//! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `rwlocks` | reading and writing, alone and together |
@@ -21,6 +22,7 @@ pub mod deaths;
 pub mod library;
 pub mod locks;
 pub mod machine;
+pub mod permits;
 pub mod queues;
 pub mod rwlocks;
 pub mod sides;

@@ -11,6 +11,8 @@
 //! from deaths.
 #![allow(unsafe_code, non_camel_case_types)]
 
+mod barrier;
+mod bounded_semaphore;
 mod condvar;
 mod error;
 mod event;

@@ -1,5 +1,7 @@
 //! Segments and the objects in them.
 
+use super::barrier::interproc_barrier_t;
+use super::bounded_semaphore::interproc_bounded_semaphore_t;
 use super::queue::interproc_queue_t;
 use super::{call, input, invalid, output, text};
 use crate::error::{Error, Result};
@@ -401,6 +403,57 @@ pub unsafe extern "C" fn interproc_segment_queue(
         let queue = output(queue, "queue")?;
         let raw = open(segment)?.raw_queue(text(name, "name")?, element_size, capacity)?;
         queue.set(interproc_queue_t::new(raw));
+        Ok(())
+    })
+}
+
+/// Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
+/// `Segment::bounded_semaphore`.
+///
+/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+/// stay open as long as it is used.**
+///
+/// @return As interproc_segment_object(); EEXIST also for another number of permits; EINVAL also for no permit, or more
+/// than 1048576.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_bounded_semaphore(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    permits: usize,
+    semaphore: *mut interproc_bounded_semaphore_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let semaphore = output(semaphore, "semaphore")?;
+        let raw = open(segment)?.raw_bounded_semaphore(text(name, "name")?, permits)?;
+        semaphore.set(interproc_bounded_semaphore_t::new(raw));
+        Ok(())
+    })
+}
+
+/// Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by `Segment::barrier`.
+///
+/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+/// stay open as long as it is used.**
+///
+/// @return As interproc_segment_object(); EEXIST also for another number of parties; EINVAL also for no party, or more
+/// than 1048576.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_barrier(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    parties: usize,
+    barrier: *mut interproc_barrier_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let barrier = output(barrier, "barrier")?;
+        let raw = open(segment)?.raw_barrier(text(name, "name")?, parties)?;
+        barrier.set(interproc_barrier_t::new(raw));
         Ok(())
     })
 }

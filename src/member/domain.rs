@@ -233,6 +233,7 @@ impl Domain {
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
+            uses: core::cell::Cell::new(0),
             wanted,
             reading: crate::sync::Sampler::new(),
             domain: self,

@@ -175,6 +175,13 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
         && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
 }
 
+/// Tells a process from its parent, once the thread has asked for a [`current`] member.
+#[inline(always)]
+pub(crate) fn forks() -> u64 {
+    // Relaxed: moved by the thread itself, or before it was made.
+    FORKS.load(Ordering::Relaxed)
+}
+
 /// The member for an address that is not in the mapping looked up last.
 #[inline(never)]
 fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {

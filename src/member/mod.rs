@@ -35,6 +35,7 @@ pub use claim::Joiner;
 pub(crate) use claim::NO_SEAT;
 pub use id::OwnerId;
 pub use identity::Identity;
+pub(crate) use sleep::Owners;
 pub(crate) use table::Life;
 pub use table::Table;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -45,7 +46,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_at, current_id};
+pub(crate) use local::{current, current_at, current_id, forks};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -56,6 +57,7 @@ use crate::sys::robust;
 
 use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
+use core::cell::Cell;
 use robust::{BellNode, Pending, RobustList};
 
 /// The net: the longest sleep on an owner before its life is checked through the second channel.
@@ -69,6 +71,7 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    uses: Cell<u16>,
     reading: Sampler,
     #[cfg(not(interproc_loom))]
     wanted: [*const crate::atomic::AtomicU64; 2],
@@ -124,6 +127,15 @@ impl Member {
         &self.spinning
     }
 
+    /// A word that names this use of something by this member: its id, and above it a number that comes again after
+    /// 65,536 others.
+    #[inline(always)]
+    pub(crate) fn new_use(&self) -> u64 {
+        let n = self.uses.get();
+        self.uses.set(n.wrapping_add(1));
+        self.id.bits() | u64::from(n) << 48
+    }
+
     #[inline(always)]
     pub(crate) fn reading(&self) -> &Sampler {
         &self.reading
@@ -167,6 +179,7 @@ impl Member {
             robust,
             bell: robust.node_of(table.bell()),
             spinning: Habit::new(),
+            uses: Cell::new(0),
             reading: Sampler::new(),
             wanted: table.wanted(id.slot()).expect("in the table"),
         }

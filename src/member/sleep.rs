@@ -16,7 +16,7 @@
 //! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
 //! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
-use super::{Life, Member, OwnerId};
+use super::{Life, Member, NET_NS, OwnerId};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -88,6 +88,131 @@ impl Member {
             _ => {}
         }
         woken
+    }
+
+    /// As [`Member::sleep`], with any number of owners in the way: wakes when one of `watches` changes or one of the
+    /// owners dies. `watches` begin with the object's own word, and the owners were alive when the caller looked. Whoever
+    /// is [beyond](Owners::beyond) the list's end is not watched, and the sleep is bounded by the net as every sleep
+    /// on an owner: so the caller looks again, and watches others the next time.
+    ///
+    /// When the net ends it the owners are verified. Where many sleep on the same ones, each need not ask about all:
+    /// with a `share` of (which, of how many) it asks about that part of the slots, another one each time.
+    pub(crate) fn sleep_on_many(
+        &self,
+        watches: &[Watch<'_>],
+        owners: &Owners,
+        share: (u32, u32),
+        deadline: Option<Deadline>,
+    ) -> Woken {
+        let table = self.table();
+        let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
+        let bell_is_sound = bell.word.load() == 0;
+        let alarm = Word::Whole(table.alarm());
+        let mut list = futex::List::new(watches[0]);
+        list.push(Watch { word: alarm, expected: alarm.load() });
+        // The bell comes last (see above): its place is kept free.
+        let mut all = true;
+        for &watch in &watches[1..] {
+            all &= list.len() + 1 < futex::MAX_LIST && list.push(watch);
+        }
+        let slots_at = list.len();
+        for &owner in owners.as_slice() {
+            // One that has died since the look: the news is there.
+            let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
+            let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
+            let watched = crate::mutant!("many-no-owner-watch")
+                || list.len() + 1 < futex::MAX_LIST
+                    && list.push(Watch { word: Word::Low(slot), expected: tid_word });
+            all &= watched;
+        }
+        let bell_at = if bell_is_sound && list.push(bell) { list.len() - 1 } else { usize::MAX };
+        let net = !owners.as_slice().is_empty() || !bell_is_sound || !all || owners.beyond();
+        let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
+        #[cfg(not(interproc_loom))]
+        let _note = Note::leave(self, watches[0].word, owners.only());
+        let woken = list.wait(until);
+        match woken {
+            Woken::By(at) if at == bell_at => table.raise_alarm(),
+            // Of several that have died we are told of one, and may have had the wake-up of each.
+            Woken::By(at) if at >= slots_at && !crate::mutant!("many-death-not-passed-on") => {
+                let told = owners.as_slice().get(at - slots_at);
+                let dead = |owner: &&OwnerId| table.life(**owner) == Life::Dead;
+                let one = crate::mutant!("many-one-death-passed-on");
+                for &owner in owners.as_slice().iter().filter(dead).filter(|&o| !one || Some(o) == told) {
+                    table.wake_watchers(owner);
+                }
+            }
+            Woken::Interrupted => self.pend_again(),
+            Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
+                // By the clock, so that all sleepers move on together.
+                let nets = (Deadline::now().as_monotonic_ns() / NET_NS) as u32;
+                for &owner in owners.as_slice() {
+                    if owner.slot().wrapping_add(share.0).wrapping_add(nets) % share.1.max(1) == 0 {
+                        self.verify(owner);
+                    }
+                }
+                return Woken::Interrupted;
+            }
+            _ => {}
+        }
+        woken
+    }
+}
+
+/// Owners in a sleeper's way, each once, at most [`Owners::MOST`].
+pub(crate) struct Owners {
+    ids: [OwnerId; Owners::MOST],
+    len: usize,
+    /// Something is not watched that ought to be.
+    beyond: bool,
+}
+
+impl Owners {
+    /// How many are watched at a time: the kernel's list less the object's word, the alarm, the bell and a few more.
+    pub(crate) const MOST: usize = 120;
+
+    /// Nobody.
+    pub(crate) fn new() -> Self {
+        Owners { ids: [OwnerId::new(0, 0); Owners::MOST], len: 0, beyond: false }
+    }
+
+    /// Forgets them.
+    pub(crate) fn clear(&mut self) {
+        (self.len, self.beyond) = (0, false);
+    }
+
+    /// Adds one. False if there is no room for it.
+    pub(crate) fn push(&mut self, id: OwnerId) -> bool {
+        if self.as_slice().contains(&id) {
+            return true;
+        }
+        let Some(place) = self.ids.get_mut(self.len) else {
+            self.beyond = true;
+            return false;
+        };
+        *place = id;
+        self.len += 1;
+        true
+    }
+
+    /// There is more than can be watched: the sleep is bounded by the net.
+    pub(crate) fn go_beyond(&mut self) {
+        self.beyond = true;
+    }
+
+    /// Whether there was more than can be watched.
+    pub(crate) fn beyond(&self) -> bool {
+        self.beyond
+    }
+
+    pub(crate) fn as_slice(&self) -> &[OwnerId] {
+        &self.ids[..self.len]
+    }
+
+    /// The owner, if there is but one.
+    #[cfg(not(interproc_loom))]
+    fn only(&self) -> Option<OwnerId> {
+        if let [one] = *self.as_slice() { Some(one) } else { None }
     }
 }
 

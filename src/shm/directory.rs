@@ -39,7 +39,7 @@ pub(crate) struct Shape {
     pub type_id: u32,
     pub size: u64,
     pub align: u64,
-    /// For a queue: element size and capacity.
+    /// For a queue: element size and capacity. For a bounded semaphore: permits. For a barrier: parties.
     pub params: [u64; 2],
 }
 
@@ -72,6 +72,8 @@ impl fmt::Display for Shape {
         match self.kind {
             k if k == Kind::Object as u32 => write!(f, "an Object")?,
             k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
+            k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
+            k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
             k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
         }
         write!(f, " of {} bytes aligned to {}", self.size, self.align)?;

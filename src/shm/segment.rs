@@ -14,6 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed, Kind};
 use crate::queue::{Queue, RawQueue, Ring, ring_size};
 use crate::shared::{Plain, Shared};
+use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
 use core::any::Any;
 use core::fmt;
 use core::ptr::NonNull;
@@ -388,6 +389,81 @@ impl Segment {
         let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
         let keep: Arc<dyn Any + Send + Sync> = self.inner.clone();
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
+    }
+
+    /// Finds or makes the semaphore of this name with so many robust permits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a semaphore of another number of permits;
+    /// [`ErrorKind::InvalidInput`] for no permit or more than 2^20; else as [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let lines = seg.bounded_semaphore("lines", 5)?;
+    /// let same = seg.bounded_semaphore("lines", 5)?;
+    /// let permit = lines.acquire()?;
+    /// assert_eq!(same.available()?, 4);
+    /// assert_eq!(seg.bounded_semaphore("lines", 6).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # drop(permit);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn bounded_semaphore(&self, name: &str, permits: usize) -> Result<BoundedSemaphore> {
+        let raw = self.raw_bounded_semaphore(name, permits)?;
+        Ok(BoundedSemaphore::from_raw(raw, self.inner.clone()))
+    }
+
+    /// Finds or makes the barrier of this name for so many parties.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a barrier of another number of parties;
+    /// [`ErrorKind::InvalidInput`] for no party or more than 2^20; else as [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let steps = seg.barrier("steps", 4)?;
+    /// assert_eq!(seg.barrier("steps", 4)?.parties(), 4);
+    /// assert_eq!(seg.barrier("steps", 5).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn barrier(&self, name: &str, parties: usize) -> Result<Barrier> {
+        let raw = self.raw_barrier(name, parties)?;
+        Ok(Barrier::from_raw(raw, self.inner.clone()))
+    }
+
+    /// [`bounded_semaphore`](Self::bounded_semaphore) for C.
+    pub(crate) fn raw_bounded_semaphore(&self, name: &str, permits: usize) -> Result<RawBoundedSemaphore> {
+        self.row(name, Kind::BoundedSemaphore, permits).map(RawBoundedSemaphore::new)
+    }
+
+    /// [`barrier`](Self::barrier) for C.
+    pub(crate) fn raw_barrier(&self, name: &str, parties: usize) -> Result<RawBarrier> {
+        self.row(name, Kind::Barrier, parties).map(RawBarrier::new)
+    }
+
+    fn row(&self, name: &str, kind: Kind, count: usize) -> Result<Row> {
+        let size = row_size(count)
+            .ok_or_else(|| fail(ErrorKind::InvalidInput, format!("a {kind:?} of {count}: from 1 to 2^20")))?;
+        let shape = Shape {
+            kind: kind as u32,
+            type_id: 0,
+            size: size as u64,
+            align: Row::ALIGN as u64,
+            params: [count as u64, 0],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+            let made = unsafe { Row::make(place, size, count) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the row keeps the mapping.
+        let row = unsafe { Row::attach(place, size) }?;
+        if row.count() as usize != count {
+            // The row's own head disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("{kind:?} {name:?}")));
+        }
+        Ok(row)
     }
 
     /// Finds or makes an object by its size and alignment, as C does. A new one is zeroed.

@@ -1,6 +1,10 @@
 //! Locks in shared memory that survive the death of anyone.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod barrier;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod bounded_semaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod event;
@@ -8,6 +12,8 @@ mod event;
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod once;
+mod raw_barrier;
+mod raw_bounded_semaphore;
 mod raw_condvar;
 mod raw_event;
 mod raw_mutex;
@@ -17,6 +23,7 @@ mod raw_rwlock;
 mod raw_semaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recursive_mutex;
+mod row;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod rwlock;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -26,6 +33,10 @@ mod spin;
 pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use barrier::{Barrier, BarrierWaitResult};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use bounded_semaphore::{BoundedSemaphore, Permit};
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use condvar::{Condvar, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
@@ -33,6 +44,8 @@ pub use event::Event;
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use once::{Once, OnceLock, OnceState};
+pub use raw_barrier::RawBarrier;
+pub use raw_bounded_semaphore::{RawBoundedSemaphore, RawPermit};
 pub use raw_condvar::{RawCondvar, Waited};
 pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
@@ -45,6 +58,9 @@ pub(crate) use raw_rwlock::{Entered, Patience};
 pub use raw_semaphore::RawSemaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
+pub use row::Row;
+#[cfg(not(interproc_loom))]
+pub use row::row_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use rwlock::{
     ReadResult, RwLock, RwLockError, RwLockOwnerDied, RwLockReadGuard, RwLockWriteGuard, WriteResult,

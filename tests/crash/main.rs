@@ -8,6 +8,8 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
+mod barrier;
+#[cfg(target_arch = "x86_64")]
 mod condvar;
 #[cfg(target_arch = "x86_64")]
 mod engine;
@@ -17,6 +19,8 @@ mod join;
 mod lock;
 #[cfg(target_arch = "x86_64")]
 mod mutants;
+#[cfg(target_arch = "x86_64")]
+mod permits;
 #[cfg(target_arch = "x86_64")]
 mod recursive;
 #[cfg(target_arch = "x86_64")]

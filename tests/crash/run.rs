@@ -6,7 +6,7 @@ use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{condvar, join, lock, recursive, report, ring, rwlock, semaphore, toys};
+use crate::{barrier, condvar, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -71,10 +71,20 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
-    [condvar::all(), join::all(), lock::all(), recursive::all(), ring::all(), rwlock::all(), semaphore::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        join::all(),
+        lock::all(),
+        barrier::all(),
+        condvar::all(),
+        permits::all(),
+        recursive::all(),
+        ring::all(),
+        rwlock::all(),
+        semaphore::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Runs what the command line asks for.

@@ -11,6 +11,10 @@
 //! | mutant | caught by |
 //! |---|---|
 //! | awaited-uncounted | condvar: a lock is not taken for unawaited while somebody waits |
+//! | barrier-dead-unseen | barrier: a seated party may die anywhere before its wait and in it; barrier: two that wait are both told of the death of a third |
+//! | barrier-no-seat-watch | barrier: a newcomer may die anywhere |
+//! | barrier-no-wake | barrier: two parties pass with one leader and see what the other did, and five more |
+//! | barrier-wakes-one | barrier: three parties pass with one leader; barrier: two that wait are both told of the death of a third |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
 //! | bury-any-claim | members: who takes a seat buries what its former process left, and no more |
@@ -40,6 +44,9 @@
 //! | leave-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | life-no-generation | members: a dead one's lock is inherited though its slot lives again |
 //! | link-before-claim | members: two with one tid race for a slot, one may die anywhere |
+//! | many-death-not-passed-on | permits: one that hears of two deaths tells others of both |
+//! | many-no-owner-watch | permits: a dead holder's permit goes to the next, who is told, and two more; barrier: a seated party may die anywhere before its wait and in it |
+//! | many-one-death-passed-on | permits: one that hears of two deaths tells others of both |
 //! | mark-dead-no-generation | members: a late verdict on one who is dead spares the next in its slot |
 //! | mark-dead-no-wake | members: who waits for one that leaves, or is found dead, is woken |
 //! | moved-forgets-waiters | condvar: all who wait are told |
@@ -48,10 +55,13 @@
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
 //! | notify-no-wake | condvar: a waiter is told |
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
+//! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
+//! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
+//! | row-no-fence | permits: one permit, two threads exclude each other; barrier: two parties pass with one leader and see what the other did |
 //! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
@@ -60,6 +70,10 @@
 //! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
+#[cfg(interproc_loom)]
+mod barrier;
+#[cfg(interproc_loom)]
+mod bounded_semaphore;
 #[cfg(interproc_loom)]
 mod condvar;
 #[cfg(interproc_loom)]
@@ -89,6 +103,8 @@ mod toys;
 fn main() -> std::process::ExitCode {
     runner::main(&[
         toys::MODELS,
+        barrier::MODELS,
+        bounded_semaphore::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,

@@ -86,6 +86,50 @@ pub fn a_death_in_either_namespace_is_told_in_the_other() {
     }
 }
 
+pub fn permits_and_a_barrier_keep_equal_ids_apart() {
+    const ROUNDS: u64 = 2_000;
+    let seg = kit::segment();
+    let (permit, barrier) = (seg.bounded_semaphore("one", 1), seg.barrier("two", 2));
+    let (permit, barrier, words) = (permit.expect("semaphore"), barrier.expect("barrier"), board());
+    let here = |dies: bool| {
+        let (permit, barrier, words) = (&permit, &barrier, &words);
+        fork_in_new_pid_namespace(0, move || {
+            let party = fork(|| {
+                assert_eq!(gettid(), 2);
+                for round in 1..=ROUNDS {
+                    let one = permit.acquire().expect("acquire");
+                    assert_eq!(raise(&words[0]), 1, "two have the one permit");
+                    words[0].store(0, Ordering::SeqCst);
+                    drop(one);
+                    if barrier.wait().expect("nobody dies").is_leader() {
+                        assert_eq!(raise(&words[1]), round);
+                    }
+                    barrier.wait().expect("nobody dies");
+                }
+                if dies {
+                    forget(permit.acquire().expect("acquire"));
+                    raise(&words[2]);
+                    pause_for_ever();
+                }
+                await_word(&words[2], 1);
+                raise(&words[3]);
+                let started = Instant::now();
+                assert!(permit.acquire().expect("acquire").owner_died());
+                assert_eq!(barrier.wait().map(|_| ()).map_err(|e| e.kind()), Err(ErrorKind::Broken));
+                assert!(started.elapsed() < LONG);
+            });
+            if dies {
+                await_word(&words[3], 1);
+                party.finish();
+            } else {
+                party.join();
+            }
+        })
+    };
+    let both = [here(false), here(true)];
+    both.into_iter().for_each(Kid::join);
+}
+
 pub fn an_unreported_death_is_found_across_namespaces() {
     let seg = kit::segment();
     let (m, words) = (mutex(&seg), board());

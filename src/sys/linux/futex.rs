@@ -9,6 +9,7 @@ use super::call::KeepErrno;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sys::{Change, Watch, Woken, Word};
 use crate::time::Deadline;
+use core::mem::MaybeUninit;
 
 /// The net: the longest sleep on an owner before its life is checked through a second channel.
 pub const NET_NS: u64 = 50_000_000;
@@ -16,6 +17,9 @@ pub const NET_NS: u64 = 50_000_000;
 /// The most words one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The limit is 128;
 /// a list of that many costs a tenth of a microsecond to clear, for each sleep.)
 pub const MAX_WATCHES: usize = 7;
+
+/// The most words that a [`List`] can hold: the kernel's limit.
+pub const MAX_LIST: usize = 128;
 
 const SIZE_U32: u32 = 2;
 
@@ -59,9 +63,13 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
         }
         WAITV_MISSING.store(1, Ordering::Relaxed);
     }
-    // Without waitv the other words cannot be watched: sleep on the first, at most for the net.
+    wait_first(watches[0], deadline)
+}
+
+/// Without waitv the other words cannot be watched: sleeps on the first, at most for the net.
+fn wait_first(first: Watch<'_>, deadline: Option<Deadline>) -> Woken {
     let net = Deadline::from_monotonic_ns(Deadline::now().as_monotonic_ns() + NET_NS);
-    match wait_one(watches[0], Deadline::earlier(deadline, Some(net))) {
+    match wait_one(first, Deadline::earlier(deadline, Some(net))) {
         Woken::TimedOut if deadline.is_none_or(|d| d > net) => Woken::Interrupted,
         woken => woken,
     }
@@ -93,15 +101,20 @@ fn wait_many(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Option<Woken>
         entry.val = u64::from(watch.expected);
         entry.uaddr = address(watch.word) as u64;
     }
+    wait_listed(&list[..watches.len()], deadline)
+}
+
+/// `None` when the kernel has no `futex_waitv`.
+fn wait_listed(list: &[WaitV], deadline: Option<Deadline>) -> Option<Woken> {
     let ts = deadline.map(timespec);
     let ts_ptr = ts.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
     let _keep = KeepErrno::new();
-    // SAFETY: the list holds `watches.len()` entries whose addresses are those of live atomics.
+    // SAFETY: the list's addresses are those of live atomics.
     let rc = unsafe {
         libc::syscall(
             libc::SYS_futex_waitv,
             list.as_ptr(),
-            watches.len() as libc::c_uint,
+            list.len() as libc::c_uint,
             0 as libc::c_uint,
             ts_ptr,
             libc::CLOCK_MONOTONIC,
@@ -114,6 +127,51 @@ fn wait_many(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Option<Woken>
         // EPERM: older seccomp filters answer so for calls they do not know.
         libc::ENOSYS | libc::EPERM => None,
         errno => Some(reason(errno)),
+    }
+}
+
+/// Many words to sleep on. Nothing in it is cleared beforehand, so that a short one costs little.
+pub struct List<'a> {
+    entries: [MaybeUninit<WaitV>; MAX_LIST],
+    len: usize,
+    /// Where only one word can be watched, it is this.
+    first: Watch<'a>,
+}
+
+impl<'a> List<'a> {
+    /// A list of one.
+    pub fn new(first: Watch<'a>) -> Self {
+        let mut list = List { entries: [const { MaybeUninit::uninit() }; MAX_LIST], len: 0, first };
+        list.push(first);
+        list
+    }
+
+    /// Its words; at least one.
+    #[allow(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a word; false if there is no room.
+    pub fn push(&mut self, watch: Watch<'a>) -> bool {
+        let Some(entry) = self.entries.get_mut(self.len) else { return false };
+        let (val, uaddr) = (u64::from(watch.expected), address(watch.word) as u64);
+        entry.write(WaitV { val, uaddr, flags: SIZE_U32, reserved: 0 });
+        self.len += 1;
+        true
+    }
+
+    /// As the function [`wait`], on all of these.
+    pub fn wait(&self, deadline: Option<Deadline>) -> Woken {
+        if self.len > 1 && WAITV_MISSING.load(Ordering::Relaxed) == 0 {
+            // SAFETY: `push` has initialised the first `len` entries.
+            let list = unsafe { core::slice::from_raw_parts(self.entries.as_ptr().cast(), self.len) };
+            if let Some(woken) = wait_listed(list, deadline) {
+                return woken;
+            }
+            WAITV_MISSING.store(1, Ordering::Relaxed);
+        }
+        if self.len == 1 { wait_one(self.first, deadline) } else { wait_first(self.first, deadline) }
     }
 }
 

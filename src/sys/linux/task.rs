@@ -3,6 +3,12 @@
 use super::call::{checked, retried};
 use core::ffi::CStr;
 
+/// Lets others run on this processor, if any want to.
+pub fn give_way() {
+    // SAFETY: takes nothing, and cannot fail.
+    unsafe { libc::syscall(libc::SYS_sched_yield) };
+}
+
 /// The calling thread's id in its PID namespace.
 pub fn tid() -> u32 {
     // SAFETY: gettid cannot fail and touches no memory.

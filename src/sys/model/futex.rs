@@ -15,6 +15,39 @@ pub const NET_NS: u64 = 50_000_000;
 /// As in the product.
 pub const MAX_WATCHES: usize = 128;
 
+/// As in the product.
+pub const MAX_LIST: usize = 128;
+
+/// As in the product.
+pub struct List<'a>(Vec<Watch<'a>>);
+
+impl<'a> List<'a> {
+    /// As in the product.
+    pub fn new(first: Watch<'a>) -> Self {
+        List(vec![first])
+    }
+
+    /// As in the product.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// As in the product.
+    pub fn push(&mut self, watch: Watch<'a>) -> bool {
+        let room = self.0.len() < MAX_LIST;
+        if room {
+            self.0.push(watch);
+        }
+        room
+    }
+
+    /// As in the product.
+    pub fn wait(&self, deadline: Option<Deadline>) -> Woken {
+        wait(&self.0, deadline)
+    }
+}
+
 /// A queued waiter. Woken at one word it stays queued at the others until it runs, and may swallow a wake-up at each.
 pub(super) struct Sleeper {
     thread: loom::thread::Thread,

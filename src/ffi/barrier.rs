@@ -1,0 +1,225 @@
+//! The barrier.
+
+use super::error::report;
+use super::time::deadline;
+use super::{invalid, output};
+use crate::error::Result;
+use crate::member::{self, Member};
+use crate::sync::RawBarrier;
+use crate::time::Deadline;
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+use libc::timespec;
+
+/// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+///
+/// This is a local handle, obtained by interproc_segment_barrier(); the barrier itself lies in the segment. The handle
+/// need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+/// long as it is used.
+///
+///     interproc_barrier_t steps;
+///     bool leader;
+///     int rc = interproc_segment_barrier(&segment, "steps", 4, &steps);
+///     while (rc == 0 && compute())
+///         rc = interproc_barrier_wait(&steps, &leader);
+///     if (rc == ECANCELED)
+///         give_up();                          // somebody died, ran out of time, or aborted
+///     interproc_barrier_leave(&steps);        // a good end is no death
+///
+/// A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
+/// while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come, get
+/// ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends well calls
+/// interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
+/// waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
+///
+/// What any party did before its wait happens before what any of them does after it.
+#[repr(C)]
+pub struct interproc_barrier_t {
+    /// Not for use. Zero when it is no barrier.
+    pub private_: [u64; 4],
+}
+
+/// What is in a handle.
+#[repr(C)]
+struct Handle {
+    mark: u64,
+    raw: MaybeUninit<RawBarrier>,
+}
+
+const MARK: u64 = u64::from_le_bytes(*b"ipbarrie");
+
+const _: () = {
+    assert!(size_of::<Handle>() <= size_of::<interproc_barrier_t>());
+    assert!(align_of::<Handle>() <= align_of::<interproc_barrier_t>());
+};
+
+impl interproc_barrier_t {
+    pub(super) fn new(raw: RawBarrier) -> Self {
+        let mut handle = interproc_barrier_t { private_: [0; 4] };
+        // SAFETY: it fits, as asserted above.
+        unsafe {
+            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
+        };
+        handle
+    }
+}
+
+/// The barrier behind a handle, and the calling thread's member.
+///
+/// # Safety
+/// NULL, or a handle that was filled by this library or is zero.
+unsafe fn find<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
+    // SAFETY: by the contract; a handle is large enough and aligned.
+    let Some(handle) = (unsafe { barrier.cast::<Handle>().as_ref() }).filter(|h| h.mark == MARK) else {
+        return Err(invalid("barrier is NULL, or no barrier"));
+    };
+    // SAFETY: the mark stands beside a barrier.
+    let raw = unsafe { handle.raw.assume_init_ref() };
+    Ok((raw, member::current(raw.row().address())?))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn wait(barrier: *const interproc_barrier_t, limit: Option<Deadline>, leader: *mut bool) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { find(barrier) }.and_then(|(raw, me)| {
+        let led = raw.wait(me, limit)?;
+        if !leader.is_null() {
+            // SAFETY: by the contract.
+            unsafe { leader.write(led) };
+        }
+        Ok(())
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn ask<T>(
+    barrier: *const interproc_barrier_t,
+    out: *mut T,
+    answer: impl FnOnce(&RawBarrier, &Member) -> T,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { find(barrier) }.and_then(|(raw, me)| {
+        // SAFETY: by the contract.
+        unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(raw, me)))
+    }))
+}
+
+/// Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
+///
+/// `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
+///
+/// @return 0: all have come.
+/// ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
+/// EINVAL: barrier is NULL, no barrier, or its segment is closed.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_wait(
+    barrier: *const interproc_barrier_t,
+    leader: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { wait(barrier, None, leader) }
+}
+
+/// Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
+/// still passes if it is the last to come.
+///
+/// @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
+/// abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_timedwait(
+    barrier: *const interproc_barrier_t,
+    abstime: *const timespec,
+    leader: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    match unsafe { deadline(abstime) } {
+        // SAFETY: by C's contract.
+        Ok(until) => unsafe { wait(barrier, Some(until), leader) },
+        Err(_) => report(Err(invalid("abstime is NULL, or its nanoseconds are out of range"))),
+    }
+}
+
+/// Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barrier_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { find(barrier) }.map(|(raw, me)| raw.abort(me)))
+}
+
+/// Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
+/// live keep theirs.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barrier_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { find(barrier) }.map(|(raw, me)| raw.reset(me)))
+}
+
+/// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_leave(barrier: *const interproc_barrier_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { find(barrier) }.map(|(raw, me)| raw.leave(me)))
+}
+
+/// How many must come.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_parties(
+    barrier: *const interproc_barrier_t,
+    parties: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(barrier, parties, |raw, _| raw.parties()) }
+}
+
+/// How many have come and wait: a snapshot; 0 while it is broken.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_n_waiting(
+    barrier: *const interproc_barrier_t,
+    n_waiting: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(barrier, n_waiting, |raw, me| raw.n_waiting(me.table())) }
+}
+
+/// Whether the next one to come would get ECANCELED: a snapshot.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_is_broken(
+    barrier: *const interproc_barrier_t,
+    is_broken: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { ask(barrier, is_broken, |raw, me| raw.is_broken(me.table())) }
+}

@@ -1,0 +1,292 @@
+//! [`Barrier`]: the handle of a row of seats in a segment.
+
+use super::RawBarrier;
+use crate::error::Result;
+use crate::member::{self, Identity, Member};
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::time::Duration;
+use std::sync::Arc;
+use std::vec::Vec;
+
+/// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+///
+/// Made or found by [`Segment::barrier`](crate::Segment::barrier), for as many parties as it is made with. The handle is cheap
+/// to clone and may be used by any thread; a forked child may go on using it. The barrier has 64 bytes, and 8 for each
+/// party.
+///
+/// A thread takes a seat when it first waits, and keeps it. *When a party dies* (a thread or its process, by any cause, while
+/// it waits, or computes between two rounds), the barrier is **broken** at once: all that wait, and all that come, get
+/// `Broken`, until somebody [resets](Barrier::reset) it. It is broken, too, when a party runs out of time or
+/// [aborts](Barrier::abort). A round passes for all or is broken for all. If it is the leader that dies when the round
+/// has passed, the others pass; the next round is broken.
+///
+/// The end of a thread is a death: **a thread that ends well [leaves](Barrier::leave) first**. If more threads than parties
+/// come, each takes a seat that is idle in this round, or waits for the next.
+///
+/// Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
+///
+/// *Ordering*: what any party did before its wait happens before what any of them does after it. *Signals*: not to be used
+/// in a handler; signals do not end a wait. *Cost*: a compare-and-swap to come, one for the leader; a round in which
+/// nobody had to sleep makes no system call.
+///
+/// Algorithm: see [`RawBarrier`].
+///
+/// # Examples
+/// ```
+/// use interproc::{Segment, process};
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let steps = seg.barrier("steps", 2)?;
+/// let child = process::fork(|| {
+///     for _ in 0..3 {
+///         steps.wait().unwrap();
+///     }
+///     steps.leave().unwrap(); // a good end is no death
+/// })?;
+/// let mut led = 0;
+/// for _ in 0..3 {
+///     // … a step of the computation …
+///     if steps.wait()?.is_leader() {
+///         led += 1; // one of the two, each time
+///     }
+/// }
+/// assert!(led <= 3);
+/// assert!(child.join()?.success());
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Barrier {
+    raw: RawBarrier,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+}
+
+/// A round that has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarrierWaitResult(bool);
+
+impl BarrierWaitResult {
+    /// Whether the calling thread is the one leader of the round.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert!(seg.barrier("alone", 1)?.wait()?.is_leader());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_leader(self) -> bool {
+        self.0
+    }
+}
+
+impl Barrier {
+    /// A handle on a row in a segment that `segment` keeps mapped.
+    pub(crate) fn from_raw(raw: RawBarrier, segment: Arc<dyn Any + Send + Sync>) -> Self {
+        Barrier { raw, _segment: segment }
+    }
+
+    #[inline(always)]
+    fn me(&self) -> Result<&Member> {
+        member::current(self.raw.row().address())
+    }
+
+    /// Waits until all parties have come.
+    ///
+    /// # Errors
+    /// `Broken`; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 3)?;
+    /// let leaders: usize = std::thread::scope(|s| {
+    ///     let wait = || usize::from(barrier.wait().unwrap().is_leader());
+    ///     let all: Vec<_> = (0..3).map(|_| s.spawn(wait)).collect();
+    ///     all.into_iter().map(|thread| thread.join().unwrap()).sum()
+    /// });
+    /// assert_eq!(leaders, 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn wait(&self) -> Result<BarrierWaitResult> {
+        self.raw.wait(self.me()?, None).map(BarrierWaitResult)
+    }
+
+    /// Waits until all parties have come, at most `timeout`. If it runs out of time, the barrier is broken for all.
+    ///
+    /// # Errors
+    /// `TimedOut`: it was us who ran out of time. `Broken`; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::ErrorKind;
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 2)?;
+    /// let late = barrier.wait_timeout(Duration::from_millis(5)).unwrap_err();
+    /// assert_eq!(late.kind(), ErrorKind::TimedOut);
+    /// assert_eq!(barrier.wait().unwrap_err().kind(), ErrorKind::Broken);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<BarrierWaitResult> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
+    /// Waits until all parties have come, until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Barrier::wait_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let alone = seg.barrier("alone", 1)?;
+    /// alone.wait_until(interproc::Deadline::now())?; // all are there: a deadline in the past does not matter
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn wait_until(&self, deadline: Deadline) -> Result<BarrierWaitResult> {
+        self.raw.wait(self.me()?, Some(deadline)).map(BarrierWaitResult)
+    }
+
+    /// Breaks the barrier: all that wait, and all that come, get `Broken` until a reset.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 2)?;
+    /// barrier.abort()?;
+    /// assert!(barrier.is_broken()? && barrier.wait().is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn abort(&self) -> Result<()> {
+        self.raw.abort(self.me()?);
+        Ok(())
+    }
+
+    /// Makes a new round, whatever was before: those that wait get `Broken`, seats of the dead are free again. Those that
+    /// live keep theirs.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 2)?;
+    /// barrier.abort()?;
+    /// barrier.reset()?;
+    /// assert!(!barrier.is_broken()?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reset(&self) -> Result<()> {
+        self.raw.reset(self.me()?);
+        Ok(())
+    }
+
+    /// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
+    /// instead.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 1)?;
+    /// let visit = |well: bool| {
+    ///     std::thread::scope(|s| {
+    ///         let visitor = s.spawn(|| {
+    ///             barrier.wait().unwrap();
+    ///             if well {
+    ///                 barrier.leave().unwrap();
+    ///             }
+    ///         });
+    ///         visitor.join().unwrap();
+    ///     });
+    ///     // Give the kernel time to see the thread off.
+    ///     std::thread::sleep(std::time::Duration::from_millis(50));
+    /// };
+    /// visit(true);
+    /// assert!(!barrier.is_broken()?);
+    /// visit(false);
+    /// assert!(barrier.is_broken()?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn leave(&self) -> Result<()> {
+        self.raw.leave(self.me()?);
+        Ok(())
+    }
+
+    /// How many must come.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.barrier("barrier", 7)?.parties(), 7);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn parties(&self) -> u32 {
+        self.raw.parties()
+    }
+
+    /// How many have come and wait: a snapshot; 0 while it is broken.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.barrier("barrier", 7)?.n_waiting()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn n_waiting(&self) -> Result<u32> {
+        Ok(self.raw.n_waiting(self.me()?.table()))
+    }
+
+    /// Whether the next one to come would get `Broken`: a snapshot.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert!(!seg.barrier("barrier", 7)?.is_broken()?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_broken(&self) -> Result<bool> {
+        Ok(self.raw.is_broken(self.me()?.table()))
+    }
+
+    /// The parties that have a seat and live, and whether each has come to this round: a snapshot.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("alone", 1)?;
+    /// barrier.wait()?;
+    /// let (who, has_come) = barrier.seats()?[0];
+    /// assert_eq!((who.pid, has_come), (std::process::id(), false)); // the round is over
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn seats(&self) -> Result<Vec<(Identity, bool)>> {
+        let table = self.me()?.table();
+        let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
+        let alive = seats.filter(|&(id, _)| table.life(id) != member::Life::Dead);
+        Ok(alive.filter_map(|(id, has_come)| Some((table.identity(id)?, has_come))).collect())
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier").field("parties", &self.parties()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,418 @@
+//! [`BoundedSemaphore`]: the handle of a row of robust permits in a segment.
+#![allow(unsafe_code)]
+
+use super::{RawBoundedSemaphore, RawPermit};
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Identity, Member};
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::mem::forget;
+use core::time::Duration;
+use std::sync::Arc;
+use std::vec::Vec;
+
+/// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
+///
+/// Made or found by [`Segment::bounded_semaphore`](crate::Segment::bounded_semaphore), with as many permits as it is made
+/// with. The handle is cheap to clone and may be used by any thread; a forked child may go on using it. The semaphore has
+/// 64 bytes, and 8 for each permit.
+///
+/// *When a holder dies* (a thread or its process, by any cause), its permits go to the next ones that want them, within
+/// microseconds if somebody waits, and they are told: [`Permit::owner_died`]. So it is for a number of *things* that each can
+/// be left in disorder: connections, licences, devices, slots of a cache. For events that nobody owns there is `Semaphore`.
+/// Up to 120 holders are watched without any polling; with more, a death is found within 50 ms.
+///
+/// *Bounded*: a permit is given back once. Giving it back again (in C, or with [`RawBoundedSemaphore`]; a [`Permit`] cannot) is
+/// an error and changes nothing.
+///
+/// *Ordering*: giving back is a release, acquiring an acquire: who gets a permit sees what its last holder did. Those who wait
+/// are served one after the other, but a newcomer may be faster. *Fork*: the child does not own what its parent holds; a
+/// permit that it inherits does nothing. *Signals*: not to be used in a handler; signals do not end a wait. *Cost*:
+/// uncontended one compare-and-swap each way, no system call.
+///
+/// Algorithm: see [`RawBoundedSemaphore`].
+///
+/// # Examples
+/// ```
+/// use interproc::Segment;
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let lines = seg.bounded_semaphore("telephone lines", 3)?;
+/// let one = lines.acquire()?;
+/// if one.owner_died() {
+///     // Whoever had this line was killed with the receiver in his hand: hang up first.
+/// }
+/// assert_eq!(lines.available()?, 2);
+/// let rest = lines.try_acquire_many(2)?;
+/// assert!(lines.try_acquire().is_err());
+/// drop((one, rest));
+/// assert_eq!(lines.available()?, 3);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct BoundedSemaphore {
+    raw: RawBoundedSemaphore,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+}
+
+impl BoundedSemaphore {
+    /// A handle on a row in a segment that `segment` keeps mapped.
+    pub(crate) fn from_raw(raw: RawBoundedSemaphore, segment: Arc<dyn Any + Send + Sync>) -> Self {
+        BoundedSemaphore { raw, _segment: segment }
+    }
+
+    #[inline(always)]
+    fn me(&self) -> Result<&Member> {
+        member::current(self.raw.row().address())
+    }
+
+    #[inline(always)]
+    fn permit(&self, raw: RawPermit) -> Permit<'_> {
+        Permit { semaphore: self, raw, forks: member::forks() }
+    }
+
+    /// Acquires a permit, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 2)?;
+    /// let permit = s.acquire()?;
+    /// assert!(!permit.owner_died());
+    /// # drop(permit);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn acquire(&self) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.acquire(self.me()?, None)?))
+    }
+
+    /// Acquires a permit if one is free, or its holder dead.
+    ///
+    /// # Errors
+    /// `WouldBlock`; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::ErrorKind;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// let permit = s.try_acquire()?;
+    /// assert_eq!(s.try_acquire().unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # drop(permit);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.try_acquire(self.me()?)?))
+    }
+
+    /// Acquires a permit, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::ErrorKind;
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// let permit = s.acquire_timeout(Duration::from_millis(5))?;
+    /// assert_eq!(s.acquire_timeout(Duration::from_millis(5)).unwrap_err().kind(), ErrorKind::TimedOut);
+    /// # drop(permit);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn acquire_timeout(&self, timeout: Duration) -> Result<Permit<'_>> {
+        self.acquire_until(Deadline::after(timeout))
+    }
+
+    /// Acquires a permit, waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`BoundedSemaphore::acquire_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// let permit = s.acquire_until(interproc::Deadline::now())?; // free: a deadline in the past does not matter
+    /// # drop(permit);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn acquire_until(&self, deadline: Deadline) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.acquire(self.me()?, Some(deadline))?))
+    }
+
+    /// Acquires `count` permits, waiting as long as it takes. It keeps what it has got while it waits for the rest, and only
+    /// one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits for
+    /// more can.
+    ///
+    /// # Errors
+    /// `InvalidInput` for none, or more than there are; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 5)?;
+    /// let three = s.acquire_many(3)?;
+    /// assert_eq!((three.count(), s.available()?), (3, 2));
+    /// # drop(three);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn acquire_many(&self, count: u32) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.acquire_many(self.me()?, count, None)?))
+    }
+
+    /// Acquires `count` permits if so many are free: all or nothing. Two that try at the same moment can both fail.
+    ///
+    /// # Errors
+    /// `WouldBlock`; as [`BoundedSemaphore::acquire_many`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 5)?;
+    /// let three = s.try_acquire_many(3)?;
+    /// assert!(s.try_acquire_many(3).is_err());
+    /// assert_eq!(s.available()?, 2);
+    /// # drop(three);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_acquire_many(&self, count: u32) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.try_acquire_many(self.me()?, count)?))
+    }
+
+    /// Acquires `count` permits, waiting at most `timeout`. If it does not get all, it gives back what it has got.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`BoundedSemaphore::acquire_many`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 5)?;
+    /// let three = s.acquire_many_timeout(3, Duration::from_millis(5))?;
+    /// assert!(s.acquire_many_timeout(3, Duration::from_millis(5)).is_err());
+    /// assert_eq!(s.available()?, 2);
+    /// # drop(three);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn acquire_many_timeout(&self, count: u32, timeout: Duration) -> Result<Permit<'_>> {
+        self.acquire_many_until(count, Deadline::after(timeout))
+    }
+
+    /// Acquires `count` permits, waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`BoundedSemaphore::acquire_many_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 5)?;
+    /// let all = s.acquire_many_until(5, interproc::Deadline::now())?;
+    /// # drop(all);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn acquire_many_until(&self, count: u32, deadline: Deadline) -> Result<Permit<'_>> {
+        Ok(self.permit(self.raw.acquire_many(self.me()?, count, Some(deadline))?))
+    }
+
+    /// How many permits there are.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.bounded_semaphore("s", 5)?.permits(), 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn permits(&self) -> u32 {
+        self.raw.permits()
+    }
+
+    /// How many permits could be had now: a snapshot.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.bounded_semaphore("s", 5)?.available()?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn available(&self) -> Result<u32> {
+        Ok(self.raw.available(self.me()?.table()))
+    }
+
+    /// Who holds permits, each living thread once: a snapshot.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 5)?;
+    /// let two = s.acquire_many(2)?;
+    /// let holders = s.holders()?;
+    /// assert_eq!((holders.len(), holders[0].pid), (1, std::process::id()));
+    /// # drop(two);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holders(&self) -> Result<Vec<Identity>> {
+        let table = self.me()?.table();
+        let mut ids: Vec<_> = (0..self.permits()).filter_map(|index| self.raw.holder(index)).collect();
+        ids.sort_unstable_by_key(|id| id.bits());
+        ids.dedup();
+        let alive = ids.into_iter().filter(|&id| table.life(id) != member::Life::Dead);
+        Ok(alive.filter_map(|id| table.identity(id)).collect())
+    }
+}
+
+impl fmt::Debug for BoundedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedSemaphore").field("permits", &self.permits()).finish_non_exhaustive()
+    }
+}
+
+/// A permit, or several that were acquired together. Dropped, it is given back.
+///
+/// It belongs to the *thread* that acquired it: with that thread's death it goes to somebody else. It may be moved to another
+/// thread and given back there as long as the first one lives; a thread that is to keep it [adopts](Permit::adopt) it.
+#[must_use = "the permit is given back at once if it is not kept"]
+pub struct Permit<'a> {
+    semaphore: &'a BoundedSemaphore,
+    raw: RawPermit,
+    /// The process that it was acquired in.
+    forks: u64,
+}
+
+impl Permit<'_> {
+    /// Whether the last holder died with it (of one of them, if they are several). What it stands for may be in disorder; it
+    /// is told once.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, process};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let lines = seg.bounded_semaphore("lines", 1)?;
+    /// let child = process::fork(|| {
+    ///     std::mem::forget(lines.acquire().unwrap());
+    ///     std::process::abort();
+    /// })?;
+    /// child.join()?;
+    /// assert!(lines.acquire()?.owner_died());
+    /// assert!(!lines.acquire()?.owner_died());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn owner_died(&self) -> bool {
+        self.raw.owner_died
+    }
+
+    /// How many permits it stands for.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.bounded_semaphore("s", 5)?.acquire_many(2)?.count(), 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn count(&self) -> u32 {
+        self.raw.count
+    }
+
+    /// Gives it back, as dropping it does, and says whether that went well.
+    ///
+    /// # Errors
+    /// `Stale` if the thread that acquired it died: it belongs to somebody else. `NotOwner` in a forked child.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::ErrorKind;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// s.acquire()?.release()?;
+    /// std::thread::scope(|scope| {
+    ///     let thread = scope.spawn(|| s.acquire().unwrap());
+    ///     let permit = thread.join().unwrap();
+    ///     // Give the kernel time to see the thread off.
+    ///     std::thread::sleep(std::time::Duration::from_millis(50));
+    ///     assert_eq!(permit.release().unwrap_err().kind(), ErrorKind::Stale);
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn release(self) -> Result<()> {
+        let result = self.give_back();
+        forget(self);
+        result
+    }
+
+    /// Makes the calling thread its owner.
+    ///
+    /// # Errors
+    /// `Stale` if the thread that acquired it died; `NotOwner` in a forked child. It is gone then.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// let permit = s.acquire()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let permit = permit.adopt().unwrap(); // from now on this thread's life counts
+    ///         drop(permit);
+    ///     });
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn adopt(self) -> Result<Self> {
+        let me = self.member()?;
+        let adopted = self.semaphore.raw.adopt(me, &self.raw);
+        let (semaphore, forks) = (self.semaphore, self.forks);
+        forget(self);
+        Ok(Permit { semaphore, raw: adopted?, forks })
+    }
+
+    /// The calling thread's member, if the permit is this process's.
+    #[inline(always)]
+    fn member(&self) -> Result<&Member> {
+        // First: it notices a fork.
+        let me = self.semaphore.me()?;
+        // A thread that acquired it itself is in the process that did.
+        if self.raw.owner() != Some(me.id()) && self.forks != member::forks() {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        Ok(me)
+    }
+
+    #[inline(always)]
+    fn give_back(&self) -> Result<()> {
+        self.semaphore.raw.release(self.member()?, &self.raw)
+    }
+}
+
+impl Drop for Permit<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // What fails is not ours any more.
+        let _ = self.give_back();
+    }
+}
+
+impl fmt::Debug for Permit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RawPermit { count, owner_died, .. } = self.raw;
+        f.debug_struct("Permit")
+            .field("count", &count)
+            .field("owner_died", &owner_died)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,473 @@
+//! [`RawBoundedSemaphore`]: robust permits, under [`BoundedSemaphore`](crate::sync::BoundedSemaphore) and the C one.
+//!
+//! **Promise.** Never more permits out than there are, and none is lost: a dead holder's permit goes to the next one that
+//! wants it, at once, who is told. A permit is given back once. Uncontended: one compare-and-swap each way.
+//!
+//! | cell | meaning |
+//! |---|---|
+//! | 0 | free |
+//! | `id + use << 48` | held by `id`; the number of the use tells two permits of one thread apart |
+//! | the same, `id` dead | free, with news: whoever takes it over is told |
+//!
+//! | word, high half | meaning |
+//! |---|---|
+//! | `WAITING`, bit 31 | the waiter at the front sleeps, or is about to; cleared by whoever wakes it |
+//! | the rest | a sequence, moved on by whoever wakes |
+//!
+//! Who finds no permit queues at the *turnstile*, a [`RawMutex`](super::RawMutex): the one that holds it is at the front,
+//! and sleeps on the word and on the slots of all holders (at most 120 of them, see below). It takes what it came for,
+//! wakes the next through the turnstile's unlock, and so on: one wake-up for each hand-over. Who wants several permits
+//! keeps, at the front, what it has got until it has all: there is only one front, so two cannot wait for each other's
+//! halves. A newcomer that finds a free permit takes it, whoever waits: as with all locks here, no order is promised.
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | P1 | release, CAS | acquire, CAS Acquire | what the holder did while it had the permit |
+//! | P2 | release, CAS SeqCst, then the word, SeqCst | announce, RMW SeqCst, then the cells, SeqCst | one of the two sees the other (Dekker): the releaser the announcement, or the waiter the free cell |
+//! | P3 | kernel's mark of a holder's slot | `Table::life`, Acquire | what the dead did while it had the permit |
+//! | P4 | joining the segment, before the acquire's CAS (`Table::confirm`) | load of the cell, Acquire, before `Table::life` | that the holder lives |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | P-a | a holder | a dead id in its cell | the front waiter on its slot, by the kernel's mark; the next acquirer | nothing: the next is told |
+//! | P-b | a releaser, given back, not woken | a free cell, the front asleep | the front asleep: the bell; about to sleep: the releaser's slot | nothing |
+//! | P-c | a releaser of another thread's permit, as P-b | as P-b | asleep: the bell; about to sleep: the net, at most 50 ms | nothing |
+//! | P-d | the front waiter | a turnstile with a dead owner, dead ids in what it had got | those behind: the bell, its slot | nothing |
+//! | P-e | a waiter behind the front | nothing | nobody need; a wake-up that it took along: the bell | nothing |
+//! | P-f | who tried for several, between taking and giving back | dead ids | as P-a | nothing |
+//! | P-g | a waker that has cleared `WAITING`, not woken | a moved word | asleep: the bell; about to sleep: the word has changed | nothing |
+//!
+//! **More than 120 holders** (not permits: one thread may hold many) are not all watched at a time. The front then wakes at
+//! the end of each net, at most 50 ms, looks at all cells, and watches the next 120 in turn: a death that the kernel
+//! reports is found within 50 ms instead of at once, one that it does not report within 50 ms for each 120 holders.
+//! Releases are told at once in any case.
+//!
+//! A *stopped* process at the front delays those behind it, even if permits are free; newcomers are not delayed.
+//!
+//! Rejected: a counter beside the cells (two words that a death can leave in disagreement); all waiters watching all
+//! holders (each release and each death would wake the whole herd); cells that keep a use count while they are free (the
+//! acquirer would have to read the cell first: 4 ns, see `RawMutex::unlock`).
+
+use super::RawMutex;
+use super::row::{Row, fence_behind_rmw};
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId, Owners, Table};
+use crate::sync::{Acquired, Spin};
+use crate::sys::{Watch, Woken, Word, futex};
+use crate::time::Deadline;
+
+/// The front waiter sleeps, or is about to.
+const WAITING: u64 = 1 << 63;
+/// One step of the sequence, in the high half.
+const STEP: u64 = 1 << 32;
+
+/// The semaphore. All operations take the calling thread's member of the segment that the row lies in.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawBoundedSemaphore {
+    row: Row,
+}
+
+/// One permit, or several that were acquired together: what to give back. A note, not a guard; giving it back twice is an
+/// error that is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a permit that is forgotten is given back by its thread's death only"]
+pub struct RawPermit {
+    /// What stands in its cells.
+    pub(crate) value: u64,
+    /// Where the first of them is.
+    pub(crate) first: u32,
+    /// How many.
+    pub(crate) count: u32,
+    /// The last holder of one of them died.
+    pub(crate) owner_died: bool,
+}
+
+impl RawPermit {
+    /// Who acquired it.
+    pub fn owner(&self) -> Option<OwnerId> {
+        OwnerId::of(self.value)
+    }
+
+    /// How many permits it stands for.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether the last holder of one of them died holding it.
+    pub fn owner_died(&self) -> bool {
+        self.owner_died
+    }
+}
+
+impl RawBoundedSemaphore {
+    /// The semaphore on a row: a permit for each cell.
+    pub fn new(row: Row) -> Self {
+        RawBoundedSemaphore { row }
+    }
+
+    /// Where it lies.
+    pub fn row(&self) -> &Row {
+        &self.row
+    }
+
+    /// How many permits there are.
+    pub fn permits(&self) -> u32 {
+        self.row.count()
+    }
+
+    #[inline(always)]
+    fn word(&self) -> &AtomicU64 {
+        &self.row.head().word
+    }
+
+    #[inline(always)]
+    fn turnstile(&self) -> &RawMutex {
+        &self.row.head().lock
+    }
+
+    /// Acquires one permit, waiting until `deadline` if one is given.
+    ///
+    /// # Errors
+    /// `TimedOut`.
+    #[inline]
+    pub fn acquire(&self, me: &Member, deadline: Option<Deadline>) -> Result<RawPermit> {
+        match self.take_own(me) {
+            Ok(permit) => Ok(permit),
+            Err(value) => self.acquire_slow(me, value, 1, deadline),
+        }
+    }
+
+    /// Acquires one permit if one is free, or its holder dead.
+    ///
+    /// # Errors
+    /// `WouldBlock`.
+    #[inline]
+    pub fn try_acquire(&self, me: &Member) -> Result<RawPermit> {
+        match self.take_own(me) {
+            Ok(permit) => Ok(permit),
+            Err(value) => self.try_acquire_slow(me, value, 1),
+        }
+    }
+
+    /// Acquires `count` permits, waiting until `deadline` if one is given. What it has got it keeps while it waits for the
+    /// rest; at a time-out it gives all back.
+    ///
+    /// # Errors
+    /// `TimedOut`; `InvalidInput` for none or more than there are.
+    pub fn acquire_many(&self, me: &Member, count: u32, deadline: Option<Deadline>) -> Result<RawPermit> {
+        self.check(count)?;
+        self.acquire_slow(me, me.new_use(), count, deadline)
+    }
+
+    /// Acquires `count` permits if so many are free: all or nothing. Two that try at the same moment can both fail.
+    ///
+    /// # Errors
+    /// `WouldBlock`; `InvalidInput` for none or more than there are.
+    pub fn try_acquire_many(&self, me: &Member, count: u32) -> Result<RawPermit> {
+        self.check(count)?;
+        self.try_acquire_slow(me, me.new_use(), count)
+    }
+
+    fn check(&self, count: u32) -> Result<()> {
+        if (1..=self.permits()).contains(&count) { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
+    }
+
+    /// The fast path: the member's own cell. If it is not free, the name of this use.
+    #[inline(always)]
+    fn take_own(&self, me: &Member) -> core::result::Result<RawPermit, u64> {
+        let value = me.new_use();
+        let first = self.row.start(me.id().slot());
+        let Some(cell) = self.row.cell(first) else { return Err(value) };
+        // P1: sees what the last holder did.
+        match cell.compare_exchange(0, value, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Ok(RawPermit { value, first, count: 1, owner_died: false }),
+            Err(_) => Err(value),
+        }
+    }
+
+    /// Gives a permit back. Another thread than the one that acquired it may do so as long as that one lives.
+    ///
+    /// # Errors
+    /// `NotOwner`: it was given back before, or never acquired here; `Stale`: the thread that acquired it is dead, and the
+    /// permit belongs to whoever takes it over. Nothing is changed then.
+    #[inline]
+    pub fn release(&self, me: &Member, permit: &RawPermit) -> Result<()> {
+        let own = permit.owner() == Some(me.id()) && permit.count == 1;
+        match self.row.cell(permit.first) {
+            Some(cell) if own => {
+                // P-b: our death rings the bell from before the release.
+                let pending = me.pend();
+                // P1, P2.
+                let done = cell.compare_exchange(permit.value, 0, Ordering::SeqCst, Ordering::Relaxed);
+                if done.is_ok() {
+                    crate::crash_window!("P-b: given back, not woken");
+                    self.released();
+                }
+                me.unpend(pending);
+                if done.is_ok() { Ok(()) } else { Err(ErrorKind::NotOwner.into()) }
+            }
+            _ => self.release_slow(me, permit),
+        }
+    }
+
+    #[cold]
+    fn release_slow(&self, me: &Member, permit: &RawPermit) -> Result<()> {
+        let Some(owner) = permit.owner() else { return Err(ErrorKind::NotOwner.into()) };
+        if owner != me.id() && me.table().life(owner) == Life::Dead {
+            return Err(ErrorKind::Stale.into());
+        }
+        let pending = me.pend();
+        let given = self.give_back(permit.value, permit.first, permit.count);
+        if given > 0 {
+            crate::crash_window!("P-c: given back in a row or for another thread, not woken");
+            self.released();
+        }
+        me.unpend(pending);
+        if given == permit.count { Ok(()) } else { Err(ErrorKind::NotOwner.into()) }
+    }
+
+    /// Takes a permit over from the thread that acquired it, which lives: from now on it is the caller's, and its death
+    /// gives it back.
+    ///
+    /// # Errors
+    /// As [`RawBoundedSemaphore::release`].
+    pub fn adopt(&self, me: &Member, permit: &RawPermit) -> Result<RawPermit> {
+        let Some(owner) = permit.owner() else { return Err(ErrorKind::NotOwner.into()) };
+        if owner == me.id() {
+            return Ok(*permit);
+        }
+        if me.table().life(owner) == Life::Dead {
+            return Err(ErrorKind::Stale.into());
+        }
+        let (value, mut count) = (me.new_use(), 0);
+        let pending = me.pend();
+        for (_, cell) in self.row.from(permit.first) {
+            if count == permit.count {
+                break;
+            }
+            let adopted = cell.compare_exchange(permit.value, value, Ordering::SeqCst, Ordering::Relaxed);
+            count += u32::from(adopted.is_ok());
+        }
+        // The front watches the former holder: it is to look again.
+        self.released();
+        me.unpend(pending);
+        if count < permit.count {
+            // It was not whole. What we have got was of the same permit: nobody else gives it back.
+            let part = RawPermit { value, count, ..*permit };
+            if count > 0 {
+                self.release(me, &part)?;
+            }
+            return Err(ErrorKind::NotOwner.into());
+        }
+        Ok(RawPermit { value, ..*permit })
+    }
+
+    /// How many permits are free, those of dead holders among them: a snapshot.
+    pub fn available(&self, table: &Table) -> u32 {
+        let free = |cell: &AtomicU64| {
+            // Acquire: as in `take`.
+            OwnerId::of(cell.load(Ordering::Acquire)).is_none_or(|id| table.life(id) == Life::Dead)
+        };
+        self.row.from(0).filter(|(_, cell)| free(cell)).count() as u32
+    }
+
+    /// Who holds the permit of this index, dead or alive: a snapshot.
+    pub fn holder(&self, index: u32) -> Option<OwnerId> {
+        // Acquire: as in `take`.
+        OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire))
+    }
+
+    /// Whether somebody waits at the front: a snapshot.
+    pub fn is_waited_for(&self) -> bool {
+        self.turnstile().is_locked()
+    }
+
+    /// Frees up to `count` cells that hold `value`. How many.
+    fn give_back(&self, value: u64, first: u32, count: u32) -> u32 {
+        let mut given = 0;
+        for (_, cell) in self.row.from(first) {
+            if given == count {
+                break;
+            }
+            // Relaxed: the compare-and-swap decides.
+            if cell.load(Ordering::Relaxed) == value {
+                // P1, P2.
+                let freed = cell.compare_exchange(value, 0, Ordering::SeqCst, Ordering::Relaxed);
+                given += u32::from(freed.is_ok());
+            }
+        }
+        given
+    }
+
+    /// After a release: wakes the front if it sleeps.
+    #[inline(always)]
+    fn released(&self) {
+        // P2: behind the read-modify-write of the release.
+        fence_behind_rmw();
+        if self.word().load(Ordering::SeqCst) & WAITING != 0 && !crate::mutant!("permit-no-wake") {
+            self.wake_front();
+        }
+    }
+
+    #[cold]
+    fn wake_front(&self) {
+        let mut seen = self.word().load(Ordering::Relaxed);
+        while seen & WAITING != 0 {
+            let moved = (seen & !WAITING).wrapping_add(STEP) & !WAITING;
+            match self.word().compare_exchange(seen, moved, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => {
+                    crate::crash_window!("P-g: flag cleared, not woken");
+                    futex::wake(Word::High(self.word()), 1);
+                    return;
+                }
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    #[cold]
+    fn try_acquire_slow(&self, me: &Member, value: u64, count: u32) -> Result<RawPermit> {
+        let mut permit = RawPermit { value, first: 0, count: 0, owner_died: false };
+        self.take(me, count, &mut permit);
+        if permit.count == count {
+            return Ok(permit);
+        }
+        if permit.count > 0 {
+            crate::crash_window!("P-f: some taken, not enough");
+            self.release_slow(me, &permit)?;
+        }
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    /// Takes free permits until it has `count`, then those of the dead.
+    fn take(&self, me: &Member, count: u32, permit: &mut RawPermit) {
+        for of_the_dead in [false, true] {
+            for (index, cell) in self.row.from(self.row.start(me.id().slot())) {
+                if permit.count == count {
+                    return;
+                }
+                // Acquire: whoever names itself here has joined before, which `life` must see.
+                let held = cell.load(Ordering::Acquire);
+                let holder = OwnerId::of(held);
+                if holder.is_none() || of_the_dead && holder.is_some_and(|h| me.table().life(h) == Life::Dead)
+                {
+                    self.take_cell(index, cell, held, permit);
+                }
+            }
+        }
+    }
+
+    /// Takes a cell that was seen free, or with a dead holder. False if somebody was faster.
+    fn take_cell(&self, index: u32, cell: &AtomicU64, held: u64, permit: &mut RawPermit) -> bool {
+        // P1; P3: the dead one's writes were acquired by `life`, and those before by this.
+        if cell.compare_exchange(held, permit.value, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        if permit.count == 0 {
+            permit.first = index;
+        }
+        permit.count += 1;
+        // A word that names nobody and is not zero was scribbled.
+        permit.owner_died |= OwnerId::of(held).is_some() && !crate::mutant!("permit-untold");
+        true
+    }
+
+    #[cold]
+    fn acquire_slow(
+        &self,
+        me: &Member,
+        value: u64,
+        count: u32,
+        deadline: Option<Deadline>,
+    ) -> Result<RawPermit> {
+        let mut permit = RawPermit { value, first: 0, count: 0, owner_died: false };
+        if count == 1 {
+            self.take(me, 1, &mut permit);
+            if permit.count == 1 {
+                return Ok(permit);
+            }
+        }
+        // P-d, P-e: from here on our death rings the bell.
+        let pending = me.pend();
+        let result = self.turnstile().lock(me, deadline).and_then(|how| {
+            if how == Acquired::OwnerDied {
+                // Nothing to repair: what the dead one had got are cells with its id.
+                self.turnstile().mark_consistent(me)?;
+            }
+            crate::crash_window!("P-d: at the front");
+            let waited = self.wait_at_front(me, count, &mut permit, deadline);
+            if waited.is_err() && permit.count > 0 {
+                // Nobody need be woken: the next one at the front looks first.
+                self.give_back(permit.value, permit.first, permit.count);
+            }
+            self.turnstile().unlock(me)?;
+            waited
+        });
+        me.unpend(pending);
+        result.map(|()| permit)
+    }
+
+    fn wait_at_front(
+        &self,
+        me: &Member,
+        count: u32,
+        permit: &mut RawPermit,
+        deadline: Option<Deadline>,
+    ) -> Result<()> {
+        let mut spin = Spin::new(me.spinning());
+        let mut owners = Owners::new();
+        let mut from = 0;
+        loop {
+            self.take(me, count, permit);
+            if permit.count == count {
+                spin.done();
+                return Ok(());
+            }
+            if spin.again() {
+                continue;
+            }
+            spin.failed();
+            // P2: the announcement, then the look.
+            let announced = self.word().fetch_or(WAITING, Ordering::SeqCst) | WAITING;
+            fence_behind_rmw();
+            owners.clear();
+            if !self.look(me, count, permit, from, &mut owners) {
+                // Something moved, or all is there: round again. Who scribbles cannot keep us beyond our time.
+                if permit.count < count && deadline.is_some_and(Deadline::has_passed) {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+                continue;
+            }
+            let watch = Watch { word: Word::High(self.word()), expected: (announced >> 32) as u32 };
+            crate::crash_window!("P-d: about to sleep");
+            if me.sleep_on_many(&[watch], &owners, (0, 1), deadline) == Woken::TimedOut {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            if owners.beyond() {
+                from = (from + Owners::MOST as u32) % self.permits();
+            }
+        }
+    }
+
+    /// The look behind an announcement: takes what is free, notes who has the rest. False if the caller is to start anew
+    /// instead of sleeping.
+    fn look(&self, me: &Member, count: u32, permit: &mut RawPermit, from: u32, owners: &mut Owners) -> bool {
+        let mut settled = true;
+        for (index, cell) in self.row.from(from) {
+            if permit.count == count {
+                return false;
+            }
+            // P2
+            let held = cell.load(Ordering::SeqCst);
+            match OwnerId::of(held).filter(|&holder| me.table().life(holder) != Life::Dead) {
+                // Our own death wakes nobody here.
+                Some(holder) if holder == me.id() => {}
+                Some(holder) => _ = owners.push(holder),
+                None => settled &= self.take_cell(index, cell, held, permit),
+            }
+        }
+        settled && permit.count < count
+    }
+}
