@@ -178,6 +178,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
     match unsafe { until(abstime) } {
+        // SAFETY: by the contract.
         Ok(patience) => unsafe { read(rwlock, patience) },
         Err(error) => fail(error),
     }
@@ -227,6 +228,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
     match unsafe { until(abstime) } {
+        // SAFETY: by the contract.
         Ok(patience) => unsafe { write(rwlock, patience) },
         Err(error) => fail(error),
     }

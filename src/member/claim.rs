@@ -76,7 +76,9 @@ impl Table {
         if !crate::mutant!("confirm-before-describe") {
             joiner.describe(generation);
         }
-        if !crate::mutant!("confirm-before-link") && !crate::mutant!("link-before-claim") {
+        let late = crate::mutant!("confirm-before-link");
+        let early = crate::mutant!("link-before-claim");
+        if !late && !early {
             joiner.link();
         }
         if !self.confirm(index, generation, seat, tid) {

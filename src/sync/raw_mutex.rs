@@ -538,7 +538,7 @@ impl RawMutex {
     /// Now and then the holder asks the kernel whether anybody still waits for a condition; if not, the lock is an
     /// ordinary one again.
     fn ask_who_waits(&self, me: &Member) {
-        if self.last.load(Ordering::Relaxed) / TURN % TURNS_TO_ASK != 0 {
+        if !(self.last.load(Ordering::Relaxed) / TURN).is_multiple_of(TURNS_TO_ASK) {
             return;
         }
         // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.

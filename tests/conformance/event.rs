@@ -97,7 +97,7 @@ pub fn a_set_lets_all_go_even_if_it_is_cleared_at_once(at: Place) {
             at.start(&seg, move |seg| {
                 let e = event(seg);
                 say_where(&words[here + n]);
-                if n % 2 == 0 { e.wait() } else { e.wait_timeout(LONG) }.expect("wait");
+                if n.is_multiple_of(2) { e.wait() } else { e.wait_timeout(LONG) }.expect("wait");
                 raise(&words[0]);
             })
         };

@@ -138,7 +138,7 @@ pub fn as_many_sleepers_go_as_were_posted(at: Place) {
         at.start(&seg, move |seg| {
             let s = semaphore(seg);
             say_where(&words[n]);
-            if n % 2 == 0 { s.acquire() } else { s.acquire_timeout(LONG) }.expect("acquire");
+            if n.is_multiple_of(2) { s.acquire() } else { s.acquire_timeout(LONG) }.expect("acquire");
             raise(&words[20]);
         })
     };
