@@ -354,6 +354,7 @@ const fn first_cell(id: OwnerId) -> usize {
 
 /// The hold that a lock's readers try first. Locks are 64 bytes apart, or nearly.
 #[inline(always)]
+#[cfg_attr(interproc_loom, allow(clippy::modulo_one))]
 const fn home(name: u64) -> usize {
     (name as usize >> 6) % HOLDS
 }
