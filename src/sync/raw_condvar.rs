@@ -197,7 +197,7 @@ impl RawCondvar {
         if word & SLEEPERS == 0 {
             return;
         }
-        let pending = (!crate::mutant!("notify-no-bell")).then(|| me.pend());
+        let pending = me.pend();
         while word & SLEEPERS != 0 {
             // Relaxed: what the waiter may see it sees by the lock.
             if let Err(now) =
@@ -215,9 +215,7 @@ impl RawCondvar {
             }
             break;
         }
-        if let Some(pending) = pending {
-            me.unpend(pending);
-        }
+        me.unpend(pending);
     }
 
     /// Wakes all who wait: one now, and the others one by one as they get the lock.
@@ -226,7 +224,7 @@ impl RawCondvar {
         if word & SLEEPERS == 0 {
             return;
         }
-        let pending = (!crate::mutant!("notify-no-bell")).then(|| me.pend());
+        let pending = me.pend();
         while word & SLEEPERS != 0 {
             // All are told: whoever comes now sets the flag anew.
             let all = (word & ALL_MASK).wrapping_add(ALL) & ALL_MASK;
@@ -247,9 +245,7 @@ impl RawCondvar {
             }
             break;
         }
-        if let Some(pending) = pending {
-            me.unpend(pending);
-        }
+        me.unpend(pending);
     }
 
     /// Notes where the mutex is; all who wait at one time must name the same.
