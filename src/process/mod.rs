@@ -47,12 +47,19 @@
 mod builder;
 mod child;
 mod creator;
+mod info;
 mod orphans;
+mod program;
+mod setup;
 mod status;
+mod wait;
 
-pub use builder::Builder;
+pub use builder::{Builder, Limit, Stdio};
 pub use child::Child;
-pub use status::{ExitStatus, Outcome, PANICKED};
+pub use info::{Details, Process, State};
+pub use program::{Program, inherited_segment};
+pub use status::{ExitStatus, Outcome, PANICKED, Usage};
+pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};
 
 /// Starts a child that runs `f`: [`Builder::fork`] with nothing set.
 ///

@@ -129,6 +129,12 @@ fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     }
 }
 
+/// How many clock ticks a second has in /proc.
+pub fn ticks_per_second() -> u64 {
+    // SAFETY: takes a constant.
+    unsafe { libc::sysconf(libc::_SC_CLK_TCK).max(1) as u64 }
+}
+
 /// All signals blocked while it lives.
 pub struct SignalsBlocked(libc::sigset_t);
 
@@ -144,6 +150,13 @@ impl SignalsBlocked {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
             SignalsBlocked(old)
         }
+    }
+}
+
+impl SignalsBlocked {
+    /// The thread's mask before.
+    pub fn before(&self) -> &libc::sigset_t {
+        &self.0
     }
 }
 
