@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 6] = ["error", "time", "segment", "mutex", "queue", "process"];
+const SOURCES: [&str; 7] = ["error", "time", "segment", "mutex", "queue", "process", "start"];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
 
 fn root() -> &'static Path {

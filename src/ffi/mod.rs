@@ -16,6 +16,7 @@ mod mutex;
 mod process;
 mod queue;
 mod segment;
+mod start;
 mod time;
 
 use crate::error::{Error, ErrorKind, Result};

@@ -354,10 +354,16 @@ impl Builder {
                 }
             }
             let Some(line) = &line else { return Ok(()) };
+            if crate::mutant!("line-after-start") {
+                return Ok(());
+            }
             line.bind(setup.bound(pid))?;
             // Still ours, so the number has named it when the kernel looked.
             if pidfd::is_our_child(fd.as_fd()) { Ok(()) } else { Err(libc::ECHILD) }
         });
+        if let (true, Some(line)) = (crate::mutant!("line-after-start"), &line) {
+            let _ = line.bind(setup.bound(pid));
+        }
         match (fd, failure) {
             (Ok(fd), _) => Ok(Child::new(pid as u32, fd, creator, line, self.name.clone())),
             (Err(_), Some(failure)) => Err(failure.error("")),

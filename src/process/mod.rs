@@ -47,18 +47,22 @@
 mod builder;
 mod child;
 mod creator;
+mod daemon;
 mod info;
 mod orphans;
 mod program;
 mod setup;
 mod status;
+mod subreaper;
 mod wait;
 
 pub use builder::{Builder, Limit, Stdio};
 pub use child::Child;
+pub use daemon::{Daemon, Ready};
 pub use info::{Details, Process, State};
 pub use program::{Program, inherited_segment};
 pub use status::{ExitStatus, Outcome, PANICKED, Usage};
+pub use subreaper::{adopt_orphans, reap_orphans};
 pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};
 
 /// Starts a child that runs `f`: [`Builder::fork`] with nothing set.

@@ -10,6 +10,8 @@
 #[cfg(target_arch = "x86_64")]
 mod engine;
 #[cfg(target_arch = "x86_64")]
+mod family;
+#[cfg(target_arch = "x86_64")]
 mod join;
 #[cfg(target_arch = "x86_64")]
 mod lock;

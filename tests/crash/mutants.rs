@@ -29,6 +29,8 @@ pub const ALL: &[Mutant] = &[
     mutant("gap-not-passed", "queue push, two consumers asleep"),
     mutant("gap-left-behind", "queue pop, two deaths: push, then pop over what it left"),
     mutant("redelivery-untold", "queue pop, part full"),
+    mutant("line-after-start", "builder fork, a daemon child"),
+    mutant("line-one-end", "builder fork, a daemon child"),
     mutant("refused-unasked", "member detach"),
 ];
 

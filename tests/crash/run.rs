@@ -6,7 +6,7 @@ use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{join, lock, report, ring, toys};
+use crate::{family, join, lock, report, ring, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -71,7 +71,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
-    [join::all(), lock::all(), ring::all()].into_iter().flatten().collect()
+    [family::all(), join::all(), lock::all(), ring::all()].into_iter().flatten().collect()
 }
 
 /// Runs what the command line asks for.

@@ -74,7 +74,7 @@ pub fn the_child_has_no_descriptor_more_than_the_parent_had() {
     assert_eq!(open_descriptors(), before);
 }
 
-fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
+pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
     // SAFETY: reads and writes one rlimit.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();

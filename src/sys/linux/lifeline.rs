@@ -65,7 +65,8 @@ impl Lifeline {
             Bound::Process(pid) => pid,
             Bound::Group(pgid) => -pgid,
         };
-        for fd in self.ends {
+        let ends = if crate::mutant!("line-one-end") { &self.ends[..1] } else { &self.ends[..] };
+        for &fd in ends {
             control(fd, F_SETSIG, libc::SIGKILL)?;
             control(fd, libc::F_SETOWN, owner)?;
             control(fd, libc::F_SETFL, libc::O_ASYNC)?;

@@ -105,6 +105,11 @@ pub fn collect_number(pid: c_int) -> Result<Option<Ended>, i32> {
     wait(Which::Number(pid), 0)
 }
 
+/// Whether this number is that of a child of ours that has ended and that nobody has reaped.
+pub fn number_has_ended(pid: c_int) -> bool {
+    matches!(wait(Which::Number(pid), libc::WNOWAIT), Ok(Some(_)))
+}
+
 /// Whether the process is a child of ours that nobody has reaped.
 pub fn is_our_child(fd: BorrowedFd<'_>) -> bool {
     wait(Which::Fd(fd), libc::WNOWAIT).is_ok()

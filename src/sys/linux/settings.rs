@@ -104,3 +104,9 @@ pub unsafe fn exec(path: &CStr, arguments: *const *const c_char, environment: *c
         Ok(_) => libc::EIO,
     }
 }
+
+/// Whether the orphans among the process's descendants come to it.
+pub fn subreaper(on: bool) -> Result<(), i32> {
+    // SAFETY: takes integers.
+    checked(|| unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, c_int::from(on), 0, 0, 0) }).map(drop)
+}
