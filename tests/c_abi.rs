@@ -198,6 +198,22 @@ fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
 
+fn processes_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
+}
+
+fn the_crew_in_c_ends_as_it_should() {
+    let said = run(&mut Installed::get().compile("c_examples/processes.c"));
+    for line in [
+        "worker 0: exit code 3",
+        "worker 1: exit code -1, signal 9",
+        "worker 2: exit code 7",
+        "deaf one: signal 9",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
     let said = run(&mut Installed::get().compile("c_examples/tickets.c"));
     assert!(said.contains("sold: 1000, left: 0") && said.contains("repaired: 1 times: right"), "{said}");
@@ -354,6 +370,8 @@ fn main() {
             the_shared_library_has_a_soname_and_stays_loaded,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
+            processes_keep_their_promises_in_c,
+            the_crew_in_c_ends_as_it_should,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
             a_c_and_a_rust_process_count_under_one_lock,

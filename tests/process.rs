@@ -7,6 +7,8 @@ mod support;
 mod daemons;
 #[path = "process/ending.rs"]
 mod ending;
+#[path = "process/leaving.rs"]
+mod leaving;
 #[path = "process/many.rs"]
 mod many;
 #[path = "process/owning.rs"]
@@ -119,6 +121,10 @@ fn main() {
         many::a_child_shows_its_state_and_its_usage,
         many::a_process_is_known_by_its_number_and_its_start_and_nobody_else_is_taken_for_it,
         many::a_parent_is_seen_to_end,
+        leaving::a_daemon_is_what_the_book_says,
+        leaving::a_daemon_that_fails_says_why_and_leaves_nobody,
+        leaving::orphans_come_and_nobody_elses_child_is_reaped,
+        leaving::a_daemons_starter_may_be_killed_while_it_waits,
         ending::a_panic_is_printed_and_becomes_exit_code_101,
         ending::a_child_never_runs_the_frames_of_its_parent,
         ending::a_signal_is_reported_with_its_number,

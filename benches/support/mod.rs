@@ -12,9 +12,11 @@
 //! | `library` | the same lock through the C shared library |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `wakes` | hand-overs that sleep |
+//! | `children` | processes, from start to end |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
+pub mod children;
 pub mod deaths;
 pub mod library;
 pub mod locks;
