@@ -10,6 +10,7 @@ use crate::sys::pidfd::{self, Notices};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
 use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::boxed::Box;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,6 +61,8 @@ pub struct Child {
     /// Held over `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the
     /// kernel, and the other finds it here.
     end: Mutex<End>,
+    /// Threads that sleep in `waitid`: whoever of them got the status keeps it here before he leaves.
+    asleep: AtomicU32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +82,7 @@ impl Child {
         name: Option<Box<str>>,
     ) -> Self {
         let (fd, line) = (ManuallyDrop::new(fd), ManuallyDrop::new(line));
-        Child { pid, creator, fd, line, name, end: Mutex::new(End::Unknown) }
+        Child { pid, creator, fd, line, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }
     }
 
     /// The process id, as this process sees it. After the join the number may name another process.
@@ -283,6 +286,11 @@ impl Child {
 
     pub(super) fn wait(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
         self.check_owner()?;
+        if deadline.is_none() {
+            let status = self.wait_for_ever()?;
+            orphans::reap();
+            return Ok(status);
+        }
         if !pidfd::wait_ended(self.as_fd(), deadline).map_err(Error::from_errno)? {
             return Err(ErrorKind::TimedOut.into());
         }
@@ -292,6 +300,34 @@ impl Child {
         };
         orphans::reap();
         Ok(status)
+    }
+
+    /// One system call, where the timed forms need two.
+    fn wait_for_ever(&self) -> Result<ExitStatus> {
+        if let Some(status) = self.known()? {
+            return Ok(status);
+        }
+        self.asleep.fetch_add(1, Ordering::Relaxed); // Relaxed: J1 orders what matters.
+        let ended = pidfd::await_and_collect(self.as_fd());
+        if let Ok(Some(ended)) = ended {
+            *self.end() = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
+        }
+        // J1: release, pairs with the load in `collect`: who sees the count gone down sees the status.
+        self.asleep.fetch_sub(1, Ordering::Release);
+        match ended {
+            Ok(_) | Err(libc::ECHILD) => {}
+            Err(errno) => return Err(Error::from_errno(errno)),
+        }
+        self.collect()?.ok_or_else(|| ErrorKind::NoChild.into())
+    }
+
+    /// The status if it is kept here.
+    fn known(&self) -> Result<Option<ExitStatus>> {
+        match *self.end() {
+            End::Known(status, _) => Ok(Some(status)),
+            End::Unknown => Ok(None),
+            End::Lost => Err(lost()),
+        }
     }
 
     /// The child has ended, but another process traces it and must see its end first.
@@ -308,23 +344,29 @@ impl Child {
 
     /// The status, from here or from the kernel; `None` while there is none.
     pub(super) fn collect(&self) -> Result<Option<ExitStatus>> {
-        let mut end = self.end();
-        if let End::Unknown = *end {
-            match pidfd::collect(self.as_fd()) {
-                Ok(None) => return Ok(None),
-                Ok(Some(ended)) => {
-                    *end = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
+        loop {
+            let mut end = self.end();
+            if let End::Unknown = *end {
+                match pidfd::collect(self.as_fd()) {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(ended)) => {
+                        *end = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
+                    }
+                    // J1: perhaps a thread in `wait_for_ever` has it, and waits for the lock to keep it here. The
+                    // others who sleep there leave soon: the child was reaped.
+                    Err(libc::ECHILD) if self.asleep.load(Ordering::Acquire) > 0 => {
+                        drop(end);
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    Err(libc::ECHILD) => *end = End::Lost,
+                    Err(errno) => return Err(Error::from_errno(errno)),
                 }
-                Err(libc::ECHILD) => *end = End::Lost,
-                Err(errno) => return Err(Error::from_errno(errno)),
             }
-        }
-        match *end {
-            End::Known(status, _) => Ok(Some(status)),
-            _ => {
-                Err(Error::from(ErrorKind::NoChild)
-                    .with_detail("reaped by other code, or SIGCHLD is ignored"))
-            }
+            return match *end {
+                End::Known(status, _) => Ok(Some(status)),
+                _ => Err(lost()),
+            };
         }
     }
 
@@ -341,6 +383,10 @@ impl Child {
         Err(Error::from(ErrorKind::NotOwner)
             .with_detail("a child of the process that this one was forked from"))
     }
+}
+
+fn lost() -> Error {
+    Error::from(ErrorKind::NoChild).with_detail("reaped by other code, or SIGCHLD is ignored")
 }
 
 impl Drop for Child {

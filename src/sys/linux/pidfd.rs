@@ -41,6 +41,7 @@ pub fn send(fd: BorrowedFd<'_>, signal: c_int) -> Result<(), i32> {
     call(|| unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) }).map(drop)
 }
 
+/// `options`: WNOHANG, WNOWAIT.
 fn wait(which: Which<'_>, options: c_int) -> Result<Option<Ended>, i32> {
     let (kind, id) = match which {
         Which::Fd(fd) => (libc::P_PIDFD, fd.as_raw_fd()),
@@ -51,7 +52,7 @@ fn wait(which: Which<'_>, options: c_int) -> Result<Option<Ended>, i32> {
     unsafe {
         let mut info: libc::siginfo_t = core::mem::zeroed();
         let mut usage: libc::rusage = core::mem::zeroed();
-        let options = libc::WEXITED | libc::WNOHANG | options;
+        let options = libc::WEXITED | options;
         // libc's wrapper does not hand on the usage.
         call(|| libc::syscall(libc::SYS_waitid, kind, id, &raw mut info, options, &raw mut usage))?;
         if info.si_pid() == 0 {
@@ -97,22 +98,27 @@ const CORE_DUMPED: c_int = 0x80;
 
 /// Takes the status of the ended child, so that it is no zombie any more. Never sleeps.
 pub fn collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
+    wait(Which::Fd(fd), libc::WNOHANG)
+}
+
+/// As [`collect`], sleeping until the child has ended. One of several threads gets the status; the others `ECHILD`.
+pub fn await_and_collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
     wait(Which::Fd(fd), 0)
 }
 
 /// As [`collect`], for a child that has no descriptor. The number must be that of an unreaped child.
 pub fn collect_number(pid: c_int) -> Result<Option<Ended>, i32> {
-    wait(Which::Number(pid), 0)
+    wait(Which::Number(pid), libc::WNOHANG)
 }
 
 /// Whether this number is that of a child of ours that has ended and that nobody has reaped.
 pub fn number_has_ended(pid: c_int) -> bool {
-    matches!(wait(Which::Number(pid), libc::WNOWAIT), Ok(Some(_)))
+    matches!(wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT), Ok(Some(_)))
 }
 
 /// Whether the process is a child of ours that nobody has reaped.
 pub fn is_our_child(fd: BorrowedFd<'_>) -> bool {
-    wait(Which::Fd(fd), libc::WNOWAIT).is_ok()
+    wait(Which::Fd(fd), libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
 /// One `ppoll` over `fds` until the deadline; `Ok(false)` when it has passed and none was ready.

@@ -66,6 +66,19 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
 }
 
+/// Whether the process `pid` has its stack where the calling one has it: a parent that has not called exec since the
+/// fork. True when /proc does not tell.
+#[cfg(feature = "std")]
+pub fn has_our_stack(pid: u32) -> bool {
+    let mut path = [0u8; 64];
+    write_path(&mut path, pid, pid);
+    let theirs = CStr::from_bytes_until_nul(&path).ok().and_then(|path| stat_field(path, 28).ok());
+    match (theirs, stat_field(c"/proc/self/stat", 28)) {
+        (Some(theirs), Ok(ours)) if theirs != 0 && ours != 0 => theirs == ours,
+        _ => true,
+    }
+}
+
 /// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
 /// a single id says that the two are the same.
 fn proc_shows_own_namespace() -> Result<bool, i32> {
@@ -90,12 +103,17 @@ fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
 }
 
 fn start_time_in(path: &CStr) -> Result<u64, i32> {
+    stat_field(path, 22)
+}
+
+/// A field of proc_pid_stat(5), by its number there, from 3.
+fn stat_field(path: &CStr, number: usize) -> Result<u64, i32> {
     let mut text = [0u8; 1024];
     let text = read_start(path, &mut text)?;
-    // The name, in parentheses, may hold anything: count fields from the last one. Start time is field 22,
-    // the 20th after the name.
+    // The name, in parentheses, may hold anything: count fields from the last one. The first after it is the third.
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
-    let field = text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(19).ok_or(libc::EIO)?;
+    let field =
+        text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(number - 3).ok_or(libc::EIO)?;
     field.iter().try_fold(0u64, |n, &d| match d {
         b'0'..=b'9' => Ok(n.wrapping_mul(10).wrapping_add(u64::from(d - b'0'))),
         _ => Err(libc::EIO),
