@@ -21,6 +21,27 @@ pub enum Command {
     /// Part c: how long messages and locks take between processes. The exit code is 0 if all results are right,
     /// 1 if anything is wrong, 2 for a mistake in the arguments. Nothing is left behind: no file, no process.
     Demo(Options),
+    /// Run a command for each line of the standard input, several at a time.
+    ///
+    /// {} in the command stands for the line; without it the line is the last argument. What the children write
+    /// comes out whole and in the order of the input. The exit code is the worst of theirs: 128 and the signal's
+    /// number for one that was killed, 127 for a command that was not found. However this process ends, its children
+    /// end with it.
+    Run(RunOptions),
+}
+
+/// The options of `run`.
+#[derive(clap::Args, Clone)]
+pub struct RunOptions {
+    /// How many at a time; 0: one for each processor
+    #[arg(short, long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=10_000))]
+    pub jobs: u32,
+    /// Lines end with a NUL instead of a newline, as those of `find -print0`
+    #[arg(short = '0', long)]
+    pub null: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<std::ffi::OsString>,
 }
 
 /// The options of the demo.
@@ -88,7 +109,7 @@ mod tests {
     #[test]
     fn all_parts_run_unless_some_are_named() {
         let parse = |args: &[&str]| {
-            let Command::Demo(options) = Cli::try_parse_from(args).unwrap().command;
+            let Command::Demo(options) = Cli::try_parse_from(args).unwrap().command else { panic!("demo") };
             [Part::A, Part::B, Part::C].map(|part| options.wants(part))
         };
         assert_eq!(parse(&["interproc", "demo"]), [true; 3]);

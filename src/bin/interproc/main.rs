@@ -8,6 +8,7 @@
 //! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
 //! | `latency` | part c: the measurements; `chart`: drawing them |
 //! | `crew` | starting children that never outlive us |
+//! | `run` | commands for the lines of the input, in parallel |
 //! | `report` | findings, verdicts, progress |
 #![deny(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod demo;
 mod latency;
 mod office;
 mod report;
+mod run;
 mod shop;
 mod words;
 
@@ -29,5 +31,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Demo(options) => demo::run(&options),
+        cli::Command::Run(options) => run::run(&options),
     }
 }
