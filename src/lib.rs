@@ -5,7 +5,7 @@
 //! | memory that processes share, by name or by inheritance | [`Segment`] |
 //! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
 //! | messages from many to many | [`queue::Queue`] |
-//! | children that leave no zombies | [`process`] |
+//! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
 //! | the same from C | `include/interproc.h` |
 //!
@@ -20,7 +20,8 @@
 //! **Fork.** A child may use what it inherits; it does not own what its parent holds, and its parent's guards do
 //! nothing in it. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
 //! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
-//! Locks and queues are no cancellation points (their system calls are made directly); joining a child is one.
+//! Locks and queues are no cancellation points (their system calls are made directly); joining a child with a time limit is
+//! one.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 

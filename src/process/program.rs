@@ -273,15 +273,16 @@ impl Image {
 ///
 /// # Examples
 /// ```
+/// use core::sync::atomic::{AtomicU32, Ordering};
 /// use interproc::Segment;
 /// use interproc::process::{Builder, Program, inherited_segment};
 ///
 /// if std::env::args().any(|a| a == "child") {
-///     let left = inherited_segment("shop")?.find::<u32>("tickets")?;
-///     std::process::exit(*left as i32);
+///     let left = inherited_segment("shop")?.find::<AtomicU32>("tickets")?;
+///     std::process::exit(left.load(Ordering::Relaxed) as i32);
 /// }
 /// let shop = Segment::anonymous(1 << 16)?;
-/// shop.object("tickets", || 3u32)?;
+/// shop.object("tickets", || AtomicU32::new(3))?;
 /// let itself = Program::new(std::env::current_exe()?).arg("child").segment("shop", &shop)?;
 /// assert_eq!(Builder::new().spawn(itself)?.join()?.code(), Some(3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
