@@ -37,10 +37,14 @@ pub fn bare_fork_wait() -> Measurement {
         middle(n, || {
             timed(|| {
                 // SAFETY: the child ends at once.
-                match unsafe { libc::fork() } {
-                    0 => unsafe { libc::_exit(0) },
-                    pid => bare_wait(pid),
-                }
+                let pid = unsafe {
+                    let pid = libc::fork();
+                    if pid == 0 {
+                        libc::_exit(0)
+                    }
+                    pid
+                };
+                bare_wait(pid);
             })
         })
     })

@@ -64,9 +64,10 @@ pub fn a_daemon_child_ends_with_its_parent_however_that_ends() {
         || std::process::exit(3), // exit, with its handlers
         die_by_kill,
         || std::process::abort(),
-        || unsafe {
+        || {
             let arguments = [c"true".as_ptr(), std::ptr::null()];
-            libc::execvp(arguments[0], arguments.as_ptr());
+            // SAFETY: C strings in a null-terminated array.
+            unsafe { libc::execvp(arguments[0], arguments.as_ptr()) };
         },
     ];
     for start in STARTS {

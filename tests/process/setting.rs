@@ -26,12 +26,8 @@ fn sh(builder: Builder, script: &str) -> String {
 
 pub fn every_setting_holds_in_a_closure_and_in_a_program() {
     let stat = |n: usize| {
-        move || {
-            let text = std::fs::read_to_string("/proc/self/stat").expect("stat");
-            let field =
-                text.rsplit_once(") ").expect("stat").1.split(' ').nth(n - 3).expect("a field").to_owned();
-            field
-        }
+        let text = std::fs::read_to_string("/proc/self/stat").expect("stat");
+        text.rsplit_once(") ").expect("stat").1.split(' ').nth(n - 3).expect("a field").to_owned()
     };
     let all = Builder::new()
         .nice(7)
@@ -41,13 +37,15 @@ pub fn every_setting_holds_in_a_closure_and_in_a_program() {
         .limit(Limit::Core, 0, 0)
         .process_group(0);
     let child = all.fork(move || {
-        let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: writable.
         unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
         assert_eq!((limit.rlim_cur, limit.rlim_max), (33, 44));
         assert_eq!(std::env::current_dir().expect("cwd").to_str(), Some("/usr"));
+        // SAFETY: takes an integer.
         assert_eq!(unsafe { libc::umask(0) }, 0o137);
-        assert_eq!(stat(19)(), "7");
-        assert_eq!(stat(5)(), std::process::id().to_string());
+        assert_eq!(stat(19), "7");
+        assert_eq!(stat(5), std::process::id().to_string());
     });
     assert_eq!(child.expect("fork").join_timeout(LONG).expect("join").code(), Some(0));
     let text = sh(
@@ -143,7 +141,7 @@ pub fn descriptors_go_where_they_are_told_and_the_others_stay_here() {
     };
     // Crosswise: each has the number that another one goes to.
     let (a, b) = (file("a"), file("b"));
-    let numbers = [&a, &b].map(|f| std::os::fd::AsRawFd::as_raw_fd(f));
+    let numbers = [&a, &b].map(std::os::fd::AsRawFd::as_raw_fd);
     let program = shell(&format!("cat <&{} ; cat <&{}", numbers[1], numbers[0]))
         .descriptor(numbers[1], a)
         .descriptor(numbers[0], b);

@@ -117,7 +117,10 @@ impl Claim {
 
     /// The child's side: whether the parent has moved the word. If not, the child's mark is in it.
     fn has_moved(&self) -> bool {
-        self.word // G1
+        // First without writing: the page is not in the child's tables yet, and a fault to read is the cheaper one.
+        self.word.load(Ordering::Acquire) != self.before // G1
+            || self
+            .word // G1
             .compare_exchange(self.before, self.before | SLEEPS, Ordering::Acquire, Ordering::Acquire)
             .is_err()
     }
