@@ -440,6 +440,7 @@ impl Builder {
             nice: self.nice,
             umask: self.umask,
             name: self.short_name()?,
+            daemon: self.bond != Bond::Free,
             whole_group: self.bond == Bond::Group,
             ..Setup::default()
         };

@@ -61,7 +61,8 @@
 //!
 //! Not covered: a child of the parent that foreign code made by a raw `clone` without exec has copies of the pipe, and
 //! the daemon children live as long as that one does. (After libc's `fork` a fork handler closes the copies.) A parent that
-//! closes descriptors which are not its own ends its daemon children.
+//! closes descriptors which are not its own ends its daemon children. The first process of a new PID namespace, which the
+//! signal does not reach, is tied by `PR_SET_PDEATHSIG`: it ends already with the thread that started it.
 //!
 //! # Limits
 //! Each [`Child`] holds one descriptor until it is dropped, a daemon child three. A start with settings needs three more

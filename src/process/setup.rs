@@ -100,6 +100,8 @@ pub struct Setup {
     pub copies: Vec<RawFd>,
     pub close_others: bool,
     pub name: Option<[u8; NAME_LEN]>,
+    /// Whether the child ends with its parent.
+    pub daemon: bool,
     /// Whether a new group is tied as a whole.
     pub whole_group: bool,
 }
@@ -132,6 +134,10 @@ impl Setup {
             Group::Inherited => {}
             Group::Joined(group) => settings::join_group(group).map_err(failed(Step::Group))?,
             Group::NewSession => settings::new_session().map_err(failed(Step::Group))?,
+        }
+        if self.daemon && task::pid() == 1 {
+            // The first process of a PID namespace: the line does not reach it.
+            settings::end_with_parent_thread().map_err(failed(Step::Line))?;
         }
         if let Some(line) = line {
             line.bind(self.bound(task::pid() as i32)).map_err(failed(Step::Line))?;

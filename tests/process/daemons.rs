@@ -243,3 +243,25 @@ pub fn parents_killed_at_any_time_leave_no_daemon_child() {
         while foreign_wait(-1) != -1 {}
     }
 }
+
+pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
+    // SAFETY: takes an integer; undone by the end of the process.
+    let permitted = foreign_fork(|| i32::from(unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0));
+    if foreign_wait(permitted) != 0 {
+        eprintln!("skipped: no PID namespace is permitted");
+        return;
+    }
+    for start in STARTS {
+        for group in [false, true] {
+            assert!(leaves_nobody(|| {
+                // SAFETY: as above.
+                assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
+                let builder = if group { Builder::new().daemon_group() } else { Builder::new().daemon() };
+                let first = start(builder.clone()).expect("start"); // has the number 1
+                let second = start(builder).expect("start"); // a common process there
+                assert!(first.is_alive() && second.is_alive());
+                die_by_kill();
+            }));
+        }
+    }
+}

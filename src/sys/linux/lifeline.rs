@@ -20,10 +20,14 @@
 //! fork; `vfork` and `posix_spawn` end in exec, which closes them. Left: a raw `clone` without exec, by foreign code,
 //! keeps the line open until that process ends, too.
 //!
+//! **The first process of a PID namespace** is immune to this signal, as to all that do not come from a process of the
+//! namespace above. It gets `PR_SET_PDEATHSIG` in addition, which does reach it, with the first of its traps.
+//!
 //! Rejected: `PR_SET_PDEATHSIG` (above). A watching process or thread (it can be killed itself; no helpers are
 //! promised). A pidfd or a pipe that the child polls (needs the child's cooperation, ends at its exec).
 
 use super::call::checked;
+use super::fork::exit_now;
 use super::gate::{page_of, pipe};
 use super::task::{self, SignalsBlocked};
 use super::{futex, memory};
@@ -77,8 +81,14 @@ impl Lifeline {
     /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder is
     /// gone, this ends the caller.
     pub fn close_copies(&self) {
-        for fd in self.ends {
-            close(fd);
+        close(self.ends[1]);
+        // For the first process of a PID namespace, whom its own close does not end.
+        let mut read = libc::pollfd { fd: self.ends[0], events: 0, revents: 0 };
+        // SAFETY: one entry; never sleeps.
+        let gone = checked(|| unsafe { libc::poll(&raw mut read, 1, 0) }) == Ok(1);
+        close(self.ends[0]);
+        if gone {
+            exit_now(127);
         }
     }
 

@@ -110,3 +110,9 @@ pub fn subreaper(on: bool) -> Result<(), i32> {
     // SAFETY: takes integers.
     checked(|| unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, c_int::from(on), 0, 0, 0) }).map(drop)
 }
+
+/// Has the kernel end the process with SIGKILL when the thread that forked it ends.
+pub fn end_with_parent_thread() -> Result<(), i32> {
+    // SAFETY: takes integers.
+    checked(|| unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+}
