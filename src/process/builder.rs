@@ -517,7 +517,7 @@ fn run(mut gate: Gate, report: Option<OwnedFd>, setup: &mut Setup, body: &mut dy
     if report.is_some() && gate.look_up().is_err() {
         fork::exit_now(PANICKED);
     }
-    let applied = setup.apply(None);
+    let applied = if setup.is_nothing() { Ok(()) } else { setup.apply(None) };
     if let Some(report) = report {
         let bytes = applied.err().unwrap_or_default().to_bytes();
         // A report that nobody reads: the parent is gone, and so says the gate.

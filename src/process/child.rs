@@ -399,7 +399,7 @@ impl Drop for Child {
             return;
         }
         let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let (End::Unknown, Ok(None)) = (end, pidfd::collect(fd.as_fd())) {
+        if matches!(end, End::Unknown) && matches!(pidfd::collect(fd.as_fd()), Ok(None)) {
             orphans::adopt(fd, line);
         }
         orphans::reap();

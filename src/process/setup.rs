@@ -108,6 +108,7 @@ pub struct Setup {
 
 impl Setup {
     /// Whether something may fail, so that the parent has to ask.
+    #[inline]
     pub fn can_fail(&self) -> bool {
         self.group != Group::Inherited
             || self.nice.is_some()
@@ -115,6 +116,12 @@ impl Setup {
             || self.directory.is_some()
             || !self.limits.is_empty()
             || !self.descriptors.is_empty()
+    }
+
+    /// Whether there is nothing to apply. Asked first: a new child has to fault in each page of code that it runs.
+    #[inline]
+    pub fn is_nothing(&self) -> bool {
+        !self.can_fail() && self.umask.is_none() && self.name.is_none() && !self.close_others && !self.daemon
     }
 
     /// A number above all that descriptors are placed at.
