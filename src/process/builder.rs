@@ -9,7 +9,7 @@ use super::setup::{Failure, Group, Setup, c_string};
 use super::status::{Outcome, PANICKED};
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
-use crate::sys::{fork, pidfd, vfork};
+use crate::sys::{fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::{c_int, c_void};
 use std::boxed::Box;
@@ -334,7 +334,9 @@ impl Builder {
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
         let gate = Gate::new().map_err(start_error)?;
-        let report = match setup.can_fail() {
+        // A child that the line does not reach is not let pass before it is tied by other means.
+        let ask = setup.can_fail() || setup.daemon && task::children_may_be_first();
+        let report = match ask {
             true => Some(gate::pipe().map_err(start_error)?),
             false => None,
         };

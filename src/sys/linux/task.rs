@@ -20,6 +20,13 @@ pub fn pid_namespace() -> u64 {
     inode(c"/proc/self/ns/pid")
 }
 
+/// Whether the calling thread's children may begin a PID namespace of their own; true when /proc does not tell.
+#[cfg(feature = "std")]
+pub fn children_may_be_first() -> bool {
+    let (own, theirs) = (inode(c"/proc/thread-self/ns/pid"), inode(c"/proc/thread-self/ns/pid_for_children"));
+    own != theirs || own == 0
+}
+
 /// The inode of the calling process's time namespace; 0 when there are none (before Linux 5.6) or no /proc.
 pub fn time_namespace() -> u64 {
     inode(c"/proc/self/ns/time")
