@@ -15,6 +15,7 @@ use support::deaths::{killer_inherits, waiter_inherits};
 use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, uncontended};
 use support::machine::{Alone, Meter, pin, wait_for_quiet};
 use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
+use support::signals;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
 
@@ -116,6 +117,44 @@ fn rows() -> Vec<Row> {
         let ours = move || contended::<locks::Ours>(processors, section);
         rows.push(row(name, target, Timed, ours, robust, move || contended::<Pthread>(processors, section)));
     }
+    let recursive = "pthread robust recursive";
+    rows.extend([
+        row("semaphore post+acquire", TimeRatio(1.0), Timed, signals::semaphore, "sem_t", signals::sem_t),
+        row(
+            "semaphore as a lock, 2 contenders, 100 ns in, 100 ns out",
+            RateRatio(2.0),
+            Timed,
+            || contended::<signals::Ours>(ALL, Section::Work),
+            "sem_t",
+            || contended::<signals::Sem>(ALL, Section::Work),
+        ),
+        row("event is_set+wait, set", NoneTime, Timed, signals::event_that_is_set, "sem_t", signals::sem_t),
+        row("event set+clear", NoneTime, Timed, signals::event_set_clear, "sem_t", signals::sem_t),
+        row(
+            "recursive lock+unlock, first level",
+            TimeRatio(0.8),
+            Timed,
+            || signals::recursive(false),
+            recursive,
+            || signals::recursive_pthread(false),
+        ),
+        row(
+            "recursive lock+unlock, second level",
+            TimeRatio(0.5),
+            Timed,
+            || signals::recursive(true),
+            recursive,
+            || signals::recursive_pthread(true),
+        ),
+        row(
+            "recursive lock+unlock, ours nested, theirs first",
+            TimeRatio(0.5),
+            Timed,
+            || signals::recursive(true),
+            recursive,
+            || signals::recursive_pthread(false),
+        ),
+    ]);
     let array = "crossbeam ArrayQueue";
     let threads = "ArrayQueue, threads";
     let line = "bare cache line";

@@ -27,6 +27,8 @@
  * segment when it first uses an object there; at its end, by any cause, the kernel gives its place back. What a
  * parent holds is not its child's. A child of vfork(), or of clone() with CLONE_VM and without CLONE_THREAD, must not
  * use the library. A child of fork() may. Signal handlers may use only the functions marked async-signal-safe.
+ * These use no thread-local storage, so they are safe, too, where the library came by dlopen() and the thread has
+ * never called it. (Any other function may allocate the thread's storage at its first call there.)
  *
  * All sizes are part of the binary interface and are checked at the end of this file.
  */
@@ -59,6 +61,21 @@ struct timespec;
  * only those of this user and of root are: their owner can read and change all that goes through them.
  */
 #define INTERPROC_SEGMENT_TRUST_OWNER 4
+
+/**
+ * It is done: nothing to do.
+ */
+#define INTERPROC_ONCE_DONE 0
+
+/**
+ * The job is the caller's, and nobody has begun it before.
+ */
+#define INTERPROC_ONCE_FIRST 1
+
+/**
+ * The job is the caller's; somebody has begun it and died or given up.
+ */
+#define INTERPROC_ONCE_RETRY 2
 
 /**
  * A daemon child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
@@ -235,6 +252,225 @@ typedef struct interproc_mutex_t {
    */
   uint64_t private_[2];
 } interproc_mutex_t;
+
+/**
+ * A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody.
+ *
+ *     interproc_who_t who;
+ *     if (interproc_mutex_holder(&shop->lock, &who) == 0 && who.found)
+ *         printf("held by %d.%d %s%s\n", who.pid, who.tid, who.name, who.alive ? "" : ", dead");
+ */
+typedef struct interproc_who_t {
+  /**
+   * Whether there is anybody.
+   */
+  bool found;
+  /**
+   * Whether it lives. A stopped thread does.
+   */
+  bool alive;
+  /**
+   * Its state by the letter that ps shows (`T` is stopped), 0 if unknown.
+   */
+  char state;
+  /**
+   * Zero.
+   */
+  uint8_t reserved;
+  /**
+   * Its process id, in its own PID namespace. 0 if it is not known any more: it is long dead.
+   */
+  int32_t pid;
+  /**
+   * Its thread id, as above.
+   */
+  int32_t tid;
+  /**
+   * Zero.
+   */
+  uint32_t reserved1;
+  /**
+   * Its PID namespace's inode number, 0 if unknown.
+   */
+  uint64_t pid_namespace;
+  /**
+   * Its start time in clock ticks since boot, 0 if unknown.
+   */
+  uint64_t start_time;
+  /**
+   * Its name, NUL-terminated; empty for the dead, and for those of another PID namespace.
+   */
+  char name[16];
+} interproc_who_t;
+
+/**
+ * A robust mutex that its holder may lock again: as interproc_mutex_t, and it is free after as many unlocks as locks.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
+ * program sees it as a `sync::RecursiveMutex` whose value are the bytes behind it.
+ *
+ *     static int withdraw(account_t *account, long cents)       // also called by transfer(), which locks, too
+ *     {
+ *         int rc = interproc_recursive_mutex_lock(&account->lock);
+ *         if (rc == EOWNERDEAD)
+ *             rc = repair(account) ? interproc_recursive_mutex_consistent(&account->lock) : EIO;
+ *         if (rc != 0)
+ *             return rc;
+ *         account->cents -= cents;
+ *         return interproc_recursive_mutex_unlock(&account->lock);
+ *     }
+ *
+ * When a holder dies, at whatever depth, the next locker gets the lock at depth one and is told by EOWNERDEAD.
+ */
+typedef struct interproc_recursive_mutex_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[3];
+} interproc_recursive_mutex_t;
+
+/**
+ * A condition variable: waiting, under a mutex, until another thread of any process makes a condition true and says
+ * so.
+ *
+ * It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the same
+ * mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
+ *
+ *     int rc = interproc_mutex_lock(&shop->lock);
+ *     while ((rc == 0 || rc == EOWNERDEAD)) {
+ *         if (rc == EOWNERDEAD) {
+ *             repair(shop);
+ *             interproc_mutex_consistent(&shop->lock);
+ *         }
+ *         if (shop->tickets > 0)
+ *             break;
+ *         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
+ *     }
+ *
+ * A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
+ * look at the condition in a loop.
+ *
+ * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
+ * lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
+ * killed after it has unlocked and before it has signalled wakes those who are asleep: signal before you unlock if nothing at
+ * all may depend on luck.
+ */
+typedef struct interproc_cond_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_cond_t;
+
+/**
+ * A counting semaphore: a number that anybody may raise and that nobody can lower below zero without waiting.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value
+ * 0. A Rust program sees it as a `sync::Semaphore`.
+ *
+ *     rc = interproc_segment_object(&seg, "ready", sizeof *ready, 8, (void **)&ready);
+ *     ...
+ *     interproc_semaphore_post(ready);               // in one process, or in a signal handler
+ *     rc = interproc_semaphore_acquire(ready);       // in another
+ *
+ * It has no owner: what a thread has acquired and not posted when it dies is gone. Nothing else is: a poster that is
+ * killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others, at
+ * once. With nobody asleep every operation is one compare-and-swap and no system call.
+ */
+typedef struct interproc_semaphore_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_semaphore_t;
+
+/**
+ * An event: a flag to wait for.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an event that is not set. A
+ * Rust program sees it as a `sync::Event`.
+ *
+ *     rc = interproc_segment_object(&seg, "stop", sizeof *stop, 8, (void **)&stop);
+ *     ...
+ *     interproc_event_set(stop);                     // in one process, or in a signal handler
+ *     rc = interproc_event_wait(stop);               // in others: all of them go
+ *
+ * A set lets all go who wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter that
+ * is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+ */
+typedef struct interproc_event_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_event_t;
+
+/**
+ * One-time initialisation among threads of any processes.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees it
+ * as a `sync::Once`.
+ *
+ *     static int set_up(void *argument, bool is_retry)
+ *     {
+ *         config_t *config = argument;
+ *         if (is_retry)                              // somebody was killed in here, or failed
+ *             memset(config, 0, sizeof *config);
+ *         return read_config(config);                // not 0: the job is the next one's
+ *     }
+ *     ...
+ *     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
+ *
+ * When the one that is at it dies, the next, one of those who wait, does the job within microseconds, and is told. Once
+ * it is done, a call is one load.
+ */
+typedef struct interproc_once_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[3];
+} interproc_once_t;
+
+/**
+ * What runs once: not 0 says that it failed. `is_retry` says that an earlier one has begun and died or failed.
+ */
+typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
+
+/**
+ * A robust reader-writer lock: many readers or one writer, threads of any processes, which survives the death of any.
+ *
+ * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+ * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
+ * whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
+ *
+ * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
+ * at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
+ * EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+ * interproc_rwlock_downgrade() or as the writer that it is.
+ *
+ *     int rc = interproc_rwlock_rdlock(&prices->lock);
+ *     if (rc == EOWNERDEAD) {
+ *         repair(prices);
+ *         rc = interproc_rwlock_consistent(&prices->lock);
+ *         if (rc == 0)
+ *             rc = interproc_rwlock_downgrade(&prices->lock);
+ *     }
+ *     if (rc == 0) {
+ *         use(prices);
+ *         interproc_rwlock_unlock(&prices->lock);
+ *     }
+ *
+ * When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
+ * time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
+ * child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
+ * for the first write after a long time of reading.
+ */
+typedef struct interproc_rwlock_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[8];
+} interproc_rwlock_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -521,6 +757,21 @@ const char *interproc_version(void);
  */
 int interproc_deadline_after(uint64_t nanoseconds,
                              struct timespec *deadline);
+
+/**
+ * How many living threads are asleep for anything that lies in these `size` bytes: for one lock, or for all in a
+ * structure of yours. A snapshot; who still spins is not counted. The caller need not be a member of the segment.
+ *
+ *     uint32_t asleep;
+ *     rc = interproc_waiters(shop, sizeof *shop, &asleep);
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_waiters(const void *address,
+                      size_t size,
+                      uint32_t *waiters);
 
 /**
  * Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
@@ -819,6 +1070,527 @@ int interproc_mutex_unlock(struct interproc_mutex_t *mutex);
 int interproc_mutex_consistent(struct interproc_mutex_t *mutex);
 
 /**
+ * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
+ * need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_holder(const struct interproc_mutex_t *mutex,
+                           struct interproc_who_t *holder);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. For a whole structure:
+ * interproc_waiters(). The caller need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_mutex_waiters(const struct interproc_mutex_t *mutex,
+                            uint32_t *waiters);
+
+/**
+ * Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
+ * memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_recursive_mutex_init(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Ends the use of a mutex before its memory is used for something else; see interproc_mutex_destroy().
+ *
+ * @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
+ * segment that this process has open.
+ */
+int interproc_recursive_mutex_destroy(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Locks, or once more if the calling thread holds it; waits as long as it takes.
+ *
+ * @return 0: the calling thread holds it, once more.
+ * EOWNERDEAD: the calling thread holds it, once, and its last owner died holding it. Repair the data, call
+ * interproc_recursive_mutex_consistent(), go on.
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_recursive_mutex_consistent().
+ * EOVERFLOW: the calling thread holds it 65535 times already.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_recursive_mutex_lock(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Locks if no other living thread holds it; never waits.
+ *
+ * @return As interproc_recursive_mutex_lock(), and EBUSY: another living thread holds it.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_recursive_mutex_trylock(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
+ *
+ * @return As interproc_recursive_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_recursive_mutex_timedlock(struct interproc_recursive_mutex_t *mutex,
+                                        const struct timespec *abstime);
+
+/**
+ * Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:
+ * everybody gets ENOTRECOVERABLE from then on.
+ *
+ * @return 0; EPERM: the calling thread does not hold it: also one unlock too many; EINVAL: NULL, misaligned, or in no
+ * segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_recursive_mutex_unlock(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Says that the data is whole again. For a holder that got the lock with EOWNERDEAD, at any depth.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
+ * or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_recursive_mutex_consistent(struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
+ * Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_cond_init(struct interproc_cond_t *cond);
+
+/**
+ * Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait or
+ * signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is closed.
+ *
+ * @return 0; EBUSY: somebody is asleep here, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
+ * this process has open.
+ */
+int interproc_cond_destroy(struct interproc_cond_t *cond);
+
+/**
+ * Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling asleep are
+ * one step: no signal that is sent under the lock afterwards is missed.
+ *
+ * @return 0: the mutex is held again. Look at the condition, which may be false.
+ * EOWNERDEAD: it is held again, and its last owner died holding it: repair the data, call
+ * interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with EOWNERDEAD
+ * and is not marked consistent.
+ * ENOTRECOVERABLE: the mutex became unusable; it is not held.
+ * EPERM: the calling thread did not hold the mutex.
+ * EINVAL: NULL, misaligned, in no segment that this process has open, in two different ones, or somebody waits with another
+ * mutex; the mutex is held as before.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_wait(struct interproc_cond_t *cond,
+                        struct interproc_mutex_t *mutex);
+
+/**
+ * As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). Locking the mutex again is not limited. A time in the past unlocks and locks.
+ *
+ * @return As interproc_cond_wait(), and ETIMEDOUT: the time has passed, and the mutex is held. EINVAL also when abstime is
+ * NULL or its nanoseconds are not in 0..999999999; then nothing was done.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_timedwait(struct interproc_cond_t *cond,
+                             struct interproc_mutex_t *mutex,
+                             const struct timespec *abstime);
+
+/**
+ * Wakes one of those who wait, if anybody does. Best called with the mutex held.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open; EUSERS, ENOTSUP: the caller cannot
+ * become a member of the segment.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_signal(struct interproc_cond_t *cond);
+
+/**
+ * Wakes all who wait: one now, each of the others when it can have the mutex. Best called with the mutex held.
+ *
+ * @return As interproc_cond_signal().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_broadcast(struct interproc_cond_t *cond);
+
+/**
+ * Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
+ * before. Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
+ */
+int interproc_semaphore_init(struct interproc_semaphore_t *semaphore,
+                             uint32_t value);
+
+/**
+ * Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
+ * memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ */
+int interproc_semaphore_destroy(struct interproc_semaphore_t *semaphore);
+
+/**
+ * Adds one, and wakes a thread that waits.
+ *
+ * @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL or misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
+ * of it. A handler may run in the middle of any function of this library. An error is not kept for
+ * interproc_last_error_message().
+ */
+int interproc_semaphore_post(struct interproc_semaphore_t *semaphore);
+
+/**
+ * Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: who is killed
+ * in it has posted some of them.
+ *
+ * @return As interproc_semaphore_post(); EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, as interproc_semaphore_post().
+ */
+int interproc_semaphore_post_many(struct interproc_semaphore_t *semaphore,
+                                  uint32_t n);
+
+/**
+ * Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+ * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_semaphore_acquire(struct interproc_semaphore_t *semaphore);
+
+/**
+ * Takes one if there is one; never waits.
+ *
+ * @return 0; EBUSY: the value is 0; EINVAL: NULL or misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ */
+int interproc_semaphore_tryacquire(struct interproc_semaphore_t *semaphore);
+
+/**
+ * Takes one, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). What is there is taken whatever the time.
+ *
+ * @return As interproc_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_semaphore_timedacquire(struct interproc_semaphore_t *semaphore,
+                                     const struct timespec *abstime);
+
+/**
+ * Tells the value: a snapshot.
+ *
+ * @return 0; EINVAL: an argument is NULL, or the semaphore is misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ */
+int interproc_semaphore_value(const struct interproc_semaphore_t *semaphore,
+                              uint32_t *value);
+
+/**
+ * Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
+ * use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ */
+int interproc_event_init(struct interproc_event_t *event);
+
+/**
+ * Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
+ * memory is left as an event that is not set. An event needs no destroying before its segment is closed.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ */
+int interproc_event_destroy(struct interproc_event_t *event);
+
+/**
+ * Sets it, and lets all go who wait.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
+ * of it. A handler may run in the middle of any function of this library. An error is not kept for
+ * interproc_last_error_message().
+ */
+int interproc_event_set(struct interproc_event_t *event);
+
+/**
+ * Takes the set back: who comes from now on waits.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ */
+int interproc_event_clear(struct interproc_event_t *event);
+
+/**
+ * Tells whether it is set: a snapshot.
+ *
+ * @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ */
+int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
+
+/**
+ * Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+ * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_event_wait(struct interproc_event_t *event);
+
+/**
+ * Waits until it is set, or until `abstime`: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
+ *
+ * @return As interproc_event_wait(), and ETIMEDOUT: not set in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_event_timedwait(struct interproc_event_t *event,
+                              const struct timespec *abstime);
+
+/**
+ * Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
+ * meanwhile.
+ *
+ * @return 0; EINVAL: NULL or misaligned.
+ */
+int interproc_once_init(struct interproc_once_t *once);
+
+/**
+ * Runs the job if it has not been done, or waits for whoever is at it, as long as it takes.
+ *
+ * The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
+ * must not end by longjmp(), and not in a forked child.
+ *
+ * @return 0: it is done, now or earlier.
+ * What the job returned, if that is not 0: then it is the next caller's.
+ * EDEADLK: called from inside the job.
+ * EINVAL: an argument is NULL, or the once is misaligned or, not done, in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+ */
+int interproc_once_call(struct interproc_once_t *once,
+                        interproc_once_job_t job,
+                        void *argument);
+
+/**
+ * As interproc_once_call(), but waits for another one until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC,
+ * see interproc_deadline_after().
+ *
+ * @return As interproc_once_call(), and ETIMEDOUT: another one was at it all the time, and the job was not run. EINVAL
+ * also when abstime is NULL or its nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+ */
+int interproc_once_timedcall(struct interproc_once_t *once,
+                             interproc_once_job_t job,
+                             void *argument,
+                             const struct timespec *abstime);
+
+/**
+ * The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
+ * INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_done() or interproc_once_abandon().
+ *
+ * @return 0; EDEADLK: the caller is at it already; EINVAL, EUSERS, ENOTSUP: as interproc_once_call().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_once_begin(struct interproc_once_t *once,
+                         int *begun);
+
+/**
+ * Says that the job is done.
+ *
+ * @return 0; EPERM: it was not the calling thread's; EINVAL: NULL, misaligned, or in no segment that this process has
+ * open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_once_done(struct interproc_once_t *once);
+
+/**
+ * Gives the job up: it is the next one's.
+ *
+ * @return As interproc_once_done().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_once_abandon(struct interproc_once_t *once);
+
+/**
+ * Tells whether it is done.
+ *
+ * @return 0; EINVAL: an argument is NULL, or the once is misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ */
+int interproc_once_is_done(const struct interproc_once_t *once,
+                           bool *is_done);
+
+/**
+ * Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
+ * unlocked lock already. Nobody else may use the memory meanwhile.
+ *
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_init(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
+ * holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
+ * let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
+ * segment is closed or unlinked.
+ *
+ * @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
+ * misaligned, or in no segment that this process has open.
+ */
+int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread reads.
+ * EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
+ * then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread writes it.
+ * ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
+ * times.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading if no living thread writes or waits to write; never waits.
+ *
+ * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_tryrdlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_timedrdlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
+
+/**
+ * Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ *
+ * @return 0: the calling thread writes.
+ * EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
+ * interproc_rwlock_consistent(), go on.
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+ * until interproc_rwlock_init().
+ * EDEADLK: the calling thread reads or writes it.
+ * EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * EUSERS: every member slot of the segment is held by a living thread (see max_members).
+ * ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_wrlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for writing if no living thread reads or writes; never waits.
+ *
+ * @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_trywrlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+ *
+ * @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999; then nothing was tried.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_rwlock_timedwrlock(struct interproc_rwlock_t *rwlock,
+                                 const struct timespec *abstime);
+
+/**
+ * Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
+ * becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
+ *
+ * Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+ *
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+ * process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_unlock(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
+ *
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
+ * nothing was changed; or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
+
+/**
+ * Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
+ *
+ * @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
+ * already; or NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
+
+/**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
  * runs, and the waiting goes on.
  *
@@ -1027,16 +1799,25 @@ int interproc_queue_capacity(const struct interproc_queue_t *queue, size_t *capa
 
 /**
  * Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
- * a debugger) there holds up those behind it, and shows up here. The ids are those of its own PID namespace; both
- * are 0 when there is nobody.
+ * a debugger) there holds up those behind it, and shows up here.
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_queue_blocker(const struct interproc_queue_t *queue,
-                            int32_t *pid,
-                            int32_t *tid);
+                            struct interproc_who_t *blocker);
+
+/**
+ * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_waiters(const struct interproc_queue_t *queue,
+                            uint32_t *consumers,
+                            uint32_t *producers);
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
@@ -1365,6 +2146,15 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 
 /* An unlocked mutex: `interproc_mutex_t lock = INTERPROC_MUTEX_INIT;`. Zeroed memory is one too. */
 #define INTERPROC_MUTEX_INIT { { 0, 0 } }
+/* A value of 0; not set; unlocked; not done. Zeroed memory is the same. */
+#define INTERPROC_SEMAPHORE_INIT { { 0, 0 } }
+#define INTERPROC_EVENT_INIT { { 0, 0 } }
+#define INTERPROC_RECURSIVE_MUTEX_INIT { { 0, 0, 0 } }
+#define INTERPROC_ONCE_INIT { { 0, 0, 0 } }
+/* An unlocked reader-writer lock. Zeroed memory is one too. */
+#define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+/* One that nobody waits for; zeroed memory is one too. */
+#define INTERPROC_COND_INIT { { 0, 0 } }
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
@@ -1388,6 +2178,12 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 
 INTERPROC_STATIC_ASSERT(sizeof(void *) == 8, interproc_is_for_64_bits);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_mutex_t) == 16, interproc_mutex_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_event_t) == 16, interproc_event_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_once_t) == 24, interproc_once_has_24_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_recursive_mutex_t) == 24, interproc_recursive_mutex_has_24_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_semaphore_t) == 16, interproc_semaphore_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_rwlock_t) == 64, interproc_rwlock_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_cond_t) == 16, interproc_cond_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
@@ -1398,7 +2194,14 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_pr
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_limit_t) == 24, interproc_process_limit_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_descriptor_t) == 8, interproc_process_descriptor_has_8_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_daemon_options_t) == 64, interproc_daemon_options_have_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_who_t) == 48, interproc_who_has_48_bytes);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_mutex_t) == 8, interproc_mutex_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_event_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_recursive_mutex_t) == 8, interproc_recursive_mutex_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_semaphore_t) == 8, interproc_semaphore_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_rwlock_t) == 8, interproc_rwlock_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_cond_t) == 8, interproc_cond_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);

@@ -12,11 +12,18 @@ mod imp {
     pub fn light_fence() {
         compiler_fence(Ordering::SeqCst);
     }
+
+    /// Between a SeqCst read-modify-write and a SeqCst load, which the language orders by themselves: nothing. loom
+    /// knows of fences only.
+    #[inline(always)]
+    pub fn seq_cst_fence_for_models() {}
 }
 
 #[cfg(interproc_loom)]
 mod imp {
-    pub use crate::sys::model::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
+    pub use crate::sys::model::{
+        AtomicU32, AtomicU64, fence, light_fence, seq_cst_fence_for_models, spin_loop,
+    };
     pub use loom::sync::atomic::Ordering;
 }
 

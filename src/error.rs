@@ -47,6 +47,8 @@ kinds! {
     NoProcess = ESRCH, "no such process; it has ended, or another one has its number now";
     /// The deadline passed first.
     TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
+    /// A counter is at its largest value.
+    Overflow = EOVERFLOW, "the counter cannot grow any further: a semaphore holds at most 2147483647, a recursive mutex is held at most 65535 times";
     /// Closed for pushing, or closed and drained for popping.
     Closed = EPIPE, "the queue is closed, and for a pop also drained; nothing more will come";
     /// An argument is out of its range, or an address lies in no attached segment.
@@ -89,6 +91,8 @@ kinds! {
     NoObject = ENOENT, "the segment has no object of this name";
     /// The child was reaped by somebody else.
     NoChild = ECHILD, "the child is not ours or was reaped elsewhere; its status is lost";
+    /// The thread holds as many locks for reading as it can.
+    TooManyHolds = ENOLCK, "the thread holds as many locks for reading as it has room for; release one first";
     /// A limit of the system (descriptors, processes, memory).
     Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
     /// The message does not fit.

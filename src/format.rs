@@ -135,9 +135,35 @@ pub struct SlotPage {
     pub waits_for: AtomicU64,
     /// The id of the owner in its way, 0 for nobody in particular. As above.
     pub waits_on: AtomicU64,
-    /// Zero: room for read holds and other things that a member leaves behind.
-    pub reserved: [AtomicU64; 118],
+    /// What others want of the member: see `member::wanted`.
+    pub wanted: AtomicU64,
+    /// How often the member has answered. As above.
+    pub answers: AtomicU64,
+    /// Odd while the two words above change; counts their changes, from 0 for each member.
+    pub waits_changed: AtomicU64,
+    /// The member's read holds. Cleared when the slot is described anew; void while the slot is not live.
+    pub holds: Holds,
+    /// Zero: room for other things that a member leaves behind.
+    pub reserved: [AtomicU64; 98],
 }
+
+/// The read locks that a member holds without a cell in the lock itself (`sync::RawRwLock`). Written by the member.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Holds {
+    /// Those who wait for a word below to become 0 sleep on the upper half: bit 31 says that somebody may sleep, the
+    /// rest is a sequence.
+    pub sleepers: AtomicU64,
+    /// Each 0, or the file offset of a lock in bits 0..48 and how often it is held in bits 48..63.
+    pub words: [AtomicU64; HOLDS],
+}
+
+/// How many locks a member can hold for reading beside those that have a cell for it.
+#[cfg(not(interproc_loom))]
+pub const HOLDS: usize = 16;
+/// Few, so that a model can use them up.
+#[cfg(interproc_loom)]
+pub const HOLDS: usize = 1;
 
 /// The slot word starts this many bytes before the page's end. Its robust-list node begins 24 bytes (glibc) or
 /// 20 bytes (musl) behind the word, so it lies in the private page that is mapped next.

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | memory that processes share, by name or by inheritance | [`Segment`] |
 //! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
+//! | many readers or one writer | [`sync::RwLock`] |
 //! | messages from many to many | [`queue::Queue`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
+//! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
 //! | the same from C | `include/interproc.h` |
 //!
@@ -63,6 +65,8 @@ pub mod sync;
 #[doc(hidden)]
 pub mod sys;
 mod time;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod view;
 
 #[cfg(all(interproc_mutants, feature = "std"))]
 mod mutants {

@@ -16,7 +16,22 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 7] = ["error", "time", "segment", "mutex", "queue", "process", "start"];
+const SOURCES: [&str; 14] = [
+    "error",
+    "time",
+    "who",
+    "segment",
+    "mutex",
+    "recursive_mutex",
+    "condvar",
+    "semaphore",
+    "event",
+    "once",
+    "rwlock",
+    "queue",
+    "process",
+    "start",
+];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
 
 fn root() -> &'static Path {
@@ -194,6 +209,10 @@ fn every_function_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/conformance.c")));
 }
 
+fn the_condition_variable_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/condvar.c")));
+}
+
 fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
@@ -212,6 +231,14 @@ fn the_crew_in_c_ends_as_it_should() {
     ] {
         assert!(said.contains(line), "{said}");
     }
+}
+
+fn signals_and_recursion_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
+}
+
+fn the_reader_writer_lock_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/rwlock.c")));
 }
 
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
@@ -368,10 +395,13 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             processes_keep_their_promises_in_c,
             the_crew_in_c_ends_as_it_should,
+            signals_and_recursion_keep_their_promises_in_c,
+            the_reader_writer_lock_keeps_its_promises_in_c,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
             a_c_and_a_rust_process_count_under_one_lock,

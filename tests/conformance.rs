@@ -6,14 +6,28 @@ mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
 mod support;
 
+#[path = "conformance/condvar.rs"]
+mod condvar;
+#[path = "conformance/event.rs"]
+mod event;
+#[path = "conformance/handlers.rs"]
+mod handlers;
 #[path = "conformance/mutex.rs"]
 mod mutex;
+#[path = "conformance/once.rs"]
+mod once;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/queue.rs"]
 mod queue;
 #[path = "conformance/queue_deaths.rs"]
 mod queue_deaths;
+#[path = "conformance/recursive_mutex.rs"]
+mod recursive_mutex;
+#[path = "conformance/rwlock.rs"]
+mod rwlock;
+#[path = "conformance/semaphore.rs"]
+mod semaphore;
 
 use place::Place;
 
@@ -30,6 +44,36 @@ macro_rules! specifications {
 
 fn main() {
     support::run(specifications![
+        condvar:
+            every_ticket_is_sold_once_and_nobody_sleeps_on,
+            one_notification_wakes_one_and_all_wake_all,
+            all_are_woken_at_once,
+            a_timed_wait_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_gives_the_lock_back_for_a_moment,
+            the_longest_wait_does_not_end_early,
+            signals_neither_end_nor_lose_a_wait,
+            who_waits_is_told_of_a_dead_owner,
+            who_dies_after_its_unlock_has_woken_those_asleep,
+            killed_waiters_leave_nothing,
+            the_lock_is_an_ordinary_one_again_when_nobody_waits,
+            a_wait_with_another_mutex_is_refused,
+            an_unrepaired_lock_is_refused_to_those_who_wait;
+        event:
+            a_set_is_seen_by_all_until_it_is_cleared,
+            what_was_done_before_a_set_is_seen_after_the_wait,
+            no_set_is_lost_on_who_clears_it,
+            a_set_lets_all_go_even_if_it_is_cleared_at_once,
+            a_wait_lasts_as_long_as_it_was_told,
+            a_deadline_in_the_past_gives_up_at_once_but_on_what_is_set,
+            the_longest_wait_does_not_end_early,
+            signals_neither_end_nor_lose_a_wait,
+            waiters_and_setters_that_die_harm_nobody,
+            who_gives_up_harms_nobody,
+            a_set_makes_nobody_a_member,
+            a_child_sets_it_for_its_parent,
+            a_handle_outlives_the_thread_that_made_it;
+        handlers:
+            a_handler_posts_and_sets_in_the_middle_of_anything;
         mutex:
             one_holds_it_at_a_time,
             a_try_on_a_held_lock_says_so_at_once,
@@ -47,6 +91,13 @@ fn main() {
             who_gives_up_takes_no_wake_up_along,
             an_unlock_wakes_those_asleep_at_once,
             a_handle_outlives_the_thread_that_made_it;
+        once:
+            it_is_done_once_and_all_see_it,
+            the_death_of_whoever_is_at_it_hands_the_job_to_one_who_waits,
+            a_panic_or_an_error_hands_the_job_on,
+            a_call_from_inside_the_job_is_an_error,
+            a_child_is_not_at_its_parents_job,
+            signals_neither_end_nor_lose_a_wait;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,
@@ -66,5 +117,46 @@ fn main() {
             a_message_whose_reader_died_is_delivered_again_and_said_so,
             a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
             who_waits_behind_a_death_goes_on_at_once;
+        recursive_mutex:
+            its_holder_may_lock_it_again_and_nobody_else,
+            one_thread_holds_it_at_a_time,
+            it_is_held_65535_times_and_no_more,
+            the_dead_ones_lock_is_inherited_at_depth_one_with_the_news,
+            if_its_last_guard_goes_unrepaired_it_is_refused_to_all,
+            signals_neither_end_nor_lose_a_wait,
+            a_child_does_not_own_what_its_parent_holds;
+        semaphore:
+            no_more_are_inside_than_it_counts,
+            what_was_done_before_a_post_is_seen_after_the_acquire,
+            an_empty_one_refuses_or_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_takes_what_is_there_and_gives_up_at_once,
+            the_longest_wait_does_not_end_early,
+            as_many_sleepers_go_as_were_posted,
+            a_post_beyond_the_limit_is_refused_and_changes_nothing,
+            signals_neither_end_nor_lose_a_wait,
+            who_gives_up_takes_no_wake_up_along,
+            a_sleeper_that_is_killed_leaves_the_post_to_the_others,
+            a_post_makes_nobody_a_member,
+            a_child_posts_for_its_parent,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            a_handle_outlives_the_thread_that_made_it;
+        rwlock:
+            one_writes_or_many_read,
+            a_writer_now_and_then_meets_no_reader,
+            readers_read_together_and_a_writer_is_alone,
+            a_timed_lock_waits_as_long_as_it_was_told,
+            a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one,
+            a_writer_that_waits_comes_before_new_readers,
+            a_dead_reader_is_forgotten,
+            a_dead_writers_lock_goes_to_the_next_with_the_news_and_is_then_clean,
+            a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep,
+            a_writer_that_dies_waiting_is_no_news,
+            locking_twice_is_an_error_unless_both_times_for_reading,
+            a_writer_becomes_a_reader_and_no_writer_comes_between,
+            more_holds_than_there_is_room_for_are_refused,
+            signals_neither_end_nor_lose_a_wait,
+            it_may_be_destroyed_as_soon_as_it_was_acquired,
+            an_unlock_wakes_those_asleep_at_once,
+            a_forked_child_does_not_hold_what_its_parent_holds;
     ])
 }

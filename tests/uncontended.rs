@@ -9,7 +9,7 @@ mod kit;
 mod support;
 
 use interproc::queue::Queue;
-use interproc::sync::Mutex;
+use interproc::sync::{Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
 use interproc::{Deadline, Object, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -38,7 +38,15 @@ static COUNTING: Counting = Counting;
 
 struct Objects {
     lock: Object<Mutex<u64>>,
+    arrived: Object<Condvar>,
     queue: Queue<u64>,
+    semaphore: Object<Semaphore>,
+    event: Object<Event>,
+    recursive: Object<RecursiveMutex<u64>>,
+    once: Object<Once>,
+    value: Object<OnceLock<u64>>,
+    rwlock: Object<RwLock<u64>>,
+    biased: Object<RwLock<u64>>,
     /// In a segment of its own.
     elsewhere: Object<Mutex<u64>>,
 }
@@ -47,7 +55,19 @@ impl Objects {
     fn new(seg: &Segment) -> Objects {
         let lock = seg.object("lock", || Mutex::new(0u64)).expect("mutex");
         let elsewhere = kit::segment().object("lock", || Mutex::new(0u64)).expect("mutex");
-        Objects { lock, queue: seg.queue("queue", 8).expect("queue"), elsewhere }
+        Objects {
+            lock,
+            arrived: seg.object("arrived", Condvar::new).expect("condvar"),
+            queue: seg.queue("queue", 8).expect("queue"),
+            semaphore: seg.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
+            event: seg.object("event", Event::new).expect("event"),
+            recursive: seg.object("recursive", || RecursiveMutex::new(0u64)).expect("mutex"),
+            once: seg.object("once", Once::new).expect("once"),
+            rwlock: seg.object("rwlock", || RwLock::new(0u64)).expect("rwlock"),
+            biased: seg.object("biased", || RwLock::new(0u64)).expect("rwlock"),
+            value: seg.object("value", OnceLock::new).expect("value"),
+            elsewhere,
+        }
     }
 
     /// What a first use does once: becoming a member.
@@ -56,6 +76,11 @@ impl Objects {
         self.queue.push(0).expect("push");
         self.queue.pop().expect("pop");
         drop(self.elsewhere.lock().expect("lock"));
+        self.once.call(|_| ()).expect("call");
+        assert!(self.value.set(7).expect("set"));
+        for _ in 0..5_000 {
+            drop(self.biased.read().expect("read"));
+        }
     }
 }
 
@@ -135,6 +160,68 @@ fn main() {
             let guard = o.lock.lock().expect("lock");
             assert!(o.lock.try_lock().is_err());
             drop(guard);
+        };
+        posting_and_acquiring: |o, _| {
+            o.semaphore.post().expect("post");
+            o.semaphore.acquire().expect("acquire");
+            o.semaphore.post_many(3).expect("post");
+            o.semaphore.try_acquire().expect("acquire");
+            o.semaphore.acquire_until(Deadline::from_monotonic_ns(1)).expect("acquire");
+            o.semaphore.acquire().expect("acquire");
+            assert!(o.semaphore.try_acquire().is_err());
+        };
+        setting_waiting_and_clearing: |o, _| {
+            o.event.set();
+            o.event.set();
+            o.event.wait().expect("wait");
+            o.event.wait_until(Deadline::from_monotonic_ns(1)).expect("wait");
+            o.event.clear();
+            o.event.clear();
+            assert!(!o.event.is_set());
+        };
+        locking_again_and_again: |o, _| {
+            let outer = o.recursive.lock().expect("lock");
+            let inner = o.recursive.try_lock().expect("lock");
+            outer.set(inner.get() + 1);
+        };
+        asking_for_what_is_done: |o, _| {
+            o.once.call(|_| unreachable!()).expect("call");
+            assert_eq!(*o.value.get_or_init(|| 8).expect("value"), 7);
+        };
+        reading: |o, _| assert_eq!(*o.rwlock.read().expect("read"), 0);
+        reading_what_is_biased: |o, _| assert_eq!(*o.biased.try_read().expect("read"), 0);
+        reading_twice: |o, _| {
+            let guards = (o.rwlock.read().expect("read"), o.biased.read().expect("read"));
+            assert_eq!(*o.rwlock.read().expect("read") + *o.biased.read().expect("read"), 0);
+            drop(guards);
+        };
+        writing: |o, _| *o.rwlock.write().expect("write") += 1;
+        writing_and_reading_in_turns: |o, round| {
+            *o.rwlock.try_write().expect("write") += 1;
+            for _ in 0..100 {
+                assert_eq!(*o.rwlock.read().expect("read"), round + 1);
+            }
+        };
+        writing_becomes_reading: |o, _| {
+            let mut guard = o.rwlock.write().expect("write");
+            *guard += 1;
+            drop(guard.downgrade());
+        };
+        a_timed_write_and_read: |o, _| {
+            *o.rwlock.try_write_until(Deadline::from_monotonic_ns(1)).expect("write") += 1;
+            drop(o.rwlock.try_read_until(Deadline::from_monotonic_ns(1)).expect("read"));
+        };
+        trying_what_is_held: |o, _| {
+            let guard = o.rwlock.read().expect("read");
+            assert!(o.rwlock.try_write().is_err());
+            drop(guard);
+            let guard = o.rwlock.write().expect("write");
+            assert!(o.rwlock.try_read().is_err() && o.rwlock.try_write().is_err());
+            drop(guard);
+        };
+        notifying_nobody: |o, _| {
+            o.arrived.notify_one().expect("notify");
+            o.arrived.notify_all().expect("notify");
         };
         pushing_and_popping: |o, round| {
             o.queue.push(round).expect("push");

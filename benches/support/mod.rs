@@ -10,7 +10,9 @@
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
+//! | `signals` | semaphores, events, recursive locks |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `children` | processes, from start to end |
 //! | `deaths` | from SIGKILL to the next owner |
@@ -22,7 +24,9 @@ pub mod library;
 pub mod locks;
 pub mod machine;
 pub mod queues;
+pub mod rwlocks;
 pub mod sides;
+pub mod signals;
 pub mod wakes;
 
 use std::time::Duration;

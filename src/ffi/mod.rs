@@ -11,13 +11,20 @@
 //! from deaths.
 #![allow(unsafe_code, non_camel_case_types)]
 
+mod condvar;
 mod error;
+mod event;
 mod mutex;
+mod once;
 mod process;
 mod queue;
+mod recursive_mutex;
+mod rwlock;
 mod segment;
+mod semaphore;
 mod start;
 mod time;
+mod who;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::call::KeepErrno;

@@ -3,8 +3,9 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member};
+use crate::member::{self, Life, Member, view};
 use crate::sync::{Acquired, RawMutex};
 use core::ffi::c_int;
 use libc::timespec;
@@ -60,7 +61,7 @@ unsafe fn at<'a>(mutex: *const interproc_mutex_t) -> Result<&'a RawMutex> {
 /// # Safety
 /// As [`at`].
 #[inline(always)]
-unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
+pub(super) unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
     let me = member::current(mutex.cast())?;
     // SAFETY: by the contract.
     Ok((me, unsafe { at(mutex) }?))
@@ -126,7 +127,10 @@ pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> 
         Err(error) => return fail(error),
     };
     // SAFETY: by C's contract it is a mutex.
-    acquired(unsafe { at(mutex) }.and_then(|raw| raw.lock_as(id, me, None)))
+    acquired(
+        unsafe { at(mutex) }
+            .and_then(|raw| if raw.lock_free(id) { Ok(Acquired::Clean) } else { raw.lock_slow(me, None) }),
+    )
 }
 
 /// Locks if no living thread holds it; never waits.
@@ -186,4 +190,39 @@ pub unsafe extern "C" fn interproc_mutex_unlock(mutex: *mut interproc_mutex_t) -
 pub unsafe extern "C" fn interproc_mutex_consistent(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
     report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.mark_consistent(me)))
+}
+
+/// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
+/// need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_holder(
+    mutex: *const interproc_mutex_t,
+    holder: *mut interproc_who_t,
+) -> c_int {
+    // SAFETY: by C's contract it is a mutex, and holder NULL or writable. Whether it lies in a segment is asked first.
+    unsafe {
+        who::holder(holder, || {
+            view::who(mutex.cast(), None)?;
+            view::who(mutex.cast(), at(mutex)?.owner())
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. For a whole structure:
+/// interproc_waiters(). The caller need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_mutex_waiters(
+    mutex: *const interproc_mutex_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The mutex itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(mutex.cast(), size_of::<RawMutex>())) }
 }

@@ -2,7 +2,8 @@
 
 use super::error::report;
 use super::time::deadline;
-use super::{invalid, output};
+use super::who::{self, interproc_who_t};
+use super::{call, invalid, output};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member};
 use crate::queue::RawQueue;
@@ -584,8 +585,7 @@ pub unsafe extern "C" fn interproc_queue_capacity(
 }
 
 /// Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
-/// a debugger) there holds up those behind it, and shows up here. The ids are those of its own PID namespace; both
-/// are 0 when there is nobody.
+/// a debugger) there holds up those behind it, and shows up here.
 ///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
 ///
@@ -593,16 +593,36 @@ pub unsafe extern "C" fn interproc_queue_capacity(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_blocker(
     queue: *const interproc_queue_t,
-    pid: *mut i32,
-    tid: *mut i32,
+    blocker: *mut interproc_who_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::queue(queue) }.and_then(|queue| unsafe {
-        let (pid, tid) = (output(pid, "pid")?, output(tid, "tid")?);
-        let me = me(queue)?;
-        let who = queue.blocker(me).and_then(|id| me.table().identity(id));
-        pid.set(who.map_or(0, |who| who.pid as i32));
-        tid.set(who.map_or(0, |who| who.tid as i32));
+    unsafe {
+        who::holder(blocker, || {
+            let queue = self::queue(queue)?;
+            let me = me(queue)?;
+            Ok(queue.blocker(me).map(|id| me.domain().who(id)))
+        })
+    }
+}
+
+/// How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
+///
+/// @return 0; EINVAL: a NULL, or no queue.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_waiters(
+    queue: *const interproc_queue_t,
+    consumers: *mut u32,
+    producers: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let queue = self::queue(queue)?;
+        let (consumers, producers) = (output(consumers, "consumers")?, output(producers, "producers")?);
+        let (for_a_message, for_room) = (queue.waiting_consumers()?, queue.waiting_producers()?);
+        consumers.set(for_a_message);
+        producers.set(for_room);
         Ok(())
-    }))
+    })
 }

@@ -221,6 +221,8 @@ impl Domain {
     }
 
     fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
+        let Some(wanted) = self.table.wanted(index) else { return Ok(None) };
+        let wanted = wanted.map(core::ptr::from_ref);
         let joining = Joining { domain: self, index, pair, robust };
         let Some(generation) = self.table.join(index, self.seat_index(), task::tid(), &joining)? else {
             return Ok(None);
@@ -231,6 +233,8 @@ impl Domain {
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
+            wanted,
+            reading: crate::sync::Sampler::new(),
             domain: self,
         }))
     }
@@ -245,6 +249,7 @@ impl Domain {
         let pair = self.pair(index);
         let leaving = Joining { domain: self, index, pair, robust: member.robust };
         self.table.part(index, member.id.generation(), task::tid(), &leaving);
+        member.robust.forget(member.bell);
         pair.held.store(0, Ordering::Release);
     }
 
@@ -326,20 +331,8 @@ impl Domain {
         if asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat)) {
             return true;
         }
-        // Its process lives, or cannot be asked after. The thread itself, by ids that mean the same here and there:
-        if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
-            return false;
-        }
-        match task::exists(who.pid, who.tid) {
-            Some(false) => true,
-            None => false,
-            // Somebody has this id. Is it a later one? Anything that cannot be compared for certain says no.
-            Some(true) => {
-                who.start_time != 0
-                    && who.time_namespace == task::time_namespace()
-                    && task::start_time(who.pid, who.tid).is_ok_and(|now| now != who.start_time)
-            }
-        }
+        // Its process lives, or cannot be asked after.
+        who.thread_is_gone()
     }
 }
 
@@ -415,6 +408,19 @@ impl Drop for Domain {
 }
 
 impl Member {
+    /// What others want of the member.
+    #[inline(always)]
+    pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
+        // SAFETY: in the member's slot page, which is mapped as long as the domain.
+        unsafe { &*self.wanted[0] }
+    }
+
+    /// How often it has answered.
+    pub(crate) fn answers(&self) -> &crate::atomic::AtomicU64 {
+        // SAFETY: as above.
+        unsafe { &*self.wanted[1] }
+    }
+
     #[inline]
     pub(crate) fn domain(&self) -> &Domain {
         // SAFETY: by the contract of `Domain::register` the domain outlives the member.

@@ -32,6 +32,18 @@ impl OwnerId {
         OwnerId(bits)
     }
 
+    /// The id with a mark, equal to no member's.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) const fn flagged(self) -> Self {
+        OwnerId(self.0 | 1 << 63)
+    }
+
+    /// The id without the mark.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) const fn plain(self) -> Self {
+        OwnerId(self.0 & Self::MASK)
+    }
+
     /// The id as bits of a word.
     #[inline]
     pub const fn bits(self) -> u64 {

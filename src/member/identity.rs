@@ -2,6 +2,8 @@
 
 use super::{OwnerId, Table};
 use crate::atomic::{Ordering, fence};
+#[cfg(not(interproc_loom))]
+use crate::sys::task;
 
 /// A member as it described itself when it joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,35 @@ impl Identity {
     }
 }
 
+#[cfg(not(interproc_loom))]
+impl Identity {
+    /// Whether the ids mean the same to the caller as to the member.
+    pub(crate) fn is_of_our_namespace(&self) -> bool {
+        self.pid_namespace != 0 && self.pid_namespace == task::pid_namespace()
+    }
+
+    /// Whether the thread itself is known to be gone, by ids that mean the same here and there. Anything that cannot be
+    /// told for certain is a no.
+    pub(crate) fn thread_is_gone(&self) -> bool {
+        if !self.is_of_our_namespace() {
+            return false;
+        }
+        match task::exists(self.pid, self.tid) {
+            Some(false) => true,
+            None => false,
+            // Somebody has this id. Is it a later one?
+            Some(true) => {
+                task::start_time(self.pid, self.tid).is_ok_and(|now| !self.may_have_started_at(now))
+            }
+        }
+    }
+
+    /// Whether a thread with the member's ids that started then may be the member: no only for certain.
+    pub(crate) fn may_have_started_at(&self, start_time: u64) -> bool {
+        self.start_time == 0 || self.time_namespace != task::time_namespace() || self.start_time == start_time
+    }
+}
+
 impl Table {
     /// Says who the member of slot `index` is, which is claimed as `generation`, by the caller.
     #[doc(hidden)]
@@ -58,6 +89,15 @@ impl Table {
         {
             page.waits_for.store(0, Ordering::Relaxed);
             page.waits_on.store(0, Ordering::Relaxed);
+            page.wanted.store(0, Ordering::Relaxed);
+            // Against `Table::use_strong_fences`: it sees this slot's word, or we see its flag.
+            fence(Ordering::SeqCst);
+            if self.strong_fences() {
+                self.warn(index);
+            }
+            page.waits_changed.store(0, Ordering::Relaxed);
+            // What the slot's last member held for reading. Seen by whoever sees the slot live (K2).
+            page.holds.words.iter().for_each(|hold| hold.store(0, Ordering::Relaxed));
         }
         page.described.store(generation.into(), Ordering::Release);
     }

@@ -14,7 +14,7 @@ use super::{Domain, Member, OwnerId, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
 use crate::sys::call::KeepErrno;
-use crate::sys::robust::RobustList;
+use crate::sys::robust::{Pending, RobustList};
 use crate::sys::{Word, futex, memory, task};
 use core::cell::Cell;
 use core::ptr::{NonNull, null, null_mut};
@@ -154,6 +154,21 @@ pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)
     })
 }
 
+/// As [`current_id`], with the address as a file offset.
+#[inline(always)]
+pub(crate) fn current_at<'a>(address: *const u8) -> Result<(OwnerId, &'a Member, u64)> {
+    LOCAL.with(|local| {
+        let id = OwnerId::cached(local.id.get());
+        let offset = address.addr().wrapping_sub(local.base.get()) as u64;
+        if is_cached(local, address) {
+            // SAFETY: as in `current`.
+            return Ok((id, unsafe { &*local.member.get() }, offset));
+        }
+        let me = find(local, address)?;
+        Ok((me.id(), me, me.offset_of(address)))
+    })
+}
+
 #[inline(always)]
 fn is_cached(local: &Local, address: *const u8) -> bool {
     address.addr().wrapping_sub(local.base.get()) < local.len.get()
@@ -182,6 +197,9 @@ fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     if local.forks.get() != FORKS.load(Ordering::Relaxed) {
         // The records lay in pages that the fork wiped.
         local.records.set(null());
+        if let Some(robust) = local.robust.get() {
+            robust.unpend(Pending::NONE); // it may rest at a bell of the parent's
+        }
         local.forks.set(FORKS.load(Ordering::Relaxed));
     }
     let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;
@@ -225,6 +243,26 @@ fn node_of(address: usize) -> Option<&'static Node> {
 pub(super) fn offset_of(address: *const u8) -> Option<usize> {
     let node = node_of(address.addr())?;
     Some(address.addr().wrapping_sub(node.base.load(Ordering::Relaxed)))
+}
+
+/// For a look at the segment that `address` lies in, without becoming a member: its domain, and where the address is in
+/// its file.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for an address in no attached segment.
+pub(super) fn visit<R>(address: *const u8, look: impl FnOnce(&Domain, u64) -> R) -> Result<R> {
+    let _errno = KeepErrno::new();
+    let (home, offset) = {
+        let _quiet = task::SignalsBlocked::new();
+        let _lock = Lock::take();
+        // The second channel must not ask by a descriptor that the parent has, too.
+        notice_fork();
+        let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;
+        let offset = address.addr().wrapping_sub(node.base.load(Ordering::Relaxed));
+        (node.home.load(Ordering::Acquire), offset as u64)
+    };
+    // SAFETY: as in `current`: the caller keeps the segment attached while it uses an object in it.
+    Ok(look(unsafe { &(*home).domain }, offset))
 }
 
 fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {

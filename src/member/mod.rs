@@ -11,6 +11,8 @@
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
+//! | `wanted` | telling an owner that somebody waits for what it holds |
+//! | `view` | who holds something and how many wait, for people |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
@@ -19,6 +21,9 @@ mod id;
 mod identity;
 mod sleep;
 mod table;
+#[cfg(not(interproc_loom))]
+pub(crate) mod view;
+mod wanted;
 
 #[cfg(not(interproc_loom))]
 mod domain;
@@ -26,24 +31,30 @@ mod domain;
 mod local;
 
 pub use claim::Joiner;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use claim::NO_SEAT;
 pub use id::OwnerId;
 pub use identity::Identity;
 pub(crate) use table::Life;
 pub use table::Table;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use table::is_live;
 
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_id};
+pub(crate) use local::{current, current_at, current_id};
+#[cfg(not(interproc_loom))]
+pub use view::Who;
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
-use crate::sync::Habit;
+use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
 use robust::{BellNode, Pending, RobustList};
 
@@ -58,6 +69,11 @@ pub struct Member {
     robust: RobustList,
     bell: BellNode,
     spinning: Habit,
+    reading: Sampler,
+    #[cfg(not(interproc_loom))]
+    wanted: [*const crate::atomic::AtomicU64; 2],
+    #[cfg(interproc_loom)]
+    wanted: [&'static crate::atomic::AtomicU64; 2],
     #[cfg(not(interproc_loom))]
     domain: *const Domain,
 }
@@ -82,23 +98,18 @@ impl Member {
         self.robust.pend(self.bell)
     }
 
-    /// Ends what [`Member::pend`] began.
+    /// Ends what [`Member::pend`] began: leaves pending as it was found, NULL or resting.
     #[inline(always)]
     pub(crate) fn unpend(&self, old: Pending) {
         self.robust.unpend(old);
     }
 
-    /// [`Member::pend`] for the fast path of an operation that no signal handler may use: pending is then known to be
-    /// NULL, as it is outside the C library's own robust operations, and need not be kept.
-    #[inline(always)]
-    pub(crate) fn begin(&self) {
-        let _ = self.robust.pend(self.bell);
-    }
-
-    /// Ends what [`Member::begin`] began.
-    #[inline(always)]
-    pub(crate) fn end(&self) {
-        self.robust.unpend(Pending::NONE);
+    /// As [`Member::pend`], and pending *rests* at the bell until the thread leaves the segment: every operation leaves it
+    /// as it was found. For whoever holds a lock under which somebody waits for a condition. The C library's own
+    /// robust mutexes set it to NULL.
+    #[inline]
+    pub(crate) fn rest(&self) {
+        let _ = self.pend();
     }
 
     /// Sets pending again after a signal handler may have used it.
@@ -111,6 +122,17 @@ impl Member {
     #[inline]
     pub(crate) fn spinning(&self) -> &Habit {
         &self.spinning
+    }
+
+    #[inline(always)]
+    pub(crate) fn reading(&self) -> &Sampler {
+        &self.reading
+    }
+
+    /// The calling thread's read holds.
+    #[inline(always)]
+    pub(crate) fn holds(&self) -> Option<&crate::format::Holds> {
+        self.table.holds(self.id.slot())
     }
 
     /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
@@ -139,6 +161,24 @@ impl Member {
     /// A modelled member of a slot that the model has confirmed.
     pub fn modelled(table: Table, id: OwnerId) -> Self {
         let robust = RobustList::current();
-        Member { id, table, robust, bell: robust.node_of(table.bell()), spinning: Habit::new() }
+        Member {
+            id,
+            table,
+            robust,
+            bell: robust.node_of(table.bell()),
+            spinning: Habit::new(),
+            reading: Sampler::new(),
+            wanted: table.wanted(id.slot()).expect("in the table"),
+        }
+    }
+
+    /// What others want of the member.
+    pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted[0]
+    }
+
+    /// How often it has answered.
+    pub(crate) fn answers(&self) -> &crate::atomic::AtomicU64 {
+        self.wanted[1]
     }
 }

@@ -17,8 +17,6 @@
 //! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
 use super::{Life, Member, OwnerId};
-#[cfg(not(interproc_loom))]
-use crate::atomic::Ordering;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -51,6 +49,11 @@ impl Member {
                 slot_at = n;
                 list[n] = Watch { word: Word::Low(slot), expected: tid_word };
                 n += 1;
+                if !crate::mutant!("generation-not-watched") {
+                    // Nobody is woken by it: it only keeps us from falling asleep on a later member with an equal tid.
+                    list[n] = Watch { word: Word::High(slot), expected: owner.generation() };
+                    n += 1;
+                }
             }
         }
         if bell_is_sound {
@@ -97,9 +100,7 @@ impl<'a> Note<'a> {
     fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
         let page = me.table().description(me.id().slot());
         if let Some(page) = page {
-            // Relaxed: a note; whoever reads it reads twice.
-            page.waits_on.store(obstacle.map_or(0, OwnerId::bits), Ordering::Relaxed);
-            page.waits_for.store(me.offset_of(word.start()), Ordering::Relaxed);
+            super::view::write_note(page, me.offset_of(word.start()), obstacle);
         }
         Note(page)
     }
@@ -109,16 +110,21 @@ impl<'a> Note<'a> {
 impl Drop for Note<'_> {
     fn drop(&mut self) {
         if let Some(page) = self.0 {
-            page.waits_for.store(0, Ordering::Relaxed);
-            page.waits_on.store(0, Ordering::Relaxed);
+            super::view::write_note(page, 0, None);
         }
     }
 }
 
-#[cfg(not(interproc_loom))]
 impl Member {
     /// Where an address of the segment is in its file; 0 if that is not known.
-    fn offset_of(&self, address: *const u8) -> u64 {
+    #[cfg(interproc_loom)]
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
+        address.addr() as u64
+    }
+
+    /// Where an address of the segment is in its file; 0 if that is not known.
+    #[cfg(not(interproc_loom))]
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         #[cfg(feature = "std")]
         if let Some(offset) = super::local::offset_of(address) {
             return offset as u64;

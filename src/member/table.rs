@@ -15,7 +15,7 @@
 //! Arm ARM B2.2.1), and no 64-bit operation of ours depends on more: each compare-and-swap names the exact old
 //! value of both halves.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::format::SLOT_CLAIMED;
 use crate::member::OwnerId;
 use crate::sys::{self, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word, futex};
@@ -46,7 +46,7 @@ pub(crate) const fn slot_value(generation: u32, low: u32) -> u64 {
 #[cfg(not(interproc_loom))]
 mod place {
     use super::*;
-    use crate::format::{Changing, Header, SLOT_WORD_BACK, SlotPage};
+    use crate::format::{Changing, Header, Holds, SLOT_WORD_BACK, SlotPage};
     use core::ptr::NonNull;
 
     /// Where a segment's header and slots are mapped. Whoever makes one keeps the mapping alive.
@@ -121,6 +121,18 @@ mod place {
             Some(unsafe { self.slots.add(index as usize * self.page).cast::<SlotPage>().as_ref() })
         }
 
+        /// What others want of a slot's member, and how often it has answered.
+        #[inline]
+        pub(crate) fn wanted(&self, index: u32) -> Option<[&AtomicU64; 2]> {
+            self.description(index).map(|page| [&page.wanted, &page.answers])
+        }
+
+        /// The read holds of a slot's member.
+        #[inline(always)]
+        pub(crate) fn holds(&self, index: u32) -> Option<&Holds> {
+            self.description(index).map(|page| &page.holds)
+        }
+
         #[inline]
         pub(crate) fn bell(&self) -> &AtomicU32 {
             &self.changing().bell
@@ -175,11 +187,19 @@ mod place {
         }
     }
 
+    use crate::format::Holds;
+
+    fn no_holds() -> Holds {
+        Holds { sleepers: AtomicU64::new(0), words: core::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+
     /// A modelled table: leaked for the length of one model execution.
     #[derive(Clone, Copy, Debug)]
     pub struct Table {
         slots: &'static [AtomicU64],
         pages: &'static [SlotPage],
+        wanted: &'static [[AtomicU64; 2]],
+        holds: &'static [Holds],
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
@@ -192,6 +212,8 @@ mod place {
             Table {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 pages: Box::leak((0..described).map(|_| SlotPage::new()).collect()),
+                wanted: Box::leak((0..count).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect()),
+                holds: Box::leak((0..count).map(|_| no_holds()).collect()),
                 bell: word(),
                 alarm: word(),
                 strong: word(),
@@ -221,6 +243,25 @@ mod place {
         /// A second channel has found `id` dead.
         pub fn found_dead(&self, id: OwnerId) {
             self.mark_dead(id);
+        }
+
+        /// What others want of a slot's member, and how often it has answered.
+        pub fn wanted(&self, index: u32) -> Option<[&'static AtomicU64; 2]> {
+            self.wanted.get(index as usize).map(|[wanted, answers]| [wanted, answers])
+        }
+
+        /// The read holds of a slot's member.
+        pub(crate) fn holds(&self, index: u32) -> Option<&'static Holds> {
+            self.holds.get(index as usize)
+        }
+
+        /// What a newcomer does before its slot becomes live.
+        pub fn clear_holds(&self, index: u32) {
+            if crate::mutant!("holds-not-cleared") {
+                return;
+            }
+            let words = self.holds.get(index as usize).map(|h| &h.words);
+            words.into_iter().flatten().for_each(|word| word.store(0, Ordering::Relaxed));
         }
 
         /// The segment's alarm.
@@ -305,5 +346,8 @@ impl Table {
     #[cold]
     pub(crate) fn use_strong_fences(&self) {
         self.strong_flag().store(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        // Whoever joins from now on sees the flag (`Domain::describe`).
+        (0..self.count()).for_each(|index| self.warn(index));
     }
 }

@@ -7,6 +7,8 @@ mod position;
 mod queue;
 mod raw_queue;
 mod ring;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};

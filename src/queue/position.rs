@@ -57,6 +57,13 @@ pub(super) const fn laps_ahead(a: u64, b: u64) -> i64 {
     (a.wrapping_sub(b) << INDEX_BITS) as i64 >> INDEX_BITS
 }
 
+/// How many cells lie between two positions, in a ring of `capacity` cells that never holds more.
+pub(super) fn distance(head: u64, tail: u64, capacity: u32) -> u32 {
+    let laps = laps_ahead(lap(tail), lap(head)).clamp(0, 2);
+    let cells = laps * i64::from(capacity) + i64::from(index(tail)) - i64::from(index(head));
+    cells.clamp(0, i64::from(capacity)) as u32
+}
+
 /// The idle word of a position's lap.
 #[inline(always)]
 pub(super) const fn idle(position: u64, state: u64) -> u64 {

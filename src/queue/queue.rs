@@ -3,7 +3,7 @@
 
 use super::RawQueue;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, Member};
+use crate::member::{self, Member, Who};
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::any::Any;
@@ -432,9 +432,48 @@ impl<T: Plain> Queue<T> {
     /// assert!(q.blocker()?.is_none());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn blocker(&self) -> Result<Option<crate::member::Identity>> {
+    pub fn blocker(&self) -> Result<Option<Who>> {
         let me = self.me()?;
-        Ok(self.raw.blocker(me).and_then(|id| me.table().identity(id)))
+        Ok(self.raw.blocker(me).map(|id| me.domain().who(id)))
+    }
+
+    /// How many living threads are asleep for a message: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment: never.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// assert_eq!((q.waiting_consumers()?, q.waiting_producers()?), (0, 0));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiting_consumers(&self) -> Result<u32> {
+        self.raw.waiting_consumers()
+    }
+
+    /// How many living threads are asleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment: never.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.push(1)?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| q.push(2).expect("it is not closed"));
+    ///     while q.waiting_producers().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert_eq!(q.pop().expect("a message"), 1);
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiting_producers(&self) -> Result<u32> {
+        self.raw.waiting_producers()
     }
 }
 

@@ -290,11 +290,8 @@ impl RawQueue {
     /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
     /// holds no message and is no room either, until a consumer has passed it.
     pub fn len(&self) -> u32 {
-        let capacity = self.capacity();
         let (head, tail) = self.bounds();
-        let laps = pos::laps_ahead(pos::lap(tail), pos::lap(head)).clamp(0, 2);
-        let cells = laps * i64::from(capacity) + i64::from(pos::index(tail)) - i64::from(pos::index(head));
-        cells.clamp(0, i64::from(capacity)) as u32
+        pos::distance(head, tail, self.capacity())
     }
 
     /// Whether it is empty: a snapshot.
@@ -376,7 +373,7 @@ impl RawQueue {
     /// `Full`, `Closed`; then `fill` was not called.
     #[inline]
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
-        me.begin();
+        let pending = me.pend();
         let result = match self.claim_push(me) {
             Ok(claim) => {
                 self.publish(&claim, fill);
@@ -385,7 +382,7 @@ impl RawQueue {
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Full.into()),
         };
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -400,14 +397,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         fill: impl FnOnce(*mut u8),
     ) -> Result<()> {
-        me.begin();
+        let pending = me.pend();
         let claim = match self.claim_push(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline),
         };
         let result = claim.map(|claim| self.publish(&claim, fill));
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -422,13 +419,13 @@ impl RawQueue {
     /// `Empty`, `Closed`; then `drain` was not called.
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
-        me.begin();
+        let pending = me.pend();
         let result = match self.claim_pop(me) {
             Ok(claim) => Ok(self.consume(&claim, drain)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         };
-        me.end();
+        me.unpend(pending);
         result
     }
 
@@ -443,14 +440,14 @@ impl RawQueue {
         deadline: Option<Deadline>,
         drain: impl FnOnce(*const u8) -> R,
     ) -> Result<(R, bool)> {
-        me.begin();
+        let pending = me.pend();
         let claim = match self.claim_pop(me) {
             Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline),
         };
         let result = claim.map(|claim| self.consume(&claim, drain));
-        me.end();
+        me.unpend(pending);
         result
     }
 

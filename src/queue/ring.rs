@@ -47,7 +47,7 @@ mod place {
     use crate::error::{ErrorKind, Result};
     use core::ptr::NonNull;
 
-    const CELLS_OFF: usize = 384;
+    pub(in crate::queue) const CELLS_OFF: usize = 384;
     const PAYLOAD_OFF: usize = 16;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
@@ -67,7 +67,7 @@ mod place {
     // SAFETY: as above.
     unsafe impl Sync for Ring {}
 
-    const fn stride_of(element: usize) -> usize {
+    pub(in crate::queue) const fn stride_of(element: usize) -> usize {
         (PAYLOAD_OFF + element).next_multiple_of(16)
     }
 
@@ -272,3 +272,5 @@ mod place {
 pub use place::Ring;
 #[cfg(not(interproc_loom))]
 pub use place::ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(super) use place::{CELLS_OFF, stride_of};

@@ -6,6 +6,9 @@
 //! | `header` | the layout: planned at creation, checked at opening |
 //! | `file` | creating, publishing, opening, unlinking; which files are refused |
 //! | `directory` | finding and making objects, crash-safe, over untrusted bytes |
+//! | `members` | the member slots as somebody sees them who is none |
+//! | `decode` | which type's state is read by which function |
+//! | `inspect`, `deadlock` | what there is to see: objects, members, cycles of waiting |
 //! | `attach` | where the member layer is called |
 //! | `segment`, `options`, `object`, `snapshot` | the interface |
 //!
@@ -15,16 +18,23 @@
 //! later access is a SIGBUS. Anonymous segments are sealed against that.
 
 mod attach;
+mod deadlock;
+mod decode;
 mod directory;
 mod file;
 mod header;
+mod inspect;
 mod kernel;
+mod members;
 mod name;
 mod object;
 mod options;
 mod segment;
 mod snapshot;
 
+pub use deadlock::Deadlock;
+pub use inspect::{Holder, ObjectState, View};
+pub use members::{MemberInfo, Waits};
 pub use object::Object;
 pub use options::Options;
 pub use segment::Segment;

@@ -6,15 +6,19 @@ use super::name::Name;
 use super::{fail, kernel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{ENTRY_SIZE, Fixed};
+use crate::sys;
 use core::fmt;
 use std::format;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::string::String;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::vec::Vec;
+
+/// How often the lock of the whole file is tried while others who only look have it.
+const OTHERS: u32 = 5;
 
 /// A segment opened for looking: never a member, not locked against unlinking, leaves no trace.
 ///
@@ -41,8 +45,8 @@ use std::vec::Vec;
 /// ```
 #[derive(Debug)]
 pub struct Snapshot {
-    file: File,
-    fixed: Fixed,
+    pub(super) file: File,
+    pub(super) fixed: Fixed,
     name: Name,
 }
 
@@ -191,11 +195,39 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_in_use(&self) -> Result<bool> {
-        let free = kernel::try_lock_exclusive(self.file.as_fd()).map_err(Error::from_errno)?;
-        if free {
-            kernel::unlock(self.file.as_fd());
+        // First by a question that disturbs nobody: whether any process has a seat.
+        let seats = self.fixed.max_members.into();
+        if sys::file::any_byte_is_locked(self.file.as_raw_fd(), 0, seats) == Ok(true) {
+            return Ok(true);
         }
-        Ok(!free)
+        // Then for certain. Another one who looks has the lock for a moment, too.
+        for _ in 0..OTHERS {
+            if kernel::try_lock_exclusive(self.file.as_fd()).map_err(Error::from_errno)? {
+                kernel::unlock(self.file.as_fd());
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(true)
+    }
+
+    /// What the file system says of the segment's file: its owner, mode and size.
+    ///
+    /// # Errors
+    /// Those of `fstat`: none that is known.
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// # use std::os::unix::fs::PermissionsExt;
+    /// let name = format!("/interproc-doc-smeta-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// let metadata = Segment::open_read_only(&name)?.metadata()?;
+    /// assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn metadata(&self) -> Result<Metadata> {
+        Ok(self.file.metadata()?)
     }
 
     /// Every object in the directory.
@@ -212,8 +244,26 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn objects(&self) -> Result<Vec<ObjectInfo>> {
-        let bytes = self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE)?;
-        directory::list(&bytes, &self.fixed).map(|found| Ok(ObjectInfo::from(&found?))).collect()
+        match self.directory() {
+            (objects, None) => Ok(objects),
+            (_, Some(damage)) => Err(damage),
+        }
+    }
+
+    /// The objects up to the first entry that fails its checks, and its error.
+    pub(super) fn directory(&self) -> (Vec<ObjectInfo>, Option<Error>) {
+        let bytes = match self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE) {
+            Ok(bytes) => bytes,
+            Err(error) => return (Vec::new(), Some(error)),
+        };
+        let mut objects = Vec::new();
+        for found in directory::list(&bytes, &self.fixed) {
+            match found {
+                Ok(found) => objects.push(ObjectInfo::from(&found)),
+                Err(error) => return (objects, Some(error)),
+            }
+        }
+        (objects, None)
     }
 
     /// A copy of an object's bytes. While others write, parts of it may be of different times.
@@ -244,10 +294,22 @@ impl Snapshot {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| ErrorKind::Resource)?;
         bytes.resize(len, 0);
-        self.file.read_exact_at(&mut bytes, offset).map_err(|e| match e.kind() {
+        self.read_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// Copies bytes of the file.
+    pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(into, offset).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => fail(ErrorKind::Truncated, self.name()),
             _ => e.into(),
-        })?;
-        Ok(bytes)
+        })
+    }
+
+    /// Copies an aligned word of the file.
+    pub(super) fn word(&self, offset: u64) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.read_at(&mut bytes, offset)?;
+        Ok(u64::from_le_bytes(bytes))
     }
 }

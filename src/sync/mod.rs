@@ -1,13 +1,56 @@
 //! Locks in shared memory that survive the death of anyone.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod condvar;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod event;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod once;
+mod raw_condvar;
+mod raw_event;
 mod raw_mutex;
+mod raw_once;
+mod raw_recursive_mutex;
+mod raw_rwlock;
+mod raw_semaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod recursive_mutex;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod rwlock;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod semaphore;
 mod spin;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use condvar::{Condvar, WaitTimeoutResult};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use event::Event;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use once::{Once, OnceLock, OnceState};
+pub use raw_condvar::{RawCondvar, Waited};
+pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
+pub use raw_once::{Begun, RawOnce};
+pub use raw_recursive_mutex::RawRecursiveMutex;
+pub use raw_rwlock::RawRwLock;
+pub(crate) use raw_rwlock::Sampler;
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+pub(crate) use raw_rwlock::{Entered, Patience};
+pub use raw_semaphore::RawSemaphore;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use rwlock::{
+    ReadResult, RwLock, RwLockError, RwLockOwnerDied, RwLockReadGuard, RwLockWriteGuard, WriteResult,
+};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use semaphore::Semaphore;
 #[cfg(not(interproc_loom))]
 pub(crate) use spin::measure_pause;
 pub(crate) use spin::{Habit, Spin};

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
@@ -24,7 +24,7 @@ use core::time::Duration;
 ///
 /// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *Fork*: the
 /// child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be locked
-/// in a handler. *Cost*: uncontended one compare-and-swap and one exchange, no system call.
+/// in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
 ///
 /// Algorithm: see [`RawMutex`].
 ///
@@ -85,7 +85,10 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        self.acquired(id, me, self.raw.lock_as(id, me, None))
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id));
+        }
+        self.acquired(me, self.raw.lock_slow(me, None))
     }
 
     /// Locks if nobody alive holds it.
@@ -107,8 +110,11 @@ impl<T: Plain> Mutex<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let me = member::current(self.address())?;
-        self.acquired(me.id(), me, self.raw.try_lock(me))
+        let (id, me) = member::current_id(self.address())?;
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id));
+        }
+        self.acquired(me, self.raw.try_lock(me))
     }
 
     /// Locks, waiting at most `timeout`.
@@ -150,8 +156,11 @@ impl<T: Plain> Mutex<T> {
         &self,
         deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let me = member::current(self.address())?;
-        self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
+        let (id, me) = member::current_id(self.address())?;
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id));
+        }
+        self.acquired(me, self.raw.lock_slow(me, Some(deadline)))
     }
 
     /// Whether anybody, dead or alive, holds it: a snapshot.
@@ -171,14 +180,66 @@ impl<T: Plain> Mutex<T> {
         self.raw.is_locked()
     }
 
+    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. Whoever
+    /// asks need not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// let who = m.holder()?.expect("somebody holds it");
+    /// assert!(who.alive && who.pid == std::process::id());
+    /// drop(guard);
+    /// assert_eq!(m.holder()?, None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holder(&self) -> Result<Option<Who>> {
+        view::who(self.address(), self.raw.owner())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| m.lock().map(drop).expect("nobody dies"));
+    ///     while m.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     drop(guard);
+    /// });
+    /// assert_eq!(m.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.address(), size_of::<RawMutex>())
+    }
+
     #[inline(always)]
-    fn acquired(
+    fn guard(&self, me: &Member, owner: OwnerId) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+    }
+
+    /// What came of a lock that was not simply free.
+    #[cold]
+    pub(super) fn acquired(
         &self,
-        id: OwnerId,
         me: &Member,
         how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let guard = || MutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
+        let guard = || self.guard(me, me.id().flagged());
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
@@ -205,7 +266,7 @@ pub struct MutexGuard<'a, T: Plain> {
     mutex: &'a Mutex<T>,
     /// The locking thread's member. In the child of a fork its memory is wiped.
     me: *const Member,
-    /// Its id.
+    /// Its id, flagged if there may be flags in the lock's word.
     owner: OwnerId,
     _not_send: PhantomData<*const ()>,
 }
@@ -213,14 +274,35 @@ pub struct MutexGuard<'a, T: Plain> {
 // SAFETY: a shared guard gives `&T` only.
 unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
 
-impl<T: Plain> MutexGuard<'_, T> {
-    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+impl<'a, T: Plain> MutexGuard<'a, T> {
     #[inline(always)]
-    fn holder(&self) -> Option<&Member> {
+    fn member(&self) -> &Member {
         // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
         // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
-        let me = unsafe { &*self.me };
-        (me.id() == self.owner).then_some(me)
+        unsafe { &*self.me }
+    }
+
+    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+    fn holder(&self) -> Option<&Member> {
+        let me = self.member();
+        (me.id() == self.owner.plain()).then_some(me)
+    }
+
+    /// Takes the guard apart for a wait: the mutex, its lock, and the holder.
+    pub(super) fn into_parts(self) -> (&'a Mutex<T>, &'a RawMutex, Option<&'a Member>) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `member`; the segment stays attached as long as the mutex is borrowed.
+        let me = unsafe { &*this.me };
+        (this.mutex, &this.mutex.raw, this.holder().map(|_| me))
+    }
+
+    /// The end of a lock that was not simply free.
+    #[cold]
+    fn unlock(&self) {
+        if let Some(me) = self.holder() {
+            // Cannot fail: we hold it.
+            let _ = self.mutex.raw.unlock(me);
+        }
     }
 }
 
@@ -244,10 +326,9 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 impl<T: Plain> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(me) = self.holder() {
-            // Clean: one that is not is in an `OwnerDied`.
-            self.mutex.raw.unlock_held(self.owner, me);
-        }
+        let me = self.member();
+        // Equal only if it was free without any flag.
+        if me.id() == self.owner { self.mutex.raw.unlock_held(me) } else { self.unlock() }
     }
 }
 
@@ -329,10 +410,7 @@ pub struct OwnerDied<'a, T: Plain> {
 
 impl<T: Plain> Drop for OwnerDied<'_, T> {
     fn drop(&mut self) {
-        if let Some(me) = self.guard.holder() {
-            // Cannot fail: we hold it.
-            let _ = self.guard.mutex.raw.unlock(me);
-        }
+        self.guard.unlock();
     }
 }
 

@@ -5,6 +5,9 @@
 //! |---|---|
 //! | [`futex::wait`] | sleeps unless some watched word differs from its expected value when it is queued; returns the index that was woken, or why not; spurious returns allowed |
 //! | [`futex::wake`] | wakes at most `n` sleepers on the word, says how many; the address may be stale (memory already reused or unmapped) |
+//! | [`futex::change_and_wake`] | changes a word and wakes at most `n` sleepers on another or the same, in one step: whoever is killed has done both or neither; says how many it woke; a full fence |
+//! | [`futex::count`] | how many sleep on the word; none is woken |
+//! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and all others sleep on another word from now on, in order |
 //! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
 //! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
@@ -70,6 +73,22 @@ pub struct Watch<'a> {
     pub word: Word<'a>,
     /// Sleep only while it holds this.
     pub expected: u32,
+}
+
+/// What [`futex::change_and_wake`] does to a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Adds so many, at most [`Change::MOST`].
+    Add(u32),
+    /// Sets the bit with this number.
+    Set(u32),
+    /// Clears the bit with this number.
+    Clear(u32),
+}
+
+impl Change {
+    /// The most that can be added in one step: the kernel has 12 bits for it, with a sign.
+    pub const MOST: u32 = 2047;
 }
 
 /// Why a sleep ended.

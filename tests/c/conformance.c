@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -349,9 +350,99 @@ static void handles_of_queues_work_in_forked_children_and_as_copies(void)
     CHECK(end.code == 0);
     OK(interproc_process_close(&child));
 
-    int32_t pid = -1, tid = -1;
-    OK(interproc_queue_blocker(&back, &pid, &tid));
-    CHECK(pid == 0 && tid == 0); /* nobody is in the middle of anything */
+    interproc_who_t who;
+    memset(&who, -1, sizeof who);
+    OK(interproc_queue_blocker(&back, &who));
+    CHECK(!who.found && who.pid == 0 && who.tid == 0); /* nobody is in the middle of anything */
+}
+
+static void nap(void)
+{
+    static const struct timespec ms = {0, 1000000};
+    nanosleep(&ms, NULL);
+}
+
+static int name_self_lock_and_unlock(void)
+{
+    prctl(PR_SET_NAME, "sleeper", 0, 0, 0);
+    int rc = interproc_mutex_lock(&counter->lock);
+    return rc ? rc : interproc_mutex_unlock(&counter->lock);
+}
+
+/* Waits until so many sleep there, but not for ever. */
+static uint32_t asleep(const void *address, size_t size, uint32_t expected)
+{
+    uint32_t n = 0;
+    for (int ms = 0; ms < 30000; ms++) {
+        OK(interproc_waiters(address, size, &n));
+        if (n == expected)
+            break;
+        nap();
+    }
+    return n;
+}
+
+static void a_mutex_says_who_holds_it_and_how_many_sleep_for_it(void)
+{
+    interproc_who_t who, nobody;
+    uint32_t n = 7;
+    pthread_t thread;
+    int (*call)(void) = name_self_lock_and_unlock;
+    memset(&who, -1, sizeof who);
+    memset(&nobody, 0, sizeof nobody);
+    OK(interproc_mutex_holder(&counter->lock, &who));
+    CHECK(memcmp(&who, &nobody, sizeof who) == 0);
+    OK(interproc_mutex_waiters(&counter->lock, &n));
+    CHECK(n == 0);
+
+    OK(lock());
+    OK(interproc_mutex_holder(&counter->lock, &who));
+    CHECK(who.found && who.alive && who.pid == (int32_t)getpid() && who.tid == (int32_t)getpid());
+    CHECK(who.pid_namespace != 0 && who.start_time != 0 && who.state == 'R' && who.name[0] != 0);
+    pthread_create(&thread, NULL, call_in_thread, &call);
+    CHECK(asleep(&counter->lock, sizeof counter->lock, 1) == 1);
+    CHECK(asleep(counter, sizeof *counter, 1) == 1);
+    CHECK(asleep(&counter->value, sizeof counter->value, 0) == 0); /* not for what lies beside it */
+    OK(interproc_mutex_waiters(&counter->lock, &n));
+    CHECK(n == 1);
+    OK(unlock());
+    pthread_join(thread, NULL);
+    OK(in_thread_result);
+    OK(interproc_mutex_waiters(&counter->lock, &n));
+    CHECK(n == 0);
+
+    in_dying_child(lock);
+    OK(interproc_mutex_holder(&counter->lock, &who));
+    CHECK(who.found && !who.alive && who.pid != 0 && who.pid != (int32_t)getpid() && who.name[0] == 0);
+    RETURNS(EOWNERDEAD, lock());
+    OK(interproc_mutex_holder(&counter->lock, &who));
+    CHECK(who.found && who.alive && who.pid == (int32_t)getpid());
+    OK(consistent());
+    OK(unlock());
+}
+
+static int pop_one(void)
+{
+    int got;
+    return interproc_queue_pop(&queue, &got, NULL);
+}
+
+static void a_queue_says_how_many_sleep_for_a_message(void)
+{
+    int (*call)(void) = pop_one;
+    uint32_t consumers = 7, producers = 7;
+    pthread_t thread;
+    OK(interproc_queue_waiters(&queue, &consumers, &producers));
+    CHECK(consumers == 0 && producers == 0);
+    pthread_create(&thread, NULL, call_in_thread, &call);
+    for (int ms = 0; ms < 30000 && consumers == 0; ms++) {
+        nap();
+        OK(interproc_queue_waiters(&queue, &consumers, &producers));
+    }
+    CHECK(consumers == 1 && producers == 0);
+    OK(interproc_queue_push(&queue, &consumers));
+    pthread_join(thread, NULL);
+    OK(in_thread_result);
 }
 
 static void null_arguments_are_refused_and_outputs_left_alone(void)
@@ -365,6 +456,8 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     size_t n = 7;
     int i = 7;
     int32_t id = 7;
+    uint32_t count = 7;
+    interproc_who_t who;
     bool b = true;
 
     RETURNS(EINVAL, interproc_segment_create(NULL, name, 4096, 0));
@@ -425,7 +518,8 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
         RETURNS(EINVAL, interproc_queue_is_empty(bad[k], &b));
         RETURNS(EINVAL, interproc_queue_is_full(bad[k], &b));
         RETURNS(EINVAL, interproc_queue_capacity(bad[k], &n));
-        RETURNS(EINVAL, interproc_queue_blocker(bad[k], &id, &id));
+        RETURNS(EINVAL, interproc_queue_blocker(bad[k], &who));
+        RETURNS(EINVAL, interproc_queue_waiters(bad[k], &count, &count));
     }
     RETURNS(EINVAL, interproc_queue_push(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_trypush(&queue, NULL));
@@ -443,8 +537,19 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     RETURNS(EINVAL, interproc_queue_is_empty(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_is_full(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_capacity(&queue, NULL));
-    RETURNS(EINVAL, interproc_queue_blocker(&queue, NULL, &id));
-    RETURNS(EINVAL, interproc_queue_blocker(&queue, &id, NULL));
+    RETURNS(EINVAL, interproc_queue_blocker(&queue, NULL));
+    RETURNS(EINVAL, interproc_queue_waiters(&queue, NULL, &count));
+    RETURNS(EINVAL, interproc_queue_waiters(&queue, &count, NULL));
+    RETURNS(EINVAL, interproc_mutex_holder(NULL, &who));
+    RETURNS(EINVAL, interproc_mutex_holder(&counter->lock, NULL));
+    RETURNS(EINVAL, interproc_mutex_holder((interproc_mutex_t *)&s, &who));
+    RETURNS(EINVAL, interproc_mutex_holder((interproc_mutex_t *)((char *)counter + 4), &who));
+    RETURNS(EINVAL, interproc_mutex_waiters(NULL, &count));
+    RETURNS(EINVAL, interproc_mutex_waiters(&counter->lock, NULL));
+    RETURNS(EINVAL, interproc_waiters(NULL, 1, &count));
+    RETURNS(EINVAL, interproc_waiters(&s, 1, &count));
+    RETURNS(EINVAL, interproc_waiters(counter, 1, NULL));
+    CHECK(count == 7);
 
     RETURNS(EINVAL, interproc_process_fork(NULL, NULL, then_die, NULL));
     RETURNS(EINVAL, interproc_process_fork(&p, NULL, NULL, NULL));
@@ -721,6 +826,8 @@ static const struct {
     TEST(a_queue_keeps_order_and_says_when_it_is_full_empty_or_closed),
     TEST(batches_go_in_and_come_out_in_order_and_say_how_many),
     TEST(handles_of_queues_work_in_forked_children_and_as_copies),
+    TEST(a_mutex_says_who_holds_it_and_how_many_sleep_for_it),
+    TEST(a_queue_says_how_many_sleep_for_a_message),
     TEST(null_arguments_are_refused_and_outputs_left_alone),
     TEST(segments_are_found_by_name_and_say_what_is_wrong),
     TEST(options_shape_a_segment_and_unknown_ones_are_refused),

@@ -8,6 +8,8 @@
 //! ```
 
 #[cfg(target_arch = "x86_64")]
+mod condvar;
+#[cfg(target_arch = "x86_64")]
 mod engine;
 #[cfg(target_arch = "x86_64")]
 mod family;
@@ -18,11 +20,17 @@ mod lock;
 #[cfg(target_arch = "x86_64")]
 mod mutants;
 #[cfg(target_arch = "x86_64")]
+mod recursive;
+#[cfg(target_arch = "x86_64")]
 mod report;
 #[cfg(target_arch = "x86_64")]
 mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
+#[cfg(target_arch = "x86_64")]
+mod rwlock;
+#[cfg(target_arch = "x86_64")]
+mod semaphore;
 #[cfg(target_arch = "x86_64")]
 mod toys;
 

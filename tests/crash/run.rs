@@ -6,7 +6,7 @@ use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{family, join, lock, report, ring, toys};
+use crate::{condvar, family, join, lock, recursive, report, ring, rwlock, semaphore, toys};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -71,7 +71,19 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 }
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
-    [family::all(), join::all(), lock::all(), ring::all()].into_iter().flatten().collect()
+    [
+        condvar::all(),
+        family::all(),
+        join::all(),
+        lock::all(),
+        recursive::all(),
+        ring::all(),
+        rwlock::all(),
+        semaphore::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Runs what the command line asks for.

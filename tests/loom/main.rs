@@ -10,6 +10,7 @@
 //!
 //! | mutant | caught by |
 //! |---|---|
+//! | awaited-uncounted | condvar: a lock is not taken for unawaited while somebody waits |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
 //! | bury-any-claim | members: who takes a seat buries what its former process left, and no more |
@@ -27,9 +28,13 @@
 //! | describe-no-fence | members: a description is read whole or not at all |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
+//! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
+//! | holder-does-not-rest | condvar: a notifier may die anywhere, with a waiter asleep or about to; condvar: a notifier may die anywhere after its unlock, with a waiter asleep |
+//! | holder-unsigned | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | identity-looks-once | members: a description is read whole or not at all |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
+//! | last-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | leave-before-unlink | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | leave-no-wake | members: who waits for one that leaves, or is found dead, is woken |
 //! | leave-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
@@ -37,9 +42,11 @@
 //! | link-before-claim | members: two with one tid race for a slot, one may die anywhere |
 //! | mark-dead-no-generation | members: a late verdict on one who is dead spares the next in its slot |
 //! | mark-dead-no-wake | members: who waits for one that leaves, or is found dead, is woken |
+//! | moved-forgets-waiters | condvar: all who wait are told |
 //! | no-cell-watch | queue: a producer dies, its consumer gets the message or the next one; queue: a consumer dies, its producer gets room |
 //! | no-closed-watch | queue: a closer dies, and it is closed or not |
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
+//! | notify-no-wake | condvar: a waiter is told |
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
@@ -49,16 +56,30 @@
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
+//! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: the waiter that is woken may die anywhere |
+//! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 
+#[cfg(interproc_loom)]
+mod condvar;
+#[cfg(interproc_loom)]
+mod event;
 #[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
 #[cfg(interproc_loom)]
+mod once;
+#[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
+mod recursive_mutex;
+#[cfg(interproc_loom)]
 mod runner;
+#[cfg(interproc_loom)]
+mod rwlock;
+#[cfg(interproc_loom)]
+mod semaphore;
 #[cfg(interproc_loom)]
 mod support;
 #[cfg(interproc_loom)]
@@ -66,7 +87,18 @@ mod toys;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
-    runner::main(&[toys::MODELS, members::MODELS, mutex::MODELS, queue::MODELS])
+    runner::main(&[
+        toys::MODELS,
+        members::MODELS,
+        mutex::MODELS,
+        queue::MODELS,
+        semaphore::MODELS,
+        event::MODELS,
+        recursive_mutex::MODELS,
+        once::MODELS,
+        rwlock::MODELS,
+        condvar::MODELS,
+    ])
 }
 
 #[cfg(not(interproc_loom))]

@@ -121,7 +121,7 @@ fn guards() {
     let work = move |me: &Member| {
         assert_eq!(guarded.lock.lock(me, None).expect("nobody dies"), Acquired::Clean);
         guarded.left.set(guarded.left.get() + 1);
-        guarded.lock.unlock_as_guard(me);
+        guarded.lock.unlock(me).expect("held");
     };
     let other = place.thread(Death::NEVER, work);
     work(&place.member());
@@ -160,7 +160,7 @@ fn contender(death: Death, guard: bool) {
     let victim = place.thread_of(id, death, move |me| {
         let _ = guarded.lock.lock(me, None).expect("nobody else dies");
         if guard {
-            guarded.lock.unlock_as_guard(me);
+            guarded.lock.unlock(me).expect("held");
         } else {
             guarded.lock.unlock(me).expect("we hold it");
         }

@@ -47,6 +47,15 @@ impl Place {
         OwnerId::new(index as u16, generation)
     }
 
+    /// A new member in the slot of a dead one.
+    pub fn rejoin(&self, dead: OwnerId) -> OwnerId {
+        let index = dead.slot();
+        let generation = self.table.claim(index, index as u16, |_| false).expect("a dead member's slot");
+        self.table.clear_holds(index);
+        assert!(self.table.confirm(index, generation, index as u16, index + 1));
+        OwnerId::new(index as u16, generation)
+    }
+
     /// Starts a thread as the member `id`.
     pub fn thread_of<T: 'static>(
         &self,

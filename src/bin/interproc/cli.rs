@@ -21,6 +21,37 @@ pub enum Command {
     /// Part c: how long messages and locks take between processes. The exit code is 0 if all results are right,
     /// 1 if anything is wrong, 2 for a mistake in the arguments. Nothing is left behind: no file, no process.
     Demo(Options),
+    /// List the segments in /dev/shm: size, owner, mode, threads alive and dead, in use or stale, age
+    ///
+    /// Reads only, and disturbs nobody. Files that cannot be read, or are damaged, are named on stderr, and the others
+    /// listed. Dead are threads that ended, by any cause, and whose place nobody has taken since. A segment is stale if no process has it open; it may hold data that somebody will come back for.
+    Ls {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the objects of a segment with their type and state, and the threads that use it.
+    ///
+    /// Reads only, and disturbs nobody. Each line is of one time; two lines need not be. The exit code is 2 if the
+    /// segment cannot be read, or is damaged.
+    Inspect {
+        /// The segment's name; its slash may be left out
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find threads, of any processes, that wait for each other in a circle.
+    ///
+    /// Reads only, and disturbs nobody. What looks like a circle is looked at again for a moment before it is
+    /// reported. The exit code is 0 if there is none, 1 if there is one, 2 if the segment cannot be read.
+    Deadlocks {
+        /// The segment's name; its slash may be left out
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Run a command for each line of the standard input, several at a time.
     ///
     /// {} in the command stands for the line; without it the line is the last argument. What the children write
@@ -109,7 +140,9 @@ mod tests {
     #[test]
     fn all_parts_run_unless_some_are_named() {
         let parse = |args: &[&str]| {
-            let Command::Demo(options) = Cli::try_parse_from(args).unwrap().command else { panic!("demo") };
+            let Command::Demo(options) = Cli::try_parse_from(args).unwrap().command else {
+                panic!("no demo")
+            };
             [Part::A, Part::B, Part::C].map(|part| options.wants(part))
         };
         assert_eq!(parse(&["interproc", "demo"]), [true; 3]);

@@ -1,8 +1,10 @@
-//! `interproc`, the command-line tool of the crate: `interproc demo` shows what it does.
+//! `interproc`, the command-line tool of the crate: `ls`, `inspect` and `deadlocks` look at live segments, `demo` shows
+//! what the crate does.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line |
+//! | `ls`, `inspect`, `deadlocks` | looking at segments; `sight`: what they share |
 //! | `demo` | runs the parts, one after the other, and draws the summary |
 //! | `shop` | part a: the ticket shop; `books`: its audit |
 //! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
@@ -17,12 +19,16 @@ mod chart;
 mod cli;
 mod count;
 mod crew;
+mod deadlocks;
 mod demo;
+mod inspect;
 mod latency;
+mod ls;
 mod office;
 mod report;
 mod run;
 mod shop;
+mod sight;
 mod words;
 
 use clap::Parser;
@@ -31,6 +37,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match cli::Cli::parse().command {
         cli::Command::Demo(options) => demo::run(&options),
+        cli::Command::Ls { json } => ls::run(json),
+        cli::Command::Inspect { name, json } => inspect::run(&name, json),
+        cli::Command::Deadlocks { name, json } => deadlocks::run(&name, json),
         cli::Command::Run(options) => run::run(&options),
     }
 }

@@ -315,8 +315,10 @@ mod tests {
 
     fn options(args: &str) -> Options {
         let args = format!("interproc demo {args}");
-        let command = crate::cli::Cli::parse_from(args.split_whitespace()).command;
-        let crate::cli::Command::Demo(options) = command else { panic!("another command") };
+        let crate::cli::Command::Demo(options) = crate::cli::Cli::parse_from(args.split_whitespace()).command
+        else {
+            panic!("a demo")
+        };
         options
     }
 

@@ -7,19 +7,19 @@
 
 use super::call::retried;
 
-fn flock(kind: libc::c_int, byte: u64) -> libc::flock {
+fn flock(kind: libc::c_int, byte: u64, len: u64) -> libc::flock {
     // SAFETY: all-zero is a valid `struct flock`; l_pid must be 0 for these locks.
     let mut lock: libc::flock = unsafe { core::mem::zeroed() };
     lock.l_type = kind as _;
     lock.l_whence = libc::SEEK_SET as _;
     lock.l_start = byte as libc::off_t;
-    lock.l_len = 1;
+    lock.l_len = len as libc::off_t;
     lock
 }
 
 /// Locks one byte for this open file description; `Ok(false)` when another one has it.
 pub fn try_lock_byte(fd: libc::c_int, byte: u64) -> Result<bool, i32> {
-    let lock = flock(libc::F_WRLCK, byte);
+    let lock = flock(libc::F_WRLCK, byte, 1);
     // SAFETY: `lock` outlives the call.
     match retried(|| unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }) {
         Ok(_) => Ok(true),
@@ -28,9 +28,14 @@ pub fn try_lock_byte(fd: libc::c_int, byte: u64) -> Result<bool, i32> {
     }
 }
 
-/// Whether another open file description holds the byte.
+/// Whether another open file description holds the byte. The descriptor may be for reading only.
 pub fn byte_is_locked(fd: libc::c_int, byte: u64) -> Result<bool, i32> {
-    let mut lock = flock(libc::F_WRLCK, byte);
+    any_byte_is_locked(fd, byte, 1)
+}
+
+/// Whether another open file description holds any of `len` bytes.
+pub fn any_byte_is_locked(fd: libc::c_int, byte: u64, len: u64) -> Result<bool, i32> {
+    let mut lock = flock(libc::F_WRLCK, byte, len);
     // SAFETY: `lock` is writable and outlives the call.
     retried(|| unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)

@@ -6,16 +6,16 @@
 //! have told is found by looking.
 
 use super::call::KeepErrno;
-use crate::atomic::{AtomicU32, Ordering};
-use crate::sys::{Watch, Woken, Word};
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sys::{Change, Watch, Woken, Word};
 use crate::time::Deadline;
 
 /// The net: the longest sleep on an owner before its life is checked through a second channel.
 pub const NET_NS: u64 = 50_000_000;
 
-/// The most words one sleep can watch: three of the object, the alarm, the bell and an owner. (The kernel's limit is 128;
+/// The most words one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The limit is 128;
 /// a list of that many costs a tenth of a microsecond to clear, for each sleep.)
-pub const MAX_WATCHES: usize = 6;
+pub const MAX_WATCHES: usize = 7;
 
 const SIZE_U32: u32 = 2;
 
@@ -134,6 +134,42 @@ pub fn wake(word: Word<'_>, n: u32) -> u32 {
     wake_address(address(word), n)
 }
 
+/// [`wake`] for the upper half of a word whose object may be gone already.
+pub fn wake_high(word: *const AtomicU64, n: u32) -> u32 {
+    wake_address(word.cast::<u32>().wrapping_add(1), n)
+}
+
+/// How many sleep on the word: none of them is disturbed.
+pub fn count(word: Word<'_>) -> u32 {
+    // Moves all from the word to the word, which tells how many they were.
+    let _keep = KeepErrno::new();
+    let at = address(word);
+    // SAFETY: FUTEX_REQUEUE reads no user memory; a bad address is an error code.
+    let rc = unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, 0, i32::MAX as usize, at) };
+    // If the kernel will not say, somebody may. (Who was woken at another word and has not run yet counts, too.)
+    u32::try_from(rc).unwrap_or(1)
+}
+
+/// Wakes one sleeper of `from`, and has all others sleep on the upper half of the 64-bit word at `to` from now on (a
+/// sleep on several words keeps its others). False, and nothing done, if `from` does not hold `expected` any more, or
+/// if the kernel cannot reach `to`, which it only looks at.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    let _keep = KeepErrno::new();
+    // SAFETY: the kernel reads `from`, a live atomic, and takes `to` as a name; a bad address is an error code.
+    let rc = unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            address(from),
+            libc::FUTEX_CMP_REQUEUE,
+            1,
+            i32::MAX as usize,
+            to.cast::<u32>().wrapping_add(1),
+            expected,
+        )
+    };
+    rc >= 0
+}
+
 /// [`wake`] for an address whose object may be gone already.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // the address is the kernel's to look at, never ours
 fn wake_address(address: *const u32, n: u32) -> u32 {
@@ -142,4 +178,85 @@ fn wake_address(address: *const u32, n: u32) -> u32 {
     // SAFETY: FUTEX_WAKE reads no user memory; a bad address is an error code.
     let rc = unsafe { libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE, n) };
     u32::try_from(rc).unwrap_or(0)
+}
+
+/// Changes `word` and wakes at most `n` sleepers on `woken`, in one step as far as death is concerned; how many it woke.
+///
+/// It is one system call (`FUTEX_WAKE_OP`): a thread in the kernel finishes what it has begun before SIGKILL ends it. So
+/// there is no moment at which the word has changed and nobody was woken, and nothing needs to be left behind for one:
+/// no bell, no member, no thread-local storage. The kernel changes one half of a 64-bit word with an operation of its
+/// own; for that see [`Table`](crate::member::Table). Where the call is missing (no Linux that has robust lists), the
+/// two steps are made one after the other.
+pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) -> u32 {
+    const SHIFT: u32 = libc::FUTEX_OP_OPARG_SHIFT as u32;
+    let (operation, argument) = match change {
+        Change::Add(n) => (libc::FUTEX_OP_ADD as u32, n),
+        Change::Set(bit) => (libc::FUTEX_OP_OR as u32 | SHIFT, bit),
+        Change::Clear(bit) => (libc::FUTEX_OP_ANDN as u32 | SHIFT, bit),
+    };
+    debug_assert!(argument <= Change::MOST);
+    // The second wake-up, on `word`, happens only if it was -1 before. No object needs it, and none minds it.
+    const IF_MINUS_ONE: u32 = (libc::FUTEX_OP_CMP_EQ as u32) << 24 | 0xfff;
+    let code = operation << 28 | argument << 12 | IF_MINUS_ONE;
+    let _keep = KeepErrno::new();
+    let most = n.min(i32::MAX as u32);
+    // SAFETY: both addresses are those of live atomics; the kernel checks them and its arguments.
+    let rc = unsafe {
+        libc::syscall(libc::SYS_futex, address(woken), libc::FUTEX_WAKE_OP, most, 0usize, address(word), code)
+    };
+    u32::try_from(rc).unwrap_or_else(|_| {
+        change_alone(change, word);
+        wake(woken, n)
+    })
+}
+
+#[cold]
+fn change_alone(change: Change, word: Word<'_>) {
+    let (place, shift) = match word {
+        Word::Whole(w) => {
+            match change {
+                Change::Add(n) => w.fetch_add(n, Ordering::SeqCst),
+                Change::Set(bit) => w.fetch_or(1 << bit, Ordering::SeqCst),
+                Change::Clear(bit) => w.fetch_and(!(1 << bit), Ordering::SeqCst),
+            };
+            return;
+        }
+        Word::Low(w) => (w, 0),
+        Word::High(w) => (w, 32),
+    };
+    match change {
+        Change::Add(n) => place.fetch_add(u64::from(n) << shift, Ordering::SeqCst),
+        Change::Set(bit) => place.fetch_or(1 << (bit + shift), Ordering::SeqCst),
+        Change::Clear(bit) => place.fetch_and(!(1 << (bit + shift)), Ordering::SeqCst),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn low(word: &AtomicU64) -> Word<'_> {
+        Word::Low(word)
+    }
+
+    fn high(word: &AtomicU64) -> Word<'_> {
+        Word::High(word)
+    }
+
+    #[test]
+    fn the_kernel_and_the_way_without_it_change_the_same_bits() {
+        for change in
+            [Change::Add(1), Change::Add(Change::MOST), Change::Set(31), Change::Set(0), Change::Clear(31)]
+        {
+            for start in [0u64, 5 << 32 | 7, 1 << 63, 1 << 31] {
+                for half in [low, high] {
+                    let (ours, kernels) = (AtomicU64::new(start), AtomicU64::new(start));
+                    change_alone(change, half(&ours));
+                    assert_eq!(change_and_wake(change, half(&kernels), Word::Low(&kernels), 1), 0);
+                    let (ours, kernels) = (ours.into_inner(), kernels.into_inner());
+                    assert_eq!(ours, kernels, "{change:?} {start:#x}");
+                }
+            }
+        }
+    }
 }

@@ -147,6 +147,14 @@ impl RobustList {
         }
     }
 
+    /// Ends a rest of `pending` at this bell, before the bell's memory may go.
+    pub fn forget(self, bell: BellNode) {
+        // SAFETY: as in `pend`.
+        if unsafe { (&raw const (*self.head).pending).read() } == bell.0 {
+            self.unpend(Pending::NONE);
+        }
+    }
+
     /// Leaves `pending` as it was found.
     #[inline(always)]
     pub fn unpend(self, old: Pending) {

@@ -68,7 +68,7 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
         return Err(libc::EXDEV);
     }
     let mut path = [0u8; 64];
-    let end = write_path(&mut path, pid, tid);
+    let end = write_path(&mut path, pid, tid, b"/stat");
     debug_assert!(end < path.len());
     start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
 }
@@ -77,13 +77,51 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
 /// fork. True when /proc does not tell.
 #[cfg(feature = "std")]
 pub fn has_our_stack(pid: u32) -> bool {
+    const START_STACK: usize = 25;
+    let start = |path: &CStr| {
+        let mut text = [0u8; 1024];
+        number(stat_field(read_start(path, &mut text)?, START_STACK)?)
+    };
     let mut path = [0u8; 64];
-    write_path(&mut path, pid, pid);
-    let theirs = CStr::from_bytes_until_nul(&path).ok().and_then(|path| stat_field(path, 28).ok());
-    match (theirs, stat_field(c"/proc/self/stat", 28)) {
+    write_path(&mut path, pid, pid, b"/stat");
+    let theirs = CStr::from_bytes_until_nul(&path).ok().and_then(|path| start(path).ok());
+    match (theirs, start(c"/proc/self/stat")) {
         (Some(theirs), Ok(ours)) if theirs != 0 && ours != 0 => theirs == ours,
         _ => true,
     }
+}
+
+/// What /proc says of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name: up to 15 bytes, then zeros.
+    pub name: [u8; 16],
+    /// Its state, by the letter that ps shows.
+    pub state: u8,
+    /// As [`start_time`].
+    pub start_time: u64,
+}
+
+/// Looks at a thread in /proc, as [`start_time`] does.
+pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
+    if !proc_shows_own_namespace()? {
+        return Err(libc::EXDEV);
+    }
+    let mut path = [0u8; 64];
+    let mut text = [0u8; 1024];
+    write_path(&mut path, pid, tid, b"/comm");
+    let comm = read_start(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?, &mut text)?;
+    let comm = comm.strip_suffix(b"\n").unwrap_or(comm);
+    let mut name = [0u8; 16];
+    let len = comm.len().min(15);
+    name[..len].copy_from_slice(&comm[..len]);
+    // After the name: a thread that has this start time had the id before, too.
+    path = [0u8; 64];
+    write_path(&mut path, pid, tid, b"/stat");
+    let path = CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?;
+    let stat = read_start(path, &mut text)?;
+    let state = *stat_field(stat, 0)?.first().ok_or(libc::EIO)?;
+    Ok(Seen { name, state, start_time: number(stat_field(stat, START_TIME)?)? })
 }
 
 /// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
@@ -109,25 +147,29 @@ fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
     Ok(&into[..read? as usize])
 }
 
+/// The start time is field 22 of a stat file, the 20th after the name.
+const START_TIME: usize = 19;
+
 fn start_time_in(path: &CStr) -> Result<u64, i32> {
-    stat_field(path, 22)
+    let mut text = [0u8; 1024];
+    number(stat_field(read_start(path, &mut text)?, START_TIME)?)
 }
 
-/// A field of proc_pid_stat(5), by its number there, from 3.
-fn stat_field(path: &CStr, number: usize) -> Result<u64, i32> {
-    let mut text = [0u8; 1024];
-    let text = read_start(path, &mut text)?;
-    // The name, in parentheses, may hold anything: count fields from the last one. The first after it is the third.
+/// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything: so count
+/// from the last parenthesis.
+fn stat_field(text: &[u8], nth: usize) -> Result<&[u8], i32> {
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
-    let field =
-        text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(number - 3).ok_or(libc::EIO)?;
-    field.iter().try_fold(0u64, |n, &d| match d {
+    text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(nth).ok_or(libc::EIO)
+}
+
+fn number(digits: &[u8]) -> Result<u64, i32> {
+    digits.iter().try_fold(0u64, |n, &d| match d {
         b'0'..=b'9' => Ok(n.wrapping_mul(10).wrapping_add(u64::from(d - b'0'))),
         _ => Err(libc::EIO),
     })
 }
 
-fn write_path(out: &mut [u8; 64], pid: u32, tid: u32) -> usize {
+fn write_path(out: &mut [u8; 64], pid: u32, tid: u32, file: &[u8]) -> usize {
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
         out[at..at + bytes.len()].copy_from_slice(bytes);
@@ -138,7 +180,7 @@ fn write_path(out: &mut [u8; 64], pid: u32, tid: u32) -> usize {
     put(decimal(pid, &mut digits));
     put(b"/task/");
     put(decimal(tid, &mut digits));
-    put(b"/stat");
+    put(file);
     at
 }
 

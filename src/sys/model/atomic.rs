@@ -23,6 +23,12 @@ pub fn light_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// The fence that stands for the order of SeqCst accesses.
+#[track_caller]
+pub fn seq_cst_fence_for_models() {
+    fence(Ordering::SeqCst);
+}
+
 /// Lets the other threads run, now and then: a bounded back-off needs no switch, a loop that waits for another thread
 /// would not end without one.
 pub fn spin_loop() {

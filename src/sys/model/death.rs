@@ -153,6 +153,7 @@ pub fn member<T: 'static>(
         may_die();
         if let Some(task) = task() {
             task.linked.borrow_mut().clear();
+            task.pending.set(None);
         }
         value
     })
@@ -330,11 +331,6 @@ pub struct BellNode(&'static AtomicU32);
 #[derive(Debug)]
 #[must_use]
 pub struct Pending(Option<&'static AtomicU32>);
-
-impl Pending {
-    /// What is found outside every operation.
-    pub const NONE: Pending = Pending(None);
-}
 
 impl RobustList {
     /// The calling thread's list.

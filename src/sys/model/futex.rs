@@ -3,7 +3,7 @@
 use super::Kernel;
 use super::death::{may_die_asleep, step};
 use super::trace::note;
-use crate::sys::{Watch, Woken, Word};
+use crate::sys::{Change, Watch, Woken, Word};
 use crate::time::Deadline;
 use loom::sync::atomic::Ordering;
 use std::cell::{Cell, RefCell};
@@ -125,6 +125,22 @@ pub fn wake(word: Word<'_>, n: u32) -> u32 {
 }
 
 /// As in the product.
+pub fn wake_high(word: *const crate::atomic::AtomicU64, n: u32) -> u32 {
+    wake_address(word.cast::<u32>().wrapping_add(1), n)
+}
+
+pub fn count(word: Word<'_>) -> u32 {
+    if !step() {
+        return 0;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    let key = address(word).addr();
+    let n = kernel.state.borrow().sleepers.iter().filter(|s| s.keys.borrow().contains(&key)).count();
+    n as u32
+}
+
+/// As in the product.
 pub fn wake_address(address: *const u32, n: u32) -> u32 {
     if !step() {
         return 0;
@@ -132,6 +148,54 @@ pub fn wake_address(address: *const u32, n: u32) -> u32 {
     let kernel = Kernel::get();
     kernel.enter();
     kernel.wake_key(address.addr(), n)
+}
+
+/// As in the product: one step, before or after which the thread may die.
+pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) -> u32 {
+    if !step() {
+        return 0;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.freeze();
+    let (place, shift) = match word {
+        Word::Whole(_) => unreachable!("no object changes a word of its own like this"),
+        Word::Low(w) => (&w.0, 0),
+        Word::High(w) => (&w.0, 32),
+    };
+    let old = match change {
+        Change::Add(n) => place.fetch_add(u64::from(n) << shift, Ordering::SeqCst),
+        Change::Set(bit) => place.fetch_or(1 << (bit + shift), Ordering::SeqCst),
+        Change::Clear(bit) => place.fetch_and(!(1 << (bit + shift)), Ordering::SeqCst),
+    };
+    note(core::ptr::from_ref(place).addr(), || format!("kernel: {change:?} of {old:#x}"));
+    let count = kernel.wake_key(address(woken).addr(), n);
+    // Whatever enters the kernel later comes after the change.
+    kernel.enter();
+    kernel.thaw();
+    count
+}
+
+/// As in the product.
+pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
+    if !step() {
+        return false;
+    }
+    let kernel = Kernel::get();
+    kernel.enter();
+    kernel.freeze();
+    let same = read(from) == expected;
+    kernel.thaw();
+    if same {
+        let from = address(from).addr();
+        kernel.wake_key(from, 1);
+        let to = to.cast::<u32>().wrapping_add(1).addr();
+        for sleeper in &kernel.state.borrow().sleepers {
+            sleeper.keys.borrow_mut().iter_mut().filter(|key| **key == from).for_each(|key| *key = to);
+        }
+    }
+    note(0, || format!("move from {expected:#x}: {same}"));
+    same
 }
 
 impl Kernel {

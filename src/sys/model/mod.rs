@@ -38,7 +38,7 @@ pub mod futex;
 mod run;
 mod trace;
 
-pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, spin_loop};
+pub use atomic::{AtomicU32, AtomicU64, fence, light_fence, seq_cst_fence_for_models, spin_loop};
 pub use death::{
     BellNode, Death, Outcome, Pending, RobustList, Thread, member, next_step, pause, process, seat_is_taken,
     thread, try_seat,
@@ -119,6 +119,17 @@ pub fn until_asleep(n: usize) {
     let kernel = Kernel::get();
     kernel.freeze();
     while kernel.state.borrow().sleepers.iter().filter(|s| s.is_asleep()).count() < n {
+        loom::thread::yield_now();
+    }
+    kernel.thaw();
+}
+
+/// As [`until_asleep`], where some of the `n` may end or be killed before they sleep.
+pub fn until_asleep_or_gone(n: usize) {
+    let kernel = Kernel::get();
+    kernel.freeze();
+    let settled = |state: &State| state.sleepers.iter().filter(|s| s.is_asleep()).count() + state.gone.len();
+    while settled(&kernel.state.borrow()) < n {
         loom::thread::yield_now();
     }
     kernel.thaw();

@@ -1,0 +1,175 @@
+//! The condition variable.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::mutex::{self, interproc_mutex_t};
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Member};
+use crate::sync::{Acquired, RawCondvar};
+use crate::time::Deadline;
+use core::ffi::c_int;
+use libc::timespec;
+
+/// A condition variable: waiting, under a mutex, until another thread of any process makes a condition true and says
+/// so.
+///
+/// It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the same
+/// mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
+///
+///     int rc = interproc_mutex_lock(&shop->lock);
+///     while ((rc == 0 || rc == EOWNERDEAD)) {
+///         if (rc == EOWNERDEAD) {
+///             repair(shop);
+///             interproc_mutex_consistent(&shop->lock);
+///         }
+///         if (shop->tickets > 0)
+///             break;
+///         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
+///     }
+///
+/// A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
+/// look at the condition in a loop.
+///
+/// When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
+/// lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
+/// killed after it has unlocked and before it has signalled wakes those who are asleep: signal before you unlock if nothing at
+/// all may depend on luck.
+#[repr(C)]
+pub struct interproc_cond_t {
+    /// Not for use.
+    pub private_: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_cond_t>() == size_of::<RawCondvar>());
+    assert!(align_of::<interproc_cond_t>() == align_of::<RawCondvar>());
+};
+
+/// The calling thread's member and the condition variable. NULL lies in no segment, so it needs no check of its own.
+///
+/// # Safety
+/// An address in an attached segment is that of a condition variable.
+unsafe fn find<'a>(cond: *const interproc_cond_t) -> Result<(&'a Member, &'a RawCondvar)> {
+    let me = member::current(cond.cast())?;
+    if !cond.cast::<RawCondvar>().is_aligned() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
+    Ok((me, unsafe { &*cond.cast() }))
+}
+
+/// # Safety
+/// As C's callers promise: a condition variable and a mutex.
+unsafe fn wait(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_mutex_t,
+    deadline: Option<Deadline>,
+) -> Result<()> {
+    // SAFETY: by the contract.
+    let ((here, cond), (me, lock)) = unsafe { (find(cond)?, mutex::find(mutex)?) };
+    if !core::ptr::eq(here, me) {
+        return Err(invalid("the condition variable and the mutex are in different segments"));
+    }
+    let waited = cond.wait(me, lock, deadline)?;
+    match waited.how {
+        Acquired::OwnerDied => Err(ErrorKind::OwnerDied.into()),
+        Acquired::Clean if waited.timed_out => Err(ErrorKind::TimedOut.into()),
+        Acquired::Clean => Ok(()),
+    }
+}
+
+/// Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
+/// Nobody else may use the memory meanwhile.
+///
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_init(cond: *mut interproc_cond_t) -> c_int {
+    // SAFETY: by C's contract the memory is a condition variable's and unused.
+    report(unsafe { find(cond) }.map(|_| unsafe { cond.cast::<RawCondvar>().write(RawCondvar::new()) }))
+}
+
+/// Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait or
+/// signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is closed.
+///
+/// @return 0; EBUSY: somebody is asleep here, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
+/// this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_destroy(cond: *mut interproc_cond_t) -> c_int {
+    // SAFETY: by C's contract it is a condition variable.
+    report(unsafe { find(cond) }.and_then(|(_, raw)| {
+        if raw.may_have_waiters() && raw.sleepers() > 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // SAFETY: by C's contract nobody uses it any more.
+        unsafe { cond.cast::<RawCondvar>().write(RawCondvar::new()) };
+        Ok(())
+    }))
+}
+
+/// Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling asleep are
+/// one step: no signal that is sent under the lock afterwards is missed.
+///
+/// @return 0: the mutex is held again. Look at the condition, which may be false.
+/// EOWNERDEAD: it is held again, and its last owner died holding it: repair the data, call
+/// interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with EOWNERDEAD
+/// and is not marked consistent.
+/// ENOTRECOVERABLE: the mutex became unusable; it is not held.
+/// EPERM: the calling thread did not hold the mutex.
+/// EINVAL: NULL, misaligned, in no segment that this process has open, in two different ones, or somebody waits with another
+/// mutex; the mutex is held as before.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_wait(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_mutex_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { wait(cond, mutex, None) })
+}
+
+/// As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). Locking the mutex again is not limited. A time in the past unlocks and locks.
+///
+/// @return As interproc_cond_wait(), and ETIMEDOUT: the time has passed, and the mutex is held. EINVAL also when abstime is
+/// NULL or its nanoseconds are not in 0..999999999; then nothing was done.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_timedwait(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_mutex_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract.
+    report(unsafe { wait(cond, mutex, Some(until)) })
+}
+
+/// Wakes one of those who wait, if anybody does. Best called with the mutex held.
+///
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open; EUSERS, ENOTSUP: the caller cannot
+/// become a member of the segment.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_signal(cond: *mut interproc_cond_t) -> c_int {
+    // SAFETY: by C's contract it is a condition variable.
+    report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_one(me)))
+}
+
+/// Wakes all who wait: one now, each of the others when it can have the mutex. Best called with the mutex held.
+///
+/// @return As interproc_cond_signal().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -> c_int {
+    // SAFETY: by C's contract it is a condition variable.
+    report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_all(me)))
+}

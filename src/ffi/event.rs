@@ -1,0 +1,168 @@
+//! The event.
+//!
+//! As for the semaphore: what needs no waiting needs no member and keeps no error.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member;
+use crate::sync::RawEvent;
+use crate::time::Deadline;
+use core::ffi::c_int;
+use libc::timespec;
+
+/// An event: a flag to wait for.
+///
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an event that is not set. A
+/// Rust program sees it as a `sync::Event`.
+///
+///     rc = interproc_segment_object(&seg, "stop", sizeof *stop, 8, (void **)&stop);
+///     ...
+///     interproc_event_set(stop);                     // in one process, or in a signal handler
+///     rc = interproc_event_wait(stop);               // in others: all of them go
+///
+/// A set lets all go who wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter that
+/// is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+#[repr(C)]
+pub struct interproc_event_t {
+    /// Not for use.
+    pub private_: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_event_t>() == size_of::<RawEvent>());
+    assert!(align_of::<interproc_event_t>() == align_of::<RawEvent>());
+};
+
+/// The event at an address.
+///
+/// # Safety
+/// NULL, misaligned, or an event's.
+#[inline(always)]
+unsafe fn at<'a>(event: *const interproc_event_t) -> Option<&'a RawEvent> {
+    let raw = event.cast::<RawEvent>();
+    // SAFETY: by the contract; aligned by the check; only atomics inside.
+    if raw.is_aligned() { unsafe { raw.as_ref() } } else { None }
+}
+
+/// Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
+/// use the memory meanwhile.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_init(event: *mut interproc_event_t) -> c_int {
+    let raw = event.cast::<RawEvent>();
+    if raw.is_null() || !raw.is_aligned() {
+        return fail(invalid("event is NULL or misaligned"));
+    }
+    // SAFETY: by C's contract the memory is an event's and unused.
+    unsafe { raw.write(RawEvent::new()) };
+    0
+}
+
+/// Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
+/// memory is left as an event that is not set. An event needs no destroying before its segment is closed.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_destroy(event: *mut interproc_event_t) -> c_int {
+    // SAFETY: by C's contract nobody uses it any more.
+    unsafe { interproc_event_init(event) }
+}
+
+/// Sets it, and lets all go who wait.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
+/// of it. A handler may run in the middle of any function of this library. An error is not kept for
+/// interproc_last_error_message().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_set(event: *mut interproc_event_t) -> c_int {
+    // SAFETY: by C's contract it is an event.
+    let Some(raw) = (unsafe { at(event) }) else { return ErrorKind::InvalidInput.errno() };
+    raw.set();
+    0
+}
+
+/// Takes the set back: who comes from now on waits.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_clear(event: *mut interproc_event_t) -> c_int {
+    // SAFETY: by C's contract it is an event.
+    let Some(raw) = (unsafe { at(event) }) else { return ErrorKind::InvalidInput.errno() };
+    raw.clear();
+    0
+}
+
+/// Tells whether it is set: a snapshot.
+///
+/// @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t, is_set: *mut bool) -> c_int {
+    // SAFETY: by C's contract it is an event, and is_set is NULL or writable.
+    match unsafe { at(event) } {
+        Some(raw) if !is_set.is_null() => {
+            // SAFETY: as above.
+            unsafe { is_set.write(raw.is_set()) };
+            0
+        }
+        _ => ErrorKind::InvalidInput.errno(),
+    }
+}
+
+/// # Safety
+/// NULL, misaligned, or an event's.
+#[inline(always)]
+unsafe fn wait(event: *mut interproc_event_t, until: Option<Deadline>) -> c_int {
+    // SAFETY: by the contract.
+    match unsafe { at(event) } {
+        Some(raw) if raw.is_set() => 0,
+        Some(raw) => report(wait_slow(raw, until)),
+        None => fail(invalid("event is NULL or misaligned")),
+    }
+}
+
+#[cold]
+fn wait_slow(raw: &RawEvent, until: Option<Deadline>) -> Result<()> {
+    raw.wait(member::current(core::ptr::from_ref(raw).cast())?, until)
+}
+
+/// Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+///
+/// @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+/// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_wait(event: *mut interproc_event_t) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { wait(event, None) }
+}
+
+/// Waits until it is set, or until `abstime`: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
+///
+/// @return As interproc_event_wait(), and ETIMEDOUT: not set in time. EINVAL also when abstime is NULL or its nanoseconds
+/// are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_timedwait(
+    event: *mut interproc_event_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract.
+    unsafe { wait(event, Some(until)) }
+}

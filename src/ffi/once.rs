@@ -1,0 +1,228 @@
+//! One-time initialisation.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::output;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Member};
+use crate::sync::{Begun, RawOnce};
+use crate::time::Deadline;
+use core::ffi::{c_int, c_void};
+use libc::timespec;
+
+/// One-time initialisation among threads of any processes.
+///
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees it
+/// as a `sync::Once`.
+///
+///     static int set_up(void *argument, bool is_retry)
+///     {
+///         config_t *config = argument;
+///         if (is_retry)                              // somebody was killed in here, or failed
+///             memset(config, 0, sizeof *config);
+///         return read_config(config);                // not 0: the job is the next one's
+///     }
+///     ...
+///     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
+///
+/// When the one that is at it dies, the next, one of those who wait, does the job within microseconds, and is told. Once
+/// it is done, a call is one load.
+#[repr(C)]
+pub struct interproc_once_t {
+    /// Not for use.
+    pub private_: [u64; 3],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_once_t>() == size_of::<RawOnce>());
+    assert!(align_of::<interproc_once_t>() == align_of::<RawOnce>());
+};
+
+/// What runs once: not 0 says that it failed. `is_retry` says that an earlier one has begun and died or failed.
+pub type interproc_once_job_t =
+    Option<unsafe extern "C-unwind" fn(argument: *mut c_void, is_retry: bool) -> c_int>;
+
+/// It is done: nothing to do.
+pub const INTERPROC_ONCE_DONE: c_int = 0;
+/// The job is the caller's, and nobody has begun it before.
+pub const INTERPROC_ONCE_FIRST: c_int = 1;
+/// The job is the caller's; somebody has begun it and died or given up.
+pub const INTERPROC_ONCE_RETRY: c_int = 2;
+
+/// The once at an address.
+///
+/// # Safety
+/// NULL, misaligned, or a once's.
+#[inline(always)]
+unsafe fn at<'a>(once: *const interproc_once_t) -> Result<&'a RawOnce> {
+    let raw = once.cast::<RawOnce>();
+    if raw.is_null() || !raw.is_aligned() {
+        return Err(invalid("once is NULL or misaligned"));
+    }
+    // SAFETY: by the contract; aligned by the check; only atomics inside.
+    Ok(unsafe { &*raw })
+}
+
+fn me<'a>(raw: &RawOnce) -> Result<&'a Member> {
+    member::current(core::ptr::from_ref(raw).cast())
+}
+
+/// Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
+/// meanwhile.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_init(once: *mut interproc_once_t) -> c_int {
+    // SAFETY: by C's contract the memory is a once's and unused.
+    report(unsafe { at(once) }.map(|_| unsafe { once.cast::<RawOnce>().write(RawOnce::new()) }))
+}
+
+/// The job is given up if it is left by unwinding.
+struct Job<'a>(&'a RawOnce, &'a Member);
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.abandon(self.1);
+    }
+}
+
+unsafe fn call(
+    raw: &RawOnce,
+    until: Option<Deadline>,
+    job: interproc_once_job_t,
+    argument: *mut c_void,
+) -> core::result::Result<(), c_int> {
+    let Some(run) = job else { return Err(fail(invalid("job is NULL"))) };
+    let failed = |error| fail(error);
+    let me = me(raw).map_err(failed)?;
+    let retry = match raw.begin(me, until).map_err(failed)? {
+        Begun::Done => return Ok(()),
+        begun => begun == Begun::Again,
+    };
+    let mine = Job(raw, me);
+    // SAFETY: by C's contract the job may be called with this argument.
+    let result = unsafe { run(argument, retry) };
+    if result != 0 {
+        return Err(result);
+    }
+    core::mem::forget(mine);
+    raw.done(me).map_err(failed)
+}
+
+/// Runs the job if it has not been done, or waits for whoever is at it, as long as it takes.
+///
+/// The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
+/// must not end by longjmp(), and not in a forked child.
+///
+/// @return 0: it is done, now or earlier.
+/// What the job returned, if that is not 0: then it is the next caller's.
+/// EDEADLK: called from inside the job.
+/// EINVAL: an argument is NULL, or the once is misaligned or, not done, in no segment that this process has open.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn interproc_once_call(
+    once: *mut interproc_once_t,
+    job: interproc_once_job_t,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    match unsafe { at(once) } {
+        Ok(raw) if raw.is_done() => 0,
+        // SAFETY: by C's contract.
+        Ok(raw) => unsafe { call(raw, None, job, argument) }.err().unwrap_or(0),
+        Err(error) => fail(error),
+    }
+}
+
+/// As interproc_once_call(), but waits for another one until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC,
+/// see interproc_deadline_after().
+///
+/// @return As interproc_once_call(), and ETIMEDOUT: another one was at it all the time, and the job was not run. EINVAL
+/// also when abstime is NULL or its nanoseconds are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+#[unsafe(no_mangle)]
+pub unsafe extern "C-unwind" fn interproc_once_timedcall(
+    once: *mut interproc_once_t,
+    job: interproc_once_job_t,
+    argument: *mut c_void,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract.
+    match unsafe { at(once) } {
+        Ok(raw) if raw.is_done() => 0,
+        // SAFETY: by C's contract.
+        Ok(raw) => unsafe { call(raw, Some(until), job, argument) }.err().unwrap_or(0),
+        Err(error) => fail(error),
+    }
+}
+
+/// The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
+/// INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_done() or interproc_once_abandon().
+///
+/// @return 0; EDEADLK: the caller is at it already; EINVAL, EUSERS, ENOTSUP: as interproc_once_call().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_begin(once: *mut interproc_once_t, begun: *mut c_int) -> c_int {
+    // SAFETY: by C's contract begun is NULL or writable, and once NULL or a once.
+    report(unsafe { output(begun, "begun") }.and_then(|begun| {
+        // SAFETY: as above.
+        let raw = unsafe { at(once) }?;
+        let found = if raw.is_done() { Begun::Done } else { raw.begin(me(raw)?, None)? };
+        begun.set(match found {
+            Begun::Done => INTERPROC_ONCE_DONE,
+            Begun::First => INTERPROC_ONCE_FIRST,
+            Begun::Again => INTERPROC_ONCE_RETRY,
+        });
+        Ok(())
+    }))
+}
+
+/// Says that the job is done.
+///
+/// @return 0; EPERM: it was not the calling thread's; EINVAL: NULL, misaligned, or in no segment that this process has
+/// open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_done(once: *mut interproc_once_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { at(once) }.and_then(|raw| raw.done(me(raw)?)))
+}
+
+/// Gives the job up: it is the next one's.
+///
+/// @return As interproc_once_done().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_abandon(once: *mut interproc_once_t) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { at(once) }.and_then(|raw| raw.abandon(me(raw)?)))
+}
+
+/// Tells whether it is done.
+///
+/// @return 0; EINVAL: an argument is NULL, or the once is misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, is_done: *mut bool) -> c_int {
+    let raw = once.cast::<RawOnce>();
+    if raw.is_null() || !raw.is_aligned() || is_done.is_null() {
+        return ErrorKind::InvalidInput.errno();
+    }
+    // SAFETY: by C's contract, and checked above.
+    unsafe { is_done.write((*raw).is_done()) };
+    0
+}

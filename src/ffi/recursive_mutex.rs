@@ -1,0 +1,169 @@
+//! The recursive robust mutex.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Life, Member};
+use crate::sync::{Acquired, RawRecursiveMutex};
+use core::ffi::c_int;
+use libc::timespec;
+
+/// A robust mutex that its holder may lock again: as interproc_mutex_t, and it is free after as many unlocks as locks.
+///
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
+/// program sees it as a `sync::RecursiveMutex` whose value are the bytes behind it.
+///
+///     static int withdraw(account_t *account, long cents)       // also called by transfer(), which locks, too
+///     {
+///         int rc = interproc_recursive_mutex_lock(&account->lock);
+///         if (rc == EOWNERDEAD)
+///             rc = repair(account) ? interproc_recursive_mutex_consistent(&account->lock) : EIO;
+///         if (rc != 0)
+///             return rc;
+///         account->cents -= cents;
+///         return interproc_recursive_mutex_unlock(&account->lock);
+///     }
+///
+/// When a holder dies, at whatever depth, the next locker gets the lock at depth one and is told by EOWNERDEAD.
+#[repr(C)]
+pub struct interproc_recursive_mutex_t {
+    /// Not for use.
+    pub private_: [u64; 3],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_recursive_mutex_t>() == size_of::<RawRecursiveMutex>());
+    assert!(align_of::<interproc_recursive_mutex_t>() == align_of::<RawRecursiveMutex>());
+};
+
+/// The calling thread's member and the mutex. NULL lies in no segment, so it needs no check of its own.
+///
+/// # Safety
+/// An address in an attached segment is that of a mutex.
+#[inline(always)]
+unsafe fn find<'a>(mutex: *const interproc_recursive_mutex_t) -> Result<(&'a Member, &'a RawRecursiveMutex)> {
+    let me = member::current(mutex.cast())?;
+    let raw = mutex.cast::<RawRecursiveMutex>();
+    if !raw.is_aligned() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
+    Ok((me, unsafe { &*raw }))
+}
+
+#[inline(always)]
+fn acquired(result: Result<Acquired>) -> c_int {
+    match result {
+        Ok(Acquired::Clean) => 0,
+        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
+        Err(error) => fail(error),
+    }
+}
+
+/// Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
+/// memory meanwhile.
+///
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_init(mutex: *mut interproc_recursive_mutex_t) -> c_int {
+    // SAFETY: by C's contract the memory is a mutex's and unused.
+    report(
+        unsafe { find(mutex) }
+            .map(|_| unsafe { mutex.cast::<RawRecursiveMutex>().write(RawRecursiveMutex::new()) }),
+    )
+}
+
+/// Ends the use of a mutex before its memory is used for something else; see interproc_mutex_destroy().
+///
+/// @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
+/// segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_destroy(mutex: *mut interproc_recursive_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| {
+        let other = raw.owner().filter(|&owner| owner != me.id());
+        if other.is_some_and(|owner| me.table().life(owner) != Life::Dead) {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // SAFETY: by C's contract nobody uses it any more.
+        unsafe { mutex.cast::<RawRecursiveMutex>().write(RawRecursiveMutex::new()) };
+        Ok(())
+    }))
+}
+
+/// Locks, or once more if the calling thread holds it; waits as long as it takes.
+///
+/// @return 0: the calling thread holds it, once more.
+/// EOWNERDEAD: the calling thread holds it, once, and its last owner died holding it. Repair the data, call
+/// interproc_recursive_mutex_consistent(), go on.
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_recursive_mutex_consistent().
+/// EOVERFLOW: the calling thread holds it 65535 times already.
+/// EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_lock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, None)))
+}
+
+/// Locks if no other living thread holds it; never waits.
+///
+/// @return As interproc_recursive_mutex_lock(), and EBUSY: another living thread holds it.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_trylock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.try_lock(me)))
+}
+
+/// Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
+///
+/// @return As interproc_recursive_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999; then nothing was tried.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
+    mutex: *mut interproc_recursive_mutex_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract it is a mutex.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, Some(until))))
+}
+
+/// Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:
+/// everybody gets ENOTRECOVERABLE from then on.
+///
+/// @return 0; EPERM: the calling thread does not hold it: also one unlock too many; EINVAL: NULL, misaligned, or in no
+/// segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_unlock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.unlock(me)))
+}
+
+/// Says that the data is whole again. For a holder that got the lock with EOWNERDEAD, at any depth.
+///
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
+/// or NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_consistent(
+    mutex: *mut interproc_recursive_mutex_t,
+) -> c_int {
+    // SAFETY: by C's contract it is a mutex.
+    report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.mark_consistent(me)))
+}

@@ -1,0 +1,272 @@
+//! The robust reader-writer lock.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Life, Member, OwnerId};
+use crate::sync::{Acquired, Entered, Patience, RawRwLock};
+use core::ffi::c_int;
+use libc::timespec;
+
+/// A robust reader-writer lock: many readers or one writer, threads of any processes, which survives the death of any.
+///
+/// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+/// are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
+/// whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
+///
+/// When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
+/// at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
+/// EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+/// interproc_rwlock_downgrade() or as the writer that it is.
+///
+///     int rc = interproc_rwlock_rdlock(&prices->lock);
+///     if (rc == EOWNERDEAD) {
+///         repair(prices);
+///         rc = interproc_rwlock_consistent(&prices->lock);
+///         if (rc == 0)
+///             rc = interproc_rwlock_downgrade(&prices->lock);
+///     }
+///     if (rc == 0) {
+///         use(prices);
+///         interproc_rwlock_unlock(&prices->lock);
+///     }
+///
+/// When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
+/// time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
+/// child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
+/// for the first write after a long time of reading.
+#[repr(C)]
+pub struct interproc_rwlock_t {
+    /// Not for use.
+    pub private_: [u64; 8],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_rwlock_t>() == size_of::<RawRwLock>());
+    assert!(align_of::<interproc_rwlock_t>() == align_of::<RawRwLock>());
+};
+
+/// The calling thread's member and the lock at an address. NULL lies in no segment, so it needs no check of its own.
+///
+/// # Safety
+/// An address in an attached segment is that of a reader-writer lock.
+#[inline(always)]
+unsafe fn find<'a>(lock: *const interproc_rwlock_t) -> Result<(OwnerId, &'a Member, u64, &'a RawRwLock)> {
+    let (id, me, name) = member::current_at(lock.cast())?;
+    if !lock.cast::<RawRwLock>().is_aligned() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
+    Ok((id, me, name, unsafe { &*lock.cast() }))
+}
+
+#[inline(always)]
+fn acquired(result: Result<Acquired>) -> c_int {
+    match result {
+        Ok(Acquired::Clean) => 0,
+        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
+        Err(error) => fail(error),
+    }
+}
+
+/// # Safety
+/// As [`find`].
+#[inline(always)]
+unsafe fn read(lock: *const interproc_rwlock_t, patience: Patience) -> c_int {
+    // SAFETY: by the contract.
+    acquired(
+        unsafe { find(lock) }
+            .and_then(|(id, me, name, raw)| raw.read_as(id, me, name, patience).map(Entered::told)),
+    )
+}
+
+/// # Safety
+/// As [`find`].
+#[inline(always)]
+unsafe fn write(lock: *const interproc_rwlock_t, patience: Patience) -> c_int {
+    // SAFETY: by the contract.
+    acquired(unsafe { find(lock) }.and_then(|(id, me, _, raw)| raw.write_as(id, me, patience)))
+}
+
+/// # Safety
+/// NULL or a timespec.
+unsafe fn until(abstime: *const timespec) -> Result<Patience> {
+    // SAFETY: by the contract.
+    match unsafe { deadline(abstime) } {
+        Ok(until) => Ok(Patience::Until(Some(until))),
+        Err(_) => Err(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    }
+}
+
+/// Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
+/// unlocked lock already. Nobody else may use the memory meanwhile.
+///
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_init(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract the memory is a lock's and unused.
+    report(unsafe { find(rwlock) }.map(|_| unsafe { rwlock.cast::<RawRwLock>().write(RawRwLock::new()) }))
+}
+
+/// Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
+/// holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
+/// let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
+/// segment is closed or unlinked.
+///
+/// @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
+/// misaligned, or in no segment that this process has open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    report(unsafe { find(rwlock) }.and_then(|(id, me, _, raw)| {
+        let other = raw.writer().filter(|&writer| writer != id);
+        let mut used = other.is_some_and(|writer| me.table().life(writer) != Life::Dead);
+        raw.for_each_reader(me, |_, _| used = true);
+        if used {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        // SAFETY: by C's contract nobody uses it any more.
+        unsafe { rwlock.cast::<RawRwLock>().write(RawRwLock::new()) };
+        Ok(())
+    }))
+}
+
+/// Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+///
+/// @return 0: the calling thread reads.
+/// EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
+/// then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+/// until interproc_rwlock_init().
+/// EDEADLK: the calling thread writes it.
+/// ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
+/// times.
+/// EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    unsafe { read(rwlock, Patience::Until(None)) }
+}
+
+/// Locks for reading if no living thread writes or waits to write; never waits.
+///
+/// @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    unsafe { read(rwlock, Patience::None) }
+}
+
+/// Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+///
+/// @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999; then nothing was tried.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
+    rwlock: *mut interproc_rwlock_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
+    match unsafe { until(abstime) } {
+        Ok(patience) => unsafe { read(rwlock, patience) },
+        Err(error) => fail(error),
+    }
+}
+
+/// Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+///
+/// @return 0: the calling thread writes.
+/// EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
+/// interproc_rwlock_consistent(), go on.
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
+/// until interproc_rwlock_init().
+/// EDEADLK: the calling thread reads or writes it.
+/// EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    unsafe { write(rwlock, Patience::Until(None)) }
+}
+
+/// Locks for writing if no living thread reads or writes; never waits.
+///
+/// @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_trywrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    unsafe { write(rwlock, Patience::None) }
+}
+
+/// Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
+///
+/// @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999; then nothing was tried.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
+    rwlock: *mut interproc_rwlock_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
+    match unsafe { until(abstime) } {
+        Ok(patience) => unsafe { write(rwlock, patience) },
+        Err(error) => fail(error),
+    }
+}
+
+/// Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
+/// becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
+///
+/// Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+///
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
+/// process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_unlock(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    report(unsafe { find(rwlock) }.and_then(|(id, me, name, raw)| raw.unlock_as(id, me, name)))
+}
+
+/// Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
+///
+/// @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
+/// nothing was changed; or NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_downgrade(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    report(unsafe { find(rwlock) }.and_then(|(id, me, name, raw)| raw.downgrade_as(id, me, name).map(drop)))
+}
+
+/// Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
+///
+/// @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
+/// already; or NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_consistent(rwlock: *mut interproc_rwlock_t) -> c_int {
+    // SAFETY: by C's contract it is a reader-writer lock.
+    report(unsafe { find(rwlock) }.and_then(|(_, me, _, raw)| raw.mark_consistent(me)))
+}

@@ -1,0 +1,209 @@
+//! The counting semaphore.
+//!
+//! Posting, and taking what is there, need no member: the address is checked for NULL and alignment only, and no error is
+//! kept for `interproc_last_error_message`, as that is not async-signal-safe.
+
+use super::error::{fail, report};
+use super::invalid;
+use super::time::deadline;
+use crate::error::{ErrorKind, Result};
+use crate::member;
+use crate::sync::RawSemaphore;
+use crate::time::Deadline;
+use core::ffi::c_int;
+use libc::timespec;
+
+/// A counting semaphore: a number that anybody may raise and that nobody can lower below zero without waiting.
+///
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value
+/// 0. A Rust program sees it as a `sync::Semaphore`.
+///
+///     rc = interproc_segment_object(&seg, "ready", sizeof *ready, 8, (void **)&ready);
+///     ...
+///     interproc_semaphore_post(ready);               // in one process, or in a signal handler
+///     rc = interproc_semaphore_acquire(ready);       // in another
+///
+/// It has no owner: what a thread has acquired and not posted when it dies is gone. Nothing else is: a poster that is
+/// killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others, at
+/// once. With nobody asleep every operation is one compare-and-swap and no system call.
+#[repr(C)]
+pub struct interproc_semaphore_t {
+    /// Not for use.
+    pub private_: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_semaphore_t>() == size_of::<RawSemaphore>());
+    assert!(align_of::<interproc_semaphore_t>() == align_of::<RawSemaphore>());
+};
+
+/// The semaphore at an address.
+///
+/// # Safety
+/// NULL, misaligned, or a semaphore's.
+#[inline(always)]
+unsafe fn at<'a>(semaphore: *const interproc_semaphore_t) -> Option<&'a RawSemaphore> {
+    let raw = semaphore.cast::<RawSemaphore>();
+    // SAFETY: by the contract; aligned by the check; only atomics inside.
+    if raw.is_aligned() { unsafe { raw.as_ref() } } else { None }
+}
+
+/// The error's value, and nothing else: for what may be called in a signal handler.
+#[inline(always)]
+fn quietly(result: Result<()>) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.errno(),
+    }
+}
+
+/// Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
+/// before. Nobody else may use the memory meanwhile.
+///
+/// @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_init(
+    semaphore: *mut interproc_semaphore_t,
+    value: u32,
+) -> c_int {
+    let raw = semaphore.cast::<RawSemaphore>();
+    if raw.is_null() || !raw.is_aligned() || value > RawSemaphore::MAX {
+        return fail(invalid("semaphore is NULL or misaligned, or value is out of range"));
+    }
+    // SAFETY: by C's contract the memory is a semaphore's and unused.
+    unsafe { raw.write(RawSemaphore::new(value)) };
+    0
+}
+
+/// Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
+/// memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
+///
+/// @return 0; EINVAL: NULL or misaligned.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_destroy(semaphore: *mut interproc_semaphore_t) -> c_int {
+    // SAFETY: by C's contract nobody uses it any more.
+    unsafe { interproc_semaphore_init(semaphore, 0) }
+}
+
+/// Adds one, and wakes a thread that waits.
+///
+/// @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL or misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
+/// of it. A handler may run in the middle of any function of this library. An error is not kept for
+/// interproc_last_error_message().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_post(semaphore: *mut interproc_semaphore_t) -> c_int {
+    // SAFETY: by C's contract it is a semaphore.
+    match unsafe { at(semaphore) } {
+        Some(raw) => quietly(raw.post(1)),
+        None => ErrorKind::InvalidInput.errno(),
+    }
+}
+
+/// Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: who is killed
+/// in it has posted some of them.
+///
+/// @return As interproc_semaphore_post(); EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
+///
+/// Thread-safe, fork-safe and async-signal-safe, as interproc_semaphore_post().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_post_many(
+    semaphore: *mut interproc_semaphore_t,
+    n: u32,
+) -> c_int {
+    // SAFETY: by C's contract it is a semaphore.
+    match unsafe { at(semaphore) } {
+        Some(raw) => quietly(raw.post(n)),
+        None => ErrorKind::InvalidInput.errno(),
+    }
+}
+
+/// # Safety
+/// NULL, misaligned, or a semaphore's.
+#[inline(always)]
+unsafe fn acquire(
+    semaphore: *mut interproc_semaphore_t,
+    until: impl FnOnce() -> Result<Option<Deadline>>,
+) -> c_int {
+    // SAFETY: by the contract.
+    match unsafe { at(semaphore) } {
+        Some(raw) if raw.try_acquire().is_ok() => 0,
+        Some(raw) => wait(raw, until),
+        None => fail(invalid("semaphore is NULL or misaligned")),
+    }
+}
+
+#[cold]
+fn wait(raw: &RawSemaphore, until: impl FnOnce() -> Result<Option<Deadline>>) -> c_int {
+    report(until().and_then(|until| raw.acquire(member::current(core::ptr::from_ref(raw).cast())?, until)))
+}
+
+/// Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+///
+/// @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+/// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
+/// ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_acquire(semaphore: *mut interproc_semaphore_t) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { acquire(semaphore, || Ok(None)) }
+}
+
+/// Takes one if there is one; never waits.
+///
+/// @return 0; EBUSY: the value is 0; EINVAL: NULL or misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_tryacquire(semaphore: *mut interproc_semaphore_t) -> c_int {
+    // SAFETY: by C's contract it is a semaphore.
+    match unsafe { at(semaphore) } {
+        Some(raw) => quietly(raw.try_acquire()),
+        None => ErrorKind::InvalidInput.errno(),
+    }
+}
+
+/// Takes one, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). What is there is taken whatever the time.
+///
+/// @return As interproc_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999; then nothing was tried.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_timedacquire(
+    semaphore: *mut interproc_semaphore_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract.
+    unsafe { acquire(semaphore, || Ok(Some(until))) }
+}
+
+/// Tells the value: a snapshot.
+///
+/// @return 0; EINVAL: an argument is NULL, or the semaphore is misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_value(
+    semaphore: *const interproc_semaphore_t,
+    value: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract it is a semaphore, and value is NULL or writable.
+    match unsafe { at(semaphore) } {
+        Some(raw) if !value.is_null() => {
+            // SAFETY: as above.
+            unsafe { value.write(raw.value()) };
+            0
+        }
+        _ => ErrorKind::InvalidInput.errno(),
+    }
+}

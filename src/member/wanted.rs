@@ -1,0 +1,153 @@
+//! How an owner learns that somebody waits for what it holds, without a read-modify-write when nobody does.
+//!
+//! Each member's slot page has a word that says what of its member's is *wanted*: the lock's offset in the file and three
+//! bits. Who is about to sleep on a lock writes it into the page of the lock's owner, passes the heavy fence, looks
+//! again, and sleeps. The owner releases by a plain store, passes the light fence and looks at its own page: a load
+//! that nearly always hits its cache, and of memory that outlives the object, which may be gone by then.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | 0 | nothing is wanted |
+//! | offset + `WANTED` | the lock there is |
+//! | any + `MANY` | several things are, or one whose offset is not known |
+//! | any + `STRONG` | always look closely, behind a full fence: some participant cannot use membarrier. Never cleared |
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | X1 | sleeper: word, heavy fence, look at the lock | owner: release, light fence, look at the word | one of the two sees the other (litmus SB; `tests/store_buffer.rs`) |
+//!
+//! The owner clears the word, counts its answer, and wakes. A sleeper that is between its last look and its sleep might sleep
+//! on a lock that its owner has released and taken again meanwhile; so it watches the count of answers as it was
+//! *before* it announced itself: whoever relies on an announcement that is cleared afterwards does not fall asleep. (The
+//! word itself will not do: another sleeper may have written the same again.)
+//!
+//! | window | who dies | what the others see | who notices |
+//! |---|---|---|---|
+//! | X1 | an owner, anywhere between its release and the wake-up | a free lock, somebody asleep | the sleeper: it watches its owner's slot |
+//! | X2 | a sleeper, anywhere behind its announcement | one spare look of the owner's | nobody need |
+//!
+//! Rejected: a count of sleepers (the killed are never subtracted); the bit in the lock's own word (the release must then be a
+//! read-modify-write: 11 ns for lock and unlock, 5.4 so); a flag in the object beside its word (read after the release).
+
+use super::{Member, OwnerId, Table};
+use crate::atomic::{AtomicU64, Ordering, fence, light_fence};
+use crate::sys::{Watch, Word, futex};
+
+const WANTED: u64 = 1;
+const MANY: u64 = 2;
+pub(super) const STRONG: u64 = 4;
+/// The bits of a lock's offset: locks are aligned to 8 bytes.
+const OFFSET: u64 = !7;
+
+/// An announcement that stands.
+pub(crate) struct Announced<'a> {
+    word: &'a AtomicU64,
+    mark: u64,
+    answers: Watch<'a>,
+    /// Whether the owner is sure to see it; if not, the sleep must be bounded by the net.
+    pub(crate) sure: bool,
+}
+
+impl<'a> Announced<'a> {
+    /// Whether it still stands, and what to watch so that it goes on standing. To be asked before the last look at the lock.
+    pub(crate) fn watch(&self) -> Option<Watch<'a>> {
+        let seen = self.word.load(Ordering::Acquire);
+        (seen & !STRONG == self.mark || seen & MANY != 0).then_some(self.answers)
+    }
+}
+
+impl Table {
+    /// From now on this member looks closely.
+    pub(super) fn warn(&self, index: u32) {
+        if let Some(word) = self.wanted(index) {
+            word[0].fetch_or(STRONG, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Member {
+    /// Tells `owner` that the lock is wanted: to be followed by another look at it. `None` if there is no such member.
+    #[cold]
+    pub(crate) fn want(&self, owner: OwnerId, lock: &AtomicU64) -> Option<Announced<'_>> {
+        let [word, answers] = self.table().wanted(owner.slot())?;
+        // Acquire: before the announcement.
+        let answers = Watch { word: Word::Low(answers), expected: answers.load(Ordering::Acquire) as u32 };
+        let mark = self.mark_of(lock);
+        let mut seen = word.load(Ordering::Relaxed);
+        loop {
+            let others = seen & !STRONG;
+            let now = if mark != MANY && (others == 0 || others == mark) { seen | mark } else { seen | MANY };
+            // AcqRel, though the value may be the same: the announcement comes before the look.
+            match word.compare_exchange(seen, now, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(other) => seen = other,
+            }
+        }
+        let sure = if seen & STRONG != 0 {
+            fence(Ordering::SeqCst);
+            true
+        } else {
+            crate::mutant!("no-want-fence") || self.table().sleeper_fence()
+        };
+        Some(Announced { word, mark, answers, sure })
+    }
+
+    /// For an owner that has just released a lock by a plain store: whether something of its is wanted.
+    #[inline(always)]
+    pub(crate) fn is_wanted(&self) -> bool {
+        light_fence(); // X1
+        // Relaxed: the fences order it.
+        self.wanted().load(Ordering::Relaxed) != 0
+    }
+
+    /// For an owner that has released `lock` and found that something is wanted: clears the word and wakes who waits. The
+    /// lock is not touched: it may be gone.
+    #[cold]
+    pub(crate) fn tell(&self, lock: *const AtomicU64) {
+        let word = self.wanted();
+        if word.load(Ordering::Relaxed) & STRONG != 0 {
+            fence(Ordering::SeqCst);
+        }
+        let mut seen = word.load(Ordering::Acquire);
+        loop {
+            if seen & !STRONG == 0 {
+                return;
+            }
+            match word.compare_exchange(seen, seen & STRONG, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => seen = now,
+            }
+        }
+        // Only we write it. Release: after the word.
+        let answers = self.answers();
+        answers.store(answers.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        crate::crash_window!("X1: released, not woken");
+        if crate::mutant!("unlock-no-wake") {
+            return;
+        }
+        let here = self.offset_of(lock.cast());
+        let there = seen & OFFSET;
+        if seen & MANY != 0 {
+            // Which ones is not known: whoever sleeps looks again and announces itself anew.
+            futex::wake_high(lock, 1);
+            self.table().raise_alarm();
+        } else if there == here {
+            futex::wake_high(lock, 1);
+        } else {
+            // Another lock, which we hold, or have released before this came. Its place in the mapping of this one is only
+            // named to the kernel, never touched: a scribbled offset wakes nobody, or somebody for nothing.
+            futex::wake_high(
+                lock.cast::<u8>().wrapping_sub(here as usize).wrapping_add(there as usize).cast(),
+                u32::MAX,
+            );
+        }
+    }
+
+    /// What is written for a lock.
+    fn mark_of(&self, lock: *const AtomicU64) -> u64 {
+        match self.offset_of(lock.cast()) & OFFSET {
+            0 => MANY,
+            offset => offset | WANTED,
+        }
+    }
+}

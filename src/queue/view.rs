@@ -1,0 +1,110 @@
+//! The state of a queue, read from copied bytes (see `crate::view`).
+
+use super::RawQueue;
+use super::event_count::EventCount;
+use super::position::{self as pos, Ctl, FULL, SKIP};
+use super::ring::{CELLS_OFF, CLOSED, Header, ring_size, stride_of};
+use crate::error::Result;
+use crate::member::{self, OwnerId};
+use crate::view::{Look, State};
+use core::mem::offset_of;
+
+/// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
+const CATCH_UP: u32 = 4096;
+
+/// The state of a ring.
+pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
+    let [element, capacity] = look.params;
+    let header = |at: usize| look.word(at as u64);
+    let fits = ring_size(usize::try_from(element).ok()?, usize::try_from(capacity).ok()?)
+        .is_some_and(|need| need as u64 <= look.size);
+    let stride = stride_of(element as usize) as u64;
+    let geometry = [
+        header(offset_of!(Header, element))?,
+        header(offset_of!(Header, capacity))?,
+        header(offset_of!(Header, stride))?,
+    ];
+    if !fits || geometry != [element, capacity, stride] {
+        return None;
+    }
+    let cells = Cells { look, stride, capacity: capacity as u32 };
+    let closed = header(offset_of!(Header, closed))? == CLOSED;
+    let head = cells.advance(header(offset_of!(Header, head))?, |ahead, _| ahead > 0)?;
+    let tail = cells.advance(header(offset_of!(Header, tail))?, |ahead, state| {
+        ahead > 0 || (ahead == 0 && (state == FULL || state == SKIP))
+    })?;
+    let depth = pos::distance(head, tail, cells.capacity);
+    let asleep = |at: usize| look.waiters(at as u64..at as u64 + 4);
+    let text = match depth {
+        _ if closed && depth == 0 => "closed and drained",
+        _ if closed => "closed",
+        0 => "empty",
+        n if n == cells.capacity => "full",
+        _ => "open",
+    };
+    let blocker = [head, tail].into_iter().find_map(|position| cells.owner(position));
+    let state = State::new(text)
+        .with(blocker, "blocks")
+        .fact("depth", depth)
+        .fact("capacity", capacity)
+        .fact("element bytes", element)
+        .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
+        .fact("producers asleep", asleep(offset_of!(Header, not_full)));
+    Some(state)
+}
+
+struct Cells<'a> {
+    look: &'a Look<'a>,
+    stride: u64,
+    capacity: u32,
+}
+
+impl Cells<'_> {
+    /// The control and the sequence word of a cell.
+    fn cell(&self, index: u32) -> Option<(u64, u64)> {
+        let at = CELLS_OFF as u64 + u64::from(index) * self.stride;
+        Some((self.look.word(at)?, self.look.word(at + 8)?))
+    }
+
+    /// A hint, moved on over what it has missed, as `RawQueue::bounds` does.
+    fn advance(&self, hint: u64, done: impl Fn(i64, u64) -> bool) -> Option<u64> {
+        let mut position =
+            if pos::index(hint) < self.capacity { hint } else { pos::position(pos::lap(hint), 0) };
+        for _ in 0..self.capacity.min(CATCH_UP) {
+            let (control, sequence) = self.cell(pos::index(position))?;
+            let (lap, state) = match Ctl::read(control) {
+                Ctl::Idle { lap, state } => (lap, state),
+                Ctl::Owned { .. } => pos::split(sequence),
+            };
+            if !done(pos::laps_ahead(lap, pos::lap(position)), state) {
+                break;
+            }
+            position = pos::next(position, self.capacity);
+        }
+        Some(position)
+    }
+
+    /// The live owner of the cell at a position.
+    fn owner(&self, position: u64) -> Option<OwnerId> {
+        let (control, _) = self.cell(pos::index(position))?;
+        let Ctl::Owned { owner, .. } = Ctl::read(control) else { return None };
+        owner.filter(|&id| self.look.lives(id))
+    }
+}
+
+impl RawQueue {
+    /// How many sleep for a message.
+    pub(crate) fn waiting_consumers(&self) -> Result<u32> {
+        self.asleep(offset_of!(Header, not_empty))
+    }
+
+    /// How many sleep for room.
+    pub(crate) fn waiting_producers(&self) -> Result<u32> {
+        self.asleep(offset_of!(Header, not_full))
+    }
+
+    /// The address is looked up before anything is read there: a handle may outlive its segment.
+    fn asleep(&self, count: usize) -> Result<u32> {
+        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+    }
+}

@@ -1,0 +1,212 @@
+//! Cycles of waiting, found from outside.
+//!
+//! Each sleeper's note names at most one owner that is in its way, so the notes are a graph in which each member has
+//! at most one edge; a member that waits for *any* of several leaves no owner. A cycle of notes is a deadlock unless
+//! it passes by itself. So it counts only if it stands through three looks, and if in between
+//!
+//! - each edge was *proven*: its sleeper has gone to sleep anew (it looked, and found the same owner), or the word that
+//!   it sleeps on names that owner. Otherwise the note may be out of date: somebody has released what another
+//!   one still sleeps for. Such a one is woken, and if its wake-up is late it looks for itself within the net (50 ms);
+//! - nobody slept more often than the net asks for: those who give up soon and try again are no deadlock.
+
+use super::members::{MemberInfo, Slot};
+use super::snapshot::Snapshot;
+use crate::error::Result;
+use crate::member::{NET_NS, OwnerId};
+use core::fmt;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::time::Instant;
+use std::vec::Vec;
+
+/// The pause between two looks: longer than the net.
+const BETWEEN: Duration = Duration::from_millis(60);
+/// The looks behind the first one that a cycle must stand through.
+const LEAST: u32 = 2;
+/// The looks after which it is given up.
+const MOST: u32 = 10;
+/// What one sleep adds to `waits_changed`.
+const CHANGES: u64 = 4;
+
+/// Members that wait for each other in a circle: each one's [`waits`](MemberInfo::waits) names the next, the last
+/// one's the first. Displayed as a sentence for each.
+///
+/// # Examples
+/// ```
+/// # use interproc::Segment;
+/// let name = format!("/interproc-doc-cycle-{}", std::process::id());
+/// let seg = Segment::create(&name, 4096)?;
+/// for cycle in Segment::open_read_only(&name)?.deadlocks()? {
+///     println!("{} wait for each other:\n{cycle}", cycle.members.len());
+/// }
+/// # Segment::unlink(&name)?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlock {
+    /// Who takes part.
+    pub members: Vec<MemberInfo>,
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, member) in self.members.iter().enumerate() {
+            write!(f, "{}{member}", if i == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+/// An edge of a cycle.
+struct Edge {
+    /// As it was when it was found, or when its count of sleeps began.
+    slot: Slot,
+    proven: bool,
+}
+
+/// A cycle of notes.
+struct Suspect {
+    edges: Vec<Edge>,
+    /// The looks that it has stood through.
+    stood: u32,
+}
+
+impl Suspect {
+    fn is_proven(&self) -> bool {
+        self.stood >= LEAST && self.edges.iter().all(|edge| edge.proven)
+    }
+}
+
+impl Snapshot {
+    /// Finds members that wait for each other in a circle. Takes no time if no notes do; else it looks again for
+    /// up to a second, because a state that passes is none. A wait with a time limit counts as long as it lasts.
+    /// Waiting across several segments is not seen.
+    ///
+    /// # Errors
+    /// Those of reading the file.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let name = format!("/interproc-doc-deadlocks-{}", std::process::id());
+    /// let seg = Segment::create(&name, 4096)?;
+    /// assert!(Segment::open_read_only(&name)?.deadlocks()?.is_empty());
+    /// # Segment::unlink(&name)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn deadlocks(&self) -> Result<Vec<Deadlock>> {
+        let mut slots = self.slots()?;
+        let mut suspects = cycles(&slots);
+        for _ in 0..MOST {
+            if suspects.iter().all(Suspect::is_proven) {
+                break;
+            }
+            let paused = Instant::now();
+            std::thread::sleep(BETWEEN);
+            slots = self.slots()?;
+            // One by the net, and one each that began before and that something else ended.
+            let sleeps = 3 + paused.elapsed().as_nanos() as u64 / NET_NS;
+            suspects.retain_mut(|suspect| self.stands(suspect, &slots, sleeps * CHANGES));
+        }
+        suspects.retain(Suspect::is_proven);
+        let objects = self.directory().0;
+        let member = |edge: &Edge| self.member(&edge.slot, &slots, &objects);
+        let told = |suspect: &Suspect| Deadlock { members: suspect.edges.iter().map(member).collect() };
+        Ok(suspects.iter().map(told).collect())
+    }
+
+    /// Whether a cycle is still there.
+    fn stands(&self, suspect: &mut Suspect, slots: &[Slot], changes: u64) -> bool {
+        suspect.stood += 1;
+        for edge in &mut suspect.edges {
+            let now = slots.iter().find(|slot| slot.id == edge.slot.id);
+            let same =
+                |now: &&Slot| (now.waits_for, now.waits_on) == (edge.slot.waits_for, edge.slot.waits_on);
+            let Some(now) = now.filter(same) else { return false };
+            let changed = now.waits_changed.wrapping_sub(edge.slot.waits_changed);
+            edge.slot = *now;
+            edge.proven |= changed != 0 || self.names(now.waits_for, now.waits_on);
+            if changed > changes {
+                suspect.stood = 0;
+            }
+        }
+        true
+    }
+
+    /// Whether the word at this place of the file names this owner.
+    fn names(&self, offset: u64, owner: Option<OwnerId>) -> bool {
+        self.word(offset & !7).is_ok_and(|word| owner.is_some() && OwnerId::of(word) == owner)
+    }
+}
+
+/// The cycles of the graph in which each member points to whom it waits on. Each member is walked over once.
+fn cycles(slots: &[Slot]) -> Vec<Suspect> {
+    let index: BTreeMap<u64, usize> = slots.iter().enumerate().map(|(i, slot)| (slot.id.bits(), i)).collect();
+    let next = |i: usize| {
+        let slot = &slots[i];
+        let on = slot.waits_on.filter(|_| slot.alive && slot.waits_for != 0)?;
+        index.get(&on.bits()).copied().filter(|&on| slots[on].alive)
+    };
+    // Which walk came by first; a walk that meets its own steps has found a cycle.
+    let mut walked = std::vec![usize::MAX; slots.len()];
+    let mut found = Vec::new();
+    for start in 0..slots.len() {
+        let mut at = Some(start);
+        while let Some(i) = at.filter(|&i| walked[i] == usize::MAX) {
+            walked[i] = start;
+            at = next(i);
+        }
+        let Some(first) = at.filter(|&i| walked[i] == start) else { continue };
+        let mut edges = std::vec![Edge { slot: slots[first], proven: false }];
+        let mut at = next(first);
+        while let Some(i) = at.filter(|&i| i != first) {
+            edges.push(Edge { slot: slots[i], proven: false });
+            at = next(i);
+        }
+        found.push(Suspect { edges, stood: 0 });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Members by number; each waits on the one named, 0 for nobody.
+    fn graph(edges: &[u32]) -> Vec<Slot> {
+        let id = |n: u32| OwnerId::new(n as u16, 1);
+        let slot = |(i, &on): (usize, &u32)| Slot {
+            id: id(i as u32 + 1),
+            identity: None,
+            alive: true,
+            waits_for: if on == 0 { 0 } else { 4096 },
+            waits_on: (on != 0).then(|| id(on)),
+            waits_changed: 0,
+        };
+        edges.iter().enumerate().map(slot).collect()
+    }
+
+    fn found(slots: &[Slot]) -> Vec<Vec<u32>> {
+        cycles(slots).iter().map(|s| s.edges.iter().map(|edge| edge.slot.id.slot()).collect()).collect()
+    }
+
+    #[test]
+    fn cycles_are_found_once_each_and_tails_are_none() {
+        assert_eq!(found(&graph(&[])), [[0; 0]; 0]);
+        assert_eq!(found(&graph(&[2, 3, 0])), [[0; 0]; 0], "a chain");
+        assert_eq!(found(&graph(&[2, 1])), [[1, 2]]);
+        assert_eq!(found(&graph(&[2, 3, 1, 1, 4])), [[1, 2, 3]], "with two that wait for one of it");
+        assert_eq!(found(&graph(&[2, 3, 4, 3])), [[3, 4]], "met from its tail");
+        assert_eq!(found(&graph(&[2, 1, 4, 3])), [[1, 2], [3, 4]]);
+        assert_eq!(found(&graph(&[1])), [[1]], "a scribbled note");
+        assert_eq!(found(&graph(&[9, 1])), [[0; 0]; 0], "nobody of that name");
+    }
+
+    #[test]
+    fn the_dead_wait_for_nobody() {
+        let mut slots = graph(&[2, 3, 1]);
+        slots[1].alive = false;
+        assert!(found(&slots).is_empty());
+    }
+}

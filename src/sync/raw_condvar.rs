@@ -1,0 +1,346 @@
+//! [`RawCondvar`]: waiting for a condition that others make true under a [`RawMutex`].
+//!
+//! **Promise.** A waiter gives the lock back and falls asleep as one step: no notification that is sent under the lock
+//! after it is missed. Whoever dies takes nothing along: a killed waiter, woken or not, leaves at most a spare wake-up to
+//! the others, and a killed notifier, who may have changed the condition and not said so, wakes all. A wait may
+//! end without a notification (a *spurious* wake-up: a signal, a death, a race): callers look at their condition again.
+//! Nobody waiting: a notification is one load.
+//!
+//! | `word` | meaning |
+//! |---|---|
+//! | bit 63, SLEEPERS | somebody may sleep: set by waiters under the lock, cleared by a notification that finds nobody |
+//! | bits 32..63 | notifications, counted; with SLEEPERS the waiters' futex |
+//! | bits 16..32 | notifications to all, counted: a waiter that sees another number than it came with may have been moved |
+//! | bits 0..16 | waiters, counted: so that a notifier that found nobody cannot clear SLEEPERS of one who came meanwhile |
+//!
+//! | `lock` | meaning |
+//! |---|---|
+//! | 0 | nobody has waited |
+//! | n | the mutex lies n bytes behind this object (two's complement), the same in every mapping of the segment |
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | M1 | unlock | lock | the condition, and SLEEPERS: a notifier that locked after the waiter's unlock sees it |
+//! | D1 | `last` signed, Release | waiter's look, Acquire | that the holder's slot is the one to watch |
+//!
+//! **Waiting.** Under the lock: announce, note the counts, mark the lock AWAITED. Unlock. Sleep on three words: the count of
+//! notifications; `last` of the mutex, who took the lock last; and that member's slot. Only the first is ever woken; the
+//! others are *values that must not have changed* between the look and the sleep: the bell of one who dies is heard
+//! only by those asleep already, so a holder that comes or dies in between must show in a word. Once
+//! asleep, the bell tells of every later holder's death, as its pending pointer rests there (see
+//! [`RawMutex`]'s page: AWAITED). Then lock again, and tell how.
+//! `last` changes with each locker: a waiter that does not get to sleep because of that, four times, sleeps once under the net
+//! of 50 ms.
+//!
+//! **Notifying all** wakes one waiter and moves the others to the mutex's word (`FUTEX_CMP_REQUEUE`), where each unlock
+//! wakes the next. They keep their other watches, so that deaths reach them there too. A waiter that may have
+//! been moved sets WAITERS when it locks again, as it cannot know whether it was the last.
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | D2 | a waiter after its announcement, lock held | a dead owner | the next locker, told | nothing; SLEEPERS and AWAITED are cleared later |
+//! | D3 | a waiter after its unlock, asleep, or woken and not yet locked | a notification that nobody acts on | all waiters: its pending rings the bell | nothing |
+//! | D4 | a woken waiter with the lock, before it unlocks | a dead owner; others asleep for the lock or the condition | all: its pending rests at the bell; one of them is told by the lock | nothing |
+//! | D5 | a notifier with the lock, between its change and the notification | as D4 | as D4 | nothing |
+//! | D6 | a notifier between the count and the wake | waiters asleep on an old count | all: its pending is at the bell | nothing |
+//! | D7 | a notifier to all after it woke one and moved the rest | nothing: the woken one goes on | | nothing |
+//! | D8 | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all who are asleep or about to: its pending still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; notify under the lock to be sure |
+//!
+//! **Where the bell is not enough.** A thread's pending pointer is one for all segments, and the C library's own robust
+//! mutexes set it to NULL: who uses one of those, or an awaited lock in another segment, in its critical section
+//! and is killed before it unlocks is found by the next locker, whose alarm wakes the waiters. So is a death that the kernel does not
+//! report (exec in a second thread, a reaped memory).
+//!
+//! **Stopped processes** delay others: one that was woken by a notification to all and is stopped before it locks delays
+//! those behind it until the lock is next contended, or until it goes on.
+//!
+//! **Recursive locks**: the caller of [`RawCondvar::wait`] sets its depth aside before and puts it back after: the wait
+//! releases the lock wholly, and knows nothing of depths.
+//!
+//! Rejected: waking all on each notification to all (each then sleeps a second time for the lock); the mutex's futex word among
+//! the watches (the waiter would take the lockers' wake-ups); the owner's generation in place of `last` (two members
+//! may have the same one); a count of waiters in the mutex (the dead do not count themselves out).
+//!
+//! After glibc's condition variable before 2.25 (sequence and requeue) and Brinch Hansen's signalling convention
+//! as in Mesa: a notified waiter locks again like anybody else.
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId};
+use crate::sync::{Acquired, RawMutex, Spin};
+use crate::sys::{Watch, Woken, Word, futex};
+use crate::time::Deadline;
+
+const SLEEPERS: u64 = 1 << 63;
+/// One notification.
+const NOTIFIED: u64 = 1 << 32;
+const ALL: u64 = 1 << 16;
+/// The notifications to all.
+const ALL_MASK: u64 = 0xffff << 16;
+/// The waiters.
+const WAITERS_MASK: u64 = 0xffff;
+/// How often a locker may keep a waiter from falling asleep before it sleeps under the net.
+const TRIES: u32 = 4;
+
+#[inline]
+const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+/// The same notifications? Whether somebody sleeps does not matter.
+#[inline]
+const fn same_count(a: u64, b: u64) -> bool {
+    ((a ^ b) & !SLEEPERS) >> 32 == 0
+}
+
+/// One more notification.
+#[inline]
+const fn notified(word: u64) -> u64 {
+    // The carry out of the count must not reach SLEEPERS.
+    word & SLEEPERS | (word & !SLEEPERS).wrapping_add(NOTIFIED) & !SLEEPERS
+}
+
+/// How a wait ended; the lock is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Waited {
+    /// How the lock was acquired again.
+    pub how: Acquired,
+    /// Whether the deadline passed, and no notification was seen.
+    pub timed_out: bool,
+}
+
+/// The condition variable. 16 bytes; all-zero is idle. Must lie in the same segment as the mutex.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawCondvar {
+    /// Counts and flag. A death leaves at most SLEEPERS too many.
+    word: AtomicU64,
+    /// Where the mutex is.
+    lock: AtomicU64,
+}
+
+#[allow(clippy::new_without_default)]
+impl RawCondvar {
+    /// With nobody waiting.
+    #[cfg(not(interproc_loom))]
+    pub const fn new() -> Self {
+        RawCondvar { word: AtomicU64::new(0), lock: AtomicU64::new(0) }
+    }
+
+    /// With nobody waiting.
+    #[cfg(interproc_loom)]
+    pub fn new() -> Self {
+        RawCondvar { word: AtomicU64::new(0), lock: AtomicU64::new(0) }
+    }
+
+    /// Whether somebody may sleep: a notification has to say so. One load.
+    #[inline]
+    pub fn may_have_waiters(&self) -> bool {
+        // Relaxed: the flag was set under the lock (M1), which the caller has locked since, or will lock before it
+        // changes the condition.
+        self.word.load(Ordering::Relaxed) & SLEEPERS != 0
+    }
+
+    /// How many sleep here now, not counting those that a notification to all has sent to the mutex: a snapshot that
+    /// asks the kernel.
+    #[cfg(not(interproc_loom))]
+    pub fn sleepers(&self) -> u32 {
+        futex::count(Word::High(&self.word))
+    }
+
+    /// Gives `lock` back, waits for a notification, until `deadline` if one is given, and takes the lock again however long
+    /// that takes. May end without a notification. A lock that was inherited and not marked consistent is not given
+    /// back: the answer is `OwnerDied` at once.
+    ///
+    /// # Errors
+    /// The lock is still held, and nothing was done: `NotOwner` if the caller did not hold it; `InvalidInput` if somebody waits here
+    /// with another mutex.
+    /// The lock is not held: `NotRecoverable`.
+    pub fn wait(&self, me: &Member, lock: &RawMutex, deadline: Option<Deadline>) -> Result<Waited> {
+        if !lock.is_held_by(me) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        if lock.is_dirty() {
+            return Ok(Waited { how: Acquired::OwnerDied, timed_out: false });
+        }
+        // D3: from here on our death rings the bell.
+        let mut pending = Some(me.pend());
+        if crate::mutant!("waiter-no-bell") {
+            pending.take().into_iter().for_each(|pending| me.unpend(pending));
+        }
+        let result = self.name_lock(me, lock).and_then(|()| {
+            lock.set_awaited(me);
+            let seen = self.announce();
+            crate::crash_window!("D2: announced, the lock held");
+            lock.unlock_to_wait(me);
+            let timed_out = self.sleep(me, lock, seen, deadline);
+            crate::crash_window!("D3: awake, not locked");
+            // Relaxed: what tells of a move comes by way of the kernel.
+            let now = self.word.load(Ordering::Relaxed);
+            let moved = (now ^ seen) & ALL_MASK != 0 && !crate::mutant!("moved-forgets-waiters");
+            let how = lock.lock_again(me, moved)?;
+            Ok(Waited { how, timed_out: timed_out && same_count(now, seen) })
+        });
+        crate::crash_window!("D4: woken, with the lock");
+        if let Some(pending) = pending
+            && (!lock.is_held_by(me) || !lock.is_awaited())
+        {
+            me.unpend(pending);
+        }
+        result
+    }
+
+    /// Wakes one of those who wait, if any does.
+    pub fn notify_one(&self, me: &Member) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        if word & SLEEPERS == 0 {
+            return;
+        }
+        let pending = (!crate::mutant!("notify-no-bell")).then(|| me.pend());
+        while word & SLEEPERS != 0 {
+            // Relaxed: what the waiter may see it sees by the lock.
+            if let Err(now) =
+                self.word.compare_exchange(word, notified(word), Ordering::Relaxed, Ordering::Relaxed)
+            {
+                word = now;
+                continue;
+            }
+            crate::crash_window!("D6: counted, not woken");
+            let word = notified(word);
+            if !crate::mutant!("notify-no-wake") && futex::wake(Word::High(&self.word), 1) == 0 {
+                // Nobody sleeps; whoever has announced itself since has changed the word.
+                let _ =
+                    self.word.compare_exchange(word, word & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            break;
+        }
+        if let Some(pending) = pending {
+            me.unpend(pending);
+        }
+    }
+
+    /// Wakes all who wait: one now, and the others one by one as they get the lock.
+    pub fn notify_all(&self, me: &Member) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        if word & SLEEPERS == 0 {
+            return;
+        }
+        let pending = (!crate::mutant!("notify-no-bell")).then(|| me.pend());
+        while word & SLEEPERS != 0 {
+            // All are told: whoever comes now sets the flag anew.
+            let all = (word & ALL_MASK).wrapping_add(ALL) & ALL_MASK;
+            let next = notified(word) & !(SLEEPERS | ALL_MASK) | all;
+            if let Err(now) = self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
+                word = now;
+                continue;
+            }
+            crate::crash_window!("D6: counted, not woken");
+            // Written before SLEEPERS was first set.
+            let lock = self.lock.load(Ordering::Relaxed);
+            let mutex = core::ptr::from_ref(&self.word).cast::<u8>().wrapping_offset(lock as isize);
+            let moved = futex::wake_one_and_move(Word::High(&self.word), high(next), mutex);
+            crate::crash_window!("D7: moved");
+            if !moved {
+                // Somebody has come to wait meanwhile, and must not be moved, as it does not know of it; or nobody can be.
+                futex::wake(Word::High(&self.word), u32::MAX);
+            }
+            break;
+        }
+        if let Some(pending) = pending {
+            me.unpend(pending);
+        }
+    }
+
+    /// Notes where the mutex is; all who wait at one time must name the same.
+    fn name_lock(&self, me: &Member, lock: &RawMutex) -> Result<()> {
+        let distance = distance(me, &self.word, lock.word());
+        let named = self.lock.load(Ordering::Relaxed);
+        if named == distance {
+            return Ok(());
+        }
+        // By the flag alone the dead would wait for ever.
+        let in_use = named != 0 && self.may_have_waiters() && futex::count(Word::High(&self.word)) != 0;
+        let taken = || self.lock.compare_exchange(named, distance, Ordering::Relaxed, Ordering::Relaxed);
+        if in_use || taken().is_err_and(|now| now != distance) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        Ok(())
+    }
+
+    /// Says that there will be a sleeper. The counts as of then.
+    fn announce(&self) -> u64 {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            let waiters = (word & WAITERS_MASK).wrapping_add(1) & WAITERS_MASK;
+            let waiters = if crate::mutant!("waiter-uncounted") { word & WAITERS_MASK } else { waiters };
+            let next = word & !WAITERS_MASK | waiters | SLEEPERS;
+            // Relaxed: the unlock publishes it.
+            match self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return next,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Sleeps until a notification, or until the caller should look again. Whether the deadline passed.
+    fn sleep(&self, me: &Member, lock: &RawMutex, seen: u64, deadline: Option<Deadline>) -> bool {
+        let mut spin = Spin::new(me.spinning());
+        while spin.again() {
+            if !same_count(self.word.load(Ordering::Relaxed), seen) {
+                spin.done();
+                return false;
+            }
+        }
+        spin.failed();
+        let count = Watch { word: Word::High(&self.word), expected: high(seen | SLEEPERS) };
+        let mut tries = 0;
+        loop {
+            // D1. No name: nobody is sure to tell us of deaths. A dead one: it may have owed a notification.
+            let last = lock.last().load(Ordering::Acquire);
+            let Some(owner) = OwnerId::of(last) else { return false };
+            let Life::Live(tid_word) = me.table().life(owner) else { return false };
+            let Some(slot) = me.table().slot(owner.slot()) else { return false };
+            let mut watches = [
+                count,
+                Watch { word: Word::High(lock.last()), expected: high(last) },
+                Watch { word: Word::Low(slot), expected: tid_word },
+            ];
+            if crate::mutant!("last-unwatched") {
+                watches[1] = count;
+            }
+            if crate::mutant!("holder-unwatched") {
+                watches[2] = count;
+            }
+            let sure = tries < TRIES;
+            let woken = me.sleep(if sure { &watches } else { &watches[..1] }, None, sure, deadline);
+            match woken {
+                Woken::By(2) => me.table().wake_watchers(owner),
+                Woken::TimedOut => return true,
+                Woken::Changed if high(self.word.load(Ordering::Relaxed)) == count.expected => {
+                    // `last`, that one's slot, or an alarm.
+                    tries += 1;
+                    continue;
+                }
+                Woken::Interrupted if !sure => {
+                    tries = 0; // the net, or a signal
+                    continue;
+                }
+                _ => {}
+            }
+            return false;
+        }
+    }
+}
+
+/// How far the mutex lies behind the condition variable, whatever they are mapped at.
+fn distance(me: &Member, from: &AtomicU64, to: &AtomicU64) -> u64 {
+    let (from, to) = (core::ptr::from_ref(from).cast::<u8>(), core::ptr::from_ref(to).cast::<u8>());
+    #[cfg(not(interproc_loom))]
+    return me.offset_of(to).wrapping_sub(me.offset_of(from));
+    #[cfg(interproc_loom)]
+    {
+        let _ = me;
+        (to.addr() as u64).wrapping_sub(from.addr() as u64)
+    }
+}

@@ -1,0 +1,196 @@
+//! [`RawEvent`]: the event under [`Event`](crate::sync::Event) and the C event.
+//!
+//! **Promise.** A set lets everybody go who waits at that moment, even if it is cleared at once, and everybody who comes
+//! until it is cleared; whatever dies. Nobody owns an event, so a death leaves nothing to repair.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | low half | counts: odd = set. `set` makes it odd, `clear` the next even number |
+//! | `SLEEPERS`, the highest bit | somebody may sleep since the last clear: a set goes through the kernel |
+//!
+//! A waiter goes as soon as the low half is not what it was when the waiter came: so no set is missed, however short. (It
+//! would be by one that sleeps while exactly 2³¹ sets and clears go by.)
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | V1 | set, CAS Release (or the kernel's own change of the word, a full fence), **also where it is set already** | wait and `is_set`, load Acquire | what was done before the set |
+//! | V1 | the same | clear, CAS AcqRel | the same: who clears, then looks, sees what was done before every set that this clear has undone |
+//!
+//! The second row is why a set that finds the event set is a read-modify-write all the same: as a mere load it could be
+//! answered from before a clear whose owner then does not see what the setter had to say: both would go on as if nothing
+//! had happened (litmus SB).
+//!
+//! A set that finds `SLEEPERS` sets the bit and wakes all in **one step of the kernel** (`futex::change_and_wake`), so a
+//! killed setter has done both or neither, and set touches neither membership nor robust list nor thread-local storage:
+//! it is async-signal-safe. Clear takes `SLEEPERS` back: whoever slept was woken by the set, and who is about to sleep
+//! finds the low half changed.
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | V2 | a waiter, announced, about to sleep | a flag without sleepers | nobody needs to; the next set wakes nobody, the next clear takes it back | one spare system call |
+//! | V3 | a waiter that was woken | nothing | nobody needs to: all were woken | nothing |
+//!
+//! A setter and a clearer have no window: each is one step.
+//!
+//! Rejected: compare-and-swap, then wake-all, with a flag by which those who are woken finish what a killed setter left
+//! (see `RawSemaphore`).
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::Member;
+use crate::sync::Spin;
+use crate::sys::{Change, Watch, Woken, Word, futex};
+use crate::time::Deadline;
+
+const SET_BIT: u32 = 0;
+const SET: u64 = 1 << SET_BIT;
+const SLEEPERS: u64 = 1 << 63;
+
+#[inline]
+const fn count(word: u64) -> u32 {
+    word as u32
+}
+
+/// The event. 16 bytes; all-zero is not set. To wait for it a thread must be a member of the segment that it lies in; for
+/// all else it need not.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawEvent {
+    /// Count and flag.
+    word: AtomicU64,
+    /// Zero.
+    reserved: AtomicU64,
+}
+
+#[allow(clippy::new_without_default)]
+impl RawEvent {
+    /// An event that is not set.
+    #[cfg(not(interproc_loom))]
+    pub const fn new() -> Self {
+        RawEvent { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+    }
+
+    /// An event that is not set.
+    #[cfg(interproc_loom)]
+    pub fn new() -> Self {
+        RawEvent { word: AtomicU64::new(0), reserved: AtomicU64::new(0) }
+    }
+
+    /// Whether it is set.
+    #[inline]
+    pub fn is_set(&self) -> bool {
+        self.word.load(Ordering::Acquire) & SET != 0 // V1
+    }
+
+    /// Sets it and lets all go who wait. Async-signal-safe.
+    #[inline]
+    pub fn set(&self) {
+        // Relaxed: the CAS decides.
+        let word = self.word.load(Ordering::Relaxed);
+        let order = if crate::mutant!("set-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        if crate::mutant!("set-again-only-looks") && word & SET != 0 {
+            return;
+        }
+        if word & SLEEPERS != 0
+            // V1
+            || self.word.compare_exchange(word, word | SET, order, Ordering::Relaxed).is_err()
+        {
+            self.set_slow();
+        }
+    }
+
+    #[cold]
+    fn set_slow(&self) {
+        loop {
+            let word = self.word.load(Ordering::Relaxed);
+            if word & SLEEPERS != 0 && word & SET == 0 {
+                return self.set_and_wake();
+            }
+            // V1: an exchange also where nothing changes.
+            if self.word.compare_exchange(word, word | SET, Ordering::Release, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// V1: in one step.
+    fn set_and_wake(&self) {
+        let low = Word::Low(&self.word);
+        if crate::mutant!("set-no-wake") {
+            self.word.fetch_or(SET, Ordering::Release);
+            return;
+        }
+        if crate::mutant!("set-in-two-steps") {
+            self.word.fetch_or(SET, Ordering::Release);
+            futex::wake(low, u32::MAX);
+            return;
+        }
+        let n = if crate::mutant!("set-wakes-one") { 1 } else { u32::MAX };
+        futex::change_and_wake(Change::Set(SET_BIT), low, low, n);
+    }
+
+    /// Takes the set back. Async-signal-safe.
+    #[inline]
+    pub fn clear(&self) {
+        let mut word = self.word.load(Ordering::Acquire);
+        while word & SET != 0 {
+            // Without SLEEPERS: all were woken.
+            let next = u64::from(count(word).wrapping_add(1));
+            // V1
+            match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    /// Waits until it is set, or `deadline` if one is given.
+    ///
+    /// # Errors
+    /// `TimedOut`.
+    #[inline]
+    pub fn wait(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
+        if self.is_set() { Ok(()) } else { self.wait_slow(me, deadline) }
+    }
+
+    #[cold]
+    fn wait_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
+        // Not for what this wait does: whoever sleeps in a segment may be woken by its bell, and passes that on.
+        let pending = me.pend();
+        let result = self.wait_for_change(me, deadline);
+        me.unpend(pending);
+        result
+    }
+
+    fn wait_for_change(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
+        let came = count(self.word.load(Ordering::Acquire));
+        if u64::from(came) & SET != 0 {
+            return Ok(());
+        }
+        let mut spin = Spin::new(me.spinning());
+        loop {
+            let word = self.word.load(Ordering::Acquire); // V1
+            if count(word) != came {
+                spin.done();
+                return Ok(());
+            }
+            if spin.again() {
+                continue;
+            }
+            let announced = word | SLEEPERS;
+            // Relaxed: nothing but the word itself is looked at after it.
+            if word != announced
+                && self.word.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                continue;
+            }
+            spin.failed();
+            crate::crash_window!("V2: about to sleep");
+            let watch = Watch { word: Word::Low(&self.word), expected: came };
+            if me.sleep(&[watch], None, true, deadline) == Woken::TimedOut {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            crate::crash_window!("V3: woken");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! [`RawOnce`]: one-time initialisation under [`Once`](crate::sync::Once), [`OnceLock`](crate::sync::OnceLock) and the C
+//! once.
+//!
+//! **Promise.** One initialiser at a time, until one has come to its end; from then on none, and everybody sees what it
+//! did, for one load. An initialiser that dies, or gives up, hands the job to the next, who is told (`Begun::Again`) if
+//! anything had begun.
+//!
+//! It is a [`RawMutex`], held while the initialiser runs, and beside it the *state*, written by the holder alone:
+//!
+//! | state | meaning |
+//! |---|---|
+//! | 0 | nobody has begun |
+//! | `BEGUN` | somebody has begun, and is at it, or has died or given up |
+//! | `DONE` | done, for good |
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | I1 | done, store Release | the first look, load Acquire | what the initialiser did |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | I2 | an initialiser before it has begun | a dead id in the lock, state 0 | as C1 of `RawMutex` | nothing; the next is the first |
+//! | I3 | an initialiser at work | a dead id in the lock, `BEGUN` | as C1 | nothing; the next does it again and is told |
+//! | I4 | an initialiser after the store of `DONE`, or one who came too late, holding the lock | a dead id in the lock, `DONE` | those who wait, as C1; all others look at the state only | nothing |
+//!
+//! Rejected: state and owner in one word (a second robust lock, to be proved again).
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::Result;
+use crate::member::Member;
+use crate::sync::{Acquired, RawMutex};
+use crate::time::Deadline;
+
+const BEGUN: u64 = 1;
+const DONE: u64 = 2;
+
+/// What a caller has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Begun {
+    /// Nothing: it is done.
+    Done,
+    /// The job: nobody has begun it before. Then [`RawOnce::done`] or [`RawOnce::abandon`].
+    First,
+    /// The job: somebody has begun it and died or given up. Then [`RawOnce::done`] or [`RawOnce::abandon`].
+    Again,
+}
+
+/// One-time initialisation. 24 bytes; all-zero is not done. Must lie in a segment of which those are members who find it
+/// not done.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawOnce {
+    lock: RawMutex,
+    /// Written by the lock's holder. After a death it says what the dead one had reached.
+    state: AtomicU64,
+}
+
+#[allow(clippy::new_without_default)]
+impl RawOnce {
+    /// Not done.
+    #[cfg(not(interproc_loom))]
+    pub const fn new() -> Self {
+        RawOnce { lock: RawMutex::new(), state: AtomicU64::new(0) }
+    }
+
+    /// Not done.
+    #[cfg(interproc_loom)]
+    pub fn new() -> Self {
+        RawOnce { lock: RawMutex::new(), state: AtomicU64::new(0) }
+    }
+
+    /// Whether it is done: one load.
+    #[inline(always)]
+    pub fn is_done(&self) -> bool {
+        self.state.load(Ordering::Acquire) == DONE // I1
+    }
+
+    /// Waits until it is done or the caller's to do, until `deadline` if one is given.
+    ///
+    /// # Errors
+    /// `Deadlock` if the caller is at it already; `TimedOut`.
+    pub fn begin(&self, me: &Member, deadline: Option<Deadline>) -> Result<Begun> {
+        if self.is_done() {
+            return Ok(Begun::Done);
+        }
+        let how = self.lock.lock(me, deadline)?;
+        self.entered(me, how)
+    }
+
+    /// As [`RawOnce::begin`], without waiting.
+    ///
+    /// # Errors
+    /// `WouldBlock` if another one is at it; `Deadlock`.
+    pub fn try_begin(&self, me: &Member) -> Result<Begun> {
+        if self.is_done() {
+            return Ok(Begun::Done);
+        }
+        let how = self.lock.try_lock(me)?;
+        self.entered(me, how)
+    }
+
+    fn entered(&self, me: &Member, how: Acquired) -> Result<Begun> {
+        crate::crash_window!("I2: the lock is ours");
+        if how == Acquired::OwnerDied {
+            // The state tells all there is to tell.
+            self.lock.mark_consistent(me)?;
+        }
+        // Relaxed: under the lock.
+        match self.state.load(Ordering::Relaxed) {
+            DONE => {
+                crate::crash_window!("I4: it was done meanwhile");
+                self.lock.unlock(me)?;
+                Ok(Begun::Done)
+            }
+            before => {
+                if !crate::mutant!("retry-untold") {
+                    self.state.store(BEGUN, Ordering::Relaxed);
+                }
+                crate::crash_window!("I3: begun");
+                Ok(if before == BEGUN { Begun::Again } else { Begun::First })
+            }
+        }
+    }
+
+    /// The caller has done the job.
+    ///
+    /// # Errors
+    /// `NotOwner` if it was not its.
+    pub fn done(&self, me: &Member) -> Result<()> {
+        if !self.lock.is_held_by(me) {
+            return Err(crate::error::ErrorKind::NotOwner.into());
+        }
+        let order = if crate::mutant!("done-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+        self.state.store(DONE, order); // I1
+        crate::crash_window!("I4: done, not unlocked");
+        self.lock.unlock(me)
+    }
+
+    /// The caller gives up: the job is the next one's.
+    ///
+    /// # Errors
+    /// `NotOwner` if it was not its.
+    pub fn abandon(&self, me: &Member) -> Result<()> {
+        self.lock.unlock(me)
+    }
+
+    /// Who is at it, dead or alive: a snapshot.
+    pub fn owner(&self) -> Option<crate::member::OwnerId> {
+        self.lock.owner()
+    }
+}

@@ -1,0 +1,188 @@
+//! [`RawRecursiveMutex`]: the robust lock that its holder may take again.
+//!
+//! **Promise.** That of [`RawMutex`], which it is built on, and: the holder may lock it again, at most
+//! [`RawRecursiveMutex::DEEPEST`] times in all, and it is free after as many unlocks. A dead holder's depth dies with it:
+//! the next one is told, and begins at one. A second level costs no read-modify-write.
+//!
+//! Beside the lock stands the *hold*: `owner id + depth << 48`. It is written by the holder alone, with plain stores, and
+//! read by anybody who asks "is it me": it names the reader only if the reader wrote it, as ids are never given out
+//! twice and the holder takes its name out before it unlocks.
+//!
+//! | hold | meaning |
+//! |---|---|
+//! | 0 | nobody holds it, or its holder has not said so yet |
+//! | `id + n << 48` | held n times by `id` |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | N1 | the holder, at any depth, or before it wrote its hold, or after it took it back | a dead id in the lock, and some hold | as C1 of `RawMutex`, by the lock alone; the next holder writes its own hold | nothing; the next is told |
+//!
+//! All else is the lock's: see the windows of [`RawMutex`].
+//!
+//! Rejected: asking the lock's own word who holds it (a load beside a locked operation on the same word waits for it);
+//! the depth in the lock's word (each level would be a read-modify-write).
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::sync::{Acquired, RawMutex};
+use crate::time::Deadline;
+
+const LEVEL: u64 = 1 << 48;
+
+#[inline(always)]
+const fn depth(hold: u64) -> u32 {
+    (hold >> 48) as u32
+}
+
+/// The recursive robust lock. 24 bytes; all-zero is unlocked. Must lie in a segment of which the callers are members.
+#[repr(C)]
+#[derive(Debug)]
+pub struct RawRecursiveMutex {
+    lock: RawMutex,
+    /// The holder's id and depth. After a death: the dead one's, or nothing; the lock alone decides.
+    hold: AtomicU64,
+}
+
+#[allow(clippy::new_without_default)]
+impl RawRecursiveMutex {
+    /// How often it can be held at a time.
+    pub const DEEPEST: u32 = u16::MAX as u32;
+
+    /// An unlocked mutex.
+    #[cfg(not(interproc_loom))]
+    pub const fn new() -> Self {
+        RawRecursiveMutex { lock: RawMutex::new(), hold: AtomicU64::new(0) }
+    }
+
+    /// An unlocked mutex.
+    #[cfg(interproc_loom)]
+    pub fn new() -> Self {
+        RawRecursiveMutex { lock: RawMutex::new(), hold: AtomicU64::new(0) }
+    }
+
+    /// The hold, if it is this owner's.
+    #[inline(always)]
+    fn hold_of(&self, id: OwnerId) -> Option<u64> {
+        // Relaxed: it is ours only if we wrote it, and the lock orders what it guards.
+        let hold = self.hold.load(Ordering::Relaxed);
+        (hold & OwnerId::MASK == id.bits()).then_some(hold)
+    }
+
+    /// Once more, for who holds it.
+    #[inline(always)]
+    fn deeper(&self, hold: u64) -> Result<Acquired> {
+        if depth(hold) == Self::DEEPEST {
+            return Err(ErrorKind::Overflow.into());
+        }
+        self.hold.store(hold + LEVEL, Ordering::Relaxed);
+        Ok(Acquired::Clean)
+    }
+
+    #[inline(always)]
+    fn first(&self, id: OwnerId, how: Result<Acquired>) -> Result<Acquired> {
+        if how.is_ok() {
+            crate::crash_window!("N1: locked, no hold yet");
+            let before = if crate::mutant!("depth-inherited") {
+                self.hold.load(Ordering::Relaxed) & !OwnerId::MASK
+            } else {
+                0
+            };
+            self.hold.store(before + id.bits() + LEVEL, Ordering::Relaxed);
+        }
+        how
+    }
+
+    /// Locks, or once more, waiting until `deadline` if one is given.
+    ///
+    /// # Errors
+    /// `Overflow` at the deepest level; `NotRecoverable`, `TimedOut`.
+    #[inline]
+    pub fn lock(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        self.lock_as(me.id(), me, deadline)
+    }
+
+    /// [`RawRecursiveMutex::lock`] for a caller that has its id at hand.
+    #[inline(always)]
+    pub(crate) fn lock_as(&self, id: OwnerId, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        match self.hold_of(id) {
+            Some(hold) => self.deeper(hold),
+            None => self.first(id, self.lock.lock(me, deadline)),
+        }
+    }
+
+    /// Locks if it is free, its owner is dead, or the caller holds it.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Overflow`, `NotRecoverable`.
+    #[inline]
+    pub fn try_lock(&self, me: &Member) -> Result<Acquired> {
+        match self.hold_of(me.id()) {
+            Some(hold) => self.deeper(hold),
+            None => self.first(me.id(), self.lock.try_lock(me)),
+        }
+    }
+
+    /// Unlocks once. The last one frees it; a lock that was inherited and not marked consistent then becomes unusable.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed: also for one unlock too many.
+    #[inline]
+    pub fn unlock(&self, me: &Member) -> Result<()> {
+        self.unlock_as(me.id(), me)
+    }
+
+    /// [`RawRecursiveMutex::unlock`] for a caller that has its id at hand.
+    #[inline(always)]
+    pub(crate) fn unlock_as(&self, id: OwnerId, me: &Member) -> Result<()> {
+        match self.hold_of(id) {
+            Some(hold) if depth(hold) > 1 => {
+                self.hold.store(hold - LEVEL, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(_) => {
+                // Before the lock is free: then it is the next one's to write.
+                self.hold.store(0, Ordering::Relaxed);
+                crate::crash_window!("N1: no hold any more");
+                self.lock.unlock(me)
+            }
+            None => Err(ErrorKind::NotOwner.into()),
+        }
+    }
+
+    /// Says that the data is whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`], at any depth.
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold it, `InvalidInput` when it is not inconsistent.
+    pub fn mark_consistent(&self, me: &Member) -> Result<()> {
+        self.lock.mark_consistent(me)
+    }
+
+    /// How often the calling member holds it.
+    pub fn depth(&self, me: &Member) -> u32 {
+        self.hold_of(me.id()).map_or(0, depth)
+    }
+
+    /// The lock below, for objects that wait for it or give it away as a whole. Whoever unlocks it there has set the
+    /// depth to 0 before, and whoever locks it there sets the depth after.
+    pub fn lock_below(&self) -> &RawMutex {
+        &self.lock
+    }
+
+    /// Sets the depth, at most [`RawRecursiveMutex::DEEPEST`], for the holder of [`lock_below`](Self::lock_below).
+    pub fn set_depth(&self, me: &Member, depth: u32) {
+        debug_assert!(depth <= Self::DEEPEST);
+        let hold = if depth == 0 { 0 } else { me.id().bits() + u64::from(depth) * LEVEL };
+        self.hold.store(hold, Ordering::Relaxed);
+    }
+
+    /// Whether anybody, dead or alive, holds it: a snapshot.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_locked()
+    }
+
+    /// Who holds it, dead or alive: a snapshot.
+    pub fn owner(&self) -> Option<OwnerId> {
+        self.lock.owner()
+    }
+}

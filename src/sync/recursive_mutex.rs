@@ -1,0 +1,378 @@
+//! [`RecursiveMutex`]: the robust lock that its holder may take again, with the data that it guards.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{self, Member, OwnerId};
+use crate::shared::{Plain, Shared};
+use crate::sync::{Acquired, RawRecursiveMutex};
+use crate::time::Deadline;
+use core::cell::{Cell, UnsafeCell};
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::time::Duration;
+
+/// Mutual exclusion between threads of any processes, around a plain value; the holder may lock it again.
+///
+/// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere every operation is
+/// `InvalidInput`. All-zero bytes are an unlocked mutex around a zero value. 24 bytes and the value.
+///
+/// As one thread can have several guards, a guard gives a [`Cell`], not a `&mut`.
+///
+/// *When a holder dies* at whatever depth, the next locker gets the lock within microseconds, at depth one, together
+/// with the news: [`RecursiveLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on. If its last
+/// guard goes without that, everybody gets `NotRecoverable` from then on.
+///
+/// *Ordering*: the last unlock is a release, the first lock an acquire. *Threads*: the thread that locks unlocks; guards
+/// may go in any order. *Fork*: the child does not own what its parent holds; a guard that it inherits does nothing.
+/// *Signals*: not to be locked in a handler. *Cost*: uncontended two compare-and-swaps for the first level, two plain
+/// stores for each further one, no system call.
+///
+/// Algorithm: see [`RawRecursiveMutex`].
+///
+/// # Examples
+/// ```
+/// use interproc::{Segment, sync::RecursiveMutex};
+///
+/// let seg = Segment::anonymous(4096)?;
+/// let left = seg.object("left", || RecursiveMutex::new(3u32))?;
+/// let outer = left.lock()?;
+/// {
+///     let inner = left.lock()?; // a function that locks, too
+///     inner.set(inner.get() - 1);
+/// }
+/// assert_eq!(outer.get(), 2);
+/// # drop(outer);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[repr(C)]
+pub struct RecursiveMutex<T> {
+    raw: RawRecursiveMutex,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only through guards, of one thread at a time, and these cannot leave it; plain values
+// may move between threads.
+unsafe impl<T: Plain + Send> Sync for RecursiveMutex<T> {}
+
+// SAFETY: repr(C) of atomics and a plain value behind a lock; zero is unlocked; nothing to drop.
+unsafe impl<T: Plain + Send> Shared for RecursiveMutex<T> {
+    const TYPE_ID: u32 = u32::from_le_bytes(*b"RecM");
+}
+
+type Locked<'a, T> = core::result::Result<RecursiveMutexGuard<'a, T>, RecursiveLockError<'a, T>>;
+
+impl<T> RecursiveMutex<T> {
+    /// How often it can be held at a time.
+    pub const DEEPEST: u32 = RawRecursiveMutex::DEEPEST;
+
+    /// An unlocked mutex, to be put into a segment.
+    pub const fn new(value: T) -> Self {
+        RecursiveMutex { raw: RawRecursiveMutex::new(), value: UnsafeCell::new(value) }
+    }
+
+    #[inline(always)]
+    fn address(&self) -> *const u8 {
+        core::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T: Plain> RecursiveMutex<T> {
+    /// Locks, waiting as long as it takes; at once if the calling thread holds it.
+    ///
+    /// # Errors
+    /// [`RecursiveLockError::OwnerDied`] holds the lock; `Overflow` at [`RecursiveMutex::DEEPEST`]; `NotRecoverable`;
+    /// `InvalidInput` outside a segment; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RecursiveMutex::new(0u64))?;
+    /// // A value left by the dead is repaired first.
+    /// let value = total.lock().unwrap_or_else(|e| e.recover(|v| v.set(0)));
+    /// value.set(value.get() + 1);
+    /// # drop(value);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock(&self) -> Locked<'_, T> {
+        let (id, me) = member::current_id(self.address())?;
+        self.acquired(id, me, self.raw.lock_as(id, me, None))
+    }
+
+    /// Locks if nobody else alive holds it.
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::lock`], and `WouldBlock`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let outer = m.lock()?;
+    /// let inner = m.try_lock()?;
+    /// # drop((outer, inner));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> Locked<'_, T> {
+        let me = member::current(self.address())?;
+        self.acquired(me.id(), me, self.raw.try_lock(me))
+    }
+
+    /// Locks, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::lock`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guard = m.try_lock_for(std::time::Duration::from_millis(10))?;
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_lock_for(&self, timeout: Duration) -> Locked<'_, T> {
+        self.try_lock_until(Deadline::after(timeout))
+    }
+
+    /// Locks, waiting until `deadline` at the latest. What can be had at once is had whatever the deadline.
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::lock`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Deadline, Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guard = m.try_lock_until(Deadline::now())?;
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_lock_until(&self, deadline: Deadline) -> Locked<'_, T> {
+        let me = member::current(self.address())?;
+        self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
+    }
+
+    /// How often the calling thread holds it.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guards = (m.lock()?, m.lock()?);
+    /// assert_eq!(m.depth()?, 2);
+    /// drop(guards);
+    /// assert_eq!(m.depth()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn depth(&self) -> Result<u32> {
+        Ok(self.raw.depth(member::current(self.address())?))
+    }
+
+    /// Whether anybody, dead or alive, holds it: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// assert!(m.is_locked());
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_locked(&self) -> bool {
+        self.raw.is_locked()
+    }
+
+    #[inline(always)]
+    fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
+        let guard = || RecursiveMutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
+        match how {
+            Ok(Acquired::Clean) => Ok(guard()),
+            Ok(Acquired::OwnerDied) => {
+                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard()) }))
+            }
+            Err(error) => Err(RecursiveLockError::Failed(error)),
+        }
+    }
+}
+
+impl<T> fmt::Debug for RecursiveMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecursiveMutex").field("owner", &self.raw.owner()).finish_non_exhaustive()
+    }
+}
+
+/// One level of the lock; dropped, it is given back. Neither `Send` nor `Sync`.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct RecursiveMutexGuard<'a, T: Plain> {
+    mutex: &'a RecursiveMutex<T>,
+    /// The locking thread's member. In the child of a fork its memory is wiped.
+    me: *const Member,
+    /// Its id.
+    owner: OwnerId,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl<T: Plain> RecursiveMutexGuard<'_, T> {
+    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+    #[inline(always)]
+    fn holder(&self) -> Option<&Member> {
+        // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
+        // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
+        let me = unsafe { &*self.me };
+        (me.id() == self.owner).then_some(me)
+    }
+}
+
+impl<T: Plain> Deref for RecursiveMutexGuard<'_, T> {
+    type Target = Cell<T>;
+    #[inline]
+    fn deref(&self) -> &Cell<T> {
+        // SAFETY: the lock is held, so no protocol-abiding thread but this one reaches the value, and this one only
+        // through such cells, which neither leave it nor outlive their guard. A cell has the layout of its value, and
+        // any bit pattern is a `T`.
+        unsafe { &*self.mutex.value.get().cast::<Cell<T>>() }
+    }
+}
+
+impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(me) = self.holder() {
+            // Cannot fail: we hold it.
+            let _ = self.mutex.raw.unlock_as(self.owner, me);
+        }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for RecursiveMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.get(), f)
+    }
+}
+
+/// Why a recursive lock was not simply acquired.
+pub enum RecursiveLockError<'a, T: Plain> {
+    /// It was acquired, from the dead.
+    OwnerDied(RecursiveOwnerDied<'a, T>),
+    /// It was not.
+    Failed(Error),
+}
+
+impl<'a, T: Plain> RecursiveLockError<'a, T> {
+    /// Repairs what the dead owner left and goes on with the lock held.
+    ///
+    /// # Panics
+    /// If the lock was not acquired at all ([`RecursiveLockError::Failed`]).
+    #[track_caller]
+    pub fn recover(self, repair: impl FnOnce(&Cell<T>)) -> RecursiveMutexGuard<'a, T> {
+        match self {
+            RecursiveLockError::OwnerDied(died) => {
+                repair(&died);
+                died.mark_consistent()
+            }
+            RecursiveLockError::Failed(error) => panic!("lock: {error}"),
+        }
+    }
+
+    /// The plain error. From [`RecursiveLockError::OwnerDied`] this releases the lock and makes it unusable.
+    pub fn error(self) -> Error {
+        self.into()
+    }
+}
+
+impl<T: Plain> From<Error> for RecursiveLockError<'_, T> {
+    fn from(error: Error) -> Self {
+        RecursiveLockError::Failed(error)
+    }
+}
+
+impl<T: Plain> From<RecursiveLockError<'_, T>> for Error {
+    fn from(e: RecursiveLockError<'_, T>) -> Error {
+        match e {
+            RecursiveLockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
+            RecursiveLockError::Failed(error) => error,
+        }
+    }
+}
+
+impl<T: Plain> fmt::Debug for RecursiveLockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T: Plain> fmt::Display for RecursiveLockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecursiveLockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
+            RecursiveLockError::Failed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl<T: Plain> core::error::Error for RecursiveLockError<'_, T> {}
+
+/// The lock, held, with a value that its last owner may have left half-changed.
+///
+/// If the last guard goes without [`RecursiveOwnerDied::mark_consistent`] the lock becomes not recoverable.
+pub struct RecursiveOwnerDied<'a, T: Plain> {
+    guard: ManuallyDrop<RecursiveMutexGuard<'a, T>>,
+}
+
+impl<T: Plain> Drop for RecursiveOwnerDied<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: dropped once, here.
+        unsafe { ManuallyDrop::drop(&mut self.guard) }
+    }
+}
+
+impl<'a, T: Plain> RecursiveOwnerDied<'a, T> {
+    /// Says that the value is whole again.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::{RecursiveLockError, RecursiveMutex}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guard = match m.lock() {
+    ///     Err(RecursiveLockError::OwnerDied(died)) => {
+    ///         died.set(0);
+    ///         died.mark_consistent()
+    ///     }
+    ///     other => other?,
+    /// };
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn mark_consistent(self) -> RecursiveMutexGuard<'a, T> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not dropped, so the guard moves out once.
+        let guard = unsafe { ManuallyDrop::take(&mut this.guard) };
+        if let Some(me) = guard.holder() {
+            // Cannot fail: we hold it, and it is dirty.
+            let _ = guard.mutex.raw.mark_consistent(me);
+        }
+        guard
+    }
+}
+
+impl<T: Plain> Deref for RecursiveOwnerDied<'_, T> {
+    type Target = Cell<T>;
+    fn deref(&self) -> &Cell<T> {
+        &self.guard
+    }
+}

@@ -1,0 +1,577 @@
+//! [`RwLock`]: the robust reader-writer lock with the data that it guards.
+#![allow(unsafe_code)]
+
+use super::raw_rwlock::{Entered, Patience, Place};
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{self, Member, OwnerId};
+use crate::shared::{Plain, Shared};
+use crate::sync::{Acquired, RawRwLock};
+use crate::time::Deadline;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+use core::time::Duration;
+
+/// Many readers or one writer, between threads of any processes, around a plain value.
+///
+/// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere every operation is
+/// `InvalidInput`. All-zero bytes are an unlocked lock around a zero value. 64 bytes and the value.
+///
+/// *When a reader dies* (a thread or its process, by any cause), its hold is gone: nobody is told, and a writer that
+/// waits for it goes on within microseconds. *When a writer dies*, the next one, reader or writer, gets the write lock
+/// together with the news: [`RwLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on, a
+/// reader by [`RwLockWriteGuard::downgrade`]. If it unlocks without doing so, everybody gets `NotRecoverable` from then
+/// on. A writer that dies while it waits has not touched anything, and nobody is told.
+///
+/// *Preference*: when a writer has come, new readers wait until it has had its turn. Writers and readers that wait are
+/// served in the order of their wake-ups; whoever comes at the right moment may be faster. *Recursion*: a thread that
+/// reads may read once more, at any time and without waiting; writing what one reads or writes, and reading what one
+/// writes, is `Deadlock`. *Limits*: six readers have a place in the lock; every other reader, and every one of a lock that
+/// is read much more often than written, keeps its hold in its thread's own place, which has room for 16 locks;
+/// beyond that a read is `TooManyHolds`.
+///
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, in any order.
+/// *Fork*: the child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be
+/// locked in a handler. *Cost*: an uncontended read or write makes no system call; only the first write after a long
+/// time of reading makes one or two.
+///
+/// Algorithm: see [`RawRwLock`].
+///
+/// # Examples
+/// ```
+/// use interproc::{Segment, sync::RwLock};
+///
+/// let seg = Segment::anonymous(4096)?;
+/// let prices = seg.object("prices", || RwLock::new([10u32, 20, 30]))?;
+/// prices.write()?[1] = 25;
+/// let (a, b) = (prices.read()?, prices.read()?); // together
+/// assert_eq!(a[1] + b[2], 55);
+/// # drop((a, b));
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[repr(C)]
+pub struct RwLock<T> {
+    raw: RawRwLock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only through guards, by one writer or by readers; plain values may move between threads,
+// and readers share it.
+unsafe impl<T: Plain + Send + Sync> Sync for RwLock<T> {}
+
+// SAFETY: repr(C) of atomics and a plain value behind a lock; zero is unlocked; nothing to drop.
+unsafe impl<T: Plain + Send + Sync> Shared for RwLock<T> {
+    const TYPE_ID: u32 = u32::from_le_bytes(*b"RwLk");
+}
+
+/// What a read gives.
+pub type ReadResult<'a, T> = core::result::Result<RwLockReadGuard<'a, T>, RwLockError<'a, T>>;
+/// What a write gives.
+pub type WriteResult<'a, T> = core::result::Result<RwLockWriteGuard<'a, T>, RwLockError<'a, T>>;
+
+impl<T> RwLock<T> {
+    /// An unlocked lock, to be put into a segment.
+    pub const fn new(value: T) -> Self {
+        RwLock { raw: RawRwLock::new(), value: UnsafeCell::new(value) }
+    }
+
+    #[inline(always)]
+    fn address(&self) -> *const u8 {
+        core::ptr::from_ref(self).cast()
+    }
+}
+
+impl<T: Plain> RwLock<T> {
+    /// Locks for reading, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`RwLockError::OwnerDied`] holds the lock, *for writing*; `Deadlock` when the calling thread writes;
+    /// `NotRecoverable`; `TooManyHolds`; `InvalidInput` outside a segment; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RwLock::new(7u64))?;
+    /// // Panics never; a value left by a dead writer is repaired first.
+    /// let value = total.read().unwrap_or_else(|e| e.recover(|v| *v = 0).downgrade());
+    /// assert_eq!(*value, 7);
+    /// # drop(value);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn read(&self) -> ReadResult<'_, T> {
+        self.read_with(Patience::Until(None))
+    }
+
+    /// Locks for reading if nobody alive writes or waits to write.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and `WouldBlock`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.write()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| assert_eq!(m.try_read().unwrap_err().error().kind(), ErrorKind::WouldBlock));
+    /// });
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_read(&self) -> ReadResult<'_, T> {
+        self.read_with(Patience::None)
+    }
+
+    /// Locks for reading, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.try_read_for(std::time::Duration::from_millis(10))?;
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_read_for(&self, timeout: Duration) -> ReadResult<'_, T> {
+        self.try_read_until(Deadline::after(timeout))
+    }
+
+    /// Locks for reading, waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Deadline, Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.try_read_until(Deadline::now())?; // free: a deadline in the past does not matter
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_read_until(&self, deadline: Deadline) -> ReadResult<'_, T> {
+        self.read_with(Patience::Until(Some(deadline)))
+    }
+
+    /// Locks for writing, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// [`RwLockError::OwnerDied`] holds the lock; `Deadlock` when the calling thread reads or writes;
+    /// `NotRecoverable`; `InvalidInput` outside a segment; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RwLock::new(7u64))?;
+    /// *total.write().unwrap_or_else(|e| e.recover(|v| *v = 0)) += 1;
+    /// let reading = total.read()?;
+    /// assert_eq!(total.write().unwrap_err().error().kind(), ErrorKind::Deadlock);
+    /// # drop(reading);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn write(&self) -> WriteResult<'_, T> {
+        self.write_with(Patience::Until(None))
+    }
+
+    /// Locks for writing if nobody alive reads or writes, or waits to write.
+    ///
+    /// # Errors
+    /// As [`RwLock::write`], and `WouldBlock`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.read()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| assert_eq!(m.try_write().unwrap_err().error().kind(), ErrorKind::WouldBlock));
+    /// });
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_write(&self) -> WriteResult<'_, T> {
+        self.write_with(Patience::None)
+    }
+
+    /// Locks for writing, waiting at most `timeout`. While it waits, new readers wait too.
+    ///
+    /// # Errors
+    /// As [`RwLock::write`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// *m.try_write_for(std::time::Duration::from_millis(10))? += 1;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_write_for(&self, timeout: Duration) -> WriteResult<'_, T> {
+        self.try_write_until(Deadline::after(timeout))
+    }
+
+    /// Locks for writing, waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`RwLock::write`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Deadline, Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// *m.try_write_until(Deadline::now())? += 1; // free: a deadline in the past does not matter
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_write_until(&self, deadline: Deadline) -> WriteResult<'_, T> {
+        self.write_with(Patience::Until(Some(deadline)))
+    }
+
+    /// Whether anybody alive writes, or waits for the readers to leave: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.write()?;
+    /// assert!(m.is_written() && m.readers()? == 0);
+    /// let guard = guard.downgrade();
+    /// assert!(!m.is_written() && m.readers()? == 1);
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_written(&self) -> bool {
+        member::current(self.address())
+            .is_ok_and(|me| self.raw.writer().is_some_and(|w| me.table().life(w) != member::Life::Dead))
+    }
+
+    /// How many threads read: a snapshot. See [`RwLock::is_written`].
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment; `TooManyMembers`.
+    pub fn readers(&self) -> Result<usize> {
+        let mut count = 0;
+        self.raw.for_each_reader(member::current(self.address())?, |_, _| count += 1);
+        Ok(count)
+    }
+
+    #[inline(always)]
+    fn read_with(&self, patience: Patience) -> ReadResult<'_, T> {
+        let (id, me, name) = member::current_at(self.address())?;
+        match self.raw.read_as(id, me, name, patience) {
+            Ok(Entered::At(place)) => {
+                Ok(RwLockReadGuard { lock: self, me, owner: id, name, place, _not_send: PhantomData })
+            }
+            Ok(Entered::OwnerDied) => Err(self.inherited(id, me)),
+            Err(error) => Err(RwLockError::Failed(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn write_with(&self, patience: Patience) -> WriteResult<'_, T> {
+        let (id, me) = member::current_id(self.address())?;
+        match self.raw.write_as(id, me, patience) {
+            Ok(Acquired::Clean) => Ok(self.written(id, me)),
+            Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
+            Err(error) => Err(RwLockError::Failed(error)),
+        }
+    }
+
+    #[inline(always)]
+    fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
+        RwLockWriteGuard { lock: self, me, owner: id, _not_send: PhantomData }
+    }
+
+    #[cold]
+    fn inherited(&self, id: OwnerId, me: &Member) -> RwLockError<'_, T> {
+        RwLockError::OwnerDied(RwLockOwnerDied { guard: ManuallyDrop::new(self.written(id, me)) })
+    }
+}
+
+impl<T> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLock").field("writer", &self.raw.writer()).finish_non_exhaustive()
+    }
+}
+
+/// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
+///
+/// # Safety
+/// `me` is the member of a guard that has not left its thread and keeps the segment attached.
+#[inline(always)]
+unsafe fn holder<'g>(me: *const Member, owner: OwnerId) -> Option<&'g Member> {
+    // SAFETY: so the member stays; a forked child has a wiped copy of its memory, all zero, which is a `Member` that
+    // has no id.
+    let me = unsafe { &*me };
+    (me.id() == owner).then_some(me)
+}
+
+/// The lock, held for reading; dropped, it is released. Not `Send`: the thread that locks unlocks.
+///
+/// As for [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer copy the value first and check the copy.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct RwLockReadGuard<'a, T: Plain> {
+    lock: &'a RwLock<T>,
+    /// The locking thread's member. In the child of a fork its memory is wiped.
+    me: *const Member,
+    /// Its id.
+    owner: OwnerId,
+    /// Where the lock is in the file.
+    name: u64,
+    /// Where the hold is.
+    place: Place,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: Plain + Sync> Sync for RwLockReadGuard<'_, T> {}
+
+impl<T: Plain> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, so no protocol-abiding thread writes; any bit pattern is a `T`.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T: Plain> Drop for RwLockReadGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this guard's.
+        if let Some(me) = unsafe { holder(self.me, self.owner) } {
+            self.lock.raw.leave(self.place, self.owner, me, self.name);
+        }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// The lock, held for writing; dropped, it is released. Not `Send`: the thread that locks unlocks.
+///
+/// As for [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer copy the value first and check the copy.
+#[must_use = "the lock is released at once if the guard is not kept"]
+pub struct RwLockWriteGuard<'a, T: Plain> {
+    lock: &'a RwLock<T>,
+    /// The locking thread's member. In the child of a fork its memory is wiped.
+    me: *const Member,
+    /// Its id.
+    owner: OwnerId,
+    _not_send: PhantomData<*const ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: Plain + Sync> Sync for RwLockWriteGuard<'_, T> {}
+
+impl<'a, T: Plain> RwLockWriteGuard<'a, T> {
+    /// Goes on as a reader. No writer comes in between; other readers may.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let mut writing = m.write()?;
+    /// *writing += 1;
+    /// let reading = writing.downgrade();
+    /// assert_eq!(*reading, *m.read()?);
+    /// # drop(reading);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
+        let this = ManuallyDrop::new(self);
+        let (lock, me, owner) = (this.lock, this.me, this.owner);
+        // SAFETY: this guard's.
+        let (name, place) = match unsafe { holder(me, owner) } {
+            Some(me) => {
+                let name = me.offset_of(lock.address());
+                // Cannot fail: we hold it, and one that is inconsistent is in a `RwLockOwnerDied`.
+                (name, lock.raw.downgrade_as(owner, me, name).unwrap_or(0))
+            }
+            None => (0, 0),
+        };
+        RwLockReadGuard { lock, me, owner, name, place, _not_send: PhantomData }
+    }
+}
+
+impl<T: Plain> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held, so no protocol-abiding thread writes; any bit pattern is a `T`.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T: Plain> DerefMut for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, nobody reads either, and the guard is borrowed mutably.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this guard's.
+        if let Some(me) = unsafe { holder(self.me, self.owner) } {
+            // Clean: one that is not is in a `RwLockOwnerDied`.
+            self.lock.raw.unlock_written(me);
+        }
+    }
+}
+
+impl<T: Plain + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// Why a lock was not simply acquired.
+pub enum RwLockError<'a, T: Plain> {
+    /// It was acquired, for writing, from a dead writer: also if it was wanted for reading.
+    OwnerDied(RwLockOwnerDied<'a, T>),
+    /// It was not.
+    Failed(Error),
+}
+
+impl<'a, T: Plain> RwLockError<'a, T> {
+    /// Repairs what the dead writer left and goes on with the lock held for writing.
+    ///
+    /// # Panics
+    /// If the lock was not acquired at all ([`RwLockError::Failed`]).
+    #[track_caller]
+    pub fn recover(self, repair: impl FnOnce(&mut T)) -> RwLockWriteGuard<'a, T> {
+        match self {
+            RwLockError::OwnerDied(mut died) => {
+                repair(&mut died);
+                died.mark_consistent()
+            }
+            RwLockError::Failed(error) => panic!("lock: {error}"),
+        }
+    }
+
+    /// The plain error. From [`RwLockError::OwnerDied`] this releases the lock and makes it unusable.
+    pub fn error(self) -> Error {
+        self.into()
+    }
+}
+
+impl<T: Plain> From<Error> for RwLockError<'_, T> {
+    fn from(error: Error) -> Self {
+        RwLockError::Failed(error)
+    }
+}
+
+impl<T: Plain> From<RwLockError<'_, T>> for Error {
+    fn from(e: RwLockError<'_, T>) -> Error {
+        match e {
+            RwLockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
+            RwLockError::Failed(error) => error,
+        }
+    }
+}
+
+impl<T: Plain> fmt::Debug for RwLockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<T: Plain> fmt::Display for RwLockError<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RwLockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
+            RwLockError::Failed(error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl<T: Plain> core::error::Error for RwLockError<'_, T> {}
+
+/// The lock, held for writing, with a value that its last writer may have left half-changed.
+///
+/// Dropping it without [`RwLockOwnerDied::mark_consistent`] releases the lock as not recoverable.
+pub struct RwLockOwnerDied<'a, T: Plain> {
+    /// Not dropped as a guard: that would release the lock as if it were clean.
+    guard: ManuallyDrop<RwLockWriteGuard<'a, T>>,
+}
+
+impl<T: Plain> RwLockOwnerDied<'_, T> {
+    fn holder(&self) -> Option<&Member> {
+        // SAFETY: this guard's.
+        unsafe { holder(self.guard.me, self.guard.owner) }
+    }
+}
+
+impl<T: Plain> Drop for RwLockOwnerDied<'_, T> {
+    fn drop(&mut self) {
+        if let Some(me) = self.holder() {
+            // Cannot fail: we hold it.
+            let _ = self.guard.lock.raw.unlock(me);
+        }
+    }
+}
+
+impl<'a, T: Plain> RwLockOwnerDied<'a, T> {
+    /// Says that the value is whole again.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::{RwLock, RwLockError}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = match m.read() {
+    ///     Err(RwLockError::OwnerDied(mut died)) => {
+    ///         *died = 0;
+    ///         died.mark_consistent().downgrade()
+    ///     }
+    ///     other => other?,
+    /// };
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn mark_consistent(self) -> RwLockWriteGuard<'a, T> {
+        let mut this = ManuallyDrop::new(self);
+        if let Some(me) = this.holder() {
+            // Cannot fail: we hold it, and it is dirty.
+            let _ = this.guard.lock.raw.mark_consistent(me);
+        }
+        // SAFETY: `this` is not dropped, so the guard moves out once.
+        unsafe { ManuallyDrop::take(&mut this.guard) }
+    }
+}
+
+impl<T: Plain> Deref for RwLockOwnerDied<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.guard
+    }
+}
+
+impl<T: Plain> DerefMut for RwLockOwnerDied<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.guard
+    }
+}

@@ -1,0 +1,72 @@
+//! What a decoder of an object gets and gives: how `interproc inspect` comes to show the state of an object that it has
+//! only copied bytes of.
+//!
+//! Each object has one function `fn(&Look) -> Option<State>` (`sync::view`, `queue::view`) and one row in the table of
+//! `shm::decode`. The bytes are untrusted: a decoder reads words through [`Look`], which refuses what lies outside
+//! of the object, says `None` when they make no sense, and never goes round a loop more often than it knows beforehand.
+
+use crate::member::OwnerId;
+use core::ops::Range;
+use std::vec::Vec;
+
+/// An object to be decoded.
+pub(crate) struct Look<'a> {
+    /// Its bytes.
+    pub size: u64,
+    /// Its kind's parameters.
+    pub params: [u64; 2],
+    /// Copies the aligned 64-bit word at a place in the object.
+    pub read: &'a dyn Fn(u64) -> Option<u64>,
+    /// The words in the object that somebody sleeps on, as often as somebody does.
+    pub sleepers: &'a [u64],
+    /// Whether an owner lives.
+    pub lives: &'a dyn Fn(OwnerId) -> bool,
+}
+
+impl Look<'_> {
+    /// A 64-bit word.
+    pub fn word(&self, at: u64) -> Option<u64> {
+        let fits = at.is_multiple_of(8) && at.checked_add(8).is_some_and(|end| end <= self.size);
+        if fits { (self.read)(at) } else { None }
+    }
+
+    /// How many sleep on a word in these bytes of the object.
+    pub fn waiters(&self, bytes: Range<u64>) -> u32 {
+        self.sleepers.iter().filter(|at| bytes.contains(at)).count() as u32
+    }
+
+    /// Whether an owner lives.
+    pub fn lives(&self, id: OwnerId) -> bool {
+        (self.lives)(id)
+    }
+}
+
+/// What a decoder says of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// In a word or two: `free`, `held`.
+    pub text: &'static str,
+    /// Who holds it or stands in the way, and what they do: `holds`, `blocks`.
+    pub holders: Vec<(OwnerId, &'static str)>,
+    /// What else there is to know.
+    pub facts: Vec<(&'static str, u64)>,
+}
+
+impl State {
+    /// A state in a word or two.
+    pub fn new(text: &'static str) -> State {
+        State { text, ..State::default() }
+    }
+
+    /// With somebody who has a part in it.
+    pub fn with(mut self, who: impl IntoIterator<Item = OwnerId>, part: &'static str) -> State {
+        self.holders.extend(who.into_iter().map(|id| (id, part)));
+        self
+    }
+
+    /// With a number.
+    pub fn fact(mut self, name: &'static str, value: impl Into<u64>) -> State {
+        self.facts.push((name, value.into()));
+        self
+    }
+}

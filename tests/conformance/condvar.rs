@@ -1,0 +1,351 @@
+//! The specification of the condition variable.
+
+use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
+use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use interproc::sync::{Condvar, LockError, Mutex, MutexGuard};
+use interproc::{Deadline, ErrorKind, Object, Segment};
+use std::mem::forget;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A count of tickets, and a condition variable for "there are some".
+struct Shop {
+    tickets: Object<Mutex<u64>>,
+    arrived: Object<Condvar>,
+}
+
+impl Shop {
+    fn of(seg: &Segment) -> Shop {
+        let tickets = seg.object("tickets", || Mutex::new(0)).expect("mutex");
+        Shop { tickets, arrived: seg.object("arrived", Condvar::new).expect("condvar") }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.tickets.lock().expect("lock")
+    }
+
+    fn buy(&self) {
+        let mut tickets = self.arrived.wait_while(self.lock(), |tickets| *tickets == 0).expect("wait");
+        *tickets -= 1;
+    }
+
+    fn add(&self, n: u64) {
+        let mut tickets = self.lock();
+        *tickets += n;
+        if n == 1 { self.arrived.notify_one() } else { self.arrived.notify_all() }.expect("notify");
+    }
+}
+
+fn new() -> (Segment, Shop, &'static [AtomicU64; 512]) {
+    let seg = kit::segment();
+    let shop = Shop::of(&seg);
+    (seg, shop, board())
+}
+
+pub fn every_ticket_is_sold_once_and_nobody_sleeps_on(at: Place) {
+    const EACH: u64 = 1_500;
+    let (seg, shop, words) = new();
+    let buyer = || {
+        at.start(&seg, |seg| {
+            let shop = Shop::of(seg);
+            for _ in 0..EACH {
+                shop.buy();
+                raise(&words[0]);
+            }
+        })
+    };
+    let seller = |seed: u64| {
+        at.start(&seg, move |seg| {
+            let (shop, mut random, mut left) = (Shop::of(seg), Random(seed), EACH * 3 / 2);
+            while left > 0 {
+                let n = (1 + random.below(3)).min(left);
+                left -= n;
+                if random.below(2) == 0 {
+                    shop.add(n);
+                } else {
+                    // The notification after the unlock.
+                    *shop.lock() += n;
+                    shop.arrived.notify_all().expect("notify");
+                }
+            }
+        })
+    };
+    let users = [buyer(), buyer(), buyer(), seller(1), seller(2)];
+    users.into_iter().for_each(|u| u.join());
+    assert_eq!(words[0].load(Ordering::SeqCst), 3 * EACH);
+    assert_eq!(*shop.lock(), 0);
+}
+
+/// Starts `n` who buy one ticket each, and waits until they are asleep.
+fn asleep(at: Place, seg: &Segment, words: &'static [AtomicU64; 512], n: usize) -> Vec<crate::place::Actor> {
+    let start = |i: usize| {
+        at.start(seg, move |seg| {
+            let shop = Shop::of(seg);
+            say_where(&words[16 + i]);
+            shop.buy();
+            raise(&words[0]);
+        })
+    };
+    let buyers: Vec<_> = (0..n).map(start).collect();
+    (0..n).for_each(|i| await_asleep(&words[16 + i]));
+    buyers
+}
+
+pub fn one_notification_wakes_one_and_all_wake_all(at: Place) {
+    let (seg, shop, words) = new();
+    let buyers = asleep(at, &seg, words, 5);
+    for sold in 1..=2 {
+        shop.add(1);
+        await_word(&words[0], sold);
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(words[0].load(Ordering::SeqCst), 2, "more were woken than there are tickets");
+    shop.add(3);
+    buyers.into_iter().for_each(|b| b.join());
+    // Nobody is left: a notification does not stay.
+    shop.arrived.notify_one().expect("notify");
+    shop.arrived.notify_all().expect("notify");
+    let (guard, result) = shop.arrived.wait_for(shop.lock(), Duration::from_millis(5)).expect("wait");
+    assert!(result.timed_out() && *guard == 0);
+}
+
+pub fn all_are_woken_at_once(at: Place) {
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let (seg, shop, words) = new();
+        let buyers = asleep(at, &seg, words, 6);
+        let started = Instant::now();
+        shop.add(6);
+        await_word(&words[0], 6);
+        times.push(started.elapsed());
+        buyers.into_iter().for_each(|b| b.join());
+    }
+    times.sort();
+    // One who is forgotten waits for ever.
+    assert!(times[3] < NET, "{times:?}");
+}
+
+pub fn a_timed_wait_waits_as_long_as_it_was_told(at: Place) {
+    let (seg, _shop, _) = new();
+    at.start(&seg, |seg| {
+        let shop = Shop::of(seg);
+        for timeout in [1, 20, 120].map(Duration::from_millis) {
+            let started = Instant::now();
+            let (guard, result) =
+                shop.arrived.wait_while_for(shop.lock(), timeout, |tickets| *tickets == 0).expect("wait");
+            let took = started.elapsed();
+            assert!(result.timed_out() && took >= timeout && took < timeout + NET, "{timeout:?}: {took:?}");
+            drop(guard);
+        }
+    })
+    .join();
+}
+
+pub fn a_deadline_in_the_past_gives_the_lock_back_for_a_moment(at: Place) {
+    let (seg, _shop, _) = new();
+    at.start(&seg, |seg| {
+        let shop = Shop::of(seg);
+        for past in [Deadline::from_monotonic_ns(0), Deadline::from_monotonic_ns(1), Deadline::now()] {
+            let (guard, result) = shop.arrived.wait_until(shop.lock(), past).expect("wait");
+            assert!(result.timed_out());
+            drop(guard);
+            let (guard, result) =
+                shop.arrived.wait_while_until(shop.lock(), past, |tickets| *tickets == 0).expect("wait");
+            assert!(result.timed_out());
+            drop(guard);
+            let (guard, result) =
+                shop.arrived.wait_while_until(shop.lock(), past, |_| false).expect("no wait");
+            assert!(!result.timed_out());
+            drop(guard);
+        }
+    })
+    .join();
+}
+
+pub fn the_longest_wait_does_not_end_early(at: Place) {
+    let (seg, shop, words) = new();
+    for (n, longest) in
+        [Deadline::after(Duration::MAX), Deadline::from_monotonic_ns(u64::MAX)].into_iter().enumerate()
+    {
+        let waiter = at.start(&seg, move |seg| {
+            let shop = Shop::of(seg);
+            say_where(&words[n]);
+            let (mut tickets, result) =
+                shop.arrived.wait_while_until(shop.lock(), longest, |t| *t == 0).expect("wait");
+            assert!(!result.timed_out());
+            *tickets -= 1;
+        });
+        await_asleep(&words[n]);
+        std::thread::sleep(Duration::from_millis(110)); // two nets
+        shop.add(1);
+        waiter.join();
+    }
+}
+
+pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
+    let (seg, shop, words) = new();
+    let patient = at.start(&seg, |seg| {
+        let shop = Shop::of(seg);
+        under_signals(&words[0], || shop.buy());
+    });
+    let timed = at.start(&seg, |seg| {
+        let shop = Shop::of(seg);
+        let timeout = Duration::from_millis(80);
+        let (timed_out, took) = under_signals(&words[1], || {
+            let started = Instant::now();
+            let (_guard, result) = shop.arrived.wait_while_for(shop.lock(), timeout, |_| true).expect("wait");
+            (result.timed_out(), started.elapsed())
+        });
+        assert!(timed_out && took >= timeout && took < timeout + NET, "{took:?}");
+    });
+    timed.join();
+    await_word(&words[0], MANY);
+    shop.add(1);
+    patient.join();
+}
+
+pub fn who_waits_is_told_of_a_dead_owner(at: Place) {
+    let (seg, shop, words) = new();
+    for _ in 0..3 {
+        let waiter = at.start(&seg, |seg| {
+            let shop = Shop::of(seg);
+            say_where(&words[0]);
+            let mut guard = shop.lock();
+            loop {
+                guard = match shop.arrived.wait_while(guard, |tickets| *tickets < 100) {
+                    Ok(guard) => break drop(guard),
+                    Err(LockError::OwnerDied(mut died)) => {
+                        raise(&words[1]);
+                        *died = 0;
+                        died.mark_consistent()
+                    }
+                    Err(LockError::Failed(e)) => panic!("{e:?}"),
+                }
+            }
+        });
+        await_asleep(&words[0]);
+        let before = words[1].load(Ordering::SeqCst);
+        let started = Instant::now();
+        // Changes, and dies before it says so.
+        at.start(&seg, move |seg| {
+            let shop = Shop::of(seg);
+            let mut guard = shop.lock();
+            *guard = 50;
+            forget(guard);
+            at.die();
+        })
+        .gone();
+        await_word(&words[1], before + 1);
+        assert!(started.elapsed() < Duration::from_secs(5), "nobody told the waiter");
+        *shop.lock() = 100;
+        shop.arrived.notify_all().expect("notify");
+        waiter.join();
+        *shop.lock() = 0;
+        words[0].store(0, Ordering::SeqCst);
+    }
+}
+
+pub fn who_dies_after_its_unlock_has_woken_those_asleep(at: Place) {
+    let (seg, _shop, words) = new();
+    for round in 1..=3 {
+        words[16].store(0, Ordering::SeqCst);
+        let buyers = asleep(at, &seg, words, 1);
+        at.start(&seg, move |seg| {
+            *Shop::of(seg).lock() += 1;
+            at.die(); // the notification never comes
+        })
+        .gone();
+        await_word(&words[0], round);
+        buyers.into_iter().for_each(|b| b.join());
+    }
+}
+
+pub fn killed_waiters_leave_nothing(at: Place) {
+    let (seg, shop, words) = new();
+    for round in 1..=3 {
+        words[16].store(0, Ordering::SeqCst);
+        let victim = at.start(&seg, move |seg| {
+            let shop = Shop::of(seg);
+            let deadline = Deadline::after(Duration::from_millis(5));
+            let _ = shop.arrived.wait_while_until(shop.lock(), deadline, |_| true).map(forget);
+            at.die(); // holding, after a wait
+        });
+        victim.gone();
+        let mut guard = match shop.tickets.lock() {
+            Err(LockError::OwnerDied(died)) => died.mark_consistent(),
+            other => panic!("not told: {:?}", other.map(|_| ())),
+        };
+        *guard = 0;
+        drop(guard);
+        let buyers = asleep(at, &seg, words, 2);
+        shop.add(1);
+        await_word(&words[0], 2 * round - 1);
+        shop.add(1);
+        await_word(&words[0], 2 * round);
+        buyers.into_iter().for_each(|b| b.join());
+        words[17].store(0, Ordering::SeqCst);
+    }
+}
+
+pub fn the_lock_is_an_ordinary_one_again_when_nobody_waits(at: Place) {
+    let (seg, shop, words) = new();
+    let buyers = asleep(at, &seg, words, 2);
+    shop.add(2);
+    buyers.into_iter().for_each(|b| b.join());
+    for _ in 0..200 {
+        drop(shop.lock());
+    }
+    // SAFETY: the first two words of a mutex, seen as atomics.
+    let word: &AtomicU64 = unsafe { &*std::ptr::from_ref(&*shop.tickets).cast() };
+    assert_eq!(word.load(Ordering::SeqCst), 0, "lockers are still on the slow way");
+}
+
+pub fn a_wait_with_another_mutex_is_refused(at: Place) {
+    let (seg, shop, words) = new();
+    let buyers = asleep(at, &seg, words, 1);
+    let other = seg.object("other", || Mutex::new(0u64)).expect("mutex");
+    let refused = |answer: Result<MutexGuard<'_, u64>, LockError<'_, u64>>| match answer {
+        Err(LockError::Failed(e)) => e.kind(),
+        _ => panic!("not refused"),
+    };
+    assert_eq!(refused(shop.arrived.wait(other.lock().expect("lock"))), ErrorKind::InvalidInput);
+    assert!(other.try_lock().is_ok(), "the lock was kept");
+    let elsewhere = kit::segment().object("m", || Mutex::new(0u64)).expect("mutex");
+    assert_eq!(refused(shop.arrived.wait(elsewhere.lock().expect("lock"))), ErrorKind::InvalidInput);
+    let here = Condvar::new();
+    assert_eq!(refused(here.wait(other.lock().expect("lock"))), ErrorKind::InvalidInput);
+    assert_eq!(here.notify_one().map_err(|e| e.kind()), Ok(()), "nobody waits");
+    shop.add(1);
+    buyers.into_iter().for_each(|b| b.join());
+    // Nobody waits: the other one may be used now.
+    let (_guard, result) =
+        shop.arrived.wait_for(other.lock().expect("lock"), Duration::from_millis(1)).expect("wait");
+    assert!(result.timed_out());
+}
+
+pub fn an_unrepaired_lock_is_refused_to_those_who_wait(at: Place) {
+    let (seg, shop, words) = new();
+    let waiter = at.start(&seg, |seg| {
+        let shop = Shop::of(seg);
+        say_where(&words[0]);
+        let mut guard = shop.lock();
+        loop {
+            match shop.arrived.wait_while_for(guard, LONG, |_| true) {
+                Err(LockError::Failed(e)) => break assert_eq!(e.kind(), ErrorKind::NotRecoverable),
+                Err(LockError::OwnerDied(died)) => {
+                    drop(died); // as the other one would
+                    break;
+                }
+                Ok((again, result)) => {
+                    assert!(!result.timed_out());
+                    guard = again;
+                }
+            }
+        }
+    });
+    await_asleep(&words[0]);
+    at.start(&seg, |seg| forget(Shop::of(seg).lock())).join();
+    drop(shop.tickets.lock());
+    waiter.join();
+    assert!(shop.tickets.lock().is_err_and(|e| e.error().kind() == ErrorKind::NotRecoverable));
+}

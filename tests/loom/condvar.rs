@@ -1,0 +1,281 @@
+//! [`RawCondvar`] under all interleavings, with its waiters and notifiers killed at every step.
+
+use crate::runner::Model;
+use crate::support::{Data, Place, leak};
+use interproc::Deadline;
+use interproc::member::Member;
+use interproc::sync::{Acquired, RawCondvar, RawMutex};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, allow_timeouts, check, for_every_death, settle, spread_net, until_asleep,
+    until_asleep_or_gone,
+};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "condvar: a waiter is told",
+        run: || check(Bounds::default(), || told(RawCondvar::notify_one)),
+        catches: &["notify-no-wake"],
+    },
+    Model {
+        name: "condvar: a waiter is told with all",
+        run: || check(Bounds::default(), || told(RawCondvar::notify_all)),
+        catches: &[],
+    },
+    Model {
+        name: "condvar: all who wait are told",
+        run: || check(Bounds::default(), || all_told(Death::NEVER)),
+        catches: &["moved-forgets-waiters"],
+    },
+    Model {
+        name: "condvar: one of all who are told may die anywhere",
+        run: || for_every_death(two(), false, all_told),
+        catches: &["waiter-no-bell"],
+    },
+    Model {
+        name: "condvar: a notifier may die anywhere, with a waiter asleep or about to",
+        run: || for_every_death(Bounds::default(), false, |death| notifier(death, false)),
+        catches: &["last-unwatched", "holder-unsigned", "holder-does-not-rest"],
+    },
+    Model {
+        name: "condvar: a notifier may die anywhere after its unlock, with a waiter asleep",
+        run: || for_every_death(Bounds::default(), false, |death| notifier(death, true)),
+        catches: &["holder-does-not-rest"],
+    },
+    Model {
+        name: "condvar: the waiter that is woken may die anywhere",
+        run: || for_every_death(two(), false, woken),
+        catches: &["waiter-no-bell"],
+    },
+    Model {
+        name: "condvar: a notification that finds nobody overlooks nobody who comes",
+        run: || check(Bounds::default(), comes_again),
+        catches: &["waiter-uncounted"],
+    },
+    Model {
+        name: "condvar: a lock is not taken for unawaited while somebody waits",
+        run: || for_every_death(two(), false, awaited),
+        catches: &["awaited-uncounted"],
+    },
+    Model {
+        name: "condvar: a death that nobody reports is passed on by the next locker",
+        run: || for_every_death(two(), true, unreported),
+        catches: &["heir-raises-no-alarm"],
+    },
+];
+
+/// For three threads.
+fn two() -> Bounds {
+    let bounds = Bounds::default();
+    Bounds { preemptions: bounds.preemptions.min(2), ..bounds }
+}
+
+/// Tickets under a lock.
+struct Shop {
+    lock: RawMutex,
+    arrived: RawCondvar,
+    tickets: Data,
+    /// Seen by the model only: who has changed the tickets surely; how many were taken.
+    added: AtomicU64,
+    taken: AtomicU64,
+}
+
+impl Shop {
+    fn leak() -> &'static Shop {
+        leak(Shop {
+            lock: RawMutex::new(),
+            arrived: RawCondvar::new(),
+            tickets: Data::new(),
+            added: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+        })
+    }
+
+    fn repaired(&self, me: &Member, how: Acquired) {
+        if how == Acquired::OwnerDied {
+            self.lock.mark_consistent(me).expect("we inherited it");
+        }
+    }
+
+    fn locked(&self, me: &Member) {
+        let how = self.lock.lock(me, None).expect("it is always repaired");
+        self.repaired(me, how);
+    }
+
+    /// Waits for a ticket and takes it.
+    fn buy(&self, me: &Member) {
+        self.locked(me);
+        self.await_ticket(me);
+        self.tickets.set(self.tickets.get() - 1);
+        self.taken.fetch_add(1, SeqCst);
+        self.lock.unlock(me).expect("we hold it");
+    }
+
+    fn await_ticket(&self, me: &Member) {
+        while self.tickets.get() == 0 {
+            let waited = self.arrived.wait(me, &self.lock, None).expect("it is always repaired");
+            self.repaired(me, waited.how);
+        }
+    }
+
+    /// Adds tickets under the lock.
+    fn add(&self, me: &Member, n: u64) {
+        self.locked(me);
+        self.tickets.set(self.tickets.get() + n);
+        self.added.fetch_add(n, SeqCst);
+    }
+
+    fn unlock(&self, me: &Member) {
+        self.lock.unlock(me).expect("we hold it");
+    }
+}
+
+fn told(notify: fn(&RawCondvar, &Member)) {
+    let place = Place::new(2);
+    let shop = Shop::leak();
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    let me = place.member();
+    shop.add(&me, 1);
+    notify(&shop.arrived, &me);
+    shop.unlock(&me);
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// Two are asleep, and there is a ticket for each. One may die: then the other has its own.
+fn all_told(death: Death) {
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let victim = place.thread(death, |me| shop.buy(me));
+    until_asleep_or_gone(1);
+    let other = place.thread(Death::NEVER, |me| shop.buy(me));
+    until_asleep_or_gone(2);
+    let me = place.member();
+    shop.add(&me, 2);
+    shop.arrived.notify_all(&me);
+    shop.unlock(&me);
+    assert_eq!(other.join(), Outcome::Finished(()));
+    victim.join();
+}
+
+/// A notifier dies. Once it has added its ticket, nobody helps the waiter.
+fn notifier(death: Death, after_unlock: bool) {
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    if after_unlock {
+        until_asleep(1);
+    }
+    let victim = place.thread(death, move |me| {
+        shop.add(me, 1);
+        if after_unlock {
+            shop.unlock(me);
+            shop.arrived.notify_one(me);
+        } else {
+            shop.arrived.notify_one(me);
+            shop.unlock(me);
+        }
+    });
+    let end = victim.join();
+    if shop.added.load(SeqCst) == 0 {
+        assert_eq!(end, Outcome::Died);
+        let me = place.member();
+        shop.add(&me, 1);
+        shop.arrived.notify_one(&me);
+        shop.unlock(&me);
+    }
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// Two wait for a door to open; whoever has come through wakes the next. One dies.
+fn woken(death: Death) {
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let through = |me: &Member| {
+        shop.locked(me);
+        shop.await_ticket(me);
+        shop.arrived.notify_one(me);
+        shop.unlock(me);
+    };
+    let victim = place.thread(death, through);
+    until_asleep_or_gone(1);
+    let other = place.thread(Death::NEVER, through);
+    until_asleep_or_gone(2);
+    let me = place.member();
+    shop.add(&me, 1);
+    shop.arrived.notify_one(&me);
+    shop.unlock(&me);
+    assert_eq!(other.join(), Outcome::Finished(()));
+    victim.join();
+}
+
+/// One has given up, so that the next notification finds nobody; meanwhile another comes to wait.
+fn comes_again() {
+    allow_timeouts(1);
+    let place = Place::new(2);
+    let shop = Shop::leak();
+    let me = place.member();
+    shop.locked(&me);
+    let soon = Deadline::after(Duration::from_millis(1));
+    let waited = shop.arrived.wait(&me, &shop.lock, Some(soon)).expect("nobody dies");
+    assert!(waited.timed_out);
+    shop.unlock(&me);
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    shop.arrived.notify_one(&me);
+    shop.add(&me, 1);
+    shop.arrived.notify_one(&me);
+    shop.unlock(&me);
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// Somebody locks and unlocks, and asks whether anybody waits; then a notifier dies.
+fn awaited(death: Death) {
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    let me = place.member();
+    shop.locked(&me);
+    shop.unlock(&me);
+    let victim = place.thread(death, |me| {
+        shop.add(me, 1);
+        shop.arrived.notify_one(me);
+        shop.unlock(me);
+    });
+    victim.join();
+    settle();
+    if shop.added.load(SeqCst) == 0 {
+        shop.add(&me, 1);
+        shop.arrived.notify_one(&me);
+        shop.unlock(&me);
+    }
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// The kernel says nothing of the notifier's death; another locker finds out.
+fn unreported(death: Death) {
+    spread_net();
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    until_asleep(1);
+    let victim = place.thread(death, |me| {
+        shop.add(me, 1);
+        shop.arrived.notify_one(me);
+        shop.unlock(me);
+    });
+    let end = victim.join();
+    let me = place.member();
+    // After its unlock that debt nobody can see (window D8).
+    let seen = shop.lock.owner().is_some();
+    shop.locked(&me);
+    if shop.added.load(SeqCst) == 0 {
+        assert_eq!(end, Outcome::Died);
+        shop.tickets.set(1);
+        shop.arrived.notify_one(&me);
+    }
+    shop.unlock(&me);
+    if !seen {
+        shop.arrived.notify_one(&me);
+    }
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}

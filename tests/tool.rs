@@ -1,0 +1,695 @@
+//! The tool's looks at live segments: real processes that hold, wait, die and wait for each other.
+
+#[macro_use]
+mod support;
+
+use interproc::format::SlotPage;
+use interproc::process::{Builder, Child};
+use interproc::sync::Mutex;
+use interproc::{Object, Segment};
+use serde_json::Value;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use support::{eventually, open_descriptors, state};
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// What the tool said and how it ended.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn said(command: &mut Command) -> Said {
+    let output = command.stdin(Stdio::null()).output().expect("the tool");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let said = Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
+    assert_eq!(output.status.signal(), None, "{}", said.err);
+    assert!(!said.err.contains("panicked"), "{}", said.err);
+    assert!(!(said.out.clone() + &said.err).contains('\u{1b}'), "it steers the terminal");
+    said
+}
+
+fn tool(args: &[&str]) -> Said {
+    said(Command::new(env!("CARGO_BIN_EXE_interproc")).args(args))
+}
+
+/// Runs it with `--json`, and reads what it prints.
+fn json(args: &[&str], code: i32) -> Value {
+    let said = tool(&[args, &["--json"]].concat());
+    assert_eq!(said.code, Some(code), "{}{}", said.out, said.err);
+    serde_json::from_str(&said.out).expect("JSON")
+}
+
+/// A name that nobody else has; what it names is removed at the end.
+struct Name(String);
+
+impl Name {
+    fn new(what: &str) -> Name {
+        Name(format!("/interproc-test-tool-{}-{what}", std::process::id()))
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from("/dev/shm").join(&self.0[1..])
+    }
+
+    fn file(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(self.path()).expect("the file")
+    }
+
+    /// Its line of `ls --json`.
+    fn row(&self) -> Value {
+        let listing = json(&["ls"], 0);
+        let rows = listing["segments"].as_array().expect("rows");
+        rows.iter().find(|row| row["name"] == *self.0).cloned().unwrap_or_default()
+    }
+
+    /// What `ls --json` complains of.
+    fn problem(&self) -> Option<String> {
+        let listing = json(&["ls"], 0);
+        let problems = listing["problems"].as_array().expect("problems");
+        problems.iter().find(|p| p["name"] == *self.0).map(|p| p["error"].as_str().expect("text").into())
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path());
+    }
+}
+
+/// Children that end with the test.
+#[derive(Default)]
+struct Crew(Vec<Child>);
+
+impl Crew {
+    fn start(&mut self, name: &str, body: impl FnOnce()) -> u32 {
+        let child = Builder::new().name(name).fork(body).expect("a child");
+        let pid = child.pid();
+        self.0.push(child);
+        pid
+    }
+
+    /// Kills one and waits for its end.
+    fn kill(&mut self, pid: u32) {
+        let place = self.0.iter().position(|child| child.pid() == pid).expect("a child");
+        let child = self.0.remove(place);
+        child.kill().expect("alive");
+        child.join().expect("its end");
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for child in &self.0 {
+            let _ = child.kill();
+            let _ = child.join();
+        }
+    }
+}
+
+/// Until somebody kills it.
+fn stay() -> ! {
+    loop {
+        // SAFETY: waits for a signal.
+        unsafe { libc::pause() };
+    }
+}
+
+fn signal(pid: u32, signal: i32, then: char) {
+    // SAFETY: takes integers; a child of ours that has not been reaped.
+    unsafe { libc::kill(pid as i32, signal) };
+    assert!(eventually(LONG, || state(pid) == Some(then)), "{pid} is {:?}", state(pid));
+}
+
+type Lock = Object<Mutex<u64>>;
+
+fn lock_of(segment: &Segment, name: &str) -> Lock {
+    segment.object(name, || Mutex::new(0)).expect("an object")
+}
+
+/// Holds a lock for ever.
+fn hold(lock: &Lock, held: &AtomicU32) {
+    let _guard = lock.lock().expect("nobody dies");
+    held.fetch_add(1, Ordering::Release);
+    stay();
+}
+
+fn object<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let objects = report["objects"].as_array().expect("objects");
+    objects.iter().find(|object| object["name"] == name).expect("the object")
+}
+
+fn member(report: &Value, pid: u32) -> &Value {
+    let members = report["members"].as_array().expect("members");
+    members.iter().find(|member| member["pid"] == pid).expect("the member")
+}
+
+fn a_held_mutex_shows_its_holder_and_both_that_wait() {
+    let name = Name::new("held");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    assert_eq!(object(&json(&["inspect", &name.0], 0), "lock")["state"], "free");
+    let mut crew = Crew::default();
+    let holder = crew.start("holder", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    let waiters = ["waiter 1", "waiter 2"].map(|who| crew.start(who, || drop(lock.lock())));
+    assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 2));
+
+    let who = lock.holder().expect("in a segment").expect("somebody");
+    assert_eq!((who.pid, who.tid, who.name(), who.alive), (holder, holder, Some("holder"), true));
+    assert!(who.to_string().starts_with("\"holder\" (pid "), "{who}");
+
+    let report = json(&["inspect", &name.0[1..]], 0);
+    let seen = object(&report, "lock");
+    assert_eq!(
+        (&seen["type"], &seen["state"], &seen["waiters"]),
+        (&"Mutex".into(), &"held".into(), &2.into())
+    );
+    let by = &seen["holders"][0];
+    assert_eq!((&by["pid"], &by["name"], &by["alive"]), (&holder.into(), &"holder".into(), &true.into()));
+    assert_eq!(object(&report, "held")["type"], Value::Null);
+    for (waiter, name) in waiters.iter().zip(["waiter 1", "waiter 2"]) {
+        let member = member(&report, *waiter);
+        assert_eq!((&member["name"], &member["state"]), (&name.into(), &"S".into()));
+        let wait = &member["waits_for"];
+        assert_eq!((&wait["object"], &wait["offset"]), (&"lock".into(), &0.into()));
+        assert_eq!(wait["on"]["pid"], holder);
+    }
+    let row = name.row();
+    // The three children, and this process, which made the objects.
+    assert_eq!((&row["alive"], &row["dead"], &row["stale"]), (&4.into(), &0.into(), &false.into()));
+    assert_eq!((&row["mode"], &row["payload_bytes"]), (&0o600.into(), &65536.into()));
+
+    let text = tool(&["inspect", &name.0]).out;
+    assert!(text.contains(&format!("{holder} (holder)")) && text.contains("waiter 2"), "{text}");
+    signal(holder, libc::SIGSTOP, 'T');
+    assert!(tool(&["inspect", &name.0]).out.contains("T (stopped)"));
+    assert!(lock.holder().expect("in a segment").expect("somebody").to_string().contains("stopped"));
+    assert!(tool(&["ls"]).out.lines().any(|line| line.starts_with(&name.0) && line.contains("in use")));
+}
+
+fn a_dead_owner_is_named_until_somebody_has_inherited() {
+    let name = Name::new("dead");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let dead = crew.start("dying", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    crew.kill(dead);
+
+    let who = lock.holder().expect("in a segment").expect("somebody");
+    assert_eq!((who.pid, who.name(), who.alive, who.state), (dead, None, false, None));
+    assert!(who.to_string().contains("dead"), "{who}");
+    let report = json(&["inspect", &name.0], 0);
+    let seen = object(&report, "lock");
+    assert_eq!((&seen["state"], &seen["waiters"]), (&"its holder died".into(), &0.into()));
+    assert_eq!((&seen["holders"][0]["pid"], &seen["holders"][0]["alive"]), (&dead.into(), &false.into()));
+    assert_eq!(member(&report, dead)["alive"], false);
+    let row = name.row();
+    assert_eq!((&row["alive"], &row["dead"]), (&1.into(), &1.into()));
+
+    let guard = lock.lock().unwrap_or_else(|died| died.recover(|_| ()));
+    assert_eq!(object(&json(&["inspect", &name.0], 0), "lock")["state"], "held");
+    drop(guard);
+    assert_eq!(lock.holder().expect("in a segment"), None);
+}
+
+fn word_at(file: &File, at: u64) -> u64 {
+    let mut word = [0; 8];
+    file.read_exact_at(&mut word, at).expect("a word");
+    u64::from_le_bytes(word)
+}
+
+/// Where the slot word of a thread is.
+fn place_of(file: &File, tid: u32) -> Option<u64> {
+    let mut places = (1..=64).map(|slot| slot * 4096 + 4080);
+    places.find(|&at| word_at(file, at) as u32 & 0x3fff_ffff == tid)
+}
+
+/// A death that the kernel has not marked: the process is gone, and its slot says that it lives.
+fn a_death_that_was_not_reported_is_seen_by_the_second_channel() {
+    let name = Name::new("unreported");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let dead = crew.start("dying", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    let file = name.file();
+    let at = place_of(&file, dead).expect("its slot");
+    let alive = word_at(&file, at);
+    crew.kill(dead);
+    file.write_all_at(&alive.to_le_bytes(), at).expect("writable");
+
+    assert!(!lock.holder().expect("in a segment").expect("somebody").alive);
+    let report = json(&["inspect", &name.0], 0);
+    assert_eq!(object(&report, "lock")["state"], "its holder died");
+    assert_eq!(member(&report, dead)["alive"], false);
+    assert_eq!(word_at(&file, at), alive, "who looks marks nothing");
+}
+
+/// Each child takes its lock, waits until all have theirs, and takes the next one's; the last one the first one's if
+/// `closed`.
+fn chain(crew: &mut Crew, locks: &[Lock], together: &Object<AtomicU32>, closed: bool) -> Vec<u32> {
+    let n = locks.len();
+    let link = |i: usize| {
+        let _mine = locks[i].lock().expect("nobody dies");
+        together.fetch_add(1, Ordering::AcqRel);
+        while together.load(Ordering::Acquire) < n as u32 {
+            std::thread::yield_now();
+        }
+        if i + 1 < n || closed {
+            drop(locks[(i + 1) % n].lock());
+        }
+        stay();
+    };
+    (0..n).map(|i| crew.start(&format!("link {i}"), || link(i))).collect()
+}
+
+fn three_that_wait_for_each_other_are_found_and_told() {
+    let name = Name::new("cycle");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let locks = ["a", "b", "c"].map(|lock| lock_of(&segment, lock));
+    let together = segment.object("together", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let none = tool(&["deadlocks", &name.0]);
+    assert_eq!((none.code, none.out.as_str()), (Some(0), "no deadlock\n"));
+    let links = chain(&mut crew, &locks, &together, true);
+    let asleep = || locks.iter().all(|lock| lock.waiters().expect("in a segment") == 1);
+    assert!(eventually(LONG, asleep));
+    // One more that waits, and is not in the circle.
+    let outside = crew.start("outside", || drop(locks[0].lock()));
+    assert!(eventually(LONG, || locks[0].waiters().expect("in a segment") == 2));
+
+    let check = || {
+        let report = json(&["deadlocks", &name.0], 1);
+        let cycles = report["deadlocks"].as_array().expect("cycles");
+        assert_eq!((cycles.len(), cycles[0].as_array().map(Vec::len)), (1, Some(3)), "{report}");
+        for link in cycles[0].as_array().expect("links") {
+            let i = links.iter().position(|pid| link["pid"] == *pid).expect("one of them");
+            assert_eq!(link["waits_for"]["object"], ["b", "c", "a"][i]);
+            assert_eq!(link["waits_for"]["on"]["pid"], links[(i + 1) % 3]);
+            assert_eq!(link["name"], format!("link {i}"));
+        }
+    };
+    check();
+    // Stopped ones do not look for themselves: the locks' words say it.
+    links.iter().for_each(|&link| signal(link, libc::SIGSTOP, 'T'));
+    check();
+    links.iter().for_each(|&link| signal(link, libc::SIGCONT, 'S'));
+    let told = tool(&["deadlocks", &name.0]);
+    assert_eq!(told.code, Some(1));
+    let line = format!("  {} (link 0) waits for b, held by {} (link 1)\n", links[0], links[1]);
+    assert!(told.out.starts_with("deadlock of 3:\n") && told.out.contains(&line), "{}", told.out);
+    assert!(!told.out.contains(&outside.to_string()), "{}", told.out);
+
+    crew.kill(links[1]);
+    assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0), "its death has ended it");
+}
+
+fn a_chain_is_no_deadlock() {
+    let name = Name::new("chain");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let locks = ["a", "b", "c"].map(|lock| lock_of(&segment, lock));
+    let together = segment.object("together", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    chain(&mut crew, &locks, &together, false);
+    assert!(eventually(LONG, || locks[1..].iter().all(|lock| lock.waiters().expect("in a segment") == 1)));
+    for _ in 0..3 {
+        assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
+        assert_eq!(json(&["deadlocks", &name.0], 0)["deadlocks"], Value::Array(vec![]));
+    }
+}
+
+/// Two locks in the wrong order, but nobody waits for long: circles all the time, and none that stays.
+fn circles_that_pass_are_no_deadlock() {
+    let name = Name::new("passing");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let locks = ["a", "b"].map(|lock| lock_of(&segment, lock));
+    let mut crew = Crew::default();
+    for order in [[0, 1], [1, 0]] {
+        let [first, second] = order.map(|i| &locks[i]);
+        crew.start("impatient", || {
+            loop {
+                let Ok(_mine) = first.try_lock_for(Duration::from_millis(1)) else { continue };
+                let _ = second.try_lock_for(Duration::from_millis(1)).map(drop);
+            }
+        });
+    }
+    let look = Segment::open_read_only(&name.0).expect("a segment");
+    let is_circle = || {
+        let members = look.members().expect("members");
+        members.iter().filter(|member| member.waits.as_ref().is_some_and(|waits| waits.on.is_some())).count()
+            == 2
+    };
+    assert!(eventually(LONG, is_circle), "no circle was ever there to be seen");
+    for _ in 0..10 {
+        assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
+    }
+}
+
+/// A sleeper that is stopped, or dies, between the two words of its note.
+fn a_half_written_note_is_not_read() {
+    let name = Name::new("half");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    crew.start("holder", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    let sleeper = crew.start("sleeper", || drop(lock.lock()));
+    assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 1));
+    signal(sleeper, libc::SIGSTOP, 'T');
+    let (file, page) = (name.file(), place_of(&name.file(), sleeper).expect("its slot") - 4080);
+    let changes_at = page + std::mem::offset_of!(SlotPage, waits_changed) as u64;
+    let changes = word_at(&file, changes_at);
+    let waits = || member(&json(&["inspect", &name.0], 0), sleeper)["waits_for"].clone();
+    // It may have been stopped just there.
+    file.write_all_at(&(changes | 1).to_le_bytes(), changes_at).expect("writable");
+    assert_eq!((waits(), lock.waiters().expect("in a segment")), (Value::Null, 0));
+    file.write_all_at(&changes.to_le_bytes(), changes_at).expect("writable");
+    signal(sleeper, libc::SIGCONT, 'S');
+    assert!(eventually(LONG, || waits()["object"] == "lock" && waits()["on"]["name"] == "holder"));
+}
+
+/// A sleeper goes from one lock to the other and back; each lock has its own holder.
+fn no_look_joins_one_sleeps_lock_to_the_others_holder() {
+    let name = Name::new("torn");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let locks = ["a", "b"].map(|lock| lock_of(&segment, lock));
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let holders = [0, 1].map(|i| crew.start(["holds a", "holds b"][i], || hold(&locks[i], &held)));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 2));
+    for _ in 0..2 {
+        crew.start("restless", || {
+            loop {
+                for lock in &locks {
+                    let _ = lock.try_lock_for(Duration::from_micros(20)).map(drop);
+                }
+            }
+        });
+    }
+    let look = Segment::open_read_only(&name.0).expect("a segment");
+    let mut seen = [0; 2];
+    for _ in 0..5000 {
+        for waits in look.members().expect("members").iter().filter_map(|member| member.waits.as_ref()) {
+            let i = usize::from(waits.object.as_deref() == Some("b"));
+            assert_eq!(waits.on.map(|on| on.pid), Some(holders[i]), "{waits:?}");
+            seen[i] += 1;
+        }
+    }
+    assert!(seen.iter().all(|&n| n > 0), "nothing was seen: {seen:?}");
+}
+
+fn looks_disturb_nobody_at_work() {
+    const EACH: u64 = 300_000;
+    let name = Name::new("busy");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "total");
+    let jobs = segment.queue::<u64>("jobs", 16).expect("a queue");
+    let mut crew = Crew::default();
+    for _ in 0..2 {
+        crew.start("producer", || {
+            for i in 0..EACH {
+                jobs.push(i).expect("open");
+                *lock.lock().expect("nobody dies") += 1;
+            }
+        });
+        crew.start("consumer", || {
+            while jobs.pop().is_ok() {
+                *lock.lock().expect("nobody dies") += 1;
+            }
+        });
+    }
+    let mut looks = 0;
+    while crew.0.iter().filter(|child| child.is_alive()).count() > 2 {
+        let report = json(&["inspect", &name.0], 0);
+        let queue = &object(&report, "jobs")["facts"];
+        assert!(queue["depth"].as_u64() <= Some(16) && queue["capacity"] == 16, "{queue}");
+        assert!(["free", "held"].iter().any(|s| object(&report, "total")["state"] == **s), "{report}");
+        assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
+        assert_eq!(name.row()["stale"], false);
+        looks += 1;
+    }
+    assert!(looks > 0);
+    jobs.close().expect("a member");
+    for child in std::mem::take(&mut crew.0) {
+        assert!(child.join().expect("its end").success());
+    }
+    assert_eq!(*lock.lock().expect("free"), 4 * EACH);
+    let report = json(&["inspect", &name.0], 0);
+    assert_eq!(object(&report, "jobs")["state"], "closed and drained");
+    assert_eq!(object(&report, "jobs")["facts"]["closed"], Value::Null);
+}
+
+fn a_queue_shows_its_depth_and_who_sleeps_on_which_side() {
+    let name = Name::new("queue");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let jobs = segment.queue::<[u8; 24]>("jobs", 3).expect("a queue");
+    let mut crew = Crew::default();
+    crew.start("consumer", || drop(jobs.pop()));
+    assert!(eventually(LONG, || jobs.waiting_consumers().expect("in a segment") == 1));
+    assert_eq!(jobs.waiting_producers().expect("in a segment"), 0);
+    let report = json(&["inspect", &name.0], 0);
+    let seen = object(&report, "jobs");
+    assert_eq!(
+        (&seen["type"], &seen["state"], &seen["waiters"]),
+        (&"Queue".into(), &"empty".into(), &1.into())
+    );
+    assert_eq!(
+        (&seen["facts"]["consumers_asleep"], &seen["facts"]["element_bytes"]),
+        (&1.into(), &24.into())
+    );
+    for _ in 0..4 {
+        jobs.push([0; 24]).expect("open");
+    }
+    crew.start("producer", || drop(jobs.push([0; 24])));
+    assert!(eventually(LONG, || jobs.waiting_producers().expect("in a segment") == 1));
+    let report = json(&["inspect", &name.0], 0);
+    let seen = object(&report, "jobs");
+    assert_eq!((&seen["state"], &seen["facts"]["depth"]), (&"full".into(), &3.into()));
+    assert_eq!(seen["facts"]["producers_asleep"], 1);
+}
+
+fn a_segment_that_nobody_has_open_is_stale_and_can_be_looked_at() {
+    let name = Name::new("stale");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    segment.object("left", || AtomicU32::new(7)).expect("an object");
+    assert_eq!(name.row()["stale"], false);
+    drop(segment);
+    let row = name.row();
+    assert_eq!((&row["stale"], &row["alive"], &row["dead"]), (&true.into(), &0.into(), &0.into()));
+    assert!(row["age_seconds"].as_u64() < Some(60), "{row}");
+    let report = json(&["inspect", &name.0], 0);
+    assert_eq!((&report["stale"], &object(&report, "left")["size"]), (&true.into(), &4.into()));
+    assert!(
+        tool(&["inspect", &name.0]).out.contains("no members\n\nstale"),
+        "{}",
+        tool(&["inspect", &name.0]).out
+    );
+    assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
+    assert!(Segment::is_stale(&name.0).expect("a segment"), "a look leaves nothing behind");
+    // Two that look at once do not take each other for users.
+    let look = Segment::open_read_only(&name.0).expect("a segment");
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            Command::new(env!("CARGO_BIN_EXE_interproc"))
+                .args(["ls"])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the tool")
+        })
+        .collect();
+    for _ in 0..200 {
+        assert!(!look.is_in_use().expect("a segment"));
+    }
+    for mut other in others {
+        other.wait().expect("its end");
+    }
+}
+
+fn what_is_no_whole_segment_gets_a_line_and_the_others_are_listed() {
+    let good = Name::new("good");
+    let _segment = Segment::create(&good.0, 4096).expect("a segment");
+    let bad = Name::new("bad");
+    let fresh = || {
+        let _ = fs::remove_file(bad.path());
+        Segment::create(&bad.0, 4096)
+            .expect("a segment")
+            .object("x", || AtomicU32::new(0))
+            .map(drop)
+            .expect("an object");
+        bad.file()
+    };
+    // Its first bytes: it is nobody's.
+    fresh().write_all_at(b"else", 0).expect("writable");
+    let said = tool(&["ls"]);
+    assert!(said.out.contains(&good.0) && !said.out.contains(&bad.0), "{}", said.out);
+    assert!(said.err.contains("not of interproc:") && said.err.contains(&bad.0), "{}", said.err);
+    assert!(json(&["ls"], 0)["foreign"].as_array().expect("names").contains(&bad.0.clone().into()));
+    // Its header.
+    fresh().write_all_at(&[0xff; 8], 64).expect("writable");
+    assert!(bad.problem().is_some_and(|p| p.contains("checksum")), "{:?}", bad.problem());
+    let said = tool(&["ls"]);
+    assert!(said.out.contains(&good.0) && said.err.contains(&format!("{}: ", bad.0)), "{}", said.err);
+    for command in ["inspect", "deadlocks"] {
+        let said = tool(&[command, &bad.0]);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
+        assert!(said.err.contains("checksum"), "{}", said.err);
+    }
+    // Cut short.
+    fresh().set_len(5000).expect("writable");
+    assert!(bad.problem().is_some_and(|p| p.contains("5000")), "{:?}", bad.problem());
+    // Its directory: the members are shown.
+    let file = fresh();
+    file.write_all_at(&u64::MAX.to_le_bytes(), 65 * 4096 + 8).expect("writable");
+    let said = tool(&["inspect", &bad.0]);
+    assert_eq!(said.code, Some(2));
+    assert!(
+        said.out.contains("no objects") && said.err.contains("directory entry 0"),
+        "{}{}",
+        said.out,
+        said.err
+    );
+    assert!(json(&["inspect", &bad.0], 2)["damage"].is_string());
+    assert_ne!(bad.row(), Value::Null, "its header is whole");
+    // Nothing there.
+    fs::remove_file(bad.path()).expect("removed");
+    let said = tool(&["inspect", &bad.0]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("no segment has this name"), "{}", said.err);
+    assert_eq!(tool(&["inspect", "/a/b"]).code, Some(2));
+    fs::create_dir(bad.path()).expect("a directory");
+    assert!(tool(&["ls"]).err.contains(&bad.0));
+    fs::remove_dir(bad.path()).expect("removed");
+}
+
+fn whatever_the_bytes_are_the_tool_ends_well() {
+    let name = Name::new("scribbled");
+    let segment = Segment::create(&name.0, 1 << 14).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    segment.queue::<u64>("jobs", 4).expect("a queue").push(1).expect("room");
+    // An object's name is a peer's, too.
+    segment.object("\u{1b}[2J\n", || AtomicU32::new(0)).expect("an object");
+    assert!(tool(&["inspect", &name.0]).out.contains("\\u{1b}[2J\\n"));
+    drop(lock.lock().expect("free"));
+    let whole = fs::read(name.path()).expect("readable");
+    drop((lock, segment));
+    let file = name.file();
+    let mut seed = 0x0dd_ba11_u64;
+    let mut random = |n: u64| {
+        seed ^= seed >> 12;
+        seed ^= seed << 25;
+        seed ^= seed >> 27;
+        seed.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
+    };
+    for round in 0..60 {
+        file.write_all_at(&whole, 0).expect("writable");
+        for _ in 0..1 + random(40) {
+            // Slots, directory, payload, or the words that change in the header.
+            let place =
+                [[4096, 1 << 18], [1 << 18, 3 << 12], [67 << 12, 1 << 12], [256, 64]][random(4) as usize];
+            let at = (place[0] + random(place[1])) / 8 * 8;
+            let word = [0, u64::MAX, 1 << random(64), random(u64::MAX), random(64) << 32 | random(8)]
+                [random(5) as usize];
+            file.write_all_at(&word.to_le_bytes(), at.min(whole.len() as u64 - 8)).expect("writable");
+        }
+        if round % 4 == 0 {
+            // A sleeper at each slot, alive by its word, on nonsense: circles of nobody.
+            for slot in 1..=64u64 {
+                file.write_all_at(&(1 << 32 | 1 << 31 | 1u64).to_le_bytes(), slot * 4096 + 4080)
+                    .expect("writable");
+                let note = [0xffff, 0, 1 << 32 | 1, 0, 0, 1, 67 << 12, (slot % 64) << 32 | 1, 2u64];
+                file.write_all_at(&note.map(u64::to_le_bytes).concat(), slot * 4096 + 8).expect("writable");
+            }
+        }
+        for args in
+            [&["ls"][..], &["inspect", &name.0], &["inspect", &name.0, "--json"], &["deadlocks", &name.0]]
+        {
+            assert!(matches!(tool(args).code, Some(0..=2)));
+        }
+    }
+}
+
+fn without_permission_there_is_a_line_and_no_more() {
+    // SAFETY: cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("not tried: only root can be somebody else");
+        return;
+    }
+    let (closed, open) = (Name::new("closed"), Name::new("open"));
+    let _segments = [(&closed, 0o600), (&open, 0o644)]
+        .map(|(name, mode)| Segment::options().size(4096).mode(mode).create(&name.0).expect("a segment"));
+    // A copy that anybody may run.
+    let program = std::env::temp_dir().join(format!("interproc-tool-{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_interproc"), &program).expect("a copy");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let as_nobody =
+        |args: &[&str]| said(Command::new(&program).args(args).uid(65534).gid(65534).current_dir("/"));
+    let listing = as_nobody(&["ls"]);
+    let inspected = as_nobody(&["inspect", &closed.0]);
+    fs::remove_file(&program).expect("removed");
+    assert_eq!(listing.code, Some(0));
+    assert!(listing.out.contains(&open.0) && !listing.out.contains(&closed.0), "{}", listing.out);
+    assert!(listing.err.contains(&format!("{}: permission denied", closed.0)), "{}", listing.err);
+    assert_eq!(inspected.code, Some(2));
+    assert_eq!(inspected.err, format!("interproc: {}: permission denied\n", closed.0));
+}
+
+fn who_looks_is_no_member_and_keeps_nothing() {
+    let name = Name::new("looker");
+    let segment = Segment::options().size(4096).max_members(1).create(&name.0).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let guard = lock.lock().expect("free");
+    let files = open_descriptors();
+    // The only slot is taken: a second thread can still ask.
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            let who = lock.holder().expect("no member needed").expect("somebody");
+            assert_eq!((who.pid, lock.waiters().expect("no member needed")), (std::process::id(), 0));
+            assert!(lock.try_lock().is_err());
+        });
+    });
+    let view = Segment::open_read_only(&name.0).expect("a segment").view().expect("readable");
+    assert_eq!((view.members.len(), open_descriptors()), (1, files));
+    drop(guard);
+    // A forked child that has not used the segment sees its parent alive.
+    let guard = lock.lock().expect("free");
+    let child =
+        Builder::new().fork(|| i32::from(!lock.holder().is_ok_and(|who| who.is_some_and(|who| who.alive))));
+    assert!(child.expect("a child").join().expect("its end").success());
+    drop(guard);
+    let outside = Mutex::new(0u32);
+    assert!(outside.holder().is_err() && outside.waiters().is_err());
+}
+
+fn main() {
+    support::run(tests![
+        a_held_mutex_shows_its_holder_and_both_that_wait,
+        a_dead_owner_is_named_until_somebody_has_inherited,
+        a_death_that_was_not_reported_is_seen_by_the_second_channel,
+        three_that_wait_for_each_other_are_found_and_told,
+        a_chain_is_no_deadlock,
+        circles_that_pass_are_no_deadlock,
+        a_half_written_note_is_not_read,
+        no_look_joins_one_sleeps_lock_to_the_others_holder,
+        looks_disturb_nobody_at_work,
+        a_queue_shows_its_depth_and_who_sleeps_on_which_side,
+        a_segment_that_nobody_has_open_is_stale_and_can_be_looked_at,
+        what_is_no_whole_segment_gets_a_line_and_the_others_are_listed,
+        whatever_the_bytes_are_the_tool_ends_well,
+        without_permission_there_is_a_line_and_no_more,
+        who_looks_is_no_member_and_keeps_nothing,
+    ])
+}
