@@ -10,6 +10,7 @@
 mod support;
 
 use std::time::Duration;
+use support::children;
 use support::deaths::{killer_inherits, waiter_inherits};
 use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, uncontended};
 use support::machine::{Alone, Meter, pin, wait_for_quiet};
@@ -256,6 +257,46 @@ fn rows() -> Vec<Row> {
             killer_inherits::<Pthread>,
         ),
     ]);
+    const LARGE: usize = 256 << 20;
+    rows.extend([
+        row(
+            "fork+join",
+            TimeRatio(1.15),
+            Count(300),
+            children::fork_join,
+            "fork+waitid",
+            children::bare_fork_wait,
+        ),
+        row(
+            "spawn+join /bin/true",
+            TimeRatio(1.1),
+            Count(100),
+            || children::spawn_join(0),
+            "posix_spawn",
+            || children::posix_spawn(0),
+        ),
+        row(
+            "spawn+join /bin/true, parent of 256 MiB",
+            TimeRatio(1.1),
+            Count(100),
+            || children::spawn_join(LARGE),
+            "posix_spawn",
+            || children::posix_spawn(LARGE),
+        ),
+        row(
+            "SIGKILL → join returns",
+            TimeRatio(1.1),
+            Count(100),
+            children::kill_join,
+            "bare pidfd poll",
+            children::bare_kill_poll,
+        ),
+    ]);
+    if children::has_python() {
+        let (python, target) = ("Python Process(fork)", TimeRatio(1.0 / 15.0));
+        let ours = children::fork_join;
+        rows.push(row("start+join of a process", target, Count(100), ours, python, children::python_process));
+    }
     rows
 }
 

@@ -78,6 +78,43 @@ struct timespec;
 #define INTERPROC_ONCE_RETRY 2
 
 /**
+ * A daemon child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
+ * process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
+ */
+#define INTERPROC_PROCESS_DAEMON 1
+
+/**
+ * As INTERPROC_PROCESS_DAEMON, for the child and all that it starts: it leads a process group, which is ended as a
+ * whole. Also what is left of the group when the child has ended and its handle is closed.
+ */
+#define INTERPROC_PROCESS_DAEMON_GROUP 2
+
+/**
+ * The child leads a process group of its own.
+ */
+#define INTERPROC_PROCESS_GROUP 4
+
+/**
+ * The child leads a session of its own, and in it a process group.
+ */
+#define INTERPROC_PROCESS_SESSION 8
+
+/**
+ * `nice` counts.
+ */
+#define INTERPROC_PROCESS_NICE 16
+
+/**
+ * `umask` counts.
+ */
+#define INTERPROC_PROCESS_UMASK 32
+
+/**
+ * A program gets none of this process's descriptors but 0, 1, 2 and those in `descriptors`.
+ */
+#define INTERPROC_PROCESS_CLOSE_OTHERS 64
+
+/**
  * Shared memory with a directory of named objects, as one process has it open.
  *
  * This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of
@@ -572,6 +609,181 @@ typedef struct interproc_exit_t {
    */
   int32_t reserved;
 } interproc_exit_t;
+
+/**
+ * What a child has used, from its start to its end, and those of its children that it had waited for.
+ */
+typedef struct interproc_usage_t {
+  /**
+   * Nanoseconds of processor time in its own code.
+   */
+  uint64_t user_ns;
+  /**
+   * Nanoseconds of processor time in the kernel.
+   */
+  uint64_t system_ns;
+  /**
+   * The most memory that it had in RAM at a time, in bytes.
+   */
+  uint64_t peak_memory;
+  /**
+   * Page faults without and with reading from a disk.
+   */
+  uint64_t page_faults;
+  /**
+   * Page faults that read from a disk.
+   */
+  uint64_t major_page_faults;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[3];
+} interproc_usage_t;
+
+/**
+ * A resource limit of a child: see setrlimit(2).
+ */
+typedef struct interproc_process_limit_t {
+  /**
+   * RLIMIT_NOFILE and the like.
+   */
+  int32_t resource;
+  /**
+   * Zero.
+   */
+  int32_t reserved;
+  /**
+   * What the kernel goes by; UINT64_MAX for no limit.
+   */
+  uint64_t soft;
+  /**
+   * Up to which the child may raise it.
+   */
+  uint64_t hard;
+} interproc_process_limit_t;
+
+/**
+ * A descriptor that a child gets.
+ */
+typedef struct interproc_process_descriptor_t {
+  /**
+   * This process's descriptor; -1: /dev/null.
+   */
+  int32_t from;
+  /**
+   * The child's number of it. For forked children only 0, 1 and 2.
+   */
+  int32_t to;
+} interproc_process_descriptor_t;
+
+/**
+ * What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
+ * its parent.
+ *
+ *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+ *     options.flags = INTERPROC_PROCESS_DAEMON | INTERPROC_PROCESS_NICE;
+ *     options.nice = 10;
+ */
+typedef struct interproc_process_options_t {
+  /**
+   * INTERPROC_PROCESS_DAEMON and the like, or-ed together.
+   */
+  uint32_t flags;
+  /**
+   * The nice value, with INTERPROC_PROCESS_NICE.
+   */
+  int32_t nice;
+  /**
+   * The mode bits that its files are made without, with INTERPROC_PROCESS_UMASK.
+   */
+  uint32_t umask;
+  /**
+   * Zero.
+   */
+  uint32_t reserved0;
+  /**
+   * What ps shows: of a forked child the first 15 bytes; of a program its argv[0]. NULL: that of the parent, or
+   * argv[0] as given.
+   */
+  const char *name;
+  /**
+   * The working directory; NULL: that of the parent.
+   */
+  const char *directory;
+  /**
+   * The processors that it may run on, by bit: 1 is the first one. 0: those of the parent.
+   */
+  uint64_t processors;
+  /**
+   * `limit_count` limits.
+   */
+  const struct interproc_process_limit_t *limits;
+  /**
+   * How many.
+   */
+  size_t limit_count;
+  /**
+   * `descriptor_count` descriptors.
+   */
+  const struct interproc_process_descriptor_t *descriptors;
+  /**
+   * How many.
+   */
+  size_t descriptor_count;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[4];
+} interproc_process_options_t;
+
+/**
+ * What a daemon shall be like. All zero: in /, with umask 022, its standard streams from and to /dev/null.
+ */
+typedef struct interproc_daemon_options_t {
+  /**
+   * The working directory; NULL: /.
+   */
+  const char *directory;
+  /**
+   * A file that holds its process id and that it keeps locked as long as it lives; NULL: none.
+   */
+  const char *pidfile;
+  /**
+   * The mode bits that its files are made without, if `has_umask`; otherwise 022.
+   */
+  uint32_t umask;
+  /**
+   * Whether `umask` counts.
+   */
+  bool has_umask;
+  /**
+   * Whether it keeps the starter's standard streams.
+   */
+  bool keep_stdio;
+  /**
+   * How many nanoseconds the starter waits for it to be ready; 0: as long as it takes.
+   */
+  uint64_t ready_within_ns;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[4];
+} interproc_daemon_options_t;
+
+/**
+ * What a daemon tells its starter by; see interproc_daemon_start().
+ */
+typedef struct interproc_ready_t {
+  /**
+   * Not for use.
+   */
+  void *private_;
+} interproc_ready_t;
+
+/**
+ * What a daemon runs. Its result is the exit code.
+ */
+typedef int (*interproc_daemon_entry_t)(struct interproc_ready_t *ready, void *argument);
 
 #ifdef __cplusplus
 extern "C" {
@@ -2021,6 +2233,119 @@ int interproc_process_terminate(const struct interproc_process_t *process);
 int interproc_process_kill(const struct interproc_process_t *process);
 
 /**
+ * Sends any signal to the child; 0 sends none. One that has ended already is no error.
+ *
+ * @return As interproc_process_terminate(); EINVAL also when there is no such signal.
+ *
+ * Thread-safe.
+ */
+int interproc_process_signal(const struct interproc_process_t *process, int signal);
+
+/**
+ * Sends a signal to all processes of the group that the child leads.
+ *
+ * @return 0; ENOENT: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
+ * EINVAL.
+ *
+ * Thread-safe.
+ */
+int interproc_process_signal_group(const struct interproc_process_t *process,
+                                   int signal);
+
+/**
+ * Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it. `end`
+ * may be NULL.
+ *
+ * @return As interproc_process_join().
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_terminate_within(const struct interproc_process_t *process,
+                                       uint64_t grace_ns,
+                                       struct interproc_exit_t *end);
+
+/**
+ * What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
+ * joined; - when it was joined.
+ *
+ * @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_state(const struct interproc_process_t *process,
+                            char *state);
+
+/**
+ * What the child has used, once it was joined.
+ *
+ * @return 0; EBUSY: it was not joined; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_usage(const struct interproc_process_t *process,
+                            struct interproc_usage_t *usage);
+
+/**
+ * Waits until one of `count` children has ended: which one (its place in the list, from 0), and how. Joined ones count as
+ * ended: leave them out. `end` may be NULL; `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+ *
+ * @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's; EINVAL: a
+ * NULL, closed, or count is 0.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_wait_any(const struct interproc_process_t *const *processes,
+                               size_t count,
+                               const struct timespec *abstime,
+                               size_t *index,
+                               struct interproc_exit_t *end);
+
+/**
+ * Waits until all of `count` children have ended, with one time limit for all; `ends` has room for `count` results in
+ * the same order, or is NULL. `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+ *
+ * @return 0; ETIMEDOUT: one still runs, and none was told; otherwise as interproc_process_wait_any().
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_wait_all(const struct interproc_process_t *const *processes,
+                               size_t count,
+                               const struct timespec *abstime,
+                               struct interproc_exit_t *ends);
+
+/**
+ * Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be NULL.
+ * Never waits, and never takes a child that somebody still has a handle of or that other code started.
+ *
+ * @return 0.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_reap(size_t *count);
+
+/**
+ * Whether the orphans among this process's descendants come to it instead of to init, from now on.
+ *
+ * @return 0; EINVAL and the like in sandboxes that forbid it.
+ *
+ * Thread-safe.
+ */
+int interproc_adopt_orphans(bool adopt);
+
+/**
+ * Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Left alone are the
+ * `except_count` process ids in `except`: children that other code of this process waits for by number. Says how many;
+ * `count` may be NULL. Never waits.
+ *
+ * @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_reap_orphans(const int32_t *except,
+                           size_t except_count,
+                           size_t *count);
+
+/**
  * The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
  * close-on-exec.
  *
@@ -2032,6 +2357,15 @@ int interproc_process_fd(const struct interproc_process_t *process,
                          int *fd);
 
 /**
+ * As interproc_process_close(), and a daemon child then no longer ends with this process.
+ *
+ * @return As interproc_process_close().
+ *
+ * Not to be called while another thread uses the handle; not for signal handlers.
+ */
+int interproc_process_detach(struct interproc_process_t *process);
+
+/**
  * Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
  * a child by this process reaps it when it has ended.
  *
@@ -2040,6 +2374,89 @@ int interproc_process_fd(const struct interproc_process_t *process,
  * Not to be called while another thread uses the handle; not for signal handlers.
  */
 int interproc_process_close(struct interproc_process_t *process);
+
+/**
+ * As interproc_process_fork(), with options, which may be NULL.
+ *
+ *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+ *     options.flags = INTERPROC_PROCESS_DAEMON;
+ *     int rc = interproc_process_start(&child, &options, buyer, shop);
+ *
+ * @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
+ * interproc_last_error_message() names the step. After an error there is no child.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_start(struct interproc_process_t *process,
+                            const struct interproc_process_options_t *options,
+                            interproc_process_entry_t entry,
+                            void *argument);
+
+/**
+ * Starts a child process that runs the program `file`: a path if there is a slash in it, otherwise looked for in this
+ * process's PATH. `arguments` and `environment` are as for execve(2): lists that end with NULL, the first argument
+ * being the program's name. NULL for `environment`: this process's. NULL for `options`: a child like its parent.
+ *
+ * The child shares this process's memory until it has become the program: a large process starts it as fast as a small
+ * one. The calling thread sleeps meanwhile. Handled signals get their default action, ignored ones stay ignored, but
+ * for SIGPIPE, which gets its default action too. The program gets the descriptors that are not close-on-exec.
+ *
+ *     const char *arguments[] = {"wc", "-l", NULL};
+ *     interproc_process_descriptor_t streams[] = {{input, 0}, {output, 1}};
+ *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+ *     options.descriptors = streams;
+ *     options.descriptor_count = 2;
+ *     int rc = interproc_process_spawn(&child, &options, "wc", arguments, NULL);
+ *
+ * @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM, EMFILE,
+ * ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL: process, file or
+ * arguments is NULL. After an error there is no child.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_spawn(struct interproc_process_t *process,
+                            const struct interproc_process_options_t *options,
+                            const char *file,
+                            const char *const *arguments,
+                            const char *const *environment);
+
+/**
+ * Starts a daemon of the system: a process without a terminal, in a session that it does not lead, which is init's
+ * child and outlives this process. It runs `entry`, which says by interproc_ready_now() that it is ready: this call
+ * returns then, with its process id. `options` may be NULL.
+ *
+ *     static int serve(interproc_ready_t *ready, void *port) {
+ *         int rc = open_socket(port);
+ *         if (rc) { interproc_ready_failed(ready, rc); return 1; }
+ *         interproc_ready_now(ready);
+ *         return accept_for_ever();
+ *     }
+ *
+ * @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it ended
+ * before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile; EAGAIN, ENOMEM,
+ * EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
+ *
+ * Thread-safe; not for signal handlers. In a threaded program `entry` is bound by the rules of forked children.
+ */
+int interproc_daemon_start(const struct interproc_daemon_options_t *options,
+                           interproc_daemon_entry_t entry,
+                           void *argument,
+                           int32_t *pid);
+
+/**
+ * In a daemon: tells its starter that it is ready.
+ *
+ * @return 0; EINVAL: NULL, or told already.
+ */
+int interproc_ready_now(struct interproc_ready_t *ready);
+
+/**
+ * In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end then.
+ *
+ * @return 0; EINVAL: NULL, or told already.
+ */
+int interproc_ready_failed(struct interproc_ready_t *ready,
+                           int error);
 
 #ifdef __cplusplus
 }  // extern "C"
@@ -2065,6 +2482,8 @@ int interproc_process_close(struct interproc_process_t *process);
 #define INTERPROC_PROCESS_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
+#define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, { 0, 0, 0, 0 } }
+#define INTERPROC_DAEMON_OPTIONS_INIT { NULL, NULL, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 
 /* Checked when this file is compiled, in any dialect. */
 #if defined(__cplusplus) && __cplusplus >= 201103L
@@ -2094,6 +2513,11 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_3
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_usage_t) == 64, interproc_usage_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_process_options_have_104_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_limit_t) == 24, interproc_process_limit_has_24_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_descriptor_t) == 8, interproc_process_descriptor_has_8_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_daemon_options_t) == 64, interproc_daemon_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_who_t) == 48, interproc_who_has_48_bytes);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_mutex_t) == 8, interproc_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_event_is_aligned_to_8);

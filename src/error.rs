@@ -41,6 +41,10 @@ kinds! {
     Full = EAGAIN, "the queue is full; try again after a pop, or use the waiting form";
     /// A try operation found a queue empty.
     Empty = EAGAIN, "the queue is empty; try again after a push, or use the waiting form";
+    /// No such program, directory or file.
+    NoFile = ENOENT, "no such program, directory or file; check the path, and PATH for a name without a slash";
+    /// No such process.
+    NoProcess = ESRCH, "no such process; it has ended, or another one has its number now";
     /// The deadline passed first.
     TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
     /// The barrier is broken.

@@ -6,7 +6,7 @@
 //! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
 //! | many readers or one writer | [`sync::RwLock`] |
 //! | messages from many to many | [`queue::Queue`] |
-//! | children that leave no zombies | [`process`] |
+//! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
 //! | the same from C | `include/interproc.h` |
@@ -22,7 +22,8 @@
 //! **Fork.** A child may use what it inherits; it does not own what its parent holds, and its parent's guards do
 //! nothing in it. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
 //! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
-//! Locks and queues are no cancellation points (their system calls are made directly); joining a child is one.
+//! Locks and queues are no cancellation points (their system calls are made directly); joining a child with a time limit is
+//! one.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 

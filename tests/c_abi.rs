@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "error",
     "time",
     "who",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 15] = [
     "barrier",
     "queue",
     "process",
+    "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
 
@@ -222,6 +223,22 @@ fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
 
+fn processes_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
+}
+
+fn the_crew_in_c_ends_as_it_should() {
+    let said = run(&mut Installed::get().compile("c_examples/processes.c"));
+    for line in [
+        "worker 0: exit code 3",
+        "worker 1: exit code -1, signal 9",
+        "worker 2: exit code 7",
+        "deaf one: signal 9",
+    ] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
 fn signals_and_recursion_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
 }
@@ -388,6 +405,8 @@ fn main() {
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
+            processes_keep_their_promises_in_c,
+            the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
             the_ticket_shop_in_c_sells_every_ticket_once,

@@ -3,10 +3,18 @@
 #[macro_use]
 mod support;
 
+#[path = "process/daemons.rs"]
+mod daemons;
 #[path = "process/ending.rs"]
 mod ending;
+#[path = "process/leaving.rs"]
+mod leaving;
+#[path = "process/many.rs"]
+mod many;
 #[path = "process/owning.rs"]
 mod owning;
+#[path = "process/setting.rs"]
+mod setting;
 #[path = "process/starting.rs"]
 mod starting;
 #[path = "process/waiting.rs"]
@@ -82,6 +90,42 @@ fn main() {
         starting::a_parent_that_calls_exec_in_the_middle_of_the_start_leaves_nothing_running,
         starting::a_child_killed_and_reaped_in_the_middle_of_the_start_is_an_error,
         starting::a_stranger_with_the_number_of_a_child_that_was_reaped_is_not_taken_for_it,
+        setting::every_setting_holds_in_a_closure_and_in_a_program,
+        setting::a_setting_that_cannot_be_is_an_error_and_nothing_is_started,
+        setting::a_program_gets_its_arguments_and_its_environment_and_no_others,
+        setting::a_program_that_cannot_be_executed_is_an_error_and_leaves_nothing,
+        setting::descriptors_go_where_they_are_told_and_the_others_stay_here,
+        setting::a_process_without_standard_streams_starts_children_with_them,
+        setting::a_program_opens_the_segment_that_it_was_given,
+        setting::signals_are_as_usual_in_a_program,
+        setting::children_start_while_handlers_run_and_threads_allocate,
+        setting::without_memory_or_processes_a_program_is_not_started_and_the_error_is_clean,
+        setting::without_descriptors_no_program_is_started,
+        setting::a_program_killed_before_it_is_one_is_a_child_that_was_killed,
+        daemons::a_daemon_child_ends_with_its_parent_however_that_ends,
+        daemons::a_plain_child_outlives_its_parent,
+        daemons::a_daemon_child_outlives_the_thread_that_started_it_and_no_longer_than_the_process,
+        daemons::a_parent_whose_main_thread_has_ended_keeps_its_daemon_children,
+        daemons::grandchildren_end_too_where_it_was_asked,
+        daemons::a_forked_sibling_does_not_keep_a_daemon_child_alive,
+        daemons::a_childs_copy_of_a_daemons_handle_does_no_harm,
+        daemons::a_detached_daemon_child_outlives_its_parent,
+        daemons::the_end_of_a_daemon_child_hits_nobody_else,
+        daemons::a_daemon_child_in_a_namespace_of_its_own_ends_too,
+        daemons::parents_killed_at_any_time_leave_no_daemon_child,
+        many::ten_thousand_children_leave_no_zombie_and_no_descriptor,
+        many::the_first_to_end_is_the_one_that_wait_any_gives,
+        many::all_have_one_deadline,
+        many::threads_may_wait_for_any_of_the_same_children,
+        many::a_deaf_child_is_terminated_after_its_grace_and_a_polite_one_before,
+        many::a_group_hears_a_signal_and_only_while_its_number_is_its_own,
+        many::a_child_shows_its_state_and_its_usage,
+        many::a_process_is_known_by_its_number_and_its_start_and_nobody_else_is_taken_for_it,
+        many::a_parent_is_seen_to_end,
+        leaving::a_daemon_is_what_the_book_says,
+        leaving::a_daemon_that_fails_says_why_and_leaves_nobody,
+        leaving::orphans_come_and_nobody_elses_child_is_reaped,
+        leaving::a_daemons_starter_may_be_killed_while_it_waits,
         ending::a_panic_is_printed_and_becomes_exit_code_101,
         ending::a_child_never_runs_the_frames_of_its_parent,
         ending::a_signal_is_reported_with_its_number,

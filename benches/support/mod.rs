@@ -15,9 +15,11 @@
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
+//! | `children` | processes, from start to end |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
+pub mod children;
 pub mod deaths;
 pub mod library;
 pub mod locks;

@@ -24,6 +24,7 @@ mod recursive_mutex;
 mod rwlock;
 mod segment;
 mod semaphore;
+mod start;
 mod time;
 mod who;
 

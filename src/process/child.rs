@@ -2,13 +2,17 @@
 #![allow(unsafe_code)]
 
 use super::creator::Creator;
+use super::info::{self, State};
 use super::orphans;
-use super::status::ExitStatus;
+use super::status::{ExitStatus, Usage};
+use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd::{self, Notices};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
 use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::boxed::Box;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -51,27 +55,84 @@ pub struct Child {
     creator: Creator,
     /// Moved out only by `drop`.
     fd: ManuallyDrop<OwnedFd>,
+    /// Of a daemon child. Moved out only by `drop`.
+    line: ManuallyDrop<Option<Lifeline>>,
+    name: Option<Box<str>>,
     /// Held over `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the
     /// kernel, and the other finds it here.
     end: Mutex<End>,
+    /// Threads that sleep in `waitid`: whoever of them got the status keeps it here before he leaves.
+    asleep: AtomicU32,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum End {
     Unknown,
-    Known(ExitStatus),
+    Known(ExitStatus, Usage),
     /// Reaped elsewhere.
     Lost,
 }
 
 impl Child {
-    pub(super) fn new(pid: u32, fd: OwnedFd, creator: Creator) -> Self {
-        Child { pid, creator, fd: ManuallyDrop::new(fd), end: Mutex::new(End::Unknown) }
+    pub(super) fn new(
+        pid: u32,
+        fd: OwnedFd,
+        creator: Creator,
+        line: Option<Lifeline>,
+        name: Option<Box<str>>,
+    ) -> Self {
+        let (fd, line) = (ManuallyDrop::new(fd), ManuallyDrop::new(line));
+        Child { pid, creator, fd, line, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }
     }
 
     /// The process id, as this process sees it. After the join the number may name another process.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// The name that it was given, or that of its program.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What it is doing now, as ps shows it. A child that was joined is [`State::Gone`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`]: /proc is not there or shows another PID namespace.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::process::{self, State};
+    /// let child = process::fork(|| loop { std::thread::park() })?;
+    /// child.send_signal(19)?; // SIGSTOP
+    /// while child.state()? != State::Stopped { std::thread::yield_now() }
+    /// assert_eq!(child.state()?.letter(), 'T');
+    /// child.kill()?;
+    /// child.join()?;
+    /// assert_eq!(child.state()?, State::Gone);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn state(&self) -> Result<State> {
+        info::state(self.pid, self.as_fd())
+    }
+
+    /// What the child, and those of its children that it had waited for, have used: known once the child was joined.
+    ///
+    /// # Examples
+    /// ```
+    /// let child = interproc::process::fork(|| std::hint::black_box(vec![1u8; 8 << 20]).len() as u8)?;
+    /// assert!(child.usage().is_none());
+    /// child.join()?;
+    /// let usage = child.usage().unwrap();
+    /// assert!(usage.peak_memory >= 8 << 20 && usage.page_faults > 100);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn usage(&self) -> Option<Usage> {
+        self.check_owner().ok()?;
+        match *self.end() {
+            End::Known(_, usage) => Some(usage),
+            _ => None,
+        }
     }
 
     /// Waits until the child has ended.
@@ -122,7 +183,7 @@ impl Child {
     /// # Errors
     /// [`ErrorKind::NotOwner`]; [`ErrorKind::PermissionDenied`] when it has changed its user.
     pub fn terminate(&self) -> Result<()> {
-        self.signal(libc::SIGTERM)
+        self.send_signal(libc::SIGTERM)
     }
 
     /// Ends the child for certain: SIGKILL. One that has ended already is no error.
@@ -130,10 +191,38 @@ impl Child {
     /// # Errors
     /// As [`terminate`](Self::terminate).
     pub fn kill(&self) -> Result<()> {
-        self.signal(libc::SIGKILL)
+        self.send_signal(libc::SIGKILL)
     }
 
-    fn signal(&self, signal: i32) -> Result<()> {
+    /// Asks the child to end, gives it `grace` to do so, then ends it; joins it. A stopped child does not hear the
+    /// request.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join) and [`terminate`](Self::terminate).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// let polite = interproc::process::fork(|| loop { std::thread::park() })?;
+    /// assert_eq!(polite.terminate_within(Duration::from_secs(5))?.signal(), Some(15)); // SIGTERM was enough
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn terminate_within(&self, grace: Duration) -> Result<ExitStatus> {
+        self.terminate()?;
+        match self.join_timeout(grace) {
+            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                self.kill()?;
+                self.join()
+            }
+            other => other,
+        }
+    }
+
+    /// Sends any signal, by its number; 0 sends none. To a child that has ended: no error, and nothing happens.
+    ///
+    /// # Errors
+    /// As [`terminate`](Self::terminate); [`ErrorKind::InvalidInput`]: no such signal.
+    pub fn send_signal(&self, signal: i32) -> Result<()> {
         self.check_owner()?;
         match pidfd::send(self.as_fd(), signal) {
             Ok(()) | Err(libc::ESRCH) => Ok(()),
@@ -141,8 +230,67 @@ impl Child {
         }
     }
 
-    fn wait(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
+    /// Sends a signal to all processes of the group that the child leads (see
+    /// [`Builder::process_group`](super::Builder::process_group)). Only before the child was joined: afterwards the
+    /// number may name another group.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoChild`]: it was joined, or reaped elsewhere. [`ErrorKind::NotFound`]: it leads no group. And as
+    /// [`send_signal`](Self::send_signal).
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::process::{Builder, Program};
+    /// let shell = Builder::new().process_group(0).spawn(Program::new("sh").args(["-c", "sleep 100 & wait"]))?;
+    /// shell.signal_group(9)?; // the sleep, too
+    /// assert_eq!(shell.join()?.signal(), Some(9));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn signal_group(&self, signal: i32) -> Result<()> {
         self.check_owner()?;
+        // Held: nobody joins it meanwhile, so that its number stays its own.
+        let end = self.end();
+        if !matches!(*end, End::Unknown) || !pidfd::is_our_child(self.as_fd()) {
+            return Err(
+                Error::from(ErrorKind::NoChild).with_detail("its number may name another group by now")
+            );
+        }
+        match pidfd::send_to_group(self.pid as i32, signal) {
+            Ok(()) => Ok(()),
+            Err(libc::ESRCH) => {
+                Err(Error::from(ErrorKind::NotFound).with_detail("the child leads no process group"))
+            }
+            Err(errno) => Err(Error::from_errno(errno)),
+        }
+    }
+
+    /// Lets the child go: as dropping it, and a daemon child then no longer ends with this process.
+    ///
+    /// # Examples
+    /// ```
+    /// let (read, write) = std::io::pipe()?;
+    /// let middle = interproc::process::fork(|| {
+    ///     let child = interproc::process::Builder::new().daemon().stdin(read).spawn(
+    ///         interproc::process::Program::new("cat")).unwrap();
+    ///     child.detach(); // it outlives the middle process, until its input ends
+    /// })?;
+    /// assert!(middle.join()?.success());
+    /// drop(write);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detach(self) {
+        if let (true, Some(line)) = (self.creator.is_me(), self.line.as_ref()) {
+            line.cut();
+        }
+    }
+
+    pub(super) fn wait(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
+        self.check_owner()?;
+        if deadline.is_none() {
+            let status = self.wait_for_ever()?;
+            orphans::reap();
+            return Ok(status);
+        }
         if !pidfd::wait_ended(self.as_fd(), deadline).map_err(Error::from_errno)? {
             return Err(ErrorKind::TimedOut.into());
         }
@@ -154,10 +302,38 @@ impl Child {
         Ok(status)
     }
 
+    /// One system call, where the timed forms need two.
+    fn wait_for_ever(&self) -> Result<ExitStatus> {
+        if let Some(status) = self.known()? {
+            return Ok(status);
+        }
+        self.asleep.fetch_add(1, Ordering::Relaxed); // Relaxed: J1 orders what matters.
+        let ended = pidfd::await_and_collect(self.as_fd());
+        if let Ok(Some(ended)) = ended {
+            *self.end() = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
+        }
+        // J1: release, pairs with the load in `collect`: who sees the count gone down sees the status.
+        self.asleep.fetch_sub(1, Ordering::Release);
+        match ended {
+            Ok(_) | Err(libc::ECHILD) => {}
+            Err(errno) => return Err(Error::from_errno(errno)),
+        }
+        self.collect()?.ok_or_else(|| ErrorKind::NoChild.into())
+    }
+
+    /// The status if it is kept here.
+    fn known(&self) -> Result<Option<ExitStatus>> {
+        match *self.end() {
+            End::Known(status, _) => Ok(Some(status)),
+            End::Unknown => Ok(None),
+            End::Lost => Err(lost()),
+        }
+    }
+
     /// The child has ended, but another process traces it and must see its end first.
     #[cold]
     fn wait_for_tracer(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
-        let notices = Notices::of(self.as_fd()).map_err(Error::from_errno)?;
+        let notices = Notices::of([self.as_fd()]).map_err(Error::from_errno)?;
         while notices.next(deadline).map_err(Error::from_errno)? {
             if let Some(status) = self.collect()? {
                 return Ok(status);
@@ -167,22 +343,30 @@ impl Child {
     }
 
     /// The status, from here or from the kernel; `None` while there is none.
-    fn collect(&self) -> Result<Option<ExitStatus>> {
-        let mut end = self.end();
-        if let End::Unknown = *end {
-            match pidfd::collect(self.as_fd()) {
-                Ok(None) => return Ok(None),
-                Ok(Some(raw)) => *end = End::Known(ExitStatus::new(raw)),
-                Err(libc::ECHILD) => *end = End::Lost,
-                Err(errno) => return Err(Error::from_errno(errno)),
+    pub(super) fn collect(&self) -> Result<Option<ExitStatus>> {
+        loop {
+            let mut end = self.end();
+            if let End::Unknown = *end {
+                match pidfd::collect(self.as_fd()) {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(ended)) => {
+                        *end = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
+                    }
+                    // J1: perhaps a thread in `wait_for_ever` has it, and waits for the lock to keep it here. The
+                    // others who sleep there leave soon: the child was reaped.
+                    Err(libc::ECHILD) if self.asleep.load(Ordering::Acquire) > 0 => {
+                        drop(end);
+                        std::thread::yield_now();
+                        continue;
+                    }
+                    Err(libc::ECHILD) => *end = End::Lost,
+                    Err(errno) => return Err(Error::from_errno(errno)),
+                }
             }
-        }
-        match *end {
-            End::Known(status) => Ok(Some(status)),
-            _ => {
-                Err(Error::from(ErrorKind::NoChild)
-                    .with_detail("reaped by other code, or SIGCHLD is ignored"))
-            }
+            return match *end {
+                End::Known(status, _) => Ok(Some(status)),
+                _ => Err(lost()),
+            };
         }
     }
 
@@ -192,7 +376,7 @@ impl Child {
     }
 
     /// Before anything else, the lock included: a fork by another thread may have copied it held.
-    fn check_owner(&self) -> Result<()> {
+    pub(super) fn check_owner(&self) -> Result<()> {
         if self.creator.is_me() {
             return Ok(());
         }
@@ -201,16 +385,22 @@ impl Child {
     }
 }
 
+fn lost() -> Error {
+    Error::from(ErrorKind::NoChild).with_detail("reaped by other code, or SIGCHLD is ignored")
+}
+
 impl Drop for Child {
     fn drop(&mut self) {
-        // SAFETY: the field is not used after this.
-        let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
+        // SAFETY: the fields are not used after this.
+        let (fd, line) = unsafe { (ManuallyDrop::take(&mut self.fd), ManuallyDrop::take(&mut self.line)) };
         if !self.creator.is_me() {
+            // The numbers of the line were closed by the fork, and may name anything here.
+            core::mem::forget(line);
             return;
         }
         let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let (End::Unknown, Ok(None)) = (end, pidfd::collect(fd.as_fd())) {
-            orphans::adopt(fd);
+        if matches!(end, End::Unknown) && matches!(pidfd::collect(fd.as_fd()), Ok(None)) {
+            orphans::adopt(fd, line);
         }
         orphans::reap();
     }

@@ -1,7 +1,18 @@
-//! Child processes, from fork to reaping.
+//! Child processes, from fork to reaping; daemons; processes of the machine.
 //!
-//! A child is forked with a closure or a C function, is known by a pidfd from its first moment, and leaves no
-//! zombie. No helper thread, no SIGCHLD handler, no polling loop.
+//! A child is forked with a closure or a C function, or spawned as a program. It is known by a pidfd from its first
+//! moment, and leaves no zombie. No helper thread, no SIGCHLD handler, no polling loop.
+//!
+//! | you want | it is |
+//! |---|---|
+//! | a child that runs a closure | [`fork`], [`Builder::fork`] |
+//! | a child that runs a program | [`Builder::spawn`], [`Program`] |
+//! | to wait, ask, signal, end | [`Child`] |
+//! | to wait for several | [`wait_any`], [`wait_all`] |
+//! | a child that cannot outlive this process | [`Builder::daemon`], [`Builder::daemon_group`] |
+//! | a service that outlives it | [`Daemon`] |
+//! | the children of descendants that have ended | [`adopt_orphans`], [`reap_orphans`] |
+//! | to hold, watch and describe any process | [`Process`] |
 //!
 //! ```
 //! use interproc::process::Builder;
@@ -41,18 +52,43 @@
 //! A child that shares its parent's *memory* must not use this library, not even to drop its handles: by vfork,
 //! or by clone with `CLONE_VM` without `CLONE_THREAD`. It would act as its parent, and nothing here can tell.
 //!
+//! # Daemon children
+//! What ends a daemon child is the kernel, when it closes the descriptors of its dead parent: both ends of a pipe, each
+//! set to send SIGKILL to the child when something happens to the pipe (`F_SETOWN`, `F_SETSIG`). Unlike
+//! `PR_SET_PDEATHSIG` this follows the process and not the thread that forked, leaves no moment uncovered (a parent
+//! killed at any instruction of the start leaves no child: swept), survives every exec, and can be tied to a group. A
+//! child cannot block it.
+//!
+//! Not covered: a child of the parent that foreign code made by a raw `clone` without exec has copies of the pipe, and
+//! the daemon children live as long as that one does. (After libc's `fork` a fork handler closes the copies.) A parent that
+//! closes descriptors which are not its own ends its daemon children. The first process of a new PID namespace, which the
+//! signal does not reach, is tied by `PR_SET_PDEATHSIG`: it ends already with the thread that started it.
+//!
 //! # Limits
-//! Each [`Child`] holds one descriptor until it is dropped; a start needs three more for a moment.
+//! Each [`Child`] holds one descriptor until it is dropped, a daemon child three. A start with settings needs three more
+//! for a moment. In the first process of a new PID namespace, which cannot name its parent, a start that the parent does
+//! not finish within 10 s is given up by the child: it exits with code 101.
 
 mod builder;
 mod child;
 mod creator;
+mod daemon;
+mod info;
 mod orphans;
+mod program;
+mod setup;
 mod status;
+mod subreaper;
+mod wait;
 
-pub use builder::Builder;
+pub use builder::{Builder, Limit, Stdio};
 pub use child::Child;
-pub use status::{ExitStatus, Outcome, PANICKED};
+pub use daemon::{Daemon, Ready};
+pub use info::{Details, Process, State};
+pub use program::{Program, inherited_segment};
+pub use status::{ExitStatus, Outcome, PANICKED, Usage};
+pub use subreaper::{adopt_orphans, reap_orphans};
+pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};
 
 /// Starts a child that runs `f`: [`Builder::fork`] with nothing set.
 ///

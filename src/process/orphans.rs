@@ -2,9 +2,11 @@
 //!
 //! A stack of pidfds: push by one compare-exchange, taken whole by one swap. No lock, because a fork by another
 //! thread could copy a held lock into the child for ever. Such a fork while a thread has the stack taken costs the
-//! child nothing but the memory of the list. In a child the entries are no children: the kernel says so, and they go.
+//! child nothing but the memory of the list. In a child the entries are its parent's, by their mark, and they go.
 #![allow(unsafe_code)]
 
+use super::creator::Creator;
+use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -13,14 +15,18 @@ use std::os::fd::{AsFd, OwnedFd};
 
 struct Orphan {
     fd: OwnedFd,
+    /// Of a daemon child: it still ends with this process.
+    line: Option<Lifeline>,
+    creator: Option<Creator>,
     next: *mut Orphan,
 }
 
 static TOP: AtomicPtr<Orphan> = AtomicPtr::new(ptr::null_mut());
 
 /// Keeps a running child in mind.
-pub fn adopt(fd: OwnedFd) {
-    push(Box::new(Orphan { fd, next: ptr::null_mut() }));
+pub fn adopt(fd: OwnedFd, line: Option<Lifeline>) {
+    let creator = Creator::current().ok();
+    push(Box::new(Orphan { fd, line, creator, next: ptr::null_mut() }));
 }
 
 fn push(orphan: Box<Orphan>) {
@@ -48,12 +54,17 @@ pub fn reap() -> usize {
     let mut at = TOP.swap(ptr::null_mut(), Ordering::Acquire);
     while !at.is_null() {
         // SAFETY: every node came from Box::into_raw, and the swap gave the stack to this thread alone.
-        let orphan = unsafe { Box::from_raw(at) };
+        let mut orphan = unsafe { Box::from_raw(at) };
         at = orphan.next;
+        if !orphan.creator.is_some_and(Creator::is_me) {
+            // A child of our parent. The numbers of its line may name anything here.
+            core::mem::forget(orphan.line.take());
+            continue;
+        }
         match pidfd::collect(orphan.fd.as_fd()) {
             Ok(None) => push(orphan),
             Ok(Some(_)) => reaped += 1,
-            // Reaped elsewhere; or, after a fork, a child of our parent.
+            // Reaped elsewhere.
             Err(_) => {}
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::sys::pidfd::WaitStatus;
 use core::fmt;
+use core::time::Duration;
 use std::eprintln;
 
 /// How a child ended: by an exit code or by a signal.
@@ -106,6 +107,41 @@ fn signal_name(signal: i32) -> Option<&'static str> {
         libc::SIGSYS => "SIGSYS",
         _ => return None,
     })
+}
+
+/// What a process has used, from its start to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Processor time in its own code.
+    pub user_time: Duration,
+    /// Processor time in the kernel on its behalf.
+    pub system_time: Duration,
+    /// The most memory that it had in RAM at a time, in bytes. A forked child begins with that of its parent.
+    pub peak_memory: u64,
+    /// Page faults that needed no reading from a disk.
+    pub page_faults: u64,
+    /// Page faults that did.
+    pub major_page_faults: u64,
+    /// How often it gave up the processor: it had to wait.
+    pub waits: u64,
+    /// How often the processor was taken from it.
+    pub preemptions: u64,
+}
+
+impl Usage {
+    pub(super) fn new(raw: &libc::rusage) -> Self {
+        let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+        Usage {
+            user_time: time(raw.ru_utime),
+            system_time: time(raw.ru_stime),
+            peak_memory: raw.ru_maxrss as u64 * 1024,
+            page_faults: raw.ru_minflt as u64,
+            major_page_faults: raw.ru_majflt as u64,
+            waits: raw.ru_nvcsw as u64,
+            preemptions: raw.ru_nivcsw as u64,
+        }
+    }
 }
 
 /// What a child's closure may return: the exit code in some form.

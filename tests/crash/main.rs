@@ -14,6 +14,8 @@ mod condvar;
 #[cfg(target_arch = "x86_64")]
 mod engine;
 #[cfg(target_arch = "x86_64")]
+mod family;
+#[cfg(target_arch = "x86_64")]
 mod join;
 #[cfg(target_arch = "x86_64")]
 mod lock;

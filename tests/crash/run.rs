@@ -6,7 +6,9 @@ use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
-use crate::{barrier, condvar, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys};
+use crate::{
+    barrier, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+};
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -72,6 +74,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
 
 fn scenarios() -> Vec<Box<dyn Scenario>> {
     [
+        family::all(),
         join::all(),
         lock::all(),
         barrier::all(),

@@ -74,7 +74,7 @@ pub fn the_child_has_no_descriptor_more_than_the_parent_had() {
     assert_eq!(open_descriptors(), before);
 }
 
-fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
+pub fn limit(resource: libc::__rlimit_resource_t, soft: u64) {
     // SAFETY: reads and writes one rlimit.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
@@ -114,7 +114,7 @@ pub fn without_descriptors_nothing_is_started_and_nothing_is_left() {
         assert!(children(std::process::id()).is_empty(), "a child is left");
         assert_eq!(ran.load(Ordering::Relaxed), successes as u32, "it ran after all");
     }
-    assert_eq!((failures, successes), (4, 2));
+    assert_eq!((failures, successes), (1, 5));
 }
 
 pub fn without_processes_the_error_is_a_clean_one() {

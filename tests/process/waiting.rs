@@ -74,7 +74,7 @@ extern "C" fn count(_: i32) {
 static HANDLED: AtomicU32 = AtomicU32::new(0);
 
 /// A handler for SIGALRM that interrupts system calls, and an alarm every millisecond until [`quiet`].
-fn storm(microseconds: i64) {
+pub fn storm(microseconds: i64) {
     let tick = libc::timeval { tv_sec: 0, tv_usec: microseconds };
     let timer = libc::itimerval { it_interval: tick, it_value: tick };
     // SAFETY: a valid action without SA_RESTART, and a valid timer.

@@ -52,6 +52,27 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run a command for each line of the standard input, several at a time.
+    ///
+    /// {} in the command stands for the line; without it the line is the last argument. What the children write
+    /// comes out whole and in the order of the input. The exit code is the worst of theirs: 128 and the signal's
+    /// number for one that was killed, 127 for a command that was not found. However this process ends, its children
+    /// end with it.
+    Run(RunOptions),
+}
+
+/// The options of `run`.
+#[derive(clap::Args, Clone)]
+pub struct RunOptions {
+    /// How many at a time; 0: one for each processor
+    #[arg(short, long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=10_000))]
+    pub jobs: u32,
+    /// Lines end with a NUL instead of a newline, as those of `find -print0`
+    #[arg(short = '0', long)]
+    pub null: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<std::ffi::OsString>,
 }
 
 /// The options of the demo.

@@ -2,21 +2,11 @@
 
 use interproc::process::{Builder, Child, Outcome};
 use interproc::{Deadline, Result};
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Starts a child. However this process ends (Ctrl-C, SIGKILL, a panic), the kernel kills the child then. That is
-/// why this is only to be called from the main thread: the kernel's promise is tied to the thread that forks.
+/// Starts a child. However this process ends (Ctrl-C, SIGKILL, a panic), the kernel kills the child then.
 pub fn start<R: Outcome>(name: &str, body: impl FnOnce() -> R) -> Result<Child> {
-    let parent = getpid();
-    Builder::new().name(name).fork(move || {
-        let promised = set_parent_process_death_signal(Some(Signal::KILL));
-        // The parent may have died before the promise was given.
-        if promised.is_err() || getppid() != Some(parent) {
-            return 1;
-        }
-        body().exit_code()
-    })
+    Builder::new().name(name).daemon().fork(body)
 }
 
 /// Children that are killed and reaped when the part ends early.

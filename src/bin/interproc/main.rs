@@ -10,6 +10,7 @@
 //! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
 //! | `latency` | part c: the measurements; `chart`: drawing them |
 //! | `crew` | starting children that never outlive us |
+//! | `run` | commands for the lines of the input, in parallel |
 //! | `report` | findings, verdicts, progress |
 #![deny(unsafe_code)]
 
@@ -25,6 +26,7 @@ mod latency;
 mod ls;
 mod office;
 mod report;
+mod run;
 mod shop;
 mod sight;
 mod words;
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         cli::Command::Ls { json } => ls::run(json),
         cli::Command::Inspect { name, json } => inspect::run(&name, json),
         cli::Command::Deadlocks { name, json } => deadlocks::run(&name, json),
+        cli::Command::Run(options) => run::run(&options),
     }
 }

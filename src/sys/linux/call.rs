@@ -1,7 +1,12 @@
 //! System calls that leave `errno` as they found it.
 
 /// The calling thread's `errno`, saved now and restored on drop. Signal handlers and C callers rely on it.
-pub struct KeepErrno(i32);
+///
+/// It is written only if it has changed: in a process that has just forked, each first write to a page copies it.
+pub struct KeepErrno {
+    at: *mut i32,
+    value: i32,
+}
 
 #[allow(clippy::new_without_default)] // it does something
 impl KeepErrno {
@@ -9,7 +14,10 @@ impl KeepErrno {
     #[inline]
     pub fn new() -> Self {
         // SAFETY: the C library's pointer to this thread's errno is always valid.
-        KeepErrno(unsafe { *libc::__errno_location() })
+        unsafe {
+            let at = libc::__errno_location();
+            KeepErrno { at, value: *at }
+        }
     }
 
     /// The `errno` that a call in between has set.
@@ -23,8 +31,12 @@ impl KeepErrno {
 impl Drop for KeepErrno {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: as above.
-        unsafe { *libc::__errno_location() = self.0 }
+        // SAFETY: as above, and the value never leaves its thread.
+        unsafe {
+            if *self.at != self.value {
+                *self.at = self.value;
+            }
+        }
     }
 }
 

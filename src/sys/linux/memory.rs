@@ -40,6 +40,27 @@ pub fn wiped_on_fork(len: usize) -> Result<NonNull<u8>, i32> {
     }
 }
 
+/// Pages that read as zero at first and that later children share.
+pub fn shared_page(len: usize) -> Result<NonNull<u8>, i32> {
+    // SAFETY: no fixed address is asked for.
+    unsafe { map(core::ptr::null_mut(), len, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0) }
+}
+
+/// A stack of `len` bytes for a child that shares this memory, above a page that faults.
+pub fn stack(len: usize) -> Result<NonNull<u8>, i32> {
+    // SAFETY: no fixed address is asked for; the lowest page of the new range is the one protected.
+    unsafe {
+        let base = map(core::ptr::null_mut(), len, RW, PRIVATE | libc::MAP_STACK, -1, 0)?;
+        match checked(|| libc::mprotect(base.as_ptr().cast(), page_size(), libc::PROT_NONE)) {
+            Ok(_) => Ok(base),
+            Err(errno) => {
+                unmap(base, len);
+                Err(errno)
+            }
+        }
+    }
+}
+
 /// Has existing private memory read as zero in every child of fork and raw clone.
 pub fn wipe_on_fork(start: NonNull<u8>, len: usize) -> Result<(), i32> {
     // SAFETY: the advice changes nothing in this process.

@@ -7,11 +7,19 @@ pub mod file;
 #[cfg(feature = "std")]
 pub mod fork;
 pub mod futex;
+#[cfg(feature = "std")]
+pub mod gate;
+#[cfg(feature = "std")]
+pub mod lifeline;
 pub mod memory;
 #[cfg(feature = "std")]
 pub mod pidfd;
 pub mod robust;
+#[cfg(feature = "std")]
+pub mod settings;
 pub mod task;
+#[cfg(feature = "std")]
+pub mod vfork;
 
 mod barrier;
 pub use barrier::{membarrier, register_membarrier};

@@ -41,40 +41,88 @@ pub fn send(fd: BorrowedFd<'_>, signal: c_int) -> Result<(), i32> {
     call(|| unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) }).map(drop)
 }
 
-fn wait(fd: BorrowedFd<'_>, options: c_int) -> Result<Option<WaitStatus>, i32> {
-    let id = fd.as_raw_fd() as libc::id_t;
-    // SAFETY: all-zero is a valid siginfo_t; the kernel writes it whole or not at all; its pid and status
-    // fields are the ones that a SIGCHLD siginfo has, zero when there is no status.
+/// `options`: WNOHANG, WNOWAIT.
+fn wait(which: Which<'_>, options: c_int) -> Result<Option<Ended>, i32> {
+    let (kind, id) = match which {
+        Which::Fd(fd) => (libc::P_PIDFD, fd.as_raw_fd()),
+        Which::Number(pid) => (libc::P_PID, pid),
+    };
+    // SAFETY: all-zero is a valid siginfo_t and a valid rusage; the kernel writes each whole or not at all; the pid and
+    // status fields are the ones that a SIGCHLD siginfo has, zero when there is no status.
     unsafe {
         let mut info: libc::siginfo_t = core::mem::zeroed();
-        retried(|| libc::waitid(libc::P_PIDFD, id, &raw mut info, libc::WEXITED | libc::WNOHANG | options))?;
+        let mut usage: libc::rusage = core::mem::zeroed();
+        let options = libc::WEXITED | options;
+        // libc's wrapper does not hand on the usage.
+        call(|| libc::syscall(libc::SYS_waitid, kind, id, &raw mut info, options, &raw mut usage))?;
         if info.si_pid() == 0 {
             return Ok(None);
         }
         let status = info.si_status();
-        Ok(Some(WaitStatus(match info.si_code {
+        let status = WaitStatus(match info.si_code {
             libc::CLD_EXITED => (status & 0xff) << 8,
             libc::CLD_DUMPED => status | CORE_DUMPED,
             _ => status,
-        })))
+        });
+        Ok(Some(Ended { status, usage }))
     }
+}
+
+/// Sends a signal to a process group; `ESRCH` when there is none with this number.
+pub fn send_to_group(group: c_int, signal: c_int) -> Result<(), i32> {
+    if group <= 1 {
+        return Err(libc::ESRCH); // 0 and -1 have other meanings
+    }
+    // SAFETY: takes integers.
+    checked(|| unsafe { libc::kill(-group, signal) }).map(drop)
+}
+
+/// A child by descriptor, or by a number that is known to be a child's.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    Fd(BorrowedFd<'a>),
+    Number(c_int),
+}
+
+/// How a child ended, and what it has used.
+#[derive(Clone, Copy)]
+pub struct Ended {
+    /// How it ended.
+    pub status: WaitStatus,
+    /// What it and those of its children that it has waited for have used.
+    pub usage: libc::rusage,
 }
 
 /// The bit of a wait status that says: memory was dumped.
 const CORE_DUMPED: c_int = 0x80;
 
 /// Takes the status of the ended child, so that it is no zombie any more. Never sleeps.
-pub fn collect(fd: BorrowedFd<'_>) -> Result<Option<WaitStatus>, i32> {
-    wait(fd, 0)
+pub fn collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
+    wait(Which::Fd(fd), libc::WNOHANG)
+}
+
+/// As [`collect`], sleeping until the child has ended. One of several threads gets the status; the others `ECHILD`.
+pub fn await_and_collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
+    wait(Which::Fd(fd), 0)
+}
+
+/// As [`collect`], for a child that has no descriptor. The number must be that of an unreaped child.
+pub fn collect_number(pid: c_int) -> Result<Option<Ended>, i32> {
+    wait(Which::Number(pid), libc::WNOHANG)
+}
+
+/// Whether this number is that of a child of ours that has ended and that nobody has reaped.
+pub fn number_has_ended(pid: c_int) -> bool {
+    matches!(wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT), Ok(Some(_)))
 }
 
 /// Whether the process is a child of ours that nobody has reaped.
 pub fn is_our_child(fd: BorrowedFd<'_>) -> bool {
-    wait(fd, libc::WNOWAIT).is_ok()
+    wait(Which::Fd(fd), libc::WNOHANG | libc::WNOWAIT).is_ok()
 }
 
 /// One `ppoll` over `fds` until the deadline; `Ok(false)` when it has passed and none was ready.
-pub(super) fn poll(fds: &mut [libc::pollfd], deadline: Option<Deadline>) -> Result<bool, i32> {
+pub fn poll(fds: &mut [libc::pollfd], deadline: Option<Deadline>) -> Result<bool, i32> {
     loop {
         let left = deadline.map(|d| {
             let left = d.remaining();
@@ -97,7 +145,8 @@ pub(super) fn poll(fds: &mut [libc::pollfd], deadline: Option<Deadline>) -> Resu
     }
 }
 
-pub(super) fn readable(fd: BorrowedFd<'_>) -> libc::pollfd {
+/// A poll entry that waits until the descriptor is readable.
+pub fn readable(fd: BorrowedFd<'_>) -> libc::pollfd {
     libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }
 }
 
@@ -106,20 +155,25 @@ pub fn wait_ended(fd: BorrowedFd<'_>, deadline: Option<Deadline>) -> Result<bool
     poll(&mut [readable(fd)], deadline)
 }
 
-/// Edge-triggered notices about one child. A child that has ended while *another* process traces it stays
+/// Edge-triggered notices about children. A child that has ended while *another* process traces it stays
 /// readable but cannot be collected before that tracer has seen it: level-triggered polling would spin.
 pub struct Notices(OwnedFd);
 
 impl Notices {
     /// Starts to listen; what is already true counts as the first notice.
     #[cold]
-    pub fn of(child: BorrowedFd<'_>) -> Result<Self, i32> {
+    pub fn of<'a>(children: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<Self, i32> {
         // SAFETY: takes one flag.
         let epoll = owned(checked(|| unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?);
-        let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
-        let (set, fd) = (epoll.as_raw_fd(), child.as_raw_fd());
-        // SAFETY: both descriptors are open and the event outlives the call.
-        checked(|| unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, fd, &raw mut event) })?;
+        for child in children {
+            let mut event = libc::epoll_event { events: (libc::EPOLLIN | libc::EPOLLET) as u32, u64: 0 };
+            let (set, fd) = (epoll.as_raw_fd(), child.as_raw_fd());
+            // SAFETY: both descriptors are open and the event outlives the call.
+            match checked(|| unsafe { libc::epoll_ctl(set, libc::EPOLL_CTL_ADD, fd, &raw mut event) }) {
+                Ok(_) | Err(libc::EEXIST) => {} // the same child twice
+                Err(errno) => return Err(errno),
+            }
+        }
         Ok(Notices(epoll))
     }
 

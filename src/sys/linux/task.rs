@@ -26,6 +26,13 @@ pub fn pid_namespace() -> u64 {
     inode(c"/proc/self/ns/pid")
 }
 
+/// Whether the calling thread's children may begin a PID namespace of their own; true when /proc does not tell.
+#[cfg(feature = "std")]
+pub fn children_may_be_first() -> bool {
+    let (own, theirs) = (inode(c"/proc/thread-self/ns/pid"), inode(c"/proc/thread-self/ns/pid_for_children"));
+    own != theirs || own == 0
+}
+
 /// The inode of the calling process's time namespace; 0 when there are none (before Linux 5.6) or no /proc.
 pub fn time_namespace() -> u64 {
     inode(c"/proc/self/ns/time")
@@ -70,6 +77,24 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     let end = write_path(&mut path, pid, tid, b"/stat");
     debug_assert!(end < path.len());
     start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
+}
+
+/// Whether the process `pid` has its stack where the calling one has it: a parent that has not called exec since the
+/// fork. True when /proc does not tell.
+#[cfg(feature = "std")]
+pub fn has_our_stack(pid: u32) -> bool {
+    const START_STACK: usize = 25;
+    let start = |path: &CStr| {
+        let mut text = [0u8; 1024];
+        number(stat_field(read_start(path, &mut text)?, START_STACK)?)
+    };
+    let mut path = [0u8; 64];
+    write_path(&mut path, pid, pid, b"/stat");
+    let theirs = CStr::from_bytes_until_nul(&path).ok().and_then(|path| start(path).ok());
+    match (theirs, start(c"/proc/self/stat")) {
+        (Some(theirs), Ok(ours)) if theirs != 0 && ours != 0 => theirs == ours,
+        _ => true,
+    }
 }
 
 /// What /proc says of a thread.
@@ -177,6 +202,12 @@ fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     }
 }
 
+/// How many clock ticks a second has in /proc.
+pub fn ticks_per_second() -> u64 {
+    // SAFETY: takes a constant.
+    unsafe { libc::sysconf(libc::_SC_CLK_TCK).max(1) as u64 }
+}
+
 /// All signals blocked while it lives.
 pub struct SignalsBlocked(libc::sigset_t);
 
@@ -192,6 +223,13 @@ impl SignalsBlocked {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
             SignalsBlocked(old)
         }
+    }
+}
+
+impl SignalsBlocked {
+    /// The thread's mask before.
+    pub fn before(&self) -> &libc::sigset_t {
+        &self.0
     }
 }
 

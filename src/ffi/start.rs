@@ -1,0 +1,342 @@
+//! Starting children and daemons, from C.
+
+use super::process::{
+    INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DAEMON, INTERPROC_PROCESS_DAEMON_GROUP,
+    INTERPROC_PROCESS_GROUP, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION, INTERPROC_PROCESS_UMASK,
+    handle_of, interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
+    interproc_process_t,
+};
+use super::{call, input, invalid, output, text};
+use crate::error::Result;
+use crate::process::{Builder, Daemon, Limit, Program, Ready, Stdio};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::time::Duration;
+use std::boxed::Box;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// A list that the caller passed by pointer and length.
+///
+/// # Safety
+/// `pointer` is NULL, or `count` readable elements that nobody changes meanwhile.
+unsafe fn list<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: by the contract.
+    unsafe { input(pointer, name)? };
+    // SAFETY: by the contract.
+    Ok(unsafe { core::slice::from_raw_parts(pointer, count) })
+}
+
+/// A null-terminated list of strings, as exec takes it.
+///
+/// # Safety
+/// NULL, or as said.
+unsafe fn strings<'a>(at: *const *const c_char) -> impl Iterator<Item = &'a OsStr> {
+    let mut index = 0;
+    core::iter::from_fn(move || {
+        if at.is_null() {
+            return None;
+        }
+        // SAFETY: by the contract: before or at the null.
+        let string = unsafe { *at.add(index) };
+        index += 1;
+        // SAFETY: a C string of the list.
+        (!string.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(string) }.to_bytes()))
+    })
+}
+
+fn copy_of(descriptor: &interproc_process_descriptor_t) -> Result<OwnedFd> {
+    if descriptor.from == -1 {
+        return Ok(File::options().read(true).write(true).open("/dev/null")?.into());
+    }
+    if descriptor.from < 0 {
+        return Err(invalid("a descriptor is negative"));
+    }
+    // SAFETY: the caller's, open for the call; if it is not, the copy says so.
+    Ok(unsafe { BorrowedFd::borrow_raw(descriptor.from) }.try_clone_to_owned()?)
+}
+
+/// The builder that the options describe, and the descriptors that are no standard streams.
+///
+/// # Safety
+/// NULL, or options with valid pointers.
+unsafe fn builder<'a>(
+    options: *const interproc_process_options_t,
+) -> Result<(Builder, &'a [interproc_process_descriptor_t], u32)> {
+    let mut builder = Builder::new();
+    // SAFETY: by the contract.
+    let Some(options) = (unsafe { options.as_ref() }) else { return Ok((builder, &[], 0)) };
+    let has = |flag| options.flags & flag != 0;
+    if options.flags >= INTERPROC_PROCESS_CLOSE_OTHERS * 2 {
+        return Err(invalid("an unknown flag"));
+    }
+    if !options.name.is_null() {
+        // SAFETY: by the contract.
+        builder = builder.name(unsafe { text(options.name, "name") }?);
+    }
+    if !options.directory.is_null() {
+        // SAFETY: by the contract.
+        builder =
+            builder.directory(OsStr::from_bytes(unsafe { CStr::from_ptr(options.directory) }.to_bytes()));
+    }
+    if has(INTERPROC_PROCESS_NICE) {
+        builder = builder.nice(options.nice);
+    }
+    if has(INTERPROC_PROCESS_UMASK) {
+        builder = builder.umask(options.umask);
+    }
+    if options.processors != 0 {
+        builder = builder.processors((0..64).filter(|n| options.processors >> n & 1 != 0));
+    }
+    if has(INTERPROC_PROCESS_GROUP) {
+        builder = builder.process_group(0);
+    }
+    if has(INTERPROC_PROCESS_SESSION) {
+        builder = builder.new_session();
+    }
+    if has(INTERPROC_PROCESS_DAEMON) {
+        builder = builder.daemon();
+    }
+    if has(INTERPROC_PROCESS_DAEMON_GROUP) {
+        builder = builder.daemon_group();
+    }
+    // SAFETY: by the contract.
+    for limit in unsafe { list(options.limits, options.limit_count, "limits") }? {
+        builder = builder.limit(Limit::Number(limit.resource), limit.soft, limit.hard);
+    }
+    // SAFETY: by the contract.
+    let descriptors = unsafe { list(options.descriptors, options.descriptor_count, "descriptors") }?;
+    for descriptor in descriptors {
+        let stdio = || copy_of(descriptor).map(Stdio::from);
+        builder = match descriptor.to {
+            0 => builder.stdin(stdio()?),
+            1 => builder.stdout(stdio()?),
+            2 => builder.stderr(stdio()?),
+            _ => builder,
+        };
+    }
+    Ok((builder, descriptors, options.flags))
+}
+
+/// As interproc_process_fork(), with options, which may be NULL.
+///
+///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+///     options.flags = INTERPROC_PROCESS_DAEMON;
+///     int rc = interproc_process_start(&child, &options, buyer, shop);
+///
+/// @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
+/// interproc_last_error_message() names the step. After an error there is no child.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_start(
+    process: *mut interproc_process_t,
+    options: *const interproc_process_options_t,
+    entry: interproc_process_entry_t,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let handle = output(process, "process")?;
+        let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
+        let (builder, descriptors, _) = builder(options)?;
+        if descriptors.iter().any(|d| !(0..3).contains(&d.to)) {
+            return Err(invalid("a forked child takes descriptors 0, 1 and 2 only"));
+        }
+        handle.set(handle_of(builder.fork_fn(entry, argument)?));
+        Ok(())
+    })
+}
+
+/// Starts a child process that runs the program `file`: a path if there is a slash in it, otherwise looked for in this
+/// process's PATH. `arguments` and `environment` are as for execve(2): lists that end with NULL, the first argument
+/// being the program's name. NULL for `environment`: this process's. NULL for `options`: a child like its parent.
+///
+/// The child shares this process's memory until it has become the program: a large process starts it as fast as a small
+/// one. The calling thread sleeps meanwhile. Handled signals get their default action, ignored ones stay ignored, but
+/// for SIGPIPE, which gets its default action too. The program gets the descriptors that are not close-on-exec.
+///
+///     const char *arguments[] = {"wc", "-l", NULL};
+///     interproc_process_descriptor_t streams[] = {{input, 0}, {output, 1}};
+///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+///     options.descriptors = streams;
+///     options.descriptor_count = 2;
+///     int rc = interproc_process_spawn(&child, &options, "wc", arguments, NULL);
+///
+/// @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM, EMFILE,
+/// ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL: process, file or
+/// arguments is NULL. After an error there is no child.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_spawn(
+    process: *mut interproc_process_t,
+    options: *const interproc_process_options_t,
+    file: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let handle = output(process, "process")?;
+        let file = OsStr::from_bytes(input(file, "file").map(|_| CStr::from_ptr(file))?.to_bytes());
+        input(arguments, "arguments")?;
+        let (mut builder, descriptors, flags) = builder(options)?;
+        let mut program = Program::new(file);
+        let mut given = strings(arguments);
+        match given.next() {
+            None => return Err(invalid("arguments is empty")),
+            Some(first) if options.as_ref().is_none_or(|o| o.name.is_null()) => {
+                builder = builder.name(first.to_string_lossy());
+            }
+            Some(_) => {}
+        }
+        program = program.args(given.map(OsString::from));
+        if !environment.is_null() {
+            program = program.env_clear();
+            for pair in strings(environment) {
+                let bytes = pair.as_bytes();
+                let at =
+                    bytes.iter().position(|&b| b == b'=').ok_or_else(|| invalid("no = in a variable"))?;
+                program = program.env(OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
+            }
+        }
+        for descriptor in descriptors.iter().filter(|d| !(0..3).contains(&d.to)) {
+            program = program.descriptor(descriptor.to, copy_of(descriptor)?);
+        }
+        if flags & INTERPROC_PROCESS_CLOSE_OTHERS != 0 {
+            program = program.close_others();
+        }
+        handle.set(handle_of(builder.spawn(program)?));
+        Ok(())
+    })
+}
+
+/// What a daemon tells its starter by; see interproc_daemon_start().
+#[repr(C)]
+pub struct interproc_ready_t {
+    /// Not for use.
+    pub private_: *mut c_void,
+}
+
+/// What a daemon runs. Its result is the exit code.
+pub type interproc_daemon_entry_t =
+    Option<unsafe extern "C-unwind" fn(ready: *mut interproc_ready_t, argument: *mut c_void) -> c_int>;
+
+/// What a daemon shall be like. All zero: in /, with umask 022, its standard streams from and to /dev/null.
+#[repr(C)]
+pub struct interproc_daemon_options_t {
+    /// The working directory; NULL: /.
+    pub directory: *const c_char,
+    /// A file that holds its process id and that it keeps locked as long as it lives; NULL: none.
+    pub pidfile: *const c_char,
+    /// The mode bits that its files are made without, if `has_umask`; otherwise 022.
+    pub umask: u32,
+    /// Whether `umask` counts.
+    pub has_umask: bool,
+    /// Whether it keeps the starter's standard streams.
+    pub keep_stdio: bool,
+    /// How many nanoseconds the starter waits for it to be ready; 0: as long as it takes.
+    pub ready_within_ns: u64,
+    /// Zero.
+    pub reserved: [u64; 4],
+}
+
+/// Starts a daemon of the system: a process without a terminal, in a session that it does not lead, which is init's
+/// child and outlives this process. It runs `entry`, which says by interproc_ready_now() that it is ready: this call
+/// returns then, with its process id. `options` may be NULL.
+///
+///     static int serve(interproc_ready_t *ready, void *port) {
+///         int rc = open_socket(port);
+///         if (rc) { interproc_ready_failed(ready, rc); return 1; }
+///         interproc_ready_now(ready);
+///         return accept_for_ever();
+///     }
+///
+/// @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it ended
+/// before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile; EAGAIN, ENOMEM,
+/// EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
+///
+/// Thread-safe; not for signal handlers. In a threaded program `entry` is bound by the rules of forked children.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_daemon_start(
+    options: *const interproc_daemon_options_t,
+    entry: interproc_daemon_entry_t,
+    argument: *mut c_void,
+    pid: *mut i32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let pid = output(pid, "pid")?;
+        let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
+        let mut daemon = Daemon::new();
+        if let Some(options) = options.as_ref() {
+            let path = |path: *const c_char| {
+                (!path.is_null()).then(|| OsStr::from_bytes(CStr::from_ptr(path).to_bytes()))
+            };
+            if let Some(path) = path(options.directory) {
+                daemon = daemon.directory(path);
+            }
+            if let Some(path) = path(options.pidfile) {
+                daemon = daemon.pidfile(path);
+            }
+            if options.has_umask {
+                daemon = daemon.umask(options.umask);
+            }
+            if options.keep_stdio {
+                daemon = daemon.keep_stdio();
+            }
+            if options.ready_within_ns != 0 {
+                daemon = daemon.ready_within(Duration::from_nanos(options.ready_within_ns));
+            }
+        }
+        let started = daemon.start(|ready| {
+            let mut ready = interproc_ready_t { private_: Box::into_raw(Box::new(ready)).cast() };
+            let code = entry(&raw mut ready, argument);
+            drop(taken(&raw mut ready));
+            code
+        })?;
+        pid.set(started as i32);
+        Ok(())
+    })
+}
+
+/// The means to tell, once.
+///
+/// # Safety
+/// NULL, or what a daemon's entry got.
+unsafe fn taken(ready: *mut interproc_ready_t) -> Option<Box<Ready>> {
+    // SAFETY: by the contract.
+    let ready = unsafe { ready.as_mut() }?;
+    let boxed = core::mem::replace(&mut ready.private_, core::ptr::null_mut()).cast::<Ready>();
+    // SAFETY: made by `interproc_daemon_start`, and taken once.
+    (!boxed.is_null()).then(|| unsafe { Box::from_raw(boxed) })
+}
+
+/// In a daemon: tells its starter that it is ready.
+///
+/// @return 0; EINVAL: NULL, or told already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_ready_now(ready: *mut interproc_ready_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        taken(ready).ok_or_else(|| invalid("NULL, or told already"))?.now();
+        Ok(())
+    })
+}
+
+/// In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end then.
+///
+/// @return 0; EINVAL: NULL, or told already.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_ready_failed(ready: *mut interproc_ready_t, error: c_int) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        taken(ready).ok_or_else(|| invalid("NULL, or told already"))?.failed(error);
+        Ok(())
+    })
+}

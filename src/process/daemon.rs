@@ -1,0 +1,304 @@
+//! Becoming a daemon of the system: a process that outlives its starter, its session and its terminal.
+#![allow(unsafe_code)]
+
+use super::builder::start_error;
+use super::setup::c_string;
+use super::status::{Outcome, PANICKED};
+use crate::sys::{fork, gate, pidfd, settings};
+use crate::{Deadline, Error, ErrorKind, Result};
+use core::time::Duration;
+use std::boxed::Box;
+use std::format;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// A daemon to be started: a process of its own session, without a terminal, that belongs to init and not to this
+/// process. (A *daemon child*, which ends with its parent, is another thing:
+/// [`Builder::daemon`](super::Builder::daemon).)
+///
+/// Done in this order: fork; in it a new session; fork again, so that the daemon leads no session and can never get a
+/// terminal; then the umask, the working directory, the standard streams to `/dev/null`, the pidfile, and the closure.
+/// The starter waits until the daemon has said that it is ready, or has failed.
+///
+/// The mask of signals and the handlers are the starter's. Other descriptors stay open.
+///
+/// # Examples
+/// ```
+/// use interproc::process::{Daemon, Process};
+/// let pidfile = std::env::temp_dir().join(format!("interproc-doc-{}.pid", std::process::id()));
+/// let daemon = Daemon::new().pidfile(&pidfile).umask(0o027);
+///
+/// let pid = daemon.start(|ready| {
+///     // Here a server binds its socket. Only then:
+///     ready.now();
+///     std::thread::park(); // and serves
+/// })?;
+/// assert_eq!(std::fs::read_to_string(&pidfile)?.trim(), pid.to_string());
+///
+/// // The pidfile is locked: there is one such daemon.
+/// let second = daemon.start(|ready| ready.now()).unwrap_err();
+/// assert_eq!(second.kind(), interproc::ErrorKind::Exists);
+///
+/// Process::open(pid)?.send_signal(15)?; // SIGTERM
+/// std::fs::remove_file(&pidfile)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    directory: Box<Path>,
+    umask: u32,
+    keep_stdio: bool,
+    pidfile: Option<Box<Path>>,
+    patience: Option<Duration>,
+}
+
+/// By which a daemon tells its starter that it is ready.
+#[derive(Debug)]
+pub struct Ready {
+    write: File,
+    /// Kept open, so that telling a starter that is gone is no SIGPIPE.
+    _read: OwnedFd,
+}
+
+impl Ready {
+    /// Tells it: [`Daemon::start`] returns there.
+    pub fn now(self) {
+        self.tell(Report { what: READY, value: std::process::id() });
+    }
+
+    /// Tells that it will not be: [`Daemon::start`] returns an error with this errno value. End the daemon then.
+    pub fn failed(self, errno: i32) {
+        self.tell(Report { what: FAILED, value: errno as u32 });
+    }
+
+    fn tell(mut self, report: Report) {
+        // There is room in the pipe. A starter that has given up waiting is no reason to end.
+        let _ = self.write.write_all(&report.to_bytes());
+    }
+}
+
+const READY: u32 = 1;
+const FAILED: u32 = 2;
+/// Another process has the pidfile locked.
+const TAKEN: u32 = 3;
+const STEP_DIRECTORY: u32 = 4;
+const STEP_STDIO: u32 = 5;
+const STEP_PIDFILE: u32 = 6;
+const STEP_FORK: u32 = 7;
+
+#[derive(Clone, Copy)]
+struct Report {
+    what: u32,
+    value: u32,
+}
+
+impl Report {
+    fn to_bytes(self) -> [u8; 8] {
+        (u64::from(self.what) << 32 | u64::from(self.value)).to_le_bytes()
+    }
+
+    fn from_bytes(bytes: [u8; 8]) -> Self {
+        let word = u64::from_le_bytes(bytes);
+        Report { what: (word >> 32) as u32, value: word as u32 }
+    }
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Daemon::new()
+    }
+}
+
+impl Daemon {
+    /// In `/`, with umask 022, standard streams from and to `/dev/null`, without a pidfile; the starter waits as long as
+    /// it takes.
+    pub fn new() -> Self {
+        let directory = Path::new("/").into();
+        Daemon { directory, umask: 0o022, keep_stdio: false, pidfile: None, patience: None }
+    }
+
+    /// The working directory.
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        self.directory = path.as_ref().into();
+        self
+    }
+
+    /// The mode bits that its new files are made without.
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.umask = mask & 0o777;
+        self
+    }
+
+    /// Leaves it the starter's standard streams.
+    pub fn keep_stdio(mut self) -> Self {
+        self.keep_stdio = true;
+        self
+    }
+
+    /// A file that holds its process id, and that it keeps locked (`flock`) as long as it lives: so there is one such
+    /// daemon at a time, and a file that a killed one has left is no obstacle. It is not removed at the end: the lock
+    /// tells, not the file. A relative path is meant from the starter's working directory.
+    pub fn pidfile(mut self, path: impl AsRef<Path>) -> Self {
+        self.pidfile = Some(path.as_ref().into());
+        self
+    }
+
+    /// How long the starter waits for the daemon to be ready. After that the daemon is killed.
+    pub fn ready_within(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// Starts it; returns its process id when it is ready. `body` gets the means to say so; if it returns without, the
+    /// daemon counts as failed. What `body` may do is that of a forked child: see the [module](super).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Exists`]: another process has the pidfile locked. [`ErrorKind::TimedOut`]: it was not ready in time,
+    /// and was killed. [`ErrorKind::NoChild`]: it ended before it was ready. What [`Ready::failed`] said. What keeps it
+    /// from its directory or files: [`ErrorKind::NoFile`], [`ErrorKind::PermissionDenied`]. [`ErrorKind::Resource`].
+    /// After any error there is no daemon.
+    pub fn start<F, R>(&self, body: F) -> Result<u32>
+    where
+        F: FnOnce(Ready) -> R,
+        R: Outcome,
+    {
+        let mut body = Some(body);
+        self.run(&mut |ready| body.take().map_or(PANICKED, |body| body(ready).exit_code()))
+    }
+
+    fn run(&self, body: &mut dyn FnMut(Ready) -> u8) -> Result<u32> {
+        let directory = c_string(self.directory.as_os_str().as_encoded_bytes(), "a path")?;
+        let pidfile = self.pidfile.as_deref().map(std::path::absolute).transpose()?;
+        let (read, write) = gate::pipe().map_err(start_error)?;
+        let until = self.patience.map(Deadline::after);
+        // The middle process ends at once and is joined here; the daemon is init's from then on.
+        let number = read.as_raw_fd();
+        let middle = super::Builder::new().new_session().fork(move || {
+            // SAFETY: this process's copy; the frame that holds the starter's is never run here.
+            let read = unsafe { OwnedFd::from_raw_fd(number) };
+            let mut ready = Some(Ready { write: File::from(write), _read: read });
+            let mut fail = |what, errno: i32| -> ! {
+                ready.take().expect("told once").tell(Report { what, value: errno as u32 });
+                fork::exit_now(1)
+            };
+            // SAFETY: the only thread; the child's branch ends in _exit.
+            match unsafe { fork::fork() } {
+                Err(errno) => fail(STEP_FORK, errno),
+                Ok(0) => {}
+                Ok(_) => fork::exit_now(0),
+            }
+            settings::set_umask(self.umask);
+            // Opened before the directory changes nothing: the path is absolute.
+            let lock = match pidfile.as_deref().map(lock_pidfile) {
+                None => None,
+                Some(Ok(file)) => Some(file),
+                Some(Err(NoPidfile::Taken)) => fail(TAKEN, libc::EEXIST),
+                Some(Err(NoPidfile::Errno(errno))) => fail(STEP_PIDFILE, errno),
+            };
+            if let Err(errno) = settings::change_directory(&directory) {
+                fail(STEP_DIRECTORY, errno);
+            }
+            if let (false, Err(errno)) = (self.keep_stdio, null_stdio()) {
+                fail(STEP_STDIO, errno);
+            }
+            let ready = ready.take().expect("told once");
+            let code = catch_unwind(AssertUnwindSafe(|| body(ready))).unwrap_or_else(|payload| {
+                core::mem::forget(payload);
+                PANICKED
+            });
+            drop(lock);
+            fork::exit_now(code)
+        })?;
+        let told = self.await_report(&read, until);
+        if told.is_err() {
+            // It may have got stuck. Its group bears the number of the middle process, which is not reaped yet.
+            let _ = middle.signal_group(libc::SIGKILL);
+        }
+        let _ = middle.join();
+        told
+    }
+
+    fn await_report(&self, read: &OwnedFd, until: Option<Deadline>) -> Result<u32> {
+        let mut fds = [pidfd::readable(read.as_fd())];
+        if !pidfd::poll(&mut fds, until).map_err(Error::from_errno)? {
+            return Err(Error::from(ErrorKind::TimedOut).with_detail("the daemon was not ready in time"));
+        }
+        let mut bytes = [0; 8];
+        let mut pipe = File::from(read.try_clone()?);
+        if pipe.read_exact(&mut bytes).is_err() {
+            return Err(Error::from(ErrorKind::NoChild).with_detail("the daemon ended before it was ready"));
+        }
+        let Report { what, value } = Report::from_bytes(bytes);
+        let step = match what {
+            READY => return Ok(value),
+            TAKEN => {
+                let path = self.pidfile.as_deref().map(|p| p.display());
+                let path = path.map_or_else(Default::default, |p| format!("{p}"));
+                return Err(Error::from(ErrorKind::Exists)
+                    .with_detail(format!("another process has the pidfile {path} locked")));
+            }
+            FAILED => "the daemon says that it cannot be ready",
+            STEP_DIRECTORY => "entering its working directory",
+            STEP_STDIO => "opening /dev/null",
+            STEP_PIDFILE => "writing the pidfile",
+            _ => "forking",
+        };
+        let error = match value as i32 {
+            libc::ENOENT => Error::from(ErrorKind::NoFile),
+            errno => Error::from_errno(errno),
+        };
+        Err(error.with_detail(step))
+    }
+}
+
+/// Why there is no pidfile.
+enum NoPidfile {
+    Taken,
+    Errno(i32),
+}
+
+impl From<std::io::Error> for NoPidfile {
+    fn from(error: std::io::Error) -> Self {
+        NoPidfile::Errno(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+/// Locked first, then written: whoever reads a number while the file is locked reads the holder's.
+fn lock_pidfile(path: &Path) -> core::result::Result<File, NoPidfile> {
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
+        .mode(0o644)
+        .open(path)?;
+    // SAFETY: takes integers.
+    match crate::sys::call::retried(|| unsafe {
+        libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB)
+    }) {
+        Ok(_) => {}
+        Err(libc::EWOULDBLOCK) => return Err(NoPidfile::Taken),
+        Err(errno) => return Err(NoPidfile::Errno(errno)),
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    Ok(file)
+}
+
+fn null_stdio() -> core::result::Result<(), i32> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    let null: OwnedFd = null.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?.into();
+    let copy = settings::copy_above(null.as_raw_fd(), 3)?;
+    (0..3).try_for_each(|fd: RawFd| settings::place(copy, fd))?;
+    settings::close_copy(copy);
+    if null.as_raw_fd() < 3 {
+        core::mem::forget(null);
+    }
+    Ok(())
+}

@@ -1,0 +1,422 @@
+//! Processes of the machine: who they are, what they do, whether they live.
+
+use crate::sys::{pidfd, task};
+use crate::{Deadline, Error, ErrorKind, Result};
+use core::fmt;
+use core::time::Duration;
+use std::format;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+/// A process, held fast: not its number, which the kernel gives to another process some time after its end.
+///
+/// It need be no child of ours. Its end can be waited for (the descriptor polls readable then), but who ends how is
+/// told to the parent alone. Equal when they are the same process.
+///
+/// # Examples
+/// ```
+/// use interproc::process::Process;
+/// let me = Process::current()?;
+/// assert_eq!(me.pid(), std::process::id());
+/// assert_eq!(Process::open(me.pid())?, me);
+/// assert!(me.is_alive());
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Process {
+    pid: u32,
+    /// In clock ticks since boot.
+    start_time: u64,
+    fd: OwnedFd,
+}
+
+impl Process {
+    /// The calling process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`]: no pidfds, no /proc, or one of another PID namespace. [`ErrorKind::Resource`]: no
+    /// descriptor left.
+    pub fn current() -> Result<Process> {
+        Process::open(std::process::id())
+    }
+
+    /// The parent of the calling process, or who has adopted it; `None` when that is outside of its PID namespace.
+    ///
+    /// # Errors
+    /// As [`current`](Self::current).
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::process::{self, Process};
+    /// let me = std::process::id();
+    /// let child = process::fork(move || {
+    ///     let parent = Process::parent().unwrap().unwrap();
+    ///     (parent.pid() == me && parent.is_alive()) as u8
+    /// })?;
+    /// assert_eq!(child.join()?.code(), Some(1));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn parent() -> Result<Option<Process>> {
+        loop {
+            let pid = std::os::unix::process::parent_id();
+            if pid == 0 {
+                return Ok(None);
+            }
+            match Process::open(pid) {
+                // It lived while it was our parent: the number was its own.
+                Ok(parent) if std::os::unix::process::parent_id() == pid => return Ok(Some(parent)),
+                Err(e) if e.kind() != ErrorKind::NoProcess => return Err(e),
+                // It died meanwhile: who is it now?
+                _ => {}
+            }
+        }
+    }
+
+    /// The process that has this number now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`]: nobody has it. As [`current`](Self::current).
+    pub fn open(pid: u32) -> Result<Process> {
+        let number = i32::try_from(pid).ok().filter(|n| *n > 0).ok_or(ErrorKind::NoProcess)?;
+        let fd = pidfd::open(number).map_err(open_error)?;
+        // Read by number: right if the process is still unreaped after that.
+        let stat = Stat::read(pid)?;
+        if !holds_its_number(fd.as_fd()) {
+            return Err(ErrorKind::NoProcess.into());
+        }
+        Ok(Process { pid, start_time: stat.start_time, fd })
+    }
+
+    /// The process that has this number now, if it began at `start_time` (see [`start_time`](Self::start_time)): the
+    /// one that somebody else has met and named by both.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`]: it has ended, even if another one has its number now. As [`current`](Self::current).
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::process::{self, Process};
+    /// let child = process::fork(|| loop { std::thread::park() })?;
+    /// let note = { let met = Process::open(child.pid())?; (met.pid(), met.start_time()) };
+    /// assert!(Process::find(note.0, note.1)?.is_alive());
+    /// child.kill()?;
+    /// child.join()?;
+    /// assert!(Process::find(note.0, note.1).is_err()); // whoever has the number now
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn find(pid: u32, start_time: u64) -> Result<Process> {
+        let process = Process::open(pid)?;
+        if process.start_time != start_time {
+            return Err(Error::from(ErrorKind::NoProcess).with_detail("another process has its number now"));
+        }
+        Ok(process)
+    }
+
+    /// The processes whose parent this one is now.
+    ///
+    /// # Errors
+    /// As [`current`](Self::current). Who ends meanwhile is left out.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::process::{self, Process};
+    /// let child = process::fork(|| loop { std::thread::park() })?;
+    /// let mine = Process::current()?.children()?;
+    /// assert!(mine.iter().any(|c| c.pid() == child.pid()));
+    /// child.kill()?;
+    /// child.join()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn children(&self) -> Result<Vec<Process>> {
+        let mut children = Vec::new();
+        for pid in children_of(self.pid)? {
+            match Process::open(pid) {
+                Ok(child) => children.push(child),
+                Err(e) if e.kind() == ErrorKind::NoProcess => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if !holds_its_number(self.as_fd()) {
+            return Err(ErrorKind::NoProcess.into());
+        }
+        Ok(children)
+    }
+
+    /// Its number, in this process's PID namespace.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// When it began, in clock ticks (usually hundredths of a second) since the machine was started.
+    pub fn start_time(&self) -> u64 {
+        self.start_time
+    }
+
+    /// Whether it has not ended yet. A zombie is not alive; a stopped process is.
+    pub fn is_alive(&self) -> bool {
+        !pidfd::wait_ended(self.as_fd(), Some(Deadline::from_monotonic_ns(0))).unwrap_or(false)
+    }
+
+    /// Waits until it has ended, at most until `deadline`; whether it has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: only what `poll(2)` can say.
+    pub fn wait_until(&self, deadline: Deadline) -> Result<bool> {
+        pidfd::wait_ended(self.as_fd(), Some(deadline)).map_err(Error::from_errno)
+    }
+
+    /// Sends a signal to this very process; 0 sends none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`]: it was reaped. [`ErrorKind::PermissionDenied`]: it is somebody else's.
+    /// [`ErrorKind::InvalidInput`]: no such signal.
+    pub fn send_signal(&self, signal: i32) -> Result<()> {
+        pidfd::send(self.as_fd(), signal).map_err(|errno| match errno {
+            libc::ESRCH => ErrorKind::NoProcess.into(),
+            errno => Error::from_errno(errno),
+        })
+    }
+
+    /// What it is doing now, as ps shows it.
+    ///
+    /// # Errors
+    /// As [`current`](Self::current).
+    pub fn state(&self) -> Result<State> {
+        state(self.pid, self.as_fd())
+    }
+
+    /// What ps shows of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`]: it was reaped. As [`current`](Self::current).
+    ///
+    /// # Examples
+    /// ```
+    /// let me = interproc::process::Process::current()?.details()?;
+    /// assert!(me.memory > 0 && me.threads >= 1);
+    /// println!("{} {} {:?}", me.name, me.state, me.cpu_time);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn details(&self) -> Result<Details> {
+        let stat = Stat::read(self.pid)?;
+        if !holds_its_number(self.as_fd()) {
+            return Err(ErrorKind::NoProcess.into());
+        }
+        Ok(stat.details)
+    }
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl PartialEq for Process {
+    fn eq(&self, other: &Self) -> bool {
+        (self.pid, self.start_time) == (other.pid, other.start_time)
+    }
+}
+
+impl Eq for Process {}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("pid", &self.pid)
+            .field("start_time", &self.start_time)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What ps shows of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Details {
+    /// Its name: at most 15 bytes.
+    pub name: String,
+    /// What it is doing.
+    pub state: State,
+    /// Its parent's number; 0 when that is outside of the PID namespace.
+    pub parent: u32,
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// How many threads it has.
+    pub threads: u32,
+    /// Its nice value.
+    pub nice: i32,
+    /// Processor time so far, its own and the kernel's.
+    pub cpu_time: Duration,
+    /// Memory that it has in RAM, in bytes.
+    pub memory: u64,
+}
+
+/// What a process is doing: the letter that ps shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// R: runs, or could.
+    Running,
+    /// S: waits for something.
+    Sleeping,
+    /// D: waits for a device, and cannot be interrupted.
+    DiskSleep,
+    /// T: was stopped by a signal.
+    Stopped,
+    /// t: was stopped by a debugger.
+    Traced,
+    /// Z: has ended, and its parent has not reaped it.
+    Zombie,
+    /// I: a thread of the kernel without work.
+    Idle,
+    /// Any other.
+    Other(char),
+    /// It was reaped: ps does not show it.
+    Gone,
+}
+
+impl State {
+    fn new(letter: char) -> Self {
+        match letter {
+            'R' => State::Running,
+            'S' => State::Sleeping,
+            'D' => State::DiskSleep,
+            'T' => State::Stopped,
+            't' => State::Traced,
+            'Z' => State::Zombie,
+            'I' => State::Idle,
+            other => State::Other(other),
+        }
+    }
+
+    /// The letter; `-` for a process that is gone.
+    pub fn letter(self) -> char {
+        match self {
+            State::Running => 'R',
+            State::Sleeping => 'S',
+            State::DiskSleep => 'D',
+            State::Stopped => 'T',
+            State::Traced => 't',
+            State::Zombie => 'Z',
+            State::Idle => 'I',
+            State::Other(letter) => letter,
+            State::Gone => '-',
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.letter(), f)
+    }
+}
+
+/// The state of the process behind `fd`, whose number is or was `pid`.
+pub(super) fn state(pid: u32, fd: BorrowedFd<'_>) -> Result<State> {
+    let stat = Stat::read(pid);
+    if !holds_its_number(fd) {
+        return Ok(State::Gone);
+    }
+    stat.map(|stat| stat.details.state)
+}
+
+/// Whether the process was not reaped yet, so that its number names it.
+fn holds_its_number(fd: BorrowedFd<'_>) -> bool {
+    !matches!(pidfd::send(fd, 0), Err(libc::ESRCH))
+}
+
+fn open_error(errno: i32) -> Error {
+    match errno {
+        // EINVAL: the number of a thread that is not its process's first.
+        libc::ESRCH | libc::EINVAL => ErrorKind::NoProcess.into(),
+        libc::ENOSYS | libc::EPERM => Error::from(ErrorKind::Unsupported).with_detail("pidfd_open"),
+        errno => Error::from_errno(errno),
+    }
+}
+
+struct Stat {
+    details: Details,
+    start_time: u64,
+}
+
+impl Stat {
+    fn read(pid: u32) -> Result<Stat> {
+        check_proc()?;
+        let text = std::fs::read(format!("/proc/{pid}/stat")).map_err(|_| ErrorKind::NoProcess)?;
+        Stat::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+            Error::from(ErrorKind::Unsupported).with_detail("/proc/PID/stat is not as expected")
+        })
+    }
+
+    /// `pid (name) state ppid …`; the name may hold anything, parentheses too.
+    fn parse(text: &str) -> Option<Stat> {
+        let (before, rest) = text.rsplit_once(") ")?;
+        let (_, name) = before.split_once(" (")?;
+        // By the numbers of proc_pid_stat(5).
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let field = |n: usize| fields.get(n - 3).copied();
+        let number = |n| field(n)?.parse::<i64>().ok();
+        let ticks = (number(14)? + number(15)?) as u64;
+        let details = Details {
+            name: name.to_string(),
+            state: State::new(field(3)?.chars().next()?),
+            parent: number(4)? as u32,
+            group: number(5)? as u32,
+            session: number(6)? as u32,
+            nice: number(19)? as i32,
+            threads: number(20)? as u32,
+            cpu_time: Duration::from_nanos(ticks * (1_000_000_000 / task::ticks_per_second())),
+            memory: number(24)? as u64 * crate::sys::memory::page_size() as u64,
+        };
+        Some(Stat { details, start_time: number(22)? as u64 })
+    }
+}
+
+/// Whether /proc names processes as this one does.
+fn check_proc() -> Result<()> {
+    let shown = std::fs::read_link("/proc/self").ok();
+    if shown.is_some_and(|path| path.as_os_str() == std::process::id().to_string().as_str()) {
+        return Ok(());
+    }
+    Err(Error::from(ErrorKind::Unsupported).with_detail("/proc is missing or shows another PID namespace"))
+}
+
+/// The numbers of the children of a process.
+pub(super) fn children_of(pid: u32) -> Result<Vec<u32>> {
+    check_proc()?;
+    let mut children = Vec::new();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|_| ErrorKind::NoProcess)?;
+    for task in tasks.flatten() {
+        match std::fs::read_to_string(task.path().join("children")) {
+            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|n| n.parse::<u32>().ok())),
+            // A thread that has just ended, or a kernel without this file.
+            Err(_) if task.path().exists() => return by_looking_at_all(pid),
+            Err(_) => {}
+        }
+    }
+    Ok(children)
+}
+
+#[cold]
+fn by_looking_at_all(pid: u32) -> Result<Vec<u32>> {
+    let all = std::fs::read_dir("/proc")?.flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    Ok(numbers.filter(|&n| Stat::read(n).is_ok_and(|stat| stat.details.parent == pid)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let text = "42 (a) R (b) S 1 2 3 4 5 6 7 8 9 10 100 50 13 14 15 5 2 18 777 19 3 20";
+        let stat = Stat::parse(text).expect("parsed");
+        assert_eq!((stat.details.name.as_str(), stat.details.state), ("a) R (b", State::Sleeping));
+        assert_eq!((stat.details.parent, stat.details.group, stat.details.session), (1, 2, 3));
+        assert_eq!((stat.details.nice, stat.details.threads, stat.start_time), (5, 2, 777));
+        assert_eq!(stat.details.memory, 3 * crate::sys::memory::page_size() as u64);
+    }
+}

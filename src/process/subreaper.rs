@@ -1,0 +1,83 @@
+//! Orphans: descendants of this process whose parents have ended.
+
+use super::info;
+use super::status::ExitStatus;
+use crate::sys::{pidfd, settings};
+use crate::{Error, ErrorKind, Result};
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+/// From now on the orphans among this process's descendants come to it, not to init: when a process ends, its children
+/// become this one's, with their pids, and are this one's to reap ([`reap_orphans`]). To end them is its own affair too.
+///
+/// It holds for the process, all its threads, until it ends or says `false`. Children do not inherit it.
+///
+/// # Errors
+/// None on any kernel since 3.4, but for sandboxes that forbid it.
+///
+/// # Examples
+/// ```
+/// use interproc::process::{self, Process, adopt_orphans, reap_orphans};
+/// adopt_orphans(true)?;
+/// let middle = process::fork(|| drop(process::fork(|| 7)))?; // leaves its child behind
+/// middle.join()?;
+/// let orphans = loop {
+///     let found = reap_orphans(&[])?;
+///     if !found.is_empty() { break found }
+///     std::thread::yield_now();
+/// };
+/// assert_eq!(orphans[0].1.code(), Some(7));
+/// adopt_orphans(false)?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn adopt_orphans(adopt: bool) -> Result<()> {
+    settings::subreaper(adopt).map_err(Error::from_errno)
+}
+
+/// Reaps the ended children of this process that nobody in it waits for: their pids, and how they ended. Never waits.
+///
+/// Left alone are those that somebody holds a pidfd of (all [`Child`](super::Child) handles of this process, dropped
+/// children that the library still has in mind, and foreign code that uses pidfds), and those in `except`: the
+/// children that *other code of this process* has started and waits for by number, such as `std::process`, for the
+/// kernel does not tell an adopted child from one's own.
+///
+/// Needs /proc, and looks through this process's descriptors when there is an ended child.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`]: /proc is missing or shows another PID namespace.
+pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
+    let mut reaped = Vec::new();
+    let mut held: Option<BTreeSet<u32>> = None;
+    for pid in info::children_of(std::process::id())? {
+        if except.contains(&pid) || !pidfd::number_has_ended(pid as i32) {
+            continue;
+        }
+        // Looked up after the child was seen to have ended: a pidfd that is made for it later is made by somebody who
+        // does not know it as a running child.
+        let held = match &mut held {
+            Some(held) => held,
+            None => held.insert(held_by_fd()?),
+        };
+        if held.contains(&pid) {
+            continue;
+        }
+        match pidfd::collect_number(pid as i32) {
+            Ok(Some(ended)) => reaped.push((pid, ExitStatus::new(ended.status))),
+            // Reaped by somebody else in this moment.
+            Ok(None) | Err(libc::ECHILD) => {}
+            Err(errno) => return Err(Error::from_errno(errno)),
+        }
+    }
+    Ok(reaped)
+}
+
+/// The pids of the processes that this process has pidfds of.
+fn held_by_fd() -> Result<BTreeSet<u32>> {
+    let entries = std::fs::read_dir("/proc/self/fdinfo")
+        .map_err(|_| Error::from(ErrorKind::Unsupported).with_detail("/proc/self/fdinfo"))?;
+    let pid = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path()).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<u32>().ok())
+    };
+    Ok(entries.flatten().filter_map(pid).collect())
+}

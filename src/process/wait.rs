@@ -1,0 +1,131 @@
+//! Waiting for several children at once.
+
+use super::child::Child;
+use super::orphans;
+use super::status::ExitStatus;
+use crate::sys::pidfd;
+use crate::{Deadline, Error, ErrorKind, Result};
+use core::borrow::Borrow;
+use core::time::Duration;
+use std::os::fd::AsFd;
+use std::vec::Vec;
+
+/// Waits until one of the children has ended: its place in the list, and how it ended. Of several, the first in the
+/// list. One that was joined before counts as ended; so leave out those that are done with.
+///
+/// One `poll` over all: no signal handler, no thread, no other process's child.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`]: an empty list, on which one would wait for ever. [`ErrorKind::NoChild`]: one of them
+/// was reaped elsewhere; its [`join`](Child::join) says the same. [`ErrorKind::NotOwner`]: one is a child of the parent.
+///
+/// # Examples
+/// ```
+/// use interproc::process;
+/// let slow = process::fork(|| loop { std::thread::park() })?;
+/// let fast = process::fork(|| 3)?;
+/// let (place, status) = process::wait_any(&[&slow, &fast])?;
+/// assert_eq!((place, status.code()), (1, Some(3)));
+/// slow.kill()?;
+/// slow.join()?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn wait_any<C: Borrow<Child>>(children: &[C]) -> Result<(usize, ExitStatus)> {
+    any(children, None)
+}
+
+/// As [`wait_any`], at most for `timeout`.
+///
+/// # Errors
+/// [`ErrorKind::TimedOut`]: all still run. As [`wait_any`].
+pub fn wait_any_timeout<C: Borrow<Child>>(children: &[C], timeout: Duration) -> Result<(usize, ExitStatus)> {
+    any(children, Some(Deadline::after(timeout)))
+}
+
+/// As [`wait_any`], until `deadline` at most. With one in the past it only looks.
+///
+/// # Errors
+/// As [`wait_any_timeout`].
+pub fn wait_any_until<C: Borrow<Child>>(children: &[C], deadline: Deadline) -> Result<(usize, ExitStatus)> {
+    any(children, Some(deadline))
+}
+
+/// Waits until all have ended, and says how, in the order of the list.
+///
+/// # Errors
+/// As those of [`Child::join`], of the first in the list that has one; all have ended then, too.
+///
+/// # Examples
+/// ```
+/// use interproc::process;
+/// let crew: Vec<_> = (0..3).map(|n| process::fork(move || n)).collect::<Result<_, _>>()?;
+/// let codes: Vec<_> = process::wait_all(&crew)?.into_iter().map(|s| s.code()).collect();
+/// assert_eq!(codes, [Some(0), Some(1), Some(2)]);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn wait_all<C: Borrow<Child>>(children: &[C]) -> Result<Vec<ExitStatus>> {
+    all(children, None)
+}
+
+/// As [`wait_all`], at most for `timeout`, which is for all together.
+///
+/// # Errors
+/// [`ErrorKind::TimedOut`]: one still runs; those that have ended can be joined one by one. As [`wait_all`].
+pub fn wait_all_timeout<C: Borrow<Child>>(children: &[C], timeout: Duration) -> Result<Vec<ExitStatus>> {
+    all(children, Some(Deadline::after(timeout)))
+}
+
+/// As [`wait_all`], until `deadline` at most.
+///
+/// # Errors
+/// As [`wait_all_timeout`].
+pub fn wait_all_until<C: Borrow<Child>>(children: &[C], deadline: Deadline) -> Result<Vec<ExitStatus>> {
+    all(children, Some(deadline))
+}
+
+fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(usize, ExitStatus)> {
+    if children.is_empty() {
+        return Err(Error::from(ErrorKind::InvalidInput).with_detail("no children to wait for"));
+    }
+    children.iter().try_for_each(|child| child.borrow().check_owner())?;
+    let mut fds: Vec<_> = children.iter().map(|child| pidfd::readable(child.borrow().as_fd())).collect();
+    while pidfd::poll(&mut fds, deadline).map_err(Error::from_errno)? {
+        for (place, child) in children.iter().enumerate() {
+            if fds[place].revents == 0 {
+                continue;
+            }
+            if let Some(status) = child.borrow().collect()? {
+                orphans::reap();
+                return Ok((place, status));
+            }
+            // Its tracer must see its end first.
+            return any_beside_tracers(children, deadline);
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
+}
+
+/// Some have ended and are held by a tracer, so that poll would return at once, again and again.
+#[cold]
+fn any_beside_tracers<C: Borrow<Child>>(
+    children: &[C],
+    deadline: Option<Deadline>,
+) -> Result<(usize, ExitStatus)> {
+    let notices =
+        pidfd::Notices::of(children.iter().map(|child| child.borrow().as_fd())).map_err(Error::from_errno)?;
+    while notices.next(deadline).map_err(Error::from_errno)? {
+        for (place, child) in children.iter().enumerate() {
+            if let Some(status) = child.borrow().collect()? {
+                orphans::reap();
+                return Ok((place, status));
+            }
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
+}
+
+fn all<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<Vec<ExitStatus>> {
+    // One after the other: who has ended meanwhile is not waited for again.
+    let joined: Vec<_> = children.iter().map(|child| child.borrow().wait(deadline)).collect();
+    joined.into_iter().collect()
+}

@@ -1,0 +1,247 @@
+//! The line that ends a process when another one ends: by the kernel, whatever ends that one.
+//!
+//! The *holder* keeps both ends of a pipe, close-on-exec. Both are set to tell somebody of changes by a signal
+//! (`O_ASYNC`); that somebody is the process to be ended (`F_SETOWN`), the signal is SIGKILL (`F_SETSIG`). When the
+//! holder ends, the kernel closes its descriptors one after the other, in some order. Whichever end is closed first,
+//! the other one is still open then, and tells. Nothing else ever happens to the pipe.
+//!
+//! | trap of `PR_SET_PDEATHSIG` | here |
+//! |---|---|
+//! | it follows the parent *thread* | descriptors belong to the process: they are closed at its end, or when it calls exec |
+//! | the parent may die before the child has asked for it | the line is complete before the child runs, or the child itself completes it and then closes its own copies: if those were the last, that close kills it |
+//! | it is not inherited by grandchildren | the line may be tied to a process group |
+//! | cleared by exec of a set-user-ID program | the holder's descriptors are out of its reach, and its real user id stays ours |
+//!
+//! No thread, no handler, no process that watches. The kernel holds the process, not its number, so a line that
+//! outlives its process hits nobody.
+//!
+//! **Copies.** A forked child of the holder has copies of the ends, and with them open the holder's end closes nothing.
+//! So all lines are listed, and a fork handler of libc (`pthread_atfork`) closes the copies in every child of libc's
+//! fork; `vfork` and `posix_spawn` end in exec, which closes them. Left: a raw `clone` without exec, by foreign code,
+//! keeps the line open until that process ends, too.
+//!
+//! **The first process of a PID namespace** is immune to this signal, as to all that do not come from a process of the
+//! namespace above. It gets `PR_SET_PDEATHSIG` in addition, which does reach it, with the first of its traps.
+//!
+//! Rejected: `PR_SET_PDEATHSIG` (above). A watching process or thread (it can be killed itself; no helpers are
+//! promised). A pidfd or a pipe that the child polls (needs the child's cooperation, ends at its exec).
+
+use super::call::checked;
+use super::fork::exit_now;
+use super::gate::{page_of, pipe};
+use super::task::{self, SignalsBlocked};
+use super::{futex, memory};
+use crate::sys::{Watch, Word};
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::vec::Vec;
+
+/// Who is to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// A process.
+    Process(c_int),
+    /// All processes of a group.
+    Group(c_int),
+}
+
+/// The holder's side. Dropped, it ends whom it is bound to, unless it was [`cut`](Lifeline::cut).
+pub struct Lifeline {
+    ends: [RawFd; 2],
+}
+
+impl Lifeline {
+    /// A line that is bound to nobody yet.
+    pub fn new() -> Result<Self, i32> {
+        let mut list = List::lock()?;
+        let (read, write) = pipe()?;
+        let ends = [read.as_raw_fd(), write.as_raw_fd()];
+        list.change(|all| all.push(ends));
+        core::mem::forget((read, write));
+        Ok(Lifeline { ends })
+    }
+
+    /// Binds the line; only system calls. By the holder, or by the process itself with its copies of the ends.
+    pub fn bind(&self, to: Bound) -> Result<(), i32> {
+        let owner = match to {
+            Bound::Process(pid) => pid,
+            Bound::Group(pgid) => -pgid,
+        };
+        let ends = if crate::mutant!("line-one-end") { &self.ends[..1] } else { &self.ends[..] };
+        for &fd in ends {
+            control(fd, F_SETSIG, libc::SIGKILL)?;
+            control(fd, libc::F_SETOWN, owner)?;
+            control(fd, libc::F_SETFL, libc::O_ASYNC)?;
+        }
+        Ok(())
+    }
+
+    /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder is
+    /// gone, this ends the caller.
+    pub fn close_copies(&self) {
+        close(self.ends[1]);
+        // For the first process of a PID namespace, whom its own close does not end.
+        let mut read = libc::pollfd { fd: self.ends[0], events: 0, revents: 0 };
+        // SAFETY: one entry; never sleeps.
+        let gone = checked(|| unsafe { libc::poll(&raw mut read, 1, 0) }) == Ok(1);
+        close(self.ends[0]);
+        if gone {
+            exit_now(127);
+        }
+    }
+
+    /// Unties the line: from now on it ends nobody.
+    pub fn cut(&self) {
+        for fd in self.ends {
+            let _ = control(fd, libc::F_SETFL, 0);
+        }
+    }
+}
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        if let Ok(mut list) = List::lock() {
+            list.change(|all| all.retain(|ends| *ends != self.ends));
+            // Under the lock: a fork by another thread either has both ends in its list, or neither.
+            for fd in self.ends {
+                // SAFETY: ours, made by `new`, closed once.
+                drop(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+}
+
+/// The same number on every architecture.
+const F_SETSIG: c_int = 10;
+
+fn control(fd: RawFd, command: c_int, argument: c_int) -> Result<(), i32> {
+    // SAFETY: these commands take an integer.
+    checked(|| unsafe { libc::fcntl(fd, command, argument) }).map(drop)
+}
+
+fn close(fd: RawFd) {
+    // SAFETY: closes a copy that the caller says is his.
+    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
+}
+
+/// The ends of all lines of this process. The fork handlers hold the lock over every fork, so that a child never
+/// inherits an end that is not listed.
+struct Shared(UnsafeCell<Vec<[RawFd; 2]>>);
+
+// SAFETY: touched only under the lock.
+unsafe impl Sync for Shared {}
+
+static ENDS: Shared = Shared(UnsafeCell::new(Vec::new()));
+static REGISTERED: AtomicBool = AtomicBool::new(false);
+static LOCK: AtomicPtr<Lock> = AtomicPtr::new(core::ptr::null_mut());
+
+/// In a page that a fork wipes: no child can inherit it held, even of a fork that came before the handlers.
+///
+/// It may be taken again by the thread that holds it: the handlers are registered twice in a process whose parent
+/// was about to register them when it forked.
+struct Lock {
+    /// The thread id of the holder, and [`SLEEPERS`].
+    word: AtomicU32,
+    depth: AtomicU32,
+}
+
+const SLEEPERS: u32 = 1 << 31;
+
+impl Lock {
+    fn the() -> Result<&'static Lock, i32> {
+        page_of(&LOCK, memory::wiped_on_fork).ok_or(libc::ENOMEM)
+    }
+
+    fn take(&self) {
+        let me = task::tid();
+        if self.word.load(Ordering::Relaxed) & !SLEEPERS == me {
+            self.depth.fetch_add(1, Ordering::Relaxed); // Relaxed: this thread's own.
+            return;
+        }
+        // Who has slept cannot know whether he was the last one.
+        let mut mine = me;
+        loop {
+            match self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(held) => {
+                    let marked = held | SLEEPERS;
+                    if held == marked
+                        || self
+                            .word
+                            .compare_exchange(held, marked, Ordering::Relaxed, Ordering::Relaxed)
+                            .is_ok()
+                    {
+                        let watch = Watch { word: Word::Whole(&self.word), expected: marked };
+                        futex::wait(&[watch], None);
+                    }
+                    mine = me | SLEEPERS;
+                }
+            }
+        }
+    }
+
+    fn give(&self) {
+        if self.depth.load(Ordering::Relaxed) > 0 {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+        } else if self.word.swap(0, Ordering::Release) & SLEEPERS != 0 {
+            futex::wake(Word::Whole(&self.word), 1);
+        }
+    }
+}
+
+extern "C" fn before_fork() {
+    if let Ok(lock) = Lock::the() {
+        lock.take();
+    }
+}
+
+extern "C" fn after_fork_in_parent() {
+    if let Ok(lock) = Lock::the() {
+        lock.give();
+    }
+}
+
+extern "C" fn after_fork_in_child() {
+    // SAFETY: the thread that forked held the lock, and is the only one here.
+    let ends = unsafe { &mut *ENDS.0.get() };
+    ends.drain(..).flatten().for_each(close);
+}
+
+/// The list, locked. No signal handler of this thread can fork meanwhile.
+struct List {
+    lock: &'static Lock,
+    _signals: SignalsBlocked,
+}
+
+impl List {
+    fn lock() -> Result<List, i32> {
+        let lock = Lock::the()?;
+        let _signals = SignalsBlocked::new();
+        lock.take();
+        let list = List { lock, _signals };
+        if !REGISTERED.load(Ordering::Relaxed) {
+            // SAFETY: functions that stay loaded: the shared library is linked `nodelete`.
+            let errno = unsafe {
+                libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child))
+            };
+            if errno != 0 {
+                return Err(errno);
+            }
+            REGISTERED.store(true, Ordering::Relaxed);
+        }
+        Ok(list)
+    }
+
+    fn change<R>(&mut self, change: impl FnOnce(&mut Vec<[RawFd; 2]>) -> R) -> R {
+        // SAFETY: under the lock.
+        change(unsafe { &mut *ENDS.0.get() })
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        self.lock.give();
+    }
+}

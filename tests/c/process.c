@@ -1,0 +1,279 @@
+/* Starting, waiting for and ending processes, from C. Each test is a sentence; the argument names the only one to run. */
+#define _GNU_SOURCE
+#include "check.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int for_ever(void *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+    return 0;
+}
+
+static int code(void *n) { return *(int *)n; }
+
+static interproc_process_t started(interproc_process_entry_t entry, void *argument)
+{
+    interproc_process_t child = INTERPROC_PROCESS_INIT;
+    OK(interproc_process_fork(&child, NULL, entry, argument));
+    return child;
+}
+
+static void done(interproc_process_t *child, int signal, int exit_code)
+{
+    interproc_exit_t end = {0, 0, 0, 0};
+    struct timespec until = in_ms(20000);
+    OK(interproc_process_timedjoin(child, &until, &end));
+    CHECK(end.signal == signal && end.code == exit_code);
+    OK(interproc_process_close(child));
+}
+
+static int is_as_told(void *unused)
+{
+    struct rlimit files;
+    char cwd[64];
+    (void)unused;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur != 40 || getcwd(cwd, sizeof cwd) == NULL)
+        return 1;
+    if (getpriority(PRIO_PROCESS, 0) != 5 || umask(0) != 027 || getpgrp() != getpid() || strcmp(cwd, "/usr") != 0)
+        return 2;
+    return write(1, "out", 3) == 3 && read(0, cwd, 1) == 0 ? 7 : 3;
+}
+
+static void options_shape_a_child(void)
+{
+    int pipe_ends[2];
+    char said[8] = "";
+    CHECK(pipe(pipe_ends) == 0);
+    interproc_process_limit_t limit = {RLIMIT_NOFILE, 0, 40, 50};
+    interproc_process_descriptor_t streams[] = {{-1, 0}, {pipe_ends[1], 1}};
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    options.flags = INTERPROC_PROCESS_NICE | INTERPROC_PROCESS_UMASK | INTERPROC_PROCESS_GROUP | INTERPROC_PROCESS_DAEMON;
+    options.nice = 5;
+    options.umask = 027;
+    options.name = "as told";
+    options.directory = "/usr";
+    options.limits = &limit;
+    options.limit_count = 1;
+    options.descriptors = streams;
+    options.descriptor_count = 2;
+    interproc_process_t child = INTERPROC_PROCESS_INIT;
+    OK(interproc_process_start(&child, &options, is_as_told, NULL));
+    done(&child, 0, 7);
+    CHECK(read(pipe_ends[0], said, sizeof said) == 3 && strcmp(said, "out") == 0);
+
+    const char *script[] = {"sh", "-c", "pwd; exit 8", NULL};
+    OK(interproc_process_spawn(&child, &options, "sh", script, NULL));
+    done(&child, 0, 8);
+    CHECK(read(pipe_ends[0], said, sizeof said) == 5 && memcmp(said, "/usr\n", 5) == 0);
+
+    options.directory = "/no/such/directory";
+    RETURNS(ENOENT, interproc_process_start(&child, &options, is_as_told, NULL));
+    CHECK(strstr(interproc_last_error_message(), "working directory") != NULL);
+    options.directory = NULL;
+    options.flags = 1u << 20;
+    RETURNS(EINVAL, interproc_process_start(&child, &options, is_as_told, NULL));
+    options.flags = 0;
+    streams[0].to = 9;
+    RETURNS(EINVAL, interproc_process_start(&child, &options, is_as_told, NULL));
+    CHECK(wait(NULL) == -1);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+static void a_program_gets_its_arguments_environment_and_descriptors(void)
+{
+    interproc_process_t child = INTERPROC_PROCESS_INIT;
+    const char *script[] = {"name", "-c", "test \"$0$1$A$B\" = zeroone2 && test -e /proc/self/fd/30 && exit 9", "zero", "one", NULL};
+    const char *environment[] = {"A=2", "PATH=/usr/bin:/bin", NULL};
+    interproc_process_descriptor_t extra = {1, 30};
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    options.flags = INTERPROC_PROCESS_CLOSE_OTHERS;
+    options.descriptors = &extra;
+    options.descriptor_count = 1;
+    CHECK(setenv("B", "b", 1) == 0);
+    OK(interproc_process_spawn(&child, &options, "/bin/sh", script, environment));
+    done(&child, 0, 9);
+    RETURNS(ENOENT, interproc_process_spawn(&child, NULL, "/no/such/program", script, NULL));
+    RETURNS(EACCES, interproc_process_spawn(&child, NULL, "/etc", script, NULL));
+    RETURNS(EINVAL, interproc_process_spawn(&child, NULL, NULL, script, NULL));
+    RETURNS(EINVAL, interproc_process_spawn(&child, NULL, "sh", NULL, NULL));
+    RETURNS(EINVAL, interproc_process_spawn(NULL, NULL, "sh", script, NULL));
+    CHECK(child.private_ == NULL);
+}
+
+static void several_children_are_waited_for_at_once(void)
+{
+    interproc_process_t child[3];
+    const interproc_process_t *all[3] = {&child[0], &child[1], &child[2]};
+    interproc_exit_t ends[3];
+    size_t index = 99;
+    struct timespec soon = in_ms(5), long_after = in_ms(20000);
+    for (int n = 0; n < 3; n++)
+        child[n] = started(for_ever, NULL);
+    RETURNS(ETIMEDOUT, interproc_process_wait_any(all, 3, &soon, &index, NULL));
+    RETURNS(ETIMEDOUT, interproc_process_wait_all(all, 3, &soon, NULL));
+    CHECK(index == 99);
+    OK(interproc_process_kill(&child[1]));
+    OK(interproc_process_wait_any(all, 3, NULL, &index, &ends[0]));
+    CHECK(index == 1 && ends[0].signal == SIGKILL);
+    OK(interproc_process_signal(&child[0], SIGTERM));
+    OK(interproc_process_signal(&child[2], SIGUSR1));
+    OK(interproc_process_wait_all(all, 3, &long_after, ends));
+    CHECK(ends[0].signal == SIGTERM && ends[1].signal == SIGKILL && ends[2].signal == SIGUSR1);
+    RETURNS(EINVAL, interproc_process_wait_any(all, 0, NULL, &index, NULL));
+    RETURNS(EINVAL, interproc_process_wait_any(NULL, 1, NULL, &index, NULL));
+    OK(interproc_process_wait_all(NULL, 0, NULL, NULL));
+    for (int n = 0; n < 3; n++)
+        OK(interproc_process_close(&child[n]));
+}
+
+static void a_child_shows_its_state_its_usage_and_its_end(void)
+{
+    interproc_process_t child = started(for_ever, NULL);
+    interproc_usage_t usage;
+    interproc_exit_t end;
+    char state = 0;
+    RETURNS(EBUSY, interproc_process_usage(&child, &usage));
+    OK(interproc_process_signal(&child, SIGSTOP));
+    while (state != 'T')
+        OK(interproc_process_state(&child, &state));
+    RETURNS(ENOENT, interproc_process_signal_group(&child, SIGKILL));
+    OK(interproc_process_signal(&child, SIGCONT));
+    OK(interproc_process_terminate_within(&child, 5000000000u, &end));
+    CHECK(end.signal == SIGTERM);
+    OK(interproc_process_usage(&child, &usage));
+    CHECK(usage.peak_memory > 0);
+    OK(interproc_process_state(&child, &state));
+    CHECK(state == '-');
+    RETURNS(ECHILD, interproc_process_signal_group(&child, SIGKILL));
+    OK(interproc_process_close(&child));
+}
+
+/* Leaves a daemon child behind that has the writing end of a pipe. */
+static int leave_a_daemon(void *detached)
+{
+    interproc_process_t child = INTERPROC_PROCESS_INIT;
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    options.flags = INTERPROC_PROCESS_DAEMON_GROUP;
+    if (interproc_process_start(&child, &options, for_ever, NULL) != 0)
+        return 1;
+    if (*(int *)detached)
+        return interproc_process_detach(&child);
+    return 0;
+}
+
+static void a_daemon_child_ends_with_its_parent_unless_it_was_detached(void)
+{
+    size_t reaped = 0;
+    int detached = 0, status;
+    OK(interproc_adopt_orphans(true));
+    interproc_process_t parent = started(leave_a_daemon, &detached);
+    done(&parent, 0, 0);
+    CHECK(wait(&status) > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    detached = 1;
+    parent = started(leave_a_daemon, &detached);
+    done(&parent, 0, 0);
+    usleep(20000);
+    CHECK(waitpid(-1, &status, WNOHANG) == 0); /* it lives */
+    OK(interproc_reap_orphans(NULL, 0, &reaped));
+    CHECK(reaped == 0);
+    RETURNS(EINVAL, interproc_reap_orphans(NULL, 1, &reaped));
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%ld/children", (long)getpid());
+    FILE *list = fopen(path, "r");
+    int orphan = 0;
+    CHECK(list != NULL && fscanf(list, "%d", &orphan) == 1);
+    fclose(list);
+    CHECK(orphan > 1 && kill(orphan, SIGKILL) == 0);
+    while (reaped == 0)
+        OK(interproc_reap_orphans(NULL, 0, &reaped));
+    OK(interproc_adopt_orphans(false));
+}
+
+static int be_ready(interproc_ready_t *ready, void *unused)
+{
+    (void)unused;
+    if (interproc_ready_now(ready) != 0 || interproc_ready_now(ready) != EINVAL)
+        return 1;
+    for (;;)
+        pause();
+    return 0;
+}
+
+static int never_be_ready(interproc_ready_t *ready, void *unused)
+{
+    (void)unused;
+    return interproc_ready_failed(ready, EADDRINUSE);
+}
+
+static void a_daemon_is_started_once_and_says_when_it_is_ready(void)
+{
+    char path[64];
+    int32_t pid = 0, none = -7;
+    snprintf(path, sizeof path, "/tmp/interproc-c-test-%ld.pid", (long)getpid());
+    interproc_daemon_options_t options = INTERPROC_DAEMON_OPTIONS_INIT;
+    options.pidfile = path;
+    options.ready_within_ns = 20000000000u;
+    OK(interproc_adopt_orphans(true));
+    OK(interproc_daemon_start(&options, be_ready, NULL, &pid));
+    RETURNS(EEXIST, interproc_daemon_start(&options, be_ready, NULL, &none));
+    CHECK(pid > 1 && kill(pid, SIGKILL) == 0);
+    RETURNS(EADDRINUSE, interproc_daemon_start(NULL, never_be_ready, NULL, &none));
+    RETURNS(EINVAL, interproc_daemon_start(NULL, NULL, NULL, &none));
+    CHECK(none == -7);
+    while (wait(NULL) > 0) {
+    }
+    CHECK(unlink(path) == 0);
+    OK(interproc_adopt_orphans(false));
+}
+
+static void closed_children_are_reaped_by_a_later_call(void)
+{
+    int zero = 0;
+    size_t reaped = 0;
+    interproc_process_t child = started(code, &zero);
+    OK(interproc_process_close(&child));
+    siginfo_t info; /* the close has reaped it if it had ended by then */
+    while (reaped == 0 && waitid(P_ALL, 0, &info, WNOHANG | WNOWAIT | WEXITED) != -1)
+        OK(interproc_process_reap(&reaped));
+    OK(interproc_process_reap(NULL));
+    CHECK(wait(NULL) == -1);
+}
+
+#define TEST(function) {#function, function}
+static const struct {
+    const char *name;
+    void (*run)(void);
+} tests[] = {
+    TEST(options_shape_a_child),
+    TEST(a_program_gets_its_arguments_environment_and_descriptors),
+    TEST(several_children_are_waited_for_at_once),
+    TEST(a_child_shows_its_state_its_usage_and_its_end),
+    TEST(a_daemon_child_ends_with_its_parent_unless_it_was_detached),
+    TEST(a_daemon_is_started_once_and_says_when_it_is_ready),
+    TEST(closed_children_are_reaped_by_a_later_call),
+};
+
+int main(int argc, char **argv)
+{
+    int run = 0;
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        if (argc > 1 && strcmp(argv[1], tests[i].name) != 0)
+            continue;
+        int before = failures;
+        tests[i].run();
+        printf("%s ... %s\n", tests[i].name, failures == before ? "ok" : "FAILED");
+        run++;
+    }
+    printf("%d tests, %d failures\n", run, failures);
+    return failures != 0 || run == 0;
+}
