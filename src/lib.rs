@@ -3,8 +3,11 @@
 //! | you want | it is |
 //! |---|---|
 //! | memory that processes share, by name or by inheritance | [`Segment`] |
-//! | one at a time, and to be told when the last one died | [`sync::Mutex`] |
+//! | one at a time, and to be told when the last one died | [`sync::Mutex`], [`sync::RecursiveMutex`] |
 //! | many readers or one writer | [`sync::RwLock`] |
+//! | so many at a time, the permits of the dead given back | [`sync::BoundedSemaphore`] |
+//! | to count, to signal, to wait for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
+//! | all or nobody goes on; once and no more | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
 //! | messages from many to many | [`queue::Queue`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
