@@ -69,7 +69,7 @@ impl Lifeline {
             Bound::Process(pid) => pid,
             Bound::Group(pgid) => -pgid,
         };
-        let ends = if crate::mutant!("line-one-end") { &self.ends[..1] } else { &self.ends[..] };
+        let ends = if crate::mutant!("line-one-end") { &self.ends[1..] } else { &self.ends[..] };
         for &fd in ends {
             control(fd, F_SETSIG, libc::SIGKILL)?;
             control(fd, libc::F_SETOWN, owner)?;
