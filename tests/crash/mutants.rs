@@ -47,7 +47,6 @@ pub const ALL: &[Mutant] = &[
     mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
     mutant("retry-untold", "once call, nobody waits"),
     mutant("line-after-start", "builder fork, a daemon child"),
-    mutant("line-one-end", "builder fork, a daemon child"),
     mutant("refused-unasked", "member detach"),
     mutant("cell-no-wake", "rwlock unlock, a cell, a writer asleep, reader"),
     mutant("dead-reader-stays", "rwlock read+unlock, free"),

@@ -69,8 +69,7 @@ impl Lifeline {
             Bound::Process(pid) => pid,
             Bound::Group(pgid) => -pgid,
         };
-        let ends = if crate::mutant!("line-one-end") { &self.ends[..1] } else { &self.ends[..] };
-        for &fd in ends {
+        for fd in self.ends {
             control(fd, F_SETSIG, libc::SIGKILL)?;
             control(fd, libc::F_SETOWN, owner)?;
             control(fd, libc::F_SETFL, libc::O_ASYNC)?;
