@@ -117,6 +117,7 @@ fn main() {
             it_may_be_destroyed_as_soon_as_it_was_acquired,
             who_gives_up_takes_no_wake_up_along,
             an_unlock_wakes_those_asleep_at_once,
+            with_full_fences_from_some_time_on_an_unlock_wakes_at_once,
             a_handle_outlives_the_thread_that_made_it;
         once:
             it_is_done_once_and_all_see_it,

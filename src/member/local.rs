@@ -498,6 +498,14 @@ impl Attachment {
     }
 }
 
+impl Attachment {
+    /// From now on every publisher of the segment uses full fences.
+    pub(crate) fn use_strong_fences(&self) {
+        // SAFETY: the home stays while the node is attached.
+        unsafe { &*self.node.home.load(Ordering::Relaxed) }.domain.table().use_strong_fences();
+    }
+}
+
 impl core::fmt::Debug for Node {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:#x}+{:#x}", self.base.load(Ordering::Relaxed), self.len.load(Ordering::Relaxed))

@@ -31,6 +31,11 @@ impl Attached {
         unsafe { member::attach(own.into(), base, fixed) }.map(Attached)
     }
 
+    /// From now on every publisher of the segment uses full fences.
+    pub fn use_strong_fences(&self) {
+        self.0.use_strong_fences();
+    }
+
     /// Runs `f` under the directory's lock.
     pub fn locked<R>(&self, changing: &Changing, f: impl FnOnce() -> R) -> Result<R> {
         let me = self.0.member()?;

@@ -219,8 +219,7 @@ impl Segment {
     }
 
     pub(super) fn use_strong_fences(&self) {
-        // Relaxed: a hint that only ever goes from 0 to 1.
-        self.changing().strong_fences.store(1, Relaxed);
+        self.inner.attached.use_strong_fences();
     }
 
     fn base(&self) -> NonNull<u8> {

@@ -402,12 +402,24 @@ pub fn who_gives_up_takes_no_wake_up_along(at: Place) {
 }
 
 pub fn an_unlock_wakes_those_asleep_at_once(at: Place) {
-    let (seg, m, words) = new();
+    wakes_those_asleep_at_once(at, &kit::segment());
+}
+
+pub fn with_full_fences_from_some_time_on_an_unlock_wakes_at_once(at: Place) {
+    let seg = kit::segment();
+    drop(mutex(&seg).lock().expect("a member that does not know of full fences"));
+    let fd = seg.as_fd().try_clone_to_owned().expect("dup");
+    let _strong = Segment::options().strong_fences(true).from_fd(fd).expect("from_fd");
+    wakes_those_asleep_at_once(at, &seg);
+}
+
+fn wakes_those_asleep_at_once(at: Place, seg: &Segment) {
+    let (m, words) = (mutex(seg), board());
     let mut times = Vec::new();
     for round in 1..=9 {
         let guard = m.lock().expect("lock");
         let sleeper = |n: usize| {
-            at.start(&seg, move |seg| {
+            at.start(seg, move |seg| {
                 let m = mutex(seg);
                 say_where(&words[8 * round + n]);
                 drop(m.lock().expect("lock"));
