@@ -280,5 +280,9 @@ pub unsafe extern "C" fn interproc_barrier_waiters(
     waiters: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || handle(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))) }
+    unsafe {
+        who::waiters(waiters, || {
+            handle(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+        })
+    }
 }

@@ -111,7 +111,9 @@ unsafe fn handle<'a>(semaphore: *const interproc_bounded_semaphore_t) -> Result<
 /// # Safety
 /// As [`handle`].
 #[inline(always)]
-unsafe fn find<'a>(semaphore: *const interproc_bounded_semaphore_t) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
+unsafe fn find<'a>(
+    semaphore: *const interproc_bounded_semaphore_t,
+) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
     // SAFETY: by the contract.
     let raw = unsafe { handle(semaphore) }?;
     Ok((raw, member::current(raw.row().address())?))
@@ -380,5 +382,9 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_waiters(
     waiters: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || handle(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))) }
+    unsafe {
+        who::waiters(waiters, || {
+            handle(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+        })
+    }
 }

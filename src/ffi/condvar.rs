@@ -183,10 +183,7 @@ pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -
 ///
 /// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_cond_waiters(
-    cond: *const interproc_cond_t,
-    waiters: *mut u32,
-) -> c_int {
+pub unsafe extern "C" fn interproc_cond_waiters(cond: *const interproc_cond_t, waiters: *mut u32) -> c_int {
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
     unsafe { who::waiters(waiters, || view::waiters(cond.cast(), size_of::<RawCondvar>())) }
 }

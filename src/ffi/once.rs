@@ -255,10 +255,7 @@ pub unsafe extern "C" fn interproc_once_holder(
 ///
 /// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_once_waiters(
-    once: *const interproc_once_t,
-    waiters: *mut u32,
-) -> c_int {
+pub unsafe extern "C" fn interproc_once_waiters(once: *const interproc_once_t, waiters: *mut u32) -> c_int {
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
     unsafe { who::waiters(waiters, || view::waiters(once.cast(), size_of::<RawOnce>())) }
 }

@@ -64,7 +64,14 @@ mod tests {
         let read = |at: u64| bytes.get(usize::try_from(at / 8).ok()?).copied();
         let lives = |id: OwnerId| id.generation().is_multiple_of(2);
         let holds = [(OwnerId::new(9, 2), 3)];
-        (d.decode)(&Look { size, params, read: &read, sleepers: &[0, 36, u64::MAX], holds: &holds, lives: &lives })
+        (d.decode)(&Look {
+            size,
+            params,
+            read: &read,
+            sleepers: &[0, 36, u64::MAX],
+            holds: &holds,
+            lives: &lives,
+        })
     }
 
     #[test]
@@ -123,7 +130,8 @@ mod tests {
         assert_eq!(lock(1 << 62, 0), Some("free, its writer died"));
         assert_eq!(lock(1 << 61, 0), Some("not recoverable"));
         assert_eq!(lock(1 << 40, 0), None);
-        let state = decode(decoder_of("RwLock"), &[o | 1 << 58 | 1 << 60, 0, a | 2 << 48, 0, 0, 0, 0, 0], 64, [0; 2]);
+        let state =
+            decode(decoder_of("RwLock"), &[o | 1 << 58 | 1 << 60, 0, a | 2 << 48, 0, 0, 0, 0, 0], 64, [0; 2]);
         let hold = OwnerId::new(9, 2);
         let all = State::new("read, a writer waits").with([alive, hold], "reads").fact("reads", 5u32);
         assert_eq!(state, Some(all.with([other], "is next to write")));

@@ -179,11 +179,11 @@ mod place {
     }
 }
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(super) use place::CELLS_OFF;
 pub use place::Row;
 #[cfg(not(interproc_loom))]
 pub use place::row_size;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub(super) use place::CELLS_OFF;
 
 impl Row {
     /// Where a member begins to look: each at a cell of its own, as long as there are enough.

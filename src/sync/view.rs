@@ -31,7 +31,8 @@ pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
 pub(crate) fn recursive_mutex(look: &Look<'_>) -> Option<State> {
     let (state, hold) = (mutex(look)?, look.word(16)?);
     let owner = state.holders.first().map(|&(id, _)| id);
-    let depth = if owner.is_some() && OwnerId::of(hold) == owner { raw_recursive_mutex::depth(hold) } else { 0 };
+    let depth =
+        if owner.is_some() && OwnerId::of(hold) == owner { raw_recursive_mutex::depth(hold) } else { 0 };
     Some(state.fact("depth", depth))
 }
 
@@ -153,7 +154,8 @@ pub(crate) fn barrier(look: &Look<'_>) -> Option<State> {
         0 => "nobody has come",
         _ => "some have come",
     };
-    let part = |has_come: bool| cells.iter().filter(move |&&(_, cell)| here(cell) == has_come).map(|&(id, _)| id);
+    let part =
+        |has_come: bool| cells.iter().filter(move |&&(_, cell)| here(cell) == has_come).map(|&(id, _)| id);
     let state = State::new(text).with(part(true), "has come").with(part(false), "has a seat");
     Some(state.fact("parties", look.params[0]).fact("come", come).fact("seated", cells.len() as u64))
 }
