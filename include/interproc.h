@@ -1278,6 +1278,28 @@ int interproc_recursive_mutex_unlock(struct interproc_recursive_mutex_t *mutex);
 int interproc_recursive_mutex_consistent(struct interproc_recursive_mutex_t *mutex);
 
 /**
+ * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The
+ * caller need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_recursive_mutex_holder(const struct interproc_recursive_mutex_t *mutex,
+                                     struct interproc_who_t *holder);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_recursive_mutex_waiters(const struct interproc_recursive_mutex_t *mutex,
+                                      uint32_t *waiters);
+
+/**
  * Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
  * Nobody else may use the memory meanwhile.
  *
@@ -1343,6 +1365,17 @@ int interproc_cond_signal(struct interproc_cond_t *cond);
  * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_cond_broadcast(struct interproc_cond_t *cond);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. One that
+ * is signalled counts until it can have the mutex. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_waiters(const struct interproc_cond_t *cond, uint32_t *waiters);
 
 /**
  * Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
@@ -1426,6 +1459,17 @@ int interproc_semaphore_value(const struct interproc_semaphore_t *semaphore,
                               uint32_t *value);
 
 /**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_semaphore_waiters(const struct interproc_semaphore_t *semaphore,
+                                uint32_t *waiters);
+
+/**
  * Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
  * use the memory meanwhile.
  *
@@ -1491,6 +1535,17 @@ int interproc_event_wait(struct interproc_event_t *event);
  */
 int interproc_event_timedwait(struct interproc_event_t *event,
                               const struct timespec *abstime);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_event_waiters(const struct interproc_event_t *event,
+                            uint32_t *waiters);
 
 /**
  * Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
@@ -1572,6 +1627,28 @@ int interproc_once_abandon(struct interproc_once_t *once);
  */
 int interproc_once_is_done(const struct interproc_once_t *once,
                            bool *is_done);
+
+/**
+ * Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The
+ * caller need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_once_holder(const struct interproc_once_t *once,
+                          struct interproc_who_t *holder);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_once_waiters(const struct interproc_once_t *once,
+                           uint32_t *waiters);
 
 /**
  * Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
@@ -1704,6 +1781,50 @@ int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
 int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
 
 /**
+ * Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on its
+ * way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for readers
+ * holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
+ *
+ *     interproc_who_t by[8];
+ *     size_t found;
+ *     if (interproc_rwlock_holders(&prices->lock, by, 8, &found) == 0)
+ *         for (size_t i = 0; i < found && i < 8; i++)
+ *             printf("held by %d.%d %s\n", by[i].pid, by[i].tid, by[i].name);
+ *
+ * Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_holders(const struct interproc_rwlock_t *lock,
+                             struct interproc_who_t *holders,
+                             size_t room,
+                             size_t *found);
+
+/**
+ * Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named until the next has the lock. The
+ * caller need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_writer(const struct interproc_rwlock_t *lock,
+                            struct interproc_who_t *writer);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_rwlock_waiters(const struct interproc_rwlock_t *lock,
+                             uint32_t *waiters);
+
+/**
  * Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
  *
  * @return 0: the calling thread has it, in `permit`.
@@ -1825,6 +1946,31 @@ int interproc_bounded_semaphore_available(const struct interproc_bounded_semapho
                                           uint32_t *available);
 
 /**
+ * Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what they
+ * held. Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL. The caller
+ * need not be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, no semaphore, or its segment is closed.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_holders(const struct interproc_bounded_semaphore_t *semaphore,
+                                        struct interproc_who_t *holders,
+                                        size_t room,
+                                        size_t *found);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or no semaphore, or its segment is closed.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_bounded_semaphore_waiters(const struct interproc_bounded_semaphore_t *semaphore,
+                                        uint32_t *waiters);
+
+/**
  * Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
  *
  * `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
@@ -1907,6 +2053,32 @@ int interproc_barrier_n_waiting(const struct interproc_barrier_t *barrier, uint3
  * Thread-safe and fork-safe.
  */
 int interproc_barrier_is_broken(const struct interproc_barrier_t *barrier, bool *is_broken);
+
+/**
+ * The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most `room`
+ * of them; `found` tells how many there are. `has_come` may be NULL, and with no room `seats`, too. The caller need not
+ * be a member of the segment.
+ *
+ * @return 0; EINVAL: a NULL, no barrier, or its segment is closed.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_seats(const struct interproc_barrier_t *barrier,
+                            struct interproc_who_t *seats,
+                            bool *has_come,
+                            size_t room,
+                            size_t *found);
+
+/**
+ * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+ * of the segment.
+ *
+ * @return 0; EINVAL: a NULL, or no barrier, or its segment is closed.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_barrier_waiters(const struct interproc_barrier_t *barrier,
+                              uint32_t *waiters);
 
 /**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler

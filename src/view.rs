@@ -19,6 +19,8 @@ pub(crate) struct Look<'a> {
     pub read: &'a dyn Fn(u64) -> Option<u64>,
     /// The words in the object that somebody sleeps on, as often as somebody does.
     pub sleepers: &'a [u64],
+    /// Who has a read hold on the object in its own slot, and how many.
+    pub holds: &'a [(OwnerId, u32)],
     /// Whether an owner lives.
     pub lives: &'a dyn Fn(OwnerId) -> bool,
 }

@@ -5,7 +5,7 @@ mod support;
 
 use interproc::format::SlotPage;
 use interproc::process::{Builder, Child};
-use interproc::sync::Mutex;
+use interproc::sync::{Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
 use interproc::{Object, Segment};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
@@ -481,6 +481,233 @@ fn a_queue_shows_its_depth_and_who_sleeps_on_which_side() {
     assert_eq!(seen["facts"]["producers_asleep"], 1);
 }
 
+/// Reads for ever.
+fn read(lock: &RwLock<u64>, held: &AtomicU32) {
+    let _guard = lock.read().expect("nobody dies");
+    held.fetch_add(1, Ordering::Release);
+    stay();
+}
+
+/// Who has a part in an object's state, and which.
+fn parts(object: &Value) -> Vec<(u64, String)> {
+    let holders = object["holders"].as_array().expect("holders");
+    let part = |holder: &Value| {
+        (holder["pid"].as_u64().expect("a pid"), holder["part"].as_str().expect("a part").to_owned())
+    };
+    let mut parts: Vec<_> = holders.iter().map(part).collect();
+    parts.sort();
+    parts
+}
+
+fn expected<const N: usize>(parts: [(u32, &str); N]) -> Vec<(u64, String)> {
+    let mut parts: Vec<_> = parts.iter().map(|&(pid, part)| (pid.into(), part.to_owned())).collect();
+    parts.sort();
+    parts
+}
+
+fn a_read_lock_shows_its_readers_and_the_writer_that_waits() {
+    let name = Name::new("rwlock");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = segment.object("lock", || RwLock::new(0u64)).expect("an object");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let seen = || object(&json(&["inspect", &name.0], 0), "lock").clone();
+    assert_eq!((&seen()["type"], &seen()["state"]), (&"RwLock".into(), &"free".into()));
+    let mut crew = Crew::default();
+    let readers = ["reader 1", "reader 2"].map(|who| crew.start(who, || read(&lock, &held)));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 2));
+    assert_eq!(parts(&seen()), expected(readers.map(|reader| (reader, "reads"))));
+    let writer = crew.start("writer", || drop(lock.write()));
+    assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 1));
+
+    let report = json(&["inspect", &name.0], 0);
+    let [one, other] = readers;
+    let all = expected([(one, "reads"), (other, "reads"), (writer, "is next to write")]);
+    assert_eq!((&seen()["state"], &seen()["waiters"]), (&"read, a writer waits".into(), &1.into()));
+    assert_eq!((parts(&seen()), &seen()["facts"]["reads"]), (all, &2.into()));
+    let wait = &member(&report, writer)["waits_for"];
+    assert_eq!(wait["object"], "lock");
+    assert!(readers.iter().any(|reader| wait["on"]["pid"] == *reader), "{wait}");
+    let mut pids: Vec<_> = lock.holders().expect("in a segment").iter().map(|who| who.pid).collect();
+    pids.sort_unstable();
+    assert_eq!(
+        (pids, lock.writer().expect("in a segment").map(|who| who.pid)),
+        (readers.into(), Some(writer))
+    );
+    assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0));
+
+    readers.iter().for_each(|&reader| crew.kill(reader));
+    assert!(eventually(LONG, || lock.holders().expect("in a segment").is_empty()));
+    assert_eq!((lock.waiters().expect("in a segment"), seen()["state"].clone()), (0, "free".into()));
+}
+
+/// A reader that found no free cell in the lock, and has its hold in its own slot.
+fn a_read_hold_in_a_slot_is_shown_and_waited_for() {
+    let name = Name::new("holds");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = segment.object("lock", || RwLock::new(0u64)).expect("an object");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let first: Vec<_> = (0..6).map(|_| crew.start("has a cell", || read(&lock, &held))).collect();
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 6));
+    let last = crew.start("has a hold", || {
+        let _guard = lock.read().expect("nobody dies");
+        held.fetch_add(1, Ordering::Release);
+        stay();
+    });
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 7));
+    first.into_iter().for_each(|reader| crew.kill(reader));
+    let writer = crew.start("writer", || drop(lock.write()));
+    assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 1));
+    let report = json(&["inspect", &name.0], 0);
+    let seen = object(&report, "lock");
+    assert_eq!(parts(seen), expected([(last, "reads"), (writer, "is next to write")]));
+    assert_eq!((&seen["waiters"], &seen["facts"]["reads"]), (&1.into(), &1.into()));
+    let wait = &member(&report, writer)["waits_for"];
+    assert_eq!((&wait["object"], &wait["on"]["pid"]), (&"lock".into(), &last.into()));
+    let pids: Vec<_> = lock.holders().expect("in a segment").iter().map(|who| who.pid).collect();
+    assert_eq!(pids, [last]);
+}
+
+fn a_circle_through_a_read_lock_and_a_mutex_is_found() {
+    let name = Name::new("mixed");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = segment.object("rwlock", || RwLock::new(0u64)).expect("an object");
+    let mutex = lock_of(&segment, "mutex");
+    let together = segment.object("together", || AtomicU32::new(0)).expect("an object");
+    let meet = || {
+        together.fetch_add(1, Ordering::AcqRel);
+        while together.load(Ordering::Acquire) < 2 {
+            std::thread::yield_now();
+        }
+    };
+    let mut crew = Crew::default();
+    let reader = crew.start("reader", || {
+        let _mine = lock.read().expect("nobody dies");
+        meet();
+        drop(mutex.lock());
+        stay();
+    });
+    let writer = crew.start("writer", || {
+        let _mine = mutex.lock().expect("nobody dies");
+        meet();
+        drop(lock.write());
+        stay();
+    });
+    let asleep = || [lock.waiters(), mutex.waiters()].iter().all(|n| matches!(n, Ok(1)));
+    assert!(eventually(LONG, asleep));
+    let report = json(&["deadlocks", &name.0], 1);
+    let cycle = report["deadlocks"][0].as_array().expect("a cycle");
+    assert_eq!(cycle.len(), 2, "{report}");
+    for link in cycle {
+        let (waits_for, on) = if link["pid"] == reader { ("mutex", writer) } else { ("rwlock", reader) };
+        assert_eq!(
+            (&link["waits_for"]["object"], &link["waits_for"]["on"]["pid"]),
+            (&waits_for.into(), &on.into())
+        );
+    }
+    crew.kill(reader);
+    assert_eq!(tool(&["deadlocks", &name.0]).code, Some(0), "its death has ended it");
+}
+
+/// Two parties that have come do not wait for each other, but for the third.
+fn parties_and_permits_are_no_circle() {
+    let name = Name::new("parties");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let barrier = segment.barrier("barrier", 3).expect("a barrier");
+    let permits = segment.bounded_semaphore("permits", 3).expect("permits");
+    let together = segment.object("together", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let parties = ["party 1", "party 2"].map(|who| crew.start(who, || drop(barrier.wait())));
+    assert!(eventually(LONG, || barrier.waiters().expect("in a segment") == 2));
+    // Two each have one, want one more, and the third one's will do.
+    let third = crew.start("has one", || {
+        let _one = permits.acquire().expect("a permit");
+        together.fetch_add(1, Ordering::AcqRel);
+        stay();
+    });
+    assert!(eventually(LONG, || together.load(Ordering::Acquire) == 1));
+    let greedy = ["greedy 1", "greedy 2"].map(|who| {
+        crew.start(who, || {
+            let _one = permits.acquire().expect("a permit");
+            together.fetch_add(1, Ordering::AcqRel);
+            while together.load(Ordering::Acquire) < 3 {
+                std::thread::yield_now();
+            }
+            drop(permits.acquire());
+            stay();
+        })
+    });
+    assert!(eventually(LONG, || permits.waiters().expect("in a segment") == 2));
+    for _ in 0..2 {
+        assert_eq!(tool(&["deadlocks", &name.0]).out, "no deadlock\n");
+    }
+    let report = json(&["inspect", &name.0], 0);
+    let seen = object(&report, "barrier");
+    assert_eq!((&seen["type"], &seen["state"]), (&"Barrier".into(), &"some have come".into()));
+    assert_eq!((parts(seen), &seen["waiters"]), (expected(parties.map(|p| (p, "has come"))), &2.into()));
+    assert_eq!((&seen["facts"]["parties"], &seen["facts"]["come"]), (&3.into(), &2.into()));
+    let seen = object(&report, "permits");
+    assert_eq!((&seen["type"], &seen["state"]), (&"BoundedSemaphore".into(), &"none left".into()));
+    let front =
+        parts(seen).into_iter().find(|(_, part)| part == "is next").expect("one at the front").0 as u32;
+    let [one, other] = greedy;
+    let all = expected([(one, "holds"), (other, "holds"), (third, "holds"), (front, "is next")]);
+    assert_eq!((parts(seen), &seen["facts"]["available"]), (all, &0.into()));
+    assert_eq!(permits.holders().expect("in a segment").len(), 3);
+    assert_eq!(barrier.seats().expect("in a segment").iter().filter(|(_, come)| *come).count(), 2);
+}
+
+fn every_type_shows_its_name_and_state() {
+    let name = Name::new("types");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let mutex = lock_of(&segment, "mutex");
+    let recursive = segment.object("recursive", || RecursiveMutex::new(0u64)).expect("an object");
+    let _semaphore = segment.object("semaphore", || Semaphore::new(7)).expect("an object");
+    let event = segment.object("event", Event::new).expect("an object");
+    let cond = segment.object("condvar", Condvar::new).expect("an object");
+    let once = segment.object("once", Once::new).expect("an object");
+    let value = segment.object("value", OnceLock::<u64>::new).expect("an object");
+    let _permits = segment.bounded_semaphore("permits", 2).expect("permits");
+    let _barrier = segment.barrier("barrier", 2).expect("a barrier");
+    let seen = |what: &str| {
+        let report = json(&["inspect", &name.0], 0);
+        let object = object(&report, what);
+        format!("{} {}", object["type"].as_str().unwrap_or("?"), object["state"].as_str().unwrap_or("?"))
+    };
+    assert_eq!(seen("semaphore"), "Semaphore open");
+    assert_eq!([seen("event"), seen("condvar")], ["Event not set", "Condvar idle"]);
+    assert_eq!([seen("once"), seen("value")], ["Once not done", "OnceLock not done"]);
+    assert_eq!([seen("permits"), seen("barrier")], ["BoundedSemaphore free", "Barrier nobody has come"]);
+    assert_eq!(seen("recursive"), "RecursiveMutex free");
+    let deep = (recursive.lock().expect("free"), recursive.lock().expect("ours"));
+    assert_eq!(seen("recursive"), "RecursiveMutex held");
+    assert_eq!(object(&json(&["inspect", &name.0], 0), "recursive")["facts"]["depth"], 2);
+    drop(deep);
+    let mut crew = Crew::default();
+    let at_it = crew.start("at it", || drop(once.call(|_| stay())));
+    assert!(eventually(LONG, || seen("once") == "Once being done"));
+    assert_eq!(once.holder().expect("in a segment").map(|who| who.pid), Some(at_it));
+    crew.start("waits for it", || drop(once.call(|_| ())));
+    assert!(eventually(LONG, || once.waiters().expect("in a segment") == 1));
+    crew.kill(at_it);
+    assert!(eventually(LONG, || seen("once") == "Once done"));
+    crew.start("waits for the event", || drop(event.wait()));
+    crew.start("waits for the condition", || {
+        drop(cond.wait(mutex.lock().expect("nobody dies")));
+    });
+    assert!(eventually(LONG, || event.waiters().expect("here") == 1 && cond.waiters().expect("here") == 1));
+    assert_eq!([seen("condvar"), seen("mutex")], ["Condvar waited for", "Mutex free"]);
+    event.set();
+    assert!(eventually(LONG, || event.waiters().expect("in a segment") == 0));
+    assert_eq!(
+        [seen("event"), {
+            value.set(1).map(drop).expect("free");
+            seen("value")
+        }],
+        ["Event set", "OnceLock done"]
+    );
+}
+
 fn a_segment_that_nobody_has_open_is_stale_and_can_be_looked_at() {
     let name = Name::new("stale");
     let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
@@ -580,6 +807,9 @@ fn whatever_the_bytes_are_the_tool_ends_well() {
     let segment = Segment::create(&name.0, 1 << 14).expect("a segment");
     let lock = lock_of(&segment, "lock");
     segment.queue::<u64>("jobs", 4).expect("a queue").push(1).expect("room");
+    segment.object("rwlock", || RwLock::new(0u64)).expect("an object");
+    segment.bounded_semaphore("permits", 3).expect("permits");
+    segment.barrier("barrier", 3).expect("a barrier");
     // An object's name is a peer's, too.
     segment.object("\u{1b}[2J\n", || AtomicU32::new(0)).expect("an object");
     assert!(tool(&["inspect", &name.0]).out.contains("\\u{1b}[2J\\n"));
@@ -686,6 +916,11 @@ fn main() {
         no_look_joins_one_sleeps_lock_to_the_others_holder,
         looks_disturb_nobody_at_work,
         a_queue_shows_its_depth_and_who_sleeps_on_which_side,
+        a_read_lock_shows_its_readers_and_the_writer_that_waits,
+        a_read_hold_in_a_slot_is_shown_and_waited_for,
+        a_circle_through_a_read_lock_and_a_mutex_is_found,
+        parties_and_permits_are_no_circle,
+        every_type_shows_its_name_and_state,
         a_segment_that_nobody_has_open_is_stale_and_can_be_looked_at,
         what_is_no_whole_segment_gets_a_line_and_the_others_are_listed,
         whatever_the_bytes_are_the_tool_ends_well,

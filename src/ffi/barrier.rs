@@ -2,9 +2,10 @@
 
 use super::error::report;
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use super::{invalid, output};
 use crate::error::Result;
-use crate::member::{self, Member};
+use crate::member::{self, Member, view};
 use crate::sync::RawBarrier;
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -64,17 +65,27 @@ impl interproc_barrier_t {
     }
 }
 
-/// The barrier behind a handle, and the calling thread's member.
+/// The barrier behind a handle.
 ///
 /// # Safety
 /// NULL, or a handle that was filled by this library or is zero.
-unsafe fn find<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
+#[inline(always)]
+unsafe fn handle<'a>(barrier: *const interproc_barrier_t) -> Result<&'a RawBarrier> {
     // SAFETY: by the contract; a handle is large enough and aligned.
     let Some(handle) = (unsafe { barrier.cast::<Handle>().as_ref() }).filter(|h| h.mark == MARK) else {
         return Err(invalid("barrier is NULL, or no barrier"));
     };
     // SAFETY: the mark stands beside a barrier.
-    let raw = unsafe { handle.raw.assume_init_ref() };
+    Ok(unsafe { handle.raw.assume_init_ref() })
+}
+
+/// The barrier behind a handle, and the calling thread's member.
+///
+/// # Safety
+/// As [`handle`].
+unsafe fn find<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
+    // SAFETY: by the contract.
+    let raw = unsafe { handle(barrier) }?;
     Ok((raw, member::current(raw.row().address())?))
 }
 
@@ -222,4 +233,56 @@ pub unsafe extern "C" fn interproc_barrier_is_broken(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe { ask(barrier, is_broken, |raw, me| raw.is_broken(me.table())) }
+}
+
+/// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most `room`
+/// of them; `found` tells how many there are. `has_come` may be NULL, and with no room `seats`, too. The caller need not
+/// be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, no barrier, or its segment is closed.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_seats(
+    barrier: *const interproc_barrier_t,
+    seats: *mut interproc_who_t,
+    has_come: *mut bool,
+    room: usize,
+    found: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        who::holders(seats, room, found, || {
+            let raw = handle(barrier)?;
+            view::look(raw.row().address(), |domain| {
+                let seats = (0..raw.parties()).filter_map(|index| raw.seat(index)).enumerate();
+                let seat = |(index, (id, come))| {
+                    if index < room && !has_come.is_null() {
+                        has_come.add(index).write(come);
+                    }
+                    domain.who(id)
+                };
+                seats.map(seat).collect()
+            })
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or no barrier, or its segment is closed.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_waiters(
+    barrier: *const interproc_barrier_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe {
+        who::waiters(waiters, || {
+            handle(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+        })
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::error::{fail, report};
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use super::{invalid, output};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member};
+use crate::member::{self, Member, view};
 use crate::sync::{RawBoundedSemaphore, RawPermit};
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -91,20 +92,30 @@ impl interproc_bounded_semaphore_t {
     }
 }
 
-/// The semaphore behind a handle, and the calling thread's member.
+/// The semaphore behind a handle.
 ///
 /// # Safety
 /// NULL, or a handle that was filled by this library or is zero.
 #[inline(always)]
-unsafe fn find<'a>(
-    semaphore: *const interproc_bounded_semaphore_t,
-) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
+unsafe fn handle<'a>(semaphore: *const interproc_bounded_semaphore_t) -> Result<&'a RawBoundedSemaphore> {
     // SAFETY: by the contract; a handle is large enough and aligned.
     let Some(handle) = (unsafe { semaphore.cast::<Handle>().as_ref() }).filter(|h| h.mark == MARK) else {
         return Err(invalid("semaphore is NULL, or no semaphore"));
     };
     // SAFETY: the mark stands beside a semaphore.
-    let raw = unsafe { handle.raw.assume_init_ref() };
+    Ok(unsafe { handle.raw.assume_init_ref() })
+}
+
+/// The semaphore behind a handle, and the calling thread's member.
+///
+/// # Safety
+/// As [`handle`].
+#[inline(always)]
+unsafe fn find<'a>(
+    semaphore: *const interproc_bounded_semaphore_t,
+) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
+    // SAFETY: by the contract.
+    let raw = unsafe { handle(semaphore) }?;
     Ok((raw, member::current(raw.row().address())?))
 }
 
@@ -334,4 +345,46 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_available(
         // SAFETY: by C's contract.
         unsafe { output(available, "available") }.map(|available| available.set(raw.available(me.table())))
     }))
+}
+
+/// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what they
+/// held. Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL. The caller
+/// need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, no semaphore, or its segment is closed.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
+    semaphore: *const interproc_bounded_semaphore_t,
+    holders: *mut interproc_who_t,
+    room: usize,
+    found: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        who::holders(holders, room, found, || {
+            let raw = handle(semaphore)?;
+            view::all(raw.row().address(), |_, _| raw.holders())
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or no semaphore, or its segment is closed.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_bounded_semaphore_waiters(
+    semaphore: *const interproc_bounded_semaphore_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe {
+        who::waiters(waiters, || {
+            handle(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+        })
+    }
 }

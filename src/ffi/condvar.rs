@@ -4,8 +4,9 @@ use super::error::{fail, report};
 use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
 use super::time::deadline;
+use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member};
+use crate::member::{self, Member, view};
 use crate::sync::{Acquired, RawCondvar};
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -172,4 +173,17 @@ pub unsafe extern "C" fn interproc_cond_signal(cond: *mut interproc_cond_t) -> c
 pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract it is a condition variable.
     report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_all(me)))
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. One that
+/// is signalled counts until it can have the mutex. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_waiters(cond: *const interproc_cond_t, waiters: *mut u32) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(cond.cast(), size_of::<RawCondvar>())) }
 }

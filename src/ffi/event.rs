@@ -5,8 +5,9 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::time::deadline;
+use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member;
+use crate::member::{self, view};
 use crate::sync::RawEvent;
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -165,4 +166,19 @@ pub unsafe extern "C" fn interproc_event_timedwait(
     };
     // SAFETY: by C's contract.
     unsafe { wait(event, Some(until)) }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_waiters(
+    event: *const interproc_event_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(event.cast(), size_of::<RawEvent>())) }
 }

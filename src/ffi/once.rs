@@ -4,8 +4,9 @@ use super::error::{fail, report};
 use super::invalid;
 use super::output;
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member};
+use crate::member::{self, Member, view};
 use crate::sync::{Begun, RawOnce};
 use crate::time::Deadline;
 use core::ffi::{c_int, c_void};
@@ -225,4 +226,36 @@ pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, i
     // SAFETY: by C's contract, and checked above.
     unsafe { is_done.write((*raw).is_done()) };
     0
+}
+
+/// Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The
+/// caller need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_holder(
+    once: *const interproc_once_t,
+    holder: *mut interproc_who_t,
+) -> c_int {
+    // SAFETY: by C's contract it is one, and holder NULL or writable.
+    unsafe {
+        who::holder(holder, || {
+            let raw = who::looked_up(once.cast::<RawOnce>())?;
+            view::who(once.cast(), raw.owner())
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_once_waiters(once: *const interproc_once_t, waiters: *mut u32) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(once.cast(), size_of::<RawOnce>())) }
 }

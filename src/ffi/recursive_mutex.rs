@@ -3,8 +3,9 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member};
+use crate::member::{self, Life, Member, view};
 use crate::sync::{Acquired, RawRecursiveMutex};
 use core::ffi::c_int;
 use libc::timespec;
@@ -166,4 +167,39 @@ pub unsafe extern "C" fn interproc_recursive_mutex_consistent(
 ) -> c_int {
     // SAFETY: by C's contract it is a mutex.
     report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.mark_consistent(me)))
+}
+
+/// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The
+/// caller need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_holder(
+    mutex: *const interproc_recursive_mutex_t,
+    holder: *mut interproc_who_t,
+) -> c_int {
+    // SAFETY: by C's contract it is one, and holder NULL or writable.
+    unsafe {
+        who::holder(holder, || {
+            let raw = who::looked_up(mutex.cast::<RawRecursiveMutex>())?;
+            view::who(mutex.cast(), raw.owner())
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_recursive_mutex_waiters(
+    mutex: *const interproc_recursive_mutex_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(mutex.cast(), size_of::<RawRecursiveMutex>())) }
 }

@@ -3,8 +3,9 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::time::deadline;
+use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member, OwnerId};
+use crate::member::{self, Life, Member, OwnerId, view};
 use crate::sync::{Acquired, Entered, Patience, RawRwLock};
 use core::ffi::c_int;
 use libc::timespec;
@@ -271,4 +272,70 @@ pub unsafe extern "C" fn interproc_rwlock_downgrade(rwlock: *mut interproc_rwloc
 pub unsafe extern "C" fn interproc_rwlock_consistent(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     report(unsafe { find(rwlock) }.and_then(|(_, me, _, raw)| raw.mark_consistent(me)))
+}
+
+/// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on its
+/// way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for readers
+/// holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
+///
+///     interproc_who_t by[8];
+///     size_t found;
+///     if (interproc_rwlock_holders(&prices->lock, by, 8, &found) == 0)
+///         for (size_t i = 0; i < found && i < 8; i++)
+///             printf("held by %d.%d %s\n", by[i].pid, by[i].tid, by[i].name);
+///
+/// Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_holders(
+    lock: *const interproc_rwlock_t,
+    holders: *mut interproc_who_t,
+    room: usize,
+    found: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract it is a lock, and the places are NULL or writable.
+    unsafe {
+        who::holders(holders, room, found, || {
+            let raw = who::looked_up(lock.cast::<RawRwLock>())?;
+            view::all(lock.cast(), |table, name| raw.holders(table, name))
+        })
+    }
+}
+
+/// Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named until the next has the lock. The
+/// caller need not be a member of the segment.
+///
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_writer(
+    lock: *const interproc_rwlock_t,
+    writer: *mut interproc_who_t,
+) -> c_int {
+    // SAFETY: by C's contract it is one, and writer NULL or writable.
+    unsafe {
+        who::holder(writer, || {
+            let raw = who::looked_up(lock.cast::<RawRwLock>())?;
+            view::who(lock.cast(), raw.writer())
+        })
+    }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_rwlock_waiters(
+    lock: *const interproc_rwlock_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(lock.cast(), size_of::<RawRwLock>())) }
 }

@@ -6,8 +6,9 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::time::deadline;
+use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member;
+use crate::member::{self, view};
 use crate::sync::RawSemaphore;
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -206,4 +207,19 @@ pub unsafe extern "C" fn interproc_semaphore_value(
         }
         _ => ErrorKind::InvalidInput.errno(),
     }
+}
+
+/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
+/// of the segment.
+///
+/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_semaphore_waiters(
+    semaphore: *const interproc_semaphore_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
+    unsafe { who::waiters(waiters, || view::waiters(semaphore.cast(), size_of::<RawSemaphore>())) }
 }

@@ -4,6 +4,7 @@ use super::{call, invalid, output};
 use crate::error::Result;
 use crate::member::{Who, view};
 use core::ffi::{c_char, c_int, c_void};
+use std::vec::Vec;
 
 /// A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody.
 ///
@@ -71,6 +72,46 @@ pub(super) unsafe fn holder(
         holder.set(look()?.into());
         Ok(())
     })
+}
+
+/// What every `interproc_<type>_holders` does.
+///
+/// # Safety
+/// `holders` is writable for `room`, or NULL with no room; `found` is NULL or writable.
+pub(super) unsafe fn holders(
+    holders: *mut interproc_who_t,
+    room: usize,
+    found: *mut usize,
+    look: impl FnOnce() -> Result<Vec<Who>>,
+) -> c_int {
+    call(|| {
+        // SAFETY: by the contract.
+        let found = unsafe { output(found, "found") }?;
+        if holders.is_null() && room != 0 {
+            return Err(invalid("holders is NULL"));
+        }
+        let all = look()?;
+        for (index, &who) in all.iter().take(room).enumerate() {
+            // SAFETY: within the room.
+            unsafe { holders.add(index).write(Some(who).into()) };
+        }
+        found.set(all.len());
+        Ok(())
+    })
+}
+
+/// An object that need only be looked at: the caller need not be a member of its segment.
+///
+/// # Safety
+/// An address in an attached segment is that of a `T`, which has only atomics inside.
+pub(super) unsafe fn looked_up<'a, T>(address: *const T) -> Result<&'a T> {
+    // NULL lies in no segment.
+    view::who(address.cast(), None)?;
+    if !address.is_aligned() {
+        return Err(invalid("the object is misaligned"));
+    }
+    // SAFETY: by the contract, mapped by the look-up, aligned by the check.
+    Ok(unsafe { &*address })
 }
 
 /// What every `interproc_<type>_waiters` does.

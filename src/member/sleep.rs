@@ -31,6 +31,19 @@ impl Member {
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
+        self.sleep_for(watches[0].word, watches, obstacle, sure, deadline)
+    }
+
+    /// [`Member::sleep`] for an object whose word is not among the watches: the note names that word.
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
+    pub(crate) fn sleep_for(
+        &self,
+        word: Word<'_>,
+        watches: &[Watch<'_>],
+        obstacle: Option<OwnerId>,
+        sure: bool,
+        deadline: Option<Deadline>,
+    ) -> Woken {
         let table = self.table();
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
@@ -69,7 +82,7 @@ impl Member {
         let net = obstacle.is_some() || !bell_is_sound || !sure;
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         #[cfg(not(interproc_loom))]
-        let _note = Note::leave(self, list[0].word, obstacle);
+        let _note = Note::leave(self, word, obstacle);
         let woken = futex::wait(&list[..n], until);
         match woken {
             Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
@@ -97,10 +110,14 @@ impl Member {
     ///
     /// When the net ends it the owners are verified. Where many sleep on the same ones, each need not ask about all:
     /// with a `share` of (which, of how many) it asks about that part of the slots, another one each time.
+    ///
+    /// `obstacle` is for the note alone: nobody, if the sleeper waits for any of several.
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
     pub(crate) fn sleep_on_many(
         &self,
         watches: &[Watch<'_>],
         owners: &Owners,
+        obstacle: Option<OwnerId>,
         share: (u32, u32),
         deadline: Option<Deadline>,
     ) -> Woken {
@@ -129,7 +146,7 @@ impl Member {
         let net = !owners.as_slice().is_empty() || !bell_is_sound || !all || owners.beyond();
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         #[cfg(not(interproc_loom))]
-        let _note = Note::leave(self, watches[0].word, owners.only());
+        let _note = Note::leave(self, watches[0].word, obstacle);
         let woken = list.wait(until);
         match woken {
             Woken::By(at) if at == bell_at => table.raise_alarm(),
@@ -210,8 +227,7 @@ impl Owners {
     }
 
     /// The owner, if there is but one.
-    #[cfg(not(interproc_loom))]
-    fn only(&self) -> Option<OwnerId> {
+    pub(crate) fn only(&self) -> Option<OwnerId> {
         if let [one] = *self.as_slice() { Some(one) } else { None }
     }
 }

@@ -205,7 +205,7 @@ impl Domain {
 mod by_address {
     use super::Who;
     use crate::error::Result;
-    use crate::member::{OwnerId, local};
+    use crate::member::{Domain, OwnerId, Table, local};
     use std::vec::Vec;
 
     /// Who an owner of the object at `address` is.
@@ -216,10 +216,25 @@ mod by_address {
         local::visit(address, |domain, _| owner.map(|id| domain.who(id)))
     }
 
-    /// [`who`], for objects that many hold.
-    #[allow(dead_code, reason = "for the objects to come")]
-    pub(crate) fn all(address: *const u8, owners: impl Iterator<Item = OwnerId>) -> Result<Vec<Who>> {
-        local::visit(address, |domain, _| owners.map(|id| domain.who(id)).collect())
+    /// [`who`], for objects that many hold: each of them once. `owners` is told the object's place in the file.
+    pub(crate) fn all<I: IntoIterator<Item = OwnerId>>(
+        address: *const u8,
+        owners: impl FnOnce(&Table, u64) -> I,
+    ) -> Result<Vec<Who>> {
+        local::visit(address, |domain, offset| {
+            let mut ids: Vec<_> = owners(domain.table(), offset).into_iter().collect();
+            ids.sort_unstable_by_key(|id| id.bits());
+            ids.dedup();
+            ids.into_iter().map(|id| domain.who(id)).collect()
+        })
+    }
+
+    /// A look at an object in the segment around `address`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address in no attached segment.
+    pub(crate) fn look<R>(address: *const u8, look: impl FnOnce(&Domain) -> R) -> Result<R> {
+        local::visit(address, |domain, _| look(domain))
     }
 
     /// How many living members sleep on a word in these `len` bytes.
@@ -233,7 +248,7 @@ mod by_address {
 
 #[cfg(feature = "std")]
 #[allow(unused_imports)]
-pub(crate) use by_address::{all, waiters, who};
+pub(crate) use by_address::{all, look, waiters, who};
 
 #[cfg(all(test, feature = "std"))]
 mod tests {

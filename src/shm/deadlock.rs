@@ -182,6 +182,7 @@ mod tests {
             alive: true,
             waits_for: if on == 0 { 0 } else { 4096 },
             waits_on: (on != 0).then(|| id(on)),
+            holds: [0; crate::format::HOLDS],
             waits_changed: 0,
         };
         edges.iter().enumerate().map(slot).collect()

@@ -27,8 +27,19 @@ const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<
     Decoder { kind, type_id: 0, name, decode }
 }
 
-const DECODERS: &[Decoder] =
-    &[object(b"Mutx", "Mutex", sync::view::mutex), placed(Kind::Queue, "Queue", queue::view::queue)];
+const DECODERS: &[Decoder] = &[
+    object(b"Mutx", "Mutex", sync::view::mutex),
+    object(b"Cond", "Condvar", sync::view::condvar),
+    object(b"Evnt", "Event", sync::view::event),
+    object(b"OncL", "OnceLock", sync::view::once),
+    object(b"Once", "Once", sync::view::once),
+    object(b"RecM", "RecursiveMutex", sync::view::recursive_mutex),
+    object(b"RwLk", "RwLock", sync::view::rwlock),
+    object(b"Sema", "Semaphore", sync::view::semaphore),
+    placed(Kind::Barrier, "Barrier", sync::view::barrier),
+    placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
+    placed(Kind::Queue, "Queue", queue::view::queue),
+];
 
 /// The decoder of an object, if there is one.
 pub(super) fn decoder(info: &ObjectInfo) -> Option<&'static Decoder> {
@@ -52,7 +63,15 @@ mod tests {
     fn decode(d: &Decoder, bytes: &[u64], size: u64, params: [u64; 2]) -> Option<State> {
         let read = |at: u64| bytes.get(usize::try_from(at / 8).ok()?).copied();
         let lives = |id: OwnerId| id.generation().is_multiple_of(2);
-        (d.decode)(&Look { size, params, read: &read, sleepers: &[0, 36, u64::MAX], lives: &lives })
+        let holds = [(OwnerId::new(9, 2), 3)];
+        (d.decode)(&Look {
+            size,
+            params,
+            read: &read,
+            sleepers: &[0, 36, u64::MAX],
+            holds: &holds,
+            lives: &lives,
+        })
     }
 
     #[test]
@@ -76,6 +95,10 @@ mod tests {
                     let (element, capacity) = (8, 1 + random(&mut seed) % 8);
                     params = [element, capacity];
                     bytes[..3].copy_from_slice(&[element, capacity, 32]);
+                    if !matches!(d.kind, Kind::Queue) {
+                        // A row that fits.
+                        (params[0], bytes[0]) = (capacity, capacity);
+                    }
                 }
                 let _ = decode(d, &bytes, size, params);
                 let _ = decode(d, &[], size, params);
@@ -83,9 +106,72 @@ mod tests {
         }
     }
 
+    fn decoder_of(name: &str) -> &'static Decoder {
+        DECODERS.iter().find(|d| d.name == name).expect("a type")
+    }
+
+    #[test]
+    fn each_type_says_what_it_is_in() {
+        let (alive, other, dead) = (OwnerId::new(3, 8), OwnerId::new(4, 6), OwnerId::new(3, 7));
+        let (a, o, x) = (alive.bits(), other.bits(), dead.bits());
+        let of = |name: &str, words: &[u64]| {
+            decode(decoder_of(name), words, 8 * words.len() as u64, [3, 0]).map(|state| state.text)
+        };
+        let lock = |gate: u64, cell: u64| of("RwLock", &[gate, 0, cell, 0, 0, 0, 0, 0]);
+        assert_eq!(lock(0, 0), Some("free"));
+        assert_eq!(lock(0, a | 1 << 48), Some("read"));
+        assert_eq!(lock(0, x | 1 << 48), Some("free"), "a dead reader is none");
+        assert_eq!(lock(1 << 60, 0), Some("read"), "a hold in a slot");
+        assert_eq!(lock(o | 1 << 58, a | 1 << 48), Some("read, a writer waits"));
+        assert_eq!(lock(x | 1 << 58, a | 1 << 48), Some("read"));
+        assert_eq!(lock(o, 0), Some("written"));
+        assert_eq!(lock(o | 1 << 62, 0), Some("written, being repaired"));
+        assert_eq!(lock(x, 0), Some("its writer died"));
+        assert_eq!(lock(1 << 62, 0), Some("free, its writer died"));
+        assert_eq!(lock(1 << 61, 0), Some("not recoverable"));
+        assert_eq!(lock(1 << 40, 0), None);
+        let state =
+            decode(decoder_of("RwLock"), &[o | 1 << 58 | 1 << 60, 0, a | 2 << 48, 0, 0, 0, 0, 0], 64, [0; 2]);
+        let hold = OwnerId::new(9, 2);
+        let all = State::new("read, a writer waits").with([alive, hold], "reads").fact("reads", 5u32);
+        assert_eq!(state, Some(all.with([other], "is next to write")));
+
+        let deep = decode(decoder_of("RecursiveMutex"), &[a, 0, a | 3 << 48], 24, [0; 2]);
+        assert_eq!(deep, Some(State::new("held").with([alive], "holds").fact("depth", 3u32)));
+        assert_eq!(of("RecursiveMutex", &[0, 0, a | 3 << 48]), Some("free"));
+        assert_eq!([0, 2].map(|n| of("Semaphore", &[n | 5 << 32, 0])), [Some("none left"), Some("open")]);
+        assert_eq!([1, 8 << 32].map(|n| of("Event", &[n, 0])), [Some("set"), Some("not set")]);
+        assert_eq!(of("Condvar", &[0, 0]), Some("waited for"), "there is a sleeper at 0");
+        let once = |lock, state| of("Once", &[lock, 0, state]);
+        assert_eq!([once(0, 0), once(0, 1), once(a, 2)], [Some("not done"), Some("given up"), Some("done")]);
+        assert_eq!([once(a, 1), once(x, 1), once(a, 3)], [Some("being done"), Some("died at it"), None]);
+
+        let row = |word: u64, lock: u64, cells: [u64; 3]| {
+            let mut words = [0; 11];
+            (words[0], words[1], words[2]) = (3, word, lock);
+            words[8..].copy_from_slice(&cells);
+            words
+        };
+        let permits = |cells| of("BoundedSemaphore", &row(0, 0, cells));
+        assert_eq!(permits([0, x, 0]), Some("free"));
+        assert_eq!(permits([a, x, a | 1 << 48]), Some("open"));
+        assert_eq!(permits([a, o, a]), Some("none left"));
+        let state = decode(decoder_of("BoundedSemaphore"), &row(0, o, [a, x, a]), 88, [3, 0]);
+        let all = State::new("open").with([dead, alive], "holds").with([other], "is next");
+        assert_eq!(state, Some(all.fact("permits", 3u32).fact("available", 1u32)));
+        // The fifth round.
+        let (round, here) = (5 << 32, 1 << 63 | 5 << 48);
+        let seats = |cells| of("Barrier", &row(round, 0, cells));
+        assert_eq!(seats([a | 1 << 63 | 4 << 48, o, 0]), Some("nobody has come"));
+        assert_eq!(seats([a | here, o, 0]), Some("some have come"));
+        assert_eq!(seats([a | here, x, 0]), Some("broken"));
+        assert_eq!(of("Barrier", &row(round | 1 << 63, 0, [0; 3])), Some("broken"));
+        assert_eq!(of("Barrier", &[4; 16]), None, "not what the directory says");
+    }
+
     #[test]
     fn a_mutex_says_who_holds_it_and_how() {
-        let mutex = &DECODERS[0];
+        let mutex = decoder_of("Mutex");
         let of = |word: u64| decode(mutex, &[word, 0], 16, [0; 2]);
         let (alive, dead) = (OwnerId::new(3, 8), OwnerId::new(3, 7));
         assert_eq!(of(0), Some(State::new("free")));
@@ -93,6 +179,7 @@ mod tests {
         assert_eq!(of(alive.bits() | 1 << 62).map(|s| s.text), Some("held, being repaired"));
         assert_eq!(of(dead.bits()).map(|s| s.text), Some("its holder died"));
         assert_eq!(of(1 << 61).map(|s| s.text), Some("not recoverable"));
+        assert_eq!(of(1 << 57).map(|s| s.text), Some("free"), "a condition is waited for under it");
         assert_eq!(of(1 << 40), None, "a word that nobody writes");
         assert_eq!(decode(mutex, &[0], 4, [0; 2]), None, "too small");
     }

@@ -152,12 +152,20 @@ impl Snapshot {
         let place = |slot: &Slot| slot.waits_for.wrapping_sub(info.offset);
         let sleepers: Vec<u64> =
             slots.iter().filter(|slot| slot.waits_for != 0).map(place).filter(|&at| at < info.size).collect();
+        // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
+        let of_this = |slot: &Slot| {
+            let here = slot.holds.iter().filter(|&&hold| hold << 16 >> 16 == info.offset && hold != 0);
+            let times = here.map(|&hold| (hold >> 48 & 0x7fff) as u32).sum::<u32>();
+            (times > 0).then_some((slot.id, times))
+        };
+        let holds: Vec<_> = slots.iter().filter_map(of_this).collect();
         let look = Look {
             size: info.size,
             params: info.params,
             read: &|at| self.word(info.offset.checked_add(at)?).ok(),
             sleepers: &sleepers,
-            lives: &|id| slots.iter().any(|slot| slot.id == id && slot.alive),
+            holds: &holds,
+            lives: &|id| find(id, slots).is_some_and(|slot| slot.alive),
         };
         let decoder = decoder(info);
         let state = decoder.and_then(|d| (d.decode)(&look));
@@ -176,7 +184,13 @@ impl Snapshot {
     }
 }
 
+/// The slot of an owner; they are in their order.
+fn find(id: OwnerId, slots: &[Slot]) -> Option<&Slot> {
+    let at = slots.binary_search_by_key(&id.slot(), |slot| slot.id.slot()).ok()?;
+    Some(&slots[at]).filter(|slot| slot.id == id)
+}
+
 fn who(id: OwnerId, slots: &[Slot]) -> Who {
     // Not among them: dead, or it came since; a look at the slots is not of one moment.
-    slots.iter().find(|slot| slot.id == id).map_or_else(|| Who::new(id, None, false), Slot::who)
+    find(id, slots).map_or_else(|| Who::new(id, None, false), Slot::who)
 }

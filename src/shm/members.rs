@@ -5,7 +5,7 @@
 
 use super::snapshot::Snapshot;
 use crate::error::Result;
-use crate::format::{SLOT_CLAIMED, SLOT_WORD_BACK, SlotPage};
+use crate::format::{HOLDS, Holds, SLOT_CLAIMED, SLOT_WORD_BACK, SlotPage};
 use crate::member::{Identity, NO_SEAT, OwnerId, Who, is_live};
 use crate::sys::file;
 use core::fmt;
@@ -104,6 +104,8 @@ pub(super) struct Slot {
     pub waits_on: Option<OwnerId>,
     /// Changes with each sleep.
     pub waits_changed: u64,
+    /// Its read holds (`format::Holds`); 0 of the dead.
+    pub holds: [u64; HOLDS],
 }
 
 impl Slot {
@@ -157,7 +159,13 @@ impl Snapshot {
                 waits_for: 0,
                 waits_on: None,
                 waits_changed: at(offset_of!(SlotPage, waits_changed)),
+                holds: [0; HOLDS],
             };
+            if describes && slot.alive {
+                // Each is of its own time, as the words of an object are.
+                let first = (offset_of!(SlotPage, holds) + offset_of!(Holds, words)) / 8;
+                slot.holds.copy_from_slice(&before[first..first + HOLDS]);
+            }
             // Counters among the words only grow: the same twice was never anything else in between.
             let quiet = before == after && still;
             if quiet && describes && slot.alive && slot.waits_changed.is_multiple_of(2) {
@@ -171,7 +179,7 @@ impl Snapshot {
         }
         let Some(mut slot) = found else { return Ok(None) };
         if slot.alive && slot.identity.is_some_and(|who| self.is_gone(&who)) {
-            (slot.alive, slot.waits_for, slot.waits_on) = (false, 0, None);
+            (slot.alive, slot.waits_for, slot.waits_on, slot.holds) = (false, 0, None, [0; HOLDS]);
         }
         Ok(Some(slot))
     }

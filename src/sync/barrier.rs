@@ -2,7 +2,7 @@
 
 use super::RawBarrier;
 use crate::error::Result;
-use crate::member::{self, Identity, Member};
+use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
 use core::any::Any;
 use core::fmt;
@@ -263,10 +263,11 @@ impl Barrier {
         Ok(self.raw.is_broken(self.me()?.table()))
     }
 
-    /// The parties that have a seat and live, and whether each has come to this round: a snapshot.
+    /// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Whoever asks need
+    /// not be a member of the segment.
     ///
     /// # Errors
-    /// `TooManyMembers`.
+    /// `InvalidInput` when the segment is closed.
     ///
     /// # Examples
     /// ```
@@ -277,11 +278,35 @@ impl Barrier {
     /// assert_eq!((who.pid, has_come), (std::process::id(), false)); // the round is over
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn seats(&self) -> Result<Vec<(Identity, bool)>> {
-        let table = self.me()?.table();
-        let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
-        let alive = seats.filter(|&(id, _)| table.life(id) != member::Life::Dead);
-        Ok(alive.filter_map(|(id, has_come)| Some((table.identity(id)?, has_come))).collect())
+    pub fn seats(&self) -> Result<Vec<(Who, bool)>> {
+        view::look(self.raw.row().address(), |domain| {
+            let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
+            seats.map(|(id, has_come)| (domain.who(id), has_come)).collect()
+        })
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted. Those
+    /// that have come, asleep or not: [`Barrier::n_waiting`].
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let barrier = seg.barrier("barrier", 2)?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| barrier.wait().map(drop).expect("nobody dies"));
+    ///     while barrier.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert_eq!(barrier.n_waiting().expect("in a segment"), 1);
+    ///     barrier.wait().expect("nobody dies");
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.raw.row().address(), self.raw.row().size())
     }
 }
 

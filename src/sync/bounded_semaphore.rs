@@ -3,7 +3,7 @@
 
 use super::{RawBoundedSemaphore, RawPermit};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Identity, Member};
+use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
 use core::any::Any;
 use core::fmt;
@@ -252,10 +252,11 @@ impl BoundedSemaphore {
         Ok(self.raw.available(self.me()?.table()))
     }
 
-    /// Who holds permits, each living thread once: a snapshot.
+    /// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what
+    /// they held. Whoever asks need not be a member of the segment.
     ///
     /// # Errors
-    /// `TooManyMembers`.
+    /// `InvalidInput` when the segment is closed.
     ///
     /// # Examples
     /// ```
@@ -267,13 +268,32 @@ impl BoundedSemaphore {
     /// # drop(two);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn holders(&self) -> Result<Vec<Identity>> {
-        let table = self.me()?.table();
-        let mut ids: Vec<_> = (0..self.permits()).filter_map(|index| self.raw.holder(index)).collect();
-        ids.sort_unstable_by_key(|id| id.bits());
-        ids.dedup();
-        let alive = ids.into_iter().filter(|&id| table.life(id) != member::Life::Dead);
-        Ok(alive.filter_map(|id| table.identity(id)).collect())
+    pub fn holders(&self) -> Result<Vec<Who>> {
+        view::all(self.raw.row().address(), |_, _| self.raw.holders())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let s = seg.bounded_semaphore("s", 1)?;
+    /// let permit = s.acquire()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| drop(s.acquire().expect("a permit")));
+    ///     while s.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     drop(permit);
+    /// });
+    /// assert_eq!(s.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.raw.row().address(), self.raw.row().size())
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::member;
+use crate::member::{self, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{LockError, MutexGuard, RawCondvar};
 use crate::time::Deadline;
@@ -294,6 +294,33 @@ impl Condvar {
     #[inline]
     pub fn notify_all(&self) -> Result<()> {
         if self.raw.may_have_waiters() { self.notify(RawCondvar::notify_all) } else { Ok(()) }
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// One that is notified counts until it can have the lock.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::{Condvar, Mutex}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u32))?;
+    /// # let changed = seg.object("changed", Condvar::new)?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| drop(changed.wait_while(m.lock().unwrap(), |m| *m == 0).unwrap()));
+    ///     while changed.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     *m.lock().expect("nobody dies") = 1;
+    ///     changed.notify_all().expect("in a segment");
+    /// });
+    /// assert_eq!(changed.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawCondvar>())
     }
 
     #[cold]

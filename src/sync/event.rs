@@ -1,7 +1,7 @@
 //! [`Event`]: a flag to wait for.
 
 use crate::error::Result;
-use crate::member;
+use crate::member::{self, view};
 use crate::shared::Shared;
 use crate::sync::RawEvent;
 use crate::time::Deadline;
@@ -167,6 +167,30 @@ impl Event {
     /// ```
     pub fn wait_until(&self, deadline: Deadline) -> Result<()> {
         if self.is_set() { Ok(()) } else { self.wait_slow(Some(deadline)) }
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Event};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let it = seg.object("it", Event::new)?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| it.wait().expect("in a segment"));
+    ///     while it.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     it.set();
+    /// });
+    /// assert_eq!(it.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawEvent>())
     }
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::Result;
-use crate::member::{self, Member};
+use crate::member::{self, Member, Who, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Begun, RawOnce};
 use crate::time::Deadline;
@@ -129,6 +129,44 @@ impl Once {
     #[inline]
     pub fn is_done(&self) -> bool {
         self.raw.is_done()
+    }
+
+    /// Who is at it, dead or alive: a snapshot. One that died at it is named until the next
+    /// has begun. Whoever
+    /// asks need not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Once};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let once = seg.object("once", Once::new)?;
+    /// assert_eq!(once.holder()?, None);
+    /// once.call(|_| assert_eq!(once.holder().unwrap().expect("we").pid, std::process::id()))?;
+    /// assert_eq!(once.holder()?, None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holder(&self) -> Result<Option<Who>> {
+        view::who(core::ptr::from_ref(self).cast(), self.raw.owner())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Once};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let once = seg.object("once", Once::new)?;
+    /// assert_eq!(once.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawOnce>())
     }
 
     /// Runs `job` if it has not been done, or waits for whoever is at it. If it panics, it is the next one's.
@@ -277,6 +315,45 @@ impl<T: Plain> OnceLock<T> {
     pub fn get(&self) -> Option<&T> {
         // SAFETY: it is done: no protocol-abiding thread writes any more; any bit pattern is a `T`.
         self.raw.is_done().then(|| unsafe { &*self.value.get() })
+    }
+
+    /// Who makes the value, dead or alive: a snapshot. One that died at it is named until the next
+    /// has begun. Whoever
+    /// asks need not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::OnceLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let once = seg.object("once", OnceLock::<u64>::new)?;
+    /// assert_eq!(once.holder()?, None);
+    /// once.get_or_init(|| u64::from(once.holder().unwrap().expect("we").pid))?;
+    /// assert_eq!(once.get(), Some(&u64::from(std::process::id())));
+    /// assert_eq!(once.holder()?, None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holder(&self) -> Result<Option<Who>> {
+        view::who(core::ptr::from_ref(self).cast(), self.raw.owner())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::OnceLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let once = seg.object("once", OnceLock::<u64>::new)?;
+    /// assert_eq!(once.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawOnce>())
     }
 
     /// The value, made now by `make` if it is not there. While another one makes it, waits.

@@ -61,7 +61,7 @@ use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
-const BROKEN: u64 = 1 << 63;
+pub(super) const BROKEN: u64 = 1 << 63;
 const SLEEPERS: u64 = 1 << 62;
 const GENERATION_BITS: u32 = 30;
 const GENERATION: u64 = ((1 << GENERATION_BITS) - 1) << 32;
@@ -71,17 +71,17 @@ const ARRIVED: u64 = 1 << 63;
 const TAG_SHIFT: u32 = 48;
 const TAG_MASK: u64 = 0x7fff;
 
-const fn generation(word: u64) -> u64 {
+pub(super) const fn generation(word: u64) -> u64 {
     (word & GENERATION) >> 32
 }
 
 /// The upper bits of the seat of one that has come to this round.
-const fn arrived_in(generation: u64) -> u64 {
+pub(super) const fn arrived_in(generation: u64) -> u64 {
     ARRIVED | (generation & TAG_MASK) << TAG_SHIFT
 }
 
 /// The upper bits of a seat.
-const fn marks(seat: u64) -> u64 {
+pub(super) const fn marks(seat: u64) -> u64 {
     seat >> TAG_SHIFT << TAG_SHIFT
 }
 
@@ -340,7 +340,9 @@ impl RawBarrier {
         }
         crate::crash_window!("B-a: about to sleep");
         // Each party that waits asks after a part of all, and two after each part.
-        me.sleep_on_many(free.as_slice(), owners, (free.before_us, free.arrived / 2), deadline)
+        // Nobody in particular is in the way: of two that have come, neither waits for the other, and in the place of one
+        // that has not come another may.
+        me.sleep_on_many(free.as_slice(), owners, None, (free.before_us, free.arrived / 2), deadline)
     }
 
     /// Ends the round well. Whether it was us: there is one leader.

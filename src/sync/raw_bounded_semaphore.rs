@@ -279,6 +279,11 @@ impl RawBoundedSemaphore {
         OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire))
     }
 
+    /// Who holds permits, dead or alive, as often as it holds one: a snapshot.
+    pub fn holders(&self) -> impl Iterator<Item = OwnerId> + '_ {
+        (0..self.permits()).filter_map(|index| self.holder(index))
+    }
+
     /// Whether somebody waits at the front: a snapshot.
     pub fn is_waited_for(&self) -> bool {
         self.turnstile().is_locked()
@@ -442,7 +447,8 @@ impl RawBoundedSemaphore {
             }
             let watch = Watch { word: Word::High(self.word()), expected: (announced >> 32) as u32 };
             crate::crash_window!("P-d: about to sleep");
-            if me.sleep_on_many(&[watch], &owners, (0, 1), deadline) == Woken::TimedOut {
+            // Several: any of them will do. One: it is in the way as with a lock.
+            if me.sleep_on_many(&[watch], &owners, owners.only(), (0, 1), deadline) == Woken::TimedOut {
                 return Err(ErrorKind::TimedOut.into());
             }
             if owners.beyond() {

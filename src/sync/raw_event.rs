@@ -43,7 +43,7 @@ use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 const SET_BIT: u32 = 0;
-const SET: u64 = 1 << SET_BIT;
+pub(super) const SET: u64 = 1 << SET_BIT;
 const SLEEPERS: u64 = 1 << 63;
 
 #[inline]

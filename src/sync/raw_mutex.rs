@@ -69,7 +69,7 @@ pub(super) const NOT_RECOVERABLE: u64 = 1 << 61;
 /// Survives locking, unlocking and inheriting, whoever does it.
 pub(super) const KEPT: u64 = 1 << 60;
 /// Somebody may wait for a condition under this lock. Survives as KEPT does; only the holder changes it.
-const AWAITED: u64 = 1 << 57;
+pub(super) const AWAITED: u64 = 1 << 57;
 /// What stays when the lock is released.
 const STAYS: u64 = KEPT | AWAITED;
 /// One in the turns of `last`.

@@ -31,8 +31,8 @@ use crate::member::Member;
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
 
-const BEGUN: u64 = 1;
-const DONE: u64 = 2;
+pub(super) const BEGUN: u64 = 1;
+pub(super) const DONE: u64 = 2;
 
 /// What a caller has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ use crate::time::Deadline;
 const LEVEL: u64 = 1 << 48;
 
 #[inline(always)]
-const fn depth(hold: u64) -> u32 {
+pub(super) const fn depth(hold: u64) -> u32 {
     (hold >> 48) as u32
 }
 

@@ -79,7 +79,7 @@ use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_models};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HOLDS, Holds};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Life, Member, OwnerId, Table};
 use crate::sync::{Acquired, RawMutex, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -88,9 +88,9 @@ use core::cell::Cell;
 /// In a cell: a writer sleeps on it.
 const WAITER: u64 = 1 << 63;
 /// In a cell and in a hold: one read.
-const ONE: u64 = 1 << 48;
+pub(super) const ONE: u64 = 1 << 48;
 /// In a cell and in a hold: how many reads.
-const COUNT: u64 = WAITER - ONE;
+pub(super) const COUNT: u64 = WAITER - ONE;
 /// In a slot's `Holds::sleepers`.
 const SLEEPERS: u64 = 1 << 63;
 /// In a slot's `Holds::sleepers`: what counts its changes.
@@ -98,7 +98,7 @@ const STEP: u64 = 1 << 32;
 
 /// Readers that need no word in their own slot.
 #[cfg(not(interproc_loom))]
-const CELLS: usize = 6;
+pub(super) const CELLS: usize = 6;
 #[cfg(interproc_loom)]
 const CELLS: usize = 2;
 
@@ -300,9 +300,20 @@ impl RawRwLock {
 
     /// Calls `with` for every living reader and says how often it reads: a snapshot, in which a reader that is on its way
     /// in may be seen.
-    pub fn for_each_reader(&self, me: &Member, mut with: impl FnMut(OwnerId, u32)) {
+    pub fn for_each_reader(&self, me: &Member, with: impl FnMut(OwnerId, u32)) {
+        self.for_each_reader_of(me.table(), self.name(me), with);
+    }
+
+    /// Who writes, and not only waits for the readers to leave, dead or alive: a snapshot.
+    pub fn holding_writer(&self) -> Option<OwnerId> {
+        let word = self.gate.load(Ordering::Relaxed);
+        if word & (READING | DRAINING) != 0 { None } else { OwnerId::of(word) }
+    }
+
+    /// [`RawRwLock::for_each_reader`] for whoever is no member, but knows where the lock is in the file.
+    pub fn for_each_reader_of(&self, table: &Table, name: u64, mut with: impl FnMut(OwnerId, u32)) {
         let mut tell = |owner: OwnerId, word: u64| {
-            if me.table().life(owner) != Life::Dead {
+            if table.life(owner) != Life::Dead {
                 with(owner, ((word & COUNT) / ONE) as u32);
             }
         };
@@ -315,11 +326,8 @@ impl RawRwLock {
         if self.gate.load(Ordering::Relaxed) & KEPT == 0 {
             return;
         }
-        let name = self.name(me);
-        for index in 0..me.table().count() {
-            let (Some(slot), Some(holds)) = (me.table().slot(index), me.table().holds(index)) else {
-                continue;
-            };
+        for index in 0..table.count() {
+            let (Some(slot), Some(holds)) = (table.slot(index), table.holds(index)) else { continue };
             let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
             for hold in &holds.words {
                 let word = hold.load(Ordering::Relaxed);
@@ -811,7 +819,7 @@ impl RawRwLock {
             book.store(NEVER << CALM_BITS, Ordering::Relaxed);
         }
         for index in 0..me.table().count() {
-            drain_slot(index, id, me, name, patience, spin)?;
+            drain_slot(&self.gate, index, id, me, name, patience, spin)?;
         }
         let took = now_us().saturating_sub(began).clamp(1, DEAREST);
         if book.load(Ordering::Relaxed) >> CALM_BITS != NEVER {
@@ -907,6 +915,7 @@ fn drain_cell(
 
 /// Waits until a slot's member holds the lock no more. The caller is pending.
 fn drain_slot(
+    gate: &RawMutex,
     index: u32,
     id: OwnerId,
     me: &Member,
@@ -948,7 +957,7 @@ fn drain_slot(
         spin.failed();
         let watch = Watch { word: Word::High(&holds.sleepers), expected: high(announced) };
         crate::crash_window!("W1: about to sleep for a reader with a hold");
-        if me.sleep(&[watch], Some(owner), sure, deadline) == Woken::TimedOut {
+        if me.sleep_for(Word::High(gate.word()), &[watch], Some(owner), sure, deadline) == Woken::TimedOut {
             return Err(ErrorKind::TimedOut.into());
         }
     }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Acquired, RawRecursiveMutex};
 use crate::time::Deadline;
@@ -194,6 +194,52 @@ impl<T: Plain> RecursiveMutex<T> {
     /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()
+    }
+
+    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. Whoever
+    /// asks need not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+    /// let guard = m.lock()?;
+    /// assert_eq!(m.holder()?.expect("somebody").pid, std::process::id());
+    /// drop(guard);
+    /// assert_eq!(m.holder()?, None);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holder(&self) -> Result<Option<Who>> {
+        view::who(self.address(), self.raw.owner())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let it = seg.object("it", || RecursiveMutex::new(0u64))?;
+    /// let guard = it.lock()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| it.lock().map(drop).expect("nobody dies"));
+    ///     while it.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     drop(guard);
+    /// });
+    /// assert_eq!(it.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.address(), size_of::<RawRecursiveMutex>())
     }
 
     #[inline(always)]

@@ -41,7 +41,7 @@ mod place {
     use crate::error::{ErrorKind, Result};
     use core::ptr::NonNull;
 
-    const CELLS_OFF: usize = 64;
+    pub(in crate::sync) const CELLS_OFF: usize = 64;
     const _: () = assert!(size_of::<Head>() == CELLS_OFF);
 
     /// The most cells of a row.
@@ -111,6 +111,11 @@ mod place {
             self.head.as_ptr().cast()
         }
 
+        /// Its bytes.
+        pub fn size(&self) -> usize {
+            CELLS_OFF + 8 * self.count as usize
+        }
+
         /// Cells.
         #[inline(always)]
         pub fn count(&self) -> u32 {
@@ -174,6 +179,8 @@ mod place {
     }
 }
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(super) use place::CELLS_OFF;
 pub use place::Row;
 #[cfg(not(interproc_loom))]
 pub use place::row_size;

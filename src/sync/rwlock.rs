@@ -3,7 +3,7 @@
 
 use super::raw_rwlock::{Entered, Patience, Place};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Acquired, RawRwLock};
 use crate::time::Deadline;
@@ -13,6 +13,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
+use std::vec::Vec;
 
 /// Many readers or one writer, between threads of any processes, around a plain value.
 ///
@@ -269,6 +270,75 @@ impl<T: Plain> RwLock<T> {
         let mut count = 0;
         self.raw.for_each_reader(member::current(self.address())?, |_, _| count += 1);
         Ok(count)
+    }
+
+    /// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on
+    /// its way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for
+    /// readers holds nothing: see [`RwLock::writer`]. Whoever asks need not be a member of the segment. Not for
+    /// signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.read()?;
+    /// assert_eq!((m.holders()?.len(), m.holders()?[0].pid), (1, std::process::id()));
+    /// assert_eq!(m.writer()?, None);
+    /// drop(guard);
+    /// assert!(m.holders()?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn holders(&self) -> Result<Vec<Who>> {
+        view::all(self.address(), |table, name| self.raw.holders(table, name))
+    }
+
+    /// Who writes, or has come to write and waits for the readers to leave; dead or alive: a snapshot. Whoever asks need
+    /// not be a member of the segment. Not for signal handlers.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || RwLock::new(0u64))?;
+    /// let guard = m.write()?;
+    /// assert_eq!(m.writer()?.expect("we").pid, std::process::id());
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn writer(&self) -> Result<Option<Who>> {
+        view::who(self.address(), self.raw.writer())
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let it = seg.object("it", || RwLock::new(0u64))?;
+    /// let guard = it.read()?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| it.write().map(drop).expect("nobody dies"));
+    ///     while it.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     drop(guard);
+    /// });
+    /// assert_eq!(it.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(self.address(), size_of::<RawRwLock>())
     }
 
     #[inline(always)]

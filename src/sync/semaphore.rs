@@ -1,7 +1,7 @@
 //! [`Semaphore`]: a number of permits that anybody may post and anybody may take.
 
 use crate::error::Result;
-use crate::member;
+use crate::member::{self, view};
 use crate::shared::Shared;
 use crate::sync::RawSemaphore;
 use crate::time::Deadline;
@@ -199,6 +199,30 @@ impl Semaphore {
     #[inline]
     pub fn value(&self) -> u32 {
         self.raw.value()
+    }
+
+    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Semaphore};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let it = seg.object("it", || Semaphore::new(0))?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| it.acquire().expect("in a segment"));
+    ///     while it.waiters().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     it.post().expect("no overflow");
+    /// });
+    /// assert_eq!(it.waiters()?, 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiters(&self) -> Result<u32> {
+        view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawSemaphore>())
     }
 }
 

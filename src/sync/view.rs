@@ -1,8 +1,13 @@
-//! The state of locks, read from copied bytes (see `crate::view`).
+//! The state of locks and signals, read from copied bytes (see `crate::view`).
 
-use super::raw_mutex::{DIRTY, KEPT, NOT_RECOVERABLE};
-use crate::member::OwnerId;
+use super::raw_mutex::{AWAITED, DIRTY, DRAINING, KEPT, NOT_RECOVERABLE, READING};
+use super::raw_once::{BEGUN, DONE};
+use super::raw_rwlock::{CELLS, COUNT, ONE};
+use super::row::{CELLS_OFF, row_size};
+use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
+use crate::member::{OwnerId, Table};
 use crate::view::{Look, State};
+use std::vec::Vec;
 
 /// The state of a `RawMutex` at the object's start.
 pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
@@ -11,7 +16,8 @@ pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
         return Some(State::new("not recoverable"));
     }
     let Some(owner) = OwnerId::of(word) else {
-        return (word & !KEPT == 0).then(|| State::new("free"));
+        let text = if word & DIRTY != 0 { "free, a holder died" } else { "free" };
+        return (word & !(KEPT | AWAITED | DIRTY) == 0).then(|| State::new(text));
     };
     let text = match (look.lives(owner), word & DIRTY != 0) {
         (true, false) => "held",
@@ -19,4 +25,152 @@ pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
         (false, _) => "its holder died",
     };
     Some(State::new(text).with([owner], "holds"))
+}
+
+/// The state of a `RawRecursiveMutex` at the object's start.
+pub(crate) fn recursive_mutex(look: &Look<'_>) -> Option<State> {
+    let (state, hold) = (mutex(look)?, look.word(16)?);
+    let owner = state.holders.first().map(|&(id, _)| id);
+    let depth =
+        if owner.is_some() && OwnerId::of(hold) == owner { raw_recursive_mutex::depth(hold) } else { 0 };
+    Some(state.fact("depth", depth))
+}
+
+/// The state of a `RawRwLock` at the object's start.
+pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
+    let gate = look.word(0)?;
+    let mut readers = Vec::new();
+    let mut reads = 0;
+    for index in 0..CELLS as u64 {
+        let cell = look.word(16 + 8 * index)?;
+        if let Some(reader) = OwnerId::of(cell).filter(|&id| look.lives(id)) {
+            readers.push(reader);
+            reads += (cell & COUNT) / ONE;
+        }
+    }
+    if gate & KEPT != 0 {
+        for &(reader, times) in look.holds {
+            readers.push(reader);
+            reads += u64::from(times);
+        }
+    }
+    distinct(&mut readers);
+    if gate & NOT_RECOVERABLE != 0 {
+        return Some(State::new("not recoverable"));
+    }
+    let read = if readers.is_empty() { "free" } else { "read" };
+    let state = |text| State::new(text).with(readers.iter().copied(), "reads").fact("reads", reads);
+    let Some(owner) = OwnerId::of(gate) else {
+        let text = if gate & DIRTY != 0 { "free, its writer died" } else { read };
+        return (gate & !(KEPT | DIRTY) == 0).then(|| state(text));
+    };
+    let state = match (look.lives(owner), gate & (READING | DRAINING)) {
+        // On its way in, or dead on the way: the lock is what it was.
+        (_, READING) | (false, DRAINING) => state(read),
+        (true, DRAINING) => state("read, a writer waits").with([owner], "is next to write"),
+        (true, _) if gate & DIRTY != 0 => state("written, being repaired").with([owner], "writes"),
+        (true, _) => state("written").with([owner], "writes"),
+        (false, _) => state("its writer died").with([owner], "wrote"),
+    };
+    Some(state)
+}
+
+/// The state of a `RawSemaphore`.
+pub(crate) fn semaphore(look: &Look<'_>) -> Option<State> {
+    let value = look.word(0)? as u32;
+    Some(State::new(if value == 0 { "none left" } else { "open" }).fact("value", value))
+}
+
+/// The state of a `RawEvent`.
+pub(crate) fn event(look: &Look<'_>) -> Option<State> {
+    Some(State::new(if look.word(0)? & raw_event::SET != 0 { "set" } else { "not set" }))
+}
+
+/// The state of a `RawCondvar`.
+pub(crate) fn condvar(look: &Look<'_>) -> Option<State> {
+    look.word(8)?;
+    Some(State::new(if look.waiters(0..16) == 0 { "idle" } else { "waited for" }))
+}
+
+/// The state of a `RawOnce` at the object's start.
+pub(crate) fn once(look: &Look<'_>) -> Option<State> {
+    let (lock, state) = (look.word(0)?, look.word(16)?);
+    let text = match (OwnerId::of(lock), state) {
+        // Whoever has the lock then found it done.
+        (_, DONE) => return Some(State::new("done")),
+        (_, state) if state > DONE => return None,
+        (Some(owner), _) => {
+            let text = if look.lives(owner) { "being done" } else { "died at it" };
+            return Some(State::new(text).with([owner], "is at it"));
+        }
+        (None, BEGUN) => "given up",
+        (None, _) => "not done",
+    };
+    Some(State::new(text))
+}
+
+/// The cells of a row that somebody is in: `None` if it is not as its parameters say.
+fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
+    let [count, _] = look.params;
+    let need = row_size(usize::try_from(count).ok()?)?;
+    if need as u64 > look.size || look.word(0)? != count {
+        return None;
+    }
+    let mut cells = Vec::new();
+    for index in 0..count {
+        let cell = look.word(CELLS_OFF as u64 + 8 * index)?;
+        cells.extend(OwnerId::of(cell).map(|id| (id, cell)));
+    }
+    Some(cells)
+}
+
+/// The state of a `RawBoundedSemaphore`.
+pub(crate) fn bounded_semaphore(look: &Look<'_>) -> Option<State> {
+    let cells = row(look)?;
+    let permits = look.params[0];
+    let held = cells.iter().filter(|(id, _)| look.lives(*id)).count() as u64;
+    let mut holders: Vec<OwnerId> = cells.iter().map(|&(id, _)| id).collect();
+    distinct(&mut holders);
+    let text = match permits - held {
+        0 => "none left",
+        n if n == permits => "free",
+        _ => "open",
+    };
+    // Behind the count and the word there is the turnstile.
+    let front = OwnerId::of(look.word(16)?).filter(|&id| look.lives(id));
+    let state = State::new(text).with(holders, "holds").with(front, "is next");
+    Some(state.fact("permits", permits).fact("available", permits - held))
+}
+
+/// The state of a `RawBarrier`.
+pub(crate) fn barrier(look: &Look<'_>) -> Option<State> {
+    let (cells, word) = (row(look)?, look.word(8)?);
+    let round = raw_barrier::arrived_in(raw_barrier::generation(word));
+    let here = |cell: u64| raw_barrier::marks(cell) == round;
+    let broken = word & raw_barrier::BROKEN != 0 || cells.iter().any(|(id, _)| !look.lives(*id));
+    let come = cells.iter().filter(|&&(_, cell)| here(cell)).count() as u64;
+    let text = match come {
+        _ if broken => "broken",
+        0 => "nobody has come",
+        _ => "some have come",
+    };
+    let part =
+        |has_come: bool| cells.iter().filter(move |&&(_, cell)| here(cell) == has_come).map(|&(id, _)| id);
+    let state = State::new(text).with(part(true), "has come").with(part(false), "has a seat");
+    Some(state.fact("parties", look.params[0]).fact("come", come).fact("seated", cells.len() as u64))
+}
+
+/// Each of them once.
+fn distinct(ids: &mut Vec<OwnerId>) {
+    ids.sort_unstable_by_key(|id| id.bits());
+    ids.dedup();
+}
+
+impl RawRwLock {
+    /// The writer, dead or alive, and the living readers: a snapshot. The lock's place in the file is its name.
+    pub(crate) fn holders(&self, table: &Table, name: u64) -> Vec<OwnerId> {
+        let mut holders: Vec<_> = self.holding_writer().into_iter().collect();
+        self.for_each_reader_of(table, name, |reader, _| holders.push(reader));
+        holders
+    }
 }
