@@ -47,8 +47,8 @@ pub struct Books {
     wrong: AtomicU32,
     /// By lane: work done.
     done: [AtomicU64; LANES],
-    /// By lane: about to be killed, or dead and not yet replaced.
-    doomed: [AtomicBool; LANES],
+    /// By lane: odd when it is about to be killed, or dead and not yet replaced.
+    doomed: [AtomicU64; LANES],
     /// The lane (from 1) that writes, holds or leads.
     inside: AtomicU64,
     /// By lane: permits in hand, in the low byte; above it a count of the changes.
@@ -112,7 +112,7 @@ impl Books {
     }
 
     fn is_doomed(&self, lane: usize) -> bool {
-        self.doomed[lane].load(SeqCst)
+        self.doomed[lane].load(SeqCst) % 2 == 1
     }
 
     fn did(&self, lane: usize) {
@@ -135,12 +135,14 @@ impl Books {
         self.permits[lane].store((changes + 1) << 8 | u64::from(count), SeqCst);
     }
 
-    /// Permits in hand at one moment, as far as their holders live for certain: what was read twice without a change.
+    /// Permits in hand at one moment, of those that lived all the while: what was read twice without a change.
     fn permits_out(&self) -> Option<u64> {
-        let collect = || self.permits.each_ref().map(|word| word.load(SeqCst));
-        let (first, second) = (collect(), collect());
-        let living = |&lane: &usize| !self.is_doomed(lane);
-        (first == second).then(|| (0..LANES).filter(living).map(|lane| first[lane] & 0xff).sum())
+        let read = |words: &[AtomicU64; LANES]| words.each_ref().map(|word| word.load(SeqCst));
+        let before = read(&self.doomed);
+        let (first, second) = (read(&self.permits), read(&self.permits));
+        let after = read(&self.doomed);
+        let lived = |&lane: &usize| before[lane] == after[lane] && before[lane].is_multiple_of(2);
+        (first == second).then(|| (0..LANES).filter(lived).map(|lane| first[lane] & 0xff).sum())
     }
 }
 
@@ -481,7 +483,7 @@ fn round_of(
                 continue;
             }
         }
-        books.doomed[lane].store(true, SeqCst);
+        books.doomed[lane].fetch_add(1, SeqCst);
         slay(&lanes[lane])?;
         books.hold_permits(lane, 0);
         if kind == BARRIER {
@@ -492,7 +494,7 @@ fn round_of(
             stage.room.post().map_err(|e| format!("{e}"))?;
         }
         kills[lane] += 1;
-        books.doomed[lane].store(false, SeqCst);
+        books.doomed[lane].fetch_add(1, SeqCst);
         lanes[lane] = start(lane)?;
     }
     totals.kills += kills.iter().sum::<u64>();
