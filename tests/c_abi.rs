@@ -259,7 +259,10 @@ fn the_producers_and_consumers_in_c_count_every_number_once() {
 
 fn the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back() {
     let said = run(&mut Installed::get().compile("c_examples/restaurant.c"));
-    assert!(said.contains("served: 250, tables free: 2;") && said.contains("cleared: 1 times: right"), "{said}");
+    assert!(
+        said.contains("served: 250, tables free: 2;") && said.contains("cleared: 1 times: right"),
+        "{said}"
+    );
 }
 
 /// A segment that a C process shares with this one. Its name goes at the end.

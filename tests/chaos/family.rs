@@ -14,8 +14,8 @@
 use super::{Dice, PATIENCE, Totals, priority, signal, slay};
 use interproc::process::{self, Child};
 use interproc::sync::{
-    Barrier, BoundedSemaphore, Condvar, Event, LockError, Mutex, MutexGuard, RecursiveLockError, RecursiveMutex,
-    RwLock, Semaphore,
+    Barrier, BoundedSemaphore, Condvar, Event, LockError, Mutex, MutexGuard, RecursiveLockError,
+    RecursiveMutex, RwLock, Semaphore,
 };
 use interproc::{ErrorKind, Object, Segment};
 use std::cell::Cell;
@@ -99,7 +99,8 @@ impl Books {
     fn wipe(&'static self) {
         self.stop.store(false, SeqCst);
         let (done, permits, came) = (&self.done, &self.permits, &self.came);
-        let rest = [&self.inside, &self.tried, &self.posted, &self.acquired, &self.ending, &self.ticket, &self.told];
+        let rest =
+            [&self.inside, &self.tried, &self.posted, &self.acquired, &self.ending, &self.ticket, &self.told];
         done.iter().chain(permits).chain(came).chain(rest).for_each(|word| word.store(0, SeqCst));
     }
 
@@ -449,7 +450,12 @@ impl Stage {
 }
 
 /// One round; what was wrong, in words.
-pub fn round(books: &'static Books, dice: &mut Dice, time: Duration, totals: &mut Totals) -> Result<(), String> {
+pub fn round(
+    books: &'static Books,
+    dice: &mut Dice,
+    time: Duration,
+    totals: &mut Totals,
+) -> Result<(), String> {
     let kind = totals.rounds as usize / 2 % KINDS.len();
     let (name, work) = KINDS[kind];
     let result = round_of(kind, work, books, dice, time, totals);
@@ -457,7 +463,12 @@ pub fn round(books: &'static Books, dice: &mut Dice, time: Duration, totals: &mu
 }
 
 fn round_of(
-    kind: usize, work: Work, books: &'static Books, dice: &mut Dice, time: Duration, totals: &mut Totals,
+    kind: usize,
+    work: Work,
+    books: &'static Books,
+    dice: &mut Dice,
+    time: Duration,
+    totals: &mut Totals,
 ) -> Result<(), String> {
     books.wipe();
     let stage = &Stage::new().map_err(|e| format!("{e}"))?;

@@ -39,30 +39,39 @@ impl Locks {
             }
         };
         for n in 0..EACH {
-            note(n, match self.plain[n].try_lock() {
-                Ok(_) => Ok(false),
-                Err(LockError::OwnerDied(died)) => {
-                    drop(died.mark_consistent());
-                    Ok(true)
+            note(
+                n,
+                match self.plain[n].try_lock() {
+                    Ok(_) => Ok(false),
+                    Err(LockError::OwnerDied(died)) => {
+                        drop(died.mark_consistent());
+                        Ok(true)
+                    }
+                    Err(LockError::Failed(e)) => Err(e.kind()),
                 },
-                Err(LockError::Failed(e)) => Err(e.kind()),
-            });
-            note(EACH + n, match self.recursive[n].try_lock() {
-                Ok(_) => Ok(false),
-                Err(RecursiveLockError::OwnerDied(died)) => {
-                    drop(died.mark_consistent());
-                    Ok(true)
+            );
+            note(
+                EACH + n,
+                match self.recursive[n].try_lock() {
+                    Ok(_) => Ok(false),
+                    Err(RecursiveLockError::OwnerDied(died)) => {
+                        drop(died.mark_consistent());
+                        Ok(true)
+                    }
+                    Err(RecursiveLockError::Failed(e)) => Err(e.kind()),
                 },
-                Err(RecursiveLockError::Failed(e)) => Err(e.kind()),
-            });
-            note(2 * EACH + n, match self.rwlocks[n].try_write() {
-                Ok(_) => Ok(false),
-                Err(RwLockError::OwnerDied(died)) => {
-                    drop(died.mark_consistent());
-                    Ok(true)
+            );
+            note(
+                2 * EACH + n,
+                match self.rwlocks[n].try_write() {
+                    Ok(_) => Ok(false),
+                    Err(RwLockError::OwnerDied(died)) => {
+                        drop(died.mark_consistent());
+                        Ok(true)
+                    }
+                    Err(RwLockError::Failed(e)) => Err(e.kind()),
                 },
-                Err(RwLockError::Failed(e)) => Err(e.kind()),
-            });
+            );
         }
         (died, held)
     }
@@ -112,7 +121,11 @@ pub fn unlocked_in_any_order_only_what_is_still_held_dies_with_its_thread(at: Pl
                 at.die();
             }
         });
-        if round % 2 == 0 { user.gone() } else { user.join() }
+        if round % 2 == 0 {
+            user.gone()
+        } else {
+            user.join()
+        }
         assert_eq!(locks.ask(), (words[0].load(Ordering::SeqCst), 0), "round {round}");
         assert_eq!(locks.ask(), (0, 0), "round {round}");
     }

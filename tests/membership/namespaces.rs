@@ -278,9 +278,8 @@ pub fn readers_and_writers_with_equal_ids_are_two() {
     for reader in [false, true] {
         let writes = || forget(lock.write().expect("write"));
         one_of_two_dies(words, writes, || {
-            let answer = at_once(words, || {
-                if reader { lock.read().map(drop) } else { lock.write().map(drop) }
-            });
+            let answer =
+                at_once(words, || if reader { lock.read().map(drop) } else { lock.write().map(drop) });
             let Err(RwLockError::OwnerDied(died)) = answer else { panic!("not told") };
             drop(died.mark_consistent());
             drop(lock.read().expect("clean"));
