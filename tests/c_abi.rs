@@ -257,6 +257,14 @@ fn the_producers_and_consumers_in_c_count_every_number_once() {
     assert!(said.contains("pushed: 100000, popped: 100000") && said.contains("right"), "{said}");
 }
 
+fn the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back() {
+    let said = run(&mut Installed::get().compile("c_examples/restaurant.c"));
+    assert!(
+        said.contains("served: 250, tables free: 2;") && said.contains("cleared: 1 times: right"),
+        "{said}"
+    );
+}
+
 /// A segment that a C process shares with this one. Its name goes at the end.
 struct Mixed {
     name: String,
@@ -409,6 +417,7 @@ fn main() {
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
+            the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
             a_c_and_a_rust_process_count_under_one_lock,

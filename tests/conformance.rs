@@ -20,6 +20,8 @@ mod handlers;
 mod mutex;
 #[path = "conformance/once.rs"]
 mod once;
+#[path = "conformance/orders.rs"]
+mod orders;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/queue.rs"]
@@ -126,6 +128,9 @@ fn main() {
             a_call_from_inside_the_job_is_an_error,
             a_child_is_not_at_its_parents_job,
             signals_neither_end_nor_lose_a_wait;
+        orders:
+            unlocked_in_any_order_only_what_is_still_held_dies_with_its_thread,
+            a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,

@@ -37,7 +37,10 @@ mod namespaces;
 #[path = "membership/pthread.rs"]
 mod pthread;
 
-use interproc::sync::{LockError, Mutex, MutexGuard};
+use interproc::sync::{
+    Condvar, Event, LockError, Mutex, MutexGuard, Once, OnceState, RecursiveLockError, RecursiveMutex,
+    RecursiveMutexGuard, RwLock, RwLockError, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+};
 use interproc::{ErrorKind, Object, Plain, Segment};
 
 /// How a lock was answered, with the guard dropped.
@@ -93,6 +96,11 @@ fn main() {
             namespaces::threads_with_equal_ids_exclude_each_other,
             namespaces::a_death_in_either_namespace_is_told_in_the_other,
             namespaces::permits_and_a_barrier_keep_equal_ids_apart,
+            namespaces::levels_of_a_recursive_mutex_belong_to_one_of_two_equal_ids,
+            namespaces::readers_and_writers_with_equal_ids_are_two,
+            namespaces::a_semaphore_and_an_event_go_between_equal_ids,
+            namespaces::a_condition_wakes_equal_ids_and_a_killed_holder_is_told_through_the_wait,
+            namespaces::one_of_two_equal_ids_does_the_job_once,
             namespaces::an_unreported_death_is_found_across_namespaces,
             namespaces::in_the_race_to_register_with_equal_ids_nobody_alive_is_marked_dead,
             namespaces::a_death_at_any_point_of_joining_marks_nobody_alive,

@@ -130,6 +130,294 @@ pub fn permits_and_a_barrier_keep_equal_ids_apart() {
     both.into_iter().for_each(Kid::join);
 }
 
+/// Words of the board that say how far a death has come.
+const HOLDS: usize = 500;
+const ASKS: usize = 501;
+
+/// Two processes of one id, each in a PID namespace of its own.
+fn in_two_namespaces(body: impl Fn(usize)) {
+    let here = |n: usize| {
+        let body = &body;
+        fork_in_new_pid_namespace(0, move || {
+            fork(|| {
+                assert_eq!(gettid(), 2);
+                body(n);
+            })
+            .join();
+        })
+    };
+    let both = [here(0), here(1)];
+    both.into_iter().for_each(Kid::join);
+}
+
+/// As [`in_two_namespaces`]: one is killed where `dies` ends, once the other has said that it asks.
+fn one_of_two_dies(words: &[AtomicU64; 512], dies: impl Fn(), lives: impl Fn()) {
+    words[HOLDS].store(0, Ordering::SeqCst);
+    words[ASKS].store(0, Ordering::SeqCst);
+    let victim = fork_in_new_pid_namespace(0, || {
+        let victim = fork(|| {
+            assert_eq!(gettid(), 2);
+            dies();
+            raise(&words[HOLDS]);
+            pause_for_ever();
+        });
+        await_word(&words[HOLDS], 1);
+        await_word(&words[ASKS], 1);
+        std::thread::sleep(Duration::from_millis(5)); // the other one shall sleep on it
+        victim.finish();
+    });
+    let heir = fork_in_new_pid_namespace(0, || {
+        fork(|| {
+            assert_eq!(gettid(), 2);
+            lives();
+        })
+        .join();
+    });
+    heir.join();
+    victim.join();
+}
+
+/// What the other one does once its equal holds what it will die with: at once, not by a time-out.
+fn at_once<R>(words: &[AtomicU64; 512], body: impl FnOnce() -> R) -> R {
+    await_word(&words[HOLDS], 1);
+    raise(&words[ASKS]);
+    let started = Instant::now();
+    let result = body();
+    assert!(started.elapsed() < NET, "{:?}", started.elapsed());
+    result
+}
+
+pub fn levels_of_a_recursive_mutex_belong_to_one_of_two_equal_ids() {
+    const ROUNDS: u64 = 3_000;
+    let seg = kit::segment();
+    let (m, words) = (seg.object("recursive", || RecursiveMutex::new(0u64)).expect("mutex"), board());
+    in_two_namespaces(|n| {
+        if n == 0 {
+            let guards = (m.lock().expect("free"), m.lock().expect("ours"));
+            raise(&words[0]);
+            await_word(&words[1], 1);
+            drop(guards);
+        } else {
+            await_word(&words[0], 1);
+            assert_eq!(m.depth().expect("a member"), 0);
+            assert_eq!(m.try_lock().map(drop).map_err(|e| e.error().kind()), Err(ErrorKind::WouldBlock));
+            raise(&words[1]);
+        }
+        for _ in 0..ROUNDS {
+            let outer = m.lock().expect("nobody dies");
+            assert_eq!(words[2].swap(1, Ordering::SeqCst), 0, "both hold it");
+            let inner = m.lock().expect("ours");
+            outer.set(std::hint::black_box(inner.get()) + 1);
+            assert_eq!(words[2].swap(0, Ordering::SeqCst), 1);
+        }
+    });
+    assert_eq!(m.lock().expect("free").get(), 2 * ROUNDS);
+    for depth in 1..=3 {
+        let dies = || (0..depth).for_each(|_| forget(m.lock().expect("free or ours")));
+        one_of_two_dies(words, dies, || {
+            let Err(RecursiveLockError::OwnerDied(died)) = at_once(words, || m.lock()) else {
+                panic!("not told")
+            };
+            assert_eq!(m.depth().expect("a member"), 1);
+            drop(died.mark_consistent());
+            assert!(!m.is_locked());
+        });
+    }
+}
+
+pub fn readers_and_writers_with_equal_ids_are_two() {
+    const ROUNDS: u64 = 3_000;
+    let seg = kit::segment();
+    let (lock, words) = (seg.object("rwlock", || RwLock::new([0u64; 2])).expect("rwlock"), board());
+    let kind = |e: RwLockError<'_, [u64; 2]>| e.error().kind();
+    in_two_namespaces(|n| {
+        if n == 0 {
+            let guard = lock.read().expect("read");
+            raise(&words[0]);
+            await_word(&words[1], 1);
+            drop(guard);
+            let guard = lock.write().expect("write");
+            raise(&words[2]);
+            await_word(&words[3], 1);
+            drop(guard);
+        } else {
+            await_word(&words[0], 1);
+            // Were they one, it would be a dead-lock with itself.
+            assert_eq!(lock.try_write().map(drop).map_err(kind), Err(ErrorKind::WouldBlock));
+            let second = lock.read().expect("read");
+            assert_eq!(lock.readers().expect("a member"), 2);
+            drop(second);
+            assert_eq!(lock.readers().expect("a member"), 1);
+            raise(&words[1]);
+            await_word(&words[2], 1);
+            assert_eq!(lock.try_read().map(drop).map_err(kind), Err(ErrorKind::WouldBlock));
+            assert_eq!(lock.try_write().map(drop).map_err(kind), Err(ErrorKind::WouldBlock));
+            raise(&words[3]);
+        }
+        for round in 0..ROUNDS {
+            if round % 3 == 0 {
+                let mut pair = lock.write().expect("nobody dies");
+                pair[0] = std::hint::black_box(pair[0]) + 1;
+                pair[1] = std::hint::black_box(pair[1]) + 1;
+            } else {
+                let pair = lock.read().expect("nobody dies");
+                let (one, two) = (std::hint::black_box(pair[0]), std::hint::black_box(pair[1]));
+                assert_eq!(one, two, "read while somebody wrote");
+            }
+        }
+    });
+    assert_eq!(*lock.read().expect("free"), [2 * ROUNDS / 3; 2]);
+    let reads = || {
+        forget(lock.read().expect("read"));
+        forget(lock.read().expect("once more"));
+    };
+    one_of_two_dies(words, reads, || {
+        drop(at_once(words, || lock.try_write_for(LONG)).expect("a dead reader is no news"));
+        assert_eq!(lock.readers().expect("a member"), 0);
+    });
+    for reader in [false, true] {
+        let writes = || forget(lock.write().expect("write"));
+        one_of_two_dies(words, writes, || {
+            let answer =
+                at_once(words, || if reader { lock.read().map(drop) } else { lock.write().map(drop) });
+            let Err(RwLockError::OwnerDied(died)) = answer else { panic!("not told") };
+            drop(died.mark_consistent());
+            drop(lock.read().expect("clean"));
+        });
+    }
+}
+
+pub fn a_semaphore_and_an_event_go_between_equal_ids() {
+    const ROUNDS: u64 = 2_000;
+    let seg = kit::segment();
+    let turn = |name| seg.object(name, || Semaphore::new(0)).expect("semaphore");
+    let (turns, words) = ([turn("one"), turn("other")], board());
+    let event = seg.object("event", Event::new).expect("event");
+    in_two_namespaces(|n| {
+        for round in 0..ROUNDS {
+            if n == 1 {
+                turns[0].acquire().expect("acquire");
+            }
+            // Two steps of each round: first the one, then the other.
+            assert_eq!(words[0].fetch_add(1, Ordering::SeqCst), 2 * round + n as u64, "not its turn");
+            turns[n].post().expect("post");
+            if n == 0 {
+                turns[1].acquire().expect("acquire");
+            }
+        }
+        if n == 0 {
+            words[1].store(7, Ordering::SeqCst);
+            event.set();
+        }
+        event.wait().expect("wait");
+        assert_eq!(words[1].load(Ordering::SeqCst), 7);
+    });
+    assert_eq!((turns[0].value(), turns[1].value()), (0, 0));
+    event.clear();
+    // Sleepers that are killed take nothing along. Each is asleep, or will be, when its equal looks.
+    one_of_two_dies(
+        words,
+        || {
+            std::thread::scope(|s| {
+                s.spawn(|| turns[0].acquire());
+                s.spawn(|| event.wait());
+                raise(&words[HOLDS]);
+            });
+        },
+        || {
+            at_once(words, || {
+                assert_eq!(
+                    turns[0].acquire_timeout(Duration::from_millis(20)).map_err(|e| e.kind()),
+                    Err(ErrorKind::TimedOut)
+                );
+                assert_eq!(
+                    event.wait_timeout(Duration::from_millis(20)).map_err(|e| e.kind()),
+                    Err(ErrorKind::TimedOut)
+                );
+            });
+            raise(&words[2]);
+        },
+    );
+    await_word(&words[2], 1);
+    turns[0].post().expect("post");
+    event.set();
+    turns[0].acquire_timeout(LONG).expect("the post is there");
+    event.wait_timeout(LONG).expect("set");
+}
+
+pub fn a_condition_wakes_equal_ids_and_a_killed_holder_is_told_through_the_wait() {
+    const ROUNDS: u64 = 2_000;
+    let seg = kit::segment();
+    let (m, words) = (mutex(&seg), board());
+    let changed = seg.object("changed", Condvar::new).expect("condvar");
+    in_two_namespaces(|n| {
+        for round in 0..ROUNDS {
+            let mut turn = m.lock().expect("nobody dies");
+            while *turn % 2 != n as u64 {
+                turn = changed.wait(turn).expect("nobody dies");
+            }
+            assert_eq!(*turn, 2 * round + n as u64);
+            *turn += 1;
+            if round % 2 == 0 { changed.notify_one() } else { changed.notify_all() }.expect("notify");
+        }
+    });
+    assert_eq!(*m.lock().expect("free"), 2 * ROUNDS);
+    for round in 0..4 {
+        words[0].store(0, Ordering::SeqCst);
+        *m.lock().expect("free") = 0;
+        let holds = || {
+            await_word(&words[0], 1);
+            let mut guard = m.lock().expect("lock");
+            *guard = 77; // half of something
+            if round % 2 == 0 { changed.notify_one() } else { changed.notify_all() }.expect("notify");
+            forget(guard);
+        };
+        one_of_two_dies(words, holds, || {
+            let guard = m.lock().expect("lock");
+            // The other one gets no further than to the lock before this one waits.
+            raise(&words[0]);
+            raise(&words[ASKS]);
+            let Err(LockError::OwnerDied(mut died)) = changed.wait(guard) else { panic!("not told") };
+            assert_eq!(*died, 77);
+            *died = 0;
+            drop(died.mark_consistent());
+        });
+    }
+}
+
+pub fn one_of_two_equal_ids_does_the_job_once() {
+    let seg = kit::segment();
+    let words = board();
+    for round in 0..20 {
+        let once = seg.object(&format!("once {round}"), Once::new).expect("once");
+        in_two_namespaces(|n| {
+            raise(&words[2 * round]);
+            await_word(&words[2 * round], 2);
+            let job = |state: OnceState| {
+                assert!(!state.is_retry());
+                assert_eq!(raise(&words[2 * round + 1]), 1, "done twice, at last by {n}");
+            };
+            once.call(job).expect("not from inside the job");
+            assert_eq!(words[2 * round + 1].load(Ordering::SeqCst), 1, "not done");
+        });
+    }
+    for round in 0..3 {
+        let once = seg.object(&format!("dies {round}"), Once::new).expect("once");
+        let dies = || {
+            let _ = once.call(|_| {
+                raise(&words[HOLDS]);
+                pause_for_ever();
+            });
+        };
+        one_of_two_dies(words, dies, || {
+            let mut told = None;
+            at_once(words, || once.call_timeout(LONG, |state| told = Some(state.is_retry()))).expect("done");
+            assert_eq!(told, Some(true));
+            assert!(once.is_done());
+        });
+    }
+}
+
 pub fn an_unreported_death_is_found_across_namespaces() {
     let seg = kit::segment();
     let (m, words) = (mutex(&seg), board());

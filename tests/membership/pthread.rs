@@ -75,7 +75,17 @@ const EACH: usize = 4;
 struct Locks<'a> {
     theirs: *mut libc::pthread_mutex_t,
     ours: &'a [Object<Mutex<u64>>],
+    recursive: &'a [Object<RecursiveMutex<u64>>],
+    rwlocks: &'a [Object<RwLock<u64>>],
+    /// Four bits of each kind: theirs, ours, recursive, held for writing, held for reading.
     held: &'a AtomicU64,
+}
+
+/// A lock held one way or the other.
+enum Hold<'a> {
+    Write(RwLockWriteGuard<'a, u64>),
+    /// Once or several times.
+    Read(Vec<RwLockReadGuard<'a, u64>>),
 }
 
 // SAFETY: the mutexes are in shared memory that stays, and made for several threads.
@@ -91,9 +101,11 @@ impl Locks<'_> {
     fn wander(&self, random: &mut Random) {
         let mut held = 0u64;
         let mut guards: [Option<MutexGuard<'_, u64>>; EACH] = Default::default();
-        for _ in 0..random.below(120) {
+        let mut levels: [Vec<RecursiveMutexGuard<'_, u64>>; EACH] = Default::default();
+        let mut holds: [Option<Hold<'_>>; EACH] = Default::default();
+        for _ in 0..random.below(240) {
             let n = random.below(EACH as u64) as usize;
-            match random.below(17) {
+            match random.below(33) {
                 // Joining and leaving a segment in between: our node goes from the middle of the list.
                 0 => {
                     let passing = Segment::options().size(4096).max_members(2).anonymous().expect("segment");
@@ -111,6 +123,39 @@ impl Locks<'_> {
                     }
                     held ^= 1 << n;
                 }
+                9..=16 => {
+                    let levels = &mut levels[n];
+                    if random.below(2) == 0 || levels.is_empty() {
+                        levels.push(self.recursive[n].lock().expect("free or ours"));
+                    } else {
+                        // Any of them.
+                        drop(levels.swap_remove(random.below(levels.len() as u64) as usize));
+                    }
+                    held = held & !(1 << (2 * EACH + n)) | u64::from(!levels.is_empty()) << (2 * EACH + n);
+                }
+                17..=24 => {
+                    let lock = &self.rwlocks[n];
+                    holds[n] = match (holds[n].take(), random.below(3)) {
+                        (None, 0) => Some(Hold::Write(lock.write().expect("write"))),
+                        (None, _) => Some(Hold::Read(vec![lock.read().expect("read")])),
+                        (Some(Hold::Write(guard)), 0) => Some(Hold::Read(vec![guard.downgrade()])),
+                        (Some(Hold::Read(mut guards)), 0) => {
+                            guards.push(lock.read().expect("once more"));
+                            Some(Hold::Read(guards))
+                        }
+                        (Some(Hold::Read(mut guards)), 1) if guards.len() > 1 => {
+                            drop(guards.remove(0));
+                            Some(Hold::Read(guards))
+                        }
+                        (Some(_), _) => None,
+                    };
+                    held &= !(1 << (3 * EACH + n) | 1 << (4 * EACH + n));
+                    held |= match holds[n] {
+                        Some(Hold::Write(_)) => 1 << (3 * EACH + n),
+                        Some(Hold::Read(_)) => 1 << (4 * EACH + n),
+                        None => 0,
+                    };
+                }
                 _ => {
                     guards[n] = match guards[n].take() {
                         None => Some(self.ours[n].lock().expect("lock")),
@@ -125,6 +170,8 @@ impl Locks<'_> {
             walk_robust_list();
         }
         guards.into_iter().for_each(forget);
+        levels.into_iter().for_each(forget);
+        holds.into_iter().for_each(forget);
         self.held.store(held, Ordering::SeqCst);
     }
 
@@ -140,8 +187,33 @@ impl Locks<'_> {
                 }
                 libc::pthread_mutex_unlock(self.theirs(n));
             }
-            let expected = if held & 1 << (EACH + n) != 0 { Got::OwnerDied } else { Got::Clean };
-            assert_eq!(got(self.ours[n].lock()), expected, "round {round}, ours {n}");
+            let expected = |kind: usize| {
+                if held & 1 << (kind * EACH + n) != 0 { Got::OwnerDied } else { Got::Clean }
+            };
+            assert_eq!(got(self.ours[n].lock()), expected(1), "round {round}, ours {n}");
+            let said = match self.recursive[n].lock() {
+                Ok(_) => Got::Clean,
+                Err(RecursiveLockError::OwnerDied(died)) => {
+                    drop(died.mark_consistent());
+                    Got::OwnerDied
+                }
+                Err(RecursiveLockError::Failed(error)) => Got::Failed(error.kind()),
+            };
+            assert_eq!(said, expected(2), "round {round}, recursive {n}");
+            let rwlock = &self.rwlocks[n];
+            // A dead reader is no news; a dead writer is, whoever comes.
+            let said =
+                if round % 3 == 0 { rwlock.try_read().map(drop) } else { rwlock.try_write().map(drop) };
+            let said = match said {
+                Ok(()) => Got::Clean,
+                Err(RwLockError::OwnerDied(died)) => {
+                    drop(died.mark_consistent());
+                    Got::OwnerDied
+                }
+                Err(RwLockError::Failed(error)) => Got::Failed(error.kind()),
+            };
+            assert_eq!(said, expected(3), "round {round}, rwlock {n}, held {held:b}");
+            assert_eq!(rwlock.readers().expect("a member"), 0, "round {round}, rwlock {n}");
         }
     }
 }
@@ -152,6 +224,12 @@ pub fn robust_mutexes_of_both_kinds_are_inherited_in_any_order() {
     let name = |n| format!("lock {n}");
     let make = |n: usize| segments[n % 2].object(&name(n), || Mutex::new(0u64)).expect("mutex");
     let ours: Vec<_> = (0..EACH).map(make).collect();
+    let name = |n| format!("recursive {n}");
+    let make = |n: usize| segments[n % 2].object(&name(n), || RecursiveMutex::new(0u64)).expect("mutex");
+    let recursive: Vec<_> = (0..EACH).map(make).collect();
+    let name = |n| format!("rwlock {n}");
+    let make = |n: usize| segments[n % 2].object(&name(n), || RwLock::new(0u64)).expect("rwlock");
+    let rwlocks: Vec<_> = (0..EACH).map(make).collect();
     let words = board();
     // SAFETY: the board is shared, zeroed and large enough.
     let theirs = unsafe {
@@ -159,9 +237,9 @@ pub fn robust_mutexes_of_both_kinds_are_inherited_in_any_order() {
         (0..EACH).for_each(|n| init(theirs.add(n)));
         theirs
     };
-    let locks = Locks { theirs, ours: &ours, held: &words[0] };
+    let locks = Locks { theirs, ours: &ours, recursive: &recursive, rwlocks: &rwlocks, held: &words[0] };
     let mut random = Random(0xfeed);
-    for round in 0..120 {
+    for round in 0..240 {
         let mut seed = Random(random.next() | 1);
         if round % 2 == 0 {
             kit::in_thread(|| locks.wander(&mut seed));
