@@ -203,7 +203,7 @@ impl Locks<'_> {
             let rwlock = &self.rwlocks[n];
             // A dead reader is no news; a dead writer is, whoever comes.
             let said =
-                if round % 3 == 0 { rwlock.try_read().map(drop) } else { rwlock.try_write().map(drop) };
+                if round.is_multiple_of(3) { rwlock.try_read().map(drop) } else { rwlock.try_write().map(drop) };
             let said = match said {
                 Ok(()) => Got::Clean,
                 Err(RwLockError::OwnerDied(died)) => {
