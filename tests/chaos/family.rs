@@ -268,7 +268,7 @@ impl Stage {
 
     /// Two lanes put tickets down, two take them.
     fn hand_over(&self, lane: usize, books: &Books) {
-        let puts = lane % 2 == 0;
+        let puts = lane.is_multiple_of(2);
         let (mine, theirs) = if puts { (&self.emptied, &self.filled) } else { (&self.filled, &self.emptied) };
         loop {
             let mut t = self.tickets.lock().unwrap_or_else(|e| self.repaired(e, books));
