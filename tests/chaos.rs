@@ -397,7 +397,7 @@ fn main() -> ExitCode {
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
-        let left = end.saturating_duration_since(Instant::now()).min(Duration::from_millis(800));
+        let left = end.saturating_duration_since(Instant::now()).min(Duration::from_millis(600));
         // The queue's and the locks' longer, for what is at work there is more.
         let result = if totals.rounds % 2 == 0 {
             round(books, &mut dice, left, &mut totals)
