@@ -10,7 +10,7 @@
 //! | `id` | held. Nobody but the holder changes this word: who wants to sleep says so in the holder's own page (`member::wanted`) |
 //! | `id + WAITERS` | held by one who has slept for it, or inherited it, and does not know who else sleeps: its unlock wakes |
 //! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
-//! | `NOT_RECOVERABLE` | unusable for good |
+//! | `NOT_RECOVERABLE` | unusable for good, but to one that has been waiting for a condition with outer levels of a recursive lock: it inherits |
 //! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by one who has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): its death is no news |
 //! | `DIRTY` | free, and the next one is told of a death: an heir gave it back untouched |
 //! | any of these but `NOT_RECOVERABLE`, `+ AWAITED` | somebody may wait for a condition under this lock; stays when the lock is released |
@@ -452,6 +452,9 @@ impl RawMutex {
         let lock = &raw const self.word;
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
         let wake = if word & DIRTY != 0 {
+            if word & AWAITED != 0 {
+                self.sign(0); // who is about to wait for a condition is not asleep yet when the alarm comes
+            }
             self.word.swap(NOT_RECOVERABLE, Ordering::Release);
             u32::MAX
         } else {
@@ -515,6 +518,27 @@ impl RawMutex {
     /// awaited. `others`: there may be more who sleep for the lock without having announced it.
     pub(crate) fn lock_again(&self, me: &Member, others: bool) -> Result<Acquired> {
         self.contend(me, me.id().bits() | if others { WAITERS } else { 0 }, None, 0)
+    }
+
+    /// Locks, without a time limit, and takes over even a lock that nobody repaired, as if its owner had died now. For one
+    /// that has given the lock back for a wait and whose callers go on to use what it guards.
+    #[cold]
+    pub(crate) fn lock_even_unrecoverable(&self, me: &Member) -> Result<Acquired> {
+        loop {
+            match self.lock(me, None) {
+                Err(e) if e.kind() == ErrorKind::NotRecoverable => {}
+                other => return other,
+            }
+            let inherited = me.id().bits() | DIRTY;
+            // M1, from whoever gave it up.
+            if self
+                .word
+                .compare_exchange(NOT_RECOVERABLE, inherited, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return Ok(Acquired::OwnerDied);
+            }
+        }
     }
 
     /// What whoever took the lock over from `word` owes to those who wait for a condition.
