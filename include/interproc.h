@@ -413,7 +413,7 @@ typedef struct interproc_recursive_mutex_t {
  *         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
  *     }
  *
- * A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
+ * With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
  * look at the condition in a loop.
  *
  * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
@@ -1346,6 +1346,35 @@ int interproc_cond_wait(struct interproc_cond_t *cond,
 int interproc_cond_timedwait(struct interproc_cond_t *cond,
                              struct interproc_mutex_t *mutex,
                              const struct timespec *abstime);
+
+/**
+ * As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
+ * it again as often. So what it guards may change under the callers' feet.
+ *
+ *     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
+ *     while (account->cents < cents && rc == 0)
+ *         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock);
+ *
+ * @return As interproc_cond_wait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its depth was, died
+ * holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it once; to one that held it
+ * twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_wait_recursive(struct interproc_cond_t *cond,
+                                  struct interproc_recursive_mutex_t *mutex);
+
+/**
+ * As interproc_cond_wait_recursive(), until `abstime` at the latest; see interproc_cond_timedwait().
+ *
+ * @return As interproc_cond_wait_recursive(), and ETIMEDOUT: the time has passed, and the mutex is held as often as before.
+ * EINVAL also when abstime is NULL or its nanoseconds are not in 0..999999999; then nothing was done.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_cond_timedwait_recursive(struct interproc_cond_t *cond,
+                                       struct interproc_recursive_mutex_t *mutex,
+                                       const struct timespec *abstime);
 
 /**
  * Wakes one of those who wait, if anybody does. Best called with the mutex held.

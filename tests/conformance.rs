@@ -86,7 +86,10 @@ fn main() {
             killed_waiters_leave_nothing,
             the_lock_is_an_ordinary_one_again_when_nobody_waits,
             a_wait_with_another_mutex_is_refused,
-            an_unrepaired_lock_is_refused_to_those_who_wait;
+            an_unrepaired_lock_is_refused_to_those_who_wait,
+            a_wait_gives_back_all_levels_and_takes_as_many_again,
+            a_dead_owners_depth_is_void_and_the_waiters_its_own,
+            who_has_outer_levels_is_never_refused_the_lock;
         event:
             a_set_is_seen_by_all_until_it_is_cleared,
             what_was_done_before_a_set_is_seen_after_the_wait,

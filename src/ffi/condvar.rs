@@ -3,11 +3,12 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
+use super::recursive_mutex::{self, interproc_recursive_mutex_t};
 use super::time::deadline;
 use super::who;
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, view};
-use crate::sync::{Acquired, RawCondvar};
+use crate::sync::{Acquired, RawCondvar, Waited};
 use crate::time::Deadline;
 use core::ffi::c_int;
 use libc::timespec;
@@ -29,7 +30,7 @@ use libc::timespec;
 ///         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
 ///     }
 ///
-/// A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
+/// With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
 /// look at the condition in a loop.
 ///
 /// When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
@@ -60,6 +61,24 @@ unsafe fn find<'a>(cond: *const interproc_cond_t) -> Result<(&'a Member, &'a Raw
     Ok((me, unsafe { &*cond.cast() }))
 }
 
+/// The member of both; NULL lies in no segment.
+fn both<'a>(here: &Member, me: &'a Member) -> Result<&'a Member> {
+    if core::ptr::eq(here, me) {
+        Ok(me)
+    } else {
+        Err(invalid("the condition variable and the mutex are in different segments"))
+    }
+}
+
+fn answer(waited: Result<Waited>) -> Result<()> {
+    let waited = waited?;
+    match waited.how {
+        Acquired::OwnerDied => Err(ErrorKind::OwnerDied.into()),
+        Acquired::Clean if waited.timed_out => Err(ErrorKind::TimedOut.into()),
+        Acquired::Clean => Ok(()),
+    }
+}
+
 /// # Safety
 /// As C's callers promise: a condition variable and a mutex.
 unsafe fn wait(
@@ -69,15 +88,19 @@ unsafe fn wait(
 ) -> Result<()> {
     // SAFETY: by the contract.
     let ((here, cond), (me, lock)) = unsafe { (find(cond)?, mutex::find(mutex)?) };
-    if !core::ptr::eq(here, me) {
-        return Err(invalid("the condition variable and the mutex are in different segments"));
-    }
-    let waited = cond.wait(me, lock, deadline)?;
-    match waited.how {
-        Acquired::OwnerDied => Err(ErrorKind::OwnerDied.into()),
-        Acquired::Clean if waited.timed_out => Err(ErrorKind::TimedOut.into()),
-        Acquired::Clean => Ok(()),
-    }
+    answer(cond.wait(both(here, me)?, lock, deadline))
+}
+
+/// # Safety
+/// As [`wait`].
+unsafe fn wait_recursive(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_recursive_mutex_t,
+    deadline: Option<Deadline>,
+) -> Result<()> {
+    // SAFETY: by the contract.
+    let ((here, cond), (me, lock)) = unsafe { (find(cond)?, recursive_mutex::find(mutex)?) };
+    answer(cond.wait_recursive(both(here, me)?, lock, deadline))
 }
 
 /// Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
@@ -150,6 +173,48 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     };
     // SAFETY: by C's contract.
     report(unsafe { wait(cond, mutex, Some(until)) })
+}
+
+/// As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
+/// it again as often. So what it guards may change under the callers' feet.
+///
+///     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
+///     while (account->cents < cents && rc == 0)
+///         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock);
+///
+/// @return As interproc_cond_wait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its depth was, died
+/// holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it once; to one that held it
+/// twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_wait_recursive(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_recursive_mutex_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { wait_recursive(cond, mutex, None) })
+}
+
+/// As interproc_cond_wait_recursive(), until `abstime` at the latest; see interproc_cond_timedwait().
+///
+/// @return As interproc_cond_wait_recursive(), and ETIMEDOUT: the time has passed, and the mutex is held as often as before.
+/// EINVAL also when abstime is NULL or its nanoseconds are not in 0..999999999; then nothing was done.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_timedwait_recursive(
+    cond: *mut interproc_cond_t,
+    mutex: *mut interproc_recursive_mutex_t,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract abstime is NULL or a timespec.
+    let until = match unsafe { deadline(abstime) } {
+        Ok(until) => until,
+        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+    };
+    // SAFETY: by C's contract.
+    report(unsafe { wait_recursive(cond, mutex, Some(until)) })
 }
 
 /// Wakes one of those who wait, if anybody does. Best called with the mutex held.

@@ -43,7 +43,9 @@ const _: () = {
 /// # Safety
 /// An address in an attached segment is that of a mutex.
 #[inline(always)]
-unsafe fn find<'a>(mutex: *const interproc_recursive_mutex_t) -> Result<(&'a Member, &'a RawRecursiveMutex)> {
+pub(super) unsafe fn find<'a>(
+    mutex: *const interproc_recursive_mutex_t,
+) -> Result<(&'a Member, &'a RawRecursiveMutex)> {
     let me = member::current(mutex.cast())?;
     let raw = mutex.cast::<RawRecursiveMutex>();
     if !raw.is_aligned() {

@@ -1,20 +1,123 @@
-//! [`Condvar`]: the condition variable for [`Mutex`](crate::sync::Mutex).
+//! [`Condvar`]: the condition variable for [`Mutex`](crate::sync::Mutex) and
+//! [`RecursiveMutex`](crate::sync::RecursiveMutex).
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{self, view};
+use crate::member::{self, Member, view};
 use crate::shared::{Plain, Shared};
-use crate::sync::{LockError, MutexGuard, RawCondvar};
+use crate::sync::{LockError, MutexGuard, RawCondvar, RecursiveLockError, RecursiveMutexGuard};
 use crate::time::Deadline;
 use core::fmt;
 use core::time::Duration;
 
 /// What a wait gives: the lock again, or why not simply.
-type Locked<'a, T> = core::result::Result<MutexGuard<'a, T>, LockError<'a, T>>;
+type Locked<G> = core::result::Result<G, <G as CondvarGuard>::Error>;
 /// What a wait with a limit gives.
-type LockedInTime<'a, T> = core::result::Result<(MutexGuard<'a, T>, WaitTimeoutResult), LockError<'a, T>>;
+type LockedInTime<G> = core::result::Result<(G, WaitTimeoutResult), <G as CondvarGuard>::Error>;
 
-/// Waiting, under a [`Mutex`](crate::sync::Mutex), until another thread of any process makes a condition true and says so.
+/// A lock that one can wait for a condition under: [`MutexGuard`] and [`RecursiveMutexGuard`].
+///
+/// # Examples
+/// ```
+/// use interproc::sync::{Condvar, CondvarGuard};
+///
+/// fn wait_twice<G: CondvarGuard>(changed: &Condvar, guard: G) -> Result<G, G::Error> {
+///     changed.wait(changed.wait(guard)?)
+/// }
+/// ```
+pub trait CondvarGuard: Sized + sealed::Wait {
+    /// What a condition looks at: the value of a [`Mutex`](crate::sync::Mutex); the guard of a
+    /// [`RecursiveMutex`](crate::sync::RecursiveMutex), which gives a [`Cell`](core::cell::Cell).
+    type Target;
+    /// Why the lock was not simply acquired again.
+    type Error: From<Error>;
+
+    #[doc(hidden)]
+    fn target(&mut self) -> &mut Self::Target;
+
+    /// Waits, `here` being the condition variable's segment. Whether the deadline passed.
+    #[doc(hidden)]
+    fn wait_at(
+        self,
+        raw: &RawCondvar,
+        here: &Member,
+        deadline: Option<Deadline>,
+    ) -> core::result::Result<(Self, bool), Self::Error>;
+}
+
+mod sealed {
+    pub trait Wait {}
+    impl<T: crate::shared::Plain> Wait for super::MutexGuard<'_, T> {}
+    impl<T: crate::shared::Plain> Wait for super::RecursiveMutexGuard<'_, T> {}
+}
+
+impl<'a, T: Plain> CondvarGuard for MutexGuard<'a, T> {
+    type Target = T;
+    type Error = LockError<'a, T>;
+
+    fn target(&mut self) -> &mut T {
+        self
+    }
+
+    fn wait_at(
+        self,
+        raw: &RawCondvar,
+        here: &Member,
+        deadline: Option<Deadline>,
+    ) -> core::result::Result<(Self, bool), LockError<'a, T>> {
+        let (mutex, lock, me) = self.into_parts();
+        let me = me.ok_or(Error::from(ErrorKind::NotOwner))?;
+        let waited = if core::ptr::eq(here, me) {
+            raw.wait(me, lock, deadline)
+        } else {
+            Err(ErrorKind::InvalidInput.into())
+        };
+        match waited {
+            Ok(waited) => Ok((mutex.acquired(me, Ok(waited.how))?, waited.timed_out)),
+            Err(error) => {
+                if lock.is_held_by(me) {
+                    // As if the guard had been dropped.
+                    let _ = lock.unlock(me);
+                }
+                Err(LockError::Failed(error))
+            }
+        }
+    }
+}
+
+impl<'a, T: Plain> CondvarGuard for RecursiveMutexGuard<'a, T> {
+    type Target = Self;
+    type Error = RecursiveLockError<'a, T>;
+
+    fn target(&mut self) -> &mut Self {
+        self
+    }
+
+    fn wait_at(
+        self,
+        raw: &RawCondvar,
+        here: &Member,
+        deadline: Option<Deadline>,
+    ) -> core::result::Result<(Self, bool), RecursiveLockError<'a, T>> {
+        let (mutex, me) = self.into_parts();
+        let me = me.ok_or(Error::from(ErrorKind::NotOwner))?;
+        let waited = if core::ptr::eq(here, me) {
+            raw.wait_recursive(me, &mutex.raw, deadline)
+        } else {
+            Err(ErrorKind::InvalidInput.into())
+        };
+        match waited {
+            Ok(waited) => Ok((mutex.acquired(me.id(), me, Ok(waited.how))?, waited.timed_out)),
+            Err(error) => {
+                // As if the guard had been dropped: one level, if any is left.
+                let _ = mutex.raw.unlock(me);
+                Err(RecursiveLockError::Failed(error))
+            }
+        }
+    }
+}
+
+/// Waiting, under a [`Mutex`](crate::sync::Mutex) or a [`RecursiveMutex`](crate::sync::RecursiveMutex), until another thread of any process makes a condition true and says so.
 ///
 /// It must lie in the same segment as the mutex, and all who wait at one time name the same mutex. All-zero bytes are an
 /// idle one. 16 bytes.
@@ -27,6 +130,10 @@ type LockedInTime<'a, T> = core::result::Result<(MutexGuard<'a, T>, WaitTimeoutR
 /// [`LockError::OwnerDied`], out of its wait. Killed between its unlock and the notification, too, it wakes those who are asleep;
 /// notify before you unlock if nothing at all may depend on luck (see [`RawCondvar`], window D8). A death that the
 /// kernel does not report (exec in a second thread) is passed on by the next locker.
+///
+/// *A recursive mutex* is given back wholly, whatever its depth, and taken again at the same depth: also from the dead, whose own depth is
+/// void, as the waiter's other guards go on to count on theirs. So the value may change under those guards in a wait. And one with
+/// other guards is never told `NotRecoverable`: it gets the lock that nobody repaired once more, with the news.
 ///
 /// *Ordering*: that of the mutex. *Threads*: any. *Fork*: a parent's guard is refused in the child (`NotOwner`).
 /// *Signals*: not to be used in a handler. *Cost*: a notification with nobody waiting is one load.
@@ -50,6 +157,27 @@ type LockedInTime<'a, T> = core::result::Result<(MutexGuard<'a, T>, WaitTimeoutR
 ///     *left -= 1;
 /// });
 /// assert_eq!(*left.lock()?, 2);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+/// Under a recursive mutex:
+/// ```
+/// use interproc::{Segment, sync::{Condvar, RecursiveMutex}};
+///
+/// let seg = Segment::anonymous(4096)?;
+/// let left = seg.object("left", || RecursiveMutex::new(0u32))?;
+/// let arrived = seg.object("arrived", Condvar::new)?;
+///
+/// std::thread::scope(|s| {
+///     let outer = left.lock().unwrap();
+///     s.spawn(|| {
+///         left.lock().unwrap().set(3); // the wait below lets it in
+///         arrived.notify_one().unwrap();
+///     });
+///     let inner = arrived.wait_while(left.lock().unwrap(), |left| left.get() == 0).unwrap();
+///     assert_eq!(left.depth(), Ok(2));
+///     outer.set(inner.get() - 1);
+/// });
+/// assert_eq!(left.lock()?.get(), 2);
 /// # Ok::<(), interproc::Error>(())
 /// ```
 #[repr(transparent)]
@@ -121,7 +249,7 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait<'a, T: Plain>(&self, guard: MutexGuard<'a, T>) -> Locked<'a, T> {
+    pub fn wait<G: CondvarGuard>(&self, guard: G) -> Locked<G> {
         self.wait_raw(guard, None).map(|(guard, _)| guard)
     }
 
@@ -140,12 +268,12 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_while<'a, T: Plain>(
+    pub fn wait_while<G: CondvarGuard>(
         &self,
-        mut guard: MutexGuard<'a, T>,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> Locked<'a, T> {
-        while condition(&mut guard) {
+        mut guard: G,
+        mut condition: impl FnMut(&mut G::Target) -> bool,
+    ) -> Locked<G> {
+        while condition(guard.target()) {
             guard = self.wait(guard)?;
         }
         Ok(guard)
@@ -166,7 +294,7 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_for<'a, T: Plain>(&self, guard: MutexGuard<'a, T>, timeout: Duration) -> LockedInTime<'a, T> {
+    pub fn wait_for<G: CondvarGuard>(&self, guard: G, timeout: Duration) -> LockedInTime<G> {
         self.wait_until(guard, Deadline::after(timeout))
     }
 
@@ -186,11 +314,7 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_until<'a, T: Plain>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        deadline: Deadline,
-    ) -> LockedInTime<'a, T> {
+    pub fn wait_until<G: CondvarGuard>(&self, guard: G, deadline: Deadline) -> LockedInTime<G> {
         self.wait_raw(guard, Some(deadline))
     }
 
@@ -211,12 +335,12 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_while_for<'a, T: Plain>(
+    pub fn wait_while_for<G: CondvarGuard>(
         &self,
-        guard: MutexGuard<'a, T>,
+        guard: G,
         timeout: Duration,
-        condition: impl FnMut(&mut T) -> bool,
-    ) -> LockedInTime<'a, T> {
+        condition: impl FnMut(&mut G::Target) -> bool,
+    ) -> LockedInTime<G> {
         self.wait_while_until(guard, Deadline::after(timeout), condition)
     }
 
@@ -236,15 +360,15 @@ impl Condvar {
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_while_until<'a, T: Plain>(
+    pub fn wait_while_until<G: CondvarGuard>(
         &self,
-        mut guard: MutexGuard<'a, T>,
+        mut guard: G,
         deadline: Deadline,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockedInTime<'a, T> {
+        mut condition: impl FnMut(&mut G::Target) -> bool,
+    ) -> LockedInTime<G> {
         let mut result = WaitTimeoutResult(false);
         loop {
-            if !condition(&mut guard) {
+            if !condition(guard.target()) {
                 return Ok((guard, WaitTimeoutResult(false)));
             }
             if result.timed_out() {
@@ -329,32 +453,10 @@ impl Condvar {
         Ok(())
     }
 
-    fn wait_raw<'a, T: Plain>(
-        &self,
-        guard: MutexGuard<'a, T>,
-        deadline: Option<Deadline>,
-    ) -> LockedInTime<'a, T> {
+    fn wait_raw<G: CondvarGuard>(&self, guard: G, deadline: Option<Deadline>) -> LockedInTime<G> {
         let here = member::current(core::ptr::from_ref(self).cast())?;
-        let (mutex, lock, me) = guard.into_parts();
-        let me = me.ok_or(Error::from(ErrorKind::NotOwner))?;
-        let waited = if core::ptr::eq(here, me) {
-            self.raw.wait(me, lock, deadline)
-        } else {
-            Err(ErrorKind::InvalidInput.into())
-        };
-        match waited {
-            Ok(waited) => {
-                let guard = mutex.acquired(me, Ok(waited.how))?;
-                Ok((guard, WaitTimeoutResult(waited.timed_out)))
-            }
-            Err(error) => {
-                if lock.is_held_by(me) {
-                    // As if the guard had been dropped.
-                    let _ = lock.unlock(me);
-                }
-                Err(LockError::Failed(error))
-            }
-        }
+        let (guard, timed_out) = guard.wait_at(&self.raw, here, deadline)?;
+        Ok((guard, WaitTimeoutResult(timed_out)))
     }
 }
 

@@ -37,7 +37,7 @@ pub use barrier::{Barrier, BarrierWaitResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use bounded_semaphore::{BoundedSemaphore, Permit};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use condvar::{Condvar, WaitTimeoutResult};
+pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
 #[cfg(all(feature = "std", not(interproc_loom)))]

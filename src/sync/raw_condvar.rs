@@ -54,8 +54,10 @@
 //! **Stopped processes** delay others: one that was woken by a notification to all and is stopped before it locks delays
 //! those behind it until the lock is next contended, or until it goes on.
 //!
-//! **Recursive locks**: the caller of [`RawCondvar::wait`] sets its depth aside before and puts it back after: the wait
-//! releases the lock wholly, and knows nothing of depths.
+//! **Recursive locks** ([`RawCondvar::wait_recursive`]): the wait sets the depth aside, releases the lock wholly, and puts the
+//! waiter's own depth back after, also when the lock comes from the dead: the dead one's depth is void, and the waiter's outer levels
+//! go on to count on theirs. For the same reason a waiter with outer levels is never refused the lock: one that
+//! nobody repaired it takes over once more, with the news. (Refused it would go on, in those levels, beside others of its kind.)
 //!
 //! Rejected: waking all on each notification to all (each then sleeps a second time for the lock); the mutex's futex word among
 //! the watches (the waiter would take the lockers' wake-ups); the owner's generation in place of `last` (two members
@@ -67,7 +69,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
-use crate::sync::{Acquired, RawMutex, Spin};
+use crate::sync::{Acquired, RawMutex, RawRecursiveMutex, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -189,6 +191,33 @@ impl RawCondvar {
             me.unpend(pending);
         }
         result
+    }
+
+    /// [`RawCondvar::wait`] with a recursive lock: gives all levels back, and takes as many again.
+    ///
+    /// # Errors
+    /// As [`RawCondvar::wait`]. Never `NotRecoverable` to one that holds it twice or more: that one gets `OwnerDied` and the lock
+    /// once more.
+    pub fn wait_recursive(
+        &self,
+        me: &Member,
+        lock: &RawRecursiveMutex,
+        deadline: Option<Deadline>,
+    ) -> Result<Waited> {
+        let (depth, below) = (lock.depth(me), lock.lock_below());
+        // Before the lock is free: then it is the next one's to write.
+        if depth != 0 {
+            lock.set_depth(me, 0);
+        }
+        let mut waited = self.wait(me, below, deadline);
+        if depth > 1 && waited.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotRecoverable) {
+            waited = below.lock_even_unrecoverable(me).map(|how| Waited { how, timed_out: false });
+        }
+        if depth != 0 && below.is_held_by(me) {
+            crate::crash_window!("N1: locked again, no hold yet");
+            lock.set_depth(me, if crate::mutant!("wait-forgets-depth") { 1 } else { depth });
+        }
+        waited
     }
 
     /// Wakes one of those who wait, if any does.

@@ -48,7 +48,7 @@ use core::time::Duration;
 /// ```
 #[repr(C)]
 pub struct RecursiveMutex<T> {
-    raw: RawRecursiveMutex,
+    pub(super) raw: RawRecursiveMutex,
     value: UnsafeCell<T>,
 }
 
@@ -243,7 +243,7 @@ impl<T: Plain> RecursiveMutex<T> {
     }
 
     #[inline(always)]
-    fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
+    pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
         let guard = || RecursiveMutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
@@ -272,7 +272,16 @@ pub struct RecursiveMutexGuard<'a, T: Plain> {
     _not_send: PhantomData<*const ()>,
 }
 
-impl<T: Plain> RecursiveMutexGuard<'_, T> {
+impl<'a, T: Plain> RecursiveMutexGuard<'a, T> {
+    /// The mutex, and the locking thread's member, if it is not a forked child that asks. Its level stays as it is.
+    pub(super) fn into_parts(self) -> (&'a RecursiveMutex<T>, Option<&'a Member>) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `holder`; the mutex's borrow keeps the segment attached, and the member does not leave its thread: the
+        // caller's call is all that it is used in.
+        let me = unsafe { &*this.me };
+        (this.mutex, (me.id() == this.owner).then_some(me))
+    }
+
     /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
     #[inline(always)]
     fn holder(&self) -> Option<&Member> {

@@ -9,6 +9,7 @@ typedef struct {
     interproc_mutex_t lock;
     interproc_cond_t arrived;
     interproc_mutex_t other;
+    interproc_recursive_mutex_t nest;
     unsigned tickets;
 } shop_t;
 
@@ -175,6 +176,63 @@ static void a_killed_waiter_leaves_nothing(void)
     CHECK(ending(buyer) == 0);
 }
 
+/* Waits at depth three until there are tickets. EOWNERDEAD is kept in mind. */
+static int wait_at_depth_three(void)
+{
+    int rc = 0, told = 0;
+    for (int i = 0; i < 3; i++)
+        rc |= interproc_recursive_mutex_lock(&shop->nest);
+    while (rc == 0 && shop->tickets == 0) {
+        rc = interproc_cond_wait_recursive(&shop->arrived, &shop->nest);
+        if (rc == EOWNERDEAD) {
+            told = 1;
+            rc = interproc_recursive_mutex_consistent(&shop->nest);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        rc |= interproc_recursive_mutex_unlock(&shop->nest);
+    if (rc != 0 || interproc_recursive_mutex_unlock(&shop->nest) != EPERM)
+        return 1;
+    return told ? 3 : 0;
+}
+
+static int lock_twice_sell_and_die(void)
+{
+    interproc_recursive_mutex_lock(&shop->nest);
+    interproc_recursive_mutex_lock(&shop->nest);
+    shop->tickets++;
+    kill(getpid(), SIGKILL);
+    return 1;
+}
+
+static void a_recursive_mutex_is_given_back_wholly_and_taken_as_often(void)
+{
+    RETURNS(EPERM, interproc_cond_wait_recursive(&shop->arrived, &shop->nest));
+    RETURNS(EINVAL, interproc_cond_wait_recursive(&shop->arrived, NULL));
+    RETURNS(EINVAL, interproc_cond_wait_recursive(NULL, &shop->nest));
+    OK(interproc_recursive_mutex_lock(&shop->nest));
+    OK(interproc_recursive_mutex_lock(&shop->nest));
+    RETURNS(ETIMEDOUT, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, &past));
+    RETURNS(EINVAL, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, NULL));
+    RETURNS(EINVAL, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, &impossible));
+    OK(interproc_recursive_mutex_unlock(&shop->nest));
+    OK(interproc_recursive_mutex_unlock(&shop->nest));
+    RETURNS(EPERM, interproc_recursive_mutex_unlock(&shop->nest));
+    pid_t waiter = child(wait_at_depth_three);
+    await_waiters();
+    OK(interproc_recursive_mutex_lock(&shop->nest));
+    shop->tickets = 1;
+    OK(interproc_cond_signal(&shop->arrived));
+    OK(interproc_recursive_mutex_unlock(&shop->nest));
+    CHECK(ending(waiter) == 0);
+    shop->tickets = 0;
+    waiter = child(wait_at_depth_three);
+    await_waiters();
+    CHECK(WIFSIGNALED(ending(child(lock_twice_sell_and_die))));
+    int status = ending(waiter);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+}
+
 int main(void)
 {
     void (*tests[])(void) = {
@@ -184,6 +242,7 @@ int main(void)
         a_signal_wakes_one_and_a_broadcast_all,
         who_waits_is_told_of_a_dead_owner,
         a_killed_waiter_leaves_nothing,
+        a_recursive_mutex_is_given_back_wholly_and_taken_as_often,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         OK(interproc_segment_anonymous(&segment, 1 << 16));

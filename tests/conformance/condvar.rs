@@ -2,7 +2,7 @@
 
 use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
 use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
-use interproc::sync::{Condvar, LockError, Mutex, MutexGuard};
+use interproc::sync::{Condvar, LockError, Mutex, MutexGuard, RecursiveLockError, RecursiveMutex};
 use interproc::{Deadline, ErrorKind, Object, Segment};
 use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -348,4 +348,140 @@ pub fn an_unrepaired_lock_is_refused_to_those_who_wait(at: Place) {
     drop(shop.tickets.lock());
     waiter.join();
     assert!(shop.tickets.lock().is_err_and(|e| e.error().kind() == ErrorKind::NotRecoverable));
+}
+
+/// A count under a recursive lock.
+struct Nest {
+    count: Object<RecursiveMutex<u64>>,
+    changed: Object<Condvar>,
+}
+
+impl Nest {
+    fn of(seg: &Segment) -> Nest {
+        let count = seg.object("count", || RecursiveMutex::new(0)).expect("mutex");
+        Nest { count, changed: seg.object("changed", Condvar::new).expect("condvar") }
+    }
+
+    fn set(&self, to: u64) {
+        self.count.lock().expect("lock").set(to);
+        self.changed.notify_all().expect("notify");
+    }
+
+    fn depth(&self) -> u32 {
+        self.count.depth().expect("a member")
+    }
+}
+
+pub fn a_wait_gives_back_all_levels_and_takes_as_many_again(at: Place) {
+    let (seg, words) = (kit::segment(), board());
+    let nest = Nest::of(&seg);
+    for depth in 1..=4 {
+        let here = 16 * depth as usize;
+        let waiter = at.start(&seg, move |seg| {
+            let nest = Nest::of(seg);
+            say_where(&words[here]);
+            let outer: Vec<_> = (1..depth).map(|_| nest.count.lock().expect("lock")).collect();
+            let guard = nest.count.lock().expect("lock");
+            let past = Deadline::from_monotonic_ns(1);
+            let (guard, result) = nest.changed.wait_until(guard, past).expect("wait");
+            assert!(result.timed_out() && nest.depth() == depth);
+            let guard = nest.changed.wait_while(guard, |count| count.get() == 0).expect("wait");
+            assert_eq!(nest.depth(), depth);
+            assert!(outer.iter().all(|outer| outer.get() == 1));
+            drop(outer);
+            assert_eq!(nest.depth(), 1);
+            guard.set(0);
+        });
+        await_asleep(&words[here]);
+        nest.set(1); // which nobody could, were one level held
+        waiter.join();
+        assert!(!nest.count.is_locked());
+        assert_eq!(nest.count.lock().expect("lock").get(), 0);
+    }
+    // Refused: one level less, as if the guard had been dropped.
+    let elsewhere = kit::segment().object("m", || RecursiveMutex::new(0u64)).expect("mutex");
+    let outer = elsewhere.lock().expect("free");
+    match nest.changed.wait(elsewhere.lock().expect("ours")) {
+        Err(RecursiveLockError::Failed(e)) => assert_eq!(e.kind(), ErrorKind::InvalidInput),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(elsewhere.depth(), Ok(1));
+    drop(outer);
+}
+
+pub fn a_dead_owners_depth_is_void_and_the_waiters_its_own(at: Place) {
+    let (seg, words) = (kit::segment(), board());
+    let nest = Nest::of(&seg);
+    let waiter = at.start(&seg, |seg| {
+        let nest = Nest::of(seg);
+        say_where(&words[0]);
+        let outer = nest.count.lock().expect("free");
+        let mut guard = nest.count.lock().expect("ours");
+        let guard = loop {
+            guard = match nest.changed.wait(guard) {
+                Ok(guard) if guard.get() == 100 => break guard,
+                Ok(guard) => guard,
+                Err(RecursiveLockError::OwnerDied(died)) => {
+                    assert_eq!((nest.depth(), outer.get()), (2, 50));
+                    let guard = died.mark_consistent();
+                    raise(&words[1]);
+                    guard
+                }
+                Err(RecursiveLockError::Failed(e)) => panic!("{e:?}"),
+            }
+        };
+        assert_eq!((nest.depth(), guard.get()), (2, 100));
+        drop(outer);
+        assert_eq!(nest.depth(), 1);
+    });
+    await_asleep(&words[0]);
+    at.start(&seg, move |seg| {
+        let nest = Nest::of(seg);
+        for _ in 0..5 {
+            let guard = nest.count.lock().expect("free or ours");
+            guard.set(50);
+            forget(guard);
+        }
+        at.die();
+    })
+    .gone();
+    await_word(&words[1], 1);
+    nest.set(100);
+    waiter.join();
+    assert!(!nest.count.is_locked());
+}
+
+pub fn who_has_outer_levels_is_never_refused_the_lock(at: Place) {
+    let (seg, words) = (kit::segment(), board());
+    let nest = Nest::of(&seg);
+    let waiter = |n: usize| {
+        at.start(&seg, move |seg| {
+            let nest = Nest::of(seg);
+            say_where(&words[n]);
+            let outer = nest.count.lock().expect("free");
+            let mut guard = nest.count.lock().expect("ours");
+            while outer.get() < 2 {
+                guard = match nest.changed.wait(guard) {
+                    Ok(guard) => guard,
+                    Err(error) => error.recover(|count| {
+                        raise(&words[32]);
+                        // Nobody else is in.
+                        assert_eq!(words[33].swap(1, Ordering::SeqCst), 0);
+                        assert_eq!(nest.depth(), 2);
+                        count.set(1);
+                        words[33].store(0, Ordering::SeqCst);
+                    }),
+                };
+            }
+            assert_eq!(nest.depth(), 2);
+        })
+    };
+    let waiters = [waiter(0), waiter(1)];
+    (0..2).for_each(|n| await_asleep(&words[n]));
+    // The first to come gives it up, unrepaired, unless a waiter came first: that one repairs it.
+    at.start(&seg, |seg| forget(Nest::of(seg).count.lock())).join();
+    drop(nest.count.lock());
+    await_word(&words[32], 1);
+    nest.set(2);
+    waiters.into_iter().for_each(|w| w.join());
 }

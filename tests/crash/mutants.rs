@@ -45,6 +45,7 @@ pub const ALL: &[Mutant] = &[
     mutant("set-wakes-one", "event set, three sleepers"),
     mutant("set-in-two-steps", "event set, a sleeper"),
     mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
+    mutant("wait-forgets-depth", "condvar notify_one+unlock at depth two, a waiter at depth two asleep"),
     mutant("retry-untold", "once call, nobody waits"),
     mutant("line-after-start", "builder fork, a daemon child"),
     mutant("refused-unasked", "member detach"),
