@@ -202,8 +202,11 @@ impl Locks<'_> {
             assert_eq!(said, expected(2), "round {round}, recursive {n}");
             let rwlock = &self.rwlocks[n];
             // A dead reader is no news; a dead writer is, whoever comes.
-            let said =
-                if round.is_multiple_of(3) { rwlock.try_read().map(drop) } else { rwlock.try_write().map(drop) };
+            let said = if round.is_multiple_of(3) {
+                rwlock.try_read().map(drop)
+            } else {
+                rwlock.try_write().map(drop)
+            };
             let said = match said {
                 Ok(()) => Got::Clean,
                 Err(RwLockError::OwnerDied(died)) => {
