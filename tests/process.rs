@@ -152,5 +152,7 @@ fn main() {
         owning::equal_process_ids_in_two_namespaces_are_not_confused,
         owning::a_forked_process_has_children_of_its_own,
         owning::threads_may_fork_drop_and_reap_at_once,
+        owning::the_parents_guards_are_dead_in_the_child,
+        owning::the_parents_guards_are_dead_in_the_child_of_a_threaded_parent,
     ])
 }

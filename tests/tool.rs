@@ -770,7 +770,7 @@ fn what_is_no_whole_segment_gets_a_line_and_the_others_are_listed() {
     assert!(bad.problem().is_some_and(|p| p.contains("checksum")), "{:?}", bad.problem());
     let said = tool(&["ls"]);
     assert!(said.out.contains(&good.0) && said.err.contains(&format!("{}: ", bad.0)), "{}", said.err);
-    for command in ["inspect", "deadlocks"] {
+    for command in ["inspect", "ps", "deadlocks"] {
         let said = tool(&[command, &bad.0]);
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
         assert!(said.err.contains("checksum"), "{}", said.err);
@@ -844,9 +844,14 @@ fn whatever_the_bytes_are_the_tool_ends_well() {
                 file.write_all_at(&note.map(u64::to_le_bytes).concat(), slot * 4096 + 8).expect("writable");
             }
         }
-        for args in
-            [&["ls"][..], &["inspect", &name.0], &["inspect", &name.0, "--json"], &["deadlocks", &name.0]]
-        {
+        for args in [
+            &["ls"][..],
+            &["inspect", &name.0],
+            &["inspect", &name.0, "--json"],
+            &["ps", &name.0],
+            &["ps", &name.0, "--json"],
+            &["deadlocks", &name.0],
+        ] {
             assert!(matches!(tool(args).code, Some(0..=2)));
         }
     }
@@ -904,6 +909,166 @@ fn who_looks_is_no_member_and_keeps_nothing() {
     assert!(outside.holder().is_err() && outside.waiters().is_err());
 }
 
+/// The processor time of the calling thread.
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is writable.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+fn held_by(member: &Value) -> Vec<&str> {
+    let holds = member["holds"].as_array().expect("holds");
+    assert!(holds.iter().all(|held| held["part"] == "holds"), "{member}");
+    holds.iter().map(|held| held["object"].as_str().expect("a name")).collect()
+}
+
+/// The line of a thread in the table.
+fn line(name: &Name, pid: u32, tid: u32) -> String {
+    let said = tool(&["ps", &name.0]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let ids = [pid, tid].map(|id| id.to_string());
+    let mine = |line: &&str| line.split_whitespace().take(2).eq(ids.iter().map(String::as_str));
+    said.out.lines().find(mine).unwrap_or_else(|| panic!("no {pid} {tid} in\n{}", said.out)).into()
+}
+
+fn ps_shows_what_members_use_hold_and_wait_for() {
+    const BUSY: Duration = Duration::from_millis(400);
+    let name = Name::new("ps");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let locks: Vec<Lock> = (0..6).map(|i| lock_of(&segment, &format!("lock {i}"))).collect();
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let busy = crew.start("busy", || {
+        // Written to, so that it is there.
+        let memory = std::hint::black_box(vec![1u8; 32 << 20]);
+        let guards: Vec<_> = locks.iter().map(|lock| lock.lock().expect("nobody dies")).collect();
+        while cpu_time() < BUSY {
+            std::hint::spin_loop();
+        }
+        std::thread::scope(|s| {
+            s.spawn(|| drop(locks[0].lock()));
+            held.fetch_add(1, Ordering::Release);
+            stay();
+        });
+        drop((guards, memory));
+    });
+    let waiter = crew.start("waiter", || drop(locks[5].lock()));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1
+        && [0, 5].iter().all(|&i: &usize| locks[i].waiters().expect("in a segment") == 1)));
+    assert!(eventually(LONG, || state(busy) == Some('S')));
+
+    let report = json(&["ps", &name.0[1..]], 0);
+    assert_eq!(
+        (&report["name"], &report["stale"], &report["damage"]),
+        (&name.0.clone().into(), &false.into(), &Value::Null)
+    );
+    let thread = |pid: u32, main: bool| {
+        let members = report["members"].as_array().expect("members");
+        let found = members.iter().find(|m| m["pid"] == pid && (m["tid"] == pid) == main);
+        found.unwrap_or_else(|| panic!("no {pid} in {report}"))
+    };
+    let number =
+        |member: &Value, key: &str| member[key].as_u64().unwrap_or_else(|| panic!("{key} of {member}"));
+    let seen = thread(busy, true);
+    assert_eq!(
+        (&seen["name"], &seen["state"], &seen["elsewhere"]),
+        (&"busy".into(), &"S".into(), &false.into())
+    );
+    // In ticks of a hundredth of a second, two of them rounded down.
+    assert!(number(seen, "cpu_ms") + 30 >= BUSY.as_millis() as u64, "{seen}");
+    assert!(number(seen, "resident_bytes") > 24 << 20, "{seen}");
+    assert!(number(seen, "age_seconds") < 60, "{seen}");
+    assert_eq!(number(seen, "threads"), 2);
+    assert_eq!(held_by(seen), ["lock 0", "lock 1", "lock 2", "lock 3", "lock 4", "lock 5"]);
+    assert_eq!(seen["waits_for"], Value::Null);
+    // Its second thread has done nothing yet, and has its memory.
+    let second = thread(busy, false);
+    assert!(number(second, "cpu_ms") < number(seen, "cpu_ms") / 2, "{second}");
+    assert!(number(second, "resident_bytes") > 24 << 20, "{second}");
+    assert!(held_by(second).is_empty());
+    assert_eq!(
+        (&second["waits_for"]["object"], &second["waits_for"]["on"]["tid"]),
+        (&"lock 0".into(), &busy.into())
+    );
+    let third = thread(waiter, true);
+    assert_eq!(
+        (&third["waits_for"]["object"], &third["waits_for"]["on"]["name"]),
+        (&"lock 5".into(), &"busy".into())
+    );
+
+    let row = line(&name, busy, busy);
+    assert!(row.contains("lock 0, lock 1, lock 2, lock 3, 2 more") && row.contains("MiB"), "{row}");
+    let row = line(&name, waiter, waiter);
+    assert!(row.ends_with(&format!("lock 5     {busy} (busy)")), "{row}");
+    signal(waiter, libc::SIGSTOP, 'T');
+    assert!(line(&name, waiter, waiter).contains(" T "), "{}", line(&name, waiter, waiter));
+    // It reads only.
+    let members =
+        || Segment::open_read_only(&name.0).and_then(|look| look.members()).expect("readable").len();
+    assert_eq!(members(), 4);
+}
+
+fn ps_tells_of_the_dead_that_they_are_and_what_they_held() {
+    let name = Name::new("ps-dead");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    assert_eq!(tool(&["ps", &name.0]).out, "no members\n");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let dead = crew.start("dying", || hold(&lock, &held));
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
+    crew.kill(dead);
+    let report = json(&["ps", &name.0], 0);
+    let seen = member(&report, dead);
+    assert_eq!((&seen["alive"], &seen["elsewhere"]), (&false.into(), &false.into()));
+    for key in ["name", "state", "cpu_ms", "resident_bytes", "age_seconds", "threads", "waits_for"] {
+        assert_eq!(seen[key], Value::Null, "{key}");
+    }
+    assert_eq!(held_by(seen), ["lock"]);
+    let row = line(&name, dead, dead);
+    assert!(row.contains("dead") && !row.contains("namespace") && row.ends_with("lock"), "{row}");
+}
+
+fn ps_tells_of_another_pid_namespace_only_what_is_in_the_segment() {
+    let name = Name::new("ps-elsewhere");
+    let segment = Segment::create(&name.0, 1 << 16).expect("a segment");
+    let lock = lock_of(&segment, "lock");
+    let held = segment.object("held", || AtomicU32::new(0)).expect("an object");
+    let mut crew = Crew::default();
+    let outside = crew.start("outside", || {
+        // SAFETY: takes flags.
+        if unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0 {
+            held.store(2, Ordering::Release);
+            stay();
+        }
+        let first = Builder::new().fork(|| {
+            // SAFETY: takes integers.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            hold(&lock, &held);
+        });
+        first.expect("a child").join().expect("its end");
+    });
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) != 0));
+    if held.load(Ordering::Acquire) == 2 {
+        eprintln!("skipped: namespaces are not permitted");
+        return;
+    }
+    // The number of somebody else here, who has nothing to do with it.
+    let look = || json(&["ps", &name.0], 0);
+    let report = look();
+    let seen = member(&report, 1);
+    assert_eq!((&seen["alive"], &seen["elsewhere"]), (&true.into(), &true.into()));
+    for key in ["name", "state", "cpu_ms", "resident_bytes", "age_seconds", "threads"] {
+        assert_eq!(seen[key], Value::Null, "{key}");
+    }
+    assert_eq!(held_by(seen), ["lock"]);
+    assert!(line(&name, 1, 1).contains("alive, in another PID namespace"), "{}", line(&name, 1, 1));
+    crew.kill(outside);
+    assert!(eventually(LONG, || member(&look(), 1)["alive"] == false));
+    assert!(line(&name, 1, 1).contains("dead, in another PID namespace"), "{}", line(&name, 1, 1));
+}
+
 fn main() {
     support::run(tests![
         a_held_mutex_shows_its_holder_and_both_that_wait,
@@ -926,5 +1091,8 @@ fn main() {
         whatever_the_bytes_are_the_tool_ends_well,
         without_permission_there_is_a_line_and_no_more,
         who_looks_is_no_member_and_keeps_nothing,
+        ps_shows_what_members_use_hold_and_wait_for,
+        ps_tells_of_the_dead_that_they_are_and_what_they_held,
+        ps_tells_of_another_pid_namespace_only_what_is_in_the_segment,
     ])
 }

@@ -1,6 +1,7 @@
 //! Processes of the machine: who they are, what they do, whether they live.
 
-use crate::sys::{pidfd, task};
+use crate::member::Who;
+use crate::sys::{clock, pidfd, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
 use core::time::Duration;
@@ -229,7 +230,7 @@ impl fmt::Debug for Process {
     }
 }
 
-/// What ps shows of a process.
+/// What ps shows of a process, or of one of its threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Details {
@@ -249,8 +250,44 @@ pub struct Details {
     pub nice: i32,
     /// Processor time so far, its own and the kernel's.
     pub cpu_time: Duration,
+    /// How long ago it began.
+    pub age: Duration,
     /// Memory that it has in RAM, in bytes.
     pub memory: u64,
+}
+
+impl Details {
+    /// What ps shows of a thread that uses a segment: state, processor time and age are its own, the rest is its
+    /// process's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`]: it has ended, or has left no start time by which to know it. Never what belongs to a later
+    /// thread with its number. [`ErrorKind::Unsupported`]: it is of another PID namespace, where its ids mean something
+    /// else; no /proc.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Segment, process::Details, sync::Mutex};
+    /// let seg = Segment::anonymous(4096)?;
+    /// let lock = seg.object("lock", || Mutex::new(0u64))?;
+    /// let _guard = lock.lock()?;
+    /// let holder = lock.holder()?.expect("we hold it");
+    /// let details = Details::of_thread(&holder)?;
+    /// println!("{} has used {:?} and {} bytes", details.name, details.cpu_time, details.memory);
+    /// # assert!(details.memory > 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn of_thread(who: &Who) -> Result<Details> {
+        if who.pid_namespace == 0 || who.pid_namespace != task::pid_namespace() {
+            return Err(Error::from(ErrorKind::Unsupported).with_detail("a thread of another PID namespace"));
+        }
+        // One file of one thread: no need to look twice.
+        let stat = Stat::of(&format!("{}/task/{}", who.pid, who.tid))?;
+        if !who.alive || stat.start_time != who.start_time {
+            return Err(ErrorKind::NoProcess.into());
+        }
+        Ok(stat.details)
+    }
 }
 
 /// What a process is doing: the letter that ps shows.
@@ -343,8 +380,13 @@ struct Stat {
 
 impl Stat {
     fn read(pid: u32) -> Result<Stat> {
+        Stat::of(&pid.to_string())
+    }
+
+    /// Of a process or a thread, by its directory in /proc.
+    fn of(directory: &str) -> Result<Stat> {
         check_proc()?;
-        let text = std::fs::read(format!("/proc/{pid}/stat")).map_err(|_| ErrorKind::NoProcess)?;
+        let text = std::fs::read(format!("/proc/{directory}/stat")).map_err(|_| ErrorKind::NoProcess)?;
         Stat::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
             Error::from(ErrorKind::Unsupported).with_detail("/proc/PID/stat is not as expected")
         })
@@ -358,7 +400,10 @@ impl Stat {
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let field = |n: usize| fields.get(n - 3).copied();
         let number = |n| field(n)?.parse::<i64>().ok();
-        let ticks = (number(14)? + number(15)?) as u64;
+        let time =
+            |ticks: u64| Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / task::ticks_per_second()));
+        let start_time = number(22)? as u64;
+        let now = Duration::from_nanos(clock::since_boot_ns());
         let details = Details {
             name: name.to_string(),
             state: State::new(field(3)?.chars().next()?),
@@ -367,10 +412,11 @@ impl Stat {
             session: number(6)? as u32,
             nice: number(19)? as i32,
             threads: number(20)? as u32,
-            cpu_time: Duration::from_nanos(ticks * (1_000_000_000 / task::ticks_per_second())),
+            cpu_time: time((number(14)? + number(15)?) as u64),
+            age: now.saturating_sub(time(start_time)),
             memory: number(24)? as u64 * crate::sys::memory::page_size() as u64,
         };
-        Some(Stat { details, start_time: number(22)? as u64 })
+        Some(Stat { details, start_time })
     }
 }
 

@@ -10,7 +10,7 @@
 //! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and all others sleep on another word from now on, in order |
 //! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
-//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds |
+//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds; outside of models `CLOCK_BOOTTIME`, too |
 //!
 //! Edges: a mark by the kernel is a full barrier after the dead thread's last instruction, so whoever reads
 //! the mark with Acquire sees all that the dead wrote.

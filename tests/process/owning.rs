@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::support::{children, eventually, has_zombie, open_descriptors, state};
-use interproc::ErrorKind;
+use interproc::sync::{Mutex, RecursiveMutex, RwLock};
+use interproc::{ErrorKind, Segment};
+use std::cell::Cell;
+use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
 pub fn five_hundred_children_leave_no_zombie_and_no_descriptor() {
@@ -198,4 +201,136 @@ pub fn threads_may_fork_drop_and_reap_at_once() {
         children(std::process::id()).is_empty()
     }));
     assert_eq!(open_descriptors(), before);
+}
+
+unsafe extern "C" {
+    fn interproc_mutex_unlock(mutex: *const c_void) -> i32;
+    fn interproc_recursive_mutex_unlock(mutex: *const c_void) -> i32;
+    fn interproc_rwlock_unlock(rwlock: *const c_void) -> i32;
+}
+
+/// An unlock without a guard, as C does it.
+fn unlock<T>(by: unsafe extern "C" fn(*const c_void) -> i32, lock: &T) -> i32 {
+    // SAFETY: each is called on its own lock, which C's type is the first part of.
+    unsafe { by(std::ptr::from_ref(lock).cast()) }
+}
+
+/// Whether somebody else has it.
+fn is_others<T, E>(got: Result<T, E>, error: fn(E) -> interproc::Error) -> bool {
+    got.err().is_some_and(|e| error(e).kind() == ErrorKind::WouldBlock)
+}
+
+/// Forks with a guard of each kind held; `fork` says how, and whether the child ended well.
+fn no_guard_of_the_parent_works_in_the_child(fork: fn(&dyn Fn()) -> bool) {
+    let seg = Segment::anonymous(1 << 16).expect("segment");
+    let mutex = seg.object("mutex", || Mutex::new(0u64)).expect("object");
+    let recursive = seg.object("recursive", || RecursiveMutex::new(0u64)).expect("object");
+    let [read, written] =
+        ["read", "written"].map(|name| seg.object(name, || RwLock::new(0u64)).expect("object"));
+    let permits = seg.bounded_semaphore("permits", 3).expect("semaphore");
+    let alone = seg.barrier("alone", 1).expect("barrier");
+
+    // In cells: the child takes its copies out, and the parent's stay.
+    let held = Cell::new(Some(mutex.lock().expect("lock")));
+    let inner = Cell::new(Some(recursive.lock().expect("lock")));
+    let outer = Cell::new(Some(recursive.lock().expect("lock")));
+    let reading = Cell::new(Some(read.read().expect("read")));
+    let writing = Cell::new(Some(written.write().expect("write")));
+    let one = Cell::new(Some(permits.acquire().expect("acquire")));
+    let two = Cell::new(Some(permits.acquire_many(2).expect("acquire")));
+    assert!(alone.wait().expect("wait").is_leader());
+    let seat = || alone.seats().expect("seats").iter().map(|(who, _)| who.pid).collect::<Vec<_>>();
+    let me = std::process::id();
+    assert_eq!(seat(), [me]);
+
+    let all_are_the_parents = || {
+        assert_eq!(unlock(interproc_mutex_unlock, &*mutex), libc::EPERM);
+        assert_eq!(unlock(interproc_recursive_mutex_unlock, &*recursive), libc::EPERM);
+        for lock in [&read, &written] {
+            assert_eq!(unlock(interproc_rwlock_unlock, &**lock), libc::EPERM);
+        }
+        assert!(is_others(mutex.try_lock(), |e| e.error()) && mutex.is_locked());
+        assert!(is_others(recursive.try_lock(), |e| e.error()) && recursive.is_locked());
+        assert!(is_others(read.try_write(), |e| e.error()));
+        assert!(is_others(written.try_read(), |e| e.error()) && written.is_written());
+        assert!(is_others(permits.try_acquire(), |e| e));
+        alone.leave().expect("nobody's seat");
+        assert_eq!((seat(), alone.is_broken().expect("is_broken")), (vec![me], false));
+    };
+    // Before the child has done anything with the segment, and when it is a member of its own.
+    for member_first in [false, true] {
+        let child = || {
+            if member_first {
+                all_are_the_parents();
+            }
+            drop((held.take(), outer.take(), inner.take(), reading.take(), writing.take(), two.take()));
+            let refused = one.take().expect("its copy").release();
+            assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::NotOwner));
+            all_are_the_parents();
+        };
+        assert!(fork(&child), "the child failed");
+    }
+
+    // The parent has them all, and its seat; nobody has died.
+    assert!(matches!(mutex.try_lock().map_err(|e| e.error().kind()), Err(ErrorKind::Deadlock)));
+    assert_eq!(recursive.depth().expect("depth"), 2);
+    assert_eq!((read.readers().expect("readers"), written.is_written()), (1, true));
+    assert_eq!(permits.available().expect("available"), 0);
+    assert_eq!(seat(), [me]);
+    assert!(alone.wait().expect("wait").is_leader());
+    let (mut guard, mut writer) = (held.take().expect("held"), writing.take().expect("held"));
+    *guard += 1;
+    *writer += 1;
+    drop((guard, writer, outer.take(), inner.take(), reading.take()));
+    one.take().expect("held").release().expect("its own");
+    two.take().expect("held").release().expect("its own");
+    assert_eq!((*mutex.try_lock().expect("free"), *written.try_read().expect("free")), (1, 1));
+    drop((recursive.try_lock().expect("free"), read.try_write().expect("free")));
+    assert!(!permits.try_acquire_many(3).expect("all").owner_died());
+    alone.leave().expect("leave");
+    assert!(seat().is_empty());
+}
+
+/// By this library, and by a call that it does not see.
+const WAYS: [fn(&dyn Fn()) -> bool; 2] = [
+    |body| process::fork(body).expect("fork").join_timeout(LONG).expect("join").success(),
+    |body| {
+        let whole = || i32::from(std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err());
+        foreign_wait(foreign_fork(whole)) == 0
+    },
+];
+
+pub fn the_parents_guards_are_dead_in_the_child() {
+    WAYS.iter().for_each(|&fork| no_guard_of_the_parent_works_in_the_child(fork));
+}
+
+pub fn the_parents_guards_are_dead_in_the_child_of_a_threaded_parent() {
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let seg = Segment::anonymous(1 << 16).expect("segment");
+    let lock = seg.object("lock", || Mutex::new(0u64)).expect("object");
+    let begun = std::sync::Barrier::new(3);
+    std::thread::scope(|scope| {
+        // One that locks, one whose threads come and go.
+        scope.spawn(|| {
+            begun.wait();
+            while !stop.load(Ordering::Acquire) {
+                *lock.lock().expect("nobody dies") += 1;
+            }
+        });
+        scope.spawn(|| {
+            begun.wait();
+            while !stop.load(Ordering::Acquire) {
+                std::thread::scope(|s| drop(s.spawn(|| *lock.lock().expect("nobody dies") += 1)));
+            }
+        });
+        begun.wait();
+        for _ in 0..10 {
+            WAYS.iter().for_each(|&fork| no_guard_of_the_parent_works_in_the_child(fork));
+        }
+        // A thread that is not the first one has guards, too.
+        std::thread::scope(|s| {
+            s.spawn(|| WAYS.iter().for_each(|&fork| no_guard_of_the_parent_works_in_the_child(fork)));
+        });
+        stop.store(true, Ordering::Release);
+    });
 }

@@ -41,6 +41,19 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the threads that use a segment as ps does, with what they hold and what they wait for.
+    ///
+    /// Reads only, and disturbs nobody. State, processor time and age are the thread's own, the memory is what its
+    /// process has in RAM. Nothing is told of the dead, and of threads of another PID namespace only what they left in
+    /// the segment, ids as they are there. What a thread holds is known of objects whose type is. The exit code is 2 if
+    /// the segment cannot be read, or is damaged.
+    Ps {
+        /// The segment's name; its slash may be left out
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Find threads, of any processes, that wait for each other in a circle.
     ///
     /// Reads only, and disturbs nobody. What looks like a circle is looked at again for a moment before it is

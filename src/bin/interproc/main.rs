@@ -1,10 +1,10 @@
-//! `interproc`, the command-line tool of the crate: `ls`, `inspect` and `deadlocks` look at live segments, `demo` shows
+//! `interproc`, the command-line tool of the crate: `ls`, `inspect`, `ps` and `deadlocks` look at live segments, `demo` shows
 //! what the crate does.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line |
-//! | `ls`, `inspect`, `deadlocks` | looking at segments; `sight`: what they share |
+//! | `ls`, `inspect`, `ps`, `deadlocks` | looking at segments; `sight`: what they share |
 //! | `demo` | runs the parts, one after the other, and draws the summary |
 //! | `shop` | part a: the ticket shop; `books`: its audit |
 //! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
@@ -25,6 +25,7 @@ mod inspect;
 mod latency;
 mod ls;
 mod office;
+mod ps;
 mod report;
 mod run;
 mod shop;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         cli::Command::Demo(options) => demo::run(&options),
         cli::Command::Ls { json } => ls::run(json),
         cli::Command::Inspect { name, json } => inspect::run(&name, json),
+        cli::Command::Ps { name, json } => ps::run(&name, json),
         cli::Command::Deadlocks { name, json } => deadlocks::run(&name, json),
         cli::Command::Run(options) => run::run(&options),
     }

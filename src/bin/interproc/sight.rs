@@ -1,4 +1,4 @@
-//! What `ls`, `inspect` and `deadlocks` share: finding segments, opening them for looking, and showing what was seen.
+//! What `ls`, `inspect`, `ps` and `deadlocks` share: finding segments, opening them for looking, and showing what was seen.
 //!
 //! Names, thread names and all else that comes from a segment or another process is untrusted: it is shown without its
 //! control characters, which could do anything to a terminal.

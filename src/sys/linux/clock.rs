@@ -1,4 +1,4 @@
-//! The monotonic clock.
+//! The monotonic clock, and the one that processes are dated by.
 
 /// `CLOCK_MONOTONIC` in nanoseconds. In the vDSO: no system call.
 #[inline]
@@ -6,5 +6,14 @@ pub fn monotonic_ns() -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `ts` is writable; CLOCK_MONOTONIC exists on every Linux, so the call cannot fail.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut ts) };
+    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+}
+
+/// `CLOCK_BOOTTIME` in nanoseconds: what start times in /proc count.
+#[cfg(feature = "std")]
+pub fn since_boot_ns() -> u64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is writable; the clock exists since Linux 2.6.39, and without it the time stays 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut ts) };
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }

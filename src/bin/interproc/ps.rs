@@ -1,0 +1,172 @@
+//! `interproc ps NAME`: the members of a segment with what they use, hold and wait for.
+
+use crate::sight::{self, Guest, Problem, clean, complain, full_name, open, person, place, table};
+use indicatif::{BinaryBytes, HumanDuration};
+use interproc::process::Details;
+use interproc::shm::{Holder, MemberInfo, ObjectState, View};
+use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How many of the objects that somebody holds are named in the table.
+const NAMED: usize = 4;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    stale: bool,
+    members: Vec<Row>,
+    /// What is wrong with the directory.
+    damage: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    who: Guest,
+    /// Whether it is of another PID namespace, where its ids are those shown.
+    elsewhere: bool,
+    /// Null, as the next three, of the dead and of those elsewhere.
+    cpu_ms: Option<u64>,
+    /// Of its process.
+    resident_bytes: Option<u64>,
+    age_seconds: Option<u64>,
+    /// Threads of its process.
+    threads: Option<u32>,
+    holds: Vec<Held>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    object: String,
+    /// `holds`, or what else it does: `blocks`.
+    part: &'static str,
+}
+
+/// Whether its ids are known to mean something else here.
+fn is_elsewhere(member: &MemberInfo) -> bool {
+    let ours = std::fs::metadata("/proc/self/ns/pid").map(|namespace| namespace.ino());
+    member.who.pid_namespace != 0 && ours.is_ok_and(|ours| ours != member.who.pid_namespace)
+}
+
+/// The objects that a member holds, as far as their types are known.
+fn held<'v>(view: &'v View, member: &MemberInfo) -> Vec<(&'v ObjectState, &'v Holder)> {
+    let parts =
+        view.objects.iter().flat_map(|object| object.holders.iter().map(move |holder| (object, holder)));
+    parts.filter(|(_, holder)| holder.who.id == member.who.id).collect()
+}
+
+/// Shows it. The exit code is 2 if it cannot be read, or not to the end.
+pub fn run(name: &str, json: bool) -> ExitCode {
+    let name = full_name(name);
+    let seen = open(&name).and_then(|look| Ok((look.view()?, !look.is_in_use()?)));
+    let (view, stale) = match seen {
+        Ok(seen) => seen,
+        Err(error) => {
+            complain(&format!("{name}: {}", Problem::new(&name, &error).error));
+            return ExitCode::from(2);
+        }
+    };
+    if json {
+        let members = view.members.iter().map(|member| row(&view, member)).collect();
+        let damage = view.damage.as_ref().map(ToString::to_string);
+        sight::print_json(&Report { name: &name, stale, members, damage });
+    } else {
+        show(&view, stale);
+    }
+    match &view.damage {
+        None => ExitCode::SUCCESS,
+        Some(damage) => {
+            complain(&format!("{name}: {damage}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn row(view: &View, member: &MemberInfo) -> Row {
+    let details = Details::of_thread(&member.who).ok();
+    let details = details.as_ref();
+    let held = held(view, member);
+    Row {
+        who: member.into(),
+        elsewhere: is_elsewhere(member),
+        cpu_ms: details.and_then(|d| u64::try_from(d.cpu_time.as_millis()).ok()),
+        resident_bytes: details.map(|d| d.memory),
+        age_seconds: details.map(|d| d.age.as_secs()),
+        threads: details.map(|d| d.threads),
+        holds: held
+            .into_iter()
+            .map(|(object, holder)| Held { object: object.info.name.clone(), part: holder.part })
+            .collect(),
+    }
+}
+
+fn show(view: &View, stale: bool) {
+    let mut rows =
+        table(&["PID", "TID", "NAME", "STATE", "CPU", "MEMORY", "AGE", "HOLDS", "WAITS FOR", "HELD BY"]);
+    for member in &view.members {
+        let who = &member.who;
+        let details = Details::of_thread(who).ok();
+        let known = |id: u32| if who.pid == 0 { "?".into() } else { id.to_string() };
+        let told = |text: fn(&Details) -> String| details.as_ref().map_or_else(|| "-".into(), text);
+        rows.add_row([
+            known(who.pid),
+            known(who.tid),
+            clean(who.name().unwrap_or_default()),
+            state(member),
+            told(|d| clock(d.cpu_time)),
+            told(|d| BinaryBytes(d.memory).to_string()),
+            told(|d| HumanDuration(d.age).to_string()),
+            holds(&held(view, member)),
+            member.waits.as_ref().map(place).unwrap_or_default(),
+            member.waits.as_ref().and_then(|waits| waits.on.as_ref()).map(person).unwrap_or_default(),
+        ]);
+    }
+    let mut text = if view.members.is_empty() { "no members\n".into() } else { sight::lines(&rows) };
+    if stale {
+        text += "\nstale: no process has it open\n";
+    }
+    sight::print(&text);
+}
+
+/// The letter of ps, or why there is none.
+fn state(member: &MemberInfo) -> String {
+    match (member.who.alive, is_elsewhere(member), member.who.state) {
+        (true, true, _) => "alive, in another PID namespace".into(),
+        (false, true, _) => "dead, in another PID namespace".into(),
+        (false, false, _) => "dead".into(),
+        (true, false, Some(letter)) => letter.to_string(),
+        (true, false, None) => "alive".into(),
+    }
+}
+
+/// The first few by name.
+fn holds(held: &[(&ObjectState, &Holder)]) -> String {
+    let one = |(object, holder): &(&ObjectState, &Holder)| match holder.part {
+        "holds" => clean(&object.info.name),
+        part => format!("{part}: {}", clean(&object.info.name)),
+    };
+    let mut names: Vec<String> = held.iter().take(NAMED).map(one).collect();
+    if held.len() > NAMED {
+        names.push(format!("{} more", held.len() - NAMED));
+    }
+    names.join(", ")
+}
+
+/// Minutes, seconds and hundredths.
+fn clock(time: Duration) -> String {
+    let hundredths = time.as_millis() / 10;
+    format!("{}:{:02}.{:02}", hundredths / 6000, hundredths / 100 % 60, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_shown_as_a_clock() {
+        let shown = [0, 12_345, 60_000, 6_000_009].map(|ms| clock(Duration::from_millis(ms)));
+        assert_eq!(shown, ["0:00.00", "0:12.34", "1:00.00", "100:00.00"]);
+    }
+}
