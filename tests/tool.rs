@@ -941,8 +941,8 @@ fn ps_shows_what_members_use_hold_and_wait_for() {
     let mut crew = Crew::default();
     let busy = crew.start("busy", || {
         // Written to, so that it is there.
-        let memory = std::hint::black_box(vec![1u8; 32 << 20]);
-        let guards: Vec<_> = locks.iter().map(|lock| lock.lock().expect("nobody dies")).collect();
+        let _memory = std::hint::black_box(vec![1u8; 32 << 20]);
+        let _guards: Vec<_> = locks.iter().map(|lock| lock.lock().expect("nobody dies")).collect();
         while cpu_time() < BUSY {
             std::hint::spin_loop();
         }
@@ -951,11 +951,12 @@ fn ps_shows_what_members_use_hold_and_wait_for() {
             held.fetch_add(1, Ordering::Release);
             stay();
         });
-        drop((guards, memory));
     });
+    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1));
     let waiter = crew.start("waiter", || drop(locks[5].lock()));
-    assert!(eventually(LONG, || held.load(Ordering::Acquire) == 1
-        && [0, 5].iter().all(|&i: &usize| locks[i].waiters().expect("in a segment") == 1)));
+    for lock in [&locks[0], &locks[5]] {
+        assert!(eventually(LONG, || lock.waiters().expect("in a segment") == 1));
+    }
     assert!(eventually(LONG, || state(busy) == Some('S')));
 
     let report = json(&["ps", &name.0[1..]], 0);
