@@ -220,8 +220,11 @@ fn is_others<T, E>(got: Result<T, E>, error: fn(E) -> interproc::Error) -> bool 
     got.err().is_some_and(|e| error(e).kind() == ErrorKind::WouldBlock)
 }
 
-/// Forks with a guard of each kind held; `fork` says how, and whether the child ended well.
-fn no_guard_of_the_parent_works_in_the_child(fork: fn(&dyn Fn()) -> bool) {
+/// A way to fork: runs the body in a child, and says whether that ended well.
+type Way = fn(&dyn Fn()) -> bool;
+
+/// Forks with a guard of each kind held.
+fn no_guard_of_the_parent_works_in_the_child(fork: Way) {
     let seg = Segment::anonymous(1 << 16).expect("segment");
     let mutex = seg.object("mutex", || Mutex::new(0u64)).expect("object");
     let recursive = seg.object("recursive", || RecursiveMutex::new(0u64)).expect("object");
@@ -292,7 +295,7 @@ fn no_guard_of_the_parent_works_in_the_child(fork: fn(&dyn Fn()) -> bool) {
 }
 
 /// By this library, and by a call that it does not see.
-const WAYS: [fn(&dyn Fn()) -> bool; 2] = [
+const WAYS: [Way; 2] = [
     |body| process::fork(body).expect("fork").join_timeout(LONG).expect("join").success(),
     |body| {
         let whole = || i32::from(std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err());
