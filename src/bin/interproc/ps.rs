@@ -40,7 +40,7 @@ struct Row {
 #[derive(Serialize)]
 struct Held {
     object: String,
-    /// `holds`, or what else it does: `blocks`.
+    /// `holds`, or what else it does: `reads`, `has a seat`, `blocks`.
     part: &'static str,
 }
 
@@ -147,9 +147,13 @@ fn holds(held: &[(&ObjectState, &Holder)]) -> String {
         "holds" => clean(&object.info.name),
         part => format!("{part}: {}", clean(&object.info.name)),
     };
-    let mut names: Vec<String> = held.iter().take(NAMED).map(one).collect();
-    if held.len() > NAMED {
-        names.push(format!("{} more", held.len() - NAMED));
+    let mut names: Vec<String> = held.iter().map(one).collect();
+    // Several permits of one semaphore.
+    names.dedup();
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    if more > 0 {
+        names.push(format!("{more} more"));
     }
     names.join(", ")
 }
