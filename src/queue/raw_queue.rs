@@ -374,16 +374,26 @@ impl RawQueue {
     #[inline]
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
-        let result = match self.claim_push(me) {
+        if let Some(position) = self.claim_push_at_hint(me) {
+            self.publish(position, Some(position), false, fill);
+            me.unpend(pending);
+            return Ok(());
+        }
+        let result = self.try_push_slow(me, fill);
+        me.unpend(pending);
+        result
+    }
+
+    #[cold]
+    fn try_push_slow(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
+        match self.claim_push(me) {
             Ok(claim) => {
-                self.publish(&claim, fill);
+                self.publish(claim.position, claim.hint, claim.careful, fill);
                 Ok(())
             }
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Full.into()),
-        };
-        me.unpend(pending);
-        result
+        }
     }
 
     /// Pushes the element that `fill` writes, waiting for room until `deadline` if one is given.
@@ -398,14 +408,25 @@ impl RawQueue {
         fill: impl FnOnce(*mut u8),
     ) -> Result<()> {
         let pending = me.pend();
-        let claim = match self.claim_push(me) {
-            Ok(claim) => Ok(claim),
-            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
-            Err(_) => self.wait_push(me, deadline),
-        };
-        let result = claim.map(|claim| self.publish(&claim, fill));
+        if let Some(position) = self.claim_push_at_hint(me) {
+            self.publish(position, Some(position), false, fill);
+            me.unpend(pending);
+            return Ok(());
+        }
+        let result = self.push_slow(me, deadline, fill);
         me.unpend(pending);
         result
+    }
+
+    #[cold]
+    fn push_slow(&self, me: &Member, deadline: Option<Deadline>, fill: impl FnOnce(*mut u8)) -> Result<()> {
+        let claim = match self.claim_push(me) {
+            Ok(claim) => claim,
+            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
+            Err(_) => self.wait_push(me, deadline)?,
+        };
+        self.publish(claim.position, claim.hint, claim.careful, fill);
+        Ok(())
     }
 
     #[cold]
@@ -420,13 +441,25 @@ impl RawQueue {
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();
-        let result = match self.claim_pop(me) {
-            Ok(claim) => Ok(self.consume(&claim, drain)),
-            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
-            Err(_) => Err(ErrorKind::Empty.into()),
-        };
+        if let Some(position) = self.claim_pop_at_hint(me) {
+            let value = self.consume(position, Some(position), false, drain);
+            me.unpend(pending);
+            return Ok((value, false));
+        }
+        let result = self.try_pop_slow(me, drain);
         me.unpend(pending);
         result
+    }
+
+    #[cold]
+    fn try_pop_slow<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
+        match self.claim_pop(me) {
+            Ok(claim) => {
+                Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.redelivered))
+            }
+            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
+            Err(_) => Err(ErrorKind::Empty.into()),
+        }
     }
 
     /// Pops an element through `drain`, waiting for one until `deadline` if one is given.
@@ -441,14 +474,29 @@ impl RawQueue {
         drain: impl FnOnce(*const u8) -> R,
     ) -> Result<(R, bool)> {
         let pending = me.pend();
-        let claim = match self.claim_pop(me) {
-            Ok(claim) => Ok(claim),
-            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
-            Err(_) => self.wait_pop(me, deadline),
-        };
-        let result = claim.map(|claim| self.consume(&claim, drain));
+        if let Some(position) = self.claim_pop_at_hint(me) {
+            let value = self.consume(position, Some(position), false, drain);
+            me.unpend(pending);
+            return Ok((value, false));
+        }
+        let result = self.pop_slow(me, deadline, drain);
         me.unpend(pending);
         result
+    }
+
+    #[cold]
+    fn pop_slow<R>(
+        &self,
+        me: &Member,
+        deadline: Option<Deadline>,
+        drain: impl FnOnce(*const u8) -> R,
+    ) -> Result<(R, bool)> {
+        let claim = match self.claim_pop(me) {
+            Ok(claim) => claim,
+            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
+            Err(_) => self.wait_pop(me, deadline)?,
+        };
+        Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.redelivered))
     }
 
     #[cold]
@@ -456,34 +504,78 @@ impl RawQueue {
         self.wait(me, deadline, &self.ring.header().not_empty, || self.claim_pop(me))
     }
 
-    #[inline]
-    fn publish(&self, claim: &Claim, fill: impl FnOnce(*mut u8)) {
-        let index = pos::index(claim.position);
+    /// Fills a claimed cell and publishes it. `hint` is where the scan began, if the hint may move.
+    #[inline(always)]
+    fn publish(&self, position: u64, hint: Option<u64>, careful: bool, fill: impl FnOnce(*mut u8)) {
+        let index = pos::index(position);
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(index, idle(claim.position, FULL), &header.not_empty, claim.careful);
+        self.finish(index, idle(position, FULL), &header.not_empty, careful);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
-        if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
-            header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
+        if Some(header.tail.load(Ordering::Relaxed)) == hint {
+            header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
     }
 
-    #[inline]
-    fn consume<R>(&self, claim: &Claim, drain: impl FnOnce(*const u8) -> R) -> (R, bool) {
-        let index = pos::index(claim.position);
+    /// Empties a claimed cell and gives it to the next lap. `hint` as above.
+    #[inline(always)]
+    fn consume<R>(
+        &self,
+        position: u64,
+        hint: Option<u64>,
+        careful: bool,
+        drain: impl FnOnce(*const u8) -> R,
+    ) -> R {
+        let index = pos::index(position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
         let header = self.ring.header();
-        self.finish(index, idle(claim.position.wrapping_add(LAP), EMPTY), &header.not_full, claim.careful);
-        if Some(header.head.load(Ordering::Relaxed)) == claim.hint {
-            header.head.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
+        self.finish(index, idle(position.wrapping_add(LAP), EMPTY), &header.not_full, careful);
+        if Some(header.head.load(Ordering::Relaxed)) == hint {
+            header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        if claim.careful && self.is_closed() {
+        if careful && self.is_closed() {
             // Others may wait for this pop to end, to find the end of the queue.
             header.not_empty.wake(|| u32::MAX);
         }
-        (value, claim.redelivered)
+        value
+    }
+
+    /// The short way to a cell: nobody need be careful, and the hint is right. What comes after a `None` begins anew.
+    #[inline(always)]
+    fn claim_push_at_hint(&self, me: &Member) -> Option<u64> {
+        let header = self.ring.header();
+        let careful = header.not_empty.is_careful();
+        let hint = header.tail.load(Ordering::Acquire); // Q3
+        let index = pos::index(hint);
+        if careful || index >= self.ring.capacity() {
+            return None;
+        }
+        let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
+        // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
+        // to own. Q2: after the former reader.
+        let claimed =
+            self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        claimed.then_some(hint)
+    }
+
+    /// The same for a message.
+    #[inline(always)]
+    fn claim_pop_at_hint(&self, me: &Member) -> Option<u64> {
+        let header = self.ring.header();
+        let careful = header.not_full.is_careful();
+        let hint = header.head.load(Ordering::Acquire); // Q3
+        let index = pos::index(hint);
+        if careful || index >= self.ring.capacity() {
+            return None;
+        }
+        let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
+        // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
+        // same word waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
+        let claimed = self.ring.seq(index).load(Ordering::Relaxed) == from
+            && self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        claimed.then_some(hint)
     }
 
     #[inline]
@@ -495,15 +587,6 @@ impl RawQueue {
             return Err(Refused::Closed);
         }
         let hint = header.tail.load(Ordering::Acquire); // Q3
-        let index = pos::index(hint);
-        if index < self.ring.capacity() {
-            let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
-            // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
-            // to own. Q2: after the former reader.
-            if self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), careful });
-            }
-        }
         self.scan(hint, careful, |position| self.look_to_push(me, position))
     }
 
@@ -511,21 +594,6 @@ impl RawQueue {
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let careful = self.ring.header().not_full.is_careful();
         let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
-        let index = pos::index(hint);
-        if index < self.ring.capacity() {
-            let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
-            // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
-            // same word waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
-            if self.ring.seq(index).load(Ordering::Relaxed) == from
-                && self
-                    .ring
-                    .ctl(index)
-                    .compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-            {
-                return Ok(Claim { position: hint, redelivered: false, hint: Some(hint), careful });
-            }
-        }
         self.scan(hint, careful, |position| self.look_to_pop(me, position))
     }
 
