@@ -10,7 +10,6 @@
 mod support;
 
 use std::time::Duration;
-use support::children;
 use support::deaths::{killer_inherits, waiter_inherits};
 use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, uncontended};
 use support::machine::{Alone, Meter, pin, wait_for_quiet};
@@ -18,6 +17,7 @@ use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
 use support::signals;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
+use support::{children, conditions, permits, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -257,6 +257,93 @@ fn rows() -> Vec<Row> {
             killer_inherits::<Pthread>,
         ),
     ]);
+    let (rwlock, lot) = ("pthread_rwlock", "parking_lot, threads");
+    rows.extend([
+        row(
+            "read+unlock",
+            TimeRatio(0.4),
+            Timed,
+            rwlocks::reading::<rwlocks::Ours>,
+            rwlock,
+            rwlocks::reading::<rwlocks::Pthread>,
+        ),
+        row(
+            "read+unlock, never biased",
+            NoneTime,
+            Timed,
+            rwlocks::reading::<rwlocks::OursUnbiased>,
+            rwlock,
+            rwlocks::reading::<rwlocks::Pthread>,
+        ),
+        row(
+            "write+unlock",
+            NoneTime,
+            Timed,
+            rwlocks::writing::<rwlocks::Ours>,
+            rwlock,
+            rwlocks::writing::<rwlocks::Pthread>,
+        ),
+        row(
+            "two readers, 2 cores",
+            NoneTime,
+            Timed,
+            rwlocks::reading_together::<rwlocks::Ours>,
+            rwlock,
+            rwlocks::reading_together::<rwlocks::Pthread>,
+        ),
+        row(
+            "two readers, 2 cores",
+            NoneTime,
+            Timed,
+            rwlocks::reading_together::<rwlocks::Ours>,
+            lot,
+            rwlocks::reading_together::<rwlocks::ParkingLot>,
+        ),
+        row(
+            "permit: acquire+release",
+            TimeRatio(0.1),
+            Timed,
+            permits::uncontended::<permits::Ours>,
+            "System V, SEM_UNDO",
+            permits::uncontended::<permits::SysV>,
+        ),
+    ]);
+    for (place, processors) in [("2 cores", ALL), ("1 core", ONE)] {
+        let (barrier, cond) = ("pthread_barrier", "pthread_cond, robust");
+        let name: &'static str =
+            if place == "1 core" { "barrier of 2, 1 core" } else { "barrier of 2, 2 cores" };
+        rows.push(row(
+            name,
+            TimeRatio(1.0),
+            Timed,
+            move || permits::rounds::<permits::OurBarrier>(processors),
+            barrier,
+            move || permits::rounds::<permits::PthreadBarrier>(processors),
+        ));
+        let name: &'static str = if place == "1 core" {
+            "condvar ping-pong, 1 core, RTT/2"
+        } else {
+            "condvar ping-pong, 2 cores, RTT/2"
+        };
+        rows.push(row(
+            name,
+            TimeRatio(1.0),
+            Timed,
+            move || tight::<conditions::Ours>(processors),
+            cond,
+            move || tight::<conditions::Pthread>(processors),
+        ));
+    }
+    for (name, processors) in [
+        ("2 contenders, 100 ns in, 100 ns out", ALL),
+        ("8 contenders on 2 cores, 100 ns in, 100 ns out", EIGHT),
+    ] {
+        let ours = move || contended::<locks::Ours>(processors, Section::Work);
+        let lot = move || contended::<ParkingLot>(processors, Section::Work);
+        rows.push(row(name, RateRatio(1.0), Timed, ours, "parking_lot, threads", lot));
+        let std = move || contended::<Std>(processors, Section::Work);
+        rows.push(row(name, RateRatio(1.0), Timed, ours, "std, threads", std));
+    }
     const LARGE: usize = 256 << 20;
     rows.extend([
         row(

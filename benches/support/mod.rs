@@ -12,6 +12,7 @@
 //! | `library` | the same lock through the C shared library |
 //! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
+//! | `conditions` | hand-overs under a lock |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
@@ -20,6 +21,7 @@
 #![allow(dead_code)] // Each bench uses its own part.
 
 pub mod children;
+pub mod conditions;
 pub mod deaths;
 pub mod library;
 pub mod locks;
