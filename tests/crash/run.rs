@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
     let (points, failed) = report::totals(&rows);
     let (windows, missed) = report::windows(&rows, &lab.windows, arguments.markdown);
     let complete = arguments.full && arguments.scenarios.is_empty();
-    if arguments.full || failed > 0 {
+    if arguments.full || arguments.markdown || failed > 0 {
         println!("\n{}", report::table(&rows, arguments.markdown));
         println!("crash windows and the kills that fell into them:\n{windows}");
     }
