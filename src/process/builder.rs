@@ -5,7 +5,7 @@ use super::child::Child;
 use super::creator::Creator;
 use super::orphans;
 use super::program::Program;
-use super::setup::{Failure, Group, Setup, c_string};
+use super::setup::{Failure, Group, NAME_LEN, Setup, c_string};
 use super::status::{Outcome, PANICKED};
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
@@ -139,9 +139,6 @@ impl Limit {
         }
     }
 }
-
-/// What the kernel keeps of a name, with the NUL.
-pub(super) const NAME_LEN: usize = 16;
 
 impl Builder {
     /// A child like its parent.

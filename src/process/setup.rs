@@ -1,7 +1,6 @@
 //! What a child sets for itself before its own code runs, prepared by the parent so that the child makes only system
 //! calls: no allocation, no lock.
 
-use super::builder::NAME_LEN;
 use crate::sys::lifeline::{Bound, Lifeline};
 use crate::sys::{fork, settings, task};
 use crate::{Error, ErrorKind, Result};
@@ -10,6 +9,9 @@ use std::ffi::CString;
 use std::format;
 use std::os::fd::RawFd;
 use std::vec::Vec;
+
+/// What the kernel keeps of a name, with the NUL.
+pub(super) const NAME_LEN: usize = 16;
 
 /// The step at which a child could not be set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
