@@ -204,7 +204,7 @@ impl RawMutex {
         {
             word = now;
         }
-        crate::crash_window!("C2: handed back, not woken");
+        crate::crash_window!("C2: released, not woken");
         futex::wake(Word::High(&self.word), 1);
         me.unpend(pending);
         if me.is_wanted() {

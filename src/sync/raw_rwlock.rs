@@ -380,6 +380,7 @@ impl RawRwLock {
                 .compare_exchange(0, id.bits() | ONE, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
             {
+                crate::crash_window!("R1: a cell is taken");
                 if !crate::mutant!("reader-no-fence") {
                     seq_cst_fence_for_models();
                 }
@@ -422,7 +423,6 @@ impl RawRwLock {
 
     #[cold]
     fn turned_away(&self, cell: usize, id: OwnerId, me: &Member) {
-        crate::crash_window!("R1: a cell is taken, the gate is not open");
         self.leave_cell(cell, id, me);
     }
 
