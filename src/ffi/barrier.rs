@@ -155,7 +155,7 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
     match unsafe { deadline(abstime) } {
         // SAFETY: by C's contract.
         Ok(until) => unsafe { wait(barrier, Some(until), leader) },
-        Err(_) => report(Err(invalid("abstime is NULL, or its nanoseconds are out of range"))),
+        Err(error) => report(Err(error)),
     }
 }
 

@@ -166,10 +166,7 @@ unsafe fn held(permit: *const interproc_permit_t, me: &Member) -> Result<RawPerm
 /// NULL or a timespec.
 unsafe fn until(abstime: *const timespec) -> Result<Option<Deadline>> {
     // SAFETY: by the contract.
-    match unsafe { deadline(abstime) } {
-        Ok(until) => Ok(Some(until)),
-        Err(_) => Err(invalid("abstime is NULL, or its nanoseconds are out of range")),
-    }
+    unsafe { deadline(abstime) }.map(Some)
 }
 
 /// Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.

@@ -169,7 +169,7 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract.
     report(unsafe { wait(cond, mutex, Some(until)) })
@@ -211,7 +211,7 @@ pub unsafe extern "C" fn interproc_cond_timedwait_recursive(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract.
     report(unsafe { wait_recursive(cond, mutex, Some(until)) })

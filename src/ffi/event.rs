@@ -162,7 +162,7 @@ pub unsafe extern "C" fn interproc_event_timedwait(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract.
     unsafe { wait(event, Some(until)) }

@@ -156,7 +156,7 @@ pub unsafe extern "C-unwind" fn interproc_once_timedcall(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract.
     match unsafe { at(once) } {

@@ -1,7 +1,6 @@
 //! The recursive robust mutex.
 
 use super::error::{fail, report};
-use super::invalid;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
@@ -138,7 +137,7 @@ pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract it is a mutex.
     acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, Some(until))))

@@ -1,7 +1,6 @@
 //! The robust reader-writer lock.
 
 use super::error::{fail, report};
-use super::invalid;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
@@ -94,10 +93,7 @@ unsafe fn write(lock: *const interproc_rwlock_t, patience: Patience) -> c_int {
 /// NULL or a timespec.
 unsafe fn until(abstime: *const timespec) -> Result<Patience> {
     // SAFETY: by the contract.
-    match unsafe { deadline(abstime) } {
-        Ok(until) => Ok(Patience::Until(Some(until))),
-        Err(_) => Err(invalid("abstime is NULL, or its nanoseconds are out of range")),
-    }
+    unsafe { deadline(abstime) }.map(|until| Patience::Until(Some(until)))
 }
 
 /// Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an

@@ -182,7 +182,7 @@ pub unsafe extern "C" fn interproc_semaphore_timedacquire(
     // SAFETY: by C's contract abstime is NULL or a timespec.
     let until = match unsafe { deadline(abstime) } {
         Ok(until) => until,
-        Err(_) => return fail(invalid("abstime is NULL, or its nanoseconds are out of range")),
+        Err(error) => return fail(error),
     };
     // SAFETY: by C's contract.
     unsafe { acquire(semaphore, || Ok(Some(until))) }

@@ -1,8 +1,8 @@
 //! Deadlines: `struct timespec` on `CLOCK_MONOTONIC`.
 
 use super::error::report;
-use super::output;
-use crate::error::{ErrorKind, Result};
+use super::{invalid, output};
+use crate::error::Result;
 use crate::time::Deadline;
 use core::ffi::c_int;
 use core::time::Duration;
@@ -17,11 +17,11 @@ const NS: u64 = 1_000_000_000;
 #[inline]
 pub(super) unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
     // SAFETY: by the contract.
-    let Some(time) = (unsafe { abstime.as_ref() }) else { return Err(ErrorKind::InvalidInput.into()) };
+    let time = unsafe { abstime.as_ref() }.filter(|time| (time.tv_nsec as u64) < NS);
+    let Some(time) = time else {
+        return Err(invalid("abstime is NULL, or its nanoseconds are out of range"));
+    };
     let nanoseconds = time.tv_nsec as u64;
-    if nanoseconds >= NS {
-        return Err(ErrorKind::InvalidInput.into());
-    }
     // Before the start of the clock is the past; beyond its range is the end of time.
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     Ok(Deadline::from_monotonic_ns(seconds.saturating_mul(NS).saturating_add(nanoseconds)))
