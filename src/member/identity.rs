@@ -73,10 +73,7 @@ impl Table {
     pub fn describe(&self, index: u32, generation: u32, who: &Identity) {
         let Some(page) = self.description(index) else { return };
         // A sequence lock: nothing is described while the words change.
-        page.described.store(
-            if crate::mutant!("describe-unsealed") { generation.into() } else { 0 },
-            Ordering::Relaxed,
-        );
+        page.described.store(0, Ordering::Relaxed);
         if !crate::mutant!("describe-no-fence") {
             fence(Ordering::Release);
         }

@@ -334,9 +334,6 @@ impl RawCondvar {
             if crate::mutant!("last-unwatched") {
                 watches[1] = count;
             }
-            if crate::mutant!("holder-unwatched") {
-                watches[2] = count;
-            }
             let sure = tries < TRIES;
             let woken = me.sleep(if sure { &watches } else { &watches[..1] }, None, sure, deadline);
             match woken {

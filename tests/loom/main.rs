@@ -53,6 +53,7 @@
 //! | no-cell-watch | queue: a producer dies, its consumer gets the message or the next one; queue: a consumer dies, its producer gets room |
 //! | no-closed-watch | queue: a closer dies, and it is closed or not |
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
+//! | no-want-fence | mutex: two threads exclude each other |
 //! | notify-no-wake | condvar: a waiter is told |
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
@@ -69,6 +70,8 @@
 //! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: the waiter that is woken may die anywhere |
 //! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
+//! | want-no-look | mutex: two threads exclude each other |
+//! | want-no-watch | mutex: two threads exclude each other |
 
 #[cfg(interproc_loom)]
 mod barrier;

@@ -16,7 +16,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "mutex: two threads exclude each other",
         run: || check(Bounds::default(), || exclusion(2)),
-        catches: &["unlock-no-wake"],
+        catches: &["unlock-no-wake", "want-no-look", "want-no-watch", "no-want-fence"],
     },
     Model {
         name: "mutex: three threads exclude each other",
