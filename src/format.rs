@@ -186,6 +186,16 @@ pub enum Kind {
     BoundedSemaphore = 3,
     /// A `Barrier`.
     Barrier = 4,
+    /// A single-producer single-consumer queue.
+    Spsc = 5,
+    /// A queue of messages of any length, with many producers and consumers.
+    ByteQueue = 6,
+    /// The same with one producer and one consumer.
+    ByteSpsc = 7,
+    /// A `Latest`.
+    Latest = 8,
+    /// A `Pipe`, or the place where its ends meet.
+    Pipe = 9,
 }
 
 /// A directory entry. Written whole, then published by `kind`.
