@@ -14,7 +14,9 @@
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
  * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
- * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
+ * interproc_bounded_semaphore_t, interproc_permit_t,
+ * interproc_barrier_t, interproc_process_t and interproc_process_ref_t are handles of one process and do not belong in
+ * shared memory.
  *
  * WHEN SOMEBODY DIES
  *
@@ -641,6 +643,87 @@ typedef struct interproc_usage_t {
 } interproc_usage_t;
 
 /**
+ * A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
+ * It need be no child.
+ *
+ * This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
+ * close only one of them.
+ *
+ *     interproc_process_ref_t server;
+ *     int rc = interproc_process_ref_find(&server, note->pid, note->start_time);
+ *     if (rc == ESRCH)
+ *         puts("it has ended, whoever has its number now");
+ */
+typedef struct interproc_process_ref_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_process_ref_t;
+
+/**
+ * What ps shows of a process.
+ */
+typedef struct interproc_process_details_t {
+  /**
+   * Its number in this process's PID namespace.
+   */
+  int32_t pid;
+  /**
+   * Its parent's; 0 when that is outside of the PID namespace.
+   */
+  int32_t parent;
+  /**
+   * Its process group.
+   */
+  int32_t group;
+  /**
+   * Its session.
+   */
+  int32_t session;
+  /**
+   * How many threads it has.
+   */
+  uint32_t threads;
+  /**
+   * Its nice value.
+   */
+  int32_t nice;
+  /**
+   * When it began, in clock ticks since the machine was started: with the number it names the process for good.
+   */
+  uint64_t start_time;
+  /**
+   * How many nanoseconds ago it began.
+   */
+  uint64_t age_ns;
+  /**
+   * Nanoseconds of processor time so far, its own and the kernel's.
+   */
+  uint64_t cpu_ns;
+  /**
+   * Memory that it has in RAM, in bytes.
+   */
+  uint64_t memory;
+  /**
+   * What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not joined.
+   */
+  char state;
+  /**
+   * Its name, NUL-terminated.
+   */
+  char name[16];
+  /**
+   * Zero.
+   */
+  char reserved[7];
+} interproc_process_details_t;
+
+/**
  * A resource limit of a child: see setrlimit(2).
  */
 typedef struct interproc_process_limit_t {
@@ -675,6 +758,20 @@ typedef struct interproc_process_descriptor_t {
    */
   int32_t to;
 } interproc_process_descriptor_t;
+
+/**
+ * A segment that a program gets; see interproc_segment_inherited().
+ */
+typedef struct interproc_process_segment_t {
+  /**
+   * By what the program asks for it.
+   */
+  const char *key;
+  /**
+   * An open segment, which need have no name.
+   */
+  const struct interproc_segment_t *segment;
+} interproc_process_segment_t;
 
 /**
  * What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
@@ -731,9 +828,17 @@ typedef struct interproc_process_options_t {
    */
   size_t descriptor_count;
   /**
+   * `segment_count` segments, for programs; a forked child has all that its parent has open.
+   */
+  const struct interproc_process_segment_t *segments;
+  /**
+   * How many.
+   */
+  size_t segment_count;
+  /**
    * Zero.
    */
-  uint64_t reserved[4];
+  uint64_t reserved[2];
 } interproc_process_options_t;
 
 /**
@@ -919,6 +1024,24 @@ int interproc_segment_anonymous(struct interproc_segment_t *segment,
  */
 int interproc_segment_attach_fd(struct interproc_segment_t *segment,
                                 int fd);
+
+/**
+ * Opens the segment that the parent has given to this program by `key`; see interproc_process_options_t.
+ *
+ *     interproc_process_segment_t given = {"shop", &segment};
+ *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+ *     options.segments = &given;
+ *     options.segment_count = 1;
+ *     rc = interproc_process_spawn(&child, &options, "./buyer", arguments, NULL);
+ *
+ *     rc = interproc_segment_inherited(&segment, "shop"); // in the program
+ *
+ * @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_segment_inherited(struct interproc_segment_t *segment,
+                                const char *key);
 
 /**
  * As interproc_segment_create(), with options.
@@ -2577,6 +2700,118 @@ int interproc_process_detach(struct interproc_process_t *process);
 int interproc_process_close(struct interproc_process_t *process);
 
 /**
+ * The process that has this number now; 0: the calling one.
+ *
+ * @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
+ * namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_open(struct interproc_process_ref_t *process,
+                               int32_t pid);
+
+/**
+ * The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by both
+ * (see interproc_process_ref_details()).
+ *
+ * @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_find(struct interproc_process_ref_t *process,
+                               int32_t pid,
+                               uint64_t start_time);
+
+/**
+ * The parent of the calling process, or who has adopted it.
+ *
+ * @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_parent(struct interproc_process_ref_t *process);
+
+/**
+ * Whether it has not ended yet. A zombie is not alive; a stopped process is.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_is_alive(const struct interproc_process_ref_t *process, bool *is_alive);
+
+/**
+ * Waits until it has ended. How it ended is told to its parent alone.
+ *
+ * @return 0; EINVAL: NULL or closed.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_ref_wait(const struct interproc_process_ref_t *process);
+
+/**
+ * As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_process_ref_wait(); ETIMEDOUT: it still runs; EINVAL also when abstime is NULL or not valid.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_ref_timedwait(const struct interproc_process_ref_t *process,
+                                    const struct timespec *abstime);
+
+/**
+ * Sends a signal to this very process; 0 sends none.
+ *
+ * @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_signal(const struct interproc_process_ref_t *process,
+                                 int signal);
+
+/**
+ * What ps shows of it.
+ *
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_details(const struct interproc_process_ref_t *process,
+                                  struct interproc_process_details_t *details);
+
+/**
+ * The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most` is 0; how many
+ * there are into `count`. They are numbers only: to be opened, and asked for their parent, before they are relied on.
+ *
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_children(const struct interproc_process_ref_t *process,
+                                   size_t most,
+                                   int32_t *pids,
+                                   size_t *count);
+
+/**
+ * Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_fd(const struct interproc_process_ref_t *process,
+                             int *fd);
+
+/**
+ * Frees the handle.
+ *
+ * @return 0; EINVAL: NULL, or closed already.
+ *
+ * Not to be called while another thread uses the handle; not for signal handlers.
+ */
+int interproc_process_ref_close(struct interproc_process_ref_t *process);
+
+/**
  * As interproc_process_fork(), with options, which may be NULL.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
@@ -2681,9 +2916,10 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 #define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PROCESS_INIT { NULL, 0 }
+#define INTERPROC_PROCESS_REF_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
-#define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, { 0, 0, 0, 0 } }
+#define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, { 0, 0 } }
 #define INTERPROC_DAEMON_OPTIONS_INIT { NULL, NULL, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 
 /* Checked when this file is compiled, in any dialect. */
@@ -2713,6 +2949,9 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_b
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_ref_t) == 16, interproc_process_ref_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_details_t) == 80, interproc_process_details_have_80_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_segment_t) == 16, interproc_process_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_usage_t) == 64, interproc_usage_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_process_options_have_104_bytes);

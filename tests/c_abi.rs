@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 16] = [
+const SOURCES: &[&str] = &[
     "error",
     "time",
     "who",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 16] = [
     "barrier",
     "queue",
     "process",
+    "process_ref",
     "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];

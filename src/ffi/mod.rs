@@ -19,6 +19,7 @@ mod event;
 mod mutex;
 mod once;
 mod process;
+mod process_ref;
 mod queue;
 mod recursive_mutex;
 mod rwlock;

@@ -132,7 +132,7 @@ unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result
 ///
 /// # Safety
 /// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
-unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
+pub(super) unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
     // SAFETY: by the contract.
     let handle = unsafe { input(segment, "segment") }?;
     // SAFETY: made by `start` and not yet closed.
@@ -221,6 +221,28 @@ pub unsafe extern "C" fn interproc_segment_anonymous(
 pub unsafe extern "C" fn interproc_segment_attach_fd(segment: *mut interproc_segment_t, fd: c_int) -> c_int {
     // SAFETY: by C's contract.
     unsafe { start(segment, || Segment::from_fd(copy_of(fd)?)) }
+}
+
+/// Opens the segment that the parent has given to this program by `key`; see interproc_process_options_t.
+///
+///     interproc_process_segment_t given = {"shop", &segment};
+///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+///     options.segments = &given;
+///     options.segment_count = 1;
+///     rc = interproc_process_spawn(&child, &options, "./buyer", arguments, NULL);
+///
+///     rc = interproc_segment_inherited(&segment, "shop"); // in the program
+///
+/// @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_inherited(
+    segment: *mut interproc_segment_t,
+    key: *const c_char,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || crate::process::inherited_segment(text(key, "key")?)) }
 }
 
 fn copy_of(fd: c_int) -> Result<OwnedFd> {
