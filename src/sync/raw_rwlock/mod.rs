@@ -38,10 +38,16 @@
 //! | R2 | cell taken, SeqCst; gate read, SeqCst | gate taken, SeqCst (or fence); cells read, SeqCst | one of the two sees the other |
 //! | R3 | hold written; light fence; gate read | gate taken; `Table::sleeper_fence`; holds read | one of the two sees the other |
 //! | R4 | hold released; light fence; sleepers' word read | sleepers' word written; `Table::sleeper_fence`; hold read | no writer sleeps through it |
-//! | M1, M2 | as in [`RawMutex`] | the gate's word changes by read-modify-writes only | the guarded data, from the last writer, alive or dead |
+//! | M1, M2 | as in [`RawMutex`] | the gate's word changes by read-modify-writes, and a writer's releasing store, only | the guarded data, from the last writer, alive or dead |
 //!
 //! R2 needs all four to be SeqCst, or a SeqCst fence in the place of one side's (C++20 [atomics.order]); on x86-64 that is
 //! the locked instruction that is there anyway. R3 and R4 are the asymmetric fence of `tests/store_buffer.rs`.
+//!
+//! *A writer unlocks as the holder of any [`RawMutex`]*, by a plain store while its word is the bare id, and no KEPT is lost by it:
+//! others add KEPT by a compare-and-swap of a word that is open to readers (0, or with READING), so never to a writer's; it is in
+//! a writer's word only if that writer has put it there (it becomes a reader and found no cell) or has inherited it, and
+//! then it is seen in the word and the release is a read-modify-write. The same with READING and DRAINING: they
+//! are flags.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
@@ -218,7 +224,7 @@ impl RawRwLock {
     #[inline]
     pub(crate) fn unlock_as(&self, id: OwnerId, me: &Member, name: u64) -> Result<()> {
         if OwnerId::of(self.gate.load(Ordering::Relaxed)) == Some(id) {
-            return self.gate.unlock_kept(me);
+            return self.gate.unlock(me);
         }
         if let Some(holds) = me.holds() {
             let at = home(name);

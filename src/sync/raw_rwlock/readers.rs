@@ -158,7 +158,7 @@ impl RawRwLock {
         crate::crash_window!("R5: a reader has the gate");
         let place = self.take_place(id, me, name);
         // M1, and whoever locks the gate next sees the place.
-        self.gate.unlock_kept(me)?;
+        self.gate.unlock(me)?;
         place.map(Entered::At)
     }
 

@@ -72,7 +72,7 @@ impl RawRwLock {
                 self.gate.clear(DRAINING | KEPT);
             }
             Err(_) if acquired == Acquired::OwnerDied => self.gate.hand_back(me),
-            Err(_) => self.gate.unlock_kept(me)?,
+            Err(_) => self.gate.unlock(me)?,
         }
         drained
     }
@@ -130,7 +130,7 @@ impl RawRwLock {
             return Err(ErrorKind::InvalidInput.into());
         }
         if crate::mutant!("downgrade-lets-go") {
-            self.gate.unlock_kept(me)?;
+            self.gate.unlock(me)?;
         }
         let place = loop {
             match self.take_place(id, me, name) {
@@ -147,7 +147,7 @@ impl RawRwLock {
         };
         crate::crash_window!("W3: it reads and writes");
         if !crate::mutant!("downgrade-lets-go") {
-            self.gate.unlock_kept(me)?;
+            self.gate.unlock(me)?;
         }
         Ok(place)
     }
