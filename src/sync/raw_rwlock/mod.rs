@@ -41,7 +41,7 @@
 //! | M1, M2 | as in [`RawMutex`] | the gate's word changes by read-modify-writes, and a writer's releasing store, only | the guarded data, from the last writer, alive or dead |
 //!
 //! R2 needs all four to be SeqCst, or a SeqCst fence in the place of one side's (C++20 [atomics.order]); on x86-64 that is
-//! the locked instruction that is there anyway. R3 and R4 are the asymmetric fence of `tests/store_buffer.rs`.
+//! the locked instruction that is there anyway. R3 and R4 are the asymmetric fence of `tests/store_buffer/bias.rs`.
 //!
 //! *A writer unlocks as the holder of any [`RawMutex`]*, by a plain store while its word is the bare id, and no KEPT is lost by it:
 //! others add KEPT by a compare-and-swap of a word that is open to readers (0, or with READING), so never to a writer's; it is in
