@@ -248,6 +248,10 @@ fn the_reader_writer_lock_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/rwlock.c")));
 }
 
+fn the_views_in_c_tell_who_holds_and_how_many_wait() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/views.c")));
+}
+
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
     let said = run(&mut Installed::get().compile("c_examples/tickets.c"));
     assert!(said.contains("sold: 1000, left: 0") && said.contains("repaired: 1 times: right"), "{said}");
@@ -418,6 +422,7 @@ fn main() {
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
+            the_views_in_c_tell_who_holds_and_how_many_wait,
             the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
