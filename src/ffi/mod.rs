@@ -20,6 +20,7 @@ mod mutex;
 mod once;
 mod process;
 mod queue;
+mod queue_in_place;
 mod recursive_mutex;
 mod rwlock;
 mod segment;
