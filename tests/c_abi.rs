@@ -31,6 +31,7 @@ const SOURCES: &[&str] = &[
     "bounded_semaphore",
     "barrier",
     "queue",
+    "queue_in_place",
     "process",
     "process_ref",
     "start",

@@ -21,6 +21,7 @@ mod once;
 mod process;
 mod process_ref;
 mod queue;
+mod queue_in_place;
 mod recursive_mutex;
 mod rwlock;
 mod segment;

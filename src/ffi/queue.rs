@@ -31,6 +31,9 @@ use libc::timespec;
 ///
 /// A pop sees everything that happened before the push of its message. Messages of one producer come out in its
 /// order. A push or pop that need not wait makes no system call.
+///
+/// Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
+/// could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
 #[repr(C)]
 pub struct interproc_queue_t {
     /// Not for use. Zero when it is no queue.
@@ -67,7 +70,7 @@ impl interproc_queue_t {
 /// # Safety
 /// NULL, or a handle that was filled by this library or is zero.
 #[inline(always)]
-unsafe fn queue<'a>(queue: *const interproc_queue_t) -> Result<&'a RawQueue> {
+pub(super) unsafe fn queue<'a>(queue: *const interproc_queue_t) -> Result<&'a RawQueue> {
     // SAFETY: by the contract; a handle is large enough and aligned.
     match unsafe { queue.cast::<Handle>().as_ref() } {
         // SAFETY: the mark stands beside a queue.
@@ -77,7 +80,7 @@ unsafe fn queue<'a>(queue: *const interproc_queue_t) -> Result<&'a RawQueue> {
 }
 
 #[inline(always)]
-fn me<'a>(queue: &RawQueue) -> Result<&'a Member> {
+pub(super) fn me<'a>(queue: &RawQueue) -> Result<&'a Member> {
     member::current(queue.ring().address())
 }
 
@@ -87,7 +90,7 @@ fn me<'a>(queue: &RawQueue) -> Result<&'a Member> {
 /// # Safety
 /// As for `copy_nonoverlapping`.
 #[inline(always)]
-unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
     // SAFETY: by the contract.
     unsafe {
         match size {
@@ -99,7 +102,7 @@ unsafe fn copy(from: *const u8, to: *mut u8, size: usize) {
 }
 
 /// How long an operation may wait. A type for each, so that the compiler makes each function of one piece.
-trait Wait: Copy {
+pub(super) trait Wait: Copy {
     /// It does not wait at all.
     const NEVER: bool = false;
 
@@ -111,11 +114,11 @@ trait Wait: Copy {
 }
 
 #[derive(Clone, Copy)]
-struct Never;
+pub(super) struct Never;
 #[derive(Clone, Copy)]
-struct ForEver;
+pub(super) struct ForEver;
 #[derive(Clone, Copy)]
-struct Until(*const timespec);
+pub(super) struct Until(pub(super) *const timespec);
 /// In a batch: kept apart from the single forms, which are the fast ones.
 #[derive(Clone, Copy)]
 struct Batch<W>(W);
@@ -287,7 +290,7 @@ unsafe fn pop_batch<W: Wait>(
 ///
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn ask<T>(
+pub(super) unsafe fn ask<T>(
     handle: *const interproc_queue_t,
     out: *mut T,
     answer: impl FnOnce(&RawQueue) -> T,

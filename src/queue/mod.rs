@@ -1,6 +1,14 @@
 //! Queues in shared memory that survive the death of anyone.
 
+mod depth;
 mod event_count;
+mod forced;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod guard;
+mod in_place;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod iter;
+mod look;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[allow(clippy::module_inception)]
@@ -10,6 +18,10 @@ mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use guard::{Message, Reservation};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use iter::{Drain, Iter, TryIter};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;

@@ -3,7 +3,7 @@
 //! A *position* is `lap:40 | index:24`: it counts all messages that ever were, without a division. Arithmetic
 //! wraps at 2^40 laps; laps are compared by their wrapped difference.
 //!
-//! A cell's control word is either **idle**, `lap:40 | 0:22 | state:2`, the position's lap where the position has
+//! A cell's control word is either **idle**, `lap:40 | 0:21 | again:1 | state:2`, the position's lap where the position has
 //! it, or **owned**, `owner id:48 | role and OWNED in bits 14 and 15 of the low 16`.
 
 use crate::member::OwnerId;
@@ -25,6 +25,8 @@ pub(super) const SKIP: u64 = 2;
 /// The end: the queue is closed and everything before this position was taken.
 pub(super) const SEALED: u64 = 3;
 const STATE_MASK: u64 = 3;
+/// Beside FULL in an idle word: a consumer had it in its hands and put it back.
+pub(super) const AGAIN: u64 = 1 << 2;
 
 const OWNED: u64 = 1 << 15;
 const READER: u64 = 1 << 14;

@@ -27,7 +27,16 @@ use std::sync::Arc;
 /// *Cost*: a push or pop without waiting is one atomic read-modify-write and no system call.
 ///
 /// A live but *stopped* process in the middle of an operation can hold up the others behind it:
-/// [`Queue::blocker`] names it.
+/// [`Queue::blocker`] names it. A call that could only be served by the caller itself, who has the cell in its hands
+/// ([`Reservation`](super::Reservation), [`Message`](super::Message)), fails with `Deadlock` instead of waiting.
+///
+/// | wanted | use |
+/// |---|---|
+/// | copies in and out | [`push`](Self::push), [`pop`](Self::pop), their `try_`, `_timeout` and `_until` forms, batches |
+/// | large messages, written and read where they lie | [`reserve`](Self::reserve), [`receive`](Self::receive) |
+/// | the newest messages, whatever becomes of the oldest | [`force_push`](Self::force_push) |
+/// | a loop | [`iter`](Self::iter), [`try_iter`](Self::try_iter), [`drain`](Self::drain) |
+/// | only the newest value, for many readers | [`Latest`](super::Latest) |
 ///
 /// Algorithm: see [`RawQueue`].
 ///
@@ -44,7 +53,7 @@ use std::sync::Arc;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Queue<T> {
-    raw: RawQueue,
+    pub(super) raw: RawQueue,
     /// Keeps the segment mapped.
     _segment: Arc<dyn Any + Send + Sync>,
     _value: PhantomData<fn(T) -> T>,
@@ -77,7 +86,7 @@ impl<T: Plain> Queue<T> {
     }
 
     #[inline(always)]
-    fn me(&self) -> Result<&Member> {
+    pub(super) fn me(&self) -> Result<&Member> {
         member::current(self.raw.ring().address())
     }
 
@@ -157,6 +166,39 @@ impl<T: Plain> Queue<T> {
         // SAFETY: as in `try_push`.
         let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(value) };
         let pushed = self.me().and_then(|me| self.raw.push_with(me, deadline, fill));
+        pushed.map_err(|error| PushError { value, error })
+    }
+
+    /// Pushes without waiting for room: if there is none, the oldest message makes way and is given back. Exactly one
+    /// goes for one that comes, and nobody's order changes. For those who would rather lose the oldest than wait: the
+    /// last so many readings, log lines, positions.
+    ///
+    /// A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never
+    /// taken away: if that is the oldest, the push fails after a few looks, about a microsecond ([`Queue::blocker`] says
+    /// who it is).
+    ///
+    /// *When the caller dies in it*, the oldest message is still there, or gone as it would have been; the new one is there,
+    /// or not. *Ordering, signals*: as [`Queue::push`].
+    ///
+    /// Algorithm: see `forced.rs`; the name and the meaning are crossbeam's (`ArrayQueue::force_push`).
+    ///
+    /// # Errors
+    /// `Closed`; `Full` as said above; `TooManyMembers`. The value comes back in the error.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let last_two = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(last_two.force_push(1)?, None);
+    /// assert_eq!(last_two.force_push(2)?, None);
+    /// assert_eq!(last_two.force_push(3)?, Some(1));
+    /// assert_eq!(last_two.drain().collect::<Vec<_>>(), [2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn force_push(&self, value: T) -> core::result::Result<Option<T>, PushError<T>> {
+        // SAFETY: as in `try_push`.
+        let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(value) };
+        let pushed = self.me().and_then(|me| self.raw.force_push_with(me, Self::take, fill));
         pushed.map_err(|error| PushError { value, error })
     }
 
@@ -323,7 +365,7 @@ impl<T: Plain> Queue<T> {
     }
 
     #[inline(always)]
-    fn take(p: *const u8) -> T {
+    pub(super) fn take(p: *const u8) -> T {
         // SAFETY: the payload holds `size_of::<T>()` bytes and the cell is ours; any bit pattern is a `T`.
         unsafe { p.cast::<T>().read_unaligned() }
     }
@@ -375,17 +417,19 @@ impl<T: Plain> Queue<T> {
         Ok(into.len())
     }
 
-    /// How many messages are in it: a snapshot.
+    /// How many messages are in it, those that consumers have in their hands included: a snapshot, exact when nobody is at
+    /// work.
     pub fn len(&self) -> usize {
         self.raw.len() as usize
     }
 
-    /// Whether it is empty: a snapshot.
+    /// Whether it is empty: a snapshot. A message that comes right after it, or that a consumer puts back, is not seen.
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
 
-    /// Whether it is full: a snapshot.
+    /// Whether it is full: a snapshot. A push can find no room before: the cell of a producer that died is room only when the
+    /// consumers have come by.
     pub fn is_full(&self) -> bool {
         self.raw.is_full()
     }
@@ -393,6 +437,22 @@ impl<T: Plain> Queue<T> {
     /// The most messages it holds.
     pub fn capacity(&self) -> usize {
         self.raw.capacity() as usize
+    }
+
+    /// The most messages that producers have seen in it: a statistic, and a lower bound of the truth. They look at every
+    /// 256th cell and whenever they find it full; this call looks, too.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(q.try_push_batch(&[1, 2, 3])?, 2); // full
+    /// assert_eq!(q.drain().count(), 2);
+    /// assert_eq!((q.len(), q.peak()), (0, 2));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn peak(&self) -> usize {
+        self.raw.peak() as usize
     }
 
     /// Closes it for good: pushes are refused from now on, pops take what is there and then end with `Closed`. A
@@ -489,8 +549,8 @@ impl<T> fmt::Debug for Queue<T> {
 
 /// A push that did not happen, with its value.
 pub struct PushError<T> {
-    value: T,
-    error: Error,
+    pub(super) value: T,
+    pub(super) error: Error,
 }
 
 impl<T> PushError<T> {

@@ -47,6 +47,9 @@
 //! that finds it closed and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No
 //! producer can pass a sealed cell, so nothing can come after an end that was reported.
 //!
+//! The looks that this takes are in `look`. Messages that are written and read where they lie: `in_place`; pushes that take the
+//! oldest message's place: `forced`.
+//!
 //! A *live stopped* writer blocks the consumers behind it, a live stopped reader the producers one lap later
 //! ([`RawQueue::blocker`] names them).
 //!
@@ -55,11 +58,12 @@
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
 use super::event_count::EventCount;
-use super::position::{self as pos, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
+use super::look::{Claim, Refused};
+use super::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, idle, owned};
 use super::ring::{CLOSED, Ring};
-use crate::atomic::{Ordering, spin_loop};
+use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::Member;
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -69,53 +73,6 @@ use crate::time::Deadline;
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawQueue {
     pub(super) ring: Ring,
-}
-
-/// Why an operation cannot be done now.
-pub(super) enum Refused {
-    /// Full or empty: what the cell that says so looked like.
-    NotNow(Seen),
-    /// The scan gave up: contention beyond reason, or scribbled hints. Treated as "not now", under the net.
-    Lost,
-    /// Closed, and for a consumer drained.
-    Closed,
-}
-
-/// A cell that refused, and the live owner that stands in the way there, if any.
-pub(super) struct Seen {
-    index: u32,
-    word: u64,
-    obstacle: Option<OwnerId>,
-}
-
-/// What a scan found at a position.
-pub(super) enum Found {
-    /// The cell is ours, claimed for this position.
-    Mine { redelivered: bool },
-    /// Go on at this position; `passed` is the live reader whose cell was passed over.
-    GoTo { position: u64, passed: Option<OwnerId> },
-    /// The cell changed under us: look again.
-    Again,
-    /// Not now, or closed.
-    Refused(Refused),
-}
-
-/// A claimed cell.
-pub(super) struct Claim {
-    pub(super) position: u64,
-    pub(super) redelivered: bool,
-    /// Where the scan began, if everything from there to the position is done: then the hint may move.
-    pub(super) hint: Option<u64>,
-    /// Whether its publication has to be careful.
-    pub(super) careful: bool,
-}
-
-/// An owned cell, read consistently.
-pub(super) struct OwnedCell {
-    pub(super) role: Role,
-    pub(super) dead: bool,
-    pub(super) owner: Option<OwnerId>,
-    pub(super) sequence: u64,
 }
 
 impl RawQueue {
@@ -135,67 +92,9 @@ impl RawQueue {
         self.ring.capacity()
     }
 
-    /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
-    /// cannot keep it busy for ever, it then answers "not now".
-    pub(super) fn scan(
-        &self,
-        hint: u64,
-        careful: bool,
-        mut look: impl FnMut(u64) -> Found,
-    ) -> core::result::Result<Claim, Refused> {
-        let capacity = self.ring.capacity();
-        let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
-        let mut from = Some(hint);
-        let mut over = None;
-        let mut backoff = 1;
-        for _ in 0..u64::from(capacity) * 4 + 4096 {
-            match look(position) {
-                Found::Mine { redelivered } => {
-                    return Ok(Claim { position, redelivered, hint: from, careful });
-                }
-                Found::GoTo { position: to, passed } => {
-                    position = to;
-                    if passed.is_some() {
-                        from = None;
-                        over = passed;
-                    }
-                }
-                Found::Again => {
-                    // Back-off on every lost claim, the first included: it keeps the line with the winner.
-                    for _ in 0..backoff {
-                        spin_loop();
-                    }
-                    backoff = (backoff * 2).min(16);
-                }
-                Found::Refused(Refused::NotNow(seen)) => {
-                    // A reader that was passed over stands in the way, too: its message comes back if it dies.
-                    let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
-                    return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
-                }
-                Found::Refused(refused) => return Err(refused),
-            }
-        }
-        Err(Refused::Lost)
-    }
-
-    /// Reads an owned cell: control, sequence, control again. The sequence only grows, so if the same owner word
-    /// stands before and after, the owner holds the cell at that sequence or a later one.
-    pub(super) fn read_owned(&self, me: &Member, index: u32, word: u64) -> Option<OwnedCell> {
-        let Ctl::Owned { owner, role } = Ctl::read(word) else { return None };
-        let dead = owner.is_none_or(|o| me.table().life(o) == Life::Dead);
-        let sequence = self.ring.seq(index).load(Ordering::Acquire); // Q4
-        let again = self.ring.ctl(index).load(Ordering::Acquire);
-        (again == word).then_some(OwnedCell { role, dead, owner, sequence })
-    }
-
-    /// Replaces a dead owner's word. Free of ABA: a dead id never comes back.
-    pub(super) fn replace(&self, index: u32, word: u64, with: u64) -> bool {
-        self.ring.ctl(index).compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    }
-
     /// Ends an ownership: the commit, then the release, then the wake-up.
     #[inline(always)]
-    fn finish(&self, index: u32, to: u64, side: &EventCount, careful: bool) {
+    pub(super) fn finish(&self, index: u32, to: u64, side: &EventCount, careful: bool) {
         self.ring.seq(index).store(to, Ordering::Release); // Q4
         crate::crash_window!("Q-b/Q-e: committed, not released");
         if crate::mutant!("relaxed-release") {
@@ -219,7 +118,8 @@ impl RawQueue {
         let mut free = 1;
         while free < self.capacity() && !crate::mutant!("wake-only-one") {
             position = pos::next(position, self.capacity());
-            if self.ring.ctl(pos::index(position)).load(Ordering::Acquire) != idle(position, state) {
+            let word = self.ring.ctl(pos::index(position)).load(Ordering::Acquire);
+            if word & !AGAIN != idle(position, state) {
                 break;
             }
             free += 1;
@@ -260,6 +160,10 @@ impl RawQueue {
             let (seen, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
+                // What it waits for is in its own hands: only it can give that back.
+                Err(Refused::NotNow(seen)) if seen.is_owned_by(me.id()) => {
+                    break Err(ErrorKind::Deadlock.into());
+                }
                 Err(Refused::NotNow(seen)) => (Some(seen), sure),
                 Err(Refused::Lost) => (None, false),
             };
@@ -287,50 +191,6 @@ impl RawQueue {
         self.ring.header().not_full.use_strong_fences();
     }
 
-    /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
-    /// holds no message and is no room either, until a consumer has passed it.
-    pub fn len(&self) -> u32 {
-        let (head, tail) = self.bounds();
-        pos::distance(head, tail, self.capacity())
-    }
-
-    /// Whether it is empty: a snapshot.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether it is full: a snapshot.
-    pub fn is_full(&self) -> bool {
-        self.len() == self.capacity()
-    }
-
-    /// The hints, moved on over what lagging ones have missed.
-    fn bounds(&self) -> (u64, u64) {
-        let advance = |mut position: u64, done: &dyn Fn(i64, u64) -> bool| {
-            let capacity = self.ring.capacity();
-            if pos::index(position) >= capacity {
-                position = pos::position(pos::lap(position), 0);
-            }
-            for _ in 0..capacity {
-                let index = pos::index(position);
-                let word = match Ctl::read(self.ring.ctl(index).load(Ordering::Acquire)) {
-                    Ctl::Idle { lap, state } => (lap, state),
-                    Ctl::Owned { .. } => pos::split(self.ring.seq(index).load(Ordering::Acquire)),
-                };
-                if !done(pos::laps_ahead(word.0, pos::lap(position)), word.1) {
-                    break;
-                }
-                position = pos::next(position, capacity);
-            }
-            position
-        };
-        let head = advance(self.ring.header().head.load(Ordering::Acquire), &|ahead, _| ahead > 0);
-        let tail = advance(self.ring.header().tail.load(Ordering::Acquire), &|ahead, state| {
-            ahead > 0 || (ahead == 0 && (state == FULL || state == SKIP))
-        });
-        (head, tail)
-    }
-
     /// Closes: producers are refused from now on, consumers drain what is there.
     pub fn close(&self, me: &Member) {
         let pending = me.pend();
@@ -353,18 +213,6 @@ impl RawQueue {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.ring.header().closed.load(Ordering::Acquire) == CLOSED
-    }
-
-    /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
-    /// producers and the next free cell: a snapshot, to find out whom a stopped process blocks.
-    pub fn blocker(&self, me: &Member) -> Option<OwnerId> {
-        let (head, tail) = self.bounds();
-        [head, tail].into_iter().find_map(|position| {
-            let index = pos::index(position);
-            let word = self.ring.ctl(index).load(Ordering::Acquire);
-            let cell = self.read_owned(me, index, word)?;
-            cell.owner.filter(|_| !cell.dead)
-        })
     }
 
     /// Pushes the element that `fill` writes, if there is room now.
@@ -391,15 +239,24 @@ impl RawQueue {
                 self.publish(claim.position, claim.hint, claim.careful, fill);
                 Ok(())
             }
-            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
-            Err(_) => Err(ErrorKind::Full.into()),
+            Err(refused) => Err(self.refused_push(&refused)),
         }
+    }
+
+    /// What a push that does not wait says.
+    #[cold]
+    pub(super) fn refused_push(&self, refused: &Refused) -> Error {
+        if matches!(refused, Refused::Closed) {
+            return ErrorKind::Closed.into();
+        }
+        self.note_full();
+        ErrorKind::Full.into()
     }
 
     /// Pushes the element that `fill` writes, waiting for room until `deadline` if one is given.
     ///
     /// # Errors
-    /// `Closed`, `TimedOut`; then `fill` was not called.
+    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands; then `fill` was not called.
     #[inline]
     pub fn push_with(
         &self,
@@ -430,7 +287,8 @@ impl RawQueue {
     }
 
     #[cold]
-    fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
+    pub(super) fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
+        self.note_full();
         self.wait(me, deadline, &self.ring.header().not_full, || self.claim_push(me))
     }
 
@@ -455,7 +313,7 @@ impl RawQueue {
     fn try_pop_slow<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         match self.claim_pop(me) {
             Ok(claim) => {
-                Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.redelivered))
+                Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again))
             }
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
@@ -465,7 +323,7 @@ impl RawQueue {
     /// Pops an element through `drain`, waiting for one until `deadline` if one is given.
     ///
     /// # Errors
-    /// `Closed` when closed and drained, `TimedOut`; then `drain` was not called.
+    /// `Closed` when closed and drained, `TimedOut`, `Deadlock` as for a push; then `drain` was not called.
     #[inline]
     pub fn pop_with<R>(
         &self,
@@ -496,17 +354,17 @@ impl RawQueue {
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline)?,
         };
-        Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.redelivered))
+        Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again))
     }
 
     #[cold]
-    fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
+    pub(super) fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
         self.wait(me, deadline, &self.ring.header().not_empty, || self.claim_pop(me))
     }
 
     /// Fills a claimed cell and publishes it. `hint` is where the scan began, if the hint may move.
     #[inline(always)]
-    fn publish(&self, position: u64, hint: Option<u64>, careful: bool, fill: impl FnOnce(*mut u8)) {
+    pub(super) fn publish(&self, position: u64, hint: Option<u64>, careful: bool, fill: impl FnOnce(*mut u8)) {
         let index = pos::index(position);
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
@@ -516,6 +374,7 @@ impl RawQueue {
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
+        self.sample_depth(position);
     }
 
     /// Empties a claimed cell and gives it to the next lap. `hint` as above.
@@ -530,8 +389,15 @@ impl RawQueue {
         let index = pos::index(position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
+        self.done_with(position, hint, careful);
+        value
+    }
+
+    /// Gives a claimed cell whose message is done to the next lap. `hint` as above.
+    #[inline(always)]
+    pub(super) fn done_with(&self, position: u64, hint: Option<u64>, careful: bool) {
         let header = self.ring.header();
-        self.finish(index, idle(position.wrapping_add(LAP), EMPTY), &header.not_full, careful);
+        self.finish(pos::index(position), idle(position.wrapping_add(LAP), EMPTY), &header.not_full, careful);
         if Some(header.head.load(Ordering::Relaxed)) == hint {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
@@ -539,12 +405,11 @@ impl RawQueue {
             // Others may wait for this pop to end, to find the end of the queue.
             header.not_empty.wake(|| u32::MAX);
         }
-        value
     }
 
     /// The short way to a cell: nobody need be careful, and the hint is right. What comes after a `None` begins anew.
     #[inline(always)]
-    fn claim_push_at_hint(&self, me: &Member) -> Option<u64> {
+    pub(super) fn claim_push_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
         let careful = header.not_empty.is_careful();
         let hint = header.tail.load(Ordering::Acquire); // Q3
@@ -562,7 +427,7 @@ impl RawQueue {
 
     /// The same for a message.
     #[inline(always)]
-    fn claim_pop_at_hint(&self, me: &Member) -> Option<u64> {
+    pub(super) fn claim_pop_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
         let careful = header.not_full.is_careful();
         let hint = header.head.load(Ordering::Acquire); // Q3
@@ -576,194 +441,5 @@ impl RawQueue {
         let claimed = self.ring.seq(index).load(Ordering::Relaxed) == from
             && self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
         claimed.then_some(hint)
-    }
-
-    #[inline]
-    pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
-        let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
-        // A push that races with the close may still get in; the seal makes the end exact.
-        if careful && self.is_closed() {
-            return Err(Refused::Closed);
-        }
-        let hint = header.tail.load(Ordering::Acquire); // Q3
-        self.scan(hint, careful, |position| self.look_to_push(me, position))
-    }
-
-    #[inline]
-    pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
-        let careful = self.ring.header().not_full.is_careful();
-        let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
-        self.scan(hint, careful, |position| self.look_to_pop(me, position))
-    }
-
-    /// One look at the cell of a position that a producer would like.
-    #[cold]
-    fn look_to_push(&self, me: &Member, position: u64) -> Found {
-        let capacity = self.ring.capacity();
-        let (lap, index) = (pos::lap(position), pos::index(position));
-        let word = self.ring.ctl(index).load(Ordering::Acquire);
-        let go_to = |position| Found::GoTo { position, passed: None };
-        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
-        let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
-        let mine = owned(me.id(), Role::Writer);
-        match Ctl::read(word) {
-            Ctl::Idle { lap: at, state } => match (pos::laps_ahead(at, lap), state) {
-                (0, EMPTY) => {
-                    if self.replace(index, word, mine) {
-                        Found::Mine { redelivered: false }
-                    } else {
-                        Found::Again
-                    }
-                }
-                (_, SEALED) => Found::Refused(Refused::Closed),
-                (-1, FULL) => refused(None),
-                (-1, SKIP) => self.write_over(index, word, mine, position),
-                // A lap behind the truth, or scribbled: begin where the cell is.
-                (..=-1, _) => go_to(pos::position(at, index)),
-                // Taken at this lap, or the hint lags by laps.
-                (_, EMPTY) => next_of(at.wrapping_sub(1)),
-                _ => next_of(at),
-            },
-            Ctl::Owned { .. } => {
-                let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
-                let (at, state) = pos::split(cell.sequence);
-                match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
-                    // Taken at this lap: by a writer at work, or dead (a gap that the consumers pass), or read already.
-                    (0, Role::Writer, ..) | (0, Role::Reader, FULL | SKIP, _) => next_of(at),
-                    // Freed by a reader that is about to let go, or died before it could.
-                    (0, Role::Reader, _, true) => self.write_over(index, word, mine, position),
-                    (0, Role::Reader, _, false) => refused(cell.owner),
-                    // A dead writer's cell of the last lap: nothing was published, so it is free.
-                    (-1, Role::Writer, EMPTY, true) | (-1, _, SKIP, true) => {
-                        self.write_over(index, word, mine, position)
-                    }
-                    // A message of the last lap, unread or being read (or to be redelivered).
-                    (-1, _, _, true) => refused(None),
-                    (-1, _, _, false) => refused(cell.owner),
-                    (..=-1, ..) => go_to(pos::position(at, index)),
-                    (_, Role::Reader, EMPTY, _) => next_of(at.wrapping_sub(1)),
-                    _ => next_of(at),
-                }
-            }
-        }
-    }
-
-    /// Takes a cell that is free but does not say so, as the writer of this position. Dying right after the exchange leaves
-    /// a dead writer at whatever the sequence said before, hence a free cell still.
-    fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
-        if !self.replace(index, word, mine) {
-            return Found::Again;
-        }
-        self.ring.seq(index).store(idle(position, EMPTY), Ordering::Release);
-        Found::Mine { redelivered: false }
-    }
-
-    /// One look at the cell of a position that a consumer would like.
-    #[cold]
-    fn look_to_pop(&self, me: &Member, position: u64) -> Found {
-        let capacity = self.ring.capacity();
-        let (lap, index) = (pos::lap(position), pos::index(position));
-        let word = self.ring.ctl(index).load(Ordering::Acquire);
-        let go_to = |position| Found::GoTo { position, passed: None };
-        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
-        let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
-        let mine = owned(me.id(), Role::Reader);
-        match Ctl::read(word) {
-            Ctl::Idle { lap: at, state } => match (pos::laps_ahead(at, lap), state) {
-                (0, FULL) => {
-                    if self.replace(index, word, mine) {
-                        Found::Mine { redelivered: false }
-                    } else {
-                        Found::Again
-                    }
-                }
-                (0, SKIP) => self.free(me, index, word, position),
-                (0, EMPTY) if self.is_closed() => {
-                    // The end becomes exact: no producer passes a sealed cell.
-                    if self.replace(index, word, idle(position, SEALED)) {
-                        Found::Refused(Refused::Closed)
-                    } else {
-                        Found::Again
-                    }
-                }
-                (0, EMPTY) => refused(None),
-                (0, _) => Found::Refused(Refused::Closed),
-                // Beyond the truth (scribbled): begin where the cell is.
-                (..=-1, _) => go_to(pos::position(at, index)),
-                // Read already, perhaps laps ago.
-                _ => next_of(at.wrapping_sub(1)),
-            },
-            Ctl::Owned { .. } => {
-                let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
-                let (at, state) = pos::split(cell.sequence);
-                match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
-                    (0, Role::Writer, EMPTY, true) => self.pass_gap(me, index, word, position),
-                    (0, _, SKIP, true) => self.free(me, index, word, position),
-                    // Committed by a writer that died, or being read by a reader that died.
-                    (0, role, FULL, true) => {
-                        if self.replace(index, word, mine) {
-                            Found::Mine {
-                                redelivered: role == Role::Reader && !crate::mutant!("redelivery-untold"),
-                            }
-                        } else {
-                            Found::Again
-                        }
-                    }
-                    // Somebody is reading it: the next one is ours.
-                    (0, Role::Reader, FULL | SKIP, false) => {
-                        Found::GoTo { position: pos::next(position, capacity), passed: cell.owner }
-                    }
-                    // Being written, or this lap's writer has not come: nothing to read yet.
-                    (0, Role::Writer, _, false) => refused(cell.owner),
-                    // Freed for this lap by a reader that is about to let go, or died: nothing to read yet.
-                    (0, Role::Reader, _, true) => {
-                        self.replace(index, word, cell.sequence);
-                        Found::Again
-                    }
-                    (0, Role::Reader, _, false) => refused(cell.owner),
-                    // Round the whole ring: all that is left is being read.
-                    (-1, Role::Reader, FULL | SKIP, false) => refused(cell.owner),
-                    (..=-1, ..) => go_to(pos::position(at, index)),
-                    _ => next_of(at.wrapping_sub(1)),
-                }
-            }
-        }
-    }
-
-    /// Frees a passed-over cell.
-    fn free(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
-        if !self.replace(index, word, owned(me.id(), Role::Reader)) {
-            return Found::Again;
-        }
-        self.make_room(index, position)
-    }
-
-    /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, who commits that
-    /// nothing is in it: a death before leaves a dead writer again. Then as the reader of that nothing: a death leaves
-    /// a cell to be freed, or a freed one. (A dead writer at the *next* lap would be a gap there, and cost its room
-    /// until the consumers come round.)
-    fn pass_gap(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
-        if crate::mutant!("gap-not-passed") {
-            return Found::Refused(Refused::NotNow(Seen { index, word, obstacle: None }));
-        }
-        if !self.replace(index, word, owned(me.id(), Role::Writer)) {
-            return Found::Again;
-        }
-        if !crate::mutant!("gap-left-behind") {
-            self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
-            self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
-        }
-        self.make_room(index, position)
-    }
-
-    /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it. The consumers
-    /// that slept because of it may find any number of messages behind it.
-    fn make_room(&self, index: u32, position: u64) -> Found {
-        let header = self.ring.header();
-        let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(index, to, &header.not_full, header.not_full.is_careful());
-        header.not_empty.wake(|| u32::MAX);
-        Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }

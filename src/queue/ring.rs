@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0     geometry, closed flag, event counts      read by all, seldom written
-//! 128   tail hint                                written by producers
+//! 128   tail hint, peak                          written by producers
 //! 256   head hint                                written by consumers
 //! 384   cells, `stride` bytes each: control word, sequence word, payload
 //! ```
@@ -33,7 +33,9 @@ pub(super) struct Header {
     _line1: [u64; 11],
     /// A position that no unclaimed one precedes. May lag after a death; never exceeds the truth.
     pub(super) tail: AtomicU64,
-    _line2: [u64; 15],
+    /// The most messages that producers have seen in it: a statistic.
+    pub(super) peak: AtomicU64,
+    _line2: [u64; 14],
     /// A position that no unread message precedes. As above.
     pub(super) head: AtomicU64,
     _line3: [u64; 15],
@@ -174,19 +176,32 @@ mod place {
             self.word(index, 8)
         }
 
+        /// The payload of a cell: aligned to 16.
+        #[inline(always)]
+        pub(crate) fn payload(&self, index: u32) -> NonNull<u8> {
+            debug_assert!(index < self.capacity);
+            // SAFETY: in bounds as for `word`.
+            unsafe { self.cells.add(index as usize * self.stride + PAYLOAD_OFF) }
+        }
+
+        /// The cell whose payload starts there.
+        pub(crate) fn index_of(&self, payload: *const u8) -> Option<u32> {
+            let at = payload.addr().checked_sub(self.cells.addr().get() + PAYLOAD_OFF)?;
+            let index = at / self.stride;
+            (at.is_multiple_of(self.stride) && index < self.capacity as usize).then_some(index as u32)
+        }
+
         /// Lets `f` write the payload of a cell that the caller owns. A peer that breaks the protocol can make the
         /// bytes nonsense, so they are raw memory here and any bit pattern must do for the reader.
         #[inline(always)]
         pub(in crate::queue) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
-            // SAFETY: in bounds as for `word`.
-            f(unsafe { self.cells.add(index as usize * self.stride + PAYLOAD_OFF).as_ptr() });
+            f(self.payload(index).as_ptr());
         }
 
         /// Lets `f` read the payload of a cell that the caller owns.
         #[inline(always)]
         pub(in crate::queue) fn drain<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
-            // SAFETY: in bounds as for `word`.
-            f(unsafe { self.cells.add(index as usize * self.stride + PAYLOAD_OFF).as_ptr() })
+            f(self.payload(index).as_ptr())
         }
     }
 }
@@ -228,7 +243,8 @@ mod place {
                 not_full: EventCount::new(),
                 _line1: [0; 11],
                 tail: AtomicU64::new(0),
-                _line2: [0; 15],
+                peak: AtomicU64::new(0),
+                _line2: [0; 14],
                 head: AtomicU64::new(0),
                 _line3: [0; 15],
             };

@@ -46,6 +46,7 @@ pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
     let state = State::new(text)
         .with(blocker, "blocks")
         .fact("depth", depth)
+        .fact("peak", header(offset_of!(Header, peak))?.min(capacity).max(depth.into()))
         .fact("capacity", capacity)
         .fact("element bytes", element)
         .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))

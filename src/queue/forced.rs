@@ -1,0 +1,126 @@
+//! A push that takes the place of the oldest message when there is no room.
+//!
+//! A producer that finds no room stands at the first position that nobody has claimed, and the cell there holds the message of
+//! one lap before: *that is the oldest message of all*, as every cell in front of it has gone to this lap. So the producer
+//! reads that message as a consumer would, commits that it is consumed, and without letting go of the cell becomes its
+//! writer: one message goes and one comes, and nobody can come between. Had it freed the cell and pushed, another
+//! producer could take the room, and a second message would have to go.
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | F-a | it has claimed the oldest message | a reader's cell, FULL | the bell | nothing: redelivered, and said so |
+//! | F-b | the oldest message is consumed, the cell still a reader's | a reader's cell, EMPTY at the next lap | the bell | that message, which was to go |
+//! | F-c | it is the cell's writer | as Q-a | as Q-a | that message, and the unacknowledged one |
+//!
+//! A cell that somebody alive reads or writes is never taken from it: then the push is refused after a few looks, for
+//! which a plain pop is quick enough. `RawQueue::blocker` names who it was.
+//!
+//! Rejected: to displace the next message behind one that is being read (its cell is not the first that is free: a
+//! message written there would be passed by those pushed after it, of the same producer even).
+
+use super::RawQueue;
+use super::look::{Claim, Found, Refused};
+use super::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
+use crate::atomic::{Ordering, spin_loop};
+use crate::error::Result;
+use crate::member::Member;
+
+/// How often it looks again while somebody alive has the oldest cell, and the pauses in between.
+const LOOKS: u32 = if cfg!(interproc_loom) { 1 } else { 64 };
+const PAUSES: u32 = 16;
+
+impl RawQueue {
+    /// Pushes the element that `fill` writes. If there is no room the oldest message makes way for it, and goes through
+    /// `drain`. Never waits.
+    ///
+    /// # Errors
+    /// `Closed`; `Full` when the oldest cell is in the hands of somebody alive: then neither was called.
+    #[inline]
+    pub fn force_push_with<R>(
+        &self,
+        me: &Member,
+        drain: impl FnOnce(*const u8) -> R,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<Option<R>> {
+        let pending = me.pend();
+        let result = match self.claim_push_at_hint(me) {
+            Some(position) => {
+                self.publish(position, Some(position), false, fill);
+                Ok(None)
+            }
+            None => self.force_push_slow(me, drain, fill),
+        };
+        me.unpend(pending);
+        result
+    }
+
+    #[cold]
+    fn force_push_slow<R>(
+        &self,
+        me: &Member,
+        drain: impl FnOnce(*const u8) -> R,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<Option<R>> {
+        let mut looks = LOOKS;
+        let Claim { position, again, hint, careful } = loop {
+            match self.claim_by_force(me) {
+                Ok(claim) => break claim,
+                Err(refused @ Refused::Closed) => return Err(self.refused_push(&refused)),
+                Err(refused) if looks == 0 => return Err(self.refused_push(&refused)),
+                Err(_) => looks -= 1,
+            }
+            (0..PAUSES).for_each(|_| spin_loop());
+        };
+        let displaced = again.then(|| self.displace(me, position, drain));
+        self.publish(position, hint, careful, fill);
+        Ok(displaced)
+    }
+
+    fn claim_by_force(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        let header = self.ring.header();
+        let careful = header.not_empty.is_careful();
+        if careful && self.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let hint = header.tail.load(Ordering::Acquire); // Q3
+        self.scan(hint, careful, |position| self.look_to_force(me, position))
+    }
+
+    /// As [`RawQueue::look_to_push`], and takes a message of the lap before that nobody alive has in its hands.
+    fn look_to_force(&self, me: &Member, position: u64) -> Found {
+        let (lap, index) = (pos::lap(position), pos::index(position));
+        let word = self.ring.ctl(index).load(Ordering::Acquire);
+        let (at, state) = match Ctl::read(word) {
+            Ctl::Idle { lap, state } => (lap, state),
+            Ctl::Owned { .. } => match self.read_owned(me, index, word) {
+                None => return Found::Again,
+                Some(cell) if cell.dead => pos::split(cell.sequence),
+                Some(_) => return self.look_to_push(me, position),
+            },
+        };
+        if (pos::laps_ahead(at, lap), state) != (-1, FULL) {
+            return self.look_to_push(me, position);
+        }
+        if self.replace(index, word, owned(me.id(), Role::Reader)) {
+            self.note_full();
+            Found::Mine { again: true }
+        } else {
+            Found::Again
+        }
+    }
+
+    /// Takes the oldest message out of a cell that the caller has claimed as its reader, and becomes the writer of this
+    /// position there.
+    fn displace<R>(&self, me: &Member, position: u64, drain: impl FnOnce(*const u8) -> R) -> R {
+        let index = pos::index(position);
+        crate::crash_window!("F-a: the oldest is claimed, not consumed");
+        let value = self.ring.drain(index, drain);
+        if !crate::mutant!("force-not-consumed") {
+            self.ring.seq(index).store(idle(position, EMPTY), Ordering::Release); // Q4
+        }
+        crate::crash_window!("F-b: the oldest is consumed");
+        self.ring.ctl(index).store(owned(me.id(), Role::Writer), Ordering::Release);
+        crate::crash_window!("F-c: the cell is the new one's");
+        value
+    }
+}

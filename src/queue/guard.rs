@@ -1,0 +1,362 @@
+//! [`Reservation`] and [`Message`]: a queue's messages where they lie.
+#![allow(unsafe_code)]
+
+use super::Queue;
+use crate::error::Result;
+use crate::shared::Plain;
+use crate::time::Deadline;
+use core::fmt;
+use core::mem::forget;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::time::Duration;
+
+impl<T: Plain> Queue<T> {
+    /// Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be
+    /// read, without a copy.
+    ///
+    /// # Errors
+    /// `Closed`; `Deadlock` when the caller itself has the place in its hands; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 20)?;
+    /// let frames = seg.queue::<[u8; 64 * 1024]>("frames", 4)?;
+    /// let mut frame = frames.reserve()?;
+    /// frame[..5].copy_from_slice(b"hello"); // in the segment itself
+    /// frame.commit()?;
+    ///
+    /// let frame = frames.receive()?; // the very same bytes
+    /// assert_eq!(&frame[..5], b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn reserve(&self) -> Result<Reservation<'_, T>> {
+        let index = self.raw.reserve(self.me()?, None)?;
+        Ok(self.reservation(index))
+    }
+
+    /// As [`Queue::reserve`] if there is room now.
+    ///
+    /// # Errors
+    /// As [`Queue::reserve`], and `Full`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// let place = q.try_reserve()?;
+    /// assert!(q.try_reserve().is_err());
+    /// drop(place); // not committed: it is room again
+    /// assert!(q.try_reserve().is_ok() && q.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_reserve(&self) -> Result<Reservation<'_, T>> {
+        let index = self.raw.try_reserve(self.me()?)?;
+        Ok(self.reservation(index))
+    }
+
+    /// As [`Queue::reserve`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::reserve`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// *q.reserve_timeout(Duration::from_millis(1))? = 5; // dropped without a commit
+    /// assert!(q.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_timeout(&self, timeout: Duration) -> Result<Reservation<'_, T>> {
+        self.reserve_until(Deadline::after(timeout))
+    }
+
+    /// As [`Queue::reserve`], waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Queue::reserve_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.reserve_until(interproc::Deadline::now())?.commit()?; // there is room: no waiting
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_until(&self, deadline: Deadline) -> Result<Reservation<'_, T>> {
+        let index = self.raw.reserve(self.me()?, Some(deadline))?;
+        Ok(self.reservation(index))
+    }
+
+    /// Takes the next message into the caller's hands, waiting for one as long as it takes: to read it where it lies,
+    /// without a copy.
+    ///
+    /// # Errors
+    /// `Closed` when the queue is closed and drained; `Deadlock` when the next message is the caller's own
+    /// reservation; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let jobs = seg.queue::<[u64; 32]>("jobs", 4)?;
+    /// jobs.push([7; 32])?;
+    /// let job = jobs.receive()?;
+    /// assert_eq!((job[31], job.is_redelivered()), (7, false));
+    /// drop(job); // done
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn receive(&self) -> Result<Message<'_, T>> {
+        let got = self.raw.receive(self.me()?, None)?;
+        Ok(self.message(got))
+    }
+
+    /// As [`Queue::receive`] if there is a message now.
+    ///
+    /// # Errors
+    /// `Empty`, or `Closed` when closed and drained; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// assert_eq!(q.try_receive().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_receive(&self) -> Result<Message<'_, T>> {
+        let got = self.raw.try_receive(self.me()?)?;
+        Ok(self.message(got))
+    }
+
+    /// As [`Queue::receive`], waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Queue::receive`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// assert!(q.receive_timeout(Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message<'_, T>> {
+        self.receive_until(Deadline::after(timeout))
+    }
+
+    /// As [`Queue::receive`], waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Queue::receive_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 1)?;
+    /// q.push(5)?;
+    /// assert_eq!(*q.receive_until(interproc::Deadline::now())?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_, T>> {
+        let got = self.raw.receive(self.me()?, Some(deadline))?;
+        Ok(self.message(got))
+    }
+
+    #[inline(always)]
+    fn reservation(&self, index: u32) -> Reservation<'_, T> {
+        Reservation { queue: self, index, place: self.place(index) }
+    }
+
+    #[inline(always)]
+    fn message(&self, (index, redelivered): (u32, bool)) -> Message<'_, T> {
+        Message { queue: self, index, redelivered, place: self.place(index) }
+    }
+
+    #[inline(always)]
+    fn place(&self, index: u32) -> NonNull<T> {
+        const { assert!(align_of::<T>() <= 16, "a message lies at a multiple of 16: copy this type in and out") };
+        self.raw.ring().payload(index).cast()
+    }
+}
+
+/// The place of a message to come, written through [`DerefMut`]. [`commit`](Self::commit) makes it a message; dropped without, also by a panic, it
+/// is room again.
+///
+/// What is there at first is what was there before: some earlier message, or zeros.
+///
+/// It belongs to the thread that reserved it, and is not `Send`. Its place in the order is that of the reservation: *messages
+/// behind it wait for it*. So write, commit, and do the long work before. With the *death* of the thread the place is room
+/// again, and the messages behind it go on. A forked child's copy does nothing: do not write through it.
+///
+/// The place is borrowed from the queue and is the writer's alone until the commit, as long as all members keep to the
+/// protocol; whoever maps the segment and does not can change any byte of it at any time.
+#[must_use = "the place is given back at once if it is not kept"]
+pub struct Reservation<'a, T: Plain> {
+    queue: &'a Queue<T>,
+    index: u32,
+    /// Not `Send`.
+    place: NonNull<T>,
+}
+
+impl<T: Plain> Reservation<'_, T> {
+    /// Makes it a message. A consumer that sees the message sees all that happened before. A queue that was closed after
+    /// the reservation takes and delivers it still.
+    ///
+    /// # Errors
+    /// `NotOwner` in a forked child; then nothing happens.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// let mut place = q.reserve()?;
+    /// *place = 5;
+    /// place.commit()?;
+    /// assert_eq!(q.pop()?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn commit(self) -> Result<()> {
+        let committed = self.queue.me().and_then(|me| self.queue.raw.commit(me, self.index));
+        forget(self);
+        committed
+    }
+}
+
+impl<T: Plain> Deref for Reservation<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: in a cell of the ring that this thread owns until it gives it back, aligned (checked in `place`), of
+        // `size_of::<T>()` bytes; any bytes are a `T`.
+        unsafe { self.place.as_ref() }
+    }
+}
+
+impl<T: Plain> DerefMut for Reservation<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { self.place.as_mut() }
+    }
+}
+
+impl<T: Plain> Drop for Reservation<'_, T> {
+    fn drop(&mut self) {
+        // What fails is not ours.
+        let _ = self.queue.me().and_then(|me| self.queue.raw.abort(me, self.index));
+    }
+}
+
+impl<T: Plain> fmt::Debug for Reservation<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("cell", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// A message in the caller's hands, read through [`Deref`]. Dropped, also by a panic, it is done and its place room again.
+///
+/// It belongs to the thread that received it, and is not `Send`. Others take the messages behind it meanwhile; producers need its place
+/// one lap later and wait for it then. With the *death* of the thread the message goes to another consumer, at its old
+/// place in the order, and [`is_redelivered`](Self::is_redelivered) there. A forked child's copy does nothing.
+///
+/// As long as all members keep to the protocol nobody changes it meanwhile; see [`Reservation`].
+#[must_use = "the message is done at once if it is not kept"]
+pub struct Message<'a, T: Plain> {
+    queue: &'a Queue<T>,
+    index: u32,
+    redelivered: bool,
+    /// Not `Send`.
+    place: NonNull<T>,
+}
+
+impl<T: Plain> Message<'_, T> {
+    /// Whether another consumer had it in its hands: it died, or put it back. It may have done part of the work.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, process};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// let child = process::fork(|| {
+    ///     let _message = q.receive().unwrap();
+    ///     std::process::abort();
+    /// })?;
+    /// child.join()?;
+    /// assert!(q.receive()?.is_redelivered());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// Copies it out; it is done.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// assert_eq!(q.receive()?.take(), 5);
+    /// assert!(q.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn take(self) -> T {
+        *self
+    }
+
+    /// Puts it back at its old place: the next consumer gets it, before all that came later, and is told
+    /// ([`is_redelivered`](Self::is_redelivered)).
+    ///
+    /// # Errors
+    /// `NotOwner` in a forked child; then nothing happens.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push_batch(&[5, 6])?;
+    /// q.receive()?.put_back()?;
+    /// let again = q.receive()?;
+    /// assert_eq!((*again, again.is_redelivered()), (5, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_back(self) -> Result<()> {
+        let put = self.queue.me().and_then(|me| self.queue.raw.put_back(me, self.index));
+        forget(self);
+        put
+    }
+}
+
+impl<T: Plain> Deref for Message<'_, T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: as for a reservation.
+        unsafe { self.place.as_ref() }
+    }
+}
+
+impl<T: Plain> Drop for Message<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // What fails is not ours.
+        let _ = self.queue.me().and_then(|me| self.queue.raw.release(me, self.index));
+    }
+}
+
+impl<T: Plain> fmt::Debug for Message<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("cell", &self.index)
+            .field("redelivered", &self.redelivered)
+            .finish_non_exhaustive()
+    }
+}

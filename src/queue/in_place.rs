@@ -1,0 +1,245 @@
+//! Messages that are written and read where they lie: cells that a thread owns from one call to another.
+//!
+//! The cell is claimed as by a plain push or pop, and given back by a call of its own: [`commit`](RawQueue::commit),
+//! [`abort`](RawQueue::abort), [`release`](RawQueue::release), [`put_back`](RawQueue::put_back). The tables of
+//! [`RawQueue`] hold; what differs is that the caller's own code runs while it owns the cell.
+//!
+//! Nothing need be remembered between the calls: a cell that the thread owns has its position's lap in its sequence word, and
+//! nobody else changes either word while it lives.
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | R-a | a producer with a reservation | as Q-a | as Q-a | the unacknowledged message |
+//! | R-b | one in the middle of an abort | a writer's or reader's cell, SKIP | the bell | nothing: the cell is room |
+//! | R-d | a consumer with a message in its hands | as Q-d | as Q-d | nothing: redelivered, and said so |
+//! | R-e | one in the middle of putting back | a reader's cell, FULL | the bell | nothing: as R-d |
+//!
+//! The commit, the release and the wake-ups behind them are those of a plain push and pop: Q-b, Q-c, Q-e, Q-f.
+//!
+//! *Pending rests at the bell* from the claim on, as with a lock under which somebody waits for a condition
+//! (`Member::rest`): sleepers that came before the claim watch nobody, as nobody was in their way, yet the message that a dead
+//! consumer had in its hands is theirs, and so is what lies behind a dead producer's cell, if the one who watched that
+//! producer has given up. A spare wake-up at the thread's end is what it costs. The C library's own robust mutexes, used in
+//! between, set pending to NULL, and a cell in another segment moves it to that one's bell: then such a sleeper is
+//! told by the next operation on the queue; who came after the claim watches the owner in any case.
+//!
+//! A reservation in front of other messages holds up all consumers, a message in somebody's hands the producers one lap
+//! later: [`RawQueue::blocker`] names the owner.
+//!
+//! An abort frees the cell itself instead of leaving SKIP to the consumers: first as its writer, who commits that nothing
+//! is in it, then as the reader of that nothing. A message that is put back keeps its place, in front of all later ones; the mark
+//! AGAIN beside FULL makes it different from a new one, so that only the careful way finds it, and tells.
+//!
+//! Rejected: the position in the caller's handle (in C it would have to be carried along with the cell's address; it is
+//! checked anyway); pending at NULL while the caller's code runs (caught by "queue: whoever dies with a message in its hands …").
+
+use super::RawQueue;
+use super::look::{Claim, Found, Refused};
+use super::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, SKIP, idle, owned};
+use crate::atomic::Ordering;
+use crate::error::{ErrorKind, Result};
+use crate::member::Member;
+use crate::time::Deadline;
+
+impl RawQueue {
+    /// Claims the next cell, to be written in place, if there is room now; its index.
+    ///
+    /// # Errors
+    /// `Full`, `Closed`.
+    #[inline]
+    pub fn try_reserve(&self, me: &Member) -> Result<u32> {
+        self.begin(
+            me,
+            || {
+                self.claim_push_at_hint(me).map_or_else(
+                    || self.claim_push(me).map_err(|refused| self.refused_push(&refused)),
+                    |position| Ok(at_hint(position)),
+                )
+            },
+            |claim| self.reserved(claim),
+        )
+    }
+
+    /// Claims the next cell, to be written in place, waiting for room until `deadline` if one is given; its index.
+    ///
+    /// # Errors
+    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands.
+    #[inline]
+    pub fn reserve(&self, me: &Member, deadline: Option<Deadline>) -> Result<u32> {
+        let claim = || match self.claim_push_at_hint(me) {
+            Some(position) => Ok(at_hint(position)),
+            None => match self.claim_push(me) {
+                Ok(claim) => Ok(claim),
+                Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
+                Err(_) => self.wait_push(me, deadline),
+            },
+        };
+        self.begin(me, claim, |claim| self.reserved(claim))
+    }
+
+    /// Claims the next message, to be read in place, if there is one now: its cell, and whether it was in somebody's
+    /// hands before.
+    ///
+    /// # Errors
+    /// `Empty`, `Closed`.
+    #[inline]
+    pub fn try_receive(&self, me: &Member) -> Result<(u32, bool)> {
+        let claim = || match self.claim_pop_at_hint(me) {
+            Some(position) => Ok(at_hint(position)),
+            None => self.claim_pop(me).map_err(|refused| match refused {
+                Refused::Closed => ErrorKind::Closed.into(),
+                _ => ErrorKind::Empty.into(),
+            }),
+        };
+        self.begin(me, claim, received)
+    }
+
+    /// Claims the next message, to be read in place, waiting for one until `deadline` if one is given: its cell, and
+    /// whether it was in somebody's hands before.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained, `TimedOut`, `Deadlock` as for a reservation.
+    #[inline]
+    pub fn receive(&self, me: &Member, deadline: Option<Deadline>) -> Result<(u32, bool)> {
+        let claim = || match self.claim_pop_at_hint(me) {
+            Some(position) => Ok(at_hint(position)),
+            None => match self.claim_pop(me) {
+                Ok(claim) => Ok(claim),
+                Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
+                Err(_) => self.wait_pop(me, deadline),
+            },
+        };
+        self.begin(me, claim, received)
+    }
+
+    /// Runs a claim; if it comes to something, pending rests at the bell.
+    #[inline(always)]
+    fn begin<R>(
+        &self,
+        me: &Member,
+        claim: impl FnOnce() -> Result<Claim>,
+        with: impl FnOnce(&Claim) -> R,
+    ) -> Result<R> {
+        let pending = me.pend();
+        let claimed = claim();
+        if claimed.is_err() || crate::mutant!("in-place-no-rest") {
+            me.unpend(pending);
+        }
+        claimed.map(|claim| with(&claim))
+    }
+
+    /// The hint moves at once: no unclaimed position precedes the next one.
+    #[inline(always)]
+    fn reserved(&self, claim: &Claim) -> u32 {
+        crate::crash_window!("R-a: reserved");
+        let header = self.ring.header();
+        if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
+            header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
+        }
+        self.sample_depth(claim.position);
+        pos::index(claim.position)
+    }
+
+    /// Publishes what was written into a reserved cell.
+    ///
+    /// # Errors
+    /// `NotOwner` if the calling thread has not reserved this cell: nothing is changed.
+    #[inline]
+    pub fn commit(&self, me: &Member, index: u32) -> Result<()> {
+        let position = self.mine(me, index, Role::Writer)?;
+        let pending = me.pend();
+        let side = &self.ring.header().not_empty;
+        self.finish(index, idle(position, FULL), side, side.is_careful());
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// Gives a reserved cell back without a message.
+    ///
+    /// # Errors
+    /// `NotOwner` if the calling thread has not reserved this cell: nothing is changed.
+    #[cold]
+    pub fn abort(&self, me: &Member, index: u32) -> Result<()> {
+        let position = self.mine(me, index, Role::Writer)?;
+        let pending = me.pend();
+        self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
+        crate::crash_window!("R-b: nothing is committed");
+        self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
+        if crate::mutant!("abort-no-wake") {
+            self.ring.seq(index).store(idle(position.wrapping_add(LAP), EMPTY), Ordering::Release);
+            self.ring.ctl(index).store(idle(position.wrapping_add(LAP), EMPTY), Ordering::Release);
+        } else {
+            let Found::GoTo { .. } = self.make_room(index, position) else { unreachable!() };
+        }
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// Gives the cell of a received message back: the message is done.
+    ///
+    /// # Errors
+    /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    #[inline]
+    pub fn release(&self, me: &Member, index: u32) -> Result<()> {
+        let position = self.mine(me, index, Role::Reader)?;
+        let pending = me.pend();
+        self.done_with(position, Some(position), self.ring.header().not_full.is_careful());
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// Puts a received message back to its old place: the next consumer gets it, and is told.
+    ///
+    /// # Errors
+    /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    #[cold]
+    pub fn put_back(&self, me: &Member, index: u32) -> Result<()> {
+        let position = self.mine(me, index, Role::Reader)?;
+        let pending = me.pend();
+        crate::crash_window!("R-e: about to be put back");
+        let side = &self.ring.header().not_empty;
+        self.finish(index, idle(position, FULL) | AGAIN, side, side.is_careful());
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// The position that the calling thread owns this cell for, in this role.
+    #[inline(always)]
+    fn mine(&self, me: &Member, index: u32, role: Role) -> Result<u64> {
+        if index >= self.ring.capacity() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        // Relaxed: a word that names us is ours, and nobody else changes it or the sequence.
+        if self.ring.ctl(index).load(Ordering::Relaxed) != owned(me.id(), role) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        let (lap, _) = pos::split(self.ring.seq(index).load(Ordering::Relaxed));
+        Ok(pos::position(lap, index))
+    }
+
+    /// Lets `f` write the payload of a cell that the caller has reserved.
+    pub fn write_in<R>(&self, index: u32, f: impl FnOnce(*mut u8) -> R) -> R {
+        assert!(index < self.ring.capacity());
+        let mut result = None;
+        self.ring.fill(index, |p| result = Some(f(p)));
+        result.expect("filled")
+    }
+
+    /// Lets `f` read the payload of a cell whose message the caller has received.
+    pub fn read_in<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
+        assert!(index < self.ring.capacity());
+        self.ring.drain(index, f)
+    }
+}
+
+/// The claim of the short way.
+#[inline(always)]
+fn at_hint(position: u64) -> Claim {
+    Claim { position, again: false, hint: Some(position), careful: false }
+}
+
+#[inline(always)]
+fn received(claim: &Claim) -> (u32, bool) {
+    crate::crash_window!("R-d: received");
+    (pos::index(claim.position), claim.again)
+}

@@ -1,0 +1,120 @@
+//! Loops over what comes out of a [`Queue`].
+
+use super::Queue;
+use crate::shared::Plain;
+use core::iter::FusedIterator;
+
+impl<T: Plain> Queue<T> {
+    /// Takes one message after the other, waiting for each, until the queue is closed and drained.
+    ///
+    /// Every message goes to one consumer: of two loops each gets a part. They come out in the order in which they went
+    /// in, those of one producer in its order; what a consumer that died had in its hands comes again.
+    ///
+    /// It ends, too, if the thread cannot become a member of the segment: [`Queue::pop`] tells these ends apart. A message that was taken
+    /// is gone when the loop ends by `break`, as with [`Queue::pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// q.close()?;
+    /// assert_eq!(q.iter().sum::<u64>(), 6);
+    /// for number in &q {
+    ///     unreachable!("{number}: it is closed and drained");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { queue: self }
+    }
+
+    /// Takes one message after the other as long as there is one; never waits. It goes on as long as producers keep up
+    /// with it: [`Queue::drain`] does not.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(q.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// assert_eq!(q.try_iter().next(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { queue: self }
+    }
+
+    /// Takes at most as many messages as are in it now; never waits. So it ends however many come meanwhile. What the loop
+    /// does not get to stays in the queue.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// for number in q.drain() {
+    ///     q.push(10 * number)?; // these are for the next one
+    /// }
+    /// assert_eq!(q.drain().collect::<Vec<_>>(), [10, 20, 30]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain(&self) -> Drain<'_, T> {
+        Drain { queue: self, left: self.len() }
+    }
+}
+
+/// Messages until the end: see [`Queue::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+impl<T: Plain> Iterator for Iter<'_, T> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        self.queue.pop().ok()
+    }
+}
+
+impl<'a, T: Plain> IntoIterator for &'a Queue<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+/// Messages that are there: see [`Queue::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    queue: &'a Queue<T>,
+}
+
+impl<T: Plain> Iterator for TryIter<'_, T> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        self.queue.try_pop().ok()
+    }
+}
+
+/// Messages that were there: see [`Queue::drain`].
+#[derive(Debug)]
+pub struct Drain<'a, T> {
+    queue: &'a Queue<T>,
+    left: usize,
+}
+
+impl<T: Plain> Iterator for Drain<'_, T> {
+    type Item = T;
+    fn next(&mut self) -> Option<T> {
+        // Others may have taken what was counted.
+        self.left = self.left.checked_sub(1)?;
+        self.queue.try_pop().inspect_err(|_| self.left = 0).ok()
+    }
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (0, Some(self.left))
+    }
+}
+
+impl<T: Plain> FusedIterator for Drain<'_, T> {}

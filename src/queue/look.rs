@@ -1,0 +1,311 @@
+//! The looks of scans: what a producer or consumer finds at a position, and what it makes of it.
+//!
+//! A scan goes from a hint from cell to cell until a look has an answer. Each look reads a cell once and decides by its
+//! control word, and where that is owned by the sequence word and the owner's life: see the tables of
+//! [`RawQueue`](super::RawQueue). Here is everything that is done for the dead.
+
+use super::RawQueue;
+use super::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
+use crate::atomic::{Ordering, spin_loop};
+use crate::member::{Life, Member, OwnerId};
+
+/// Why an operation cannot be done now.
+pub(super) enum Refused {
+    /// Full or empty: what the cell that says so looked like.
+    NotNow(Seen),
+    /// The scan gave up: contention beyond reason, or scribbled hints. Treated as "not now", under the net.
+    Lost,
+    /// Closed, and for a consumer drained.
+    Closed,
+}
+
+/// A cell that refused, and the live owner that stands in the way there, if any.
+pub(super) struct Seen {
+    pub(super) index: u32,
+    pub(super) word: u64,
+    pub(super) obstacle: Option<OwnerId>,
+}
+
+impl Seen {
+    /// Whether the cell itself, not one that was passed over, is this member's.
+    pub(super) fn is_owned_by(&self, id: OwnerId) -> bool {
+        matches!(Ctl::read(self.word), Ctl::Owned { owner, .. } if owner == Some(id))
+    }
+}
+
+/// What a scan found at a position.
+pub(super) enum Found {
+    /// The cell is ours, claimed for this position. Of a forced push `again` says that the oldest message is still in it.
+    Mine { again: bool },
+    /// Go on at this position; `passed` is the live reader whose cell was passed over.
+    GoTo { position: u64, passed: Option<OwnerId> },
+    /// The cell changed under us: look again.
+    Again,
+    /// Not now, or closed.
+    Refused(Refused),
+}
+
+/// A claimed cell.
+pub(super) struct Claim {
+    pub(super) position: u64,
+    /// Of a pop: the message was in somebody's hands before. Of a forced push: see [`Found::Mine`].
+    pub(super) again: bool,
+    /// Where the scan began, if everything from there to the position is done: then the hint may move.
+    pub(super) hint: Option<u64>,
+    /// Whether its publication has to be careful.
+    pub(super) careful: bool,
+}
+
+/// An owned cell, read consistently.
+pub(super) struct OwnedCell {
+    pub(super) role: Role,
+    pub(super) dead: bool,
+    pub(super) owner: Option<OwnerId>,
+    pub(super) sequence: u64,
+}
+
+impl RawQueue {
+    /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
+    /// cannot keep it busy for ever, it then answers "not now".
+    pub(super) fn scan(
+        &self,
+        hint: u64,
+        careful: bool,
+        mut look: impl FnMut(u64) -> Found,
+    ) -> core::result::Result<Claim, Refused> {
+        let capacity = self.ring.capacity();
+        let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
+        let mut from = Some(hint);
+        let mut over = None;
+        let mut backoff = 1;
+        for _ in 0..u64::from(capacity) * 4 + 4096 {
+            match look(position) {
+                Found::Mine { again } => {
+                    return Ok(Claim { position, again, hint: from, careful });
+                }
+                Found::GoTo { position: to, passed } => {
+                    position = to;
+                    if passed.is_some() {
+                        from = None;
+                        over = passed;
+                    }
+                }
+                Found::Again => {
+                    // Back-off on every lost claim, the first included: it keeps the line with the winner.
+                    for _ in 0..backoff {
+                        spin_loop();
+                    }
+                    backoff = (backoff * 2).min(16);
+                }
+                Found::Refused(Refused::NotNow(seen)) => {
+                    // A reader that was passed over stands in the way, too: its message comes back if it dies.
+                    let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
+                    return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
+                }
+                Found::Refused(refused) => return Err(refused),
+            }
+        }
+        Err(Refused::Lost)
+    }
+
+    /// Reads an owned cell: control, sequence, control again. The sequence only grows, so if the same owner word
+    /// stands before and after, the owner holds the cell at that sequence or a later one.
+    pub(super) fn read_owned(&self, me: &Member, index: u32, word: u64) -> Option<OwnedCell> {
+        let Ctl::Owned { owner, role } = Ctl::read(word) else { return None };
+        let dead = owner.is_none_or(|o| me.table().life(o) == Life::Dead);
+        let sequence = self.ring.seq(index).load(Ordering::Acquire); // Q4
+        let again = self.ring.ctl(index).load(Ordering::Acquire);
+        (again == word).then_some(OwnedCell { role, dead, owner, sequence })
+    }
+
+    /// Replaces a dead owner's word. Free of ABA: a dead id never comes back.
+    pub(super) fn replace(&self, index: u32, word: u64, with: u64) -> bool {
+        self.ring.ctl(index).compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+    #[inline]
+    pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        let header = self.ring.header();
+        let careful = header.not_empty.is_careful();
+        // A push that races with the close may still get in; the seal makes the end exact.
+        if careful && self.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let hint = header.tail.load(Ordering::Acquire); // Q3
+        self.scan(hint, careful, |position| self.look_to_push(me, position))
+    }
+
+    #[inline]
+    pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        let careful = self.ring.header().not_full.is_careful();
+        let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
+        self.scan(hint, careful, |position| self.look_to_pop(me, position))
+    }
+
+    /// One look at the cell of a position that a producer would like.
+    #[cold]
+    pub(super) fn look_to_push(&self, me: &Member, position: u64) -> Found {
+        let capacity = self.ring.capacity();
+        let (lap, index) = (pos::lap(position), pos::index(position));
+        let word = self.ring.ctl(index).load(Ordering::Acquire);
+        let go_to = |position| Found::GoTo { position, passed: None };
+        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
+        let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
+        let mine = owned(me.id(), Role::Writer);
+        match Ctl::read(word) {
+            Ctl::Idle { lap: at, state } => match (pos::laps_ahead(at, lap), state) {
+                (0, EMPTY) => {
+                    if self.replace(index, word, mine) {
+                        Found::Mine { again: false }
+                    } else {
+                        Found::Again
+                    }
+                }
+                (_, SEALED) => Found::Refused(Refused::Closed),
+                (-1, FULL) => refused(None),
+                (-1, SKIP) => self.write_over(index, word, mine, position),
+                // A lap behind the truth, or scribbled: begin where the cell is.
+                (..=-1, _) => go_to(pos::position(at, index)),
+                // Taken at this lap, or the hint lags by laps.
+                (_, EMPTY) => next_of(at.wrapping_sub(1)),
+                _ => next_of(at),
+            },
+            Ctl::Owned { .. } => {
+                let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
+                let (at, state) = pos::split(cell.sequence);
+                match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
+                    // Taken at this lap: by a writer at work, or dead (a gap that the consumers pass), or read already.
+                    (0, Role::Writer, ..) | (0, Role::Reader, FULL | SKIP, _) => next_of(at),
+                    // Freed by a reader that is about to let go, or died before it could.
+                    (0, Role::Reader, _, true) => self.write_over(index, word, mine, position),
+                    (0, Role::Reader, _, false) => refused(cell.owner),
+                    // A dead writer's cell of the last lap: nothing was published, so it is free.
+                    (-1, Role::Writer, EMPTY, true) | (-1, _, SKIP, true) => {
+                        self.write_over(index, word, mine, position)
+                    }
+                    // A message of the last lap, unread or being read (or to be redelivered).
+                    (-1, _, _, true) => refused(None),
+                    (-1, _, _, false) => refused(cell.owner),
+                    (..=-1, ..) => go_to(pos::position(at, index)),
+                    (_, Role::Reader, EMPTY, _) => next_of(at.wrapping_sub(1)),
+                    _ => next_of(at),
+                }
+            }
+        }
+    }
+
+    /// Takes a cell that is free but does not say so, as the writer of this position. Dying right after the exchange leaves
+    /// a dead writer at whatever the sequence said before, hence a free cell still.
+    fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
+        if !self.replace(index, word, mine) {
+            return Found::Again;
+        }
+        self.ring.seq(index).store(idle(position, EMPTY), Ordering::Release);
+        Found::Mine { again: false }
+    }
+
+    /// One look at the cell of a position that a consumer would like.
+    #[cold]
+    fn look_to_pop(&self, me: &Member, position: u64) -> Found {
+        let capacity = self.ring.capacity();
+        let (lap, index) = (pos::lap(position), pos::index(position));
+        let word = self.ring.ctl(index).load(Ordering::Acquire);
+        let go_to = |position| Found::GoTo { position, passed: None };
+        let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
+        let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
+        let mine = owned(me.id(), Role::Reader);
+        match Ctl::read(word) {
+            Ctl::Idle { lap: at, state } => match (pos::laps_ahead(at, lap), state) {
+                (0, FULL) => {
+                    if self.replace(index, word, mine) {
+                        Found::Mine { again: word & AGAIN != 0 && !crate::mutant!("put-back-untold") }
+                    } else {
+                        Found::Again
+                    }
+                }
+                (0, SKIP) => self.free(me, index, word, position),
+                (0, EMPTY) if self.is_closed() => {
+                    // The end becomes exact: no producer passes a sealed cell.
+                    if self.replace(index, word, idle(position, SEALED)) {
+                        Found::Refused(Refused::Closed)
+                    } else {
+                        Found::Again
+                    }
+                }
+                (0, EMPTY) => refused(None),
+                (0, _) => Found::Refused(Refused::Closed),
+                // Beyond the truth (scribbled): begin where the cell is.
+                (..=-1, _) => go_to(pos::position(at, index)),
+                // Read already, perhaps laps ago.
+                _ => next_of(at.wrapping_sub(1)),
+            },
+            Ctl::Owned { .. } => {
+                let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
+                let (at, state) = pos::split(cell.sequence);
+                match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
+                    (0, Role::Writer, EMPTY, true) => self.pass_gap(me, index, word, position),
+                    (0, _, SKIP, true) => self.free(me, index, word, position),
+                    // Committed by a writer that died, or being read by a reader that died.
+                    (0, role, FULL, true) => {
+                        if self.replace(index, word, mine) {
+                            Found::Mine { again: role == Role::Reader && !crate::mutant!("redelivery-untold") }
+                        } else {
+                            Found::Again
+                        }
+                    }
+                    // Somebody is reading it: the next one is ours.
+                    (0, Role::Reader, FULL | SKIP, false) => {
+                        Found::GoTo { position: pos::next(position, capacity), passed: cell.owner }
+                    }
+                    // Being written, or this lap's writer has not come: nothing to read yet.
+                    (0, Role::Writer, _, false) => refused(cell.owner),
+                    // Freed for this lap by a reader that is about to let go, or died: nothing to read yet.
+                    (0, Role::Reader, _, true) => {
+                        self.replace(index, word, cell.sequence);
+                        Found::Again
+                    }
+                    (0, Role::Reader, _, false) => refused(cell.owner),
+                    // Round the whole ring: all that is left is being read.
+                    (-1, Role::Reader, FULL | SKIP, false) => refused(cell.owner),
+                    (..=-1, ..) => go_to(pos::position(at, index)),
+                    _ => next_of(at.wrapping_sub(1)),
+                }
+            }
+        }
+    }
+
+    /// Frees a passed-over cell.
+    fn free(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
+        if !self.replace(index, word, owned(me.id(), Role::Reader)) {
+            return Found::Again;
+        }
+        self.make_room(index, position)
+    }
+
+    /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, who commits that
+    /// nothing is in it: a death before leaves a dead writer again. Then as the reader of that nothing: a death leaves
+    /// a cell to be freed, or a freed one. (A dead writer at the *next* lap would be a gap there, and cost its room
+    /// until the consumers come round.)
+    fn pass_gap(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
+        if crate::mutant!("gap-not-passed") {
+            return Found::Refused(Refused::NotNow(Seen { index, word, obstacle: None }));
+        }
+        if !self.replace(index, word, owned(me.id(), Role::Writer)) {
+            return Found::Again;
+        }
+        if !crate::mutant!("gap-left-behind") {
+            self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
+            self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
+        }
+        self.make_room(index, position)
+    }
+
+    /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it. The consumers
+    /// that slept because of it may find any number of messages behind it.
+    pub(super) fn make_room(&self, index: u32, position: u64) -> Found {
+        let header = self.ring.header();
+        let to = idle(position.wrapping_add(LAP), EMPTY);
+        self.finish(index, to, &header.not_full, header.not_full.is_careful());
+        header.not_empty.wake(|| u32::MAX);
+        Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
+    }
+}
