@@ -1,6 +1,7 @@
 //! Queues in shared memory that survive the death of anyone.
 
 mod event_count;
+mod lane;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[allow(clippy::module_inception)]
@@ -10,6 +11,9 @@ mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(not(interproc_loom))]
+pub use lane::lane_size;
+pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
