@@ -51,10 +51,7 @@ mod producer;
 pub(in crate::queue) mod seat;
 
 pub use consumer::RawConsumer;
-pub(in crate::queue) use place::Header;
 pub use place::Lane;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub(in crate::queue) use place::UNITS_OFF;
 #[cfg(not(interproc_loom))]
 pub use place::lane_size;
 pub use producer::RawProducer;
