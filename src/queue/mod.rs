@@ -1,5 +1,7 @@
 //! Queues in shared memory that survive the death of anyone.
 
+#[cfg(not(interproc_loom))]
+pub mod byte_lane;
 mod event_count;
 mod lane;
 mod position;
