@@ -3,13 +3,15 @@
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 mod event_count;
-mod lane;
+pub(crate) mod lane;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[allow(clippy::module_inception)]
 mod queue;
 mod raw_queue;
 mod ring;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod spsc;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 

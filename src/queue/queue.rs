@@ -489,8 +489,8 @@ impl<T> fmt::Debug for Queue<T> {
 
 /// A push that did not happen, with its value.
 pub struct PushError<T> {
-    value: T,
-    error: Error,
+    pub(super) value: T,
+    pub(super) error: Error,
 }
 
 impl<T> PushError<T> {

@@ -2,10 +2,14 @@
 
 use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
-use crate::atomic::Ordering;
+use crate::atomic::{Ordering, fence, spin_loop};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::time::Deadline;
+use core::time::Duration;
+
+/// Long after a store has left its processor.
+const STORE_BUFFER: Duration = Duration::from_micros(200);
 
 /// The consumer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
@@ -42,18 +46,26 @@ impl RawConsumer {
             header.consumer.leave(me.id());
             return Err(ErrorKind::Corrupt.into());
         }
+        // Noted before by one that died, or left, before it had come so far.
+        let noted = header.suspect.load(Ordering::Relaxed).wrapping_sub(head);
+        let noted = if noted <= there { noted } else { 0 };
         let suspects = match found {
-            Found::Vacant => 0,
-            Found::Abandoned => header.step.load(Ordering::Relaxed).clamp(1, lane.capacity()).min(there),
+            Found::Vacant => noted,
+            Found::Abandoned => {
+                noted.max(header.step.load(Ordering::Relaxed).clamp(1, lane.capacity()).min(there))
+            }
         };
         let suspect = head.wrapping_add(suspects);
+        if !crate::mutant!("lane-suspects-forgotten") {
+            header.suspect.store(suspect, Ordering::Relaxed);
+        }
+        crate::crash_window!("L-j: seated, its step not its own");
+        // Release: after the note, also in the machine code.
+        header.step.store(1, Ordering::Release);
         let index = head % lane.capacity();
         let ended = header.seal.load(Ordering::Acquire) == head & POSITION | FINAL;
         let tail = if ended { head } else { tail };
-        let mut consumer =
-            RawConsumer { lane, id: me.id(), head, index, freed: head, tail, every: 1, suspect, ended };
-        consumer.free_every(1);
-        Ok(consumer)
+        Ok(RawConsumer { lane, id: me.id(), head, index, freed: head, tail, every: 1, suspect, ended })
     }
 
     /// The lane.
@@ -96,6 +108,26 @@ impl RawConsumer {
         self.lane.header().step.store(units.clamp(1, self.lane.capacity()), Ordering::Relaxed);
     }
 
+    /// To be said before the next `units`, of those that are known, are looked at in one go: if the consumer dies before it
+    /// frees them they are told as redelivered. [Over](Self::has_read) when it has. False: that is said already.
+    #[inline]
+    pub fn reads(&self, units: u64) -> bool {
+        let most = self.unfreed() + units.min(self.known());
+        let more = most > self.every;
+        if more {
+            // Release: before the reading, also in the machine code. For whoever takes the seat after our death.
+            self.lane.header().step.store(most, Ordering::Release);
+        }
+        more
+    }
+
+    /// Ends what [`RawConsumer::reads`] began, after the [advance](Self::advance).
+    #[inline]
+    pub fn has_read(&self) {
+        // Release: after the head.
+        self.lane.header().step.store(self.every, Ordering::Release);
+    }
+
     /// Where the next unit is.
     #[inline(always)]
     pub fn index(&self) -> u64 {
@@ -118,6 +150,11 @@ impl RawConsumer {
     #[inline(always)]
     pub fn is_redelivered(&self) -> bool {
         self.suspect.wrapping_sub(self.head).wrapping_sub(1) < self.lane.capacity()
+    }
+
+    /// How many units from here on may have been read before.
+    pub fn suspects(&self) -> u64 {
+        if self.is_redelivered() { self.suspect.wrapping_sub(self.head) } else { 0 }
     }
 
     /// Whether there are `units`, by what is known or else by another look.
@@ -150,20 +187,25 @@ impl RawConsumer {
     /// `Closed` when closed and drained; `Corrupt`.
     #[cold]
     pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
-        // Before the look: what a producer published before it closed is seen.
-        let hung_up = self.lane.is_hung_up(me, &self.lane.header().producer);
-        let closed = self.lane.is_closed();
-        if self.look(units)? {
-            return Ok(true);
+        self.lane.is_hung_up(me, &self.lane.header().producer);
+        // Again when the end was withdrawn: a message got in. More often only if somebody scribbles.
+        for _ in 0..2 {
+            // Before the look: what a producer published before it closed is seen.
+            let closed = self.lane.is_closed();
+            if self.look(units)? {
+                return Ok(true);
+            }
+            if !closed {
+                return Ok(false);
+            }
+            if self.known() > 0 {
+                return Ok(true);
+            }
+            if self.seal(me) {
+                return Err(ErrorKind::Closed.into());
+            }
         }
-        match closed {
-            false => Ok(false),
-            true if self.known() > 0 => Ok(true),
-            // The dead publish nothing any more, and nobody sits down in a closed lane to be heard.
-            true if hung_up => Err(ErrorKind::Closed.into()),
-            true if self.seal(me) => Err(ErrorKind::Closed.into()),
-            true => Ok(false),
-        }
+        Ok(false)
     }
 
     /// Tries to make this the end: see the module's page. False: look again.
@@ -181,16 +223,20 @@ impl RawConsumer {
             seen = now;
         }
         crate::crash_window!("L-h: the end proposed, not final");
-        if !crate::mutant!("lane-seal-no-fence") {
-            // Whoever cannot pass it has made all publishers of the segment use fences of their own.
-            me.table().sleeper_fence();
+        if !crate::mutant!("lane-seal-no-fence") && !me.table().sleeper_fence() {
+            // From the next publication on its publisher uses fences of its own: in a closed lane, always. One that is
+            // under way had its store issued before its look, and a processor keeps it back for less than this.
+            let until = Deadline::after(STORE_BUFFER);
+            while !until.has_passed() {
+                spin_loop();
+            }
         }
-        crate::atomic::fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         if header.tail.load(Ordering::Acquire) != self.head && !crate::mutant!("lane-seal-no-look") {
             let _ = header.seal.compare_exchange(proposal, 0, Ordering::AcqRel, Ordering::Relaxed);
             return false;
         }
-        let made = header.seal.compare_exchange(proposal, here | FINAL, Ordering::AcqRel, Ordering::Relaxed);
+        let made = header.seal.compare_exchange(proposal, here | FINAL, Ordering::AcqRel, Ordering::Acquire);
         self.ended = made.is_ok();
         self.ended
     }

@@ -25,6 +25,7 @@
 //! | L-g | a closer, closed, not woken | a closed lane, the partner asleep | the bell, the closer's slot; who was about to sleep watches the closed word | nothing |
 //! | L-h | a consumer, the end proposed, not final | a proposal | a producer withdraws it, the next consumer makes its own | nothing |
 //! | L-i | who leaves, all published or freed, still seated | a dead holder | the next one takes the seat | nothing |
+//! | L-j | a consumer, seated, before its step is its own | messages, unread, and what is suspect of them | the next consumer, as in L-c | nothing |
 //!
 //! A sleeper watches its partner's slot, so the partner has no need to keep its pending pointer at the bell: a fast path
 //! without it. The partner changes only by a take or a move, which bump the count that the sleeper watches. There is no
@@ -38,8 +39,12 @@
 //! stores (`tail`, the proposal) each before the other's load, one is seen.
 //!
 //! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a partner's death is the end, as its close is: for a consumer
-//! once what was published is drained. Whoever notices closes the lane, so that nobody sits down in the dead one's
-//! place. Sleeping there is sleeping on an owner, so the net is under it.
+//! once what was published is drained. Whoever notices closes the lane, so that nobody who sits down in the dead one's
+//! place is heard; one who has just done so may be, so the end is sealed here, too. Sleeping there is sleeping on an
+//! owner, so the net is under it.
+//!
+//! **Redelivery.** A consumer says beforehand how many units it may have read and not freed (`step`). Who takes a dead one's
+//! seat notes up to where units are suspect of having been read: that outlasts its own death, and its leaving, too.
 //!
 //! Rejected: a pending pointer at the bell around every operation (two stores more on a path of ten instructions); the owner
 //! in every cell, as in the MPMC queue (a read-modify-write a message); a bit in `tail` for the end (the producer's plain
@@ -49,6 +54,8 @@ mod consumer;
 mod place;
 mod producer;
 pub(in crate::queue) mod seat;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
 
 pub use consumer::RawConsumer;
 pub use place::Lane;
@@ -60,7 +67,7 @@ use super::event_count::EventCount;
 use super::ring::CLOSED;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member};
+use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -76,6 +83,9 @@ impl Lane {
     /// How many units are in it, published and not freed: a snapshot.
     pub fn len(&self) -> u64 {
         let head = self.header().head.load(Ordering::Acquire);
+        if self.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL {
+            return 0; // what is behind the end was refused, by a producer that may have died before it took it back
+        }
         // After the head: the tail is never behind a head that was read before it.
         self.header().tail.load(Ordering::Acquire).wrapping_sub(head).min(self.capacity())
     }
@@ -85,9 +95,19 @@ impl Lane {
         self.len() == 0
     }
 
-    /// The most units in it that the producer has seen when it looked for room.
+    /// The most units in it that anybody has seen: the producer when it looked for room, or the caller now.
     pub fn peak(&self) -> u64 {
-        self.header().peak.load(Ordering::Relaxed).min(self.capacity())
+        self.header().peak.load(Ordering::Relaxed).min(self.capacity()).max(self.len())
+    }
+
+    /// Who sits in the producer's seat, dead or alive.
+    pub fn producer(&self) -> Option<OwnerId> {
+        self.header().producer.holder()
+    }
+
+    /// Who sits in the consumer's seat, dead or alive.
+    pub fn consumer(&self) -> Option<OwnerId> {
+        self.header().consumer.holder()
     }
 
     /// Whether it was closed.

@@ -3,7 +3,7 @@
 //! ```text
 //! 0     geometry, closed word, event counts, seal   read by both sides, seldom written
 //! 128   tail, the producer's seat, peak             written by the producer
-//! 256   head, the consumer's seat, its step         written by the consumer
+//! 256   head, the consumer's seat, step, suspect      written by the consumer
 //! 384   units
 //! ```
 //!
@@ -45,9 +45,11 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) head: AtomicU64,
     /// Whose turn it is to read.
     pub(in crate::queue) consumer: Seat,
-    /// The most messages that a consumer may have taken and not freed.
+    /// The most units that the consumer may have read and not freed.
     pub(in crate::queue) step: AtomicU64,
-    _line3: [u64; 13],
+    /// Before this position units may have been read by a consumer that died. Behind the head if none were.
+    pub(in crate::queue) suspect: AtomicU64,
+    _line3: [u64; 12],
 }
 
 #[cfg(not(interproc_loom))]
@@ -191,6 +193,12 @@ mod imp {
             unsafe { self.units.add(index as usize * self.unit) }
         }
 
+        /// The first unit.
+        #[inline(always)]
+        pub(in crate::queue) fn first(&self) -> NonNull<u8> {
+            self.units
+        }
+
         /// Lets `f` write a unit that the caller's seat gives it.
         #[inline(always)]
         pub(in crate::queue) fn fill(&self, index: u64, f: impl FnOnce(*mut u8)) {
@@ -245,7 +253,8 @@ mod imp {
                 head: AtomicU64::new(0),
                 consumer: Seat::new(),
                 step: AtomicU64::new(0),
-                _line3: [0; 13],
+                suspect: AtomicU64::new(0),
+                _line3: [0; 12],
             };
             let units = (0..capacity).map(|_| UnsafeCell::new(0)).collect();
             Lane { header: Box::leak(Box::new(header)), units: Box::leak(units), hangs_up: false }

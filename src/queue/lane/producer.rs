@@ -17,8 +17,8 @@ pub struct RawProducer {
     index: u64,
     /// Up to where the consumer has been told.
     published: u64,
-    /// Up to where the consumer has freed, when we looked last.
-    head: u64,
+    /// Up to where there is room: the capacity beyond what the consumer had freed when we looked last.
+    limit: u64,
     /// Units between publications.
     every: u64,
 }
@@ -37,7 +37,8 @@ impl RawProducer {
             return Err(ErrorKind::Corrupt.into());
         }
         let index = tail % lane.capacity();
-        Ok(RawProducer { lane, id: me.id(), tail, index, published: tail, head, every: 1 })
+        let limit = head.wrapping_add(lane.capacity());
+        Ok(RawProducer { lane, id: me.id(), tail, index, published: tail, limit, every: 1 })
     }
 
     /// The lane.
@@ -84,7 +85,7 @@ impl RawProducer {
     /// How many units are free as far as the producer knows: there may be more.
     #[inline(always)]
     pub fn known_room(&self) -> u64 {
-        self.lane.capacity().wrapping_sub(self.tail.wrapping_sub(self.head))
+        self.limit.wrapping_sub(self.tail)
     }
 
     /// Whether `units` are free, by what is known or else by another look.
@@ -104,7 +105,7 @@ impl RawProducer {
         if used > self.lane.capacity() {
             return Err(ErrorKind::Corrupt.into());
         }
-        self.head = head;
+        self.limit = head.wrapping_add(self.lane.capacity());
         // Relaxed: for people.
         if used > header.peak.load(Ordering::Relaxed) {
             header.peak.store(used, Ordering::Relaxed);
