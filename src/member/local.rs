@@ -175,6 +175,17 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
         && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
 }
 
+/// Whether `me` is the calling thread's member that was looked up last, with this id, in this process. `me` is only
+/// compared: it may be gone. True only if it is; false also when the thread has used another segment since.
+#[inline(always)]
+pub(crate) fn is_current(me: *const Member, id: OwnerId) -> bool {
+    LOCAL.with(|local| {
+        core::ptr::eq(local.member.get(), me)
+            && local.id.get() == id.bits()
+            && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
+    })
+}
+
 /// Tells a process from its parent, once the thread has asked for a [`current`] member.
 #[inline(always)]
 pub(crate) fn forks() -> u64 {

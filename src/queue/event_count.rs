@@ -117,18 +117,20 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
-    /// After publishing: wakes sleepers if there are any, as many as `how_many` says.
+    /// After publishing: wakes sleepers if there are any, as many as `how_many` says. Says whether the queue is closed.
     #[inline(always)]
-    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) {
+    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) -> bool {
         if careful {
             fence(Ordering::SeqCst)
         } else {
             light_fence()
         }
         // Relaxed: the fences order it.
-        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & SLEEPERS != 0 {
             self.wake(how_many);
         }
+        seen & CLOSED != 0
     }
 
     /// Moves the sequence on; the new value.

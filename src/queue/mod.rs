@@ -9,6 +9,9 @@ mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
 mod look;
+#[cfg(not(interproc_loom))]
+pub mod byte_lane;
+pub(crate) mod lane;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[allow(clippy::module_inception)]
@@ -16,8 +19,13 @@ mod queue;
 mod raw_queue;
 mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod spsc;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(not(interproc_loom))]
+pub use lane::lane_size;
+pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -39,6 +39,7 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
     placed(Kind::Queue, "Queue", queue::view::queue),
+    placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];
 
 /// The decoder of an object, if there is one.

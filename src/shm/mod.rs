@@ -31,6 +31,7 @@ mod object;
 mod options;
 mod segment;
 mod snapshot;
+mod spsc;
 
 pub use deadlock::Deadlock;
 pub use inspect::{Holder, ObjectState, View};
