@@ -51,6 +51,7 @@ mod producer;
 pub(in crate::queue) mod seat;
 
 pub use consumer::RawConsumer;
+pub(in crate::queue) use place::Header;
 pub use place::Lane;
 #[cfg(not(interproc_loom))]
 pub use place::lane_size;
