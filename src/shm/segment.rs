@@ -222,6 +222,17 @@ impl Segment {
         self.inner.attached.use_strong_fences();
     }
 
+    /// What keeps it mapped.
+    pub(super) fn keep(&self) -> Arc<dyn Any + Send + Sync> {
+        self.inner.clone()
+    }
+
+    /// Whether publishers are to use full fences.
+    pub(super) fn has_strong_fences(&self) -> bool {
+        // Relaxed: sticky; until it is seen, whoever depends on it keeps to the net.
+        self.changing().strong_fences.load(Relaxed) != 0
+    }
+
     fn base(&self) -> NonNull<u8> {
         // A mapping is never at null; `attach` has looked.
         NonNull::new(self.inner.map.as_mut_ptr()).expect("a mapping is never at null")
