@@ -216,6 +216,9 @@ typedef struct interproc_segment_options_t {
  *
  * A pop sees everything that happened before the push of its message. Messages of one producer come out in its
  * order. A push or pop that need not wait makes no system call.
+ *
+ * Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
+ * could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
  */
 typedef struct interproc_queue_t {
   /**
@@ -2460,6 +2463,176 @@ int interproc_queue_blocker(const struct interproc_queue_t *queue,
 int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *consumers,
                             uint32_t *producers);
+
+/**
+ * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,
+ * without a copy. `*cell` is where it goes: as many bytes as an element has, aligned to 16, with an earlier message
+ * or zeros in it. Then interproc_queue_commit() or interproc_queue_abort().
+ *
+ *     frame_t *frame;
+ *     int rc = interproc_queue_reserve(&frames, (void **)&frame);
+ *     if (rc == 0) {
+ *         draw(frame);                                   // in the segment itself
+ *         rc = interproc_queue_commit(&frames, frame);
+ *     }
+ *
+ * The place belongs to the calling thread. Its turn in the order is that of the reservation, and *messages behind it
+ * wait for it*: so write, commit, and do the long work before. When the thread dies, the place is room again and the messages
+ * behind it go on.
+ *
+ * @return 0; EPIPE: the queue is closed; EDEADLK: the caller itself has the place in its hands; EINVAL: a NULL, no
+ * queue, or its segment is closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the
+ * kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_reserve(const struct interproc_queue_t *queue,
+                            void **cell);
+
+/**
+ * As interproc_queue_reserve() if there is room; never waits.
+ *
+ * @return As interproc_queue_reserve(), and EAGAIN: the queue is full.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_tryreserve(const struct interproc_queue_t *queue, void **cell);
+
+/**
+ * As interproc_queue_reserve(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_queue_reserve(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedreserve(const struct interproc_queue_t *queue,
+                                 const struct timespec *abstime,
+                                 void **cell);
+
+/**
+ * Makes a reserved cell a message. A consumer that sees it sees all that happened before. A queue that was closed after the
+ * reservation takes and delivers it still.
+ *
+ * @return 0; EPERM: the calling thread has not reserved this cell (or a forked child has its parent's); EINVAL: no
+ * cell of this queue, and as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_commit(const struct interproc_queue_t *queue,
+                           const void *cell);
+
+/**
+ * Gives a reserved cell back without a message: it is room again.
+ *
+ * @return As interproc_queue_commit().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_abort(const struct interproc_queue_t *queue, const void *cell);
+
+/**
+ * Takes the oldest message into the caller's hands, waiting for one as long as it takes: to read it where it lies, without a
+ * copy. `*cell` is where it is. Then interproc_queue_release() or interproc_queue_put_back().
+ *
+ *     const frame_t *frame;
+ *     int rc = interproc_queue_receive(&frames, (const void **)&frame, NULL);
+ *     if (rc == 0) {
+ *         show(frame);
+ *         rc = interproc_queue_release(&frames, frame);
+ *     }
+ *
+ * The message belongs to the calling thread. Others take the messages behind it meanwhile; producers need its place one lap
+ * later and wait for it then. When the thread dies, the message goes to another consumer, at its old place in the order.
+ *
+ * `redelivered` may be NULL. It is set to true when another consumer had the message in its hands and died, or put it
+ * back: it may have done part of the work; otherwise to false.
+ *
+ * @return 0; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own reservation; EINVAL,
+ * EUSERS, ENOTSUP: as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_receive(const struct interproc_queue_t *queue,
+                            const void **cell,
+                            bool *redelivered);
+
+/**
+ * As interproc_queue_receive() if there is a message; never waits.
+ *
+ * @return As interproc_queue_receive(), and EAGAIN: the queue is empty.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_tryreceive(const struct interproc_queue_t *queue,
+                               const void **cell,
+                               bool *redelivered);
+
+/**
+ * As interproc_queue_receive(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedreceive(const struct interproc_queue_t *queue,
+                                 const struct timespec *abstime,
+                                 const void **cell,
+                                 bool *redelivered);
+
+/**
+ * Ends what interproc_queue_receive() began: the message is done, its place is room.
+ *
+ * @return 0; EPERM: the calling thread has not received this cell's message (or a forked child has its parent's);
+ * EINVAL: no cell of this queue, and as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_release(const struct interproc_queue_t *queue,
+                            const void *cell);
+
+/**
+ * Puts a received message back at its old place: the next consumer gets it, before all that came later, with `redelivered`
+ * true.
+ *
+ * @return As interproc_queue_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_put_back(const struct interproc_queue_t *queue,
+                             const void *cell);
+
+/**
+ * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message makes
+ * way and is copied to `displaced`, and `*was_displaced` is true; otherwise it is false. Exactly one goes for one that comes, and
+ * nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not overlap.
+ *
+ * A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never taken
+ * away: if that is the oldest, it is EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says who it
+ * is). When the caller dies in it, the oldest message is still there, or gone as it would have been.
+ *
+ * @return 0; EPIPE: the queue is closed; EAGAIN: as said above; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_force_push(const struct interproc_queue_t *queue,
+                               const void *element,
+                               void *displaced,
+                               bool *was_displaced);
+
+/**
+ * The most messages that producers have seen in it: a statistic, and a lower bound of the truth. They look at every 256th
+ * cell and whenever they find it full; this call looks, too.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_peak(const struct interproc_queue_t *queue,
+                         size_t *peak);
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the

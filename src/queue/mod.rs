@@ -1,5 +1,7 @@
 //! Queues in shared memory that survive the death of anyone.
 
+#[cfg(not(interproc_loom))]
+pub mod byte_lane;
 mod depth;
 mod event_count;
 mod forced;
@@ -8,10 +10,8 @@ mod guard;
 mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
-mod look;
-#[cfg(not(interproc_loom))]
-pub mod byte_lane;
 pub(crate) mod lane;
+mod look;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[allow(clippy::module_inception)]
@@ -23,13 +23,13 @@ pub mod spsc;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
-#[cfg(not(interproc_loom))]
-pub use lane::lane_size;
-pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
+#[cfg(not(interproc_loom))]
+pub use lane::lane_size;
+pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
