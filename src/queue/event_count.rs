@@ -133,6 +133,12 @@ impl EventCount {
         seen & CLOSED != 0
     }
 
+    /// Whether a closer had marked the count when this watch was made: then it need not change once more when the closer
+    /// closes.
+    pub(super) fn was_marked(watch: &Watch<'_>) -> bool {
+        watch.expected & CLOSED != 0
+    }
+
     /// Moves the sequence on; the new value.
     fn bump(&self) -> u32 {
         let mut seen = self.0.load(Ordering::Relaxed);
