@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "error",
     "time",
     "who",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 17] = [
     "barrier",
     "queue",
     "queue_in_place",
+    "latest",
     "process",
     "start",
 ];
@@ -224,6 +225,14 @@ fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
 
+fn the_latest_value_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/latest.c")));
+}
+
+fn messages_in_place_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/queue_in_place.c")));
+}
+
 fn processes_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
 }
@@ -414,6 +423,8 @@ fn main() {
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
+            the_latest_value_keeps_its_promises_in_c,
+            messages_in_place_keep_their_promises_in_c,
             processes_keep_their_promises_in_c,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,

@@ -55,7 +55,8 @@ unsafe fn give_back(
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { queue(handle) }.and_then(|queue| {
-        let index = queue.ring().index_of(cell.cast()).ok_or_else(|| invalid("cell is no cell of this queue"))?;
+        let index =
+            queue.ring().index_of(cell.cast()).ok_or_else(|| invalid("cell is no cell of this queue"))?;
         how(queue, me(queue)?, index)
     }))
 }
@@ -288,10 +289,7 @@ pub unsafe extern "C" fn interproc_queue_force_push(
 ///
 /// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_peak(
-    queue: *const interproc_queue_t,
-    peak: *mut usize,
-) -> c_int {
+pub unsafe extern "C" fn interproc_queue_peak(queue: *const interproc_queue_t, peak: *mut usize) -> c_int {
     // SAFETY: by C's contract.
     unsafe { ask(queue, peak, |queue| queue.peak() as usize) }
 }

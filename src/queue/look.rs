@@ -247,7 +247,9 @@ impl RawQueue {
                     // Committed by a writer that died, or being read by a reader that died.
                     (0, role, FULL, true) => {
                         if self.replace(index, word, mine) {
-                            Found::Mine { again: role == Role::Reader && !crate::mutant!("redelivery-untold") }
+                            Found::Mine {
+                                again: role == Role::Reader && !crate::mutant!("redelivery-untold"),
+                            }
                         } else {
                             Found::Again
                         }

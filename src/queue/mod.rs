@@ -8,6 +8,7 @@ mod guard;
 mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
+mod latest;
 mod look;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -22,6 +23,13 @@ pub(crate) mod view;
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
+#[cfg(not(interproc_loom))]
+pub use latest::latest_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use latest::view as latest_view;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use latest::{Latest, Versioned};
+pub use latest::{LatestPlace, RawLatest};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;

@@ -312,9 +312,7 @@ impl RawQueue {
     #[cold]
     fn try_pop_slow<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         match self.claim_pop(me) {
-            Ok(claim) => {
-                Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again))
-            }
+            Ok(claim) => Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again)),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         }
@@ -364,7 +362,13 @@ impl RawQueue {
 
     /// Fills a claimed cell and publishes it. `hint` is where the scan began, if the hint may move.
     #[inline(always)]
-    pub(super) fn publish(&self, position: u64, hint: Option<u64>, careful: bool, fill: impl FnOnce(*mut u8)) {
+    pub(super) fn publish(
+        &self,
+        position: u64,
+        hint: Option<u64>,
+        careful: bool,
+        fill: impl FnOnce(*mut u8),
+    ) {
         let index = pos::index(position);
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
