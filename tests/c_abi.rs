@@ -32,6 +32,7 @@ const SOURCES: &[&str] = &[
     "barrier",
     "queue",
     "queue_in_place",
+    "latest",
     "process",
     "process_ref",
     "start",
@@ -223,6 +224,14 @@ fn every_function_keeps_its_promises_from_the_static_library() {
 
 fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
+}
+
+fn the_latest_value_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/latest.c")));
+}
+
+fn messages_in_place_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/queue_in_place.c")));
 }
 
 fn processes_keep_their_promises_in_c() {
@@ -419,6 +428,8 @@ fn main() {
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
+            the_latest_value_keeps_its_promises_in_c,
+            messages_in_place_keep_their_promises_in_c,
             processes_keep_their_promises_in_c,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,

@@ -16,6 +16,8 @@ mod condvar;
 mod event;
 #[path = "conformance/handlers.rs"]
 mod handlers;
+#[path = "conformance/latest.rs"]
+mod latest;
 #[path = "conformance/mutex.rs"]
 mod mutex;
 #[path = "conformance/once.rs"]
@@ -28,6 +30,8 @@ mod place;
 mod queue;
 #[path = "conformance/queue_deaths.rs"]
 mod queue_deaths;
+#[path = "conformance/queue_in_place.rs"]
+mod queue_in_place;
 #[path = "conformance/recursive_mutex.rs"]
 mod recursive_mutex;
 #[path = "conformance/rwlock.rs"]
@@ -106,6 +110,15 @@ fn main() {
             a_handle_outlives_the_thread_that_made_it;
         handlers:
             a_handler_posts_and_sets_in_the_middle_of_anything;
+        latest:
+            readers_see_whole_values_that_only_get_newer,
+            the_first_value_is_whose_makers_it_is_and_versions_count_sets,
+            who_waits_for_a_newer_value_is_told_at_once,
+            a_writer_that_dies_costs_its_value_and_nothing_else,
+            who_waits_to_set_goes_on_when_the_writer_dies,
+            a_read_makes_nobody_a_member,
+            signals_neither_end_nor_lose_a_wait,
+            what_was_done_before_a_set_is_seen_after_the_read;
         mutex:
             one_holds_it_at_a_time,
             a_try_on_a_held_lock_says_so_at_once,
@@ -153,6 +166,22 @@ fn main() {
             a_message_whose_reader_died_is_delivered_again_and_said_so,
             a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
             who_waits_behind_a_death_goes_on_at_once;
+        queue_in_place:
+            a_large_message_is_written_and_read_in_one_place,
+            a_reservation_keeps_its_turn_and_those_behind_it_wait,
+            room_that_was_reserved_in_vain_goes_to_one_who_waits,
+            a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies,
+            who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once,
+            a_reservation_of_the_dead_is_room_and_holds_up_nobody,
+            what_is_put_back_comes_next_and_is_told,
+            a_closed_queue_takes_what_was_reserved_before_and_nothing_else,
+            in_place_too_a_past_deadline_does_what_can_be_done_now,
+            who_waits_for_itself_is_told,
+            in_a_forked_child_a_parents_cells_are_not_the_childs,
+            the_oldest_makes_way_and_no_other,
+            what_was_forced_in_comes_out_once_and_in_order_or_is_displaced,
+            loops_end_where_they_say,
+            the_peak_is_what_producers_saw;
         recursive_mutex:
             its_holder_may_lock_it_again_and_nobody_else,
             one_thread_holds_it_at_a_time,

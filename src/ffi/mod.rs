@@ -16,6 +16,7 @@ mod bounded_semaphore;
 mod condvar;
 mod error;
 mod event;
+mod latest;
 mod mutex;
 mod once;
 mod process;

@@ -11,6 +11,7 @@ mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
 pub(crate) mod lane;
+mod latest;
 mod look;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -30,6 +31,12 @@ pub use iter::{Drain, Iter, TryIter};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
 pub use lane::{Lane, RawConsumer, RawProducer};
+pub use latest::latest_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use latest::view as latest_view;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use latest::{Latest, Versioned};
+pub use latest::{LatestPlace, RawLatest};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;

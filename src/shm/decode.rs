@@ -39,6 +39,7 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
+    placed(Kind::Latest, "Latest", queue::latest_view::latest),
     placed(Kind::Queue, "Queue", queue::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];

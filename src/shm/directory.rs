@@ -76,6 +76,7 @@ impl fmt::Display for Shape {
             k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
             k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
             k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},")?,
+            k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements")?,
             k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
         }
         write!(f, " of {} bytes aligned to {}", self.size, self.align)?;

@@ -12,7 +12,7 @@ use super::{fail, file};
 use crate::atomic::Ordering::Relaxed;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed, Kind};
-use crate::queue::{Queue, RawQueue, Ring, ring_size};
+use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
 use core::any::Any;
@@ -440,6 +440,91 @@ impl Segment {
     pub fn barrier(&self, name: &str, parties: usize) -> Result<Barrier> {
         let raw = self.raw_barrier(name, parties)?;
         Ok(Barrier::from_raw(raw, self.inner.clone()))
+    }
+
+    /// Finds the latest value of this name, or makes it with this first value (version 0), and with announcements for
+    /// four readers at a time: see [`Latest`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a value of another size or with another
+    /// number of announcements; [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or a value of no bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let limit = seg.latest("limit", 100u32)?;
+    /// limit.set(70)?;
+    /// assert_eq!(seg.latest("limit", 100u32)?.get()?, 70); // it was there
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn latest<T: Plain + bytemuck::NoUninit>(&self, name: &str, initial: T) -> Result<Latest<T>> {
+        self.latest_for(name, initial, 4)
+    }
+
+    /// As [`latest`](Self::latest), with announcements for `readers` at a time, at most 250: so many readers that were overtaken twice
+    /// can read wait-free at the same time. Each costs a slot.
+    ///
+    /// # Errors
+    /// As [`latest`](Self::latest); [`ErrorKind::InvalidInput`] also for more than 250 readers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let limit = seg.latest_for("limit", 100u32, 16)?;
+    /// assert_eq!(limit.get()?, 100);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn latest_for<T: Plain + bytemuck::NoUninit>(
+        &self,
+        name: &str,
+        initial: T,
+        readers: usize,
+    ) -> Result<Latest<T>> {
+        // SAFETY: a value of so many initialised bytes.
+        let raw = unsafe { self.raw_latest(name, size_of::<T>(), readers, (&raw const initial).cast()) }?;
+        let keep = self.inner.clone();
+        Latest::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("latest value {name:?}")))
+    }
+
+    /// [`latest_for`](Self::latest_for) for C.
+    ///
+    /// # Safety
+    /// `initial` is NULL, for zeros, or has `element` bytes.
+    pub(crate) unsafe fn raw_latest(
+        &self,
+        name: &str,
+        element: usize,
+        readers: usize,
+        initial: *const u8,
+    ) -> Result<RawLatest> {
+        let size = latest_size(element, readers).ok_or_else(|| {
+            fail(ErrorKind::InvalidInput, format!("a latest value of {element} bytes for {readers} readers"))
+        })?;
+        let shape = Shape {
+            kind: Kind::Latest as u32,
+            type_id: 0,
+            size: size as u64,
+            align: LatestPlace::ALIGN as u64,
+            params: [element as u64, readers as u64],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet; `initial` by the contract.
+            let made = unsafe { LatestPlace::make(place, size, element, readers, initial) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the place keeps the mapping.
+        let place = unsafe { LatestPlace::attach(place, size) }?;
+        if (place.element(), place.readers() as usize) != (element, readers) {
+            // The place's own header disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("latest value {name:?}")));
+        }
+        let latest = RawLatest::new(place);
+        if self.changing().strong_fences.load(Relaxed) != 0 {
+            latest.use_strong_fences();
+        }
+        Ok(latest)
     }
 
     /// [`bounded_semaphore`](Self::bounded_semaphore) for C.

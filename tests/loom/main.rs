@@ -10,6 +10,7 @@
 //!
 //! | mutant | caught by |
 //! |---|---|
+//! | abort-no-wake | in place: an aborted reservation lets those behind it go on; in place: an aborted reservation is room for one who waits |
 //! | awaited-uncounted | condvar: a lock is not taken for unawaited while somebody waits |
 //! | barrier-dead-unseen | barrier: a seated party may die anywhere before its wait and in it; barrier: two that wait are both told of the death of a third |
 //! | barrier-no-seat-watch | barrier: a newcomer may die anywhere |
@@ -30,15 +31,25 @@
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
+//! | force-not-consumed | forced: who displaces the oldest may die anywhere |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
 //! | holder-does-not-rest | condvar: a notifier may die anywhere, with a waiter asleep or about to; condvar: a notifier may die anywhere after its unlock, with a waiter asleep |
 //! | holder-unsigned | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | identity-looks-once | members: a description is read whole or not at all |
+//! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
 //! | last-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
+//! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
+//! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
+//! | latest-no-wake | latest: who waits for a newer value is told |
+//! | latest-overwrites-current | latest: a read beside two sets is whole or is known not to be; latest: a writer may die anywhere, with one who waits for the value |
+//! | latest-reader-no-fence | latest: an announced read is whole, whatever the writers do |
+//! | latest-relaxed-publish | latest: a read beside two sets is whole or is known not to be |
+//! | latest-unmarked | latest: a read beside two sets is whole or is known not to be |
+//! | latest-want-ignored | latest: an announced read is whole, whatever the writers do |
 //! | leave-before-unlink | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | leave-no-wake | members: who waits for one that leaves, or is found dead, is woken |
 //! | leave-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
@@ -59,6 +70,7 @@
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
+//! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
@@ -82,6 +94,8 @@ mod condvar;
 #[cfg(interproc_loom)]
 mod event;
 #[cfg(interproc_loom)]
+mod latest;
+#[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
@@ -89,6 +103,8 @@ mod mutex;
 mod once;
 #[cfg(interproc_loom)]
 mod queue;
+#[cfg(interproc_loom)]
+mod queue_in_place;
 #[cfg(interproc_loom)]
 mod recursive_mutex;
 #[cfg(interproc_loom)]
@@ -108,9 +124,11 @@ fn main() -> std::process::ExitCode {
         toys::MODELS,
         barrier::MODELS,
         bounded_semaphore::MODELS,
+        latest::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,
+        queue_in_place::MODELS,
         semaphore::MODELS,
         event::MODELS,
         recursive_mutex::MODELS,

@@ -104,45 +104,45 @@ pub const MODELS: &[Model] = &[
     },
 ];
 
-fn queue(capacity: usize) -> RawQueue {
+pub fn queue(capacity: usize) -> RawQueue {
     RawQueue::new(Ring::leak(capacity))
 }
 
-type Got = Result<(u64, bool), ErrorKind>;
+pub type Got = Result<(u64, bool), ErrorKind>;
 
 #[allow(unsafe_code)]
-fn put(queue: &RawQueue, me: &Member, value: u64) -> Result<(), ErrorKind> {
+pub fn put(queue: &RawQueue, me: &Member, value: u64) -> Result<(), ErrorKind> {
     // SAFETY: a modelled cell holds a u64.
     queue.push_with(me, None, |p| unsafe { p.cast::<u64>().write(value) }).map_err(|e| e.kind())
 }
 
 #[allow(unsafe_code)]
-fn take(queue: &RawQueue, me: &Member) -> Got {
+pub fn take(queue: &RawQueue, me: &Member) -> Got {
     // SAFETY: a modelled cell holds a u64.
     queue.pop_with(me, None, |p| unsafe { p.cast::<u64>().read() }).map_err(|e| e.kind())
 }
 
 #[allow(unsafe_code)]
-fn try_take(queue: &RawQueue, me: &Member) -> Got {
+pub fn try_take(queue: &RawQueue, me: &Member) -> Got {
     // SAFETY: a modelled cell holds a u64.
     queue.try_pop_with(me, |p| unsafe { p.cast::<u64>().read() }).map_err(|e| e.kind())
 }
 
 /// Takes what is left.
-fn drain(queue: &RawQueue, me: &Member) -> Vec<(u64, bool)> {
+pub fn drain(queue: &RawQueue, me: &Member) -> Vec<(u64, bool)> {
     std::iter::from_fn(|| try_take(queue, me).ok()).collect()
 }
 
 /// A thread that may die in one operation, and the step at which that commits.
-struct Victim<T> {
-    thread: Thread<T>,
-    death: Death,
-    commit: Rc<Cell<Option<usize>>>,
+pub struct Victim<T> {
+    pub thread: Thread<T>,
+    pub death: Death,
+    pub commit: Rc<Cell<Option<usize>>>,
 }
 
 /// What a victim got done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
+pub enum Fate {
     Finished,
     /// It died before it had claimed a cell, or right after that.
     Early,
@@ -189,7 +189,7 @@ impl Victim<(u64, bool)> {
 }
 
 impl<T> Victim<T> {
-    fn join(self) -> Fate {
+    pub fn join(self) -> Fate {
         match (self.thread.join(), self.death.at, self.commit.get()) {
             (Outcome::Finished(_), ..) => Fate::Finished,
             (Outcome::Died, Some(at), Some(commit)) if at > commit => Fate::Committed,
@@ -272,14 +272,14 @@ fn put_slowly(queue: &RawQueue, me: &Member, value: u64, between: impl FnOnce())
 }
 
 /// Two takers, asleep; the caller sees to it that there is nothing to take.
-fn two_sleepers(place: &Place, q: RawQueue) -> [Thread<Got>; 2] {
+pub fn two_sleepers(place: &Place, q: RawQueue) -> [Thread<Got>; 2] {
     let takers = [(); 2].map(|()| place.thread(Death::NEVER, move |me| take(&q, me)));
     until_asleep(2);
     takers
 }
 
 /// What two takers got, the messages first.
-fn results(takers: Option<[Thread<Got>; 2]>) -> [Got; 2] {
+pub fn results(takers: Option<[Thread<Got>; 2]>) -> [Got; 2] {
     let mut got = takers.expect("started").map(|taker| taker.join().finished().expect("it lives"));
     got.sort_unstable_by_key(|got| (got.is_err(), got.ok()));
     got

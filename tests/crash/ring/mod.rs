@@ -1,19 +1,23 @@
 //! Scenarios of the queue.
 //!
 //! Every message is a tag, four times over. [`story`] follows each tag from its push to the hands it came into; [`rows`]
-//! are the scenarios; here is the world that they work on, and what the processes in it do.
+//! and [`in_place`] are the scenarios; here is the world that they work on, and what the processes in it do.
 
+mod in_place;
 mod rows;
 mod story;
 
-pub use rows::all;
-
-use crate::engine::{Check, Cut, Part, os};
+use crate::engine::{Check, Cut, Part, Scenario, os};
 use crate::ensure;
 use interproc::queue::{Delivery, Queue};
 use interproc::{Error, ErrorKind, Result as IpcResult, Segment};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
+
+/// All scenarios.
+pub fn all() -> Vec<Box<dyn Scenario>> {
+    rows::all().into_iter().chain(in_place::all()).collect()
+}
 
 const CAPACITY: u64 = 3;
 type Message = [u64; 4];
@@ -72,6 +76,16 @@ impl World {
         let _ = self.other.try_push_batch(&[[7; 4]; 2]);
         let _ = self.other.try_pop_batch(&mut [[0; 4]; 2]);
         let _ = self.other.pop_timeout(Duration::ZERO);
+        for _ in 0..2 {
+            let _ = self.other.reserve().and_then(|place| place.commit());
+            drop(self.other.try_reserve());
+            let _ = self.other.receive().and_then(|message| message.put_back());
+            drop(self.other.try_receive());
+        }
+        for _ in 0..=CAPACITY {
+            let _ = self.other.force_push([7; 4]);
+        }
+        self.other.drain().for_each(drop);
     }
 }
 

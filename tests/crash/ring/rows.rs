@@ -6,26 +6,31 @@ use crate::engine::board::FIRST;
 use crate::engine::{Case, End, Enter, First, Limits, Scenario, Until};
 use std::sync::atomic::AtomicU32;
 
-fn case(operation: &'static str, scenario: &str, shift: u64, filled: u64) -> Case<World> {
+pub(super) fn case(operation: &'static str, scenario: &str, shift: u64, filled: u64) -> Case<World> {
     Case::new("Queue", operation, scenario, move || World::new(shift, filled))
 }
 
-fn helpers(mut case: Case<World>, n: usize, when: Enter, body: fn(&World, &Part) -> Check) -> Case<World> {
+pub(super) fn helpers(
+    mut case: Case<World>,
+    n: usize,
+    when: Enter,
+    body: fn(&World, &Part) -> Check,
+) -> Case<World> {
     for _ in 0..n {
         case = case.helper(when, Until::Asleep, End::AfterVerifier, body);
     }
     case
 }
 
-fn on_cue(case: Case<World>, body: impl Fn(&World, &Part) -> Check + 'static) -> Case<World> {
+pub(super) fn on_cue(case: Case<World>, body: impl Fn(&World, &Part) -> Check + 'static) -> Case<World> {
     case.helper(Enter::Before, Until::Ready, End::Alone, body)
 }
 
-fn producer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+pub(super) fn producer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
     case.role("producer").victim(on_stage(op))
 }
 
-fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+pub(super) fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
     case.role("consumer").victim(on_stage(op))
 }
 

@@ -165,7 +165,8 @@ impl Story {
         }
         let flagged = out.iter().filter(|o| o.1).count();
         ensure!(flagged <= self.readers, "{flagged} redelivered, {} readers dead", self.readers);
-        let read_by_the_dead = self.readers > 0 && part.killed_in("Q-d");
+        let read_by_the_dead =
+            self.readers > 0 && ["Q-d", "R-d", "F-a"].iter().any(|window| part.killed_in(window));
         ensure!(
             !read_by_the_dead || flagged > 0,
             "the dead was reading, and nothing is called redelivered: {out:?}"

@@ -1,0 +1,352 @@
+//! The latest value.
+
+use super::error::report;
+use super::queue::{ForEver, Never, Until, Wait};
+use super::segment::{interproc_segment_t, open};
+use super::who::{self, interproc_who_t};
+use super::{call, invalid, output, text};
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Member, view};
+use crate::queue::RawLatest;
+use core::ffi::{c_char, c_int, c_void};
+use core::mem::MaybeUninit;
+use libc::timespec;
+
+/// A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
+/// waits for readers, and readers wait for nobody.
+///
+/// This is a local handle, obtained by interproc_segment_latest(); the value itself lies in the segment. The handle need
+/// not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+/// long as it is used.
+///
+///     interproc_latest_t position;
+///     pose_t pose = {0};
+///     int rc = interproc_segment_latest(&segment, "position", sizeof pose, &pose, &position);
+///     if (rc == 0)
+///         rc = interproc_latest_set(&position, &pose, NULL);      // one process
+///     if (rc == 0)
+///         rc = interproc_latest_get(&position, &pose, NULL);  // any others
+///
+/// A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces itself,
+/// and they go round what it reads. For this there are four announcements, or as many as
+/// interproc_segment_latest_for() was told; a reader beyond that tries on. Writers wait for each other.
+///
+/// When a writer dies in the middle, the value that it was setting is lost, and the next writer goes on; a dead reader costs
+/// nothing. A process that is stopped in the middle of a set delays other writers, never readers.
+///
+/// Who reads a value, or sees its version, sees everything that happened before it was set. A read makes no system call and needs no
+/// member slot of the segment.
+#[repr(C)]
+pub struct interproc_latest_t {
+    /// Not for use. Zero when it is none.
+    pub private_: [u64; 8],
+}
+
+/// What is in a handle.
+#[repr(C)]
+struct Handle {
+    mark: u64,
+    raw: MaybeUninit<RawLatest>,
+}
+
+const MARK: u64 = u64::from_le_bytes(*b"iplatst\0");
+
+const _: () = {
+    assert!(size_of::<Handle>() <= size_of::<interproc_latest_t>());
+    assert!(align_of::<Handle>() <= align_of::<interproc_latest_t>());
+};
+
+impl interproc_latest_t {
+    fn new(raw: RawLatest) -> Self {
+        let mut handle = interproc_latest_t { private_: [0; 8] };
+        // SAFETY: it fits, as asserted above.
+        unsafe {
+            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
+        };
+        handle
+    }
+}
+
+/// What is behind a handle.
+///
+/// # Safety
+/// NULL, or a handle that was filled by this library or is zero.
+#[inline(always)]
+unsafe fn latest<'a>(latest: *const interproc_latest_t) -> Result<&'a RawLatest> {
+    // SAFETY: by the contract; a handle is large enough and aligned.
+    match unsafe { latest.cast::<Handle>().as_ref() } {
+        // SAFETY: the mark stands beside a latest value.
+        Some(handle) if handle.mark == MARK => Ok(unsafe { handle.raw.assume_init_ref() }),
+        _ => Err(ErrorKind::InvalidInput.into()),
+    }
+}
+
+#[inline(always)]
+fn me<'a>(latest: &RawLatest) -> Result<&'a Member> {
+    member::current(latest.place().address())
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn get(latest: &RawLatest, value: *mut c_void, version: *mut u64) -> Result<()> {
+    // SAFETY: by the contract.
+    unsafe {
+        if value.is_null() {
+            return Err(invalid("value is NULL"));
+        }
+        let found = latest.load(value.cast(), latest.place().element(), || me(latest))?;
+        if !version.is_null() {
+            version.write(found);
+        }
+        Ok(())
+    }
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn set<W: Wait>(
+    handle: *const interproc_latest_t,
+    value: *const c_void,
+    wait: W,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { latest(handle) }.and_then(|latest| unsafe {
+        if value.is_null() {
+            return Err(invalid("value is NULL"));
+        }
+        let (limit, size) = (wait.limit()?, latest.place().element());
+        let me = me(latest)?;
+        let made = if W::NEVER {
+            latest.try_store(me, value.cast(), size)
+        } else {
+            latest.store(me, value.cast(), size, limit)
+        }?;
+        if !version.is_null() {
+            version.write(made);
+        }
+        Ok(())
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn wait_newer<W: Wait>(
+    handle: *const interproc_latest_t,
+    seen: u64,
+    wait: W,
+    value: *mut c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { latest(handle) }.and_then(|latest| unsafe {
+        if value.is_null() {
+            return Err(invalid("value is NULL"));
+        }
+        latest.wait_newer(me(latest)?, seen, wait.limit()?)?;
+        get(latest, value, version)
+    }))
+}
+
+/// Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL: zeros),
+/// and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same one
+/// by `Segment::latest`.
+///
+/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+/// stay open as long as it is used.**
+///
+/// @return As interproc_segment_object(); EEXIST also for another size or number of announcements.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_latest(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    initial: *const c_void,
+    latest: *mut interproc_latest_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { interproc_segment_latest_for(segment, name, size, initial, 4, latest) }
+}
+
+/// As interproc_segment_latest(), with announcements for `readers` at a time, at most 250: so many readers that were
+/// overtaken twice can read wait-free at the same time. Each costs a slot, which takes the value and 8 bytes, rounded up to 64.
+///
+/// @return As interproc_segment_latest(); EINVAL also for more than 250 readers.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_latest_for(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    size: usize,
+    initial: *const c_void,
+    readers: usize,
+    latest: *mut interproc_latest_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let latest = output(latest, "latest")?;
+        let raw = open(segment)?.raw_latest(text(name, "name")?, size, readers, initial.cast())?;
+        latest.set(interproc_latest_t::new(raw));
+        Ok(())
+    })
+}
+
+/// Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
+/// of sets up to this one.
+///
+/// @return 0; EINVAL: a NULL, no latest value, or its segment is closed; EUSERS: every member slot of the segment is held by a
+/// living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_set(
+    latest: *const interproc_latest_t,
+    value: *const c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { set(latest, value, ForEver, version) }
+}
+
+/// As interproc_latest_set() if nobody else is about to; never waits.
+///
+/// @return As interproc_latest_set(), and EBUSY: somebody else sets it.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_tryset(
+    latest: *const interproc_latest_t,
+    value: *const c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { set(latest, value, Never, version) }
+}
+
+/// As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after().
+///
+/// @return As interproc_latest_set(), and ETIMEDOUT: somebody else set it all the time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_timedset(
+    latest: *const interproc_latest_t,
+    value: *const c_void,
+    abstime: *const timespec,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { set(latest, value, Until(abstime), version) }
+}
+
+/// Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
+///
+/// @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
+///
+/// Thread-safe and fork-safe; not for signal handlers. Never waits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_get(
+    latest: *const interproc_latest_t,
+    value: *mut c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { self::latest(latest) }.and_then(|latest| unsafe { get(latest, value, version) }))
+}
+
+/// How often the value was set. Cheaper than a read.
+///
+/// @return 0; EINVAL: a NULL, or no latest value.
+///
+/// Thread-safe and fork-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_version(
+    latest: *const interproc_latest_t,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { self::latest(latest) }.and_then(|latest| {
+        // SAFETY: by C's contract.
+        unsafe { output(version, "version") }.map(|version| version.set(latest.version()))
+    }))
+}
+
+/// Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
+/// between are passed over. `version` may be NULL.
+///
+/// @return As interproc_latest_get(); EUSERS, ENOTSUP: as interproc_latest_set().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_wait_newer(
+    latest: *const interproc_latest_t,
+    seen: u64,
+    value: *mut c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { wait_newer(latest, seen, ForEver, value, version) }
+}
+
+/// As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after().
+///
+/// @return As interproc_latest_wait_newer(), and ETIMEDOUT: no newer value in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_timedwait_newer(
+    latest: *const interproc_latest_t,
+    seen: u64,
+    abstime: *const timespec,
+    value: *mut c_void,
+    version: *mut u64,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { wait_newer(latest, seen, Until(abstime), value, version) }
+}
+
+/// Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.
+///
+/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_latest_set().
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_writer(
+    latest: *const interproc_latest_t,
+    writer: *mut interproc_who_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        who::holder(writer, || {
+            let latest = self::latest(latest)?;
+            let me = me(latest)?;
+            Ok(latest.writer().map(|id| me.domain().who(id)))
+        })
+    }
+}
+
+/// How many living threads are asleep for a newer value, or to set it: a snapshot.
+///
+/// @return 0; EINVAL: a NULL, no latest value, or its segment is closed.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_latest_waiters(
+    latest: *const interproc_latest_t,
+    waiters: *mut u32,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let latest = self::latest(latest)?;
+        let waiters = output(waiters, "waiters")?;
+        waiters.set(view::waiters(latest.place().address(), latest.place().size())?);
+        Ok(())
+    })
+}
