@@ -65,9 +65,16 @@ unsafe extern "C" fn time(out: *mut libc::time_t) -> libc::time_t {
     now.tv_sec
 }
 
+/// What the kernel is said to have: with `futex_waitv` missing (before Linux 5.16) all sleeps go another way.
+#[derive(Clone, Copy)]
+enum Kernel {
+    Whole,
+    WithoutWaitv,
+}
+
 /// Nothing that sleeps on the wall clock may be called from here on, by anybody in this process or its children. A wait
 /// that is counted from now on (relative) may: it is no matter of the clock's.
-fn forbid_the_wall_clock() {
+fn forbid_the_wall_clock(kernel: Kernel) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
@@ -91,13 +98,20 @@ fn forbid_the_wall_clock() {
             kill,
         ]
     };
-    let mut filter = vec![
+    let missing = line(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32, 0, 0);
+    let mut filter = match kernel {
+        Kernel::Whole => vec![],
+        Kernel::WithoutWaitv => {
+            vec![line(LOAD, NUMBER, 0, 0), line(EQUAL, libc::SYS_futex_waitv as u32, 0, 1), missing]
+        }
+    };
+    filter.extend([
         line(LOAD, NUMBER, 0, 0),
         line(EQUAL, libc::SYS_futex as u32, 0, 3),
         line(LOAD, argument(1), 0, 0),
         line(ANY_BIT, libc::FUTEX_CLOCK_REALTIME as u32, 0, 1),
         kill,
-    ];
+    ]);
     filter.extend(on_clock(libc::SYS_futex_waitv, argument(4)));
     filter.extend(on_clock(libc::SYS_timerfd_create, argument(0)));
     filter.extend(on_clock(libc::SYS_timer_create, argument(0)));
@@ -115,7 +129,7 @@ fn forbid_the_wall_clock() {
 /// How a child ends that does this under the filter.
 fn under_the_filter(body: impl FnOnce()) -> Option<i32> {
     let child = Builder::new().fork(|| {
-        forbid_the_wall_clock();
+        forbid_the_wall_clock(Kernel::Whole);
         body();
     });
     child.expect("a child").join().expect("its end").signal()
@@ -238,6 +252,14 @@ fn holder(locks: &Locks, permits: &interproc::sync::BoundedSemaphore, ready: &Ev
 }
 
 fn every_timed_wait_ends_in_its_time_while_the_wall_clock_leaps() {
+    every_timed_wait_ends_in_its_time(Kernel::Whole);
+}
+
+fn so_does_it_where_one_word_alone_can_be_watched() {
+    every_timed_wait_ends_in_its_time(Kernel::WithoutWaitv);
+}
+
+fn every_timed_wait_ends_in_its_time(kernel: Kernel) {
     let seg = Segment::anonymous(1 << 16).expect("a segment");
     let locks = Locks::new(&seg).expect("objects");
     let permits = seg.bounded_semaphore("permits", 1).expect("permits");
@@ -247,7 +269,7 @@ fn every_timed_wait_ends_in_its_time_while_the_wall_clock_leaps() {
         (seg.queue::<u64>("full", 1).expect("a queue"), seg.queue::<u64>("empty", 1).expect("a queue"));
     full.push(1).expect("room");
     let child = holder(&locks, &permits, &ready);
-    forbid_the_wall_clock();
+    forbid_the_wall_clock(kernel);
 
     let kind = |e: interproc::Error| e.kind();
     let late = Err(ErrorKind::TimedOut);
@@ -298,5 +320,6 @@ fn main() {
     support::run(tests![
         what_sleeps_on_the_wall_clock_is_stopped_and_who_looks_at_it_sees_it_leap,
         every_timed_wait_ends_in_its_time_while_the_wall_clock_leaps,
+        so_does_it_where_one_word_alone_can_be_watched,
     ])
 }
