@@ -18,6 +18,8 @@ mod family;
 #[cfg(target_arch = "x86_64")]
 mod join;
 #[cfg(target_arch = "x86_64")]
+mod lane;
+#[cfg(target_arch = "x86_64")]
 mod lock;
 #[cfg(target_arch = "x86_64")]
 mod mutants;

@@ -7,7 +7,7 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, condvar, family, join, lane, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -76,6 +76,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
     [
         family::all(),
         join::all(),
+        lane::all(),
         lock::all(),
         barrier::all(),
         condvar::all(),

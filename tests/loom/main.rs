@@ -82,6 +82,8 @@ mod condvar;
 #[cfg(interproc_loom)]
 mod event;
 #[cfg(interproc_loom)]
+mod lane;
+#[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
 mod mutex;
@@ -108,6 +110,7 @@ fn main() -> std::process::ExitCode {
         toys::MODELS,
         barrier::MODELS,
         bounded_semaphore::MODELS,
+        lane::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,

@@ -134,6 +134,13 @@ impl RawConsumer {
         self.index
     }
 
+    /// Lets `f` read the next unit, which is known to be there.
+    #[inline(always)]
+    pub fn drain<R>(&self, f: impl FnOnce(*const u8) -> R) -> R {
+        debug_assert!(self.known() > 0);
+        self.lane.drain(self.index, f)
+    }
+
     /// How many units there are as far as the consumer knows: there may be more.
     #[inline(always)]
     pub fn known(&self) -> u64 {
@@ -150,6 +157,7 @@ impl RawConsumer {
     #[inline(always)]
     pub fn is_redelivered(&self) -> bool {
         self.suspect.wrapping_sub(self.head).wrapping_sub(1) < self.lane.capacity()
+            && !crate::mutant!("lane-redelivery-untold")
     }
 
     /// How many units from here on may have been read before.
@@ -187,7 +195,7 @@ impl RawConsumer {
     /// `Closed` when closed and drained; `Corrupt`.
     #[cold]
     pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
-        self.lane.is_hung_up(me, &self.lane.header().producer);
+        let hung_up = self.lane.is_hung_up(me, &self.lane.header().producer);
         // Again when the end was withdrawn: a message got in. More often only if somebody scribbles.
         for _ in 0..2 {
             // Before the look: what a producer published before it closed is seen.
@@ -201,7 +209,7 @@ impl RawConsumer {
             if self.known() > 0 {
                 return Ok(true);
             }
-            if self.seal(me) {
+            if hung_up && crate::mutant!("lane-hang-up-unsealed") || self.seal(me) {
                 return Err(ErrorKind::Closed.into());
             }
         }

@@ -76,6 +76,13 @@ impl RawProducer {
         self.index
     }
 
+    /// Lets `f` write the next unit, which is known to be free.
+    #[inline(always)]
+    pub fn fill(&mut self, f: impl FnOnce(*mut u8)) {
+        debug_assert!(self.known_room() > 0);
+        self.lane.fill(self.index, f);
+    }
+
     /// Units written and not yet published.
     #[inline(always)]
     pub fn unpublished(&self) -> u64 {
