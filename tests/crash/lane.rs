@@ -612,7 +612,7 @@ fn seats() -> Vec<Box<dyn Scenario>> {
                 .role("producer")
                 .victim(push_and_leave),
         ),
-        stuck.ends(
+        Story { read: 3, ..stuck }.ends(
             asleep(case("leave", "something to free, the producer asleep", 1, 3), producer)
                 .role("consumer")
                 .victim(pop_and_leave),
@@ -641,7 +641,7 @@ fn ends() -> Vec<Box<dyn Scenario>> {
                 .role("producer")
                 .victim(producing(|p, cut| did_close(p.close(), cut))),
         ),
-        Story { producer: Some(0), helpers: 1, ..closes }.ends(
+        Story { producer: Some(0), helpers: 1, read: 1, ..closes }.ends(
             asleep(case("close", "full, the producer asleep", 0, 3), producer)
                 .role("consumer")
                 .victim(consuming(|c, cut| did_close(c.close(), cut))),

@@ -80,8 +80,8 @@ impl<T: Plain> Consumer<T> {
     #[inline(always)]
     fn take_one(&mut self) -> T {
         // SAFETY: the slot is ours by the seat, and published. Any bytes are a `T`.
-        let value = unsafe { self.slot(self.seat.raw.index()).read() };
-        self.seat.raw.advance(1);
+        let value = unsafe { self.slot(self.seat.raw.next()).read() };
+        self.seat.raw.advance_one();
         value
     }
 

@@ -90,8 +90,8 @@ impl<T: Plain> Producer<T> {
             return Err(PushError { value, error });
         }
         // SAFETY: the slot is ours by the seat, and known to be free.
-        unsafe { self.slot(self.seat.raw.index()).write(value) };
-        self.seat.raw.advance(1).map_err(|error| PushError { value, error })
+        unsafe { self.slot(self.seat.raw.next()).write(value) };
+        self.seat.raw.advance_one().map_err(|error| PushError { value, error })
     }
 
     /// Pushes, waiting for room as long as it takes.

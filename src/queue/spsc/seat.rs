@@ -2,49 +2,26 @@
 
 use super::Wait;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Here, Member, OwnerId};
 use crate::queue::lane::{Lane, RawConsumer, RawProducer};
-use core::ptr::null;
 
-/// Where a handle works: the thread that sits, and the process.
-#[derive(Debug)]
-struct Here {
-    /// Only compared: it lives as long as that thread.
-    me: *const Member,
+/// Sees to it that the calling thread, of the process where there had been so many forks, sits in the seat: by `move_to`, if
+/// it is another one than `id`'s.
+#[cold]
+fn sit<'m>(
+    lane: &Lane,
     forks: u64,
-}
-
-impl Here {
-    /// Where the caller is, who has just asked for its member.
-    fn now(me: &Member) -> Self {
-        Here { me, forks: member::forks() }
+    id: OwnerId,
+    move_to: impl FnOnce(&Member) -> Result<()>,
+) -> Result<&'m Member> {
+    let me: &Member = member::current(lane.address())?;
+    if forks != member::forks() {
+        return Err(ErrorKind::NotOwner.into());
     }
-
-    /// Whether that is the calling thread, and `id` its name.
-    #[inline(always)]
-    fn is(&self, id: OwnerId) -> bool {
-        member::is_current(self.me, id)
+    if me.id() != id {
+        move_to(me)?;
     }
-
-    /// Sees to it that the calling thread sits in the seat: by `move_to`, if it is another thread of the same process.
-    #[cold]
-    fn seat<'m>(
-        &mut self,
-        lane: &Lane,
-        id: OwnerId,
-        move_to: impl FnOnce(&Member) -> Result<()>,
-    ) -> Result<&'m Member> {
-        let me: &Member = member::current(lane.address())?;
-        if self.forks != member::forks() {
-            return Err(ErrorKind::NotOwner.into());
-        }
-        if me.id() != id {
-            self.me = null();
-            move_to(me)?;
-        }
-        self.me = me;
-        Ok(me)
-    }
+    Ok(me)
 }
 
 macro_rules! seat {
@@ -54,6 +31,7 @@ macro_rules! seat {
         pub(crate) struct $name {
             pub(crate) raw: $raw,
             here: Here,
+            forks: u64,
         }
 
         impl $name {
@@ -62,22 +40,26 @@ macro_rules! seat {
             /// # Errors
             /// `WouldBlock` while somebody alive sits there; `Corrupt`.
             pub(crate) fn take(lane: Lane, me: &Member) -> Result<Self> {
-                Ok($name { raw: $raw::take(lane, me)?, here: Here::now(me) })
+                Ok($name { raw: $raw::take(lane, me)?, here: Here::now(), forks: member::forks() })
             }
 
             /// The calling thread sits in it.
             #[inline(always)]
             pub(crate) fn is_here(&self) -> bool {
-                self.here.is(self.raw.holder())
+                self.here.is_now()
             }
 
             /// Sees to it that the calling thread sits in it.
             ///
             /// # Errors
             /// `NotOwner` in a forked child; `Stale`; `TooManyMembers`.
+            #[cold]
             pub(crate) fn seated<'m>(&mut self) -> Result<&'m Member> {
                 let (lane, id) = (*self.raw.lane(), self.raw.holder());
-                self.here.seat(&lane, id, |me| self.raw.move_to(me))
+                self.here = Here::NOWHERE;
+                let me = sit(&lane, self.forks, id, |me| self.raw.move_to(me))?;
+                self.here = Here::now();
+                Ok(me)
             }
 
             /// The calling thread sits in it, and there is
@@ -87,7 +69,7 @@ macro_rules! seat {
             /// As [`Self::make_ready`].
             #[inline(always)]
             pub(crate) fn ready(&mut self, wait: Wait) -> Result<()> {
-                if self.is_here() && self.raw.$known() != 0 { Ok(()) } else { self.make_ready(1, wait) }
+                if self.is_here() && self.raw.is_ready() { Ok(()) } else { self.make_one_ready(wait) }
             }
 
             /// As [`Self::ready`], for `units` of them.
@@ -103,16 +85,20 @@ macro_rules! seat {
                 if self.is_here() && self.raw.$known() >= units { Ok(()) } else { self.make_ready(units, wait) }
             }
 
+            /// As [`Self::ready`], the long way.
+            #[inline(never)]
+            fn make_one_ready(&mut self, wait: Wait) -> Result<()> {
+                self.make_ready(1, wait)?;
+                // It is: this sees to its place.
+                if self.raw.is_ready() { Ok(()) } else { Err(ErrorKind::Corrupt.into()) }
+            }
+
             /// Sees to both.
             ///
             /// # Errors
             /// `Full` or `Empty`, `TimedOut`, `Closed`, `Corrupt`; as [`Self::seated`].
-            #[inline(never)]
             fn make_ready(&mut self, units: u64, wait: Wait) -> Result<()> {
                 let me = self.seated()?;
-                if self.raw.$has(units)? {
-                    return Ok(());
-                }
                 let deadline = match wait {
                     Wait::Never => {
                         // What the other side has not been told of, it cannot work on.
@@ -123,6 +109,9 @@ macro_rules! seat {
                     Wait::ForEver => None,
                     Wait::Until(deadline) => Some(deadline),
                 };
+                if self.raw.$has(units)? {
+                    return Ok(());
+                }
                 self.raw.$wait_for(me, units, deadline)
             }
 
@@ -150,14 +139,6 @@ macro_rules! seat {
                 }
             }
         }
-
-        // SAFETY: the seat's thread is compared before the seat is used, and the seat moved to the calling one; the pointer
-        // to its member is never followed.
-        #[allow(unsafe_code)]
-        unsafe impl Send for $name {}
-        // SAFETY: by a shared reference only the lane's atomics, and what the handle remembers, are read.
-        #[allow(unsafe_code)]
-        unsafe impl Sync for $name {}
     };
 }
 
