@@ -244,7 +244,7 @@ impl RawConsumer {
     #[inline(always)]
     pub fn advance_one(&mut self) {
         self.head = self.head.wrapping_add(1);
-        if self.head >= self.due {
+        if self.due == 0 || self.head >= self.due {
             self.free();
         }
     }
@@ -370,7 +370,9 @@ impl RawConsumer {
         crate::crash_window!("L-c: read, not freed");
         let order = if crate::mutant!("lane-relaxed-free") { Ordering::Relaxed } else { Ordering::Release };
         header.head.store(self.head, order); // L2
-        self.told();
+        if self.due != 0 {
+            self.told();
+        }
         crate::crash_window!("L-d: freed, not woken");
         if careful || header.not_full.is_watched() {
             self.tell(careful);

@@ -173,7 +173,7 @@ impl RawProducer {
     pub fn advance_one(&mut self) -> Result<()> {
         let before = self.tail;
         self.tail = before.wrapping_add(1);
-        if self.tail >= self.due { self.publish(before) } else { Ok(()) }
+        if self.due == 0 || self.tail >= self.due { self.publish(before) } else { Ok(()) }
     }
 
     #[inline(never)]
@@ -260,7 +260,9 @@ impl RawProducer {
         if header.not_empty.is_watched() {
             return self.tell(before);
         }
-        self.told(self.tail);
+        if self.due != 0 {
+            self.told(self.tail);
+        }
         Ok(())
     }
 

@@ -91,7 +91,10 @@ impl<T: Plain> Producer<T> {
         }
         // SAFETY: the slot is ours by the seat, and known to be free.
         unsafe { self.slot(self.seat.raw.next()).write(value) };
-        self.seat.raw.advance_one().map_err(|error| PushError { value, error })
+        match self.seat.raw.advance_one() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(PushError { value, error }),
+        }
     }
 
     /// Pushes, waiting for room as long as it takes.
