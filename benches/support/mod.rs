@@ -14,6 +14,7 @@
 //! | `signals` | semaphores, events, recursive locks |
 //! | `conditions` | hand-overs under a lock |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `spsc` | messages between one and one |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `children` | processes, from start to end |
@@ -31,6 +32,7 @@ pub mod queues;
 pub mod rwlocks;
 pub mod sides;
 pub mod signals;
+pub mod spsc;
 pub mod wakes;
 
 use std::time::Duration;

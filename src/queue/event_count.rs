@@ -137,6 +137,22 @@ impl EventCount {
     /// closes.
     pub(super) fn was_marked(watch: &Watch<'_>) -> bool {
         watch.expected & CLOSED != 0
+    /// After publishing and a light fence, here: whether somebody may sleep, or it is closed. Then [`EventCount::watched`].
+    #[inline(always)]
+    pub(super) fn is_watched(&self) -> bool {
+        light_fence();
+        // Relaxed: the fences order it.
+        self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
+    }
+
+    /// Wakes sleepers if there are any, as many as `how_many` says. Says whether it is closed.
+    pub(super) fn watched(&self, how_many: impl FnOnce() -> u32) -> bool {
+        // Relaxed: the fences order it.
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & SLEEPERS != 0 {
+            self.wake(how_many);
+        }
+        seen & CLOSED != 0
     }
 
     /// Moves the sequence on; the new value.

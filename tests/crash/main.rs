@@ -19,6 +19,7 @@ mod family;
 mod join;
 #[cfg(target_arch = "x86_64")]
 mod latest;
+mod lane;
 #[cfg(target_arch = "x86_64")]
 mod lock;
 #[cfg(target_arch = "x86_64")]

@@ -8,6 +8,7 @@ use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
     barrier, condvar, family, join, latest, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, condvar, family, join, lane, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -77,6 +78,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         family::all(),
         join::all(),
         latest::all(),
+        lane::all(),
         lock::all(),
         barrier::all(),
         condvar::all(),

@@ -95,6 +95,7 @@ mod condvar;
 mod event;
 #[cfg(interproc_loom)]
 mod latest;
+mod lane;
 #[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]
@@ -125,6 +126,7 @@ fn main() -> std::process::ExitCode {
         barrier::MODELS,
         bounded_semaphore::MODELS,
         latest::MODELS,
+        lane::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,

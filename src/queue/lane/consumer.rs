@@ -16,10 +16,15 @@ const STORE_BUFFER: Duration = Duration::from_micros(200);
 pub struct RawConsumer {
     lane: Lane,
     id: OwnerId,
-    /// The next unit to read, and its place.
+    /// The next unit to read.
     head: u64,
-    index: u64,
-    /// Up to where the producer has been told.
+    /// Up to where it can go without a thought: there are units, and the ring does not end.
+    soft: u64,
+    /// From here on `head` is freed at once. 0 when it always is.
+    due: u64,
+    /// The position of the ring's first unit in this lap. The lap is turned when the consumer goes on behind its end.
+    lap: u64,
+    /// Up to where the producer has been told. Of no meaning when it always is.
     freed: u64,
     /// Up to where the producer has published, when we looked last.
     tail: u64,
@@ -27,8 +32,9 @@ pub struct RawConsumer {
     every: u64,
     /// Before it, units may have been read by a consumer that died.
     suspect: u64,
-    /// The end was made final where we stand. Whatever `tail` says, a producer is about to take it back.
-    ended: bool,
+    /// The most units that can be there: the capacity. 0 when the end was made final where we stand: whatever `tail` says,
+    /// a producer is about to take it back.
+    most: u64,
 }
 
 impl RawConsumer {
@@ -62,10 +68,22 @@ impl RawConsumer {
         crate::crash_window!("L-j: seated, its step not its own");
         // Release: after the note, also in the machine code.
         header.step.store(1, Ordering::Release);
-        let index = head % lane.capacity();
+        let lap = head.wrapping_sub(head % lane.capacity());
         let ended = header.seal.load(Ordering::Acquire) == head & POSITION | FINAL;
-        let tail = if ended { head } else { tail };
-        Ok(RawConsumer { lane, id: me.id(), head, index, freed: head, tail, every: 1, suspect, ended })
+        let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
+        Ok(RawConsumer {
+            lane,
+            id: me.id(),
+            head,
+            soft: head,
+            due: 0,
+            lap,
+            freed: head,
+            tail,
+            every: 1,
+            suspect,
+            most,
+        })
     }
 
     /// The lane.
@@ -101,6 +119,18 @@ impl RawConsumer {
         // Relaxed: read by whoever takes the seat after our death.
         self.lane.header().step.store(units, Ordering::Relaxed);
         self.every = units;
+        self.told();
+    }
+
+    /// Notes that the producer has been told of all that was read.
+    #[inline(always)]
+    fn told(&mut self) {
+        if self.every != 1 {
+            self.freed = self.head;
+            self.due = self.head.wrapping_add(self.every);
+        } else {
+            self.due = 0;
+        }
     }
 
     /// As [`RawConsumer::free_every`] for messages of several units: as many units may be read again.
@@ -131,7 +161,15 @@ impl RawConsumer {
     /// Where the next unit is.
     #[inline(always)]
     pub fn index(&self) -> u64 {
-        self.index
+        let index = self.head.wrapping_sub(self.lap);
+        if index == self.lane.capacity() { 0 } else { index }
+    }
+
+    /// Lets `f` read the next unit, which is known to be there.
+    #[inline(always)]
+    pub fn drain<R>(&self, f: impl FnOnce(*const u8) -> R) -> R {
+        debug_assert!(self.known() > 0);
+        self.lane.drain(self.index(), f)
     }
 
     /// How many units there are as far as the consumer knows: there may be more.
@@ -143,13 +181,14 @@ impl RawConsumer {
     /// Units read and not yet freed.
     #[inline(always)]
     pub fn unfreed(&self) -> u64 {
-        self.head.wrapping_sub(self.freed)
+        if self.due == 0 { 0 } else { self.head.wrapping_sub(self.freed) }
     }
 
     /// Whether the next unit may have been read before, by a consumer that died.
     #[inline(always)]
     pub fn is_redelivered(&self) -> bool {
         self.suspect.wrapping_sub(self.head).wrapping_sub(1) < self.lane.capacity()
+            && !crate::mutant!("lane-redelivery-untold")
     }
 
     /// How many units from here on may have been read before.
@@ -166,6 +205,50 @@ impl RawConsumer {
         if self.known() >= units { Ok(true) } else { self.look(units) }
     }
 
+    /// Whether there is one unit, by what is known or a glance. True: its index is [`RawConsumer::next`]. False also when the
+    /// producer's count is impossible.
+    #[inline(always)]
+    pub fn is_ready(&mut self) -> bool {
+        self.head != self.soft || self.glance()
+    }
+
+    #[inline(always)]
+    fn glance(&mut self) -> bool {
+        let tail = self.lane.header().tail.load(Ordering::Acquire); // L1
+        let there = tail.wrapping_sub(self.head).wrapping_sub(1) < self.most;
+        if there {
+            self.tail = tail;
+            self.turn();
+        }
+        there
+    }
+
+    /// Sees to it that the next unit, which is known to be there, lies in this lap.
+    #[inline(always)]
+    fn turn(&mut self) {
+        let capacity = self.lane.capacity();
+        if self.head.wrapping_sub(self.lap) == capacity {
+            self.lap = self.head;
+        }
+        let straight = capacity - self.head.wrapping_sub(self.lap);
+        self.soft = self.head.wrapping_add(self.known().min(straight));
+    }
+
+    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.head.wrapping_sub(self.lap)
+    }
+
+    /// As [`RawConsumer::advance`] by one, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn advance_one(&mut self) {
+        self.head = self.head.wrapping_add(1);
+        if self.due == 0 || self.head >= self.due {
+            self.free();
+        }
+    }
+
     #[inline(never)]
     fn look(&mut self, units: u64) -> Result<bool> {
         let tail = self.lane.header().tail.load(Ordering::Acquire); // L1
@@ -174,10 +257,11 @@ impl RawConsumer {
         if there > self.lane.capacity() - self.unfreed() {
             return Err(ErrorKind::Corrupt.into());
         }
-        if self.ended {
+        if self.most == 0 {
             return Ok(false);
         }
         self.tail = tail;
+        self.turn();
         Ok(there >= units)
     }
 
@@ -187,7 +271,7 @@ impl RawConsumer {
     /// `Closed` when closed and drained; `Corrupt`.
     #[cold]
     pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
-        self.lane.is_hung_up(me, &self.lane.header().producer);
+        let hung_up = self.lane.is_hung_up(me, &self.lane.header().producer);
         // Again when the end was withdrawn: a message got in. More often only if somebody scribbles.
         for _ in 0..2 {
             // Before the look: what a producer published before it closed is seen.
@@ -201,7 +285,7 @@ impl RawConsumer {
             if self.known() > 0 {
                 return Ok(true);
             }
-            if self.seal(me) {
+            if hung_up && crate::mutant!("lane-hang-up-unsealed") || self.seal(me) {
                 return Err(ErrorKind::Closed.into());
             }
         }
@@ -211,7 +295,7 @@ impl RawConsumer {
     /// Tries to make this the end: see the module's page. False: look again.
     #[cold]
     fn seal(&mut self, me: &Member) -> bool {
-        if self.ended {
+        if self.most == 0 {
             return true;
         }
         let header = self.lane.header();
@@ -237,8 +321,10 @@ impl RawConsumer {
             return false;
         }
         let made = header.seal.compare_exchange(proposal, here | FINAL, Ordering::AcqRel, Ordering::Acquire);
-        self.ended = made.is_ok();
-        self.ended
+        if made.is_ok() {
+            self.most = 0;
+        }
+        made.is_ok()
     }
 
     /// Waits until there are `units`, at most the capacity. What was read is freed first.
@@ -258,11 +344,12 @@ impl RawConsumer {
     pub fn advance(&mut self, units: u64) {
         debug_assert!(units <= self.known());
         self.head = self.head.wrapping_add(units);
-        self.index += units;
-        if self.index >= self.lane.capacity() {
-            self.index -= self.lane.capacity();
+        if self.head.wrapping_sub(self.lap) > self.lane.capacity() {
+            self.lap = self.lap.wrapping_add(self.lane.capacity());
         }
-        if self.unfreed() >= self.every {
+        // What comes one by one looks anew.
+        self.soft = self.head;
+        if self.head >= self.due {
             self.free();
         }
     }
@@ -277,14 +364,28 @@ impl RawConsumer {
 
     #[inline(always)]
     fn free(&mut self) {
-        let header = self.lane.header();
+        let lane = self.lane;
+        let header = lane.header();
         let careful = header.not_full.is_careful();
         crate::crash_window!("L-c: read, not freed");
         let order = if crate::mutant!("lane-relaxed-free") { Ordering::Relaxed } else { Ordering::Release };
         header.head.store(self.head, order); // L2
-        self.freed = self.head;
+        if self.due != 0 {
+            self.told();
+        }
         crate::crash_window!("L-d: freed, not woken");
-        header.not_full.published(careful, || 1);
+        if careful || header.not_full.is_watched() {
+            self.tell(careful);
+        }
+    }
+
+    /// The producer may sleep, or the lane is closed, or fences are needed.
+    #[cold]
+    fn tell(&self, careful: bool) {
+        if careful {
+            fence(Ordering::SeqCst);
+        }
+        self.lane.header().not_full.watched(|| 1);
     }
 
     /// Closes: the producer is refused from now on, what is there can be read.

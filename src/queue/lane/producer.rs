@@ -12,15 +12,20 @@ use crate::time::Deadline;
 pub struct RawProducer {
     lane: Lane,
     id: OwnerId,
-    /// The next unit to write, and its place.
+    /// The next unit to write.
     tail: u64,
-    index: u64,
-    /// Up to where the consumer has been told.
+    /// Up to where it can go without a thought: there is room, and the ring does not end.
+    soft: u64,
+    /// From here on `tail` is published at once. 0 when it always is.
+    due: u64,
+    /// The position of the ring's first unit in this lap. The lap is turned when the producer goes on behind its end.
+    lap: u64,
+    /// Units between publications.
+    every: u64,
+    /// Up to where the consumer has been told. Of no meaning when it always is.
     published: u64,
     /// Up to where there is room: the capacity beyond what the consumer had freed when we looked last.
     limit: u64,
-    /// Units between publications.
-    every: u64,
 }
 
 impl RawProducer {
@@ -36,9 +41,9 @@ impl RawProducer {
             header.producer.leave(me.id());
             return Err(ErrorKind::Corrupt.into());
         }
-        let index = tail % lane.capacity();
+        let lap = tail.wrapping_sub(tail % lane.capacity());
         let limit = head.wrapping_add(lane.capacity());
-        Ok(RawProducer { lane, id: me.id(), tail, index, published: tail, limit, every: 1 })
+        Ok(RawProducer { lane, id: me.id(), tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
     }
 
     /// The lane.
@@ -67,19 +72,40 @@ impl RawProducer {
 
     /// Publishes by itself every so many units; at least 1. See [`RawProducer::flush`].
     pub fn publish_every(&mut self, units: u64) {
+        let published = self.tail.wrapping_sub(self.unpublished());
         self.every = units.max(1);
+        self.told(published);
+    }
+
+    /// Notes up to where the consumer has been told.
+    #[inline(always)]
+    fn told(&mut self, published: u64) {
+        if self.every != 1 || published != self.tail {
+            self.published = published;
+            self.due = published.wrapping_add(self.every);
+        } else {
+            self.due = 0;
+        }
     }
 
     /// Where the next unit goes.
     #[inline(always)]
     pub fn index(&self) -> u64 {
-        self.index
+        let index = self.tail.wrapping_sub(self.lap);
+        if index == self.lane.capacity() { 0 } else { index }
+    }
+
+    /// Lets `f` write the next unit, which is known to be free.
+    #[inline(always)]
+    pub fn fill(&mut self, f: impl FnOnce(*mut u8)) {
+        debug_assert!(self.known_room() > 0);
+        self.lane.fill(self.index(), f);
     }
 
     /// Units written and not yet published.
     #[inline(always)]
     pub fn unpublished(&self) -> u64 {
-        self.tail.wrapping_sub(self.published)
+        if self.due == 0 { 0 } else { self.tail.wrapping_sub(self.published) }
     }
 
     /// How many units are free as far as the producer knows: there may be more.
@@ -97,20 +123,75 @@ impl RawProducer {
         if self.known_room() >= units { Ok(true) } else { self.look(units) }
     }
 
+    /// Whether one unit is free, by what is known or a glance. True: its index is [`RawProducer::next`]. False also when
+    /// the consumer's count is impossible.
+    #[inline(always)]
+    pub fn is_ready(&mut self) -> bool {
+        self.tail != self.soft || self.glance()
+    }
+
+    #[inline(always)]
+    fn glance(&mut self) -> bool {
+        let lane = self.lane;
+        let header = lane.header();
+        let head = header.head.load(Ordering::Acquire); // L2
+        let used = self.tail.wrapping_sub(head);
+        let free = used < self.lane.capacity();
+        if free {
+            self.limit = head.wrapping_add(self.lane.capacity());
+            self.turn();
+            // Relaxed: for people.
+            if used > header.peak.load(Ordering::Relaxed) {
+                header.peak.store(used, Ordering::Relaxed);
+            }
+        }
+        free
+    }
+
+    /// Sees to it that the next unit, which is known to be free, lies in this lap.
+    #[inline(always)]
+    fn turn(&mut self) {
+        let capacity = self.lane.capacity();
+        if self.tail.wrapping_sub(self.lap) == capacity {
+            self.lap = self.tail;
+        }
+        let straight = capacity - self.tail.wrapping_sub(self.lap);
+        self.soft = self.tail.wrapping_add(self.known_room().min(straight));
+    }
+
+    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.tail.wrapping_sub(self.lap)
+    }
+
+    /// As [`RawProducer::advance`] by one, for whom [is ready](Self::is_ready).
+    ///
+    /// # Errors
+    /// `Closed`, as of [`RawProducer::flush`].
+    #[inline(always)]
+    pub fn advance_one(&mut self) -> Result<()> {
+        let before = self.tail;
+        self.tail = before.wrapping_add(1);
+        if self.due == 0 || self.tail >= self.due { self.publish(before) } else { Ok(()) }
+    }
+
     #[inline(never)]
     fn look(&mut self, units: u64) -> Result<bool> {
-        let header = self.lane.header();
+        let lane = self.lane;
+        let header = lane.header();
         let head = header.head.load(Ordering::Acquire); // L2
         let used = self.tail.wrapping_sub(head);
         if used > self.lane.capacity() {
             return Err(ErrorKind::Corrupt.into());
         }
         self.limit = head.wrapping_add(self.lane.capacity());
+        self.turn();
         // Relaxed: for people.
         if used > header.peak.load(Ordering::Relaxed) {
             header.peak.store(used, Ordering::Relaxed);
         }
-        Ok(self.lane.capacity() - used >= units)
+        Ok(self.known_room() >= units)
     }
 
     /// Waits until `units`, at most the capacity, are free. What was written is published first.
@@ -144,12 +225,14 @@ impl RawProducer {
     #[inline(always)]
     pub fn advance(&mut self, units: u64) -> Result<()> {
         debug_assert!(units <= self.known_room());
-        self.tail = self.tail.wrapping_add(units);
-        self.index += units;
-        if self.index >= self.lane.capacity() {
-            self.index -= self.lane.capacity();
+        let before = self.tail;
+        self.tail = before.wrapping_add(units);
+        if self.tail.wrapping_sub(self.lap) > self.lane.capacity() {
+            self.lap = self.lap.wrapping_add(self.lane.capacity());
         }
-        if self.unpublished() >= self.every { self.publish() } else { Ok(()) }
+        // What comes one by one looks anew.
+        self.soft = self.tail;
+        if self.tail >= self.due { self.publish(before) } else { Ok(()) }
     }
 
     /// Publishes what was written and not published. On drop of a handle, and before it waits, this happens by itself.
@@ -158,37 +241,71 @@ impl RawProducer {
     /// `Closed`: what was not published is lost, as nobody will read it.
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
-        if self.unpublished() == 0 { Ok(()) } else { self.publish() }
+        if self.unpublished() == 0 { Ok(()) } else { self.publish(self.published) }
     }
 
+    /// Publishes all that is written; `before` is up to where it was written before, if all that was published.
     #[inline(always)]
-    fn publish(&mut self) -> Result<()> {
-        let header = self.lane.header();
-        let careful = header.not_empty.is_careful();
-        if careful && self.lane.is_closed() {
-            return self.refused();
+    fn publish(&mut self, before: u64) -> Result<()> {
+        let lane = self.lane;
+        let header = lane.header();
+        if header.not_empty.is_careful() {
+            return self.publish_carefully(before);
         }
         crate::crash_window!("L-a: written, not published");
         let order =
             if crate::mutant!("lane-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
         header.tail.store(self.tail, order); // L1
         crate::crash_window!("L-b: published, not woken");
-        let before = self.published;
-        self.published = self.tail;
-        if header.not_empty.published(careful, || 1) { self.settle(before) } else { Ok(()) }
+        if header.not_empty.is_watched() {
+            return self.tell(before);
+        }
+        if self.due != 0 {
+            self.told(self.tail);
+        }
+        Ok(())
+    }
+
+    /// Where the consumer had been told up to, before what was written behind `before`.
+    fn told_before(&self, before: u64) -> u64 {
+        if self.due == 0 { before } else { self.published }
+    }
+
+    /// The consumer may sleep, or the lane is closed meanwhile.
+    #[cold]
+    fn tell(&mut self, before: u64) -> Result<()> {
+        let before = self.told_before(before);
+        self.told(self.tail);
+        if self.lane.header().not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+    }
+
+    /// The lane is closed, or fences are needed.
+    #[cold]
+    fn publish_carefully(&mut self, before: u64) -> Result<()> {
+        let before = self.told_before(before);
+        if self.lane.is_closed() {
+            return self.refused(before);
+        }
+        let lane = self.lane;
+        let header = lane.header();
+        header.tail.store(self.tail, Ordering::Release); // L1
+        self.told(self.tail);
+        fence(Ordering::SeqCst);
+        if header.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
     }
 
     /// The lane was closed before the publication: it takes back what it wrote.
     #[cold]
-    fn refused(&mut self) -> Result<()> {
-        self.back_to(self.published);
+    fn refused(&mut self, before: u64) -> Result<()> {
+        self.back_to(before);
         Err(ErrorKind::Closed.into())
     }
 
     fn back_to(&mut self, position: u64) {
         self.tail = position;
-        self.published = position;
-        self.index = position % self.lane.capacity();
+        self.lap = position.wrapping_sub(position % self.lane.capacity());
+        self.soft = position;
+        self.told(position);
     }
 
     /// The lane was closed meanwhile: did what was published from `before` on get in?

@@ -43,6 +43,10 @@ impl Seat {
                     return Err(ErrorKind::WouldBlock.into());
                 }
             }
+            if crate::mutant!("lane-seat-taken-twice") {
+                self.0.store(me.id().bits(), Ordering::Release);
+                return Ok(if seen == 0 { Found::Vacant } else { Found::Abandoned });
+            }
             // Acquire: after all that the last holder did.
             match self.0.compare_exchange(seen, me.id().bits(), Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(if seen == 0 { Found::Vacant } else { Found::Abandoned }),

@@ -26,7 +26,7 @@ pub struct WriteChunk<'a, T: Plain> {
 
 impl<'a, T: Plain> WriteChunk<'a, T> {
     pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
-        let slots = producer.slots(count);
+        let slots = producer.seat.slots(count).map(|(index, n)| (producer.slot(index), n));
         WriteChunk { producer, slots, _here: PhantomData }
     }
 
@@ -56,7 +56,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     #[inline]
     pub fn commit(self, count: usize) -> Result<()> {
         let count = count.min(self.len());
-        if count == 0 { Ok(()) } else { self.producer.raw.advance(count as u64) }
+        if count == 0 { Ok(()) } else { self.producer.seat.raw.advance(count as u64) }
     }
 
     /// Pushes all of them, as one.
@@ -160,7 +160,7 @@ pub struct ReadChunk<'a, T: Plain> {
 
 impl<'a, T: Plain> ReadChunk<'a, T> {
     pub(super) fn new(consumer: &'a mut Consumer<T>, count: usize) -> Self {
-        let slots = consumer.slots(count);
+        let slots = consumer.seat.slots(count).map(|(index, n)| (consumer.slot(index), n));
         ReadChunk { consumer, slots, _here: PhantomData }
     }
 
@@ -185,7 +185,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
 
     /// How many of them, the first ones, may have been read by a consumer that died.
     pub fn redelivered(&self) -> usize {
-        self.consumer.raw.suspects().min(self.len() as u64) as usize
+        self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
     }
 
     /// Takes the first `count` of them, as one; the rest stays. At most all are taken.
@@ -193,9 +193,9 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     pub fn commit(self, count: usize) {
         let count = count.min(self.len());
         if count != 0 {
-            self.consumer.raw.advance(count as u64);
+            self.consumer.seat.raw.advance(count as u64);
         }
-        self.consumer.raw.has_read();
+        self.consumer.seat.raw.has_read();
     }
 
     /// Takes all of them, as one.

@@ -1,11 +1,11 @@
 //! The typed consumer.
 #![allow(unsafe_code)]
 
-use super::{Drain, Here, Iter, ReadChunk, TryIter, Wait};
+use super::{Drain, Iter, ReadChunk, Reader, TryIter, Wait};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Who, view};
 use crate::queue::Delivery;
-use crate::queue::lane::{Lane, RawConsumer};
+use crate::queue::lane::Lane;
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::any::Any;
@@ -44,24 +44,17 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Consumer<T> {
-    pub(super) raw: RawConsumer,
-    here: Here,
+    pub(super) seat: Reader,
     /// Keeps the segment mapped.
     _segment: Arc<dyn Any + Send + Sync>,
     _value: PhantomData<fn() -> T>,
 }
 
-// SAFETY: the seat's thread is compared before the seat is used, and the seat moved to the calling one; the pointer to its
-// member is never followed.
-unsafe impl<T> Send for Consumer<T> {}
-// SAFETY: by a shared reference only the lane's atomics are read.
-unsafe impl<T> Sync for Consumer<T> {}
-
 impl<T: Plain> Consumer<T> {
     /// Takes the seat of a lane of `T`s in a segment that `segment` keeps mapped.
     ///
     /// # Errors
-    /// Those of [`RawConsumer::take`].
+    /// Those of `RawConsumer::take`.
     pub(crate) fn take(lane: Lane, me: &Member, segment: Arc<dyn Any + Send + Sync>) -> Result<Self> {
         const {
             assert!(
@@ -72,79 +65,36 @@ impl<T: Plain> Consumer<T> {
         if lane.unit() != size_of::<T>() {
             return Err(ErrorKind::Corrupt.into());
         }
-        let raw = RawConsumer::take(lane, me)?;
-        Ok(Consumer { raw, here: Here::now(me), _segment: segment, _value: PhantomData })
+        Ok(Consumer { seat: Reader::take(lane, me)?, _segment: segment, _value: PhantomData })
     }
 
     /// The slot at an index of the ring.
     #[inline(always)]
     pub(super) fn slot(&self, index: u64) -> NonNull<T> {
-        debug_assert!(index < self.raw.lane().capacity());
+        debug_assert!(index < self.seat.raw.lane().capacity());
         // SAFETY: in bounds, as a unit is a `T` and the index below the capacity.
-        unsafe { self.raw.lane().first().cast::<T>().add(index as usize) }
-    }
-
-    /// The next `count` messages, which are known to be there, in two pieces.
-    pub(super) fn slots(&self, count: usize) -> [(NonNull<T>, usize); 2] {
-        let index = self.raw.index();
-        let first = count.min((self.raw.lane().capacity() - index) as usize);
-        [(self.slot(index), first), (self.slot(0), count - first)]
-    }
-
-    /// The seat is ours, and there is a message.
-    #[inline(always)]
-    pub(super) fn ready(&mut self, wait: Wait) -> Result<()> {
-        if self.here.is(self.raw.holder()) && self.raw.known() != 0 {
-            Ok(())
-        } else {
-            self.make_ready(1, wait)
-        }
-    }
-
-    /// Sees to it that the seat is ours and there are so many, at most the capacity; fewer if no more will come.
-    #[inline(never)]
-    fn make_ready(&mut self, units: u64, wait: Wait) -> Result<()> {
-        let me = self.seated()?;
-        if self.raw.has(units)? {
-            return Ok(());
-        }
-        let deadline = match wait {
-            Wait::Never => {
-                // What is not freed is room that the producer cannot know of.
-                self.raw.flush();
-                return if self.raw.look_for(me, units)? { Ok(()) } else { Err(ErrorKind::Empty.into()) };
-            }
-            Wait::ForEver => None,
-            Wait::Until(deadline) => Some(deadline),
-        };
-        self.raw.wait_for(me, units, deadline)
-    }
-
-    /// Sees to it that the seat is the calling thread's.
-    pub(super) fn seated<'m>(&mut self) -> Result<&'m Member> {
-        let (lane, id) = (*self.raw.lane(), self.raw.holder());
-        self.here.seat(&lane, id, |me| self.raw.move_to(me))
+        unsafe { self.seat.raw.lane().first().cast::<T>().add(index as usize) }
     }
 
     /// Takes the next message, which is known to be there.
     #[inline(always)]
     fn take_one(&mut self) -> T {
         // SAFETY: the slot is ours by the seat, and published. Any bytes are a `T`.
-        let value = unsafe { self.slot(self.raw.index()).read() };
-        self.raw.advance(1);
+        let value = unsafe { self.slot(self.seat.raw.next()).read() };
+        self.seat.raw.advance_one();
         value
     }
 
     #[inline(always)]
     fn pop_by(&mut self, wait: Wait) -> Result<T> {
-        self.ready(wait)?;
+        self.seat.ready(wait)?;
         Ok(self.take_one())
     }
 
     #[inline(always)]
     fn pop_delivery_by(&mut self, wait: Wait) -> Result<Delivery<T>> {
-        self.ready(wait)?;
-        let redelivered = self.raw.is_redelivered();
+        self.seat.ready(wait)?;
+        let redelivered = self.seat.raw.is_redelivered();
         Ok(Delivery { value: self.take_one(), redelivered })
     }
 
@@ -276,9 +226,9 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peek(&mut self) -> Result<&T> {
-        self.ready(Wait::Never)?;
+        self.seat.ready(Wait::Never)?;
         // SAFETY: published, not freed as long as the reference to us lasts, aligned; any bytes are a `T`.
-        Ok(unsafe { self.slot(self.raw.index()).as_ref() })
+        Ok(unsafe { self.slot(self.seat.raw.index()).as_ref() })
     }
 
     /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many. They are copied in one or
@@ -322,22 +272,20 @@ impl<T: Plain> Consumer<T> {
         if into.is_empty() {
             return Ok(0);
         }
-        self.ready(wait)?;
-        // Whatever it says: what is known now is more.
-        self.raw.has(into.len() as u64)?;
-        let count = into.len().min(self.raw.known() as usize);
-        let told = self.raw.reads(count as u64);
+        self.seat.ready(wait)?;
+        let count = self.seat.there_up_to(into.len())?;
+        let told = self.seat.raw.reads(count as u64);
         let mut to = into.as_mut_ptr();
-        for (from, n) in self.slots(count) {
+        for (index, n) in self.seat.slots(count) {
             // SAFETY: `n` slots that are ours by the seat and published; the rest of `into` is as long.
             unsafe {
-                copy_nonoverlapping(from.as_ptr(), to, n);
+                copy_nonoverlapping(self.slot(index).as_ptr(), to, n);
                 to = to.add(n);
             }
         }
-        self.raw.advance(count as u64);
+        self.seat.raw.advance(count as u64);
         if told {
-            self.raw.has_read();
+            self.seat.raw.has_read();
         }
         Ok(count)
     }
@@ -395,14 +343,9 @@ impl<T: Plain> Consumer<T> {
 
     #[inline]
     fn chunk(&mut self, count: usize, wait: Wait) -> Result<usize> {
-        if count as u64 > self.raw.lane().capacity() {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        if !(self.here.is(self.raw.holder()) && self.raw.known() >= count as u64) {
-            self.make_ready(count as u64, wait)?;
-        }
-        let count = count.min(self.raw.known() as usize);
-        self.raw.reads(count as u64);
+        self.seat.ready_for(count, wait)?;
+        let count = count.min(self.seat.raw.known() as usize);
+        self.seat.raw.reads(count as u64);
         Ok(count)
     }
 
@@ -449,7 +392,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&mut self) -> Drain<'_, T> {
-        let left = self.len().saturating_sub(self.raw.unfreed() as usize);
+        let left = self.len().saturating_sub(self.seat.raw.unfreed() as usize);
         Drain { consumer: self, left }
     }
 
@@ -475,8 +418,8 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn free_every(&mut self, messages: usize) -> Result<()> {
-        self.seated()?;
-        self.raw.free_every(messages as u64);
+        self.seat.seated()?;
+        self.seat.raw.free_every(messages as u64);
         Ok(())
     }
 
@@ -486,14 +429,7 @@ impl<T: Plain> Consumer<T> {
     /// `NotOwner`, `Stale`, `TooManyMembers`.
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
-        if self.raw.unfreed() == 0 {
-            return Ok(());
-        }
-        if !self.here.is(self.raw.holder()) {
-            self.seated()?;
-        }
-        self.raw.flush();
-        Ok(())
+        self.seat.flush()
     }
 
     /// Closes the queue for good: the producer is refused from now on. What it has published can be popped, here or by the next
@@ -515,8 +451,8 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&mut self) -> Result<()> {
-        let me = self.seated()?;
-        self.raw.close(me);
+        let me = self.seat.seated()?;
+        self.seat.raw.close(me);
         Ok(())
     }
 
@@ -533,12 +469,12 @@ impl<T: Plain> Consumer<T> {
 impl<T> Consumer<T> {
     /// How many messages are published and not freed: a snapshot.
     pub fn len(&self) -> usize {
-        self.raw.lane().len() as usize
+        self.seat.raw.lane().len() as usize
     }
 
     /// Whether there is none to pop: a snapshot.
     pub fn is_empty(&self) -> bool {
-        self.len() <= self.raw.unfreed() as usize
+        self.len() <= self.seat.raw.unfreed() as usize
     }
 
     /// Whether the producer finds no room: a snapshot.
@@ -548,17 +484,17 @@ impl<T> Consumer<T> {
 
     /// The most messages it holds.
     pub fn capacity(&self) -> usize {
-        self.raw.lane().capacity() as usize
+        self.seat.raw.lane().capacity() as usize
     }
 
     /// The most messages that were seen in it, as [`Producer::peak`](super::Producer::peak).
     pub fn peak(&self) -> usize {
-        self.raw.lane().peak() as usize
+        self.seat.raw.lane().peak() as usize
     }
 
     /// Whether it was closed, by either side.
     pub fn is_closed(&self) -> bool {
-        self.raw.lane().is_closed()
+        self.seat.raw.lane().is_closed()
     }
 
     /// Who sits in the producer's seat, dead or alive; `None` if nobody does.
@@ -574,7 +510,7 @@ impl<T> Consumer<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn partner(&self) -> Result<Option<Who>> {
-        let lane = self.raw.lane();
+        let lane = self.seat.raw.lane();
         view::who(lane.address(), lane.producer())
     }
 }
@@ -586,15 +522,5 @@ impl<T> fmt::Debug for Consumer<T> {
             .field("capacity", &self.capacity())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
-    }
-}
-
-impl<T> Drop for Consumer<T> {
-    fn drop(&mut self) {
-        let (lane, id) = (*self.raw.lane(), self.raw.holder());
-        // What fails is not ours any more.
-        if self.here.seat(&lane, id, |me| self.raw.move_to(me)).is_ok() {
-            self.raw.leave();
-        }
     }
 }

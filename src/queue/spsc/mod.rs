@@ -15,17 +15,15 @@ mod chunk;
 mod consumer;
 mod iter;
 mod producer;
+mod seat;
 
 pub use chunk::{ReadChunk, ReadChunkIntoIter, WriteChunk, WriteChunkUninit};
 pub use consumer::Consumer;
 pub use iter::{Drain, Iter, TryIter};
 pub use producer::Producer;
+pub(crate) use seat::{Reader, Writer};
 
-use super::lane::Lane;
-use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
 use crate::time::Deadline;
-use core::ptr::null;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy)]
@@ -33,48 +31,4 @@ pub(crate) enum Wait {
     Never,
     ForEver,
     Until(Deadline),
-}
-
-/// Where a handle works: the thread that sits, and the process.
-#[derive(Debug)]
-struct Here {
-    /// Only compared: it lives as long as that thread.
-    me: *const Member,
-    forks: u64,
-}
-
-impl Here {
-    /// Where the caller is, who has just asked for its member.
-    fn now(me: &Member) -> Self {
-        Here { me, forks: member::forks() }
-    }
-
-    /// Whether that is the calling thread, and `id` its name.
-    #[inline(always)]
-    fn is(&self, id: OwnerId) -> bool {
-        member::is_current(self.me, id)
-    }
-
-    /// Sees to it that the calling thread sits in the seat: by `move_to`, if it is another thread of the same process.
-    ///
-    /// # Errors
-    /// `NotOwner` in a forked child; `Stale`; `TooManyMembers`.
-    #[cold]
-    fn seat<'m>(
-        &mut self,
-        lane: &Lane,
-        id: OwnerId,
-        move_to: impl FnOnce(&Member) -> Result<()>,
-    ) -> Result<&'m Member> {
-        let me: &Member = member::current(lane.address())?;
-        if self.forks != member::forks() {
-            return Err(ErrorKind::NotOwner.into());
-        }
-        if me.id() != id {
-            self.me = null();
-            move_to(me)?;
-        }
-        self.me = me;
-        Ok(me)
-    }
 }

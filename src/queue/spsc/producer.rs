@@ -1,10 +1,10 @@
 //! The typed producer.
 #![allow(unsafe_code)]
 
-use super::{Here, Wait, WriteChunk, WriteChunkUninit};
+use super::{Wait, WriteChunk, WriteChunkUninit, Writer};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Who, view};
-use crate::queue::lane::{Lane, RawProducer};
+use crate::queue::lane::Lane;
 use crate::queue::{BatchError, PushError};
 use crate::shared::Plain;
 use crate::time::Deadline;
@@ -52,24 +52,17 @@ type Pushed<T> = core::result::Result<(), PushError<T>>;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Producer<T> {
-    pub(super) raw: RawProducer,
-    here: Here,
+    pub(super) seat: Writer,
     /// Keeps the segment mapped.
     _segment: Arc<dyn Any + Send + Sync>,
     _value: PhantomData<fn(T)>,
 }
 
-// SAFETY: the seat's thread is compared before the seat is used, and the seat moved to the calling one; the pointer to its
-// member is never followed.
-unsafe impl<T> Send for Producer<T> {}
-// SAFETY: by a shared reference only the lane's atomics are read.
-unsafe impl<T> Sync for Producer<T> {}
-
 impl<T: Plain> Producer<T> {
     /// Takes the seat of a lane of `T`s in a segment that `segment` keeps mapped.
     ///
     /// # Errors
-    /// Those of [`RawProducer::take`].
+    /// Those of `RawProducer::take`.
     pub(crate) fn take(lane: Lane, me: &Member, segment: Arc<dyn Any + Send + Sync>) -> Result<Self> {
         const {
             assert!(
@@ -80,68 +73,28 @@ impl<T: Plain> Producer<T> {
         if lane.unit() != size_of::<T>() {
             return Err(ErrorKind::Corrupt.into());
         }
-        let raw = RawProducer::take(lane, me)?;
-        Ok(Producer { raw, here: Here::now(me), _segment: segment, _value: PhantomData })
+        Ok(Producer { seat: Writer::take(lane, me)?, _segment: segment, _value: PhantomData })
     }
 
     /// The slot at an index of the ring.
     #[inline(always)]
     pub(super) fn slot(&self, index: u64) -> NonNull<T> {
-        debug_assert!(index < self.raw.lane().capacity());
+        debug_assert!(index < self.seat.raw.lane().capacity());
         // SAFETY: in bounds, as a unit is a `T` and the index below the capacity.
-        unsafe { self.raw.lane().first().cast::<T>().add(index as usize) }
-    }
-
-    /// The next `count` free slots, which are known to be free, in two pieces.
-    pub(super) fn slots(&self, count: usize) -> [(NonNull<T>, usize); 2] {
-        let index = self.raw.index();
-        let first = count.min((self.raw.lane().capacity() - index) as usize);
-        [(self.slot(index), first), (self.slot(0), count - first)]
-    }
-
-    /// The seat is ours, and there is room for one.
-    #[inline(always)]
-    fn ready(&mut self, wait: Wait) -> Result<()> {
-        if self.here.is(self.raw.holder()) && self.raw.known_room() != 0 {
-            Ok(())
-        } else {
-            self.make_ready(1, wait)
-        }
-    }
-
-    /// Sees to it that the seat is ours and there is room for so many, at most the capacity.
-    #[inline(never)]
-    pub(super) fn make_ready(&mut self, units: u64, wait: Wait) -> Result<()> {
-        let me = self.seated()?;
-        if self.raw.has_room(units)? {
-            return Ok(());
-        }
-        let deadline = match wait {
-            Wait::Never => {
-                // What is not published takes up room that the consumer cannot know of.
-                self.raw.flush()?;
-                return if self.raw.look_for(me, units)? { Ok(()) } else { Err(ErrorKind::Full.into()) };
-            }
-            Wait::ForEver => None,
-            Wait::Until(deadline) => Some(deadline),
-        };
-        self.raw.wait_for_room(me, units, deadline)
-    }
-
-    /// Sees to it that the seat is the calling thread's.
-    pub(super) fn seated<'m>(&mut self) -> Result<&'m Member> {
-        let (lane, id) = (*self.raw.lane(), self.raw.holder());
-        self.here.seat(&lane, id, |me| self.raw.move_to(me))
+        unsafe { self.seat.raw.lane().first().cast::<T>().add(index as usize) }
     }
 
     #[inline(always)]
     fn push_by(&mut self, value: T, wait: Wait) -> Pushed<T> {
-        if let Err(error) = self.ready(wait) {
+        if let Err(error) = self.seat.ready(wait) {
             return Err(PushError { value, error });
         }
         // SAFETY: the slot is ours by the seat, and known to be free.
-        unsafe { self.slot(self.raw.index()).write(value) };
-        self.raw.advance(1).map_err(|error| PushError { value, error })
+        unsafe { self.slot(self.seat.raw.next()).write(value) };
+        match self.seat.raw.advance_one() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(PushError { value, error }),
+        }
     }
 
     /// Pushes, waiting for room as long as it takes.
@@ -283,19 +236,17 @@ impl<T: Plain> Producer<T> {
 
     /// Pushes as many as there is room for, one at least.
     fn push_run(&mut self, values: &[T], wait: Wait) -> Result<usize> {
-        self.ready(wait)?;
-        // Whatever it says: what is known now is more.
-        self.raw.has_room(values.len() as u64)?;
-        let count = values.len().min(self.raw.known_room() as usize);
+        self.seat.ready(wait)?;
+        let count = self.seat.room_up_to(values.len())?;
         let mut from = values.as_ptr();
-        for (to, n) in self.slots(count) {
+        for (index, n) in self.seat.slots(count) {
             // SAFETY: `n` slots that are ours by the seat and known to be free; as many values are left.
             unsafe {
-                copy_nonoverlapping(from, to.as_ptr(), n);
+                copy_nonoverlapping(from, self.slot(index).as_ptr(), n);
                 from = from.add(n);
             }
         }
-        self.raw.advance(count as u64)?;
+        self.seat.raw.advance(count as u64)?;
         Ok(count)
     }
 
@@ -392,13 +343,7 @@ impl<T: Plain> Producer<T> {
 
     #[inline]
     fn chunk(&mut self, count: usize, wait: Wait) -> Result<usize> {
-        if count as u64 > self.raw.lane().capacity() {
-            return Err(ErrorKind::InvalidInput.into());
-        }
-        if !(self.here.is(self.raw.holder()) && self.raw.known_room() >= count as u64) {
-            self.make_ready(count as u64, wait)?;
-        }
-        Ok(count)
+        self.seat.ready_for(count, wait).map(|()| count)
     }
 
     /// Publishes by itself every `messages` only, at least 1, which is what a producer begins with: the consumer is told less
@@ -419,12 +364,12 @@ impl<T: Plain> Producer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn publish_every(&mut self, messages: usize) {
-        self.raw.publish_every(messages as u64);
+        self.seat.raw.publish_every(messages as u64);
     }
 
     /// How many messages are pushed and not yet published.
     pub fn unpublished(&self) -> usize {
-        self.raw.unpublished() as usize
+        self.seat.raw.unpublished() as usize
     }
 
     /// Publishes what was pushed and not published.
@@ -433,13 +378,7 @@ impl<T: Plain> Producer<T> {
     /// `Closed`: it is lost; as [`Producer::push`].
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
-        if self.raw.unpublished() == 0 {
-            return Ok(());
-        }
-        if !self.here.is(self.raw.holder()) {
-            self.seated()?;
-        }
-        self.raw.flush()
+        self.seat.flush()
     }
 
     /// Closes the queue for good: the consumer takes what is there and is then told `Closed`. Idempotent.
@@ -458,8 +397,8 @@ impl<T: Plain> Producer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&mut self) -> Result<()> {
-        let me = self.seated()?;
-        self.raw.close(me)
+        let me = self.seat.seated()?;
+        self.seat.raw.close(me)
     }
 
     /// Publishes the rest and leaves the seat to the next producer, as dropping the handle does, and says how that went. The
@@ -475,7 +414,7 @@ impl<T: Plain> Producer<T> {
 impl<T> Producer<T> {
     /// How many messages are published and not freed: a snapshot.
     pub fn len(&self) -> usize {
-        self.raw.lane().len() as usize
+        self.seat.raw.lane().len() as usize
     }
 
     /// Whether none is: a snapshot.
@@ -485,23 +424,23 @@ impl<T> Producer<T> {
 
     /// Whether there is no room: a snapshot.
     pub fn is_full(&self) -> bool {
-        self.len() + self.raw.unpublished() as usize >= self.capacity()
+        self.len() + self.seat.raw.unpublished() as usize >= self.capacity()
     }
 
     /// The most messages it holds.
     pub fn capacity(&self) -> usize {
-        self.raw.lane().capacity() as usize
+        self.seat.raw.lane().capacity() as usize
     }
 
     /// The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now. For
     /// judging a capacity: near it, a larger one would help.
     pub fn peak(&self) -> usize {
-        self.raw.lane().peak() as usize
+        self.seat.raw.lane().peak() as usize
     }
 
     /// Whether it was closed, by either side.
     pub fn is_closed(&self) -> bool {
-        self.raw.lane().is_closed()
+        self.seat.raw.lane().is_closed()
     }
 
     /// Who sits in the consumer's seat, dead or alive; `None` if nobody does.
@@ -520,7 +459,7 @@ impl<T> Producer<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn partner(&self) -> Result<Option<Who>> {
-        let lane = self.raw.lane();
+        let lane = self.seat.raw.lane();
         view::who(lane.address(), lane.consumer())
     }
 }
@@ -532,15 +471,5 @@ impl<T> fmt::Debug for Producer<T> {
             .field("capacity", &self.capacity())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
-    }
-}
-
-impl<T> Drop for Producer<T> {
-    fn drop(&mut self) {
-        let (lane, id) = (*self.raw.lane(), self.raw.holder());
-        // What fails is not ours any more.
-        if self.here.seat(&lane, id, |me| self.raw.move_to(me)).is_ok() {
-            self.raw.leave();
-        }
     }
 }
