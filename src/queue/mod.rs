@@ -1,5 +1,6 @@
 //! Queues in shared memory that survive the death of anyone.
 
+pub(crate) mod byte_queue;
 mod event_count;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -10,6 +11,11 @@ mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(not(interproc_loom))]
+pub use byte_queue::byte_ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use byte_queue::{ByteQueue, Message as ByteMessage, PopIntoError, Reservation as ByteReservation};
+pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;

@@ -38,6 +38,7 @@ const DECODERS: &[Decoder] = &[
     object(b"Sema", "Semaphore", sync::view::semaphore),
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
+    placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
     placed(Kind::Queue, "Queue", queue::view::queue),
 ];
 

@@ -73,6 +73,9 @@ impl fmt::Display for Shape {
             k if k == Kind::Object as u32 => write!(f, "an Object")?,
             k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
             k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
+            k if k == Kind::ByteQueue as u32 => {
+                write!(f, "a ByteQueue of {a} bytes for messages of up to {b}")?
+            }
             k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
             k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
         }

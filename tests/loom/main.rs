@@ -78,6 +78,8 @@ mod barrier;
 #[cfg(interproc_loom)]
 mod bounded_semaphore;
 #[cfg(interproc_loom)]
+mod byte_queue;
+#[cfg(interproc_loom)]
 mod condvar;
 #[cfg(interproc_loom)]
 mod event;
@@ -108,6 +110,7 @@ fn main() -> std::process::ExitCode {
         toys::MODELS,
         barrier::MODELS,
         bounded_semaphore::MODELS,
+        byte_queue::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,
