@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "error",
     "time",
     "who",
@@ -31,6 +31,7 @@ const SOURCES: [&str; 16] = [
     "bounded_semaphore",
     "barrier",
     "queue",
+    "byte_queue",
     "process",
     "start",
 ];

@@ -7,7 +7,7 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, bytes, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -78,6 +78,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         join::all(),
         lock::all(),
         barrier::all(),
+        bytes::all(),
         condvar::all(),
         permits::all(),
         recursive::all(),

@@ -8,8 +8,11 @@
 //! | `walk` | claims, and how the dead are passed |
 //! | `sleep` | waiting |
 //! | `handle`, `guard` | the Rust types on top |
+//! | `by_place` | claims by the place of their message, for C |
 //! | `view` | the state from copied bytes, for `inspect` |
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod by_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod guard;
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -237,6 +237,7 @@ mod imp {
         }
 
         /// The index of the record whose message begins at `message`, if one can.
+        #[cfg(feature = "std")]
         pub(in crate::queue::byte_queue) fn index_of(&self, message: *const u8) -> Option<u32> {
             let at = message.addr().checked_sub(self.payload.as_ptr().addr() + LENGTH_BYTES)?;
             let index = u32::try_from(at >> self.geometry.shift).ok()?;
@@ -367,11 +368,6 @@ mod imp {
             }
             // SAFETY: in bounds; who may use it is what the model finds out.
             unsafe { (*self.bytes.get()).as_mut_ptr().add(index as usize * GRANULE / 8).cast() }
-        }
-
-        /// Not in models.
-        pub(in crate::queue::byte_queue) fn index_of(&self, _message: *const u8) -> Option<u32> {
-            None
         }
     }
 }

@@ -211,7 +211,8 @@ impl RawByteQueue {
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
         let record = self.ring.record(pos::index(claim.position), claim.granules);
-        (record.wrapping_add(LENGTH_BYTES), claim.granules as usize * self.ring.granule() - LENGTH_BYTES)
+        let room = claim.granules as usize * self.ring.granule() - LENGTH_BYTES;
+        (record.wrapping_add(LENGTH_BYTES), room.min(self.ring.max_message()))
     }
 
     /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
@@ -250,26 +251,6 @@ impl RawByteQueue {
         Ok(Claim { careful, ..claim })
     }
 
-    /// The claim of a record by the calling thread, from the place of its message: for C.
-    #[cfg(not(interproc_loom))]
-    pub(in crate::queue) fn claim_at(&self, me: &Member, message: *const u8, role: Role) -> Result<Claim> {
-        let index = self.ring.index_of(message).ok_or(ErrorKind::InvalidInput)?;
-        let word = self.ring.ctl(index).load(Ordering::Relaxed); // our own, or none of our business
-        let (owner, found, granules) = match super::word::Ctl::read(word) {
-            super::word::Ctl::Owned { owner, role, granules } => (owner, role, granules),
-            _ => return Err(ErrorKind::NotOwner.into()),
-        };
-        let fits = granules != 0 && granules <= self.ring.granules() - index;
-        if owner != Some(me.id()) || found != role || !fits {
-            return Err(ErrorKind::NotOwner.into());
-        }
-        // It is not freed, so it is less than a lap from the head on.
-        let head = self.head();
-        let lap = pos::lap(head) + u64::from(index < pos::index(head));
-        let position = pos::position(lap & ((1 << 40) - 1), index);
-        Ok(Claim { position, granules, redelivered: false, hint: Some(position), careful: true })
-    }
-
     /// Publishes the first `len` bytes of a claim for writing (less, if it was claimed for less). The caller wrote them.
     ///
     /// # Errors
@@ -285,7 +266,7 @@ impl RawByteQueue {
     #[inline]
     fn publish(&self, claim: Claim, len: usize) {
         let room = claim.granules as usize * self.ring.granule() - LENGTH_BYTES;
-        self.set_length_word(&claim, len.min(room) as u64);
+        self.set_length_word(&claim, len.min(room).min(self.ring.max_message()) as u64);
         self.end(&claim, FULL);
         crate::crash_window!("B-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
