@@ -17,7 +17,7 @@ use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
 use support::signals;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{children, conditions, permits, rwlocks};
+use support::{bytes, children, conditions, permits, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -255,6 +255,33 @@ fn rows() -> Vec<Row> {
             killer_inherits::<locks::Ours>,
             robust,
             killer_inherits::<Pthread>,
+        ),
+    ]);
+    let (copies, pipe) = ("copies through slots", "pipe");
+    rows.extend([
+        row(
+            "byte ring 1 KiB, 1P1C",
+            RateRatio(0.8),
+            Timed,
+            bytes::stream::<bytes::Ours>,
+            copies,
+            bytes::stream::<bytes::Slots>,
+        ),
+        row(
+            "byte ring 1 KiB, 1P1C, waiting",
+            NoneRate,
+            Timed,
+            bytes::stream::<bytes::OursWaiting>,
+            pipe,
+            bytes::stream::<bytes::Pipe>,
+        ),
+        row(
+            "byte ring 1 KiB, push+pop",
+            NoneTime,
+            Timed,
+            bytes::in_and_out::<bytes::Ours>,
+            copies,
+            bytes::in_and_out::<bytes::Slots>,
         ),
     ]);
     let (rwlock, lot) = ("pthread_rwlock", "parking_lot, threads");

@@ -9,7 +9,7 @@ use interproc::member::{Member, OwnerId};
 use interproc::queue::{ByteRing, Limit, Popped, RawByteQueue};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, next_step, pause, settle,
-    until_asleep,
+    until_asleep, until_asleep_or_gone,
 };
 use interproc::{Deadline, ErrorKind};
 use std::cell::Cell;
@@ -588,21 +588,21 @@ fn dead_consumer(death: Death) {
     assert_eq!(drain(&q, &me), []);
 }
 
-/// A consumer sleeps when there is nothing; then the victim takes a message in place and dies over it, with nothing
-/// pending: user code. What is left of it reaches the sleeper.
+/// Two sleep when there is nothing. The first is told of a message, takes it in place and dies over it, with nothing
+/// pending: user code. The other one gets it, or what else is left.
 fn dying_in_place(death: Death) {
     let place = Place::new(3);
     let q = queue(2);
     let me = place.member();
-    let sleeper = place.thread(Death::NEVER, move |me| take(&q, me));
-    until_asleep(1);
     let victim = place.thread(death, move |me| {
-        put(&q, me, 1).expect("open");
-        if let Ok(claim) = q.receive(me, Limit::Never) {
-            pause();
-            q.release(me, claim).expect("ours");
-        }
+        let claim = q.receive(me, Limit::ForEver).expect("open");
+        pause();
+        q.release(me, claim).expect("ours");
     });
+    until_asleep_or_gone(1);
+    let sleeper = place.thread(Death::NEVER, move |me| take(&q, me));
+    until_asleep_or_gone(2);
+    put(&q, &me, 1).expect("open");
     victim.join();
     reaches(&q, &me, sleeper);
 }
