@@ -18,7 +18,7 @@ use support::signals;
 use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{children, conditions, permits, rwlocks};
+use support::{bytes, children, conditions, permits, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -259,6 +259,33 @@ fn rows() -> Vec<Row> {
         ),
     ]);
     rows.extend(spsc_rows());
+    let (copies, pipe) = ("copies through slots", "pipe");
+    rows.extend([
+        row(
+            "byte ring 1 KiB, 1P1C",
+            RateRatio(0.8),
+            Timed,
+            bytes::stream::<bytes::Ours>,
+            copies,
+            bytes::stream::<bytes::Slots>,
+        ),
+        row(
+            "byte ring 1 KiB, 1P1C, waiting",
+            NoneRate,
+            Timed,
+            bytes::stream::<bytes::OursWaiting>,
+            pipe,
+            bytes::stream::<bytes::Pipe>,
+        ),
+        row(
+            "byte ring 1 KiB, push+pop",
+            NoneTime,
+            Timed,
+            bytes::in_and_out::<bytes::Ours>,
+            copies,
+            bytes::in_and_out::<bytes::Slots>,
+        ),
+    ]);
     let (rwlock, lot) = ("pthread_rwlock", "parking_lot, threads");
     rows.extend([
         row(

@@ -98,7 +98,7 @@ kinds! {
     /// A limit of the system (descriptors, processes, memory).
     Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
     /// The message does not fit.
-    TooLarge = EMSGSIZE, "the message is larger than the queue was created for";
+    TooLarge = EMSGSIZE, "the message is larger than the queue was created for, or than the buffer that is to take it";
     /// Any other error from the kernel; its errno is kept.
     System = EIO, "the kernel refused a call";
 }

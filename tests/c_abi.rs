@@ -33,6 +33,7 @@ const SOURCES: &[&str] = &[
     "queue",
     "queue_in_place",
     "latest",
+    "byte_queue",
     "process",
     "process_ref",
     "start",

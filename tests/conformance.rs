@@ -10,6 +10,10 @@ mod support;
 mod barrier;
 #[path = "conformance/bounded_semaphore.rs"]
 mod bounded_semaphore;
+#[path = "conformance/byte_queue.rs"]
+mod byte_queue;
+#[path = "conformance/byte_queue_deaths.rs"]
+mod byte_queue_deaths;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]
@@ -77,6 +81,31 @@ fn main() {
             a_forked_child_does_not_own_what_its_parent_holds,
             signals_neither_end_nor_lose_a_wait,
             a_hundred_and_twenty_holders_are_watched;
+        byte_queue:
+            messages_of_any_length_come_in_order_whole_and_each_once,
+            every_length_goes_through_at_every_place_of_the_ring,
+            a_message_that_is_too_long_for_queue_or_buffer_is_refused_and_nothing_is_lost,
+            a_full_queue_refuses_or_waits,
+            an_empty_queue_refuses_or_waits,
+            a_deadline_in_the_past_does_what_can_be_done_now,
+            what_is_written_in_place_is_read_in_place,
+            waiting_for_oneself_is_an_error,
+            a_forked_child_does_not_hold_what_its_parent_holds,
+            closing_wakes_all_that_wait,
+            what_is_reserved_before_the_close_comes_before_the_end,
+            a_push_that_races_with_the_close_is_delivered_or_refused,
+            its_numbers_are_known_when_nobody_is_at_work,
+            signals_neither_end_nor_lose_a_wait,
+            a_handle_outlives_the_thread_that_made_it;
+        byte_queue_deaths:
+            who_stands_in_the_way_is_named,
+            a_stopped_process_is_named,
+            a_message_whose_reader_died_is_delivered_again_and_said_so,
+            a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
+            who_waits_behind_a_death_goes_on_at_once,
+            who_slept_before_gets_what_a_reader_in_place_dies_with,
+            a_scribbled_queue_ends_every_operation_and_harms_nobody,
+            a_queue_whose_geometry_was_written_over_is_refused;
         condvar:
             every_ticket_is_sold_once_and_nobody_sleeps_on,
             one_notification_wakes_one_and_all_wake_all,

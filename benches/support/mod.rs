@@ -7,6 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `machine` | the lock of the benches, who else uses the processors, time, a piece of work of known length |
+//! | `bytes` | messages of 1 KiB: rings, pipe, bare copies |
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
@@ -21,6 +22,7 @@
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
+pub mod bytes;
 pub mod children;
 pub mod conditions;
 pub mod deaths;

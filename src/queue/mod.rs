@@ -3,6 +3,7 @@
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 mod depth;
+pub(crate) mod byte_queue;
 mod event_count;
 mod forced;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -24,6 +25,11 @@ pub mod spsc;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(not(interproc_loom))]
+pub use byte_queue::byte_ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use byte_queue::{ByteQueue, Message as ByteMessage, PopIntoError, Reservation as ByteReservation};
+pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]

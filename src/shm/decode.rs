@@ -40,6 +40,7 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
+    placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
     placed(Kind::Queue, "Queue", queue::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];

@@ -74,6 +74,9 @@ impl fmt::Display for Shape {
             k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
             k if k == Kind::Spsc as u32 => write!(f, "an Spsc of {a}-byte elements x {b}")?,
             k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
+            k if k == Kind::ByteQueue as u32 => {
+                write!(f, "a ByteQueue of {a} bytes for messages of up to {b}")?
+            }
             k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
             k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},")?,
             k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements")?,

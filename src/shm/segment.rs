@@ -13,6 +13,8 @@ use crate::atomic::Ordering::Relaxed;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed, Kind};
 use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
+use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
+use crate::queue::{Queue, RawQueue, Ring, ring_size};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
 use core::any::Any;
@@ -401,6 +403,28 @@ impl Segment {
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
     }
 
+    /// Finds or makes the queue of this name for messages of any length up to `max_message` bytes, with `capacity` bytes for
+    /// them (and for 8 bytes with each; rounded up, and to at least two of the longest messages).
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another capacity or longest
+    /// message; [`ErrorKind::InvalidInput`] for a number out of range; else as [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let log = seg.byte_queue("log", 16 << 10, 1000)?;
+    /// let same = seg.byte_queue("log", 16 << 10, 1000)?;
+    /// log.push(b"of any length")?;
+    /// assert_eq!(same.pop()?, b"of any length");
+    /// assert_eq!(seg.byte_queue("log", 16 << 10, 2000).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn byte_queue(&self, name: &str, capacity: usize, max_message: usize) -> Result<ByteQueue> {
+        let raw = self.raw_byte_queue(name, capacity, max_message)?;
+        Ok(ByteQueue::from_raw(raw, self.inner.clone()))
+    }
+
     /// Finds or makes the semaphore of this name with so many robust permits.
     ///
     /// # Errors
@@ -596,6 +620,42 @@ impl Segment {
             return Err(fail(ErrorKind::Corrupt, format!("queue {name:?}")));
         }
         let queue = RawQueue::new(ring);
+        if self.changing().strong_fences.load(Relaxed) != 0 {
+            queue.use_strong_fences();
+        }
+        Ok(queue)
+    }
+
+    /// [`byte_queue`](Self::byte_queue) for C.
+    pub(crate) fn raw_byte_queue(
+        &self,
+        name: &str,
+        capacity: usize,
+        max_message: usize,
+    ) -> Result<RawByteQueue> {
+        let size = byte_ring_size(capacity, max_message).ok_or_else(|| {
+            let asked = format!("a byte queue of {capacity} bytes for messages of up to {max_message}");
+            fail(ErrorKind::InvalidInput, asked)
+        })?;
+        let shape = Shape {
+            kind: Kind::ByteQueue as u32,
+            type_id: 0,
+            size: size as u64,
+            align: ByteRing::ALIGN as u64,
+            params: [capacity as u64, max_message as u64],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+            let made = unsafe { ByteRing::make(place, size, capacity, max_message) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
+        let ring = unsafe { ByteRing::attach(place, size) }?;
+        if ring.shape() != (capacity, max_message) {
+            // The ring's own header disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("byte queue {name:?}")));
+        }
+        let queue = RawByteQueue::new(ring);
         if self.changing().strong_fences.load(Relaxed) != 0 {
             queue.use_strong_fences();
         }

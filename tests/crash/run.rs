@@ -9,6 +9,7 @@ use crate::mutants::{self, Mutant};
 use crate::{
     barrier, condvar, family, join, latest, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
     barrier, condvar, family, join, lane, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, bytes, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -81,6 +82,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         lane::all(),
         lock::all(),
         barrier::all(),
+        bytes::all(),
         condvar::all(),
         permits::all(),
         recursive::all(),

@@ -90,6 +90,8 @@ mod barrier;
 #[cfg(interproc_loom)]
 mod bounded_semaphore;
 #[cfg(interproc_loom)]
+mod byte_queue;
+#[cfg(interproc_loom)]
 mod condvar;
 #[cfg(interproc_loom)]
 mod event;
@@ -127,6 +129,7 @@ fn main() -> std::process::ExitCode {
         bounded_semaphore::MODELS,
         latest::MODELS,
         lane::MODELS,
+        byte_queue::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,
