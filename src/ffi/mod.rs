@@ -13,6 +13,7 @@
 
 mod barrier;
 mod bounded_semaphore;
+mod byte_lane;
 mod condvar;
 mod error;
 mod event;
