@@ -14,6 +14,10 @@ mod bounded_semaphore;
 mod byte_queue;
 #[path = "conformance/byte_queue_deaths.rs"]
 mod byte_queue_deaths;
+#[path = "conformance/byte_lane.rs"]
+mod byte_lane;
+#[path = "conformance/byte_lane_deaths.rs"]
+mod byte_lane_deaths;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]
@@ -106,6 +110,26 @@ fn main() {
             who_slept_before_gets_what_a_reader_in_place_dies_with,
             a_scribbled_queue_ends_every_operation_and_harms_nobody,
             a_queue_whose_geometry_was_written_over_is_refused;
+        byte_lane:
+            messages_of_any_length_come_whole_in_order_and_each_once,
+            it_does_what_a_list_would_do,
+            a_full_one_refuses_or_waits,
+            an_empty_one_refuses_or_waits,
+            a_deadline_in_the_past_does_what_can_be_done_now,
+            closing_wakes_the_other_side_and_what_is_there_is_drained,
+            what_is_sent_while_the_consumer_closes_is_received_or_refused,
+            what_is_not_published_is_refused_by_a_closed_one_and_told,
+            a_seat_is_one_holders_until_it_is_left,
+            a_handle_goes_from_thread_to_thread,
+            a_child_is_refused_its_parents_seats,
+            signals_neither_end_nor_lose_a_wait;
+        byte_lane_deaths:
+            what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received,
+            what_a_dead_consumer_was_reading_is_delivered_again_and_said_so,
+            what_was_read_and_not_freed_is_delivered_again,
+            who_waits_goes_on_with_the_next_partner,
+            scribbled_headers_and_counts_are_told_and_touch_nothing_else,
+            no_scribbled_word_makes_an_operation_crash_or_hang;
         condvar:
             every_ticket_is_sold_once_and_nobody_sleeps_on,
             one_notification_wakes_one_and_all_wake_all,

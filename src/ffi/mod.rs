@@ -14,6 +14,7 @@
 mod barrier;
 mod bounded_semaphore;
 mod byte_queue;
+mod byte_lane;
 mod condvar;
 mod error;
 mod event;

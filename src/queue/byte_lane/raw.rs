@@ -254,22 +254,20 @@ impl RawByteConsumer {
     /// `Corrupt` for a header that cannot be.
     #[inline]
     pub fn next(&mut self) -> Result<Option<Found>> {
-        let mut padded = false;
         loop {
             if !self.seat.has(1)? {
-                // A pad is published with what is behind it.
-                return if padded { Err(ErrorKind::Corrupt.into()) } else { Ok(None) };
+                return Ok(None);
             }
             let index = self.seat.index();
             // SAFETY: a unit of eight aligned bytes that our seat gives us; volatile, as a peer may break the rules.
             let word = self.lane().drain(index, |p| unsafe { p.cast::<u64>().read_volatile() });
             let to_end = self.lane().capacity() - index;
             if word == PAD {
-                if index == 0 || to_end > self.seat.known() {
+                // Published with what is behind it. So there is at most one.
+                if index == 0 || to_end >= self.seat.known() {
                     return Err(ErrorKind::Corrupt.into());
                 }
                 self.seat.advance(to_end);
-                padded = true; // and the index 0: once is enough
                 continue;
             }
             let len = (word >> 32) as usize;
