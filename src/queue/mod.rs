@@ -15,6 +15,8 @@ pub(crate) mod view;
 
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use lane::lane_view;
 pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{BatchError, Delivery, PushError, Queue};

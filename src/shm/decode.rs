@@ -6,7 +6,7 @@
 use super::snapshot::ObjectInfo;
 use crate::format::Kind;
 use crate::view::{Look, State};
-use crate::{queue, sync};
+use crate::{pipe, queue, sync};
 
 /// How to read an object.
 pub(super) struct Decoder {
@@ -27,6 +27,15 @@ const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<
     Decoder { kind, type_id: 0, name, decode }
 }
 
+const fn typed(
+    kind: Kind,
+    type_id: &[u8; 4],
+    name: &'static str,
+    decode: fn(&Look<'_>) -> Option<State>,
+) -> Decoder {
+    Decoder { kind, type_id: u32::from_le_bytes(*type_id), name, decode }
+}
+
 const DECODERS: &[Decoder] = &[
     object(b"Mutx", "Mutex", sync::view::mutex),
     object(b"Cond", "Condvar", sync::view::condvar),
@@ -38,6 +47,9 @@ const DECODERS: &[Decoder] = &[
     object(b"Sema", "Semaphore", sync::view::semaphore),
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
+    typed(Kind::Pipe, b"Pip1", "Pipe, one way", pipe::view::pipe),
+    typed(Kind::Pipe, b"Pip2", "Pipe", pipe::view::pipe),
+    typed(Kind::Pipe, b"PipL", "pipe Listener", pipe::view::meeting),
     placed(Kind::Queue, "Queue", queue::view::queue),
 ];
 

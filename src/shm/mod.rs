@@ -33,6 +33,7 @@ mod segment;
 mod snapshot;
 
 pub use deadlock::Deadlock;
+pub(crate) use directory::Shape;
 pub use inspect::{Holder, ObjectState, View};
 pub use members::{MemberInfo, Waits};
 pub use object::Object;
