@@ -75,6 +75,11 @@ impl EventCount {
         self.0.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
+    /// Of an object that is begun anew, while nobody uses it.
+    pub(super) fn renew(&self) {
+        self.0.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
+    }
+
     /// Says that the caller is about to sleep, and passes the heavy fence: to be followed by another look. Also
     /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {

@@ -36,6 +36,8 @@ pub use guard::{Message, Reservation};
 pub use iter::{Drain, Iter, TryIter};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use lane::lane_view;
 pub use lane::{Lane, RawConsumer, RawProducer};
 pub use latest::latest_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]

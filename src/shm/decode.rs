@@ -6,7 +6,7 @@
 use super::snapshot::ObjectInfo;
 use crate::format::Kind;
 use crate::view::{Look, State};
-use crate::{queue, sync};
+use crate::{pipe, queue, sync};
 
 /// How to read an object.
 pub(super) struct Decoder {
@@ -27,6 +27,15 @@ const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<
     Decoder { kind, type_id: 0, name, decode }
 }
 
+const fn typed(
+    kind: Kind,
+    type_id: &[u8; 4],
+    name: &'static str,
+    decode: fn(&Look<'_>) -> Option<State>,
+) -> Decoder {
+    Decoder { kind, type_id: u32::from_le_bytes(*type_id), name, decode }
+}
+
 const DECODERS: &[Decoder] = &[
     object(b"Mutx", "Mutex", sync::view::mutex),
     object(b"Cond", "Condvar", sync::view::condvar),
@@ -41,6 +50,9 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
     placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
+    typed(Kind::Pipe, b"Pip1", "Pipe, one way", pipe::view::pipe),
+    typed(Kind::Pipe, b"Pip2", "Pipe", pipe::view::pipe),
+    typed(Kind::Pipe, b"PipL", "pipe Listener", pipe::view::meeting),
     placed(Kind::Queue, "Queue", queue::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];

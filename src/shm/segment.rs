@@ -672,6 +672,16 @@ impl Segment {
         self.directory().find(name, shape)
     }
 
+    /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
+    pub(crate) fn lookup_like(
+        &self,
+        name: &str,
+        kind: Kind,
+        type_id: u32,
+    ) -> Result<Option<(NonNull<u8>, usize)>> {
+        self.directory().find_like(name, kind, type_id)
+    }
+
     /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. It runs
     /// under the directory's lock; it neither panics nor comes back to this segment.
     pub(crate) fn place(

@@ -86,6 +86,24 @@ impl RawConsumer {
         })
     }
 
+    /// The consumer that `id` is already, by the word of its seat, in a lane that nobody has read from.
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+        let header = lane.header();
+        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
+        if tail.wrapping_sub(head) > lane.capacity() {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        let index = head % lane.capacity();
+        let (freed, suspect) = (head, head);
+        let mut consumer =
+            RawConsumer { lane, id, head, index, freed, tail, every: 1, suspect, ended: false };
+        consumer.free_every(1);
+        Ok(consumer)
+    }
+
     /// The lane.
     #[inline(always)]
     pub fn lane(&self) -> &Lane {

@@ -56,6 +56,7 @@ mod producer;
 pub(in crate::queue) mod seat;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
+mod view;
 
 pub use consumer::RawConsumer;
 pub(in crate::queue) use place::Header;
@@ -63,10 +64,12 @@ pub use place::Lane;
 #[cfg(not(interproc_loom))]
 pub use place::lane_size;
 pub use producer::RawProducer;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use view::lane_view;
 
 use super::event_count::EventCount;
 use super::ring::CLOSED;
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
@@ -127,6 +130,30 @@ impl Lane {
     pub fn use_strong_fences(&self) {
         self.header().not_empty.use_strong_fences();
         self.header().not_full.use_strong_fences();
+    }
+
+    /// The words of the seats, the producer's and the consumer's: for a pipe, whose seats are taken together.
+    pub(crate) fn seats(&self) -> [&AtomicU64; 2] {
+        [self.header().producer.word(), self.header().consumer.word()]
+    }
+
+    /// Empty and open again. The caller sits in both seats.
+    #[cold]
+    pub(crate) fn renew(&self) {
+        let header = self.header();
+        for word in [&header.tail, &header.head, &header.peak, &header.step, &header.seal, &header.closed] {
+            // Relaxed: whoever else gets to see them takes a seat after us.
+            word.store(0, Ordering::Relaxed);
+        }
+        header.not_empty.renew();
+        header.not_full.renew();
+    }
+
+    /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
+    #[cold]
+    pub(crate) fn rouse(&self) {
+        self.header().not_empty.wake(|| u32::MAX);
+        self.header().not_full.wake(|| u32::MAX);
     }
 
     /// Closes it, under the caller's pending pointer.

@@ -46,6 +46,20 @@ impl RawProducer {
         Ok(RawProducer { lane, id: me.id(), tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
     }
 
+    /// The producer that `id` is already, by the word of its seat.
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+        let header = lane.header();
+        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
+        if tail.wrapping_sub(head) > lane.capacity() {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        let index = tail % lane.capacity();
+        Ok(RawProducer { lane, id, tail, index, published: tail, head, every: 1 })
+    }
+
     /// The lane.
     #[inline(always)]
     pub fn lane(&self) -> &Lane {

@@ -69,6 +69,11 @@ impl Seat {
         self.0.compare_exchange(id.bits(), 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// The word, for those who take a lane's seats together.
+    pub(in crate::queue) fn word(&self) -> &AtomicU64 {
+        &self.0
+    }
+
     /// Who sits there, dead or alive.
     pub(in crate::queue) fn holder(&self) -> Option<OwnerId> {
         OwnerId::of(self.0.load(Ordering::Acquire))
