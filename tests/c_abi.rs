@@ -31,6 +31,7 @@ const SOURCES: &[&str] = &[
     "bounded_semaphore",
     "barrier",
     "queue",
+    "byte_lane",
     "queue_in_place",
     "latest",
     "byte_queue",

@@ -10,14 +10,14 @@ mod support;
 mod barrier;
 #[path = "conformance/bounded_semaphore.rs"]
 mod bounded_semaphore;
-#[path = "conformance/byte_queue.rs"]
-mod byte_queue;
-#[path = "conformance/byte_queue_deaths.rs"]
-mod byte_queue_deaths;
 #[path = "conformance/byte_lane.rs"]
 mod byte_lane;
 #[path = "conformance/byte_lane_deaths.rs"]
 mod byte_lane_deaths;
+#[path = "conformance/byte_queue.rs"]
+mod byte_queue;
+#[path = "conformance/byte_queue_deaths.rs"]
+mod byte_queue_deaths;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]

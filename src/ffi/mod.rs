@@ -13,8 +13,8 @@
 
 mod barrier;
 mod bounded_semaphore;
-mod byte_queue;
 mod byte_lane;
+mod byte_queue;
 mod condvar;
 mod error;
 mod event;

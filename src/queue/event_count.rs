@@ -142,6 +142,8 @@ impl EventCount {
     /// closes.
     pub(super) fn was_marked(watch: &Watch<'_>) -> bool {
         watch.expected & CLOSED != 0
+    }
+
     /// After publishing and a light fence, here: whether somebody may sleep, or it is closed. Then [`EventCount::watched`].
     #[inline(always)]
     pub(super) fn is_watched(&self) -> bool {

@@ -2,8 +2,8 @@
 
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
-mod depth;
 pub(crate) mod byte_queue;
+mod depth;
 mod event_count;
 mod forced;
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -19,9 +19,9 @@ mod engine;
 mod family;
 #[cfg(target_arch = "x86_64")]
 mod join;
+mod lane;
 #[cfg(target_arch = "x86_64")]
 mod latest;
-mod lane;
 #[cfg(target_arch = "x86_64")]
 mod lock;
 #[cfg(target_arch = "x86_64")]

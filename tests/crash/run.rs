@@ -7,9 +7,8 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, condvar, family, join, latest, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
-    barrier, condvar, family, join, lane, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
-    barrier, bytes, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, bytes, condvar, family, join, lane, latest, lock, permits, recursive, report, ring, rwlock,
+    semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};

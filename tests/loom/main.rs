@@ -96,8 +96,9 @@ mod condvar;
 #[cfg(interproc_loom)]
 mod event;
 #[cfg(interproc_loom)]
-mod latest;
 mod lane;
+#[cfg(interproc_loom)]
+mod latest;
 #[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]

@@ -68,22 +68,7 @@ impl RawConsumer {
         crate::crash_window!("L-j: seated, its step not its own");
         // Release: after the note, also in the machine code.
         header.step.store(1, Ordering::Release);
-        let lap = head.wrapping_sub(head % lane.capacity());
-        let ended = header.seal.load(Ordering::Acquire) == head & POSITION | FINAL;
-        let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
-        Ok(RawConsumer {
-            lane,
-            id: me.id(),
-            head,
-            soft: head,
-            due: 0,
-            lap,
-            freed: head,
-            tail,
-            every: 1,
-            suspect,
-            most,
-        })
+        Ok(Self::new(lane, me.id(), head, tail, suspect))
     }
 
     /// The consumer that `id` is already, by the word of its seat, in a lane that nobody has read from.
@@ -96,12 +81,15 @@ impl RawConsumer {
         if tail.wrapping_sub(head) > lane.capacity() {
             return Err(ErrorKind::Corrupt.into());
         }
-        let index = head % lane.capacity();
-        let (freed, suspect) = (head, head);
-        let mut consumer =
-            RawConsumer { lane, id, head, index, freed, tail, every: 1, suspect, ended: false };
-        consumer.free_every(1);
-        Ok(consumer)
+        header.step.store(1, Ordering::Release);
+        Ok(Self::new(lane, id, head, tail, head))
+    }
+
+    fn new(lane: Lane, id: OwnerId, head: u64, tail: u64, suspect: u64) -> Self {
+        let lap = head.wrapping_sub(head % lane.capacity());
+        let ended = lane.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL;
+        let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
+        RawConsumer { lane, id, head, soft: head, due: 0, lap, freed: head, tail, every: 1, suspect, most }
     }
 
     /// The lane.

@@ -56,7 +56,6 @@ mod producer;
 pub(in crate::queue) mod seat;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
-mod view;
 
 pub use consumer::RawConsumer;
 pub(in crate::queue) use place::Header;
@@ -141,7 +140,16 @@ impl Lane {
     #[cold]
     pub(crate) fn renew(&self) {
         let header = self.header();
-        for word in [&header.tail, &header.head, &header.peak, &header.step, &header.seal, &header.closed] {
+        let words = [
+            &header.tail,
+            &header.head,
+            &header.peak,
+            &header.step,
+            &header.suspect,
+            &header.seal,
+            &header.closed,
+        ];
+        for word in words {
             // Relaxed: whoever else gets to see them takes a seat after us.
             word.store(0, Ordering::Relaxed);
         }

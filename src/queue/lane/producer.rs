@@ -36,14 +36,11 @@ impl RawProducer {
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
         let _: Found = lane.sit(me, &header.not_empty, || header.producer.take(me))?;
-        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
-        if tail.wrapping_sub(head) > lane.capacity() {
+        let seated = Self::seated(lane, me.id());
+        if seated.is_err() {
             header.producer.leave(me.id());
-            return Err(ErrorKind::Corrupt.into());
         }
-        let lap = tail.wrapping_sub(tail % lane.capacity());
-        let limit = head.wrapping_add(lane.capacity());
-        Ok(RawProducer { lane, id: me.id(), tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
+        seated
     }
 
     /// The producer that `id` is already, by the word of its seat.
@@ -56,8 +53,9 @@ impl RawProducer {
         if tail.wrapping_sub(head) > lane.capacity() {
             return Err(ErrorKind::Corrupt.into());
         }
-        let index = tail % lane.capacity();
-        Ok(RawProducer { lane, id, tail, index, published: tail, head, every: 1 })
+        let lap = tail.wrapping_sub(tail % lane.capacity());
+        let limit = head.wrapping_add(lane.capacity());
+        Ok(RawProducer { lane, id, tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
     }
 
     /// The lane.

@@ -52,11 +52,7 @@ pub(crate) fn lane(look: &Look<'_>, unit: u64, capacity: u64) -> Option<(State, 
     let (producer, consumer) = (offset_of!(Header, producer), offset_of!(Header, consumer));
     let state = State::new(text).with(seat(producer)?, "produces").with(seat(consumer)?, "consumes");
     Some((state, depth, peak))
-//! A lane, read from copied bytes (see `crate::view`).
-
-use super::place::Header;
-use crate::queue::ring::CLOSED;
-use core::mem::offset_of;
+}
 
 /// What a lane says.
 pub(crate) struct Seen {
