@@ -612,6 +612,73 @@ typedef struct interproc_permit_t {
 } interproc_permit_t;
 
 /**
+ * The one producer of a queue of messages of any length, from this process to whoever is its consumer.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_producer(); the queue itself lies in the segment. **It
+ * holds the producer's seat**: nobody else gets one until interproc_byte_producer_leave() or the death of the thread that
+ * used it last. It must not be copied, and only one thread at a time may use it; another thread of the process may go on
+ * with it. The segment must stay open as long as it is used.
+ *
+ *     interproc_byte_producer_t lines;
+ *     int rc = interproc_segment_byte_producer(&segment, "lines", 1 << 20, 4096, &lines);
+ *     if (rc == 0)
+ *         rc = interproc_byte_producer_send(&lines, "hello", 5);
+ *     void *place;                                            // or written where it is read:
+ *     if (rc == 0 && (rc = interproc_byte_producer_reserve(&lines, 4096, &place)) == 0) {
+ *         ssize_t n = read(0, place, 4096);
+ *         rc = n > 0 ? interproc_byte_producer_commit(&lines, n) : interproc_byte_producer_abort(&lines);
+ *     }
+ *
+ * A message takes its length, rounded up to 8 bytes, and 8 more. It lies in one piece; at the end of the ring some room
+ * may be left out for that.
+ *
+ * When the producer dies, what it had not committed, or not published, is gone as if it had never been; all the rest
+ * is received, and the next producer takes the seat over. When the consumer dies, its messages stay.
+ *
+ * Who receives a message sees everything that happened before it was published. A message costs one store to shared
+ * memory beside the copy, and no system call unless somebody sleeps. A forked child that uses its copy gets EPERM.
+ */
+typedef struct interproc_byte_producer_t {
+  /**
+   * Not for use. Zero when it is no producer.
+   */
+  uint64_t private_[24];
+} interproc_byte_producer_t;
+
+/**
+ * The one consumer of a queue of messages of any length.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_consumer(). **It holds the consumer's seat**: nobody else
+ * gets one until interproc_byte_consumer_leave() or the death of the thread that used it last. It must not be copied, and
+ * only one thread at a time may use it; another thread of the process may go on with it. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_byte_consumer_t lines;
+ *     const void *line;
+ *     size_t len;
+ *     int rc = interproc_segment_byte_consumer(&segment, "lines", 1 << 20, 4096, &lines);
+ *     while (rc == 0 && (rc = interproc_byte_consumer_receive(&lines, &line, &len, NULL)) == 0) {
+ *         fwrite(line, 1, len, stdout);                       // read where it lies
+ *         rc = interproc_byte_consumer_release(&lines);
+ *     }                                                       // EPIPE: closed and drained
+ *
+ * Messages come in the order in which they were sent, each once. When the consumer dies, the next one takes the seat over
+ * and begins with what was not freed: what the dead may have read is flagged (`redelivered`), with the usual settings at
+ * most one message. When the producer dies, what it had published is received, and a consumer that waits goes on
+ * waiting for the next producer.
+ *
+ * Headers are checked: whatever a peer writes, no byte outside of the ring is touched. But a peer that breaks the
+ * protocol can change a message while it is read in place: copy out what you do not trust, then look at it. A forked
+ * child that uses its copy gets EPERM.
+ */
+typedef struct interproc_byte_consumer_t {
+  /**
+   * Not for use. Zero when it is no consumer.
+   */
+  uint64_t private_[24];
+} interproc_byte_consumer_t;
+
+/**
  * A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
  * waits for readers, and readers wait for nobody.
  *
@@ -2569,6 +2636,461 @@ int interproc_queue_blocker(const struct interproc_queue_t *queue,
 int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *consumers,
                             uint32_t *producers);
+
+/**
+ * Finds the queue `name` for messages of any length up to `longest` bytes from one producer to one consumer, or makes it,
+ * and takes the producer's seat. The ring has at least `capacity` bytes, and room for two of the longest messages. A Rust
+ * program reaches the same one by `Segment::byte_producer`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody who lives holds the seat, perhaps the caller; EEXIST also for
+ * another capacity or longest message; EINVAL also for a longest message of 4 GiB or more.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_producer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t capacity,
+                                    size_t longest,
+                                    struct interproc_byte_producer_t *producer);
+
+/**
+ * Finds the queue `name`, as interproc_segment_byte_producer() does, or makes it, and takes the consumer's seat.
+ *
+ * @return As interproc_segment_byte_producer().
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_consumer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t capacity,
+                                    size_t longest,
+                                    struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Copies the message of `len` bytes at `message` into the queue, waiting for room as long as it takes. An interrupting signal
+ * handler runs, and the waiting goes on. An empty message is one, too.
+ *
+ * @return 0; EMSGSIZE: longer than the longest message of the queue; EPIPE: the queue is closed; it was not sent, nor what
+ * was not published yet; EPERM: the handle is a parent process's; ESTALE: the thread that used the handle last died, and
+ * another producer has taken over; EBADMSG: somebody wrote over the queue; EINVAL: a NULL, no producer, or its segment is
+ * closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust
+ * lists.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_send(struct interproc_byte_producer_t *producer,
+                                 const void *message,
+                                 size_t len);
+
+/**
+ * Copies a message into the queue if there is room; never waits.
+ *
+ * @return As interproc_byte_producer_send(), and EAGAIN: there is no room.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_trysend(struct interproc_byte_producer_t *producer,
+                                    const void *message,
+                                    size_t len);
+
+/**
+ * Copies a message into the queue, waiting for room until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it is still sent if there is room.
+ *
+ * @return As interproc_byte_producer_send(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedsend(struct interproc_byte_producer_t *producer,
+                                      const void *message,
+                                      size_t len,
+                                      const struct timespec *abstime);
+
+/**
+ * Sends one message whose parts lie in `count` places, waiting for room as long as it takes.
+ *
+ * @return As interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_send_vectored(struct interproc_byte_producer_t *producer,
+                                          const struct iovec *parts,
+                                          size_t count);
+
+/**
+ * Sends one message whose parts lie in `count` places, if there is room; never waits.
+ *
+ * @return As interproc_byte_producer_trysend().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_trysend_vectored(struct interproc_byte_producer_t *producer,
+                                             const struct iovec *parts,
+                                             size_t count);
+
+/**
+ * Sends one message whose parts lie in `count` places, waiting for room until `abstime` at the latest.
+ *
+ * @return As interproc_byte_producer_timedsend().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedsend_vectored(struct interproc_byte_producer_t *producer,
+                                               const struct iovec *parts,
+                                               size_t count,
+                                               const struct timespec *abstime);
+
+/**
+ * Reserves room for a message of at most `len` bytes, to be written at `*place`, waiting as long as it takes. It is sent by
+ * interproc_byte_producer_commit(), given back by interproc_byte_producer_abort(), or by the next reserve or send. What is
+ * in it at first is left over from older messages. A forked child must not write there.
+ *
+ * @return As interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_reserve(struct interproc_byte_producer_t *producer,
+                                    size_t len,
+                                    void **place);
+
+/**
+ * Reserves room for a message if there is any; never waits.
+ *
+ * @return As interproc_byte_producer_reserve(), and EAGAIN: there is no room.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_tryreserve(struct interproc_byte_producer_t *producer,
+                                       size_t len,
+                                       void **place);
+
+/**
+ * Reserves room for a message, waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_producer_reserve(), and ETIMEDOUT: no room in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedreserve(struct interproc_byte_producer_t *producer,
+                                         size_t len,
+                                         const struct timespec *abstime,
+                                         void **place);
+
+/**
+ * Sends the first `len` bytes of what was reserved.
+ *
+ * @return 0; EINVAL also when nothing is reserved, or less; then nothing is reserved any more. EPIPE, EPERM, ESTALE, EUSERS,
+ * ENOTSUP: as interproc_byte_producer_send(); it was not sent.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer,
+                                   size_t len);
+
+/**
+ * Gives back what was reserved: nothing has happened.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_abort(struct interproc_byte_producer_t *producer);
+
+/**
+ * Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message: for many short
+ * ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of it,
+ * interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
+ *
+ * @return As interproc_byte_producer_flush().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_publish_every(struct interproc_byte_producer_t *producer,
+                                          size_t bytes);
+
+/**
+ * Publishes what was sent and not published.
+ *
+ * @return 0; EPIPE: the queue is closed; it is lost, as nobody will read it; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as
+ * interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_flush(struct interproc_byte_producer_t *producer);
+
+/**
+ * Closes the queue itself, for good: what was sent can still be received, then the consumer gets EPIPE.
+ *
+ * @return As interproc_byte_producer_flush(). EPIPE if it was closed before what was not published yet.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_close(struct interproc_byte_producer_t *producer);
+
+/**
+ * Publishes what was sent, gives back what was reserved, and leaves the seat. The queue and its messages stay. The handle is
+ * none any more, whatever is returned.
+ *
+ * @return 0; EPERM: the handle is a parent process's, whose seat is untouched; ESTALE: another producer has taken over; EINVAL:
+ * a NULL, or no producer; EUSERS, ENOTSUP: the seat is free when the thread that used the handle last ends.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_leave(struct interproc_byte_producer_t *producer);
+
+/**
+ * Waits for the next message as long as it takes, and says where it lies and how long it is. It stays there until
+ * interproc_byte_consumer_release(); without that it is the next one again. A signal handler that interrupts runs, and the
+ * waiting goes on.
+ *
+ * `redelivered` may be NULL. It is set to true when a consumer died that may have read this message, otherwise to false.
+ *
+ * @return 0; EPIPE: closed and drained; EBADMSG: a header or a count that cannot be: somebody wrote over the queue; EPERM: the
+ * handle is a parent process's; ESTALE: the thread that used the handle last died, and another consumer has taken over;
+ * EINVAL: a NULL, no consumer, or its segment is closed; EUSERS, ENOTSUP: as interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_receive(struct interproc_byte_consumer_t *consumer,
+                                    const void **message,
+                                    size_t *len,
+                                    bool *redelivered);
+
+/**
+ * Gives the next message if there is one; never waits.
+ *
+ * @return As interproc_byte_consumer_receive(), and EAGAIN: there is none.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_tryreceive(struct interproc_byte_consumer_t *consumer,
+                                       const void **message,
+                                       size_t *len,
+                                       bool *redelivered);
+
+/**
+ * Waits for the next message until `abstime` at the latest.
+ *
+ * @return As interproc_byte_consumer_receive(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_timedreceive(struct interproc_byte_consumer_t *consumer,
+                                         const struct timespec *abstime,
+                                         const void **message,
+                                         size_t *len,
+                                         bool *redelivered);
+
+/**
+ * Ends the message that was received last: its room is free. Without one it does nothing.
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as interproc_byte_consumer_receive().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_release(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Copies the next message to `buffer`, which has room for `size` bytes, waiting for one as long as it takes; and says how
+ * long it is.
+ *
+ * `redelivered` may be NULL; see interproc_byte_consumer_receive().
+ *
+ * @return As interproc_byte_consumer_receive(), and EMSGSIZE: the message is longer than `size`. Then `len` is set, too, and
+ * the message stays where it is.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_recv_into(struct interproc_byte_consumer_t *consumer,
+                                      void *buffer,
+                                      size_t size,
+                                      size_t *len,
+                                      bool *redelivered);
+
+/**
+ * Copies the next message to `buffer` if there is one; never waits.
+ *
+ * @return As interproc_byte_consumer_recv_into(), and EAGAIN: there is none.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_tryrecv_into(struct interproc_byte_consumer_t *consumer,
+                                         void *buffer,
+                                         size_t size,
+                                         size_t *len,
+                                         bool *redelivered);
+
+/**
+ * Copies the next message to `buffer`, waiting for one until `abstime` at the latest.
+ *
+ * @return As interproc_byte_consumer_recv_into(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_timedrecv_into(struct interproc_byte_consumer_t *consumer,
+                                           void *buffer,
+                                           size_t size,
+                                           const struct timespec *abstime,
+                                           size_t *len,
+                                           bool *redelivered);
+
+/**
+ * Frees by itself only when so many bytes (headers included) were read, instead of with every message: for many short ones.
+ * Until then the producer has less room, and as much may be read again, and is flagged, after a death. A wait, EAGAIN for
+ * want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_free_every(struct interproc_byte_consumer_t *consumer,
+                                       size_t bytes);
+
+/**
+ * Frees what was read and not freed.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_flush(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Closes the queue itself, for good: the producer is refused from now on, what is there can be received. A message that is
+ * being published meanwhile is either received or refused.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_close(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever is
+ * returned.
+ *
+ * @return As interproc_byte_producer_leave().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_leave(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Whether the queue was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_is_closed(struct interproc_byte_producer_t *producer, bool *is_closed);
+
+/**
+ * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_capacity(struct interproc_byte_producer_t *producer,
+                                     size_t *capacity);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_longest(struct interproc_byte_producer_t *producer, size_t *longest);
+
+/**
+ * The bytes in use, headers and pads included: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_len_bytes(struct interproc_byte_producer_t *producer, size_t *len);
+
+/**
+ * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
+ * it seems to run out of room.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_peak(struct interproc_byte_producer_t *producer,
+                                 size_t *peak);
+
+/**
+ * Who holds the consumer's seat, dead or alive: a snapshot. Nobody while it is vacant.
+ *
+ * @return 0; EINVAL: a NULL, no producer, or its segment is closed.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_partner(struct interproc_byte_producer_t *producer,
+                                    struct interproc_who_t *partner);
+
+/**
+ * Whether the queue was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_is_closed(struct interproc_byte_consumer_t *consumer, bool *is_closed);
+
+/**
+ * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_capacity(struct interproc_byte_consumer_t *consumer,
+                                     size_t *capacity);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_longest(struct interproc_byte_consumer_t *consumer, size_t *longest);
+
+/**
+ * The bytes in use, headers and pads included: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_len_bytes(struct interproc_byte_consumer_t *consumer, size_t *len);
+
+/**
+ * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
+ * it seems to run out of room.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_peak(struct interproc_byte_consumer_t *consumer,
+                                 size_t *peak);
+
+/**
+ * Who holds the producer's seat, dead or alive: a snapshot. Nobody while it is vacant.
+ *
+ * @return 0; EINVAL: a NULL, no consumer, or its segment is closed.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_partner(struct interproc_byte_consumer_t *consumer,
+                                    struct interproc_who_t *partner);
 
 /**
  * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,

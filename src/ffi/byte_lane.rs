@@ -77,13 +77,13 @@ pub struct interproc_byte_consumer_t {
 
 /// What is in a handle.
 #[repr(C)]
-struct Handle<S> {
+struct ByteHandle<S> {
     mark: u64,
     side: MaybeUninit<Seated<S>>,
 }
 
-type Producer = Handle<RawByteProducer>;
-type Consumer = Handle<RawByteConsumer>;
+type Producer = ByteHandle<RawByteProducer>;
+type Consumer = ByteHandle<RawByteConsumer>;
 
 const PRODUCES: u64 = u64::from_le_bytes(*b"ipbyteP\0");
 const CONSUMES: u64 = u64::from_le_bytes(*b"ipbyteC\0");
@@ -146,7 +146,7 @@ pub unsafe extern "C" fn interproc_segment_byte_producer(
     call(|| unsafe {
         let handle = output(producer.cast::<Producer>(), "producer")?;
         let raw = segment::open(segment)?.raw_byte_producer(text(name, "name")?, capacity, longest)?;
-        handle.set(Handle { mark: PRODUCES, side: MaybeUninit::new(Seated::new(raw)) });
+        handle.set(ByteHandle { mark: PRODUCES, side: MaybeUninit::new(Seated::new(raw)) });
         Ok(())
     })
 }
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn interproc_segment_byte_consumer(
     call(|| unsafe {
         let handle = output(consumer.cast::<Consumer>(), "consumer")?;
         let raw = segment::open(segment)?.raw_byte_consumer(text(name, "name")?, capacity, longest)?;
-        handle.set(Handle { mark: CONSUMES, side: MaybeUninit::new(Seated::new(raw)) });
+        handle.set(ByteHandle { mark: CONSUMES, side: MaybeUninit::new(Seated::new(raw)) });
         Ok(())
     })
 }
