@@ -5,14 +5,17 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use interproc::queue::Queue;
+use interproc::pipe::{self, End, Listener};
+use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
+use interproc::queue::spsc::{Consumer, Producer};
+use interproc::queue::{ByteQueue, Latest, Queue};
 use interproc::sync::{
     Barrier, BoundedSemaphore, Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveMutex, RwLock,
     Semaphore,
 };
 use interproc::{Deadline, Object, Segment, shm::Snapshot};
 use libfuzzer_sys::fuzz_target;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -52,6 +55,16 @@ enum Operation {
     Push(u8, u16),
     Pop(u8),
     QueueState,
+    Force(u8),
+    InPlace(u8),
+    Latest(u8),
+    Spsc(u8, u8),
+    SpscChunks(u8, u8),
+    Bytes(u8, u8),
+    ByteQueue(u8, u8),
+    ByteQueueInPlace(u8, u8),
+    Pipe(u8, u8),
+    Meet(u8),
     Close(u8),
     Views,
     Find,
@@ -75,6 +88,33 @@ struct World {
     barrier: Barrier,
     small: Queue<u64>,
     large: Queue<[u8; 120]>,
+    latest: Latest<[u64; 3]>,
+    bytes: ByteQueue,
+    ends: RefCell<Ends>,
+}
+
+/// What only one can have. `None` when its seat was found taken, or after a close.
+struct Ends {
+    producer: Option<Producer<u64>>,
+    consumer: Option<Consumer<u64>>,
+    sender: Option<ByteProducer>,
+    receiver: Option<ByteConsumer>,
+    pipe: Option<(End, End)>,
+    listener: Option<Listener>,
+}
+
+impl Ends {
+    /// Takes what is not there; what was lost is dropped before.
+    fn new(seg: &Segment) -> Ends {
+        Ends {
+            producer: seg.spsc_producer("spsc", 5).ok(),
+            consumer: seg.spsc_consumer("spsc", 5).ok(),
+            sender: seg.byte_producer("lane", 200, 40).ok(),
+            receiver: seg.byte_consumer("lane", 200, 40).ok(),
+            pipe: seg.pipe_pair("pipe", 200, 40).ok(),
+            listener: Listener::bind(seg, "server", 2, 100, 20).ok(),
+        }
+    }
 }
 
 /// A deadline that has passed, or will soon.
@@ -86,7 +126,7 @@ impl World {
     fn new() -> interproc::Result<World> {
         // By name: a snapshot is opened by name only.
         let name = format!("/interproc-fuzz-objects-{}", std::process::id());
-        let seg = Segment::options().size(1 << 14).max_members(3).max_objects(16).create(&name)?;
+        let seg = Segment::options().size(1 << 15).max_members(3).max_objects(32).create(&name)?;
         let snapshot = Segment::open_read_only(&name);
         Segment::unlink(&name)?;
         let file = File::from(seg.as_fd().try_clone_to_owned().expect("a descriptor"));
@@ -106,6 +146,9 @@ impl World {
             barrier: seg.barrier("barrier", 2)?,
             small: seg.queue("small", 3)?,
             large: seg.queue("large", 4)?,
+            latest: seg.latest("latest", [0; 3])?,
+            bytes: seg.byte_queue("bytes", 640, 150)?,
+            ends: RefCell::new(Ends::new(&seg)),
             seg,
         };
         world.objects = world.snapshot.objects()?.iter().map(|object| (object.offset, object.size)).collect();
@@ -220,11 +263,73 @@ impl World {
                 let _ = (self.small.len(), self.small.is_full(), self.small.blocker());
                 let _ = (self.large.len(), self.large.is_empty(), self.large.blocker());
             }
-            Operation::Close(n) => {
-                if n % 8 == 0 {
-                    let _ = self.small.close();
+            Operation::Force(n) => {
+                for i in 0..n % 8 {
+                    let _ = (self.small.force_push(i.into()), self.large.force_push([i; 120]));
                 }
             }
+            Operation::InPlace(n) => {
+                if let Ok(mut place) = self.large.reserve_until(soon()) {
+                    *place = [n; 120];
+                    let _ = if n % 3 == 0 { Ok(drop(place)) } else { place.commit() };
+                }
+                if let Ok(message) = self.large.receive_until(soon()) {
+                    let _ = (message[0], message[119]);
+                    let _ = if n % 2 == 0 { message.put_back() } else { Ok(drop(message)) };
+                }
+            }
+            Operation::Latest(n) => {
+                let _ = self.latest.set_until([n.into(); 3], soon());
+                let _ = (self.latest.get(), self.latest.get_announced());
+                let _ = self.latest.wait_newer_until(self.latest.version(), soon());
+            }
+            Operation::ByteQueue(n, len) => {
+                let message = vec![n; usize::from(len) % 160];
+                for _ in 0..n % 8 {
+                    let _ = self.bytes.push_until(&message, soon());
+                }
+                for _ in 0..n / 32 {
+                    let _ = (self.bytes.try_pop(), self.bytes.pop_into_until(&mut [0; 50], soon()).is_ok());
+                }
+                let _ = (self.bytes.len(), self.bytes.blocker(), self.bytes.is_empty());
+            }
+            Operation::ByteQueueInPlace(n, len) => {
+                if let Ok(mut place) = self.bytes.reserve_until(usize::from(len) % 160, soon()) {
+                    place.fill(n);
+                    let _ =
+                        if n % 3 == 0 { Ok(place.abort()) } else { place.commit_len(usize::from(len) / 2) };
+                }
+                if let Ok(message) = self.bytes.receive_until(soon()) {
+                    let _ = message.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
+                    let _ = if n % 2 == 0 { message.requeue() } else { Ok(drop(message)) };
+                }
+            }
+            Operation::Spsc(..)
+            | Operation::SpscChunks(..)
+            | Operation::Bytes(..)
+            | Operation::Pipe(..)
+            | Operation::Meet(_) => self.run_ends(operation, &mut self.ends.borrow_mut()),
+            Operation::Close(n) => match n % 16 {
+                0 => drop(self.small.close()),
+                1 => drop(self.bytes.close()),
+                2 => drop(self.ends.borrow_mut().producer.as_mut().map(Producer::close)),
+                3 => drop(self.ends.borrow_mut().consumer.as_mut().map(Consumer::close)),
+                4 => drop(self.ends.borrow_mut().receiver.as_mut().map(ByteConsumer::close)),
+                5 => drop(self.ends.borrow_mut().pipe.take()),
+                // All of them let go, and taken anew.
+                6..9 => {
+                    drop(self.ends.replace(Ends {
+                        producer: None,
+                        consumer: None,
+                        sender: None,
+                        receiver: None,
+                        pipe: None,
+                        listener: None,
+                    }));
+                    self.ends.replace(Ends::new(&self.seg));
+                }
+                _ => {}
+            },
             Operation::Views => {
                 let _ = (self.mutex.holder(), self.rwlock.holders(), self.bounded.holders());
                 let _ = (self.recursive.depth(), self.once.holder(), self.condvar.waiters());
@@ -240,6 +345,77 @@ impl World {
                     let _ = again.find::<Event>("event").map(|event| event.is_set());
                 }
             }
+        }
+    }
+}
+
+impl World {
+    fn run_ends(&self, operation: Operation, ends: &mut Ends) {
+        match operation {
+            Operation::Spsc(pushes, pops) => {
+                if let Some(producer) = &mut ends.producer {
+                    producer.publish_every(usize::from(pushes) / 64);
+                    (0..pushes % 8).for_each(|n| drop(producer.push_until(n.into(), soon())));
+                    let _ = (producer.try_push_batch(&[1, 2, 3]), producer.flush(), producer.partner());
+                }
+                if let Some(consumer) = &mut ends.consumer {
+                    let _ = consumer.free_every(usize::from(pops) / 64);
+                    (0..pops % 8).for_each(|_| drop(consumer.pop_delivery_until(soon())));
+                    let _ = (consumer.peek().is_ok(), consumer.try_pop_batch(&mut [0; 3]), consumer.len());
+                }
+            }
+            Operation::SpscChunks(write, read) => {
+                if let Some(Ok(mut chunk)) =
+                    ends.producer.as_mut().map(|p| p.write_chunk_until(usize::from(write % 6), soon()))
+                {
+                    let (first, second) = chunk.as_mut_slices();
+                    first.fill(1);
+                    second.fill(2);
+                    let _ = chunk.commit(usize::from(write / 64));
+                }
+                if let Some(Ok(chunk)) =
+                    ends.consumer.as_mut().map(|c| c.read_chunk_until(usize::from(read % 6), soon()))
+                {
+                    let (first, second) = chunk.as_slices();
+                    let _ = (first.iter().max(), second.iter().max());
+                    let there = first.len() + second.len();
+                    chunk.commit(usize::from(read / 64).min(there));
+                }
+            }
+            Operation::Bytes(n, len) => {
+                let message = vec![n; usize::from(len) % 48];
+                if let Some(sender) = &mut ends.sender {
+                    let _ = sender.publish_every(usize::from(n / 16));
+                    (0..n % 8).for_each(|_| drop(sender.send_until(&message, soon())));
+                    let _ =
+                        sender.try_reserve(message.len()).map(|place| place.commit_len(usize::from(n % 9)));
+                }
+                if let Some(receiver) = &mut ends.receiver {
+                    (0..n / 32).for_each(|_| drop(receiver.recv_into_until(&mut [0; 20], soon())));
+                    let _ = receiver.receive_until(soon()).map(|message| message.iter().max().copied());
+                    let _ = receiver.try_recv_vec();
+                }
+            }
+            Operation::Pipe(n, len) => {
+                let message = vec![n; usize::from(len) % 48];
+                if let Some((ours, theirs)) = &mut ends.pipe {
+                    (0..n % 4).for_each(|_| drop(ours.send_until(&message, soon())));
+                    (0..n / 64).for_each(|_| drop(theirs.recv_until(soon())));
+                    let _ = (theirs.send_until(&message, soon()), ours.poll(Duration::ZERO));
+                    let _ = (ours.try_recv_into(&mut [0; 20]).is_ok(), theirs.peer());
+                }
+            }
+            Operation::Meet(n) => {
+                let client = pipe::connect_until(&self.seg, "server", soon());
+                if let Some(listener) = &mut ends.listener {
+                    let server = listener.accept_until(soon());
+                    if let (Ok(mut client), Ok(mut server)) = (client, server) {
+                        let _ = (client.try_send(&[n; 9]), server.recv_until(soon()));
+                    }
+                    let _ = (listener.pending(), pipe::listener(&self.seg, "server"));
+                }
+            }
+            _ => unreachable!("not an end's"),
         }
     }
 }
