@@ -37,6 +37,7 @@
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
 //! | holder-does-not-rest | condvar: a notifier may die anywhere, with a waiter asleep or about to; condvar: a notifier may die anywhere after its unlock, with a waiter asleep |
 //! | holder-unsigned | condvar: a notifier may die anywhere, with a waiter asleep or about to |
+//! | holder-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | identity-looks-once | members: a description is read whole or not at all |
 //! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
@@ -65,7 +66,7 @@
 //! | no-closed-watch | queue: a closer dies, and it is closed or not |
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
 //! | no-want-fence | mutex: two threads exclude each other |
-//! | notify-no-wake | condvar: a waiter is told |
+//! | notify-no-wake | condvar: a waiter is told; condvar: both who wait are told one by one |
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
@@ -79,7 +80,7 @@
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
-//! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: the waiter that is woken may die anywhere |
+//! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: one of those who are told one by one may die anywhere; condvar: the waiter that is woken may die anywhere |
 //! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 //! | want-no-look | mutex: two threads exclude each other |
