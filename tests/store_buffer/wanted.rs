@@ -226,7 +226,7 @@ impl Protocol for State {
                 }
                 // From the dead: who else sleeps is not known.
                 let waiters = if me.seen == 0 { me.mine } else { WAITERS };
-                s.memory.store_locked(i, LOCK, i as u8 + 1 | waiters);
+                s.memory.store_locked(i, LOCK, (i as u8 + 1) | waiters);
                 s.threads[i].pending = false;
                 s.go(i, At::Inside)
             }
