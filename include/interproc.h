@@ -13,7 +13,7 @@
  * waiting goes on: there is no EINTR.
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
- * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
+ * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t, interproc_latest_t,
  * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
  *
  * WHEN SOMEBODY DIES
@@ -214,6 +214,9 @@ typedef struct interproc_segment_options_t {
  *
  * A pop sees everything that happened before the push of its message. Messages of one producer come out in its
  * order. A push or pop that need not wait makes no system call.
+ *
+ * Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
+ * could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
  */
 typedef struct interproc_queue_t {
   /**
@@ -551,6 +554,39 @@ typedef struct interproc_permit_t {
    */
   uint64_t private_[4];
 } interproc_permit_t;
+
+/**
+ * A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
+ * waits for readers, and readers wait for nobody.
+ *
+ * This is a local handle, obtained by interproc_segment_latest(); the value itself lies in the segment. The handle need
+ * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_latest_t position;
+ *     pose_t pose = {0};
+ *     int rc = interproc_segment_latest(&segment, "position", sizeof pose, &pose, &position);
+ *     if (rc == 0)
+ *         rc = interproc_latest_set(&position, &pose, NULL);      // one process
+ *     if (rc == 0)
+ *         rc = interproc_latest_get(&position, &pose, NULL);  // any others
+ *
+ * A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces itself,
+ * and they go round what it reads. For this there are four announcements, or as many as
+ * interproc_segment_latest_for() was told; a reader beyond that tries on. Writers wait for each other.
+ *
+ * When a writer dies in the middle, the value that it was setting is lost, and the next writer goes on; a dead reader costs
+ * nothing. A process that is stopped in the middle of a set delays other writers, never readers.
+ *
+ * Who reads a value, or sees its version, sees everything that happened before it was set. A read makes no system call and needs no
+ * member slot of the segment.
+ */
+typedef struct interproc_latest_t {
+  /**
+   * Not for use. Zero when it is none.
+   */
+  uint64_t private_[8];
+} interproc_latest_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -2339,6 +2375,314 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *producers);
 
 /**
+ * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,
+ * without a copy. `*cell` is where it goes: as many bytes as an element has, aligned to 16, with an earlier message
+ * or zeros in it. Then interproc_queue_commit() or interproc_queue_abort().
+ *
+ *     frame_t *frame;
+ *     int rc = interproc_queue_reserve(&frames, (void **)&frame);
+ *     if (rc == 0) {
+ *         draw(frame);                                   // in the segment itself
+ *         rc = interproc_queue_commit(&frames, frame);
+ *     }
+ *
+ * The place belongs to the calling thread. Its turn in the order is that of the reservation, and *messages behind it
+ * wait for it*: so write, commit, and do the long work before. When the thread dies, the place is room again and the messages
+ * behind it go on.
+ *
+ * @return 0; EPIPE: the queue is closed; EDEADLK: the caller itself has the place in its hands; EINVAL: a NULL, no
+ * queue, or its segment is closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the
+ * kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_reserve(const struct interproc_queue_t *queue,
+                            void **cell);
+
+/**
+ * As interproc_queue_reserve() if there is room; never waits.
+ *
+ * @return As interproc_queue_reserve(), and EAGAIN: the queue is full.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_tryreserve(const struct interproc_queue_t *queue, void **cell);
+
+/**
+ * As interproc_queue_reserve(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_queue_reserve(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedreserve(const struct interproc_queue_t *queue,
+                                 const struct timespec *abstime,
+                                 void **cell);
+
+/**
+ * Makes a reserved cell a message. A consumer that sees it sees all that happened before. A queue that was closed after the
+ * reservation takes and delivers it still.
+ *
+ * @return 0; EPERM: the calling thread has not reserved this cell (or a forked child has its parent's); EINVAL: no
+ * cell of this queue, and as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_commit(const struct interproc_queue_t *queue,
+                           const void *cell);
+
+/**
+ * Gives a reserved cell back without a message: it is room again.
+ *
+ * @return As interproc_queue_commit().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_abort(const struct interproc_queue_t *queue, const void *cell);
+
+/**
+ * Takes the oldest message into the caller's hands, waiting for one as long as it takes: to read it where it lies, without a
+ * copy. `*cell` is where it is. Then interproc_queue_release() or interproc_queue_put_back().
+ *
+ *     const frame_t *frame;
+ *     int rc = interproc_queue_receive(&frames, (const void **)&frame, NULL);
+ *     if (rc == 0) {
+ *         show(frame);
+ *         rc = interproc_queue_release(&frames, frame);
+ *     }
+ *
+ * The message belongs to the calling thread. Others take the messages behind it meanwhile; producers need its place one lap
+ * later and wait for it then. When the thread dies, the message goes to another consumer, at its old place in the order.
+ *
+ * `redelivered` may be NULL. It is set to true when another consumer had the message in its hands and died, or put it
+ * back: it may have done part of the work; otherwise to false.
+ *
+ * @return 0; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own reservation; EINVAL,
+ * EUSERS, ENOTSUP: as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_receive(const struct interproc_queue_t *queue,
+                            const void **cell,
+                            bool *redelivered);
+
+/**
+ * As interproc_queue_receive() if there is a message; never waits.
+ *
+ * @return As interproc_queue_receive(), and EAGAIN: the queue is empty.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_tryreceive(const struct interproc_queue_t *queue,
+                               const void **cell,
+                               bool *redelivered);
+
+/**
+ * As interproc_queue_receive(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_queue_timedreceive(const struct interproc_queue_t *queue,
+                                 const struct timespec *abstime,
+                                 const void **cell,
+                                 bool *redelivered);
+
+/**
+ * Ends what interproc_queue_receive() began: the message is done, its place is room.
+ *
+ * @return 0; EPERM: the calling thread has not received this cell's message (or a forked child has its parent's);
+ * EINVAL: no cell of this queue, and as interproc_queue_reserve().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_release(const struct interproc_queue_t *queue,
+                            const void *cell);
+
+/**
+ * Puts a received message back at its old place: the next consumer gets it, before all that came later, with `redelivered`
+ * true.
+ *
+ * @return As interproc_queue_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_put_back(const struct interproc_queue_t *queue,
+                             const void *cell);
+
+/**
+ * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message makes
+ * way and is copied to `displaced`, and `*was_displaced` is true; otherwise it is false. Exactly one goes for one that comes, and
+ * nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not overlap.
+ *
+ * A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never taken
+ * away: if that is the oldest, it is EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says who it
+ * is). When the caller dies in it, the oldest message is still there, or gone as it would have been.
+ *
+ * @return 0; EPIPE: the queue is closed; EAGAIN: as said above; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_queue_force_push(const struct interproc_queue_t *queue,
+                               const void *element,
+                               void *displaced,
+                               bool *was_displaced);
+
+/**
+ * The most messages that producers have seen in it: a statistic, and a lower bound of the truth. They look at every 256th
+ * cell and whenever they find it full; this call looks, too.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_queue_peak(const struct interproc_queue_t *queue,
+                         size_t *peak);
+
+/**
+ * Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL: zeros),
+ * and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same one
+ * by `Segment::latest`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another size or number of announcements.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_latest(const struct interproc_segment_t *segment,
+                             const char *name,
+                             size_t size,
+                             const void *initial,
+                             struct interproc_latest_t *latest);
+
+/**
+ * As interproc_segment_latest(), with announcements for `readers` at a time, at most 250: so many readers that were
+ * overtaken twice can read wait-free at the same time. Each costs a slot, which takes the value and 8 bytes, rounded up to 64.
+ *
+ * @return As interproc_segment_latest(); EINVAL also for more than 250 readers.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_latest_for(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 size_t size,
+                                 const void *initial,
+                                 size_t readers,
+                                 struct interproc_latest_t *latest);
+
+/**
+ * Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
+ * of sets up to this one.
+ *
+ * @return 0; EINVAL: a NULL, no latest value, or its segment is closed; EUSERS: every member slot of the segment is held by a
+ * living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_latest_set(const struct interproc_latest_t *latest,
+                         const void *value,
+                         uint64_t *version);
+
+/**
+ * As interproc_latest_set() if nobody else is about to; never waits.
+ *
+ * @return As interproc_latest_set(), and EBUSY: somebody else sets it.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_latest_tryset(const struct interproc_latest_t *latest,
+                            const void *value,
+                            uint64_t *version);
+
+/**
+ * As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_latest_set(), and ETIMEDOUT: somebody else set it all the time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_latest_timedset(const struct interproc_latest_t *latest,
+                              const void *value,
+                              const struct timespec *abstime,
+                              uint64_t *version);
+
+/**
+ * Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
+ *
+ * @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
+ *
+ * Thread-safe and fork-safe; not for signal handlers. Never waits.
+ */
+int interproc_latest_get(const struct interproc_latest_t *latest,
+                         void *value,
+                         uint64_t *version);
+
+/**
+ * How often the value was set. Cheaper than a read.
+ *
+ * @return 0; EINVAL: a NULL, or no latest value.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_latest_version(const struct interproc_latest_t *latest, uint64_t *version);
+
+/**
+ * Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
+ * between are passed over. `version` may be NULL.
+ *
+ * @return As interproc_latest_get(); EUSERS, ENOTSUP: as interproc_latest_set().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_latest_wait_newer(const struct interproc_latest_t *latest,
+                                uint64_t seen,
+                                void *value,
+                                uint64_t *version);
+
+/**
+ * As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after().
+ *
+ * @return As interproc_latest_wait_newer(), and ETIMEDOUT: no newer value in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_latest_timedwait_newer(const struct interproc_latest_t *latest,
+                                     uint64_t seen,
+                                     const struct timespec *abstime,
+                                     void *value,
+                                     uint64_t *version);
+
+/**
+ * Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_latest_set().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_latest_writer(const struct interproc_latest_t *latest,
+                            struct interproc_who_t *writer);
+
+/**
+ * How many living threads are asleep for a newer value, or to set it: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, no latest value, or its segment is closed.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_latest_waiters(const struct interproc_latest_t *latest, uint32_t *waiters);
+
+/**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
  * first 15 bytes); NULL: that of the parent.
  *
@@ -2677,6 +3021,7 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_LATEST_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 #define INTERPROC_BOUNDED_SEMAPHORE_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
@@ -2709,6 +3054,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_cond_t) == 16, interproc_cond_has_16_by
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_bounded_semaphore_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
@@ -2730,6 +3076,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_cond_t) == 8, interproc_cond
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_latest_t) == 8, interproc_latest_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_bounded_semaphore_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_permit_t) == 8, interproc_permit_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_barrier_t) == 8, interproc_barrier_is_aligned_to_8);

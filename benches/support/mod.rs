@@ -13,6 +13,7 @@
 //! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
 //! | `conditions` | hand-overs under a lock |
+//! | `latest` | large messages in place, the push that displaces, the latest value |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
@@ -23,6 +24,7 @@
 pub mod children;
 pub mod conditions;
 pub mod deaths;
+pub mod latest;
 pub mod library;
 pub mod locks;
 pub mod machine;
