@@ -97,7 +97,7 @@ pub fn forced() -> Measurement {
     let queue: Ours<1> = segment.queue("queue", 64).expect("queue");
     Box::new(move |n| {
         let lap = Lap::of(|| {
-            (0..n).for_each(|i| drop(black_box(queue.force_push([i]).expect("nobody else"))));
+            (0..n).for_each(|i| _ = black_box(queue.force_push([i]).expect("nobody else")));
             (n, 0)
         });
         Sample::plain(lap.ns_each(n))
@@ -109,7 +109,7 @@ pub fn forced_array() -> Measurement {
     let queue = ArrayQueue::new(64);
     Box::new(move |n| {
         let lap = Lap::of(|| {
-            (0..n).for_each(|i| drop(black_box(queue.force_push([i]))));
+            (0..n).for_each(|i| _ = black_box(queue.force_push([i])));
             (n, 0)
         });
         Sample::plain(lap.ns_each(n))

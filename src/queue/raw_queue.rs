@@ -237,6 +237,7 @@ impl RawQueue {
         match self.claim_push(me) {
             Ok(claim) => {
                 self.publish(claim.position, claim.hint, claim.careful, fill);
+                self.note_depth(claim.position);
                 Ok(())
             }
             Err(refused) => Err(self.refused_push(&refused)),
@@ -283,6 +284,7 @@ impl RawQueue {
             Err(_) => self.wait_push(me, deadline)?,
         };
         self.publish(claim.position, claim.hint, claim.careful, fill);
+        self.note_depth(claim.position);
         Ok(())
     }
 
@@ -378,7 +380,6 @@ impl RawQueue {
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        self.sample_depth(position);
     }
 
     /// Empties a claimed cell and gives it to the next lap. `hint` as above.
