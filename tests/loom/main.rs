@@ -31,7 +31,7 @@
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
-//! | force-not-consumed | forced: who displaces the oldest may die anywhere |
+//! | force-not-consumed | forced: who displaces the oldest may die anywhere, with a producer asleep |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |

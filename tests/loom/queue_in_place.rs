@@ -6,7 +6,9 @@ use crate::support::Place;
 use interproc::ErrorKind;
 use interproc::member::Member;
 use interproc::queue::RawQueue;
-use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, next_step, settle};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, check, for_every_death, next_step, settle, until_asleep,
+};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -68,8 +70,8 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
-        name: "forced: who displaces the oldest may die anywhere",
-        run: || for_every_death(Bounds::default(), false, dying_forcer),
+        name: "forced: who displaces the oldest may die anywhere, with a producer asleep",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dying_forcer),
         catches: &["force-not-consumed"],
     },
 ];
@@ -314,6 +316,8 @@ fn dying_forcer(death: Death) {
     let q = queue(1);
     let me = place.member();
     put(&q, &me, 1).expect("open");
+    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 3).expect("open"));
+    until_asleep(1);
     let (consumed, published) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
     let notes = (consumed.clone(), published.clone());
     #[allow(unsafe_code)]
@@ -333,7 +337,6 @@ fn dying_forcer(death: Death) {
         )
         .expect("open")
     });
-    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 3).expect("open"));
     let end = thread.join();
     let after = |at: &Cell<Option<usize>>| at.get().is_some_and(|at| death.at.is_some_and(|d| d > at));
     let (consumed, published) = (after(&consumed), after(&published));
