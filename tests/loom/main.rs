@@ -45,7 +45,7 @@
 //! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
 //! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
 //! | latest-no-wake | latest: who waits for a newer value is told |
-//! | latest-overwrites-current | latest: a read beside two sets is whole or is known not to be; latest: a writer may die anywhere, with one who waits for the value |
+//! | latest-overwrites-current | latest: a writer may die anywhere, with one who waits for the value |
 //! | latest-reader-no-fence | latest: an announced read is whole, whatever the writers do |
 //! | latest-relaxed-publish | latest: a read beside two sets is whole or is known not to be |
 //! | latest-unmarked | latest: a read beside two sets is whole or is known not to be |
