@@ -9,8 +9,10 @@
 
 mod support;
 
+use interproc::queue::Latest;
 use std::time::Duration;
 use support::deaths::{killer_inherits, waiter_inherits};
+use support::latest;
 use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, uncontended};
 use support::machine::{Alone, Meter, pin, wait_for_quiet};
 use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
@@ -216,6 +218,55 @@ fn rows() -> Vec<Row> {
             ping_pong::<8, queues::Ours<8>>,
             line,
             cache_line,
+        ),
+        row(
+            "4P4C 8 B on 2 cores",
+            RateRatio(0.5),
+            Timed,
+            || stream::<1, queues::Ours<1>>(EIGHT),
+            "ours, 1P1C",
+            || stream::<1, queues::Ours<1>>(ALL),
+        ),
+        row(
+            "1 MiB in place, RTT/2",
+            TimeRatio(1.2),
+            Timed,
+            || latest::hand_over(false),
+            "ours, 8 B in place",
+            latest::hand_over_small,
+        ),
+        row(
+            "1 MiB in place, written and read, RTT/2",
+            NoneTime,
+            Timed,
+            || latest::hand_over(true),
+            "ours, copied in and out",
+            latest::copied,
+        ),
+        row("force_push, full", NoneTime, Timed, latest::forced, "ArrayQueue", latest::forced_array),
+        row(
+            "latest get 64 B",
+            NoneTime,
+            Timed,
+            latest::reading::<Latest<[u64; 8]>>,
+            "bare seqlock",
+            latest::reading::<latest::Seqlock>,
+        ),
+        row(
+            "latest get 64 B beside a writer",
+            NoneTime,
+            Timed,
+            || latest::reading_beside_a_writer::<Latest<[u64; 8]>>(ALL),
+            "bare seqlock",
+            || latest::reading_beside_a_writer::<latest::Seqlock>(ALL),
+        ),
+        row(
+            "latest set 64 B",
+            NoneTime,
+            Timed,
+            latest::setting::<Latest<[u64; 8]>>,
+            "bare seqlock",
+            latest::setting::<latest::Seqlock>,
         ),
         row(
             "wake a sleeper, 2 cores",

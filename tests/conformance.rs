@@ -234,7 +234,7 @@ fn main() {
             the_oldest_makes_way_and_no_other,
             what_was_forced_in_comes_out_once_and_in_order_or_is_displaced,
             loops_end_where_they_say,
-            the_peak_is_what_producers_saw;
+            the_peak_is_what_was_seen;
         recursive_mutex:
             its_holder_may_lock_it_again_and_nobody_else,
             one_thread_holds_it_at_a_time,

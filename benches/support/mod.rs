@@ -14,6 +14,7 @@
 //! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
 //! | `conditions` | hand-overs under a lock |
+//! | `latest` | large messages in place, the push that displaces, the latest value |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `spsc` | messages between one and one |
 //! | `rwlocks` | reading and writing, alone and together |
@@ -26,6 +27,7 @@ pub mod bytes;
 pub mod children;
 pub mod conditions;
 pub mod deaths;
+pub mod latest;
 pub mod library;
 pub mod locks;
 pub mod machine;

@@ -5,9 +5,6 @@ use super::position::{self as pos, Ctl, FULL, SKIP};
 use crate::atomic::Ordering;
 use crate::member::{Member, OwnerId};
 
-/// Producers look how deep the queue is at every position whose index has none of these bits.
-const SAMPLE: u32 = 255;
-
 impl RawQueue {
     /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
     /// holds no message and is no room either, until a consumer has passed it.
@@ -65,24 +62,23 @@ impl RawQueue {
         })
     }
 
-    /// The most messages that producers have seen in it, themselves included: a lower bound of the truth. They look at every
-    /// 256th cell and whenever they find it full; this call looks, too.
+    /// The most messages that were seen in it: a lower bound of the truth. Producers look whenever there is no room, and when they do not come
+    /// the short way; this call looks, too.
     pub fn peak(&self) -> u32 {
         // Relaxed: a statistic.
         let seen = self.ring.header().peak.load(Ordering::Relaxed).min(u64::from(self.capacity())) as u32;
         seen.max(self.len())
     }
 
-    /// After the push at this position.
-    #[inline(always)]
-    pub(super) fn sample_depth(&self, position: u64) {
-        if position as u32 & SAMPLE == 0 && !cfg!(interproc_loom) {
-            self.note_depth(position);
-        }
-    }
-
+    /// A producer that has claimed this position, and did not come the short way, looks how deep the queue is.
+    ///
+    /// Not in the short way: a branch there took a third from a stream of small messages, whether it looked every 256th or
+    /// every 4,096th time, or once in so many laps.
     #[cold]
-    fn note_depth(&self, position: u64) {
+    pub(super) fn note_depth(&self, position: u64) {
+        if cfg!(interproc_loom) {
+            return;
+        }
         // Relaxed: an old head makes it no deeper than the queue would be with that head.
         let head = self.ring.header().head.load(Ordering::Relaxed);
         let tail = pos::next(position, self.capacity());

@@ -136,7 +136,6 @@ impl RawQueue {
         if Some(header.tail.load(Ordering::Relaxed)) == claim.hint {
             header.tail.store(pos::next(claim.position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        self.sample_depth(claim.position);
         pos::index(claim.position)
     }
 

@@ -1,4 +1,9 @@
 //! Queues in shared memory that survive the death of anyone.
+//!
+//! | wanted | type |
+//! |---|---|
+//! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`] |
+//! | only the newest value | [`Latest`] |
 
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;

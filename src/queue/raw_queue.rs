@@ -243,6 +243,7 @@ impl RawQueue {
         match self.claim_push(me) {
             Ok(claim) => {
                 self.publish(claim.position, claim.hint, claim.careful, fill);
+                self.note_depth(claim.position);
                 Ok(())
             }
             Err(refused) => Err(self.refused_push(&refused)),
@@ -289,6 +290,7 @@ impl RawQueue {
             Err(_) => self.wait_push(me, deadline)?,
         };
         self.publish(claim.position, claim.hint, claim.careful, fill);
+        self.note_depth(claim.position);
         Ok(())
     }
 
@@ -384,7 +386,6 @@ impl RawQueue {
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        self.sample_depth(position);
     }
 
     /// Empties a claimed cell and gives it to the next lap. `hint` as above.

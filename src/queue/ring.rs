@@ -33,7 +33,7 @@ pub(super) struct Header {
     _line1: [u64; 11],
     /// A position that no unclaimed one precedes. May lag after a death; never exceeds the truth.
     pub(super) tail: AtomicU64,
-    /// The most messages that producers have seen in it: a statistic.
+    /// The most messages that were seen in it: a statistic.
     pub(super) peak: AtomicU64,
     _line2: [u64; 14],
     /// A position that no unread message precedes. As above.

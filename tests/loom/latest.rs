@@ -1,5 +1,6 @@
 //! [`RawLatest`] under all interleavings, with writers and readers killed at every step. A value is two words, the version and
-//! its complement: what was read must be whole, and that version's.
+//! its complement: what was read must be whole, and that version's. Writers are started first, readers after them (see
+//! `sys::model`: loom sees a change and a load that comes after it race, but not the other way round).
 
 use crate::runner::Model;
 use crate::support::Place;
@@ -11,7 +12,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "latest: a read beside two sets is whole or is known not to be",
         run: || check(Bounds::default(), glance),
-        catches: &["latest-unmarked", "latest-relaxed-publish", "latest-overwrites-current"],
+        catches: &["latest-unmarked", "latest-relaxed-publish"],
     },
     Model {
         name: "latest: an announced read is whole, whatever the writers do",
@@ -86,35 +87,37 @@ fn read_announced(l: &RawLatest, me: &Member) -> Option<u64> {
 }
 
 fn glance() {
-    let place = Place::new(2);
+    let place = Place::new(3);
     let l = latest(0);
     let writer = place.thread(Death::NEVER, move |me| (set(&l, me), set(&l, me)));
-    let _ = glanced(&l);
+    let reader = place.thread(Death::NEVER, move |_| glanced(&l));
     writer.join();
+    reader.join();
     assert_eq!(glanced(&l), Some(2));
 }
 
 fn announced() {
-    let place = Place::new(2);
+    let place = Place::new(3);
     let l = latest(1);
-    let writer = place.thread(Death::NEVER, move |me| (0..3).for_each(|_| drop(set(&l, me))));
-    let me = place.member();
-    let before = l.version();
-    let version = read_announced(&l, &me).expect("nobody else reads");
-    assert!(version >= before);
+    let writer = place.thread(Death::NEVER, move |me| (0..3).for_each(|_| _ = set(&l, me)));
+    let reader = place.thread(Death::NEVER, move |me| {
+        let before = l.version();
+        let version = read_announced(&l, me).expect("nobody else reads");
+        assert!(version >= before);
+    });
     writer.join();
-    assert_eq!(read_announced(&l, &me), Some(3));
+    reader.join();
+    assert_eq!(read_announced(&l, &place.member()), Some(3));
 }
 
 fn two_announced() {
-    let place = Place::new(3);
+    let place = Place::new(4);
     let l = latest(1);
-    let writer = place.thread(Death::NEVER, move |me| (0..2).for_each(|_| drop(set(&l, me))));
+    let writer = place.thread(Death::NEVER, move |me| (0..2).for_each(|_| _ = set(&l, me)));
     let other = place.thread(Death::NEVER, move |me| read_announced(&l, me));
-    let me = place.member();
-    let mine = read_announced(&l, &me);
-    let others = other.join().finished().expect("it lives");
-    assert!(mine.is_some() || others.is_some(), "one of them had the announcement");
+    let third = place.thread(Death::NEVER, move |me| read_announced(&l, me));
+    let [one, two] = [other, third].map(|t| t.join().finished().expect("it lives"));
+    assert!(one.is_some() || two.is_some(), "one of them had the announcement");
     writer.join();
 }
 
@@ -142,9 +145,9 @@ fn two_writers() {
 fn waiting() {
     let place = Place::new(2);
     let l = latest(0);
+    let writer = place.thread(Death::NEVER, move |me| set(&l, me));
     let waiter = place.thread(Death::NEVER, move |me| l.wait_newer(me, 0, None).map_err(|e| e.kind()));
-    let me = place.member();
-    set(&l, &me);
+    writer.join();
     assert_eq!(waiter.join(), Outcome::Finished(Ok(1)));
 }
 
@@ -171,16 +174,17 @@ fn dying_writer(death: Death) {
 }
 
 fn dying_reader(death: Death) {
-    let place = Place::new(3);
+    let place = Place::new(4);
     let l = latest(1);
+    let writer = place.thread(Death::NEVER, move |me| (0..3).for_each(|_| _ = set(&l, me)));
     let victim = place.thread(death, move |me| read_announced(&l, me));
-    let me = place.member();
-    (0..3).for_each(|_| drop(set(&l, &me)));
+    writer.join();
     if let Outcome::Finished(read) = victim.join() {
         assert!(read.is_some());
     }
     settle();
+    let me = place.member();
     // Its slot is free again, and so is the announcement.
-    (0..3).for_each(|_| drop(set(&l, &me)));
+    (0..3).for_each(|_| _ = set(&l, &me));
     assert_eq!(read_announced(&l, &me), Some(6));
 }

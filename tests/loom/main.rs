@@ -31,7 +31,7 @@
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
-//! | force-not-consumed | forced: who displaces the oldest may die anywhere |
+//! | force-not-consumed | forced: who displaces the oldest may die anywhere, with a producer asleep |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
@@ -46,7 +46,7 @@
 //! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
 //! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
 //! | latest-no-wake | latest: who waits for a newer value is told |
-//! | latest-overwrites-current | latest: a read beside two sets is whole or is known not to be; latest: a writer may die anywhere, with one who waits for the value |
+//! | latest-overwrites-current | latest: a writer may die anywhere, with one who waits for the value |
 //! | latest-reader-no-fence | latest: an announced read is whole, whatever the writers do |
 //! | latest-relaxed-publish | latest: a read beside two sets is whole or is known not to be |
 //! | latest-unmarked | latest: a read beside two sets is whole or is known not to be |

@@ -6,14 +6,17 @@ use crate::support::Place;
 use interproc::ErrorKind;
 use interproc::member::Member;
 use interproc::queue::RawQueue;
-use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, next_step, settle};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, check, for_every_death, next_step, settle, until_asleep,
+};
 use std::cell::Cell;
 use std::rc::Rc;
 
 pub const MODELS: &[Model] = &[
     Model {
         name: "in place: what is committed reaches one who waits, and room one who waits for that",
-        run: || check(Bounds::default(), through),
+        // Three preemptions find no more and take two minutes.
+        run: || check(Bounds { preemptions: 2, ..Bounds::default() }, through),
         catches: &["publish-no-wake", "relaxed-release"],
     },
     Model {
@@ -47,8 +50,13 @@ pub const MODELS: &[Model] = &[
         catches: &["in-place-no-rest"],
     },
     Model {
-        name: "in place: one that aborts or puts back may die anywhere",
-        run: || for_every_death(Bounds::default(), false, dying_undoer),
+        name: "in place: one that aborted is dead, and two meet at what it left",
+        run: || for_every_death(Bounds::default(), false, dead_aborter),
+        catches: &[],
+    },
+    Model {
+        name: "in place: one that puts back may die anywhere",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dying_put_back),
         catches: &[],
     },
     Model {
@@ -62,8 +70,8 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
-        name: "forced: who displaces the oldest may die anywhere",
-        run: || for_every_death(Bounds::default(), false, dying_forcer),
+        name: "forced: who displaces the oldest may die anywhere, with a producer asleep",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dying_forcer),
         catches: &["force-not-consumed"],
     },
 ];
@@ -223,29 +231,43 @@ fn dying_receiver(death: Death) {
     }
 }
 
-fn dying_undoer(death: Death) {
+fn dead_aborter(death: Death) {
+    let place = Place::new(3);
+    let q = queue(1);
+    let me = place.member();
+    let victim = place.thread(death, move |me| {
+        let index = q.reserve(me, None).expect("open");
+        q.abort(me, index).expect("ours");
+    });
+    victim.join();
+    let consumer = place.thread(Death::NEVER, move |me| take(&q, me));
+    // The room is there, whatever became of it.
+    put(&q, &me, 2).expect("open");
+    assert_eq!(consumer.join(), Outcome::Finished(Ok((2, false))));
+    settle();
+    assert_eq!(drain(&q, &me), []);
+}
+
+fn dying_put_back(death: Death) {
     let place = Place::new(3);
     let q = queue(1);
     let me = place.member();
     put(&q, &me, 1).expect("open");
-    let back = place.thread(death, move |me| {
-        let (index, _) = q.receive(me, None).expect("open");
-        q.put_back(me, index).expect("ours");
-        let (index, again) = q.receive(me, None).expect("open");
-        assert!(again);
-        q.release(me, index).expect("ours");
-        let index = q.reserve(me, None).expect("open");
-        q.abort(me, index).expect("ours");
+    let victim = place.thread(death, move |me| {
+        let (index, _) = q.try_receive(me).map_err(|e| e.kind())?;
+        q.put_back(me, index).map_err(|e| e.kind())
     });
-    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 2).expect("open"));
-    let died = back.join() == Outcome::Died;
-    // One way or the other the first message goes, and the second finds room.
-    let first = take(&q, &me).expect("open");
-    assert!(first == (2, false) || died && first.0 == 1, "{first:?}");
-    if first.0 == 1 {
-        assert_eq!(take(&q, &me), Ok((2, false)));
+    let consumer = place.thread(Death::NEVER, move |me| take(&q, me));
+    let end = victim.join();
+    let Outcome::Finished(Ok((value, again))) = consumer.join() else { panic!("it lives") };
+    assert_eq!(value, 1);
+    match end {
+        Outcome::Finished(Ok(())) => assert!(again),
+        // The consumer was faster.
+        Outcome::Finished(Err(kind)) => assert_eq!((kind, again), (ErrorKind::Empty, false)),
+        Outcome::Died => {}
     }
-    producer.join();
+    settle();
     assert_eq!(drain(&q, &me), []);
 }
 
@@ -294,6 +316,8 @@ fn dying_forcer(death: Death) {
     let q = queue(1);
     let me = place.member();
     put(&q, &me, 1).expect("open");
+    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 3).expect("open"));
+    until_asleep(1);
     let (consumed, published) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(None)));
     let notes = (consumed.clone(), published.clone());
     #[allow(unsafe_code)]
@@ -313,7 +337,6 @@ fn dying_forcer(death: Death) {
         )
         .expect("open")
     });
-    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 3).expect("open"));
     let end = thread.join();
     let after = |at: &Cell<Option<usize>>| at.get().is_some_and(|at| death.at.is_some_and(|d| d > at));
     let (consumed, published) = (after(&consumed), after(&published));

@@ -1,4 +1,5 @@
 //! [`Latest`], the typed handle of a latest value in a segment.
+#![allow(unsafe_code)]
 
 use super::RawLatest;
 use crate::error::Result;

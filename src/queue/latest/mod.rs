@@ -1,19 +1,22 @@
 //! [`Latest`]: only the newest value, for any number of readers.
-#![cfg_attr(not(interproc_loom), allow(unsafe_code))]
+//!
+//! | file | idea |
+//! |---|---|
+//! | `raw` | the algorithm |
+//! | `place` | the bytes |
+//! | `handle` | the typed handle |
+//! | `view` | what `inspect` shows |
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod handle;
 mod place;
-#[allow(unsafe_code)]
 mod raw;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use handle::{Latest, Versioned};
 pub use place::LatestPlace;
 #[cfg(not(interproc_loom))]
 pub use place::latest_size;
 pub use raw::RawLatest;
-
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub use handle::{Latest, Versioned};
-
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod handle;

@@ -14,7 +14,8 @@ use crate::atomic::AtomicU64;
 use crate::sync::RawMutex;
 
 /// The most announcements.
-pub const MAX_READERS: usize = 250;
+#[cfg(not(interproc_loom))]
+const MAX_READERS: usize = 250;
 
 /// The head of a latest value in shared memory. All-zero (but for the geometry) is version 0 in slot 0, of zeros.
 #[repr(C, align(64))]
@@ -231,10 +232,12 @@ mod imp {
             }
         }
 
+        /// Bytes of the value.
         pub fn element(&self) -> usize {
             16
         }
 
+        /// Announcements.
         pub fn readers(&self) -> u32 {
             self.cells.len() as u32
         }

@@ -47,6 +47,7 @@
 //!
 //! Two slots more than readers as in Larsson, Gidenstam, Ha, Papatriantafilou and Tsigas, *Multi-word atomic read/write
 //! registers on multiprocessor systems*; that writers answer announcements is Herlihy's helping.
+#![allow(unsafe_code)]
 
 use super::place::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};

@@ -1,6 +1,6 @@
 //! The rows about messages where they lie, and about the push that displaces.
 
-use super::rows::{case, consumer_does, helpers, on_cue, producer_does};
+use super::rows::{case, helpers, on_cue};
 use super::story::Story;
 use super::*;
 use crate::engine::{Case, End, Enter, First, Limits, Until};
@@ -46,6 +46,24 @@ fn force(w: &World, cut: &Cut) {
         say(cut, POPPED, displaced.map(tag_of));
         say(cut, PUSHED, [tag]);
     }
+}
+
+/// As for the plain operations. Only who is to die warms up so: a helper's end that rings the bell would let others look.
+fn on_stage(op: impl Fn(&World, &Cut)) -> impl Fn(&World, &Cut) {
+    move |w, cut| {
+        w.warm_up_in_place();
+        cut.start();
+        op(w, cut);
+        cut.end();
+    }
+}
+
+fn producer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+    case.role("producer").victim(on_stage(op))
+}
+
+fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+    case.role("consumer").victim(on_stage(op))
 }
 
 fn reserving() -> Vec<Box<dyn Scenario>> {

@@ -26,11 +26,11 @@ pub(super) fn on_cue(case: Case<World>, body: impl Fn(&World, &Part) -> Check + 
     case.helper(Enter::Before, Until::Ready, End::Alone, body)
 }
 
-pub(super) fn producer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+fn producer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
     case.role("producer").victim(on_stage(op))
 }
 
-pub(super) fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
+fn consumer_does(case: Case<World>, op: impl Fn(&World, &Cut) + 'static) -> Case<World> {
     case.role("consumer").victim(on_stage(op))
 }
 
