@@ -269,7 +269,8 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
     assert_eq!(q.len(), 1);
     message.requeue().expect("ours");
     at.start(&seg, |seg| {
-        let again = queue(seg).receive().expect("again");
+        let q = queue(seg);
+        let again = q.receive().expect("again");
         assert!(again.is_redelivered() && *again == [0xa5; 40]);
         again.requeue().expect("ours");
     })
@@ -498,4 +499,40 @@ pub fn a_handle_outlives_the_thread_that_made_it(at: Place) {
     })
     .join();
     assert_eq!(q.try_iter().collect::<Vec<_>>(), [b"1", b"2", b"3", b"4"]);
+}
+
+pub fn it_can_be_looked_at_from_outside(at: Place) {
+    let name = format!("/interproc-test-{}-bytes-{at:?}", std::process::id());
+    let seg = Segment::create(&name, 1 << 16).expect("segment");
+    let outside = Segment::open_read_only(&name).expect("open");
+    Segment::unlink(&name).expect("unlink");
+    let q = queue(&seg);
+    let words = board();
+    let look = || outside.view().expect("view").objects.remove(0);
+    let fact = |name: &str| look().facts.iter().find(|f| f.0 == name).expect("a fact").1;
+    assert_eq!((look().type_name, look().state), (Some("ByteQueue"), Some("empty")));
+    assert_eq!((fact("capacity"), fact("longest message")), (CAPACITY as u64, LONGEST as u64));
+    let consumer = at.start(&seg, |seg| {
+        say_where(&words[0]);
+        assert_eq!(queue(seg).pop().expect("pop"), b"1");
+    });
+    await_asleep(&words[0]);
+    assert_eq!((fact("consumers asleep"), look().waiters), (1, 1));
+    let room = q.reserve(LONGEST).expect("room");
+    assert_eq!((look().holders[0].who.pid, look().holders[0].part), (std::process::id(), "blocks"));
+    assert_eq!((fact("depth"), fact("bytes used")), (0, 128));
+    drop(room);
+    q.push(b"1").expect("push");
+    consumer.join();
+    (0..8u8).for_each(|i| q.push(&[i]).expect("push"));
+    assert_eq!(look().state, Some("full"));
+    assert_eq!((fact("depth"), fact("bytes used"), fact("peak bytes")), (8, 512, 512));
+    let first = q.receive().expect("message");
+    assert_eq!((fact("depth"), look().holders[0].part), (8, "blocks"));
+    drop(first);
+    assert_eq!((fact("depth"), fact("bytes used"), look().state), (7, 448, Some("open")));
+    q.close().expect("close");
+    assert_eq!(look().state, Some("closed"));
+    assert_eq!(q.iter().count(), 7);
+    assert_eq!(look().state, Some("closed and drained"));
 }
