@@ -393,7 +393,8 @@ impl RawByteQueue {
     /// Goes over the records from `position` on, to the first unclaimed boundary: a snapshot.
     pub(super) fn survey(&self, from: u64, mut each: impl FnMut(&At) -> bool) -> u64 {
         let mut position = from;
-        for _ in 0..self.ring.granules() {
+        // A lap of records that are no more, at most, and one of those that are.
+        for _ in 0..u64::from(self.ring.granules()) * 2 + 2 {
             let (_, at) = self.look(position);
             match at {
                 At::Idle { granules, .. } | At::Owned { granules, .. } => {
