@@ -155,8 +155,10 @@ impl Way for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // SAFETY: ours.
-        self.0.map(|end| unsafe { libc::close(end) });
+        for end in self.0 {
+            // SAFETY: ours.
+            unsafe { libc::close(end) };
+        }
     }
 }
 

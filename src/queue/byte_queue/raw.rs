@@ -472,8 +472,7 @@ impl RawByteQueue {
     /// The most bytes that were ever seen to be waiting, of those that sampled it: producers that had to look for room.
     pub fn peak_bytes(&self) -> usize {
         let (_, tail) = self.used();
-        let unread = super::word::ahead(tail, self.read_hint(), self.ring.granules()).max(0) as u64;
-        let peak = self.ring.header().peak.load(Ordering::Relaxed).max(unread);
+        let peak = self.ring.header().peak.load(Ordering::Relaxed).max(self.unread(tail));
         peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()
     }
 }
