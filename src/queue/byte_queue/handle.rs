@@ -22,7 +22,7 @@ use std::vec::Vec;
 /// A message is copied in and out ([`push`](Self::push), [`pop`](Self::pop), [`pop_into`](Self::pop_into)), or written and
 /// read where it lies, without a copy ([`reserve`](Self::reserve), [`receive`](Self::receive)).
 ///
-/// *Room*: a message takes its length and 8 bytes, rounded up to granules of 64 bytes (larger ones where messages may
+/// *Room*: a message takes its length, rounded up to granules of 64 bytes (larger ones where messages may
 /// be longer than about 500 KB or the queue than 1 GiB), and lies in one piece: at the end of the ring some granules may
 /// stay unused. Messages of one small size are cheaper in a [`Queue`](crate::queue::Queue). While the longest messages
 /// wait for room, shorter ones may pass.
@@ -730,7 +730,7 @@ impl ByteQueue {
         self.raw.peak_bytes()
     }
 
-    /// The bytes of its messages with their lengths: what was asked for, rounded up, and at least twice the longest message.
+    /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
     pub fn capacity(&self) -> usize {
         self.raw.capacity()
     }

@@ -6,8 +6,8 @@
 //!
 //! # The ring
 //!
-//! The ring is an array of granules, each with a control word *outside* of the payload, so that no message can look
-//! like one. A **record** is so many consecutive granules of one lap; only the control word of its first is used, and
+//! The ring is an array of granules, each with a control word and a length *outside* of the payload, so that no message can
+//! look like one. A **record** is so many consecutive granules of one lap; only the control word of its first is used, and
 //! its other words keep whatever they said when they were last a first one. A **boundary** is a position (a granule of a
 //! lap) where a record begins or, once all before it are claimed, where the next one must begin.
 //!
@@ -80,7 +80,7 @@
 //! the commit (the head says the lap, and one store both commits and releases); freeing in order by the consumers (a live
 //! reader would stop them all).
 
-use super::place::{ByteRing, CLOSED, LENGTH_BYTES};
+use super::place::{ByteRing, CLOSED};
 use super::sleep::Side;
 use super::word::{FREED, FULL, after, idle, owned};
 use crate::atomic::Ordering;
@@ -210,9 +210,8 @@ impl RawByteQueue {
     /// Where the message of a claim is, and how many bytes there is room for.
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
-        let record = self.ring.record(pos::index(claim.position), claim.granules);
-        let room = claim.granules as usize * self.ring.granule() - LENGTH_BYTES;
-        (record.wrapping_add(LENGTH_BYTES), room.min(self.ring.max_message()))
+        let room = claim.granules as usize * self.ring.granule();
+        (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.max_message()))
     }
 
     /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
@@ -223,20 +222,15 @@ impl RawByteQueue {
         (message, usize::try_from(len).map_or(room, |len| len.min(room)))
     }
 
+    /// The length and [`RETURNED`]. Relaxed, as the set: the claim and its end order them.
     #[inline]
-    #[allow(unsafe_code)]
     fn length_word(&self, claim: &Claim) -> u64 {
-        let record = self.ring.record(pos::index(claim.position), claim.granules);
-        // SAFETY: a record begins with its length, aligned; it is ours. Volatile: a peer could break the protocol.
-        unsafe { record.cast::<u64>().read_volatile() }
+        self.ring.len(pos::index(claim.position)).load(Ordering::Relaxed)
     }
 
     #[inline]
-    #[allow(unsafe_code)]
     fn set_length_word(&self, claim: &Claim, word: u64) {
-        let record = self.ring.record(pos::index(claim.position), claim.granules);
-        // SAFETY: as above.
-        unsafe { record.cast::<u64>().write_volatile(word) };
+        self.ring.len(pos::index(claim.position)).store(word, Ordering::Relaxed);
     }
 
     /// A claim as it is to be ended: still held by the caller, which it is not, for instance, in the child of a fork. It
@@ -265,7 +259,7 @@ impl RawByteQueue {
 
     #[inline]
     fn publish(&self, claim: Claim, len: usize) {
-        let room = claim.granules as usize * self.ring.granule() - LENGTH_BYTES;
+        let room = claim.granules as usize * self.ring.granule();
         self.set_length_word(&claim, len.min(room).min(self.ring.max_message()) as u64);
         self.end(&claim, FULL);
         crate::crash_window!("B-c: committed, nobody woken");

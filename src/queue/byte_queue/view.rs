@@ -1,6 +1,6 @@
 //! The state of a byte queue, read from copied bytes (see `crate::view`).
 
-use super::place::{CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
+use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
 use crate::error::Result;
@@ -92,7 +92,7 @@ impl Words<'_> {
         let mut position = from;
         for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
             let index = pos::index(position);
-            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * 8)?);
+            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * CELL_BYTES as u64)?);
             let granules = match ctl {
                 Ctl::Idle { lap, granules, state } => {
                     let ahead = pos::laps_ahead(lap, pos::lap(position));
