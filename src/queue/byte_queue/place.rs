@@ -64,30 +64,6 @@ mod imp {
     const SMALLEST_GRANULE: usize = 64;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
-    /// A cache line.
-    const LINE: usize = 64;
-    /// At most so many bytes are fetched early; the processor sees the rest coming.
-    const FETCHED: usize = 1024;
-
-    /// Fetches a line, to be written or read.
-    #[inline(always)]
-    fn fetch<const WRITE: bool>(line: *const u8) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        {
-            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a hint; no access.
-            unsafe {
-                if WRITE {
-                    _mm_prefetch::<_MM_HINT_ET0>(line.cast());
-                } else {
-                    _mm_prefetch::<_MM_HINT_T0>(line.cast());
-                }
-            }
-        }
-        #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-        let _ = line;
-    }
-
     /// How a ring is cut.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in crate::queue::byte_queue) struct Geometry {
@@ -262,29 +238,6 @@ mod imp {
             }
         }
 
-        /// A hint to the processor that a record is about to be read: its bytes come while the claim is made.
-        #[inline(always)]
-        pub(in crate::queue::byte_queue) fn soon_read(&self, index: u32, granules: u32) {
-            let bytes = (granules as usize) << self.geometry.shift;
-            for at in (0..bytes.min(FETCHED)).step_by(LINE) {
-                fetch::<false>(self.record(index, granules).wrapping_add(at));
-            }
-        }
-
-        /// A hint that a record is about to be claimed and written here, if it is an index: its control word and its
-        /// bytes come in one go, and to be written.
-        #[inline(always)]
-        pub(in crate::queue::byte_queue) fn soon_written(&self, index: u32, granules: u32) {
-            if granules > self.granules() || index > self.granules() - granules {
-                return;
-            }
-            fetch::<true>(core::ptr::from_ref(self.ctl(index)).cast());
-            let bytes = (granules as usize) << self.geometry.shift;
-            for at in (0..bytes.min(FETCHED)).step_by(LINE) {
-                fetch::<true>(self.record(index, granules).wrapping_add(at));
-            }
-        }
-
         /// The record of so many granules at an index, both checked to lie inside the ring. A peer that breaks the
         /// protocol can make the bytes nonsense, so they are raw memory here.
         #[inline(always)]
@@ -424,10 +377,6 @@ mod imp {
         pub(in crate::queue::byte_queue) fn len(&self, index: u32) -> &AtomicU64 {
             &self.lens[index as usize]
         }
-
-        pub(in crate::queue::byte_queue) fn soon_read(&self, _index: u32, _granules: u32) {}
-
-        pub(in crate::queue::byte_queue) fn soon_written(&self, _index: u32, _granules: u32) {}
 
         /// As in the product; loom is told of a write to all of it: both sides own a record alone.
         pub(in crate::queue::byte_queue) fn record(&self, index: u32, granules: u32) -> *mut u8 {

@@ -159,7 +159,6 @@ impl RawByteQueue {
         }
         let hint = header.tail.load(Ordering::Acquire); // B4
         let mut position = self.sane(hint);
-        self.ring.soon_written(pos::index(position), granules);
         let mut back_off = BackOff(1);
         for _ in 0..self.bound() {
             let (word, at) = self.look(position);
@@ -302,7 +301,6 @@ impl RawByteQueue {
             let (word, at) = self.look(position);
             match at {
                 At::Idle { granules, state: FULL } => {
-                    self.ring.soon_read(pos::index(position), granules);
                     if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
                         return Ok(Claim { position, granules, redelivered: false, hint, careful });
                     }
