@@ -78,7 +78,8 @@
 //! end of a term, unblocking). Rejected: a header in front of each message in the ring (bytes that once were a
 //! message can be taken for one after a death; lengths that a claim has not written yet); a second word for the lap or for
 //! the commit (the head says the lap, and one store both commits and releases); freeing in order by the consumers (a live
-//! reader would stop them all).
+//! reader would stop them all); fetching control words and payload early (measured: nothing). What a message of 1 KiB costs
+//! beyond its two copies is mostly that a claim, a locked operation, waits for the stores of the message before it.
 
 use super::place::{ByteRing, CLOSED};
 use super::sleep::Side;
