@@ -13,8 +13,8 @@
  * waiting goes on: there is no EINTR.
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
- * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t, interproc_latest_t,
- * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
+ * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
+ * interproc_byte_queue_t, interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
  *
  * WHEN SOMEBODY DIES
  *
@@ -42,6 +42,8 @@
 
 /* Defined by <time.h>, which a strict C99 program gets it from with _POSIX_C_SOURCE at 199309L or more. */
 struct timespec;
+/* Defined by <sys/uio.h>. */
+struct iovec;
 
 
 /**
@@ -214,9 +216,6 @@ typedef struct interproc_segment_options_t {
  *
  * A pop sees everything that happened before the push of its message. Messages of one producer come out in its
  * order. A push or pop that need not wait makes no system call.
- *
- * Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
- * could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
  */
 typedef struct interproc_queue_t {
   /**
@@ -224,6 +223,55 @@ typedef struct interproc_queue_t {
    */
   uint64_t private_[8];
 } interproc_queue_t;
+
+/**
+ * A bounded first-in-first-out queue of messages of any length between any processes: many producers, many consumers.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_queue(); the queue itself lies in the segment. The handle need
+ * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_byte_queue_t log;
+ *     int rc = interproc_segment_byte_queue(&segment, "log", 1 << 20, 4096, &log);
+ *     if (rc == 0)
+ *         rc = interproc_byte_queue_push(&log, "hello", 5);
+ *
+ * Messages are copied in and out, or written and read where they lie:
+ *
+ *     void *room;
+ *     rc = interproc_byte_queue_reserve(&log, 4096, &room);
+ *     if (rc == 0) {
+ *         size_t length = render(room, 4096);
+ *         rc = interproc_byte_queue_commit(&log, room, length);
+ *     }
+ *
+ *     const void *message;
+ *     size_t length;
+ *     rc = interproc_byte_queue_receive(&log, &message, &length, NULL);
+ *     if (rc == 0) {
+ *         fwrite(message, 1, length, stdout);
+ *         rc = interproc_byte_queue_release(&log, message);
+ *     }
+ *
+ * A message takes its length and 8 bytes, rounded up to 64 bytes (more where messages may be longer than about 500 KB or
+ * the queue than 1 GiB). Where it lies it is aligned to 8.
+ *
+ * When somebody dies inside an operation, or with a message reserved or received, nobody else is held up: what a producer
+ * had not finished is dropped and its room is free, what it had pushed is delivered, what a consumer was reading
+ * is delivered again and flagged (`redelivered`). A message that was popped is gone with who popped it. Sleepers are
+ * told at once, not by polling.
+ *
+ * A pop sees everything that happened before the push of its message. Messages come out in the order in which their
+ * room was claimed, each producer's in the order of its pushes. A push or pop that need not wait makes no system call.
+ *
+ * What is reserved or received belongs to the calling *thread*: another thread, or a child, is refused with EPERM.
+ */
+typedef struct interproc_byte_queue_t {
+  /**
+   * Not for use. Zero when it is no queue.
+   */
+  uint64_t private_[8];
+} interproc_byte_queue_t;
 
 /**
  * A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
@@ -554,39 +602,6 @@ typedef struct interproc_permit_t {
    */
   uint64_t private_[4];
 } interproc_permit_t;
-
-/**
- * A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
- * waits for readers, and readers wait for nobody.
- *
- * This is a local handle, obtained by interproc_segment_latest(); the value itself lies in the segment. The handle need
- * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
- * long as it is used.
- *
- *     interproc_latest_t position;
- *     pose_t pose = {0};
- *     int rc = interproc_segment_latest(&segment, "position", sizeof pose, &pose, &position);
- *     if (rc == 0)
- *         rc = interproc_latest_set(&position, &pose, NULL);      // one process
- *     if (rc == 0)
- *         rc = interproc_latest_get(&position, &pose, NULL);  // any others
- *
- * A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces itself,
- * and they go round what it reads. For this there are four announcements, or as many as
- * interproc_segment_latest_for() was told; a reader beyond that tries on. Writers wait for each other.
- *
- * When a writer dies in the middle, the value that it was setting is lost, and the next writer goes on; a dead reader costs
- * nothing. A process that is stopped in the middle of a set delays other writers, never readers.
- *
- * Who reads a value, or sees its version, sees everything that happened before it was set. A read makes no system call and needs no
- * member slot of the segment.
- */
-typedef struct interproc_latest_t {
-  /**
-   * Not for use. Zero when it is none.
-   */
-  uint64_t private_[8];
-} interproc_latest_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -1075,6 +1090,25 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             size_t element_size,
                             size_t capacity,
                             struct interproc_queue_t *queue);
+
+/**
+ * Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (and for 8 bytes with
+ * each; rounded up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue
+ * by `Segment::byte_queue`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
+ * or out of range.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_queue(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 size_t capacity,
+                                 size_t max_message,
+                                 struct interproc_byte_queue_t *queue);
 
 /**
  * Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
@@ -2375,312 +2409,363 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *producers);
 
 /**
- * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,
- * without a copy. `*cell` is where it goes: as many bytes as an element has, aligned to 16, with an earlier message
- * or zeros in it. Then interproc_queue_commit() or interproc_queue_abort().
+ * Copies a message of `length` bytes in, waiting for room as long as it takes. An interrupting signal handler runs, and the
+ * waiting goes on. `message` may be NULL if `length` is 0.
  *
- *     frame_t *frame;
- *     int rc = interproc_queue_reserve(&frames, (void **)&frame);
- *     if (rc == 0) {
- *         draw(frame);                                   // in the segment itself
- *         rc = interproc_queue_commit(&frames, frame);
- *     }
- *
- * The place belongs to the calling thread. Its turn in the order is that of the reservation, and *messages behind it
- * wait for it*: so write, commit, and do the long work before. When the thread dies, the place is room again and the messages
- * behind it go on.
- *
- * @return 0; EPIPE: the queue is closed; EDEADLK: the caller itself has the place in its hands; EINVAL: a NULL, no
- * queue, or its segment is closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the
- * kernel or sandbox lacks robust lists.
+ * @return 0; EMSGSIZE: longer than the queue's messages may be; EPIPE: the queue is closed; EDEADLK: the calling thread itself
+ * holds the message or reservation whose room is needed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every
+ * member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists; EBADMSG: somebody
+ * wrote over the queue.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_queue_reserve(const struct interproc_queue_t *queue,
-                            void **cell);
+int interproc_byte_queue_push(const struct interproc_byte_queue_t *queue,
+                              const void *message,
+                              size_t length);
 
 /**
- * As interproc_queue_reserve() if there is room; never waits.
+ * As interproc_byte_queue_push() if there is room; never waits.
  *
- * @return As interproc_queue_reserve(), and EAGAIN: the queue is full.
+ * @return As interproc_byte_queue_push(), and EAGAIN: there is no room for it.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_queue_tryreserve(const struct interproc_queue_t *queue, void **cell);
+int interproc_byte_queue_trypush(const struct interproc_byte_queue_t *queue,
+                                 const void *message,
+                                 size_t length);
 
 /**
- * As interproc_queue_reserve(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
+ * As interproc_byte_queue_push(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pushes if there is room.
  *
- * @return As interproc_queue_reserve(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * @return As interproc_byte_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
  * are not in 0..999999999.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_queue_timedreserve(const struct interproc_queue_t *queue,
-                                 const struct timespec *abstime,
-                                 void **cell);
+int interproc_byte_queue_timedpush(const struct interproc_byte_queue_t *queue,
+                                   const void *message,
+                                   size_t length,
+                                   const struct timespec *abstime);
 
 /**
- * Makes a reserved cell a message. A consumer that sees it sees all that happened before. A queue that was closed after the
- * reservation takes and delivers it still.
+ * Copies one message in that lies in `count` parts, as writev() would; see interproc_byte_queue_push().
  *
- * @return 0; EPERM: the calling thread has not reserved this cell (or a forked child has its parent's); EINVAL: no
- * cell of this queue, and as interproc_queue_reserve().
+ *     struct iovec parts[2] = {{&head, sizeof head}, {body, length}};
+ *     rc = interproc_byte_queue_push_vectored(&log, parts, 2);
  *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_commit(const struct interproc_queue_t *queue,
-                           const void *cell);
-
-/**
- * Gives a reserved cell back without a message: it is room again.
- *
- * @return As interproc_queue_commit().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_abort(const struct interproc_queue_t *queue, const void *cell);
-
-/**
- * Takes the oldest message into the caller's hands, waiting for one as long as it takes: to read it where it lies, without a
- * copy. `*cell` is where it is. Then interproc_queue_release() or interproc_queue_put_back().
- *
- *     const frame_t *frame;
- *     int rc = interproc_queue_receive(&frames, (const void **)&frame, NULL);
- *     if (rc == 0) {
- *         show(frame);
- *         rc = interproc_queue_release(&frames, frame);
- *     }
- *
- * The message belongs to the calling thread. Others take the messages behind it meanwhile; producers need its place one lap
- * later and wait for it then. When the thread dies, the message goes to another consumer, at its old place in the order.
- *
- * `redelivered` may be NULL. It is set to true when another consumer had the message in its hands and died, or put it
- * back: it may have done part of the work; otherwise to false.
- *
- * @return 0; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own reservation; EINVAL,
- * EUSERS, ENOTSUP: as interproc_queue_reserve().
+ * @return As interproc_byte_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_queue_receive(const struct interproc_queue_t *queue,
-                            const void **cell,
-                            bool *redelivered);
+int interproc_byte_queue_push_vectored(const struct interproc_byte_queue_t *queue,
+                                       const struct iovec *parts,
+                                       size_t count);
 
 /**
- * As interproc_queue_receive() if there is a message; never waits.
+ * As interproc_byte_queue_push_vectored() if there is room; never waits.
  *
- * @return As interproc_queue_receive(), and EAGAIN: the queue is empty.
+ * @return As interproc_byte_queue_trypush().
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_queue_tryreceive(const struct interproc_queue_t *queue,
-                               const void **cell,
-                               bool *redelivered);
+int interproc_byte_queue_trypush_vectored(const struct interproc_byte_queue_t *queue,
+                                          const struct iovec *parts,
+                                          size_t count);
 
 /**
- * As interproc_queue_receive(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
+ * As interproc_byte_queue_push_vectored(), waiting until `abstime` at the latest.
  *
- * @return As interproc_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * @return As interproc_byte_queue_timedpush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedpush_vectored(const struct interproc_byte_queue_t *queue,
+                                            const struct iovec *parts,
+                                            size_t count,
+                                            const struct timespec *abstime);
+
+/**
+ * Takes the first message out and copies it into `buffer`, which has `size` bytes, waiting for one as long as it takes. `length`
+ * becomes the message's length.
+ *
+ * `redelivered` may be NULL. It is set to true when an earlier consumer died with this message, or put it back; otherwise to
+ * false.
+ *
+ * @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `length` says how long it is; EPIPE: the queue is
+ * closed and drained; EDEADLK: what is first is a reservation of the calling thread; EINVAL, EUSERS, ENOTSUP, EBADMSG: as
+ * interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_pop(const struct interproc_byte_queue_t *queue,
+                             void *buffer,
+                             size_t size,
+                             size_t *length,
+                             bool *redelivered);
+
+/**
+ * As interproc_byte_queue_pop() if there is a message; never waits.
+ *
+ * @return As interproc_byte_queue_pop(), and EAGAIN: there is none.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_trypop(const struct interproc_byte_queue_t *queue,
+                                void *buffer,
+                                size_t size,
+                                size_t *length,
+                                bool *redelivered);
+
+/**
+ * As interproc_byte_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pops what is there.
+ *
+ * @return As interproc_byte_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
  * nanoseconds are not in 0..999999999.
  *
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_queue_timedreceive(const struct interproc_queue_t *queue,
-                                 const struct timespec *abstime,
-                                 const void **cell,
+int interproc_byte_queue_timedpop(const struct interproc_byte_queue_t *queue,
+                                  const struct timespec *abstime,
+                                  void *buffer,
+                                  size_t size,
+                                  size_t *length,
+                                  bool *redelivered);
+
+/**
+ * Claims room for a message of up to `length` bytes, waiting for it as long as it takes: to be written at `room`, and then
+ * given to interproc_byte_queue_commit() or interproc_byte_queue_abort() by the same thread. Until then the consumers wait
+ * behind it. If the thread dies before, it comes to nothing, and its room is free again.
+ *
+ * @return As interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_reserve(const struct interproc_byte_queue_t *queue,
+                                 size_t length,
+                                 void **room);
+
+/**
+ * As interproc_byte_queue_reserve() if there is room; never waits.
+ *
+ * @return As interproc_byte_queue_trypush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_tryreserve(const struct interproc_byte_queue_t *queue,
+                                    size_t length,
+                                    void **room);
+
+/**
+ * As interproc_byte_queue_reserve(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_queue_timedpush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedreserve(const struct interproc_byte_queue_t *queue,
+                                      size_t length,
+                                      const struct timespec *abstime,
+                                      void **room);
+
+/**
+ * Publishes the first `length` bytes of what the calling thread has reserved at `room`, as one message.
+ *
+ * @return 0; EMSGSIZE: more than was reserved (it stays reserved); EPERM: the calling thread has nothing reserved there; EINVAL:
+ * no queue, or no place of a message in it; EUSERS, ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_commit(const struct interproc_byte_queue_t *queue,
+                                void *room,
+                                size_t length);
+
+/**
+ * Gives up what the calling thread has reserved at `room`: no message comes of it, and the room is free.
+ *
+ * @return As interproc_byte_queue_commit().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_abort(const struct interproc_byte_queue_t *queue,
+                               void *room);
+
+/**
+ * Claims the first message, waiting for one as long as it takes, to be read where it lies: `length` bytes at `message`, until
+ * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_requeue(). The other consumers go on
+ * behind it. If the thread dies before, the next consumer gets it, flagged.
+ *
+ * `redelivered` may be NULL: see interproc_byte_queue_pop().
+ *
+ * @return As interproc_byte_queue_pop(), but for EMSGSIZE.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_receive(const struct interproc_byte_queue_t *queue,
+                                 const void **message,
+                                 size_t *length,
                                  bool *redelivered);
 
 /**
- * Ends what interproc_queue_receive() began: the message is done, its place is room.
+ * As interproc_byte_queue_receive() if there is a message; never waits.
  *
- * @return 0; EPERM: the calling thread has not received this cell's message (or a forked child has its parent's);
- * EINVAL: no cell of this queue, and as interproc_queue_reserve().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_release(const struct interproc_queue_t *queue,
-                            const void *cell);
-
-/**
- * Puts a received message back at its old place: the next consumer gets it, before all that came later, with `redelivered`
- * true.
- *
- * @return As interproc_queue_release().
+ * @return As interproc_byte_queue_receive(), and EAGAIN: there is none.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_queue_put_back(const struct interproc_queue_t *queue,
-                             const void *cell);
+int interproc_byte_queue_tryreceive(const struct interproc_byte_queue_t *queue,
+                                    const void **message,
+                                    size_t *length,
+                                    bool *redelivered);
 
 /**
- * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message makes
- * way and is copied to `displaced`, and `*was_displaced` is true; otherwise it is false. Exactly one goes for one that comes, and
- * nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not overlap.
+ * As interproc_byte_queue_receive(), waiting until `abstime` at the latest.
  *
- * A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never taken
- * away: if that is the oldest, it is EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says who it
- * is). When the caller dies in it, the oldest message is still there, or gone as it would have been.
+ * @return As interproc_byte_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
  *
- * @return 0; EPIPE: the queue is closed; EAGAIN: as said above; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedreceive(const struct interproc_byte_queue_t *queue,
+                                      const struct timespec *abstime,
+                                      const void **message,
+                                      size_t *length,
+                                      bool *redelivered);
+
+/**
+ * Ends the reading of the message that the calling thread has received at `message`: it is done, and its room is free.
+ *
+ * @return 0; EPERM: the calling thread has received nothing there; EINVAL: no queue, or no place of a message in it; EUSERS,
+ * ENOTSUP: as interproc_byte_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_queue_force_push(const struct interproc_queue_t *queue,
-                               const void *element,
-                               void *displaced,
-                               bool *was_displaced);
+int interproc_byte_queue_release(const struct interproc_byte_queue_t *queue,
+                                 const void *message);
 
 /**
- * The most messages that producers have seen in it: a statistic, and a lower bound of the truth. They look at every 256th
- * cell and whenever they find it full; this call looks, too.
+ * Puts the message that the calling thread has received at `message` back where it was: the next consumer gets it, flagged.
+ *
+ * @return As interproc_byte_queue_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_requeue(const struct interproc_byte_queue_t *queue,
+                                 const void *message);
+
+/**
+ * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations
+ * are refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. What is reserved
+ * already may be committed, and the consumers wait for it. Closing again is no error.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_close(const struct interproc_byte_queue_t *queue);
+
+/**
+ * Whether the queue was closed by interproc_byte_queue_close().
  *
  * @return 0; EINVAL: a NULL, or no queue.
  *
  * Thread-safe and fork-safe.
  */
-int interproc_queue_peak(const struct interproc_queue_t *queue,
-                         size_t *peak);
+int interproc_byte_queue_is_closed(const struct interproc_byte_queue_t *queue, bool *is_closed);
 
 /**
- * Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL: zeros),
- * and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same one
- * by `Segment::latest`.
+ * How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
  *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
- *
- * @return As interproc_segment_object(); EEXIST also for another size or number of announcements.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
- */
-int interproc_segment_latest(const struct interproc_segment_t *segment,
-                             const char *name,
-                             size_t size,
-                             const void *initial,
-                             struct interproc_latest_t *latest);
-
-/**
- * As interproc_segment_latest(), with announcements for `readers` at a time, at most 250: so many readers that were
- * overtaken twice can read wait-free at the same time. Each costs a slot, which takes the value and 8 bytes, rounded up to 64.
- *
- * @return As interproc_segment_latest(); EINVAL also for more than 250 readers.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
- */
-int interproc_segment_latest_for(const struct interproc_segment_t *segment,
-                                 const char *name,
-                                 size_t size,
-                                 const void *initial,
-                                 size_t readers,
-                                 struct interproc_latest_t *latest);
-
-/**
- * Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
- * of sets up to this one.
- *
- * @return 0; EINVAL: a NULL, no latest value, or its segment is closed; EUSERS: every member slot of the segment is held by a
- * living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_latest_set(const struct interproc_latest_t *latest,
-                         const void *value,
-                         uint64_t *version);
-
-/**
- * As interproc_latest_set() if nobody else is about to; never waits.
- *
- * @return As interproc_latest_set(), and EBUSY: somebody else sets it.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_latest_tryset(const struct interproc_latest_t *latest,
-                            const void *value,
-                            uint64_t *version);
-
-/**
- * As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
- *
- * @return As interproc_latest_set(), and ETIMEDOUT: somebody else set it all the time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_latest_timedset(const struct interproc_latest_t *latest,
-                              const void *value,
-                              const struct timespec *abstime,
-                              uint64_t *version);
-
-/**
- * Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
- *
- * @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
- *
- * Thread-safe and fork-safe; not for signal handlers. Never waits.
- */
-int interproc_latest_get(const struct interproc_latest_t *latest,
-                         void *value,
-                         uint64_t *version);
-
-/**
- * How often the value was set. Cheaper than a read.
- *
- * @return 0; EINVAL: a NULL, or no latest value.
+ * @return 0; EINVAL: a NULL, or no queue.
  *
  * Thread-safe and fork-safe.
  */
-int interproc_latest_version(const struct interproc_latest_t *latest, uint64_t *version);
+int interproc_byte_queue_len(const struct interproc_byte_queue_t *queue,
+                             size_t *len);
 
 /**
- * Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
- * between are passed over. `version` may be NULL.
+ * Whether there is no message in it: a snapshot.
  *
- * @return As interproc_latest_get(); EUSERS, ENOTSUP: as interproc_latest_set().
+ * @return 0; EINVAL: a NULL, or no queue.
  *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * Thread-safe and fork-safe.
  */
-int interproc_latest_wait_newer(const struct interproc_latest_t *latest,
-                                uint64_t seen,
-                                void *value,
-                                uint64_t *version);
+int interproc_byte_queue_is_empty(const struct interproc_byte_queue_t *queue, bool *is_empty);
 
 /**
- * As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
+ * Whether not even the shortest message has room: a snapshot. A longer one may have none before.
  *
- * @return As interproc_latest_wait_newer(), and ETIMEDOUT: no newer value in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
+ * @return 0; EINVAL: a NULL, or no queue.
  *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * Thread-safe and fork-safe.
  */
-int interproc_latest_timedwait_newer(const struct interproc_latest_t *latest,
-                                     uint64_t seen,
-                                     const struct timespec *abstime,
-                                     void *value,
-                                     uint64_t *version);
+int interproc_byte_queue_is_full(const struct interproc_byte_queue_t *queue, bool *is_full);
 
 /**
- * Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.
+ * How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest message that is unread
+ * or being read.
  *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_latest_set().
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_used_bytes(const struct interproc_byte_queue_t *queue,
+                                    size_t *used_bytes);
+
+/**
+ * The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
+ * for room, and now.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_peak_bytes(const struct interproc_byte_queue_t *queue,
+                                    size_t *peak_bytes);
+
+/**
+ * The bytes of its messages with their lengths: what was asked for, rounded up, and at least twice the longest message.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_capacity(const struct interproc_byte_queue_t *queue,
+                                  size_t *capacity);
+
+/**
+ * The bytes of the longest message.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_max_message(const struct interproc_byte_queue_t *queue,
+                                     size_t *max_message);
+
+/**
+ * Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record
+ * whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that keeps a reservation,
+ * shows up here.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_latest_writer(const struct interproc_latest_t *latest,
-                            struct interproc_who_t *writer);
+int interproc_byte_queue_blocker(const struct interproc_byte_queue_t *queue,
+                                 struct interproc_who_t *blocker);
 
 /**
- * How many living threads are asleep for a newer value, or to set it: a snapshot.
+ * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
  *
- * @return 0; EINVAL: a NULL, no latest value, or its segment is closed.
+ * @return 0; EINVAL: a NULL, or no queue.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_latest_waiters(const struct interproc_latest_t *latest, uint32_t *waiters);
+int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue,
+                                 uint32_t *consumers,
+                                 uint32_t *producers);
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
@@ -3021,7 +3106,7 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
-#define INTERPROC_LATEST_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_BYTE_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 #define INTERPROC_BOUNDED_SEMAPHORE_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
@@ -3054,7 +3139,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_cond_t) == 16, interproc_cond_has_16_by
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_queue_t) == 64, interproc_byte_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_bounded_semaphore_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
@@ -3076,7 +3161,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_cond_t) == 8, interproc_cond
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_segment_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
-INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_latest_t) == 8, interproc_latest_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_byte_queue_t) == 8, interproc_byte_queue_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_bounded_semaphore_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_permit_t) == 8, interproc_permit_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_barrier_t) == 8, interproc_barrier_is_aligned_to_8);

@@ -224,6 +224,10 @@ fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
 
+fn the_byte_queue_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/byte_queue.c")));
+}
+
 fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
@@ -426,6 +430,7 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            the_byte_queue_keeps_its_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,

@@ -100,7 +100,8 @@ fn main() {
             a_push_that_races_with_the_close_is_delivered_or_refused,
             its_numbers_are_known_when_nobody_is_at_work,
             signals_neither_end_nor_lose_a_wait,
-            a_handle_outlives_the_thread_that_made_it;
+            a_handle_outlives_the_thread_that_made_it,
+            it_can_be_looked_at_from_outside;
         byte_queue_deaths:
             who_stands_in_the_way_is_named,
             a_stopped_process_is_named,

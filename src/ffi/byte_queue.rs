@@ -40,8 +40,8 @@ use libc::{iovec, timespec};
 ///         rc = interproc_byte_queue_release(&log, message);
 ///     }
 ///
-/// A message takes its length and 8 bytes, rounded up to 64 bytes (more where messages may be longer than about 500 KB or
-/// the queue than 1 GiB). Where it lies it is aligned to 8.
+/// A message takes its length, rounded up to 64 bytes (more where messages may be longer than about 500 KB or
+/// the queue than 1 GiB). Where it lies it is aligned to 64.
 ///
 /// When somebody dies inside an operation, or with a message reserved or received, nobody else is held up: what a producer
 /// had not finished is dropped and its room is free, what it had pushed is delivered, what a consumer was reading
@@ -705,7 +705,7 @@ pub unsafe extern "C" fn interproc_byte_queue_peak_bytes(
     unsafe { ask(queue, peak_bytes, RawByteQueue::peak_bytes) }
 }
 
-/// The bytes of its messages with their lengths: what was asked for, rounded up, and at least twice the longest message.
+/// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
 ///
 /// @return 0; EINVAL: a NULL, or no queue.
 ///

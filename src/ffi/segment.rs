@@ -430,9 +430,8 @@ pub unsafe extern "C" fn interproc_segment_queue(
     })
 }
 
-/// Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (and for 8 bytes with
-/// each; rounded up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue
-/// by `Segment::byte_queue`.
+/// Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (rounded
+/// up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
 ///
 /// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
 /// stay open as long as it is used.**

@@ -403,7 +403,7 @@ impl Segment {
     }
 
     /// Finds or makes the queue of this name for messages of any length up to `max_message` bytes, with `capacity` bytes for
-    /// them (and for 8 bytes with each; rounded up, and to at least two of the longest messages).
+    /// them (each message rounded up to 64; and at least two of the longest).
     ///
     /// # Errors
     /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another capacity or longest

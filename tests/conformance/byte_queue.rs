@@ -251,7 +251,7 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
     let q = queue(&seg);
     let mut room = q.reserve(64).expect("room");
     let written = room.as_ptr().addr();
-    assert!(room.len() == 64 && written.is_multiple_of(8));
+    assert!(room.len() == 64 && written.is_multiple_of(64));
     room.fill(0xa5);
     // Behind a reservation others push, and nobody pops.
     at.start(&seg, |seg| {

@@ -313,8 +313,8 @@ pub fn a_scribbled_queue_ends_every_operation_and_harms_nobody(at: Place) {
             // Hints, head and control words, or lengths; the geometry is copied when it is opened.
             let at = match round % 3 {
                 0 => [128, 256, 384, 32, 40][random.below(5) as usize],
-                1 => 512 + 8 * random.below(8) as usize,
-                _ => (512 + 64 + 64 * random.below(8) as usize).min(size - 8),
+                1 => 512 + 16 * random.below(8) as usize,
+                _ => (512 + 8 + 16 * random.below(8) as usize).min(size - 8),
             };
             let value = match random.below(3) {
                 0 => random.next(),

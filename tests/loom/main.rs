@@ -22,6 +22,21 @@
 //! | bury-forgets-members | members: one leaves and another with its tid comes, the first may die anywhere; members: who takes a seat buries what its former process left, and no more |
 //! | bury-live | members: who takes a seat buries what its former process left, and no more |
 //! | bury-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
+//! | byte-abort-no-wake | byte queue: a reservation is given up, and the message behind reaches who waits |
+//! | byte-close-no-wake | byte queue: the end wakes all who wait |
+//! | byte-gap-not-passed | byte queue: a producer is dead, and two meet at what it left; byte queue: a producer is dead in a full ring, and another gets its room; byte queue: who has reserved dies, and the message behind reaches who waits |
+//! | byte-lap-unchecked | byte queue: a walk that began a lap ago finds its way |
+//! | byte-last-passed-only | byte queue: two read in place, and the first of them dies |
+//! | byte-no-cell-watch | byte queue: a producer dies, its consumer gets the message or the next one; byte queue: a consumer dies, its producer gets room |
+//! | byte-no-closed-watch | byte queue: a closer dies, and it is closed or not |
+//! | byte-one-producer-woken | byte queue: room for a small one reaches it past a large one that waits |
+//! | byte-passed-reader-forgotten | byte queue: a consumer dies, another gets its message and is told; byte queue: two read in place, and the first of them dies |
+//! | byte-put-back-no-wake | byte queue: a message that is put back reaches who waits, and says so |
+//! | byte-receive-untold | byte queue: who reads in place dies, and one who slept before gets the message |
+//! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left |
+//! | byte-relaxed-release | byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end |
+//! | byte-wake-only-one | byte queue: what is published out of order reaches both who wait; byte queue: two have reserved, one commits and the other dies, and the message behind arrives |
+//! | byte-watch-not-passed-on | byte queue: who watched a reserver runs out of time, another is told of its death |
 //! | claim-no-generation | members: a late verdict on one who is dead spares the next in its slot; members: a dead one's lock is inherited though its slot lives again |
 //! | claim-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | claim-takes-live-claim | members: two with one tid race for a slot, one may die anywhere |
@@ -72,6 +87,7 @@
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |

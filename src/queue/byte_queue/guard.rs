@@ -46,7 +46,7 @@ impl<'a> Held<'a> {
 /// reservation that is kept (or leaked) holds them up. Do what takes long before it. Not `Send`: the thread that
 /// reserves commits. In the child of a fork the parent's reservation is refused, and its drop does nothing.
 ///
-/// The bytes are at first what older messages left there. They are aligned to 8. A peer that breaks the protocol could
+/// The bytes are at first what older messages left there. They are aligned to 64. A peer that breaks the protocol could
 /// change them at any time.
 ///
 /// # Examples
@@ -157,7 +157,7 @@ impl fmt::Debug for Reservation<'_> {
 /// The other consumers step over it and take what is behind it; the producers need its room one lap later. Not `Send`: the
 /// thread that receives releases. In the child of a fork its drop does nothing.
 ///
-/// Its bytes are aligned to 8. A peer that breaks the protocol could change them: that is a wrong byte, never an invalid
+/// Its bytes are aligned to 64. A peer that breaks the protocol could change them: that is a wrong byte, never an invalid
 /// one. Against a hostile peer copy them first ([`ByteQueue::pop`](super::ByteQueue::pop)) and check the copy.
 ///
 /// # Examples

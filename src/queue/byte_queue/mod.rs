@@ -7,7 +7,7 @@
 //! | `raw` | the algorithm's rules, and the operations |
 //! | `walk` | claims, and how the dead are passed |
 //! | `sleep` | waiting |
-//! | `handle`, `guard` | the Rust types on top |
+//! | `handle`, `pushing`, `popping`, `guard` | the Rust types on top |
 //! | `by_place` | claims by the place of their message, for C |
 //! | `view` | the state from copied bytes, for `inspect` |
 
@@ -18,6 +18,10 @@ mod guard;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod handle;
 mod place;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod popping;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod pushing;
 mod raw;
 mod sleep;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -28,8 +32,10 @@ mod word;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use handle::{ByteQueue, PopIntoError};
+pub use handle::ByteQueue;
 pub use place::ByteRing;
 #[cfg(not(interproc_loom))]
 pub use place::byte_ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use popping::PopIntoError;
 pub use raw::{Claim, Limit, Popped, RawByteQueue};

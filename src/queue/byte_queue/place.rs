@@ -5,8 +5,8 @@
 //! 128   tail hint                                  written by producers
 //! 256   read hint                                  written by consumers
 //! 384   head, peak                                 written by producers that need room
-//! 512   one control word for each granule
-//! then  the granules, `granule` bytes each: a record is its length (8 bytes) and the message
+//! 512   for each granule: control word, length of the message
+//! then  the granules, `granule` bytes each
 //! ```
 #![allow(unsafe_code)]
 
@@ -49,12 +49,9 @@ pub(super) struct Header {
     _line4: [u64; 14],
 }
 
-/// What is in front of a message in its first granule: its length.
-pub(super) const LENGTH_BYTES: usize = 8;
-
 #[cfg(not(interproc_loom))]
 mod imp {
-    use super::{Header, LENGTH_BYTES};
+    use super::Header;
     use crate::atomic::{AtomicU64, Ordering};
     use crate::error::{ErrorKind, Result};
     use crate::queue::byte_queue::word::MOST_GRANULES;
@@ -62,6 +59,8 @@ mod imp {
     use core::ptr::NonNull;
 
     pub(in crate::queue::byte_queue) const CELLS_OFF: usize = 512;
+    /// A control word and a length.
+    pub(in crate::queue::byte_queue) const CELL_BYTES: usize = 16;
     const SMALLEST_GRANULE: usize = 64;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
@@ -82,20 +81,19 @@ mod imp {
             if capacity == 0 || max_message == 0 || capacity > LIMIT || max_message > LIMIT {
                 return None;
             }
-            let longest = max_message + LENGTH_BYTES;
             let mut granule = SMALLEST_GRANULE;
-            while longest.div_ceil(granule) > MOST_GRANULES as usize
+            while max_message.div_ceil(granule) > MOST_GRANULES as usize
                 || capacity.div_ceil(granule) > MAX_CAPACITY as usize
             {
                 granule *= 2;
             }
             // Two of the longest: then one fits into an empty ring, wherever it stands.
-            let granules = capacity.div_ceil(granule).max(2 * longest.div_ceil(granule)) as u32;
+            let granules = capacity.div_ceil(granule).max(2 * max_message.div_ceil(granule)) as u32;
             Some(Geometry { shift: granule.trailing_zeros(), granules, max_message, capacity })
         }
 
         fn payload_off(&self) -> usize {
-            (CELLS_OFF + self.granules as usize * 8).next_multiple_of(SMALLEST_GRANULE)
+            (CELLS_OFF + self.granules as usize * CELL_BYTES).next_multiple_of(SMALLEST_GRANULE)
         }
 
         fn size(&self) -> Option<usize> {
@@ -208,10 +206,10 @@ mod imp {
             self.geometry.max_message
         }
 
-        /// How many granules a message of `len` bytes, which is not too long, takes with its length.
+        /// How many granules a message of `len` bytes takes, which is not too long.
         #[inline(always)]
         pub(in crate::queue::byte_queue) fn granules_for(&self, len: usize) -> u32 {
-            ((len + LENGTH_BYTES + self.granule() - 1) >> self.geometry.shift) as u32
+            (((len + self.granule() - 1) >> self.geometry.shift) as u32).max(1)
         }
 
         #[inline(always)]
@@ -222,9 +220,22 @@ mod imp {
 
         #[inline(always)]
         pub(in crate::queue::byte_queue) fn ctl(&self, index: u32) -> &AtomicU64 {
+            self.word(index, 0)
+        }
+
+        /// The length of the message that begins in this granule. Whoever owns its record writes and reads it.
+        #[inline(always)]
+        pub(in crate::queue::byte_queue) fn len(&self, index: u32) -> &AtomicU64 {
+            self.word(index, 8)
+        }
+
+        #[inline(always)]
+        fn word(&self, index: u32, at: usize) -> &AtomicU64 {
             debug_assert!(index < self.granules());
             // SAFETY: callers pass an index below the number of granules, so the word is in bounds; 8-aligned.
-            unsafe { self.header.cast::<u8>().add(CELLS_OFF + index as usize * 8).cast().as_ref() }
+            unsafe {
+                self.header.cast::<u8>().add(CELLS_OFF + index as usize * CELL_BYTES + at).cast().as_ref()
+            }
         }
 
         /// The record of so many granules at an index, both checked to lie inside the ring. A peer that breaks the
@@ -239,7 +250,7 @@ mod imp {
         /// The index of the record whose message begins at `message`, if one can.
         #[cfg(feature = "std")]
         pub(in crate::queue::byte_queue) fn index_of(&self, message: *const u8) -> Option<u32> {
-            let at = message.addr().checked_sub(self.payload.as_ptr().addr() + LENGTH_BYTES)?;
+            let at = message.addr().checked_sub(self.payload.as_ptr().addr())?;
             let index = u32::try_from(at >> self.geometry.shift).ok()?;
             (at.is_multiple_of(self.granule()) && index < self.granules()).then_some(index)
         }
@@ -277,11 +288,11 @@ mod imp {
 
 #[cfg(interproc_loom)]
 mod imp {
-    use super::{EventCount, Header, LENGTH_BYTES};
+    use super::{EventCount, Header};
     use crate::atomic::AtomicU64;
     use std::cell::UnsafeCell;
 
-    /// The bytes of a modelled granule: a length and a word.
+    /// The bytes of a modelled granule.
     const GRANULE: usize = 16;
 
     /// A modelled byte ring, leaked for the length of one model execution.
@@ -289,6 +300,7 @@ mod imp {
     pub struct ByteRing {
         header: &'static Header,
         cells: &'static [AtomicU64],
+        lens: &'static [AtomicU64],
         /// What loom watches, a mark for each granule.
         marks: &'static [loom::cell::UnsafeCell<()>],
         bytes: &'static UnsafeCell<Vec<u64>>,
@@ -323,9 +335,10 @@ mod imp {
             ByteRing {
                 header: Box::leak(Box::new(header)),
                 cells: Box::leak((0..granules).map(|_| AtomicU64::new(0)).collect()),
+                lens: Box::leak((0..granules).map(|_| AtomicU64::new(0)).collect()),
                 marks: Box::leak((0..granules).map(|_| loom::cell::UnsafeCell::new(())).collect()),
                 bytes: Box::leak(Box::new(UnsafeCell::new(vec![0; granules * GRANULE / 8]))),
-                max_message: (granules / 2).max(1) * GRANULE - LENGTH_BYTES,
+                max_message: (granules / 2).max(1) * GRANULE,
             }
         }
 
@@ -350,7 +363,7 @@ mod imp {
         }
 
         pub(in crate::queue::byte_queue) fn granules_for(&self, len: usize) -> u32 {
-            (len + LENGTH_BYTES).div_ceil(GRANULE) as u32
+            len.div_ceil(GRANULE).max(1) as u32
         }
 
         pub(in crate::queue::byte_queue) fn header(&self) -> &Header {
@@ -359,6 +372,10 @@ mod imp {
 
         pub(in crate::queue::byte_queue) fn ctl(&self, index: u32) -> &AtomicU64 {
             &self.cells[index as usize]
+        }
+
+        pub(in crate::queue::byte_queue) fn len(&self, index: u32) -> &AtomicU64 {
+            &self.lens[index as usize]
         }
 
         /// As in the product; loom is told of a write to all of it: both sides own a record alone.
@@ -376,4 +393,4 @@ pub use imp::ByteRing;
 #[cfg(not(interproc_loom))]
 pub use imp::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(super) use imp::{CELLS_OFF, Geometry};
+pub(super) use imp::{CELL_BYTES, CELLS_OFF, Geometry};

@@ -1,6 +1,6 @@
 //! The state of a byte queue, read from copied bytes (see `crate::view`).
 
-use super::place::{CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
+use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
     if !fits || geometry != [capacity, max_message, u64::from(ring.granules), 1 << ring.shift] {
         return None;
     }
-    let words = Words { look, granules: ring.granules };
+    let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
     let closed = header(offset_of!(Header, closed))? == CLOSED;
     let (mut messages, mut blocker) = (0u64, None);
     let read = words.start(header(offset_of!(Header, read))?);
@@ -41,7 +41,7 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
         _ => {}
     })?;
     let mut used_from = None;
-    let head = words.start(header(offset_of!(Header, head))?);
+    let head = words.start(words.head);
     let mut freed = head;
     words.walk(head, |word| match *word {
         Ctl::Idle { state: FREED, granules, .. } if used_from.is_none() => {
@@ -79,6 +79,7 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
 struct Words<'a> {
     look: &'a Look<'a>,
     granules: u32,
+    head: u64,
 }
 
 impl Words<'_> {
@@ -89,23 +90,32 @@ impl Words<'_> {
     /// Goes from record to record, as `RawByteQueue::survey` does; where it ends.
     fn walk(&self, from: u64, mut each: impl FnMut(&Ctl)) -> Option<u64> {
         let mut position = from;
-        for _ in 0..self.granules.min(MOST_RECORDS) {
+        for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
             let index = pos::index(position);
-            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * 8)?);
+            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * CELL_BYTES as u64)?);
             let granules = match ctl {
                 Ctl::Idle { lap, granules, state } => {
                     let ahead = pos::laps_ahead(lap, pos::lap(position));
                     if state == EMPTY || ahead < 0 {
                         break;
                     }
+                    if ahead > 0 {
+                        // The hint lags by a lap.
+                        position = self.start(self.head);
+                        continue;
+                    }
                     granules
                 }
                 Ctl::Owned { granules, .. } => {
-                    // A record of the lap before: all round.
-                    if ahead(position, from, self.granules) >= i64::from(self.granules) {
-                        break;
+                    match ahead(position, self.start(self.head), self.granules) {
+                        ..=-1 => {
+                            position = self.start(self.head);
+                            continue;
+                        }
+                        // A record of the lap before: all round.
+                        d if d >= i64::from(self.granules) => break,
+                        _ => granules,
                     }
-                    granules
                 }
             };
             if granules == 0 || granules > self.granules - index {

@@ -256,13 +256,8 @@ impl RawByteQueue {
             more += u32::from(enough(at));
         }
         if at != head {
-            let word = &self.ring.header().head;
-            if crate::mutant!("byte-head-stored") {
-                word.store(at, Ordering::Release);
-            } else {
-                // If it fails somebody else has moved it. B3: after the readers of what lies before it.
-                let _ = word.compare_exchange(head, at, Ordering::AcqRel, Ordering::Relaxed);
-            }
+            // If it fails somebody else has moved it. B3: after the readers of what lies before it.
+            let _ = self.ring.header().head.compare_exchange(head, at, Ordering::AcqRel, Ordering::Relaxed);
             crate::crash_window!("B-h: head moved, nothing claimed");
         }
         self.note_peak(position);
@@ -272,10 +267,17 @@ impl RawByteQueue {
         }
     }
 
+    /// The granules between the first unread message and `tail`, for people.
+    pub(super) fn unread(&self, tail: u64) -> u64 {
+        let capacity = self.ring.granules();
+        let (read, head) = (self.read_hint(), self.head());
+        let from = if ahead(read, head, capacity) > 0 { read } else { head };
+        ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
+    }
+
     /// Notes how much is unread, for people.
     fn note_peak(&self, tail: u64) {
-        let unread = ahead(tail, self.read_hint(), self.ring.granules());
-        let unread = unread.clamp(0, i64::from(self.ring.granules())) as u64;
+        let unread = self.unread(tail);
         let peak = &self.ring.header().peak;
         if unread > peak.load(Ordering::Relaxed) {
             peak.store(unread, Ordering::Relaxed);
@@ -393,7 +395,8 @@ impl RawByteQueue {
     /// Goes over the records from `position` on, to the first unclaimed boundary: a snapshot.
     pub(super) fn survey(&self, from: u64, mut each: impl FnMut(&At) -> bool) -> u64 {
         let mut position = from;
-        for _ in 0..self.ring.granules() {
+        // A lap of records that are no more, at most, and one of those that are.
+        for _ in 0..u64::from(self.ring.granules()) * 2 + 2 {
             let (_, at) = self.look(position);
             match at {
                 At::Idle { granules, .. } | At::Owned { granules, .. } => {

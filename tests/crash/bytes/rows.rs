@@ -164,6 +164,7 @@ fn asleep_itself() -> Vec<Box<dyn Scenario>> {
     let pushes = |case: Case<World>, op: Op| case.role("sleeping producer").victim(on_stage(op));
     let (popping, pushing) = (Story::popping(), Story::pushing());
     let before = |case, n, body| helpers(case, n, Enter::WhenAsleep, body);
+    let three_takers = |case| on_cue(on_cue(on_cue(case, taker(1)), taker(1)), taker(1));
     vec![
         Story { helpers: 1, ..popping }
             .ends(pops(on_cue(case("pop", "empty, then fed", 0, 0), feeder(1)), pop)),
@@ -189,22 +190,17 @@ fn asleep_itself() -> Vec<Box<dyn Scenario>> {
             ),
             receive,
         )),
-        Story { helpers: 3, producers: 2, ..pushing }.ends(pushes(
-            on_cue(
-                before(case("push", "full, two producers behind it, then room", 0, 4), 2, producer),
-                taker(1),
-            ),
+        // Freed room wakes them all, and who comes first has it: so there is room for all.
+        Story { helpers: 5, producers: 2, ..pushing }.ends(pushes(
+            three_takers(before(case("push", "full, two producers behind it, then room", 0, 4), 2, producer)),
             push,
         )),
-        Story { helpers: 2, producers: 1, ..pushing }.ends(pushes(
-            on_cue(
-                before(
-                    case("push", "full, large, a producer behind it, then room for that one", 0, 4),
-                    1,
-                    producer,
-                ),
-                taker(1),
-            ),
+        Story { helpers: 4, producers: 1, ..pushing }.ends(pushes(
+            three_takers(before(
+                case("push", "full, large, a producer behind it, then room", 0, 4),
+                1,
+                producer,
+            )),
             push_large,
         )),
     ]
