@@ -55,6 +55,8 @@ pub fn messages_come_in_order_and_each_once(at: Place) {
 
 pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
     for capacity in [1, 5, 16] {
+        // Two who wait for more than the capacity together would wait for each other.
+        let half = (capacity / 2).max(1);
         const COUNT: u64 = 2_000;
         let seg = kit::segment();
         let sends = at.start(&seg, move |seg| {
@@ -70,7 +72,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                         continue;
                     }
                     2 => {
-                        let n = n.min(capacity as u64);
+                        let n = n.min(half as u64);
                         let chunk = p.write_chunk_uninit(n as usize).expect("room");
                         assert_eq!(
                             chunk.fill_from_iter(next..next + n).map_err(|e| e.kind()),
@@ -80,7 +82,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                         continue;
                     }
                     _ => {
-                        let n = n.min(capacity as u64);
+                        let n = n.min(half as u64);
                         let mut chunk = p.write_chunk(n as usize).expect("room");
                         let (a, b) = chunk.as_mut_slices();
                         a.iter_mut().chain(b).zip(next..).for_each(|(slot, value)| *slot = value);
@@ -107,7 +109,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                         next += n as u64;
                     }
                     1 => {
-                        let chunk = c.read_chunk(3.min(capacity)).expect("some");
+                        let chunk = c.read_chunk(3.min(half)).expect("some");
                         let got: Vec<u64> = [chunk.as_slices().0, chunk.as_slices().1].concat();
                         assert!(got.iter().copied().eq(next..next + got.len() as u64));
                         let part = got.len().div_ceil(2);
@@ -116,7 +118,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                     }
                     _ => {
                         let mut taken = 0;
-                        for value in c.read_chunk(2.min(capacity)).expect("some").into_iter().take(1) {
+                        for value in c.read_chunk(2.min(half)).expect("some").into_iter().take(1) {
                             assert_eq!(value, next);
                             taken += 1;
                         }
@@ -284,6 +286,8 @@ pub fn a_push_that_races_with_the_close_is_delivered_or_refused(at: Place) {
                     Ok(()) => sure = before + 1 - p.unpublished() as u64,
                     Err(e) => {
                         assert_eq!(e.kind(), ErrorKind::Closed);
+                        // What was not published may have got in before the wait that was refused.
+                        words[2].store(before, Ordering::SeqCst);
                         break;
                     }
                 }
@@ -296,7 +300,13 @@ pub fn a_push_that_races_with_the_close_is_delivered_or_refused(at: Place) {
         c.close().expect("close");
         let rest = c.iter().count() as u64;
         sends.join();
-        assert_eq!(5 + rest, words[1].load(Ordering::SeqCst), "acknowledged");
+        let [sure, tried] = [1, 2].map(|at: usize| words[at].load(Ordering::SeqCst));
+        assert!(
+            (sure..=tried).contains(&(5 + rest)),
+            "{sure}..={tried} acknowledged, {} delivered",
+            5 + rest
+        );
+        assert!(round % 2 == 1 || sure == tried);
         assert_eq!(kind(c.pop()), Err(ErrorKind::Closed));
     }
 }
