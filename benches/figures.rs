@@ -491,6 +491,7 @@ fn spsc_rows() -> Vec<Row> {
             threads,
             spsc::stream::<128, Rtrb<128>>,
         ),
+        row("spsc 1 KiB", NoneRate, Timed, spsc::stream::<128, Ours>, least, spsc::stream::<128, Least<128>>),
         row(
             "spsc chunks of 16, 8 B",
             RateRatio(0.9),

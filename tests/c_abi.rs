@@ -260,6 +260,10 @@ fn signals_and_recursion_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
 }
 
+fn one_producer_and_one_consumer_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/spsc.c")));
+}
+
 fn the_reader_writer_lock_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/rwlock.c")));
 }
@@ -442,6 +446,7 @@ fn main() {
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
             the_views_in_c_tell_who_holds_and_how_many_wait,
+            one_producer_and_one_consumer_keep_their_promises_in_c,
             the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,

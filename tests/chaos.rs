@@ -21,6 +21,8 @@
 mod bytes;
 #[path = "chaos/family.rs"]
 mod family;
+#[path = "chaos/lane.rs"]
+mod lane;
 
 use interproc::process::{self, Child};
 use interproc::queue::Queue;
@@ -396,7 +398,7 @@ fn main() -> ExitCode {
     println!("chaos for {:.1} s, seed {seed}", time.as_secs_f64());
     priority(-15);
     let (books, mut dice, mut totals) = (Books::open(), Dice(seed), Totals::default());
-    let (family, bytes) = (family::Books::open(), bytes::Books::open());
+    let (family, bytes, lanes) = (family::Books::open(), bytes::Books::open(), lane::Books::open());
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
@@ -404,6 +406,8 @@ fn main() -> ExitCode {
         // The queue's and the locks' longer, for what is at work there is more.
         let result = if totals.rounds % 4 == 2 {
             bytes::round(bytes, &mut dice, left, &mut totals)
+        } else if totals.rounds % 8 == 4 {
+            lane::round(lanes, &mut dice, left, &mut totals)
         } else if totals.rounds % 2 == 0 {
             round(books, &mut dice, left, &mut totals)
         } else {

@@ -46,6 +46,8 @@ mod recursive_mutex;
 mod rwlock;
 #[path = "conformance/semaphore.rs"]
 mod semaphore;
+#[path = "conformance/spsc.rs"]
+mod spsc;
 
 use place::Place;
 
@@ -277,5 +279,23 @@ fn main() {
             it_may_be_destroyed_as_soon_as_it_was_acquired,
             an_unlock_wakes_those_asleep_at_once,
             a_forked_child_does_not_hold_what_its_parent_holds;
+        spsc:
+            messages_come_in_order_and_each_once,
+            batches_and_chunks_keep_the_order_whatever_their_size,
+            a_full_queue_refuses_or_waits_and_gives_the_value_back,
+            an_empty_queue_refuses_or_waits,
+            what_is_not_published_is_published_before_it_is_waited_for,
+            closing_by_either_side_wakes_the_other_and_ends_it,
+            a_push_that_races_with_the_close_is_delivered_or_refused,
+            a_seat_is_one_threads_as_long_as_it_lives,
+            what_a_dead_consumer_had_not_freed_comes_again_and_is_flagged,
+            who_waits_for_the_dead_goes_on_with_the_next,
+            a_handle_moves_between_threads,
+            a_partner_asleep_sees_the_seat_move,
+            a_forked_child_has_no_part_in_its_parents_seats,
+            scribbled_counts_and_seats_are_errors_never_a_crash,
+            a_queue_of_another_shape_is_refused_with_both_sides_named,
+            it_can_be_looked_at,
+            signals_neither_end_nor_lose_a_wait;
     ])
 }

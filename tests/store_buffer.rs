@@ -21,6 +21,9 @@
 //! All interleavings and all drain orders are tried, with at most
 //! three announcements of each sleeper. Each mutant must break the property.
 
+#[path = "store_buffer/seal.rs"]
+mod seal;
+
 use std::collections::HashSet;
 
 #[path = "store_buffer/bias.rs"]

@@ -353,7 +353,9 @@ where
                             }
                         };
                         let (a, b) = chunk.as_mut_slices();
-                        a.iter_mut().chain(b).zip(i..).for_each(|(slot, i)| *slot = message(i));
+                        let rest = i + a.len() as u64;
+                        a.iter_mut().zip(i..).for_each(|(slot, i)| *slot = message(i));
+                        b.iter_mut().zip(rest..).for_each(|(slot, i)| *slot = message(i));
                         chunk.commit_all().expect("open");
                     }
                     (0, 0)
@@ -369,8 +371,10 @@ where
                             }
                         };
                         let (a, b) = chunk.as_slices();
-                        let right = a.iter().chain(b).zip(i..).all(|(&slot, i)| number(slot) == i);
-                        assert!(right, "out of order");
+                        let right = |piece: &[[u64; W]], i: u64| {
+                            piece.iter().zip(i..).all(|(&slot, i)| number(slot) == i)
+                        };
+                        assert!(right(a, i) && right(b, i + a.len() as u64), "out of order");
                         chunk.commit_all();
                     }
                     (n, 0)

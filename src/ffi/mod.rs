@@ -29,6 +29,7 @@ mod recursive_mutex;
 mod rwlock;
 mod segment;
 mod semaphore;
+mod spsc;
 mod start;
 mod time;
 mod who;

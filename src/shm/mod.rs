@@ -43,6 +43,7 @@ pub use object::Object;
 pub use options::Options;
 pub use segment::Segment;
 pub use snapshot::{ObjectInfo, Snapshot};
+pub(crate) use spsc::{lane_member, taken};
 
 use crate::error::{Error, ErrorKind};
 

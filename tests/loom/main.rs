@@ -57,6 +57,19 @@
 //! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
+//! | lane-close-no-wake | lane: the end wakes a consumer; lane: the end wakes a producer |
+//! | lane-hang-up-unsealed | lane: hanging up, who has sat down in a dead one's place is heard or refused |
+//! | lane-hang-up-unseen | lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
+//! | lane-partner-not-told | lane: a producer sits down beside a sleeping consumer and dies, and so another one; lane: a producer that moves to another thread may die anywhere |
+//! | lane-partner-not-watched | lane: a producer dies, its consumer gets what it published, then the next one's; lane: a consumer dies, its producer gets room, or the next one its message; lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
+//! | lane-proposal-not-withdrawn | lane: what was pushed before the end comes before the end |
+//! | lane-redelivery-untold | lane: a consumer dies, its producer gets room, or the next one its message; lane: what a dead consumer read stays suspect, whoever dies over it |
+//! | lane-refusal-untold | lane: what was pushed before the end comes before the end |
+//! | lane-relaxed-free | lane: a producer sleeps for room; lane: three messages go through two slots |
+//! | lane-relaxed-publish | lane: a consumer sleeps for a message; lane: three messages go through two slots |
+//! | lane-seal-no-look | lane: what was pushed before the end comes before the end; lane: a consumer dies at the end, the next one finds the same end |
+//! | lane-seat-taken-twice | lane: two race for a seat, whose holder is dead or gone |
+//! | lane-suspects-forgotten | lane: what a dead consumer read stays suspect, whoever dies over it |
 //! | last-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
 //! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
@@ -85,7 +98,7 @@
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
-//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |

@@ -48,7 +48,7 @@ impl RawConsumer {
         let head = header.head.load(Ordering::Acquire);
         let tail = header.tail.load(Ordering::Acquire);
         let there = tail.wrapping_sub(head);
-        if there > lane.capacity() {
+        if lane.are_impossible(head, tail) {
             header.consumer.leave(me.id());
             return Err(ErrorKind::Corrupt.into());
         }
@@ -78,7 +78,7 @@ impl RawConsumer {
     pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
-        if tail.wrapping_sub(head) > lane.capacity() {
+        if lane.are_impossible(head, tail) {
             return Err(ErrorKind::Corrupt.into());
         }
         header.step.store(1, Ordering::Release);
@@ -313,7 +313,7 @@ impl RawConsumer {
             seen = now;
         }
         crate::crash_window!("L-h: the end proposed, not final");
-        if !crate::mutant!("lane-seal-no-fence") && !me.table().sleeper_fence() {
+        if !me.table().sleeper_fence() {
             // From the next publication on its publisher uses fences of its own: in a closed lane, always. One that is
             // under way had its store issued before its look, and a processor keeps it back for less than this.
             let until = Deadline::after(STORE_BUFFER);

@@ -99,6 +99,12 @@ impl Lane {
         (self.header().tail.load(Ordering::Acquire), self.header().head.load(Ordering::Acquire))
     }
 
+    /// Whether no lane gets to these counts: more units than it holds, or so many that they would wrap in somebody's lifetime.
+    /// (What compares positions need not think of that, then.)
+    fn are_impossible(&self, head: u64, tail: u64) -> bool {
+        tail.wrapping_sub(head) > self.capacity() || tail > POSITION / 2
+    }
+
     /// Whether it is empty: a snapshot.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

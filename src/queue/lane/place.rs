@@ -187,7 +187,7 @@ mod imp {
         /// The bytes of the unit at an index below the capacity; its neighbours up to the end lie behind it. A peer that
         /// breaks the protocol can make the bytes nonsense, so they are raw memory here.
         #[inline(always)]
-        pub(in crate::queue) fn bytes(&self, index: u64) -> NonNull<u8> {
+        pub(crate) fn bytes(&self, index: u64) -> NonNull<u8> {
             debug_assert!(index < self.capacity);
             // SAFETY: in bounds, as the index is below the capacity.
             unsafe { self.units.add(index as usize * self.unit) }

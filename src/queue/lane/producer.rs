@@ -50,7 +50,7 @@ impl RawProducer {
     pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
-        if tail.wrapping_sub(head) > lane.capacity() {
+        if lane.are_impossible(head, tail) {
             return Err(ErrorKind::Corrupt.into());
         }
         let lap = tail.wrapping_sub(tail % lane.capacity());
@@ -317,6 +317,8 @@ impl RawProducer {
         self.tail = position;
         self.lap = position.wrapping_sub(position % self.lane.capacity());
         self.soft = position;
+        // A scribbled head may have let us see room up to beyond a whole ring from here: nothing is known.
+        self.limit = position;
         self.told(position);
     }
 

@@ -251,7 +251,8 @@ impl<T: Plain> Producer<T> {
     }
 
     /// Waits until `count` slots are free and lends them, to be written in place: what is in them is what was there before.
-    /// Nothing is pushed before a [`commit`](WriteChunk::commit).
+    /// Nothing is pushed before a [`commit`](WriteChunk::commit). (A producer that waits for *n* slots and a consumer that waits for
+    /// *m* messages, with *n* + *m* beyond the capacity + 1, can wait for each other.)
     ///
     /// # Errors
     /// `InvalidInput` for more than the capacity; as [`Producer::push`].
@@ -350,7 +351,8 @@ impl<T: Plain> Producer<T> {
     /// often, and the line that tells it moves less often between the processors. What is not published is not seen by the
     /// consumer, and lost if this producer dies; it is published at the latest before a push waits or finds the queue full, by
     /// [`flush`](Self::flush), and when the handle is dropped. A closed queue refuses what is not published, with the
-    /// push that would have published it.
+    /// push that would have published it; a push that is refused while it waits has published the rest before, if that was
+    /// possible.
     ///
     /// # Examples
     /// ```
