@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "error",
     "time",
     "who",
@@ -32,6 +32,7 @@ const SOURCES: [&str; 16] = [
     "barrier",
     "queue",
     "process",
+    "pipe",
     "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];

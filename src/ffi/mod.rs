@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod mutex;
 mod once;
+mod pipe;
 mod process;
 mod queue;
 mod recursive_mutex;

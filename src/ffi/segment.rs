@@ -132,7 +132,7 @@ unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result
 ///
 /// # Safety
 /// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
-unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
+pub(super) unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
     // SAFETY: by the contract.
     let handle = unsafe { input(segment, "segment") }?;
     // SAFETY: made by `start` and not yet closed.
