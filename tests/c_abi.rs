@@ -224,6 +224,15 @@ fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
 
+fn pipes_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/pipe.c")));
+}
+
+fn the_server_in_c_goes_on_when_a_client_is_killed() {
+    let said = run(&mut Installed::get().compile("c_examples/pipe.c"));
+    assert!(said.contains("clients: 3 finished, 1 killed; servers: 4 saw the end"), "{said}");
+}
+
 fn processes_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
 }
@@ -414,7 +423,9 @@ fn main() {
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
+            pipes_keep_their_promises_in_c,
             processes_keep_their_promises_in_c,
+            the_server_in_c_goes_on_when_a_client_is_killed,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,

@@ -129,7 +129,9 @@ unsafe fn ends<'a>(pipe: *const interproc_pipe_t) -> Result<&'a mut Ends> {
     // SAFETY: by the contract.
     match unsafe { pipe.as_ref() } {
         // SAFETY: made by `handle` and not yet closed.
-        Some(pipe) => unsafe { pipe.private_.cast::<Ends>().as_mut() }.ok_or_else(|| invalid("the pipe is closed")),
+        Some(pipe) => {
+            unsafe { pipe.private_.cast::<Ends>().as_mut() }.ok_or_else(|| invalid("the pipe is closed"))
+        }
         None => Err(invalid("pipe is NULL")),
     }
 }
@@ -184,7 +186,10 @@ unsafe fn send(
     patience: impl FnOnce() -> Result<Patience>,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { sender(pipe) }.and_then(|sender| unsafe { sender.send_by(bytes(message, size)?, patience()?) }))
+    report(
+        unsafe { sender(pipe) }
+            .and_then(|sender| unsafe { sender.send_by(bytes(message, size)?, patience()?) }),
+    )
 }
 
 /// # Safety
@@ -677,8 +682,8 @@ pub unsafe extern "C" fn interproc_pipe_close(pipe: *mut interproc_pipe_t) -> c_
         ends(pipe)?;
         let ends = Box::from_raw(core::mem::replace(&mut (*pipe).private_, null_mut()).cast::<Ends>());
         let Ends { sender, receiver, .. } = *ends;
-        let sent = sender.map_or(Ok(()), Sender::close);
-        sent.and(receiver.map_or(Ok(()), Receiver::close))
+        let received = receiver.map_or(Ok(()), Receiver::close);
+        sender.map_or(Ok(()), Sender::close).and(received)
     })
 }
 

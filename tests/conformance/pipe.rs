@@ -270,16 +270,18 @@ pub fn an_end_moves_between_threads(at: Place) {
     let (mut end, actor) = meet(at, &seg, 0, move |end| {
         let mut end = end;
         for n in 0..4u64 {
+            let (give, take) = std::sync::mpsc::channel();
             let mover = std::thread::spawn(move || {
                 let got = end.recv().expect("recv");
                 end.send(&got).expect("send");
-                raise(&words[0]);
+                give.send(end).expect("taker");
                 // Until the next one has it.
-                (end, n)
+                await_word(&words[0], n + 1);
             });
-            // The thread has ended: as nobody has looked, the end can still be taken along.
-            end = mover.join().expect("mover").0;
+            end = take.recv().expect("an end");
             end.send(b"here").expect("send");
+            raise(&words[0]);
+            mover.join().expect("mover");
         }
     });
     for n in 0..4u8 {
@@ -289,6 +291,22 @@ pub fn an_end_moves_between_threads(at: Place) {
     }
     actor.join();
     assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+    drop(end);
+    // Its thread ends before another one has it: that is a death.
+    let (mut end, actor) = meet(at, &seg, 0, |end| {
+        let ended = std::thread::spawn(move || {
+            let mut end = end;
+            end.send(b"last").expect("send");
+            end
+        });
+        let end = ended.join().expect("ended");
+        await_word(&words[1], 1);
+        drop(end);
+    });
+    assert_eq!(end.recv().expect("recv"), b"last");
+    assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+    raise(&words[1]);
+    actor.join();
 }
 
 pub fn signals_neither_end_nor_lose_a_wait(at: Place) {

@@ -7,7 +7,7 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, condvar, family, join, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, condvar, family, join, lock, permits, pipe, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -80,6 +80,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         barrier::all(),
         condvar::all(),
         permits::all(),
+        pipe::all(),
         recursive::all(),
         ring::all(),
         rwlock::all(),
