@@ -87,6 +87,12 @@ impl World {
         let _ = b.recv_timeout(Duration::ZERO);
     }
 
+    /// Once the victim is dead, all slots can be had.
+    fn no_slot_was_lost(&self, part: &Part, listener: &mut Listener) -> Check {
+        part.await_cue(KILLED);
+        self.no_slot_is_lost(listener)
+    }
+
     /// All slots can be had, by whoever listens now.
     fn no_slot_is_lost(&self, listener: &mut Listener) -> Check {
         let mut ends = Vec::new();
@@ -139,7 +145,7 @@ fn receiver(world: &World, part: &Part) -> Check {
     let sent = part.fact(SENT).load(SeqCst);
     ensure!(count == sent || count == sent + 1, "{count} came, {sent} were acknowledged");
     drop(end);
-    world.no_slot_is_lost(&mut listener)
+    world.no_slot_was_lost(part, &mut listener)
 }
 
 /// As above, one that sends until it is told.
@@ -162,7 +168,7 @@ fn filler(world: &World, part: &Part) -> Check {
     let received = part.fact(RECEIVED).load(SeqCst);
     ensure!(received < n, "{received} received, {n} sent");
     drop(end);
-    world.no_slot_is_lost(&mut listener)
+    world.no_slot_was_lost(part, &mut listener)
 }
 
 /// Sends what the victim waits for, when it sleeps; then waits for its end.
@@ -172,7 +178,7 @@ fn feeder(world: &World, part: &Part) -> Check {
     let _ = end.send(&message(1));
     drain(&mut end, part)?;
     drop(end);
-    world.no_slot_is_lost(&mut listener)
+    world.no_slot_was_lost(part, &mut listener)
 }
 
 /// Every helper was told in time.
