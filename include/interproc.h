@@ -692,6 +692,78 @@ typedef struct interproc_usage_t {
 } interproc_usage_t;
 
 /**
+ * One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any length
+ * up to the pipe's longest and arrive as they were sent, whole or not at all.
+ *
+ * This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
+ * same handle: close only one of them.
+ *
+ *     static int worker(interproc_pipe_t *end, void *argument) { return serve(end, argument); }
+ *
+ *     interproc_pipe_t ours, theirs;
+ *     interproc_process_t child;
+ *     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_fork(&child, "worker", worker, &theirs, NULL);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_send(&ours, "question", 8);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size);
+ *     if (rc == EPIPE)
+ *         complain("the worker is gone");
+ *
+ * When the other end is closed, or whoever has it dies, at whatever instruction, what it had sent can be received, and
+ * after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
+ *
+ * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
+ * until then the first one must live. A forked child does not have its parent's ends: its calls return EPERM, and its
+ * interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
+ */
+typedef struct interproc_pipe_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_pipe_t;
+
+/**
+ * What a child runs with its end of a pipe. Its result is the exit code: 0 to 255, any other value becomes 255.
+ */
+typedef int (*interproc_pipe_entry_t)(struct interproc_pipe_t *end, void *argument);
+
+/**
+ * Who listens at a name in a segment: it gets an end of each pipe that a client connects.
+ *
+ * This is a local handle. interproc_listener_close() frees it and ends the listening.
+ *
+ *     interproc_listener_t listener;
+ *     interproc_pipe_t client;
+ *     int rc = interproc_listener_bind(&segment, "door", 64, 1 << 12, 512, &listener);
+ *     while (rc == 0 && (rc = interproc_listener_accept(&listener, &client)) == 0)
+ *         serve(&client);
+ *
+ * There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
+ * accepted. A pipe is free again when both its ends were closed or their holders died.
+ *
+ * When the listener dies, who was not accepted sees the end of its pipe, pipes that were accepted go on with those who
+ * have them, connecting returns ECONNREFUSED, and anybody may bind again.
+ */
+typedef struct interproc_listener_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_listener_t;
+
+/**
  * A resource limit of a child: see setrlimit(2).
  */
 typedef struct interproc_process_limit_t {
@@ -3006,6 +3078,441 @@ int interproc_process_detach(struct interproc_process_t *process);
 int interproc_process_close(struct interproc_process_t *process);
 
 /**
+ * Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
+ * message's header included, and for two messages of `longest` bytes, the longest that can be sent.
+ *
+ * It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up to 32
+ * threads can use it at the same time. Both ends are the calling thread's.
+ *
+ * @return 0; EINVAL: a NULL, or a size out of range; ENOSPC, EMFILE and other limits; ENOTSUP.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_pair(size_t capacity,
+                        size_t longest,
+                        struct interproc_pipe_t *one,
+                        struct interproc_pipe_t *other);
+
+/**
+ * Makes a one-way pipe: what is sent into `sender` comes out of `receiver`. Otherwise as interproc_pipe_pair().
+ *
+ * @return As interproc_pipe_pair().
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_one_way(size_t capacity,
+                           size_t longest,
+                           struct interproc_pipe_t *sender,
+                           struct interproc_pipe_t *receiver);
+
+/**
+ * Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were all
+ * closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody alive has an end of it; EEXIST also for other sizes; EINVAL also
+ * for a size out of range.
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_pipe_pair(const struct interproc_segment_t *segment,
+                                const char *name,
+                                size_t capacity,
+                                size_t longest,
+                                struct interproc_pipe_t *one,
+                                struct interproc_pipe_t *other);
+
+/**
+ * Both ends of the one-way pipe `name` in a segment, found or made. Otherwise as interproc_segment_pipe_pair().
+ *
+ * @return As interproc_segment_pipe_pair().
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
+                                   const char *name,
+                                   size_t capacity,
+                                   size_t longest,
+                                   struct interproc_pipe_t *sender,
+                                   struct interproc_pipe_t *receiver);
+
+/**
+ * Sends the `size` bytes at `message` as one message, waiting for room as long as it takes. NULL with 0 is an empty one.
+ *
+ * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL: a NULL, a closed
+ * handle, or an end that only receives; EPERM: a forked child's copy; ESTALE: the thread that had the end died, and its
+ * seat is gone; EBADMSG: somebody wrote over the pipe; EUSERS. The message was not sent then.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_send(const struct interproc_pipe_t *pipe,
+                        const void *message,
+                        size_t size);
+
+/**
+ * As interproc_pipe_send() if there is room; never waits.
+ *
+ * @return As interproc_pipe_send(), and EAGAIN: the pipe is full.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t size);
+
+/**
+ * As interproc_pipe_send(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_pipe_send(), and ETIMEDOUT.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
+                             const void *message,
+                             size_t size,
+                             const struct timespec *abstime);
+
+/**
+ * Sends the `count` pieces at `pieces` as one message (struct iovec of <sys/uio.h>), waiting as long as it takes.
+ *
+ * @return As interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_send_vectored(const struct interproc_pipe_t *pipe,
+                                 const struct iovec *pieces,
+                                 size_t count);
+
+/**
+ * Receives a message into `buffer` of `size` bytes and says its length, waiting for it as long as it takes.
+ *
+ * When the message is longer than the buffer, the call returns EMSGSIZE and `received` is set to its length, the one
+ * output of this library that an error writes; the message stays the next one.
+ *
+ * @return 0; EPIPE: the end: the other end is closed or dead, and all was received; EMSGSIZE; EINVAL: a NULL, a closed
+ * handle, an end that only sends, or a message received in place that was not released; EPERM, ESTALE, EBADMSG, EUSERS:
+ * as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
+                        void *buffer,
+                        size_t size,
+                        size_t *received);
+
+/**
+ * As interproc_pipe_recv() if there is a message; never waits.
+ *
+ * @return As interproc_pipe_recv(), and EAGAIN: there is none.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryrecv(const struct interproc_pipe_t *pipe,
+                           void *buffer,
+                           size_t size,
+                           size_t *received);
+
+/**
+ * As interproc_pipe_recv(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_pipe_recv(), and ETIMEDOUT.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedrecv(const struct interproc_pipe_t *pipe,
+                             void *buffer,
+                             size_t size,
+                             const struct timespec *abstime,
+                             size_t *received);
+
+/**
+ * Gives room for a message of `size` bytes, to be written in place and sent by interproc_pipe_commit(); waits for it as
+ * long as it takes. Until then nobody sees it; any other call that sends by this end, or closes it, forgets it.
+ *
+ * @return As interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_reserve(const struct interproc_pipe_t *pipe,
+                           size_t size,
+                           void **place);
+
+/**
+ * As interproc_pipe_reserve() if there is room; never waits.
+ *
+ * @return As interproc_pipe_trysend().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryreserve(const struct interproc_pipe_t *pipe, size_t size, void **place);
+
+/**
+ * As interproc_pipe_reserve(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_timedsend().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedreserve(const struct interproc_pipe_t *pipe,
+                                size_t size,
+                                const struct timespec *abstime,
+                                void **place);
+
+/**
+ * Sends the first `size` bytes of the room that interproc_pipe_reserve() gave.
+ *
+ * @return 0; EPIPE: it was not sent; EINVAL: none was reserved, or less; else as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_commit(const struct interproc_pipe_t *pipe,
+                          size_t size);
+
+/**
+ * Gives the next message in its place, not copied; waits for it as long as it takes. It is to be released by
+ * interproc_pipe_release(); until then this end receives nothing else.
+ *
+ * A sender that breaks the rules could change the bytes meanwhile: who does not trust it copies them first.
+ *
+ * @return As interproc_pipe_recv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_receive(const struct interproc_pipe_t *pipe,
+                           const void **message,
+                           size_t *size);
+
+/**
+ * As interproc_pipe_receive() if there is a message; never waits.
+ *
+ * @return As interproc_pipe_tryrecv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryreceive(const struct interproc_pipe_t *pipe,
+                              const void **message,
+                              size_t *size);
+
+/**
+ * As interproc_pipe_receive(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_timedrecv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedreceive(const struct interproc_pipe_t *pipe,
+                                const struct timespec *abstime,
+                                const void **message,
+                                size_t *size);
+
+/**
+ * Ends the message that interproc_pipe_receive() gave: its place may be written to.
+ *
+ * @return 0; EINVAL: there is none; else as interproc_pipe_recv().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_release(const struct interproc_pipe_t *pipe);
+
+/**
+ * Whether a receive would not wait, that is whether there is a message or the end; waits until `abstime` for that (a
+ * time in the past: just looks).
+ *
+ * @return 0; EINVAL, EPERM, ESTALE, EBADMSG, EUSERS: as interproc_pipe_recv().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_poll(const struct interproc_pipe_t *pipe,
+                        const struct timespec *abstime,
+                        bool *is_ready);
+
+/**
+ * Who has the other end, dead or alive; `pid` 0 when it was closed. A snapshot.
+ *
+ * @return 0; EINVAL, EPERM, ESTALE, EUSERS: as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_peer(const struct interproc_pipe_t *pipe, struct interproc_who_t *peer);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ */
+int interproc_pipe_longest(const struct interproc_pipe_t *pipe, size_t *longest);
+
+/**
+ * Closes the end and frees the handle. The other end gets what was sent, and then EPIPE.
+ *
+ * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed.
+ *
+ * Not to be called while another thread uses the end; not for signal handlers.
+ */
+int interproc_pipe_close(struct interproc_pipe_t *pipe);
+
+/**
+ * Closes one direction: nothing more is sent by this end (the other one sees the end after what was sent), or it receives
+ * nothing more (sends to it return EPIPE). The other direction goes on.
+ *
+ * @return 0; EINVAL: a NULL, a closed handle, or that direction is closed or not this end's; EPERM: a forked child's copy.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_shutdown(const struct interproc_pipe_t *pipe,
+                            bool sending,
+                            bool receiving);
+
+/**
+ * Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
+ * without one. The child has the end before `entry` runs, and until it has, this process holds it: so whoever has
+ * the other end is told when the child dies, at whatever instruction.
+ *
+ * On success the handle `end` is closed here: the end is the child's. There the handle is good until `entry` returns, which
+ * closes it.
+ *
+ * @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the end is
+ * closed, and there is no child.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_fork(struct interproc_process_t *process,
+                        const char *name,
+                        interproc_pipe_entry_t entry,
+                        struct interproc_pipe_t *end,
+                        void *argument);
+
+/**
+ * In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the child's
+ * copy is refused with EPERM.
+ *
+ * @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it; EUSERS; EINVAL: a NULL, or closed.
+ *
+ * Not for signal handlers.
+ */
+int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
+
+/**
+ * In the parent, after its own fork(): waits until the child `pid` has taken the end by interproc_pipe_adopt(), or has
+ * ended, and frees the handle. **It must be called** before anything is waited for at the other end: as long as nobody has
+ * taken the end, this process's own life keeps it open. The child must not be reaped before.
+ *
+ *     pid_t pid = fork();
+ *     if (pid == 0)
+ *         _exit(interproc_pipe_adopt(&theirs) != 0 || serve(&theirs) != 0);
+ *     rc = interproc_pipe_hand_over(&theirs, pid);
+ *     if (rc == ECHILD)
+ *         complain("it died first");          // the end is closed: `ours` sees EPIPE
+ *
+ * It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
+ *
+ * @return 0: it is the child's; ECHILD: the child ended without, and the end is closed; EINVAL: a NULL, or closed.
+ *
+ * Not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_hand_over(struct interproc_pipe_t *pipe,
+                             int32_t pid);
+
+/**
+ * Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
+ * as it takes. It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
+ *
+ * @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else; EINVAL:
+ * a NULL, or the segment is closed; EBADMSG, EUSERS.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_connect(const struct interproc_segment_t *segment,
+                           const char *name,
+                           struct interproc_pipe_t *end);
+
+/**
+ * As interproc_pipe_connect() if there is a free pipe; never waits.
+ *
+ * @return As interproc_pipe_connect(), and EAGAIN: all pipes are in use.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_pipe_tryconnect(const struct interproc_segment_t *segment,
+                              const char *name,
+                              struct interproc_pipe_t *end);
+
+/**
+ * As interproc_pipe_connect(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_connect(), and ETIMEDOUT.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedconnect(const struct interproc_segment_t *segment,
+                                const char *name,
+                                const struct timespec *abstime,
+                                struct interproc_pipe_t *end);
+
+/**
+ * Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
+ * bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program connects by
+ * `pipe::connect`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody alive listens there; EEXIST also for other numbers; EINVAL also for
+ * a number out of range.
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_listener_bind(const struct interproc_segment_t *segment,
+                            const char *name,
+                            size_t pipes,
+                            size_t capacity,
+                            size_t longest,
+                            struct interproc_listener_t *listener);
+
+/**
+ * Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
+ * died before is accepted, too: what it had sent is there, and then EPIPE.
+ *
+ * @return 0; EINVAL: a NULL, or closed; EPERM: a forked child's copy; ESTALE: the thread that listened died, and somebody
+ * else listens; EBADMSG, EUSERS.
+ *
+ * One thread at a time for each listener; not for signal handlers; not a cancellation point.
+ */
+int interproc_listener_accept(const struct interproc_listener_t *listener,
+                              struct interproc_pipe_t *end);
+
+/**
+ * As interproc_listener_accept() if somebody has connected; never waits.
+ *
+ * @return As interproc_listener_accept(), and EAGAIN.
+ *
+ * One thread at a time for each listener; not for signal handlers.
+ */
+int interproc_listener_tryaccept(const struct interproc_listener_t *listener,
+                                 struct interproc_pipe_t *end);
+
+/**
+ * As interproc_listener_accept(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_listener_accept(), and ETIMEDOUT.
+ *
+ * One thread at a time for each listener; not for signal handlers; not a cancellation point.
+ */
+int interproc_listener_timedaccept(const struct interproc_listener_t *listener,
+                                   const struct timespec *abstime,
+                                   struct interproc_pipe_t *end);
+
+/**
+ * How many clients have connected and were not accepted yet: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ */
+int interproc_listener_pending(const struct interproc_listener_t *listener, size_t *pending);
+
+/**
+ * Ends listening and frees the handle: clients that were not accepted see the end of their pipes.
+ *
+ * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed; ESTALE.
+ *
+ * Not for signal handlers.
+ */
+int interproc_listener_close(struct interproc_listener_t *listener);
+
+/**
  * As interproc_process_fork(), with options, which may be NULL.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
@@ -3111,6 +3618,8 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 #define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PROCESS_INIT { NULL, 0 }
+#define INTERPROC_PIPE_INIT { NULL, 0 }
+#define INTERPROC_LISTENER_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 #define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, { 0, 0, 0, 0 } }
@@ -3144,6 +3653,8 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_b
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_pipe_t) == 16, interproc_pipe_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_listener_t) == 16, interproc_listener_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_usage_t) == 64, interproc_usage_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_process_options_have_104_bytes);

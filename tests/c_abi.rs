@@ -37,6 +37,7 @@ const SOURCES: &[&str] = &[
     "byte_queue",
     "process",
     "process_ref",
+    "pipe",
     "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
@@ -238,6 +239,13 @@ fn the_latest_value_keeps_its_promises_in_c() {
 
 fn messages_in_place_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/queue_in_place.c")));
+fn pipes_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/pipe.c")));
+}
+
+fn the_server_in_c_goes_on_when_a_client_is_killed() {
+    let said = run(&mut Installed::get().compile("c_examples/pipe.c"));
+    assert!(said.contains("clients: 3 finished, 1 killed; servers: 4 saw the end"), "{said}");
 }
 
 fn processes_keep_their_promises_in_c() {
@@ -441,7 +449,9 @@ fn main() {
             permits_and_the_barrier_keep_their_promises_in_c,
             the_latest_value_keeps_its_promises_in_c,
             messages_in_place_keep_their_promises_in_c,
+            pipes_keep_their_promises_in_c,
             processes_keep_their_promises_in_c,
+            the_server_in_c_goes_on_when_a_client_is_killed,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,

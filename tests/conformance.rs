@@ -32,6 +32,10 @@ mod mutex;
 mod once;
 #[path = "conformance/orders.rs"]
 mod orders;
+#[path = "conformance/pipe.rs"]
+mod pipe;
+#[path = "conformance/pipe_meeting.rs"]
+mod pipe_meeting;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/queue.rs"]
@@ -203,6 +207,29 @@ fn main() {
         orders:
             unlocked_in_any_order_only_what_is_still_held_dies_with_its_thread,
             a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one;
+        pipe:
+            messages_of_all_lengths_arrive_whole_and_in_order,
+            both_ends_send_at_the_same_time,
+            a_full_pipe_refuses_or_waits,
+            an_empty_pipe_refuses_or_waits,
+            what_does_not_fit_is_refused_and_nothing_is_lost,
+            who_receives_gets_what_was_sent_and_then_the_end_at_once,
+            who_waits_for_room_is_told_of_the_end,
+            an_end_moves_between_threads,
+            signals_neither_end_nor_lose_a_wait,
+            a_pipe_is_somebodys_until_both_ends_are_gone,
+            a_forked_child_does_not_have_its_parents_end,
+            a_child_gets_an_end_before_its_code_runs,
+            an_end_is_handed_over_a_bare_fork,
+            nonsense_in_a_pipe_harms_nobody_else;
+        pipe_meeting:
+            many_clients_are_served_through_few_pipes,
+            a_client_waits_for_a_pipe_until_both_its_ends_are_gone,
+            who_calls_where_nobody_listens_is_refused,
+            pipes_outlive_the_listener_that_accepted_them_elsewhere,
+            a_client_that_is_gone_before_it_is_accepted_is_heard,
+            a_listener_moves_between_threads_with_its_calls,
+            a_listener_waits_for_a_call;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,

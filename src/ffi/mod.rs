@@ -21,6 +21,7 @@ mod event;
 mod latest;
 mod mutex;
 mod once;
+mod pipe;
 mod process;
 mod process_ref;
 mod queue;

@@ -41,8 +41,9 @@ use std::vec::Vec;
 /// ```
 #[derive(Debug)]
 pub struct End {
-    sender: Sender,
+    /// Closed first, so that who sees the end of what was sent cannot send any more, either.
     receiver: Receiver,
+    sender: Sender,
 }
 
 impl End {
@@ -51,6 +52,13 @@ impl End {
             sender: Sender::new(raw.producer, meeting, segment.clone())?,
             receiver: Receiver::new(raw.consumer, meeting, segment.clone())?,
         })
+    }
+
+    /// The calling thread takes both halves along.
+    #[inline(always)]
+    fn come(&mut self) -> Result<()> {
+        let id = self.sender.half.me()?.id();
+        if id != self.receiver.half.raw.seat().holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
     }
 
     /// The two halves, to send by one while the other waits.
@@ -80,6 +88,7 @@ impl End {
     /// # Errors
     /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner), when it is not the caller's.
     pub fn peer(&mut self) -> Result<Option<Who>> {
+        self.come()?;
         self.sender.peer()
     }
 
@@ -112,7 +121,8 @@ impl End {
     /// ```
     pub fn close(self) -> Result<()> {
         let End { sender, receiver } = self;
-        sender.close().and(receiver.close())
+        let received = receiver.close();
+        sender.close().and(received)
     }
 
     /// In a child of a `fork` that is not this library's: takes the end that its parent hands over by
@@ -173,6 +183,7 @@ impl End {
     /// ```
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.come()?;
         self.sender.send(message)
     }
 
@@ -189,6 +200,7 @@ impl End {
     /// ```
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.come()?;
         self.sender.try_send(message)
     }
 
@@ -205,6 +217,7 @@ impl End {
     /// ```
     #[inline]
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.come()?;
         self.sender.send_timeout(message, timeout)
     }
 
@@ -221,6 +234,7 @@ impl End {
     /// ```
     #[inline]
     pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.come()?;
         self.sender.send_until(message, deadline)
     }
 
@@ -238,6 +252,7 @@ impl End {
     /// ```
     #[inline]
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.come()?;
         self.sender.send_vectored(parts)
     }
 
@@ -255,6 +270,7 @@ impl End {
     /// ```
     #[inline]
     pub fn send_bytes(&mut self, buffer: &[u8], offset: usize, size: usize) -> Result<()> {
+        self.come()?;
         self.sender.send_bytes(buffer, offset, size)
     }
 
@@ -274,6 +290,7 @@ impl End {
     /// ```
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.come()?;
         self.sender.reserve(len)
     }
 
@@ -290,6 +307,7 @@ impl End {
     /// ```
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.come()?;
         self.sender.try_reserve(len)
     }
 
@@ -307,6 +325,7 @@ impl End {
     /// ```
     #[inline]
     pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.come()?;
         self.receiver.recv()
     }
 
@@ -323,6 +342,7 @@ impl End {
     /// ```
     #[inline]
     pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.come()?;
         self.receiver.try_recv()
     }
 
@@ -339,6 +359,7 @@ impl End {
     /// ```
     #[inline]
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        self.come()?;
         self.receiver.recv_timeout(timeout)
     }
 
@@ -356,6 +377,7 @@ impl End {
     /// ```
     #[inline]
     pub fn recv_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
+        self.come()?;
         self.receiver.recv_until(deadline)
     }
 
@@ -373,6 +395,7 @@ impl End {
     /// ```
     #[inline]
     pub fn recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.come()?;
         self.receiver.recv_into(into)
     }
 
@@ -389,6 +412,7 @@ impl End {
     /// ```
     #[inline]
     pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.come()?;
         self.receiver.try_recv_into(into)
     }
 
@@ -410,6 +434,7 @@ impl End {
         into: &mut [u8],
         timeout: Duration,
     ) -> core::result::Result<usize, RecvError> {
+        self.come()?;
         self.receiver.recv_into_timeout(into, timeout)
     }
 
@@ -427,6 +452,7 @@ impl End {
     /// ```
     #[inline]
     pub fn receive(&mut self) -> Result<Message<'_>> {
+        self.come()?;
         self.receiver.receive()
     }
 
@@ -443,6 +469,7 @@ impl End {
     /// ```
     #[inline]
     pub fn try_receive(&mut self) -> Result<Message<'_>> {
+        self.come()?;
         self.receiver.try_receive()
     }
 
@@ -459,6 +486,7 @@ impl End {
     /// ```
     #[inline]
     pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
+        self.come()?;
         self.receiver.receive_timeout(timeout)
     }
 
@@ -477,6 +505,7 @@ impl End {
     /// ```
     #[inline]
     pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
+        self.come()?;
         self.receiver.poll(timeout)
     }
 }

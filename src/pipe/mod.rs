@@ -54,6 +54,8 @@ pub use end::End;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use half::Patience;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use listener::connect_by;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use listener::{Listener, connect, connect_timeout, connect_until, listener, try_connect};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use make::{one_way, pair};

@@ -342,6 +342,23 @@ impl Sender {
     pub fn close(mut self) -> Result<()> {
         self.half.close()
     }
+
+    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// [`End::adopt`](super::End::adopt).
+    ///
+    /// # Errors
+    /// As [`End::adopt`](super::End::adopt).
+    pub fn adopt(&mut self) -> Result<()> {
+        self.half.adopt()
+    }
+
+    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    ///
+    /// # Errors
+    /// As [`End::hand_over`](super::End::hand_over).
+    pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
+        self.half.await_adoption(child)
+    }
 }
 
 impl fmt::Debug for Sender {

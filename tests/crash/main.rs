@@ -29,6 +29,8 @@ mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod permits;
 #[cfg(target_arch = "x86_64")]
+mod pipe;
+#[cfg(target_arch = "x86_64")]
 mod recursive;
 #[cfg(target_arch = "x86_64")]
 mod report;

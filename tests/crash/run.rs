@@ -9,6 +9,7 @@ use crate::mutants::{self, Mutant};
 use crate::{
     barrier, bytes, condvar, family, join, lane, latest, lock, permits, recursive, report, ring, rwlock,
     semaphore, toys,
+    barrier, condvar, family, join, lock, permits, pipe, recursive, report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -84,6 +85,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         bytes::all(),
         condvar::all(),
         permits::all(),
+        pipe::all(),
         recursive::all(),
         ring::all(),
         rwlock::all(),
