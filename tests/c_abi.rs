@@ -31,6 +31,7 @@ const SOURCES: &[&str] = &[
     "bounded_semaphore",
     "barrier",
     "queue",
+    "spsc",
     "byte_lane",
     "queue_in_place",
     "latest",
@@ -239,6 +240,8 @@ fn the_latest_value_keeps_its_promises_in_c() {
 
 fn messages_in_place_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/queue_in_place.c")));
+}
+
 fn pipes_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/pipe.c")));
 }
