@@ -263,22 +263,36 @@ static void what_is_held_belongs_to_its_thread(void)
     CHECK(used(&q) == 0);
 }
 
+static void receives_and_dies(const interproc_byte_queue_t *q)
+{
+    const void *message;
+    size_t n;
+    OK(interproc_byte_queue_receive(q, &message, &n, NULL));
+    die();
+}
+
+static void reserves_and_dies(const interproc_byte_queue_t *q)
+{
+    void *room;
+    OK(interproc_byte_queue_reserve(q, LONGEST, &room));
+    die();
+}
+
 static void deaths(void)
 {
     interproc_byte_queue_t q = queue("deaths");
     const void *message;
-    void *room;
     size_t n;
     bool again;
     int status = -1;
     for (int i = 0; i < 20; i++) {
         OK(interproc_byte_queue_push(&q, "m", 1));
-        IN_A_CHILD((OK(interproc_byte_queue_receive(&q, &message, &n, NULL)), die()), &status);
+        IN_A_CHILD(receives_and_dies(&q), &status);
         CHECK(WIFSIGNALED(status));
         OK(interproc_byte_queue_receive(&q, &message, &n, &again));
         CHECK(n == 1 && again);
         OK(interproc_byte_queue_release(&q, message));
-        IN_A_CHILD((OK(interproc_byte_queue_reserve(&q, LONGEST, &room)), die()), &status);
+        IN_A_CHILD(reserves_and_dies(&q), &status);
         CHECK(WIFSIGNALED(status));
         OK(interproc_byte_queue_push(&q, "behind", 6));
         expect(&q, "behind", false);

@@ -246,7 +246,8 @@ impl Victim<()> {
         let note = commit.clone();
         let thread = place.thread(death, move |me| {
             let fill = |p| {
-                note.set(Some(next_step()));
+                // The next step writes the length.
+                note.set(Some(next_step() + 1));
                 write(p, value);
             };
             q.push_with(me, len, Limit::ForEver, fill).expect("open")
