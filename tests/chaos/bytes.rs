@@ -147,7 +147,7 @@ fn produce(queue: &ByteQueue, lane: usize, books: &Books) {
             queue.push(&message)
         } else {
             queue.reserve(LONGEST).and_then(|mut room| {
-                if n % 4 == 0 {
+                if n.is_multiple_of(4) {
                     room[..8].copy_from_slice(&NEVER.to_le_bytes());
                     drop(room);
                     return queue.push_timeout(&message, PATIENCE);
@@ -170,7 +170,7 @@ fn consume(queue: &ByteQueue, consumer: usize, books: &Books) {
         } else {
             queue.receive().and_then(|message| {
                 let which = books.check(consumer, &message, message.is_redelivered());
-                if round % 8 == 0 {
+                if round.is_multiple_of(8) {
                     return message.requeue();
                 }
                 drop(message);
@@ -234,11 +234,11 @@ pub fn round(
         ends(lane, "producer")?;
     }
     queue.close().map_err(|e| format!("{e}"))?;
-    for lane in PRODUCERS..LANES {
+    for (lane, child) in lanes.iter_mut().enumerate().skip(PRODUCERS) {
         // Once more, now while they drain.
-        slay(&lanes[lane])?;
+        slay(child)?;
         in_hands += 1;
-        lanes[lane] = start(lane)?;
+        *child = start(lane)?;
     }
     for lane in &lanes[PRODUCERS..] {
         ends(lane, "consumer")?;
