@@ -49,7 +49,6 @@ pub const ALL: &[Mutant] = &[
     mutant("byte-close-no-wake", "bytequeue close, empty, two consumers asleep"),
     mutant("byte-gap-not-passed", "bytequeue reserve+push+abort, two consumers asleep"),
     mutant("byte-no-cell-watch", "bytequeue push, a consumer about to sleep, producer"),
-    mutant("byte-put-back-no-wake", "bytequeue push+receive+requeue, a consumer asleep"),
     mutant("byte-receive-untold", "bytequeue receive+release, empty, two consumers behind it, then fed"),
     mutant("byte-redelivery-untold", "bytequeue pop, full, consumer"),
     mutant("permit-no-wake", "permits release, a waiter, holder"),
