@@ -44,7 +44,7 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "byte queue: a large message waits for the room of two",
-        run: || check(Bounds { preemptions: 2, ..Bounds::default() }, large_and_two_readers),
+        run: || check(Bounds { preemptions: 1, ..Bounds::default() }, large_and_two_readers),
         catches: &["publish-no-wake"],
     },
     Model {
