@@ -2534,8 +2534,9 @@ int interproc_queue_force_push(const struct interproc_queue_t *queue,
                                bool *was_displaced);
 
 /**
- * The most messages that producers have seen in it: a statistic, and a lower bound of the truth. They look at every 256th
- * cell and whenever they find it full; this call looks, too.
+ * The most messages that were seen in it since it was made: a statistic, and a lower bound of the truth. That it was full is never
+ * missed; below that, producers look only when they do not come the short way (others at work, somebody asleep). This call
+ * looks, too.
  *
  * @return 0; EINVAL: a NULL, or no queue.
  *
