@@ -417,8 +417,8 @@ impl<T: Plain> Queue<T> {
         Ok(into.len())
     }
 
-    /// How many messages are in it, those that consumers have in their hands included: a snapshot, exact when nobody is at
-    /// work.
+    /// How many messages are in it, with those that consumers have in their hands and the places that producers have reserved:
+    /// a snapshot, exact when nobody is at work.
     pub fn len(&self) -> usize {
         self.raw.len() as usize
     }
