@@ -5,6 +5,8 @@
 //! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`] |
 //! | only the newest value | [`Latest`] |
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod batch;
 mod depth;
 mod event_count;
 mod forced;
@@ -25,6 +27,8 @@ mod ring;
 pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use batch::BatchError;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
@@ -36,7 +40,7 @@ pub(crate) use latest::view as latest_view;
 pub use latest::{Latest, Versioned};
 pub use latest::{LatestPlace, RawLatest};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use queue::{BatchError, Delivery, PushError, Queue};
+pub use queue::{Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
 pub use ring::Ring;
 #[cfg(not(interproc_loom))]
