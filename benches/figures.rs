@@ -17,9 +17,10 @@ use support::locks::{self, ParkingLot, Pthread, Section, Std, contended, unconte
 use support::machine::{Alone, Meter, pin, wait_for_quiet};
 use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
 use support::signals;
+use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{children, conditions, permits, rwlocks};
+use support::{bytes, children, conditions, permits, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -308,6 +309,34 @@ fn rows() -> Vec<Row> {
             killer_inherits::<Pthread>,
         ),
     ]);
+    rows.extend(spsc_rows());
+    let (copies, pipe) = ("copies through slots", "pipe");
+    rows.extend([
+        row(
+            "byte ring 1 KiB, 1P1C",
+            RateRatio(0.8),
+            Timed,
+            bytes::stream::<bytes::Ours>,
+            copies,
+            bytes::stream::<bytes::Slots>,
+        ),
+        row(
+            "byte ring 1 KiB, 1P1C, waiting",
+            NoneRate,
+            Timed,
+            bytes::stream::<bytes::OursWaiting>,
+            pipe,
+            bytes::stream::<bytes::Pipe>,
+        ),
+        row(
+            "byte ring 1 KiB, push+pop",
+            NoneTime,
+            Timed,
+            bytes::in_and_out::<bytes::Ours>,
+            copies,
+            bytes::in_and_out::<bytes::Slots>,
+        ),
+    ]);
     let (rwlock, lot) = ("pthread_rwlock", "parking_lot, threads");
     rows.extend([
         row(
@@ -436,6 +465,76 @@ fn rows() -> Vec<Row> {
         rows.push(row("start+join of a process", target, Count(100), ours, python, children::python_process));
     }
     rows
+}
+
+fn spsc_rows() -> Vec<Row> {
+    use Length::Timed;
+    use Target::*;
+    use spsc::{Least, Ours, OursSeldom, Rtrb};
+    let (rtrb, threads, least, line) = ("rtrb", "rtrb, threads", "the least, every 16", "bare cache line");
+    vec![
+        row(
+            "spsc push+pop 8 B",
+            NoneTime,
+            Timed,
+            spsc::push_pop::<1, Ours>,
+            rtrb,
+            spsc::push_pop::<1, Rtrb<1>>,
+        ),
+        row("spsc 8 B", RateRatio(1.0), Timed, spsc::stream::<1, Ours>, threads, spsc::stream::<1, Rtrb<1>>),
+        row("spsc 64 B", RateRatio(1.0), Timed, spsc::stream::<8, Ours>, threads, spsc::stream::<8, Rtrb<8>>),
+        row(
+            "spsc 1 KiB",
+            RateRatio(1.0),
+            Timed,
+            spsc::stream::<128, Ours>,
+            threads,
+            spsc::stream::<128, Rtrb<128>>,
+        ),
+        row("spsc 1 KiB", NoneRate, Timed, spsc::stream::<128, Ours>, least, spsc::stream::<128, Least<128>>),
+        row(
+            "spsc chunks of 16, 8 B",
+            RateRatio(0.9),
+            Timed,
+            spsc::chunks::<1>,
+            least,
+            spsc::stream::<1, Least<1>>,
+        ),
+        row(
+            "spsc chunks of 16, 64 B",
+            RateRatio(0.9),
+            Timed,
+            spsc::chunks::<8>,
+            least,
+            spsc::stream::<8, Least<8>>,
+        ),
+        row(
+            "spsc push_batch of 16, 8 B",
+            NoneRate,
+            Timed,
+            spsc::batches::<1>,
+            least,
+            spsc::stream::<1, Least<1>>,
+        ),
+        row(
+            "spsc published every 16, 8 B",
+            RateRatio(0.9),
+            Timed,
+            spsc::stream::<1, OursSeldom>,
+            least,
+            spsc::stream::<1, Least<1>>,
+        ),
+        row(
+            "spsc published every 16, 64 B",
+            NoneRate,
+            Timed,
+            spsc::stream::<8, OursSeldom>,
+            least,
+            spsc::stream::<8, Least<8>>,
+        ),
+        row("spsc ping-pong 8 B, RTT/2", TimeRatio(1.4), Timed, spsc::ping_pong::<1, Ours>, line, cache_line),
+        row("spsc ping-pong 64 B, RTT/2", NoneTime, Timed, spsc::ping_pong::<8, Ours>, line, cache_line),
+    ]
 }
 
 struct Settings {

@@ -13,8 +13,13 @@
  * waiting goes on: there is no EINTR.
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
+ * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
+ * interproc_bounded_semaphore_t, interproc_permit_t,
+ * interproc_barrier_t, interproc_process_t and interproc_process_ref_t are handles of one process and do not belong in
+ * shared memory.
  * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t, interproc_latest_t,
  * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
+ * interproc_byte_queue_t, interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
  *
  * WHEN SOMEBODY DIES
  *
@@ -42,6 +47,8 @@
 
 /* Defined by <time.h>, which a strict C99 program gets it from with _POSIX_C_SOURCE at 199309L or more. */
 struct timespec;
+/* Defined by <sys/uio.h>. */
+struct iovec;
 
 
 /**
@@ -224,6 +231,55 @@ typedef struct interproc_queue_t {
    */
   uint64_t private_[8];
 } interproc_queue_t;
+
+/**
+ * A bounded first-in-first-out queue of messages of any length between any processes: many producers, many consumers.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_queue(); the queue itself lies in the segment. The handle need
+ * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_byte_queue_t log;
+ *     int rc = interproc_segment_byte_queue(&segment, "log", 1 << 20, 4096, &log);
+ *     if (rc == 0)
+ *         rc = interproc_byte_queue_push(&log, "hello", 5);
+ *
+ * Messages are copied in and out, or written and read where they lie:
+ *
+ *     void *room;
+ *     rc = interproc_byte_queue_reserve(&log, 4096, &room);
+ *     if (rc == 0) {
+ *         size_t length = render(room, 4096);
+ *         rc = interproc_byte_queue_commit(&log, room, length);
+ *     }
+ *
+ *     const void *message;
+ *     size_t length;
+ *     rc = interproc_byte_queue_receive(&log, &message, &length, NULL);
+ *     if (rc == 0) {
+ *         fwrite(message, 1, length, stdout);
+ *         rc = interproc_byte_queue_release(&log, message);
+ *     }
+ *
+ * A message takes its length, rounded up to 64 bytes (more where messages may be longer than about 500 KB or
+ * the queue than 1 GiB). Where it lies it is aligned to 64.
+ *
+ * When somebody dies inside an operation, or with a message reserved or received, nobody else is held up: what a producer
+ * had not finished is dropped and its room is free, what it had pushed is delivered, what a consumer was reading
+ * is delivered again and flagged (`redelivered`). A message that was popped is gone with who popped it. Sleepers are
+ * told at once, not by polling.
+ *
+ * A pop sees everything that happened before the push of its message. Messages come out in the order in which their
+ * room was claimed, each producer's in the order of its pushes. A push or pop that need not wait makes no system call.
+ *
+ * What is reserved or received belongs to the calling *thread*: another thread, or a child, is refused with EPERM.
+ */
+typedef struct interproc_byte_queue_t {
+  /**
+   * Not for use. Zero when it is no queue.
+   */
+  uint64_t private_[8];
+} interproc_byte_queue_t;
 
 /**
  * A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
@@ -556,6 +612,140 @@ typedef struct interproc_permit_t {
 } interproc_permit_t;
 
 /**
+ * The producer of a queue with one producer and one consumer, in any processes: the fastest way from here to there.
+ * Messages have a fixed size.
+ *
+ * It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling thread, and
+ * moves to another thread of the process with its first use there. The handle must not be copied, nor be used by two threads at
+ * once. It is left by interproc_spsc_producer_leave(), before the segment is closed; a forked child cannot use it.
+ *
+ *     interproc_spsc_producer_t samples;
+ *     sample_t sample = {42};
+ *     int rc = interproc_segment_spsc_producer(&segment, "samples", sizeof sample, 1024, &samples);
+ *     if (rc == 0)
+ *         rc = interproc_spsc_producer_push(&samples, &sample);
+ *     interproc_spsc_producer_leave(&samples);
+ *
+ * When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next one takes
+ * its seat. When the consumer dies, what it had not freed waits for the next one. Sleepers are told at once, not by polling.
+ *
+ * A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that need
+ * not wait makes no system call and no atomic read-modify-write.
+ */
+typedef struct interproc_spsc_producer_t {
+  /**
+   * Not for use. Zero when it is no producer.
+   */
+  uint64_t private_[24];
+} interproc_spsc_producer_t;
+
+/**
+ * The consumer of a queue with one producer and one consumer: see interproc_spsc_producer_t, whose rules are its, too.
+ *
+ *     interproc_spsc_consumer_t samples;
+ *     sample_t sample;
+ *     int rc = interproc_segment_spsc_consumer(&segment, "samples", sizeof sample, 1024, &samples);
+ *     while (rc == 0 && (rc = interproc_spsc_consumer_pop(&samples, &sample, NULL)) == 0)
+ *         use(&sample);                                   // until EPIPE: closed and drained
+ *     interproc_spsc_consumer_leave(&samples);
+ */
+typedef struct interproc_spsc_consumer_t {
+  /**
+   * Not for use. Zero when it is no consumer.
+   */
+  uint64_t private_[24];
+} interproc_spsc_consumer_t;
+
+/**
+ * Slots where they lie, in two pieces: the second is empty unless the ring ends in between.
+ */
+typedef struct interproc_spsc_slots_t {
+  /**
+   * The first ones.
+   */
+  void *first;
+  /**
+   * How many.
+   */
+  size_t first_count;
+  /**
+   * Those behind them.
+   */
+  void *second;
+  /**
+   * How many.
+   */
+  size_t second_count;
+} interproc_spsc_slots_t;
+
+/**
+ * The one producer of a queue of messages of any length, from this process to whoever is its consumer.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_producer(); the queue itself lies in the segment. **It
+ * holds the producer's seat**: nobody else gets one until interproc_byte_producer_leave() or the death of the thread that
+ * used it last. It must not be copied, and only one thread at a time may use it; another thread of the process may go on
+ * with it. The segment must stay open as long as it is used.
+ *
+ *     interproc_byte_producer_t lines;
+ *     int rc = interproc_segment_byte_producer(&segment, "lines", 1 << 20, 4096, &lines);
+ *     if (rc == 0)
+ *         rc = interproc_byte_producer_send(&lines, "hello", 5);
+ *     void *place;                                            // or written where it is read:
+ *     if (rc == 0 && (rc = interproc_byte_producer_reserve(&lines, 4096, &place)) == 0) {
+ *         ssize_t n = read(0, place, 4096);
+ *         rc = n > 0 ? interproc_byte_producer_commit(&lines, n) : interproc_byte_producer_abort(&lines);
+ *     }
+ *
+ * A message takes its length, rounded up to 8 bytes, and 8 more. It lies in one piece; at the end of the ring some room
+ * may be left out for that.
+ *
+ * When the producer dies, what it had not committed, or not published, is gone as if it had never been; all the rest
+ * is received, and the next producer takes the seat over. When the consumer dies, its messages stay.
+ *
+ * Who receives a message sees everything that happened before it was published. A message costs one store to shared
+ * memory beside the copy, and no system call unless somebody sleeps. A forked child that uses its copy gets EPERM.
+ */
+typedef struct interproc_byte_producer_t {
+  /**
+   * Not for use. Zero when it is no producer.
+   */
+  uint64_t private_[24];
+} interproc_byte_producer_t;
+
+/**
+ * The one consumer of a queue of messages of any length.
+ *
+ * This is a local handle, obtained by interproc_segment_byte_consumer(). **It holds the consumer's seat**: nobody else
+ * gets one until interproc_byte_consumer_leave() or the death of the thread that used it last. It must not be copied, and
+ * only one thread at a time may use it; another thread of the process may go on with it. The segment must stay open as
+ * long as it is used.
+ *
+ *     interproc_byte_consumer_t lines;
+ *     const void *line;
+ *     size_t len;
+ *     int rc = interproc_segment_byte_consumer(&segment, "lines", 1 << 20, 4096, &lines);
+ *     while (rc == 0 && (rc = interproc_byte_consumer_receive(&lines, &line, &len, NULL)) == 0) {
+ *         fwrite(line, 1, len, stdout);                       // read where it lies
+ *         rc = interproc_byte_consumer_release(&lines);
+ *     }                                                       // EPIPE: closed and drained
+ *
+ * Messages come in the order in which they were sent, each once. When the consumer dies, the next one takes the seat over
+ * and begins with what was not freed: what the dead may have read is flagged (`redelivered`), with the usual settings at
+ * most one message. When the producer dies, what it had published is received, and a consumer that waits goes on
+ * waiting for the next producer.
+ *
+ * Headers are checked: whatever a peer writes, no byte outside of the ring is touched. But a peer that breaks the
+ * protocol can change a message while it is read in place: copy out what you do not trust, then look at it. A forked
+ * child that uses its copy gets EPERM.
+ */
+typedef struct interproc_byte_consumer_t {
+  /**
+   * Not for use. Zero when it is no consumer.
+   */
+  uint64_t private_[24];
+} interproc_byte_consumer_t;
+
+/**
  * A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
  * waits for readers, and readers wait for nobody.
  *
@@ -677,6 +867,159 @@ typedef struct interproc_usage_t {
 } interproc_usage_t;
 
 /**
+ * A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
+ * It need be no child.
+ *
+ * This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
+ * close only one of them.
+ *
+ *     interproc_process_ref_t server;
+ *     int rc = interproc_process_ref_find(&server, note->pid, note->start_time);
+ *     if (rc == ESRCH)
+ *         puts("it has ended, whoever has its number now");
+ */
+typedef struct interproc_process_ref_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_process_ref_t;
+
+/**
+ * What ps shows of a process.
+ */
+typedef struct interproc_process_details_t {
+  /**
+   * Its number in this process's PID namespace.
+   */
+  int32_t pid;
+  /**
+   * Its parent's; 0 when that is outside of the PID namespace.
+   */
+  int32_t parent;
+  /**
+   * Its process group.
+   */
+  int32_t group;
+  /**
+   * Its session.
+   */
+  int32_t session;
+  /**
+   * How many threads it has.
+   */
+  uint32_t threads;
+  /**
+   * Its nice value.
+   */
+  int32_t nice;
+  /**
+   * When it began, in clock ticks since the machine was started: with the number it names the process for good.
+   */
+  uint64_t start_time;
+  /**
+   * How many nanoseconds ago it began.
+   */
+  uint64_t age_ns;
+  /**
+   * Nanoseconds of processor time so far, its own and the kernel's.
+   */
+  uint64_t cpu_ns;
+  /**
+   * Memory that it has in RAM, in bytes.
+   */
+  uint64_t memory;
+  /**
+   * What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not joined.
+   */
+  char state;
+  /**
+   * Its name, NUL-terminated.
+   */
+  char name[16];
+  /**
+   * Zero.
+   */
+  char reserved[7];
+} interproc_process_details_t;
+
+/**
+ * One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any length
+ * up to the pipe's longest and arrive as they were sent, whole or not at all.
+ *
+ * This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
+ * same handle: close only one of them.
+ *
+ *     static int worker(interproc_pipe_t *end, void *argument) { return serve(end, argument); }
+ *
+ *     interproc_pipe_t ours, theirs;
+ *     interproc_process_t child;
+ *     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_fork(&child, "worker", worker, &theirs, NULL);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_send(&ours, "question", 8);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size);
+ *     if (rc == EPIPE)
+ *         complain("the worker is gone");
+ *
+ * When the other end is closed, or whoever has it dies, at whatever instruction, what it had sent can be received, and
+ * after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
+ *
+ * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
+ * until then the first one must live. A forked child does not have its parent's ends: its calls return EPERM, and its
+ * interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
+ */
+typedef struct interproc_pipe_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_pipe_t;
+
+/**
+ * What a child runs with its end of a pipe. Its result is the exit code: 0 to 255, any other value becomes 255.
+ */
+typedef int (*interproc_pipe_entry_t)(struct interproc_pipe_t *end, void *argument);
+
+/**
+ * Who listens at a name in a segment: it gets an end of each pipe that a client connects.
+ *
+ * This is a local handle. interproc_listener_close() frees it and ends the listening.
+ *
+ *     interproc_listener_t listener;
+ *     interproc_pipe_t client;
+ *     int rc = interproc_listener_bind(&segment, "door", 64, 1 << 12, 512, &listener);
+ *     while (rc == 0 && (rc = interproc_listener_accept(&listener, &client)) == 0)
+ *         serve(&client);
+ *
+ * There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
+ * accepted. A pipe is free again when both its ends were closed or their holders died.
+ *
+ * When the listener dies, who was not accepted sees the end of its pipe, pipes that were accepted go on with those who
+ * have them, connecting returns ECONNREFUSED, and anybody may bind again.
+ */
+typedef struct interproc_listener_t {
+  /**
+   * Not for use. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Not for use. Zero.
+   */
+  uint64_t reserved;
+} interproc_listener_t;
+
+/**
  * A resource limit of a child: see setrlimit(2).
  */
 typedef struct interproc_process_limit_t {
@@ -711,6 +1054,20 @@ typedef struct interproc_process_descriptor_t {
    */
   int32_t to;
 } interproc_process_descriptor_t;
+
+/**
+ * A segment that a program gets; see interproc_segment_inherited().
+ */
+typedef struct interproc_process_segment_t {
+  /**
+   * By what the program asks for it.
+   */
+  const char *key;
+  /**
+   * An open segment, which need have no name.
+   */
+  const struct interproc_segment_t *segment;
+} interproc_process_segment_t;
 
 /**
  * What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
@@ -767,9 +1124,17 @@ typedef struct interproc_process_options_t {
    */
   size_t descriptor_count;
   /**
+   * `segment_count` segments, for programs; a forked child has all that its parent has open.
+   */
+  const struct interproc_process_segment_t *segments;
+  /**
+   * How many.
+   */
+  size_t segment_count;
+  /**
    * Zero.
    */
-  uint64_t reserved[4];
+  uint64_t reserved[2];
 } interproc_process_options_t;
 
 /**
@@ -957,6 +1322,24 @@ int interproc_segment_attach_fd(struct interproc_segment_t *segment,
                                 int fd);
 
 /**
+ * Opens the segment that the parent has given to this program by `key`; see interproc_process_options_t.
+ *
+ *     interproc_process_segment_t given = {"shop", &segment};
+ *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+ *     options.segments = &given;
+ *     options.segment_count = 1;
+ *     rc = interproc_process_spawn(&child, &options, "./buyer", arguments, NULL);
+ *
+ *     rc = interproc_segment_inherited(&segment, "shop"); // in the program
+ *
+ * @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_segment_inherited(struct interproc_segment_t *segment,
+                                const char *key);
+
+/**
  * As interproc_segment_create(), with options.
  *
  * @return As interproc_segment_create(); EINVAL also for an option out of range.
@@ -1075,6 +1458,24 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             size_t element_size,
                             size_t capacity,
                             struct interproc_queue_t *queue);
+
+/**
+ * Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (rounded
+ * up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
+ *
+ * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+ * stay open as long as it is used.**
+ *
+ * @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
+ * or out of range.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_queue(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 size_t capacity,
+                                 size_t max_message,
+                                 struct interproc_byte_queue_t *queue);
 
 /**
  * Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
@@ -2375,6 +2776,926 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *producers);
 
 /**
+ * Takes the producer's seat of the queue `name` for messages of `element_size` bytes, with room for `capacity` of them. The
+ * queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer`. Whoever died in the seat has
+ * left it. Slots lie one behind the other, the first one aligned to 64 bytes.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
+ * EINVAL: one of them is 0 or out of range; EUSERS: every member slot of the segment is held by a living thread.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_spsc_producer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t element_size,
+                                    size_t capacity,
+                                    struct interproc_spsc_producer_t *producer);
+
+/**
+ * Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a consumer that
+ * died had not freed is popped again.
+ *
+ * @return As interproc_segment_spsc_producer().
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_spsc_consumer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t element_size,
+                                    size_t capacity,
+                                    struct interproc_spsc_consumer_t *consumer);
+
+/**
+ * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler runs, and
+ * the waiting goes on.
+ *
+ * @return 0; EPIPE: the queue is closed; EPERM: the seat is the parent process's; ESTALE: the thread that used the handle last has
+ * died, and another producer has taken over; EINVAL: a NULL, no producer, or its segment is closed; EUSERS: every member slot
+ * of the segment is held by a living thread; EBADMSG: somebody has written over the queue.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_push(struct interproc_spsc_producer_t *producer,
+                                 const void *element);
+
+/**
+ * Copies the message at `element` into the queue if there is room; never waits.
+ *
+ * @return As interproc_spsc_producer_push(), and EAGAIN: the queue is full.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_trypush(struct interproc_spsc_producer_t *producer,
+                                    const void *element);
+
+/**
+ * Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time on
+ * CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
+ *
+ * @return As interproc_spsc_producer_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_timedpush(struct interproc_spsc_producer_t *producer,
+                                      const void *element,
+                                      const struct timespec *abstime);
+
+/**
+ * Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes; each run that finds room is
+ * published as one. Says how many went in: fewer than `count` only when the queue was closed meanwhile.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_push(), and none went in.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_push_batch(struct interproc_spsc_producer_t *producer,
+                                       const void *elements,
+                                       size_t count,
+                                       size_t *pushed);
+
+/**
+ * As interproc_spsc_producer_push_batch(), for as many messages as there is room; never waits.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_trypush(), and none went in.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_trypush_batch(struct interproc_spsc_producer_t *producer,
+                                          const void *elements,
+                                          size_t count,
+                                          size_t *pushed);
+
+/**
+ * As interproc_spsc_producer_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
+ *
+ * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_timedpush(), and none went in.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_timedpush_batch(struct interproc_spsc_producer_t *producer,
+                                            const void *elements,
+                                            size_t count,
+                                            const struct timespec *abstime,
+                                            size_t *pushed);
+
+/**
+ * Waits until `count` slots are free and says where they are, to be written in place. Nothing is pushed before
+ * interproc_spsc_producer_commit(), and without it nothing has happened.
+ *
+ *     interproc_spsc_slots_t slots;
+ *     if (interproc_spsc_producer_write_chunk(&samples, 64, &slots) == 0) {
+ *         fill(slots.first, slots.first_count);
+ *         fill(slots.second, slots.second_count);
+ *         interproc_spsc_producer_commit(&samples, 64);
+ *     }
+ *
+ * @return As interproc_spsc_producer_push(); EINVAL also for more than the capacity.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_write_chunk(struct interproc_spsc_producer_t *producer,
+                                        size_t count,
+                                        struct interproc_spsc_slots_t *slots);
+
+/**
+ * As interproc_spsc_producer_write_chunk(), if so many slots are free now.
+ *
+ * @return As interproc_spsc_producer_write_chunk(), and EAGAIN: fewer are free.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_trywrite_chunk(struct interproc_spsc_producer_t *producer,
+                                           size_t count,
+                                           struct interproc_spsc_slots_t *slots);
+
+/**
+ * As interproc_spsc_producer_write_chunk(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_spsc_producer_write_chunk(), and ETIMEDOUT: fewer are free in time. EINVAL also for abstime as
+ * interproc_spsc_producer_timedpush().
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_producer_timedwrite_chunk(struct interproc_spsc_producer_t *producer,
+                                             size_t count,
+                                             const struct timespec *abstime,
+                                             struct interproc_spsc_slots_t *slots);
+
+/**
+ * Pushes the first `count` of the slots that were lent last, as one.
+ *
+ * @return As interproc_spsc_producer_push(); EINVAL also for more than were lent. EPIPE: none is pushed.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_commit(struct interproc_spsc_producer_t *producer,
+                                   size_t count);
+
+/**
+ * Publishes by itself every `messages` only, at least 1, which is what a producer begins with. What is not published is not seen by
+ * the consumer, and lost if this producer dies; it is published at the latest before a push waits or finds the queue full, by
+ * interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_publish_every(struct interproc_spsc_producer_t *producer,
+                                          size_t messages);
+
+/**
+ * Publishes what was pushed and not published.
+ *
+ * @return As interproc_spsc_producer_push(). EPIPE: it is lost.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_flush(struct interproc_spsc_producer_t *producer);
+
+/**
+ * Closes the queue itself for good: the consumer takes what is there and is then told EPIPE. Closing again is no error.
+ *
+ * @return 0; EPIPE: the consumer had closed it before what was not published yet, which is lost; EPERM, ESTALE, EINVAL, EUSERS: as
+ * interproc_spsc_producer_push().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_close(struct interproc_spsc_producer_t *producer);
+
+/**
+ * Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is zero afterwards, whatever is
+ * returned.
+ *
+ * @return As interproc_spsc_producer_flush().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_leave(struct interproc_spsc_producer_t *producer);
+
+/**
+ * Takes the next message out and copies it to `element`, waiting for one as long as it takes.
+ *
+ * `redelivered` may be NULL. It is set to true when a consumer that died may have read this message before, otherwise to false.
+ *
+ * @return 0; EPIPE: the queue is closed and drained; EPERM, ESTALE, EINVAL, EUSERS, EBADMSG: as interproc_spsc_producer_push().
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_pop(struct interproc_spsc_consumer_t *consumer,
+                                void *element,
+                                bool *redelivered);
+
+/**
+ * As interproc_spsc_consumer_pop() if there is a message; never waits.
+ *
+ * @return As interproc_spsc_consumer_pop(), and EAGAIN: the queue is empty.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_trypop(struct interproc_spsc_consumer_t *consumer,
+                                   void *element,
+                                   bool *redelivered);
+
+/**
+ * As interproc_spsc_consumer_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pops what is there.
+ *
+ * @return As interproc_spsc_consumer_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_timedpop(struct interproc_spsc_consumer_t *consumer,
+                                     const struct timespec *abstime,
+                                     void *element,
+                                     bool *redelivered);
+
+/**
+ * Waits for a message, then takes as many as there are, at most `max`, into the array `elements`; `popped` says how many. They are
+ * freed as one. `redelivered` may be NULL; it says how many of them, the first ones, a consumer that died may have read before.
+ *
+ * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_pop().
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_pop_batch(struct interproc_spsc_consumer_t *consumer,
+                                      size_t max,
+                                      void *elements,
+                                      size_t *popped,
+                                      size_t *redelivered);
+
+/**
+ * As interproc_spsc_consumer_pop_batch(), for what is there now; never waits.
+ *
+ * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_trypop().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_trypop_batch(struct interproc_spsc_consumer_t *consumer,
+                                         size_t max,
+                                         void *elements,
+                                         size_t *popped,
+                                         size_t *redelivered);
+
+/**
+ * As interproc_spsc_consumer_pop_batch(), waiting until `abstime` at the latest.
+ *
+ * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_timedpop().
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_timedpop_batch(struct interproc_spsc_consumer_t *consumer,
+                                           size_t max,
+                                           const struct timespec *abstime,
+                                           void *elements,
+                                           size_t *popped,
+                                           size_t *redelivered);
+
+/**
+ * Waits until there are `count` messages and says where they are, to be read in place; fewer when the queue is closed. None is taken
+ * before interproc_spsc_consumer_commit(). `redelivered` is as of interproc_spsc_consumer_pop_batch().
+ *
+ * @return As interproc_spsc_consumer_pop(); EINVAL also for more than the capacity.
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_read_chunk(struct interproc_spsc_consumer_t *consumer,
+                                       size_t count,
+                                       struct interproc_spsc_slots_t *slots,
+                                       size_t *redelivered);
+
+/**
+ * As interproc_spsc_consumer_read_chunk(), if so many messages are there now.
+ *
+ * @return As interproc_spsc_consumer_read_chunk(), and EAGAIN: fewer are there.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_tryread_chunk(struct interproc_spsc_consumer_t *consumer,
+                                          size_t count,
+                                          struct interproc_spsc_slots_t *slots,
+                                          size_t *redelivered);
+
+/**
+ * As interproc_spsc_consumer_read_chunk(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_spsc_consumer_read_chunk(), and ETIMEDOUT: fewer are there in time. EINVAL also for abstime as
+ * interproc_spsc_consumer_timedpop().
+ *
+ * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_spsc_consumer_timedread_chunk(struct interproc_spsc_consumer_t *consumer,
+                                            size_t count,
+                                            const struct timespec *abstime,
+                                            struct interproc_spsc_slots_t *slots,
+                                            size_t *redelivered);
+
+/**
+ * Takes the first `count` of the messages that were lent last, as one; the rest stays.
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push(); EINVAL also for more than were lent.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_commit(struct interproc_spsc_consumer_t *consumer,
+                                   size_t count);
+
+/**
+ * Frees by itself every `messages` only, at least 1, which is what a consumer begins with. What is popped and not freed takes up room,
+ * and if this consumer dies it is read again by the next one, flagged. It is freed at the latest before a pop waits or finds
+ * nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_free_every(struct interproc_spsc_consumer_t *consumer,
+                                       size_t messages);
+
+/**
+ * Frees what was popped and not freed.
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_flush(struct interproc_spsc_consumer_t *consumer);
+
+/**
+ * Closes the queue itself for good: the producer is refused from now on, what it has published can be popped. A push at the same
+ * time either gets in, and is then delivered, or is refused. Closing again is no error.
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_close(struct interproc_spsc_consumer_t *consumer);
+
+/**
+ * Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is zero afterwards, whatever is
+ * returned.
+ *
+ * @return As interproc_spsc_consumer_flush().
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_leave(struct interproc_spsc_consumer_t *consumer);
+
+/**
+ * How many messages are published and not freed: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_len(const struct interproc_spsc_producer_t *producer, size_t *len);
+
+/**
+ * The most messages that it holds.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_capacity(const struct interproc_spsc_producer_t *producer,
+                                     size_t *capacity);
+
+/**
+ * The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_peak(const struct interproc_spsc_producer_t *producer,
+                                 size_t *peak);
+
+/**
+ * Whether it was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_is_closed(const struct interproc_spsc_producer_t *producer,
+                                      bool *is_closed);
+
+/**
+ * Who sits in the consumer's seat, dead or alive.
+ *
+ * @return 0; EINVAL: a NULL, no producer, or its segment is closed.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_producer_partner(const struct interproc_spsc_producer_t *producer,
+                                    struct interproc_who_t *partner);
+
+/**
+ * How many messages are published and not freed: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_len(const struct interproc_spsc_consumer_t *consumer, size_t *len);
+
+/**
+ * The most messages that it holds.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_capacity(const struct interproc_spsc_consumer_t *consumer,
+                                     size_t *capacity);
+
+/**
+ * The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_peak(const struct interproc_spsc_consumer_t *consumer,
+                                 size_t *peak);
+
+/**
+ * Whether it was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_is_closed(const struct interproc_spsc_consumer_t *consumer,
+                                      bool *is_closed);
+
+/**
+ * Who sits in the producer's seat, dead or alive.
+ *
+ * @return 0; EINVAL: a NULL, no consumer, or its segment is closed.
+ *
+ * One thread at a time; fork-safe; not for signal handlers.
+ */
+int interproc_spsc_consumer_partner(const struct interproc_spsc_consumer_t *consumer,
+                                    struct interproc_who_t *partner);
+
+/**
+ * Finds the queue `name` for messages of any length up to `longest` bytes from one producer to one consumer, or makes it,
+ * and takes the producer's seat. The ring has at least `capacity` bytes, and room for two of the longest messages. A Rust
+ * program reaches the same one by `Segment::byte_producer`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody who lives holds the seat, perhaps the caller; EEXIST also for
+ * another capacity or longest message; EINVAL also for a longest message of 4 GiB or more.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_producer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t capacity,
+                                    size_t longest,
+                                    struct interproc_byte_producer_t *producer);
+
+/**
+ * Finds the queue `name`, as interproc_segment_byte_producer() does, or makes it, and takes the consumer's seat.
+ *
+ * @return As interproc_segment_byte_producer().
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_byte_consumer(const struct interproc_segment_t *segment,
+                                    const char *name,
+                                    size_t capacity,
+                                    size_t longest,
+                                    struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Copies the message of `len` bytes at `message` into the queue, waiting for room as long as it takes. An interrupting signal
+ * handler runs, and the waiting goes on. An empty message is one, too.
+ *
+ * @return 0; EMSGSIZE: longer than the longest message of the queue; EPIPE: the queue is closed; it was not sent, nor what
+ * was not published yet; EPERM: the handle is a parent process's; ESTALE: the thread that used the handle last died, and
+ * another producer has taken over; EBADMSG: somebody wrote over the queue; EINVAL: a NULL, no producer, or its segment is
+ * closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust
+ * lists.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_send(struct interproc_byte_producer_t *producer,
+                                 const void *message,
+                                 size_t len);
+
+/**
+ * Copies a message into the queue if there is room; never waits.
+ *
+ * @return As interproc_byte_producer_send(), and EAGAIN: there is no room.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_trysend(struct interproc_byte_producer_t *producer,
+                                    const void *message,
+                                    size_t len);
+
+/**
+ * Copies a message into the queue, waiting for room until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it is still sent if there is room.
+ *
+ * @return As interproc_byte_producer_send(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedsend(struct interproc_byte_producer_t *producer,
+                                      const void *message,
+                                      size_t len,
+                                      const struct timespec *abstime);
+
+/**
+ * Sends one message whose parts lie in `count` places, waiting for room as long as it takes.
+ *
+ * @return As interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_send_vectored(struct interproc_byte_producer_t *producer,
+                                          const struct iovec *parts,
+                                          size_t count);
+
+/**
+ * Sends one message whose parts lie in `count` places, if there is room; never waits.
+ *
+ * @return As interproc_byte_producer_trysend().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_trysend_vectored(struct interproc_byte_producer_t *producer,
+                                             const struct iovec *parts,
+                                             size_t count);
+
+/**
+ * Sends one message whose parts lie in `count` places, waiting for room until `abstime` at the latest.
+ *
+ * @return As interproc_byte_producer_timedsend().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedsend_vectored(struct interproc_byte_producer_t *producer,
+                                               const struct iovec *parts,
+                                               size_t count,
+                                               const struct timespec *abstime);
+
+/**
+ * Reserves room for a message of at most `len` bytes, to be written at `*place`, waiting as long as it takes. It is sent by
+ * interproc_byte_producer_commit(), given back by interproc_byte_producer_abort(), or by the next reserve or send. What is
+ * in it at first is left over from older messages. A forked child must not write there.
+ *
+ * @return As interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_reserve(struct interproc_byte_producer_t *producer,
+                                    size_t len,
+                                    void **place);
+
+/**
+ * Reserves room for a message if there is any; never waits.
+ *
+ * @return As interproc_byte_producer_reserve(), and EAGAIN: there is no room.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_tryreserve(struct interproc_byte_producer_t *producer,
+                                       size_t len,
+                                       void **place);
+
+/**
+ * Reserves room for a message, waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_producer_reserve(), and ETIMEDOUT: no room in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_producer_timedreserve(struct interproc_byte_producer_t *producer,
+                                         size_t len,
+                                         const struct timespec *abstime,
+                                         void **place);
+
+/**
+ * Sends the first `len` bytes of what was reserved.
+ *
+ * @return 0; EINVAL also when nothing is reserved, or less; then nothing is reserved any more. EPIPE, EPERM, ESTALE, EUSERS,
+ * ENOTSUP: as interproc_byte_producer_send(); it was not sent.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer,
+                                   size_t len);
+
+/**
+ * Gives back what was reserved: nothing has happened.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_abort(struct interproc_byte_producer_t *producer);
+
+/**
+ * Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message: for many short
+ * ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of it,
+ * interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
+ *
+ * @return As interproc_byte_producer_flush().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_publish_every(struct interproc_byte_producer_t *producer,
+                                          size_t bytes);
+
+/**
+ * Publishes what was sent and not published.
+ *
+ * @return 0; EPIPE: the queue is closed; it is lost, as nobody will read it; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as
+ * interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_flush(struct interproc_byte_producer_t *producer);
+
+/**
+ * Closes the queue itself, for good: what was sent can still be received, then the consumer gets EPIPE.
+ *
+ * @return As interproc_byte_producer_flush(). EPIPE if it was closed before what was not published yet.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_close(struct interproc_byte_producer_t *producer);
+
+/**
+ * Publishes what was sent, gives back what was reserved, and leaves the seat. The queue and its messages stay. The handle is
+ * none any more, whatever is returned.
+ *
+ * @return 0; EPERM: the handle is a parent process's, whose seat is untouched; ESTALE: another producer has taken over; EINVAL:
+ * a NULL, or no producer; EUSERS, ENOTSUP: the seat is free when the thread that used the handle last ends.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_leave(struct interproc_byte_producer_t *producer);
+
+/**
+ * Waits for the next message as long as it takes, and says where it lies and how long it is. It stays there until
+ * interproc_byte_consumer_release(); without that it is the next one again. A signal handler that interrupts runs, and the
+ * waiting goes on.
+ *
+ * `redelivered` may be NULL. It is set to true when a consumer died that may have read this message, otherwise to false.
+ *
+ * @return 0; EPIPE: closed and drained; EBADMSG: a header or a count that cannot be: somebody wrote over the queue; EPERM: the
+ * handle is a parent process's; ESTALE: the thread that used the handle last died, and another consumer has taken over;
+ * EINVAL: a NULL, no consumer, or its segment is closed; EUSERS, ENOTSUP: as interproc_byte_producer_send().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_receive(struct interproc_byte_consumer_t *consumer,
+                                    const void **message,
+                                    size_t *len,
+                                    bool *redelivered);
+
+/**
+ * Gives the next message if there is one; never waits.
+ *
+ * @return As interproc_byte_consumer_receive(), and EAGAIN: there is none.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_tryreceive(struct interproc_byte_consumer_t *consumer,
+                                       const void **message,
+                                       size_t *len,
+                                       bool *redelivered);
+
+/**
+ * Waits for the next message until `abstime` at the latest.
+ *
+ * @return As interproc_byte_consumer_receive(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_timedreceive(struct interproc_byte_consumer_t *consumer,
+                                         const struct timespec *abstime,
+                                         const void **message,
+                                         size_t *len,
+                                         bool *redelivered);
+
+/**
+ * Ends the message that was received last: its room is free. Without one it does nothing.
+ *
+ * @return 0; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as interproc_byte_consumer_receive().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_release(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Copies the next message to `buffer`, which has room for `size` bytes, waiting for one as long as it takes; and says how
+ * long it is.
+ *
+ * `redelivered` may be NULL; see interproc_byte_consumer_receive().
+ *
+ * @return As interproc_byte_consumer_receive(), and EMSGSIZE: the message is longer than `size`. Then `len` is set, too, and
+ * the message stays where it is.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_recv_into(struct interproc_byte_consumer_t *consumer,
+                                      void *buffer,
+                                      size_t size,
+                                      size_t *len,
+                                      bool *redelivered);
+
+/**
+ * Copies the next message to `buffer` if there is one; never waits.
+ *
+ * @return As interproc_byte_consumer_recv_into(), and EAGAIN: there is none.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_tryrecv_into(struct interproc_byte_consumer_t *consumer,
+                                         void *buffer,
+                                         size_t size,
+                                         size_t *len,
+                                         bool *redelivered);
+
+/**
+ * Copies the next message to `buffer`, waiting for one until `abstime` at the latest.
+ *
+ * @return As interproc_byte_consumer_recv_into(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_consumer_timedrecv_into(struct interproc_byte_consumer_t *consumer,
+                                           void *buffer,
+                                           size_t size,
+                                           const struct timespec *abstime,
+                                           size_t *len,
+                                           bool *redelivered);
+
+/**
+ * Frees by itself only when so many bytes (headers included) were read, instead of with every message: for many short ones.
+ * Until then the producer has less room, and as much may be read again, and is flagged, after a death. A wait, EAGAIN for
+ * want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_free_every(struct interproc_byte_consumer_t *consumer,
+                                       size_t bytes);
+
+/**
+ * Frees what was read and not freed.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_flush(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Closes the queue itself, for good: the producer is refused from now on, what is there can be received. A message that is
+ * being published meanwhile is either received or refused.
+ *
+ * @return As interproc_byte_consumer_release().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_close(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever is
+ * returned.
+ *
+ * @return As interproc_byte_producer_leave().
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_leave(struct interproc_byte_consumer_t *consumer);
+
+/**
+ * Whether the queue was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_is_closed(struct interproc_byte_producer_t *producer, bool *is_closed);
+
+/**
+ * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_capacity(struct interproc_byte_producer_t *producer,
+                                     size_t *capacity);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_longest(struct interproc_byte_producer_t *producer, size_t *longest);
+
+/**
+ * The bytes in use, headers and pads included: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_len_bytes(struct interproc_byte_producer_t *producer, size_t *len);
+
+/**
+ * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
+ * it seems to run out of room.
+ *
+ * @return 0; EINVAL: a NULL, or no producer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_peak(struct interproc_byte_producer_t *producer,
+                                 size_t *peak);
+
+/**
+ * Who holds the consumer's seat, dead or alive: a snapshot. Nobody while it is vacant.
+ *
+ * @return 0; EINVAL: a NULL, no producer, or its segment is closed.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_producer_partner(struct interproc_byte_producer_t *producer,
+                                    struct interproc_who_t *partner);
+
+/**
+ * Whether the queue was closed, by either side.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_is_closed(struct interproc_byte_consumer_t *consumer, bool *is_closed);
+
+/**
+ * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_capacity(struct interproc_byte_consumer_t *consumer,
+                                     size_t *capacity);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_longest(struct interproc_byte_consumer_t *consumer, size_t *longest);
+
+/**
+ * The bytes in use, headers and pads included: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_len_bytes(struct interproc_byte_consumer_t *consumer, size_t *len);
+
+/**
+ * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
+ * it seems to run out of room.
+ *
+ * @return 0; EINVAL: a NULL, or no consumer.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_peak(struct interproc_byte_consumer_t *consumer,
+                                 size_t *peak);
+
+/**
+ * Who holds the producer's seat, dead or alive: a snapshot. Nobody while it is vacant.
+ *
+ * @return 0; EINVAL: a NULL, no consumer, or its segment is closed.
+ *
+ * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ */
+int interproc_byte_consumer_partner(struct interproc_byte_consumer_t *consumer,
+                                    struct interproc_who_t *partner);
+
+/**
  * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,
  * without a copy. `*cell` is where it goes: as many bytes as an element has, aligned to 16, with an earlier message
  * or zeros in it. Then interproc_queue_commit() or interproc_queue_abort().
@@ -2684,6 +4005,365 @@ int interproc_latest_writer(const struct interproc_latest_t *latest,
 int interproc_latest_waiters(const struct interproc_latest_t *latest, uint32_t *waiters);
 
 /**
+ * Copies a message of `length` bytes in, waiting for room as long as it takes. An interrupting signal handler runs, and the
+ * waiting goes on. `message` may be NULL if `length` is 0.
+ *
+ * @return 0; EMSGSIZE: longer than the queue's messages may be; EPIPE: the queue is closed; EDEADLK: the calling thread itself
+ * holds the message or reservation whose room is needed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every
+ * member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists; EBADMSG: somebody
+ * wrote over the queue.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_push(const struct interproc_byte_queue_t *queue,
+                              const void *message,
+                              size_t length);
+
+/**
+ * As interproc_byte_queue_push() if there is room; never waits.
+ *
+ * @return As interproc_byte_queue_push(), and EAGAIN: there is no room for it.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_trypush(const struct interproc_byte_queue_t *queue,
+                                 const void *message,
+                                 size_t length);
+
+/**
+ * As interproc_byte_queue_push(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pushes if there is room.
+ *
+ * @return As interproc_byte_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+ * are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedpush(const struct interproc_byte_queue_t *queue,
+                                   const void *message,
+                                   size_t length,
+                                   const struct timespec *abstime);
+
+/**
+ * Copies one message in that lies in `count` parts, as writev() would; see interproc_byte_queue_push().
+ *
+ *     struct iovec parts[2] = {{&head, sizeof head}, {body, length}};
+ *     rc = interproc_byte_queue_push_vectored(&log, parts, 2);
+ *
+ * @return As interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_push_vectored(const struct interproc_byte_queue_t *queue,
+                                       const struct iovec *parts,
+                                       size_t count);
+
+/**
+ * As interproc_byte_queue_push_vectored() if there is room; never waits.
+ *
+ * @return As interproc_byte_queue_trypush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_trypush_vectored(const struct interproc_byte_queue_t *queue,
+                                          const struct iovec *parts,
+                                          size_t count);
+
+/**
+ * As interproc_byte_queue_push_vectored(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_queue_timedpush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedpush_vectored(const struct interproc_byte_queue_t *queue,
+                                            const struct iovec *parts,
+                                            size_t count,
+                                            const struct timespec *abstime);
+
+/**
+ * Takes the first message out and copies it into `buffer`, which has `size` bytes, waiting for one as long as it takes. `length`
+ * becomes the message's length.
+ *
+ * `redelivered` may be NULL. It is set to true when an earlier consumer died with this message, or put it back; otherwise to
+ * false.
+ *
+ * @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `length` says how long it is; EPIPE: the queue is
+ * closed and drained; EDEADLK: what is first is a reservation of the calling thread; EINVAL, EUSERS, ENOTSUP, EBADMSG: as
+ * interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_pop(const struct interproc_byte_queue_t *queue,
+                             void *buffer,
+                             size_t size,
+                             size_t *length,
+                             bool *redelivered);
+
+/**
+ * As interproc_byte_queue_pop() if there is a message; never waits.
+ *
+ * @return As interproc_byte_queue_pop(), and EAGAIN: there is none.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_trypop(const struct interproc_byte_queue_t *queue,
+                                void *buffer,
+                                size_t size,
+                                size_t *length,
+                                bool *redelivered);
+
+/**
+ * As interproc_byte_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+ * interproc_deadline_after(). With a time in the past it still pops what is there.
+ *
+ * @return As interproc_byte_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedpop(const struct interproc_byte_queue_t *queue,
+                                  const struct timespec *abstime,
+                                  void *buffer,
+                                  size_t size,
+                                  size_t *length,
+                                  bool *redelivered);
+
+/**
+ * Claims room for a message of up to `length` bytes, waiting for it as long as it takes: to be written at `room`, and then
+ * given to interproc_byte_queue_commit() or interproc_byte_queue_abort() by the same thread. Until then the consumers wait
+ * behind it. If the thread dies before, it comes to nothing, and its room is free again.
+ *
+ * @return As interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_reserve(const struct interproc_byte_queue_t *queue,
+                                 size_t length,
+                                 void **room);
+
+/**
+ * As interproc_byte_queue_reserve() if there is room; never waits.
+ *
+ * @return As interproc_byte_queue_trypush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_tryreserve(const struct interproc_byte_queue_t *queue,
+                                    size_t length,
+                                    void **room);
+
+/**
+ * As interproc_byte_queue_reserve(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_queue_timedpush().
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedreserve(const struct interproc_byte_queue_t *queue,
+                                      size_t length,
+                                      const struct timespec *abstime,
+                                      void **room);
+
+/**
+ * Publishes the first `length` bytes of what the calling thread has reserved at `room`, as one message.
+ *
+ * @return 0; EMSGSIZE: more than was reserved (it stays reserved); EPERM: the calling thread has nothing reserved there; EINVAL:
+ * no queue, or no place of a message in it; EUSERS, ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_commit(const struct interproc_byte_queue_t *queue,
+                                void *room,
+                                size_t length);
+
+/**
+ * Gives up what the calling thread has reserved at `room`: no message comes of it, and the room is free.
+ *
+ * @return As interproc_byte_queue_commit().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_abort(const struct interproc_byte_queue_t *queue,
+                               void *room);
+
+/**
+ * Claims the first message, waiting for one as long as it takes, to be read where it lies: `length` bytes at `message`, until
+ * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_requeue(). The other consumers go on
+ * behind it. If the thread dies before, the next consumer gets it, flagged.
+ *
+ * `redelivered` may be NULL: see interproc_byte_queue_pop().
+ *
+ * @return As interproc_byte_queue_pop(), but for EMSGSIZE.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_receive(const struct interproc_byte_queue_t *queue,
+                                 const void **message,
+                                 size_t *length,
+                                 bool *redelivered);
+
+/**
+ * As interproc_byte_queue_receive() if there is a message; never waits.
+ *
+ * @return As interproc_byte_queue_receive(), and EAGAIN: there is none.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_tryreceive(const struct interproc_byte_queue_t *queue,
+                                    const void **message,
+                                    size_t *length,
+                                    bool *redelivered);
+
+/**
+ * As interproc_byte_queue_receive(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_byte_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+ * nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_byte_queue_timedreceive(const struct interproc_byte_queue_t *queue,
+                                      const struct timespec *abstime,
+                                      const void **message,
+                                      size_t *length,
+                                      bool *redelivered);
+
+/**
+ * Ends the reading of the message that the calling thread has received at `message`: it is done, and its room is free.
+ *
+ * @return 0; EPERM: the calling thread has received nothing there; EINVAL: no queue, or no place of a message in it; EUSERS,
+ * ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_release(const struct interproc_byte_queue_t *queue,
+                                 const void *message);
+
+/**
+ * Puts the message that the calling thread has received at `message` back where it was: the next consumer gets it, flagged.
+ *
+ * @return As interproc_byte_queue_release().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_requeue(const struct interproc_byte_queue_t *queue,
+                                 const void *message);
+
+/**
+ * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations
+ * are refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. What is reserved
+ * already may be committed, and the consumers wait for it. Closing again is no error.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_close(const struct interproc_byte_queue_t *queue);
+
+/**
+ * Whether the queue was closed by interproc_byte_queue_close().
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_is_closed(const struct interproc_byte_queue_t *queue, bool *is_closed);
+
+/**
+ * How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_len(const struct interproc_byte_queue_t *queue,
+                             size_t *len);
+
+/**
+ * Whether there is no message in it: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_is_empty(const struct interproc_byte_queue_t *queue, bool *is_empty);
+
+/**
+ * Whether not even the shortest message has room: a snapshot. A longer one may have none before.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_is_full(const struct interproc_byte_queue_t *queue, bool *is_full);
+
+/**
+ * How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest message that is unread
+ * or being read.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_used_bytes(const struct interproc_byte_queue_t *queue,
+                                    size_t *used_bytes);
+
+/**
+ * The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
+ * for room, and now.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_peak_bytes(const struct interproc_byte_queue_t *queue,
+                                    size_t *peak_bytes);
+
+/**
+ * The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_capacity(const struct interproc_byte_queue_t *queue,
+                                  size_t *capacity);
+
+/**
+ * The bytes of the longest message.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_byte_queue_max_message(const struct interproc_byte_queue_t *queue,
+                                     size_t *max_message);
+
+/**
+ * Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record
+ * whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that keeps a reservation,
+ * shows up here.
+ *
+ * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_blocker(const struct interproc_byte_queue_t *queue,
+                                 struct interproc_who_t *blocker);
+
+/**
+ * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
+ *
+ * @return 0; EINVAL: a NULL, or no queue.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue,
+                                 uint32_t *consumers,
+                                 uint32_t *producers);
+
+/**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
  * first 15 bytes); NULL: that of the parent.
  *
@@ -2922,6 +4602,553 @@ int interproc_process_detach(struct interproc_process_t *process);
 int interproc_process_close(struct interproc_process_t *process);
 
 /**
+ * The process that has this number now; 0: the calling one.
+ *
+ * @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
+ * namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_open(struct interproc_process_ref_t *process,
+                               int32_t pid);
+
+/**
+ * The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by both
+ * (see interproc_process_ref_details()).
+ *
+ * @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_find(struct interproc_process_ref_t *process,
+                               int32_t pid,
+                               uint64_t start_time);
+
+/**
+ * The parent of the calling process, or who has adopted it.
+ *
+ * @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_parent(struct interproc_process_ref_t *process);
+
+/**
+ * Whether it has not ended yet. A zombie is not alive; a stopped process is.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_is_alive(const struct interproc_process_ref_t *process, bool *is_alive);
+
+/**
+ * Waits until it has ended. How it ended is told to its parent alone.
+ *
+ * @return 0; EINVAL: NULL or closed.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_ref_wait(const struct interproc_process_ref_t *process);
+
+/**
+ * As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_process_ref_wait(); ETIMEDOUT: it still runs; EINVAL also when abstime is NULL or not valid.
+ *
+ * Thread-safe; not for signal handlers; not a cancellation point.
+ */
+int interproc_process_ref_timedwait(const struct interproc_process_ref_t *process,
+                                    const struct timespec *abstime);
+
+/**
+ * Sends a signal to this very process; 0 sends none.
+ *
+ * @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_signal(const struct interproc_process_ref_t *process,
+                                 int signal);
+
+/**
+ * What ps shows of it.
+ *
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_details(const struct interproc_process_ref_t *process,
+                                  struct interproc_process_details_t *details);
+
+/**
+ * The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most` is 0; how many
+ * there are into `count`. They are numbers only: to be opened, and asked for their parent, before they are relied on.
+ *
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_process_ref_children(const struct interproc_process_ref_t *process,
+                                   size_t most,
+                                   int32_t *pids,
+                                   size_t *count);
+
+/**
+ * Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ *
+ * Thread-safe.
+ */
+int interproc_process_ref_fd(const struct interproc_process_ref_t *process,
+                             int *fd);
+
+/**
+ * Frees the handle.
+ *
+ * @return 0; EINVAL: NULL, or closed already.
+ *
+ * Not to be called while another thread uses the handle; not for signal handlers.
+ */
+int interproc_process_ref_close(struct interproc_process_ref_t *process);
+
+/**
+ * Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
+ * message's header included, and for two messages of `longest` bytes, the longest that can be sent.
+ *
+ * It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up to 32
+ * threads can use it at the same time. Both ends are the calling thread's.
+ *
+ * @return 0; EINVAL: a NULL, or a size out of range; ENOSPC, EMFILE and other limits; ENOTSUP.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_pair(size_t capacity,
+                        size_t longest,
+                        struct interproc_pipe_t *one,
+                        struct interproc_pipe_t *other);
+
+/**
+ * Makes a one-way pipe: what is sent into `sender` comes out of `receiver`. Otherwise as interproc_pipe_pair().
+ *
+ * @return As interproc_pipe_pair().
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_one_way(size_t capacity,
+                           size_t longest,
+                           struct interproc_pipe_t *sender,
+                           struct interproc_pipe_t *receiver);
+
+/**
+ * Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were all
+ * closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody alive has an end of it; EEXIST also for other sizes; EINVAL also
+ * for a size out of range.
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_pipe_pair(const struct interproc_segment_t *segment,
+                                const char *name,
+                                size_t capacity,
+                                size_t longest,
+                                struct interproc_pipe_t *one,
+                                struct interproc_pipe_t *other);
+
+/**
+ * Both ends of the one-way pipe `name` in a segment, found or made. Otherwise as interproc_segment_pipe_pair().
+ *
+ * @return As interproc_segment_pipe_pair().
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
+                                   const char *name,
+                                   size_t capacity,
+                                   size_t longest,
+                                   struct interproc_pipe_t *sender,
+                                   struct interproc_pipe_t *receiver);
+
+/**
+ * Sends the `size` bytes at `message` as one message, waiting for room as long as it takes. NULL with 0 is an empty one.
+ *
+ * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL: a NULL, a closed
+ * handle, or an end that only receives; EPERM: a forked child's copy; ESTALE: the thread that had the end died, and its
+ * seat is gone; EBADMSG: somebody wrote over the pipe; EUSERS. The message was not sent then.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_send(const struct interproc_pipe_t *pipe,
+                        const void *message,
+                        size_t size);
+
+/**
+ * As interproc_pipe_send() if there is room; never waits.
+ *
+ * @return As interproc_pipe_send(), and EAGAIN: the pipe is full.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t size);
+
+/**
+ * As interproc_pipe_send(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_pipe_send(), and ETIMEDOUT.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
+                             const void *message,
+                             size_t size,
+                             const struct timespec *abstime);
+
+/**
+ * Sends the `count` pieces at `pieces` as one message (struct iovec of <sys/uio.h>), waiting as long as it takes.
+ *
+ * @return As interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_send_vectored(const struct interproc_pipe_t *pipe,
+                                 const struct iovec *pieces,
+                                 size_t count);
+
+/**
+ * Receives a message into `buffer` of `size` bytes and says its length, waiting for it as long as it takes.
+ *
+ * When the message is longer than the buffer, the call returns EMSGSIZE and `received` is set to its length, the one
+ * output of this library that an error writes; the message stays the next one.
+ *
+ * @return 0; EPIPE: the end: the other end is closed or dead, and all was received; EMSGSIZE; EINVAL: a NULL, a closed
+ * handle, an end that only sends, or a message received in place that was not released; EPERM, ESTALE, EBADMSG, EUSERS:
+ * as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
+                        void *buffer,
+                        size_t size,
+                        size_t *received);
+
+/**
+ * As interproc_pipe_recv() if there is a message; never waits.
+ *
+ * @return As interproc_pipe_recv(), and EAGAIN: there is none.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryrecv(const struct interproc_pipe_t *pipe,
+                           void *buffer,
+                           size_t size,
+                           size_t *received);
+
+/**
+ * As interproc_pipe_recv(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+ *
+ * @return As interproc_pipe_recv(), and ETIMEDOUT.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedrecv(const struct interproc_pipe_t *pipe,
+                             void *buffer,
+                             size_t size,
+                             const struct timespec *abstime,
+                             size_t *received);
+
+/**
+ * Gives room for a message of `size` bytes, to be written in place and sent by interproc_pipe_commit(); waits for it as
+ * long as it takes. Until then nobody sees it; any other call that sends by this end, or closes it, forgets it.
+ *
+ * @return As interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_reserve(const struct interproc_pipe_t *pipe,
+                           size_t size,
+                           void **place);
+
+/**
+ * As interproc_pipe_reserve() if there is room; never waits.
+ *
+ * @return As interproc_pipe_trysend().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryreserve(const struct interproc_pipe_t *pipe, size_t size, void **place);
+
+/**
+ * As interproc_pipe_reserve(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_timedsend().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedreserve(const struct interproc_pipe_t *pipe,
+                                size_t size,
+                                const struct timespec *abstime,
+                                void **place);
+
+/**
+ * Sends the first `size` bytes of the room that interproc_pipe_reserve() gave.
+ *
+ * @return 0; EPIPE: it was not sent; EINVAL: none was reserved, or less; else as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_commit(const struct interproc_pipe_t *pipe,
+                          size_t size);
+
+/**
+ * Gives the next message in its place, not copied; waits for it as long as it takes. It is to be released by
+ * interproc_pipe_release(); until then this end receives nothing else.
+ *
+ * A sender that breaks the rules could change the bytes meanwhile: who does not trust it copies them first.
+ *
+ * @return As interproc_pipe_recv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_receive(const struct interproc_pipe_t *pipe,
+                           const void **message,
+                           size_t *size);
+
+/**
+ * As interproc_pipe_receive() if there is a message; never waits.
+ *
+ * @return As interproc_pipe_tryrecv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_tryreceive(const struct interproc_pipe_t *pipe,
+                              const void **message,
+                              size_t *size);
+
+/**
+ * As interproc_pipe_receive(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_timedrecv(), without EMSGSIZE.
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedreceive(const struct interproc_pipe_t *pipe,
+                                const struct timespec *abstime,
+                                const void **message,
+                                size_t *size);
+
+/**
+ * Ends the message that interproc_pipe_receive() gave: its place may be written to.
+ *
+ * @return 0; EINVAL: there is none; else as interproc_pipe_recv().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_release(const struct interproc_pipe_t *pipe);
+
+/**
+ * Whether a receive would not wait, that is whether there is a message or the end; waits until `abstime` for that (a
+ * time in the past: just looks).
+ *
+ * @return 0; EINVAL, EPERM, ESTALE, EBADMSG, EUSERS: as interproc_pipe_recv().
+ *
+ * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_poll(const struct interproc_pipe_t *pipe,
+                        const struct timespec *abstime,
+                        bool *is_ready);
+
+/**
+ * Who has the other end, dead or alive; `pid` 0 when it was closed. A snapshot.
+ *
+ * @return 0; EINVAL, EPERM, ESTALE, EUSERS: as interproc_pipe_send().
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_peer(const struct interproc_pipe_t *pipe, struct interproc_who_t *peer);
+
+/**
+ * The longest message, in bytes.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ */
+int interproc_pipe_longest(const struct interproc_pipe_t *pipe, size_t *longest);
+
+/**
+ * Closes the end and frees the handle. The other end gets what was sent, and then EPIPE.
+ *
+ * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed.
+ *
+ * Not to be called while another thread uses the end; not for signal handlers.
+ */
+int interproc_pipe_close(struct interproc_pipe_t *pipe);
+
+/**
+ * Closes one direction: nothing more is sent by this end (the other one sees the end after what was sent), or it receives
+ * nothing more (sends to it return EPIPE). The other direction goes on.
+ *
+ * @return 0; EINVAL: a NULL, a closed handle, or that direction is closed or not this end's; EPERM: a forked child's copy.
+ *
+ * One thread at a time for each end; not for signal handlers.
+ */
+int interproc_pipe_shutdown(const struct interproc_pipe_t *pipe,
+                            bool sending,
+                            bool receiving);
+
+/**
+ * Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
+ * without one. The child has the end before `entry` runs, and until it has, this process holds it: so whoever has
+ * the other end is told when the child dies, at whatever instruction.
+ *
+ * On success the handle `end` is closed here: the end is the child's. There the handle is good until `entry` returns, which
+ * closes it.
+ *
+ * @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the end is
+ * closed, and there is no child.
+ *
+ * Thread-safe; not for signal handlers.
+ */
+int interproc_pipe_fork(struct interproc_process_t *process,
+                        const char *name,
+                        interproc_pipe_entry_t entry,
+                        struct interproc_pipe_t *end,
+                        void *argument);
+
+/**
+ * In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the child's
+ * copy is refused with EPERM.
+ *
+ * @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it; EUSERS; EINVAL: a NULL, or closed.
+ *
+ * Not for signal handlers.
+ */
+int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
+
+/**
+ * In the parent, after its own fork(): waits until the child `pid` has taken the end by interproc_pipe_adopt(), or has
+ * ended, and frees the handle. **It must be called** before anything is waited for at the other end: as long as nobody has
+ * taken the end, this process's own life keeps it open. The child must not be reaped before.
+ *
+ *     pid_t pid = fork();
+ *     if (pid == 0)
+ *         _exit(interproc_pipe_adopt(&theirs) != 0 || serve(&theirs) != 0);
+ *     rc = interproc_pipe_hand_over(&theirs, pid);
+ *     if (rc == ECHILD)
+ *         complain("it died first");          // the end is closed: `ours` sees EPIPE
+ *
+ * It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
+ *
+ * @return 0: it is the child's; ECHILD: the child ended without, and the end is closed; EINVAL: a NULL, or closed.
+ *
+ * Not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_hand_over(struct interproc_pipe_t *pipe,
+                             int32_t pid);
+
+/**
+ * Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
+ * as it takes. It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
+ *
+ * @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else; EINVAL:
+ * a NULL, or the segment is closed; EBADMSG, EUSERS.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_connect(const struct interproc_segment_t *segment,
+                           const char *name,
+                           struct interproc_pipe_t *end);
+
+/**
+ * As interproc_pipe_connect() if there is a free pipe; never waits.
+ *
+ * @return As interproc_pipe_connect(), and EAGAIN: all pipes are in use.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_pipe_tryconnect(const struct interproc_segment_t *segment,
+                              const char *name,
+                              struct interproc_pipe_t *end);
+
+/**
+ * As interproc_pipe_connect(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_pipe_connect(), and ETIMEDOUT.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+ */
+int interproc_pipe_timedconnect(const struct interproc_segment_t *segment,
+                                const char *name,
+                                const struct timespec *abstime,
+                                struct interproc_pipe_t *end);
+
+/**
+ * Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
+ * bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program connects by
+ * `pipe::connect`.
+ *
+ * @return As interproc_segment_object(); EBUSY: somebody alive listens there; EEXIST also for other numbers; EINVAL also for
+ * a number out of range.
+ *
+ * Thread-safe and safe against death; not for signal handlers.
+ */
+int interproc_listener_bind(const struct interproc_segment_t *segment,
+                            const char *name,
+                            size_t pipes,
+                            size_t capacity,
+                            size_t longest,
+                            struct interproc_listener_t *listener);
+
+/**
+ * Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
+ * died before is accepted, too: what it had sent is there, and then EPIPE.
+ *
+ * @return 0; EINVAL: a NULL, or closed; EPERM: a forked child's copy; ESTALE: the thread that listened died, and somebody
+ * else listens; EBADMSG, EUSERS.
+ *
+ * One thread at a time for each listener; not for signal handlers; not a cancellation point.
+ */
+int interproc_listener_accept(const struct interproc_listener_t *listener,
+                              struct interproc_pipe_t *end);
+
+/**
+ * As interproc_listener_accept() if somebody has connected; never waits.
+ *
+ * @return As interproc_listener_accept(), and EAGAIN.
+ *
+ * One thread at a time for each listener; not for signal handlers.
+ */
+int interproc_listener_tryaccept(const struct interproc_listener_t *listener,
+                                 struct interproc_pipe_t *end);
+
+/**
+ * As interproc_listener_accept(), waiting until `abstime` at the latest.
+ *
+ * @return As interproc_listener_accept(), and ETIMEDOUT.
+ *
+ * One thread at a time for each listener; not for signal handlers; not a cancellation point.
+ */
+int interproc_listener_timedaccept(const struct interproc_listener_t *listener,
+                                   const struct timespec *abstime,
+                                   struct interproc_pipe_t *end);
+
+/**
+ * How many clients have connected and were not accepted yet: a snapshot.
+ *
+ * @return 0; EINVAL: a NULL, or closed.
+ */
+int interproc_listener_pending(const struct interproc_listener_t *listener, size_t *pending);
+
+/**
+ * Ends listening and frees the handle: clients that were not accepted see the end of their pipes.
+ *
+ * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed; ESTALE.
+ *
+ * Not for signal handlers.
+ */
+int interproc_listener_close(struct interproc_listener_t *listener);
+
+/**
  * As interproc_process_fork(), with options, which may be NULL.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
@@ -3023,13 +5250,21 @@ int interproc_ready_failed(struct interproc_ready_t *ready,
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 #define INTERPROC_LATEST_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_BYTE_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_SPSC_PRODUCER_INIT { { 0 } }
+#define INTERPROC_SPSC_CONSUMER_INIT { { 0 } }
 #define INTERPROC_BOUNDED_SEMAPHORE_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_PERMIT_INIT { { 0, 0, 0, 0 } }
 #define INTERPROC_BARRIER_INIT { { 0, 0, 0, 0 } }
+#define INTERPROC_BYTE_PRODUCER_INIT { { 0 } }
+#define INTERPROC_BYTE_CONSUMER_INIT { { 0 } }
 #define INTERPROC_PROCESS_INIT { NULL, 0 }
+#define INTERPROC_PROCESS_REF_INIT { NULL, 0 }
+#define INTERPROC_PIPE_INIT { NULL, 0 }
+#define INTERPROC_LISTENER_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
-#define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, { 0, 0, 0, 0 } }
+#define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, { 0, 0 } }
 #define INTERPROC_DAEMON_OPTIONS_INIT { NULL, NULL, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 
 /* Checked when this file is compiled, in any dialect. */
@@ -3056,10 +5291,20 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_t) == 16, interproc_segment_has
 INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_queue_t) == 64, interproc_byte_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_producer_t) == 192, interproc_spsc_producer_has_192_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 192, interproc_spsc_consumer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_bounded_semaphore_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_producer_t) == 192, interproc_byte_producer_has_192_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_consumer_t) == 192, interproc_byte_consumer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_ref_t) == 16, interproc_process_ref_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_details_t) == 80, interproc_process_details_have_80_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_process_segment_t) == 16, interproc_process_segment_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_pipe_t) == 16, interproc_pipe_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_listener_t) == 16, interproc_listener_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_usage_t) == 64, interproc_usage_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_process_options_have_104_bytes);
@@ -3078,6 +5323,9 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_t) == 8, interproc_s
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, interproc_options_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_latest_t) == 8, interproc_latest_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_byte_queue_t) == 8, interproc_byte_queue_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_producer_t) == 8, interproc_spsc_producer_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_consumer_t) == 8, interproc_spsc_consumer_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_bounded_semaphore_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_permit_t) == 8, interproc_permit_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_barrier_t) == 8, interproc_barrier_is_aligned_to_8);

@@ -97,8 +97,10 @@ kinds! {
     TooManyHolds = ENOLCK, "the thread holds as many locks for reading as it has room for; release one first";
     /// A limit of the system (descriptors, processes, memory).
     Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
+    /// Nobody listens.
+    Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not begun";
     /// The message does not fit.
-    TooLarge = EMSGSIZE, "the message is larger than the queue was created for";
+    TooLarge = EMSGSIZE, "the message is larger than the queue was created for, or than the buffer that is to take it";
     /// Any other error from the kernel; its errno is kept.
     System = EIO, "the kernel refused a call";
 }

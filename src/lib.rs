@@ -9,6 +9,7 @@
 //! | to count, to signal, to wait for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
 //! | all or nobody goes on; once and no more | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
 //! | messages from many to many | [`queue::Queue`] |
+//! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
@@ -58,6 +59,8 @@ mod ffi;
 pub mod format;
 mod mark;
 pub mod member;
+#[cfg(any(feature = "std", interproc_loom))]
+pub mod pipe;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod process;
 pub mod queue;

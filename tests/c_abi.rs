@@ -16,7 +16,7 @@ use std::mem::transmute_copy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 18] = [
+const SOURCES: &[&str] = &[
     "error",
     "time",
     "who",
@@ -31,9 +31,14 @@ const SOURCES: [&str; 18] = [
     "bounded_semaphore",
     "barrier",
     "queue",
+    "spsc",
+    "byte_lane",
     "queue_in_place",
     "latest",
+    "byte_queue",
     "process",
+    "process_ref",
+    "pipe",
     "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
@@ -221,6 +226,10 @@ fn every_function_keeps_its_promises_from_the_static_library() {
     print!("{}", run(&mut Installed::get().compile_static("tests/c/conformance.c")));
 }
 
+fn the_byte_queue_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/byte_queue.c")));
+}
+
 fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
@@ -231,6 +240,15 @@ fn the_latest_value_keeps_its_promises_in_c() {
 
 fn messages_in_place_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/queue_in_place.c")));
+}
+
+fn pipes_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/pipe.c")));
+}
+
+fn the_server_in_c_goes_on_when_a_client_is_killed() {
+    let said = run(&mut Installed::get().compile("c_examples/pipe.c"));
+    assert!(said.contains("clients: 3 finished, 1 killed; servers: 4 saw the end"), "{said}");
 }
 
 fn processes_keep_their_promises_in_c() {
@@ -253,8 +271,16 @@ fn signals_and_recursion_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/signals.c")));
 }
 
+fn one_producer_and_one_consumer_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/spsc.c")));
+}
+
 fn the_reader_writer_lock_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/rwlock.c")));
+}
+
+fn the_views_in_c_tell_who_holds_and_how_many_wait() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/views.c")));
 }
 
 fn the_ticket_shop_in_c_sells_every_ticket_once() {
@@ -419,16 +445,21 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            the_byte_queue_keeps_its_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             permits_and_the_barrier_keep_their_promises_in_c,
             the_latest_value_keeps_its_promises_in_c,
             messages_in_place_keep_their_promises_in_c,
+            pipes_keep_their_promises_in_c,
             processes_keep_their_promises_in_c,
+            the_server_in_c_goes_on_when_a_client_is_killed,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,
             the_reader_writer_lock_keeps_its_promises_in_c,
+            the_views_in_c_tell_who_holds_and_how_many_wait,
+            one_producer_and_one_consumer_keep_their_promises_in_c,
             the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,

@@ -14,10 +14,15 @@
 //! - each consumer saw each producer's messages in order (but for those called redelivered);
 //! - in the critical section nobody met anybody, and half-changed data only with the news of a death.
 //!
-//! Every other round is one of the other locks and signals, in turn: see `family`.
+//! Every other round is one of the other locks and signals, in turn: see `family`; the rounds between them
+//! are the queue's and the byte queue's (`bytes`), in turn.
 
+#[path = "chaos/bytes.rs"]
+mod bytes;
 #[path = "chaos/family.rs"]
 mod family;
+#[path = "chaos/lane.rs"]
+mod lane;
 
 use interproc::process::{self, Child};
 use interproc::queue::Queue;
@@ -393,13 +398,17 @@ fn main() -> ExitCode {
     println!("chaos for {:.1} s, seed {seed}", time.as_secs_f64());
     priority(-15);
     let (books, mut dice, mut totals) = (Books::open(), Dice(seed), Totals::default());
-    let family = family::Books::open();
+    let (family, bytes, lanes) = (family::Books::open(), bytes::Books::open(), lane::Books::open());
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
         let left = end.saturating_duration_since(Instant::now()).min(Duration::from_millis(600));
         // The queue's and the locks' longer, for what is at work there is more.
-        let result = if totals.rounds % 2 == 0 {
+        let result = if totals.rounds % 4 == 2 {
+            bytes::round(bytes, &mut dice, left, &mut totals)
+        } else if totals.rounds % 8 == 4 {
+            lane::round(lanes, &mut dice, left, &mut totals)
+        } else if totals.rounds % 2 == 0 {
             round(books, &mut dice, left, &mut totals)
         } else {
             family::round(family, &mut dice, left.min(Duration::from_millis(400)), &mut totals)

@@ -10,6 +10,14 @@ mod support;
 mod barrier;
 #[path = "conformance/bounded_semaphore.rs"]
 mod bounded_semaphore;
+#[path = "conformance/byte_lane.rs"]
+mod byte_lane;
+#[path = "conformance/byte_lane_deaths.rs"]
+mod byte_lane_deaths;
+#[path = "conformance/byte_queue.rs"]
+mod byte_queue;
+#[path = "conformance/byte_queue_deaths.rs"]
+mod byte_queue_deaths;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]
@@ -24,6 +32,10 @@ mod mutex;
 mod once;
 #[path = "conformance/orders.rs"]
 mod orders;
+#[path = "conformance/pipe.rs"]
+mod pipe;
+#[path = "conformance/pipe_meeting.rs"]
+mod pipe_meeting;
 #[path = "conformance/place.rs"]
 mod place;
 #[path = "conformance/queue.rs"]
@@ -38,6 +50,8 @@ mod recursive_mutex;
 mod rwlock;
 #[path = "conformance/semaphore.rs"]
 mod semaphore;
+#[path = "conformance/spsc.rs"]
+mod spsc;
 
 use place::Place;
 
@@ -77,6 +91,52 @@ fn main() {
             a_forked_child_does_not_own_what_its_parent_holds,
             signals_neither_end_nor_lose_a_wait,
             a_hundred_and_twenty_holders_are_watched;
+        byte_queue:
+            messages_of_any_length_come_in_order_whole_and_each_once,
+            every_length_goes_through_at_every_place_of_the_ring,
+            a_message_that_is_too_long_for_queue_or_buffer_is_refused_and_nothing_is_lost,
+            a_full_queue_refuses_or_waits,
+            an_empty_queue_refuses_or_waits,
+            a_deadline_in_the_past_does_what_can_be_done_now,
+            what_is_written_in_place_is_read_in_place,
+            waiting_for_oneself_is_an_error,
+            a_forked_child_does_not_hold_what_its_parent_holds,
+            closing_wakes_all_that_wait,
+            what_is_reserved_before_the_close_comes_before_the_end,
+            a_push_that_races_with_the_close_is_delivered_or_refused,
+            its_numbers_are_known_when_nobody_is_at_work,
+            signals_neither_end_nor_lose_a_wait,
+            a_handle_outlives_the_thread_that_made_it,
+            it_can_be_looked_at_from_outside;
+        byte_queue_deaths:
+            who_stands_in_the_way_is_named,
+            a_stopped_process_is_named,
+            a_message_whose_reader_died_is_delivered_again_and_said_so,
+            a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
+            who_waits_behind_a_death_goes_on_at_once,
+            who_slept_before_gets_what_a_reader_in_place_dies_with,
+            a_scribbled_queue_ends_every_operation_and_harms_nobody,
+            a_queue_whose_geometry_was_written_over_is_refused;
+        byte_lane:
+            messages_of_any_length_come_whole_in_order_and_each_once,
+            it_does_what_a_list_would_do,
+            a_full_one_refuses_or_waits,
+            an_empty_one_refuses_or_waits,
+            a_deadline_in_the_past_does_what_can_be_done_now,
+            closing_wakes_the_other_side_and_what_is_there_is_drained,
+            what_is_sent_while_the_consumer_closes_is_received_or_refused,
+            what_is_not_published_is_refused_by_a_closed_one_and_told,
+            a_seat_is_one_holders_until_it_is_left,
+            a_handle_goes_from_thread_to_thread,
+            a_child_is_refused_its_parents_seats,
+            signals_neither_end_nor_lose_a_wait;
+        byte_lane_deaths:
+            what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received,
+            what_a_dead_consumer_was_reading_is_delivered_again_and_said_so,
+            what_was_read_and_not_freed_is_delivered_again,
+            who_waits_goes_on_with_the_next_partner,
+            scribbled_headers_and_counts_are_told_and_touch_nothing_else,
+            no_scribbled_word_makes_an_operation_crash_or_hang;
         condvar:
             every_ticket_is_sold_once_and_nobody_sleeps_on,
             one_notification_wakes_one_and_all_wake_all,
@@ -147,6 +207,29 @@ fn main() {
         orders:
             unlocked_in_any_order_only_what_is_still_held_dies_with_its_thread,
             a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one;
+        pipe:
+            messages_of_all_lengths_arrive_whole_and_in_order,
+            both_ends_send_at_the_same_time,
+            a_full_pipe_refuses_or_waits,
+            an_empty_pipe_refuses_or_waits,
+            what_does_not_fit_is_refused_and_nothing_is_lost,
+            who_receives_gets_what_was_sent_and_then_the_end_at_once,
+            who_waits_for_room_is_told_of_the_end,
+            an_end_moves_between_threads,
+            signals_neither_end_nor_lose_a_wait,
+            a_pipe_is_somebodys_until_both_ends_are_gone,
+            a_forked_child_does_not_have_its_parents_end,
+            a_child_gets_an_end_before_its_code_runs,
+            an_end_is_handed_over_a_bare_fork,
+            nonsense_in_a_pipe_harms_nobody_else;
+        pipe_meeting:
+            many_clients_are_served_through_few_pipes,
+            a_client_waits_for_a_pipe_until_both_its_ends_are_gone,
+            who_calls_where_nobody_listens_is_refused,
+            pipes_outlive_the_listener_that_accepted_them_elsewhere,
+            a_client_that_is_gone_before_it_is_accepted_is_heard,
+            a_listener_moves_between_threads_with_its_calls,
+            a_listener_waits_for_a_call;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,
@@ -223,5 +306,23 @@ fn main() {
             it_may_be_destroyed_as_soon_as_it_was_acquired,
             an_unlock_wakes_those_asleep_at_once,
             a_forked_child_does_not_hold_what_its_parent_holds;
+        spsc:
+            messages_come_in_order_and_each_once,
+            batches_and_chunks_keep_the_order_whatever_their_size,
+            a_full_queue_refuses_or_waits_and_gives_the_value_back,
+            an_empty_queue_refuses_or_waits,
+            what_is_not_published_is_published_before_it_is_waited_for,
+            closing_by_either_side_wakes_the_other_and_ends_it,
+            a_push_that_races_with_the_close_is_delivered_or_refused,
+            a_seat_is_one_threads_as_long_as_it_lives,
+            what_a_dead_consumer_had_not_freed_comes_again_and_is_flagged,
+            who_waits_for_the_dead_goes_on_with_the_next,
+            a_handle_moves_between_threads,
+            a_partner_asleep_sees_the_seat_move,
+            a_forked_child_has_no_part_in_its_parents_seats,
+            scribbled_counts_and_seats_are_errors_never_a_crash,
+            a_queue_of_another_shape_is_refused_with_both_sides_named,
+            it_can_be_looked_at,
+            signals_neither_end_nor_lose_a_wait;
     ])
 }

@@ -1,4 +1,7 @@
-//! The sleepers' protocol of the ring on processors with store buffers, explored state by state.
+//! Protocols that pay for their fences on one side only, on processors with store buffers, explored state by state.
+//!
+//! Here the sleepers' protocol of the ring; in `store_buffer/` those of the mutex' announcement and of the reader-writer
+//! lock's bias.
 //!
 //! A publisher stores its message and then looks at the event count *without a fence*: its store may still be in its
 //! buffer when it looks. The sleeper pays: it announces itself, passes a membarrier (which empties everybody's
@@ -18,7 +21,17 @@
 //! All interleavings and all drain orders are tried, with at most
 //! three announcements of each sleeper. Each mutant must break the property.
 
+#[path = "store_buffer/seal.rs"]
+mod seal;
+
 use std::collections::HashSet;
+
+#[path = "store_buffer/bias.rs"]
+mod bias;
+#[path = "store_buffer/machine.rs"]
+mod machine;
+#[path = "store_buffer/wanted.rs"]
+mod wanted;
 
 const SLEEPERS: u8 = 0x80;
 /// A sleeper has passed its membarrier since `SLEEPERS` was set: the next ones need not.

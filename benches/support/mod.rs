@@ -7,6 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `machine` | the lock of the benches, who else uses the processors, time, a piece of work of known length |
+//! | `bytes` | messages of 1 KiB: rings, pipe, bare copies |
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
@@ -15,12 +16,14 @@
 //! | `conditions` | hand-overs under a lock |
 //! | `latest` | large messages in place, the push that displaces, the latest value |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `spsc` | messages between one and one |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `children` | processes, from start to end |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
+pub mod bytes;
 pub mod children;
 pub mod conditions;
 pub mod deaths;
@@ -33,6 +36,7 @@ pub mod queues;
 pub mod rwlocks;
 pub mod sides;
 pub mod signals;
+pub mod spsc;
 pub mod wakes;
 
 use std::time::Duration;

@@ -77,7 +77,7 @@ impl<const W: usize> Ring<W> for Array<W> {
 
 /// A number, and in a longer message its complement at the end.
 #[inline(always)]
-fn message<const W: usize>(number: u64) -> [u64; W] {
+pub fn message<const W: usize>(number: u64) -> [u64; W] {
     let mut message = [number; W];
     if W > 1 {
         message[W - 1] = !number;
@@ -86,7 +86,7 @@ fn message<const W: usize>(number: u64) -> [u64; W] {
 }
 
 #[inline(always)]
-fn number<const W: usize>(message: [u64; W]) -> u64 {
+pub fn number<const W: usize>(message: [u64; W]) -> u64 {
     assert!(W == 1 || message[W - 1] == !message[0], "a torn message");
     message[0]
 }

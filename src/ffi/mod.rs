@@ -13,19 +13,24 @@
 
 mod barrier;
 mod bounded_semaphore;
+mod byte_lane;
+mod byte_queue;
 mod condvar;
 mod error;
 mod event;
 mod latest;
 mod mutex;
 mod once;
+mod pipe;
 mod process;
+mod process_ref;
 mod queue;
 mod queue_in_place;
 mod recursive_mutex;
 mod rwlock;
 mod segment;
 mod semaphore;
+mod spsc;
 mod start;
 mod time;
 mod who;

@@ -1,5 +1,6 @@
 //! Child processes.
 
+use super::segment::interproc_segment_t;
 use super::time::deadline;
 use super::{call, input, invalid, output, text};
 use crate::error::{ErrorKind, Result};
@@ -101,6 +102,15 @@ pub struct interproc_process_descriptor_t {
     pub to: i32,
 }
 
+/// A segment that a program gets; see interproc_segment_inherited().
+#[repr(C)]
+pub struct interproc_process_segment_t {
+    /// By what the program asks for it.
+    pub key: *const c_char,
+    /// An open segment, which need have no name.
+    pub segment: *const interproc_segment_t,
+}
+
 /// What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
 /// its parent.
 ///
@@ -132,8 +142,12 @@ pub struct interproc_process_options_t {
     pub descriptors: *const interproc_process_descriptor_t,
     /// How many.
     pub descriptor_count: usize,
+    /// `segment_count` segments, for programs; a forked child has all that its parent has open.
+    pub segments: *const interproc_process_segment_t,
+    /// How many.
+    pub segment_count: usize,
     /// Zero.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 2],
 }
 
 /// What a child has used, from its start to its end, and those of its children that it had waited for.

@@ -2,6 +2,7 @@
 
 use super::barrier::interproc_barrier_t;
 use super::bounded_semaphore::interproc_bounded_semaphore_t;
+use super::byte_queue::interproc_byte_queue_t;
 use super::queue::interproc_queue_t;
 use super::{call, input, invalid, output, text};
 use crate::error::{Error, Result};
@@ -223,6 +224,28 @@ pub unsafe extern "C" fn interproc_segment_attach_fd(segment: *mut interproc_seg
     unsafe { start(segment, || Segment::from_fd(copy_of(fd)?)) }
 }
 
+/// Opens the segment that the parent has given to this program by `key`; see interproc_process_options_t.
+///
+///     interproc_process_segment_t given = {"shop", &segment};
+///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+///     options.segments = &given;
+///     options.segment_count = 1;
+///     rc = interproc_process_spawn(&child, &options, "./buyer", arguments, NULL);
+///
+///     rc = interproc_segment_inherited(&segment, "shop"); // in the program
+///
+/// @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_inherited(
+    segment: *mut interproc_segment_t,
+    key: *const c_char,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(segment, || crate::process::inherited_segment(text(key, "key")?)) }
+}
+
 fn copy_of(fd: c_int) -> Result<OwnedFd> {
     // SAFETY: takes integers. The new descriptor is ours.
     checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
@@ -403,6 +426,33 @@ pub unsafe extern "C" fn interproc_segment_queue(
         let queue = output(queue, "queue")?;
         let raw = open(segment)?.raw_queue(text(name, "name")?, element_size, capacity)?;
         queue.set(interproc_queue_t::new(raw));
+        Ok(())
+    })
+}
+
+/// Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (rounded
+/// up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
+///
+/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
+/// stay open as long as it is used.**
+///
+/// @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
+/// or out of range.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_byte_queue(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    capacity: usize,
+    max_message: usize,
+    queue: *mut interproc_byte_queue_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let queue = output(queue, "queue")?;
+        let raw = open(segment)?.raw_byte_queue(text(name, "name")?, capacity, max_message)?;
+        queue.set(interproc_byte_queue_t::new(raw));
         Ok(())
     })
 }

@@ -74,6 +74,11 @@ unsafe fn builder<'a>(
     if options.flags >= INTERPROC_PROCESS_CLOSE_OTHERS * 2 {
         return Err(invalid("an unknown flag"));
     }
+    if options.reserved0 != 0 || options.reserved != [0; 2] {
+        return Err(invalid(
+            "reserved fields of the options are not zero; start from INTERPROC_PROCESS_OPTIONS_INIT",
+        ));
+    }
     if !options.name.is_null() {
         // SAFETY: by the contract.
         builder = builder.name(unsafe { text(options.name, "name") }?);
@@ -144,6 +149,9 @@ pub unsafe extern "C" fn interproc_process_start(
         let handle = output(process, "process")?;
         let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
         let (builder, descriptors, _) = builder(options)?;
+        if options.as_ref().is_some_and(|o| o.segment_count != 0) {
+            return Err(invalid("a forked child has its parent's segments: none can be given"));
+        }
         if descriptors.iter().any(|d| !(0..3).contains(&d.to)) {
             return Err(invalid("a forked child takes descriptors 0, 1 and 2 only"));
         }
@@ -207,6 +215,11 @@ pub unsafe extern "C" fn interproc_process_spawn(
         }
         for descriptor in descriptors.iter().filter(|d| !(0..3).contains(&d.to)) {
             program = program.descriptor(descriptor.to, copy_of(descriptor)?);
+        }
+        if let Some(options) = options.as_ref() {
+            for given in list(options.segments, options.segment_count, "segments")? {
+                program = program.segment(text(given.key, "key")?, super::segment::open(given.segment)?)?;
+            }
         }
         if flags & INTERPROC_PROCESS_CLOSE_OTHERS != 0 {
             program = program.close_others();

@@ -97,6 +97,8 @@ struct Local {
     base: Cell<usize>,
     len: Cell<usize>,
     epoch: Cell<u64>,
+    /// The thread's number in the process, 0 until it is asked for.
+    thread: Cell<u64>,
     id: Cell<u64>,
     member: Cell<*const Member>,
     /// The last few, the one above among them. Written only while signals are blocked.
@@ -114,6 +116,7 @@ std::thread_local! {
             base: Cell::new(0),
             len: Cell::new(0),
             epoch: Cell::new(u64::MAX),
+            thread: Cell::new(0),
             id: Cell::new(0),
             member: Cell::new(null()),
             seen: [const { Seen::nothing() }; SEEN],
@@ -173,6 +176,36 @@ pub(crate) fn current_at<'a>(address: *const u8) -> Result<(OwnerId, &'a Member,
 fn is_cached(local: &Local, address: *const u8) -> bool {
     address.addr().wrapping_sub(local.base.get()) < local.len.get()
         && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
+}
+
+/// A thread of a process, between two changes of what it has attached: in it, each of the thread's members stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Here {
+    thread: u64,
+    epoch: u64,
+}
+
+impl Here {
+    /// Nowhere.
+    pub(crate) const NOWHERE: Here = Here { thread: 0, epoch: u64::MAX };
+
+    /// Where the caller is, who has just asked for its [`current`] member.
+    pub(crate) fn now() -> Here {
+        static THREADS: AtomicU64 = AtomicU64::new(0);
+        LOCAL.with(|local| {
+            if local.thread.get() == 0 {
+                local.thread.set(THREADS.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+            Here { thread: local.thread.get(), epoch: WIPED.epoch.load(Ordering::Relaxed) }
+        })
+    }
+
+    /// Whether the caller is there.
+    #[inline(always)]
+    pub(crate) fn is_now(self) -> bool {
+        LOCAL.with(|local| local.thread.get() == self.thread)
+            && self.epoch == WIPED.epoch.load(Ordering::Relaxed)
+    }
 }
 
 /// Tells a process from its parent, once the thread has asked for a [`current`] member.

@@ -46,7 +46,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{current, current_at, current_id, forks};
+pub(crate) use local::{Here, current, current_at, current_id, forks};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 

@@ -35,7 +35,6 @@ impl Member {
     }
 
     /// [`Member::sleep`] for an object whose word is not among the watches: the note names that word.
-    #[cfg_attr(interproc_loom, allow(unused_variables))]
     pub(crate) fn sleep_for(
         &self,
         word: Word<'_>,
@@ -44,6 +43,33 @@ impl Member {
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
+        self.sleep_at(word, watches, obstacle, true, sure, deadline)
+    }
+
+    /// As [`Member::sleep`], beside a `partner` who is in nobody's way, but whose death is news: an idle wait, without a
+    /// net. (A death that the kernel does not report is not noticed here.)
+    pub(crate) fn sleep_beside(
+        &self,
+        watches: &[Watch<'_>],
+        partner: Option<OwnerId>,
+        sure: bool,
+        deadline: Option<Deadline>,
+    ) -> Woken {
+        self.sleep_at(watches[0].word, watches, partner, false, sure, deadline)
+    }
+
+    /// Sleeps on an `owner`, too, who is `in_the_way` or just watched.
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
+    fn sleep_at(
+        &self,
+        word: Word<'_>,
+        watches: &[Watch<'_>],
+        owner: Option<OwnerId>,
+        in_the_way: bool,
+        sure: bool,
+        deadline: Option<Deadline>,
+    ) -> Woken {
+        let obstacle = owner.filter(|_| in_the_way);
         let table = self.table();
         let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
         // A scribbled bell would end every sleep at once: then do without it, under the net.
@@ -55,7 +81,7 @@ impl Member {
         let mut n = watches.len() + 1;
         let mut bell_at = usize::MAX;
         let mut slot_at = usize::MAX;
-        if let Some(owner) = obstacle {
+        if let Some(owner) = owner {
             let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
             let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
             if !crate::mutant!("no-owner-watch") {
@@ -87,7 +113,7 @@ impl Member {
         match woken {
             Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
             Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
-                if let Some(owner) = obstacle {
+                if let Some(owner) = owner {
                     table.wake_watchers(owner);
                 }
             }

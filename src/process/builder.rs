@@ -3,14 +3,16 @@
 
 use super::child::Child;
 use super::creator::Creator;
+use super::hand_over::HandOver;
 use super::orphans;
 use super::program::Program;
-use super::setup::{Failure, Group, NAME_LEN, Setup, c_string};
+use super::setup::{Failure, Group, NAME_LEN, Setup, Step, c_string};
 use super::status::{Outcome, PANICKED};
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
+use core::cell::RefCell;
 use core::ffi::{c_int, c_void};
 use std::boxed::Box;
 use std::fs::File;
@@ -295,7 +297,49 @@ impl Builder {
         R: Outcome,
     {
         let mut f = Some(f);
-        self.start(&mut || f.take().map_or(PANICKED, |f| f().exit_code()))
+        self.start(None, &mut || f.take().map_or(PANICKED, |f| f().exit_code()))
+    }
+
+    /// As [`fork`](Self::fork), and gives the child something that is its parent's: the end of a pipe.
+    ///
+    /// The child takes it before `f` runs, and until it has, the parent holds it: this call returns when the child has it,
+    /// or is dead. So whoever has the other end of the pipe is told when the child dies, at whatever instruction, and is
+    /// not told of an end before.
+    ///
+    /// # Errors
+    /// As [`fork`](Self::fork). [`ErrorKind::NoChild`] also when the child was killed before it had taken it. Then there is
+    /// no child, and what was to be given is dropped: an end is closed. What taking it says:
+    /// [`ErrorKind::TooManyMembers`].
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{pipe, process::Builder};
+    /// let (mut to, from) = pipe::one_way(1 << 12, 100)?;
+    /// let child = Builder::new().fork_with(from, |mut from| from.recv().unwrap().len() as i32)?;
+    /// to.send(b"four")?;
+    /// assert_eq!(child.join()?.code(), Some(4));
+    /// assert_eq!(to.send(b"?").unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn fork_with<H, F, R>(&self, gift: H, f: F) -> Result<Child>
+    where
+        H: HandOver,
+        F: FnOnce(H) -> R,
+        R: Outcome,
+    {
+        let (gift, mut f) = (RefCell::new(Some(gift)), Some(f));
+        let started =
+            self.start(Some(&mut || gift.borrow_mut().claim()), &mut || match (f.take(), gift.take()) {
+                (Some(f), Some(gift)) => f(gift).exit_code(),
+                _ => PANICKED,
+            });
+        match started {
+            Ok(child) => {
+                gift.into_inner().given();
+                Ok(child)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// As [`fork`](Self::fork), for a C function and its argument. The exit code follows the same rule as `i32`.
@@ -322,17 +366,17 @@ impl Builder {
         arg: *mut c_void,
     ) -> Result<Child> {
         // SAFETY: by the contract.
-        self.start(&mut || unsafe { entry(arg) }.exit_code())
+        self.start(None, &mut || unsafe { entry(arg) }.exit_code())
     }
 
-    fn start(&self, body: &mut dyn FnMut() -> u8) -> Result<Child> {
+    fn start(&self, claim: Option<Claim<'_>>, body: &mut dyn FnMut() -> u8) -> Result<Child> {
         orphans::reap();
         let (mut setup, _open) = self.prepare()?;
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
         let gate = Gate::new().map_err(start_error)?;
         // A child that the line does not reach is not let pass before it is tied by other means.
-        let ask = setup.can_fail() || setup.daemon && task::children_may_be_first();
+        let ask = setup.can_fail() || claim.is_some() || setup.daemon && task::children_may_be_first();
         let report = match ask {
             true => Some(gate::pipe().map_err(start_error)?),
             false => None,
@@ -340,7 +384,7 @@ impl Builder {
         // SAFETY: the child's branch never returns: `run` ends in _exit and lets no panic out. Which locks the
         // body may rely on is the caller's side of the contract, stated in the module.
         let pid = match unsafe { fork::fork() }.map_err(start_error)? {
-            0 => run(gate, report.map(|(_, write)| write), &mut setup, body),
+            0 => run(gate, report.map(|(_, write)| write), &mut setup, claim, body),
             pid => pid,
         };
         let report = report.map(|(read, _)| read);
@@ -511,12 +555,24 @@ fn read_report(report: OwnedFd, child: &OwnedFd) -> core::result::Result<Option<
     Ok(Failure::from_bytes(bytes))
 }
 
+/// In the child, what its parent gives becomes its own.
+type Claim<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// The child, from its first instruction to its last.
-fn run(mut gate: Gate, report: Option<OwnedFd>, setup: &mut Setup, body: &mut dyn FnMut() -> u8) -> ! {
+fn run(
+    mut gate: Gate,
+    report: Option<OwnedFd>,
+    setup: &mut Setup,
+    claim: Option<Claim<'_>>,
+    body: &mut dyn FnMut() -> u8,
+) -> ! {
     if report.is_some() && gate.look_up().is_err() {
         fork::exit_now(PANICKED);
     }
-    let applied = if setup.is_nothing() { Ok(()) } else { setup.apply(None) };
+    let mut applied = if setup.is_nothing() { Ok(()) } else { setup.apply(None) };
+    if let (Ok(()), Some(claim)) = (applied, claim) {
+        applied = claim().map_err(|error| Failure::new(Step::Claim, error.errno()));
+    }
     if let Some(report) = report {
         let bytes = applied.err().unwrap_or_default().to_bytes();
         // A report that nobody reads: the parent is gone, and so says the gate.

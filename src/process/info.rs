@@ -158,6 +158,14 @@ impl Process {
         !pidfd::wait_ended(self.as_fd(), Some(Deadline::from_monotonic_ns(0))).unwrap_or(false)
     }
 
+    /// Waits until it has ended. How it ended is told to its parent alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: only what `poll(2)` can say.
+    pub fn wait(&self) -> Result<()> {
+        pidfd::wait_ended(self.as_fd(), None).map_err(Error::from_errno).map(drop)
+    }
+
     /// Waits until it has ended, at most until `deadline`; whether it has.
     ///
     /// # Errors

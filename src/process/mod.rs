@@ -6,6 +6,7 @@
 //! | you want | it is |
 //! |---|---|
 //! | a child that runs a closure | [`fork`], [`Builder::fork`] |
+//! | a child that gets the end of a pipe | [`Builder::fork_with`], [`HandOver`] |
 //! | a child that runs a program | [`Builder::spawn`], [`Program`] |
 //! | to wait, ask, signal, end | [`Child`] |
 //! | to wait for several | [`wait_any`], [`wait_all`] |
@@ -73,6 +74,7 @@ mod builder;
 mod child;
 mod creator;
 mod daemon;
+mod hand_over;
 mod info;
 mod orphans;
 mod program;
@@ -84,6 +86,7 @@ mod wait;
 pub use builder::{Builder, Limit, Stdio};
 pub use child::Child;
 pub use daemon::{Daemon, Ready};
+pub use hand_over::HandOver;
 pub use info::{Details, Process, State};
 pub use program::{Program, inherited_segment};
 pub use status::{ExitStatus, Outcome, PANICKED, Usage};

@@ -25,11 +25,12 @@ pub enum Step {
     Descriptors,
     Limits,
     Exec,
+    Claim,
 }
 
 impl Step {
     fn text(code: u8) -> &'static str {
-        const STEPS: [(Step, &str); 8] = [
+        const STEPS: [(Step, &str); 9] = [
             (Step::Group, "setting the session or process group"),
             (Step::Line, "tying the child to its parent"),
             (Step::Nice, "setting the nice value"),
@@ -38,6 +39,7 @@ impl Step {
             (Step::Descriptors, "placing the descriptors"),
             (Step::Limits, "setting a resource limit"),
             (Step::Exec, "starting the program"),
+            (Step::Claim, "taking what the parent gives"),
         ];
         STEPS.iter().find(|(step, _)| *step as u8 == code).map_or("", |(_, text)| text)
     }
@@ -69,6 +71,7 @@ impl Failure {
     pub fn error(self, what: &str) -> Error {
         let error = match self.errno {
             libc::ENOENT => Error::from(ErrorKind::NoFile),
+            libc::EUSERS => Error::from(ErrorKind::TooManyMembers),
             errno => Error::from_errno(errno),
         };
         error.with_detail(format!("{}{what}", Step::text(self.step)))

@@ -75,6 +75,11 @@ impl EventCount {
         self.0.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
+    /// Of an object that is begun anew, while nobody uses it.
+    pub(super) fn renew(&self) {
+        self.0.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
+    }
+
     /// Says that the caller is about to sleep, and passes the heavy fence: to be followed by another look. Also
     /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
@@ -117,18 +122,44 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
-    /// After publishing: wakes sleepers if there are any, as many as `how_many` says.
+    /// After publishing: wakes sleepers if there are any, as many as `how_many` says. Says whether the queue is closed.
     #[inline(always)]
-    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) {
+    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) -> bool {
         if careful {
             fence(Ordering::SeqCst)
         } else {
             light_fence()
         }
         // Relaxed: the fences order it.
-        if self.0.load(Ordering::Relaxed) & SLEEPERS != 0 {
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & SLEEPERS != 0 {
             self.wake(how_many);
         }
+        seen & CLOSED != 0
+    }
+
+    /// Whether a closer had marked the count when this watch was made: then it need not change once more when the closer
+    /// closes.
+    pub(super) fn was_marked(watch: &Watch<'_>) -> bool {
+        watch.expected & CLOSED != 0
+    }
+
+    /// After publishing and a light fence, here: whether somebody may sleep, or it is closed. Then [`EventCount::watched`].
+    #[inline(always)]
+    pub(super) fn is_watched(&self) -> bool {
+        light_fence();
+        // Relaxed: the fences order it.
+        self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
+    }
+
+    /// Wakes sleepers if there are any, as many as `how_many` says. Says whether it is closed.
+    pub(super) fn watched(&self, how_many: impl FnOnce() -> u32) -> bool {
+        // Relaxed: the fences order it.
+        let seen = self.0.load(Ordering::Relaxed);
+        if seen & SLEEPERS != 0 {
+            self.wake(how_many);
+        }
+        seen & CLOSED != 0
     }
 
     /// Moves the sequence on; the new value.

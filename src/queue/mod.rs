@@ -7,6 +7,9 @@
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod batch;
+#[cfg(not(interproc_loom))]
+pub mod byte_lane;
+pub(crate) mod byte_queue;
 mod depth;
 mod event_count;
 mod forced;
@@ -15,6 +18,7 @@ mod guard;
 mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
+pub(crate) mod lane;
 mod latest;
 mod look;
 mod position;
@@ -24,15 +28,26 @@ mod queue;
 mod raw_queue;
 mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod spsc;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use batch::BatchError;
+#[cfg(not(interproc_loom))]
+pub use byte_queue::byte_ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use byte_queue::{ByteQueue, Message as ByteMessage, PopIntoError, Reservation as ByteReservation};
+pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
 #[cfg(not(interproc_loom))]
+pub use lane::lane_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use lane::lane_view;
+pub use lane::{Lane, RawConsumer, RawProducer};
 pub use latest::latest_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use latest::view as latest_view;

@@ -153,10 +153,12 @@ impl RawQueue {
             }
             spin.failed();
             let (watch, sure) = side.announce(me.table());
-            // Read before the look: a close that comes after it, whatever becomes of the closer, changes the word.
-            let closed = self.ring.header().closed.load(Ordering::Acquire);
-            let closed =
-                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 };
+            // A closer marks the count before it closes, so our count tells of it, whatever becomes of the closer. Only one that
+            // had marked it already may close with no change there: then we watch the word itself, read before the look.
+            let closed = EventCount::was_marked(&watch).then(|| {
+                let closed = self.ring.header().closed.load(Ordering::Acquire);
+                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 }
+            });
             let (seen, sure) = match attempt() {
                 Ok(done) => break Ok(done),
                 Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
@@ -167,8 +169,12 @@ impl RawQueue {
                 Err(Refused::NotNow(seen)) => (Some(seen), sure),
                 Err(Refused::Lost) => (None, false),
             };
-            let mut watches = [watch, closed, watch];
-            let mut n = 1 + usize::from(!crate::mutant!("no-closed-watch"));
+            let mut watches = [watch; 3];
+            let mut n = 1;
+            if let Some(closed) = closed.filter(|_| !crate::mutant!("no-closed-watch")) {
+                watches[n] = closed;
+                n += 1;
+            }
             if let Some(seen) = seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")) {
                 let word = Word::Low(self.ring.ctl(seen.index));
                 watches[n] = Watch { word, expected: seen.word as u32 };

@@ -6,7 +6,7 @@
 use super::snapshot::ObjectInfo;
 use crate::format::Kind;
 use crate::view::{Look, State};
-use crate::{queue, sync};
+use crate::{pipe, queue, sync};
 
 /// How to read an object.
 pub(super) struct Decoder {
@@ -27,6 +27,15 @@ const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<
     Decoder { kind, type_id: 0, name, decode }
 }
 
+const fn typed(
+    kind: Kind,
+    type_id: &[u8; 4],
+    name: &'static str,
+    decode: fn(&Look<'_>) -> Option<State>,
+) -> Decoder {
+    Decoder { kind, type_id: u32::from_le_bytes(*type_id), name, decode }
+}
+
 const DECODERS: &[Decoder] = &[
     object(b"Mutx", "Mutex", sync::view::mutex),
     object(b"Cond", "Condvar", sync::view::condvar),
@@ -38,8 +47,14 @@ const DECODERS: &[Decoder] = &[
     object(b"Sema", "Semaphore", sync::view::semaphore),
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
+    placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
+    placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
+    typed(Kind::Pipe, b"Pip1", "Pipe, one way", pipe::view::pipe),
+    typed(Kind::Pipe, b"Pip2", "Pipe", pipe::view::pipe),
+    typed(Kind::Pipe, b"PipL", "pipe Listener", pipe::view::meeting),
     placed(Kind::Queue, "Queue", queue::view::queue),
+    placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];
 
 /// The decoder of an object, if there is one.
@@ -96,7 +111,9 @@ mod tests {
                     let (element, capacity) = (8, 1 + random(&mut seed) % 8);
                     params = [element, capacity];
                     bytes[..3].copy_from_slice(&[element, capacity, 32]);
-                    if !matches!(d.kind, Kind::Queue) {
+                    if matches!(d.kind, Kind::ByteSpsc) {
+                        (params, bytes[1]) = ([8 * capacity, 1], capacity);
+                    } else if !matches!(d.kind, Kind::Queue) {
                         // A row that fits.
                         (params[0], bytes[0]) = (capacity, capacity);
                     }
@@ -146,6 +163,18 @@ mod tests {
         let once = |lock, state| of("Once", &[lock, 0, state]);
         assert_eq!([once(0, 0), once(0, 1), once(a, 2)], [Some("not done"), Some("given up"), Some("done")]);
         assert_eq!([once(a, 1), once(x, 1), once(a, 3)], [Some("being done"), Some("died at it"), None]);
+
+        // Sixteen units, messages of up to 40 bytes.
+        let mut lane = [0u64; 48 + 16];
+        (lane[0], lane[1], lane[2], lane[16], lane[17], lane[32], lane[33]) = (8, 16, 40, 9, a, 4, x);
+        let bytes = |lane: &[u64]| decode(decoder_of("ByteLane"), lane, 512, [128, 40]);
+        let state = bytes(&lane).expect("a lane");
+        assert_eq!((state.text, &*state.holders), ("open", &[(alive, "produces"), (dead, "consumed")][..]));
+        assert_eq!(state.facts[..2], [("depth in bytes", 40), ("peak in bytes", 0)]);
+        lane[3] = 1 << 63;
+        assert_eq!(bytes(&lane).map(|state| state.text), Some("closed"));
+        lane[32] = 10;
+        assert_eq!(bytes(&lane), None, "more was freed than published");
 
         let row = |word: u64, lock: u64, cells: [u64; 3]| {
             let mut words = [0; 11];

@@ -72,9 +72,17 @@ impl fmt::Display for Shape {
         match self.kind {
             k if k == Kind::Object as u32 => write!(f, "an Object")?,
             k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
+            k if k == Kind::Spsc as u32 => write!(f, "an Spsc of {a}-byte elements x {b}")?,
             k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
+            k if k == Kind::ByteQueue as u32 => {
+                write!(f, "a ByteQueue of {a} bytes for messages of up to {b}")?
+            }
             k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
+            k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},")?,
             k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements")?,
+            k if k == Kind::Pipe as u32 => {
+                write!(f, "{} Pipes of {a} bytes for messages to {}", b >> 32, b as u32)?
+            }
             k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
         }
         write!(f, " of {} bytes aligned to {}", self.size, self.align)?;
@@ -219,6 +227,18 @@ impl<'a> Directory<'a> {
             None => Ok(None),
             Some(found) => self.matched(name, shape, &found).map(Some),
         }
+    }
+
+    /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
+    pub fn find_like(&self, name: &str, kind: Kind, type_id: u32) -> Result<Option<(NonNull<u8>, usize)>> {
+        let packed = pack_object_name(name)?;
+        let Some(found) = search(self.entries.iter().map(read), self.fixed, Some(&packed))?.found else {
+            return Ok(None);
+        };
+        if (found.shape.kind, found.shape.type_id) != (kind as u32, type_id) {
+            return Err(fail(ErrorKind::TypeMismatch, format!("{name:?} is {}", found.shape)));
+        }
+        Ok(Some((self.at(found.offset), found.shape.size as usize)))
     }
 
     fn matched(&self, name: &str, shape: &Shape, found: &Found) -> Result<NonNull<u8>> {

@@ -10,6 +10,7 @@
 //! | `decode` | which type's state is read by which function |
 //! | `inspect`, `deadlock` | what there is to see: objects, members, cycles of waiting |
 //! | `attach` | where the member layer is called |
+//! | `byte_lane` | finding and making objects of that family |
 //! | `segment`, `options`, `object`, `snapshot` | the interface |
 //!
 //! **Threat model.** A peer that may write a segment may write anything into it, at any time. What is read from
@@ -18,6 +19,7 @@
 //! later access is a SIGBUS. Anonymous segments are sealed against that.
 
 mod attach;
+mod byte_lane;
 mod deadlock;
 mod decode;
 mod directory;
@@ -31,14 +33,17 @@ mod object;
 mod options;
 mod segment;
 mod snapshot;
+mod spsc;
 
 pub use deadlock::Deadlock;
+pub(crate) use directory::Shape;
 pub use inspect::{Holder, ObjectState, View};
 pub use members::{MemberInfo, Waits};
 pub use object::Object;
 pub use options::Options;
 pub use segment::Segment;
 pub use snapshot::{ObjectInfo, Snapshot};
+pub(crate) use spsc::{lane_member, taken};
 
 use crate::error::{Error, ErrorKind};
 

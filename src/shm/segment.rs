@@ -12,6 +12,7 @@ use super::{fail, file};
 use crate::atomic::Ordering::Relaxed;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed, Kind};
+use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
 use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
@@ -222,6 +223,17 @@ impl Segment {
         self.inner.attached.use_strong_fences();
     }
 
+    /// What keeps it mapped.
+    pub(super) fn keep(&self) -> Arc<dyn Any + Send + Sync> {
+        self.inner.clone()
+    }
+
+    /// Whether publishers are to use full fences.
+    pub(super) fn has_strong_fences(&self) -> bool {
+        // Relaxed: sticky; until it is seen, whoever depends on it keeps to the net.
+        self.changing().strong_fences.load(Relaxed) != 0
+    }
+
     fn base(&self) -> NonNull<u8> {
         // A mapping is never at null; `attach` has looked.
         NonNull::new(self.inner.map.as_mut_ptr()).expect("a mapping is never at null")
@@ -388,6 +400,28 @@ impl Segment {
         let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
         let keep: Arc<dyn Any + Send + Sync> = self.inner.clone();
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
+    }
+
+    /// Finds or makes the queue of this name for messages of any length up to `max_message` bytes, with `capacity` bytes for
+    /// them (each message rounded up to 64; and at least two of the longest).
+    ///
+    /// # Errors
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another capacity or longest
+    /// message; [`ErrorKind::InvalidInput`] for a number out of range; else as [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let log = seg.byte_queue("log", 16 << 10, 1000)?;
+    /// let same = seg.byte_queue("log", 16 << 10, 1000)?;
+    /// log.push(b"of any length")?;
+    /// assert_eq!(same.pop()?, b"of any length");
+    /// assert_eq!(seg.byte_queue("log", 16 << 10, 2000).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn byte_queue(&self, name: &str, capacity: usize, max_message: usize) -> Result<ByteQueue> {
+        let raw = self.raw_byte_queue(name, capacity, max_message)?;
+        Ok(ByteQueue::from_raw(raw, self.inner.clone()))
     }
 
     /// Finds or makes the semaphore of this name with so many robust permits.
@@ -591,6 +625,42 @@ impl Segment {
         Ok(queue)
     }
 
+    /// [`byte_queue`](Self::byte_queue) for C.
+    pub(crate) fn raw_byte_queue(
+        &self,
+        name: &str,
+        capacity: usize,
+        max_message: usize,
+    ) -> Result<RawByteQueue> {
+        let size = byte_ring_size(capacity, max_message).ok_or_else(|| {
+            let asked = format!("a byte queue of {capacity} bytes for messages of up to {max_message}");
+            fail(ErrorKind::InvalidInput, asked)
+        })?;
+        let shape = Shape {
+            kind: Kind::ByteQueue as u32,
+            type_id: 0,
+            size: size as u64,
+            align: ByteRing::ALIGN as u64,
+            params: [capacity as u64, max_message as u64],
+        };
+        let place = self.place(name, &shape, |place| {
+            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+            let made = unsafe { ByteRing::make(place, size, capacity, max_message) };
+            debug_assert!(made.is_ok(), "the shape was checked");
+        })?;
+        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
+        let ring = unsafe { ByteRing::attach(place, size) }?;
+        if ring.shape() != (capacity, max_message) {
+            // The ring's own header disagrees with the directory.
+            return Err(fail(ErrorKind::Corrupt, format!("byte queue {name:?}")));
+        }
+        let queue = RawByteQueue::new(ring);
+        if self.changing().strong_fences.load(Relaxed) != 0 {
+            queue.use_strong_fences();
+        }
+        Ok(queue)
+    }
+
     const fn shape_of<T: Shared>() -> Shape {
         const { assert!(!core::mem::needs_drop::<T>(), "an object in shared memory is never dropped") };
         Shape::object(T::TYPE_ID, size_of::<T>(), align_of::<T>())
@@ -599,6 +669,16 @@ impl Segment {
     /// Finds an object of this shape. Takes no lock.
     pub(crate) fn lookup(&self, name: &str, shape: &Shape) -> Result<Option<NonNull<u8>>> {
         self.directory().find(name, shape)
+    }
+
+    /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
+    pub(crate) fn lookup_like(
+        &self,
+        name: &str,
+        kind: Kind,
+        type_id: u32,
+    ) -> Result<Option<(NonNull<u8>, usize)>> {
+        self.directory().find_like(name, kind, type_id)
     }
 
     /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. It runs

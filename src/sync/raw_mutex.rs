@@ -184,7 +184,7 @@ impl RawMutex {
         self.word.fetch_and(!flags, Ordering::SeqCst);
     }
 
-    /// Adds KEPT to this word, if it still is the word.
+    /// Adds KEPT to this word, if it still is the word. Not to a bare id's: its holder releases it by a plain store.
     pub(super) fn keep(&self, word: u64) -> bool {
         self.word.compare_exchange(word, word | KEPT, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
@@ -230,24 +230,11 @@ impl RawMutex {
     /// `NotOwner`, and nothing is changed.
     #[inline]
     pub fn unlock(&self, me: &Member) -> Result<()> {
-        // Relaxed: a word that names us is ours, and while it has no flag nobody else changes it.
+        // Relaxed: a word that names us is ours, and while it has no flag nobody else changes it (see `RawRwLock` for KEPT).
         if self.word.load(Ordering::Relaxed) != me.id().bits() {
             return self.unlock_slow(me);
         }
         self.unlock_held(me);
-        Ok(())
-    }
-
-    /// [`RawMutex::unlock`] for an object whose users set KEPT while the lock is held: never by a plain store.
-    #[inline]
-    pub(super) fn unlock_kept(&self, me: &Member) -> Result<()> {
-        let lock = &raw const self.word;
-        match self.word.compare_exchange(me.id().bits(), 0, Ordering::Release, Ordering::Relaxed) {
-            Err(_) => return self.unlock_slow(me),
-            // M1, and `self` may be gone.
-            Ok(_) if me.is_wanted() => me.tell(lock),
-            Ok(_) => {}
-        }
         Ok(())
     }
 

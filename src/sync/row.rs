@@ -61,7 +61,7 @@ mod place {
 
     /// The bytes that a row of so many cells needs; `None` if that is not a possible number.
     pub fn row_size(count: usize) -> Option<usize> {
-        (1..=MAX_CELLS).contains(&count).then_some(CELLS_OFF + 8 * count)
+        (1..=MAX_CELLS).contains(&count).then(|| CELLS_OFF + 8 * count)
     }
 
     impl Row {

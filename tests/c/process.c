@@ -249,6 +249,101 @@ static void closed_children_are_reaped_by_a_later_call(void)
     CHECK(wait(NULL) == -1);
 }
 
+static const char *self;
+
+static void a_program_gets_a_segment_without_a_name(void)
+{
+    interproc_segment_t segment = INTERPROC_SEGMENT_INIT, none = INTERPROC_SEGMENT_INIT;
+    int *tickets = NULL;
+    OK(interproc_segment_anonymous(&segment, 4096));
+    OK(interproc_segment_object(&segment, "tickets", sizeof *tickets, 4, (void **)&tickets));
+    *tickets = 41;
+    interproc_process_segment_t given = {"shop", &segment};
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    options.segments = &given;
+    options.segment_count = 1;
+    const char *arguments[] = {"program", "--inherit", NULL};
+    interproc_process_t child = INTERPROC_PROCESS_INIT;
+    OK(interproc_process_spawn(&child, &options, self, arguments, NULL));
+    done(&child, 0, 42);
+    CHECK(*tickets == 42);
+    RETURNS(ENOENT, interproc_segment_inherited(&none, "shop"));
+    RETURNS(EINVAL, interproc_segment_inherited(&none, NULL));
+    RETURNS(EINVAL, interproc_process_start(&child, &options, for_ever, NULL));
+    given.segment = &none;
+    RETURNS(EINVAL, interproc_process_spawn(&child, &options, self, arguments, NULL));
+    OK(interproc_segment_close(&segment));
+}
+
+/* What the program above does. */
+static int inherit(void)
+{
+    interproc_segment_t segment = INTERPROC_SEGMENT_INIT;
+    int *tickets = NULL;
+    OK(interproc_segment_inherited(&segment, "shop"));
+    OK(interproc_segment_find(&segment, "tickets", sizeof *tickets, 4, (void **)&tickets));
+    return failures ? 1 : ++*tickets;
+}
+
+static int knows_its_parent(void *parent)
+{
+    interproc_process_ref_t ref = INTERPROC_PROCESS_REF_INIT;
+    interproc_process_details_t details;
+    if (interproc_process_ref_parent(&ref) != 0 || interproc_process_ref_details(&ref, &details) != 0)
+        return 1;
+    return details.pid == *(int *)parent && details.pid == getppid() ? 4 : 2;
+}
+
+static void a_process_is_known_by_number_and_start_time(void)
+{
+    interproc_process_ref_t me = INTERPROC_PROCESS_REF_INIT, other = INTERPROC_PROCESS_REF_INIT;
+    interproc_process_details_t mine, its;
+    interproc_exit_t end;
+    int32_t pid = 0, pids[1] = {0};
+    int own = getpid(), fd = -1;
+    size_t count = 0;
+    bool is_alive = false;
+    OK(interproc_process_ref_open(&me, 0));
+    OK(interproc_process_ref_details(&me, &mine));
+    CHECK(mine.pid == own && mine.parent == getppid() && mine.threads == 1 && mine.memory > 0 && mine.state == 'R');
+
+    interproc_process_t child = started(knows_its_parent, &own);
+    done(&child, 0, 4);
+    child = started(for_ever, NULL);
+    OK(interproc_process_pid(&child, &pid));
+    OK(interproc_process_ref_open(&other, pid));
+    OK(interproc_process_ref_details(&other, &its));
+    CHECK(its.pid == pid && its.parent == own);
+    OK(interproc_process_ref_children(&me, 1, pids, &count));
+    CHECK(count == 1 && pids[0] == pid);
+    OK(interproc_process_ref_close(&other));
+    RETURNS(ESRCH, interproc_process_ref_find(&other, pid, its.start_time + 1));
+    OK(interproc_process_ref_find(&other, pid, its.start_time));
+    OK(interproc_process_ref_is_alive(&other, &is_alive));
+    CHECK(is_alive);
+    struct timespec soon = in_ms(5);
+    RETURNS(ETIMEDOUT, interproc_process_ref_timedwait(&other, &soon));
+    RETURNS(EINVAL, interproc_process_ref_signal(&other, 9999));
+    OK(interproc_process_ref_signal(&other, SIGKILL));
+    OK(interproc_process_ref_wait(&other));
+    OK(interproc_process_ref_fd(&other, &fd));
+    struct pollfd ended = {fd, POLLIN, 0};
+    CHECK(poll(&ended, 1, 0) == 1);
+    OK(interproc_process_ref_is_alive(&other, &is_alive));
+    CHECK(!is_alive);
+    OK(interproc_process_join(&child, &end));
+    CHECK(end.signal == SIGKILL);
+    RETURNS(ESRCH, interproc_process_ref_signal(&other, 0));
+    RETURNS(ESRCH, interproc_process_ref_details(&other, &its));
+    OK(interproc_process_ref_close(&other));
+    RETURNS(EINVAL, interproc_process_ref_close(&other));
+    RETURNS(EINVAL, interproc_process_ref_wait(&other));
+    RETURNS(ESRCH, interproc_process_ref_find(&other, pid, its.start_time));
+    RETURNS(ESRCH, interproc_process_ref_open(&other, -5));
+    OK(interproc_process_close(&child));
+    OK(interproc_process_ref_close(&me));
+}
+
 #define TEST(function) {#function, function}
 static const struct {
     const char *name;
@@ -260,12 +355,17 @@ static const struct {
     TEST(a_child_shows_its_state_its_usage_and_its_end),
     TEST(a_daemon_child_ends_with_its_parent_unless_it_was_detached),
     TEST(a_daemon_is_started_once_and_says_when_it_is_ready),
+    TEST(a_program_gets_a_segment_without_a_name),
+    TEST(a_process_is_known_by_number_and_start_time),
     TEST(closed_children_are_reaped_by_a_later_call),
 };
 
 int main(int argc, char **argv)
 {
     int run = 0;
+    self = argv[0];
+    if (argc > 1 && strcmp(argv[1], "--inherit") == 0)
+        return inherit();
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         if (argc > 1 && strcmp(argv[1], tests[i].name) != 0)
             continue;

@@ -85,6 +85,14 @@ impl Actor {
         }
     }
 
+    /// Waits for its end, good or not.
+    pub fn ended(self) {
+        match self {
+            Actor::Process(mut kid) => _ = kid.end(),
+            Actor::Thread { thread, .. } => wait_for(thread),
+        }
+    }
+
     /// Waits for the end of one that dies.
     pub fn gone(self) {
         match self {

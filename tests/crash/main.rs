@@ -10,6 +10,8 @@
 #[cfg(target_arch = "x86_64")]
 mod barrier;
 #[cfg(target_arch = "x86_64")]
+mod bytes;
+#[cfg(target_arch = "x86_64")]
 mod condvar;
 #[cfg(target_arch = "x86_64")]
 mod engine;
@@ -17,6 +19,7 @@ mod engine;
 mod family;
 #[cfg(target_arch = "x86_64")]
 mod join;
+mod lane;
 #[cfg(target_arch = "x86_64")]
 mod latest;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +28,8 @@ mod lock;
 mod mutants;
 #[cfg(target_arch = "x86_64")]
 mod permits;
+#[cfg(target_arch = "x86_64")]
+mod pipe;
 #[cfg(target_arch = "x86_64")]
 mod recursive;
 #[cfg(target_arch = "x86_64")]

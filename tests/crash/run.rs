@@ -7,7 +7,8 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, condvar, family, join, latest, lock, permits, recursive, report, ring, rwlock, semaphore, toys,
+    barrier, bytes, condvar, family, join, lane, latest, lock, permits, pipe, recursive, report, ring,
+    rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -77,10 +78,13 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         family::all(),
         join::all(),
         latest::all(),
+        lane::all(),
         lock::all(),
         barrier::all(),
+        bytes::all(),
         condvar::all(),
         permits::all(),
+        pipe::all(),
         recursive::all(),
         ring::all(),
         rwlock::all(),

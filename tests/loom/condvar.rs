@@ -25,18 +25,28 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "condvar: all who wait are told",
-        run: || check(Bounds::default(), || all_told(Death::NEVER)),
+        run: || check(Bounds::default(), || all_told(Death::NEVER, RawCondvar::notify_all)),
         catches: &["moved-forgets-waiters"],
     },
     Model {
+        name: "condvar: both who wait are told one by one",
+        run: || check(Bounds::default(), || all_told(Death::NEVER, one_by_one)),
+        catches: &["notify-no-wake"],
+    },
+    Model {
         name: "condvar: one of all who are told may die anywhere",
-        run: || for_every_death(two(), false, all_told),
+        run: || for_every_death(two(), false, |death| all_told(death, RawCondvar::notify_all)),
+        catches: &["waiter-no-bell"],
+    },
+    Model {
+        name: "condvar: one of those who are told one by one may die anywhere",
+        run: || for_every_death(two(), false, |death| all_told(death, one_by_one)),
         catches: &["waiter-no-bell"],
     },
     Model {
         name: "condvar: a notifier may die anywhere, with a waiter asleep or about to",
         run: || for_every_death(Bounds::default(), false, |death| notifier(death, false)),
-        catches: &["last-unwatched", "holder-unsigned", "holder-does-not-rest"],
+        catches: &["last-unwatched", "holder-unwatched", "holder-unsigned", "holder-does-not-rest"],
     },
     Model {
         name: "condvar: a notifier may die anywhere after its unlock, with a waiter asleep",
@@ -142,8 +152,13 @@ fn told(notify: fn(&RawCondvar, &Member)) {
     assert_eq!(waiter.join(), Outcome::Finished(()));
 }
 
+fn one_by_one(arrived: &RawCondvar, me: &Member) {
+    arrived.notify_one(me);
+    arrived.notify_one(me);
+}
+
 /// Two are asleep, and there is a ticket for each. One may die: then the other has its own.
-fn all_told(death: Death) {
+fn all_told(death: Death, notify: fn(&RawCondvar, &Member)) {
     let place = Place::new(3);
     let shop = Shop::leak();
     let victim = place.thread(death, |me| shop.buy(me));
@@ -152,7 +167,7 @@ fn all_told(death: Death) {
     until_asleep_or_gone(2);
     let me = place.member();
     shop.add(&me, 2);
-    shop.arrived.notify_all(&me);
+    notify(&shop.arrived, &me);
     shop.unlock(&me);
     assert_eq!(other.join(), Outcome::Finished(()));
     victim.join();

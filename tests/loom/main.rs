@@ -22,6 +22,21 @@
 //! | bury-forgets-members | members: one leaves and another with its tid comes, the first may die anywhere; members: who takes a seat buries what its former process left, and no more |
 //! | bury-live | members: who takes a seat buries what its former process left, and no more |
 //! | bury-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
+//! | byte-abort-no-wake | byte queue: a reservation is given up, and the message behind reaches who waits |
+//! | byte-close-no-wake | byte queue: the end wakes all who wait |
+//! | byte-gap-not-passed | byte queue: a producer is dead, and two meet at what it left; byte queue: a producer is dead in a full ring, and another gets its room; byte queue: who has reserved dies, and the message behind reaches who waits |
+//! | byte-lap-unchecked | byte queue: a walk that began a lap ago finds its way |
+//! | byte-last-passed-only | byte queue: two read in place, and the first of them dies |
+//! | byte-no-cell-watch | byte queue: a producer dies, its consumer gets the message or the next one; byte queue: a consumer dies, its producer gets room |
+//! | byte-no-closed-watch | byte queue: a closer dies, and it is closed or not |
+//! | byte-one-producer-woken | byte queue: room for a small one reaches it past a large one that waits |
+//! | byte-passed-reader-forgotten | byte queue: a consumer dies, another gets its message and is told; byte queue: two read in place, and the first of them dies |
+//! | byte-put-back-no-wake | byte queue: a message that is put back reaches who waits, and says so |
+//! | byte-receive-untold | byte queue: who reads in place dies, and one who slept before gets the message |
+//! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left |
+//! | byte-relaxed-release | byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end |
+//! | byte-wake-only-one | byte queue: what is published out of order reaches both who wait; byte queue: two have reserved, one commits and the other dies, and the message behind arrives |
+//! | byte-watch-not-passed-on | byte queue: who watched a reserver runs out of time, another is told of its death |
 //! | claim-no-generation | members: a late verdict on one who is dead spares the next in its slot; members: a dead one's lock is inherited though its slot lives again |
 //! | claim-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | claim-takes-live-claim | members: two with one tid race for a slot, one may die anywhere |
@@ -37,10 +52,24 @@
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
 //! | holder-does-not-rest | condvar: a notifier may die anywhere, with a waiter asleep or about to; condvar: a notifier may die anywhere after its unlock, with a waiter asleep |
 //! | holder-unsigned | condvar: a notifier may die anywhere, with a waiter asleep or about to |
+//! | holder-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | identity-looks-once | members: a description is read whole or not at all |
 //! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
+//! | lane-close-no-wake | lane: the end wakes a consumer; lane: the end wakes a producer |
+//! | lane-hang-up-unsealed | lane: hanging up, who has sat down in a dead one's place is heard or refused |
+//! | lane-hang-up-unseen | lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
+//! | lane-partner-not-told | lane: a producer sits down beside a sleeping consumer and dies, and so another one; lane: a producer that moves to another thread may die anywhere |
+//! | lane-partner-not-watched | lane: a producer dies, its consumer gets what it published, then the next one's; lane: a consumer dies, its producer gets room, or the next one its message; lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
+//! | lane-proposal-not-withdrawn | lane: what was pushed before the end comes before the end |
+//! | lane-redelivery-untold | lane: a consumer dies, its producer gets room, or the next one its message; lane: what a dead consumer read stays suspect, whoever dies over it |
+//! | lane-refusal-untold | lane: what was pushed before the end comes before the end |
+//! | lane-relaxed-free | lane: a producer sleeps for room; lane: three messages go through two slots |
+//! | lane-relaxed-publish | lane: a consumer sleeps for a message; lane: three messages go through two slots |
+//! | lane-seal-no-look | lane: what was pushed before the end comes before the end; lane: a consumer dies at the end, the next one finds the same end |
+//! | lane-seat-taken-twice | lane: two race for a seat, whose holder is dead or gone |
+//! | lane-suspects-forgotten | lane: what a dead consumer read stays suspect, whoever dies over it |
 //! | last-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
 //! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
@@ -65,12 +94,13 @@
 //! | no-closed-watch | queue: a closer dies, and it is closed or not |
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
 //! | no-want-fence | mutex: two threads exclude each other |
-//! | notify-no-wake | condvar: a waiter is told |
+//! | notify-no-wake | condvar: a waiter is told; condvar: both who wait are told one by one |
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
-//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
@@ -79,7 +109,7 @@
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
-//! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: the waiter that is woken may die anywhere |
+//! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: one of those who are told one by one may die anywhere; condvar: the waiter that is woken may die anywhere |
 //! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
 //! | wake-only-one | queue: what is published out of order reaches both who wait |
 //! | want-no-look | mutex: two threads exclude each other |
@@ -90,9 +120,13 @@ mod barrier;
 #[cfg(interproc_loom)]
 mod bounded_semaphore;
 #[cfg(interproc_loom)]
+mod byte_queue;
+#[cfg(interproc_loom)]
 mod condvar;
 #[cfg(interproc_loom)]
 mod event;
+#[cfg(interproc_loom)]
+mod lane;
 #[cfg(interproc_loom)]
 mod latest;
 #[cfg(interproc_loom)]
@@ -125,6 +159,8 @@ fn main() -> std::process::ExitCode {
         barrier::MODELS,
         bounded_semaphore::MODELS,
         latest::MODELS,
+        lane::MODELS,
+        byte_queue::MODELS,
         members::MODELS,
         mutex::MODELS,
         queue::MODELS,

@@ -149,6 +149,9 @@ impl Locks<'_> {
                         }
                         (Some(_), _) => None,
                     };
+                    // Also when one of several reads of this thread has ended.
+                    let reads = usize::from(matches!(holds[n], Some(Hold::Read(_))));
+                    assert_eq!(lock.readers().expect("a member"), reads, "rwlock {n}");
                     held &= !(1 << (3 * EACH + n) | 1 << (4 * EACH + n));
                     held |= match holds[n] {
                         Some(Hold::Write(_)) => 1 << (3 * EACH + n),

@@ -1,0 +1,291 @@
+//! Processes that need be no children.
+
+use super::time::deadline;
+use super::{call, input, invalid, output};
+use crate::error::{ErrorKind, Result};
+use crate::process::Process;
+use core::ffi::{c_char, c_int, c_void};
+use core::ptr::null_mut;
+use std::boxed::Box;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
+/// It need be no child.
+///
+/// This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
+/// close only one of them.
+///
+///     interproc_process_ref_t server;
+///     int rc = interproc_process_ref_find(&server, note->pid, note->start_time);
+///     if (rc == ESRCH)
+///         puts("it has ended, whoever has its number now");
+#[repr(C)]
+pub struct interproc_process_ref_t {
+    /// Not for use. NULL when closed.
+    pub private_: *mut c_void,
+    /// Not for use. Zero.
+    pub reserved: u64,
+}
+
+/// What ps shows of a process.
+#[repr(C)]
+pub struct interproc_process_details_t {
+    /// Its number in this process's PID namespace.
+    pub pid: i32,
+    /// Its parent's; 0 when that is outside of the PID namespace.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
+    /// How many threads it has.
+    pub threads: u32,
+    /// Its nice value.
+    pub nice: i32,
+    /// When it began, in clock ticks since the machine was started: with the number it names the process for good.
+    pub start_time: u64,
+    /// How many nanoseconds ago it began.
+    pub age_ns: u64,
+    /// Nanoseconds of processor time so far, its own and the kernel's.
+    pub cpu_ns: u64,
+    /// Memory that it has in RAM, in bytes.
+    pub memory: u64,
+    /// What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not joined.
+    pub state: c_char,
+    /// Its name, NUL-terminated.
+    pub name: [c_char; 16],
+    /// Zero.
+    pub reserved: [c_char; 7],
+}
+
+/// The process behind a handle.
+///
+/// # Safety
+/// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
+unsafe fn process<'a>(handle: *const interproc_process_ref_t) -> Result<&'a Process> {
+    // SAFETY: by the contract.
+    let handle = unsafe { input(handle, "process") }?;
+    // SAFETY: made by `start` and not yet closed.
+    unsafe { handle.private_.cast::<Process>().as_ref() }.ok_or_else(|| invalid("the handle is closed"))
+}
+
+/// Fills a handle.
+///
+/// # Safety
+/// NULL, or writable.
+unsafe fn start(handle: *mut interproc_process_ref_t, open: impl FnOnce() -> Result<Process>) -> c_int {
+    call(|| {
+        // SAFETY: by the contract.
+        let handle = unsafe { output(handle, "process") }?;
+        let made = Box::into_raw(Box::new(open()?));
+        handle.set(interproc_process_ref_t { private_: made.cast(), reserved: 0 });
+        Ok(())
+    })
+}
+
+/// The process that has this number now; 0: the calling one.
+///
+/// @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
+/// namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_open(
+    process: *mut interproc_process_ref_t,
+    pid: i32,
+) -> c_int {
+    let open = || match u32::try_from(pid) {
+        Ok(0) => Process::current(),
+        Ok(pid) => Process::open(pid),
+        Err(_) => Err(ErrorKind::NoProcess.into()),
+    };
+    // SAFETY: by C's contract.
+    unsafe { start(process, open) }
+}
+
+/// The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by both
+/// (see interproc_process_ref_details()).
+///
+/// @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_find(
+    process: *mut interproc_process_ref_t,
+    pid: i32,
+    start_time: u64,
+) -> c_int {
+    let find = || Process::find(u32::try_from(pid).map_err(|_| ErrorKind::NoProcess)?, start_time);
+    // SAFETY: by C's contract.
+    unsafe { start(process, find) }
+}
+
+/// The parent of the calling process, or who has adopted it.
+///
+/// @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_parent(process: *mut interproc_process_ref_t) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { start(process, || Process::parent()?.ok_or(ErrorKind::NoProcess.into())) }
+}
+
+/// Whether it has not ended yet. A zombie is not alive; a stopped process is.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_is_alive(
+    process: *const interproc_process_ref_t,
+    is_alive: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let is_alive = output(is_alive, "is_alive")?;
+        is_alive.set(self::process(process)?.is_alive());
+        Ok(())
+    })
+}
+
+/// Waits until it has ended. How it ended is told to its parent alone.
+///
+/// @return 0; EINVAL: NULL or closed.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_wait(process: *const interproc_process_ref_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { self::process(process)?.wait() })
+}
+
+/// As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
+///
+/// @return As interproc_process_ref_wait(); ETIMEDOUT: it still runs; EINVAL also when abstime is NULL or not valid.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_timedwait(
+    process: *const interproc_process_ref_t,
+    abstime: *const libc::timespec,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let ended = self::process(process)?.wait_until(deadline(abstime)?)?;
+        if ended { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
+    })
+}
+
+/// Sends a signal to this very process; 0 sends none.
+///
+/// @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_signal(
+    process: *const interproc_process_ref_t,
+    signal: c_int,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { self::process(process)?.send_signal(signal) })
+}
+
+/// What ps shows of it.
+///
+/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_details(
+    process: *const interproc_process_ref_t,
+    details: *mut interproc_process_details_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let out = output(details, "details")?;
+        let process = self::process(process)?;
+        let details = process.details()?;
+        let mut name = [0; 16];
+        name.iter_mut().zip(details.name.bytes().take(15)).for_each(|(to, from)| *to = from as c_char);
+        out.set(interproc_process_details_t {
+            pid: process.pid() as i32,
+            parent: details.parent as i32,
+            group: details.group as i32,
+            session: details.session as i32,
+            threads: details.threads,
+            nice: details.nice,
+            start_time: process.start_time(),
+            age_ns: details.age.as_nanos() as u64,
+            cpu_ns: details.cpu_time.as_nanos() as u64,
+            memory: details.memory,
+            state: details.state.letter() as c_char,
+            name,
+            reserved: [0; 7],
+        });
+        Ok(())
+    })
+}
+
+/// The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most` is 0; how many
+/// there are into `count`. They are numbers only: to be opened, and asked for their parent, before they are relied on.
+///
+/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_children(
+    process: *const interproc_process_ref_t,
+    most: usize,
+    pids: *mut i32,
+    count: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let count = output(count, "count")?;
+        if most > 0 {
+            output(pids, "pids")?;
+        }
+        let children = self::process(process)?.children()?;
+        for (n, child) in children.iter().take(most).enumerate() {
+            pids.add(n).write(child.pid() as i32);
+        }
+        count.set(children.len());
+        Ok(())
+    })
+}
+
+/// Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_fd(
+    process: *const interproc_process_ref_t,
+    fd: *mut c_int,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let fd = output(fd, "fd")?;
+        fd.set(self::process(process)?.as_fd().as_raw_fd());
+        Ok(())
+    })
+}
+
+/// Frees the handle.
+///
+/// @return 0; EINVAL: NULL, or closed already.
+///
+/// Not to be called while another thread uses the handle; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_ref_close(process: *mut interproc_process_ref_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        self::process(process)?;
+        let made = core::mem::replace(&mut (*process).private_, null_mut());
+        // Made by `start`, not yet closed, and used by nobody else.
+        drop(Box::from_raw(made.cast::<Process>()));
+        Ok(())
+    })
+}

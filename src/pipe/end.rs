@@ -1,0 +1,540 @@
+//! [`End`]: one end of a two-way pipe.
+
+use super::meeting::{RawEnd, RawMeeting};
+use super::receiver::{Message, Receiver, RecvError};
+use super::sender::{Reservation, Sender};
+use crate::error::Result;
+use crate::member::Who;
+use crate::process::HandOver;
+use crate::shm::Segment;
+use crate::time::Deadline;
+use core::ffi::c_int;
+use core::time::Duration;
+use std::io::IoSlice;
+use std::vec::Vec;
+
+/// One end of a two-way pipe: it sends to the other end and receives from it.
+///
+/// Made in pairs by [`pair`](super::pair) and [`Segment::pipe_pair`], or by [`connect`](super::connect) and
+/// [`Listener::accept`](super::Listener::accept). What is said of [`Sender`] and [`Receiver`] holds for the two directions
+/// of an end. Dropping it closes both.
+///
+/// *Threads*: one at a time has it. It may be moved to another thread, which takes the seats along at its first operation:
+/// until then the thread that used it last must live, or the other end may see its death as the end. *Fork*: a child's copy
+/// is refused ([`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner)) and its drop does nothing; an end is given to a child by
+/// [`Builder::fork_with`](crate::process::Builder::fork_with).
+///
+/// # Examples
+/// ```
+/// use interproc::{pipe, process::Builder};
+///
+/// let (mut ours, theirs) = pipe::pair(1 << 12, 100)?;
+/// let child = Builder::new().fork_with(theirs, |mut end| {
+///     let question = end.recv().unwrap();
+///     end.send(&[question.len() as u8]).unwrap();
+/// })?;
+/// ours.send(b"how long is this?")?;
+/// assert_eq!(ours.recv()?, [17]);
+/// assert_eq!(ours.recv().unwrap_err().kind(), interproc::ErrorKind::Closed); // the child has ended
+/// child.join()?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct End {
+    /// Closed first, so that who sees the end of what was sent cannot send any more, either.
+    receiver: Receiver,
+    sender: Sender,
+}
+
+impl End {
+    pub(super) fn new(raw: RawEnd, meeting: RawMeeting, segment: &Segment) -> Result<Self> {
+        Ok(End {
+            sender: Sender::new(raw.producer, meeting, segment.clone())?,
+            receiver: Receiver::new(raw.consumer, meeting, segment.clone())?,
+        })
+    }
+
+    /// The calling thread takes both halves along.
+    #[inline(always)]
+    fn come(&mut self) -> Result<()> {
+        let id = self.sender.half.me()?.id();
+        if id != self.receiver.half.raw.seat().holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
+    }
+
+    /// The two halves, to send by one while the other waits.
+    pub fn halves(&mut self) -> (&mut Sender, &mut Receiver) {
+        (&mut self.sender, &mut self.receiver)
+    }
+
+    /// Makes it two, which two threads can have; each closes its own direction.
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut a, b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// let (mut to, mut from) = b.split();
+    /// a.send(b"ping")?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(move || to.send(&from.recv().unwrap()).unwrap()).join().unwrap();
+    /// });
+    /// assert_eq!(a.recv()?, b"ping");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// Who has the other end, dead or alive: a snapshot. `None` when it has closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner), when it is not the caller's.
+    pub fn peer(&mut self) -> Result<Option<Who>> {
+        self.come()?;
+        self.sender.peer()
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.sender.longest()
+    }
+
+    /// Bytes of the ring of each direction.
+    pub fn capacity(&self) -> usize {
+        self.sender.capacity()
+    }
+
+    /// Whether the other end cannot be sent to any more.
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Closes both directions: the other end gets what was sent, then the end. Dropping does the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) in a forked child, whose copy is not the end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.close()?;
+    /// assert!(b.recv().is_err() && b.send(b"?").is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(self) -> Result<()> {
+        let End { sender, receiver } = self;
+        let received = receiver.close();
+        sender.close().and(received)
+    }
+
+    /// In a child of a `fork` that is not this library's: takes the end that its parent hands over by
+    /// [`hand_over`](Self::hand_over). Before that the child's copy is refused.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Stale`](crate::ErrorKind::Stale) when the parent, or the thread that had it, is dead or has closed it, or somebody else
+    /// took it; [`ErrorKind::TooManyMembers`](crate::ErrorKind::TooManyMembers).
+    ///
+    /// # Safety notes
+    /// None: but only one process shall go on with an end. Two that do, send nonsense to the other end.
+    pub fn adopt(&mut self) -> Result<()> {
+        self.claim()
+    }
+
+    /// In the parent, after a `fork` that is not this library's: waits until `child` has [adopted](Self::adopt) the end or
+    /// has ended. To be called before anything is waited for at the other end: as long as nobody has adopted it, the
+    /// parent's own life keeps it open.
+    ///
+    /// It looks every 10 ms whether the child still lives.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoChild`](crate::ErrorKind::NoChild): the child ended without; then the end is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut ours, mut theirs) = interproc::pipe::pair(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let told = theirs.adopt().and_then(|()| theirs.send(b"here"));
+    ///         unsafe { libc::_exit(told.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         theirs.hand_over(child)?;
+    ///         assert_eq!(ours.recv()?, b"here");
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn hand_over(mut self, child: c_int) -> Result<()> {
+        self.sender.half.await_adoption(child)?;
+        self.receiver.half.await_adoption(child)
+    }
+
+    /// Sends a message, waiting for room as long as it takes: [`Sender::send`].
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(b.recv()?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.come()?;
+        self.sender.send(message)
+    }
+
+    /// Sends a message if there is room now: [`Sender::try_send`].
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, _b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.try_send(b"one")?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.come()?;
+        self.sender.try_send(message)
+    }
+
+    /// Sends a message, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    /// As [`Sender::send_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, _b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send_timeout(b"one", std::time::Duration::from_millis(5))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.come()?;
+        self.sender.send_timeout(message, timeout)
+    }
+
+    /// Sends a message, waiting until `deadline` at the latest for room.
+    ///
+    /// # Errors
+    /// As [`Sender::send_until`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, _b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send_until(b"one", interproc::Deadline::now())?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.come()?;
+        self.sender.send_until(message, deadline)
+    }
+
+    /// Sends the slices as one message.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send_vectored(&[std::io::IoSlice::new(b"one "), std::io::IoSlice::new(b"message")])?;
+    /// assert_eq!(b.recv()?, b"one message");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.come()?;
+        self.sender.send_vectored(parts)
+    }
+
+    /// Sends `size` bytes of `buffer` from `offset` on as one message.
+    ///
+    /// # Errors
+    /// As [`Sender::send_bytes`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send_bytes(b"0123456789", 3, 4)?;
+    /// assert_eq!(b.recv()?, b"3456");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send_bytes(&mut self, buffer: &[u8], offset: usize, size: usize) -> Result<()> {
+        self.come()?;
+        self.sender.send_bytes(buffer, offset, size)
+    }
+
+    /// Room for a message of `len` bytes, to be written in place: [`Sender::reserve`].
+    ///
+    /// # Errors
+    /// As [`Sender::reserve`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// let mut place = a.reserve(2)?;
+    /// place.copy_from_slice(b"ok");
+    /// place.commit()?;
+    /// assert_eq!(b.recv()?, b"ok");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.come()?;
+        self.sender.reserve(len)
+    }
+
+    /// As [`reserve`](Self::reserve), if there is room now.
+    ///
+    /// # Errors
+    /// As [`Sender::try_reserve`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, _b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.try_reserve(2)?.commit_len(0)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.come()?;
+        self.sender.try_reserve(len)
+    }
+
+    /// Receives a message, waiting for it as long as it takes: [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(b.recv()?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.come()?;
+        self.receiver.recv()
+    }
+
+    /// Receives a message if there is one now.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert_eq!(b.try_recv().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.come()?;
+        self.receiver.try_recv()
+    }
+
+    /// Receives a message, waiting at most `timeout` for it.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(b.recv_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        self.come()?;
+        self.receiver.recv_timeout(timeout)
+    }
+
+    /// Receives a message, waiting until `deadline` at the latest for it.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_until`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(b.recv_until(interproc::Deadline::now())?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
+        self.come()?;
+        self.receiver.recv_until(deadline)
+    }
+
+    /// Receives a message into a buffer; its length: [`Receiver::recv_into`].
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_into`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(b.recv_into(&mut [0; 8])?, 3);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.come()?;
+        self.receiver.recv_into(into)
+    }
+
+    /// As [`recv_into`](Self::recv_into), if there is a message now.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv_into`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(b.try_recv_into(&mut [0; 8]).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.come()?;
+        self.receiver.try_recv_into(into)
+    }
+
+    /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_into_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(b.recv_into_timeout(&mut [0; 8], std::time::Duration::from_millis(1))?, 3);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_into_timeout(
+        &mut self,
+        into: &mut [u8],
+        timeout: Duration,
+    ) -> core::result::Result<usize, RecvError> {
+        self.come()?;
+        self.receiver.recv_into_timeout(into, timeout)
+    }
+
+    /// The next message in its place, not copied: [`Receiver::receive`].
+    ///
+    /// # Errors
+    /// As [`Receiver::receive`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// assert_eq!(&*b.receive()?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn receive(&mut self) -> Result<Message<'_>> {
+        self.come()?;
+        self.receiver.receive()
+    }
+
+    /// As [`receive`](Self::receive), if there is a message now.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_receive`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(b.try_receive().is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_receive(&mut self) -> Result<Message<'_>> {
+        self.come()?;
+        self.receiver.try_receive()
+    }
+
+    /// As [`receive`](Self::receive), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`Receiver::receive_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(b.receive_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
+        self.come()?;
+        self.receiver.receive_timeout(timeout)
+    }
+
+    /// Whether a receive would not wait: [`Receiver::poll`].
+    ///
+    /// # Errors
+    /// As [`Receiver::poll`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(!b.poll(std::time::Duration::ZERO)?);
+    /// a.send(b"one")?;
+    /// assert!(b.poll(std::time::Duration::ZERO)?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
+        self.come()?;
+        self.receiver.poll(timeout)
+    }
+}
+
+impl HandOver for Sender {
+    fn claim(&mut self) -> Result<()> {
+        self.half.adopt()
+    }
+    fn given(mut self) {
+        self.half.give();
+    }
+}
+
+impl HandOver for Receiver {
+    fn claim(&mut self) -> Result<()> {
+        self.half.adopt()
+    }
+    fn given(mut self) {
+        self.half.give();
+    }
+}
+
+impl HandOver for End {
+    fn claim(&mut self) -> Result<()> {
+        self.sender.claim()?;
+        self.receiver.claim()
+    }
+    fn given(self) {
+        self.sender.given();
+        self.receiver.given();
+    }
+}

@@ -1,0 +1,246 @@
+//! What both halves of an end have in common: whose they are, and how they end.
+
+use super::meeting::RawMeeting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{self, Life, Member, OwnerId};
+use crate::queue::Lane;
+use crate::queue::byte_lane::{RawByteConsumer, RawByteProducer};
+use crate::shm::Segment;
+use crate::sys::pidfd;
+use crate::sys::{Watch, Word, futex};
+use crate::time::Deadline;
+use core::ffi::c_int;
+use core::time::Duration;
+use std::format;
+use std::os::fd::AsFd;
+
+/// How long an operation may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Never,
+    /// As long as it takes.
+    ForEver,
+    /// Until then.
+    Until(Deadline),
+}
+
+impl Patience {
+    pub(crate) fn after(time: Duration) -> Self {
+        Patience::Until(Deadline::after(time))
+    }
+
+    pub(super) fn deadline(self) -> Option<Deadline> {
+        if let Patience::Until(deadline) = self { Some(deadline) } else { None }
+    }
+}
+
+/// A side of a lane.
+pub(super) trait Side {
+    fn lane(&self) -> &Lane;
+    fn holder(&mut self) -> OwnerId;
+    fn move_to(&mut self, me: &Member) -> Result<()>;
+    /// Nothing more will go through the lane.
+    fn close(&mut self, me: &Member) -> Result<()>;
+    fn leave(&mut self);
+    /// Which of the lane's seats is its own; the other is the partner's.
+    const SEAT: usize;
+}
+
+impl Side for RawByteProducer {
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        RawByteProducer::lane(self)
+    }
+    #[inline(always)]
+    fn holder(&mut self) -> OwnerId {
+        self.seat().holder()
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.seat().move_to(me)
+    }
+    fn close(&mut self, me: &Member) -> Result<()> {
+        self.seat().close(me)
+    }
+    fn leave(&mut self) {
+        self.seat().leave();
+    }
+    const SEAT: usize = 0;
+}
+
+impl Side for RawByteConsumer {
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        RawByteConsumer::lane(self)
+    }
+    #[inline(always)]
+    fn holder(&mut self) -> OwnerId {
+        self.seat().holder()
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.seat().move_to(me)
+    }
+    fn close(&mut self, me: &Member) -> Result<()> {
+        self.seat().close(me);
+        Ok(())
+    }
+    fn leave(&mut self) {
+        self.seat().leave();
+    }
+    const SEAT: usize = 1;
+}
+
+/// A side in the hands of a process.
+#[derive(Debug)]
+pub(super) struct Half<S: Side> {
+    pub(super) raw: S,
+    /// The process that it is of: see [`member::forks`].
+    forks: u64,
+    /// Who sat opposite when we looked last.
+    partner: Option<OwnerId>,
+    /// It is somebody else's now, or closed: dropping it does nothing.
+    given: bool,
+    /// Told when the half has left, if others wait for the slot.
+    meeting: RawMeeting,
+    /// Keeps the mapping.
+    _segment: Segment,
+}
+
+impl<S: Side> Half<S> {
+    /// The calling thread has just sat down.
+    pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
+        Half { raw, forks: member::forks(), partner: None, given: false, meeting, _segment: segment }
+    }
+
+    /// The calling thread, in the seat: it takes it along from another thread of the process.
+    #[inline(always)]
+    pub(super) fn me<'a>(&mut self) -> Result<&'a Member> {
+        let me = member::current(self.raw.lane().address())?;
+        if me.id() != self.raw.holder() {
+            self.come(me)?;
+        }
+        Ok(me)
+    }
+
+    #[cold]
+    fn come(&mut self, me: &Member) -> Result<()> {
+        if self.forks != member::forks() && !crate::mutant!("pipe-child-sits") {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        self.raw.move_to(me)
+    }
+
+    /// As [`Half::me`], if the partner lives; one load more of a word that nobody writes.
+    ///
+    /// # Errors
+    /// `Closed` otherwise, and the lane is.
+    #[inline(always)]
+    pub(super) fn me_and_partner<'a>(
+        &mut self,
+        closed: impl Fn(&mut S, &Member) -> Result<()>,
+    ) -> Result<&'a Member> {
+        let me = self.me()?;
+        let lives = |id| me.table().life(id) != Life::Dead;
+        if !self.partner.is_some_and(lives) {
+            self.look_at_partner(me, closed)?;
+        }
+        Ok(me)
+    }
+
+    #[cold]
+    fn look_at_partner(&mut self, me: &Member, closed: impl Fn(&mut S, &Member) -> Result<()>) -> Result<()> {
+        self.partner = self.partner();
+        if self.partner.is_some_and(|id| me.table().life(id) == Life::Dead)
+            && !crate::mutant!("pipe-dead-partner")
+        {
+            return closed(&mut self.raw, me);
+        }
+        Ok(())
+    }
+
+    /// Who sits opposite, dead or alive.
+    pub(super) fn partner(&self) -> Option<OwnerId> {
+        let word = self.raw.lane().seats()[1 - S::SEAT];
+        OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire))
+    }
+
+    /// Whether the seat is the handle's; not if it was given to a child.
+    fn is_seated(&mut self) -> bool {
+        let holder = self.raw.holder();
+        let word = self.raw.lane().seats()[S::SEAT];
+        OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire)) == Some(holder)
+    }
+
+    /// In a forked child: the seat is the calling thread's from now on.
+    pub(super) fn adopt(&mut self) -> Result<()> {
+        let me = member::current(self.raw.lane().address())?;
+        if me.id() != self.raw.holder() {
+            crate::crash_window!("P-a: forked, the seat still the parent's");
+            self.raw.move_to(me)?;
+            crate::crash_window!("P-b: the seat is the child's, the parent not told");
+            futex::wake(Word::Low(self.raw.lane().seats()[S::SEAT]), u32::MAX);
+        }
+        self.forks = member::forks();
+        Ok(())
+    }
+
+    /// In the parent: waits until the child has adopted it. Then, and if the child is dead, the half is void here.
+    pub(super) fn await_adoption(&mut self, child: c_int) -> Result<()> {
+        let fd = pidfd::open(child);
+        while self.is_seated() {
+            let gone = match &fd {
+                Ok(fd) => {
+                    pidfd::wait_ended(fd.as_fd(), Some(Deadline::from_monotonic_ns(0))).unwrap_or(false)
+                }
+                Err(libc::ESRCH) => true,
+                Err(errno) => return Err(Error::from_errno(*errno)),
+            };
+            // Once more: what it did last.
+            if !self.is_seated() {
+                break;
+            }
+            if gone {
+                return Err(Error::from(ErrorKind::NoChild)
+                    .with_detail(format!("process {child} took no end of the pipe")));
+            }
+            let expected = self.raw.holder().bits() as u32;
+            let watch = Watch { word: Word::Low(self.raw.lane().seats()[S::SEAT]), expected };
+            futex::wait(&[watch], Some(Deadline::after(LOOK)));
+        }
+        self.given = true;
+        Ok(())
+    }
+
+    /// It is the child's.
+    pub(super) fn give(&mut self) {
+        self.given = true;
+    }
+
+    /// Closes the lane and leaves the seat.
+    pub(super) fn close(&mut self) -> Result<()> {
+        if core::mem::replace(&mut self.given, true) {
+            return Ok(());
+        }
+        let me = self.me()?;
+        if !self.is_seated() {
+            return Ok(());
+        }
+        let flushed = self.raw.close(me);
+        crate::crash_window!("P-c: closed, still seated");
+        let pending = me.pend();
+        self.raw.leave();
+        self.meeting.make_room();
+        me.unpend(pending);
+        flushed
+    }
+}
+
+/// How long a parent sleeps before it looks whether its child still lives.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl<S: Side> Drop for Half<S> {
+    fn drop(&mut self) {
+        // What fails is not ours any more, or a forked child's copy.
+        let _ = self.close();
+    }
+}

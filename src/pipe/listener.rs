@@ -1,0 +1,363 @@
+//! [`Listener`] and [`connect`]: many clients that find a server by name.
+#![allow(unsafe_code)]
+
+use super::end::End;
+use super::half::Patience;
+use super::make::{LISTENER, attached, found_or_made, shape};
+use super::meeting::RawMeeting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Kind;
+use crate::member::{self, Member, OwnerId, Who};
+use crate::shm::Segment;
+use crate::time::Deadline;
+use core::fmt;
+use core::time::Duration;
+use std::format;
+
+/// Who listens at a name in a segment: it gets one end of each pipe that a client [`connect`]s.
+///
+/// There is a fixed number of pipes. A client takes a free one and has its end at once; it may send before it is accepted.
+/// A pipe is free again when both its ends were closed or their holders died.
+///
+/// One thread at a time listens. The listener may be moved to another thread, which takes it along at its first
+/// operation; a forked child's copy is refused. *When the listener dies*, who has connected and was not accepted sees the
+/// end of its pipe, the pipes that were accepted go on with those who have them, connecting is refused, and anybody may
+/// [`bind`](Self::bind) again. *When a client dies*, its end is closed: an accept after that gives a pipe with what the
+/// client had sent, and then the end. Dropping the listener refuses those who were not accepted.
+///
+/// # Examples
+/// ```
+/// use interproc::{Segment, pipe, process::Builder};
+///
+/// let seg = Segment::anonymous(1 << 20)?;
+/// let mut listener = pipe::Listener::bind(&seg, "lengths", 8, 1 << 12, 256)?;
+/// let client = Builder::new().fork(|| {
+///     let mut end = pipe::connect(&seg, "lengths").unwrap();
+///     end.send(b"hello").unwrap();
+///     i32::from(end.recv().unwrap()[0])
+/// })?;
+/// let mut end = listener.accept()?;
+/// let question = end.recv()?;
+/// end.send(&[question.len() as u8])?;
+/// assert_eq!(client.join()?.code(), Some(5));
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Listener {
+    raw: RawMeeting,
+    id: OwnerId,
+    forks: u64,
+    segment: Segment,
+}
+
+impl Listener {
+    /// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for
+    /// `capacity` bytes each way and for messages of at most `longest` bytes: see [`pair`](super::pair).
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] while somebody alive listens there; [`ErrorKind::TypeMismatch`] when the name belongs to
+    /// something else, or was bound with other numbers; [`ErrorKind::InvalidInput`] for a number out of range; else as
+    /// [`Segment::object`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, pipe::Listener};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let listener = Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// assert_eq!(Listener::bind(&seg, "door", 2, 1 << 10, 100).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop(listener);
+    /// let listener = Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn bind(
+        segment: &Segment,
+        name: &str,
+        pipes: usize,
+        capacity: usize,
+        longest: usize,
+    ) -> Result<Self> {
+        let raw = found_or_made(segment, name, LISTENER, shape(pipes, 2, capacity, longest)?)?;
+        let me = member::current(raw.place().address())?;
+        raw.listen(me).map_err(|error| match error.kind() {
+            ErrorKind::WouldBlock => error.with_detail(format!("somebody listens at {name:?}")),
+            _ => error,
+        })?;
+        Ok(Listener { raw, id: me.id(), forks: member::forks(), segment: segment.clone() })
+    }
+
+    fn me(&mut self) -> Result<&Member> {
+        let me = member::current(self.raw.place().address())?;
+        if me.id() != self.id {
+            if self.forks != member::forks() {
+                return Err(ErrorKind::NotOwner.into());
+            }
+            self.raw.move_to(me, self.id)?;
+            self.id = me.id();
+        }
+        Ok(me)
+    }
+
+    pub(crate) fn accept_by(&mut self, patience: Patience) -> Result<End> {
+        let raw = self.raw;
+        let me = self.me()?;
+        let (end, _) = match patience {
+            Patience::Never => raw.try_accept(me)?,
+            Patience::ForEver => raw.accept(me, None)?,
+            Patience::Until(deadline) => raw.accept(me, Some(deadline))?,
+        };
+        End::new(end, raw, &self.segment)
+    }
+
+    /// The end of the next pipe that a client has connected; waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that listened died and somebody else
+    /// listens now; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// let mut client = pipe::connect(&seg, "door")?;
+    /// client.send(b"knock")?; // it need not have been accepted
+    /// assert_eq!(listener.accept()?.recv()?, b"knock");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn accept(&mut self) -> Result<End> {
+        self.accept_by(Patience::ForEver)
+    }
+
+    /// As [`accept`](Self::accept), if somebody has connected.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept), and [`ErrorKind::Empty`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// assert_eq!(listener.try_accept().unwrap_err().kind(), ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_accept(&mut self) -> Result<End> {
+        self.accept_by(Patience::Never)
+    }
+
+    /// As [`accept`](Self::accept), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// assert!(listener.accept_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn accept_timeout(&mut self, timeout: Duration) -> Result<End> {
+        self.accept_by(Patience::after(timeout))
+    }
+
+    /// As [`accept`](Self::accept), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Deadline, Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// assert!(listener.accept_until(Deadline::now()).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn accept_until(&mut self, deadline: Deadline) -> Result<End> {
+        self.accept_by(Patience::Until(deadline))
+    }
+
+    /// How many pipes there are.
+    pub fn pipes(&self) -> usize {
+        self.raw.place().slots()
+    }
+
+    /// How many clients have connected and were not accepted yet: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// let client = pipe::connect(&seg, "door")?;
+    /// assert_eq!(listener.pending(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pending(&self) -> usize {
+        self.raw.calls()
+    }
+
+    /// Ends listening: clients that were not accepted see the end of their pipes. Dropping does the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when somebody else listens now.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, pipe};
+    /// # let seg = Segment::anonymous(1 << 16)?;
+    /// # let listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// let mut client = pipe::connect(&seg, "door")?;
+    /// listener.close()?;
+    /// assert_eq!(client.recv().unwrap_err().kind(), ErrorKind::Closed);
+    /// assert_eq!(pipe::connect(&seg, "door").unwrap_err().kind(), ErrorKind::Refused);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        self.resign()
+    }
+
+    fn resign(&mut self) -> Result<()> {
+        let raw = self.raw;
+        raw.resign(self.me()?);
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // What fails is not ours any more, or a forked child's copy.
+        let _ = self.resign();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("pipes", &self.pipes())
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The meeting of this name.
+fn find(segment: &Segment, name: &str) -> Result<RawMeeting> {
+    let Some((place, size)) = segment.lookup_like(name, Kind::Pipe, LISTENER)? else {
+        let detail = format!("nobody has ever listened at {name:?}");
+        return Err(Error::from(ErrorKind::Refused).with_detail(detail));
+    };
+    // SAFETY: checked by the directory; every handle keeps the segment.
+    unsafe { attached(name, place, size) }
+}
+
+pub(crate) fn connect_by(segment: &Segment, name: &str, patience: Patience) -> Result<End> {
+    let raw = find(segment, name)?;
+    let me = member::current(raw.place().address())?;
+    let (end, _) = match patience {
+        Patience::Never => raw.try_connect(me)?,
+        Patience::ForEver => raw.connect(me, None)?,
+        Patience::Until(deadline) => raw.connect(me, Some(deadline))?,
+    };
+    End::new(end, raw, segment)
+}
+
+/// Connects a pipe to whoever [listens](Listener) at `name` in the segment; waits for a free one as long as it takes.
+///
+/// It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe. If the listener dies
+/// or closes before it accepts, the end of the pipe is seen.
+///
+/// # Errors
+/// [`ErrorKind::Refused`]: nobody listens there; also while it waits. [`ErrorKind::TypeMismatch`] when the name belongs to
+/// something else; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`].
+///
+/// # Examples
+/// ```
+/// # use interproc::{Segment, pipe};
+/// # let seg = Segment::anonymous(1 << 16)?;
+/// # let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+/// let mut client = pipe::connect(&seg, "door")?;
+/// let mut server = listener.accept()?;
+/// server.send(b"welcome")?;
+/// assert_eq!(client.recv()?, b"welcome");
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn connect(segment: &Segment, name: &str) -> Result<End> {
+    connect_by(segment, name, Patience::ForEver)
+}
+
+/// As [`connect`], if there is a free pipe.
+///
+/// # Errors
+/// As [`connect`], and [`ErrorKind::Full`].
+///
+/// # Examples
+/// ```
+/// # use interproc::{ErrorKind, Segment, pipe};
+/// # let seg = Segment::anonymous(1 << 16)?;
+/// # let mut listener = pipe::Listener::bind(&seg, "door", 1, 1 << 10, 100)?;
+/// let first = pipe::try_connect(&seg, "door")?;
+/// assert_eq!(pipe::try_connect(&seg, "door").unwrap_err().kind(), ErrorKind::Full);
+/// drop((first, listener.accept()?));
+/// let second = pipe::try_connect(&seg, "door")?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn try_connect(segment: &Segment, name: &str) -> Result<End> {
+    connect_by(segment, name, Patience::Never)
+}
+
+/// As [`connect`], waiting at most `timeout`.
+///
+/// # Errors
+/// As [`connect`], and [`ErrorKind::TimedOut`].
+///
+/// # Examples
+/// ```
+/// # use interproc::{Segment, pipe};
+/// # let seg = Segment::anonymous(1 << 16)?;
+/// # let mut listener = pipe::Listener::bind(&seg, "door", 1, 1 << 10, 100)?;
+/// let client = pipe::connect_timeout(&seg, "door", std::time::Duration::from_millis(5))?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn connect_timeout(segment: &Segment, name: &str, timeout: Duration) -> Result<End> {
+    connect_by(segment, name, Patience::after(timeout))
+}
+
+/// As [`connect`], waiting until `deadline` at the latest.
+///
+/// # Errors
+/// As [`connect`], and [`ErrorKind::TimedOut`].
+///
+/// # Examples
+/// ```
+/// # use interproc::{Deadline, Segment, pipe};
+/// # let seg = Segment::anonymous(1 << 16)?;
+/// # let mut listener = pipe::Listener::bind(&seg, "door", 1, 1 << 10, 100)?;
+/// let client = pipe::connect_until(&seg, "door", Deadline::now())?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn connect_until(segment: &Segment, name: &str, deadline: Deadline) -> Result<End> {
+    connect_by(segment, name, Patience::Until(deadline))
+}
+
+/// Who listens at `name`, alive; `None` if nobody does: a snapshot.
+///
+/// # Errors
+/// As [`connect`], but for `Refused`.
+///
+/// # Examples
+/// ```
+/// # use interproc::{Segment, pipe};
+/// # let seg = Segment::anonymous(1 << 16)?;
+/// # let listener = pipe::Listener::bind(&seg, "door", 1, 1 << 10, 100)?;
+/// assert_eq!(pipe::listener(&seg, "door")?.expect("this thread").pid, std::process::id());
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn listener(segment: &Segment, name: &str) -> Result<Option<Who>> {
+    let raw = match find(segment, name) {
+        Err(error) if error.kind() == ErrorKind::Refused => return Ok(None),
+        found => found?,
+    };
+    let me = member::current(raw.place().address())?;
+    Ok(raw.listener().map(|id| me.domain().who(id)).filter(|who| who.alive))
+}

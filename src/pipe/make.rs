@@ -1,0 +1,173 @@
+//! Making pipes.
+#![allow(unsafe_code)]
+
+use super::end::End;
+use super::meeting::RawMeeting;
+use super::place::{Geometry, Place};
+use super::receiver::Receiver;
+use super::sender::Sender;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::Kind;
+use crate::member;
+use crate::shm::{Segment, Shape};
+use core::ptr::NonNull;
+use std::format;
+
+/// The types of kind [`Kind::Pipe`].
+pub(super) const TWO_WAYS: u32 = u32::from_le_bytes(*b"Pip2");
+pub(super) const ONE_WAY: u32 = u32::from_le_bytes(*b"Pip1");
+pub(super) const LISTENER: u32 = u32::from_le_bytes(*b"PipL");
+
+/// What an anonymous pipe's segment has room for: the threads that use its ends at the same time.
+const MEMBERS: u32 = 32;
+
+/// Two ends of a new pipe, each of which sends to the other: Python's `Pipe()`.
+///
+/// Each direction has room for at least `capacity` bytes, eight for each message's header included, and for two messages of
+/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children
+/// that are given an end; up to 32 threads can use it at the same time. Both ends are the calling thread's.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`]: a size out of range; [`ErrorKind::NoSpace`]; [`ErrorKind::Resource`]: two descriptors are
+/// needed; [`ErrorKind::Unsupported`].
+///
+/// # Examples
+/// ```
+/// let (mut a, mut b) = interproc::pipe::pair(1 << 16, 1 << 12)?;
+/// a.send(b"question")?;
+/// assert_eq!(b.recv()?, b"question");
+/// b.send(b"answer")?;
+/// assert_eq!(a.recv()?, b"answer");
+/// drop(a);
+/// assert_eq!(b.recv().unwrap_err().kind(), interproc::ErrorKind::Closed);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn pair(capacity: usize, longest: usize) -> Result<(End, End)> {
+    let geometry = shape(1, 2, capacity, longest)?;
+    anonymous(geometry)?.pipe_pair("pipe", capacity, longest)
+}
+
+/// The two ends of a new one-way pipe: Python's `Pipe(duplex=False)`. Otherwise as [`pair`].
+///
+/// # Errors
+/// As [`pair`].
+///
+/// # Examples
+/// ```
+/// let (mut to, mut from) = interproc::pipe::one_way(1 << 16, 1 << 12)?;
+/// to.send(b"news")?;
+/// assert_eq!(from.recv()?, b"news");
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn one_way(capacity: usize, longest: usize) -> Result<(Sender, Receiver)> {
+    let geometry = shape(1, 1, capacity, longest)?;
+    anonymous(geometry)?.pipe_one_way("pipe", capacity, longest)
+}
+
+fn anonymous(geometry: Geometry) -> Result<Segment> {
+    let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;
+    Segment::options().size(size + Place::ALIGN).max_members(MEMBERS).max_objects(1).anonymous()
+}
+
+pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize) -> Result<Geometry> {
+    Geometry::new(slots, lanes, capacity, longest).ok_or_else(|| {
+        let detail = format!("{slots} pipes of {capacity} bytes for messages to {longest}");
+        Error::from(ErrorKind::InvalidInput).with_detail(detail)
+    })
+}
+
+/// Finds or makes the object.
+pub(super) fn found_or_made(
+    segment: &Segment,
+    name: &str,
+    type_id: u32,
+    geometry: Geometry,
+) -> Result<RawMeeting> {
+    let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;
+    let shape = Shape {
+        kind: Kind::Pipe as u32,
+        type_id,
+        size: size as u64,
+        align: Place::ALIGN as u64,
+        params: geometry.params(),
+    };
+    let place = segment.place(name, &shape, |place| {
+        // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+        let made = unsafe { Place::make(place, size, geometry) };
+        debug_assert!(made.is_ok(), "the shape was checked");
+    })?;
+    // SAFETY: checked by the directory; every handle keeps the segment.
+    let meeting = unsafe { attached(name, place, size) }?;
+    if meeting.place().geometry() != geometry {
+        // Its own head disagrees with the directory.
+        return Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}")));
+    }
+    Ok(meeting)
+}
+
+/// # Safety
+/// As for [`Place::attach`].
+pub(super) unsafe fn attached(name: &str, place: NonNull<u8>, size: usize) -> Result<RawMeeting> {
+    // SAFETY: by the contract.
+    match unsafe { Place::attach(place, size) } {
+        Ok(place) => Ok(RawMeeting::new(place)),
+        Err(_) => Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}"))),
+    }
+}
+
+fn in_use(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error.kind() {
+        ErrorKind::WouldBlock => error.with_detail(format!("somebody has an end of the pipe {name:?}")),
+        _ => error,
+    }
+}
+
+impl Segment {
+    /// Both ends of the pipe of this name, found or made: see [`pipe::pair`](crate::pipe::pair). A pipe whose ends were
+    /// all closed, or whose holders are dead, is empty and open again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WouldBlock`] while somebody alive has an end of it; [`ErrorKind::TypeMismatch`] when the name belongs
+    /// to something else or to a pipe of other sizes; [`ErrorKind::InvalidInput`] for a size out of range; else as
+    /// [`object`](Self::object).
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let (mut a, mut b) = seg.pipe_pair("talk", 1 << 12, 256)?;
+    /// a.send(b"hello")?;
+    /// assert_eq!(b.recv()?, b"hello");
+    /// assert_eq!(seg.pipe_pair("talk", 1 << 12, 256).unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// drop((a, b));
+    /// let again = seg.pipe_pair("talk", 1 << 12, 256)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pipe_pair(&self, name: &str, capacity: usize, longest: usize) -> Result<(End, End)> {
+        let meeting = found_or_made(self, name, TWO_WAYS, shape(1, 2, capacity, longest)?)?;
+        let me = member::current(meeting.place().address())?;
+        let (a, b) = meeting.take_pair(me).map_err(in_use(name))?;
+        Ok((End::new(a, meeting, self)?, End::new(b, meeting, self)?))
+    }
+
+    /// Both ends of the one-way pipe of this name, found or made. Otherwise as [`pipe_pair`](Self::pipe_pair).
+    ///
+    /// # Errors
+    /// As [`pipe_pair`](Self::pipe_pair).
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let (mut to, mut from) = seg.pipe_one_way("news", 1 << 12, 256)?;
+    /// to.send(b"rain")?;
+    /// assert_eq!(from.recv()?, b"rain");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pipe_one_way(&self, name: &str, capacity: usize, longest: usize) -> Result<(Sender, Receiver)> {
+        let meeting = found_or_made(self, name, ONE_WAY, shape(1, 1, capacity, longest)?)?;
+        let me = member::current(meeting.place().address())?;
+        let (to, from) = meeting.take_one_way(me).map_err(in_use(name))?;
+        Ok((Sender::new(to, meeting, self.clone())?, Receiver::new(from, meeting, self.clone())?))
+    }
+}

@@ -1,0 +1,557 @@
+//! [`RawMeeting`]: where the ends of pipes are taken: a pair in one process, or clients and a listener that meet by name.
+//!
+//! **Promise.** A slot is somebody's as long as one of its ends lives, and nobody's after that, whoever was killed at
+//! whichever instruction. A call is answered once, by who listens, or refused; a caller whose listener dies is told by
+//! the end of its pipe.
+//!
+//! The *seats* of a slot's lanes are the truth; there is no other record of who has a slot. A client that wants one takes
+//! its own two seats and the other two, all vacant or dead, renews the lanes, puts the listener's id with [`UNANSWERED`]
+//! into the far seats and sets the slot's bit in the *calls*. So the pipe is whole from its first moment: who listens is
+//! the partner, its death is the end. The listener answers by taking the mark away from the seats and then the bit.
+//!
+//! | far seat | bit | meaning |
+//! |---|---|---|
+//! | id | any | whoever answered, or the other end of a pair |
+//! | id, UNANSWERED | set | a call to who listens |
+//! | id, UNANSWERED | not set | void: a caller died, or withdraws |
+//!
+//! The first seat, the client's own to send from, is the slot's lock: who gets it looks at everything once more before
+//! it goes on, and puts back what was there if it must not.
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | M1 | the call's bit, SeqCst | the listener's look, Acquire | the renewed lanes, the seats |
+//! | M2 | a seat's compare-and-swap | the next one's, Acquire | what its last holder left |
+//! | M3 | the call's bit, then the listener's word, SeqCst | the listener's word, then the calls, SeqCst | of a caller and of who leaves or moves one sees the other |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | M-a | a client with some seats of a slot | dead holders | the next client takes the slot | nothing |
+//! | M-b | a client, its lanes renewed, not called | the listener's name in far seats, no bit: void | the next client takes the slot | nothing |
+//! | M-c | a client, called, nobody woken | a call, the listener asleep | the bell; who was about to sleep watches the calls | nothing: it is answered, and ends at once |
+//! | M-d | a listener, some far seats its own, the call still there | a dead partner | its client, by its slot's mark | the call |
+//! | M-e | a listener that has answered | a dead partner | as M-d | nothing |
+//! | M-f | an end that has left, nobody woken | a free slot, clients asleep | those clients: they watch its owner | nothing |
+//! | M-g | a listener that has left its word, its calls not refused | nobody listens; calls to a dead partner | the clients, as M-d | the calls |
+//! | M-h | a listener that has moved, its calls not told | calls to where it was | the clients when that thread ends, too | the calls |
+//!
+//! Rejected: a queue of calls (its cells need owners of their own, and a full one would stand between a client and a free
+//! slot); a state word for each slot beside the seats (two truths, and a window between any two writes); a call that
+//! gives no partner until it is answered (a client would have to watch the listener by other means).
+
+use super::place::Place;
+use crate::atomic::{AtomicU64, Ordering, fence};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId, Owners};
+use crate::queue::{Lane, RawConsumer, RawProducer};
+use crate::sys::{Watch, Woken, Word, futex};
+use crate::time::Deadline;
+
+/// In a far seat: its holder has not answered the call yet.
+const UNANSWERED: u64 = 1 << 62;
+
+/// The place where ends are taken. All operations take the calling thread's member of the segment that it lies in.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawMeeting {
+    place: Place,
+}
+
+/// One end of a slot: the seats that somebody has.
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawEnd {
+    /// To send from.
+    pub producer: RawProducer,
+    /// To receive from.
+    pub consumer: RawConsumer,
+}
+
+/// The words of a slot's seats: sending and receiving on the near side, then on the far side. A slot of one lane has the
+/// first and the last.
+struct Seats<'a> {
+    words: [&'a AtomicU64; 4],
+    len: usize,
+}
+
+impl<'a> Seats<'a> {
+    fn of(lanes: &'a [Lane]) -> Self {
+        let [send, answer] = lanes[0].seats();
+        match lanes.get(1) {
+            Some(back) => {
+                let [far, near] = back.seats();
+                Seats { words: [send, near, far, answer], len: 4 }
+            }
+            None => Seats { words: [send, answer, send, send], len: 2 },
+        }
+    }
+
+    fn all(&self) -> &[&'a AtomicU64] {
+        &self.words[..self.len]
+    }
+
+    fn far(&self) -> [&'a AtomicU64; 2] {
+        [self.words[2], self.words[3]]
+    }
+}
+
+/// The lanes of a slot.
+struct Lanes {
+    lanes: [Lane; 2],
+    len: usize,
+}
+
+impl Lanes {
+    fn as_slice(&self) -> &[Lane] {
+        &self.lanes[..self.len]
+    }
+}
+
+impl RawMeeting {
+    /// The one at a place.
+    pub fn new(place: Place) -> Self {
+        RawMeeting { place }
+    }
+
+    /// Its place.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn lanes(&self, slot: usize) -> Result<Lanes> {
+        let first = self.place.lane(slot, 0)?;
+        let len = self.place.lanes();
+        Ok(Lanes { lanes: [first, if len == 2 { self.place.lane(slot, 1)? } else { first }], len })
+    }
+
+    fn call_of(&self, slot: usize) -> (&AtomicU64, u64) {
+        (&self.place.head().calls[slot / 64], 1 << (slot % 64))
+    }
+
+    fn is_called(&self, slot: usize) -> bool {
+        let (calls, bit) = self.call_of(slot);
+        calls.load(Ordering::SeqCst) & bit != 0
+    }
+
+    /// Whether all seats from `from` on are vacant, dead or void; those that live are added to `owners`.
+    fn is_free(
+        &self,
+        me: &Member,
+        slot: usize,
+        seats: &[&AtomicU64],
+        seen: &mut [u64],
+        owners: &mut Owners,
+    ) -> bool {
+        // Before the seats: a bit that is not set now is set only by who holds the first of them.
+        let called = self.is_called(slot);
+        let mut free = true;
+        for (word, seen) in seats.iter().zip(seen) {
+            *seen = word.load(Ordering::Acquire); // M2
+            let void = *seen & UNANSWERED != 0 && !called;
+            let living = OwnerId::of(*seen).filter(|&id| me.table().life(id) != Life::Dead);
+            if let Some(id) = living.filter(|_| !void || crate::mutant!("pipe-void-stays")) {
+                owners.push(id);
+                free = false;
+            }
+        }
+        free
+    }
+
+    /// Takes all seats of a slot that nobody has, and makes its lanes empty and open.
+    fn claim(&self, me: &Member, slot: usize, owners: &mut Owners) -> Result<Option<Lanes>> {
+        let lanes = self.lanes(slot)?;
+        let seats = Seats::of(lanes.as_slice());
+        let seats = seats.all();
+        let mut seen = [0; 4];
+        let mine = me.id().bits();
+        if !self.is_free(me, slot, seats, &mut seen, owners) {
+            return Ok(None);
+        }
+        let take = |at: usize, seen: u64| {
+            seats[at].compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok() // M2
+        };
+        if !take(0, seen[0]) {
+            return Ok(None);
+        }
+        crate::crash_window!("M-a: some seats taken");
+        let first = seen[0];
+        // From here on nobody else takes seats here, nor calls.
+        let mut taken = 1;
+        if self.is_free(me, slot, &seats[1..], &mut seen[1..], owners)
+            || crate::mutant!("pipe-no-second-look")
+        {
+            while taken < seats.len() && take(taken, seen[taken]) {
+                taken += 1;
+            }
+        }
+        if taken < seats.len() {
+            // A thread went on with a dead one's end, or a call came in between: what was there, in the order of taking.
+            seen[0] = first;
+            for at in (0..taken).rev() {
+                let _ = seats[at].compare_exchange(mine, seen[at], Ordering::AcqRel, Ordering::Relaxed);
+            }
+            lanes.as_slice().iter().for_each(Lane::rouse);
+            return Ok(None);
+        }
+        // One to a listener that died.
+        let (calls, bit) = self.call_of(slot);
+        calls.fetch_and(!bit, Ordering::SeqCst);
+        for lane in lanes.as_slice() {
+            lane.renew();
+            if me.table().strong_fences() {
+                lane.use_strong_fences();
+            }
+        }
+        Ok(Some(lanes))
+    }
+
+    /// Takes both ends of the only slot.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody has an end of it; `Corrupt`.
+    pub fn take_pair(&self, me: &Member) -> Result<(RawEnd, RawEnd)> {
+        let lanes = self.take_slot(me)?;
+        let near = end(me, lanes.lanes[0], lanes.lanes[1])?;
+        Ok((near, end(me, lanes.lanes[1], lanes.lanes[0])?))
+    }
+
+    /// Takes the two ends of the only lane.
+    ///
+    /// # Errors
+    /// As [`RawMeeting::take_pair`].
+    pub fn take_one_way(&self, me: &Member) -> Result<(RawProducer, RawConsumer)> {
+        let lanes = self.take_slot(me)?;
+        Ok((RawProducer::seated(lanes.lanes[0], me.id())?, RawConsumer::seated(lanes.lanes[0], me.id())?))
+    }
+
+    fn take_slot(&self, me: &Member) -> Result<Lanes> {
+        let pending = me.pend();
+        let mut owners = Owners::new();
+        let mut lanes = self.claim(me, 0, &mut owners);
+        if matches!(lanes, Ok(None)) && self.verify(me, &owners) {
+            lanes = self.claim(me, 0, &mut owners);
+        }
+        me.unpend(pending);
+        lanes?.ok_or_else(|| ErrorKind::WouldBlock.into())
+    }
+
+    /// Asks the second channel about those who have slots; whether one of them is dead.
+    #[cold]
+    fn verify(&self, me: &Member, owners: &Owners) -> bool {
+        let mut died = false;
+        for &owner in owners.as_slice().iter().filter(|&&owner| owner != me.id()) {
+            me.verify(owner);
+            died |= me.table().life(owner) == Life::Dead;
+        }
+        died
+    }
+
+    // ---- who listens -----------------------------------------------------------------------------------------
+
+    /// How many calls were not answered yet.
+    pub fn calls(&self) -> usize {
+        let calls = self.place.head().calls.iter();
+        calls.map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
+    }
+
+    /// Who listens, dead or alive.
+    pub fn listener(&self) -> Option<OwnerId> {
+        OwnerId::of(self.place.head().listener.load(Ordering::SeqCst))
+    }
+
+    fn living_listener(&self, me: &Member) -> Option<OwnerId> {
+        self.listener().filter(|&id| me.table().life(id) != Life::Dead)
+    }
+
+    /// Begins to listen, if nobody alive does.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody alive listens, the caller included.
+    pub fn listen(&self, me: &Member) -> Result<()> {
+        let word = &self.place.head().listener;
+        let pending = me.pend();
+        let mut seen = word.load(Ordering::SeqCst);
+        let result = loop {
+            if let Some(id) = OwnerId::of(seen) {
+                if id != me.id() {
+                    me.verify(id);
+                }
+                if me.table().life(id) != Life::Dead {
+                    break Err(ErrorKind::WouldBlock.into());
+                }
+            }
+            match word.compare_exchange(seen, me.id().bits(), Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => break Ok(()),
+                Err(now) => seen = now,
+            }
+        };
+        self.make_room();
+        me.unpend(pending);
+        result
+    }
+
+    /// Goes on listening in the calling thread, of the same process.
+    ///
+    /// # Errors
+    /// `Stale` if the thread that listened died and another listener has taken over.
+    pub fn move_to(&self, me: &Member, from: OwnerId) -> Result<()> {
+        let word = &self.place.head().listener;
+        let pending = me.pend();
+        let moved = word.compare_exchange(from.bits(), me.id().bits(), Ordering::SeqCst, Ordering::SeqCst);
+        if moved.is_ok() {
+            fence(Ordering::SeqCst); // M3
+            crate::crash_window!("M-h: moved, the callers not told");
+            for slot in 0..self.place.slots() {
+                if self.is_called(slot) {
+                    let _ = self.redirect(slot, from, me.id());
+                }
+            }
+            self.make_room();
+        }
+        me.unpend(pending);
+        moved.map(drop).map_err(|_| ErrorKind::Stale.into())
+    }
+
+    /// A call to one that listened is one to another.
+    fn redirect(&self, slot: usize, from: OwnerId, to: OwnerId) -> Result<()> {
+        let lanes = self.lanes(slot)?;
+        let mut moved = false;
+        for word in Seats::of(lanes.as_slice()).far() {
+            let (from, to) = (from.bits() | UNANSWERED, to.bits() | UNANSWERED);
+            moved |= word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        }
+        if moved {
+            lanes.as_slice().iter().for_each(Lane::rouse);
+        }
+        Ok(())
+    }
+
+    /// Ends listening: those who called and were not answered see the end of their pipes.
+    pub fn resign(&self, me: &Member) {
+        let word = &self.place.head().listener;
+        let pending = me.pend();
+        let mine = me.id().bits();
+        if word.compare_exchange(mine, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            fence(Ordering::SeqCst); // M3
+            crate::crash_window!("M-g: nobody listens, the callers not refused");
+            for slot in 0..self.place.slots() {
+                if let Ok(Some(mut refused)) = self.answer(me, slot) {
+                    self.hang_up(me, &mut refused);
+                }
+            }
+            self.make_room();
+        }
+        me.unpend(pending);
+    }
+
+    fn hang_up(&self, me: &Member, end: &mut RawEnd) {
+        let _ = end.producer.close(me);
+        end.consumer.close(me);
+        end.producer.leave();
+        end.consumer.leave();
+    }
+
+    /// An end has left, or something else has changed for those who wait for a slot.
+    pub fn make_room(&self) {
+        let room = &self.place.head().room;
+        crate::crash_window!("M-f: left, nobody woken");
+        room.fetch_add(1, Ordering::SeqCst);
+        if !crate::mutant!("pipe-room-no-wake") {
+            futex::wake(Word::Low(room), u32::MAX);
+        }
+    }
+
+    // ---- calling ---------------------------------------------------------------------------------------------
+
+    /// Calls whoever listens, if there is a free slot.
+    ///
+    /// # Errors
+    /// `Refused` if nobody listens; `Full`; `Corrupt`.
+    pub fn try_connect(&self, me: &Member) -> Result<(RawEnd, usize)> {
+        let pending = me.pend();
+        let mut owners = Owners::new();
+        let mut result = self.attempt(me, &mut owners);
+        if matches!(result, Ok(None)) && self.verify(me, &owners) {
+            owners.clear();
+            result = self.attempt(me, &mut owners);
+        }
+        me.unpend(pending);
+        result?.ok_or_else(|| ErrorKind::Full.into())
+    }
+
+    /// As [`RawMeeting::try_connect`], and waits for a slot.
+    ///
+    /// # Errors
+    /// `Refused` if nobody listens; `TimedOut`; `Corrupt`.
+    pub fn connect(&self, me: &Member, deadline: Option<Deadline>) -> Result<(RawEnd, usize)> {
+        let pending = me.pend();
+        let mut owners = Owners::new();
+        let room = &self.place.head().room;
+        let result = loop {
+            owners.clear();
+            // Before the look: an end that leaves after it moves the word.
+            let expected = room.load(Ordering::SeqCst) as u32;
+            match self.attempt(me, &mut owners) {
+                Ok(None) => {}
+                Ok(Some(end)) => break Ok(end),
+                Err(error) => break Err(error),
+            }
+            if let Some(listener) = self.listener() {
+                owners.push(listener);
+            }
+            let watches = [Watch { word: Word::Low(room), expected }];
+            if me.sleep_on_many(&watches, &owners, None, (0, 1), deadline) == Woken::TimedOut {
+                break Err(ErrorKind::TimedOut.into());
+            }
+        };
+        me.unpend(pending);
+        result
+    }
+
+    fn attempt(&self, me: &Member, owners: &mut Owners) -> Result<Option<(RawEnd, usize)>> {
+        let Some(listener) = self.living_listener(me) else { return Err(ErrorKind::Refused.into()) };
+        let slots = self.place.slots();
+        // Relaxed: only so that they do not all begin at the same one.
+        let start = self.place.head().rotation.fetch_add(1, Ordering::Relaxed) as usize;
+        for slot in (0..slots).map(|n| start.wrapping_add(n) % slots) {
+            if let Some(lanes) = self.claim(me, slot, owners)? {
+                return self.call(me, slot, &lanes, listener).map(|end| Some((end, slot)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// In a slot whose seats are all the caller's.
+    fn call(&self, me: &Member, slot: usize, lanes: &Lanes, mut listener: OwnerId) -> Result<RawEnd> {
+        let seats = Seats::of(lanes.as_slice());
+        for word in seats.far() {
+            word.store(listener.bits() | UNANSWERED, Ordering::Release);
+        }
+        crate::crash_window!("M-b: renewed, not called");
+        let (calls, bit) = self.call_of(slot);
+        calls.fetch_or(bit, Ordering::SeqCst); // M1
+        crate::crash_window!("M-c: called, nobody woken");
+        if !crate::mutant!("pipe-call-no-wake") {
+            let half = if bit > u64::from(u32::MAX) { Word::High(calls) } else { Word::Low(calls) };
+            futex::wake(half, u32::MAX);
+        }
+        fence(Ordering::SeqCst); // M3
+        loop {
+            match self.living_listener(me) {
+                Some(now) if now == listener => break,
+                // It moved, or another one came before it could be seen.
+                Some(now) => {
+                    self.redirect(slot, listener, now)?;
+                    listener = now;
+                }
+                None if crate::mutant!("pipe-no-third-look") => break,
+                None => {
+                    if calls.fetch_and(!bit, Ordering::SeqCst) & bit == 0 {
+                        break; // answered before
+                    }
+                    for word in seats.all().iter().rev() {
+                        word.store(0, Ordering::Release);
+                    }
+                    self.make_room();
+                    return Err(ErrorKind::Refused.into());
+                }
+            }
+        }
+        end(me, lanes.lanes[0], lanes.lanes[1])
+    }
+
+    // ---- answering -------------------------------------------------------------------------------------------
+
+    /// Answers a call, if there is one.
+    ///
+    /// # Errors
+    /// `Empty`; `Stale` if the caller does not listen any more; `Corrupt`.
+    pub fn try_accept(&self, me: &Member) -> Result<(RawEnd, usize)> {
+        let pending = me.pend();
+        let result = self.pick_up(me);
+        me.unpend(pending);
+        result?.ok_or_else(|| ErrorKind::Empty.into())
+    }
+
+    /// Waits for a call and answers it.
+    ///
+    /// # Errors
+    /// `Stale` if the caller does not listen any more; `TimedOut`; `Corrupt`.
+    pub fn accept(&self, me: &Member, deadline: Option<Deadline>) -> Result<(RawEnd, usize)> {
+        let pending = me.pend();
+        let words = self.place.slots().div_ceil(64);
+        let calls = &self.place.head().calls[..words];
+        let result = loop {
+            // Before the look: a call that comes after it changes a word.
+            let mut seen = [0; super::place::CALL_WORDS];
+            calls.iter().zip(&mut seen).for_each(|(word, seen)| *seen = word.load(Ordering::SeqCst));
+            match self.pick_up(me) {
+                Ok(None) => {}
+                Ok(Some(end)) => break Ok(end),
+                Err(error) => break Err(error),
+            }
+            let mut watches =
+                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::place::CALL_WORDS];
+            for (n, (word, seen)) in calls.iter().zip(seen).enumerate() {
+                watches[2 * n] = Watch { word: Word::Low(word), expected: seen as u32 };
+                watches[2 * n + 1] = Watch { word: Word::High(word), expected: (seen >> 32) as u32 };
+            }
+            let woken = me.sleep_on_many(&watches[..2 * words], &Owners::new(), None, (0, 1), deadline);
+            if woken == Woken::TimedOut {
+                break Err(ErrorKind::TimedOut.into());
+            }
+        };
+        me.unpend(pending);
+        result
+    }
+
+    fn pick_up(&self, me: &Member) -> Result<Option<(RawEnd, usize)>> {
+        if self.listener() != Some(me.id()) {
+            return Err(ErrorKind::Stale.into());
+        }
+        let slots = self.place.slots();
+        let start = self.place.head().rotation.load(Ordering::Relaxed) as usize;
+        for slot in (0..slots).map(|n| start.wrapping_add(n) % slots) {
+            if let Some(end) = self.answer(me, slot)? {
+                return Ok(Some((end, slot)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Answers the call in a slot, if there is one to the caller.
+    fn answer(&self, me: &Member, slot: usize) -> Result<Option<RawEnd>> {
+        // M1
+        if !self.is_called(slot) {
+            return Ok(None);
+        }
+        let lanes = self.lanes(slot)?;
+        let far = Seats::of(lanes.as_slice()).far();
+        let mine = me.id().bits();
+        for (n, word) in far.iter().enumerate() {
+            // One to a listener that died stays: its client takes it for the end.
+            if word.compare_exchange(mine | UNANSWERED, mine, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                if n == 1 {
+                    let _ = far[0].compare_exchange(mine, 0, Ordering::AcqRel, Ordering::Relaxed);
+                }
+                return Ok(None);
+            }
+            crate::crash_window!("M-d: answering");
+        }
+        let (calls, bit) = self.call_of(slot);
+        if calls.fetch_and(!bit, Ordering::SeqCst) & bit == 0 {
+            // Withdrawn.
+            far.iter().for_each(|word| {
+                let _ = word.compare_exchange(mine, 0, Ordering::AcqRel, Ordering::Relaxed);
+            });
+            self.make_room();
+            return Ok(None);
+        }
+        crate::crash_window!("M-e: answered");
+        end(me, lanes.lanes[1], lanes.lanes[0]).map(Some)
+    }
+}
+
+/// The end that sends by one lane and receives by the other, both its seats the caller's.
+fn end(me: &Member, to: Lane, from: Lane) -> Result<RawEnd> {
+    Ok(RawEnd { producer: RawProducer::seated(to, me.id())?, consumer: RawConsumer::seated(from, me.id())? })
+}

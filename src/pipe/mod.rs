@@ -1,0 +1,69 @@
+//! Pipes: messages of any length between two, one way or both, with an end.
+//!
+//! | you want | it is |
+//! |---|---|
+//! | two ends, as Python's `Pipe()` | [`pair`], [`Segment::pipe_pair`](crate::Segment::pipe_pair) |
+//! | a sender and a receiver, as `Pipe(duplex=False)` | [`one_way`], [`Segment::pipe_one_way`](crate::Segment::pipe_one_way) |
+//! | to give an end to a child | [`Builder::fork_with`](crate::process::Builder::fork_with) |
+//! | many clients that find a server by name | [`Listener`], [`connect`] |
+//!
+//! A pipe is one byte lane for each direction ([`Lane`](crate::queue::Lane) has its algorithm and windows): a message is
+//! copied in, published by one store and copied out, or written and read in place. The seats of a pipe's lanes belong to
+//! the threads that have its ends, so the kernel tells of their deaths: **an end whose holder dies is closed, at once**,
+//! and the other end gets what was sent and then [`Closed`](crate::ErrorKind::Closed).
+//!
+//! # Who has an end
+//! A *thread* has it: the last one that used it. An end can be moved to another thread of the process, which takes it over
+//! at its first operation. Until then the last one must live; if it ends before, the other end may see the end of the pipe
+//! (and the mover gets `Closed` or [`Stale`](crate::ErrorKind::Stale)). A forked child does not have its parent's ends: its
+//! copies are refused ([`NotOwner`](crate::ErrorKind::NotOwner)), and dropping them does nothing.
+//!
+//! # Handing an end to a child
+//! [`Builder::fork_with`](crate::process::Builder::fork_with): the child takes the end before its own code runs, the parent
+//! holds it until then. With a bare `fork` the child calls [`End::adopt`] and the parent [`End::hand_over`].
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | P-a | a child before it has taken the end | the parent in the seat | the parent's `fork_with` or `hand_over`, which closes it: at once; within 10 ms | nothing |
+//! | P-b | a child that has taken one seat or both, its parent not told | a dead partner, a parent that waits | the other end by the slot's mark; the parent as above | nothing |
+//! | P-c | who has closed, still seated | a closed lane, a dead holder | nobody need; whoever wants the slot takes it | nothing |
+//! | P-d | a receiver that has copied a message, not released it | a dead partner | the sender, at its next send | the message, with its receiver |
+//!
+//! The windows of meeting by name are in [`RawMeeting`]'s page. Descriptors are not passed through a pipe.
+
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod end;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod half;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod listener;
+mod meeting;
+mod place;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod receiver;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod sender;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
+
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod make;
+
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use end::End;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use half::Patience;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use listener::connect_by;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use listener::{Listener, connect, connect_timeout, connect_until, listener, try_connect};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use make::{one_way, pair};
+#[cfg(interproc_loom)]
+pub use meeting::RawEnd;
+pub use meeting::RawMeeting;
+pub use place::Place;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use receiver::{Message, Receiver, RecvError};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use sender::{Reservation, Sender};

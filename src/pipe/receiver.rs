@@ -1,0 +1,545 @@
+//! [`Receiver`]: the half of an end that receives.
+#![allow(unsafe_code)]
+
+use super::half::{Half, Patience};
+use super::meeting::RawMeeting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{Member, Who};
+use crate::queue::RawConsumer;
+use crate::queue::byte_lane::{Found, RawByteConsumer, UNIT};
+use crate::shm::Segment;
+use crate::time::Deadline;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::time::Duration;
+use std::vec::Vec;
+
+/// The receiving half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).
+///
+/// *When the sender closes or dies*, what it had sent can be received, and after it every receive fails with
+/// [`ErrorKind::Closed`]: the end. It is told at once, also when it sleeps; of a death that the kernel does not report (see
+/// [`member`](crate::member)) within 50 ms. *When the receiver dies*, sends fail; what was not received is gone.
+///
+/// Ordering, cost, threads, forks and signals: as [`Sender`](super::Sender).
+///
+/// # Examples
+/// ```
+/// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+/// to.send(b"hello")?;
+/// let mut buffer = [0; 100];
+/// let len = from.recv_into(&mut buffer)?;
+/// assert_eq!(&buffer[..len], b"hello");
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Receiver {
+    pub(super) half: Half<RawByteConsumer>,
+}
+
+/// A receive that did not happen, and why. Nothing is lost by it.
+#[derive(Clone, Debug)]
+pub struct RecvError {
+    error: Error,
+    needed: Option<usize>,
+}
+
+impl RecvError {
+    /// Why.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// The length of the next message, when the buffer was too small for it ([`ErrorKind::TooLarge`]). It is still the next
+    /// one.
+    pub fn needed(&self) -> Option<usize> {
+        self.needed
+    }
+
+    /// The plain error.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl From<Error> for RecvError {
+    fn from(error: Error) -> Self {
+        RecvError { error, needed: None }
+    }
+}
+
+impl From<RecvError> for Error {
+    fn from(e: RecvError) -> Error {
+        e.error
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl core::error::Error for RecvError {}
+
+impl Receiver {
+    pub(super) fn new(raw: RawConsumer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
+        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, meeting, segment) })
+    }
+
+    /// The next message. It stays the next one until it is released.
+    #[inline(always)]
+    pub(crate) fn find(&mut self, patience: Patience) -> Result<Found> {
+        let me = self.half.me()?;
+        match self.half.raw.next()? {
+            Some(found) => Ok(found),
+            None => self.wait(me, patience),
+        }
+    }
+
+    #[cold]
+    fn wait(&mut self, me: &Member, patience: Patience) -> Result<Found> {
+        loop {
+            if !matches!(patience, Patience::Never) {
+                self.half.raw.wait(me, patience.deadline())?;
+            } else if !self.half.raw.seat().look_for(me, 1)? {
+                return Err(ErrorKind::Empty.into());
+            }
+            if let Some(found) = self.half.raw.next()? {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Ends the message that was found last.
+    #[inline(always)]
+    pub(crate) fn release(&mut self) -> Result<()> {
+        self.half.me()?;
+        self.half.raw.release();
+        Ok(())
+    }
+
+    /// Copies the next message out; its length. What does not fit stays.
+    ///
+    /// # Safety
+    /// `into` is writable for `size` bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn recv_raw(
+        &mut self,
+        into: *mut u8,
+        size: usize,
+        patience: Patience,
+    ) -> Result<usize> {
+        let Found { bytes, len } = self.find(patience)?;
+        if len <= size {
+            // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
+            unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
+            crate::crash_window!("P-d: copied out, not released");
+            self.half.raw.release();
+        }
+        Ok(len)
+    }
+
+    #[inline(always)]
+    fn into_by(&mut self, into: &mut [u8], patience: Patience) -> core::result::Result<usize, RecvError> {
+        // SAFETY: the slice.
+        let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), patience) }?;
+        if len <= into.len() { Ok(len) } else { Err(too_small(len, into.len())) }
+    }
+
+    #[inline(always)]
+    fn vec_by(&mut self, patience: Patience) -> Result<Vec<u8>> {
+        let Found { bytes, len } = self.find(patience)?;
+        let mut message = Vec::with_capacity(len);
+        // SAFETY: `len` bytes in the ring that our seat gives us, as many in the vector.
+        unsafe {
+            bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
+            message.set_len(len);
+        }
+        self.half.raw.release();
+        Ok(message)
+    }
+
+    fn message_by(&mut self, patience: Patience) -> Result<Message<'_>> {
+        let found = self.find(patience)?;
+        Ok(Message { receiver: self, found, _here: PhantomData })
+    }
+
+    fn poll_by(&mut self, patience: Patience) -> Result<bool> {
+        match self.find(patience) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::Closed => Ok(true),
+                ErrorKind::Empty | ErrorKind::TimedOut => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Receives a message, waiting for it as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`]: the end. [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that
+    /// had the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"one")?;
+    /// assert_eq!(from.recv()?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv(&mut self) -> Result<Vec<u8>> {
+        self.vec_by(Patience::ForEver)
+    }
+
+    /// Receives a message if there is one now.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::Empty`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(from.try_recv().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Vec<u8>> {
+        self.vec_by(Patience::Never)
+    }
+
+    /// Receives a message, waiting at most `timeout` for it.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert!(from.recv_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        self.vec_by(Patience::after(timeout))
+    }
+
+    /// Receives a message, waiting until `deadline` at the latest for it.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"one")?;
+    /// assert_eq!(from.recv_until(interproc::Deadline::now())?, b"one"); // it is there
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
+        self.vec_by(Patience::Until(deadline))
+    }
+
+    /// Receives a message into a buffer, waiting for it as long as it takes; its length.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TooLarge`] if it does not fit: [`RecvError::needed`] says how long it
+    /// is, and it stays the next one.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"hello")?;
+    /// let mut small = [0; 3];
+    /// let e = from.recv_into(&mut small).unwrap_err();
+    /// let mut buffer = vec![0; e.needed().expect("too small")];
+    /// assert_eq!(from.recv_into(&mut buffer)?, 5);
+    /// assert_eq!(buffer, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.into_by(into, Patience::ForEver)
+    }
+
+    /// As [`recv_into`](Self::recv_into), if there is a message now.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::Empty`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// assert_eq!(from.try_recv_into(&mut [0; 100])?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.into_by(into, Patience::Never)
+    }
+
+    /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// assert_eq!(from.recv_into_timeout(&mut [0; 100], std::time::Duration::from_millis(1))?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_into_timeout(
+        &mut self,
+        into: &mut [u8],
+        timeout: Duration,
+    ) -> core::result::Result<usize, RecvError> {
+        self.into_by(into, Patience::after(timeout))
+    }
+
+    /// As [`recv_into`](Self::recv_into), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// assert_eq!(from.recv_into_until(&mut [0; 100], interproc::Deadline::now())?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_into_until(
+        &mut self,
+        into: &mut [u8],
+        deadline: Deadline,
+    ) -> core::result::Result<usize, RecvError> {
+        self.into_by(into, Patience::Until(deadline))
+    }
+
+    /// The next message in its place, not copied; waits for it as long as it takes.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"hello")?;
+    /// assert_eq!(from.receive()?.len(), 5); // read, and gone
+    /// assert!(from.try_receive().is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive(&mut self) -> Result<Message<'_>> {
+        self.message_by(Patience::ForEver)
+    }
+
+    /// As [`receive`](Self::receive), if there is a message now.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// from.try_receive()?.keep(); // a look at it
+    /// assert_eq!(from.recv()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_receive(&mut self) -> Result<Message<'_>> {
+        self.message_by(Patience::Never)
+    }
+
+    /// As [`receive`](Self::receive), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Self::recv_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// assert_eq!(&*from.receive_timeout(std::time::Duration::from_millis(1))?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
+        self.message_by(Patience::after(timeout))
+    }
+
+    /// As [`receive`](Self::receive), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`recv_until`](Self::recv_until).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// # to.send(b"hello")?;
+    /// assert_eq!(&*from.receive_until(interproc::Deadline::now())?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_until(&mut self, deadline: Deadline) -> Result<Message<'_>> {
+        self.message_by(Patience::Until(deadline))
+    }
+
+    /// Whether a receive would not wait, that is whether there is a message or the end; waits at most `timeout` for that.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), but for `Closed`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert!(!from.poll(Duration::ZERO)?);
+    /// to.send(b"one")?;
+    /// assert!(from.poll(Duration::from_secs(1))?);
+    /// from.recv()?;
+    /// drop(to);
+    /// assert!(from.poll(Duration::from_secs(1))?); // the end
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
+        self.poll_by(if timeout.is_zero() { Patience::Never } else { Patience::after(timeout) })
+    }
+
+    /// As [`poll`](Self::poll), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert!(!from.poll_until(interproc::Deadline::now())?);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn poll_until(&mut self, deadline: Deadline) -> Result<bool> {
+        self.poll_by(Patience::Until(deadline))
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.half.raw.longest()
+    }
+
+    /// Bytes of the ring between the two, each message's header of eight bytes included.
+    pub fn capacity(&self) -> usize {
+        self.half.raw.lane().capacity() as usize * UNIT
+    }
+
+    /// Bytes of the ring that are in use: a snapshot.
+    pub fn len_bytes(&self) -> usize {
+        self.half.raw.lane().len() as usize * UNIT
+    }
+
+    /// Whether the pipe was closed, by either side, or the sender was found dead. What is there can still be received.
+    pub fn is_closed(&self) -> bool {
+        self.half.raw.lane().is_closed()
+    }
+
+    /// Who sends, dead or alive: a snapshot. `None` when it has closed and left.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), when the half is not the caller's.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (_to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(from.peer()?.expect("this thread").pid, std::process::id());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn peer(&mut self) -> Result<Option<Who>> {
+        let me = self.half.me()?;
+        Ok(self.half.partner().map(|id| me.domain().who(id)))
+    }
+
+    /// Closes: sends are refused from now on. Dropping does the same, and says nothing of errors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`] in a forked child, whose copy is not the half.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// from.close()?;
+    /// assert_eq!(to.send(b"?").unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        self.half.close()
+    }
+
+    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// [`End::adopt`](super::End::adopt).
+    ///
+    /// # Errors
+    /// As [`End::adopt`](super::End::adopt).
+    pub fn adopt(&mut self) -> Result<()> {
+        self.half.adopt()
+    }
+
+    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    ///
+    /// # Errors
+    /// As [`End::hand_over`](super::End::hand_over).
+    pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
+        self.half.await_adoption(child)
+    }
+}
+
+#[cold]
+fn too_small(needed: usize, size: usize) -> RecvError {
+    let detail = std::format!("the message has {needed} bytes, the buffer {size}");
+    RecvError { error: Error::from(ErrorKind::TooLarge).with_detail(detail), needed: Some(needed) }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("len_bytes", &self.len_bytes())
+            .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message in its place in shared memory. Dropping it ends it: its place may be written to.
+///
+/// A sender that breaks the rules could change the bytes while they are read: whoever does not trust it copies them first.
+/// Not to be moved to another thread.
+pub struct Message<'a> {
+    receiver: &'a mut Receiver,
+    found: Found,
+    _here: PhantomData<*mut u8>,
+}
+
+impl Message<'_> {
+    /// Leaves it as the next message.
+    pub fn keep(self) {
+        core::mem::forget(self);
+    }
+}
+
+impl Deref for Message<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: in the ring, and ours until it is released.
+        unsafe { core::slice::from_raw_parts(self.found.bytes.as_ptr(), self.found.len) }
+    }
+}
+
+impl Drop for Message<'_> {
+    fn drop(&mut self) {
+        let _ = self.receiver.release();
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({} bytes)", self.found.len)
+    }
+}

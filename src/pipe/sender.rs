@@ -1,0 +1,446 @@
+//! [`Sender`]: the half of an end that sends.
+#![allow(unsafe_code)]
+
+use super::half::{Half, Patience};
+use super::meeting::RawMeeting;
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{Member, Who};
+use crate::queue::RawProducer;
+use crate::queue::byte_lane::{RawByteProducer, UNIT};
+use crate::shm::Segment;
+use crate::time::Deadline;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::time::Duration;
+use std::format;
+use std::io::IoSlice;
+
+/// The sending half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).
+///
+/// A message is a number of bytes, 0 included, and arrives as it was sent, whole or not at all. Only one thread at a time
+/// has the half; it may be moved to another, see the [module](super).
+///
+/// *When the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is
+/// gone with the receiver; a message whose send failed was not delivered. *When the sender dies*, what it had sent is
+/// delivered, a message that it had not finished is not, and then the receiver sees the end.
+///
+/// *Ordering*: whoever receives a message sees all that came before its send. *Cost*: copying, and one store to publish; no
+/// read-modify-write, no system call unless the receiver sleeps. *Signals*: not for handlers; one that interrupts a wait
+/// does not end it. *Fork*: a child's copy is refused ([`ErrorKind::NotOwner`]) and does nothing when dropped, unless it was
+/// handed over.
+///
+/// # Examples
+/// ```
+/// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+/// to.send(b"hello")?;
+/// drop(to);
+/// assert_eq!(from.recv()?, b"hello");
+/// assert!(from.recv().is_err()); // the end
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct Sender {
+    pub(super) half: Half<RawByteProducer>,
+}
+
+/// `Closed`, if nobody receives any more.
+fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
+    raw.seat().look_for(me, 1).map(drop)
+}
+
+impl Sender {
+    pub(super) fn new(raw: RawProducer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
+        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, meeting, segment) })
+    }
+
+    /// The place of a message of `len` bytes.
+    #[inline(always)]
+    pub(crate) fn place(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+        let me = self.half.me_and_partner(refusal)?;
+        match self.half.raw.has_room(len) {
+            Ok(true) => {}
+            Ok(false) => self.wait(me, len, patience)?,
+            Err(error) => return Err(self.too_large(len, error)),
+        }
+        Ok(self.half.raw.space(len))
+    }
+
+    #[cold]
+    fn wait(&mut self, me: &Member, len: usize, patience: Patience) -> Result<()> {
+        if !matches!(patience, Patience::Never) {
+            return self.half.raw.wait_for_room(me, len, patience.deadline());
+        }
+        refusal(&mut self.half.raw, me)?;
+        if self.half.raw.has_room(len)? { Ok(()) } else { Err(ErrorKind::Full.into()) }
+    }
+
+    #[cold]
+    fn too_large(&self, len: usize, error: Error) -> Error {
+        if error.kind() != ErrorKind::TooLarge {
+            return error;
+        }
+        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
+    }
+
+    /// Sends what lies in the place that was given out.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
+        self.half.me()?;
+        self.half.raw.commit(len)
+    }
+
+    #[inline(always)]
+    pub(crate) fn send_parts<'p>(
+        &mut self,
+        parts: impl Iterator<Item = &'p [u8]> + Clone,
+        patience: Patience,
+    ) -> Result<()> {
+        let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
+        let mut to = self.place(len, patience)?;
+        for part in parts {
+            // SAFETY: the parts are as long together as the place, which is nobody else's.
+            unsafe {
+                to.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
+                to = to.add(part.len());
+            }
+        }
+        // The calling thread has just been found in the seat.
+        self.half.raw.commit(len)
+    }
+
+    #[inline(always)]
+    pub(crate) fn send_by(&mut self, message: &[u8], patience: Patience) -> Result<()> {
+        self.send_parts(core::iter::once(message), patience)
+    }
+
+    pub(crate) fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<Reservation<'_>> {
+        let bytes = self.place(len, patience)?;
+        Ok(Reservation { sender: self, bytes, len, _here: PhantomData })
+    }
+
+    /// Sends a message, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`]: the receiver has closed or died; [`ErrorKind::TooLarge`]: longer than
+    /// [`longest`](Self::longest). [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
+    /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. The message was not sent then.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"one")?;
+    /// assert_eq!(to.send(&[0; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// assert_eq!(from.recv()?, b"one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_by(message, Patience::ForEver)
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::Full`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(0, 8)?; // the least room: for one of the longest, and a short one
+    /// while to.try_send(b"12345678").is_ok() {}
+    /// from.recv()?;
+    /// to.try_send(b"12345678")?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.send_by(message, Patience::Never)
+    }
+
+    /// Sends a message, waiting at most `timeout` for room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send_timeout(b"one", std::time::Duration::from_millis(5))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.send_by(message, Patience::after(timeout))
+    }
+
+    /// Sends a message, waiting until `deadline` at the latest for room.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send_until(b"one", interproc::Deadline::now())?; // there is room
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.send_by(message, Patience::Until(deadline))
+    }
+
+    /// Sends the slices as one message.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::io::IoSlice;
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send_vectored(&[IoSlice::new(b"head "), IoSlice::new(b"and body")])?;
+    /// assert_eq!(from.recv()?, b"head and body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.send_parts(parts.iter().map(|part| &**part), Patience::ForEver)
+    }
+
+    /// Sends `size` bytes of `buffer` from `offset` on as one message, as Python's `send_bytes`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::InvalidInput`] when the buffer does not have these bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send_bytes(b"0123456789", 3, 4)?;
+    /// assert_eq!(from.recv()?, b"3456");
+    /// assert!(to.send_bytes(b"0123456789", 3, 8).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_bytes(&mut self, buffer: &[u8], offset: usize, size: usize) -> Result<()> {
+        let range = offset..offset.saturating_add(size);
+        let Some(part) = buffer.get(range.clone()) else {
+            let detail = format!("bytes {range:?} of a buffer of {}", buffer.len());
+            return Err(Error::from(ErrorKind::InvalidInput).with_detail(detail));
+        };
+        self.send(part)
+    }
+
+    /// Room for a message of `len` bytes, to be written in place; waits for it as long as it takes.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// let mut place = to.reserve(5)?;
+    /// place.copy_from_slice(b"hello");
+    /// place.commit()?;
+    /// drop(to.reserve(7)?); // nothing was sent
+    /// to.send(b"!")?;
+    /// assert_eq!((from.recv()?, from.recv()?), (b"hello".to_vec(), b"!".to_vec()));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Patience::ForEver)
+    }
+
+    /// As [`reserve`](Self::reserve), if there is room now.
+    ///
+    /// # Errors
+    /// As [`try_send`](Self::try_send).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.try_reserve(5)?.commit_len(0)?; // an empty message
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Patience::Never)
+    }
+
+    /// As [`reserve`](Self::reserve), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Self::send_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.reserve_timeout(5, std::time::Duration::from_millis(5))?.commit()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_timeout(&mut self, len: usize, timeout: Duration) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Patience::after(timeout))
+    }
+
+    /// As [`reserve`](Self::reserve), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`send_until`](Self::send_until).
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.reserve_until(5, interproc::Deadline::now())?.commit()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_until(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Patience::Until(deadline))
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.half.raw.longest()
+    }
+
+    /// Bytes of the ring between the two, each message's header of eight bytes included.
+    pub fn capacity(&self) -> usize {
+        self.half.raw.lane().capacity() as usize * UNIT
+    }
+
+    /// Bytes of the ring that are in use: a snapshot.
+    pub fn len_bytes(&self) -> usize {
+        self.half.raw.lane().len() as usize * UNIT
+    }
+
+    /// Whether the pipe was closed, by either side, or the receiver was found dead.
+    pub fn is_closed(&self) -> bool {
+        self.half.raw.lane().is_closed()
+    }
+
+    /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), when the half is not the caller's.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, _from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(to.peer()?.expect("this thread").pid, std::process::id());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn peer(&mut self) -> Result<Option<Who>> {
+        let me = self.half.me()?;
+        Ok(self.half.partner().map(|id| me.domain().who(id)))
+    }
+
+    /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotOwner`] in a forked child, whose copy is not the half.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.close()?;
+    /// assert_eq!(from.recv().unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(mut self) -> Result<()> {
+        self.half.close()
+    }
+
+    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// [`End::adopt`](super::End::adopt).
+    ///
+    /// # Errors
+    /// As [`End::adopt`](super::End::adopt).
+    pub fn adopt(&mut self) -> Result<()> {
+        self.half.adopt()
+    }
+
+    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    ///
+    /// # Errors
+    /// As [`End::hand_over`](super::End::hand_over).
+    pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
+        self.half.await_adoption(child)
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("len_bytes", &self.len_bytes())
+            .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Room for a message, to be written in place. Nobody sees it before it is committed; dropped, it was never there, and
+/// so it is if its thread dies.
+///
+/// Its bytes are whatever was there before. Not to be moved to another thread.
+pub struct Reservation<'a> {
+    sender: &'a mut Sender,
+    bytes: NonNull<u8>,
+    len: usize,
+    _here: PhantomData<*mut u8>,
+}
+
+impl Reservation<'_> {
+    /// Sends the message.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`]: it was not sent.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// let mut place = to.reserve(3)?;
+    /// place.fill(7);
+    /// place.commit()?;
+    /// assert_eq!(from.recv()?, [7; 3]);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn commit(self) -> Result<()> {
+        let len = self.len;
+        self.commit_len(len)
+    }
+
+    /// Sends the first `len` bytes as the message.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit), and [`ErrorKind::InvalidInput`] if there are not so many.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// let mut place = to.reserve(100)?;
+    /// place[..2].copy_from_slice(b"ok");
+    /// place.commit_len(2)?;
+    /// assert_eq!(from.recv()?, b"ok");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn commit_len(self, len: usize) -> Result<()> {
+        if len > self.len {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        self.sender.commit(len)
+    }
+}
+
+impl Deref for Reservation<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: in the ring, given out to our seat alone; any bytes are valid.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Reservation<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { core::slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reservation({} bytes)", self.len)
+    }
+}

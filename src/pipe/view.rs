@@ -1,0 +1,107 @@
+//! The state of pipes, read from copied bytes (see `crate::view`).
+
+use super::place::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
+use crate::member::OwnerId;
+use crate::queue::byte_lane::UNIT;
+use crate::queue::lane_view;
+use crate::view::{Look, State};
+use core::mem::offset_of;
+use std::vec::Vec;
+
+/// What is said of at most so many slots in use.
+const SHOWN: usize = 8;
+
+struct Seen<'a> {
+    look: &'a Look<'a>,
+    geometry: Geometry,
+    stride: u64,
+}
+
+fn seen<'a>(look: &'a Look<'a>) -> Option<Seen<'a>> {
+    let word = |at: usize| look.word(at as u64).and_then(|word| usize::try_from(word).ok());
+    let geometry = Geometry {
+        slots: word(offset_of!(Head, slots))?,
+        lanes: word(offset_of!(Head, lanes))?,
+        units: word(offset_of!(Head, units))?,
+        longest: word(offset_of!(Head, longest))?,
+    };
+    let need = geometry.size()? as u64;
+    let fits = need <= look.size && geometry.params() == look.params;
+    fits.then_some(Seen { look, geometry, stride: geometry.lane_stride()? as u64 })
+}
+
+/// What a lane says: who has its ends, the bytes in it, whether it is closed.
+struct Lane {
+    ends: [Option<OwnerId>; 2],
+    bytes: u64,
+    closed: bool,
+}
+
+impl Seen<'_> {
+    fn lane(&self, slot: usize, lane: usize) -> Option<Lane> {
+        let at = SLOTS_OFF as u64 + (slot * self.geometry.lanes + lane) as u64 * self.stride;
+        let seen = lane_view(at, |at| self.look.word(at))?;
+        let living = |word| OwnerId::of(word).filter(|&id| self.look.lives(id));
+        let bytes = seen.units.min(self.geometry.units as u64) * UNIT as u64;
+        Some(Lane { ends: seen.seats.map(living), bytes, closed: seen.closed })
+    }
+}
+
+/// The state of a pipe, one way or both.
+pub(crate) fn pipe(look: &Look<'_>) -> Option<State> {
+    let seen = seen(look).filter(|seen| seen.geometry.slots == 1)?;
+    let lanes = (0..seen.geometry.lanes).map(|lane| seen.lane(0, lane)).collect::<Option<Vec<_>>>()?;
+    let ends: Vec<OwnerId> = lanes.iter().flat_map(|lane| lane.ends).flatten().collect();
+    let text = match () {
+        () if ends.is_empty() => "free",
+        () if lanes.iter().all(|lane| lane.closed) => "closed",
+        () if lanes.iter().any(|lane| lane.ends.iter().any(Option::is_none)) => "one end is gone",
+        () => "open",
+    };
+    let mut state = State::new(text);
+    if seen.geometry.lanes == 2 {
+        // An end sends by one lane and receives by the other.
+        state = state.with(lanes[0].ends[0].or(lanes[1].ends[1]), "has the first end");
+        state = state.with(lanes[1].ends[0].or(lanes[0].ends[1]), "has the second end");
+        state = state.fact("bytes to the second", lanes[0].bytes).fact("bytes to the first", lanes[1].bytes);
+    } else {
+        state = state.with(lanes[0].ends[0], "sends").with(lanes[0].ends[1], "receives");
+        state = state.fact("bytes", lanes[0].bytes);
+    }
+    let capacity = (seen.geometry.units * UNIT) as u64;
+    let waiting = look.waiters(0..look.size);
+    Some(
+        state
+            .fact("capacity", capacity)
+            .fact("longest", seen.geometry.longest as u64)
+            .fact("waiting", waiting),
+    )
+}
+
+/// The state of a place where clients meet a listener.
+pub(crate) fn meeting(look: &Look<'_>) -> Option<State> {
+    let seen = seen(look).filter(|seen| seen.geometry.lanes == 2)?;
+    let listener = OwnerId::of(look.word(offset_of!(Head, listener) as u64)?).filter(|&id| look.lives(id));
+    let mut calls = 0;
+    for word in 0..CALL_WORDS {
+        calls += u64::from(look.word((offset_of!(Head, calls) + 8 * word) as u64)?.count_ones());
+    }
+    let (mut in_use, mut depth) = (0u64, 0);
+    let mut state =
+        State::new(if listener.is_some() { "open" } else { "nobody listens" }).with(listener, "listens");
+    for slot in 0..seen.geometry.slots {
+        let (there, back) = (seen.lane(slot, 0)?, seen.lane(slot, 1)?);
+        let (client, server) = (there.ends[0].or(back.ends[1]), back.ends[0].or(there.ends[1]));
+        if client.or(server).is_none() {
+            continue;
+        }
+        in_use += 1;
+        depth += there.bytes + back.bytes;
+        if in_use as usize <= SHOWN {
+            state = state.with(client, "has a client's end").with(server, "has a server's end");
+        }
+    }
+    let waiting = look.waiters(0..look.size);
+    let state = state.fact("pipes", seen.geometry.slots as u64).fact("in use", in_use);
+    Some(state.fact("not accepted", calls).fact("bytes in them", depth).fact("waiting", waiting))
+}

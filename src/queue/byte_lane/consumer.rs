@@ -1,0 +1,642 @@
+//! [`ByteConsumer`]: the reading side of a byte lane.
+#![allow(unsafe_code)]
+
+use super::{Patience, RawByteConsumer, Seated};
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{Who, view};
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::mem::forget;
+use core::ops::Deref;
+use core::ptr::NonNull;
+use core::slice;
+use core::time::Duration;
+use std::format;
+use std::sync::Arc;
+use std::vec::Vec;
+
+/// The one consumer of a queue of messages of any length, from whoever is its [`ByteProducer`](super::ByteProducer).
+///
+/// Made or found by [`Segment::byte_consumer`](crate::Segment::byte_consumer). It holds the consumer's *seat*: as long as it
+/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
+/// of one compare-and-swap at the next use there. Dropped, it leaves the seat; what it has not read stays in the queue.
+///
+/// *A message* is read in place ([`receive`](Self::receive)) or copied out ([`recv_into`](Self::recv_into),
+/// [`recv_vec`](Self::recv_vec)). Messages come in the order in which they were sent, each once.
+///
+/// *When the consumer dies*, nothing is lost: the next one takes the seat over and begins with what was not freed. That may
+/// have been read: it is told ([`ByteMessage::is_redelivered`]). With the usual settings that is at most one message, the one
+/// that was being read. *When the producer dies*, what it had published is received; a consumer that waits goes on
+/// waiting, for the next producer.
+///
+/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
+/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing. *Signals*: not to be used in a
+/// handler; signals do not end a wait. *Cost*: one release store a message, no read-modify-write, no system call unless
+/// somebody sleeps.
+///
+/// *Trust*: headers are checked, so whatever a peer writes, no byte outside of the ring is touched; impossible ones are
+/// `Corrupt`. But a peer that breaks the protocol can change a message while it is read in place: copy out what comes
+/// from somebody you do not trust, then look at it.
+///
+/// # Examples
+/// ```
+/// use interproc::Segment;
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let mut producer = seg.byte_producer("lines", 4096, 1024)?;
+/// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?;
+/// producer.send(b"one")?;
+/// producer.send(b"two")?;
+/// producer.close()?;
+/// {
+///     let message = consumer.receive()?; // in place
+///     assert_eq!(&*message, b"one");
+/// } // and now its room is free
+/// assert_eq!(consumer.iter().collect::<Vec<_>>(), [b"two"]);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct ByteConsumer {
+    side: Seated<RawByteConsumer>,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+}
+
+impl ByteConsumer {
+    /// A handle on a seat in a segment that `segment` keeps mapped.
+    pub(crate) fn from_raw(raw: RawByteConsumer, segment: Arc<dyn Any + Send + Sync>) -> Self {
+        ByteConsumer { side: Seated::new(raw), _segment: segment }
+    }
+
+    /// The next message, in its place, waiting for one as long as it takes. Its room is free when it is dropped.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained; `NotOwner` in a forked child; `Stale` if the thread that held the seat died and
+    /// another consumer has taken over; `Corrupt` for a header or a count that cannot be; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"hello")?;
+    /// let message = c.receive()?;
+    /// assert!(message.starts_with(b"he") && !message.is_redelivered());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn receive(&mut self) -> Result<ByteMessage<'_>> {
+        self.receive_by(Patience::ForEver)
+    }
+
+    /// [`receive`](Self::receive), if there is a message now.
+    ///
+    /// # Errors
+    /// `Empty`; as [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert_eq!(c.try_receive().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_receive(&mut self) -> Result<ByteMessage<'_>> {
+        self.receive_by(Patience::Never)
+    }
+
+    /// [`receive`](Self::receive), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// let nothing = c.receive_timeout(std::time::Duration::from_millis(1));
+    /// assert_eq!(nothing.unwrap_err().kind(), interproc::ErrorKind::TimedOut);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<ByteMessage<'_>> {
+        self.receive_until(Deadline::after(timeout))
+    }
+
+    /// [`receive`](Self::receive), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"")?;
+    /// assert!(c.receive_until(interproc::Deadline::now())?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_until(&mut self, deadline: Deadline) -> Result<ByteMessage<'_>> {
+        self.receive_by(Patience::Until(deadline))
+    }
+
+    #[inline(always)]
+    fn receive_by(&mut self, patience: Patience) -> Result<ByteMessage<'_>> {
+        let (found, redelivered) = self.side.receive(patience)?;
+        Ok(ByteMessage { side: &mut self.side, bytes: found.bytes, len: found.len, redelivered })
+    }
+
+    /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
+    ///
+    /// # Errors
+    /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays where it is. Else
+    /// as [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"a long message")?;
+    /// let e = c.recv_into(&mut [0; 4]).unwrap_err();
+    /// let mut buffer = vec![0; e.needed().unwrap()];
+    /// assert_eq!(c.recv_into(&mut buffer)?, 14);
+    /// assert_eq!(buffer, b"a long message");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.recv_into_by(buffer, Patience::ForEver)
+    }
+
+    /// [`recv_into`](Self::recv_into), if there is a message now.
+    ///
+    /// # Errors
+    /// `Empty`; as [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert_eq!(c.try_recv_into(&mut [0; 9]).unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.recv_into_by(buffer, Patience::Never)
+    }
+
+    /// [`recv_into`](Self::recv_into), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert!(c.recv_into_timeout(&mut [0; 9], std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_into_timeout(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> core::result::Result<usize, RecvError> {
+        self.recv_into_until(buffer, Deadline::after(timeout))
+    }
+
+    /// [`recv_into`](Self::recv_into), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert!(c.recv_into_until(&mut [0; 9], interproc::Deadline::now()).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_into_until(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> core::result::Result<usize, RecvError> {
+        self.recv_into_by(buffer, Patience::Until(deadline))
+    }
+
+    #[inline(always)]
+    fn recv_into_by(
+        &mut self,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> core::result::Result<usize, RecvError> {
+        // SAFETY: as long as it is.
+        let (len, _) = unsafe { self.side.receive_into(buffer.as_mut_ptr(), buffer.len(), patience) }?;
+        if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
+    }
+
+    /// The next message, copied, waiting for one as long as it takes.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"hello")?;
+    /// assert_eq!(c.recv_vec()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_vec(&mut self) -> Result<Vec<u8>> {
+        Ok(self.receive()?.to_vec())
+    }
+
+    /// The next message, copied, if there is one now.
+    ///
+    /// # Errors
+    /// As [`try_receive`](Self::try_receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert_eq!(c.try_recv_vec().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_recv_vec(&mut self) -> Result<Vec<u8>> {
+        Ok(self.try_receive()?.to_vec())
+    }
+
+    /// [`recv_vec`](Self::recv_vec), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`receive_timeout`](Self::receive_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert!(c.recv_vec_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_vec_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        Ok(self.receive_timeout(timeout)?.to_vec())
+    }
+
+    /// [`recv_vec`](Self::recv_vec), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`receive_until`](Self::receive_until).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert!(c.recv_vec_until(interproc::Deadline::now()).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_vec_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
+        Ok(self.receive_until(deadline)?.to_vec())
+    }
+
+    /// All messages, each copied, waiting for the next one as long as it takes: until the queue is closed and drained. Any
+    /// other error ends it, too; [`receive`](Self::receive) then says which.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"one")?;
+    /// p.close()?;
+    /// for message in c.iter() {
+    ///     assert_eq!(message, b"one");
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn iter(&mut self) -> ByteIter<'_> {
+        ByteIter { consumer: self }
+    }
+
+    /// Messages, each copied, as long as there are any. Whoever is as fast as its producer may go on for ever.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"one")?;
+    /// assert_eq!(c.try_iter().count(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_iter(&mut self) -> ByteTryIter<'_> {
+        ByteTryIter { consumer: self }
+    }
+
+    /// The messages that are there now, each copied, and none that comes later. What is not taken of them stays.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"one")?;
+    /// let mut drain = c.drain();
+    /// p.send(b"two")?;
+    /// assert_eq!(drain.next().as_deref(), Some(&b"one"[..]));
+    /// assert_eq!(drain.next(), None);
+    /// assert_eq!(c.drain().count(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn drain(&mut self) -> ByteDrain<'_> {
+        let end = self.side.published();
+        ByteDrain { consumer: self, end }
+    }
+
+    /// Frees by itself only when so many bytes (headers included) were read, instead of with every message. Then the line that
+    /// both sides look at moves less often: for many short messages. Until then the producer has less room, and as much
+    /// may be read again, and is told as redelivered, after a death; a wait, finding nothing, [`flush`](Self::flush) and the drop
+    /// free, too. At most the capacity.
+    ///
+    /// # Errors
+    /// `NotOwner`, `Stale`, `TooManyMembers`, as [`receive`](Self::receive).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// c.free_every(1024)?;
+    /// p.send(b"first")?;
+    /// drop(c.receive()?);
+    /// assert_eq!(c.len_bytes(), 16); // read, not free yet
+    /// c.flush()?;
+    /// assert_eq!(c.len_bytes(), 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn free_every(&mut self, bytes: usize) -> Result<()> {
+        self.side.free_every(bytes)
+    }
+
+    /// Frees what was read and not freed.
+    ///
+    /// # Errors
+    /// As [`free_every`](Self::free_every).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// seg.byte_consumer("b", 4096, 1024)?.flush()?; // nothing to do
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn flush(&mut self) -> Result<()> {
+        self.side.flush()
+    }
+
+    /// Closes the queue for good: the producer is refused from now on, what is there can be received. A message that is
+    /// being published meanwhile is either received or refused.
+    ///
+    /// # Errors
+    /// As [`free_every`](Self::free_every).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// c.close()?;
+    /// assert_eq!(p.send(b"hello").unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(&mut self) -> Result<()> {
+        self.side.close()
+    }
+
+    /// Whether it was closed, by either side.
+    pub fn is_closed(&self) -> bool {
+        self.side.lane().is_closed()
+    }
+
+    /// The ring's bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
+    pub fn capacity(&self) -> usize {
+        self.side.capacity()
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.side.longest()
+    }
+
+    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    pub fn len_bytes(&self) -> usize {
+        self.side.len_bytes()
+    }
+
+    /// Whether there is nothing in it: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert!(seg.byte_consumer("b", 4096, 1024)?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.side.lane().is_empty()
+    }
+
+    /// The most bytes in use that the producer has seen: see [`ByteProducer::peak`](super::ByteProducer::peak).
+    pub fn peak(&self) -> usize {
+        self.side.peak()
+    }
+
+    /// Who holds the producer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the segment is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert!(seg.byte_consumer("b", 4096, 1024)?.partner()?.is_none());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn partner(&self) -> Result<Option<Who>> {
+        view::who(self.side.lane().address(), self.side.partner())
+    }
+}
+
+impl Drop for ByteConsumer {
+    fn drop(&mut self) {
+        self.side.leave();
+    }
+}
+
+impl fmt::Debug for ByteConsumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteConsumer")
+            .field("len_bytes", &self.len_bytes())
+            .field("capacity", &self.capacity())
+            .field("longest", &self.longest())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message, in the ring. Dropped, also by a panic, it is done with and its room is free.
+#[must_use = "dropped at once, the message is gone"]
+pub struct ByteMessage<'a> {
+    side: &'a mut Seated<RawByteConsumer>,
+    bytes: NonNull<u8>,
+    len: usize,
+    redelivered: bool,
+}
+
+impl ByteMessage<'_> {
+    /// Whether a consumer died that may have read it: at least in part, perhaps to its end.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Segment, process};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// seg.byte_producer("b", 4096, 1024)?.send(b"hello")?;
+    /// let child = process::fork(|| {
+    ///     let mut c = seg.byte_consumer("b", 4096, 1024).unwrap();
+    ///     let _message = c.receive().unwrap();
+    ///     std::process::abort();
+    /// })?;
+    /// child.join()?;
+    /// assert!(seg.byte_consumer("b", 4096, 1024)?.receive()?.is_redelivered());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// Leaves it in the queue: it is the next one again.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"hello")?;
+    /// c.receive()?.put_back();
+    /// assert_eq!(&*c.receive()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn put_back(self) {
+        forget(self);
+    }
+}
+
+impl Deref for ByteMessage<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
+        // release.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for ByteMessage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ByteMessage({} bytes)", self.len)
+    }
+}
+
+impl Drop for ByteMessage<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // What fails is not ours any more.
+        let _ = self.side.release();
+    }
+}
+
+/// Of [`ByteConsumer::iter`].
+#[derive(Debug)]
+pub struct ByteIter<'a> {
+    consumer: &'a mut ByteConsumer,
+}
+
+impl Iterator for ByteIter<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.consumer.recv_vec().ok()
+    }
+}
+
+/// Of [`ByteConsumer::try_iter`].
+#[derive(Debug)]
+pub struct ByteTryIter<'a> {
+    consumer: &'a mut ByteConsumer,
+}
+
+impl Iterator for ByteTryIter<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.consumer.try_recv_vec().ok()
+    }
+}
+
+/// Of [`ByteConsumer::drain`].
+#[derive(Debug)]
+pub struct ByteDrain<'a> {
+    consumer: &'a mut ByteConsumer,
+    end: u64,
+}
+
+impl Iterator for ByteDrain<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_recv_vec().ok() }
+    }
+}
+
+/// A message that was not received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecvError {
+    error: Error,
+    needed: Option<usize>,
+}
+
+impl RecvError {
+    pub(crate) fn too_small(needed: usize, buffer: usize) -> Self {
+        let detail = format!("the message has {needed} bytes, the buffer {buffer}; it was not taken");
+        RecvError { error: Error::from(ErrorKind::TooLarge).with_detail(detail), needed: Some(needed) }
+    }
+
+    /// How long the message is that did not fit: it is still there.
+    pub fn needed(&self) -> Option<usize> {
+        self.needed
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// The plain error.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl From<Error> for RecvError {
+    fn from(error: Error) -> Self {
+        RecvError { error, needed: None }
+    }
+}
+
+impl From<RecvError> for Error {
+    fn from(e: RecvError) -> Error {
+        e.error
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl core::error::Error for RecvError {}

@@ -1,0 +1,23 @@
+//! The byte lane: messages of any length from one producer to one consumer.
+//!
+//! [`raw`](self) is the framing, on the lane's two counts; [`ByteProducer`] and [`ByteConsumer`] are the handles in a
+//! program's hands, found or made by [`Segment::byte_producer`](crate::Segment::byte_producer) and
+//! [`Segment::byte_consumer`](crate::Segment::byte_consumer).
+
+#[cfg(feature = "std")]
+mod consumer;
+#[cfg(feature = "std")]
+mod producer;
+mod raw;
+#[cfg(feature = "std")]
+mod seated;
+#[cfg(feature = "std")]
+pub(crate) mod view;
+
+#[cfg(feature = "std")]
+pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter, RecvError};
+#[cfg(feature = "std")]
+pub use producer::{ByteProducer, ByteReservation};
+pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
+#[cfg(feature = "std")]
+pub(crate) use seated::{Patience, Seated};

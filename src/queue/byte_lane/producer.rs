@@ -1,0 +1,525 @@
+//! [`ByteProducer`]: the writing side of a byte lane.
+#![allow(unsafe_code)]
+
+use super::{Patience, RawByteProducer, Seated};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Who, view};
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::iter::once;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::slice;
+use core::time::Duration;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+/// The one producer of a queue of messages of any length, from this process to whoever is its
+/// [`ByteConsumer`](super::ByteConsumer).
+///
+/// Made or found by [`Segment::byte_producer`](crate::Segment::byte_producer). It holds the producer's *seat*: as long as it
+/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
+/// of one compare-and-swap at the next use there. Dropped, it publishes the rest and leaves the seat; the queue stays, and
+/// so do its messages.
+///
+/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`send`](Self::send)). Each takes its length,
+/// rounded up to 8 bytes, and 8 more. It is contiguous: at the end of the ring some room may be left out for that. A message
+/// is at most as long as was said when the queue was made, and takes at most half of the ring.
+///
+/// *When the producer dies*, what it had not committed, or not published, is gone as if it had never been; all the rest is
+/// received. The consumer goes on waiting, and the next producer takes the seat over. *When the consumer dies*, its
+/// messages stay. A producer that waits for room learns of the death at once, and waits for the next consumer.
+///
+/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
+/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing (a child must not write into
+/// a reservation of its parent's, which is the same memory). *Signals*: not to be used in a handler; signals do not end a wait.
+/// *Cost*: one release store a message, no read-modify-write, no system call unless somebody sleeps.
+///
+/// Algorithm: a lane with cached indices (Lee, Bell and Srinivasan's MCRingBuffer; rtrb), headers in the ring, and a pad
+/// where a message would cross the end (as in Aeron's and the Linux kernel's BPF ring buffers).
+///
+/// # Examples
+/// ```
+/// use interproc::Segment;
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let mut producer = seg.byte_producer("lines", 4096, 1024)?;
+/// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?; // in another process, say
+///
+/// producer.send(b"one line")?;
+/// let mut place = producer.reserve(100)?; // written where it is read
+/// place[..7].copy_from_slice(b"another");
+/// place.commit_len(7)?;
+///
+/// assert_eq!(&*consumer.receive()?, b"one line");
+/// assert_eq!(&*consumer.receive()?, b"another");
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub struct ByteProducer {
+    side: Seated<RawByteProducer>,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+}
+
+impl ByteProducer {
+    /// A handle on a seat in a segment that `segment` keeps mapped.
+    pub(crate) fn from_raw(raw: RawByteProducer, segment: Arc<dyn Any + Send + Sync>) -> Self {
+        ByteProducer { side: Seated::new(raw), _segment: segment }
+    }
+
+    /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. An empty
+    /// message is one, too.
+    ///
+    /// # Errors
+    /// `TooLarge` for more than [`longest`](Self::longest); `Closed`; `NotOwner` in a forked child; `Stale` if the thread
+    /// that held the seat died and another producer has taken over; `Corrupt` when the consumer's count is impossible;
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// let mut place = p.reserve(4)?;
+    /// place.copy_from_slice(b"ping");
+    /// place.commit()?;
+    /// drop(p.reserve(1000)?); // thought better of it: nothing has happened
+    /// assert_eq!(c.recv_vec()?, b"ping");
+    /// assert!(p.try_reserve(1025).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn reserve(&mut self, len: usize) -> Result<ByteReservation<'_>> {
+        self.reserve_by(len, Patience::ForEver)
+    }
+
+    /// [`reserve`](Self::reserve), if there is room now.
+    ///
+    /// # Errors
+    /// `Full`; as [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 64, 24)?;
+    /// p.try_reserve(24)?.commit()?;
+    /// p.try_reserve(24)?.commit()?;
+    /// assert_eq!(p.try_reserve(1).unwrap_err().kind(), interproc::ErrorKind::Full);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_reserve(&mut self, len: usize) -> Result<ByteReservation<'_>> {
+        self.reserve_by(len, Patience::Never)
+    }
+
+    /// [`reserve`](Self::reserve), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.reserve_timeout(10, std::time::Duration::from_millis(1))?.commit()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_timeout(&mut self, len: usize, timeout: Duration) -> Result<ByteReservation<'_>> {
+        self.reserve_until(len, Deadline::after(timeout))
+    }
+
+    /// [`reserve`](Self::reserve), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.reserve_until(10, interproc::Deadline::now())?.commit()?; // there is room: no waiting
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_until(&mut self, len: usize, deadline: Deadline) -> Result<ByteReservation<'_>> {
+        self.reserve_by(len, Patience::Until(deadline))
+    }
+
+    #[inline(always)]
+    fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<ByteReservation<'_>> {
+        let bytes = self.side.reserve(len, patience)?;
+        Ok(ByteReservation { side: &mut self.side, bytes, len })
+    }
+
+    /// Copies a message in, waiting for room as long as it takes.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve): it was not sent. With [`publish_every`](Self::publish_every), `Closed` may also
+    /// come at a later call, and then all that was not published is lost.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"hello")?;
+    /// assert_eq!(&*c.receive()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<()> {
+        self.side.send(once(message), Patience::ForEver)
+    }
+
+    /// [`send`](Self::send), if there is room now.
+    ///
+    /// # Errors
+    /// `Full`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// while p.try_send(b"again").is_ok() {}
+    /// assert_eq!(p.try_send(b"again").unwrap_err().kind(), interproc::ErrorKind::Full);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
+        self.side.send(once(message), Patience::Never)
+    }
+
+    /// [`send`](Self::send), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 64, 24)?;
+    /// # let timeout = std::time::Duration::from_millis(1);
+    /// p.send_timeout(&[1; 24], timeout)?;
+    /// p.send_timeout(&[2; 24], timeout)?;
+    /// assert_eq!(p.send_timeout(&[3; 24], timeout).unwrap_err().kind(), interproc::ErrorKind::TimedOut);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.send_until(message, Deadline::after(timeout))
+    }
+
+    /// [`send`](Self::send), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.send_until(b"now or never", interproc::Deadline::now())?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.side.send(once(message), Patience::Until(deadline))
+    }
+
+    /// [`send`](Self::send) of one message whose parts lie in several places.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::IoSlice;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
+    /// assert_eq!(&*c.receive()?, b"head, body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.send_parts(parts, Patience::ForEver)
+    }
+
+    /// [`send_vectored`](Self::send_vectored), if there is room now.
+    ///
+    /// # Errors
+    /// `Full`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::io::IoSlice;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.try_send_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.send_parts(parts, Patience::Never)
+    }
+
+    /// [`send_vectored`](Self::send_vectored), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::io::IoSlice;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.send_vectored_timeout(&[IoSlice::new(b"a"), IoSlice::new(b"b")], std::time::Duration::from_millis(1))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_vectored_timeout(&mut self, parts: &[IoSlice<'_>], timeout: Duration) -> Result<()> {
+        self.send_vectored_until(parts, Deadline::after(timeout))
+    }
+
+    /// [`send_vectored`](Self::send_vectored), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`send`](Self::send).
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::io::IoSlice;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.send_vectored_until(&[IoSlice::new(b"a"), IoSlice::new(b"b")], interproc::Deadline::now())?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn send_vectored_until(&mut self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
+        self.send_parts(parts, Patience::Until(deadline))
+    }
+
+    fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<()> {
+        self.side.send(parts.iter().map(|part| &**part), patience)
+    }
+
+    /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message. Then
+    /// the line that both sides look at moves less often: for many short messages. Until then the consumer sees nothing,
+    /// and as much can be lost by a death; a wait for room, a refusal (`Full`), [`flush`](Self::flush), `close` and the drop
+    /// publish, too. What has gathered is published now.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.publish_every(1024)?;
+    /// p.send(b"first")?;
+    /// assert!(c.try_receive().is_err());
+    /// p.flush()?;
+    /// assert_eq!(&*c.try_receive()?, b"first");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn publish_every(&mut self, bytes: usize) -> Result<()> {
+        self.side.publish_every(bytes)
+    }
+
+    /// Publishes what was committed and not published.
+    ///
+    /// # Errors
+    /// `Closed`: it is lost, as nobody will read it; `NotOwner`, `Stale`, `TooManyMembers`, as [`reserve`](Self::reserve).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// seg.byte_producer("b", 4096, 1024)?.flush()?; // nothing to do
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn flush(&mut self) -> Result<()> {
+        self.side.flush()
+    }
+
+    /// Closes the queue for good: what was sent can still be received, then the consumer is told `Closed`.
+    ///
+    /// # Errors
+    /// `Closed` if it was closed before what was not published yet; as [`flush`](Self::flush).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.send(b"the last")?;
+    /// p.close()?;
+    /// assert!(p.is_closed() && p.send(b"too late").is_err());
+    /// assert_eq!(&*c.receive()?, b"the last");
+    /// assert_eq!(c.receive().unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(&mut self) -> Result<()> {
+        self.side.close()
+    }
+
+    /// Whether it was closed, by either side.
+    pub fn is_closed(&self) -> bool {
+        self.side.lane().is_closed()
+    }
+
+    /// The ring's bytes, headers included. At least what was asked for, and twice what the longest message takes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// assert_eq!(seg.byte_producer("b", 100, 1000)?.capacity(), 2 * (8 + 1000));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn capacity(&self) -> usize {
+        self.side.capacity()
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.side.longest()
+    }
+
+    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.send(b"five!")?;
+    /// assert_eq!(p.len_bytes(), 8 + 8);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn len_bytes(&self) -> usize {
+        self.side.len_bytes()
+    }
+
+    /// The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does
+    /// only when it seems to run out of room: for the choice of a capacity.
+    pub fn peak(&self) -> usize {
+        self.side.peak()
+    }
+
+    /// Who holds the consumer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the segment is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let p = seg.byte_producer("b", 4096, 1024)?;
+    /// assert!(p.partner()?.is_none());
+    /// let c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert_eq!(p.partner()?.map(|who| who.pid), Some(std::process::id()));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn partner(&self) -> Result<Option<Who>> {
+        view::who(self.side.lane().address(), self.side.partner())
+    }
+}
+
+impl Drop for ByteProducer {
+    fn drop(&mut self) {
+        self.side.leave();
+    }
+}
+
+impl fmt::Debug for ByteProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteProducer")
+            .field("len_bytes", &self.len_bytes())
+            .field("capacity", &self.capacity())
+            .field("longest", &self.longest())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Room for a message, in the ring: write it here, then [`commit`](Self::commit). Dropped, it is given back and nothing
+/// has happened. What is in it at first is left over from older messages.
+#[must_use = "nothing is sent without a commit"]
+pub struct ByteReservation<'a> {
+    side: &'a mut Seated<RawByteProducer>,
+    bytes: NonNull<u8>,
+    len: usize,
+}
+
+impl ByteReservation<'_> {
+    /// Sends it whole.
+    ///
+    /// # Errors
+    /// As [`ByteProducer::send`]: it was not sent.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// let mut place = p.reserve(8)?;
+    /// place.copy_from_slice(&7u64.to_le_bytes());
+    /// place.commit()?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn commit(self) -> Result<()> {
+        self.side.commit(self.len)
+    }
+
+    /// Sends its first `len` bytes.
+    ///
+    /// # Errors
+    /// `InvalidInput` for more than was reserved; as [`ByteProducer::send`]: it was not sent.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// use std::io::{Read, Result};
+    ///
+    /// let mut source: &[u8] = b"from a file, say";
+    /// let mut place = p.reserve(1000)?;
+    /// let len = source.read(&mut place).unwrap();
+    /// place.commit_len(len)?;
+    /// assert_eq!(&*c.receive()?, b"from a file, say");
+    /// assert!(p.reserve(10)?.commit_len(11).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn commit_len(self, len: usize) -> Result<()> {
+        if len > self.len {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        self.side.commit(len)
+    }
+
+    /// Gives it back, as dropping it does.
+    pub fn abort(self) {}
+}
+
+impl Deref for ByteReservation<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
+        // commit, which takes the reservation.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for ByteReservation<'_> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `deref`.
+        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl fmt::Debug for ByteReservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ByteReservation({} bytes)", self.len)
+    }
+}
+
+impl Drop for ByteReservation<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Process-local; after a commit there is nothing left to abort.
+        self.side.abort();
+    }
+}

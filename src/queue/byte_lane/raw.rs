@@ -1,0 +1,329 @@
+//! Messages of any length in a lane: framing, by nobody's leave but the seats'.
+//!
+//! A unit is eight bytes. A message is one unit of header, `length:32 | kind:32`, and its bytes in the units behind it, in
+//! one piece: what would cross the end of the ring begins anew at its start, behind a *pad* that fills the rest. Pad and
+//! message are published as one. A message takes at most half the ring, so that both always fit. A pad is shorter than the
+//! message behind it, so there is none at the ring's start, and none without a message.
+//!
+//! | position | what is there |
+//! |---|---|
+//! | `head`, `tail` | the start of a record: both move by whole ones, so whoever takes a seat over stands on one |
+//! | behind `tail` | what was reserved: nobody's but the producer's; a death leaves it unpublished |
+//! | from `head` on | what is read in place, released or not, until it is freed |
+//!
+//! | window | who dies | what the others see | lost |
+//! |---|---|---|---|
+//! | B-a | a producer, reserved, perhaps written, not committed | nothing: the next producer begins there | that message |
+//! | B-b | a producer, pad and header written, not published | the same | the same, and what was not published before |
+//! | B-c | a consumer, a message found or being read, not released | the message; the next consumer is told: redelivered | nothing |
+//!
+//! What comes before and after are the lane's windows.
+//!
+//! A consumer that dies has read none that begins behind `head` and its step: it frees as soon as it has passed that
+//! much, so the lane's flag serves messages of any length.
+//!
+//! **Hostile bytes.** Headers are copied, checked against what is published and only then used. Where we write follows from
+//! our own count and the geometry that was checked at attach, whatever `head` says. The bytes of a message are a peer's
+//! to scribble on while they are read: whoever does not trust it copies first.
+//!
+//! Rejected: a length word beside the ring (a second line for each message); messages that go round the end (no slice); a
+//! commit word in each header (the seat serialises, and `tail` is the commit).
+#![allow(unsafe_code)]
+
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::queue::{Lane, RawConsumer, RawProducer};
+use crate::time::Deadline;
+use core::ptr::NonNull;
+
+/// Bytes of a unit.
+pub const UNIT: usize = 8;
+/// A header's kind: a message.
+const MESSAGE: u64 = 1;
+/// The rest of the ring's end.
+const PAD: u64 = 2;
+
+/// The units of a message with its header.
+const fn units_of(len: usize) -> u64 {
+    1 + len.div_ceil(UNIT) as u64
+}
+
+/// The units of a ring of at least so many bytes for messages of at most `longest`; `None` if that cannot be.
+pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
+    if longest > u32::MAX as usize {
+        return None;
+    }
+    let (units, twice) = (bytes.div_ceil(UNIT), units_of(longest) as usize * 2);
+    Some(if units < twice { twice } else { units })
+}
+
+/// The producer of a byte lane.
+#[derive(Debug)]
+pub struct RawByteProducer {
+    seat: RawProducer,
+    /// What [`RawByteProducer::space`] gave out: units of pad before the message, and the message's most bytes.
+    pad: u64,
+    reserved: Option<usize>,
+}
+
+impl RawByteProducer {
+    /// The producer that sits in `seat`, of a lane of [`UNIT`]s.
+    ///
+    /// # Errors
+    /// `Corrupt` if the lane's longest message does not fit in it.
+    pub fn new(seat: RawProducer) -> Result<Self> {
+        check(seat.lane())?;
+        Ok(RawByteProducer { seat, pad: 0, reserved: None })
+    }
+
+    /// Its seat.
+    #[inline(always)]
+    pub fn seat(&mut self) -> &mut RawProducer {
+        &mut self.seat
+    }
+
+    /// The lane.
+    #[inline(always)]
+    pub fn lane(&self) -> &Lane {
+        self.seat.lane()
+    }
+
+    /// Who holds the seat by this handle.
+    #[inline(always)]
+    pub fn holder(&self) -> OwnerId {
+        self.seat.holder()
+    }
+
+    /// The longest message, in bytes.
+    #[inline(always)]
+    pub fn longest(&self) -> usize {
+        self.seat.lane().limit() as usize
+    }
+
+    #[inline(always)]
+    fn pad_before(&self, units: u64) -> u64 {
+        let to_end = self.seat.lane().capacity() - self.seat.index();
+        if units > to_end { to_end } else { 0 }
+    }
+
+    #[inline(always)]
+    fn needs(&self, len: usize) -> Result<u64> {
+        if len > self.longest() {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let units = units_of(len);
+        Ok(self.pad_before(units) + units)
+    }
+
+    /// Whether there is room for a message of `len` bytes.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Corrupt`.
+    #[inline]
+    pub fn has_room(&mut self, len: usize) -> Result<bool> {
+        let needs = self.needs(len)?;
+        self.seat.has_room(needs)
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Closed`, `TimedOut`, `Corrupt`.
+    #[cold]
+    pub fn wait_for_room(&mut self, me: &Member, len: usize, deadline: Option<Deadline>) -> Result<()> {
+        let needs = self.needs(len)?;
+        self.seat.wait_for_room(me, needs, deadline)
+    }
+
+    /// As [`has_room`](Self::has_room), for who has found none: what was written is published, and a close is told.
+    ///
+    /// # Errors
+    /// `TooLarge`, `Closed`, `Corrupt`.
+    #[cold]
+    pub fn look_for_room(&mut self, me: &Member, len: usize) -> Result<bool> {
+        let needs = self.needs(len)?;
+        self.seat.flush()?;
+        self.seat.look_for(me, needs)
+    }
+
+    /// The place of the next message, of `len` bytes for which there [is room](Self::has_room). Nobody else reads or writes
+    /// there until [`commit`](Self::commit); without a commit nothing has happened.
+    #[inline(always)]
+    pub fn space(&mut self, len: usize) -> NonNull<u8> {
+        debug_assert!(self.needs(len).is_ok_and(|needs| needs <= self.seat.known_room()));
+        self.pad = self.pad_before(units_of(len));
+        self.reserved = Some(len);
+        let header = if self.pad == 0 { self.seat.index() } else { 0 };
+        crate::crash_window!("B-a: reserved, not committed");
+        // The message begins one unit behind its header. SAFETY: in bounds, as header and message lie below the end.
+        unsafe { self.lane().bytes(header).add(UNIT) }
+    }
+
+    /// Sends the first `len` bytes of the space that was given out.
+    ///
+    /// # Errors
+    /// `Closed`: it was not sent, nor what was not published before. `InvalidInput` if none was given out, or less.
+    #[inline(always)]
+    pub fn commit(&mut self, len: usize) -> Result<()> {
+        if self.reserved.take().is_none_or(|most| len > most) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let pad = self.pad;
+        let mut at = self.seat.index();
+        if pad != 0 {
+            self.header(at, PAD);
+            at = 0;
+            if crate::mutant!("byte-pad-alone") {
+                self.seat.advance(pad)?;
+                self.header(at, MESSAGE | (len as u64) << 32);
+                return self.seat.advance(units_of(len));
+            }
+        }
+        self.header(at, MESSAGE | (len as u64) << 32);
+        crate::crash_window!("B-b: headers written, not published");
+        self.seat.advance(pad + units_of(len))
+    }
+
+    /// Gives the space back: nothing has happened.
+    pub fn abort(&mut self) {
+        self.reserved = None;
+    }
+
+    #[inline(always)]
+    fn header(&self, index: u64, word: u64) {
+        self.lane().fill(index, |p| {
+            // SAFETY: a unit of eight aligned bytes that our seat gives us.
+            unsafe { p.cast::<u64>().write(word) }
+        });
+    }
+}
+
+/// The consumer of a byte lane.
+#[derive(Debug)]
+pub struct RawByteConsumer {
+    seat: RawConsumer,
+    /// The units of the message that was found last.
+    current: u64,
+}
+
+/// A message in its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Its bytes.
+    pub bytes: NonNull<u8>,
+    /// How many.
+    pub len: usize,
+}
+
+impl RawByteConsumer {
+    /// The consumer that sits in `seat`, of a lane of [`UNIT`]s.
+    ///
+    /// # Errors
+    /// `Corrupt` if the lane's longest message does not fit in it.
+    pub fn new(seat: RawConsumer) -> Result<Self> {
+        check(seat.lane())?;
+        Ok(RawByteConsumer { seat, current: 0 })
+    }
+
+    /// Its seat.
+    #[inline(always)]
+    pub fn seat(&mut self) -> &mut RawConsumer {
+        &mut self.seat
+    }
+
+    /// The lane.
+    #[inline(always)]
+    pub fn lane(&self) -> &Lane {
+        self.seat.lane()
+    }
+
+    /// Who holds the seat by this handle.
+    #[inline(always)]
+    pub fn holder(&self) -> OwnerId {
+        self.seat.holder()
+    }
+
+    /// The longest message, in bytes.
+    pub fn longest(&self) -> usize {
+        self.seat.lane().limit() as usize
+    }
+
+    /// The next message, if there is one. Nobody writes there until it is [released](Self::release).
+    ///
+    /// # Errors
+    /// `Corrupt` for a header that cannot be.
+    #[inline]
+    pub fn next(&mut self) -> Result<Option<Found>> {
+        loop {
+            if !self.seat.has(1)? {
+                return Ok(None);
+            }
+            let index = self.seat.index();
+            // SAFETY: a unit of eight aligned bytes that our seat gives us; volatile, as a peer may break the rules.
+            let word = self.lane().drain(index, |p| unsafe { p.cast::<u64>().read_volatile() });
+            let to_end = self.lane().capacity() - index;
+            if word == PAD {
+                // Published with what is behind it. So there is at most one.
+                if index == 0 || to_end >= self.seat.known() {
+                    return Err(ErrorKind::Corrupt.into());
+                }
+                self.seat.advance(to_end);
+                continue;
+            }
+            let len = (word >> 32) as usize;
+            let units = units_of(len);
+            if word as u32 as u64 != MESSAGE
+                || len > self.longest()
+                || units > to_end
+                || units > self.seat.known()
+            {
+                return Err(ErrorKind::Corrupt.into());
+            }
+            self.current = units;
+            if crate::mutant!("byte-freed-early") {
+                self.release();
+            }
+            crate::crash_window!("B-c: found, not released");
+            // SAFETY: in bounds, as the message ends below the end.
+            return Ok(Some(Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }));
+        }
+    }
+
+    /// Whether there is a message, for who has found none: what was read is freed, and the end is told.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained; `Corrupt`.
+    #[cold]
+    pub fn look(&mut self, me: &Member) -> Result<bool> {
+        self.seat.flush();
+        self.seat.look_for(me, 1)
+    }
+
+    /// Waits until something was published: then look for the [next](Self::next) one.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained, `TimedOut`, `Corrupt`.
+    #[cold]
+    pub fn wait(&mut self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
+        self.seat.wait_for(me, 1, deadline)
+    }
+
+    /// Whether the next message may have been read before, by a consumer that died.
+    #[inline]
+    pub fn is_redelivered(&self) -> bool {
+        self.seat.is_redelivered() && !crate::mutant!("byte-redelivery-untold")
+    }
+
+    /// Ends the message that was found last: its place may be written to.
+    #[inline(always)]
+    pub fn release(&mut self) {
+        self.seat.advance(core::mem::take(&mut self.current));
+    }
+}
+
+fn check(lane: &Lane) -> Result<()> {
+    let longest = usize::try_from(lane.limit()).unwrap_or(usize::MAX);
+    let fits =
+        lane.unit() == UNIT && units_for(0, longest).is_some_and(|least| least as u64 <= lane.capacity());
+    if fits { Ok(()) } else { Err(ErrorKind::Corrupt.into()) }
+}

@@ -1,0 +1,326 @@
+//! A side of a byte lane as a process holds it: under the Rust handles and under those of C.
+//!
+//! Each operation asks for the calling thread's member first, which notices a fork. If that is not who holds the seat, the
+//! handle has moved to another thread, or is a child's copy of its parent's.
+#![allow(unsafe_code)]
+
+use super::{Found, RawByteConsumer, RawByteProducer, UNIT};
+use crate::atomic::Ordering;
+use crate::error::{ErrorKind, Result};
+use crate::member::{self, Member, OwnerId};
+use crate::queue::Lane;
+use crate::time::Deadline;
+use core::ptr::NonNull;
+use std::format;
+
+/// How long an operation may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Not at all.
+    Never,
+    /// As long as it takes.
+    ForEver,
+    /// Until then.
+    Until(Deadline),
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Deadline> {
+        if let Patience::Until(deadline) = self { Some(deadline) } else { None }
+    }
+}
+
+/// What both sides have in common.
+pub(crate) trait Side {
+    fn lane(&self) -> &Lane;
+    fn holder(&self) -> OwnerId;
+    fn move_to(&mut self, me: &Member) -> Result<()>;
+    /// Tells the partner what it does not know yet, and gets up.
+    fn leave(&mut self);
+}
+
+impl Side for RawByteProducer {
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        RawByteProducer::lane(self)
+    }
+    #[inline(always)]
+    fn holder(&self) -> OwnerId {
+        RawByteProducer::holder(self)
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.seat().move_to(me)
+    }
+    fn leave(&mut self) {
+        self.seat().leave();
+    }
+}
+
+impl Side for RawByteConsumer {
+    #[inline(always)]
+    fn lane(&self) -> &Lane {
+        RawByteConsumer::lane(self)
+    }
+    #[inline(always)]
+    fn holder(&self) -> OwnerId {
+        RawByteConsumer::holder(self)
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.seat().move_to(me)
+    }
+    fn leave(&mut self) {
+        self.seat().leave();
+    }
+}
+
+/// A side, and the process that it is of.
+#[derive(Debug)]
+pub(crate) struct Seated<S> {
+    raw: S,
+    forks: u64,
+}
+
+impl<S: Side> Seated<S> {
+    /// The calling thread has just sat down.
+    pub(crate) fn new(raw: S) -> Self {
+        Seated { raw, forks: member::forks() }
+    }
+
+    /// The calling thread, in the seat: it takes it along from another thread of the process.
+    ///
+    /// # Errors
+    /// `NotOwner` in a forked child; `Stale` when the thread that had the seat died and somebody has taken over.
+    #[inline(always)]
+    pub(crate) fn me<'a>(&mut self) -> Result<&'a Member> {
+        let me = member::current(self.raw.lane().address())?;
+        if me.id() != self.raw.holder() {
+            self.come(me)?;
+        }
+        Ok(me)
+    }
+
+    #[cold]
+    fn come(&mut self, me: &Member) -> Result<()> {
+        if self.forks != member::forks() {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        self.raw.move_to(me)
+    }
+
+    #[inline(always)]
+    pub(crate) fn lane(&self) -> &Lane {
+        self.raw.lane()
+    }
+
+    pub(crate) fn leave(&mut self) {
+        // What fails is not ours any more.
+        if self.me().is_ok() {
+            self.raw.leave();
+        }
+    }
+
+    /// Bytes of the ring.
+    pub(crate) fn capacity(&self) -> usize {
+        bytes(self.lane().capacity())
+    }
+
+    /// Bytes in use.
+    pub(crate) fn len_bytes(&self) -> usize {
+        bytes(self.lane().len())
+    }
+
+    /// The most bytes that were in use.
+    pub(crate) fn peak(&self) -> usize {
+        bytes(self.lane().peak())
+    }
+}
+
+fn bytes(units: u64) -> usize {
+    units as usize * UNIT
+}
+
+/// So many units make at least so many bytes.
+fn units(bytes: usize) -> u64 {
+    bytes.div_ceil(UNIT) as u64
+}
+
+impl Seated<RawByteProducer> {
+    pub(crate) fn longest(&self) -> usize {
+        self.raw.longest()
+    }
+
+    /// The place of the next message of `len` bytes.
+    #[inline(always)]
+    pub(crate) fn reserve(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+        let me = self.me()?;
+        match self.raw.has_room(len) {
+            Ok(true) => Ok(self.raw.space(len)),
+            Ok(false) => self.reserve_later(me, len, patience),
+            Err(error) => Err(self.too_large(len, error)),
+        }
+    }
+
+    #[cold]
+    fn reserve_later(&mut self, me: &Member, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+        if !matches!(patience, Patience::Never) {
+            self.raw.wait_for_room(me, len, patience.deadline())?;
+        } else if !self.raw.look_for_room(me, len)? {
+            return Err(ErrorKind::Full.into());
+        }
+        Ok(self.raw.space(len))
+    }
+
+    #[cold]
+    fn too_large(&self, len: usize, error: crate::Error) -> crate::Error {
+        if error.kind() != ErrorKind::TooLarge {
+            return error;
+        }
+        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
+    }
+
+    /// Sends the first `len` bytes of what was reserved last.
+    #[inline(always)]
+    pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
+        self.me()?;
+        self.raw.commit(len)
+    }
+
+    /// Forgets what was reserved.
+    pub(crate) fn abort(&mut self) {
+        self.raw.abort();
+    }
+
+    /// Copies a message in, made of these parts.
+    #[inline(always)]
+    pub(crate) fn send<'p>(
+        &mut self,
+        parts: impl Iterator<Item = &'p [u8]> + Clone,
+        patience: Patience,
+    ) -> Result<()> {
+        let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
+        let mut to = self.reserve(len, patience)?;
+        for part in parts {
+            // SAFETY: the parts are as long together as what was reserved, which is nobody else's.
+            unsafe {
+                to.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
+                to = to.add(part.len());
+            }
+        }
+        // The calling thread is still the one that reserved.
+        self.raw.commit(len)
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.seat().flush()
+    }
+
+    pub(crate) fn publish_every(&mut self, bytes: usize) -> Result<()> {
+        self.flush()?;
+        self.raw.seat().publish_every(units(bytes));
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let me = self.me()?;
+        self.raw.seat().close(me)
+    }
+
+    /// Who sits opposite, dead or alive.
+    pub(crate) fn partner(&self) -> Option<OwnerId> {
+        self.lane().header().consumer.holder()
+    }
+}
+
+impl Seated<RawByteConsumer> {
+    pub(crate) fn longest(&self) -> usize {
+        self.raw.longest()
+    }
+
+    /// The next message, and whether it may have been read before. It stays the next one until it is released.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, patience: Patience) -> Result<(Found, bool)> {
+        let me = self.me()?;
+        match self.raw.next()? {
+            Some(found) => Ok((found, self.raw.is_redelivered())),
+            None => self.receive_later(me, patience),
+        }
+    }
+
+    #[cold]
+    fn receive_later(&mut self, me: &Member, patience: Patience) -> Result<(Found, bool)> {
+        loop {
+            if !matches!(patience, Patience::Never) {
+                self.raw.wait(me, patience.deadline())?;
+            } else if !self.raw.look(me)? {
+                return Err(ErrorKind::Empty.into());
+            }
+            if let Some(found) = self.raw.next()? {
+                return Ok((found, self.raw.is_redelivered()));
+            }
+        }
+    }
+
+    /// Ends the message that was found last.
+    #[inline(always)]
+    pub(crate) fn release(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.release();
+        Ok(())
+    }
+
+    /// Copies a message out; how long it is, and whether it was redelivered. One that does not fit stays where it is.
+    ///
+    /// # Safety
+    /// `into` is writable for `size` bytes.
+    #[inline(always)]
+    pub(crate) unsafe fn receive_into(
+        &mut self,
+        into: *mut u8,
+        size: usize,
+        patience: Patience,
+    ) -> Result<(usize, bool)> {
+        let (Found { bytes, len }, redelivered) = self.receive(patience)?;
+        if len <= size {
+            // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
+            unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
+            self.raw.release();
+        }
+        Ok((len, redelivered))
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.seat().flush();
+        Ok(())
+    }
+
+    pub(crate) fn free_every(&mut self, bytes: usize) -> Result<()> {
+        self.me()?;
+        self.raw.seat().free_every(units(bytes));
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let me = self.me()?;
+        self.raw.seat().close(me);
+        Ok(())
+    }
+
+    /// Up to where the producer has published.
+    pub(crate) fn published(&self) -> u64 {
+        self.lane().header().tail.load(Ordering::Acquire)
+    }
+
+    /// Whether the consumer has come to that position.
+    pub(crate) fn is_at(&mut self, position: u64) -> bool {
+        // Relaxed: we alone write it.
+        let freed = self.lane().header().head.load(Ordering::Relaxed);
+        freed.wrapping_add(self.raw.seat().unfreed()).wrapping_sub(position) <= self.lane().capacity()
+    }
+
+    /// Who sits opposite, dead or alive.
+    pub(crate) fn partner(&self) -> Option<OwnerId> {
+        self.lane().header().producer.holder()
+    }
+}

@@ -1,0 +1,53 @@
+//! Claims known by the place of their message only, as C has them.
+
+use super::raw::{Claim, RawByteQueue};
+use super::word::Ctl;
+use crate::atomic::Ordering;
+use crate::error::{ErrorKind, Result};
+use crate::member::Member;
+use crate::queue::position::{self as pos, Role};
+
+impl RawByteQueue {
+    /// The claim of a record by the calling thread, from the place of its message. The word says whose it is and how
+    /// long; it is not freed, so it is less than a lap from the head on, which says the lap.
+    fn claim_at(&self, me: &Member, message: *const u8, role: Role) -> Result<Claim> {
+        let index = self.ring.index_of(message).ok_or(ErrorKind::InvalidInput)?;
+        // Relaxed: our own word, or none of our business.
+        let word = self.ring.ctl(index).load(Ordering::Relaxed);
+        let Ctl::Owned { owner, role: found, granules } = Ctl::read(word) else {
+            return Err(ErrorKind::NotOwner.into());
+        };
+        let fits = granules != 0 && granules <= self.ring.granules() - index;
+        if owner != Some(me.id()) || found != role || !fits {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        let head = self.head();
+        let lap = pos::lap(head) + u64::from(index < pos::index(head));
+        let position = pos::position(lap & ((1 << 40) - 1), index);
+        Ok(Claim { position, granules, redelivered: false, hint: Some(position), careful: true })
+    }
+
+    /// [`commit`](Self::commit) of what was reserved at this place.
+    pub(crate) fn commit_at(&self, me: &Member, message: *const u8, len: usize) -> Result<()> {
+        let claim = self.claim_at(me, message, Role::Writer)?;
+        if len > self.room(&claim).1 {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        self.commit(me, claim, len)
+    }
+
+    /// [`abort`](Self::abort) of what was reserved at this place.
+    pub(crate) fn abort_at(&self, me: &Member, message: *const u8) -> Result<()> {
+        self.abort(me, self.claim_at(me, message, Role::Writer)?)
+    }
+
+    /// [`release`](Self::release) of what was received at this place.
+    pub(crate) fn release_at(&self, me: &Member, message: *const u8) -> Result<()> {
+        self.release(me, self.claim_at(me, message, Role::Reader)?)
+    }
+
+    /// [`put_back`](Self::put_back) of what was received at this place.
+    pub(crate) fn put_back_at(&self, me: &Member, message: *const u8) -> Result<()> {
+        self.put_back(me, self.claim_at(me, message, Role::Reader)?)
+    }
+}

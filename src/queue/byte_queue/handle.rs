@@ -1,0 +1,204 @@
+//! [`ByteQueue`]: the handle of a byte ring in a segment.
+
+use super::raw::RawByteQueue;
+use crate::error::Result;
+use crate::member::{self, Member, Who};
+use core::any::Any;
+use core::fmt;
+use std::sync::Arc;
+
+/// A bounded first-in-first-out queue of messages of any length between any processes: many producers, many
+/// consumers.
+///
+/// Made or found by [`Segment::byte_queue`](crate::Segment::byte_queue). The handle is cheap to clone and may be
+/// used by
+/// any thread; a forked child may go on using it.
+///
+/// A message is copied in and out ([`push`](Self::push), [`pop`](Self::pop), [`pop_into`](Self::pop_into)), or
+/// written and
+/// read where it lies, without a copy ([`reserve`](Self::reserve), [`receive`](Self::receive)).
+///
+/// *Room*: a message takes its length, rounded up to granules of 64 bytes (larger ones where messages may
+/// be longer than about 500 KB or the queue than 1 GiB), and lies in one piece: at the end of the ring some
+/// granules may
+/// stay unused. Messages of one small size are cheaper in a [`Queue`](crate::queue::Queue). While the longest
+/// messages
+/// wait for room, shorter ones may pass.
+///
+/// *When somebody dies* inside an operation, nobody else is held up: what a producer had not finished is dropped
+/// and its
+/// room is free, what it had pushed is delivered, what a consumer was reading is delivered again and flagged. A
+/// message that a consumer had popped when it died is gone with it. Sleepers are woken by the kernel's notice, not
+/// by polling.
+///
+/// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in the order in
+/// which their room was claimed, each producer's in the order of its pushes. `len`, `is_empty`, `is_full` and the
+/// byte
+/// counts are snapshots. *Signals*: not to be used in a handler. *Cost*: a push or pop without waiting makes no
+/// system
+/// call and allocates nothing (but the `Vec` of [`pop`](Self::pop)).
+///
+/// A live but *stopped* process in the middle of an operation, or a reservation that is not finished, holds up the
+/// others behind it: [`ByteQueue::blocker`] names it.
+///
+/// Algorithm: see [`RawByteQueue`].
+///
+/// # Examples
+/// ```
+/// use interproc::Segment;
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let log = seg.byte_queue("log", 16 << 10, 1024)?; // 16 KiB of messages of up to 1 KiB
+/// log.push(b"hello")?;
+/// log.push(b"a longer one")?;
+/// log.close()?;
+/// assert_eq!(log.pop()?, b"hello");
+/// assert_eq!(&*log.receive()?, b"a longer one");
+/// assert!(log.pop().is_err()); // closed and drained
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ByteQueue {
+    pub(super) raw: RawByteQueue,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+}
+
+impl ByteQueue {
+    /// A handle on a ring in a segment that `segment` keeps mapped.
+    pub(crate) fn from_raw(raw: RawByteQueue, segment: Arc<dyn Any + Send + Sync>) -> Self {
+        ByteQueue { raw, _segment: segment }
+    }
+
+    #[inline(always)]
+    pub(super) fn me(&self) -> Result<&Member> {
+        member::current(self.raw.ring().address())
+    }
+
+    /// How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether there is no message in it: a snapshot.
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Whether not even the shortest message has room: a snapshot. A longer one may have none before.
+    pub fn is_full(&self) -> bool {
+        self.raw.is_full()
+    }
+
+    /// How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest
+    /// message that
+    /// is unread or being read.
+    pub fn used_bytes(&self) -> usize {
+        self.raw.used_bytes()
+    }
+
+    /// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round
+    /// the ring and
+    /// look for room (which costs the others nothing), and now.
+    pub fn peak_bytes(&self) -> usize {
+        self.raw.peak_bytes()
+    }
+
+    /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
+    pub fn capacity(&self) -> usize {
+        self.raw.capacity()
+    }
+
+    /// The bytes of the longest message.
+    pub fn max_message(&self) -> usize {
+        self.raw.ring().max_message()
+    }
+
+    /// Closes it for good: pushes and reservations are refused from now on, pops take what is there and then end with
+    /// `Closed`. A push that races with the close either gets in, and is then delivered, or is refused; what
+    /// is reserved
+    /// already may be committed, and the consumers wait for it. A message that somebody reads in place does
+    /// not hold up
+    /// the end: if that reader dies or puts it back, it can be taken even so. Idempotent.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.close()?;
+    /// assert!(q.is_closed() && q.push(b"late").is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn close(&self) -> Result<()> {
+        self.raw.close(self.me()?);
+        Ok(())
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.raw.is_closed()
+    }
+
+    /// Who, alive, the others are waiting for: the producer of the record that is in the consumers' way, else
+    /// whoever holds
+    /// the record whose room comes next. A snapshot.
+    ///
+    /// # Errors
+    /// `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// assert!(q.blocker()?.is_none());
+    /// let room = q.reserve(10)?;
+    /// assert_eq!(q.blocker()?.expect("somebody").pid, std::process::id());
+    /// # drop(room);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn blocker(&self) -> Result<Option<Who>> {
+        let me = self.me()?;
+        Ok(self.raw.blocker(me).map(|id| me.domain().who(id)))
+    }
+
+    /// How many living threads are asleep for a message: a snapshot. Those that still spin are not counted.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment: never.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// assert_eq!((q.waiting_consumers()?, q.waiting_producers()?), (0, 0));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn waiting_consumers(&self) -> Result<u32> {
+        self.raw.waiting_consumers()
+    }
+
+    /// How many living threads are asleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment: never.
+    ///
+    /// # Examples
+    /// See [`waiting_consumers`](Self::waiting_consumers).
+    pub fn waiting_producers(&self) -> Result<u32> {
+        self.raw.waiting_producers()
+    }
+}
+
+impl fmt::Debug for ByteQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteQueue")
+            .field("len", &self.raw.len())
+            .field("used_bytes", &self.raw.used_bytes())
+            .field("capacity", &self.raw.capacity())
+            .field("closed", &self.raw.is_closed())
+            .finish_non_exhaustive()
+    }
+}

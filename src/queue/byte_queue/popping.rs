@@ -1,0 +1,465 @@
+//! Out of the byte queue.
+#![allow(unsafe_code)]
+
+use super::guard::Message;
+use super::handle::ByteQueue;
+use super::raw::{Limit, Popped};
+use crate::error::{Error, ErrorKind, Result};
+use crate::queue::Delivery;
+use crate::time::Deadline;
+use core::fmt;
+use core::time::Duration;
+use std::vec::Vec;
+
+/// The bytes of a message that a pop may copy.
+///
+/// # Safety
+/// `len` bytes at `place`, in a record that the caller owns.
+#[inline(always)]
+unsafe fn bytes<'a>(place: *const u8, len: usize) -> &'a [u8] {
+    // SAFETY: by the contract; bytes are always initialised in shared memory.
+    unsafe { core::slice::from_raw_parts(place, len) }
+}
+
+impl ByteQueue {
+    fn receive_by(&self, limit: Limit) -> Result<Message<'_>> {
+        let me = self.me()?;
+        let claim = self.raw.receive(me, limit)?;
+        Ok(Message::new(&self.raw, me, claim))
+    }
+
+    fn pop_by(&self, limit: Limit) -> Result<Delivery<Vec<u8>>> {
+        // SAFETY: the record is ours while it is copied.
+        let copy = |place, len| unsafe { bytes(place, len) }.to_vec();
+        match self.raw.pop_with(self.me()?, usize::MAX, limit, copy)? {
+            Popped::Taken(value, redelivered) => Ok(Delivery { value, redelivered }),
+            Popped::TooLong(_) => Err(ErrorKind::Corrupt.into()),
+        }
+    }
+
+    fn pop_value_by(&self, limit: Limit) -> Result<Vec<u8>> {
+        Ok(self.pop_by(limit)?.value)
+    }
+
+    fn pop_into_by(&self, into: &mut [u8], limit: Limit) -> core::result::Result<usize, PopIntoError> {
+        let max = into.len();
+        let copy = |place, len| {
+            // SAFETY: the record is ours while it is copied.
+            into[..len].copy_from_slice(unsafe { bytes(place, len) });
+            len
+        };
+        match self.raw.pop_with(self.me()?, max, limit, copy)? {
+            Popped::Taken(len, _) => Ok(len),
+            Popped::TooLong(needed) => {
+                Err(PopIntoError { error: ErrorKind::TooLarge.into(), needed: Some(needed) })
+            }
+        }
+    }
+
+    /// Takes the first message out, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained. `Deadlock`: what is first is a reservation of the calling thread.
+    /// `TooManyMembers`. `Corrupt`: somebody wrote over the ring.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop(&self) -> Result<Vec<u8>> {
+        self.pop_value_by(Limit::ForEver)
+    }
+
+    /// Takes the first message out, if that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop), and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(q.try_pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_pop(&self) -> Result<Vec<u8>> {
+        self.pop_value_by(Limit::Never)
+    }
+
+    /// Takes the first message out, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(q.pop_timeout(std::time::Duration::from_secs(1))?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_timeout(&self, timeout: Duration) -> Result<Vec<u8>> {
+        self.pop_value_by(Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Takes the first message out, waiting until `deadline` at the latest. One in the past: what can be done
+    /// now is done.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(q.pop_until(interproc::Deadline::now())?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_until(&self, deadline: Deadline) -> Result<Vec<u8>> {
+        self.pop_value_by(Limit::Until(deadline))
+    }
+
+    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// waiting as long as it takes.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let got = q.pop_delivery()?;
+    /// assert!(got.value == b"hello" && !got.redelivered);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_delivery(&self) -> Result<Delivery<Vec<u8>>> {
+        self.pop_by(Limit::ForEver)
+    }
+
+    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back, if
+    /// that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`pop_delivery`](Self::pop_delivery), and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let got = q.try_pop_delivery()?;
+    /// assert!(got.value == b"hello" && !got.redelivered);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_pop_delivery(&self) -> Result<Delivery<Vec<u8>>> {
+        self.pop_by(Limit::Never)
+    }
+
+    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`pop_delivery`](Self::pop_delivery), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let got = q.pop_delivery_timeout(std::time::Duration::from_secs(1))?;
+    /// assert!(got.value == b"hello" && !got.redelivered);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_delivery_timeout(&self, timeout: Duration) -> Result<Delivery<Vec<u8>>> {
+        self.pop_by(Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// waiting until `deadline` at the latest. One in the past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`pop_delivery`](Self::pop_delivery), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let got = q.pop_delivery_until(interproc::Deadline::now())?;
+    /// assert!(got.value == b"hello" && !got.redelivered);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_delivery_until(&self, deadline: Deadline) -> Result<Delivery<Vec<u8>>> {
+        self.pop_by(Limit::Until(deadline))
+    }
+
+    /// Takes the first message out into a buffer; says how long it is, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. Then the message stays first, and the
+    /// error says [how long it is](PopIntoError::needed).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let mut buffer = [0; 64];
+    /// let len = q.pop_into(&mut buffer)?;
+    /// assert_eq!(&buffer[..len], b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, PopIntoError> {
+        self.pop_into_by(into, Limit::ForEver)
+    }
+
+    /// Takes the first message out into a buffer; says how long it is, if that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`pop_into`](Self::pop_into), and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let mut buffer = [0; 64];
+    /// let len = q.try_pop_into(&mut buffer)?;
+    /// assert_eq!(&buffer[..len], b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, PopIntoError> {
+        self.pop_into_by(into, Limit::Never)
+    }
+
+    /// Takes the first message out into a buffer; says how long it is, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`pop_into`](Self::pop_into), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let mut buffer = [0; 64];
+    /// let len = q.pop_into_timeout(&mut buffer, std::time::Duration::from_secs(1))?;
+    /// assert_eq!(&buffer[..len], b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_into_timeout(
+        &self,
+        into: &mut [u8],
+        timeout: Duration,
+    ) -> core::result::Result<usize, PopIntoError> {
+        self.pop_into_by(into, Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Takes the first message out into a buffer; says how long it is, waiting until `deadline` at the
+    /// latest. One in the past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`pop_into`](Self::pop_into), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// let mut buffer = [0; 64];
+    /// let len = q.pop_into_until(&mut buffer, interproc::Deadline::now())?;
+    /// assert_eq!(&buffer[..len], b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_into_until(
+        &self,
+        into: &mut [u8],
+        deadline: Deadline,
+    ) -> core::result::Result<usize, PopIntoError> {
+        self.pop_into_by(into, Limit::Until(deadline))
+    }
+
+    /// Claims the first message, to be read where it lies, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// As [`pop`](Self::pop).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(&*q.receive()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive(&self) -> Result<Message<'_>> {
+        self.receive_by(Limit::ForEver)
+    }
+
+    /// Claims the first message, to be read where it lies, if that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(&*q.try_receive()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_receive(&self) -> Result<Message<'_>> {
+        self.receive_by(Limit::Never)
+    }
+
+    /// Claims the first message, to be read where it lies, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(&*q.receive_timeout(std::time::Duration::from_secs(1))?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message<'_>> {
+        self.receive_by(Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Claims the first message, to be read where it lies, waiting until `deadline` at the latest. One in the
+    /// past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(&*q.receive_until(interproc::Deadline::now())?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_>> {
+        self.receive_by(Limit::Until(deadline))
+    }
+
+    /// The messages as they come, until the queue is closed and drained. Waits for each as long as it takes.
+    /// Ends at any
+    /// other error, too.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"a")?;
+    /// q.push(b"b")?;
+    /// q.close()?;
+    /// assert_eq!(q.iter().collect::<Vec<_>>(), [b"a", b"b"]);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        core::iter::from_fn(|| self.pop().ok())
+    }
+
+    /// The messages that are there, until there is none. Never waits; may go on for ever while others push.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"a")?;
+    /// assert_eq!(q.try_iter().count(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        core::iter::from_fn(|| self.try_pop().ok())
+    }
+
+    /// Takes out what is there now: as many messages as there are at the call, or fewer if others take some.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"a")?;
+    /// q.push(b"b")?;
+    /// assert_eq!(q.drain().collect::<Vec<_>>(), [b"a", b"b"]);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn drain(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.try_iter().take(self.len())
+    }
+}
+
+/// Why nothing was popped into a buffer.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// q.push(b"hello")?;
+/// let mut buffer = [0; 3];
+/// let too_small = q.pop_into(&mut buffer).unwrap_err();
+/// assert_eq!(too_small.needed(), Some(5));
+/// assert_eq!(q.pop()?, b"hello"); // still there
+/// # Ok::<(), interproc::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct PopIntoError {
+    error: Error,
+    needed: Option<usize>,
+}
+
+impl PopIntoError {
+    /// Why.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// The plain error.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The length of the message that did not fit, if that is why.
+    pub fn needed(&self) -> Option<usize> {
+        self.needed
+    }
+}
+
+impl From<Error> for PopIntoError {
+    fn from(error: Error) -> Self {
+        PopIntoError { error, needed: None }
+    }
+}
+
+impl From<PopIntoError> for Error {
+    fn from(e: PopIntoError) -> Error {
+        e.error
+    }
+}
+
+impl fmt::Display for PopIntoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.needed {
+            Some(needed) => write!(f, "the buffer is too small for the message, which has {needed} bytes"),
+            None => fmt::Display::fmt(&self.error, f),
+        }
+    }
+}
+
+impl core::error::Error for PopIntoError {}

@@ -1,0 +1,266 @@
+//! Into the byte queue.
+#![allow(unsafe_code)]
+
+use super::guard::Reservation;
+use super::handle::ByteQueue;
+use super::raw::Limit;
+use crate::error::{ErrorKind, Result};
+use crate::time::Deadline;
+use core::time::Duration;
+use std::io::IoSlice;
+
+impl ByteQueue {
+    #[inline(always)]
+    fn push_by(&self, message: &[u8], limit: Limit) -> Result<()> {
+        // SAFETY: the record is ours and has room for the message.
+        let fill = |p: *mut u8| unsafe { p.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
+        self.raw.push_with(self.me()?, message.len(), limit, fill)
+    }
+
+    fn push_vectored_by(&self, parts: &[IoSlice<'_>], limit: Limit) -> Result<()> {
+        let len = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len()));
+        let fill = |mut p: *mut u8| {
+            for part in parts {
+                // SAFETY: the record is ours and has room for all parts.
+                unsafe {
+                    p.copy_from_nonoverlapping(part.as_ptr(), part.len());
+                    p = p.add(part.len());
+                }
+            }
+        };
+        self.raw.push_with(self.me()?, len.ok_or(ErrorKind::TooLarge)?, limit, fill)
+    }
+
+    fn reserve_by(&self, len: usize, limit: Limit) -> Result<Reservation<'_>> {
+        let me = self.me()?;
+        let claim = self.raw.reserve(me, len, limit)?;
+        Ok(Reservation::new(&self.raw, me, claim, len))
+    }
+
+    /// Copies a message in, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// `TooLarge`: longer than [`max_message`](Self::max_message). `Closed`. `Deadlock`: the calling thread
+    /// itself holds the message or reservation whose room is needed. `TooManyMembers`. `Corrupt`: somebody
+    /// wrote over the ring.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push(&self, message: &[u8]) -> Result<()> {
+        self.push_by(message, Limit::ForEver)
+    }
+
+    /// Copies a message in, if that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), and `Full`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.try_push(b"hello")?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_push(&self, message: &[u8]) -> Result<()> {
+        self.push_by(message, Limit::Never)
+    }
+
+    /// Copies a message in, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push_timeout(b"hello", std::time::Duration::from_secs(1))?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push_timeout(&self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.push_by(message, Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Copies a message in, waiting until `deadline` at the latest. One in the past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push_until(b"hello", interproc::Deadline::now())?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push_until(&self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.push_by(message, Limit::Until(deadline))
+    }
+
+    /// Copies one message in that lies in several parts, waiting as long as it takes.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// use std::io::IoSlice;
+    /// let (head, body) = (7u32.to_le_bytes(), *b"body");
+    /// q.push_vectored(&[IoSlice::new(&head), IoSlice::new(&body)])?;
+    /// assert_eq!(q.pop()?, b"\x07\0\0\0body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push_vectored(&self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.push_vectored_by(parts, Limit::ForEver)
+    }
+
+    /// Copies one message in that lies in several parts, if that is possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`push_vectored`](Self::push_vectored), and `Full`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// use std::io::IoSlice;
+    /// let (head, body) = (7u32.to_le_bytes(), *b"body");
+    /// q.try_push_vectored(&[IoSlice::new(&head), IoSlice::new(&body)])?;
+    /// assert_eq!(q.pop()?, b"\x07\0\0\0body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_push_vectored(&self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.push_vectored_by(parts, Limit::Never)
+    }
+
+    /// Copies one message in that lies in several parts, waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`push_vectored`](Self::push_vectored), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// use std::io::IoSlice;
+    /// let (head, body) = (7u32.to_le_bytes(), *b"body");
+    /// q.push_vectored_timeout(&[IoSlice::new(&head), IoSlice::new(&body)], std::time::Duration::from_secs(1))?;
+    /// assert_eq!(q.pop()?, b"\x07\0\0\0body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push_vectored_timeout(&self, parts: &[IoSlice<'_>], timeout: Duration) -> Result<()> {
+        self.push_vectored_by(parts, Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Copies one message in that lies in several parts, waiting until `deadline` at the latest. One in the
+    /// past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`push_vectored`](Self::push_vectored), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// use std::io::IoSlice;
+    /// let (head, body) = (7u32.to_le_bytes(), *b"body");
+    /// q.push_vectored_until(&[IoSlice::new(&head), IoSlice::new(&body)], interproc::Deadline::now())?;
+    /// assert_eq!(q.pop()?, b"\x07\0\0\0body");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn push_vectored_until(&self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
+        self.push_vectored_by(parts, Limit::Until(deadline))
+    }
+
+    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting as long
+    /// as it takes.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// let mut room = q.reserve(5)?;
+    /// room.copy_from_slice(b"hello");
+    /// room.commit()?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve(&self, len: usize) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Limit::ForEver)
+    }
+
+    /// Claims room for a message of up to `len` bytes, to be written where it will be read, if that is
+    /// possible now; never waits.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve), and `Full`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// let mut room = q.try_reserve(5)?;
+    /// room.copy_from_slice(b"hello");
+    /// room.commit()?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_reserve(&self, len: usize) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Limit::Never)
+    }
+
+    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting at most
+    /// `timeout`.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// let mut room = q.reserve_timeout(5, std::time::Duration::from_secs(1))?;
+    /// room.copy_from_slice(b"hello");
+    /// room.commit()?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_timeout(&self, len: usize, timeout: Duration) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Limit::Until(Deadline::after(timeout)))
+    }
+
+    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting until
+    /// `deadline` at the latest. One in the past: what can be done now is done.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve), and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// let mut room = q.reserve_until(5, interproc::Deadline::now())?;
+    /// room.copy_from_slice(b"hello");
+    /// room.commit()?;
+    /// assert_eq!(q.pop()?, b"hello");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn reserve_until(&self, len: usize, deadline: Deadline) -> Result<Reservation<'_>> {
+        self.reserve_by(len, Limit::Until(deadline))
+    }
+}

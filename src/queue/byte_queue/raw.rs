@@ -1,0 +1,473 @@
+//! [`RawByteQueue`]: the MPMC ring of messages of any length under [`ByteQueue`](crate::queue::ByteQueue) and C's.
+//!
+//! **Promise.** As [`RawQueue`](crate::queue::RawQueue)'s: messages come out in the order of their claims, each producer's
+//! in the order of its pushes; a push that returned success is delivered, exactly once but for a consumer's death; no
+//! death blocks, loses room or wakes nobody. And a message can be written and read where it lies, without a copy.
+//!
+//! # The ring
+//!
+//! The ring is an array of granules, each with a control word and a length *outside* of the payload, so that no message can
+//! look like one. A **record** is so many consecutive granules of one lap; only the control word of its first is used, and
+//! its other words keep whatever they said when they were last a first one. A **boundary** is a position (a granule of a
+//! lap) where a record begins or, once all before it are claimed, where the next one must begin.
+//!
+//! | word at a boundary of lap L | meaning |
+//! |---|---|
+//! | idle, an older lap (or zero) | unclaimed: the next record begins here |
+//! | idle, L, FULL, n | a message of n granules |
+//! | idle, L, FREED, n | n granules that hold nothing any more |
+//! | idle, L, SEALED | the end: closed, and nothing comes after |
+//! | owned, writer, n | being written; of a dead owner: a gap, to be freed |
+//! | owned, reader, n | being read; of a dead owner: a message, to be delivered again |
+//! | idle, a newer lap | the walk began too far behind |
+//!
+//! A claim is one compare-and-swap from the exact idle word, and says the length: no claimed record is without one. The
+//! end of a claim is **one store** of the idle word: commit and release are the same instruction, nobody can die
+//! between them. A dead owner's record is freed or taken over by one compare-and-swap from the dead's word. Laps and
+//! ids do not come again, so all of them are free of ABA.
+//!
+//! *Invariants*
+//! 1. A boundary of a lap, once known, stays one: the first record of all begins at 0, a record of n granules at p
+//!    makes p+n one. A record does not cross the ring's end: whoever needs more claims and frees the rest, in one
+//!    compare-and-swap, and goes on at the next lap's beginning.
+//! 2. The *head* never exceeds the truth: everything before it is FREED. It is moved by compare-and-swap, forward only,
+//!    by producers, who claim no granule of the lap before that it has not passed.
+//! 3. Hence, while the head is at or before p, no record of the next lap begins at p's granule: a walk from any boundary
+//!    at or behind the head stands on boundaries.
+//! 4. An owned word has no room for a lap. Its claimer had seen the head beyond the granules' last use (2); so a reader
+//!    of the word that looks at the head *afterwards* knows the lap: p's if head is in (p - capacity, p].
+//!
+//! The hints (of the tail for producers, of the first unread message for consumers) are boundaries that may lag and
+//! never exceed the truth.
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | B1 | commit, the store of FULL, Release | a consumer's claim, Acquire | the message |
+//! | B2 | the store of FREED, Release | a look, Acquire | the end of the read |
+//! | B3 | the head's compare-and-swap, Release, after B2 | the head's load, Acquire, before a claim; with the claim's Release also whoever reads the owned word | the ends of all reads before the head; the word's lap |
+//! | B4 | hint store, Release | hint load, Acquire | the words before the hint |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | B-a | a producer, claimed, not committed | a dead writer's record | by its slot's mark who waits for it; in a push, by the bell all who sleep | the unacknowledged message |
+//! | B-r | a producer that has filled up the lap's rest | freed granules | nobody need | nothing |
+//! | B-h | a producer that has moved the head | a head nearer to the truth | nobody need | nothing |
+//! | B-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | B-x | a producer that gave up, nobody woken | room, everybody asleep | the bell | nothing |
+//! | B-d | a consumer, claimed, not released | a dead reader's record | as B-a; see `sleep` for who reads in place | nothing: delivered again, and said so |
+//! | B-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message it had taken (at-most-once by nature) |
+//! | B-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | B-t | a consumer that took a message in place and has told nobody | as B-d | the bell | nothing |
+//! | B-g | whoever freed a dead writer's record, nobody woken | room, everybody asleep | the bell | nothing |
+//! | B-n | anybody before a hint store | a hint that lags | nobody: the next walk steps over it | nothing |
+//! | B-m | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
+//! | B-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
+//! | B-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `sleep`) | nothing |
+//!
+//! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner* finds it by
+//! the net; idle sleepers in the windows B-c to B-e are woken by the next operation only.
+//!
+//! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: see
+//! [`RawQueue`](crate::queue::RawQueue).
+//!
+//! A *live* thread that is stopped, or takes its time over a reservation, blocks the consumers behind it; one that reads
+//! in place blocks the producers one lap later ([`RawByteQueue::blocker`] names them). Small messages can keep passing a
+//! large one that waits for room.
+//!
+//! After Vyukov's bounded MPMC queue (the words that say the lap), and Aeron's log buffers (claim by length, padding at the
+//! end of a term, unblocking). Rejected: a header in front of each message in the ring (bytes that once were a
+//! message can be taken for one after a death; lengths that a claim has not written yet); a second word for the lap or for
+//! the commit (the head says the lap, and one store both commits and releases); freeing in order by the consumers (a live
+//! reader would stop them all); fetching control words and payload early (measured: nothing). What a message of 1 KiB costs
+//! beyond its two copies is mostly that a claim, a locked operation, waits for the stores of the message before it.
+
+use super::place::{ByteRing, CLOSED};
+use super::sleep::Side;
+use super::word::{FREED, FULL, after, idle, owned};
+use crate::atomic::Ordering;
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::queue::position::{self as pos, Role};
+use crate::time::Deadline;
+
+/// In a record's length word: it was taken and put back.
+const RETURNED: u64 = 1 << 63;
+
+/// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawByteQueue {
+    pub(super) ring: ByteRing,
+}
+
+/// A record that the calling thread has claimed: to be ended by that thread, once.
+#[derive(Debug)]
+#[must_use = "the record stays claimed until it is ended, or its thread dies"]
+pub struct Claim {
+    pub(super) position: u64,
+    pub(super) granules: u32,
+    pub(super) redelivered: bool,
+    /// Where the walk began, if everything from there to the record is done: then the read hint may move.
+    pub(super) hint: Option<u64>,
+    /// Whether its end has to be careful.
+    pub(super) careful: bool,
+}
+
+impl Claim {
+    /// Whether an earlier consumer took this message and died with it, or put it back.
+    pub fn redelivered(&self) -> bool {
+        self.redelivered
+    }
+}
+
+/// Why an operation cannot be done now.
+pub(super) enum Refused {
+    /// Full or empty: what the word that says so looked like.
+    NotNow(Seen),
+    /// The walk gave up: contention beyond reason, or scribbled words. Treated as "not now", under the net.
+    Lost,
+    /// Closed, and for a consumer drained.
+    Closed,
+    /// A word that cannot be.
+    Broken,
+}
+
+/// A word that refused, and the live owner that stands in the way there, if any.
+pub(super) struct Seen {
+    pub(super) index: u32,
+    pub(super) word: u64,
+    pub(super) obstacle: Option<OwnerId>,
+}
+
+/// How long an operation may wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Limit {
+    /// Not at all.
+    Never,
+    /// As long as it takes.
+    ForEver,
+    /// Until then.
+    Until(Deadline),
+}
+
+impl Limit {
+    fn deadline(self) -> Option<Deadline> {
+        match self {
+            Limit::Until(deadline) => Some(deadline),
+            _ => None,
+        }
+    }
+}
+
+/// What a pop with a limit to the message's length came to.
+#[derive(Debug)]
+pub enum Popped<R> {
+    /// It was taken. The flag says that an earlier consumer died with it, or put it back.
+    Taken(R, bool),
+    /// It has so many bytes, and is first in the queue as before.
+    TooLong(usize),
+}
+
+impl RawByteQueue {
+    /// The queue on a ring.
+    pub fn new(ring: ByteRing) -> Self {
+        RawByteQueue { ring }
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &ByteRing {
+        &self.ring
+    }
+
+    /// Claims room for a message of `len` bytes. The claim is then to be [committed](Self::commit) or
+    /// [aborted](Self::abort); until then the consumers wait behind it.
+    ///
+    /// # Errors
+    /// `TooLarge`; `Full`, `TimedOut`; `Closed`; `Deadlock` when the caller itself holds what is in the way; `Corrupt`.
+    pub fn reserve(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
+        let pending = me.pend();
+        let claim = self.claim_to_write(me, len, limit);
+        me.unpend(pending);
+        claim
+    }
+
+    #[inline]
+    fn claim_to_write(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
+        if len > self.ring.max_message() {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let granules = self.ring.granules_for(len);
+        match (self.claim_space(me, granules), limit) {
+            (Ok(claim), _) => Ok(claim),
+            (Err(Refused::Closed), _) => Err(ErrorKind::Closed.into()),
+            (Err(Refused::Broken), _) => Err(ErrorKind::Corrupt.into()),
+            (Err(_), Limit::Never) => Err(ErrorKind::Full.into()),
+            (Err(_), limit) => {
+                self.wait(me, limit.deadline(), Side::Producer, |_| self.claim_space(me, granules))
+            }
+        }
+    }
+
+    /// Where the message of a claim is, and how many bytes there is room for.
+    #[inline]
+    pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
+        let room = claim.granules as usize * self.ring.granule();
+        (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.max_message()))
+    }
+
+    /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
+    #[inline]
+    pub fn message(&self, claim: &Claim) -> (*mut u8, usize) {
+        let (message, room) = self.room(claim);
+        let len = self.length_word(claim) & !RETURNED;
+        (message, usize::try_from(len).map_or(room, |len| len.min(room)))
+    }
+
+    /// The length and [`RETURNED`]. Relaxed, as the set: the claim and its end order them.
+    #[inline]
+    fn length_word(&self, claim: &Claim) -> u64 {
+        self.ring.len(pos::index(claim.position)).load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn set_length_word(&self, claim: &Claim, word: u64) {
+        self.ring.len(pos::index(claim.position)).store(word, Ordering::Relaxed);
+    }
+
+    /// A claim as it is to be ended: still held by the caller, which it is not, for instance, in the child of a fork. It
+    /// may be long ago that it was made, so whether to be careful is asked anew.
+    fn held(&self, me: &Member, claim: Claim, role: Role) -> Result<Claim> {
+        // Relaxed: our own word.
+        let word = self.ring.ctl(pos::index(claim.position)).load(Ordering::Relaxed);
+        if word != owned(me.id(), role, claim.granules) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        let careful = self.ring.header().not_empty.is_careful() || self.ring.header().not_full.is_careful();
+        Ok(Claim { careful, ..claim })
+    }
+
+    /// Publishes the first `len` bytes of a claim for writing (less, if it was claimed for less). The caller wrote them.
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold this claim.
+    pub fn commit(&self, me: &Member, claim: Claim, len: usize) -> Result<()> {
+        let claim = self.held(me, claim, Role::Writer)?;
+        let pending = me.pend();
+        self.publish(claim, len);
+        me.unpend(pending);
+        Ok(())
+    }
+
+    #[inline]
+    fn publish(&self, claim: Claim, len: usize) {
+        let room = claim.granules as usize * self.ring.granule();
+        self.set_length_word(&claim, len.min(room).min(self.ring.max_message()) as u64);
+        self.end(&claim, FULL);
+        crate::crash_window!("B-c: committed, nobody woken");
+        let next = after(claim.position, claim.granules, self.ring.granules());
+        self.ring.header().not_empty.published(claim.careful, || self.set_free(next, 1));
+    }
+
+    /// Ends a claim: the one store that commits and releases.
+    #[inline(always)]
+    fn end(&self, claim: &Claim, state: u64) {
+        let to = idle(claim.position, claim.granules, state);
+        let word = self.ring.ctl(pos::index(claim.position));
+        if crate::mutant!("byte-relaxed-release") {
+            word.store(to, Ordering::Relaxed);
+        } else {
+            word.store(to, Ordering::Release); // B1, B2
+        }
+    }
+
+    /// Gives a claim for writing up: its room is free, no message comes of it.
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold this claim.
+    pub fn abort(&self, me: &Member, claim: Claim) -> Result<()> {
+        let claim = self.held(me, claim, Role::Writer)?;
+        let pending = me.pend();
+        self.end(&claim, FREED);
+        crate::crash_window!("B-x: given up, nobody woken");
+        let header = self.ring.header();
+        let next = after(claim.position, claim.granules, self.ring.granules());
+        if !crate::mutant!("byte-abort-no-wake") {
+            header.not_empty.published(claim.careful, || self.set_free(next, 0));
+        }
+        header.not_full.published(claim.careful, || u32::MAX);
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// Pushes a message of `len` bytes, which `fill` writes.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve); then `fill` was not called.
+    #[inline]
+    pub fn push_with(&self, me: &Member, len: usize, limit: Limit, fill: impl FnOnce(*mut u8)) -> Result<()> {
+        let pending = me.pend();
+        let result = self.claim_to_write(me, len, limit).map(|claim| {
+            fill(self.room(&claim).0);
+            self.publish(claim, len);
+        });
+        me.unpend(pending);
+        result
+    }
+
+    /// Claims the first message, to be read where it lies; then [released](Self::release) or [put back](Self::put_back).
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained; `Empty`, `TimedOut`; `Deadlock` when the caller itself has reserved what is
+    /// first; `Corrupt`.
+    pub fn receive(&self, me: &Member, limit: Limit) -> Result<Claim> {
+        let pending = me.pend();
+        let claim = self.claim_to_read(me, limit);
+        if let Ok(claim) = &claim
+            && !crate::mutant!("byte-receive-untold")
+        {
+            crate::crash_window!("B-t: taken in place, nobody told");
+            // Somebody has to watch us from now on: see `sleep`.
+            self.ring.header().not_empty.published(claim.careful, || 1);
+        }
+        me.unpend(pending);
+        claim
+    }
+
+    #[inline]
+    fn claim_to_read(&self, me: &Member, limit: Limit) -> Result<Claim> {
+        let mut claim = match (self.claim_message(me, None), limit) {
+            (Ok(claim), _) => claim,
+            (Err(Refused::Closed), _) => return Err(ErrorKind::Closed.into()),
+            (Err(Refused::Broken), _) => return Err(ErrorKind::Corrupt.into()),
+            (Err(_), Limit::Never) => return Err(ErrorKind::Empty.into()),
+            (Err(_), limit) => {
+                self.wait(me, limit.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
+            }
+        };
+        crate::crash_window!("B-d: claimed for reading");
+        claim.redelivered |= self.length_word(&claim) & RETURNED != 0;
+        Ok(claim)
+    }
+
+    /// Ends the reading of a message: its room is free.
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold this claim.
+    pub fn release(&self, me: &Member, claim: Claim) -> Result<()> {
+        let claim = self.held(me, claim, Role::Reader)?;
+        let pending = me.pend();
+        self.free(&claim);
+        me.unpend(pending);
+        Ok(())
+    }
+
+    #[inline]
+    fn free(&self, claim: &Claim) {
+        let header = self.ring.header();
+        self.end(claim, FREED);
+        crate::crash_window!("B-f: released, nobody woken");
+        let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
+        header.not_full.published(claim.careful, || all);
+        crate::crash_window!("B-n: woken, the hint lags");
+        self.move_read_hint(claim);
+        if claim.careful && self.is_closed() {
+            // Others may wait for this read to end, to find the end of the queue.
+            header.not_empty.wake(|| u32::MAX);
+        }
+    }
+
+    /// Puts a message back where it was: the next consumer gets it, marked redelivered.
+    ///
+    /// # Errors
+    /// `NotOwner` when the caller does not hold this claim.
+    pub fn put_back(&self, me: &Member, claim: Claim) -> Result<()> {
+        let claim = self.held(me, claim, Role::Reader)?;
+        let pending = me.pend();
+        self.set_length_word(&claim, self.length_word(&claim) | RETURNED);
+        self.unclaim(claim);
+        me.unpend(pending);
+        Ok(())
+    }
+
+    fn unclaim(&self, claim: Claim) {
+        self.end(&claim, FULL);
+        crate::crash_window!("B-b: put back, nobody woken");
+        if !crate::mutant!("byte-put-back-no-wake") {
+            let all = self.is_closed();
+            self.ring.header().not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
+        }
+    }
+
+    /// Pops a message of at most `max` bytes through `drain`, which gets its place and length.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive); then `drain` was not called.
+    #[inline]
+    pub fn pop_with<R>(
+        &self,
+        me: &Member,
+        max: usize,
+        limit: Limit,
+        drain: impl FnOnce(*const u8, usize) -> R,
+    ) -> Result<Popped<R>> {
+        let pending = me.pend();
+        let popped = self.claim_to_read(me, limit).map(|claim| {
+            let (message, len) = self.message(&claim);
+            if len > max {
+                self.unclaim(claim);
+                return Popped::TooLong(len);
+            }
+            let value = drain(message, len);
+            self.free(&claim);
+            Popped::Taken(value, claim.redelivered)
+        });
+        me.unpend(pending);
+        popped
+    }
+
+    /// Closes: producers are refused from now on, consumers drain what is there.
+    pub fn close(&self, me: &Member) {
+        let pending = me.pend();
+        let header = self.ring.header();
+        // Marked first: a publisher that is careful in an open queue is only slower.
+        header.not_empty.mark_closed();
+        header.not_full.mark_closed();
+        crate::crash_window!("B-m: marked, not closed");
+        // Whoever is about to sleep watches this word.
+        header.closed.store(CLOSED, Ordering::SeqCst);
+        crate::crash_window!("B-e: closed, nobody woken");
+        if !crate::mutant!("byte-close-no-wake") {
+            header.not_empty.wake(|| u32::MAX);
+            header.not_full.wake(|| u32::MAX);
+        }
+        me.unpend(pending);
+    }
+
+    /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
+    pub fn use_strong_fences(&self) {
+        self.ring.header().not_empty.use_strong_fences();
+        self.ring.header().not_full.use_strong_fences();
+    }
+
+    /// The bytes of its granules.
+    pub fn capacity(&self) -> usize {
+        self.ring.granules() as usize * self.ring.granule()
+    }
+
+    /// How many bytes of the capacity are not free: a snapshot.
+    pub fn used_bytes(&self) -> usize {
+        self.used().0 as usize * self.ring.granule()
+    }
+
+    /// Whether not even a message of one granule has room: a snapshot.
+    pub fn is_full(&self) -> bool {
+        self.used().0 == self.ring.granules()
+    }
+
+    /// The most bytes that were ever seen to be waiting, of those that sampled it: producers that had to look for room.
+    pub fn peak_bytes(&self) -> usize {
+        let (_, tail) = self.used();
+        let peak = self.ring.header().peak.load(Ordering::Relaxed).max(self.unread(tail));
+        peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()
+    }
+}

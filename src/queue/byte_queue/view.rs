@@ -1,0 +1,146 @@
+//! The state of a byte queue, read from copied bytes (see `crate::view`).
+
+use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
+use super::raw::RawByteQueue;
+use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
+use crate::error::Result;
+use crate::member;
+use crate::queue::event_count::EventCount;
+use crate::queue::position::{self as pos, Role};
+use crate::view::{Look, State};
+use core::mem::offset_of;
+
+/// How many records are looked at before the numbers are no longer exact.
+const MOST_RECORDS: u32 = 1 << 16;
+
+/// The state of a byte ring.
+pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
+    let [capacity, max_message] = look.params;
+    let (wish, longest) = (usize::try_from(capacity).ok()?, usize::try_from(max_message).ok()?);
+    let header = |at: usize| look.word(at as u64);
+    let ring = Geometry::of(wish, longest)?;
+    let fits = byte_ring_size(wish, longest).is_some_and(|need| need as u64 <= look.size);
+    let geometry = [
+        header(offset_of!(Header, capacity))?,
+        header(offset_of!(Header, max_message))?,
+        header(offset_of!(Header, granules))?,
+        header(offset_of!(Header, granule))?,
+    ];
+    if !fits || geometry != [capacity, max_message, u64::from(ring.granules), 1 << ring.shift] {
+        return None;
+    }
+    let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
+    let closed = header(offset_of!(Header, closed))? == CLOSED;
+    let (mut messages, mut blocker) = (0u64, None);
+    let read = words.start(header(offset_of!(Header, read))?);
+    words.walk(read, |word| match *word {
+        Ctl::Idle { state: FULL, .. } => messages += 1,
+        Ctl::Owned { role: Role::Reader, .. } => messages += 1,
+        // The first record that is being written is in the consumers' way, unless there is something before it.
+        Ctl::Owned { owner, .. } if messages == 0 => blocker = blocker.or(owner),
+        _ => {}
+    })?;
+    let mut used_from = None;
+    let head = words.start(words.head);
+    let mut freed = head;
+    words.walk(head, |word| match *word {
+        Ctl::Idle { state: FREED, granules, .. } if used_from.is_none() => {
+            freed = after(freed, granules, ring.granules);
+        }
+        Ctl::Owned { owner, .. } if used_from.is_none() => used_from = Some(owner),
+        _ if used_from.is_none() => used_from = Some(None),
+        _ => {}
+    })?;
+    let tail = words.walk(words.start(header(offset_of!(Header, tail))?), |_| ())?;
+    let used = ahead(tail, freed, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
+    let unread = ahead(tail, read, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
+    let peak = header(offset_of!(Header, peak))?.clamp(unread, u64::from(ring.granules));
+    let asleep = |at: usize| look.waiters(at as u64..at as u64 + 4);
+    let text = match used {
+        _ if closed && messages == 0 => "closed and drained",
+        _ if closed => "closed",
+        _ if messages == 0 => "empty",
+        n if n == u64::from(ring.granules) => "full",
+        _ => "open",
+    };
+    let blocker = blocker.or(used_from.flatten()).filter(|&id| look.lives(id));
+    let state = State::new(text)
+        .with(blocker, "blocks")
+        .fact("depth", messages)
+        .fact("bytes used", used << ring.shift)
+        .fact("capacity", u64::from(ring.granules) << ring.shift)
+        .fact("peak bytes", peak << ring.shift)
+        .fact("longest message", max_message)
+        .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
+        .fact("producers asleep", asleep(offset_of!(Header, not_full)));
+    Some(state)
+}
+
+struct Words<'a> {
+    look: &'a Look<'a>,
+    granules: u32,
+    head: u64,
+}
+
+impl Words<'_> {
+    fn start(&self, hint: u64) -> u64 {
+        if pos::index(hint) < self.granules { hint } else { pos::position(pos::lap(hint), 0) }
+    }
+
+    /// Goes from record to record, as `RawByteQueue::survey` does; where it ends.
+    fn walk(&self, from: u64, mut each: impl FnMut(&Ctl)) -> Option<u64> {
+        let mut position = from;
+        for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
+            let index = pos::index(position);
+            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * CELL_BYTES as u64)?);
+            let granules = match ctl {
+                Ctl::Idle { lap, granules, state } => {
+                    let ahead = pos::laps_ahead(lap, pos::lap(position));
+                    if state == EMPTY || ahead < 0 {
+                        break;
+                    }
+                    if ahead > 0 {
+                        // The hint lags by a lap.
+                        position = self.start(self.head);
+                        continue;
+                    }
+                    granules
+                }
+                Ctl::Owned { granules, .. } => {
+                    match ahead(position, self.start(self.head), self.granules) {
+                        ..=-1 => {
+                            position = self.start(self.head);
+                            continue;
+                        }
+                        // A record of the lap before: all round.
+                        d if d >= i64::from(self.granules) => break,
+                        _ => granules,
+                    }
+                }
+            };
+            if granules == 0 || granules > self.granules - index {
+                break;
+            }
+            each(&ctl);
+            position = after(position, granules, self.granules);
+        }
+        Some(position)
+    }
+}
+
+impl RawByteQueue {
+    /// How many sleep for a message.
+    pub(crate) fn waiting_consumers(&self) -> Result<u32> {
+        self.asleep(offset_of!(Header, not_empty))
+    }
+
+    /// How many sleep for room.
+    pub(crate) fn waiting_producers(&self) -> Result<u32> {
+        self.asleep(offset_of!(Header, not_full))
+    }
+
+    /// The address is looked up before anything is read there: a handle may outlive its segment.
+    fn asleep(&self, count: usize) -> Result<u32> {
+        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+    }
+}

@@ -1,0 +1,483 @@
+//! Walking the boundaries of the byte ring: how space and messages are claimed, and how the dead are passed.
+//!
+//! The rules are in the head of [`super::raw`]. Everything here starts at a true boundary (a hint or the head) and goes
+//! from record to record.
+
+use super::place::CLOSED;
+use super::raw::{Claim, RawByteQueue, Refused, Seen};
+use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, owned};
+use crate::atomic::{Ordering, spin_loop};
+use crate::member::{Life, Member, OwnerId, Owners};
+use crate::queue::position::{self as pos, Role};
+
+/// How many records more than it needs a producer moves the head over, if they are freed.
+const MORE: u32 = 16;
+/// How many records a waker looks at, to learn how many sleepers its news is worth.
+const COUNTED: u32 = 64;
+
+/// What is at a boundary.
+pub(super) enum At {
+    /// Nothing yet: here the next record begins.
+    Unclaimed,
+    /// A record that nobody holds.
+    Idle { granules: u32, state: u64 },
+    /// A record that somebody holds, alive or dead.
+    Owned { granules: u32, owner: Option<OwnerId>, role: Role },
+    /// The record of the lap before, at the head: the ring is full, this boundary unclaimed.
+    Round { owner: Option<OwnerId> },
+    /// The end.
+    Sealed,
+    /// The head is beyond: the walk began too far behind.
+    Passed,
+    /// What cannot be.
+    Broken,
+}
+
+/// What became of a record's owner.
+enum Fate {
+    Lives(OwnerId),
+    Dead,
+    /// The word has changed, or was of another lap: look again.
+    Changed,
+}
+
+/// A pause after a lost claim, twice as long each time.
+struct BackOff(u32);
+
+impl BackOff {
+    fn lost(&mut self) {
+        for _ in 0..self.0 {
+            spin_loop();
+        }
+        self.0 = (self.0 * 2).min(16);
+    }
+}
+
+impl RawByteQueue {
+    /// Steps that a walk takes before it gives up: a scribbled ring cannot keep it busy for ever.
+    fn bound(&self) -> u64 {
+        u64::from(self.ring.granules()) * 4 + 4096
+    }
+
+    /// A hint, made a position whatever it is.
+    #[inline(always)]
+    fn sane(&self, hint: u64) -> u64 {
+        if pos::index(hint) < self.ring.granules() { hint } else { pos::position(pos::lap(hint), 0) }
+    }
+
+    #[inline(always)]
+    pub(super) fn head(&self) -> u64 {
+        self.sane(self.ring.header().head.load(Ordering::Acquire)) // B3
+    }
+
+    pub(super) fn read_hint(&self) -> u64 {
+        self.sane(self.ring.header().read.load(Ordering::Acquire)) // B4
+    }
+
+    pub(super) fn tail_hint(&self) -> u64 {
+        self.sane(self.ring.header().tail.load(Ordering::Acquire)) // B4
+    }
+
+    /// Reads what is at a boundary. An owned word has no lap: it is of this one if the head, read *after* it, is neither
+    /// beyond (then the word may be of a later lap: whoever claims there has seen the head beyond first) nor a whole
+    /// lap behind (then it is of the lap before: whoever claims here has seen the head move first).
+    #[inline]
+    pub(super) fn look(&self, position: u64) -> (u64, At) {
+        let index = pos::index(position);
+        let word = self.ring.ctl(index).load(Ordering::Acquire); // B1, B2
+        (word, self.judge(position, word))
+    }
+
+    #[inline]
+    fn judge(&self, position: u64, word: u64) -> At {
+        let capacity = self.ring.granules();
+        let fits = |granules: u32| granules != 0 && granules <= capacity - pos::index(position);
+        match Ctl::read(word) {
+            Ctl::Idle { lap, granules, state } => match (pos::laps_ahead(lap, pos::lap(position)), state) {
+                (_, EMPTY) | (..=-1, _) => At::Unclaimed,
+                (0, SEALED) => At::Sealed,
+                (0, _) if fits(granules) => At::Idle { granules, state },
+                (0, _) => At::Broken,
+                _ => At::Passed,
+            },
+            Ctl::Owned { granules, owner, role } => match ahead(position, self.head(), capacity) {
+                ..=-1 if !crate::mutant!("byte-lap-unchecked") => At::Passed,
+                d if d >= i64::from(capacity) => At::Round { owner },
+                _ if fits(granules) => At::Owned { granules, owner, role },
+                _ => At::Broken,
+            },
+        }
+    }
+
+    /// Whether the owner of a word at a boundary lives. A dead one's word stays as it is until somebody replaces it, so
+    /// read again after the verdict it is the last that this owner wrote, and then the lap is looked at again.
+    fn fate(&self, me: &Member, position: u64, word: u64, owner: Option<OwnerId>) -> Fate {
+        if let Some(owner) = owner.filter(|&owner| me.table().life(owner) != Life::Dead) {
+            return Fate::Lives(owner);
+        }
+        let (again, at) = self.look(position);
+        if again == word && matches!(at, At::Owned { .. }) { Fate::Dead } else { Fate::Changed }
+    }
+
+    /// Replaces a word of this lap. Free of ABA: laps do not come again, nor do ids.
+    #[inline(always)]
+    fn replace(&self, position: u64, word: u64, with: u64) -> bool {
+        // Release: who reads an owned word sees the head that its claimer saw (B3). Acquire: B1, B2.
+        self.ring
+            .ctl(pos::index(position))
+            .compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Frees the record of a writer that died in it: one step, so nobody can die in the middle. Both sides may have waited
+    /// for it: room becomes free, and messages behind it come into reach.
+    #[cold]
+    fn pass_gap(&self, position: u64, word: u64, granules: u32) {
+        if crate::mutant!("byte-gap-not-passed") {
+            return;
+        }
+        if self.replace(position, word, idle(position, granules, FREED)) {
+            crate::crash_window!("B-g: gap freed, nobody woken");
+            let header = self.ring.header();
+            header.not_full.wake(|| u32::MAX);
+            header.not_empty.wake(|| u32::MAX);
+        }
+    }
+
+    fn refused(&self, position: u64, word: u64, obstacle: Option<OwnerId>) -> Refused {
+        Refused::NotNow(Seen { index: pos::index(position), word, obstacle })
+    }
+
+    /// Claims room for a record.
+    pub(super) fn claim_space(&self, me: &Member, granules: u32) -> Result<Claim, Refused> {
+        let header = self.ring.header();
+        let capacity = self.ring.granules();
+        // Before the claim: a load behind a locked operation waits.
+        let careful = header.not_empty.is_careful();
+        if careful && self.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let hint = header.tail.load(Ordering::Acquire); // B4
+        let mut position = self.sane(hint);
+        let mut back_off = BackOff(1);
+        for _ in 0..self.bound() {
+            let (word, at) = self.look(position);
+            match at {
+                At::Idle { granules, .. } | At::Owned { granules, .. } => {
+                    position = after(position, granules, capacity);
+                    continue;
+                }
+                At::Passed => {
+                    position = self.head();
+                    continue;
+                }
+                At::Sealed => return Err(Refused::Closed),
+                At::Broken => return Err(Refused::Broken),
+                At::Unclaimed | At::Round { .. } => {}
+            }
+            // A record does not cross the end of the ring. The rest of it is claimed only if there is room behind it, too:
+            // a push that is refused leaves nothing.
+            let rest = capacity - pos::index(position);
+            let need = if granules <= rest { granules } else { rest + granules };
+            let head = self.head();
+            let used = ahead(position, head, capacity);
+            if !(0..=i64::from(capacity)).contains(&used) {
+                position = head;
+                continue;
+            }
+            if used + i64::from(need) > i64::from(capacity) {
+                self.make_room(me, head, position, need)?;
+                continue;
+            }
+            if granules > rest {
+                if self.replace(position, word, idle(position, rest, FREED)) {
+                    crate::crash_window!("B-r: rest of the ring filled");
+                    position = after(position, rest, capacity);
+                } else {
+                    back_off.lost();
+                }
+                continue;
+            }
+            if !self.replace(position, word, owned(me.id(), Role::Writer, granules)) {
+                back_off.lost();
+                continue;
+            }
+            crate::crash_window!("B-a: claimed for writing");
+            // Relaxed load: only to keep a slower producer from moving the hint back.
+            if header.tail.load(Ordering::Relaxed) == hint {
+                header.tail.store(after(position, granules, capacity), Ordering::Release); // B4
+            }
+            return Ok(Claim { position, granules, redelivered: false, hint: None, careful });
+        }
+        Err(Refused::Lost)
+    }
+
+    /// Moves the head on, until a claim of `need` granules at `position` has room, and a little further. `Ok` means: look
+    /// again.
+    #[cold]
+    fn make_room(&self, me: &Member, head: u64, position: u64, need: u32) -> Result<(), Refused> {
+        let capacity = self.ring.granules();
+        let enough = |at| ahead(position, at, capacity) + i64::from(need) <= i64::from(capacity);
+        let mut at = head;
+        let mut more = 0;
+        let mut refused = None;
+        for _ in 0..self.bound() {
+            if at == position || more == MORE {
+                break;
+            }
+            let (word, what) = self.look(at);
+            match what {
+                At::Idle { granules, state: FREED } => at = after(at, granules, capacity),
+                At::Idle { .. } => {
+                    refused = Some(self.refused(at, word, None));
+                    break;
+                }
+                At::Owned { granules, owner, role } => match self.fate(me, at, word, owner) {
+                    Fate::Changed => continue,
+                    Fate::Dead if role == Role::Writer && !crate::mutant!("byte-gap-not-passed") => {
+                        self.pass_gap(at, word, granules);
+                        continue;
+                    }
+                    // A message that comes back: the consumers'.
+                    Fate::Dead => {
+                        refused = Some(self.refused(at, word, None));
+                        break;
+                    }
+                    Fate::Lives(owner) => {
+                        refused = Some(self.refused(at, word, Some(owner)));
+                        break;
+                    }
+                },
+                // Somebody else has moved the head.
+                At::Passed | At::Unclaimed | At::Round { .. } => break,
+                At::Sealed => return Err(Refused::Closed),
+                At::Broken => return Err(Refused::Broken),
+            }
+            more += u32::from(enough(at));
+        }
+        if at != head {
+            // If it fails somebody else has moved it. B3: after the readers of what lies before it.
+            let _ = self.ring.header().head.compare_exchange(head, at, Ordering::AcqRel, Ordering::Relaxed);
+            crate::crash_window!("B-h: head moved, nothing claimed");
+        }
+        self.note_peak(position);
+        match refused {
+            Some(refused) if !enough(at) => Err(refused),
+            _ => Ok(()),
+        }
+    }
+
+    /// The granules between the first unread message and `tail`, for people.
+    pub(super) fn unread(&self, tail: u64) -> u64 {
+        let capacity = self.ring.granules();
+        let (read, head) = (self.read_hint(), self.head());
+        let from = if ahead(read, head, capacity) > 0 { read } else { head };
+        ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
+    }
+
+    /// Notes how much is unread, for people.
+    fn note_peak(&self, tail: u64) {
+        let unread = self.unread(tail);
+        let peak = &self.ring.header().peak;
+        if unread > peak.load(Ordering::Relaxed) {
+            peak.store(unread, Ordering::Relaxed);
+        }
+    }
+
+    /// Claims the first message. Live readers that it steps over are noted in `passed`.
+    pub(super) fn claim_message(
+        &self,
+        me: &Member,
+        mut passed: Option<&mut Owners>,
+    ) -> Result<Claim, Refused> {
+        let header = self.ring.header();
+        let capacity = self.ring.granules();
+        let careful = header.not_full.is_careful();
+        let first = header.read.load(Ordering::Acquire); // B4
+        let mut hint = Some(first);
+        let mut position = self.sane(first);
+        let mut back_off = BackOff(1);
+        for _ in 0..self.bound() {
+            let (word, at) = self.look(position);
+            match at {
+                At::Idle { granules, state: FULL } => {
+                    if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
+                        return Ok(Claim { position, granules, redelivered: false, hint, careful });
+                    }
+                    back_off.lost();
+                }
+                At::Idle { granules, .. } => position = after(position, granules, capacity),
+                At::Owned { granules, owner, role } => match (self.fate(me, position, word, owner), role) {
+                    (Fate::Changed, _) => back_off.lost(),
+                    // First in, first out: it is waited for.
+                    (Fate::Lives(owner), Role::Writer) => {
+                        return Err(self.refused(position, word, Some(owner)));
+                    }
+                    (Fate::Lives(owner), Role::Reader) => {
+                        // Its message comes back if it dies.
+                        hint = None;
+                        if let Some(passed) = passed.as_deref_mut().filter(|_| owner != me.id())
+                            && !crate::mutant!("byte-passed-reader-forgotten")
+                        {
+                            if crate::mutant!("byte-last-passed-only") {
+                                passed.clear();
+                            }
+                            passed.push(owner);
+                        }
+                        position = after(position, granules, capacity);
+                    }
+                    (Fate::Dead, Role::Writer) => {
+                        self.pass_gap(position, word, granules);
+                        if crate::mutant!("byte-gap-not-passed") {
+                            return Err(self.refused(position, word, None));
+                        }
+                    }
+                    (Fate::Dead, Role::Reader) => {
+                        if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
+                            let redelivered = !crate::mutant!("byte-redelivery-untold");
+                            return Ok(Claim { position, granules, redelivered, hint, careful });
+                        }
+                        back_off.lost();
+                    }
+                },
+                At::Passed => position = self.head(),
+                At::Sealed => return Err(Refused::Closed),
+                At::Broken => return Err(Refused::Broken),
+                // All that there is, all round the ring, is being read.
+                At::Round { owner } => match owner.filter(|&o| me.table().life(o) != Life::Dead) {
+                    Some(owner) => return Err(self.refused(position, word, Some(owner))),
+                    None => (position, hint) = (self.head(), None),
+                },
+                At::Unclaimed if self.is_closed() => {
+                    // The end becomes exact: no producer passes a sealed word.
+                    if self.replace(position, word, idle(position, 0, SEALED)) {
+                        return Err(Refused::Closed);
+                    }
+                    back_off.lost();
+                }
+                At::Unclaimed => return Err(self.refused(position, word, None)),
+            }
+        }
+        Err(Refused::Lost)
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// How many sleeping consumers the news at the record before `position` is worth: `own` and the messages behind it,
+    /// those beyond records in the making included: whoever was told of them may have gone to sleep on the record
+    /// that was in the way, and others must now watch the next one. All, once the queue is closed, as the end must
+    /// reach everybody.
+    #[cold]
+    pub(super) fn set_free(&self, mut position: u64, own: u32) -> u32 {
+        if self.is_closed() {
+            return u32::MAX;
+        }
+        let mut messages = own;
+        for _ in 0..COUNTED {
+            match self.look(position).1 {
+                At::Idle { granules, state } => {
+                    messages += u32::from(state == FULL);
+                    position = after(position, granules, self.ring.granules());
+                }
+                At::Owned { granules, .. } => position = after(position, granules, self.ring.granules()),
+                _ if crate::mutant!("byte-wake-only-one") => return 1,
+                At::Unclaimed | At::Sealed | At::Round { .. } => return messages.max(1),
+                At::Passed | At::Broken => break,
+            }
+        }
+        u32::MAX
+    }
+
+    /// Goes over the records from `position` on, to the first unclaimed boundary: a snapshot.
+    pub(super) fn survey(&self, from: u64, mut each: impl FnMut(&At) -> bool) -> u64 {
+        let mut position = from;
+        // A lap of records that are no more, at most, and one of those that are.
+        for _ in 0..u64::from(self.ring.granules()) * 2 + 2 {
+            let (_, at) = self.look(position);
+            match at {
+                At::Idle { granules, .. } | At::Owned { granules, .. } => {
+                    if !each(&at) {
+                        break;
+                    }
+                    position = after(position, granules, self.ring.granules());
+                }
+                At::Passed => position = self.head(),
+                _ => break,
+            }
+        }
+        position
+    }
+
+    /// Who, alive and holding a record, stands between the consumers and the next message, or between the producers and
+    /// room: a snapshot.
+    pub fn blocker(&self, me: &Member) -> Option<OwnerId> {
+        let lives = |owner: Option<OwnerId>| owner.filter(|&o| me.table().life(o) != Life::Dead);
+        let mut found = None;
+        self.survey(self.read_hint(), |at| match *at {
+            At::Owned { owner, role: Role::Writer, .. } => {
+                found = lives(owner);
+                found.is_none()
+            }
+            // A message: nothing is in the consumers' way.
+            At::Idle { state, .. } => state != FULL,
+            _ => true,
+        });
+        if found.is_none() {
+            self.survey(self.head(), |at| match *at {
+                At::Owned { owner, .. } => {
+                    found = lives(owner);
+                    false
+                }
+                At::Idle { state, .. } => state == FREED,
+                _ => false,
+            });
+        }
+        found
+    }
+
+    /// How many messages are in it, those that are being read included: a snapshot.
+    pub fn len(&self) -> usize {
+        let mut messages = 0;
+        self.survey(self.read_hint(), |at| {
+            messages += usize::from(matches!(
+                at,
+                At::Idle { state: FULL, .. } | At::Owned { role: Role::Reader, .. }
+            ));
+            true
+        });
+        messages
+    }
+
+    /// Whether there is no message in it: a snapshot.
+    pub fn is_empty(&self) -> bool {
+        let mut none = true;
+        self.survey(self.read_hint(), |at| {
+            none &= !matches!(at, At::Idle { state: FULL, .. } | At::Owned { role: Role::Reader, .. });
+            none
+        });
+        none
+    }
+
+    /// The granules that are not free, and the position behind them: a snapshot.
+    pub(super) fn used(&self) -> (u32, u64) {
+        let head = self.survey(self.head(), |at| matches!(at, At::Idle { state: FREED, .. }));
+        let tail = self.survey(self.tail_hint(), |_| true);
+        let capacity = self.ring.granules();
+        (ahead(tail, head, capacity).clamp(0, i64::from(capacity)) as u32, tail)
+    }
+
+    /// Moves the read hint over a record that is read, if it stands before it.
+    #[inline(always)]
+    pub(super) fn move_read_hint(&self, claim: &Claim) {
+        let header = self.ring.header();
+        // Relaxed load: only to keep a slower consumer from moving the hint back.
+        if Some(header.read.load(Ordering::Relaxed)) == claim.hint {
+            let next = word::after(claim.position, claim.granules, self.ring.granules());
+            header.read.store(next, Ordering::Release); // B4
+        }
+    }
+}

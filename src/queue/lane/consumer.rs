@@ -1,0 +1,408 @@
+//! The reading side of a lane.
+
+use super::seat::Found;
+use super::{FINAL, Lane, POSITION, PROPOSED};
+use crate::atomic::{Ordering, fence, spin_loop};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::time::Deadline;
+use core::time::Duration;
+
+/// Long after a store has left its processor.
+const STORE_BUFFER: Duration = Duration::from_micros(200);
+
+/// The consumer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawConsumer {
+    lane: Lane,
+    id: OwnerId,
+    /// The next unit to read.
+    head: u64,
+    /// Up to where it can go without a thought: there are units, and the ring does not end.
+    soft: u64,
+    /// From here on `head` is freed at once. 0 when it always is.
+    due: u64,
+    /// The position of the ring's first unit in this lap. The lap is turned when the consumer goes on behind its end.
+    lap: u64,
+    /// Up to where the producer has been told. Of no meaning when it always is.
+    freed: u64,
+    /// Up to where the producer has published, when we looked last.
+    tail: u64,
+    /// Units between frees.
+    every: u64,
+    /// Before it, units may have been read by a consumer that died.
+    suspect: u64,
+    /// The most units that can be there: the capacity. 0 when the end was made final where we stand: whatever `tail` says,
+    /// a producer is about to take it back.
+    most: u64,
+}
+
+impl RawConsumer {
+    /// Takes the consumer's seat. What a dead holder had not freed is read again.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
+    pub fn take(lane: Lane, me: &Member) -> Result<Self> {
+        let header = lane.header();
+        let found = lane.sit(me, &header.not_full, || header.consumer.take(me))?;
+        let head = header.head.load(Ordering::Acquire);
+        let tail = header.tail.load(Ordering::Acquire);
+        let there = tail.wrapping_sub(head);
+        if lane.are_impossible(head, tail) {
+            header.consumer.leave(me.id());
+            return Err(ErrorKind::Corrupt.into());
+        }
+        // Noted before by one that died, or left, before it had come so far.
+        let noted = header.suspect.load(Ordering::Relaxed).wrapping_sub(head);
+        let noted = if noted <= there { noted } else { 0 };
+        let suspects = match found {
+            Found::Vacant => noted,
+            Found::Abandoned => {
+                noted.max(header.step.load(Ordering::Relaxed).clamp(1, lane.capacity()).min(there))
+            }
+        };
+        let suspect = head.wrapping_add(suspects);
+        if !crate::mutant!("lane-suspects-forgotten") {
+            header.suspect.store(suspect, Ordering::Relaxed);
+        }
+        crate::crash_window!("L-j: seated, its step not its own");
+        // Release: after the note, also in the machine code.
+        header.step.store(1, Ordering::Release);
+        Ok(Self::new(lane, me.id(), head, tail, suspect))
+    }
+
+    /// The consumer that `id` is already, by the word of its seat, in a lane that nobody has read from.
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+        let header = lane.header();
+        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
+        if lane.are_impossible(head, tail) {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        header.step.store(1, Ordering::Release);
+        Ok(Self::new(lane, id, head, tail, head))
+    }
+
+    fn new(lane: Lane, id: OwnerId, head: u64, tail: u64, suspect: u64) -> Self {
+        let lap = head.wrapping_sub(head % lane.capacity());
+        let ended = lane.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL;
+        let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
+        RawConsumer { lane, id, head, soft: head, due: 0, lap, freed: head, tail, every: 1, suspect, most }
+    }
+
+    /// The lane.
+    #[inline(always)]
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Who holds the seat by this handle.
+    #[inline(always)]
+    pub fn holder(&self) -> OwnerId {
+        self.id
+    }
+
+    /// Goes on in the calling thread, of the same process.
+    ///
+    /// # Errors
+    /// `Stale` if the thread that held the seat died and another consumer has taken over.
+    #[cold]
+    pub fn move_to(&mut self, me: &Member) -> Result<()> {
+        let header = self.lane.header();
+        self.lane.sit(me, &header.not_full, || header.consumer.move_to(self.id, me))?;
+        self.id = me.id();
+        Ok(())
+    }
+
+    /// Frees by itself every so many units; at least 1, at most the capacity. As many may be read again, and are told as
+    /// redelivered, when the consumer dies. See [`RawConsumer::flush`].
+    pub fn free_every(&mut self, units: u64) {
+        let units = units.clamp(1, self.lane.capacity());
+        // What was taken by the old measure may die with us, too.
+        self.flush();
+        // Relaxed: read by whoever takes the seat after our death.
+        self.lane.header().step.store(units, Ordering::Relaxed);
+        self.every = units;
+        self.told();
+    }
+
+    /// Notes that the producer has been told of all that was read.
+    #[inline(always)]
+    fn told(&mut self) {
+        if self.every != 1 {
+            self.freed = self.head;
+            self.due = self.head.wrapping_add(self.every);
+        } else {
+            self.due = 0;
+        }
+    }
+
+    /// As [`RawConsumer::free_every`] for messages of several units: as many units may be read again.
+    pub fn may_lose_track_of(&mut self, units: u64) {
+        self.lane.header().step.store(units.clamp(1, self.lane.capacity()), Ordering::Relaxed);
+    }
+
+    /// To be said before the next `units`, of those that are known, are looked at in one go: if the consumer dies before it
+    /// frees them they are told as redelivered. [Over](Self::has_read) when it has. False: that is said already.
+    #[inline]
+    pub fn reads(&self, units: u64) -> bool {
+        let most = self.unfreed() + units.min(self.known());
+        let more = most > self.every;
+        if more {
+            // Release: before the reading, also in the machine code. For whoever takes the seat after our death.
+            self.lane.header().step.store(most, Ordering::Release);
+        }
+        more
+    }
+
+    /// Ends what [`RawConsumer::reads`] began, after the [advance](Self::advance).
+    #[inline]
+    pub fn has_read(&self) {
+        // Release: after the head.
+        self.lane.header().step.store(self.every, Ordering::Release);
+    }
+
+    /// Where the next unit is.
+    #[inline(always)]
+    pub fn index(&self) -> u64 {
+        let index = self.head.wrapping_sub(self.lap);
+        if index == self.lane.capacity() { 0 } else { index }
+    }
+
+    /// Lets `f` read the next unit, which is known to be there.
+    #[inline(always)]
+    pub fn drain<R>(&self, f: impl FnOnce(*const u8) -> R) -> R {
+        debug_assert!(self.known() > 0);
+        self.lane.drain(self.index(), f)
+    }
+
+    /// How many units there are as far as the consumer knows: there may be more.
+    #[inline(always)]
+    pub fn known(&self) -> u64 {
+        self.tail.wrapping_sub(self.head)
+    }
+
+    /// Units read and not yet freed.
+    #[inline(always)]
+    pub fn unfreed(&self) -> u64 {
+        if self.due == 0 { 0 } else { self.head.wrapping_sub(self.freed) }
+    }
+
+    /// Whether the next unit may have been read before, by a consumer that died.
+    #[inline(always)]
+    pub fn is_redelivered(&self) -> bool {
+        self.suspect.wrapping_sub(self.head).wrapping_sub(1) < self.lane.capacity()
+            && !crate::mutant!("lane-redelivery-untold")
+    }
+
+    /// How many units from here on may have been read before.
+    pub fn suspects(&self) -> u64 {
+        if self.is_redelivered() { self.suspect.wrapping_sub(self.head) } else { 0 }
+    }
+
+    /// Whether there are `units`, by what is known or else by another look.
+    ///
+    /// # Errors
+    /// `Corrupt` when the producer's count is impossible.
+    #[inline(always)]
+    pub fn has(&mut self, units: u64) -> Result<bool> {
+        if self.known() >= units { Ok(true) } else { self.look(units) }
+    }
+
+    /// Whether there is one unit, by what is known or a glance. True: its index is [`RawConsumer::next`]. False also when the
+    /// producer's count is impossible.
+    #[inline(always)]
+    pub fn is_ready(&mut self) -> bool {
+        self.head != self.soft || self.glance()
+    }
+
+    #[inline(always)]
+    fn glance(&mut self) -> bool {
+        let tail = self.lane.header().tail.load(Ordering::Acquire); // L1
+        let there = tail.wrapping_sub(self.head).wrapping_sub(1) < self.most;
+        if there {
+            self.tail = tail;
+            self.turn();
+        }
+        there
+    }
+
+    /// Sees to it that the next unit, which is known to be there, lies in this lap.
+    #[inline(always)]
+    fn turn(&mut self) {
+        let capacity = self.lane.capacity();
+        if self.head.wrapping_sub(self.lap) == capacity {
+            self.lap = self.head;
+        }
+        let straight = capacity - self.head.wrapping_sub(self.lap);
+        self.soft = self.head.wrapping_add(self.known().min(straight));
+    }
+
+    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.head.wrapping_sub(self.lap)
+    }
+
+    /// As [`RawConsumer::advance`] by one, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn advance_one(&mut self) {
+        self.head = self.head.wrapping_add(1);
+        if self.due == 0 || self.head >= self.due {
+            self.free();
+        }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, units: u64) -> Result<bool> {
+        let tail = self.lane.header().tail.load(Ordering::Acquire); // L1
+        let there = tail.wrapping_sub(self.head);
+        // What we have not freed is not the producer's to write over, either.
+        if there > self.lane.capacity() - self.unfreed() {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        if self.most == 0 {
+            return Ok(false);
+        }
+        self.tail = tail;
+        self.turn();
+        Ok(there >= units)
+    }
+
+    /// Whether there are `units`; fewer do, if no more will come.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained; `Corrupt`.
+    #[cold]
+    pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
+        let hung_up = self.lane.is_hung_up(me, &self.lane.header().producer);
+        // Again when the end was withdrawn: a message got in. More often only if somebody scribbles.
+        for _ in 0..2 {
+            // Before the look: what a producer published before it closed is seen.
+            let closed = self.lane.is_closed();
+            if self.look(units)? {
+                return Ok(true);
+            }
+            if !closed {
+                return Ok(false);
+            }
+            if self.known() > 0 {
+                return Ok(true);
+            }
+            if hung_up && crate::mutant!("lane-hang-up-unsealed") || self.seal(me) {
+                return Err(ErrorKind::Closed.into());
+            }
+        }
+        Ok(false)
+    }
+
+    /// Tries to make this the end: see the module's page. False: look again.
+    #[cold]
+    fn seal(&mut self, me: &Member) -> bool {
+        if self.most == 0 {
+            return true;
+        }
+        let header = self.lane.header();
+        let here = self.head & POSITION;
+        let mut seen = header.seal.load(Ordering::Acquire);
+        let proposal = here | PROPOSED;
+        while let Err(now) = header.seal.compare_exchange(seen, proposal, Ordering::AcqRel, Ordering::Acquire)
+        {
+            seen = now;
+        }
+        crate::crash_window!("L-h: the end proposed, not final");
+        if !me.table().sleeper_fence() {
+            // From the next publication on its publisher uses fences of its own: in a closed lane, always. One that is
+            // under way had its store issued before its look, and a processor keeps it back for less than this.
+            let until = Deadline::after(STORE_BUFFER);
+            while !until.has_passed() {
+                spin_loop();
+            }
+        }
+        fence(Ordering::SeqCst);
+        if header.tail.load(Ordering::Acquire) != self.head && !crate::mutant!("lane-seal-no-look") {
+            let _ = header.seal.compare_exchange(proposal, 0, Ordering::AcqRel, Ordering::Relaxed);
+            return false;
+        }
+        let made = header.seal.compare_exchange(proposal, here | FINAL, Ordering::AcqRel, Ordering::Acquire);
+        if made.is_ok() {
+            self.most = 0;
+        }
+        made.is_ok()
+    }
+
+    /// Waits until there are `units`, at most the capacity. What was read is freed first.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained, `TimedOut`, `Corrupt`.
+    #[cold]
+    pub fn wait_for(&mut self, me: &Member, units: u64, deadline: Option<Deadline>) -> Result<()> {
+        self.flush();
+        let lane = self.lane;
+        let header = lane.header();
+        lane.wait(me, deadline, &header.not_empty, &header.producer, || self.look_for(me, units))
+    }
+
+    /// Says that the next `units` are read. Frees them when it is time to.
+    #[inline(always)]
+    pub fn advance(&mut self, units: u64) {
+        debug_assert!(units <= self.known());
+        self.head = self.head.wrapping_add(units);
+        if self.head.wrapping_sub(self.lap) > self.lane.capacity() {
+            self.lap = self.lap.wrapping_add(self.lane.capacity());
+        }
+        // What comes one by one looks anew.
+        self.soft = self.head;
+        if self.head >= self.due {
+            self.free();
+        }
+    }
+
+    /// Frees what was read and not freed. On drop of a handle, and before it waits, this happens by itself.
+    #[inline]
+    pub fn flush(&mut self) {
+        if self.unfreed() != 0 {
+            self.free();
+        }
+    }
+
+    #[inline(always)]
+    fn free(&mut self) {
+        let lane = self.lane;
+        let header = lane.header();
+        let careful = header.not_full.is_careful();
+        crate::crash_window!("L-c: read, not freed");
+        let order = if crate::mutant!("lane-relaxed-free") { Ordering::Relaxed } else { Ordering::Release };
+        header.head.store(self.head, order); // L2
+        if self.due != 0 {
+            self.told();
+        }
+        crate::crash_window!("L-d: freed, not woken");
+        if careful || header.not_full.is_watched() {
+            self.tell(careful);
+        }
+    }
+
+    /// The producer may sleep, or the lane is closed, or fences are needed.
+    #[cold]
+    fn tell(&self, careful: bool) {
+        if careful {
+            fence(Ordering::SeqCst);
+        }
+        self.lane.header().not_full.watched(|| 1);
+    }
+
+    /// Closes: the producer is refused from now on, what is there can be read.
+    pub fn close(&mut self, me: &Member) {
+        self.lane.close(me);
+    }
+
+    /// Frees the rest and leaves the seat.
+    pub fn leave(&mut self) {
+        self.flush();
+        crate::crash_window!("L-i: about to leave");
+        self.lane.header().consumer.leave(self.id);
+    }
+}

@@ -1,0 +1,265 @@
+//! The lane: one producer, one consumer, two counts. Under [`Spsc`](crate::queue), the byte lane and the pipe.
+//!
+//! **Promise.** What was published comes out in order, once. Nothing that was published is lost by anybody's death, and
+//! nobody waits for the dead. One release store a publication, no read-modify-write, wait-free.
+//!
+//! Each side is a [seat](seat) that one thread holds at a time. Only its holder writes the side's count: `tail`, units
+//! ever published, or `head`, units ever freed. A handle keeps its own count and what it saw last of the other one, and
+//! reads the other one's line only when that does not do (the cached indices of Lee, Bell and Srinivasan's MCRingBuffer
+//! and of rtrb). It may publish, or free, every *n* messages: then the line moves between the processors less often.
+//!
+//! | edge | from | to | what it carries |
+//! |---|---|---|---|
+//! | L1 | `tail`, Release | `tail`, Acquire | the units before it |
+//! | L2 | `head`, Release | `head`, Acquire | the end of the reads before it |
+//! | L3 | a seat's compare-and-swap | the next one's, Acquire | the counts of the last holder |
+//!
+//! | window | who dies | what the others see | who notices, how soon | lost |
+//! |---|---|---|---|---|
+//! | L-a | a producer, written, not published | nothing | the next producer takes the seat | what was not published |
+//! | L-b | a producer, published, not woken | messages, the consumer asleep | the consumer, by the producer's slot, which it watches | nothing |
+//! | L-c | a consumer, read, not freed | messages, unread | the next consumer takes the seat and is told: redelivered | nothing |
+//! | L-d | a consumer, freed, not woken | room, the producer asleep | the producer, by the consumer's slot | nothing |
+//! | L-e | who took or moved a seat, partner not told | a dead holder | the bell; it had done nothing yet | nothing |
+//! | L-f | a closer, marked, not closed | an open lane with slower publishers | nobody need | the close, which never returned |
+//! | L-g | a closer, closed, not woken | a closed lane, the partner asleep | the bell, the closer's slot; who was about to sleep watches the closed word | nothing |
+//! | L-h | a consumer, the end proposed, not final | a proposal | a producer withdraws it, the next consumer makes its own | nothing |
+//! | L-i | who leaves, all published or freed, still seated | a dead holder | the next one takes the seat | nothing |
+//! | L-j | a consumer, seated, before its step is its own | messages, unread, and what is suspect of them | the next consumer, as in L-c | nothing |
+//!
+//! A sleeper watches its partner's slot, so the partner has no need to keep its pending pointer at the bell: a fast path
+//! without it. The partner changes only by a take or a move, which bump the count that the sleeper watches. There is no
+//! net under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by the next operation,
+//! at the latest when somebody takes the seat (who asks the second channel).
+//!
+//! **The end.** A producer that closes is its own witness: nothing comes after. A consumer that closes may race with a
+//! publication, so it *proposes* the end where it stands, passes the heavy fence, looks at `tail` once more and makes the
+//! proposal final by a compare-and-swap. A producer that has published and sees the mark looks at the seal: a
+//! proposal it withdraws (then the message got in), a final one tells it that the message was refused. Of the two
+//! stores (`tail`, the proposal) each before the other's load, one is seen.
+//!
+//! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a partner's death is the end, as its close is: for a consumer
+//! once what was published is drained. Whoever notices closes the lane, so that nobody who sits down in the dead one's
+//! place is heard; one who has just done so may be, so the end is sealed here, too. Sleeping there is sleeping on an
+//! owner, so the net is under it.
+//!
+//! **Redelivery.** A consumer says beforehand how many units it may have read and not freed (`step`). Who takes a dead one's
+//! seat notes up to where units are suspect of having been read: that outlasts its own death, and its leaving, too.
+//!
+//! Rejected: a pending pointer at the bell around every operation (two stores more on a path of ten instructions); the owner
+//! in every cell, as in the MPMC queue (a read-modify-write a message); a bit in `tail` for the end (the producer's plain
+//! store would erase it).
+
+mod consumer;
+mod place;
+mod producer;
+pub(in crate::queue) mod seat;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod view;
+
+pub use consumer::RawConsumer;
+pub(in crate::queue) use place::Header;
+pub use place::Lane;
+#[cfg(not(interproc_loom))]
+pub use place::lane_size;
+pub use producer::RawProducer;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use view::lane_view;
+
+use super::event_count::EventCount;
+use super::ring::CLOSED;
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{Error, ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId};
+use crate::sync::Spin;
+use crate::sys::{Watch, Woken, Word};
+use crate::time::Deadline;
+use seat::Seat;
+
+/// In `seal`: the consumer proposes that the end is at the position in the low bits.
+const PROPOSED: u64 = 1 << 62;
+/// It is there, for good.
+const FINAL: u64 = 1 << 63;
+const POSITION: u64 = PROPOSED - 1;
+
+impl Lane {
+    /// How many units are in it, published and not freed: a snapshot.
+    pub fn len(&self) -> u64 {
+        let head = self.header().head.load(Ordering::Acquire);
+        if self.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL {
+            return 0; // what is behind the end was refused, by a producer that may have died before it took it back
+        }
+        // After the head: the tail is never behind a head that was read before it.
+        self.header().tail.load(Ordering::Acquire).wrapping_sub(head).min(self.capacity())
+    }
+
+    /// How many units were ever published, and freed: for tests.
+    #[doc(hidden)]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.header().tail.load(Ordering::Acquire), self.header().head.load(Ordering::Acquire))
+    }
+
+    /// Whether no lane gets to these counts: more units than it holds, or so many that they would wrap in somebody's lifetime.
+    /// (What compares positions need not think of that, then.)
+    fn are_impossible(&self, head: u64, tail: u64) -> bool {
+        tail.wrapping_sub(head) > self.capacity() || tail > POSITION / 2
+    }
+
+    /// Whether it is empty: a snapshot.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The most units in it that anybody has seen: the producer when it looked for room, or the caller now.
+    pub fn peak(&self) -> u64 {
+        self.header().peak.load(Ordering::Relaxed).min(self.capacity()).max(self.len())
+    }
+
+    /// Who sits in the producer's seat, dead or alive.
+    pub fn producer(&self) -> Option<OwnerId> {
+        self.header().producer.holder()
+    }
+
+    /// Who sits in the consumer's seat, dead or alive.
+    pub fn consumer(&self) -> Option<OwnerId> {
+        self.header().consumer.holder()
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.header().closed.load(Ordering::Acquire) == CLOSED
+    }
+
+    /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
+    pub fn use_strong_fences(&self) {
+        self.header().not_empty.use_strong_fences();
+        self.header().not_full.use_strong_fences();
+    }
+
+    /// The words of the seats, the producer's and the consumer's: for a pipe, whose seats are taken together.
+    pub(crate) fn seats(&self) -> [&AtomicU64; 2] {
+        [self.header().producer.word(), self.header().consumer.word()]
+    }
+
+    /// Empty and open again. The caller sits in both seats.
+    #[cold]
+    pub(crate) fn renew(&self) {
+        let header = self.header();
+        let words = [
+            &header.tail,
+            &header.head,
+            &header.peak,
+            &header.step,
+            &header.suspect,
+            &header.seal,
+            &header.closed,
+        ];
+        for word in words {
+            // Relaxed: whoever else gets to see them takes a seat after us.
+            word.store(0, Ordering::Relaxed);
+        }
+        header.not_empty.renew();
+        header.not_full.renew();
+    }
+
+    /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
+    #[cold]
+    pub(crate) fn rouse(&self) {
+        self.header().not_empty.wake(|| u32::MAX);
+        self.header().not_full.wake(|| u32::MAX);
+    }
+
+    /// Closes it, under the caller's pending pointer.
+    fn close(&self, me: &Member) {
+        let pending = me.pend();
+        let header = self.header();
+        // Marked first: a publisher that is careful in an open lane is only slower.
+        header.not_empty.mark_closed();
+        header.not_full.mark_closed();
+        crate::crash_window!("L-f: marked, not closed");
+        header.closed.store(CLOSED, Ordering::SeqCst);
+        crate::crash_window!("L-g: closed, not woken");
+        if !crate::mutant!("lane-close-no-wake") {
+            header.not_empty.wake(|| u32::MAX);
+            header.not_full.wake(|| u32::MAX);
+        }
+        me.unpend(pending);
+    }
+
+    /// Whether this lane hangs up and the partner in that seat has died: then it is closed here and now.
+    #[cold]
+    fn is_hung_up(&self, me: &Member, partner: &Seat) -> bool {
+        let gone = self.hangs_up()
+            && !crate::mutant!("lane-hang-up-unseen")
+            && partner.holder().is_some_and(|id| me.table().life(id) == Life::Dead);
+        if gone && !self.is_closed() {
+            self.close(me);
+        }
+        gone
+    }
+
+    /// Sits down by `sit` and tells a partner that sleeps, so that it watches the new holder.
+    fn sit<R>(&self, me: &Member, partner: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
+        let pending = me.pend();
+        let seated = sit();
+        crate::crash_window!("L-e: seated, the partner not told");
+        if seated.is_ok() && !crate::mutant!("lane-partner-not-told") {
+            partner.wake(|| u32::MAX);
+        }
+        me.unpend(pending);
+        seated
+    }
+
+    /// Waits until `look` says yes: spin, announce, look again, sleep.
+    #[cold]
+    fn wait(
+        &self,
+        me: &Member,
+        deadline: Option<Deadline>,
+        count: &EventCount,
+        partner: &Seat,
+        mut look: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
+        let pending = me.pend();
+        let mut spin = Spin::new(me.spinning());
+        let mut slept = false;
+        let result = loop {
+            if slept || spin.again() {
+                slept = false;
+                match look() {
+                    Ok(true) => {
+                        spin.done();
+                        break Ok(());
+                    }
+                    Ok(false) => continue,
+                    Err(error) => break Err(error),
+                }
+            }
+            spin.failed();
+            let (watch, sure) = count.announce(me.table());
+            // Both before the look: what comes after it changes a word that we watch.
+            let closed = self.header().closed.load(Ordering::Acquire);
+            let partner = partner.living(me).filter(|_| !crate::mutant!("lane-partner-not-watched"));
+            let closed = Watch { word: Word::High(&self.header().closed), expected: (closed >> 32) as u32 };
+            match look() {
+                Ok(true) => break Ok(()),
+                Ok(false) => {}
+                Err(error) => break Err(error),
+            }
+            crate::crash_window!("L-s: about to sleep");
+            let watches = [watch, closed];
+            let woken = if self.hangs_up() {
+                me.sleep(&watches, partner, sure, deadline)
+            } else {
+                me.sleep_beside(&watches, partner, sure, deadline)
+            };
+            if woken == Woken::TimedOut {
+                break Err(Error::from(ErrorKind::TimedOut));
+            }
+            slept = true;
+        };
+        me.unpend(pending);
+        result
+    }
+}

@@ -1,0 +1,299 @@
+//! The lane's bytes and its place in memory.
+//!
+//! ```text
+//! 0     geometry, closed word, event counts, seal   read by both sides, seldom written
+//! 128   tail, the producer's seat, peak             written by the producer
+//! 256   head, the consumer's seat, step, suspect      written by the consumer
+//! 384   units
+//! ```
+//!
+//! A *unit* is what a position counts: an element, or eight bytes of a message of any length. Units lie close together,
+//! so that neighbours are a slice.
+#![allow(unsafe_code)]
+
+use super::seat::Seat;
+use crate::atomic::AtomicU64;
+use crate::queue::event_count::EventCount;
+
+/// The head of a lane in shared memory. All-zero (but for the geometry) is an empty, open lane with both seats vacant.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(in crate::queue) struct Header {
+    /// Bytes of a unit; written once, copied and checked at attach.
+    pub(in crate::queue) unit: AtomicU64,
+    /// Units; as above.
+    pub(in crate::queue) capacity: AtomicU64,
+    /// What is told to those who attach: a byte lane's longest message. As above.
+    pub(in crate::queue) limit: AtomicU64,
+    /// 0 open; `CLOSED` for good.
+    pub(in crate::queue) closed: AtomicU64,
+    /// The consumer, asleep.
+    pub(in crate::queue) not_empty: EventCount,
+    /// The producer, asleep.
+    pub(in crate::queue) not_full: EventCount,
+    /// Where the end is, once it is closed: see `consumer`.
+    pub(in crate::queue) seal: AtomicU64,
+    _line1: [u64; 10],
+    /// How many units were ever published.
+    pub(in crate::queue) tail: AtomicU64,
+    /// Whose turn it is to write.
+    pub(in crate::queue) producer: Seat,
+    /// The most units in it that the producer has seen when it looked for room.
+    pub(in crate::queue) peak: AtomicU64,
+    _line2: [u64; 13],
+    /// How many units were ever freed.
+    pub(in crate::queue) head: AtomicU64,
+    /// Whose turn it is to read.
+    pub(in crate::queue) consumer: Seat,
+    /// The most units that the consumer may have read and not freed.
+    pub(in crate::queue) step: AtomicU64,
+    /// Before this position units may have been read by a consumer that died. Behind the head if none were.
+    pub(in crate::queue) suspect: AtomicU64,
+    _line3: [u64; 12],
+}
+
+#[cfg(not(interproc_loom))]
+mod imp {
+    use super::Header;
+    use crate::atomic::Ordering;
+    use crate::error::{ErrorKind, Result};
+    use core::ptr::NonNull;
+
+    const UNITS_OFF: usize = 384;
+    const _: () = assert!(size_of::<Header>() == UNITS_OFF);
+    /// A position is compared with others by their difference.
+    const MAX_UNITS: usize = 1 << 40;
+
+    /// Where a lane is mapped, with its geometry as it was checked: never read again from shared memory.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Lane {
+        header: NonNull<Header>,
+        units: NonNull<u8>,
+        unit: usize,
+        capacity: u64,
+        limit: u64,
+        hangs_up: bool,
+    }
+
+    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics, or through units
+    // that the accessing thread's seat gives it.
+    unsafe impl Send for Lane {}
+    // SAFETY: as above.
+    unsafe impl Sync for Lane {}
+
+    /// The bytes that a lane of this shape needs; `None` if it is not a possible shape.
+    pub fn lane_size(unit: usize, capacity: usize) -> Option<usize> {
+        if unit == 0 || capacity == 0 || capacity > MAX_UNITS {
+            return None;
+        }
+        unit.checked_mul(capacity)?.checked_add(UNITS_OFF).filter(|&n| n <= isize::MAX as usize)
+    }
+
+    impl Lane {
+        /// The alignment of a lane's first byte, and of its first unit.
+        pub const ALIGN: usize = align_of::<Header>();
+
+        /// Makes an empty lane in zeroed memory.
+        ///
+        /// # Errors
+        /// `InvalidInput` for an impossible shape or too few bytes.
+        ///
+        /// # Safety
+        /// `memory` is aligned to [`Lane::ALIGN`], `len` bytes long, zeroed, in a segment, and nobody uses it yet.
+        pub unsafe fn make(
+            memory: NonNull<u8>,
+            len: usize,
+            unit: usize,
+            capacity: usize,
+            limit: u64,
+        ) -> Result<()> {
+            if lane_size(unit, capacity).is_none_or(|need| need > len) {
+                return Err(ErrorKind::InvalidInput.into());
+            }
+            // SAFETY: aligned and large enough.
+            let header = unsafe { memory.cast::<Header>().as_ref() };
+            header.unit.store(unit as u64, Ordering::Relaxed);
+            header.limit.store(limit, Ordering::Relaxed);
+            header.capacity.store(capacity as u64, Ordering::Release);
+            Ok(())
+        }
+
+        /// The lane that lies in `memory`. Its geometry is copied and checked against `len`.
+        ///
+        /// # Errors
+        /// `Corrupt` when the geometry is impossible.
+        ///
+        /// # Safety
+        /// `memory` is aligned to [`Lane::ALIGN`] and `len` bytes long, and stays mapped, readable and writable as
+        /// long as the lane or a copy is used.
+        pub unsafe fn attach(memory: NonNull<u8>, len: usize) -> Result<Self> {
+            if len < UNITS_OFF {
+                return Err(ErrorKind::Corrupt.into());
+            }
+            // SAFETY: aligned and large enough for the header.
+            let header = unsafe { memory.cast::<Header>().as_ref() };
+            let capacity = header.capacity.load(Ordering::Acquire);
+            let unit = header.unit.load(Ordering::Relaxed) as usize;
+            let limit = header.limit.load(Ordering::Relaxed);
+            if lane_size(unit, capacity as usize).is_none_or(|need| need > len) {
+                return Err(ErrorKind::Corrupt.into());
+            }
+            // SAFETY: in bounds by the check.
+            let units = unsafe { memory.add(UNITS_OFF) };
+            Ok(Lane { header: memory.cast(), units, unit, capacity, limit, hangs_up: false })
+        }
+
+        /// Where it lies.
+        #[inline(always)]
+        pub fn address(&self) -> *const u8 {
+            self.header.as_ptr().cast()
+        }
+
+        /// Bytes of a unit.
+        #[inline(always)]
+        pub fn unit(&self) -> usize {
+            self.unit
+        }
+
+        /// Units.
+        #[inline(always)]
+        pub fn capacity(&self) -> u64 {
+            self.capacity
+        }
+
+        /// What its maker told those who attach.
+        #[inline(always)]
+        pub fn limit(&self) -> u64 {
+            self.limit
+        }
+
+        /// The same lane, for a user to whom its partner's death is the end.
+        pub fn hanging_up(self) -> Self {
+            Lane { hangs_up: true, ..self }
+        }
+
+        /// Whether a partner's death is the end.
+        #[inline(always)]
+        pub fn hangs_up(&self) -> bool {
+            self.hangs_up
+        }
+
+        #[inline(always)]
+        pub(in crate::queue) fn header(&self) -> &Header {
+            // SAFETY: mapped by the contract of `attach`; only atomics inside.
+            unsafe { self.header.as_ref() }
+        }
+
+        /// The bytes of the unit at an index below the capacity; its neighbours up to the end lie behind it. A peer that
+        /// breaks the protocol can make the bytes nonsense, so they are raw memory here.
+        #[inline(always)]
+        pub(crate) fn bytes(&self, index: u64) -> NonNull<u8> {
+            debug_assert!(index < self.capacity);
+            // SAFETY: in bounds, as the index is below the capacity.
+            unsafe { self.units.add(index as usize * self.unit) }
+        }
+
+        /// The first unit.
+        #[inline(always)]
+        pub(in crate::queue) fn first(&self) -> NonNull<u8> {
+            self.units
+        }
+
+        /// Lets `f` write a unit that the caller's seat gives it.
+        #[inline(always)]
+        pub(in crate::queue) fn fill(&self, index: u64, f: impl FnOnce(*mut u8)) {
+            f(self.bytes(index).as_ptr());
+        }
+
+        /// Lets `f` read a unit that the caller's seat gives it.
+        #[inline(always)]
+        pub(in crate::queue) fn drain<R>(&self, index: u64, f: impl FnOnce(*const u8) -> R) -> R {
+            f(self.bytes(index).as_ptr())
+        }
+    }
+}
+
+#[cfg(interproc_loom)]
+mod imp {
+    use super::super::seat::Seat;
+    use super::Header;
+    use crate::atomic::AtomicU64;
+    use crate::queue::event_count::EventCount;
+    use loom::cell::UnsafeCell;
+
+    /// A modelled lane of 8-byte units, leaked for the length of one model execution.
+    #[derive(Clone, Copy)]
+    pub struct Lane {
+        header: &'static Header,
+        units: &'static [UnsafeCell<u64>],
+        hangs_up: bool,
+    }
+
+    // SAFETY: loom checks every access to the units; the rest is atomics.
+    unsafe impl Send for Lane {}
+    // SAFETY: as above.
+    unsafe impl Sync for Lane {}
+
+    impl Lane {
+        /// An empty lane.
+        pub fn leak(capacity: usize) -> Self {
+            let header = Header {
+                unit: AtomicU64::new(8),
+                capacity: AtomicU64::new(capacity as u64),
+                limit: AtomicU64::new(0),
+                closed: AtomicU64::new(0),
+                not_empty: EventCount::new(),
+                not_full: EventCount::new(),
+                seal: AtomicU64::new(0),
+                _line1: [0; 10],
+                tail: AtomicU64::new(0),
+                producer: Seat::new(),
+                peak: AtomicU64::new(0),
+                _line2: [0; 13],
+                head: AtomicU64::new(0),
+                consumer: Seat::new(),
+                step: AtomicU64::new(0),
+                suspect: AtomicU64::new(0),
+                _line3: [0; 12],
+            };
+            let units = (0..capacity).map(|_| UnsafeCell::new(0)).collect();
+            Lane { header: Box::leak(Box::new(header)), units: Box::leak(units), hangs_up: false }
+        }
+
+        /// The same lane, for a user to whom its partner's death is the end.
+        pub fn hanging_up(self) -> Self {
+            Lane { hangs_up: true, ..self }
+        }
+
+        /// Whether a partner's death is the end.
+        pub fn hangs_up(&self) -> bool {
+            self.hangs_up
+        }
+
+        /// Bytes of a unit.
+        pub fn unit(&self) -> usize {
+            8
+        }
+
+        /// Units.
+        pub fn capacity(&self) -> u64 {
+            self.units.len() as u64
+        }
+
+        pub(in crate::queue) fn header(&self) -> &Header {
+            self.header
+        }
+
+        pub(in crate::queue) fn fill(&self, index: u64, f: impl FnOnce(*mut u8)) {
+            self.units[index as usize].with_mut(|p| f(p.cast()));
+        }
+
+        pub(in crate::queue) fn drain<R>(&self, index: u64, f: impl FnOnce(*const u8) -> R) -> R {
+            self.units[index as usize].with(|p| f(p.cast()))
+        }
+    }
+}
+
+pub use imp::Lane;
+#[cfg(not(interproc_loom))]
+pub use imp::lane_size;

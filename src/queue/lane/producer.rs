@@ -1,0 +1,369 @@
+//! The writing side of a lane.
+
+use super::seat::Found;
+use super::{FINAL, Lane, POSITION, PROPOSED};
+use crate::atomic::{Ordering, fence};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::time::Deadline;
+
+/// The producer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+pub struct RawProducer {
+    lane: Lane,
+    id: OwnerId,
+    /// The next unit to write.
+    tail: u64,
+    /// Up to where it can go without a thought: there is room, and the ring does not end.
+    soft: u64,
+    /// From here on `tail` is published at once. 0 when it always is.
+    due: u64,
+    /// The position of the ring's first unit in this lap. The lap is turned when the producer goes on behind its end.
+    lap: u64,
+    /// Units between publications.
+    every: u64,
+    /// Up to where the consumer has been told. Of no meaning when it always is.
+    published: u64,
+    /// Up to where there is room: the capacity beyond what the consumer had freed when we looked last.
+    limit: u64,
+}
+
+impl RawProducer {
+    /// Takes the producer's seat. What a dead holder had not published is gone.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
+    pub fn take(lane: Lane, me: &Member) -> Result<Self> {
+        let header = lane.header();
+        let _: Found = lane.sit(me, &header.not_empty, || header.producer.take(me))?;
+        let seated = Self::seated(lane, me.id());
+        if seated.is_err() {
+            header.producer.leave(me.id());
+        }
+        seated
+    }
+
+    /// The producer that `id` is already, by the word of its seat.
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+        let header = lane.header();
+        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
+        if lane.are_impossible(head, tail) {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        let lap = tail.wrapping_sub(tail % lane.capacity());
+        let limit = head.wrapping_add(lane.capacity());
+        Ok(RawProducer { lane, id, tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
+    }
+
+    /// The lane.
+    #[inline(always)]
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Who holds the seat by this handle.
+    #[inline(always)]
+    pub fn holder(&self) -> OwnerId {
+        self.id
+    }
+
+    /// Goes on in the calling thread, of the same process.
+    ///
+    /// # Errors
+    /// `Stale` if the thread that held the seat died and another producer has taken over.
+    #[cold]
+    pub fn move_to(&mut self, me: &Member) -> Result<()> {
+        let header = self.lane.header();
+        self.lane.sit(me, &header.not_empty, || header.producer.move_to(self.id, me))?;
+        self.id = me.id();
+        Ok(())
+    }
+
+    /// Publishes by itself every so many units; at least 1. See [`RawProducer::flush`].
+    pub fn publish_every(&mut self, units: u64) {
+        let published = self.tail.wrapping_sub(self.unpublished());
+        self.every = units.max(1);
+        self.told(published);
+    }
+
+    /// Notes up to where the consumer has been told.
+    #[inline(always)]
+    fn told(&mut self, published: u64) {
+        if self.every != 1 || published != self.tail {
+            self.published = published;
+            self.due = published.wrapping_add(self.every);
+        } else {
+            self.due = 0;
+        }
+    }
+
+    /// Where the next unit goes.
+    #[inline(always)]
+    pub fn index(&self) -> u64 {
+        let index = self.tail.wrapping_sub(self.lap);
+        if index == self.lane.capacity() { 0 } else { index }
+    }
+
+    /// Lets `f` write the next unit, which is known to be free.
+    #[inline(always)]
+    pub fn fill(&mut self, f: impl FnOnce(*mut u8)) {
+        debug_assert!(self.known_room() > 0);
+        self.lane.fill(self.index(), f);
+    }
+
+    /// Units written and not yet published.
+    #[inline(always)]
+    pub fn unpublished(&self) -> u64 {
+        if self.due == 0 { 0 } else { self.tail.wrapping_sub(self.published) }
+    }
+
+    /// How many units are free as far as the producer knows: there may be more.
+    #[inline(always)]
+    pub fn known_room(&self) -> u64 {
+        self.limit.wrapping_sub(self.tail)
+    }
+
+    /// Whether `units` are free, by what is known or else by another look.
+    ///
+    /// # Errors
+    /// `Corrupt` when the consumer's count is impossible.
+    #[inline(always)]
+    pub fn has_room(&mut self, units: u64) -> Result<bool> {
+        if self.known_room() >= units { Ok(true) } else { self.look(units) }
+    }
+
+    /// Whether one unit is free, by what is known or a glance. True: its index is [`RawProducer::next`]. False also when
+    /// the consumer's count is impossible.
+    #[inline(always)]
+    pub fn is_ready(&mut self) -> bool {
+        self.tail != self.soft || self.glance()
+    }
+
+    #[inline(always)]
+    fn glance(&mut self) -> bool {
+        let lane = self.lane;
+        let header = lane.header();
+        let head = header.head.load(Ordering::Acquire); // L2
+        let used = self.tail.wrapping_sub(head);
+        let free = used < self.lane.capacity();
+        if free {
+            self.limit = head.wrapping_add(self.lane.capacity());
+            self.turn();
+            // Relaxed: for people.
+            if used > header.peak.load(Ordering::Relaxed) {
+                header.peak.store(used, Ordering::Relaxed);
+            }
+        }
+        free
+    }
+
+    /// Sees to it that the next unit, which is known to be free, lies in this lap.
+    #[inline(always)]
+    fn turn(&mut self) {
+        let capacity = self.lane.capacity();
+        if self.tail.wrapping_sub(self.lap) == capacity {
+            self.lap = self.tail;
+        }
+        let straight = capacity - self.tail.wrapping_sub(self.lap);
+        self.soft = self.tail.wrapping_add(self.known_room().min(straight));
+    }
+
+    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    #[inline(always)]
+    pub fn next(&self) -> u64 {
+        self.tail.wrapping_sub(self.lap)
+    }
+
+    /// As [`RawProducer::advance`] by one, for whom [is ready](Self::is_ready).
+    ///
+    /// # Errors
+    /// `Closed`, as of [`RawProducer::flush`].
+    #[inline(always)]
+    pub fn advance_one(&mut self) -> Result<()> {
+        let before = self.tail;
+        self.tail = before.wrapping_add(1);
+        if self.due == 0 || self.tail >= self.due { self.publish(before) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, units: u64) -> Result<bool> {
+        let lane = self.lane;
+        let header = lane.header();
+        let head = header.head.load(Ordering::Acquire); // L2
+        let used = self.tail.wrapping_sub(head);
+        if used > self.lane.capacity() {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        self.limit = head.wrapping_add(self.lane.capacity());
+        self.turn();
+        // Relaxed: for people.
+        if used > header.peak.load(Ordering::Relaxed) {
+            header.peak.store(used, Ordering::Relaxed);
+        }
+        Ok(self.known_room() >= units)
+    }
+
+    /// Waits until `units`, at most the capacity, are free. What was written is published first.
+    ///
+    /// # Errors
+    /// `Closed`, `TimedOut`, `Corrupt`.
+    #[cold]
+    pub fn wait_for_room(&mut self, me: &Member, units: u64, deadline: Option<Deadline>) -> Result<()> {
+        self.flush()?;
+        let lane = self.lane;
+        let header = lane.header();
+        lane.wait(me, deadline, &header.not_full, &header.consumer, || self.look_for(me, units))
+    }
+
+    /// Whether `units` are free, and somebody may read them.
+    ///
+    /// # Errors
+    /// `Closed`; `Corrupt`.
+    #[cold]
+    pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
+        if self.lane.is_closed() || self.lane.is_hung_up(me, &self.lane.header().consumer) {
+            return Err(ErrorKind::Closed.into());
+        }
+        self.look(units)
+    }
+
+    /// Says that the next `units` are written. Publishes them when it is time to.
+    ///
+    /// # Errors
+    /// `Closed`, as of [`RawProducer::flush`].
+    #[inline(always)]
+    pub fn advance(&mut self, units: u64) -> Result<()> {
+        debug_assert!(units <= self.known_room());
+        let before = self.tail;
+        self.tail = before.wrapping_add(units);
+        if self.tail.wrapping_sub(self.lap) > self.lane.capacity() {
+            self.lap = self.lap.wrapping_add(self.lane.capacity());
+        }
+        // What comes one by one looks anew.
+        self.soft = self.tail;
+        if self.tail >= self.due { self.publish(before) } else { Ok(()) }
+    }
+
+    /// Publishes what was written and not published. On drop of a handle, and before it waits, this happens by itself.
+    ///
+    /// # Errors
+    /// `Closed`: what was not published is lost, as nobody will read it.
+    #[inline]
+    pub fn flush(&mut self) -> Result<()> {
+        if self.unpublished() == 0 { Ok(()) } else { self.publish(self.published) }
+    }
+
+    /// Publishes all that is written; `before` is up to where it was written before, if all that was published.
+    #[inline(always)]
+    fn publish(&mut self, before: u64) -> Result<()> {
+        let lane = self.lane;
+        let header = lane.header();
+        if header.not_empty.is_careful() {
+            return self.publish_carefully(before);
+        }
+        crate::crash_window!("L-a: written, not published");
+        let order =
+            if crate::mutant!("lane-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
+        header.tail.store(self.tail, order); // L1
+        crate::crash_window!("L-b: published, not woken");
+        if header.not_empty.is_watched() {
+            return self.tell(before);
+        }
+        if self.due != 0 {
+            self.told(self.tail);
+        }
+        Ok(())
+    }
+
+    /// Where the consumer had been told up to, before what was written behind `before`.
+    fn told_before(&self, before: u64) -> u64 {
+        if self.due == 0 { before } else { self.published }
+    }
+
+    /// The consumer may sleep, or the lane is closed meanwhile.
+    #[cold]
+    fn tell(&mut self, before: u64) -> Result<()> {
+        let before = self.told_before(before);
+        self.told(self.tail);
+        if self.lane.header().not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+    }
+
+    /// The lane is closed, or fences are needed.
+    #[cold]
+    fn publish_carefully(&mut self, before: u64) -> Result<()> {
+        let before = self.told_before(before);
+        if self.lane.is_closed() {
+            return self.refused(before);
+        }
+        let lane = self.lane;
+        let header = lane.header();
+        header.tail.store(self.tail, Ordering::Release); // L1
+        self.told(self.tail);
+        fence(Ordering::SeqCst);
+        if header.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+    }
+
+    /// The lane was closed before the publication: it takes back what it wrote.
+    #[cold]
+    fn refused(&mut self, before: u64) -> Result<()> {
+        self.back_to(before);
+        Err(ErrorKind::Closed.into())
+    }
+
+    fn back_to(&mut self, position: u64) {
+        self.tail = position;
+        self.lap = position.wrapping_sub(position % self.lane.capacity());
+        self.soft = position;
+        // A scribbled head may have let us see room up to beyond a whole ring from here: nothing is known.
+        self.limit = position;
+        self.told(position);
+    }
+
+    /// The lane was closed meanwhile: did what was published from `before` on get in?
+    #[cold]
+    fn settle(&mut self, before: u64) -> Result<()> {
+        let seal = &self.lane.header().seal;
+        // The publication before the look at the seal; the consumer's heavy fence between its proposal and its look.
+        fence(Ordering::SeqCst);
+        let mut seen = seal.load(Ordering::Acquire);
+        loop {
+            if seen & FINAL != 0 {
+                // At or behind what we had published before: nobody reads what came after.
+                let got_in = before & POSITION != seen & POSITION || crate::mutant!("lane-refusal-untold");
+                if got_in {
+                    return Ok(());
+                }
+                self.lane.header().tail.store(before, Ordering::Release);
+                self.back_to(before);
+                return Err(ErrorKind::Closed.into());
+            }
+            if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") {
+                return Ok(()); // whoever proposes the end from now on sees what we published
+            }
+            match seal.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Closes: nothing comes any more, what is there can be read.
+    ///
+    /// # Errors
+    /// `Closed` if it was closed before what was not published yet.
+    pub fn close(&mut self, me: &Member) -> Result<()> {
+        let flushed = self.flush();
+        self.lane.close(me);
+        flushed
+    }
+
+    /// Publishes the rest and leaves the seat.
+    pub fn leave(&mut self) {
+        let _ = self.flush();
+        crate::crash_window!("L-i: about to leave");
+        self.lane.header().producer.leave(self.id);
+    }
+}

@@ -1,0 +1,86 @@
+//! [`Seat`]: one side of a lane, held by one thread at a time.
+//!
+//! The word is the holder's id, or 0. Ids are never given out twice, so replacing a dead holder's is free of ABA, and a
+//! handle that finds its own id there knows that nobody has sat in between.
+
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId};
+
+/// A seat in shared memory. Zero is vacant.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(in crate::queue) struct Seat(AtomicU64);
+
+/// In what state somebody found the seat it has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) enum Found {
+    /// Vacant.
+    Vacant,
+    /// The last one died in it.
+    Abandoned,
+}
+
+impl Seat {
+    #[cfg(interproc_loom)]
+    pub(in crate::queue) fn new() -> Self {
+        Seat(AtomicU64::new(0))
+    }
+
+    /// Takes it, if it is vacant or its holder is dead.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody alive sits there, the caller included.
+    pub(in crate::queue) fn take(&self, me: &Member) -> Result<Found> {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            if let Some(holder) = OwnerId::of(seen) {
+                if holder != me.id() {
+                    // Nobody sleeps on it, so nobody asks the second channel but us.
+                    me.verify(holder);
+                }
+                if me.table().life(holder) != Life::Dead {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+            }
+            if crate::mutant!("lane-seat-taken-twice") {
+                self.0.store(me.id().bits(), Ordering::Release);
+                return Ok(if seen == 0 { Found::Vacant } else { Found::Abandoned });
+            }
+            // Acquire: after all that the last holder did.
+            match self.0.compare_exchange(seen, me.id().bits(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(if seen == 0 { Found::Vacant } else { Found::Abandoned }),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Moves it from one thread of the process to the calling one.
+    ///
+    /// # Errors
+    /// `Stale` if it is not `from`'s any more: it died, and somebody has taken over.
+    pub(in crate::queue) fn move_to(&self, from: OwnerId, me: &Member) -> Result<()> {
+        let moved = self.0.compare_exchange(from.bits(), me.id().bits(), Ordering::AcqRel, Ordering::Relaxed);
+        moved.map(drop).map_err(|_| ErrorKind::Stale.into())
+    }
+
+    /// Leaves it, if it is still `id`'s.
+    pub(in crate::queue) fn leave(&self, id: OwnerId) -> bool {
+        self.0.compare_exchange(id.bits(), 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// The word, for those who take a lane's seats together.
+    pub(in crate::queue) fn word(&self) -> &AtomicU64 {
+        &self.0
+    }
+
+    /// Who sits there, dead or alive.
+    pub(in crate::queue) fn holder(&self) -> Option<OwnerId> {
+        OwnerId::of(self.0.load(Ordering::Acquire))
+    }
+
+    /// Who sits there and lives.
+    pub(in crate::queue) fn living(&self, me: &Member) -> Option<OwnerId> {
+        self.holder().filter(|&id| me.table().life(id) != Life::Dead)
+    }
+}

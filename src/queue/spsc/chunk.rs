@@ -1,0 +1,263 @@
+//! Several slots at a time, written or read where they lie.
+//!
+//! They lie in shared memory, and by the seat they are ours until the commit. A process that breaks the rules could write
+//! there meanwhile: whatever it writes is some `T` ([`Plain`]), and the slices never leave the ring.
+#![allow(unsafe_code)]
+
+use super::{Consumer, Producer};
+use crate::error::Result;
+use crate::shared::Plain;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use core::slice::{from_raw_parts, from_raw_parts_mut};
+
+/// Guards stay in the thread that sits in the seat.
+type InThisThread = PhantomData<*const ()>;
+
+/// Free slots, to be written in place: see [`Producer::write_chunk`]. Dropped without a commit, nothing has happened.
+#[must_use = "nothing is pushed without a commit"]
+pub struct WriteChunk<'a, T: Plain> {
+    producer: &'a mut Producer<T>,
+    slots: [(NonNull<T>, usize); 2],
+    _here: InThisThread,
+}
+
+impl<'a, T: Plain> WriteChunk<'a, T> {
+    pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
+        let slots = producer.seat.slots(count).map(|(index, n)| (producer.slot(index), n));
+        WriteChunk { producer, slots, _here: PhantomData }
+    }
+
+    /// The slots, in order; the second slice is empty unless the ring ends in between. They hold what was there before.
+    #[inline]
+    pub fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
+        let [(a, n), (b, m)] = self.slots;
+        // SAFETY: slots of the ring that are free and ours as long as we borrow the producer; two pieces that do not overlap,
+        // aligned; mapped memory, whose bytes are always some `T`.
+        unsafe { (from_raw_parts_mut(a.as_ptr(), n), from_raw_parts_mut(b.as_ptr(), m)) }
+    }
+
+    /// How many slots.
+    pub fn len(&self) -> usize {
+        self.slots[0].1 + self.slots[1].1
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Pushes the first `count` of them, as one. At most all are.
+    ///
+    /// # Errors
+    /// `Closed`: none is pushed.
+    #[inline]
+    pub fn commit(self, count: usize) -> Result<()> {
+        let count = count.min(self.len());
+        if count == 0 { Ok(()) } else { self.producer.seat.raw.advance(count as u64) }
+    }
+
+    /// Pushes all of them, as one.
+    ///
+    /// # Errors
+    /// As [`WriteChunk::commit`].
+    #[inline]
+    pub fn commit_all(self) -> Result<()> {
+        let all = self.len();
+        self.commit(all)
+    }
+
+    /// Fills them from an iterator as far as it goes, and pushes those; says how many.
+    ///
+    /// # Errors
+    /// As [`WriteChunk::commit`].
+    pub fn fill_from_iter(self, values: impl IntoIterator<Item = T>) -> Result<usize> {
+        WriteChunkUninit(self).fill_from_iter(values)
+    }
+}
+
+/// Free slots that are written without a look at what is in them: see [`Producer::write_chunk_uninit`]. Dropped without a
+/// commit, nothing has happened.
+#[must_use = "nothing is pushed without a commit"]
+pub struct WriteChunkUninit<'a, T: Plain>(WriteChunk<'a, T>);
+
+impl<'a, T: Plain> WriteChunkUninit<'a, T> {
+    pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
+        WriteChunkUninit(WriteChunk::new(producer, count))
+    }
+
+    /// The slots, in order; the second slice is empty unless the ring ends in between.
+    #[inline]
+    pub fn as_mut_slices(&mut self) -> (&mut [MaybeUninit<T>], &mut [MaybeUninit<T>]) {
+        let [(a, n), (b, m)] = self.0.slots;
+        // SAFETY: as in `WriteChunk::as_mut_slices`.
+        unsafe { (from_raw_parts_mut(a.as_ptr().cast(), n), from_raw_parts_mut(b.as_ptr().cast(), m)) }
+    }
+
+    /// How many slots.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Pushes the first `count` of them, as one. At most all are.
+    ///
+    /// # Errors
+    /// `Closed`: none is pushed.
+    ///
+    /// # Safety
+    /// Nothing uninitialised was written to them.
+    #[inline]
+    pub unsafe fn commit(self, count: usize) -> Result<()> {
+        self.0.commit(count)
+    }
+
+    /// Pushes all of them, as one.
+    ///
+    /// # Errors
+    /// As [`WriteChunkUninit::commit`].
+    ///
+    /// # Safety
+    /// As [`WriteChunkUninit::commit`].
+    #[inline]
+    pub unsafe fn commit_all(self) -> Result<()> {
+        self.0.commit_all()
+    }
+
+    /// Fills them from an iterator as far as it goes, and pushes those; says how many.
+    ///
+    /// # Errors
+    /// `Closed`: none is pushed.
+    pub fn fill_from_iter(mut self, values: impl IntoIterator<Item = T>) -> Result<usize> {
+        let mut count = 0;
+        let (a, b) = self.as_mut_slices();
+        let mut values = values.into_iter();
+        // The slots first: a value is asked for only if there is a place for it.
+        for slot in a.iter_mut().chain(b) {
+            let Some(value) = values.next() else { break };
+            slot.write(value);
+            count += 1;
+        }
+        self.0.commit(count).map(|()| count)
+    }
+}
+
+/// Messages, to be read in place: see [`Consumer::read_chunk`]. Dropped without a commit, none is taken.
+///
+/// If the consumer dies before the commit they are redelivered, and flagged.
+#[must_use = "no message is taken without a commit"]
+pub struct ReadChunk<'a, T: Plain> {
+    consumer: &'a mut Consumer<T>,
+    slots: [(NonNull<T>, usize); 2],
+    _here: InThisThread,
+}
+
+impl<'a, T: Plain> ReadChunk<'a, T> {
+    pub(super) fn new(consumer: &'a mut Consumer<T>, count: usize) -> Self {
+        let slots = consumer.seat.slots(count).map(|(index, n)| (consumer.slot(index), n));
+        ReadChunk { consumer, slots, _here: PhantomData }
+    }
+
+    /// The messages, in order; the second slice is empty unless the ring ends in between.
+    #[inline]
+    pub fn as_slices(&self) -> (&[T], &[T]) {
+        let [(a, n), (b, m)] = self.slots;
+        // SAFETY: slots of the ring that are published and ours as long as we borrow the consumer; aligned; any bytes are
+        // a `T`.
+        unsafe { (from_raw_parts(a.as_ptr(), n), from_raw_parts(b.as_ptr(), m)) }
+    }
+
+    /// How many messages.
+    pub fn len(&self) -> usize {
+        self.slots[0].1 + self.slots[1].1
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many of them, the first ones, may have been read by a consumer that died.
+    pub fn redelivered(&self) -> usize {
+        self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
+    }
+
+    /// Takes the first `count` of them, as one; the rest stays. At most all are taken.
+    #[inline]
+    pub fn commit(self, count: usize) {
+        let count = count.min(self.len());
+        if count != 0 {
+            self.consumer.seat.raw.advance(count as u64);
+        }
+        self.consumer.seat.raw.has_read();
+    }
+
+    /// Takes all of them, as one.
+    #[inline]
+    pub fn commit_all(self) {
+        let all = self.len();
+        self.commit(all);
+    }
+}
+
+impl<'a, T: Plain> IntoIterator for ReadChunk<'a, T> {
+    type Item = T;
+    type IntoIter = ReadChunkIntoIter<'a, T>;
+
+    /// By value. When it is dropped, those that it has given out are taken, as one.
+    fn into_iter(self) -> ReadChunkIntoIter<'a, T> {
+        ReadChunkIntoIter { chunk: Some(self), next: 0 }
+    }
+}
+
+/// The messages of a chunk by value. When it is dropped, those that it has given out are taken, as one.
+pub struct ReadChunkIntoIter<'a, T: Plain> {
+    /// Until the drop.
+    chunk: Option<ReadChunk<'a, T>>,
+    next: usize,
+}
+
+impl<T: Plain> Iterator for ReadChunkIntoIter<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        let (a, b) = self.chunk.as_ref()?.as_slices();
+        let value = a.get(self.next).or_else(|| b.get(self.next - a.len())).copied()?;
+        self.next += 1;
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.chunk.as_ref().map_or(0, ReadChunk::len) - self.next;
+        (left, Some(left))
+    }
+}
+
+impl<T: Plain> ExactSizeIterator for ReadChunkIntoIter<'_, T> {}
+
+impl<T: Plain> Drop for ReadChunkIntoIter<'_, T> {
+    fn drop(&mut self) {
+        if let Some(chunk) = self.chunk.take() {
+            chunk.commit(self.next);
+        }
+    }
+}
+
+macro_rules! debug_by_length {
+    ($($name:ident)*) => {
+        $(impl<T: Plain> fmt::Debug for $name<'_, T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("len", &self.len()).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+debug_by_length!(WriteChunk WriteChunkUninit ReadChunk ReadChunkIntoIter);

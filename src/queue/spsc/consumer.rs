@@ -1,0 +1,526 @@
+//! The typed consumer.
+#![allow(unsafe_code)]
+
+use super::{Drain, Iter, ReadChunk, Reader, TryIter, Wait};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, Who, view};
+use crate::queue::Delivery;
+use crate::queue::lane::Lane;
+use crate::shared::Plain;
+use crate::time::Deadline;
+use core::any::Any;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{NonNull, copy_nonoverlapping};
+use core::time::Duration;
+use std::sync::Arc;
+
+/// The consumer of an Spsc queue: pops messages of type `T`, which the one [`Producer`](super::Producer) pushes.
+///
+/// Taken by [`Segment::spsc_consumer`](crate::Segment::spsc_consumer). There is one at a time: while it sits there others get
+/// `WouldBlock`. Dropped, it frees what it has popped, and leaves the seat to the next one.
+///
+/// *When somebody dies* (a thread or its process, at any instruction): what this consumer had not freed is read again by the next
+/// one, and what it may have read of that is flagged ([`Delivery::redelivered`]); so it is at least once, for one message, or
+/// as many as [`free_every`](Self::free_every) or a chunk says. A producer's death costs nothing that was published. A sleeper is
+/// told by the kernel; who is [there](Self::partner) can be asked.
+///
+/// *Ordering, threads, fork, signals*: as for the producer. *Cost*: a pop that need not wait is one store more than the
+/// message; no read-modify-write, no fence, no system call. Wait-free.
+///
+/// # Examples
+/// ```
+/// use interproc::{ErrorKind, Segment};
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let mut letters = seg.spsc_producer::<u8>("letters", 8)?;
+/// letters.push_batch(b"abc")?;
+/// letters.close()?;
+/// let mut reader = seg.spsc_consumer::<u8>("letters", 8)?;
+/// assert_eq!(reader.pop()?, b'a');
+/// let mut rest = [0; 8];
+/// assert_eq!(reader.pop_batch(&mut rest)?, 2);
+/// assert_eq!(reader.pop().unwrap_err().kind(), ErrorKind::Closed); // closed and drained
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Consumer<T> {
+    pub(super) seat: Reader,
+    /// Keeps the segment mapped.
+    _segment: Arc<dyn Any + Send + Sync>,
+    _value: PhantomData<fn() -> T>,
+}
+
+impl<T: Plain> Consumer<T> {
+    /// Takes the seat of a lane of `T`s in a segment that `segment` keeps mapped.
+    ///
+    /// # Errors
+    /// Those of `RawConsumer::take`.
+    pub(crate) fn take(lane: Lane, me: &Member, segment: Arc<dyn Any + Send + Sync>) -> Result<Self> {
+        const {
+            assert!(
+                size_of::<T>() > 0 && align_of::<T>() <= Lane::ALIGN,
+                "1 byte at least, aligned to 64 at most"
+            )
+        };
+        if lane.unit() != size_of::<T>() {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        Ok(Consumer { seat: Reader::take(lane, me)?, _segment: segment, _value: PhantomData })
+    }
+
+    /// The slot at an index of the ring.
+    #[inline(always)]
+    pub(super) fn slot(&self, index: u64) -> NonNull<T> {
+        debug_assert!(index < self.seat.raw.lane().capacity());
+        // SAFETY: in bounds, as a unit is a `T` and the index below the capacity.
+        unsafe { self.seat.raw.lane().first().cast::<T>().add(index as usize) }
+    }
+
+    /// Takes the next message, which is known to be there.
+    #[inline(always)]
+    fn take_one(&mut self) -> T {
+        // SAFETY: the slot is ours by the seat, and published. Any bytes are a `T`.
+        let value = unsafe { self.slot(self.seat.raw.next()).read() };
+        self.seat.raw.advance_one();
+        value
+    }
+
+    #[inline(always)]
+    fn pop_by(&mut self, wait: Wait) -> Result<T> {
+        self.seat.ready(wait)?;
+        Ok(self.take_one())
+    }
+
+    #[inline(always)]
+    fn pop_delivery_by(&mut self, wait: Wait) -> Result<Delivery<T>> {
+        self.seat.ready(wait)?;
+        let redelivered = self.seat.raw.is_redelivered();
+        Ok(Delivery { value: self.take_one(), redelivered })
+    }
+
+    /// Pops, waiting for a message as long as it takes.
+    ///
+    /// # Errors
+    /// `Closed` when closed and drained; `NotOwner` in a forked child; `Stale`; `TooManyMembers`; `Corrupt`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// p.push(1)?;
+    /// assert_eq!(c.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop(&mut self) -> Result<T> {
+        self.pop_by(Wait::ForEver)
+    }
+
+    /// Pops if there is a message now.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop`], and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::ErrorKind;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// assert_eq!(c.try_pop().unwrap_err().kind(), ErrorKind::Empty);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn try_pop(&mut self) -> Result<T> {
+        self.pop_by(Wait::Never)
+    }
+
+    /// Pops, waiting at most `timeout` for a message.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::time::Duration;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// assert!(c.pop_timeout(Duration::from_millis(1)).is_err());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<T> {
+        self.pop_until(Deadline::after(timeout))
+    }
+
+    /// Pops, waiting until `deadline` at the latest for a message.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// p.push(1)?;
+    /// assert_eq!(c.pop_until(interproc::Deadline::now())?, 1); // there is one: a deadline in the past does not matter
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_until(&mut self, deadline: Deadline) -> Result<T> {
+        self.pop_by(Wait::Until(deadline))
+    }
+
+    /// Pops, waiting as long as it takes, and tells whether a consumer that died may have read the message before.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// p.push(1)?;
+    /// let letter = c.pop_delivery()?;
+    /// assert!(letter.value == 1 && !letter.redelivered);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn pop_delivery(&mut self) -> Result<Delivery<T>> {
+        self.pop_delivery_by(Wait::ForEver)
+    }
+
+    /// As [`pop_delivery`](Self::pop_delivery), if there is a message now.
+    ///
+    /// # Errors
+    /// As [`Consumer::try_pop`].
+    #[inline]
+    pub fn try_pop_delivery(&mut self) -> Result<Delivery<T>> {
+        self.pop_delivery_by(Wait::Never)
+    }
+
+    /// As [`pop_delivery`](Self::pop_delivery), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop_until`].
+    pub fn pop_delivery_until(&mut self, deadline: Deadline) -> Result<Delivery<T>> {
+        self.pop_delivery_by(Wait::Until(deadline))
+    }
+
+    /// The next message where it lies, without taking it, if there is one now.
+    ///
+    /// It lies in shared memory. The producer does not touch it; a process that breaks the rules could, and all that it
+    /// writes is some `T`.
+    ///
+    /// # Errors
+    /// As [`Consumer::try_pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// p.push(1)?;
+    /// assert_eq!(c.peek()?, &1);
+    /// assert_eq!(c.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek(&mut self) -> Result<&T> {
+        self.seat.ready(Wait::Never)?;
+        // SAFETY: published, not freed as long as the reference to us lasts, aligned; any bytes are a `T`.
+        Ok(unsafe { self.slot(self.seat.raw.index()).as_ref() })
+    }
+
+    /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many. They are copied in one or
+    /// two pieces and freed as one.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop`], when not even one came.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// let mut got = [0; 8];
+    /// assert_eq!(c.pop_batch(&mut got)?, 3);
+    /// assert_eq!(&got[..3], &[1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
+        self.pop_batch_by(into, Wait::ForEver)
+    }
+
+    /// As [`pop_batch`](Self::pop_batch), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop_until`], when not even one came.
+    pub fn pop_batch_until(&mut self, into: &mut [T], deadline: Deadline) -> Result<usize> {
+        self.pop_batch_by(into, Wait::Until(deadline))
+    }
+
+    /// Pops as many messages as there are now, at most `into.len()`; says how many.
+    ///
+    /// # Errors
+    /// As [`Consumer::try_pop`], if not even one was there.
+    pub fn try_pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
+        self.pop_batch_by(into, Wait::Never)
+    }
+
+    fn pop_batch_by(&mut self, into: &mut [T], wait: Wait) -> Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        self.seat.ready(wait)?;
+        let count = self.seat.there_up_to(into.len())?;
+        let told = self.seat.raw.reads(count as u64);
+        let mut to = into.as_mut_ptr();
+        for (index, n) in self.seat.slots(count) {
+            // SAFETY: `n` slots that are ours by the seat and published; the rest of `into` is as long.
+            unsafe {
+                copy_nonoverlapping(self.slot(index).as_ptr(), to, n);
+                to = to.add(n);
+            }
+        }
+        self.seat.raw.advance(count as u64);
+        if told {
+            self.seat.raw.has_read();
+        }
+        Ok(count)
+    }
+
+    /// Waits until there are `count` messages and lends them, to be read in place; fewer when the queue is closed. None is taken
+    /// before a [`commit`](ReadChunk::commit).
+    ///
+    /// # Errors
+    /// `InvalidInput` for more than the capacity; as [`Consumer::pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// let chunk = c.read_chunk(3)?;
+    /// let (a, b) = chunk.as_slices(); // two, as the ring may end in between
+    /// assert_eq!([a, b].concat(), [1, 2, 3]);
+    /// chunk.commit(2);
+    /// assert_eq!(c.pop()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
+        self.chunk(count, Wait::ForEver).map(|n| ReadChunk::new(self, n))
+    }
+
+    /// As [`read_chunk`](Self::read_chunk), if so many are there now.
+    ///
+    /// # Errors
+    /// As [`Consumer::read_chunk`], and `Empty`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// assert!(c.try_read_chunk(4).is_err());
+    /// let sum: u64 = c.try_read_chunk(c.len())?.into_iter().sum();
+    /// assert_eq!((sum, c.len()), (6, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
+        self.chunk(count, Wait::Never).map(|n| ReadChunk::new(self, n))
+    }
+
+    /// As [`read_chunk`](Self::read_chunk), waiting until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// As [`Consumer::read_chunk`], and `TimedOut`.
+    pub fn read_chunk_until(&mut self, count: usize, deadline: Deadline) -> Result<ReadChunk<'_, T>> {
+        self.chunk(count, Wait::Until(deadline)).map(|n| ReadChunk::new(self, n))
+    }
+
+    #[inline]
+    fn chunk(&mut self, count: usize, wait: Wait) -> Result<usize> {
+        self.seat.ready_for(count, wait)?;
+        let count = count.min(self.seat.raw.known() as usize);
+        self.seat.raw.reads(count as u64);
+        Ok(count)
+    }
+
+    /// Pops one message after the other, waiting for each, until the queue is closed and drained (or fails).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// p.close()?;
+    /// assert_eq!(c.iter().sum::<u64>(), 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> Iter<'_, T> {
+        Iter(self)
+    }
+
+    /// Pops one message after the other until none is there; a fast producer can keep it going.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(c.try_iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_iter(&mut self) -> TryIter<'_, T> {
+        TryIter(self)
+    }
+
+    /// Pops what is there at the time of the call, and no more. Dropped early, it leaves the rest.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(c.drain().count(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drain(&mut self) -> Drain<'_, T> {
+        let left = self.len().saturating_sub(self.seat.raw.unfreed() as usize);
+        Drain { consumer: self, left }
+    }
+
+    /// Frees by itself every `messages` only, at least 1, which is what a consumer begins with: the producer is told less often,
+    /// and the line that tells it moves less often between the processors. What is popped and not freed takes up room, and
+    /// if this consumer dies it is read again by the next one, flagged. It is freed at the latest before a pop waits or
+    /// finds nothing, by [`flush`](Self::flush), and when the handle is dropped. More than the capacity counts as that.
+    ///
+    /// # Errors
+    /// `NotOwner`, `Stale`, `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
+    /// c.free_every(2)?;
+    /// p.push_batch(&[1, 2])?;
+    /// c.pop()?;
+    /// assert!(p.try_push(3).is_err());
+    /// c.flush()?;
+    /// p.try_push(3)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn free_every(&mut self, messages: usize) -> Result<()> {
+        self.seat.seated()?;
+        self.seat.raw.free_every(messages as u64);
+        Ok(())
+    }
+
+    /// Frees what was popped and not freed.
+    ///
+    /// # Errors
+    /// `NotOwner`, `Stale`, `TooManyMembers`.
+    #[inline]
+    pub fn flush(&mut self) -> Result<()> {
+        self.seat.flush()
+    }
+
+    /// Closes the queue for good: the producer is refused from now on. What it has published can be popped, here or by the next
+    /// consumer. A push at the same time either gets in, and is then delivered, or is refused. Idempotent.
+    ///
+    /// # Errors
+    /// `NotOwner`, `Stale`, `TooManyMembers`: nothing is changed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// c.close()?;
+    /// assert!(p.push(2).is_err());
+    /// assert_eq!(c.pop()?, 1);
+    /// assert!(c.pop().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&mut self) -> Result<()> {
+        let me = self.seat.seated()?;
+        self.seat.raw.close(me);
+        Ok(())
+    }
+
+    /// Frees the rest and leaves the seat to the next consumer, as dropping the handle does, and says how that went. The
+    /// queue stays open.
+    ///
+    /// # Errors
+    /// As [`Consumer::flush`].
+    pub fn leave(mut self) -> Result<()> {
+        self.flush()
+    }
+}
+
+impl<T> Consumer<T> {
+    /// How many messages are published and not freed: a snapshot.
+    pub fn len(&self) -> usize {
+        self.seat.raw.lane().len() as usize
+    }
+
+    /// Whether there is none to pop: a snapshot.
+    pub fn is_empty(&self) -> bool {
+        self.len() <= self.seat.raw.unfreed() as usize
+    }
+
+    /// Whether the producer finds no room: a snapshot.
+    pub fn is_full(&self) -> bool {
+        self.len() == self.capacity()
+    }
+
+    /// The most messages it holds.
+    pub fn capacity(&self) -> usize {
+        self.seat.raw.lane().capacity() as usize
+    }
+
+    /// The most messages that were seen in it, as [`Producer::peak`](super::Producer::peak).
+    pub fn peak(&self) -> usize {
+        self.seat.raw.lane().peak() as usize
+    }
+
+    /// Whether it was closed, by either side.
+    pub fn is_closed(&self) -> bool {
+        self.seat.raw.lane().is_closed()
+    }
+
+    /// Who sits in the producer's seat, dead or alive; `None` if nobody does.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside a segment: never.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// assert!(c.partner()?.is_none());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn partner(&self) -> Result<Option<Who>> {
+        let lane = self.seat.raw.lane();
+        view::who(lane.address(), lane.producer())
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

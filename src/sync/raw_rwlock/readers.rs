@@ -1,0 +1,333 @@
+//! How readers come in and leave.
+
+use super::{CELLS, COUNT, Entered, ONE, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, is_open};
+use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_models};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{HOLDS, Holds};
+use crate::member::{Life, Member, OwnerId};
+use crate::sync::Acquired;
+use crate::sync::raw_mutex::{KEPT, READING};
+use crate::sys::{Word, futex};
+
+impl RawRwLock {
+    #[inline(always)]
+    pub(crate) fn read_as(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
+        // Relaxed: a hint, which way to try.
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate == 0 {
+            let first = first_cell(id);
+            // R2
+            if self.cells[first]
+                .compare_exchange(0, id.bits() | ONE, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+            {
+                crate::crash_window!("R1: a cell is taken");
+                if !crate::mutant!("reader-no-fence") {
+                    seq_cst_fence_for_models();
+                }
+                if is_open(self.gate.load(Ordering::SeqCst)) {
+                    if me.reading().hit() {
+                        self.sample(me);
+                    }
+                    return Ok(Entered::At(first as Place));
+                }
+                self.turned_away(first, id, me);
+            }
+        } else if gate == KEPT
+            && let Some(holds) = me.holds()
+        {
+            let at = home(name);
+            let hold = &holds.words[at];
+            // Relaxed: ours.
+            if hold.load(Ordering::Relaxed) == 0 {
+                self.write_hold(hold, name, me);
+                let gate = self.gate.load(Ordering::Acquire);
+                if is_open(gate) && gate & KEPT != 0 {
+                    return Ok(Entered::At((CELLS + at) as Place));
+                }
+                leave_hold(holds, at, me);
+            }
+        }
+        self.read_slow(id, me, name, patience)
+    }
+
+    /// R3, the reader's side: to be followed by a look at the gate.
+    #[inline(always)]
+    fn write_hold(&self, hold: &AtomicU64, name: u64, me: &Member) {
+        // Relaxed: the fence orders it.
+        hold.store(name | ONE, Ordering::Relaxed);
+        if !crate::mutant!("hold-no-fence") {
+            publish(me);
+        }
+        crate::crash_window!("R2: a hold is written");
+    }
+
+    #[cold]
+    fn turned_away(&self, cell: usize, id: OwnerId, me: &Member) {
+        self.leave_cell(cell, id, me);
+    }
+
+    #[cold]
+    fn read_slow(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
+        // The writer who would be waited for waits for us.
+        if !crate::mutant!("no-second-read")
+            && let Some(place) = self.read_again(id, me, name)?
+        {
+            return Ok(Entered::At(place));
+        }
+        // From here on our death rings the bell.
+        let pending = me.pend();
+        let entered = match self.enter(id, me, name) {
+            Ok(Some(place)) => Ok(Entered::At(place)),
+            Ok(None) => self.pass_the_gate(id, me, name, patience),
+            Err(error) => Err(error),
+        };
+        me.unpend(pending);
+        entered
+    }
+
+    /// One read more of a lock that the caller reads already.
+    fn read_again(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
+        for (at, cell) in self.cells.iter().enumerate() {
+            let mut word = cell.load(Ordering::Relaxed);
+            while OwnerId::of(word) == Some(id) {
+                if word & COUNT == COUNT {
+                    return Err(ErrorKind::TooManyHolds.into());
+                }
+                // Relaxed: it is held already. A writer may set WAITER meanwhile.
+                match cell.compare_exchange(word, word + ONE, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Ok(Some(at as Place)),
+                    Err(now) => word = now,
+                }
+            }
+        }
+        let Some(holds) = me.holds() else { return Ok(None) };
+        for (at, hold) in holds.words.iter().enumerate() {
+            let word = hold.load(Ordering::Relaxed);
+            if word & !COUNT == name {
+                if word & COUNT == COUNT {
+                    return Err(ErrorKind::TooManyHolds.into());
+                }
+                hold.store(word + ONE, Ordering::Relaxed);
+                return Ok(Some((CELLS + at) as Place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Comes in if the gate is open.
+    fn enter(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
+        loop {
+            let gate = self.gate.load(Ordering::Acquire);
+            if !is_open(gate) {
+                return Ok(None);
+            }
+            if let Some(cell) = self.take_cell(id, me) {
+                if !crate::mutant!("reader-no-fence") {
+                    seq_cst_fence_for_models();
+                }
+                if is_open(self.gate.load(Ordering::SeqCst)) {
+                    return Ok(Some(cell as Place));
+                }
+                self.turned_away(cell, id, me);
+                return Ok(None);
+            }
+            if gate & KEPT == 0 && !self.gate.keep(gate) {
+                continue;
+            }
+            let (holds, at) = self.take_hold(me, name)?;
+            let gate = self.gate.load(Ordering::Acquire);
+            if is_open(gate) && (gate & KEPT != 0 || crate::mutant!("hold-without-kept")) {
+                return Ok(Some((CELLS + at) as Place));
+            }
+            // A writer is there, or was there and has cleared KEPT.
+            leave_hold(holds, at, me);
+        }
+    }
+
+    /// Queues at the gate, takes a place while it has it, gives it back.
+    fn pass_the_gate(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
+        let acquired = match patience {
+            Patience::None => self.gate.try_lock_with(me, READING)?,
+            Patience::Until(deadline) => self.gate.lock_with(me, deadline, READING)?,
+        };
+        if acquired == Acquired::OwnerDied {
+            self.serve_heir(id, me, name, patience)?;
+            return Ok(Entered::OwnerDied);
+        }
+        crate::crash_window!("R5: a reader has the gate");
+        let place = self.take_place(id, me, name);
+        // M1, and whoever locks the gate next sees the place.
+        self.gate.unlock(me)?;
+        place.map(Entered::At)
+    }
+
+    /// A place for a caller that has the gate: no writer is looking.
+    pub(super) fn take_place(&self, id: OwnerId, me: &Member, name: u64) -> Result<Place> {
+        if let Some(cell) = self.take_cell(id, me) {
+            return Ok(cell as Place);
+        }
+        let (_, at) = self.take_hold(me, name)?;
+        if !crate::mutant!("overflow-not-kept") {
+            self.gate.set(KEPT);
+        }
+        Ok((CELLS + at) as Place)
+    }
+
+    /// Takes a free cell, or a dead reader's.
+    fn take_cell(&self, id: OwnerId, me: &Member) -> Option<usize> {
+        let first = first_cell(id);
+        for at in (first..CELLS).chain(0..first) {
+            let cell = &self.cells[at];
+            let word = cell.load(Ordering::Acquire);
+            if OwnerId::of(word).is_none_or(|owner| me.table().life(owner) == Life::Dead) {
+                // R2. WAITER: a writer that sleeps for the dead one looks again for its own reasons.
+                let mine = id.bits() | ONE | word & WAITER;
+                if cell.compare_exchange(word, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+                    return Some(at);
+                }
+            }
+        }
+        None
+    }
+
+    /// Writes a hold into a free word of the caller's slot.
+    fn take_hold<'m>(&self, me: &'m Member, name: u64) -> Result<(&'m Holds, usize)> {
+        let none = || Error::from(ErrorKind::TooManyHolds);
+        let holds = me.holds().ok_or_else(none)?;
+        let home = home(name);
+        let mut places = (home..HOLDS).chain(0..home);
+        let at = places.find(|&at| holds.words[at].load(Ordering::Relaxed) == 0).ok_or_else(none)?;
+        self.write_hold(&holds.words[at], name, me);
+        Ok((holds, at))
+    }
+
+    /// Gives up one read of a caller that surely has one: at this place, or wherever else.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
+    pub(crate) fn leave(&self, place: Place, id: OwnerId, me: &Member, name: u64) {
+        let at = place as usize;
+        if at < CELLS {
+            // R1
+            let mine = id.bits() | ONE;
+            if self.cells[at].compare_exchange(mine, 0, Ordering::Release, Ordering::Relaxed).is_ok() {
+                return;
+            }
+        } else if let Some(holds) = me.holds() {
+            let at = (at - CELLS) % HOLDS;
+            if holds.words[at].load(Ordering::Relaxed) == name | ONE {
+                leave_hold(holds, at, me);
+                return;
+            }
+        }
+        // A thread's reads are worth the same: another one may have ended the one at this place.
+        self.leave_any(id, me, name);
+    }
+
+    /// Gives up one read, wherever the caller has one. False if it has none.
+    #[cold]
+    pub(super) fn leave_any(&self, id: OwnerId, me: &Member, name: u64) -> bool {
+        if (0..CELLS).any(|at| self.leave_cell(at, id, me)) {
+            return true;
+        }
+        let Some(holds) = me.holds() else { return false };
+        let found = holds.words.iter().position(|h| h.load(Ordering::Relaxed) & !COUNT == name);
+        if let Some(at) = found {
+            leave_hold(holds, at, me);
+        }
+        found.is_some()
+    }
+
+    /// Gives up one read in this cell. False if the caller has none there.
+    pub(super) fn leave_cell(&self, at: usize, id: OwnerId, me: &Member) -> bool {
+        let cell = &self.cells[at];
+        let mut word = cell.load(Ordering::Relaxed);
+        while OwnerId::of(word) == Some(id) {
+            let last = word & COUNT <= ONE;
+            // R3: between the release and the wake our death rings the bell.
+            let pending = (last && word & WAITER != 0).then(|| me.pend());
+            let left = if last { 0 } else { word - ONE };
+            // R1
+            let result = cell.compare_exchange(word, left, Ordering::Release, Ordering::Relaxed);
+            if let Some(pending) = pending {
+                if result.is_ok() && !crate::mutant!("cell-no-wake") {
+                    crate::crash_window!("R3: a cell is left, the writer is not woken");
+                    futex::wake(Word::High(cell), u32::MAX);
+                }
+                me.unpend(pending);
+            }
+            match result {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Whether the caller reads it.
+    pub(super) fn is_read_by(&self, id: OwnerId, me: &Member) -> bool {
+        let name = self.name(me);
+        self.cells.iter().any(|c| OwnerId::of(c.load(Ordering::Relaxed)) == Some(id))
+            || me.holds().is_some_and(|h| h.words.iter().any(|h| h.load(Ordering::Relaxed) & !COUNT == name))
+    }
+}
+
+/// Gives up one read at this hold.
+#[inline(always)]
+pub(super) fn leave_hold(holds: &Holds, at: usize, me: &Member) {
+    let hold = &holds.words[at];
+    // Relaxed: ours.
+    let word = hold.load(Ordering::Relaxed);
+    if word & COUNT > ONE {
+        hold.store(word - ONE, Ordering::Relaxed);
+        return;
+    }
+    // R1
+    hold.store(0, Ordering::Release);
+    publish(me);
+    // R4. Relaxed: the fence orders it.
+    if holds.sleepers.load(Ordering::Relaxed) & SLEEPERS != 0 {
+        wake_writers(holds);
+    }
+}
+
+/// Wakes the writers that sleep on a member's holds.
+#[cold]
+fn wake_writers(holds: &Holds) {
+    crate::crash_window!("R4: a hold is left, the writers are not woken");
+    let mut word = holds.sleepers.load(Ordering::Relaxed);
+    // Release: who announces itself over this value sees the hold.
+    while let Err(now) = holds.sleepers.compare_exchange(
+        word,
+        word.wrapping_add(STEP) & !SLEEPERS,
+        Ordering::AcqRel,
+        Ordering::Relaxed,
+    ) {
+        word = now;
+    }
+    if !crate::mutant!("hold-no-wake") {
+        futex::wake(Word::High(&holds.sleepers), u32::MAX);
+    }
+}
+
+/// The reader's half of the asymmetric fence, after a hold was written.
+#[inline(always)]
+fn publish(me: &Member) {
+    light_fence();
+    if me.table().strong_fences() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// The cell that a member tries first: so that few readers meet.
+#[inline(always)]
+pub(super) const fn first_cell(id: OwnerId) -> usize {
+    id.slot() as usize % CELLS
+}
+
+/// The hold that a lock's readers try first. Locks are 64 bytes apart, or nearly.
+#[inline(always)]
+#[cfg_attr(interproc_loom, allow(clippy::modulo_one))]
+pub(super) const fn home(name: u64) -> usize {
+    (name as usize >> 6) % HOLDS
+}

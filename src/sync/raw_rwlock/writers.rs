@@ -1,0 +1,258 @@
+//! How a writer comes in, waits until nobody reads, and leaves.
+
+use super::{COUNT, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
+use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Life, Member, OwnerId};
+use crate::sync::raw_mutex::{DRAINING, KEPT};
+use crate::sync::{Acquired, RawMutex, Spin};
+use crate::sys::{Watch, Woken, Word};
+
+impl RawRwLock {
+    #[inline(always)]
+    pub(crate) fn write_as(&self, id: OwnerId, me: &Member, patience: Patience) -> Result<Acquired> {
+        // R2, M1
+        if self.gate.lock_if_plain(id) {
+            if !crate::mutant!("writer-no-fence") {
+                seq_cst_fence_for_models();
+            }
+            if self.cells.iter().fold(0, |all, cell| all | cell.load(Ordering::SeqCst)) == 0 {
+                crate::crash_window!("W2: it writes");
+                self.note_write();
+                return Ok(Acquired::Clean);
+            }
+            return self.write_slow(id, me, patience, true);
+        }
+        self.write_slow(id, me, patience, false)
+    }
+
+    #[cold]
+    fn write_slow(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> Result<Acquired> {
+        let pending = me.pend();
+        let result = self.write_pended(id, me, patience, has_gate);
+        me.unpend(pending);
+        result
+    }
+
+    fn write_pended(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> Result<Acquired> {
+        let mut acquired = Acquired::Clean;
+        if has_gate {
+            self.gate.set(DRAINING);
+        } else {
+            // Before it waits for a writer that would wait for it.
+            if self.is_read_by(id, me) {
+                return Err(ErrorKind::Deadlock.into());
+            }
+            acquired = match patience {
+                Patience::None => {
+                    self.refuse_if_read(me)?;
+                    self.gate.try_lock_with(me, DRAINING)?
+                }
+                Patience::Until(deadline) => self.gate.lock_with(me, deadline, DRAINING)?,
+            };
+        }
+        crate::crash_window!("W1: the gate is taken, the readers are not gone");
+        let drained = self.drain(id, me, self.name(me), patience);
+        self.settle(me, acquired, drained)?;
+        Ok(acquired)
+    }
+
+    /// A reader has inherited the write lock.
+    pub(super) fn serve_heir(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<()> {
+        // Readers are there only if the dead writer had not looked for them yet.
+        let drained = self.drain(id, me, name, patience);
+        self.settle(me, Acquired::OwnerDied, drained)
+    }
+
+    /// The readers are gone, or the caller gives up and gives the gate back as it got it.
+    fn settle(&self, me: &Member, acquired: Acquired, drained: Result<()>) -> Result<()> {
+        match drained {
+            Ok(()) => {
+                self.note_write();
+                self.gate.clear(DRAINING | KEPT);
+            }
+            Err(_) if acquired == Acquired::OwnerDied => self.gate.hand_back(me),
+            Err(_) => self.gate.unlock(me)?,
+        }
+        drained
+    }
+
+    /// Before a try takes the gate: so that it does not turn readers away for nothing.
+    fn refuse_if_read(&self, me: &Member) -> Result<()> {
+        for cell in &self.cells {
+            let owner = OwnerId::of(cell.load(Ordering::Acquire));
+            if owner.is_some_and(|owner| me.table().life(owner) != Life::Dead) {
+                return would_block();
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nobody reads. The caller has the gate, so nobody comes in meanwhile.
+    fn drain(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<()> {
+        // R2: behind the gate's compare-and-swap, which need not be SeqCst.
+        if !crate::mutant!("writer-no-fence") {
+            fence(Ordering::SeqCst);
+        }
+        let mut spin = Spin::new(me.spinning());
+        for cell in &self.cells {
+            drain_cell(cell, id, me, patience, &mut spin)?;
+        }
+        if self.gate.load(Ordering::Relaxed) & KEPT != 0 {
+            self.drain_holds(id, me, name, patience, &mut spin)?;
+        }
+        spin.done();
+        Ok(())
+    }
+
+    #[cold]
+    fn drain_holds(
+        &self,
+        id: OwnerId,
+        me: &Member,
+        name: u64,
+        patience: Patience,
+        spin: &mut Spin<'_>,
+    ) -> Result<()> {
+        let began = self.fence_holds(me);
+        for index in 0..me.table().count() {
+            drain_slot(&self.gate, index, id, me, name, patience, spin)?;
+        }
+        self.note_price(began);
+        Ok(())
+    }
+
+    pub(crate) fn downgrade_as(&self, id: OwnerId, me: &Member, name: u64) -> Result<Place> {
+        if !self.is_written_by(me) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        if self.gate.is_dirty() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        if crate::mutant!("downgrade-lets-go") {
+            self.gate.unlock(me)?;
+        }
+        let place = loop {
+            match self.take_place(id, me, name) {
+                Ok(place) => break place,
+                // Every cell is taken by somebody who will find that we write: wait for one of them.
+                Err(_) => {
+                    let pending = me.pend();
+                    let spin = &mut Spin::new(me.spinning());
+                    // Fails for nothing but time.
+                    let _ = drain_cell(&self.cells[0], id, me, Patience::Until(None), spin);
+                    me.unpend(pending);
+                }
+            }
+        };
+        crate::crash_window!("W3: it reads and writes");
+        if !crate::mutant!("downgrade-lets-go") {
+            self.gate.unlock(me)?;
+        }
+        Ok(place)
+    }
+
+    /// Releases a write lock that the caller surely holds, clean: a guard.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
+    pub(crate) fn unlock_written(&self, me: &Member) {
+        // Nobody but its holder sets a mark in a word that is written: a plain store loses none. Cannot fail: we hold it.
+        let _ = self.gate.unlock(me);
+    }
+}
+
+/// Waits until a cell is free. The caller is pending.
+fn drain_cell(
+    cell: &AtomicU64,
+    id: OwnerId,
+    me: &Member,
+    patience: Patience,
+    spin: &mut Spin<'_>,
+) -> Result<()> {
+    loop {
+        // R1, R2
+        let word = cell.load(Ordering::SeqCst);
+        if word == 0 {
+            return Ok(());
+        }
+        let owner = OwnerId::of(word);
+        if owner == Some(id) {
+            return Err(ErrorKind::Deadlock.into());
+        }
+        let alive = owner.filter(|&owner| me.table().life(owner) != Life::Dead);
+        let Some(owner) = alive else {
+            if crate::mutant!("dead-reader-stays") {
+                return would_block();
+            }
+            // R1: folded. Acquire: after its last read.
+            let _ = cell.compare_exchange(word, 0, Ordering::Acquire, Ordering::Relaxed);
+            continue;
+        };
+        let Patience::Until(deadline) = patience else { return would_block() };
+        if spin.again() {
+            continue;
+        }
+        let announced = word | WAITER;
+        if word != announced
+            && cell.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            continue;
+        }
+        spin.failed();
+        let watch = Watch { word: Word::High(cell), expected: high(announced) };
+        crate::crash_window!("W1: about to sleep for a reader with a cell");
+        if me.sleep(&[watch], Some(owner), true, deadline) == Woken::TimedOut {
+            return Err(ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// Waits until a slot's member holds the lock no more. The caller is pending.
+fn drain_slot(
+    gate: &RawMutex,
+    index: u32,
+    id: OwnerId,
+    me: &Member,
+    name: u64,
+    patience: Patience,
+    spin: &mut Spin<'_>,
+) -> Result<()> {
+    let table = me.table();
+    let (Some(slot), Some(holds)) = (table.slot(index), table.holds(index)) else { return Ok(()) };
+    // R1
+    let holds_it = || holds.words.iter().any(|h| h.load(Ordering::Acquire) & !COUNT == name);
+    loop {
+        // The slot before its holds: these are of that generation or of a later one.
+        let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
+        if table.life(owner) == Life::Dead || !holds_it() {
+            return Ok(());
+        }
+        if owner == id {
+            return Err(ErrorKind::Deadlock.into());
+        }
+        let Patience::Until(deadline) = patience else { return would_block() };
+        if spin.again() {
+            continue;
+        }
+        let mut word = holds.sleepers.load(Ordering::Relaxed);
+        let announced = loop {
+            let announced = word.wrapping_add(STEP) | SLEEPERS;
+            // AcqRel: see `wake_writers`.
+            match holds.sleepers.compare_exchange(word, announced, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break announced,
+                Err(now) => word = now,
+            }
+        };
+        // R4
+        let sure = crate::mutant!("holds-sleep-no-fence") || table.sleeper_fence();
+        if !holds_it() {
+            continue;
+        }
+        spin.failed();
+        let watch = Watch { word: Word::High(&holds.sleepers), expected: high(announced) };
+        crate::crash_window!("W1: about to sleep for a reader with a hold");
+        if me.sleep_for(Word::High(gate.word()), &[watch], Some(owner), sure, deadline) == Woken::TimedOut {
+            return Err(ErrorKind::TimedOut.into());
+        }
+    }
+}

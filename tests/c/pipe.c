@@ -1,0 +1,281 @@
+/* Pipes keep their promises in C. */
+#define _GNU_SOURCE
+#include <interproc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+static struct timespec in_ms(unsigned ms)
+{
+    struct timespec until;
+    CHECK(interproc_deadline_after(ms * 1000000ull, &until) == 0);
+    return until;
+}
+
+static void send_text(interproc_pipe_t *end, const char *text)
+{
+    CHECK(interproc_pipe_send(end, text, strlen(text)) == 0);
+}
+
+static void recv_text(interproc_pipe_t *end, const char *text)
+{
+    char buffer[256];
+    size_t size = 0;
+    CHECK(interproc_pipe_recv(end, buffer, sizeof buffer, &size) == 0);
+    CHECK(size == strlen(text) && memcmp(buffer, text, size) == 0);
+}
+
+static void messages_go_both_ways(void)
+{
+    interproc_pipe_t a, b;
+    char buffer[8];
+    size_t size = 99;
+    bool ready = true;
+    struct timespec past = {0, 0}, soon;
+    struct iovec pieces[2] = {{"head ", 5}, {"body", 4}};
+    interproc_who_t who;
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+    CHECK(interproc_pipe_longest(&a, &size) == 0 && size == 200);
+    CHECK(interproc_pipe_peer(&a, &who) == 0 && who.pid == (unsigned)getpid());
+    CHECK(interproc_pipe_tryrecv(&b, buffer, sizeof buffer, &size) == EAGAIN);
+    soon = in_ms(2);
+    CHECK(interproc_pipe_timedrecv(&b, buffer, sizeof buffer, &soon, &size) == ETIMEDOUT);
+    CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && !ready);
+    send_text(&a, "question");
+    CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && ready);
+    CHECK(interproc_pipe_recv(&b, buffer, 7, &size) == EMSGSIZE && size == 8);
+    recv_text(&b, "question");
+    CHECK(interproc_pipe_send_vectored(&b, pieces, 2) == 0);
+    recv_text(&a, "head body");
+    CHECK(interproc_pipe_send(&a, NULL, 0) == 0);
+    CHECK(interproc_pipe_recv(&b, NULL, 0, &size) == 0 && size == 0);
+    CHECK(interproc_pipe_send(&a, pieces, 201) == EMSGSIZE);
+    CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&a) == EINVAL);
+    CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_send(&b, "x", 1) == EPIPE);
+    CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && ready);
+    CHECK(interproc_pipe_close(&b) == 0);
+}
+
+static void what_is_wrong_is_refused(void)
+{
+    interproc_pipe_t to, from, none = INTERPROC_PIPE_INIT;
+    interproc_listener_t nobody = INTERPROC_LISTENER_INIT;
+    size_t size;
+    char buffer[8];
+    void *place;
+
+    CHECK(interproc_pipe_one_way(0, 100, &to, &from) == 0);
+    CHECK(interproc_pipe_recv(&to, buffer, 8, &size) == EINVAL);
+    CHECK(interproc_pipe_send(&from, "x", 1) == EINVAL);
+    CHECK(interproc_pipe_send(NULL, "x", 1) == EINVAL && interproc_pipe_send(&none, "x", 1) == EINVAL);
+    CHECK(interproc_pipe_send(&to, NULL, 1) == EINVAL);
+    CHECK(interproc_pipe_recv(&from, NULL, 1, &size) == EINVAL && interproc_pipe_recv(&from, buffer, 8, NULL) == EINVAL);
+    CHECK(interproc_pipe_timedsend(&to, "x", 1, NULL) == EINVAL);
+    CHECK(interproc_pipe_commit(&to, 0) == EINVAL && interproc_pipe_release(&from) == EINVAL);
+    CHECK(interproc_pipe_reserve(&to, 101, &place) == EMSGSIZE);
+    CHECK(interproc_pipe_pair(1, 1, &to, NULL) == EINVAL);
+    CHECK(interproc_listener_accept(&nobody, &none) == EINVAL && interproc_listener_close(&nobody) == EINVAL);
+    CHECK(interproc_pipe_close(&none) == EINVAL && interproc_pipe_close(NULL) == EINVAL);
+    while (interproc_pipe_trysend(&to, buffer, 8) == 0)
+        ;
+    CHECK(interproc_pipe_trysend(&to, buffer, 8) == EAGAIN);
+    {
+        struct timespec soon = in_ms(2);
+        CHECK(interproc_pipe_timedsend(&to, buffer, 8, &soon) == ETIMEDOUT);
+    }
+    CHECK(interproc_pipe_close(&from) == 0);
+    CHECK(interproc_pipe_send(&to, "x", 1) == EPIPE);
+    CHECK(interproc_pipe_close(&to) == 0);
+}
+
+static void messages_are_written_and_read_in_place(void)
+{
+    interproc_pipe_t a, b;
+    void *place;
+    const void *message;
+    size_t size;
+    char buffer[8];
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+    CHECK(interproc_pipe_reserve(&a, 100, &place) == 0);
+    memcpy(place, "in place", 8);
+    CHECK(interproc_pipe_commit(&a, 101) == EINVAL);
+    CHECK(interproc_pipe_reserve(&a, 100, &place) == 0);
+    memcpy(place, "in place", 8);
+    CHECK(interproc_pipe_commit(&a, 8) == 0 && interproc_pipe_commit(&a, 8) == EINVAL);
+    CHECK(interproc_pipe_tryreserve(&a, 10, &place) == 0);
+    send_text(&a, "forgets it");
+    CHECK(interproc_pipe_commit(&a, 10) == EINVAL);
+    CHECK(interproc_pipe_receive(&b, &message, &size) == 0);
+    CHECK(size == 8 && memcmp(message, "in place", 8) == 0);
+    CHECK(interproc_pipe_recv(&b, buffer, 8, &size) == EINVAL);
+    CHECK(interproc_pipe_release(&b) == 0 && interproc_pipe_release(&b) == EINVAL);
+    CHECK(interproc_pipe_tryreceive(&b, &message, &size) == 0 && size == 10);
+    CHECK(interproc_pipe_release(&b) == 0);
+    CHECK(interproc_pipe_tryreceive(&b, &message, &size) == EAGAIN);
+    CHECK(interproc_pipe_shutdown(&a, true, false) == 0);
+    CHECK(interproc_pipe_receive(&b, &message, &size) == EPIPE);
+    send_text(&b, "the other way");
+    recv_text(&a, "the other way");
+    CHECK(interproc_pipe_shutdown(&a, true, false) == EINVAL);
+    CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
+}
+
+static int echo(interproc_pipe_t *end, void *argument)
+{
+    char buffer[200];
+    size_t size;
+    int count = 0;
+    while (interproc_pipe_recv(end, buffer, sizeof buffer, &size) == 0) {
+        if (size == 4 && memcmp(buffer, "die!", 4) == 0)
+            raise(SIGKILL);
+        CHECK(interproc_pipe_send(end, buffer, size) == 0);
+        count++;
+    }
+    return count + *(int *)argument;
+}
+
+static void a_child_gets_an_end(void)
+{
+    interproc_pipe_t ours, theirs;
+    interproc_process_t child;
+    interproc_exit_t end;
+    int more = 10;
+    char buffer[8];
+    size_t size;
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_fork(&child, "echo", echo, &theirs, &more) == 0);
+    CHECK(interproc_pipe_close(&theirs) == EINVAL);
+    send_text(&ours, "one");
+    recv_text(&ours, "one");
+    CHECK(interproc_pipe_close(&ours) == 0);
+    CHECK(interproc_process_join(&child, &end) == 0 && end.code == 11);
+    CHECK(interproc_process_close(&child) == 0);
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_fork(&child, NULL, echo, &theirs, &more) == 0);
+    send_text(&ours, "die!");
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_close(&ours) == 0);
+    CHECK(interproc_process_join(&child, &end) == 0 && end.signal == SIGKILL);
+    CHECK(interproc_process_close(&child) == 0);
+}
+
+static void an_end_goes_over_a_bare_fork(void)
+{
+    interproc_pipe_t ours, theirs;
+    pid_t pid;
+    char buffer[8];
+    size_t size;
+    int status;
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    pid = fork();
+    if (pid == 0) {
+        CHECK(interproc_pipe_send(&theirs, "x", 1) == EPERM);
+        CHECK(interproc_pipe_adopt(&theirs) == 0);
+        send_text(&theirs, "adopted");
+        CHECK(interproc_pipe_close(&ours) == EPERM);
+        recv_text(&theirs, "good");
+        _exit(7);
+    }
+    CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs) == EINVAL);
+    recv_text(&ours, "adopted");
+    send_text(&ours, "good");
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+    CHECK(interproc_pipe_close(&ours) == 0);
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    pid = fork();
+    if (pid == 0)
+        _exit(1);
+    CHECK(interproc_pipe_hand_over(&theirs, pid) == ECHILD);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(interproc_pipe_close(&ours) == 0);
+}
+
+static interproc_segment_t segment;
+
+static void *client(void *unused)
+{
+    interproc_pipe_t end;
+    CHECK(interproc_pipe_connect(&segment, "door", &end) == 0);
+    send_text(&end, "knock");
+    recv_text(&end, "come in");
+    CHECK(interproc_pipe_close(&end) == 0);
+    return unused;
+}
+
+static void clients_find_a_listener(void)
+{
+    interproc_listener_t listener, other;
+    interproc_pipe_t end, again;
+    struct timespec soon = in_ms(2);
+    pthread_t threads[4];
+    size_t pending = 9;
+    int i;
+
+    CHECK(interproc_segment_anonymous(&segment, 1 << 16) == 0);
+    CHECK(interproc_pipe_tryconnect(&segment, "door", &end) == ECONNREFUSED);
+    CHECK(interproc_listener_bind(&segment, "door", 2, 0, 200, &listener) == 0);
+    CHECK(interproc_listener_bind(&segment, "door", 2, 0, 200, &other) == EBUSY);
+    CHECK(interproc_listener_bind(&segment, "door", 3, 0, 200, &other) == EEXIST);
+    CHECK(interproc_listener_tryaccept(&listener, &end) == EAGAIN);
+    CHECK(interproc_listener_timedaccept(&listener, &soon, &end) == ETIMEDOUT);
+    for (i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, client, NULL) == 0);
+    for (i = 0; i < 4; i++) {
+        CHECK(interproc_listener_accept(&listener, &end) == 0);
+        recv_text(&end, "knock");
+        send_text(&end, "come in");
+        CHECK(interproc_pipe_close(&end) == 0);
+    }
+    for (i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(interproc_pipe_tryconnect(&segment, "door", &end) == 0);
+    soon = in_ms(20);
+    CHECK(interproc_pipe_timedconnect(&segment, "door", &soon, &again) == 0);
+    {
+        interproc_pipe_t third;
+        CHECK(interproc_pipe_tryconnect(&segment, "door", &third) == EAGAIN);
+    }
+    CHECK(interproc_listener_pending(&listener, &pending) == 0 && pending == 2);
+    CHECK(interproc_listener_close(&listener) == 0 && interproc_listener_close(&listener) == EINVAL);
+    CHECK(interproc_pipe_send(&end, "x", 1) == EPIPE);
+    CHECK(interproc_pipe_close(&end) == 0 && interproc_pipe_close(&again) == 0);
+
+    CHECK(interproc_segment_pipe_pair(&segment, "pair", 0, 100, &end, &again) == 0);
+    {
+        interproc_pipe_t c, d;
+        CHECK(interproc_segment_pipe_pair(&segment, "pair", 0, 100, &c, &d) == EBUSY);
+        CHECK(interproc_segment_pipe_one_way(&segment, "way", 0, 100, &c, &d) == 0);
+        send_text(&c, "news");
+        recv_text(&d, "news");
+        CHECK(interproc_pipe_close(&c) == 0 && interproc_pipe_close(&d) == 0);
+    }
+    CHECK(interproc_pipe_close(&end) == 0 && interproc_pipe_close(&again) == 0);
+    CHECK(interproc_segment_close(&segment) == 0);
+}
+
+int main(void)
+{
+    messages_go_both_ways();
+    what_is_wrong_is_refused();
+    messages_are_written_and_read_in_place();
+    a_child_gets_an_end();
+    an_end_goes_over_a_bare_fork();
+    clients_find_a_listener();
+    puts("pipes: right");
+    return 0;
+}

@@ -1,0 +1,543 @@
+//! The specification of pipes: two ends, wherever they are.
+
+use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
+use crate::place::{Actor, MANY, Place, await_asleep, say_where, under_signals};
+use interproc::pipe::{self, End, Listener};
+use interproc::process::Builder;
+use interproc::{Deadline, Error, ErrorKind, Segment};
+use std::io::IoSlice;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+pub const LONGEST: usize = 600;
+
+pub fn listen(seg: &Segment, pipes: usize, capacity: usize) -> Listener {
+    Listener::bind(seg, "door", pipes, capacity, LONGEST).expect("bind")
+}
+
+fn kind<T>(result: Result<T, impl Into<Error>>) -> Result<T, ErrorKind> {
+    result.map_err(|e| e.into().kind())
+}
+
+/// An end here, the other one with a user over there.
+fn meet(at: Place, seg: &Segment, capacity: usize, body: impl FnOnce(End) + Send + 'static) -> (End, Actor) {
+    let mut listener = listen(seg, 1, capacity);
+    let actor = at.start(seg, move |seg| body(pipe::connect(seg, "door").expect("connect")));
+    (listener.accept_timeout(LONG).expect("accept"), actor)
+}
+
+/// A message that says what it should be.
+fn message(random: &mut Random, n: u64) -> Vec<u8> {
+    let len = match random.below(8) {
+        0 => 0,
+        1 => LONGEST as u64,
+        2 => random.below(LONGEST as u64),
+        _ => random.below(64),
+    };
+    (0..len).map(|i| (n * 31 + i) as u8).collect()
+}
+
+pub fn messages_of_all_lengths_arrive_whole_and_in_order(at: Place) {
+    for capacity in [0, 2000, 1 << 14] {
+        let seg = kit::segment();
+        let (mut end, actor) = meet(at, &seg, capacity, |mut end| {
+            let mut random = Random(7);
+            for n in 0..20_000 {
+                let message = message(&mut random, n);
+                match n % 4 {
+                    0 => end.send(&message).expect("send"),
+                    1 => {
+                        let (head, tail) = message.split_at(message.len() / 3);
+                        end.send_vectored(&[IoSlice::new(head), IoSlice::new(tail)]).expect("send");
+                    }
+                    2 => {
+                        let mut place = end.reserve(LONGEST).expect("room");
+                        place[..message.len()].copy_from_slice(&message);
+                        place.commit_len(message.len()).expect("commit");
+                    }
+                    _ => {
+                        let more = [&b"xx"[..], &message, b"yyy"].concat();
+                        end.send_bytes(&more, 2, message.len()).expect("send");
+                    }
+                }
+            }
+        });
+        let mut random = Random(7);
+        for n in 0..20_000 {
+            let expected = message(&mut random, n);
+            match n % 3 {
+                0 => assert_eq!(end.recv().expect("recv"), expected, "{n}"),
+                1 => {
+                    let mut buffer = [0; LONGEST];
+                    let len = end.recv_into(&mut buffer).expect("recv");
+                    assert_eq!(buffer[..len], expected, "{n}");
+                }
+                _ => assert_eq!(*end.receive().expect("receive"), expected, "{n}"),
+            }
+        }
+        assert_eq!(kind(end.recv()), Err(ErrorKind::Closed), "the other end was dropped");
+        actor.join();
+    }
+}
+
+pub fn both_ends_send_at_the_same_time(at: Place) {
+    let seg = kit::segment();
+    let talk = |end: End, from: u64| {
+        let (mut to, mut here) = end.split();
+        std::thread::scope(|s| {
+            s.spawn(move || (0..30_000u64).for_each(|n| to.send(&(from + n).to_le_bytes()).expect("send")));
+            for n in 0..30_000u64 {
+                let got = here.recv().expect("recv");
+                assert_eq!(u64::from_le_bytes(got.try_into().expect("eight")), (1 << 32) - from + n);
+            }
+        });
+    };
+    let (end, actor) = meet(at, &seg, 0, move |end| talk(end, 1 << 32));
+    talk(end, 0);
+    actor.join();
+}
+
+pub fn a_full_pipe_refuses_or_waits(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        let mut sent = 0;
+        while end.try_send(&[7; 300]).is_ok() {
+            sent += 1;
+        }
+        assert!(sent >= 2, "{sent}");
+        assert_eq!(kind(end.try_send(&[7; 300])), Err(ErrorKind::Full));
+        assert_eq!(kind(end.try_reserve(300)).map(drop), Err(ErrorKind::Full));
+        for timeout in [0, 1, 30].map(Duration::from_millis) {
+            let started = Instant::now();
+            assert_eq!(kind(end.send_timeout(&[8; 300], timeout)), Err(ErrorKind::TimedOut));
+            assert!(started.elapsed() >= timeout && started.elapsed() < timeout + NET);
+        }
+        assert_eq!(kind(end.send_until(&[8; 300], Deadline::from_monotonic_ns(0))), Err(ErrorKind::TimedOut));
+        words[1].store(sent, SeqCst);
+        say_where(&words[0]);
+        end.send(&[9; 300]).expect("send");
+        end.send_timeout(&[10; 300], LONG).expect("send");
+    });
+    await_asleep(&words[0]);
+    for _ in 0..words[1].load(SeqCst) {
+        assert_eq!(end.recv_timeout(LONG).expect("recv"), [7; 300]);
+    }
+    assert_eq!((end.recv().expect("recv"), end.recv().expect("recv")), (vec![9; 300], vec![10; 300]));
+    actor.join();
+}
+
+pub fn an_empty_pipe_refuses_or_waits(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        assert_eq!(kind(end.try_recv()), Err(ErrorKind::Empty));
+        assert_eq!(kind(end.try_recv_into(&mut [0; 8])), Err(ErrorKind::Empty));
+        assert_eq!(kind(end.try_receive()).map(drop), Err(ErrorKind::Empty));
+        for timeout in [0, 1, 30].map(Duration::from_millis) {
+            let started = Instant::now();
+            assert_eq!(kind(end.recv_timeout(timeout)), Err(ErrorKind::TimedOut));
+            assert!(!end.poll(timeout).expect("poll"));
+            assert!(started.elapsed() >= 2 * timeout && started.elapsed() < 2 * timeout + NET);
+        }
+        say_where(&words[0]);
+        assert_eq!(end.recv().expect("recv"), b"one");
+        say_where(&words[1]);
+        assert!(end.poll(LONG).expect("poll"));
+        assert_eq!(end.recv_until(Deadline::now()).expect("there"), b"two");
+    });
+    await_asleep(&words[0]);
+    end.send(b"one").expect("send");
+    await_asleep(&words[1]);
+    end.send(b"two").expect("send");
+    actor.join();
+}
+
+pub fn what_does_not_fit_is_refused_and_nothing_is_lost(at: Place) {
+    let seg = kit::segment();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        assert_eq!(kind(end.send(&[1; LONGEST + 1])), Err(ErrorKind::TooLarge));
+        assert_eq!(kind(end.reserve(LONGEST + 1)).map(drop), Err(ErrorKind::TooLarge));
+        assert_eq!(kind(end.send_bytes(&[0; 4], 2, 3)), Err(ErrorKind::InvalidInput));
+        assert_eq!(kind(end.send_bytes(&[0; 4], usize::MAX, 3)), Err(ErrorKind::InvalidInput));
+        drop(end.reserve(17).expect("room"));
+        assert_eq!(kind(end.reserve(17).expect("room").commit_len(18)), Err(ErrorKind::InvalidInput));
+        end.send(&[2; 100]).expect("send");
+        end.send(b"").expect("send");
+        end.send(&[3; LONGEST]).expect("send");
+    });
+    for size in [0, 99] {
+        let error = end.recv_into(&mut vec![0; size]).expect_err("too small");
+        assert_eq!((error.kind(), error.needed()), (ErrorKind::TooLarge, Some(100)));
+    }
+    end.receive().expect("receive").keep();
+    let mut buffer = [0; 100];
+    assert_eq!(end.recv_into(&mut buffer).expect("recv"), 100);
+    assert_eq!(buffer, [2; 100]);
+    assert_eq!(end.recv_into(&mut []).expect("an empty one"), 0);
+    assert_eq!(end.recv().expect("recv"), [3; LONGEST]);
+    actor.join();
+}
+
+/// How an end goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Going {
+    Dropped,
+    Closed,
+    Dead,
+}
+
+const ALL: [Going; 3] = [Going::Dropped, Going::Closed, Going::Dead];
+
+fn go(at: Place, end: End, how: Going) {
+    match how {
+        Going::Dropped => drop(end),
+        Going::Closed => end.close().expect("close"),
+        Going::Dead => at.die(),
+    }
+}
+
+fn gone(actor: Actor, how: Going) {
+    if how == Going::Dead { actor.gone() } else { actor.join() }
+}
+
+pub fn who_receives_gets_what_was_sent_and_then_the_end_at_once(at: Place) {
+    for how in ALL {
+        let seg = kit::segment();
+        let words = board();
+        // There before the look.
+        let (mut end, actor) = meet(at, &seg, 0, move |mut end| {
+            end.send(b"one").expect("send");
+            end.send(b"two").expect("send");
+            go(at, end, how);
+        });
+        gone(actor, how);
+        assert_eq!((end.recv().expect("recv"), end.recv().expect("recv")), (b"one".into(), b"two".into()));
+        for _ in 0..2 {
+            assert!(end.poll(Duration::ZERO).expect("poll"));
+            assert_eq!(kind(end.recv()), Err(ErrorKind::Closed), "{how:?}");
+            assert_eq!(kind(end.try_recv()), Err(ErrorKind::Closed));
+            assert_eq!(kind(end.recv_timeout(Duration::ZERO)), Err(ErrorKind::Closed));
+            assert_eq!(kind(end.send(b"?")), Err(ErrorKind::Closed));
+            assert_eq!(kind(end.try_send(b"?")), Err(ErrorKind::Closed));
+        }
+        drop(end);
+        // Asleep when it comes.
+        let (end, actor) = meet(at, &seg, 0, move |end| {
+            await_word(&words[1], 1);
+            words[2].store(Deadline::now().as_monotonic_ns(), SeqCst);
+            go(at, end, how);
+        });
+        let here = std::thread::spawn(move || {
+            let mut end = end;
+            say_where(&words[0]);
+            assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+            Deadline::now().as_monotonic_ns()
+        });
+        await_asleep(&words[0]);
+        raise(&words[1]);
+        let told = here.join().expect("told");
+        assert!(Duration::from_nanos(told - words[2].load(SeqCst)) < NET);
+        gone(actor, how);
+    }
+}
+
+pub fn who_waits_for_room_is_told_of_the_end(at: Place) {
+    for how in ALL {
+        let seg = kit::segment();
+        let words = board();
+        let (end, actor) = meet(at, &seg, 0, move |end| {
+            await_word(&words[1], 1);
+            go(at, end, how);
+        });
+        let here = std::thread::spawn(move || {
+            let mut end = end;
+            while end.try_send(&[1; 500]).is_ok() {}
+            say_where(&words[0]);
+            assert_eq!(kind(end.send(&[2; 500])), Err(ErrorKind::Closed));
+            assert_eq!(kind(end.send(b"")), Err(ErrorKind::Closed));
+        });
+        await_asleep(&words[0]);
+        raise(&words[1]);
+        here.join().expect("told");
+        gone(actor, how);
+    }
+}
+
+pub fn an_end_moves_between_threads(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, move |end| {
+        let mut end = end;
+        for n in 0..4u64 {
+            let (give, take) = std::sync::mpsc::channel();
+            let mover = std::thread::spawn(move || {
+                let got = end.recv().expect("recv");
+                end.send(&got).expect("send");
+                give.send(end).expect("taker");
+                // Until the next one has it.
+                await_word(&words[0], n + 1);
+            });
+            end = take.recv().expect("an end");
+            end.send(b"here").expect("send");
+            raise(&words[0]);
+            mover.join().expect("mover");
+        }
+    });
+    for n in 0..4u8 {
+        end.send(&[n]).expect("send");
+        assert_eq!(end.recv().expect("recv"), [n]);
+        assert_eq!(end.recv_timeout(LONG).expect("recv"), b"here");
+    }
+    actor.join();
+    assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+    drop(end);
+    // Its thread ends before another one has it: that is a death.
+    let (mut end, actor) = meet(at, &seg, 0, |end| {
+        let ended = std::thread::spawn(move || {
+            let mut end = end;
+            end.send(b"last").expect("send");
+            end
+        });
+        let end = ended.join().expect("ended");
+        await_word(&words[1], 1);
+        drop(end);
+    });
+    assert_eq!(end.recv().expect("recv"), b"last");
+    assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+    raise(&words[1]);
+    actor.join();
+}
+
+pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        assert_eq!(under_signals(&words[0], || end.recv()).expect("recv"), b"one");
+        while end.try_send(&[1; 500]).is_ok() {}
+        under_signals(&words[1], || end.send(&[2; 500])).expect("send");
+        let timeout = Duration::from_millis(80);
+        let (answers, took) = under_signals(&words[2], || {
+            let started = Instant::now();
+            (kind(end.recv_timeout(timeout)), started.elapsed())
+        });
+        assert_eq!(answers, Err(ErrorKind::TimedOut));
+        assert!(took >= timeout && took < timeout + NET, "{took:?}");
+        assert_eq!(kind(under_signals(&words[3], || end.recv())), Err(ErrorKind::Closed));
+    });
+    await_word(&words[0], MANY);
+    end.send(b"one").expect("send");
+    await_word(&words[1], MANY);
+    while end.recv().expect("recv") == [1; 500] {}
+    await_word(&words[3], MANY);
+    drop(end);
+    actor.join();
+    assert!(words[2].load(SeqCst) > 0, "no signals: the test tests nothing");
+}
+
+pub fn a_pipe_is_somebodys_until_both_ends_are_gone(at: Place) {
+    for how in ALL {
+        let seg = kit::segment();
+        let words = board();
+        // Both ends of a pair are its maker's, who sends to itself.
+        let actor = at.start(&seg, move |seg| {
+            let (mut a, mut b) = seg.pipe_pair("pair", 1000, 100).expect("pair");
+            let (mut to, mut from) = seg.pipe_one_way("way", 1000, 100).expect("one way");
+            a.send(b"there").expect("send");
+            assert_eq!(b.recv().expect("recv"), b"there");
+            b.send(b"unread").expect("send");
+            to.send(b"news").expect("send");
+            assert_eq!(from.recv().expect("recv"), b"news");
+            raise(&words[0]);
+            await_word(&words[1], 1);
+            drop((a, to));
+            raise(&words[0]);
+            await_word(&words[1], 2);
+            if how == Going::Dead {
+                at.die();
+            }
+        });
+        for gone in 1..=2 {
+            await_word(&words[0], gone);
+            assert_eq!(kind(seg.pipe_pair("pair", 1000, 100)).map(drop), Err(ErrorKind::WouldBlock));
+            assert_eq!(kind(seg.pipe_one_way("way", 1000, 100)).map(drop), Err(ErrorKind::WouldBlock));
+            raise(&words[1]);
+        }
+        self::gone(actor, how);
+        assert_eq!(kind(seg.pipe_pair("pair", 2000, 100)).map(drop), Err(ErrorKind::TypeMismatch));
+        assert_eq!(kind(seg.pipe_one_way("pair", 1000, 100)).map(drop), Err(ErrorKind::TypeMismatch));
+        let (mut a, mut b) = seg.pipe_pair("pair", 1000, 100).expect("free");
+        assert_eq!(kind(a.try_recv()), Err(ErrorKind::Empty), "the last user's messages are gone");
+        b.send(b"anew").expect("open");
+        assert_eq!(a.recv().expect("recv"), b"anew");
+        let (mut to, _from) = seg.pipe_one_way("way", 1000, 100).expect("free");
+        to.send(b"anew").expect("open");
+    }
+}
+
+pub fn a_forked_child_does_not_have_its_parents_end(at: Place) {
+    if at == Place::Mappings {
+        return;
+    }
+    let seg = kit::segment();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        for raw in [false, true] {
+            kit::child(raw, || {
+                assert_eq!(kind(end.send(b"child")), Err(ErrorKind::NotOwner));
+                assert_eq!(kind(end.try_recv()), Err(ErrorKind::NotOwner));
+                assert_eq!(kind(end.peer()), Err(ErrorKind::NotOwner));
+                // SAFETY: the child's copy, dropped as it would be at the end of its function.
+                drop(unsafe { std::ptr::read(&raw const end) });
+            })
+            .join();
+        }
+        end.send(b"parent").expect("send");
+        assert_eq!(end.recv().expect("recv"), b"still open");
+    });
+    assert_eq!(end.recv().expect("recv"), b"parent");
+    end.send(b"still open").expect("send");
+    actor.join();
+}
+
+pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
+    if at != Place::Processes {
+        return;
+    }
+    // It is told of its parent, and the parent of it.
+    let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+    let child = Builder::new().fork_with(theirs, |mut end| {
+        assert_eq!(end.recv().expect("recv"), b"question");
+        end.send(b"answer").expect("send");
+        i32::from(end.recv().is_err_and(|e| e.kind() == ErrorKind::Closed))
+    });
+    ours.send(b"question").expect("send");
+    assert_eq!(ours.recv().expect("recv"), b"answer");
+    drop(ours);
+    assert_eq!(child.expect("fork").join().expect("join").code(), Some(1));
+
+    // One that dies before it has touched it is the end; so is one that returns.
+    for code in 0..2 {
+        let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+        let child = Builder::new().fork_with(theirs, move |end| {
+            if code == 1 {
+                std::mem::forget(end);
+                kit::die();
+            }
+        });
+        assert_eq!(kind(ours.recv_timeout(LONG)), Err(ErrorKind::Closed));
+        child.expect("fork").join().expect("join");
+    }
+
+    // Several ends, to several children; a pipeline.
+    let (mut first, a) = pipe::one_way(1000, 100).expect("pipe");
+    let (b, c) = pipe::one_way(1000, 100).expect("pipe");
+    let (d, mut last) = pipe::one_way(1000, 100).expect("pipe");
+    let work = |(mut from, mut to): (pipe::Receiver, pipe::Sender)| {
+        while let Ok(mut message) = from.recv() {
+            message.push(b'!');
+            to.send(&message).expect("send");
+        }
+    };
+    let children = [(a, b), (c, d)].map(|ends| Builder::new().fork_with(ends, work).expect("fork"));
+    for n in 0..100 {
+        first.send(&[n]).expect("send");
+        assert_eq!(last.recv().expect("recv"), [n, b'!', b'!']);
+    }
+    drop(first);
+    assert_eq!(kind(last.recv()), Err(ErrorKind::Closed));
+    for child in children {
+        assert!(child.join().expect("join").success());
+    }
+
+    // No child: the end is closed.
+    let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+    let error = Builder::new().directory("/no/such/place").fork_with(theirs, |_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoFile);
+    assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+
+    // No room for the child's thread.
+    let seg = Segment::options().size(1 << 14).max_members(1).anonymous().expect("segment");
+    let (mut ours, theirs) = seg.pipe_pair("pair", 1000, 100).expect("pair");
+    let error = Builder::new().fork_with(theirs, |_| ()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooManyMembers, "{error}");
+    assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+}
+
+pub fn an_end_is_handed_over_a_bare_fork(at: Place) {
+    if at != Place::Processes {
+        return;
+    }
+    for raw in [false, true] {
+        let (mut ours, mut theirs) = pipe::pair(1000, 100).expect("pair");
+        let child = kit::child(raw, || {
+            std::thread::sleep(Duration::from_millis(15));
+            theirs.adopt().expect("adopt");
+            theirs.send(b"here").expect("send");
+            assert_eq!(theirs.recv().expect("recv"), b"good");
+        });
+        theirs.hand_over(child.pid).expect("hand over");
+        assert_eq!(ours.recv().expect("recv"), b"here");
+        ours.send(b"good").expect("send");
+        child.join();
+        assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+
+        // A child that never comes to it.
+        let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+        let child = kit::child(raw, || kit::die());
+        assert_eq!(kind(theirs.hand_over(child.pid)), Err(ErrorKind::NoChild));
+        assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+        child.finish();
+
+        // One that dies with it at once.
+        let (mut ours, mut theirs) = pipe::pair(1000, 100).expect("pair");
+        let child = kit::child(raw, || {
+            theirs.adopt().expect("adopt");
+            kit::die();
+        });
+        assert_eq!(kind(theirs.hand_over(child.pid)), Ok(()));
+        assert_eq!(kind(ours.recv_timeout(LONG)), Err(ErrorKind::Closed));
+        child.finish();
+    }
+}
+
+pub fn nonsense_in_a_pipe_harms_nobody_else(at: Place) {
+    if at != Place::Threads {
+        return;
+    }
+    let mut random = Random(0xbad);
+    for round in 0..300 {
+        let seg = kit::segment();
+        let mut listener = listen(&seg, 2, 0);
+        let mut client = pipe::connect(&seg, "door").expect("connect");
+        let mut server = listener.accept().expect("accept");
+        (0..round % 5).for_each(|_| client.send(&[1; 70]).expect("send"));
+        let bare = kit::Bare::new(&seg);
+        let (place, size) = bare.object("door");
+        for _ in 0..1 + random.below(6) {
+            // In the heads, mostly.
+            let at =
+                if random.below(3) > 0 { 8 * random.below(140) } else { 8 * random.below(size as u64 / 8) };
+            let value = match random.below(4) {
+                0 => 0,
+                1 => u64::MAX,
+                2 => 1 << random.below(64),
+                _ => random.next(),
+            };
+            // SAFETY: aligned and in the object, which others reach by atomics or as bytes.
+            unsafe { bare.base.add(place + at as usize).cast::<std::sync::atomic::AtomicU64>().as_ref() }
+                .store(value, SeqCst);
+        }
+        let short = Duration::from_millis(2);
+        for _ in 0..8 {
+            let _ = client.send_timeout(&[2; 90], short);
+            let _ = server.recv_timeout(short);
+            let _ = server.try_send(&[3; LONGEST]);
+            let _ = client.try_receive().map(|message| message.len());
+            let _ = client.poll(Duration::ZERO);
+        }
+        let more = pipe::connect_timeout(&seg, "door", short);
+        let _ = listener.accept_timeout(short);
+        drop((client, listener, more, server));
+        let _ = Listener::bind(&seg, "door", 2, 0, LONGEST);
+    }
+}
