@@ -48,7 +48,7 @@ impl<T: Plain> Queue<T> {
     /// let place = q.try_reserve()?;
     /// assert!(q.try_reserve().is_err());
     /// drop(place); // not committed: it is room again
-    /// assert!(q.try_reserve().is_ok() && q.is_empty());
+    /// assert!(q.is_empty() && q.try_reserve().is_ok());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]

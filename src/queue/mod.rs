@@ -5,6 +5,8 @@
 //! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`] |
 //! | only the newest value | [`Latest`] |
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod batch;
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 pub(crate) mod byte_queue;
@@ -30,6 +32,8 @@ pub mod spsc;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use batch::BatchError;
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -51,7 +55,7 @@ pub(crate) use latest::view as latest_view;
 pub use latest::{Latest, Versioned};
 pub use latest::{LatestPlace, RawLatest};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use queue::{BatchError, Delivery, PushError, Queue};
+pub use queue::{Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
 pub use ring::Ring;
 #[cfg(not(interproc_loom))]

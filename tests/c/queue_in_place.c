@@ -123,9 +123,10 @@ static void in_place(void)
     push(&q, 2);
     CHECK(len(&q) <= 2);
     RETURNS(EAGAIN, interproc_queue_tryreserve(&q, (void **)&other));
-    RETURNS(ETIMEDOUT, interproc_queue_timedreserve(&q, &soon, (void **)&other));
+    RETURNS(EDEADLK, interproc_queue_timedreserve(&q, &soon, (void **)&other));
     RETURNS(EDEADLK, interproc_queue_receive(&q, (const void **)&got, NULL));
     OK(interproc_queue_commit(&q, frame));
+    RETURNS(ETIMEDOUT, interproc_queue_timedreserve(&q, &soon, (void **)&other));
     OK(interproc_queue_receive(&q, (const void **)&got, &again));
     CHECK(got == frame && got->number == 1 && got->bytes[4087] == 7 && !again);
     RETURNS(EDEADLK, interproc_queue_reserve(&q, (void **)&other));

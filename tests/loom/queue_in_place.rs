@@ -51,7 +51,8 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "in place: one that aborted is dead, and two meet at what it left",
-        run: || for_every_death(Bounds::default(), false, dead_aborter),
+        // Three preemptions find no more and take a minute.
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dead_aborter),
         catches: &[],
     },
     Model {

@@ -1,0 +1,123 @@
+//! Many messages in one call.
+#![allow(unsafe_code)]
+
+use super::Queue;
+use crate::error::{Error, Result};
+use crate::shared::Plain;
+use core::fmt;
+
+impl<T: Plain> Queue<T> {
+    /// Pushes all of `values` in order, waiting for room as long as it takes. Others' messages may come between.
+    ///
+    /// # Errors
+    /// `Closed`, with the number that went in before.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(q.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_batch(&self, values: &[T]) -> core::result::Result<(), BatchError> {
+        let fail = |pushed, error| BatchError { pushed, error };
+        let me = self.me().map_err(|e| fail(0, e))?;
+        for (pushed, value) in values.iter().enumerate() {
+            // SAFETY: as in `try_push`.
+            let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(*value) };
+            self.raw.push_with(me, None, fill).map_err(|e| fail(pushed, e))?;
+        }
+        Ok(())
+    }
+
+    /// Pushes as many of `values` as there is room for now; says how many.
+    ///
+    /// # Errors
+    /// `Full` or `Closed` if not even one went in.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(q.try_push_batch(&[1, 2, 3])?, 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn try_push_batch(&self, values: &[T]) -> Result<usize> {
+        let me = self.me()?;
+        for (pushed, value) in values.iter().enumerate() {
+            // SAFETY: as in `try_push`.
+            let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(*value) };
+            match self.raw.try_push_with(me, fill) {
+                Ok(()) => {}
+                Err(error) if pushed == 0 => return Err(error),
+                Err(_) => return Ok(pushed),
+            }
+        }
+        Ok(values.len())
+    }
+
+    /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`], when not even one came.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// let mut got = [0; 8];
+    /// assert_eq!(q.pop_batch(&mut got)?, 3);
+    /// assert_eq!(&got[..3], &[1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch(&self, into: &mut [T]) -> Result<usize> {
+        let Some(first) = into.first_mut() else { return Ok(0) };
+        *first = self.pop()?;
+        Ok(1 + self.try_pop_batch(&mut into[1..]).unwrap_or(0))
+    }
+
+    /// Pops as many messages as there are now, at most `into.len()`; says how many.
+    ///
+    /// # Errors
+    /// `Empty` or `Closed` if not even one was there.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2, 3])?;
+    /// let mut got = [0; 2];
+    /// assert_eq!(q.try_pop_batch(&mut got)?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_pop_batch(&self, into: &mut [T]) -> Result<usize> {
+        let me = self.me()?;
+        for (popped, place) in into.iter_mut().enumerate() {
+            match self.raw.try_pop_with(me, Self::take) {
+                Ok((value, _)) => *place = value,
+                Err(error) if popped == 0 => return Err(error),
+                Err(_) => return Ok(popped),
+            }
+        }
+        Ok(into.len())
+    }
+}
+
+/// A batch that did not go in whole.
+#[derive(Debug)]
+pub struct BatchError {
+    /// How many messages went in.
+    pub pushed: usize,
+    /// Why not the next.
+    pub error: Error,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pushed, then: {}", self.pushed, self.error)
+    }
+}
+
+impl core::error::Error for BatchError {}
