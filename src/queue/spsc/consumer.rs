@@ -194,6 +194,17 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::try_pop`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// assert!(!c.try_pop_delivery()?.redelivered);
+    /// assert!(c.try_pop_delivery().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn try_pop_delivery(&mut self) -> Result<Delivery<T>> {
         self.pop_delivery_by(Wait::Never)
@@ -203,6 +214,16 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::pop_until`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// assert_eq!(c.pop_delivery_until(interproc::Deadline::now())?.value, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_delivery_until(&mut self, deadline: Deadline) -> Result<Delivery<T>> {
         self.pop_delivery_by(Wait::Until(deadline))
     }
@@ -256,6 +277,16 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::pop_until`], when not even one came.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2])?;
+    /// assert_eq!(c.pop_batch_until(&mut [0; 4], interproc::Deadline::now())?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pop_batch_until(&mut self, into: &mut [T], deadline: Deadline) -> Result<usize> {
         self.pop_batch_by(into, Wait::Until(deadline))
     }
@@ -264,6 +295,16 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::try_pop`], if not even one was there.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(c.try_pop_batch(&mut [0; 2])?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
         self.pop_batch_by(into, Wait::Never)
     }
@@ -337,6 +378,18 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::read_chunk`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// assert!(c.read_chunk_until(2, interproc::Deadline::now()).is_err());
+    /// p.push(2)?;
+    /// assert_eq!(c.read_chunk_until(2, interproc::Deadline::now())?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read_chunk_until(&mut self, count: usize, deadline: Deadline) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::Until(deadline)).map(|n| ReadChunk::new(self, n))
     }
@@ -461,6 +514,18 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// As [`Consumer::flush`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// c.leave()?;
+    /// let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// assert_eq!(c.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn leave(mut self) -> Result<()> {
         self.flush()
     }

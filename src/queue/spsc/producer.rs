@@ -408,6 +408,18 @@ impl<T: Plain> Producer<T> {
     ///
     /// # Errors
     /// As [`Producer::flush`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.publish_every(8);
+    /// p.push(1)?;
+    /// p.leave()?;
+    /// assert_eq!(c.pop()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn leave(mut self) -> Result<()> {
         self.flush()
     }
