@@ -518,7 +518,7 @@ fn spsc_rows() -> Vec<Row> {
         ),
         row(
             "spsc published every 16, 8 B",
-            RateRatio(0.9),
+            NoneRate,
             Timed,
             spsc::stream::<1, OursSeldom>,
             least,

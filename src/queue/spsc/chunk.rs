@@ -25,13 +25,14 @@ pub struct WriteChunk<'a, T: Plain> {
 }
 
 impl<'a, T: Plain> WriteChunk<'a, T> {
+    #[inline(always)]
     pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
         let slots = producer.seat.slots(count).map(|(index, n)| (producer.slot(index), n));
         WriteChunk { producer, slots, _here: PhantomData }
     }
 
     /// The slots, in order; the second slice is empty unless the ring ends in between. They hold what was there before.
-    #[inline]
+    #[inline(always)]
     pub fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
         let [(a, n), (b, m)] = self.slots;
         // SAFETY: slots of the ring that are free and ours as long as we borrow the producer; two pieces that do not overlap,
@@ -40,6 +41,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     }
 
     /// How many slots.
+    #[inline]
     pub fn len(&self) -> usize {
         self.slots[0].1 + self.slots[1].1
     }
@@ -53,7 +55,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     ///
     /// # Errors
     /// `Closed`: none is pushed.
-    #[inline]
+    #[inline(always)]
     pub fn commit(self, count: usize) -> Result<()> {
         let count = count.min(self.len());
         if count == 0 { Ok(()) } else { self.producer.seat.raw.advance(count as u64) }
@@ -63,7 +65,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     ///
     /// # Errors
     /// As [`WriteChunk::commit`].
-    #[inline]
+    #[inline(always)]
     pub fn commit_all(self) -> Result<()> {
         let all = self.len();
         self.commit(all)
@@ -84,12 +86,13 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
 pub struct WriteChunkUninit<'a, T: Plain>(WriteChunk<'a, T>);
 
 impl<'a, T: Plain> WriteChunkUninit<'a, T> {
+    #[inline(always)]
     pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
         WriteChunkUninit(WriteChunk::new(producer, count))
     }
 
     /// The slots, in order; the second slice is empty unless the ring ends in between.
-    #[inline]
+    #[inline(always)]
     pub fn as_mut_slices(&mut self) -> (&mut [MaybeUninit<T>], &mut [MaybeUninit<T>]) {
         let [(a, n), (b, m)] = self.0.slots;
         // SAFETY: as in `WriteChunk::as_mut_slices`.
@@ -97,6 +100,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 
     /// How many slots.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -159,13 +163,14 @@ pub struct ReadChunk<'a, T: Plain> {
 }
 
 impl<'a, T: Plain> ReadChunk<'a, T> {
+    #[inline(always)]
     pub(super) fn new(consumer: &'a mut Consumer<T>, count: usize) -> Self {
         let slots = consumer.seat.slots(count).map(|(index, n)| (consumer.slot(index), n));
         ReadChunk { consumer, slots, _here: PhantomData }
     }
 
     /// The messages, in order; the second slice is empty unless the ring ends in between.
-    #[inline]
+    #[inline(always)]
     pub fn as_slices(&self) -> (&[T], &[T]) {
         let [(a, n), (b, m)] = self.slots;
         // SAFETY: slots of the ring that are published and ours as long as we borrow the consumer; aligned; any bytes are
@@ -174,6 +179,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     }
 
     /// How many messages.
+    #[inline]
     pub fn len(&self) -> usize {
         self.slots[0].1 + self.slots[1].1
     }
@@ -189,7 +195,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     }
 
     /// Takes the first `count` of them, as one; the rest stays. At most all are taken.
-    #[inline]
+    #[inline(always)]
     pub fn commit(self, count: usize) {
         let count = count.min(self.len());
         if count != 0 {
@@ -199,7 +205,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     }
 
     /// Takes all of them, as one.
-    #[inline]
+    #[inline(always)]
     pub fn commit_all(self) {
         let all = self.len();
         self.commit(all);

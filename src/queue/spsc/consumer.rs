@@ -350,6 +350,7 @@ impl<T: Plain> Consumer<T> {
     /// assert_eq!(c.pop()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| ReadChunk::new(self, n))
     }
@@ -370,6 +371,7 @@ impl<T: Plain> Consumer<T> {
     /// assert_eq!((sum, c.len()), (6, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| ReadChunk::new(self, n))
     }
@@ -394,7 +396,7 @@ impl<T: Plain> Consumer<T> {
         self.chunk(count, Wait::Until(deadline)).map(|n| ReadChunk::new(self, n))
     }
 
-    #[inline]
+    #[inline(always)]
     fn chunk(&mut self, count: usize, wait: Wait) -> Result<usize> {
         self.seat.ready_for(count, wait)?;
         let count = count.min(self.seat.raw.known() as usize);

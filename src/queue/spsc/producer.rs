@@ -269,6 +269,7 @@ impl<T: Plain> Producer<T> {
     /// assert_eq!(samples.len(), 256);
     /// # Ok::<(), interproc::Error>(())
     /// ```
+    #[inline]
     pub fn write_chunk(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunk::new(self, n))
     }
@@ -287,6 +288,7 @@ impl<T: Plain> Producer<T> {
     /// assert_eq!(p.try_write_chunk(3)?.fill_from_iter(2..)?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_write_chunk(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| WriteChunk::new(self, n))
     }
@@ -321,6 +323,7 @@ impl<T: Plain> Producer<T> {
     /// assert_eq!(p.len(), 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn write_chunk_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunkUninit::new(self, n))
     }
@@ -338,11 +341,12 @@ impl<T: Plain> Producer<T> {
     /// assert!(p.try_write_chunk_uninit(1).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[inline]
     pub fn try_write_chunk_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| WriteChunkUninit::new(self, n))
     }
 
-    #[inline]
+    #[inline(always)]
     fn chunk(&mut self, count: usize, wait: Wait) -> Result<usize> {
         self.seat.ready_for(count, wait).map(|()| count)
     }

@@ -76,7 +76,7 @@ macro_rules! seat {
             ///
             /// # Errors
             /// `InvalidInput` for more than the capacity; as [`Self::make_ready`].
-            #[inline]
+            #[inline(always)]
             pub(crate) fn ready_for(&mut self, units: usize, wait: Wait) -> Result<()> {
                 let units = units as u64;
                 if units > self.raw.lane().capacity() {
@@ -97,6 +97,7 @@ macro_rules! seat {
             ///
             /// # Errors
             /// `Full` or `Empty`, `TimedOut`, `Closed`, `Corrupt`; as [`Self::seated`].
+            #[cold]
             fn make_ready(&mut self, units: u64, wait: Wait) -> Result<()> {
                 let me = self.seated()?;
                 let deadline = match wait {
@@ -185,7 +186,7 @@ impl RawConsumer {
 
 impl Writer {
     /// The places of the next `count` slots, which are known to be free, in two pieces.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slots(&self, count: usize) -> [(u64, usize); 2] {
         pieces(self.raw.index(), self.raw.lane().capacity(), count)
     }
@@ -203,7 +204,7 @@ impl Writer {
 
 impl Reader {
     /// The places of the next `count` units, which are known to be there, in two pieces.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slots(&self, count: usize) -> [(u64, usize); 2] {
         pieces(self.raw.index(), self.raw.lane().capacity(), count)
     }
@@ -220,7 +221,7 @@ impl Reader {
 }
 
 /// Where so many slots from an index on are, and how many of them: up to the ring's end, and from its start.
-#[inline]
+#[inline(always)]
 fn pieces(index: u64, capacity: u64, count: usize) -> [(u64, usize); 2] {
     let first = count.min((capacity - index) as usize);
     [(index, first), (0, count - first)]
