@@ -652,10 +652,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_publish_every(
     messages: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { seat::<Writer>(producer) }.and_then(|(seat, _)| {
-        seat.raw.publish_every(messages as u64);
-        Ok(())
-    }))
+    report(unsafe { seat::<Writer>(producer) }.map(|(seat, _)| seat.raw.publish_every(messages as u64)))
 }
 
 /// Publishes what was pushed and not published.
