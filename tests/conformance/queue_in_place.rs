@@ -314,9 +314,11 @@ pub fn in_a_forked_child_a_parents_cells_are_not_the_childs(at: Place) {
     q.push(1).expect("room");
     let message = q.receive().expect("a message");
     let (dropped, committed) = (q.reserve().expect("room"), q.reserve().expect("room"));
+    // Borrowed by the child's body: the parent keeps its own until the child has looked.
+    let mut hands = Some((message, dropped, committed));
     kit::fork(|| {
-        drop(message);
-        drop(dropped);
+        let (message, dropped, committed) = hands.take().expect("the child's copies");
+        drop((message, dropped));
         assert_eq!(kind(committed.commit()), Err(ErrorKind::NotOwner));
         let q = queue(&seg, 3);
         assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
@@ -325,6 +327,8 @@ pub fn in_a_forked_child_a_parents_cells_are_not_the_childs(at: Place) {
         unsafe { libc::_exit(0) };
     })
     .join();
+    drop(hands);
+    assert_eq!((q.len(), q.try_push_batch(&[1, 2, 3, 4]).expect("room")), (0, 3));
 }
 
 pub fn the_oldest_makes_way_and_no_other(at: Place) {
