@@ -14,6 +14,7 @@
 //! | `signals` | semaphores, events, recursive locks |
 //! | `conditions` | hand-overs under a lock |
 //! | `queues` | messages: one thread, streams, ping-pong |
+//! | `pipes` | messages both ways, and the kernel's pipes |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `children` | processes, from start to end |
@@ -27,6 +28,7 @@ pub mod library;
 pub mod locks;
 pub mod machine;
 pub mod permits;
+pub mod pipes;
 pub mod queues;
 pub mod rwlocks;
 pub mod sides;

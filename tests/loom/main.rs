@@ -58,6 +58,12 @@
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
+//! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, with who listens asleep or about to |
+//! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
+//! | pipe-no-second-look | pipe: a call that was made is not taken away |
+//! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
+//! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
@@ -88,6 +94,8 @@ mod mutex;
 #[cfg(interproc_loom)]
 mod once;
 #[cfg(interproc_loom)]
+mod pipe;
+#[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
 mod recursive_mutex;
@@ -115,6 +123,7 @@ fn main() -> std::process::ExitCode {
         event::MODELS,
         recursive_mutex::MODELS,
         once::MODELS,
+        pipe::MODELS,
         rwlock::MODELS,
         condvar::MODELS,
     ])
