@@ -113,8 +113,10 @@ impl Line for Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        // SAFETY: our descriptors.
-        self.0.iter().flatten().for_each(|&fd| drop(unsafe { libc::close(fd) }));
+        for &fd in self.0.iter().flatten() {
+            // SAFETY: our descriptor.
+            unsafe { libc::close(fd) };
+        }
     }
 }
 

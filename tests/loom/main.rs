@@ -59,6 +59,7 @@
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
 //! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, with who listens asleep or about to |
+//! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
 //! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
 //! | pipe-no-second-look | pipe: a call that was made is not taken away |
 //! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
