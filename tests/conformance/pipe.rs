@@ -445,7 +445,9 @@ pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
     }
     drop(first);
     assert_eq!(kind(last.recv()), Err(ErrorKind::Closed));
-    children.map(|child| assert!(child.join().expect("join").success()));
+    for child in children {
+        assert!(child.join().expect("join").success());
+    }
 
     // No child: the end is closed.
     let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
