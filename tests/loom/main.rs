@@ -101,6 +101,14 @@
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
+//! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, with who listens asleep or about to |
+//! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
+//! | pipe-no-second-look | pipe: a call that was made is not taken away |
+//! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
+//! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
@@ -136,6 +144,8 @@ mod mutex;
 #[cfg(interproc_loom)]
 mod once;
 #[cfg(interproc_loom)]
+mod pipe;
+#[cfg(interproc_loom)]
 mod queue;
 #[cfg(interproc_loom)]
 mod queue_in_place;
@@ -169,6 +179,7 @@ fn main() -> std::process::ExitCode {
         event::MODELS,
         recursive_mutex::MODELS,
         once::MODELS,
+        pipe::MODELS,
         rwlock::MODELS,
         condvar::MODELS,
     ])
