@@ -22,6 +22,7 @@ use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
 use support::{bytes, children, conditions, permits, rwlocks};
 use support::{children, conditions, permits, pipes, rwlocks};
+use support::{bytelanes, bytes, children, conditions, permits, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -203,6 +204,30 @@ fn rows() -> Vec<Row> {
             || stream::<8, queues::Ours<8>>(CROWD),
             threads,
             || stream::<8, Array<8>>(CROWD),
+        ),
+        row(
+            "byte lane, 1 KiB in and out, two processes",
+            RateRatio(0.8),
+            Timed,
+            bytelanes::spinning,
+            "bare copies in and out",
+            bytelanes::copy_in_copy_out,
+        ),
+        row(
+            "byte lane, 1 KiB, blocking, two processes",
+            RateRatio(5.0),
+            Timed,
+            || bytelanes::blocking(0),
+            "pipe(2)",
+            bytelanes::pipe,
+        ),
+        row(
+            "byte lane, 1 KiB, blocking, told every 8 KiB, two processes",
+            RateRatio(5.0),
+            Timed,
+            || bytelanes::blocking(8192),
+            "pipe(2)",
+            bytelanes::pipe,
         ),
         row(
             "ping-pong 8 B, RTT/2",

@@ -251,6 +251,10 @@ fn the_server_in_c_goes_on_when_a_client_is_killed() {
     assert!(said.contains("clients: 3 finished, 1 killed; servers: 4 saw the end"), "{said}");
 }
 
+fn the_byte_lane_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/byte_lane.c")));
+}
+
 fn processes_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
 }
@@ -453,6 +457,7 @@ fn main() {
             the_latest_value_keeps_its_promises_in_c,
             messages_in_place_keep_their_promises_in_c,
             pipes_keep_their_promises_in_c,
+            the_byte_lane_keeps_its_promises_in_c,
             processes_keep_their_promises_in_c,
             the_server_in_c_goes_on_when_a_client_is_killed,
             the_crew_in_c_ends_as_it_should,

@@ -184,10 +184,10 @@ unsafe fn send(
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { self::producer(handle) }.and_then(|producer| {
-        // SAFETY: by the contract.
         let message = match message.is_null() {
             true if len > 0 => return Err(invalid("message is NULL")),
             true => &[],
+            // SAFETY: by the contract.
             false => unsafe { slice::from_raw_parts(message.cast::<u8>(), len) },
         };
         producer.send(once(message), patience?)
@@ -298,12 +298,10 @@ unsafe fn ask<S, T>(
     out: *mut T,
     answer: impl FnOnce(&Seated<S>) -> T,
 ) -> c_int {
-    // SAFETY: by the contract.
-    report(
-        side.and_then(|side| {
-            unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(side)))
-        }),
-    )
+    report(side.and_then(|side| {
+        // SAFETY: by the contract.
+        unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(side)))
+    }))
 }
 
 /// Copies the message of `len` bytes at `message` into the queue, waiting for room as long as it takes. An interrupting signal
@@ -476,10 +474,7 @@ pub unsafe extern "C" fn interproc_byte_producer_commit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_producer_abort(producer: *mut interproc_byte_producer_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::producer(producer) }.and_then(|producer| {
-        producer.abort();
-        Ok(())
-    }))
+    report(unsafe { self::producer(producer) }.map(|producer| producer.abort()))
 }
 
 /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message: for many short

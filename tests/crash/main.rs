@@ -10,6 +10,8 @@
 #[cfg(target_arch = "x86_64")]
 mod barrier;
 #[cfg(target_arch = "x86_64")]
+mod byte_lane;
+#[cfg(target_arch = "x86_64")]
 mod bytes;
 #[cfg(target_arch = "x86_64")]
 mod condvar;

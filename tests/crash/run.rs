@@ -7,7 +7,7 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, bytes, condvar, family, join, lane, latest, lock, permits, pipe, recursive, report, ring,
+    barrier, byte_lane, bytes, condvar, family, join, lane, latest, lock, permits, pipe, recursive, report, ring,
     rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
@@ -81,6 +81,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         lane::all(),
         lock::all(),
         barrier::all(),
+        byte_lane::all(),
         bytes::all(),
         condvar::all(),
         permits::all(),

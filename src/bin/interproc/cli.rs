@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::stream::{CAPACITY, LEAST};
 use clap::{Parser, Subcommand, ValueEnum, value_parser};
 use std::path::PathBuf;
 
@@ -72,6 +73,44 @@ pub enum Command {
     /// number for one that was killed, 127 for a command that was not found. However this process ends, its children
     /// end with it.
     Run(RunOptions),
+    /// Send the standard input through a named ring in memory, to whoever receives there.
+    ///
+    /// Line by line: each line goes whole to one receiver, and no two senders' lines mix. With --raw piece by piece, as the
+    /// input comes, at full speed: one sender's pieces come to one receiver in order. Any number of senders (128 at a time) and
+    /// receivers use the same name; whoever comes first makes it. When the ring is full the sender waits for a receiver.
+    /// The exit code is 0 when all of the input is in the ring, where it waits for a receiver; 2 if that failed. A sender that
+    /// is killed hurts nobody: what it had read and not sent is lost, and the receivers are told.
+    Send(SendOptions),
+    /// Write to the standard output what is sent through a named ring.
+    ///
+    /// Waits for the first sender. The end is when a sender has come, all senders have ended, by any cause, and all they sent is
+    /// received; then the name is removed, too. The exit code is 0 if everything came once; 1 if a sender was killed or
+    /// failed before the end of its input, or a receiver was killed in the middle of some messages, which then come again, to
+    /// another receiver; 2 if something failed; 141 when nobody reads the output.
+    Recv(ReceiveOptions),
+}
+
+/// The options of `send`.
+#[derive(clap::Args, Clone)]
+pub struct SendOptions {
+    /// The ring's name; its slash may be left out
+    pub name: String,
+    /// Send any bytes, as they come, and do not look for lines
+    #[arg(long)]
+    pub raw: bool,
+    /// Bytes of the ring; of meaning to the first comer only
+    #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
+    pub capacity: u64,
+}
+
+/// The options of `recv`.
+#[derive(clap::Args, Clone)]
+pub struct ReceiveOptions {
+    /// The ring's name; its slash may be left out
+    pub name: String,
+    /// Bytes of the ring; of meaning to the first comer only
+    #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
+    pub capacity: u64,
 }
 
 /// The options of `run`.

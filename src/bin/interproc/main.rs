@@ -11,6 +11,7 @@
 //! | `latency` | part c: the measurements; `chart`: drawing them |
 //! | `crew` | starting children that never outlive us |
 //! | `run` | commands for the lines of the input, in parallel |
+//! | `send`, `recv` | bytes from process to process through a named ring; `stream`: the ring and its books |
 //! | `report` | findings, verdicts, progress |
 #![deny(unsafe_code)]
 
@@ -26,10 +27,13 @@ mod latency;
 mod ls;
 mod office;
 mod ps;
+mod recv;
 mod report;
 mod run;
+mod send;
 mod shop;
 mod sight;
+mod stream;
 mod words;
 
 use clap::Parser;
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
         cli::Command::Inspect { name, json } => inspect::run(&name, json),
         cli::Command::Ps { name, json } => ps::run(&name, json),
         cli::Command::Deadlocks { name, json } => deadlocks::run(&name, json),
+        cli::Command::Recv(options) => recv::run(&options),
         cli::Command::Run(options) => run::run(&options),
+        cli::Command::Send(options) => send::run(&options),
     }
 }

@@ -173,7 +173,7 @@ impl RawByteProducer {
         if pad != 0 {
             self.header(at, PAD);
             at = 0;
-            if crate::mutant!("byte-pad-alone") {
+            if crate::mutant!("byte-lane-pad-alone") {
                 self.seat.advance(pad)?;
                 self.header(at, MESSAGE | (len as u64) << 32);
                 return self.seat.advance(units_of(len));
@@ -253,6 +253,7 @@ impl RawByteConsumer {
     /// # Errors
     /// `Corrupt` for a header that cannot be.
     #[inline]
+    #[allow(clippy::should_implement_trait, reason = "it is not taken until it is released")]
     pub fn next(&mut self) -> Result<Option<Found>> {
         loop {
             if !self.seat.has(1)? {
@@ -280,7 +281,7 @@ impl RawByteConsumer {
                 return Err(ErrorKind::Corrupt.into());
             }
             self.current = units;
-            if crate::mutant!("byte-freed-early") {
+            if crate::mutant!("byte-lane-freed-early") {
                 self.release();
             }
             crate::crash_window!("B-c: found, not released");
@@ -311,7 +312,7 @@ impl RawByteConsumer {
     /// Whether the next message may have been read before, by a consumer that died.
     #[inline]
     pub fn is_redelivered(&self) -> bool {
-        self.seat.is_redelivered() && !crate::mutant!("byte-redelivery-untold")
+        self.seat.is_redelivered() && !crate::mutant!("byte-lane-redelivery-untold")
     }
 
     /// Ends the message that was found last: its place may be written to.

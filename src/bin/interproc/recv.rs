@@ -1,0 +1,139 @@
+//! `interproc recv`: what is sent into a named ring, to the standard output.
+//!
+//! Messages are written from where they lie, several short ones in one system call, and are done with when they are
+//! written: those of a receiver that is killed go to another one.
+
+use crate::cli::ReceiveOptions;
+use crate::stream::{INCOMPLETE, NAP, PIECE, Stream, failed, progress};
+use indicatif::ProgressBar;
+use interproc::ErrorKind;
+use interproc::queue::ByteMessage;
+use rustix::io::{Errno, writev};
+use std::io::{IoSlice, IsTerminal, stdout};
+use std::process::ExitCode;
+
+/// How many messages at a time: as many may come again after a death.
+const BATCH: usize = 16;
+/// As the shell has it for a program that was killed by SIGPIPE.
+const BROKEN_PIPE: u8 = 128 + 13;
+
+/// Why it stopped.
+enum Stop {
+    Library(interproc::Error),
+    Output(Errno),
+}
+
+impl From<interproc::Error> for Stop {
+    fn from(error: interproc::Error) -> Stop {
+        Stop::Library(error)
+    }
+}
+
+/// Receives until all senders are done. The exit code is 1 if something is missing, or may have come twice.
+pub fn run(options: &ReceiveOptions) -> ExitCode {
+    let bar = progress(!stdout().is_terminal());
+    let received = receive(options, &bar);
+    bar.finish_and_clear();
+    match received {
+        Ok(code) => code,
+        Err(Stop::Output(Errno::PIPE)) => ExitCode::from(BROKEN_PIPE),
+        Err(Stop::Output(error)) => failed(format_args!("the output: {}", std::io::Error::from(error))),
+        Err(Stop::Library(error)) => failed(error),
+    }
+}
+
+fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop> {
+    let stream = loop {
+        let stream = Stream::open(&options.name, options.capacity)?;
+        if !stream.was_over()? {
+            break stream;
+        }
+    };
+    let mut again = 0;
+    loop {
+        match stream.ring.receive_timeout(NAP) {
+            Ok(first) => {
+                let delivered = deliver(&stream, first, bar)?;
+                again += delivered.again;
+                if !delivered.looks {
+                    continue;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::TimedOut => {}
+            Err(e) if e.kind() == ErrorKind::Closed => break,
+            Err(e) => return Err(e.into()),
+        }
+        if stream.is_over()? {
+            break;
+        }
+    }
+    let (came, missing) = stream.missing()?;
+    let complain = crate::sight::complain;
+    if missing > 0 {
+        complain(&format!("{missing} of {came} senders did not come to the end of their input"));
+    }
+    if again > 0 {
+        complain(&format!(
+            "{again} pieces may have been written twice: a receiver ended before it was done with them"
+        ));
+    }
+    Ok(ExitCode::from(if missing + again > 0 { INCOMPLETE } else { 0 }))
+}
+
+/// What was written.
+struct Delivered {
+    /// How many messages may have been written before.
+    again: u64,
+    /// Whether a sender said that it has ended.
+    looks: bool,
+}
+
+/// Writes a message, and those that are there behind it.
+fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) -> Result<Delivered, Stop> {
+    let mut bytes = first.len();
+    let mut batch = vec![first];
+    while batch.len() < BATCH && bytes < PIECE / 4 {
+        // An error is told again, if it is more than an empty ring.
+        let Ok(message) = stream.ring.try_receive() else { break };
+        bytes += message.len();
+        batch.push(message);
+    }
+    let again = batch.iter().filter(|m| m.is_redelivered() && !m.is_empty()).count() as u64;
+    let looks = batch.iter().any(|message| message.is_empty());
+    let mut slices: Vec<_> = batch.iter().map(|message| IoSlice::new(message)).collect();
+    if let Err((error, rest)) = write_all(&mut slices) {
+        // What was not begun is for others.
+        let mut from = batch.len();
+        let mut kept = 0;
+        while from > 0 && kept + batch[from - 1].len() <= rest {
+            from -= 1;
+            kept += batch[from].len();
+        }
+        for message in batch.drain(from..) {
+            let _ = message.requeue();
+        }
+        return Err(Stop::Output(error));
+    }
+    bar.inc(bytes as u64);
+    Ok(Delivered { again, looks })
+}
+
+/// Writes it all; on an error, how much is left.
+fn write_all(mut slices: &mut [IoSlice<'_>]) -> Result<(), (Errno, usize)> {
+    let output = stdout();
+    loop {
+        IoSlice::advance_slices(&mut slices, 0); // passes empty ones
+        if slices.is_empty() {
+            return Ok(());
+        }
+        match writev(&output, slices) {
+            Ok(n) => IoSlice::advance_slices(&mut slices, n),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut ready = [rustix::event::PollFd::new(&output, rustix::event::PollFlags::OUT)];
+                let _ = rustix::event::poll(&mut ready, None);
+            }
+            Err(error) => return Err((error, slices.iter().map(|s| s.len()).sum())),
+        }
+    }
+}

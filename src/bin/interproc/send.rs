@@ -1,0 +1,99 @@
+//! `interproc send`: the standard input into a named ring, for whoever receives there.
+//!
+//! Raw pieces are read where they lie in the ring: one system call and no copy of ours for each. Room is reserved only
+//! when there is something to read, as whatever others send later is delivered after it.
+
+use crate::cli::SendOptions;
+use crate::stream::{PIECE, Stream, failed, progress};
+use indicatif::ProgressBar;
+use interproc::{ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, ioctl_fionread, read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+/// Sends it all. The exit code is 0 if all of it is in the ring.
+pub fn run(options: &SendOptions) -> ExitCode {
+    let bar = progress(true);
+    let sent = send(options, &bar);
+    bar.finish_and_clear();
+    match sent {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error),
+    }
+}
+
+fn send(options: &SendOptions, bar: &ProgressBar) -> Result<()> {
+    loop {
+        let stream = Stream::open(&options.name, options.capacity)?;
+        if let Some(permit) = stream.come()? {
+            if options.raw {
+                pieces(&stream, bar)?
+            } else {
+                lines(&stream, bar)?
+            }
+            return stream.end(permit);
+        }
+    }
+}
+
+/// A message for each line.
+fn lines(stream: &Stream, bar: &ProgressBar) -> Result<()> {
+    let input = File::from(stdin().as_fd().try_clone_to_owned()?);
+    let mut input = BufReader::with_capacity(PIECE, input);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        (&mut input).take(PIECE as u64 + 1).read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') && line.len() < PIECE {
+            line.push(b'\n'); // the last one
+        }
+        if line.len() > PIECE {
+            let why = format!("a line has more than {PIECE} bytes; --raw takes any input");
+            return Err(interproc::Error::from(ErrorKind::TooLarge).with_detail(why));
+        }
+        stream.ring.push(&line)?;
+        bar.inc(line.len() as u64);
+    }
+}
+
+/// A message for each piece, as it comes.
+fn pieces(stream: &Stream, bar: &ProgressBar) -> Result<()> {
+    let input = stdin();
+    let mut unknown = vec![0; PIECE];
+    loop {
+        match poll(&mut [PollFd::new(&input, PollFlags::IN)], None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(std::io::Error::from(error).into()),
+        }
+        // As much as there is: a reservation keeps its room to the end. 0 at the end, which needs no room, or if unknown.
+        let there = ioctl_fionread(&input).unwrap_or(0).min(PIECE as u64) as usize;
+        let came = if there == 0 {
+            let came = read(&input, &mut unknown[..]);
+            match came {
+                Ok(n) if n > 0 => stream.ring.push(&unknown[..n])?,
+                _ => {}
+            }
+            came
+        } else {
+            let mut place = stream.ring.reserve(there)?;
+            let came = read(&input, &mut place[..]);
+            match came {
+                Ok(n) if n > 0 => place.commit_len(n)?,
+                _ => place.abort(),
+            }
+            came
+        };
+        match came {
+            Ok(0) => return Ok(()),
+            Ok(n) => bar.inc(n as u64),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(std::io::Error::from(error).into()),
+        }
+    }
+}
