@@ -20,9 +20,7 @@ use support::signals;
 use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{bytes, children, conditions, permits, rwlocks};
-use support::{children, conditions, permits, pipes, rwlocks};
-use support::{bytelanes, bytes, children, conditions, permits, rwlocks};
+use support::{bytelanes, bytes, children, conditions, permits, pipes, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -361,6 +359,8 @@ fn rows() -> Vec<Row> {
             bytes::in_and_out::<bytes::Ours>,
             copies,
             bytes::in_and_out::<bytes::Slots>,
+        ),
+    ]);
     // iceoryx2's published round trip is 4.6 times the bare line's: 0.35 of it is 1.61.
     rows.extend([
         row(

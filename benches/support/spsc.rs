@@ -110,8 +110,10 @@ where
     }
 }
 
+type RtrbEnds<const W: usize> = (Option<rtrb::Producer<[u64; W]>>, Option<rtrb::Consumer<[u64; W]>>);
+
 /// rtrb's: the ends wait for the threads that take them.
-pub struct Rtrb<const W: usize>(Mutex<(Option<rtrb::Producer<[u64; W]>>, Option<rtrb::Consumer<[u64; W]>>)>);
+pub struct Rtrb<const W: usize>(Mutex<RtrbEnds<W>>);
 
 impl<const W: usize> Link<W> for Rtrb<W> {
     const BETWEEN: Between = Between::Threads;

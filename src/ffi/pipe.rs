@@ -128,8 +128,8 @@ fn handle(ends: impl Into<Ends>) -> interproc_pipe_t {
 unsafe fn ends<'a>(pipe: *const interproc_pipe_t) -> Result<&'a mut Ends> {
     // SAFETY: by the contract.
     match unsafe { pipe.as_ref() } {
-        // SAFETY: made by `handle` and not yet closed.
         Some(pipe) => {
+            // SAFETY: made by `handle` and not yet closed.
             unsafe { pipe.private_.cast::<Ends>().as_mut() }.ok_or_else(|| invalid("the pipe is closed"))
         }
         None => Err(invalid("pipe is NULL")),
@@ -699,8 +699,8 @@ pub unsafe extern "C" fn interproc_pipe_shutdown(
     sending: bool,
     receiving: bool,
 ) -> c_int {
-    // SAFETY: by C's contract.
     call(|| {
+        // SAFETY: by C's contract.
         let ends = unsafe { ends(pipe) }?;
         if sending {
             ends.reserved = None;

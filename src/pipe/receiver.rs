@@ -140,7 +140,7 @@ impl Receiver {
     }
 
     #[inline(always)]
-    fn into_by(&mut self, into: &mut [u8], patience: Patience) -> core::result::Result<usize, RecvError> {
+    fn copy_by(&mut self, into: &mut [u8], patience: Patience) -> core::result::Result<usize, RecvError> {
         // SAFETY: the slice.
         let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), patience) }?;
         if len <= into.len() { Ok(len) } else { Err(too_small(len, into.len())) }
@@ -259,7 +259,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.into_by(into, Patience::ForEver)
+        self.copy_by(into, Patience::ForEver)
     }
 
     /// As [`recv_into`](Self::recv_into), if there is a message now.
@@ -276,7 +276,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.into_by(into, Patience::Never)
+        self.copy_by(into, Patience::Never)
     }
 
     /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.
@@ -296,7 +296,7 @@ impl Receiver {
         into: &mut [u8],
         timeout: Duration,
     ) -> core::result::Result<usize, RecvError> {
-        self.into_by(into, Patience::after(timeout))
+        self.copy_by(into, Patience::after(timeout))
     }
 
     /// As [`recv_into`](Self::recv_into), waiting until `deadline` at the latest.
@@ -316,7 +316,7 @@ impl Receiver {
         into: &mut [u8],
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
-        self.into_by(into, Patience::Until(deadline))
+        self.copy_by(into, Patience::Until(deadline))
     }
 
     /// The next message in its place, not copied; waits for it as long as it takes.

@@ -193,13 +193,13 @@ pub fn scribbled_headers_and_counts_are_told_and_touch_nothing_else(at: Place) {
             assert_eq!(kind(seg.byte_consumer("lane", 256, 100)).err(), Some(ErrorKind::Corrupt));
         }
         // The geometry.
-        for index in 0..3 {
-            let good = words[index].load(Ordering::SeqCst);
+        for word in &words[..3] {
+            let good = word.load(Ordering::SeqCst);
             for bad in [0, 1, good + 1, u64::MAX] {
-                words[index].store(bad, Ordering::SeqCst);
+                word.store(bad, Ordering::SeqCst);
                 assert_eq!(kind(seg.byte_producer("lane", 256, 100)).err(), Some(ErrorKind::Corrupt));
             }
-            words[index].store(good, Ordering::SeqCst);
+            word.store(good, Ordering::SeqCst);
         }
         assert_eq!(guard.load(Ordering::SeqCst), 0x6a7d);
     })

@@ -160,7 +160,7 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_lost(at: Place) {
         assert_eq!(kind(end.reserve(LONGEST + 1)).map(drop), Err(ErrorKind::TooLarge));
         assert_eq!(kind(end.send_bytes(&[0; 4], 2, 3)), Err(ErrorKind::InvalidInput));
         assert_eq!(kind(end.send_bytes(&[0; 4], usize::MAX, 3)), Err(ErrorKind::InvalidInput));
-        drop(end.reserve(17).expect("room"));
+        let _ = end.reserve(17).expect("room");
         assert_eq!(kind(end.reserve(17).expect("room").commit_len(18)), Err(ErrorKind::InvalidInput));
         end.send(&[2; 100]).expect("send");
         end.send(b"").expect("send");

@@ -187,7 +187,7 @@ pub fn a_client_that_is_gone_before_it_is_accepted_is_heard(at: Place) {
         for _ in 0..4 {
             let mut other = pipe::try_connect(&seg, "door").expect("a free one");
             other.send(b"other").expect("send");
-            let mut ends = vec![listener.accept().expect("accept")];
+            let mut ends = [listener.accept().expect("accept")];
             if ends[0].recv().expect("recv") == b"last words" {
                 assert_eq!(kind(ends[0].recv()), Err(ErrorKind::Closed));
                 return;

@@ -145,7 +145,7 @@ impl World {
         let unread = if story.consumers == 0 { 1 } else { done + 1 };
         ensure!(first <= unread + story.consumers, "message {unread} is lost: {got:?}");
         ensure!(first + batch > done, "message {first} comes again: {got:?}");
-        let again = |tag: u8| got.iter().any(|g| *g == (tag, true));
+        let again = |tag: u8| got.contains(&(tag, true));
         ensure!((first..unread).all(again), "{done} were read, and that is not told: {got:?}");
         if part.killed_in("B-c") && story.consumers > 0 {
             // The first of two may have done with one and not have said so.
