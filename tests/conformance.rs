@@ -229,7 +229,8 @@ fn main() {
             pipes_outlive_the_listener_that_accepted_them_elsewhere,
             a_client_that_is_gone_before_it_is_accepted_is_heard,
             a_listener_moves_between_threads_with_its_calls,
-            a_listener_waits_for_a_call;
+            a_listener_waits_for_a_call,
+            clients_and_servers_are_killed_at_random;
         queue:
             messages_of_one_producer_come_in_order_and_each_once,
             a_full_queue_refuses_or_waits_and_gives_the_value_back,

@@ -17,6 +17,7 @@
 //! | `latest` | large messages in place, the push that displaces, the latest value |
 //! | `queues` | messages: one thread, streams, ping-pong |
 //! | `spsc` | messages between one and one |
+//! | `pipes` | messages both ways, and the kernel's pipes |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
 //! | `children` | processes, from start to end |
@@ -32,6 +33,7 @@ pub mod library;
 pub mod locks;
 pub mod machine;
 pub mod permits;
+pub mod pipes;
 pub mod queues;
 pub mod rwlocks;
 pub mod sides;

@@ -49,6 +49,8 @@ use crate::time::Deadline;
 
 /// In a far seat: its holder has not answered the call yet.
 const UNANSWERED: u64 = 1 << 62;
+/// How often a slot is tried whose seats change meanwhile.
+const TRIES: u32 = 64;
 
 /// The place where ends are taken. All operations take the calling thread's member of the segment that it lies in.
 #[derive(Clone, Copy)]
@@ -161,19 +163,42 @@ impl RawMeeting {
         let lanes = self.lanes(slot)?;
         let seats = Seats::of(lanes.as_slice());
         let seats = seats.all();
-        let mut seen = [0; 4];
-        let mine = me.id().bits();
-        if !self.is_free(me, slot, seats, &mut seen, owners) {
-            return Ok(None);
+        for _ in 0..TRIES {
+            let mut seen = [0; 4];
+            if !self.is_free(me, slot, seats, &mut seen, owners) {
+                return Ok(None);
+            }
+            if self.take_seats(me, slot, seats, seen, owners) {
+                self.renew(me, slot, &lanes);
+                return Ok(Some(lanes));
+            }
+            // A seat changed under us: who changed it may be gone, so there may be nobody to wait for.
+            lanes.as_slice().iter().for_each(Lane::rouse);
+            if crate::mutant!("pipe-lost-race-is-full") {
+                return Ok(None);
+            }
         }
+        owners.go_beyond();
+        Ok(None)
+    }
+
+    /// Takes all of a slot's seats, which were `seen` to be nobody's, or none.
+    fn take_seats(
+        &self,
+        me: &Member,
+        slot: usize,
+        seats: &[&AtomicU64],
+        mut seen: [u64; 4],
+        owners: &mut Owners,
+    ) -> bool {
+        let mine = me.id().bits();
         let take = |at: usize, seen: u64| {
             seats[at].compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok() // M2
         };
         if !take(0, seen[0]) {
-            return Ok(None);
+            return false;
         }
         crate::crash_window!("M-a: some seats taken");
-        let first = seen[0];
         // From here on nobody else takes seats here, nor calls.
         let mut taken = 1;
         if self.is_free(me, slot, &seats[1..], &mut seen[1..], owners)
@@ -185,13 +210,16 @@ impl RawMeeting {
         }
         if taken < seats.len() {
             // A thread went on with a dead one's end, or a call came in between: what was there, in the order of taking.
-            seen[0] = first;
             for at in (0..taken).rev() {
                 let _ = seats[at].compare_exchange(mine, seen[at], Ordering::AcqRel, Ordering::Relaxed);
             }
-            lanes.as_slice().iter().for_each(Lane::rouse);
-            return Ok(None);
+            return false;
         }
+        true
+    }
+
+    /// In a slot whose seats are all the caller's.
+    fn renew(&self, me: &Member, slot: usize, lanes: &Lanes) {
         // One to a listener that died.
         let (calls, bit) = self.call_of(slot);
         calls.fetch_and(!bit, Ordering::SeqCst);
@@ -201,7 +229,6 @@ impl RawMeeting {
                 lane.use_strong_fences();
             }
         }
-        Ok(Some(lanes))
     }
 
     /// Takes both ends of the only slot.
@@ -439,6 +466,7 @@ impl RawMeeting {
             match self.living_listener(me) {
                 Some(now) if now == listener => break,
                 // It moved, or another one came before it could be seen.
+                Some(_) if crate::mutant!("pipe-no-redirection") => break,
                 Some(now) => {
                     self.redirect(slot, listener, now)?;
                     listener = now;

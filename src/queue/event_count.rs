@@ -76,6 +76,7 @@ impl EventCount {
     }
 
     /// Of an object that is begun anew, while nobody uses it.
+    #[cfg(any(feature = "std", interproc_loom))]
     pub(super) fn renew(&self) {
         self.0.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
     }

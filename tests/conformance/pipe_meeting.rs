@@ -264,3 +264,86 @@ pub fn a_listener_waits_for_a_call(at: Place) {
     raise(&words[3]);
     server.join();
 }
+
+/// Servers and clients are killed at random: what a client was answered is right, nobody hangs, no pipe is lost.
+pub fn clients_and_servers_are_killed_at_random(at: Place) {
+    const PIPES: usize = 3;
+    if at != Place::Processes {
+        return;
+    }
+    let seg = kit::segment();
+    let words = board();
+    let stop = &words[0];
+    let server = |seg: &Segment| {
+        let mut listener = match Listener::bind(seg, "door", PIPES, 0, LONGEST) {
+            Ok(listener) => listener,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return,
+            Err(e) => panic!("bind: {e}"),
+        };
+        let mut ends: Vec<pipe::End> = Vec::new();
+        while stop.load(SeqCst) == 0 {
+            match listener.accept_timeout(Duration::from_micros(200)) {
+                Ok(end) => ends.push(end),
+                Err(e) => assert_eq!(e.kind(), ErrorKind::TimedOut, "{e}"),
+            }
+            ends.retain_mut(|end| {
+                loop {
+                    match end.try_recv().and_then(|question| end.try_send(&question)) {
+                        Ok(()) => {}
+                        Err(e) if e.kind() == ErrorKind::Empty => return true,
+                        Err(e) if e.kind() == ErrorKind::Closed => return false,
+                        Err(e) => panic!("serve: {e}"),
+                    }
+                }
+            });
+        }
+    };
+    let client = |seg: &Segment| {
+        let mut random = kit::Random(u64::from(std::process::id()) | 1 << 40);
+        while stop.load(SeqCst) == 0 {
+            let mut end = match pipe::connect_timeout(seg, "door", LONG) {
+                Ok(end) => end,
+                Err(e) if e.kind() == ErrorKind::Refused => {
+                    std::thread::yield_now();
+                    continue;
+                }
+                Err(e) => panic!("connect: {e}"),
+            };
+            for n in 0..1 + random.below(40) {
+                let question: Vec<u8> = (0..random.below(100)).map(|i| (n + i) as u8).collect();
+                let answer = end.send(&question).and_then(|()| end.recv_timeout(LONG));
+                match answer {
+                    Ok(answer) => {
+                        assert_eq!(answer, question);
+                        raise(&words[1]);
+                    }
+                    Err(e) if e.kind() == ErrorKind::Closed => break,
+                    Err(e) => panic!("ask: {e}"),
+                }
+            }
+        }
+    };
+    let start = |n: usize| {
+        let seg = seg.clone();
+        if n < 2 { kit::fork(move || server(&seg)) } else { kit::fork(move || client(&seg)) }
+    };
+    let mut random = kit::Random(0xc4a05);
+    let mut kids: Vec<_> = (0..7).map(start).collect();
+    let (mut kills, started) = (0, Instant::now());
+    while started.elapsed() < Duration::from_secs(4) {
+        std::thread::sleep(Duration::from_micros(random.below(4_000)));
+        let n = random.below(7) as usize;
+        // One that failed says so; one that was killed, or had nothing to listen to, is replaced.
+        kids[n].kill();
+        std::mem::replace(&mut kids[n], start(n)).finish_any();
+        kills += 1;
+    }
+    raise(stop);
+    kids.into_iter().for_each(|kid| kid.finish_any());
+    assert!(kills > 100 && words[1].load(SeqCst) > 1_000, "{kills} kills, {} answers", words[1].load(SeqCst));
+    let mut listener = listen(&seg, PIPES, 0);
+    while listener.try_accept().is_ok() {}
+    let all: Vec<_> =
+        (0..PIPES).map(|_| pipe::try_connect(&seg, "door").expect("no pipe was lost")).collect();
+    drop(all);
+}

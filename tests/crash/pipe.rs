@@ -253,7 +253,7 @@ fn pipes() -> Vec<Box<dyn Scenario>> {
         }
     };
     let recv = |end: &mut End, cut: &Cut| {
-        if end.recv().is_ok() {
+        if end.recv_into(&mut [0; LONGEST]).is_ok() {
             say(cut, RECEIVED);
         }
     };
@@ -405,6 +405,25 @@ fn meetings() -> Vec<Box<dyn Scenario>> {
         cut.end();
         std::mem::forget(end);
     };
+    // Made by another thread of the process, which lives on.
+    let moved = |world: &World, cut: &Cut| {
+        world.warm_up();
+        let (give, take) = std::sync::mpsc::channel();
+        let segment = world.segment.clone();
+        std::thread::spawn(move || {
+            let listener = Listener::bind(&segment, "door", PIPES, 0, LONGEST).expect("bind");
+            let _ = give.send(listener);
+            loop {
+                std::thread::park();
+            }
+        });
+        let mut listener = take.recv().expect("listener");
+        let end = world.connect();
+        cut.start();
+        let accepted = listener.try_accept();
+        cut.end();
+        std::mem::forget((end, accepted, listener));
+    };
     let bind = |world: &World, cut: &Cut| {
         world.warm_up();
         cut.start();
@@ -455,6 +474,10 @@ fn meetings() -> Vec<Box<dyn Scenario>> {
             .helper(Enter::AtKill, Until::Asleep, Over::Alone, client)
             .victim(accept)
             .verify(next_listener(2)),
+        case("accept", "in another thread than before, a call")
+            .role("listener")
+            .victim(moved)
+            .verify(next_listener(0)),
         case("bind", "a new one").role("listener").victim(bind).verify(next_listener(0)),
         case("close", "a call that is not answered").role("listener").victim(close).verify(next_listener(0)),
         case("leave", "a client waits for a pipe")

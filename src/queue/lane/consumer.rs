@@ -75,6 +75,7 @@ impl RawConsumer {
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
+    #[cfg(any(feature = "std", interproc_loom))]
     pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));

@@ -68,7 +68,9 @@ pub(crate) use view::lane_view;
 
 use super::event_count::EventCount;
 use super::ring::CLOSED;
-use crate::atomic::{AtomicU64, Ordering};
+#[cfg(any(feature = "std", interproc_loom))]
+use crate::atomic::AtomicU64;
+use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
 use crate::sync::Spin;
@@ -138,11 +140,13 @@ impl Lane {
     }
 
     /// The words of the seats, the producer's and the consumer's: for a pipe, whose seats are taken together.
+    #[cfg(any(feature = "std", interproc_loom))]
     pub(crate) fn seats(&self) -> [&AtomicU64; 2] {
         [self.header().producer.word(), self.header().consumer.word()]
     }
 
     /// Empty and open again. The caller sits in both seats.
+    #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn renew(&self) {
         let header = self.header();
@@ -164,6 +168,7 @@ impl Lane {
     }
 
     /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
+    #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn rouse(&self) {
         self.header().not_empty.wake(|| u32::MAX);

@@ -70,6 +70,7 @@ impl Seat {
     }
 
     /// The word, for those who take a lane's seats together.
+    #[cfg(any(feature = "std", interproc_loom))]
     pub(in crate::queue) fn word(&self) -> &AtomicU64 {
         &self.0
     }
