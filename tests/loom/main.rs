@@ -98,6 +98,13 @@
 //! | passed-reader-forgotten | queue: a consumer dies, another gets its message and is told |
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
+//! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, another one is heard |
+//! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
+//! | pipe-no-second-look | pipe: a call that was made is not taken away |
+//! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
+//! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |

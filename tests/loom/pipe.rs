@@ -9,6 +9,10 @@ use interproc::member::Member;
 use interproc::pipe::{self, RawEnd, RawMeeting};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle, spread_net};
 use std::time::Duration;
+use interproc::ErrorKind;
+use interproc::member::Member;
+use interproc::pipe::{self, RawEnd, RawMeeting};
+use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle};
 
 pub const MODELS: &[Model] = &[
     Model {
@@ -18,6 +22,7 @@ pub const MODELS: &[Model] = &[
     },
     Model {
         name: "pipe: a caller may die anywhere, with who listens asleep or about to",
+        name: "pipe: a caller may die anywhere, another one is heard",
         run: || for_every_death(one_preemption(), false, caller),
         catches: &["pipe-call-no-wake"],
     },
@@ -103,6 +108,18 @@ fn caller(death: Death) {
     }
     settle();
     victim.join();
+    let (place, meeting) = (Place::new(3), leak(RawMeeting::new(pipe::Place::leak(2, 2, 4))));
+    let me = place.member();
+    meeting.listen(&me).expect("nobody listens");
+    let victim = place.thread(death, |me| meeting.try_connect(me).is_ok());
+    // Whatever becomes of the first, the second is heard: it has a slot of its own.
+    let second = place.thread(Death::NEVER, |me| meeting.connect(me, None).is_ok());
+    meeting.accept(&me, None).expect("a call");
+    settle();
+    let first = victim.join();
+    assert_eq!(second.join(), Outcome::Finished(true));
+    let more = meeting.try_accept(&me).is_ok();
+    assert!(more || first == Outcome::Died, "a call was not heard");
 }
 
 fn not_taken_away(death: Death) {
