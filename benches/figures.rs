@@ -21,7 +21,6 @@ use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
 use support::{bytelanes, bytes, children, conditions, permits, pipes, rwlocks};
-use support::{bytes, children, conditions, permits, pipes, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]

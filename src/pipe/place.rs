@@ -239,7 +239,7 @@ mod imp {
                 room: word(),
                 rotation: word(),
                 _line2: [0; 13],
-                calls: [const { () }; CALL_WORDS].map(|()| word()),
+                calls: [(); CALL_WORDS].map(|()| word()),
             };
             let slots = (0..slots).map(|_| [(); 2].map(|()| Lane::leak(units).hanging_up())).collect();
             Place { head: Box::leak(Box::new(head)), slots: Box::leak(slots), lanes }

@@ -48,6 +48,7 @@ pub use lane::lane_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use lane::lane_view;
 pub use lane::{Lane, RawConsumer, RawProducer};
+#[cfg(not(interproc_loom))]
 pub use latest::latest_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use latest::view as latest_view;

@@ -92,7 +92,7 @@ fn produce(segment: &Segment, books: &Books, life: u64) {
     let Some(mut p): Option<Producer<Message>> = seat else { return };
     while !books.stop.load(SeqCst) {
         let first = books.tried.load(SeqCst) + 1;
-        let count = if life % 3 == 0 { 1 } else { 1 + first % 5 };
+        let count = if life.is_multiple_of(3) { 1 } else { 1 + first % 5 };
         if (first + count) as usize >= MOST {
             return;
         }

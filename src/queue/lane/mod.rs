@@ -58,6 +58,7 @@ pub(in crate::queue) mod seat;
 pub(crate) mod view;
 
 pub use consumer::RawConsumer;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(in crate::queue) use place::Header;
 pub use place::Lane;
 #[cfg(not(interproc_loom))]

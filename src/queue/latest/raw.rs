@@ -66,7 +66,7 @@ const WANT: u64 = 1 << 63;
 const HAVE: u64 = 1 << 62;
 const HAVE_SHIFT: u32 = 48;
 /// Looks without an announcement.
-const TRIES: u32 = if cfg!(interproc_loom) { 1 } else { 2 };
+const MORE_TRIES: u32 = if cfg!(interproc_loom) { 0 } else { 1 };
 /// Looks of a reader for which no announcement is free, before it says that something is wrong.
 const PATIENCE: u32 = if cfg!(interproc_loom) { 2 } else { 1 << 20 };
 /// How often a writer looks at one announcement that changes every time.
@@ -161,7 +161,7 @@ impl RawLatest {
         element: usize,
         me: impl FnOnce() -> Result<&'m Member>,
     ) -> Result<u64> {
-        for _ in 1..TRIES {
+        for _ in 0..MORE_TRIES {
             // SAFETY: by the contract.
             if let Some(version) = unsafe { self.glance(into, element) } {
                 return Ok(version);
