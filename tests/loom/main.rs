@@ -108,7 +108,7 @@
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
-//! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, with who listens asleep or about to |
+//! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, another one is heard |
 //! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
 //! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
 //! | pipe-no-second-look | pipe: a call that was made is not taken away |
