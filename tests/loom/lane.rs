@@ -333,7 +333,7 @@ fn suspects(death: Death) {
     first.free_every(2);
     assert_eq!(first.suspects(), 0);
     assert!(first.has(2).expect("sound"));
-    let _ = first.drain(|_| ());
+    first.drain(|_| ());
     place.table.found_dead(dead.id());
     let victim = place.thread(death, move |me| {
         let mut c = consumer(lane, me);

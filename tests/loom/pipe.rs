@@ -156,7 +156,7 @@ fn resigns(death: Death) {
     match called {
         Ok((mut end, _)) => {
             let seen = end.consumer.look_for(&me, 1).map_err(|e| e.kind());
-            if meeting.raw.listener().is_none() || matches!(death.at, None) {
+            if meeting.raw.listener().is_none() || death.at.is_none() {
                 assert_eq!(seen, Err(ErrorKind::Closed), "nobody will ever answer");
             }
         }
@@ -190,7 +190,7 @@ fn leaves(death: Death) {
     let (server, _) = meeting.raw.try_accept(&me).expect("a call");
     leave(&meeting.raw, &me, server);
     let victim = place.thread_of(id, death, move |me| leave(&meeting.raw, me, end));
-    drop(meeting.raw.connect(&me, None).expect("a slot, sooner or later"));
+    let _ = meeting.raw.connect(&me, None).expect("a slot, sooner or later");
     settle();
     victim.join();
     meeting.raw.try_accept(&me).expect("our own call");
