@@ -185,6 +185,7 @@ mod place {
         }
 
         /// The cell whose payload starts there.
+        #[cfg(feature = "std")]
         pub(crate) fn index_of(&self, payload: *const u8) -> Option<u32> {
             let at = payload.addr().checked_sub(self.cells.addr().get() + PAYLOAD_OFF)?;
             let index = at / self.stride;

@@ -361,6 +361,11 @@ pub fn closing_wakes_all_that_wait(at: Place) {
     assert!(full(&seg).is_closed() && empty.is_closed());
     assert_eq!(full(&seg).iter().collect::<Vec<_>>(), (0..8u8).map(|i| vec![i]).collect::<Vec<_>>());
     assert_eq!(kind(full(&seg).try_pop()), Err(ErrorKind::Closed));
+    // The end stands where the ring began, which was all in use: it takes no message's place.
+    for _ in 0..2 {
+        assert_eq!(kind(full(&seg).pop_timeout(LONG)), Err(ErrorKind::Closed));
+        assert_eq!((full(&seg).len(), full(&seg).used_bytes()), (0, 0));
+    }
 }
 
 pub fn what_is_reserved_before_the_close_comes_before_the_end(at: Place) {

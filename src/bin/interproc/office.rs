@@ -97,6 +97,11 @@ impl<'t> Office<'t> {
         Ok((jobs, self.segment.queue(&format!("hints {shift}"), 4 * SLOTS)?))
     }
 
+    /// Whether a worker has a chunk in hand, at this moment.
+    pub fn has_in_hand(&self, worker: usize) -> bool {
+        self.board.holding[worker].load(Relaxed) != 0
+    }
+
     /// Whether a dead worker had a chunk in hand; its place is then ready for another one.
     pub fn died_holding(&self, worker: usize) -> bool {
         // Relaxed: waiting for the process's end has ordered it.

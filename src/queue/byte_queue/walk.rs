@@ -349,6 +349,12 @@ impl RawByteQueue {
                     None => (position, hint) = (self.head(), None),
                 },
                 At::Unclaimed if self.is_closed() => {
+                    // The seal takes a granule's word as a claim does: never one at or beyond the head, of the lap before.
+                    let head = self.head();
+                    if ahead(position, head, capacity) >= i64::from(capacity) {
+                        self.make_room(me, head, position, 1)?;
+                        continue;
+                    }
                     // The end becomes exact: no producer passes a sealed word.
                     if self.replace(position, word, idle(position, 0, SEALED)) {
                         return Err(Refused::Closed);

@@ -194,6 +194,7 @@ mod imp {
         }
 
         /// The first unit.
+        #[cfg(feature = "std")]
         #[inline(always)]
         pub(in crate::queue) fn first(&self) -> NonNull<u8> {
             self.units

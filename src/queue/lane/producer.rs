@@ -47,7 +47,6 @@ impl RawProducer {
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
-    #[cfg(any(feature = "std", interproc_loom))]
     pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
