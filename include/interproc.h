@@ -1460,7 +1460,7 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             struct interproc_queue_t *queue);
 
 /**
- * Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (rounded
+ * Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
  * up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
  *
  * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
@@ -1474,7 +1474,7 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
 int interproc_segment_byte_queue(const struct interproc_segment_t *segment,
                                  const char *name,
                                  size_t capacity,
-                                 size_t max_message,
+                                 size_t longest,
                                  struct interproc_byte_queue_t *queue);
 
 /**
@@ -4306,8 +4306,8 @@ int interproc_byte_queue_is_full(const struct interproc_byte_queue_t *queue, boo
  *
  * Thread-safe and fork-safe.
  */
-int interproc_byte_queue_used_bytes(const struct interproc_byte_queue_t *queue,
-                                    size_t *used_bytes);
+int interproc_byte_queue_len_bytes(const struct interproc_byte_queue_t *queue,
+                                   size_t *len_bytes);
 
 /**
  * The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
@@ -4317,8 +4317,8 @@ int interproc_byte_queue_used_bytes(const struct interproc_byte_queue_t *queue,
  *
  * Thread-safe and fork-safe.
  */
-int interproc_byte_queue_peak_bytes(const struct interproc_byte_queue_t *queue,
-                                    size_t *peak_bytes);
+int interproc_byte_queue_peak(const struct interproc_byte_queue_t *queue,
+                              size_t *peak);
 
 /**
  * The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
@@ -4337,8 +4337,7 @@ int interproc_byte_queue_capacity(const struct interproc_byte_queue_t *queue,
  *
  * Thread-safe and fork-safe.
  */
-int interproc_byte_queue_max_message(const struct interproc_byte_queue_t *queue,
-                                     size_t *max_message);
+int interproc_byte_queue_longest(const struct interproc_byte_queue_t *queue, size_t *longest);
 
 /**
  * Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record

@@ -682,12 +682,12 @@ pub unsafe extern "C" fn interproc_byte_queue_is_full(
 ///
 /// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_used_bytes(
+pub unsafe extern "C" fn interproc_byte_queue_len_bytes(
     queue: *const interproc_byte_queue_t,
-    used_bytes: *mut usize,
+    len_bytes: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(queue, used_bytes, RawByteQueue::used_bytes) }
+    unsafe { ask(queue, len_bytes, RawByteQueue::len_bytes) }
 }
 
 /// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
@@ -697,12 +697,12 @@ pub unsafe extern "C" fn interproc_byte_queue_used_bytes(
 ///
 /// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_peak_bytes(
+pub unsafe extern "C" fn interproc_byte_queue_peak(
     queue: *const interproc_byte_queue_t,
-    peak_bytes: *mut usize,
+    peak: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(queue, peak_bytes, RawByteQueue::peak_bytes) }
+    unsafe { ask(queue, peak, RawByteQueue::peak) }
 }
 
 /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
@@ -725,12 +725,12 @@ pub unsafe extern "C" fn interproc_byte_queue_capacity(
 ///
 /// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_max_message(
+pub unsafe extern "C" fn interproc_byte_queue_longest(
     queue: *const interproc_byte_queue_t,
-    max_message: *mut usize,
+    longest: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(queue, max_message, |queue| queue.ring().max_message()) }
+    unsafe { ask(queue, longest, |queue| queue.ring().longest()) }
 }
 
 /// Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record

@@ -430,7 +430,7 @@ pub unsafe extern "C" fn interproc_segment_queue(
     })
 }
 
-/// Finds the queue `name` of messages of up to `max_message` bytes each, with `capacity` bytes for them (rounded
+/// Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
 /// up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
 ///
 /// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
@@ -445,13 +445,13 @@ pub unsafe extern "C" fn interproc_segment_byte_queue(
     segment: *const interproc_segment_t,
     name: *const c_char,
     capacity: usize,
-    max_message: usize,
+    longest: usize,
     queue: *mut interproc_byte_queue_t,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
         let queue = output(queue, "queue")?;
-        let raw = open(segment)?.raw_byte_queue(text(name, "name")?, capacity, max_message)?;
+        let raw = open(segment)?.raw_byte_queue(text(name, "name")?, capacity, longest)?;
         queue.set(interproc_byte_queue_t::new(raw));
         Ok(())
     })

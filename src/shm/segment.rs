@@ -402,7 +402,7 @@ impl Segment {
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
     }
 
-    /// Finds or makes the queue of this name for messages of any length up to `max_message` bytes, with `capacity` bytes for
+    /// Finds or makes the queue of this name for messages of any length up to `longest` bytes, with `capacity` bytes for
     /// them (each message rounded up to 64; and at least two of the longest).
     ///
     /// # Errors
@@ -419,8 +419,8 @@ impl Segment {
     /// assert_eq!(seg.byte_queue("log", 16 << 10, 2000).unwrap_err().kind(), ErrorKind::TypeMismatch);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn byte_queue(&self, name: &str, capacity: usize, max_message: usize) -> Result<ByteQueue> {
-        let raw = self.raw_byte_queue(name, capacity, max_message)?;
+    pub fn byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<ByteQueue> {
+        let raw = self.raw_byte_queue(name, capacity, longest)?;
         Ok(ByteQueue::from_raw(raw, self.inner.clone()))
     }
 
@@ -626,14 +626,9 @@ impl Segment {
     }
 
     /// [`byte_queue`](Self::byte_queue) for C.
-    pub(crate) fn raw_byte_queue(
-        &self,
-        name: &str,
-        capacity: usize,
-        max_message: usize,
-    ) -> Result<RawByteQueue> {
-        let size = byte_ring_size(capacity, max_message).ok_or_else(|| {
-            let asked = format!("a byte queue of {capacity} bytes for messages of up to {max_message}");
+    pub(crate) fn raw_byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<RawByteQueue> {
+        let size = byte_ring_size(capacity, longest).ok_or_else(|| {
+            let asked = format!("a byte queue of {capacity} bytes for messages of up to {longest}");
             fail(ErrorKind::InvalidInput, asked)
         })?;
         let shape = Shape {
@@ -641,16 +636,16 @@ impl Segment {
             type_id: 0,
             size: size as u64,
             align: ByteRing::ALIGN as u64,
-            params: [capacity as u64, max_message as u64],
+            params: [capacity as u64, longest as u64],
         };
         let place = self.place(name, &shape, |place| {
             // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { ByteRing::make(place, size, capacity, max_message) };
+            let made = unsafe { ByteRing::make(place, size, capacity, longest) };
             debug_assert!(made.is_ok(), "the shape was checked");
         })?;
         // SAFETY: checked by the directory; every user of the ring keeps the mapping.
         let ring = unsafe { ByteRing::attach(place, size) }?;
-        if ring.shape() != (capacity, max_message) {
+        if ring.shape() != (capacity, longest) {
             // The ring's own header disagrees with the directory.
             return Err(fail(ErrorKind::Corrupt, format!("byte queue {name:?}")));
         }

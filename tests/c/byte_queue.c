@@ -47,7 +47,7 @@ static size_t len(const interproc_byte_queue_t *q)
 static size_t used(const interproc_byte_queue_t *q)
 {
     size_t n = 99;
-    OK(interproc_byte_queue_used_bytes(q, &n));
+    OK(interproc_byte_queue_len_bytes(q, &n));
     return n;
 }
 
@@ -106,10 +106,10 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_byte_queue_len(none, &n));
         RETURNS(EINVAL, interproc_byte_queue_is_empty(none, &yes));
         RETURNS(EINVAL, interproc_byte_queue_is_full(none, &yes));
-        RETURNS(EINVAL, interproc_byte_queue_used_bytes(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_peak_bytes(none, &n));
+        RETURNS(EINVAL, interproc_byte_queue_len_bytes(none, &n));
+        RETURNS(EINVAL, interproc_byte_queue_peak(none, &n));
         RETURNS(EINVAL, interproc_byte_queue_capacity(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_max_message(none, &n));
+        RETURNS(EINVAL, interproc_byte_queue_longest(none, &n));
         RETURNS(EINVAL, interproc_byte_queue_blocker(none, &who));
         RETURNS(EINVAL, interproc_byte_queue_waiters(none, &a, &b));
     }
@@ -182,9 +182,9 @@ static void copies(void)
     CHECK(yes && used(&q) == 0);
     OK(interproc_byte_queue_capacity(&q, &n));
     CHECK(n == CAPACITY);
-    OK(interproc_byte_queue_max_message(&q, &n));
+    OK(interproc_byte_queue_longest(&q, &n));
     CHECK(n == LONGEST);
-    OK(interproc_byte_queue_peak_bytes(&q, &n));
+    OK(interproc_byte_queue_peak(&q, &n));
     CHECK(n >= 64 && n <= CAPACITY);
 }
 

@@ -171,7 +171,7 @@ fn consume(queue: &ByteQueue, consumer: usize, books: &Books) {
             queue.receive().and_then(|message| {
                 let which = books.check(consumer, &message, message.is_redelivered());
                 if round.is_multiple_of(8) {
-                    return message.requeue();
+                    return message.put_back();
                 }
                 drop(message);
                 books.enter(which);
@@ -273,7 +273,7 @@ fn balance(books: &Books, queue: &ByteQueue, in_hands: u64, totals: &mut Totals)
             "byte queue: {missing} messages are gone; dead consumers held at most {in_hands}"
         ));
     }
-    if queue.used_bytes() != 0 {
+    if queue.len_bytes() != 0 {
         return Err(format!("byte queue: room is lost: {queue:?}"));
     }
     Ok(())

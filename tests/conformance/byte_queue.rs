@@ -93,7 +93,7 @@ pub fn messages_of_any_length_come_in_order_whole_and_each_once(at: Place) {
     consumers.into_iter().for_each(|c| c.join());
     assert_eq!(words[1].load(Ordering::SeqCst), 2 * EACH);
     assert_eq!(words[2].load(Ordering::SeqCst), EACH * (EACH - 1) + (EACH << 32));
-    assert_eq!((q.len(), q.used_bytes()), (0, 0));
+    assert_eq!((q.len(), q.len_bytes()), (0, 0));
 }
 
 pub fn every_length_goes_through_at_every_place_of_the_ring(at: Place) {
@@ -136,7 +136,7 @@ pub fn a_message_that_is_too_long_for_queue_or_buffer_is_refused_and_nothing_is_
         }
         let room = q.reserve(10).expect("room");
         assert_eq!(kind(room.commit_len(11)), Err(ErrorKind::TooLarge));
-        assert_eq!((q.len(), q.used_bytes()), (0, 0));
+        assert_eq!((q.len(), q.len_bytes()), (0, 0));
         q.push(b"first").expect("push");
         q.push(b"second").expect("push");
     })
@@ -191,7 +191,7 @@ pub fn a_full_queue_refuses_or_waits(at: Place) {
     (1..8u8).for_each(|i| assert_eq!(q.pop_timeout(LONG).expect("pop"), [i]));
     large.join();
     assert_eq!((q.pop().expect("pop"), q.pop().expect("pop")), (vec![94], vec![93; LONGEST]));
-    assert!(!q.is_full() && q.used_bytes() == 0);
+    assert!(!q.is_full() && q.len_bytes() == 0);
 }
 
 pub fn an_empty_queue_refuses_or_waits(at: Place) {
@@ -267,12 +267,12 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
     // Behind a message that is being read others pop.
     at.start(&seg, |seg| assert_eq!(queue(seg).try_pop().expect("pop"), b"later")).join();
     assert_eq!(q.len(), 1);
-    message.requeue().expect("ours");
+    message.put_back().expect("ours");
     at.start(&seg, |seg| {
         let q = queue(seg);
         let again = q.receive().expect("again");
         assert!(again.is_redelivered() && *again == [0xa5; 40]);
-        again.requeue().expect("ours");
+        again.put_back().expect("ours");
     })
     .join();
     assert!(q.pop_delivery().expect("pop").redelivered);
@@ -283,7 +283,7 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
         q.reserve(1).expect("room").abort();
         assert_eq!(q.pop().expect("pop"), [i]);
     }
-    assert_eq!((q.len(), q.used_bytes(), q.is_empty()), (0, 0, true));
+    assert_eq!((q.len(), q.len_bytes(), q.is_empty()), (0, 0, true));
 }
 
 pub fn waiting_for_oneself_is_an_error(at: Place) {
@@ -317,7 +317,7 @@ pub fn a_forked_child_does_not_hold_what_its_parent_holds(at: Place) {
     kit::fork(|| {
         let (room, message) = guards.take().expect("the child's copy");
         assert_eq!(kind(room.commit()), Err(ErrorKind::NotOwner));
-        assert_eq!(kind(message.requeue()), Err(ErrorKind::NotOwner));
+        assert_eq!(kind(message.put_back()), Err(ErrorKind::NotOwner));
     })
     .join();
     kit::fork(|| drop(guards.take())).join();
@@ -364,7 +364,7 @@ pub fn closing_wakes_all_that_wait(at: Place) {
     // The end stands where the ring began, which was all in use: it takes no message's place.
     for _ in 0..2 {
         assert_eq!(kind(full(&seg).pop_timeout(LONG)), Err(ErrorKind::Closed));
-        assert_eq!((full(&seg).len(), full(&seg).used_bytes()), (0, 0));
+        assert_eq!((full(&seg).len(), full(&seg).len_bytes()), (0, 0));
     }
 }
 
@@ -434,20 +434,20 @@ pub fn a_push_that_races_with_the_close_is_delivered_or_refused(at: Place) {
 pub fn its_numbers_are_known_when_nobody_is_at_work(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg);
-    assert_eq!((q.capacity(), q.max_message(), q.peak_bytes()), (CAPACITY, LONGEST, 0));
+    assert_eq!((q.capacity(), q.longest(), q.peak()), (CAPACITY, LONGEST, 0));
     for round in 0..5 {
         for i in 0..8 {
-            assert_eq!((q.len(), q.used_bytes(), q.is_empty()), (i, 64 * i, i == 0), "round {round}");
+            assert_eq!((q.len(), q.len_bytes(), q.is_empty()), (i, 64 * i, i == 0), "round {round}");
             at.start(&seg, |seg| queue(seg).push(b"1").expect("push")).join();
         }
-        assert_eq!((q.is_full(), q.peak_bytes()), (true, CAPACITY));
+        assert_eq!((q.is_full(), q.peak()), (true, CAPACITY));
         assert_eq!(kind(q.try_push(b"1")), Err(ErrorKind::Full));
         assert_eq!(q.drain().count(), 8);
         // Begin the next round at another granule.
         q.push(b"1").expect("push");
         assert_eq!(q.try_iter().count(), 1);
     }
-    assert_eq!(q.peak_bytes(), CAPACITY);
+    assert_eq!(q.peak(), CAPACITY);
 }
 
 pub fn signals_neither_end_nor_lose_a_wait(at: Place) {

@@ -185,7 +185,7 @@ pub fn a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost(at:
         (0..8u8).for_each(|i| q.try_push(&[i]).expect("room was lost"));
         assert_eq!(kind(q.try_push(&[])), Err(ErrorKind::Full));
         assert_eq!(q.drain().collect::<Vec<_>>(), (0..8u8).map(|i| vec![i]).collect::<Vec<_>>());
-        assert_eq!(q.used_bytes(), 0);
+        assert_eq!(q.len_bytes(), 0);
         // Closed with a gap in front: the end is still found.
         at.start(&seg, move |seg| reserve_with(seg, || at.die())).gone();
         q.close().expect("close");
@@ -334,8 +334,8 @@ pub fn a_scribbled_queue_ends_every_operation_and_harms_nobody(at: Place) {
                     room.fill(1);
                 }
                 let _ = q.try_receive().map(|message| assert!(message.len() <= LONGEST));
-                let _ = q.receive_timeout(soon).map(|message| message.requeue());
-                let _ = (q.len(), q.used_bytes(), q.peak_bytes(), q.is_empty(), q.is_full());
+                let _ = q.receive_timeout(soon).map(|message| message.put_back());
+                let _ = (q.len(), q.len_bytes(), q.peak(), q.is_empty(), q.is_full());
                 let _ = q.blocker().map(|who| who.is_some_and(|who| who.pid == me));
             }
             let _ = q.close();

@@ -316,7 +316,7 @@ fn round() {
     assert_eq!(take(&q, &me), Ok((3, false)));
     producer.join();
     assert_eq!(try_take(&q, &me), Err(ErrorKind::Empty));
-    assert_eq!((q.len(), q.used_bytes()), (0, 0));
+    assert_eq!((q.len(), q.len_bytes()), (0, 0));
 }
 
 fn two_producers() {
@@ -330,7 +330,7 @@ fn two_producers() {
     let mut got = drain(&q, &me);
     got.sort_unstable();
     assert_eq!(got, [(1, false), (2, false)]);
-    assert_eq!(q.used_bytes(), 0);
+    assert_eq!(q.len_bytes(), 0);
 }
 
 fn two_consumers() {
@@ -461,7 +461,7 @@ fn dying_producer(death: Death) {
     };
     assert_eq!(consumer.join(), Outcome::Finished(Ok((expected, false))));
     assert_eq!(drain(&q, &me), []);
-    assert_eq!(q.used_bytes(), 0);
+    assert_eq!(q.len_bytes(), 0);
 }
 
 /// The victim fills the lap's rest first; another pushes at the same time.
@@ -482,7 +482,7 @@ fn dying_over_the_end(death: Death) {
         put_by(&q, &me, value, LARGE, Limit::Never).expect("room");
         assert_eq!(drain(&q, &me), [(value, false)]);
     }
-    assert_eq!(q.used_bytes(), 0);
+    assert_eq!(q.len_bytes(), 0);
 }
 
 /// A producer and a consumer come upon a dead producer's record.

@@ -110,7 +110,7 @@ fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) ->
             kept += batch[from].len();
         }
         for message in batch.drain(from..) {
-            let _ = message.requeue();
+            let _ = message.put_back();
         }
         return Err(Stop::Output(error));
     }

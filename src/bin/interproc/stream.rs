@@ -151,7 +151,7 @@ impl Stream {
     pub fn is_over(&self) -> Result<bool> {
         let mut books = self.books()?;
         if books[OVER] == 0 {
-            if books[CAME] == 0 || self.somebody_sends()? || self.ring.used_bytes() > 0 {
+            if books[CAME] == 0 || self.somebody_sends()? || self.ring.len_bytes() > 0 {
                 return Ok(false);
             }
             books[OVER] = 1;

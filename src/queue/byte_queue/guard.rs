@@ -113,7 +113,7 @@ impl<'a> Reservation<'a> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let log = seg.byte_queue("log", 4096, 512)?;
     /// log.reserve(100)?.abort();
-    /// assert!(log.is_empty() && log.used_bytes() == 0);
+    /// assert!(log.is_empty() && log.len_bytes() == 0);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn abort(self) {}
@@ -201,12 +201,12 @@ impl<'a> Message<'a> {
     /// # let log = seg.byte_queue("log", 4096, 512)?;
     /// log.push(b"first")?;
     /// log.push(b"second")?;
-    /// log.receive()?.requeue()?;
+    /// log.receive()?.put_back()?;
     /// let again = log.receive()?;
     /// assert!(&*again == b"first" && again.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn requeue(mut self) -> Result<()> {
+    pub fn put_back(mut self) -> Result<()> {
         self.held.end(RawByteQueue::put_back)
     }
 }

@@ -93,15 +93,15 @@ impl ByteQueue {
     /// How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest
     /// message that
     /// is unread or being read.
-    pub fn used_bytes(&self) -> usize {
-        self.raw.used_bytes()
+    pub fn len_bytes(&self) -> usize {
+        self.raw.len_bytes()
     }
 
     /// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round
     /// the ring and
     /// look for room (which costs the others nothing), and now.
-    pub fn peak_bytes(&self) -> usize {
-        self.raw.peak_bytes()
+    pub fn peak(&self) -> usize {
+        self.raw.peak()
     }
 
     /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
@@ -110,8 +110,8 @@ impl ByteQueue {
     }
 
     /// The bytes of the longest message.
-    pub fn max_message(&self) -> usize {
-        self.raw.ring().max_message()
+    pub fn longest(&self) -> usize {
+        self.raw.ring().longest()
     }
 
     /// Closes it for good: pushes and reservations are refused from now on, pops take what is there and then end with
@@ -196,7 +196,7 @@ impl fmt::Debug for ByteQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteQueue")
             .field("len", &self.raw.len())
-            .field("used_bytes", &self.raw.used_bytes())
+            .field("len_bytes", &self.raw.len_bytes())
             .field("capacity", &self.raw.capacity())
             .field("closed", &self.raw.is_closed())
             .finish_non_exhaustive()

@@ -23,7 +23,7 @@ pub(super) struct Header {
     /// The bytes asked for; written once, copied and checked at attach.
     pub(super) capacity: AtomicU64,
     /// The bytes of the longest message; as above.
-    pub(super) max_message: AtomicU64,
+    pub(super) longest: AtomicU64,
     /// Granules; as above.
     pub(super) granules: AtomicU64,
     /// Bytes of a granule; as above.
@@ -70,26 +70,26 @@ mod imp {
         /// The bytes of a granule are two to the power of this.
         pub(in crate::queue::byte_queue) shift: u32,
         pub(in crate::queue::byte_queue) granules: u32,
-        pub(in crate::queue::byte_queue) max_message: usize,
+        pub(in crate::queue::byte_queue) longest: usize,
         capacity: usize,
     }
 
     impl Geometry {
         /// The geometry for this wish; `None` if it cannot be.
-        pub(in crate::queue::byte_queue) fn of(capacity: usize, max_message: usize) -> Option<Geometry> {
+        pub(in crate::queue::byte_queue) fn of(capacity: usize, longest: usize) -> Option<Geometry> {
             const LIMIT: usize = isize::MAX as usize / 8;
-            if capacity == 0 || max_message == 0 || capacity > LIMIT || max_message > LIMIT {
+            if capacity == 0 || longest == 0 || capacity > LIMIT || longest > LIMIT {
                 return None;
             }
             let mut granule = SMALLEST_GRANULE;
-            while max_message.div_ceil(granule) > MOST_GRANULES as usize
+            while longest.div_ceil(granule) > MOST_GRANULES as usize
                 || capacity.div_ceil(granule) > MAX_CAPACITY as usize
             {
                 granule *= 2;
             }
             // Two of the longest: then one fits into an empty ring, wherever it stands.
-            let granules = capacity.div_ceil(granule).max(2 * max_message.div_ceil(granule)) as u32;
-            Some(Geometry { shift: granule.trailing_zeros(), granules, max_message, capacity })
+            let granules = capacity.div_ceil(granule).max(2 * longest.div_ceil(granule)) as u32;
+            Some(Geometry { shift: granule.trailing_zeros(), granules, longest, capacity })
         }
 
         fn payload_off(&self) -> usize {
@@ -103,8 +103,8 @@ mod imp {
     }
 
     /// The bytes that a byte queue of this shape needs; `None` if it is not a possible shape.
-    pub fn byte_ring_size(capacity: usize, max_message: usize) -> Option<usize> {
-        Geometry::of(capacity, max_message)?.size()
+    pub fn byte_ring_size(capacity: usize, longest: usize) -> Option<usize> {
+        Geometry::of(capacity, longest)?.size()
     }
 
     /// Where a byte ring is mapped, with its geometry as it was checked: never read again from shared memory.
@@ -132,19 +132,14 @@ mod imp {
         ///
         /// # Safety
         /// `memory` is aligned to [`ByteRing::ALIGN`], `len` bytes long, zeroed, in a segment, and nobody uses it yet.
-        pub unsafe fn make(
-            memory: NonNull<u8>,
-            len: usize,
-            capacity: usize,
-            max_message: usize,
-        ) -> Result<()> {
-            let geometry = Geometry::of(capacity, max_message)
+        pub unsafe fn make(memory: NonNull<u8>, len: usize, capacity: usize, longest: usize) -> Result<()> {
+            let geometry = Geometry::of(capacity, longest)
                 .filter(|g| g.size().is_some_and(|need| need <= len))
                 .ok_or(ErrorKind::InvalidInput)?;
             // SAFETY: aligned and large enough.
             let header = unsafe { memory.cast::<Header>().as_ref() };
             header.capacity.store(capacity as u64, Ordering::Relaxed);
-            header.max_message.store(max_message as u64, Ordering::Relaxed);
+            header.longest.store(longest as u64, Ordering::Relaxed);
             header.granule.store(1 << geometry.shift, Ordering::Relaxed);
             header.granules.store(u64::from(geometry.granules), Ordering::Release);
             Ok(())
@@ -167,8 +162,8 @@ mod imp {
             let granules = header.granules.load(Ordering::Acquire);
             let granule = header.granule.load(Ordering::Relaxed);
             let capacity = header.capacity.load(Ordering::Relaxed) as usize;
-            let max_message = header.max_message.load(Ordering::Relaxed) as usize;
-            let geometry = Geometry::of(capacity, max_message)
+            let longest = header.longest.load(Ordering::Relaxed) as usize;
+            let geometry = Geometry::of(capacity, longest)
                 .filter(|g| g.size().is_some_and(|need| need <= len))
                 .filter(|g| (u64::from(g.granules), 1 << g.shift) == (granules, granule))
                 .ok_or(ErrorKind::Corrupt)?;
@@ -185,7 +180,7 @@ mod imp {
 
         /// The capacity that was asked for, and the bytes of the longest message.
         pub fn shape(&self) -> (usize, usize) {
-            (self.geometry.capacity, self.geometry.max_message)
+            (self.geometry.capacity, self.geometry.longest)
         }
 
         /// Granules.
@@ -202,8 +197,8 @@ mod imp {
 
         /// The bytes of the longest message.
         #[inline(always)]
-        pub fn max_message(&self) -> usize {
-            self.geometry.max_message
+        pub fn longest(&self) -> usize {
+            self.geometry.longest
         }
 
         /// How many granules a message of `len` bytes takes, which is not too long.
@@ -279,8 +274,8 @@ mod imp {
 
         #[test]
         fn impossible_shapes_are_refused() {
-            for (capacity, max_message) in [(0, 1), (1, 0), (usize::MAX, 1), (1, usize::MAX)] {
-                assert_eq!(byte_ring_size(capacity, max_message), None);
+            for (capacity, longest) in [(0, 1), (1, 0), (usize::MAX, 1), (1, usize::MAX)] {
+                assert_eq!(byte_ring_size(capacity, longest), None);
             }
         }
     }
@@ -304,7 +299,7 @@ mod imp {
         /// What loom watches, a mark for each granule.
         marks: &'static [loom::cell::UnsafeCell<()>],
         bytes: &'static UnsafeCell<Vec<u64>>,
-        max_message: usize,
+        longest: usize,
     }
 
     // SAFETY: loom checks every access to the payload by its marks; the rest is atomics.
@@ -317,7 +312,7 @@ mod imp {
         pub fn leak(granules: usize) -> Self {
             let header = Header {
                 capacity: AtomicU64::new(0),
-                max_message: AtomicU64::new(0),
+                longest: AtomicU64::new(0),
                 granules: AtomicU64::new(0),
                 granule: AtomicU64::new(0),
                 closed: AtomicU64::new(0),
@@ -338,7 +333,7 @@ mod imp {
                 lens: Box::leak((0..granules).map(|_| AtomicU64::new(0)).collect()),
                 marks: Box::leak((0..granules).map(|_| loom::cell::UnsafeCell::new(())).collect()),
                 bytes: Box::leak(Box::new(UnsafeCell::new(vec![0; granules * GRANULE / 8]))),
-                max_message: (granules / 2).max(1) * GRANULE,
+                longest: (granules / 2).max(1) * GRANULE,
             }
         }
 
@@ -358,8 +353,8 @@ mod imp {
         }
 
         /// The bytes of the longest message.
-        pub fn max_message(&self) -> usize {
-            self.max_message
+        pub fn longest(&self) -> usize {
+            self.longest
         }
 
         pub(in crate::queue::byte_queue) fn granules_for(&self, len: usize) -> u32 {

@@ -40,7 +40,7 @@ impl ByteQueue {
     /// Copies a message in, waiting as long as it takes.
     ///
     /// # Errors
-    /// `TooLarge`: longer than [`max_message`](Self::max_message). `Closed`. `Deadlock`: the calling thread
+    /// `TooLarge`: longer than [`longest`](Self::longest). `Closed`. `Deadlock`: the calling thread
     /// itself holds the message or reservation whose room is needed. `TooManyMembers`. `Corrupt`: somebody
     /// wrote over the ring.
     ///

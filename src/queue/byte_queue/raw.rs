@@ -193,7 +193,7 @@ impl RawByteQueue {
 
     #[inline]
     fn claim_to_write(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
-        if len > self.ring.max_message() {
+        if len > self.ring.longest() {
             return Err(ErrorKind::TooLarge.into());
         }
         let granules = self.ring.granules_for(len);
@@ -212,7 +212,7 @@ impl RawByteQueue {
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
         let room = claim.granules as usize * self.ring.granule();
-        (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.max_message()))
+        (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.longest()))
     }
 
     /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
@@ -261,7 +261,7 @@ impl RawByteQueue {
     #[inline]
     fn publish(&self, claim: Claim, len: usize) {
         let room = claim.granules as usize * self.ring.granule();
-        self.set_length_word(&claim, len.min(room).min(self.ring.max_message()) as u64);
+        self.set_length_word(&claim, len.min(room).min(self.ring.longest()) as u64);
         self.end(&claim, FULL);
         crate::crash_window!("B-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
@@ -455,7 +455,7 @@ impl RawByteQueue {
     }
 
     /// How many bytes of the capacity are not free: a snapshot.
-    pub fn used_bytes(&self) -> usize {
+    pub fn len_bytes(&self) -> usize {
         self.used().0 as usize * self.ring.granule()
     }
 
@@ -465,7 +465,7 @@ impl RawByteQueue {
     }
 
     /// The most bytes that were ever seen to be waiting, of those that sampled it: producers that had to look for room.
-    pub fn peak_bytes(&self) -> usize {
+    pub fn peak(&self) -> usize {
         let (_, tail) = self.used();
         let peak = self.ring.header().peak.load(Ordering::Relaxed).max(self.unread(tail));
         peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()

@@ -15,18 +15,18 @@ const MOST_RECORDS: u32 = 1 << 16;
 
 /// The state of a byte ring.
 pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
-    let [capacity, max_message] = look.params;
-    let (wish, longest) = (usize::try_from(capacity).ok()?, usize::try_from(max_message).ok()?);
+    let [capacity, longest] = look.params;
+    let (wish, most) = (usize::try_from(capacity).ok()?, usize::try_from(longest).ok()?);
     let header = |at: usize| look.word(at as u64);
-    let ring = Geometry::of(wish, longest)?;
-    let fits = byte_ring_size(wish, longest).is_some_and(|need| need as u64 <= look.size);
+    let ring = Geometry::of(wish, most)?;
+    let fits = byte_ring_size(wish, most).is_some_and(|need| need as u64 <= look.size);
     let geometry = [
         header(offset_of!(Header, capacity))?,
-        header(offset_of!(Header, max_message))?,
+        header(offset_of!(Header, longest))?,
         header(offset_of!(Header, granules))?,
         header(offset_of!(Header, granule))?,
     ];
-    if !fits || geometry != [capacity, max_message, u64::from(ring.granules), 1 << ring.shift] {
+    if !fits || geometry != [capacity, longest, u64::from(ring.granules), 1 << ring.shift] {
         return None;
     }
     let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
@@ -70,7 +70,7 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
         .fact("bytes used", used << ring.shift)
         .fact("capacity", u64::from(ring.granules) << ring.shift)
         .fact("peak bytes", peak << ring.shift)
-        .fact("longest message", max_message)
+        .fact("longest message", longest)
         .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
         .fact("producers asleep", asleep(offset_of!(Header, not_full)));
     Some(state)

@@ -80,7 +80,7 @@ impl World {
         }
         let _ = send(&self.other, 7, LARGE);
         if let Ok(message) = self.other.receive() {
-            let _ = message.requeue();
+            let _ = message.put_back();
         }
         let _ = self.other.receive();
         if let Ok(mut room) = self.other.reserve(SMALL * 8) {
@@ -206,7 +206,7 @@ fn receive(w: &World, cut: &Cut) {
 
 fn receive_requeue(w: &World, _cut: &Cut) {
     if let Ok(message) = w.queue.receive() {
-        let _ = message.requeue();
+        let _ = message.put_back();
     }
 }
 

@@ -74,7 +74,7 @@ fn alone() -> Vec<Box<dyn Scenario>> {
     };
     let putting_back = Story::putting_back();
     all.extend([
-        putting_back.ends(consumer_does(case("receive+requeue", "part full", 0, 2), receive_requeue)),
+        putting_back.ends(consumer_does(case("receive+put_back", "part full", 0, 2), receive_requeue)),
         putting_back.ends(consumer_does(case("pop_into", "too small a buffer", 0, 2), pop_into_too_small)),
         pushing.ends(producer_does(case("timed push", "full for longer", 0, 4), timed_push)),
         popping.ends(consumer_does(case("timed pop", "empty for longer", 0, 0), timed_pop)),
@@ -108,7 +108,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
     let push_then_requeue: Op = |w, cut| {
         push(w, cut);
         if let Ok(message) = w.queue.try_receive() {
-            let _ = message.requeue();
+            let _ = message.put_back();
         }
     };
     let pop_twice: Op = |w, cut| {
@@ -134,7 +134,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
                 .victim(on_stage(push_then_receive)),
         ),
         consumers(1, Story::putting_back()).ends(
-            fed(case("push+receive+requeue", "a consumer asleep", 0, 0), 1)
+            fed(case("push+receive+put_back", "a consumer asleep", 0, 0), 1)
                 .role("producer, then consumer in place")
                 .victim(on_stage(push_then_requeue)),
         ),
@@ -267,7 +267,7 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
         ),
         both.ends(two("pop", "two deaths: pop, then pop", (1, 2), try_pop, try_pop).role("two consumers")),
         both.ends(
-            two("receive", "two deaths: receive, then requeue", (1, 2), receive, receive_requeue)
+            two("receive", "two deaths: receive, then put_back", (1, 2), receive, receive_requeue)
                 .role("two consumers"),
         ),
         popping.ends(

@@ -81,7 +81,7 @@ impl Story {
         let gap = part.killed_in("B-a");
         let words = if self.large { LARGE } else { SMALL };
         let room = CAPACITY as usize * GRANULE - if self.large { GRANULE } else { 0 };
-        let looks_free = || closed || gap || w.queue.used_bytes() < room;
+        let looks_free = || closed || gap || w.queue.len_bytes() < room;
         let soon = os::now() + if closed { 1_500_000_000 } else { 150_000_000 };
         while self.asleep(part, Side::Producer) > 0 && looks_free() {
             if os::now() > soon {
@@ -214,7 +214,7 @@ struct Ledger {
 
 fn takes_exactly_its_capacity(w: &World) -> Check {
     ensure!(w.queue.is_empty(), "empty, but its length is {}", w.queue.len());
-    ensure!(w.queue.used_bytes() == 0, "empty, but {} bytes are used", w.queue.used_bytes());
+    ensure!(w.queue.len_bytes() == 0, "empty, but {} bytes are used", w.queue.len_bytes());
     for tag in 401..=400 + CAPACITY {
         ensure!(try_send(&w.queue, tag, SMALL).is_ok(), "room for {} of {CAPACITY} only", tag - 401);
     }

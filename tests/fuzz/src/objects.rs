@@ -301,7 +301,7 @@ impl World {
                 }
                 if let Ok(message) = self.bytes.receive_until(soon()) {
                     let _ = message.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
-                    let _ = if n % 2 == 0 { message.requeue() } else { Ok(drop(message)) };
+                    let _ = if n % 2 == 0 { message.put_back() } else { Ok(drop(message)) };
                 }
             }
             Operation::Spsc(..)
