@@ -306,18 +306,11 @@ impl<'a> Shift<'a> {
     }
 
     fn kill_one(&mut self) -> Result<()> {
-        let mut victim = self.random.usize(0..self.crew.len());
-        for _ in 0..50 {
-            // At any moment of its work, not only when a result has just come in.
-            std::thread::sleep(Duration::from_micros(self.random.u64(0..200)));
-            if self.office.has_in_hand(victim) {
-                break;
-            }
-            // Nobody need be at work by now: there is more for all, and another victim.
-            (0..SLOTS).for_each(|slot| self.take_in(slot));
-            self.hand_out()?;
-            victim = self.random.usize(0..self.crew.len());
-        }
+        // At any moment of its work, not only when a result has just come in; but before all has been done that is handed out.
+        std::thread::sleep(Duration::from_micros(self.random.u64(0..200)));
+        let (first, workers) = (self.random.usize(0..self.crew.len()), self.crew.len());
+        let mut candidates = (0..workers).map(|n| (first + n) % workers);
+        let victim = candidates.find(|&worker| self.office.has_in_hand(worker)).unwrap_or(first);
         self.crew.get(victim).kill()?;
         self.story.killed += u64::from(self.crew.get(victim).join()?.signal() == Some(9));
         self.bury(victim)
