@@ -325,7 +325,7 @@ fn waiting_server(world: &World, part: &Part) -> Check {
     world.warm_up();
     part.ready();
     loop {
-        match listener.accept_timeout(Duration::from_millis(700)) {
+        match listener.accept_timeout(Duration::from_millis(300)) {
             Ok(mut end) => {
                 let over = end.recv_timeout(PATIENCE).map(drop).map_err(|e| e.kind());
                 ensure!(over == Err(ErrorKind::Closed), "a dead caller's pipe: {over:?}");
