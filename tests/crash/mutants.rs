@@ -71,9 +71,6 @@ pub const ALL: &[Mutant] = &[
     mutant("no-second-read", "rwlock read once more, a cell"),
     mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
     mutant("pipe-dead-partner", "pipe send, the other end waits, sender"),
-    mutant("pipe-call-no-wake", "listener connect, a listener asleep"),
-    mutant("pipe-void-stays", "listener connect, a listener at work"),
-    mutant("pipe-room-no-wake", "listener leave, a client waits"),
 ];
 
 /// Builds this program with the mutants in it, once, and gives its path.
