@@ -1,11 +1,12 @@
 //! [`End`]: one end of a two-way pipe.
 
 use super::meeting::{RawEnd, RawMeeting};
-use super::receiver::{Message, Receiver, RecvError};
+use super::receiver::{Message, Receiver};
 use super::sender::{Reservation, Sender};
 use crate::error::Result;
 use crate::member::Who;
 use crate::process::HandOver;
+use crate::queue::byte_lane::RecvError;
 use crate::shm::Segment;
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -58,7 +59,7 @@ impl End {
     #[inline(always)]
     fn come(&mut self) -> Result<()> {
         let id = self.sender.half.me()?.id();
-        if id != self.receiver.half.raw.seat().holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
+        if id != self.receiver.half.seated.holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
     }
 
     /// The two halves, to send by one while the other waits.

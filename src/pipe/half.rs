@@ -3,8 +3,7 @@
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Life, Member, OwnerId};
-use crate::queue::Lane;
-use crate::queue::byte_lane::{RawByteConsumer, RawByteProducer};
+use crate::queue::byte_lane::{self, RawByteConsumer, RawByteProducer, Seated};
 use crate::shm::Segment;
 use crate::sys::pidfd;
 use crate::sys::{Watch, Word, futex};
@@ -14,78 +13,25 @@ use core::time::Duration;
 use std::format;
 use std::os::fd::AsFd;
 
-/// How long an operation may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    /// Not at all.
-    Never,
-    /// As long as it takes.
-    ForEver,
-    /// Until then.
-    Until(Deadline),
-}
-
-impl Patience {
-    pub(crate) fn after(time: Duration) -> Self {
-        Patience::Until(Deadline::after(time))
-    }
-
-    pub(super) fn deadline(self) -> Option<Deadline> {
-        if let Patience::Until(deadline) = self { Some(deadline) } else { None }
-    }
-}
-
-/// A side of a lane.
-pub(super) trait Side {
-    fn lane(&self) -> &Lane;
-    fn holder(&mut self) -> OwnerId;
-    fn move_to(&mut self, me: &Member) -> Result<()>;
+/// A side of a lane, as a half of a pipe.
+pub(super) trait Side: byte_lane::Side {
     /// Nothing more will go through the lane.
     fn close(&mut self, me: &Member) -> Result<()>;
-    fn leave(&mut self);
     /// Which of the lane's seats is its own; the other is the partner's.
     const SEAT: usize;
 }
 
 impl Side for RawByteProducer {
-    #[inline(always)]
-    fn lane(&self) -> &Lane {
-        RawByteProducer::lane(self)
-    }
-    #[inline(always)]
-    fn holder(&mut self) -> OwnerId {
-        self.seat().holder()
-    }
-    fn move_to(&mut self, me: &Member) -> Result<()> {
-        self.seat().move_to(me)
-    }
     fn close(&mut self, me: &Member) -> Result<()> {
         self.seat().close(me)
-    }
-    fn leave(&mut self) {
-        self.seat().leave();
     }
     const SEAT: usize = 0;
 }
 
 impl Side for RawByteConsumer {
-    #[inline(always)]
-    fn lane(&self) -> &Lane {
-        RawByteConsumer::lane(self)
-    }
-    #[inline(always)]
-    fn holder(&mut self) -> OwnerId {
-        self.seat().holder()
-    }
-    fn move_to(&mut self, me: &Member) -> Result<()> {
-        self.seat().move_to(me)
-    }
     fn close(&mut self, me: &Member) -> Result<()> {
         self.seat().close(me);
         Ok(())
-    }
-    fn leave(&mut self) {
-        self.seat().leave();
     }
     const SEAT: usize = 1;
 }
@@ -93,9 +39,7 @@ impl Side for RawByteConsumer {
 /// A side in the hands of a process.
 #[derive(Debug)]
 pub(super) struct Half<S: Side> {
-    pub(super) raw: S,
-    /// The process that it is of: see [`member::forks`].
-    forks: u64,
+    pub(super) seated: Seated<S>,
     /// Who sat opposite when we looked last.
     partner: Option<OwnerId>,
     /// It is somebody else's now, or closed: dropping it does nothing.
@@ -109,25 +53,13 @@ pub(super) struct Half<S: Side> {
 impl<S: Side> Half<S> {
     /// The calling thread has just sat down.
     pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
-        Half { raw, forks: member::forks(), partner: None, given: false, meeting, _segment: segment }
+        Half { seated: Seated::new(raw), partner: None, given: false, meeting, _segment: segment }
     }
 
     /// The calling thread, in the seat: it takes it along from another thread of the process.
     #[inline(always)]
     pub(super) fn me<'a>(&mut self) -> Result<&'a Member> {
-        let me = member::current(self.raw.lane().address())?;
-        if me.id() != self.raw.holder() {
-            self.come(me)?;
-        }
-        Ok(me)
-    }
-
-    #[cold]
-    fn come(&mut self, me: &Member) -> Result<()> {
-        if self.forks != member::forks() && !crate::mutant!("pipe-child-sits") {
-            return Err(ErrorKind::NotOwner.into());
-        }
-        self.raw.move_to(me)
+        self.seated.me()
     }
 
     /// As [`Half::me`], if the partner lives; one load more of a word that nobody writes.
@@ -153,34 +85,34 @@ impl<S: Side> Half<S> {
         if self.partner.is_some_and(|id| me.table().life(id) == Life::Dead)
             && !crate::mutant!("pipe-dead-partner")
         {
-            return closed(&mut self.raw, me);
+            return closed(self.seated.raw(), me);
         }
         Ok(())
     }
 
     /// Who sits opposite, dead or alive.
     pub(super) fn partner(&self) -> Option<OwnerId> {
-        let word = self.raw.lane().seats()[1 - S::SEAT];
+        let word = self.seated.lane().seats()[1 - S::SEAT];
         OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire))
     }
 
     /// Whether the seat is the handle's; not if it was given to a child.
-    fn is_seated(&mut self) -> bool {
-        let holder = self.raw.holder();
-        let word = self.raw.lane().seats()[S::SEAT];
+    fn is_seated(&self) -> bool {
+        let holder = self.seated.holder();
+        let word = self.seated.lane().seats()[S::SEAT];
         OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire)) == Some(holder)
     }
 
     /// In a forked child: the seat is the calling thread's from now on.
     pub(super) fn adopt(&mut self) -> Result<()> {
-        let me = member::current(self.raw.lane().address())?;
-        if me.id() != self.raw.holder() {
+        let me = member::current(self.seated.lane().address())?;
+        if me.id() != self.seated.holder() {
             crate::crash_window!("P-a: forked, the seat still the parent's");
-            self.raw.move_to(me)?;
+            self.seated.raw().move_to(me)?;
             crate::crash_window!("P-b: the seat is the child's, the parent not told");
-            futex::wake(Word::Low(self.raw.lane().seats()[S::SEAT]), u32::MAX);
+            futex::wake(Word::Low(self.seated.lane().seats()[S::SEAT]), u32::MAX);
         }
-        self.forks = member::forks();
+        self.seated.adopt();
         Ok(())
     }
 
@@ -203,8 +135,8 @@ impl<S: Side> Half<S> {
                 return Err(Error::from(ErrorKind::NoChild)
                     .with_detail(format!("process {child} took no end of the pipe")));
             }
-            let expected = self.raw.holder().bits() as u32;
-            let watch = Watch { word: Word::Low(self.raw.lane().seats()[S::SEAT]), expected };
+            let expected = self.seated.holder().bits() as u32;
+            let watch = Watch { word: Word::Low(self.seated.lane().seats()[S::SEAT]), expected };
             futex::wait(&[watch], Some(Deadline::after(LOOK)));
         }
         self.given = true;
@@ -225,10 +157,10 @@ impl<S: Side> Half<S> {
         if !self.is_seated() {
             return Ok(());
         }
-        let flushed = self.raw.close(me);
+        let flushed = self.seated.raw().close(me);
         crate::crash_window!("P-c: closed, still seated");
         let pending = me.pend();
-        self.raw.leave();
+        self.seated.raw().leave();
         self.meeting.make_room();
         me.unpend(pending);
         flushed

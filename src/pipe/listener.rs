@@ -2,12 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::half::Patience;
 use super::make::{LISTENER, attached, found_or_made, shape};
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId, Who};
+use crate::queue::byte_lane::Patience;
 use crate::shm::Segment;
 use crate::time::Deadline;
 use core::fmt;

@@ -50,9 +50,11 @@ pub(crate) mod view;
 mod make;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use end::End;
+pub(crate) use crate::queue::byte_lane::Patience;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use half::Patience;
+pub use crate::queue::byte_lane::RecvError;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use end::End;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -64,6 +66,6 @@ pub use meeting::RawEnd;
 pub use meeting::RawMeeting;
 pub use place::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use receiver::{Message, Receiver, RecvError};
+pub use receiver::{Message, Receiver};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use sender::{Reservation, Sender};

@@ -1,12 +1,12 @@
 //! [`Receiver`]: the half of an end that receives.
 #![allow(unsafe_code)]
 
-use super::half::{Half, Patience};
+use super::half::Half;
 use super::meeting::RawMeeting;
-use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, Who};
+use crate::error::{ErrorKind, Result};
+use crate::member::Who;
 use crate::queue::RawConsumer;
-use crate::queue::byte_lane::{Found, RawByteConsumer, UNIT};
+use crate::queue::byte_lane::{Found, Patience, RawByteConsumer, RecvError};
 use crate::shm::Segment;
 use crate::time::Deadline;
 use core::fmt;
@@ -36,51 +36,6 @@ pub struct Receiver {
     pub(super) half: Half<RawByteConsumer>,
 }
 
-/// A receive that did not happen, and why. Nothing is lost by it.
-#[derive(Clone, Debug)]
-pub struct RecvError {
-    error: Error,
-    needed: Option<usize>,
-}
-
-impl RecvError {
-    /// Why.
-    pub fn kind(&self) -> ErrorKind {
-        self.error.kind()
-    }
-
-    /// The length of the next message, when the buffer was too small for it ([`ErrorKind::TooLarge`]). It is still the next
-    /// one.
-    pub fn needed(&self) -> Option<usize> {
-        self.needed
-    }
-
-    /// The plain error.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl From<Error> for RecvError {
-    fn from(error: Error) -> Self {
-        RecvError { error, needed: None }
-    }
-}
-
-impl From<RecvError> for Error {
-    fn from(e: RecvError) -> Error {
-        e.error
-    }
-}
-
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
-    }
-}
-
-impl core::error::Error for RecvError {}
-
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
         Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, meeting, segment) })
@@ -89,33 +44,13 @@ impl Receiver {
     /// The next message. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn find(&mut self, patience: Patience) -> Result<Found> {
-        let me = self.half.me()?;
-        match self.half.raw.next()? {
-            Some(found) => Ok(found),
-            None => self.wait(me, patience),
-        }
-    }
-
-    #[cold]
-    fn wait(&mut self, me: &Member, patience: Patience) -> Result<Found> {
-        loop {
-            if !matches!(patience, Patience::Never) {
-                self.half.raw.wait(me, patience.deadline())?;
-            } else if !self.half.raw.seat().look_for(me, 1)? {
-                return Err(ErrorKind::Empty.into());
-            }
-            if let Some(found) = self.half.raw.next()? {
-                return Ok(found);
-            }
-        }
+        Ok(self.half.seated.receive(patience)?.0)
     }
 
     /// Ends the message that was found last.
     #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<()> {
-        self.half.me()?;
-        self.half.raw.release();
-        Ok(())
+        self.half.seated.release()
     }
 
     /// Copies the next message out; its length. What does not fit stays.
@@ -134,7 +69,7 @@ impl Receiver {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
-            self.half.raw.release();
+            self.half.seated.raw().release();
         }
         Ok(len)
     }
@@ -143,7 +78,7 @@ impl Receiver {
     fn copy_by(&mut self, into: &mut [u8], patience: Patience) -> core::result::Result<usize, RecvError> {
         // SAFETY: the slice.
         let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), patience) }?;
-        if len <= into.len() { Ok(len) } else { Err(too_small(len, into.len())) }
+        if len <= into.len() { Ok(len) } else { Err(RecvError::too_small(len, into.len())) }
     }
 
     #[inline(always)]
@@ -155,7 +90,7 @@ impl Receiver {
             bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
             message.set_len(len);
         }
-        self.half.raw.release();
+        self.half.seated.raw().release();
         Ok(message)
     }
 
@@ -423,22 +358,22 @@ impl Receiver {
 
     /// The longest message, in bytes.
     pub fn longest(&self) -> usize {
-        self.half.raw.longest()
+        self.half.seated.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
     pub fn capacity(&self) -> usize {
-        self.half.raw.lane().capacity() as usize * UNIT
+        self.half.seated.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
     pub fn len_bytes(&self) -> usize {
-        self.half.raw.lane().len() as usize * UNIT
+        self.half.seated.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the sender was found dead. What is there can still be received.
     pub fn is_closed(&self) -> bool {
-        self.half.raw.lane().is_closed()
+        self.half.seated.lane().is_closed()
     }
 
     /// Who sends, dead or alive: a snapshot. `None` when it has closed and left.
@@ -489,12 +424,6 @@ impl Receiver {
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
         self.half.await_adoption(child)
     }
-}
-
-#[cold]
-fn too_small(needed: usize, size: usize) -> RecvError {
-    let detail = std::format!("the message has {needed} bytes, the buffer {size}");
-    RecvError { error: Error::from(ErrorKind::TooLarge).with_detail(detail), needed: Some(needed) }
 }
 
 impl fmt::Debug for Receiver {

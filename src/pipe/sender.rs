@@ -1,12 +1,12 @@
 //! [`Sender`]: the half of an end that sends.
 #![allow(unsafe_code)]
 
-use super::half::{Half, Patience};
+use super::half::Half;
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, Who};
 use crate::queue::RawProducer;
-use crate::queue::byte_lane::{RawByteProducer, UNIT};
+use crate::queue::byte_lane::{Patience, RawByteProducer};
 use crate::shm::Segment;
 use crate::time::Deadline;
 use core::fmt;
@@ -58,36 +58,13 @@ impl Sender {
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
         let me = self.half.me_and_partner(refusal)?;
-        match self.half.raw.has_room(len) {
-            Ok(true) => {}
-            Ok(false) => self.wait(me, len, patience)?,
-            Err(error) => return Err(self.too_large(len, error)),
-        }
-        Ok(self.half.raw.space(len))
-    }
-
-    #[cold]
-    fn wait(&mut self, me: &Member, len: usize, patience: Patience) -> Result<()> {
-        if !matches!(patience, Patience::Never) {
-            return self.half.raw.wait_for_room(me, len, patience.deadline());
-        }
-        refusal(&mut self.half.raw, me)?;
-        if self.half.raw.has_room(len)? { Ok(()) } else { Err(ErrorKind::Full.into()) }
-    }
-
-    #[cold]
-    fn too_large(&self, len: usize, error: Error) -> Error {
-        if error.kind() != ErrorKind::TooLarge {
-            return error;
-        }
-        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
+        self.half.seated.reserve_as(me, len, patience)
     }
 
     /// Sends what lies in the place that was given out.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
-        self.half.me()?;
-        self.half.raw.commit(len)
+        self.half.seated.commit(len)
     }
 
     #[inline(always)]
@@ -96,17 +73,8 @@ impl Sender {
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         patience: Patience,
     ) -> Result<()> {
-        let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
-        let mut to = self.place(len, patience)?;
-        for part in parts {
-            // SAFETY: the parts are as long together as the place, which is nobody else's.
-            unsafe {
-                to.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
-                to = to.add(part.len());
-            }
-        }
-        // The calling thread has just been found in the seat.
-        self.half.raw.commit(len)
+        let me = self.half.me_and_partner(refusal)?;
+        self.half.seated.send_as(me, parts, patience)
     }
 
     #[inline(always)]
@@ -293,22 +261,22 @@ impl Sender {
 
     /// The longest message, in bytes.
     pub fn longest(&self) -> usize {
-        self.half.raw.longest()
+        self.half.seated.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
     pub fn capacity(&self) -> usize {
-        self.half.raw.lane().capacity() as usize * UNIT
+        self.half.seated.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
     pub fn len_bytes(&self) -> usize {
-        self.half.raw.lane().len() as usize * UNIT
+        self.half.seated.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the receiver was found dead.
     pub fn is_closed(&self) -> bool {
-        self.half.raw.lane().is_closed()
+        self.half.seated.lane().is_closed()
     }
 
     /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.

@@ -26,6 +26,8 @@ mod position;
 #[allow(clippy::module_inception)]
 mod queue;
 mod raw_queue;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod recv_error;
 mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
@@ -37,7 +39,7 @@ pub use batch::BatchError;
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use byte_queue::{ByteQueue, Message as ByteMessage, PopIntoError, Reservation as ByteReservation};
+pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReservation};
 pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
@@ -58,6 +60,8 @@ pub use latest::{LatestPlace, RawLatest};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use queue::{Delivery, PushError, Queue};
 pub use raw_queue::RawQueue;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use recv_error::RecvError;
 pub use ring::Ring;
 #[cfg(not(interproc_loom))]
 pub use ring::ring_size;

@@ -181,10 +181,25 @@ pub fn pause_for_ever() -> ! {
     }
 }
 
-/// Whether a thread is asleep in the kernel.
+/// Whether a thread is asleep in a segment. On its way there it may sleep on a lock of its process (the C library's, or
+/// the one under which threads become members), but then on a single word; in a segment it watches several at once.
 pub fn is_asleep(pid: i32, tid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    let read = |what| std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/{what}"));
+    let asleep =
+        read("stat").is_ok_and(|s| s.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')));
+    // Where tracing is restricted the second file cannot be read.
+    asleep && read("syscall").map_or(true, |call| watched(&call) > 1)
+}
+
+/// How many words a thread sleeps on, of its line in `/proc`: the call's number and its arguments.
+fn watched(call: &str) -> u64 {
+    let call: Vec<&str> = call.split(' ').collect();
+    match call[..] {
+        [number, _, words, ..] if number.parse() == Ok(libc::SYS_futex_waitv) => {
+            u64::from_str_radix(words.trim_start_matches("0x"), 16).unwrap_or(0)
+        }
+        _ => 0,
+    }
 }
 
 /// Waits until a process's main thread sleeps.

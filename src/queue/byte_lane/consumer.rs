@@ -1,8 +1,8 @@
 //! [`ByteConsumer`]: the reading side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{Patience, RawByteConsumer, Seated};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Patience, RawByteConsumer, RecvError, Seated};
+use crate::error::Result;
 use crate::member::{Who, view};
 use crate::time::Deadline;
 use core::any::Any;
@@ -12,7 +12,6 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
-use std::format;
 use std::sync::Arc;
 use std::vec::Vec;
 
@@ -591,52 +590,3 @@ impl Iterator for ByteDrain<'_> {
         if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_recv_vec().ok() }
     }
 }
-
-/// A message that was not received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecvError {
-    error: Error,
-    needed: Option<usize>,
-}
-
-impl RecvError {
-    pub(crate) fn too_small(needed: usize, buffer: usize) -> Self {
-        let detail = format!("the message has {needed} bytes, the buffer {buffer}; it was not taken");
-        RecvError { error: Error::from(ErrorKind::TooLarge).with_detail(detail), needed: Some(needed) }
-    }
-
-    /// How long the message is that did not fit: it is still there.
-    pub fn needed(&self) -> Option<usize> {
-        self.needed
-    }
-
-    /// What went wrong.
-    pub fn kind(&self) -> ErrorKind {
-        self.error.kind()
-    }
-
-    /// The plain error.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl From<Error> for RecvError {
-    fn from(error: Error) -> Self {
-        RecvError { error, needed: None }
-    }
-}
-
-impl From<RecvError> for Error {
-    fn from(e: RecvError) -> Error {
-        e.error
-    }
-}
-
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
-    }
-}
-
-impl core::error::Error for RecvError {}

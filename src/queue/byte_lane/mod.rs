@@ -15,9 +15,11 @@ mod seated;
 pub(crate) mod view;
 
 #[cfg(feature = "std")]
-pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter, RecvError};
+pub use super::RecvError;
+#[cfg(feature = "std")]
+pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
 pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
 #[cfg(feature = "std")]
-pub(crate) use seated::{Patience, Seated};
+pub(crate) use seated::{Patience, Seated, Side};

@@ -1,4 +1,4 @@
-//! A side of a byte lane as a process holds it: under the Rust handles and under those of C.
+//! A side of a byte lane as a process holds it: under the Rust handles, under those of C, and under the halves of a pipe.
 //!
 //! Each operation asks for the calling thread's member first, which notices a fork. If that is not who holds the seat, the
 //! handle has moved to another thread, or is a child's copy of its parent's.
@@ -11,6 +11,7 @@ use crate::member::{self, Member, OwnerId};
 use crate::queue::Lane;
 use crate::time::Deadline;
 use core::ptr::NonNull;
+use core::time::Duration;
 use std::format;
 
 /// How long an operation may wait.
@@ -25,7 +26,11 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
-    fn deadline(self) -> Option<Deadline> {
+    pub(crate) fn after(time: Duration) -> Self {
+        Patience::Until(Deadline::after(time))
+    }
+
+    pub(crate) fn deadline(self) -> Option<Deadline> {
         if let Patience::Until(deadline) = self { Some(deadline) } else { None }
     }
 }
@@ -107,6 +112,21 @@ impl<S: Side> Seated<S> {
         self.raw.move_to(me)
     }
 
+    /// The calling process's from now on, whoever had it before.
+    pub(crate) fn adopt(&mut self) {
+        self.forks = member::forks();
+    }
+
+    #[inline(always)]
+    pub(crate) fn raw(&mut self) -> &mut S {
+        &mut self.raw
+    }
+
+    #[inline(always)]
+    pub(crate) fn holder(&self) -> OwnerId {
+        self.raw.holder()
+    }
+
     #[inline(always)]
     pub(crate) fn lane(&self) -> &Lane {
         self.raw.lane()
@@ -153,6 +173,12 @@ impl Seated<RawByteProducer> {
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
         let me = self.me()?;
+        self.reserve_as(me, len, patience)
+    }
+
+    /// [`reserve`](Self::reserve) for the thread in the seat.
+    #[inline(always)]
+    pub(crate) fn reserve_as(&mut self, me: &Member, len: usize, patience: Patience) -> Result<NonNull<u8>> {
         match self.raw.has_room(len) {
             Ok(true) => Ok(self.raw.space(len)),
             Ok(false) => self.reserve_later(me, len, patience),
@@ -197,8 +223,20 @@ impl Seated<RawByteProducer> {
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         patience: Patience,
     ) -> Result<()> {
+        let me = self.me()?;
+        self.send_as(me, parts, patience)
+    }
+
+    /// [`send`](Self::send) for the thread in the seat.
+    #[inline(always)]
+    pub(crate) fn send_as<'p>(
+        &mut self,
+        me: &Member,
+        parts: impl Iterator<Item = &'p [u8]> + Clone,
+        patience: Patience,
+    ) -> Result<()> {
         let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
-        let mut to = self.reserve(len, patience)?;
+        let mut to = self.reserve_as(me, len, patience)?;
         for part in parts {
             // SAFETY: the parts are as long together as what was reserved, which is nobody else's.
             unsafe {
@@ -206,7 +244,6 @@ impl Seated<RawByteProducer> {
                 to = to.add(part.len());
             }
         }
-        // The calling thread is still the one that reserved.
         self.raw.commit(len)
     }
 

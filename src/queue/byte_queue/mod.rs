@@ -36,6 +36,4 @@ pub use handle::ByteQueue;
 pub use place::ByteRing;
 #[cfg(not(interproc_loom))]
 pub use place::byte_ring_size;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub use popping::PopIntoError;
 pub use raw::{Claim, Limit, Popped, RawByteQueue};

@@ -4,10 +4,9 @@
 use super::guard::Message;
 use super::handle::ByteQueue;
 use super::raw::{Limit, Popped};
-use crate::error::{Error, ErrorKind, Result};
-use crate::queue::Delivery;
+use crate::error::{ErrorKind, Result};
+use crate::queue::{Delivery, RecvError};
 use crate::time::Deadline;
-use core::fmt;
 use core::time::Duration;
 use std::vec::Vec;
 
@@ -41,7 +40,7 @@ impl ByteQueue {
         Ok(self.pop_by(limit)?.value)
     }
 
-    fn pop_into_by(&self, into: &mut [u8], limit: Limit) -> core::result::Result<usize, PopIntoError> {
+    fn pop_into_by(&self, into: &mut [u8], limit: Limit) -> core::result::Result<usize, RecvError> {
         let max = into.len();
         let copy = |place, len| {
             // SAFETY: the record is ours while it is copied.
@@ -50,9 +49,7 @@ impl ByteQueue {
         };
         match self.raw.pop_with(self.me()?, max, limit, copy)? {
             Popped::Taken(len, _) => Ok(len),
-            Popped::TooLong(needed) => {
-                Err(PopIntoError { error: ErrorKind::TooLarge.into(), needed: Some(needed) })
-            }
+            Popped::TooLong(needed) => Err(RecvError::too_small(needed, max)),
         }
     }
 
@@ -206,7 +203,7 @@ impl ByteQueue {
     ///
     /// # Errors
     /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. Then the message stays first, and the
-    /// error says [how long it is](PopIntoError::needed).
+    /// error says [how long it is](RecvError::needed).
     ///
     /// # Examples
     /// ```
@@ -218,7 +215,7 @@ impl ByteQueue {
     /// assert_eq!(&buffer[..len], b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, PopIntoError> {
+    pub fn pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
         self.pop_into_by(into, Limit::ForEver)
     }
 
@@ -237,7 +234,7 @@ impl ByteQueue {
     /// assert_eq!(&buffer[..len], b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, PopIntoError> {
+    pub fn try_pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
         self.pop_into_by(into, Limit::Never)
     }
 
@@ -260,7 +257,7 @@ impl ByteQueue {
         &self,
         into: &mut [u8],
         timeout: Duration,
-    ) -> core::result::Result<usize, PopIntoError> {
+    ) -> core::result::Result<usize, RecvError> {
         self.pop_into_by(into, Limit::Until(Deadline::after(timeout)))
     }
 
@@ -284,7 +281,7 @@ impl ByteQueue {
         &self,
         into: &mut [u8],
         deadline: Deadline,
-    ) -> core::result::Result<usize, PopIntoError> {
+    ) -> core::result::Result<usize, RecvError> {
         self.pop_into_by(into, Limit::Until(deadline))
     }
 
@@ -404,62 +401,3 @@ impl ByteQueue {
         self.try_iter().take(self.len())
     }
 }
-
-/// Why nothing was popped into a buffer.
-///
-/// # Examples
-/// ```
-/// # let seg = interproc::Segment::anonymous(1 << 16)?;
-/// # let q = seg.byte_queue("q", 1024, 64)?;
-/// q.push(b"hello")?;
-/// let mut buffer = [0; 3];
-/// let too_small = q.pop_into(&mut buffer).unwrap_err();
-/// assert_eq!(too_small.needed(), Some(5));
-/// assert_eq!(q.pop()?, b"hello"); // still there
-/// # Ok::<(), interproc::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct PopIntoError {
-    error: Error,
-    needed: Option<usize>,
-}
-
-impl PopIntoError {
-    /// Why.
-    pub fn kind(&self) -> ErrorKind {
-        self.error.kind()
-    }
-
-    /// The plain error.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// The length of the message that did not fit, if that is why.
-    pub fn needed(&self) -> Option<usize> {
-        self.needed
-    }
-}
-
-impl From<Error> for PopIntoError {
-    fn from(error: Error) -> Self {
-        PopIntoError { error, needed: None }
-    }
-}
-
-impl From<PopIntoError> for Error {
-    fn from(e: PopIntoError) -> Error {
-        e.error
-    }
-}
-
-impl fmt::Display for PopIntoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.needed {
-            Some(needed) => write!(f, "the buffer is too small for the message, which has {needed} bytes"),
-            None => fmt::Display::fmt(&self.error, f),
-        }
-    }
-}
-
-impl core::error::Error for PopIntoError {}
