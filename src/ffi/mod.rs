@@ -25,6 +25,7 @@ mod mutex;
 mod once;
 mod patience;
 mod pipe;
+mod placed;
 mod process;
 mod process_ref;
 mod queue;

@@ -3,6 +3,7 @@
 use super::time::deadline;
 use crate::error::Result;
 use crate::queue::{Limit, byte_lane, spsc};
+use crate::sync;
 use crate::time::Deadline;
 use libc::timespec;
 
@@ -76,3 +77,9 @@ macro_rules! words {
     };
 }
 words!(spsc::Wait, byte_lane::Patience, Limit);
+
+impl Words for sync::Patience {
+    const NEVER: Self = Self::None;
+    const FOR_EVER: Self = Self::Until(None);
+    const UNTIL: fn(Deadline) -> Self = |deadline| Self::Until(Some(deadline));
+}
