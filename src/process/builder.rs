@@ -140,7 +140,7 @@ impl Builder {
     }
 
     /// The child joins this process group of its session; 0: it leads one of its own, which
-    /// [`Child::signal_group`] reaches.
+    /// [`Child::signal_group`](super::Child::signal_group) reaches.
     pub fn process_group(mut self, group: i32) -> Self {
         self.group = Group::Joined(group);
         self

@@ -15,9 +15,10 @@ impl Segment {
     /// queue is found or made. Whoever died in the seat has left it.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] while somebody alive sits there, the caller included; [`ErrorKind::TypeMismatch`] when the name
-    /// belongs to something else, or to a queue of another element size or capacity; [`ErrorKind::InvalidInput`] for a
-    /// capacity out of range; [`ErrorKind::TooManyMembers`]; else as [`object`](Self::object).
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while somebody alive sits there, the caller included;
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a queue of another
+    /// element size or capacity; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a capacity out of range;
+    /// [`TooManyMembers`](crate::ErrorKind::TooManyMembers); else as [`object`](Self::object).
     ///
     /// # Examples
     /// ```
