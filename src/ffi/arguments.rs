@@ -1,7 +1,7 @@
 //! What a caller passes by pointer, and where it wants its answers.
 
 use super::{call, invalid};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::ptr::copy_nonoverlapping;
@@ -9,13 +9,20 @@ use core::slice;
 use libc::iovec;
 use std::format;
 
+/// What a pointer that must not be NULL is refused with.
+#[cold]
+#[inline(never)]
+fn null(name: &str) -> Error {
+    invalid(&format!("{name} is NULL"))
+}
+
 /// An object that the caller passed by pointer.
 ///
 /// # Safety
 /// NULL, or a valid pointer to a `T` that nobody changes meanwhile.
 pub(super) unsafe fn input<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
     // SAFETY: by the contract.
-    unsafe { pointer.as_ref() }.ok_or_else(|| invalid(&format!("{name} is NULL")))
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(name))
 }
 
 /// A list that the caller passed by pointer and length. An empty one may be NULL.
@@ -80,7 +87,7 @@ pub(super) unsafe fn text<'a>(string: *const c_char, name: &str) -> Result<&'a s
 /// NULL, or writable for a `T`; what lies there need not be initialised.
 pub(super) unsafe fn output<'a, T>(pointer: *mut T, name: &str) -> Result<Output<'a, T>> {
     if pointer.is_null() {
-        return Err(invalid(&format!("{name} is NULL")));
+        return Err(null(name));
     }
     Ok(Output(pointer, PhantomData))
 }

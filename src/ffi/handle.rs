@@ -91,6 +91,7 @@ pub(super) unsafe fn take<H: Marked>(handle: *mut H) -> Result<H::Object> {
 }
 
 #[cold]
+#[inline(never)]
 fn refuse(name: &str) -> Error {
     invalid(&format!("{name} is NULL, or no {name}"))
 }
