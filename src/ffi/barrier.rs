@@ -1,15 +1,15 @@
 //! The barrier.
 
+use super::arguments::{output, tell};
 use super::error::report;
+use super::handle::{Marked, find};
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
-use super::{invalid, output};
 use crate::error::Result;
 use crate::member::{self, Member, view};
 use crate::sync::RawBarrier;
 use crate::time::Deadline;
 use core::ffi::c_int;
-use core::mem::MaybeUninit;
 use libc::timespec;
 
 /// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
@@ -40,52 +40,20 @@ pub struct interproc_barrier_t {
     pub private_: [u64; 4],
 }
 
-/// What is in a handle.
-#[repr(C)]
-struct Handle {
-    mark: u64,
-    raw: MaybeUninit<RawBarrier>,
-}
-
-const MARK: u64 = u64::from_le_bytes(*b"ipbarrie");
-
-const _: () = {
-    assert!(size_of::<Handle>() <= size_of::<interproc_barrier_t>());
-    assert!(align_of::<Handle>() <= align_of::<interproc_barrier_t>());
-};
-
-impl interproc_barrier_t {
-    pub(super) fn new(raw: RawBarrier) -> Self {
-        let mut handle = interproc_barrier_t { private_: [0; 4] };
-        // SAFETY: it fits, as asserted above.
-        unsafe {
-            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
-        };
-        handle
-    }
-}
-
-/// The barrier behind a handle.
-///
-/// # Safety
-/// NULL, or a handle that was filled by this library or is zero.
-#[inline(always)]
-unsafe fn handle<'a>(barrier: *const interproc_barrier_t) -> Result<&'a RawBarrier> {
-    // SAFETY: by the contract; a handle is large enough and aligned.
-    let Some(handle) = (unsafe { barrier.cast::<Handle>().as_ref() }).filter(|h| h.mark == MARK) else {
-        return Err(invalid("barrier is NULL, or no barrier"));
-    };
-    // SAFETY: the mark stands beside a barrier.
-    Ok(unsafe { handle.raw.assume_init_ref() })
+// SAFETY: an array of words.
+unsafe impl Marked for interproc_barrier_t {
+    type Object = RawBarrier;
+    const MARK: [u8; 8] = *b"ipbarrie";
+    const NAME: &'static str = "barrier";
 }
 
 /// The barrier behind a handle, and the calling thread's member.
 ///
 /// # Safety
-/// As [`handle`].
-unsafe fn find<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
+/// As [`find`].
+unsafe fn enter<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
     // SAFETY: by the contract.
-    let raw = unsafe { handle(barrier) }?;
+    let raw = unsafe { find(barrier) }?;
     Ok((raw, member::current(raw.row().address())?))
 }
 
@@ -93,12 +61,10 @@ unsafe fn find<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrie
 /// By C's contract of the functions below.
 unsafe fn wait(barrier: *const interproc_barrier_t, limit: Option<Deadline>, leader: *mut bool) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { find(barrier) }.and_then(|(raw, me)| {
+    report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
         let led = raw.wait(me, limit)?;
-        if !leader.is_null() {
-            // SAFETY: by the contract.
-            unsafe { leader.write(led) };
-        }
+        // SAFETY: by the contract.
+        unsafe { tell(leader, led) };
         Ok(())
     }))
 }
@@ -111,7 +77,7 @@ unsafe fn ask<T>(
     answer: impl FnOnce(&RawBarrier, &Member) -> T,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { find(barrier) }.and_then(|(raw, me)| {
+    report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
         // SAFETY: by the contract.
         unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(raw, me)))
     }))
@@ -167,7 +133,7 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(barrier) }.map(|(raw, me)| raw.abort(me)))
+    report(unsafe { enter(barrier) }.map(|(raw, me)| raw.abort(me)))
 }
 
 /// Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
@@ -179,7 +145,7 @@ pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barri
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(barrier) }.map(|(raw, me)| raw.reset(me)))
+    report(unsafe { enter(barrier) }.map(|(raw, me)| raw.reset(me)))
 }
 
 /// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
@@ -190,7 +156,7 @@ pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barri
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_leave(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(barrier) }.map(|(raw, me)| raw.leave(me)))
+    report(unsafe { enter(barrier) }.map(|(raw, me)| raw.leave(me)))
 }
 
 /// How many must come.
@@ -253,7 +219,7 @@ pub unsafe extern "C" fn interproc_barrier_seats(
     // SAFETY: by C's contract.
     unsafe {
         who::holders(seats, room, found, || {
-            let raw = handle(barrier)?;
+            let raw = find(barrier)?;
             view::look(raw.row().address(), |domain| {
                 let seats = (0..raw.parties()).filter_map(|index| raw.seat(index)).enumerate();
                 let seat = |(index, (id, come))| {
@@ -282,7 +248,7 @@ pub unsafe extern "C" fn interproc_barrier_waiters(
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
     unsafe {
         who::waiters(waiters, || {
-            handle(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+            find(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
         })
     }
 }

@@ -1,15 +1,16 @@
 //! The semaphore with robust permits.
 
+use super::arguments::output;
 use super::error::{fail, report};
+use super::handle::{Marked, find};
+use super::invalid;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
-use super::{invalid, output};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, view};
 use crate::sync::{RawBoundedSemaphore, RawPermit};
 use crate::time::Deadline;
 use core::ffi::c_int;
-use core::mem::MaybeUninit;
 use libc::timespec;
 
 /// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
@@ -55,13 +56,6 @@ pub struct interproc_permit_t {
     pub private_: [u64; 4],
 }
 
-/// What is in a handle.
-#[repr(C)]
-struct Handle {
-    mark: u64,
-    raw: MaybeUninit<RawBoundedSemaphore>,
-}
-
 /// What is in a permit.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -72,50 +66,28 @@ struct Held {
     forks: u64,
 }
 
-const MARK: u64 = u64::from_le_bytes(*b"ippermit");
-
 const _: () = {
-    assert!(size_of::<Handle>() <= size_of::<interproc_bounded_semaphore_t>());
-    assert!(align_of::<Handle>() <= align_of::<interproc_bounded_semaphore_t>());
     assert!(size_of::<Held>() <= size_of::<interproc_permit_t>());
     assert!(align_of::<Held>() <= align_of::<interproc_permit_t>());
 };
 
-impl interproc_bounded_semaphore_t {
-    pub(super) fn new(raw: RawBoundedSemaphore) -> Self {
-        let mut handle = interproc_bounded_semaphore_t { private_: [0; 4] };
-        // SAFETY: it fits, as asserted above.
-        unsafe {
-            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
-        };
-        handle
-    }
-}
-
-/// The semaphore behind a handle.
-///
-/// # Safety
-/// NULL, or a handle that was filled by this library or is zero.
-#[inline(always)]
-unsafe fn handle<'a>(semaphore: *const interproc_bounded_semaphore_t) -> Result<&'a RawBoundedSemaphore> {
-    // SAFETY: by the contract; a handle is large enough and aligned.
-    let Some(handle) = (unsafe { semaphore.cast::<Handle>().as_ref() }).filter(|h| h.mark == MARK) else {
-        return Err(invalid("semaphore is NULL, or no semaphore"));
-    };
-    // SAFETY: the mark stands beside a semaphore.
-    Ok(unsafe { handle.raw.assume_init_ref() })
+// SAFETY: an array of words.
+unsafe impl Marked for interproc_bounded_semaphore_t {
+    type Object = RawBoundedSemaphore;
+    const MARK: [u8; 8] = *b"ippermit";
+    const NAME: &'static str = "semaphore";
 }
 
 /// The semaphore behind a handle, and the calling thread's member.
 ///
 /// # Safety
-/// As [`handle`].
+/// As [`find`].
 #[inline(always)]
-unsafe fn find<'a>(
+unsafe fn enter<'a>(
     semaphore: *const interproc_bounded_semaphore_t,
 ) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
     // SAFETY: by the contract.
-    let raw = unsafe { handle(semaphore) }?;
+    let raw = unsafe { find(semaphore) }?;
     Ok((raw, member::current(raw.row().address())?))
 }
 
@@ -128,7 +100,7 @@ unsafe fn acquire(
     how: impl FnOnce(&RawBoundedSemaphore, &Member) -> Result<RawPermit>,
 ) -> c_int {
     // SAFETY: by the contract.
-    let result = unsafe { find(semaphore) }.and_then(|(raw, me)| {
+    let result = unsafe { enter(semaphore) }.and_then(|(raw, me)| {
         if permit.is_null() {
             return Err(invalid("permit is NULL"));
         }
@@ -284,7 +256,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_release(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(semaphore) }.and_then(|(raw, me)| unsafe {
+    report(unsafe { enter(semaphore) }.and_then(|(raw, me)| unsafe {
         raw.release(me, &held(permit, me)?)?;
         permit.write(interproc_permit_t { private_: [0; 4] });
         Ok(())
@@ -303,7 +275,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_adopt(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(semaphore) }.and_then(|(raw, me)| unsafe {
+    report(unsafe { enter(semaphore) }.and_then(|(raw, me)| unsafe {
         let new = raw.adopt(me, &held(permit, me)?)?;
         (*permit.cast::<Held>()).value = new.value;
         Ok(())
@@ -321,7 +293,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_permits(
     permits: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(semaphore) }.and_then(|(raw, _)| {
+    report(unsafe { enter(semaphore) }.and_then(|(raw, _)| {
         // SAFETY: by C's contract.
         unsafe { output(permits, "permits") }.map(|permits| permits.set(raw.permits()))
     }))
@@ -338,7 +310,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_available(
     available: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find(semaphore) }.and_then(|(raw, me)| {
+    report(unsafe { enter(semaphore) }.and_then(|(raw, me)| {
         // SAFETY: by C's contract.
         unsafe { output(available, "available") }.map(|available| available.set(raw.available(me.table())))
     }))
@@ -361,7 +333,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
     // SAFETY: by C's contract.
     unsafe {
         who::holders(holders, room, found, || {
-            let raw = handle(semaphore)?;
+            let raw = find(semaphore)?;
             view::all(raw.row().address(), |_, _| raw.holders())
         })
     }
@@ -381,7 +353,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_waiters(
     // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
     unsafe {
         who::waiters(waiters, || {
-            handle(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
+            find(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
         })
     }
 }

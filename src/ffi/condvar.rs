@@ -1,13 +1,14 @@
 //! The condition variable.
 
-use super::error::{fail, report};
+use super::error::report;
 use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
+use super::patience::{Patience, Until};
+use super::placed;
 use super::recursive_mutex::{self, interproc_recursive_mutex_t};
-use super::time::deadline;
 use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member, view};
+use crate::member::{Member, view};
 use crate::sync::{Acquired, RawCondvar, Waited};
 use crate::time::Deadline;
 use core::ffi::c_int;
@@ -53,12 +54,8 @@ const _: () = {
 /// # Safety
 /// An address in an attached segment is that of a condition variable.
 unsafe fn find<'a>(cond: *const interproc_cond_t) -> Result<(&'a Member, &'a RawCondvar)> {
-    let me = member::current(cond.cast())?;
-    if !cond.cast::<RawCondvar>().is_aligned() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
-    Ok((me, unsafe { &*cond.cast() }))
+    // SAFETY: by the contract.
+    unsafe { placed::find(cond.cast()) }
 }
 
 /// The member of both; NULL lies in no segment.
@@ -166,13 +163,8 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     mutex: *mut interproc_mutex_t,
     abstime: *const timespec,
 ) -> c_int {
-    // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract.
-    report(unsafe { wait(cond, mutex, Some(until)) })
+    // SAFETY: by C's contract; abstime is NULL or a timespec.
+    report(unsafe { Until(abstime).deadline().and_then(|until| wait(cond, mutex, until)) })
 }
 
 /// As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
@@ -208,13 +200,8 @@ pub unsafe extern "C" fn interproc_cond_timedwait_recursive(
     mutex: *mut interproc_recursive_mutex_t,
     abstime: *const timespec,
 ) -> c_int {
-    // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract.
-    report(unsafe { wait_recursive(cond, mutex, Some(until)) })
+    // SAFETY: by C's contract; abstime is NULL or a timespec.
+    report(unsafe { Until(abstime).deadline().and_then(|until| wait_recursive(cond, mutex, until)) })
 }
 
 /// Wakes one of those who wait, if anybody does. Best called with the mutex held.

@@ -1,15 +1,16 @@
 //! The latest value.
 
+use super::arguments::{answer, tell, text};
 use super::error::report;
-use super::queue::{ForEver, Never, Until, Wait};
-use super::segment::{interproc_segment_t, open};
+use super::handle::{Marked, ask, find, marked, open};
+use super::invalid;
+use super::patience::{ForEver, Never, Patience, Until};
+use super::segment::interproc_segment_t;
 use super::who::{self, interproc_who_t};
-use super::{call, invalid, output, text};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::member::{self, Member, view};
 use crate::queue::RawLatest;
 use core::ffi::{c_char, c_int, c_void};
-use core::mem::MaybeUninit;
 use libc::timespec;
 
 /// A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
@@ -42,43 +43,11 @@ pub struct interproc_latest_t {
     pub private_: [u64; 8],
 }
 
-/// What is in a handle.
-#[repr(C)]
-struct Handle {
-    mark: u64,
-    raw: MaybeUninit<RawLatest>,
-}
-
-const MARK: u64 = u64::from_le_bytes(*b"iplatst\0");
-
-const _: () = {
-    assert!(size_of::<Handle>() <= size_of::<interproc_latest_t>());
-    assert!(align_of::<Handle>() <= align_of::<interproc_latest_t>());
-};
-
-impl interproc_latest_t {
-    fn new(raw: RawLatest) -> Self {
-        let mut handle = interproc_latest_t { private_: [0; 8] };
-        // SAFETY: it fits, as asserted above.
-        unsafe {
-            (&raw mut handle).cast::<Handle>().write(Handle { mark: MARK, raw: MaybeUninit::new(raw) })
-        };
-        handle
-    }
-}
-
-/// What is behind a handle.
-///
-/// # Safety
-/// NULL, or a handle that was filled by this library or is zero.
-#[inline(always)]
-unsafe fn latest<'a>(latest: *const interproc_latest_t) -> Result<&'a RawLatest> {
-    // SAFETY: by the contract; a handle is large enough and aligned.
-    match unsafe { latest.cast::<Handle>().as_ref() } {
-        // SAFETY: the mark stands beside a latest value.
-        Some(handle) if handle.mark == MARK => Ok(unsafe { handle.raw.assume_init_ref() }),
-        _ => Err(ErrorKind::InvalidInput.into()),
-    }
+// SAFETY: an array of words.
+unsafe impl Marked for interproc_latest_t {
+    type Object = RawLatest;
+    const MARK: [u8; 8] = *b"iplatst\0";
+    const NAME: &'static str = "latest";
 }
 
 #[inline(always)]
@@ -95,55 +64,51 @@ unsafe fn get(latest: &RawLatest, value: *mut c_void, version: *mut u64) -> Resu
             return Err(invalid("value is NULL"));
         }
         let found = latest.load(value.cast(), latest.place().element(), || me(latest))?;
-        if !version.is_null() {
-            version.write(found);
-        }
+        tell(version, found);
         Ok(())
     }
 }
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn set<W: Wait>(
+unsafe fn set<P: Patience>(
     handle: *const interproc_latest_t,
     value: *const c_void,
-    wait: W,
+    patience: P,
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { latest(handle) }.and_then(|latest| unsafe {
+    report(unsafe { find(handle) }.and_then(|latest| unsafe {
         if value.is_null() {
             return Err(invalid("value is NULL"));
         }
-        let (limit, size) = (wait.limit()?, latest.place().element());
+        let (limit, size) = (patience.deadline()?, latest.place().element());
         let me = me(latest)?;
-        let made = if W::NEVER {
+        let made = if P::NEVER {
             latest.try_store(me, value.cast(), size)
         } else {
             latest.store(me, value.cast(), size, limit)
         }?;
-        if !version.is_null() {
-            version.write(made);
-        }
+        tell(version, made);
         Ok(())
     }))
 }
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn wait_newer<W: Wait>(
+unsafe fn wait_newer<P: Patience>(
     handle: *const interproc_latest_t,
     seen: u64,
-    wait: W,
+    patience: P,
     value: *mut c_void,
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { latest(handle) }.and_then(|latest| unsafe {
+    report(unsafe { find(handle) }.and_then(|latest| unsafe {
         if value.is_null() {
             return Err(invalid("value is NULL"));
         }
-        latest.wait_newer(me(latest)?, seen, wait.limit()?)?;
+        latest.wait_newer(me(latest)?, seen, patience.deadline()?)?;
         get(latest, value, version)
     }))
 }
@@ -186,12 +151,11 @@ pub unsafe extern "C" fn interproc_segment_latest_for(
     latest: *mut interproc_latest_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let latest = output(latest, "latest")?;
-        let raw = open(segment)?.raw_latest(text(name, "name")?, size, readers, initial.cast())?;
-        latest.set(interproc_latest_t::new(raw));
-        Ok(())
-    })
+    unsafe {
+        answer(latest, "latest", || {
+            open(segment)?.raw_latest(text(name, "name")?, size, readers, initial.cast()).map(marked)
+        })
+    }
 }
 
 /// Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
@@ -256,7 +220,7 @@ pub unsafe extern "C" fn interproc_latest_get(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::latest(latest) }.and_then(|latest| unsafe { get(latest, value, version) }))
+    report(unsafe { find(latest) }.and_then(|latest| unsafe { get(latest, value, version) }))
 }
 
 /// How often the value was set. Cheaper than a read.
@@ -270,10 +234,7 @@ pub unsafe extern "C" fn interproc_latest_version(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::latest(latest) }.and_then(|latest| {
-        // SAFETY: by C's contract.
-        unsafe { output(version, "version") }.map(|version| version.set(latest.version()))
-    }))
+    unsafe { ask(latest, version, RawLatest::version) }
 }
 
 /// Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
@@ -325,7 +286,7 @@ pub unsafe extern "C" fn interproc_latest_writer(
     // SAFETY: by C's contract.
     unsafe {
         who::holder(writer, || {
-            let latest = self::latest(latest)?;
+            let latest = find(latest)?;
             let me = me(latest)?;
             Ok(latest.writer().map(|id| me.domain().who(id)))
         })
@@ -343,10 +304,10 @@ pub unsafe extern "C" fn interproc_latest_waiters(
     waiters: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let latest = self::latest(latest)?;
-        let waiters = output(waiters, "waiters")?;
-        waiters.set(view::waiters(latest.place().address(), latest.place().size())?);
-        Ok(())
-    })
+    unsafe {
+        who::waiters(waiters, || {
+            let place = find(latest)?.place();
+            view::waiters(place.address(), place.size())
+        })
+    }
 }

@@ -1,7 +1,8 @@
 //! The robust mutex.
 
 use super::error::{fail, report};
-use super::time::deadline;
+use super::patience::{Patience, Until};
+use super::placed::{self, acquired, at};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Life, Member, view};
@@ -42,37 +43,14 @@ const _: () = {
     assert!(align_of::<interproc_mutex_t>() == align_of::<RawMutex>());
 };
 
-/// The mutex at an address of which the caller is a member.
+/// The calling thread's member and the mutex. NULL lies in no segment, so it needs no check of its own.
 ///
 /// # Safety
 /// An address in an attached segment is that of a mutex.
 #[inline(always)]
-unsafe fn at<'a>(mutex: *const interproc_mutex_t) -> Result<&'a RawMutex> {
-    if !mutex.cast::<RawMutex>().is_aligned() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: in a mapped segment by the caller's look-up, aligned by the check; only atomics inside.
-    Ok(unsafe { &*mutex.cast() })
-}
-
-/// The calling thread's member and the mutex. NULL lies in no segment, so it needs no check of its own.
-///
-/// # Safety
-/// As [`at`].
-#[inline(always)]
 pub(super) unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Member, &'a RawMutex)> {
-    let me = member::current(mutex.cast())?;
     // SAFETY: by the contract.
-    Ok((me, unsafe { at(mutex) }?))
-}
-
-#[inline(always)]
-fn acquired(result: Result<Acquired>) -> c_int {
-    match result {
-        Ok(Acquired::Clean) => 0,
-        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
-        Err(error) => fail(error),
-    }
+    unsafe { placed::find(mutex.cast()) }
 }
 
 /// Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is
@@ -127,7 +105,7 @@ pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> 
     };
     // SAFETY: by C's contract it is a mutex.
     acquired(
-        unsafe { at(mutex) }
+        unsafe { at(mutex.cast::<RawMutex>()) }
             .and_then(|raw| if raw.lock_free(id) { Ok(Acquired::Clean) } else { raw.lock_slow(me, None) }),
     )
 }
@@ -155,13 +133,8 @@ pub unsafe extern "C" fn interproc_mutex_timedlock(
     mutex: *mut interproc_mutex_t,
     abstime: *const timespec,
 ) -> c_int {
-    // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract it is a mutex.
-    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, Some(until))))
+    // SAFETY: by C's contract it is a mutex, and abstime is NULL or a timespec.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, unsafe { Until(abstime).deadline() }?)))
 }
 
 /// Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait
@@ -206,7 +179,7 @@ pub unsafe extern "C" fn interproc_mutex_holder(
     unsafe {
         who::holder(holder, || {
             view::who(mutex.cast(), None)?;
-            view::who(mutex.cast(), at(mutex)?.owner())
+            view::who(mutex.cast(), at(mutex.cast::<RawMutex>())?.owner())
         })
     }
 }

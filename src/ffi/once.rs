@@ -1,8 +1,8 @@
 //! One-time initialisation.
 
+use super::arguments::output;
 use super::error::{fail, report};
 use super::invalid;
-use super::output;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};

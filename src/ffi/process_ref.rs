@@ -1,12 +1,12 @@
 //! Processes that need be no children.
 
+use super::arguments::{answer, output};
+use super::call;
+use super::handle::{Boxed, boxed, close, open};
 use super::time::deadline;
-use super::{call, input, invalid, output};
 use crate::error::{ErrorKind, Result};
 use crate::process::Process;
 use core::ffi::{c_char, c_int, c_void};
-use core::ptr::null_mut;
-use std::boxed::Box;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
@@ -58,15 +58,11 @@ pub struct interproc_process_details_t {
     pub reserved: [c_char; 7],
 }
 
-/// The process behind a handle.
-///
-/// # Safety
-/// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
-unsafe fn process<'a>(handle: *const interproc_process_ref_t) -> Result<&'a Process> {
-    // SAFETY: by the contract.
-    let handle = unsafe { input(handle, "process") }?;
-    // SAFETY: made by `start` and not yet closed.
-    unsafe { handle.private_.cast::<Process>().as_ref() }.ok_or_else(|| invalid("the handle is closed"))
+// SAFETY: the pointer is its first field.
+unsafe impl Boxed for interproc_process_ref_t {
+    type Object = Process;
+    const NAME: &'static str = "process";
+    const CLOSED: &'static str = "the handle is closed";
 }
 
 /// Fills a handle.
@@ -74,13 +70,8 @@ unsafe fn process<'a>(handle: *const interproc_process_ref_t) -> Result<&'a Proc
 /// # Safety
 /// NULL, or writable.
 unsafe fn start(handle: *mut interproc_process_ref_t, open: impl FnOnce() -> Result<Process>) -> c_int {
-    call(|| {
-        // SAFETY: by the contract.
-        let handle = unsafe { output(handle, "process") }?;
-        let made = Box::into_raw(Box::new(open()?));
-        handle.set(interproc_process_ref_t { private_: made.cast(), reserved: 0 });
-        Ok(())
-    })
+    // SAFETY: by the contract.
+    unsafe { answer(handle, "process", || open().map(boxed)) }
 }
 
 /// The process that has this number now; 0: the calling one.
@@ -142,11 +133,7 @@ pub unsafe extern "C" fn interproc_process_ref_is_alive(
     is_alive: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let is_alive = output(is_alive, "is_alive")?;
-        is_alive.set(self::process(process)?.is_alive());
-        Ok(())
-    })
+    unsafe { answer(is_alive, "is_alive", || Ok(open(process)?.is_alive())) }
 }
 
 /// Waits until it has ended. How it ended is told to its parent alone.
@@ -157,7 +144,7 @@ pub unsafe extern "C" fn interproc_process_ref_is_alive(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_wait(process: *const interproc_process_ref_t) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe { self::process(process)?.wait() })
+    call(|| unsafe { open(process)?.wait() })
 }
 
 /// As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
@@ -172,7 +159,7 @@ pub unsafe extern "C" fn interproc_process_ref_timedwait(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let ended = self::process(process)?.wait_until(deadline(abstime)?)?;
+        let ended = open(process)?.wait_until(deadline(abstime)?)?;
         if ended { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
     })
 }
@@ -188,7 +175,7 @@ pub unsafe extern "C" fn interproc_process_ref_signal(
     signal: c_int,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe { self::process(process)?.send_signal(signal) })
+    call(|| unsafe { open(process)?.send_signal(signal) })
 }
 
 /// What ps shows of it.
@@ -204,7 +191,7 @@ pub unsafe extern "C" fn interproc_process_ref_details(
     // SAFETY: by C's contract.
     call(|| unsafe {
         let out = output(details, "details")?;
-        let process = self::process(process)?;
+        let process = open(process)?;
         let details = process.details()?;
         let mut name = [0; 16];
         name.iter_mut().zip(details.name.bytes().take(15)).for_each(|(to, from)| *to = from as c_char);
@@ -246,7 +233,7 @@ pub unsafe extern "C" fn interproc_process_ref_children(
         if most > 0 {
             output(pids, "pids")?;
         }
-        let children = self::process(process)?.children()?;
+        let children = open(process)?.children()?;
         for (n, child) in children.iter().take(most).enumerate() {
             pids.add(n).write(child.pid() as i32);
         }
@@ -266,11 +253,7 @@ pub unsafe extern "C" fn interproc_process_ref_fd(
     fd: *mut c_int,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let fd = output(fd, "fd")?;
-        fd.set(self::process(process)?.as_fd().as_raw_fd());
-        Ok(())
-    })
+    unsafe { answer(fd, "fd", || Ok(open(process)?.as_fd().as_raw_fd())) }
 }
 
 /// Frees the handle.
@@ -281,11 +264,5 @@ pub unsafe extern "C" fn interproc_process_ref_fd(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_close(process: *mut interproc_process_ref_t) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        self::process(process)?;
-        let made = core::mem::replace(&mut (*process).private_, null_mut());
-        // Made by `start`, not yet closed, and used by nobody else.
-        drop(Box::from_raw(made.cast::<Process>()));
-        Ok(())
-    })
+    call(|| unsafe { close(process) }.map(drop))
 }

@@ -1,11 +1,12 @@
 //! The recursive robust mutex.
 
-use super::error::{fail, report};
-use super::time::deadline;
+use super::error::report;
+use super::patience::{Patience, Until};
+use super::placed::{self, acquired};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member, view};
-use crate::sync::{Acquired, RawRecursiveMutex};
+use crate::member::{Life, Member, view};
+use crate::sync::RawRecursiveMutex;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -45,22 +46,8 @@ const _: () = {
 pub(super) unsafe fn find<'a>(
     mutex: *const interproc_recursive_mutex_t,
 ) -> Result<(&'a Member, &'a RawRecursiveMutex)> {
-    let me = member::current(mutex.cast())?;
-    let raw = mutex.cast::<RawRecursiveMutex>();
-    if !raw.is_aligned() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
-    Ok((me, unsafe { &*raw }))
-}
-
-#[inline(always)]
-fn acquired(result: Result<Acquired>) -> c_int {
-    match result {
-        Ok(Acquired::Clean) => 0,
-        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
-        Err(error) => fail(error),
-    }
+    // SAFETY: by the contract.
+    unsafe { placed::find(mutex.cast()) }
 }
 
 /// Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
@@ -134,13 +121,8 @@ pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
     mutex: *mut interproc_recursive_mutex_t,
     abstime: *const timespec,
 ) -> c_int {
-    // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract it is a mutex.
-    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, Some(until))))
+    // SAFETY: by C's contract it is a mutex, and abstime is NULL or a timespec.
+    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, unsafe { Until(abstime).deadline() }?)))
 }
 
 /// Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:

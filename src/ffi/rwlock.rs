@@ -1,11 +1,12 @@
 //! The robust reader-writer lock.
 
-use super::error::{fail, report};
-use super::time::deadline;
+use super::error::report;
+use super::patience::{ForEver, Never, Patience, Until};
+use super::placed::{acquired, at};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Life, Member, OwnerId, view};
-use crate::sync::{Acquired, Entered, Patience, RawRwLock};
+use crate::sync::{Entered, RawRwLock};
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -54,46 +55,28 @@ const _: () = {
 #[inline(always)]
 unsafe fn find<'a>(lock: *const interproc_rwlock_t) -> Result<(OwnerId, &'a Member, u64, &'a RawRwLock)> {
     let (id, me, name) = member::current_at(lock.cast())?;
-    if !lock.cast::<RawRwLock>().is_aligned() {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: in a mapped segment by the look-up, aligned by the check; only atomics inside.
-    Ok((id, me, name, unsafe { &*lock.cast() }))
-}
-
-#[inline(always)]
-fn acquired(result: Result<Acquired>) -> c_int {
-    match result {
-        Ok(Acquired::Clean) => 0,
-        Ok(Acquired::OwnerDied) => fail(ErrorKind::OwnerDied.into()),
-        Err(error) => fail(error),
-    }
+    // SAFETY: in a mapped segment by the look-up; the rest by the contract.
+    Ok((id, me, name, unsafe { at(lock.cast()) }?))
 }
 
 /// # Safety
 /// As [`find`].
 #[inline(always)]
-unsafe fn read(lock: *const interproc_rwlock_t, patience: Patience) -> c_int {
+unsafe fn read(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
+    // SAFETY: by the contract.
+    acquired(unsafe { find(lock) }.and_then(|(id, me, name, raw)| unsafe {
+        raw.read_as(id, me, name, patience.limit()?).map(Entered::told)
+    }))
+}
+
+/// # Safety
+/// As [`find`].
+#[inline(always)]
+unsafe fn write(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
     // SAFETY: by the contract.
     acquired(
-        unsafe { find(lock) }
-            .and_then(|(id, me, name, raw)| raw.read_as(id, me, name, patience).map(Entered::told)),
+        unsafe { find(lock) }.and_then(|(id, me, _, raw)| unsafe { raw.write_as(id, me, patience.limit()?) }),
     )
-}
-
-/// # Safety
-/// As [`find`].
-#[inline(always)]
-unsafe fn write(lock: *const interproc_rwlock_t, patience: Patience) -> c_int {
-    // SAFETY: by the contract.
-    acquired(unsafe { find(lock) }.and_then(|(id, me, _, raw)| raw.write_as(id, me, patience)))
-}
-
-/// # Safety
-/// NULL or a timespec.
-unsafe fn until(abstime: *const timespec) -> Result<Patience> {
-    // SAFETY: by the contract.
-    unsafe { deadline(abstime) }.map(|until| Patience::Until(Some(until)))
 }
 
 /// Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
@@ -147,7 +130,7 @@ pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, Patience::Until(None)) }
+    unsafe { read(rwlock, ForEver) }
 }
 
 /// Locks for reading if no living thread writes or waits to write; never waits.
@@ -158,7 +141,7 @@ pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, Patience::None) }
+    unsafe { read(rwlock, Never) }
 }
 
 /// Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -174,11 +157,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    match unsafe { until(abstime) } {
-        // SAFETY: by the contract.
-        Ok(patience) => unsafe { read(rwlock, patience) },
-        Err(error) => fail(error),
-    }
+    unsafe { read(rwlock, Until(abstime)) }
 }
 
 /// Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
@@ -197,7 +176,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, Patience::Until(None)) }
+    unsafe { write(rwlock, ForEver) }
 }
 
 /// Locks for writing if no living thread reads or writes; never waits.
@@ -208,7 +187,7 @@ pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_trywrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, Patience::None) }
+    unsafe { write(rwlock, Never) }
 }
 
 /// Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -224,11 +203,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    match unsafe { until(abstime) } {
-        // SAFETY: by the contract.
-        Ok(patience) => unsafe { write(rwlock, patience) },
-        Err(error) => fail(error),
-    }
+    unsafe { write(rwlock, Until(abstime)) }
 }
 
 /// Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it

@@ -1,16 +1,17 @@
 //! Segments and the objects in them.
 
+use super::arguments::{answer, input, output, text};
 use super::barrier::interproc_barrier_t;
 use super::bounded_semaphore::interproc_bounded_semaphore_t;
 use super::byte_queue::interproc_byte_queue_t;
+use super::handle::{Boxed, boxed, close, marked, open};
 use super::queue::interproc_queue_t;
-use super::{call, input, invalid, output, text};
+use super::{call, invalid};
 use crate::error::{Error, Result};
 use crate::shm::{Options, Segment};
 use crate::sys::call::checked;
 use core::ffi::{c_char, c_int, c_void};
-use core::ptr::{NonNull, null_mut};
-use std::boxed::Box;
+use core::ptr::NonNull;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Shared memory with a directory of named objects, as one process has it open.
@@ -115,29 +116,20 @@ fn sized(size: usize, mode: u32) -> Options {
     if mode == 0 { options } else { options.mode(mode) }
 }
 
+// SAFETY: the pointer is its first field.
+unsafe impl Boxed for interproc_segment_t {
+    type Object = Segment;
+    const NAME: &'static str = "segment";
+    const CLOSED: &'static str = "the segment is closed";
+}
+
 /// Fills a handle with the segment that `make` gives.
 ///
 /// # Safety
 /// `segment` is NULL or writable.
 unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result<Segment>) -> c_int {
-    call(|| {
-        // SAFETY: by the contract.
-        let handle = unsafe { output(segment, "segment") }?;
-        let made = Box::into_raw(Box::new(make()?));
-        handle.set(interproc_segment_t { private_: made.cast(), reserved: 0 });
-        Ok(())
-    })
-}
-
-/// The segment behind a handle.
-///
-/// # Safety
-/// NULL, or a handle that was filled by this library or is zero, and that nobody closes meanwhile.
-pub(super) unsafe fn open<'a>(segment: *const interproc_segment_t) -> Result<&'a Segment> {
     // SAFETY: by the contract.
-    let handle = unsafe { input(segment, "segment") }?;
-    // SAFETY: made by `start` and not yet closed.
-    unsafe { handle.private_.cast::<Segment>().as_ref() }.ok_or_else(|| invalid("the segment is closed"))
+    unsafe { answer(segment, "segment", || make().map(boxed)) }
 }
 
 /// Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
@@ -314,13 +306,7 @@ pub unsafe extern "C" fn interproc_segment_anonymous_with(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_close(segment: *mut interproc_segment_t) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        open(segment)?;
-        let made = core::mem::replace(&mut (*segment).private_, null_mut());
-        // Made by `start`, not yet closed, and used by nobody else.
-        drop(Box::from_raw(made.cast::<Segment>()));
-        Ok(())
-    })
+    call(|| unsafe { close(segment) }.map(drop))
 }
 
 /// Removes the name. Who has the segment open keeps it, and the memory is freed when the last one is gone. The name
@@ -345,11 +331,7 @@ pub unsafe extern "C" fn interproc_segment_unlink(name: *const c_char) -> c_int 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_unlink_if_stale(name: *const c_char, removed: *mut bool) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let removed = output(removed, "removed")?;
-        removed.set(Segment::unlink_if_stale(text(name, "name")?)?);
-        Ok(())
-    })
+    unsafe { answer(removed, "removed", || Segment::unlink_if_stale(text(name, "name")?)) }
 }
 
 /// Finds the object `name` in the segment, or makes it. A new object is all zero bytes. When several processes come at
@@ -374,11 +356,11 @@ pub unsafe extern "C" fn interproc_segment_object(
     object: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let object = output(object, "object")?;
-        object.set(open(segment)?.raw_object(text(name, "name")?, size, alignment)?.cast().as_ptr());
-        Ok(())
-    })
+    unsafe {
+        answer(object, "object", || {
+            Ok(open(segment)?.raw_object(text(name, "name")?, size, alignment)?.cast().as_ptr())
+        })
+    }
 }
 
 /// Finds the object `name`; makes none.
@@ -422,12 +404,11 @@ pub unsafe extern "C" fn interproc_segment_queue(
     queue: *mut interproc_queue_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let queue = output(queue, "queue")?;
-        let raw = open(segment)?.raw_queue(text(name, "name")?, element_size, capacity)?;
-        queue.set(interproc_queue_t::new(raw));
-        Ok(())
-    })
+    unsafe {
+        answer(queue, "queue", || {
+            open(segment)?.raw_queue(text(name, "name")?, element_size, capacity).map(marked)
+        })
+    }
 }
 
 /// Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
@@ -449,12 +430,11 @@ pub unsafe extern "C" fn interproc_segment_byte_queue(
     queue: *mut interproc_byte_queue_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let queue = output(queue, "queue")?;
-        let raw = open(segment)?.raw_byte_queue(text(name, "name")?, capacity, longest)?;
-        queue.set(interproc_byte_queue_t::new(raw));
-        Ok(())
-    })
+    unsafe {
+        answer(queue, "queue", || {
+            open(segment)?.raw_byte_queue(text(name, "name")?, capacity, longest).map(marked)
+        })
+    }
 }
 
 /// Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
@@ -475,12 +455,11 @@ pub unsafe extern "C" fn interproc_segment_bounded_semaphore(
     semaphore: *mut interproc_bounded_semaphore_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let semaphore = output(semaphore, "semaphore")?;
-        let raw = open(segment)?.raw_bounded_semaphore(text(name, "name")?, permits)?;
-        semaphore.set(interproc_bounded_semaphore_t::new(raw));
-        Ok(())
-    })
+    unsafe {
+        answer(semaphore, "semaphore", || {
+            open(segment)?.raw_bounded_semaphore(text(name, "name")?, permits).map(marked)
+        })
+    }
 }
 
 /// Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by `Segment::barrier`.
@@ -500,12 +479,9 @@ pub unsafe extern "C" fn interproc_segment_barrier(
     barrier: *mut interproc_barrier_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let barrier = output(barrier, "barrier")?;
-        let raw = open(segment)?.raw_barrier(text(name, "name")?, parties)?;
-        barrier.set(interproc_barrier_t::new(raw));
-        Ok(())
-    })
+    unsafe {
+        answer(barrier, "barrier", || open(segment)?.raw_barrier(text(name, "name")?, parties).map(marked))
+    }
 }
 
 /// The bytes that the segment has for objects.
@@ -519,11 +495,7 @@ pub unsafe extern "C" fn interproc_segment_len(
     len: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let len = output(len, "len")?;
-        len.set(open(segment)?.len());
-        Ok(())
-    })
+    unsafe { answer(len, "len", || Ok(open(segment)?.len())) }
 }
 
 /// The descriptor of the segment's file, to be sent through a socket or inherited, for
@@ -535,11 +507,7 @@ pub unsafe extern "C" fn interproc_segment_len(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_fd(segment: *const interproc_segment_t, fd: *mut c_int) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let fd = output(fd, "fd")?;
-        fd.set(open(segment)?.as_fd().as_raw_fd());
-        Ok(())
-    })
+    unsafe { answer(fd, "fd", || Ok(open(segment)?.as_fd().as_raw_fd())) }
 }
 
 /// Whether the name was removed: a newcomer does not find this segment any more.
@@ -553,9 +521,5 @@ pub unsafe extern "C" fn interproc_segment_is_retired(
     is_retired: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let is_retired = output(is_retired, "is_retired")?;
-        is_retired.set(open(segment)?.is_retired());
-        Ok(())
-    })
+    unsafe { answer(is_retired, "is_retired", || Ok(open(segment)?.is_retired())) }
 }

@@ -1,12 +1,14 @@
 //! Starting children and daemons, from C.
 
+use super::arguments::{input, list, output, text};
+use super::handle::{boxed, open};
 use super::process::{
     INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DAEMON, INTERPROC_PROCESS_DAEMON_GROUP,
     INTERPROC_PROCESS_GROUP, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION, INTERPROC_PROCESS_UMASK,
-    handle_of, interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
+    interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
     interproc_process_t,
 };
-use super::{call, input, invalid, output, text};
+use super::{call, invalid};
 use crate::error::Result;
 use crate::process::{Builder, Daemon, Limit, Program, Ready, Stdio};
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -16,20 +18,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-
-/// A list that the caller passed by pointer and length.
-///
-/// # Safety
-/// `pointer` is NULL, or `count` readable elements that nobody changes meanwhile.
-unsafe fn list<'a, T>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
-    if count == 0 {
-        return Ok(&[]);
-    }
-    // SAFETY: by the contract.
-    unsafe { input(pointer, name)? };
-    // SAFETY: by the contract.
-    Ok(unsafe { core::slice::from_raw_parts(pointer, count) })
-}
 
 /// A null-terminated list of strings, as exec takes it.
 ///
@@ -155,7 +143,7 @@ pub unsafe extern "C" fn interproc_process_start(
         if descriptors.iter().any(|d| !(0..3).contains(&d.to)) {
             return Err(invalid("a forked child takes descriptors 0, 1 and 2 only"));
         }
-        handle.set(handle_of(builder.fork_fn(entry, argument)?));
+        handle.set(boxed(builder.fork_fn(entry, argument)?));
         Ok(())
     })
 }
@@ -218,13 +206,13 @@ pub unsafe extern "C" fn interproc_process_spawn(
         }
         if let Some(options) = options.as_ref() {
             for given in list(options.segments, options.segment_count, "segments")? {
-                program = program.segment(text(given.key, "key")?, super::segment::open(given.segment)?)?;
+                program = program.segment(text(given.key, "key")?, open(given.segment)?)?;
             }
         }
         if flags & INTERPROC_PROCESS_CLOSE_OTHERS != 0 {
             program = program.close_others();
         }
-        handle.set(handle_of(builder.spawn(program)?));
+        handle.set(boxed(builder.spawn(program)?));
         Ok(())
     })
 }

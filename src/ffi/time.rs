@@ -1,7 +1,8 @@
 //! Deadlines: `struct timespec` on `CLOCK_MONOTONIC`.
 
+use super::arguments::output;
 use super::error::report;
-use super::{invalid, output};
+use super::invalid;
 use crate::error::Result;
 use crate::time::Deadline;
 use core::ffi::c_int;

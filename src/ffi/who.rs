@@ -1,6 +1,7 @@
 //! Who holds something, and how many wait.
 
-use super::{call, invalid, output};
+use super::arguments::{answer, output};
+use super::{call, invalid};
 use crate::error::Result;
 use crate::member::{Who, view};
 use core::ffi::{c_char, c_int, c_void};
@@ -66,12 +67,8 @@ pub(super) unsafe fn holder(
     holder: *mut interproc_who_t,
     look: impl FnOnce() -> Result<Option<Who>>,
 ) -> c_int {
-    call(|| {
-        // SAFETY: by the contract.
-        let holder = unsafe { output(holder, "holder") }?;
-        holder.set(look()?.into());
-        Ok(())
-    })
+    // SAFETY: by the contract.
+    unsafe { answer(holder, "holder", || look().map(interproc_who_t::from)) }
 }
 
 /// What every `interproc_<type>_holders` does.
@@ -119,10 +116,25 @@ pub(super) unsafe fn looked_up<'a, T>(address: *const T) -> Result<&'a T> {
 /// # Safety
 /// `waiters` is NULL or writable.
 pub(super) unsafe fn waiters(waiters: *mut u32, look: impl FnOnce() -> Result<u32>) -> c_int {
-    call(|| {
-        // SAFETY: by the contract.
-        let waiters = unsafe { output(waiters, "waiters") }?;
-        waiters.set(look()?);
+    // SAFETY: by the contract.
+    unsafe { answer(waiters, "waiters", look) }
+}
+
+/// What the queues' `_waiters` do: who waits for a message, and who for room.
+///
+/// # Safety
+/// NULL or writable.
+pub(super) unsafe fn both_waiters(
+    consumers: *mut u32,
+    producers: *mut u32,
+    look: impl FnOnce() -> Result<(u32, u32)>,
+) -> c_int {
+    // SAFETY: by the contract.
+    call(|| unsafe {
+        let (consumers, producers) = (output(consumers, "consumers")?, output(producers, "producers")?);
+        let (for_a_message, for_room) = look()?;
+        consumers.set(for_a_message);
+        producers.set(for_room);
         Ok(())
     })
 }

@@ -50,8 +50,6 @@ pub(crate) mod view;
 mod make;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use crate::queue::byte_lane::Patience;
-#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;

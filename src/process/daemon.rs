@@ -1,8 +1,8 @@
 //! Becoming a daemon of the system: a process that outlives its starter, its session and its terminal.
 #![allow(unsafe_code)]
 
-use super::builder::start_error;
 use super::setup::c_string;
+use super::start::start_error;
 use super::status::{Outcome, PANICKED};
 use crate::sys::{fork, gate, pidfd, settings};
 use crate::{Deadline, Error, ErrorKind, Result};

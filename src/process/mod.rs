@@ -76,20 +76,25 @@ mod creator;
 mod daemon;
 mod hand_over;
 mod info;
+mod limit;
 mod orphans;
 mod program;
 mod setup;
+mod start;
 mod status;
+mod stdio;
 mod subreaper;
 mod wait;
 
-pub use builder::{Builder, Limit, Stdio};
+pub use builder::Builder;
 pub use child::Child;
 pub use daemon::{Daemon, Ready};
 pub use hand_over::HandOver;
 pub use info::{Details, Process, State};
+pub use limit::Limit;
 pub use program::{Program, inherited_segment};
 pub use status::{ExitStatus, Outcome, PANICKED, Usage};
+pub use stdio::Stdio;
 pub use subreaper::{adopt_orphans, reap_orphans};
 pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};
 

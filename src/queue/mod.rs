@@ -5,46 +5,26 @@
 //! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`] |
 //! | only the newest value | [`Latest`] |
 
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod batch;
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 pub(crate) mod byte_queue;
-mod depth;
 mod event_count;
-mod forced;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod guard;
-mod in_place;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod iter;
 pub(crate) mod lane;
 mod latest;
-mod look;
+pub(crate) mod mpmc;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-#[allow(clippy::module_inception)]
-mod queue;
-mod raw_queue;
+mod push_error;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recv_error;
-mod ring;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) mod view;
 
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub use batch::BatchError;
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReservation};
 pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub use guard::{Message, Reservation};
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub use iter::{Drain, Iter, TryIter};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -57,11 +37,15 @@ pub(crate) use latest::view as latest_view;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use latest::{Latest, Versioned};
 pub use latest::{LatestPlace, RawLatest};
+#[cfg(not(interproc_loom))]
+pub use mpmc::ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use queue::{Delivery, PushError, Queue};
-pub use raw_queue::RawQueue;
+pub use mpmc::{Delivery, Drain, Iter, Message, Queue, Reservation, TryIter};
+pub use mpmc::{RawQueue, Ring};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recv_error::RecvError;
-pub use ring::Ring;
-#[cfg(not(interproc_loom))]
-pub use ring::ring_size;
+
+/// In the `closed` word of a queue or a lane: closed, for good.
+const CLOSED: u64 = 1 << 63;

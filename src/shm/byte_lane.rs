@@ -1,16 +1,14 @@
-//! Finding and making byte lanes.
-#![allow(unsafe_code)]
+//! Taking a seat of a byte lane.
 
-use super::directory::Shape;
 use super::fail;
+use super::lane::Build;
 use super::segment::Segment;
 use crate::error::{ErrorKind, Result};
 use crate::format::Kind;
-use crate::member;
 use crate::queue::byte_lane::{
     ByteConsumer, ByteProducer, RawByteConsumer, RawByteProducer, UNIT, units_for,
 };
-use crate::queue::{Lane, RawConsumer, RawProducer, lane_size};
+use crate::queue::{Lane, RawConsumer, RawProducer};
 use std::format;
 
 impl Segment {
@@ -68,8 +66,8 @@ impl Segment {
         capacity_bytes: usize,
         longest: usize,
     ) -> Result<RawByteProducer> {
-        let lane = self.byte_lane(name, capacity_bytes, longest)?;
-        RawByteProducer::new(RawProducer::take(lane, member::current(lane.address())?)?)
+        let build = byte_lane(capacity_bytes, longest)?;
+        RawByteProducer::new(self.seat(name, &build, RawProducer::take, Lane::producer)?)
     }
 
     /// [`byte_consumer`](Self::byte_consumer) for C.
@@ -79,38 +77,16 @@ impl Segment {
         capacity_bytes: usize,
         longest: usize,
     ) -> Result<RawByteConsumer> {
-        let lane = self.byte_lane(name, capacity_bytes, longest)?;
-        RawByteConsumer::new(RawConsumer::take(lane, member::current(lane.address())?)?)
+        let build = byte_lane(capacity_bytes, longest)?;
+        RawByteConsumer::new(self.seat(name, &build, RawConsumer::take, Lane::consumer)?)
     }
+}
 
-    fn byte_lane(&self, name: &str, capacity_bytes: usize, longest: usize) -> Result<Lane> {
-        let units = units_for(capacity_bytes, longest);
-        let sizes = units.and_then(|units| Some((units, lane_size(UNIT, units)?)));
-        let (units, size) = sizes.ok_or_else(|| {
-            let sizes = format!("a byte lane of {capacity_bytes} bytes, messages up to {longest}");
-            fail(ErrorKind::InvalidInput, sizes)
-        })?;
-        let shape = Shape {
-            kind: Kind::ByteSpsc as u32,
-            type_id: 0,
-            size: size as u64,
-            align: Lane::ALIGN as u64,
-            params: [(units * UNIT) as u64, longest as u64],
-        };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { Lane::make(place, size, UNIT, units, longest as u64) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the lane keeps the mapping.
-        let lane = unsafe { Lane::attach(place, size) }?;
-        if (lane.unit(), lane.capacity(), lane.limit()) != (UNIT, units as u64, longest as u64) {
-            // The lane's own header disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("byte lane {name:?}")));
-        }
-        if self.has_strong_fences() {
-            lane.use_strong_fences();
-        }
-        Ok(lane)
-    }
+fn byte_lane(capacity_bytes: usize, longest: usize) -> Result<Build> {
+    let capacity = units_for(capacity_bytes, longest).ok_or_else(|| {
+        let sizes = format!("a byte lane of {capacity_bytes} bytes, messages up to {longest}");
+        fail(ErrorKind::InvalidInput, sizes)
+    })?;
+    let params = [(capacity * UNIT) as u64, longest as u64];
+    Ok(Build { kind: Kind::ByteSpsc, unit: UNIT, capacity, limit: longest as u64, params })
 }

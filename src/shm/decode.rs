@@ -53,7 +53,7 @@ const DECODERS: &[Decoder] = &[
     typed(Kind::Pipe, b"Pip1", "Pipe, one way", pipe::view::pipe),
     typed(Kind::Pipe, b"Pip2", "Pipe", pipe::view::pipe),
     typed(Kind::Pipe, b"PipL", "pipe Listener", pipe::view::meeting),
-    placed(Kind::Queue, "Queue", queue::view::queue),
+    placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];
 

@@ -10,7 +10,7 @@
 //! | `decode` | which type's state is read by which function |
 //! | `inspect`, `deadlock` | what there is to see: objects, members, cycles of waiting |
 //! | `attach` | where the member layer is called |
-//! | `byte_lane` | finding and making objects of that family |
+//! | `lane`; `spsc`, `byte_lane` | finding and making lanes, and taking a seat; their two families |
 //! | `segment`, `options`, `object`, `snapshot` | the interface |
 //!
 //! **Threat model.** A peer that may write a segment may write anything into it, at any time. What is read from
@@ -27,6 +27,7 @@ mod file;
 mod header;
 mod inspect;
 mod kernel;
+mod lane;
 mod members;
 mod name;
 mod object;
@@ -43,7 +44,6 @@ pub use object::Object;
 pub use options::Options;
 pub use segment::Segment;
 pub use snapshot::{ObjectInfo, Snapshot};
-pub(crate) use spsc::{lane_member, taken};
 
 use crate::error::{Error, ErrorKind};
 

@@ -2,9 +2,9 @@
 
 use super::{UNIT, units_for};
 use crate::member::OwnerId;
+use crate::queue::CLOSED;
 use crate::queue::lane::Header;
 use crate::queue::lane_size;
-use crate::queue::ring::CLOSED;
 use crate::view::{Look, State};
 use core::mem::offset_of;
 

@@ -67,8 +67,8 @@ pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use view::lane_view;
 
+use super::CLOSED;
 use super::event_count::EventCount;
-use super::ring::CLOSED;
 #[cfg(any(feature = "std", interproc_loom))]
 use crate::atomic::AtomicU64;
 use crate::atomic::Ordering;

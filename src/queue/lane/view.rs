@@ -3,7 +3,7 @@
 use super::place::Header;
 use super::{FINAL, POSITION, lane_size};
 use crate::member::OwnerId;
-use crate::queue::ring::CLOSED;
+use crate::queue::CLOSED;
 use crate::view::{Look, State};
 use core::mem::offset_of;
 

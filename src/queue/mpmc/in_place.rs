@@ -35,10 +35,10 @@
 
 use super::RawQueue;
 use super::look::{Claim, Found, Refused};
-use super::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, SKIP, idle, owned};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
+use crate::queue::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, SKIP, idle, owned};
 use crate::time::Deadline;
 
 impl RawQueue {

@@ -8,11 +8,8 @@
 //! ```
 #![allow(unsafe_code)]
 
-use super::event_count::EventCount;
 use crate::atomic::AtomicU64;
-
-/// The queue is closed.
-pub(super) const CLOSED: u64 = 1 << 63;
+use crate::queue::event_count::EventCount;
 
 /// The head of a ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
 #[repr(C, align(64))]
@@ -24,7 +21,7 @@ pub(super) struct Header {
     pub(super) capacity: AtomicU64,
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
-    /// 0 open; [`CLOSED`] for good.
+    /// 0 open; [`CLOSED`](crate::queue::CLOSED) for good.
     pub(super) closed: AtomicU64,
     /// Consumers asleep.
     pub(super) not_empty: EventCount,
@@ -43,13 +40,13 @@ pub(super) struct Header {
 
 #[cfg(not(interproc_loom))]
 mod place {
-    use super::super::position::MAX_CAPACITY;
     use super::Header;
     use crate::atomic::{AtomicU64, Ordering};
     use crate::error::{ErrorKind, Result};
+    use crate::queue::position::MAX_CAPACITY;
     use core::ptr::NonNull;
 
-    pub(in crate::queue) const CELLS_OFF: usize = 384;
+    pub(in crate::queue::mpmc) const CELLS_OFF: usize = 384;
     const PAYLOAD_OFF: usize = 16;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
@@ -69,7 +66,7 @@ mod place {
     // SAFETY: as above.
     unsafe impl Sync for Ring {}
 
-    pub(in crate::queue) const fn stride_of(element: usize) -> usize {
+    pub(in crate::queue::mpmc) const fn stride_of(element: usize) -> usize {
         (PAYLOAD_OFF + element).next_multiple_of(16)
     }
 
@@ -153,7 +150,7 @@ mod place {
         }
 
         #[inline(always)]
-        pub(in crate::queue) fn header(&self) -> &Header {
+        pub(in crate::queue::mpmc) fn header(&self) -> &Header {
             // SAFETY: mapped by the contract of `attach`; only atomics inside.
             unsafe { self.header.as_ref() }
         }
@@ -167,12 +164,12 @@ mod place {
         }
 
         #[inline(always)]
-        pub(in crate::queue) fn ctl(&self, index: u32) -> &AtomicU64 {
+        pub(in crate::queue::mpmc) fn ctl(&self, index: u32) -> &AtomicU64 {
             self.word(index, 0)
         }
 
         #[inline(always)]
-        pub(in crate::queue) fn seq(&self, index: u32) -> &AtomicU64 {
+        pub(in crate::queue::mpmc) fn seq(&self, index: u32) -> &AtomicU64 {
             self.word(index, 8)
         }
 
@@ -195,13 +192,13 @@ mod place {
         /// Lets `f` write the payload of a cell that the caller owns. A peer that breaks the protocol can make the
         /// bytes nonsense, so they are raw memory here and any bit pattern must do for the reader.
         #[inline(always)]
-        pub(in crate::queue) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
+        pub(in crate::queue::mpmc) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
             f(self.payload(index).as_ptr());
         }
 
         /// Lets `f` read the payload of a cell that the caller owns.
         #[inline(always)]
-        pub(in crate::queue) fn drain<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
+        pub(in crate::queue::mpmc) fn drain<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
             f(self.payload(index).as_ptr())
         }
     }
@@ -209,9 +206,9 @@ mod place {
 
 #[cfg(interproc_loom)]
 mod place {
-    use super::super::event_count::EventCount;
     use super::Header;
     use crate::atomic::AtomicU64;
+    use crate::queue::event_count::EventCount;
     use loom::cell::UnsafeCell;
 
     struct Cell {
@@ -264,23 +261,23 @@ mod place {
             self.cells.len() as u32
         }
 
-        pub(in crate::queue) fn header(&self) -> &Header {
+        pub(in crate::queue::mpmc) fn header(&self) -> &Header {
             self.header
         }
 
-        pub(in crate::queue) fn ctl(&self, index: u32) -> &AtomicU64 {
+        pub(in crate::queue::mpmc) fn ctl(&self, index: u32) -> &AtomicU64 {
             &self.cells[index as usize].ctl
         }
 
-        pub(in crate::queue) fn seq(&self, index: u32) -> &AtomicU64 {
+        pub(in crate::queue::mpmc) fn seq(&self, index: u32) -> &AtomicU64 {
             &self.cells[index as usize].seq
         }
 
-        pub(in crate::queue) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
+        pub(in crate::queue::mpmc) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
             self.cells[index as usize].payload.with_mut(|p| f(p.cast()));
         }
 
-        pub(in crate::queue) fn drain<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
+        pub(in crate::queue::mpmc) fn drain<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
             self.cells[index as usize].payload.with(|p| f(p.cast()))
         }
     }

@@ -1,11 +1,12 @@
 //! The state of a queue, read from copied bytes (see `crate::view`).
 
 use super::RawQueue;
-use super::event_count::EventCount;
-use super::position::{self as pos, Ctl, FULL, SKIP};
-use super::ring::{CELLS_OFF, CLOSED, Header, ring_size, stride_of};
+use super::ring::{CELLS_OFF, Header, ring_size, stride_of};
 use crate::error::Result;
 use crate::member::{self, OwnerId};
+use crate::queue::CLOSED;
+use crate::queue::event_count::EventCount;
+use crate::queue::position::{self as pos, Ctl, FULL, SKIP};
 use crate::view::{Look, State};
 use core::mem::offset_of;
 

@@ -57,13 +57,14 @@
 //! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
-use super::event_count::EventCount;
 use super::look::{Claim, Refused};
-use super::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, idle, owned};
-use super::ring::{CLOSED, Ring};
+use super::ring::Ring;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Member;
+use crate::queue::CLOSED;
+use crate::queue::event_count::EventCount;
+use crate::queue::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, idle, owned};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;

@@ -20,10 +20,10 @@
 
 use super::RawQueue;
 use super::look::{Claim, Found, Refused};
-use super::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::Result;
 use crate::member::Member;
+use crate::queue::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
 
 /// How often it looks again while somebody alive has the oldest cell, and the pauses in between.
 const LOOKS: u32 = if cfg!(interproc_loom) { 1 } else { 64 };

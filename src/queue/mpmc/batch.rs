@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::Queue;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::queue::BatchError;
 use crate::shared::Plain;
-use core::fmt;
 
 impl<T: Plain> Queue<T> {
     /// Pushes all of `values` in order, waiting for room as long as it takes. Others' messages may come between.
@@ -104,20 +104,3 @@ impl<T: Plain> Queue<T> {
         Ok(into.len())
     }
 }
-
-/// A batch that did not go in whole.
-#[derive(Debug)]
-pub struct BatchError {
-    /// How many messages went in.
-    pub pushed: usize,
-    /// Why not the next.
-    pub error: Error,
-}
-
-impl fmt::Display for BatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} pushed, then: {}", self.pushed, self.error)
-    }
-}
-
-impl core::error::Error for BatchError {}

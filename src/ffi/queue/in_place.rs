@@ -1,22 +1,30 @@
-//! The bounded queue's messages where they lie, the push that displaces, and the peak.
+//! Messages where they lie, the push that displaces, and the peak.
 
-use super::error::report;
-use super::queue::{ForEver, Never, Until, Wait, ask, copy, interproc_queue_t, me, queue};
-use super::{invalid, output};
+use super::{interproc_queue_t, me};
 use crate::error::Result;
+use crate::ffi::arguments::{copy, output, tell};
+use crate::ffi::error::report;
+use crate::ffi::handle::{ask, find};
+use crate::ffi::invalid;
+use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::member::Member;
 use crate::queue::RawQueue;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn reserve<W: Wait>(handle: *const interproc_queue_t, wait: W, cell: *mut *mut c_void) -> c_int {
+unsafe fn reserve<P: Patience>(
+    handle: *const interproc_queue_t,
+    patience: P,
+    cell: *mut *mut c_void,
+) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+    report(unsafe { find(handle) }.and_then(|queue| unsafe {
         let cell = output(cell, "cell")?;
-        let limit = wait.limit()?;
+        let limit = patience.deadline()?;
         let me = me(queue)?;
-        let index = if W::NEVER { queue.try_reserve(me) } else { queue.reserve(me, limit) }?;
+        let index = if P::NEVER { queue.try_reserve(me) } else { queue.reserve(me, limit) }?;
         cell.set(queue.ring().payload(index).as_ptr().cast());
         Ok(())
     }))
@@ -24,22 +32,20 @@ unsafe fn reserve<W: Wait>(handle: *const interproc_queue_t, wait: W, cell: *mut
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn receive<W: Wait>(
+unsafe fn receive<P: Patience>(
     handle: *const interproc_queue_t,
-    wait: W,
+    patience: P,
     cell: *mut *const c_void,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { queue(handle) }.and_then(|queue| unsafe {
+    report(unsafe { find(handle) }.and_then(|queue| unsafe {
         let cell = output(cell, "cell")?;
-        let limit = wait.limit()?;
+        let limit = patience.deadline()?;
         let me = me(queue)?;
-        let (index, again) = if W::NEVER { queue.try_receive(me) } else { queue.receive(me, limit) }?;
+        let (index, again) = if P::NEVER { queue.try_receive(me) } else { queue.receive(me, limit) }?;
         cell.set(queue.ring().payload(index).as_ptr().cast());
-        if !redelivered.is_null() {
-            redelivered.write(again);
-        }
+        tell(redelivered, again);
         Ok(())
     }))
 }
@@ -51,10 +57,10 @@ unsafe fn receive<W: Wait>(
 unsafe fn give_back(
     handle: *const interproc_queue_t,
     cell: *const c_void,
-    how: impl FnOnce(&RawQueue, &crate::member::Member, u32) -> Result<()>,
+    how: impl FnOnce(&RawQueue, &Member, u32) -> Result<()>,
 ) -> c_int {
     // SAFETY: by the contract.
-    report(unsafe { queue(handle) }.and_then(|queue| {
+    report(unsafe { find(handle) }.and_then(|queue| {
         let index =
             queue.ring().index_of(cell.cast()).ok_or_else(|| invalid("cell is no cell of this queue"))?;
         how(queue, me(queue)?, index)
@@ -263,7 +269,7 @@ pub unsafe extern "C" fn interproc_queue_force_push(
     was_displaced: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { self::queue(queue) }.and_then(|queue| unsafe {
+    report(unsafe { find(queue) }.and_then(|queue| unsafe {
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
@@ -275,9 +281,7 @@ pub unsafe extern "C" fn interproc_queue_force_push(
         };
         let fill = |cell: *mut u8| copy(element.cast(), cell, size);
         let old = queue.force_push_with(me(queue)?, drain, fill)?;
-        if !was_displaced.is_null() {
-            was_displaced.write(old.is_some());
-        }
+        tell(was_displaced, old.is_some());
         Ok(())
     }))
 }

@@ -5,9 +5,9 @@
 //! [`RawQueue`](super::RawQueue). Here is everything that is done for the dead.
 
 use super::RawQueue;
-use super::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
 use crate::member::{Life, Member, OwnerId};
+use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {

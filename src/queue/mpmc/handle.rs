@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::RawQueue;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::member::{self, Member, Who};
+use crate::queue::PushError;
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::any::Any;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 /// | large messages, written and read where they lie | [`reserve`](Self::reserve), [`receive`](Self::receive) |
 /// | the newest messages, whatever becomes of the oldest | [`force_push`](Self::force_push) |
 /// | a loop | [`iter`](Self::iter), [`try_iter`](Self::try_iter), [`drain`](Self::drain) |
-/// | only the newest value, for many readers | [`Latest`](super::Latest) |
+/// | only the newest value, for many readers | [`Latest`](crate::queue::Latest) |
 ///
 /// Algorithm: see [`RawQueue`].
 ///
@@ -450,46 +451,3 @@ impl<T> fmt::Debug for Queue<T> {
             .finish_non_exhaustive()
     }
 }
-
-/// A push that did not happen, with its value.
-pub struct PushError<T> {
-    pub(super) value: T,
-    pub(super) error: Error,
-}
-
-impl<T> PushError<T> {
-    /// The value that was not pushed.
-    pub fn into_value(self) -> T {
-        self.value
-    }
-
-    /// Why.
-    pub fn kind(&self) -> ErrorKind {
-        self.error.kind()
-    }
-
-    /// The plain error.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl<T> From<PushError<T>> for Error {
-    fn from(e: PushError<T>) -> Error {
-        e.error
-    }
-}
-
-impl<T> fmt::Debug for PushError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.error, f)
-    }
-}
-
-impl<T> fmt::Display for PushError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
-    }
-}
-
-impl<T> core::error::Error for PushError<T> {}

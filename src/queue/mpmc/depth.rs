@@ -1,9 +1,9 @@
 //! How much is in a queue, how much there was at most, and who is in the way: snapshots.
 
 use super::RawQueue;
-use super::position::{self as pos, Ctl, FULL, SKIP};
 use crate::atomic::Ordering;
 use crate::member::{Member, OwnerId};
+use crate::queue::position::{self as pos, Ctl, FULL, SKIP};
 
 impl RawQueue {
     /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in

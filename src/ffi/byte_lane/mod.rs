@@ -1,0 +1,8 @@
+//! The byte lane.
+
+mod consumer;
+mod handle;
+mod producer;
+mod view;
+
+use handle::{interproc_byte_consumer_t, interproc_byte_producer_t};

@@ -1,0 +1,87 @@
+//! An end that a child process gets.
+
+use super::end::interproc_pipe_close;
+use super::{interproc_pipe_entry_t, interproc_pipe_t};
+use crate::ffi::arguments::{output, text};
+use crate::ffi::handle::{boxed, close, open_mut};
+use crate::ffi::process::interproc_process_t;
+use crate::ffi::{call, invalid};
+use crate::process::{Builder, HandOver};
+use core::ffi::{c_char, c_int, c_void};
+
+/// Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
+/// without one. The child has the end before `entry` runs, and until it has, this process holds it: so whoever has
+/// the other end is told when the child dies, at whatever instruction.
+///
+/// On success the handle `end` is closed here: the end is the child's. There the handle is good until `entry` returns, which
+/// closes it.
+///
+/// @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the end is
+/// closed, and there is no child.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_fork(
+    process: *mut interproc_process_t,
+    name: *const c_char,
+    entry: interproc_pipe_entry_t,
+    end: *mut interproc_pipe_t,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let process = output(process, "process")?;
+        let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
+        let builder = if name.is_null() { Builder::new() } else { Builder::new().name(text(name, "name")?) };
+        let given = close(end)?;
+        let child = builder.fork_with(given, |ends| {
+            let mut mine = boxed(ends);
+            // By C's contract the entry may be called with them.
+            let code = entry(&raw mut mine, argument);
+            interproc_pipe_close(&raw mut mine);
+            code
+        })?;
+        process.set(boxed(child));
+        Ok(())
+    })
+}
+
+/// In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the child's
+/// copy is refused with EPERM.
+///
+/// @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it; EUSERS; EINVAL: a NULL, or closed.
+///
+/// Not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { open_mut(pipe) }?.claim())
+}
+
+/// In the parent, after its own fork(): waits until the child `pid` has taken the end by interproc_pipe_adopt(), or has
+/// ended, and frees the handle. **It must be called** before anything is waited for at the other end: as long as nobody has
+/// taken the end, this process's own life keeps it open. The child must not be reaped before.
+///
+///     pid_t pid = fork();
+///     if (pid == 0)
+///         _exit(interproc_pipe_adopt(&theirs) != 0 || serve(&theirs) != 0);
+///     rc = interproc_pipe_hand_over(&theirs, pid);
+///     if (rc == ECHILD)
+///         complain("it died first");          // the end is closed: `ours` sees EPIPE
+///
+/// It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
+///
+/// @return 0: it is the child's; ECHILD: the child ended without, and the end is closed; EINVAL: a NULL, or closed.
+///
+/// Not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_hand_over(pipe: *mut interproc_pipe_t, pid: i32) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let ends = close(pipe)?;
+        if let Some(sender) = ends.sender {
+            sender.hand_over(pid)?;
+        }
+        ends.receiver.map_or(Ok(()), |receiver| receiver.hand_over(pid))
+    })
+}

@@ -1,0 +1,138 @@
+//! What C has an end of a pipe by, and what is behind it.
+
+use crate::error::Result;
+use crate::ffi::handle::{Boxed, open_mut};
+use crate::ffi::invalid;
+use crate::pipe::{End, Receiver, Sender};
+use crate::process::HandOver;
+use core::ffi::{c_int, c_void};
+
+/// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any length
+/// up to the pipe's longest and arrive as they were sent, whole or not at all.
+///
+/// This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
+/// same handle: close only one of them.
+///
+///     static int worker(interproc_pipe_t *end, void *argument) { return serve(end, argument); }
+///
+///     interproc_pipe_t ours, theirs;
+///     interproc_process_t child;
+///     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
+///     if (rc == 0)
+///         rc = interproc_pipe_fork(&child, "worker", worker, &theirs, NULL);
+///     if (rc == 0)
+///         rc = interproc_pipe_send(&ours, "question", 8);
+///     if (rc == 0)
+///         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size);
+///     if (rc == EPIPE)
+///         complain("the worker is gone");
+///
+/// When the other end is closed, or whoever has it dies, at whatever instruction, what it had sent can be received, and
+/// after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
+///
+/// One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
+/// until then the first one must live. A forked child does not have its parent's ends: its calls return EPERM, and its
+/// interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
+#[repr(C)]
+pub struct interproc_pipe_t {
+    /// Not for use. NULL when closed.
+    pub private_: *mut c_void,
+    /// Not for use. Zero.
+    pub reserved: u64,
+}
+
+/// Who listens at a name in a segment: it gets an end of each pipe that a client connects.
+///
+/// This is a local handle. interproc_listener_close() frees it and ends the listening.
+///
+///     interproc_listener_t listener;
+///     interproc_pipe_t client;
+///     int rc = interproc_listener_bind(&segment, "door", 64, 1 << 12, 512, &listener);
+///     while (rc == 0 && (rc = interproc_listener_accept(&listener, &client)) == 0)
+///         serve(&client);
+///
+/// There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
+/// accepted. A pipe is free again when both its ends were closed or their holders died.
+///
+/// When the listener dies, who was not accepted sees the end of its pipe, pipes that were accepted go on with those who
+/// have them, connecting returns ECONNREFUSED, and anybody may bind again.
+#[repr(C)]
+pub struct interproc_listener_t {
+    /// Not for use. NULL when closed.
+    pub private_: *mut c_void,
+    /// Not for use. Zero.
+    pub reserved: u64,
+}
+
+/// What a child runs with its end of a pipe. Its result is the exit code: 0 to 255, any other value becomes 255.
+pub type interproc_pipe_entry_t =
+    Option<unsafe extern "C-unwind" fn(end: *mut interproc_pipe_t, argument: *mut c_void) -> c_int>;
+
+// SAFETY: the pointer is its first field.
+unsafe impl Boxed for interproc_pipe_t {
+    type Object = Ends;
+    const NAME: &'static str = "pipe";
+    const CLOSED: &'static str = "the pipe is closed";
+}
+
+/// What is behind a handle.
+pub(in crate::ffi) struct Ends {
+    pub(super) sender: Option<Sender>,
+    pub(super) receiver: Option<Receiver>,
+    /// Bytes of the reservation that is not committed.
+    pub(super) reserved: Option<usize>,
+    /// A message was received in place and is not released.
+    pub(super) held: bool,
+}
+
+impl From<End> for Ends {
+    fn from(end: End) -> Self {
+        let (sender, receiver) = end.split();
+        Ends { sender: Some(sender), receiver: Some(receiver), reserved: None, held: false }
+    }
+}
+
+impl From<Sender> for Ends {
+    fn from(sender: Sender) -> Self {
+        Ends { sender: Some(sender), receiver: None, reserved: None, held: false }
+    }
+}
+
+impl From<Receiver> for Ends {
+    fn from(receiver: Receiver) -> Self {
+        Ends { sender: None, receiver: Some(receiver), reserved: None, held: false }
+    }
+}
+
+impl HandOver for Ends {
+    fn claim(&mut self) -> Result<()> {
+        self.sender.claim()?;
+        self.receiver.claim()
+    }
+    fn given(self) {
+        self.sender.given();
+        self.receiver.given();
+    }
+}
+
+/// # Safety
+/// As [`open_mut`].
+#[inline(always)]
+pub(super) unsafe fn sender<'a>(pipe: *const interproc_pipe_t) -> Result<&'a mut Sender> {
+    // SAFETY: by the contract.
+    let ends = unsafe { open_mut(pipe) }?;
+    ends.reserved = None;
+    ends.sender.as_mut().ok_or_else(|| invalid("this end only receives"))
+}
+
+/// # Safety
+/// As [`open_mut`].
+#[inline(always)]
+pub(super) unsafe fn receiver<'a>(pipe: *const interproc_pipe_t) -> Result<&'a mut Receiver> {
+    // SAFETY: by the contract.
+    let ends = unsafe { open_mut(pipe) }?;
+    if ends.held {
+        return Err(invalid("a message received in place is not released yet"));
+    }
+    ends.receiver.as_mut().ok_or_else(|| invalid("this end only sends"))
+}

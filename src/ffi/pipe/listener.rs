@@ -1,0 +1,187 @@
+//! Pipes by a name: who listens there, and who connects.
+
+use super::{interproc_listener_t, interproc_pipe_t};
+use crate::ffi::arguments::{answer, text};
+use crate::ffi::call;
+use crate::ffi::handle::{Boxed, boxed, close, open, open_mut};
+use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::segment::interproc_segment_t;
+use crate::pipe::{self, Listener};
+use core::ffi::{c_char, c_int};
+use libc::timespec;
+
+// SAFETY: the pointer is its first field.
+unsafe impl Boxed for interproc_listener_t {
+    type Object = Listener;
+    const NAME: &'static str = "listener";
+    const CLOSED: &'static str = "the listener is closed";
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn connect(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    end: *mut interproc_pipe_t,
+    patience: impl Patience,
+) -> c_int {
+    // SAFETY: by the contract.
+    unsafe {
+        answer(end, "end", || {
+            Ok(boxed(pipe::connect_by(open(segment)?, text(name, "name")?, patience.limit()?)?))
+        })
+    }
+}
+
+/// Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
+/// as it takes. It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
+///
+/// @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else; EINVAL:
+/// a NULL, or the segment is closed; EBADMSG, EUSERS.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_connect(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { connect(segment, name, end, ForEver) }
+}
+
+/// As interproc_pipe_connect() if there is a free pipe; never waits.
+///
+/// @return As interproc_pipe_connect(), and EAGAIN: all pipes are in use.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_tryconnect(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { connect(segment, name, end, Never) }
+}
+
+/// As interproc_pipe_connect(), waiting until `abstime` at the latest.
+///
+/// @return As interproc_pipe_connect(), and ETIMEDOUT.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_timedconnect(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    abstime: *const timespec,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { connect(segment, name, end, Until(abstime)) }
+}
+
+/// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
+/// bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program connects by
+/// `pipe::connect`.
+///
+/// @return As interproc_segment_object(); EBUSY: somebody alive listens there; EEXIST also for other numbers; EINVAL also for
+/// a number out of range.
+///
+/// Thread-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_bind(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    pipes: usize,
+    capacity: usize,
+    longest: usize,
+    listener: *mut interproc_listener_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        answer(listener, "listener", || {
+            let (segment, name) = (open(segment)?, text(name, "name")?);
+            Ok(boxed(Listener::bind(segment, name, pipes, capacity, longest)?))
+        })
+    }
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+unsafe fn accept(
+    listener: *const interproc_listener_t,
+    end: *mut interproc_pipe_t,
+    patience: impl Patience,
+) -> c_int {
+    // SAFETY: by the contract.
+    unsafe { answer(end, "end", || Ok(boxed(open_mut(listener)?.accept_by(patience.limit()?)?))) }
+}
+
+/// Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
+/// died before is accepted, too: what it had sent is there, and then EPIPE.
+///
+/// @return 0; EINVAL: a NULL, or closed; EPERM: a forked child's copy; ESTALE: the thread that listened died, and somebody
+/// else listens; EBADMSG, EUSERS.
+///
+/// One thread at a time for each listener; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_accept(
+    listener: *const interproc_listener_t,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { accept(listener, end, ForEver) }
+}
+
+/// As interproc_listener_accept() if somebody has connected; never waits.
+///
+/// @return As interproc_listener_accept(), and EAGAIN.
+///
+/// One thread at a time for each listener; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_tryaccept(
+    listener: *const interproc_listener_t,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { accept(listener, end, Never) }
+}
+
+/// As interproc_listener_accept(), waiting until `abstime` at the latest.
+///
+/// @return As interproc_listener_accept(), and ETIMEDOUT.
+///
+/// One thread at a time for each listener; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_timedaccept(
+    listener: *const interproc_listener_t,
+    abstime: *const timespec,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { accept(listener, end, Until(abstime)) }
+}
+
+/// How many clients have connected and were not accepted yet: a snapshot.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_pending(
+    listener: *const interproc_listener_t,
+    pending: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { answer(pending, "pending", || Ok(open_mut(listener)?.pending())) }
+}
+
+/// Ends listening and frees the handle: clients that were not accepted see the end of their pipes.
+///
+/// @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed; ESTALE.
+///
+/// Not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_listener_close(listener: *mut interproc_listener_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { close(listener)?.close() })
+}

@@ -1,0 +1,240 @@
+//! One child, from its start to its end.
+
+use super::{interproc_exit_t, interproc_process_entry_t, interproc_process_t, interproc_usage_t};
+use crate::error::ErrorKind;
+use crate::ffi::arguments::{answer, output, tell, text};
+use crate::ffi::handle::{boxed, open};
+use crate::ffi::time::deadline;
+use crate::ffi::{call, invalid};
+use crate::process::Builder;
+use core::ffi::{c_char, c_int, c_void};
+use core::time::Duration;
+
+/// Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
+/// first 15 bytes); NULL: that of the parent.
+///
+/// The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
+/// shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
+/// runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns.
+///
+/// In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
+/// held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best
+/// fork before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
+///
+/// @return 0; EAGAIN, ENOMEM, EMFILE, ENFILE: a limit of the system; ENOTSUP: no pidfd (before Linux 5.4, or a
+/// sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an
+/// error there is no child, and entry has not run.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_fork(
+    process: *mut interproc_process_t,
+    name: *const c_char,
+    entry: interproc_process_entry_t,
+    argument: *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        answer(process, "process", || {
+            let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
+            let mut builder = Builder::new();
+            if !name.is_null() {
+                builder = builder.name(text(name, "name")?);
+            }
+            Ok(boxed(builder.fork_fn(entry, argument)?))
+        })
+    }
+}
+
+/// The child's process id. After its join the number may name another process.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_pid(process: *const interproc_process_t, pid: *mut i32) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { answer(pid, "pid", || Ok(open(process)?.pid() as i32)) }
+}
+
+/// Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL.
+///
+/// The handle still has to be closed.
+///
+/// @return 0; ECHILD: ended, and its status was taken by other code or lost because SIGCHLD is ignored; EPERM: the
+/// child is not this process's but its parent's; EINVAL: process is NULL or closed.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_join(
+    process: *const interproc_process_t,
+    end: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        tell(end, open(process)?.join()?.into());
+        Ok(())
+    })
+}
+
+/// As interproc_process_join() if the child has ended; never waits.
+///
+/// @return As interproc_process_join(), and EBUSY: the child still runs.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_tryjoin(
+    process: *const interproc_process_t,
+    end: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        tell(end, open(process)?.try_join()?.ok_or(ErrorKind::WouldBlock)?.into());
+        Ok(())
+    })
+}
+
+/// As interproc_process_join(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after().
+///
+/// @return As interproc_process_join(), and ETIMEDOUT: the child still runs. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_timedjoin(
+    process: *const interproc_process_t,
+    abstime: *const libc::timespec,
+    end: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        tell(end, open(process)?.join_until(deadline(abstime)?)?.into());
+        Ok(())
+    })
+}
+
+/// Whether the child has not ended yet. A zombie is not alive; a stopped process is.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_is_alive(
+    process: *const interproc_process_t,
+    is_alive: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { answer(is_alive, "is_alive", || Ok(open(process)?.is_alive())) }
+}
+
+/// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+///
+/// @return 0; EPERM: not this process's child, or it has changed its user; EINVAL: NULL or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_terminate(process: *const interproc_process_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { open(process) }?.terminate())
+}
+
+/// Ends the child for certain: SIGKILL. One that has ended already is no error.
+///
+/// @return As interproc_process_terminate().
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_kill(process: *const interproc_process_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { open(process) }?.kill())
+}
+
+/// Sends any signal to the child; 0 sends none. One that has ended already is no error.
+///
+/// @return As interproc_process_terminate(); EINVAL also when there is no such signal.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_signal(
+    process: *const interproc_process_t,
+    signal: c_int,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { open(process) }?.send_signal(signal))
+}
+
+/// Sends a signal to all processes of the group that the child leads.
+///
+/// @return 0; ENOENT: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
+/// EINVAL.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_signal_group(
+    process: *const interproc_process_t,
+    signal: c_int,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { open(process) }?.signal_group(signal))
+}
+
+/// Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it. `end`
+/// may be NULL.
+///
+/// @return As interproc_process_join().
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_terminate_within(
+    process: *const interproc_process_t,
+    grace_ns: u64,
+    end: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        tell(end, open(process)?.terminate_within(Duration::from_nanos(grace_ns))?.into());
+        Ok(())
+    })
+}
+
+/// What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
+/// joined; - when it was joined.
+///
+/// @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: a NULL, or closed.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_state(
+    process: *const interproc_process_t,
+    state: *mut c_char,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { answer(state, "state", || Ok(open(process)?.state()?.letter() as c_char)) }
+}
+
+/// What the child has used, once it was joined.
+///
+/// @return 0; EBUSY: it was not joined; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_usage(
+    process: *const interproc_process_t,
+    usage: *mut interproc_usage_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let out = output(usage, "usage")?;
+        let usage = open(process)?.usage().ok_or(ErrorKind::WouldBlock)?;
+        out.set(interproc_usage_t {
+            user_ns: usage.user_time.as_nanos() as u64,
+            system_ns: usage.system_time.as_nanos() as u64,
+            peak_memory: usage.peak_memory,
+            page_faults: usage.page_faults,
+            major_page_faults: usage.major_page_faults,
+            reserved: [0; 3],
+        });
+        Ok(())
+    })
+}

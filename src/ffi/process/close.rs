@@ -1,0 +1,44 @@
+//! The handle itself: its descriptor, and its end.
+
+use super::interproc_process_t;
+use crate::ffi::arguments::answer;
+use crate::ffi::call;
+use crate::ffi::handle::{close, open};
+use crate::process::Child;
+use core::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
+/// close-on-exec.
+///
+/// @return 0; EINVAL: a NULL, or closed.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_fd(process: *const interproc_process_t, fd: *mut c_int) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { answer(fd, "fd", || Ok(open(process)?.as_fd().as_raw_fd())) }
+}
+
+/// As interproc_process_close(), and a daemon child then no longer ends with this process.
+///
+/// @return As interproc_process_close().
+///
+/// Not to be called while another thread uses the handle; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_detach(process: *mut interproc_process_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { close(process) }.map(Child::detach))
+}
+
+/// Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
+/// a child by this process reaps it when it has ended.
+///
+/// @return 0; EINVAL: NULL, or closed already.
+///
+/// Not to be called while another thread uses the handle; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_close(process: *mut interproc_process_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { close(process) }.map(drop))
+}

@@ -1,0 +1,122 @@
+//! Several children at a time, and those that nobody has a handle of.
+
+use super::{interproc_exit_t, interproc_process_t};
+use crate::error::Result;
+use crate::ffi::arguments::{list, output, tell};
+use crate::ffi::call;
+use crate::ffi::handle::open;
+use crate::ffi::time::deadline;
+use crate::process::{self, Child, wait_all, wait_all_until, wait_any, wait_any_until};
+use core::ffi::c_int;
+use std::vec::Vec;
+
+/// The children behind a list of handles.
+///
+/// # Safety
+/// NULL, or `count` pointers as for [`open`].
+unsafe fn children<'a>(processes: *const *const interproc_process_t, count: usize) -> Result<Vec<&'a Child>> {
+    // SAFETY: by the contract.
+    unsafe { list(processes, count, "processes")?.iter().map(|&process| open(process)).collect() }
+}
+
+/// Waits until one of `count` children has ended: which one (its place in the list, from 0), and how. Joined ones count as
+/// ended: leave them out. `end` may be NULL; `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+///
+/// @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's; EINVAL: a
+/// NULL, closed, or count is 0.
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_wait_any(
+    processes: *const *const interproc_process_t,
+    count: usize,
+    abstime: *const libc::timespec,
+    index: *mut usize,
+    end: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let index = output(index, "index")?;
+        let children = children(processes, count)?;
+        let (place, status) = match abstime.is_null() {
+            true => wait_any(&children)?,
+            false => wait_any_until(&children, deadline(abstime)?)?,
+        };
+        index.set(place);
+        tell(end, status.into());
+        Ok(())
+    })
+}
+
+/// Waits until all of `count` children have ended, with one time limit for all; `ends` has room for `count` results in
+/// the same order, or is NULL. `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+///
+/// @return 0; ETIMEDOUT: one still runs, and none was told; otherwise as interproc_process_wait_any().
+///
+/// Thread-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_wait_all(
+    processes: *const *const interproc_process_t,
+    count: usize,
+    abstime: *const libc::timespec,
+    ends: *mut interproc_exit_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let children = children(processes, count)?;
+        let all = match abstime.is_null() {
+            true => wait_all(&children)?,
+            false => wait_all_until(&children, deadline(abstime)?)?,
+        };
+        if !ends.is_null() {
+            all.into_iter().enumerate().for_each(|(n, status)| ends.add(n).write(status.into()));
+        }
+        Ok(())
+    })
+}
+
+/// Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be NULL.
+/// Never waits, and never takes a child that somebody still has a handle of or that other code started.
+///
+/// @return 0.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_process_reap(count: *mut usize) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        tell(count, process::reap());
+        Ok(())
+    })
+}
+
+/// Whether the orphans among this process's descendants come to it instead of to init, from now on.
+///
+/// @return 0; EINVAL and the like in sandboxes that forbid it.
+///
+/// Thread-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn interproc_adopt_orphans(adopt: bool) -> c_int {
+    call(|| process::adopt_orphans(adopt))
+}
+
+/// Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Left alone are the
+/// `except_count` process ids in `except`: children that other code of this process waits for by number. Says how many;
+/// `count` may be NULL. Never waits.
+///
+/// @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
+///
+/// Thread-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_reap_orphans(
+    except: *const i32,
+    except_count: usize,
+    count: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let except: Vec<u32> = list(except, except_count, "except")?.iter().map(|&pid| pid as u32).collect();
+        tell(count, process::reap_orphans(&except)?.len());
+        Ok(())
+    })
+}

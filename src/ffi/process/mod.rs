@@ -1,0 +1,8 @@
+//! Child processes.
+
+mod child;
+mod close;
+mod handle;
+mod many;
+
+pub(super) use handle::*;

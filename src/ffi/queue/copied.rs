@@ -1,0 +1,188 @@
+//! Messages that are copied in and out, one by one.
+
+use super::{interproc_queue_t, me};
+use crate::error::Result;
+use crate::ffi::arguments::{copy, tell};
+use crate::ffi::error::report;
+use crate::ffi::handle::find;
+use crate::ffi::invalid;
+use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::member::Member;
+use crate::queue::RawQueue;
+use core::ffi::{c_int, c_void};
+use libc::timespec;
+
+/// One message in.
+///
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+pub(super) unsafe fn push_one<P: Patience>(
+    queue: &RawQueue,
+    me: &Member,
+    element: *const u8,
+    patience: P,
+) -> Result<()> {
+    let size = queue.ring().element();
+    // SAFETY: the cell is ours and has `size` bytes, as has the caller's message.
+    let fill = move |cell: *mut u8| unsafe { copy(element, cell, size) };
+    if P::NEVER {
+        return queue.try_push_with(me, fill);
+    }
+    // SAFETY: by the contract.
+    queue.push_with(me, unsafe { patience.deadline() }?, fill)
+}
+
+/// One message out; whether it was redelivered.
+///
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+pub(super) unsafe fn pop_one<P: Patience>(
+    queue: &RawQueue,
+    me: &Member,
+    element: *mut u8,
+    patience: P,
+) -> Result<bool> {
+    let size = queue.ring().element();
+    // SAFETY: as in `push_one`.
+    let drain = move |cell: *const u8| unsafe { copy(cell, element, size) };
+    let ((), redelivered) = if P::NEVER {
+        queue.try_pop_with(me, drain)?
+    } else {
+        // SAFETY: by the contract.
+        queue.pop_with(me, unsafe { patience.deadline() }?, drain)?
+    };
+    Ok(redelivered)
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn push<P: Patience>(handle: *const interproc_queue_t, element: *const c_void, patience: P) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { find(handle) }.and_then(|queue| unsafe {
+        if element.is_null() {
+            return Err(invalid("element is NULL"));
+        }
+        push_one(queue, me(queue)?, element.cast(), patience)
+    }))
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(always)]
+unsafe fn pop<P: Patience>(
+    handle: *const interproc_queue_t,
+    patience: P,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(unsafe { find(handle) }.and_then(|queue| unsafe {
+        if element.is_null() {
+            return Err(invalid("element is NULL"));
+        }
+        let again = pop_one(queue, me(queue)?, element.cast(), patience)?;
+        tell(redelivered, again);
+        Ok(())
+    }))
+}
+
+/// Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
+/// runs, and the waiting goes on.
+///
+/// @return 0; EPIPE: the queue is closed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every member slot
+/// of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_push(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, ForEver) }
+}
+
+/// Copies the message at `element` into the queue if there is room; never waits.
+///
+/// @return As interproc_queue_push(), and EAGAIN: the queue is full.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypush(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, Never) }
+}
+
+/// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
+/// on CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
+///
+/// @return As interproc_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
+/// are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpush(
+    queue: *const interproc_queue_t,
+    element: *const c_void,
+    abstime: *const timespec,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { push(queue, element, Until(abstime)) }
+}
+
+/// Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
+///
+/// `redelivered` may be NULL. It is set to true when an earlier consumer died in the middle of popping this message:
+/// its call never returned, so the message was not processed; otherwise to false.
+///
+/// @return 0; EPIPE: the queue is closed and drained; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_pop(
+    queue: *const interproc_queue_t,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, ForEver, element, redelivered) }
+}
+
+/// As interproc_queue_pop() if there is a message; never waits.
+///
+/// @return As interproc_queue_pop(), and EAGAIN: the queue is empty.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_trypop(
+    queue: *const interproc_queue_t,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, Never, element, redelivered) }
+}
+
+/// As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
+/// interproc_deadline_after(). With a time in the past it still pops what is there.
+///
+/// @return As interproc_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
+/// nanoseconds are not in 0..999999999.
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_queue_timedpop(
+    queue: *const interproc_queue_t,
+    abstime: *const timespec,
+    element: *mut c_void,
+    redelivered: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe { pop(queue, Until(abstime), element, redelivered) }
+}

@@ -1,0 +1,141 @@
+//! What C has the two seats by, and how it takes them.
+
+use crate::ffi::arguments::{answer, text};
+use crate::ffi::handle::{Marked, marked, open};
+use crate::ffi::segment::interproc_segment_t;
+use crate::queue::Lane;
+use crate::queue::spsc::{Reader, Writer};
+use core::ffi::{c_char, c_int, c_void};
+use core::ptr::null_mut;
+
+/// The producer of a queue with one producer and one consumer, in any processes: the fastest way from here to there.
+/// Messages have a fixed size.
+///
+/// It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling thread, and
+/// moves to another thread of the process with its first use there. The handle must not be copied, nor be used by two threads at
+/// once. It is left by interproc_spsc_producer_leave(), before the segment is closed; a forked child cannot use it.
+///
+///     interproc_spsc_producer_t samples;
+///     sample_t sample = {42};
+///     int rc = interproc_segment_spsc_producer(&segment, "samples", sizeof sample, 1024, &samples);
+///     if (rc == 0)
+///         rc = interproc_spsc_producer_push(&samples, &sample);
+///     interproc_spsc_producer_leave(&samples);
+///
+/// When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next one takes
+/// its seat. When the consumer dies, what it had not freed waits for the next one. Sleepers are told at once, not by polling.
+///
+/// A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that need
+/// not wait makes no system call and no atomic read-modify-write.
+#[repr(C)]
+pub struct interproc_spsc_producer_t {
+    /// Not for use. Zero when it is no producer.
+    pub private_: [u64; 24],
+}
+
+/// The consumer of a queue with one producer and one consumer: see interproc_spsc_producer_t, whose rules are its, too.
+///
+///     interproc_spsc_consumer_t samples;
+///     sample_t sample;
+///     int rc = interproc_segment_spsc_consumer(&segment, "samples", sizeof sample, 1024, &samples);
+///     while (rc == 0 && (rc = interproc_spsc_consumer_pop(&samples, &sample, NULL)) == 0)
+///         use(&sample);                                   // until EPIPE: closed and drained
+///     interproc_spsc_consumer_leave(&samples);
+#[repr(C)]
+pub struct interproc_spsc_consumer_t {
+    /// Not for use. Zero when it is no consumer.
+    pub private_: [u64; 24],
+}
+
+/// Slots where they lie, in two pieces: the second is empty unless the ring ends in between.
+#[repr(C)]
+pub struct interproc_spsc_slots_t {
+    /// The first ones.
+    pub first: *mut c_void,
+    /// How many.
+    pub first_count: usize,
+    /// Those behind them.
+    pub second: *mut c_void,
+    /// How many.
+    pub second_count: usize,
+}
+
+/// What is in a handle.
+pub(in crate::ffi) struct Held<S> {
+    /// Slots that are lent.
+    pub(super) lent: usize,
+    pub(super) seat: S,
+}
+
+// SAFETY: an array of words.
+unsafe impl Marked for interproc_spsc_producer_t {
+    type Object = Held<Writer>;
+    const MARK: [u8; 8] = *b"ipspscp\0";
+    const NAME: &'static str = "producer";
+}
+
+// SAFETY: as above.
+unsafe impl Marked for interproc_spsc_consumer_t {
+    type Object = Held<Reader>;
+    const MARK: [u8; 8] = *b"ipspscc\0";
+    const NAME: &'static str = "consumer";
+}
+
+/// Says where slots are.
+pub(super) fn lend(lane: &Lane, [(a, n), (b, m)]: [(u64, usize); 2]) -> interproc_spsc_slots_t {
+    let at = |index, n| match n {
+        0 => null_mut(),
+        _ => lane.bytes(index).as_ptr().cast(),
+    };
+    interproc_spsc_slots_t { first: at(a, n), first_count: n, second: at(b, m), second_count: m }
+}
+
+/// Takes the producer's seat of the queue `name` for messages of `element_size` bytes, with room for `capacity` of them. The
+/// queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer`. Whoever died in the seat has
+/// left it. Slots lie one behind the other, the first one aligned to 64 bytes.
+///
+/// @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
+/// EINVAL: one of them is 0 or out of range; EUSERS: every member slot of the segment is held by a living thread.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_spsc_producer(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    element_size: usize,
+    capacity: usize,
+    producer: *mut interproc_spsc_producer_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        answer(producer, "producer", || {
+            let (segment, name) = (open(segment)?, text(name, "name")?);
+            let seat = segment.spsc_seat(name, element_size, capacity, Writer::take, Lane::producer)?;
+            Ok(marked(Held { lent: 0, seat }))
+        })
+    }
+}
+
+/// Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a consumer that
+/// died had not freed is popped again.
+///
+/// @return As interproc_segment_spsc_producer().
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_spsc_consumer(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    element_size: usize,
+    capacity: usize,
+    consumer: *mut interproc_spsc_consumer_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        answer(consumer, "consumer", || {
+            let (segment, name) = (open(segment)?, text(name, "name")?);
+            let seat = segment.spsc_seat(name, element_size, capacity, Reader::take, Lane::consumer)?;
+            Ok(marked(Held { lent: 0, seat }))
+        })
+    }
+}

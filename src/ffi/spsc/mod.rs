@@ -1,0 +1,8 @@
+//! The queue from one producer to one consumer.
+
+mod consumer;
+mod handle;
+mod producer;
+mod view;
+
+use handle::{Held, interproc_spsc_consumer_t, interproc_spsc_producer_t, interproc_spsc_slots_t, lend};

@@ -1,0 +1,64 @@
+//! Pushes that did not happen: [`PushError`] of one message, [`BatchError`] of several.
+
+use crate::error::{Error, ErrorKind};
+use core::fmt;
+
+/// A push that did not happen, with its value.
+pub struct PushError<T> {
+    pub(super) value: T,
+    pub(super) error: Error,
+}
+
+impl<T> PushError<T> {
+    /// The value that was not pushed.
+    pub fn into_value(self) -> T {
+        self.value
+    }
+
+    /// Why.
+    pub fn kind(&self) -> ErrorKind {
+        self.error.kind()
+    }
+
+    /// The plain error.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl<T> From<PushError<T>> for Error {
+    fn from(e: PushError<T>) -> Error {
+        e.error
+    }
+}
+
+impl<T> fmt::Debug for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+impl<T> fmt::Display for PushError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<T> core::error::Error for PushError<T> {}
+
+/// A batch that did not go in whole.
+#[derive(Debug)]
+pub struct BatchError {
+    /// How many messages went in.
+    pub pushed: usize,
+    /// Why not the next.
+    pub error: Error,
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} pushed, then: {}", self.pushed, self.error)
+    }
+}
+
+impl core::error::Error for BatchError {}
