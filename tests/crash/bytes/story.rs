@@ -78,7 +78,7 @@ impl Story {
     /// so after a kill in mid-push it is asked what a push finds.
     fn check_room(self, w: &World, part: &Part) -> Check {
         let closed = w.queue.is_closed();
-        let gap = part.killed_in("B-a");
+        let gap = part.perhaps_killed_in("B-a");
         let words = if self.large { LARGE } else { SMALL };
         let room = CAPACITY as usize * GRANULE - if self.large { GRANULE } else { 0 };
         let looks_free = || closed || gap || w.queue.len_bytes() < room;
@@ -175,7 +175,7 @@ impl Story {
         let read_by_the_dead = self.readers > 0 && (part.killed_in("B-d") || in_place);
         ensure!(
             !read_by_the_dead || flagged > 0,
-            "the dead was reading, and nothing is called redelivered: {out:?}"
+            "the dead was reading, and nothing is called redelivered: {out:?}, returned {returned:?}, acknowledged {sure:?}"
         );
         for from in [0, 100, 110, 900] {
             let tags = ledger.drained.iter().map(|d| d.0).filter(|t| (from..from + 10).contains(t));

@@ -65,6 +65,8 @@ pub struct Board {
     pub killed: AtomicU64,
     /// The crash window that the victim was killed in: its number + 1, or 0.
     pub window: AtomicU32,
+    /// Not 0: that is a guess.
+    pub guessed: AtomicU32,
     /// Bystanders may go on.
     pub released: AtomicU32,
     /// Somebody was told of a death, so the net may have found it.
@@ -79,7 +81,7 @@ impl Board {
     /// Wipes the board.
     pub fn reset(&self) {
         self.cue.store(0, SeqCst);
-        [&self.window, &self.released, &self.told].iter().for_each(|w| w.store(0, SeqCst));
+        [&self.window, &self.guessed, &self.released, &self.told].iter().for_each(|w| w.store(0, SeqCst));
         self.killed.store(0, SeqCst);
         self.facts.iter().for_each(|f| f.store(0, SeqCst));
         for s in &self.seats {
@@ -178,8 +180,13 @@ impl Part<'_> {
         }
     }
 
-    /// Whether the victim was killed in this crash window (a part of its name). False if the names were stripped.
+    /// Whether the victim was killed in this crash window (a part of its name), for sure. False if the names were stripped.
     pub fn killed_in(&self, window: &str) -> bool {
+        self.board.guessed.load(SeqCst) == 0 && self.perhaps_killed_in(window)
+    }
+
+    /// Whether it may have been.
+    pub fn perhaps_killed_in(&self, window: &str) -> bool {
         let index = self.board.window.load(SeqCst) as usize;
         index > 0 && self.windows[index - 1].contains(window)
     }

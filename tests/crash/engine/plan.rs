@@ -69,17 +69,20 @@ pub struct Aim {
     pub events: u32,
     /// The crash window at the end of the leap: number + 1, or 0.
     pub window: u32,
+    /// Not 0: the window is a guess. The operation waits for others, so the next time the same passage may be another one.
+    pub guessed: u64,
 }
 
 impl Aim {
     /// Step by step to the operation's end.
-    pub const END: Aim = Aim { pc: 0, nth: 0, steps: u32::MAX, events: u32::MAX, window: 0 };
+    pub const END: Aim = Aim { pc: 0, nth: 0, steps: u32::MAX, events: u32::MAX, window: 0, guessed: 0 };
 }
 
 /// The cheapest way to every event of a measured run. `window` tells the one that begins at an address.
 pub fn aims(stands: &[Stand], window: impl Fn(usize) -> Option<usize>) -> Vec<Aim> {
     // A leap costs about as much as a few steps, and as many stops as it passes its goal.
     const LEAP: usize = 12;
+    let guessed = u64::from(stands.iter().any(|s| s.asleep));
     let mut passages: HashMap<usize, u32> = HashMap::new();
     let mut inside = 0;
     // The best place to step from, and what it cost to come there.
@@ -95,7 +98,7 @@ pub fn aims(stands: &[Stand], window: impl Fn(usize) -> Option<usize>) -> Vec<Ai
             let leap = LEAP + 2 * *nth as usize;
             if leap < cost {
                 cost = leap;
-                best = Aim { pc: stand.pc as u64, nth: *nth, window: inside, ..Aim::default() };
+                best = Aim { pc: stand.pc as u64, nth: *nth, window: inside, guessed, ..Aim::default() };
             }
         }
         aims.push(Aim { events: i as u32, ..best });

@@ -48,6 +48,8 @@ pub struct Outcome {
     pub lost: u32,
     /// The last crash window entered, and the address.
     pub window: Option<usize>,
+    /// It is a guess.
+    pub guessed: bool,
     /// Where the victim died.
     pub pc: usize,
 }
@@ -125,7 +127,9 @@ struct Play<'a> {
 impl Director for Play<'_> {
     fn stands(&mut self, stand: Stand) {
         if !stand.asleep {
-            self.outcome.window = self.lab.windows.at(stand.pc).or(self.outcome.window);
+            if let Some(window) = self.lab.windows.at(stand.pc) {
+                (self.outcome.window, self.outcome.guessed) = (Some(window), false);
+            }
         }
         self.outcome.asleep = stand.asleep;
         self.outcome.pc = stand.pc;
@@ -183,6 +187,7 @@ impl Lab {
             redelivered: 0,
             lost: 0,
             window: None,
+            guessed: false,
             pc: 0,
         };
         self.board.reset();
@@ -236,6 +241,7 @@ impl Lab {
         let helpers = &helpers;
         let mut play = Play { lab: self, stage, helpers, cast, first, first_dies, patience, outcome, show };
         play.outcome.window = (kill.victim.window as usize).checked_sub(1);
+        play.outcome.guessed = kill.victim.guessed != 0;
         let stop = go(&mut victim, kill.victim, deadline(), &mut play);
         let Play { mut cast, first, outcome, .. } = play;
         match stop {
@@ -245,6 +251,7 @@ impl Lab {
         }
         self.enter(stage, helpers, Enter::AtKill, &mut cast, patience)?;
         self.board.window.store(outcome.window.map_or(0, |w| w as u32 + 1), SeqCst);
+        self.board.guessed.store(u32::from(outcome.guessed), SeqCst);
         // Every other victim stays a zombie until all is verified: a parent may be slow to reap.
         self.board.killed.store(os::now(), SeqCst);
         if !(outcome.finished && limits.lives_at_end) {
