@@ -215,6 +215,7 @@ fn main() {
             what_does_not_fit_is_refused_and_nothing_is_lost,
             who_receives_gets_what_was_sent_and_then_the_end_at_once,
             who_waits_for_room_is_told_of_the_end,
+            who_sends_is_told_of_the_end_of_one_that_has_moved,
             an_end_moves_between_threads,
             signals_neither_end_nor_lose_a_wait,
             a_pipe_is_somebodys_until_both_ends_are_gone,

@@ -40,8 +40,9 @@ impl Side for RawByteConsumer {
 #[derive(Debug)]
 pub(super) struct Half<S: Side> {
     pub(super) seated: Seated<S>,
-    /// Who sat opposite when we looked last.
+    /// Who sat opposite when we looked last, and the lane's turns before that look; [`LOOK_AGAIN`] if they were odd.
     partner: Option<OwnerId>,
+    turns: u64,
     /// It is somebody else's now, or closed: dropping it does nothing.
     given: bool,
     /// Told when the half has left, if others wait for the slot.
@@ -53,7 +54,14 @@ pub(super) struct Half<S: Side> {
 impl<S: Side> Half<S> {
     /// The calling thread has just sat down.
     pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
-        Half { seated: Seated::new(raw), partner: None, given: false, meeting, _segment: segment }
+        Half {
+            seated: Seated::new(raw),
+            partner: None,
+            turns: LOOK_AGAIN,
+            given: false,
+            meeting,
+            _segment: segment,
+        }
     }
 
     /// The calling thread, in the seat: it takes it along from another thread of the process.
@@ -62,7 +70,7 @@ impl<S: Side> Half<S> {
         self.seated.me()
     }
 
-    /// As [`Half::me`], if the partner lives; one load more of a word that nobody writes.
+    /// As [`Half::me`], if the partner lives; two loads more, of words that are seldom written.
     ///
     /// # Errors
     /// `Closed` otherwise, and the lane is.
@@ -73,7 +81,8 @@ impl<S: Side> Half<S> {
     ) -> Result<&'a Member> {
         let me = self.me()?;
         let lives = |id| me.table().life(id) != Life::Dead;
-        if !self.partner.is_some_and(lives) {
+        let same = self.turns == self.seated.lane().turns();
+        if !(same && self.partner.is_some_and(lives)) {
             self.look_at_partner(me, closed)?;
         }
         Ok(me)
@@ -81,6 +90,8 @@ impl<S: Side> Half<S> {
 
     #[cold]
     fn look_at_partner(&mut self, me: &Member, closed: impl Fn(&mut S, &Member) -> Result<()>) -> Result<()> {
+        let turns = self.seated.lane().turns();
+        self.turns = if turns.is_multiple_of(2) { turns } else { LOOK_AGAIN };
         self.partner = self.partner();
         if self.partner.is_some_and(|id| me.table().life(id) == Life::Dead)
             && !crate::mutant!("pipe-dead-partner")
@@ -167,6 +178,8 @@ impl<S: Side> Half<S> {
     }
 }
 
+/// What a lane's turns never are.
+const LOOK_AGAIN: u64 = u64::MAX;
 /// How long a parent sleeps before it looks whether its child still lives.
 const LOOK: Duration = Duration::from_millis(10);
 

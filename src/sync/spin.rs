@@ -8,7 +8,10 @@
 //! Budgets are in nanoseconds, as a `PAUSE` takes 10 ns on one machine and 60 on another.
 //!
 //! Rejected: no spinning when the caller may run on one processor only. It says nothing about its partner: two
-//! processes that are pinned to a processor each would never spin.
+//! processes that are pinned to a processor each would never spin. Giving the processor away (`sched_yield`) before a
+//! sleep: two that share a processor with nobody else answer each other in 2 µs instead of 4.5 under a real-time class,
+//! but in 15 instead of 6 under the ordinary one, and beside one busy process in 1,800 instead of 10 (Linux 6.18):
+//! who yields there gives up its whole slice.
 
 use crate::atomic::spin_loop;
 use core::cell::Cell;

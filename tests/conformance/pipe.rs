@@ -264,6 +264,27 @@ pub fn who_waits_for_room_is_told_of_the_end(at: Place) {
     }
 }
 
+pub fn who_sends_is_told_of_the_end_of_one_that_has_moved(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, move |mut end| {
+        assert_eq!(end.recv().expect("recv"), b"before");
+        let dies_with_it = move || {
+            end.send(b"moved").expect("send");
+            std::mem::forget(end);
+        };
+        std::thread::spawn(dies_with_it).join().expect("no panic");
+        raise(&words[0]);
+        await_word(&words[1], 1);
+    });
+    end.send(b"before").expect("send");
+    assert_eq!(end.recv().expect("recv"), b"moved");
+    await_word(&words[0], 1);
+    assert_eq!(kind(end.try_send(b"after")), Err(ErrorKind::Closed));
+    raise(&words[1]);
+    actor.join();
+}
+
 pub fn an_end_moves_between_threads(at: Place) {
     let seg = kit::segment();
     let words = board();

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// Long enough for anything that must happen.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// The net, and what a busy machine may add to it.
-pub const NET: Duration = Duration::from_millis(500);
+/// The net, and what a busy machine may add to it: soon, as against never.
+pub const NET: Duration = Duration::from_secs(5);
 
 /// A child made by libc's fork; killed and reaped at the latest when dropped.
 #[derive(Debug)]

@@ -20,17 +20,18 @@
 //! | L-b | a producer, published, not woken | messages, the consumer asleep | the consumer, by the producer's slot, which it watches | nothing |
 //! | L-c | a consumer, read, not freed | messages, unread | the next consumer takes the seat and is told: redelivered | nothing |
 //! | L-d | a consumer, freed, not woken | room, the producer asleep | the producer, by the consumer's slot | nothing |
-//! | L-e | who took or moved a seat, partner not told | a dead holder | the bell; it had done nothing yet | nothing |
+//! | L-e | who took or moved a seat, partner not told | a dead holder, that had done nothing yet | nobody need, the next one tells; hanging up: the bell, or the net if the last holder lives | nothing |
 //! | L-f | a closer, marked, not closed | an open lane with slower publishers | nobody need | the close, which never returned |
-//! | L-g | a closer, closed, not woken | a closed lane, the partner asleep | the bell, the closer's slot; who was about to sleep watches the closed word | nothing |
+//! | L-g | a closer, closed, not woken | a closed lane, the partner asleep | the closer's slot; who was about to sleep watches the mark or the closed word | nothing |
 //! | L-h | a consumer, the end proposed, not final | a proposal | a producer withdraws it, the next consumer makes its own | nothing |
 //! | L-i | who leaves, all published or freed, still seated | a dead holder | the next one takes the seat | nothing |
 //! | L-j | a consumer, seated, before its step is its own | messages, unread, and what is suspect of them | the next consumer, as in L-c | nothing |
 //!
 //! A sleeper watches its partner's slot, so the partner has no need to keep its pending pointer at the bell: a fast path
-//! without it. The partner changes only by a take or a move, which bump the count that the sleeper watches. There is no
-//! net under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by the next operation,
-//! at the latest when somebody takes the seat (who asks the second channel).
+//! without it. Nor has the sleeper need of the bell, as long as somebody alive sits opposite: two or three words to sleep on,
+//! where other sleepers have five. The partner changes only by a take or a move, which bump the count that the sleeper
+//! watches. There is no net under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by
+//! the next operation, at the latest when somebody takes the seat (who asks the second channel).
 //!
 //! **The end.** A producer that closes is its own witness: nothing comes after. A consumer that closes may race with a
 //! publication, so it *proposes* the end where it stands, passes the heavy fence, looks at `tail` once more and makes the
@@ -168,10 +169,27 @@ impl Lane {
         header.not_full.renew();
     }
 
+    /// Changes when a seat changes hands: who remembers the partner compares it, and looks at the seat only when it is another
+    /// one, or odd. In a lane that hangs up.
+    #[cfg(any(feature = "std", interproc_loom))]
+    #[inline(always)]
+    pub(crate) fn turns(&self) -> u64 {
+        // Acquire: before the look at the seat.
+        self.header().turns.load(Ordering::Acquire)
+    }
+
+    /// A seat has changed hands: the turns are even again, and others than before.
+    fn turn(&self) {
+        let turns = &self.header().turns;
+        // Never fails, and SeqCst as there is no hurry.
+        let _ = turns.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| Some((n | 1).wrapping_add(1)));
+    }
+
     /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn rouse(&self) {
+        self.turn();
         self.header().not_empty.wake(|| u32::MAX);
         self.header().not_full.wake(|| u32::MAX);
     }
@@ -208,8 +226,15 @@ impl Lane {
     /// Sits down by `sit` and tells a partner that sleeps, so that it watches the new holder.
     fn sit<R>(&self, me: &Member, partner: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
         let pending = me.pend();
+        if self.hangs_up() {
+            // Before it: who dies in between leaves turns at which everybody looks.
+            self.header().turns.fetch_or(1, Ordering::SeqCst);
+        }
         let seated = sit();
         crate::crash_window!("L-e: seated, the partner not told");
+        if self.hangs_up() {
+            self.turn();
+        }
         if seated.is_ok() && !crate::mutant!("lane-partner-not-told") {
             partner.wake(|| u32::MAX);
         }
@@ -244,21 +269,21 @@ impl Lane {
             }
             spin.failed();
             let (watch, sure) = count.announce(me.table());
-            // Both before the look: what comes after it changes a word that we watch.
-            let closed = self.header().closed.load(Ordering::Acquire);
+            // Before the look: what comes after it changes a word that we watch.
             let partner = partner.living(me).filter(|_| !crate::mutant!("lane-partner-not-watched"));
+            let closed = self.header().closed.load(Ordering::Acquire);
             let closed = Watch { word: Word::High(&self.header().closed), expected: (closed >> 32) as u32 };
+            // A closer marks the count first: unless that is done already, its mark is the change.
+            let watches = &[watch, closed][..if EventCount::was_marked(&watch) { 2 } else { 1 }];
             match look() {
                 Ok(true) => break Ok(()),
                 Ok(false) => {}
                 Err(error) => break Err(error),
             }
             crate::crash_window!("L-s: about to sleep");
-            let watches = [watch, closed];
-            let woken = if self.hangs_up() {
-                me.sleep(&watches, partner, sure, deadline)
-            } else {
-                me.sleep_beside(&watches, partner, sure, deadline)
+            let woken = match partner {
+                Some(partner) => me.sleep_beside(watches, partner, self.hangs_up(), sure, deadline),
+                None => me.sleep(watches, None, sure, deadline),
             };
             if woken == Woken::TimedOut {
                 break Err(Error::from(ErrorKind::TimedOut));

@@ -1,7 +1,7 @@
 //! The lane's bytes and its place in memory.
 //!
 //! ```text
-//! 0     geometry, closed word, event counts, seal   read by both sides, seldom written
+//! 0     geometry, closed word, counts, seal, turns  read by both sides, seldom written
 //! 128   tail, the producer's seat, peak             written by the producer
 //! 256   head, the consumer's seat, step, suspect      written by the consumer
 //! 384   units
@@ -33,7 +33,9 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) not_full: EventCount,
     /// Where the end is, once it is closed: see `consumer`.
     pub(in crate::queue) seal: AtomicU64,
-    _line1: [u64; 10],
+    /// Of a lane that hangs up: changes when a seat changes hands; odd while that may be going on.
+    pub(in crate::queue) turns: AtomicU64,
+    _line1: [u64; 9],
     /// How many units were ever published.
     pub(in crate::queue) tail: AtomicU64,
     /// Whose turn it is to write.
@@ -246,7 +248,8 @@ mod imp {
                 not_empty: EventCount::new(),
                 not_full: EventCount::new(),
                 seal: AtomicU64::new(0),
-                _line1: [0; 10],
+                turns: AtomicU64::new(0),
+                _line1: [0; 9],
                 tail: AtomicU64::new(0),
                 producer: Seat::new(),
                 peak: AtomicU64::new(0),
