@@ -482,6 +482,22 @@ pub fn a_forked_child_has_no_part_in_its_parents_seats(_: Place) {
         p.push(2).expect("still ours");
         assert_eq!((c.pop().expect("1"), c.pop().expect("2")), (1, 2));
         assert!(!p.is_closed());
+        // Chunks, too, are the parent's.
+        let chunk = std::cell::RefCell::new(Some(p.write_chunk(2).expect("room")));
+        kit::child(raw, || {
+            let chunk = chunk.take().expect("ours");
+            assert_eq!(kind(chunk.commit_all()), Err(ErrorKind::NotOwner));
+        })
+        .join();
+        chunk.take().expect("ours").fill_from_iter([7, 8]).expect("still ours");
+        let chunk = std::cell::RefCell::new(Some(c.read_chunk(2).expect("two")));
+        kit::child(raw, || {
+            let values: Vec<u64> = chunk.take().expect("ours").into_iter().collect();
+            assert_eq!(values, [7, 8]);
+        })
+        .join();
+        drop(chunk);
+        assert_eq!((c.pop().expect("7"), c.pop().expect("8")), (7, 8));
         // Its own are its own.
         drop((p, c));
         kit::child(raw, || {

@@ -28,9 +28,13 @@ impl RawByteQueue {
     }
 
     /// [`commit`](Self::commit) of what was reserved at this place.
+    ///
+    /// # Errors
+    /// `TooLarge` for more than was reserved.
     pub(crate) fn commit_at(&self, me: &Member, message: *const u8, len: usize) -> Result<()> {
         let claim = self.claim_at(me, message, Role::Writer)?;
-        if len > self.room(&claim).1 {
+        // As it was noted by `reserve`; whatever a peer has written there, the room is the limit.
+        if len > self.room(&claim).1 || len as u64 > self.length_word(&claim) {
             return Err(ErrorKind::TooLarge.into());
         }
         self.commit(me, claim, len)

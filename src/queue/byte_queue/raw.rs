@@ -187,6 +187,10 @@ impl RawByteQueue {
     pub fn reserve(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_write(me, len, limit);
+        if let Ok(claim) = &claim {
+            // For who commits by the place alone: see `by_place`.
+            self.set_length_word(claim, len as u64);
+        }
         me.unpend(pending);
         claim
     }
@@ -225,7 +229,7 @@ impl RawByteQueue {
 
     /// The length and [`RETURNED`]. Relaxed, as the set: the claim and its end order them.
     #[inline]
-    fn length_word(&self, claim: &Claim) -> u64 {
+    pub(super) fn length_word(&self, claim: &Claim) -> u64 {
         self.ring.len(pos::index(claim.position)).load(Ordering::Relaxed)
     }
 

@@ -54,11 +54,18 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// Pushes the first `count` of them, as one. At most all are.
     ///
     /// # Errors
-    /// `Closed`: none is pushed.
+    /// `Closed`, and in the child of a fork `NotOwner`: none is pushed.
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<()> {
         let count = count.min(self.len());
-        if count == 0 { Ok(()) } else { self.producer.seat.raw.advance(count as u64) }
+        if count == 0 {
+            return Ok(());
+        }
+        let seat = &mut self.producer.seat;
+        if !seat.is_here() {
+            seat.seated()?; // not in the child of a fork
+        }
+        seat.raw.advance(count as u64)
     }
 
     /// Pushes all of them, as one.
@@ -194,14 +201,18 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
     }
 
-    /// Takes the first `count` of them, as one; the rest stays. At most all are taken.
+    /// Takes the first `count` of them, as one; the rest stays. At most all are taken; none in the child of a fork.
     #[inline(always)]
     pub fn commit(self, count: usize) {
         let count = count.min(self.len());
-        if count != 0 {
-            self.consumer.seat.raw.advance(count as u64);
+        let seat = &mut self.consumer.seat;
+        if !seat.is_here() && seat.seated().is_err() {
+            return;
         }
-        self.consumer.seat.raw.has_read();
+        if count != 0 {
+            seat.raw.advance(count as u64);
+        }
+        seat.raw.has_read();
     }
 
     /// Takes all of them, as one.

@@ -82,7 +82,7 @@ impl Story {
         let words = if self.large { LARGE } else { SMALL };
         let room = CAPACITY as usize * GRANULE - if self.large { GRANULE } else { 0 };
         let looks_free = || closed || gap || w.queue.len_bytes() < room;
-        let soon = os::now() + if closed { 1_500_000_000 } else { 150_000_000 };
+        let soon = os::now() + if closed { 1_500_000_000 } else { 400_000_000 };
         while self.asleep(part, Side::Producer) > 0 && looks_free() {
             if os::now() > soon {
                 let room = closed || try_send(&w.queue, 950, words).is_ok();

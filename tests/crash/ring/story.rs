@@ -76,7 +76,7 @@ impl Story {
     fn check_room(self, w: &World, part: &Part) -> Check {
         let closed = w.queue.is_closed();
         let looks_free = || closed || (w.queue.len() as u64) < CAPACITY;
-        let soon = os::now() + if closed { 1_500_000_000 } else { 150_000_000 };
+        let soon = os::now() + if closed { 1_500_000_000 } else { 400_000_000 };
         while self.asleep(part, Side::Producer) > 0 && looks_free() {
             if os::now() > soon {
                 let room = closed || w.queue.try_push([950; 4]).is_ok();
