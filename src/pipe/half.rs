@@ -40,8 +40,6 @@ impl Side for RawByteConsumer {
 #[derive(Debug)]
 pub(super) struct Half<S: Side> {
     pub(super) seated: Seated<S>,
-    /// Who sat opposite when we looked last.
-    partner: Option<OwnerId>,
     /// It is somebody else's now, or closed: dropping it does nothing.
     given: bool,
     /// Told when the half has left, if others wait for the slot.
@@ -53,7 +51,7 @@ pub(super) struct Half<S: Side> {
 impl<S: Side> Half<S> {
     /// The calling thread has just sat down.
     pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
-        Half { seated: Seated::new(raw), partner: None, given: false, meeting, _segment: segment }
+        Half { seated: Seated::new(raw), given: false, meeting, _segment: segment }
     }
 
     /// The calling thread, in the seat: it takes it along from another thread of the process.
@@ -62,7 +60,8 @@ impl<S: Side> Half<S> {
         self.seated.me()
     }
 
-    /// As [`Half::me`], if the partner lives; one load more of a word that nobody writes.
+    /// As [`Half::me`], if the partner lives; two loads more of words that nobody writes. Who it is is not remembered: it
+    /// may be a child by now, or another thread, and the one before may live on.
     ///
     /// # Errors
     /// `Closed` otherwise, and the lane is.
@@ -72,25 +71,15 @@ impl<S: Side> Half<S> {
         closed: impl Fn(&mut S, &Member) -> Result<()>,
     ) -> Result<&'a Member> {
         let me = self.me()?;
-        let lives = |id| me.table().life(id) != Life::Dead;
-        if !self.partner.is_some_and(lives) {
-            self.look_at_partner(me, closed)?;
+        let dead = self.partner().is_some_and(|id| me.table().life(id) == Life::Dead);
+        if dead && !crate::mutant!("pipe-dead-partner") {
+            closed(self.seated.raw(), me)?;
         }
         Ok(me)
     }
 
-    #[cold]
-    fn look_at_partner(&mut self, me: &Member, closed: impl Fn(&mut S, &Member) -> Result<()>) -> Result<()> {
-        self.partner = self.partner();
-        if self.partner.is_some_and(|id| me.table().life(id) == Life::Dead)
-            && !crate::mutant!("pipe-dead-partner")
-        {
-            return closed(self.seated.raw(), me);
-        }
-        Ok(())
-    }
-
     /// Who sits opposite, dead or alive.
+    #[inline(always)]
     pub(super) fn partner(&self) -> Option<OwnerId> {
         let word = self.seated.lane().seats()[1 - S::SEAT];
         OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire))
