@@ -566,6 +566,8 @@ fn children() -> Vec<Box<dyn Scenario>> {
     let case = |operation, scenario: &str| {
         Case::new("Pipe", operation, scenario, World::fresh).limits(|l| {
             l.thin_above = 300;
+            // A child at the gate and a parent that hands over are told by a look, every 10 ms.
+            l.late_ns = 100_000_000;
             l.lives_at_end = false;
         })
     };
