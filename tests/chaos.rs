@@ -14,8 +14,9 @@
 //! - each consumer saw each producer's messages in order (but for those called redelivered);
 //! - in the critical section nobody met anybody, and half-changed data only with the news of a death.
 //!
-//! Every other round is one of the other locks and signals, in turn: see `family`; the rounds between them
-//! are the queue's and the byte queue's (`bytes`), in turn.
+//! Every other round is one of the other locks and signals, in turn: see `family`; the rounds between them are the
+//! queue's, the byte queue's (`bytes`), the lane's (`lane`) and the pipes' (`pipe`), in turn. With `--only NAME` all rounds
+//! are that one's.
 
 #[path = "chaos/bytes.rs"]
 mod bytes;
@@ -23,6 +24,8 @@ mod bytes;
 mod family;
 #[path = "chaos/lane.rs"]
 mod lane;
+#[path = "chaos/pipe.rs"]
+mod pipe;
 
 use interproc::process::{self, Child};
 use interproc::queue::Queue;
@@ -370,28 +373,71 @@ fn balance(books: &Books, in_hands: u64, totals: &mut Totals) -> Result<(), Stri
     Ok(())
 }
 
-fn arguments() -> Result<(Duration, u64), lexopt::Error> {
+/// Which round comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Queue,
+    Bytes,
+    Lane,
+    Pairs,
+    Meetings,
+    Family,
+}
+
+/// The names for the command line.
+const TURNS: [(&str, Turn); 6] = [
+    ("queue", Turn::Queue),
+    ("bytes", Turn::Bytes),
+    ("lane", Turn::Lane),
+    ("pairs", Turn::Pairs),
+    ("meetings", Turn::Meetings),
+    ("family", Turn::Family),
+];
+
+impl Turn {
+    /// Every other round is the family's.
+    fn of(round: u64) -> Turn {
+        use Turn::{Bytes, Lane, Meetings, Pairs, Queue};
+        let others = [Queue, Bytes, Pairs, Queue, Lane, Meetings];
+        if round % 2 == 1 { Turn::Family } else { others[round as usize / 2 % others.len()] }
+    }
+}
+
+/// What the command line asks for.
+struct Wanted {
+    time: Duration,
+    seed: u64,
+    only: Option<Turn>,
+}
+
+fn arguments() -> Result<Wanted, lexopt::Error> {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let (mut seconds, mut seed) = (8.0, clock.map_or(1, |d| d.as_nanos() as u64));
+    let mut only = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seconds") => seconds = parser.value()?.parse()?,
             Long("seed") => seed = parser.value()?.parse()?,
+            Long("only") => {
+                let name = parser.value()?.string()?;
+                let turn = TURNS.iter().find(|turn| turn.0 == name);
+                only = Some(turn.ok_or(format!("no such round: {name}"))?.1);
+            }
             // What cargo or its users pass to every test program.
             Long("nocapture" | "quiet") | Short('q') => {}
             Long("test-threads" | "skip") => drop(parser.value()?),
             other => return Err(other.unexpected()),
         }
     }
-    Ok((Duration::from_secs_f64(seconds), seed.max(1)))
+    Ok(Wanted { time: Duration::from_secs_f64(seconds), seed: seed.max(1), only })
 }
 
 fn main() -> ExitCode {
-    let (time, seed) = match arguments() {
+    let Wanted { time, seed, only } = match arguments() {
         Ok(arguments) => arguments,
         Err(e) => {
-            eprintln!("{e}\nusage: chaos [--seconds N] [--seed N]");
+            eprintln!("{e}\nusage: chaos [--seconds N] [--seed N] [--only ROUND]");
             return ExitCode::from(2);
         }
     };
@@ -399,19 +445,20 @@ fn main() -> ExitCode {
     priority(-15);
     let (books, mut dice, mut totals) = (Books::open(), Dice(seed), Totals::default());
     let (family, bytes, lanes) = (family::Books::open(), bytes::Books::open(), lane::Books::open());
+    let pipes = pipe::Books::open();
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
         let left = end.saturating_duration_since(Instant::now()).min(Duration::from_millis(600));
-        // The queue's and the locks' longer, for what is at work there is more.
-        let result = if totals.rounds % 4 == 2 {
-            bytes::round(bytes, &mut dice, left, &mut totals)
-        } else if totals.rounds % 8 == 4 {
-            lane::round(lanes, &mut dice, left, &mut totals)
-        } else if totals.rounds % 2 == 0 {
-            round(books, &mut dice, left, &mut totals)
-        } else {
-            family::round(family, &mut dice, left.min(Duration::from_millis(400)), &mut totals)
+        let (dice, sums) = (&mut dice, &mut totals);
+        let result = match only.unwrap_or(Turn::of(sums.rounds)) {
+            Turn::Queue => round(books, dice, left, sums),
+            Turn::Bytes => bytes::round(bytes, dice, left, sums),
+            Turn::Lane => lane::round(lanes, dice, left, sums),
+            Turn::Pairs => pipe::pairs::round(pipes, dice, left, sums),
+            Turn::Meetings => pipe::meetings::round(pipes, dice, left, sums),
+            // The others' are longer, for what is at work there is more.
+            Turn::Family => family::round(family, dice, left.min(Duration::from_millis(400)), sums),
         };
         if let Err(text) = result {
             println!("FAILED in round {}: {text}", totals.rounds);

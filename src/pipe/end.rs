@@ -531,8 +531,9 @@ impl HandOver for Receiver {
 
 impl HandOver for End {
     fn claim(&mut self) -> Result<()> {
-        self.sender.claim()?;
-        self.receiver.claim()
+        // This first, as in closing: if the child dies in between, nobody can send any more once the end is seen.
+        self.receiver.claim()?;
+        self.sender.claim()
     }
     fn given(self) {
         self.sender.given();

@@ -40,9 +40,6 @@ impl Side for RawByteConsumer {
 #[derive(Debug)]
 pub(super) struct Half<S: Side> {
     pub(super) seated: Seated<S>,
-    /// Who sat opposite when we looked last, and the lane's turns before that look; [`LOOK_AGAIN`] if they were odd.
-    partner: Option<OwnerId>,
-    turns: u64,
     /// It is somebody else's now, or closed: dropping it does nothing.
     given: bool,
     /// Told when the half has left, if others wait for the slot.
@@ -54,14 +51,7 @@ pub(super) struct Half<S: Side> {
 impl<S: Side> Half<S> {
     /// The calling thread has just sat down.
     pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
-        Half {
-            seated: Seated::new(raw),
-            partner: None,
-            turns: LOOK_AGAIN,
-            given: false,
-            meeting,
-            _segment: segment,
-        }
+        Half { seated: Seated::new(raw), given: false, meeting, _segment: segment }
     }
 
     /// The calling thread, in the seat: it takes it along from another thread of the process.
@@ -70,7 +60,8 @@ impl<S: Side> Half<S> {
         self.seated.me()
     }
 
-    /// As [`Half::me`], if the partner lives; two loads more, of words that are seldom written.
+    /// As [`Half::me`], if the partner lives; two loads more of words that nobody writes. Who it is is not remembered: it
+    /// may be a child by now, or another thread, and the one before may live on.
     ///
     /// # Errors
     /// `Closed` otherwise, and the lane is.
@@ -80,28 +71,15 @@ impl<S: Side> Half<S> {
         closed: impl Fn(&mut S, &Member) -> Result<()>,
     ) -> Result<&'a Member> {
         let me = self.me()?;
-        let lives = |id| me.table().life(id) != Life::Dead;
-        let same = self.turns == self.seated.lane().turns();
-        if !(same && self.partner.is_some_and(lives)) {
-            self.look_at_partner(me, closed)?;
+        let dead = self.partner().is_some_and(|id| me.table().life(id) == Life::Dead);
+        if dead && !crate::mutant!("pipe-dead-partner") {
+            closed(self.seated.raw(), me)?;
         }
         Ok(me)
     }
 
-    #[cold]
-    fn look_at_partner(&mut self, me: &Member, closed: impl Fn(&mut S, &Member) -> Result<()>) -> Result<()> {
-        let turns = self.seated.lane().turns();
-        self.turns = if turns.is_multiple_of(2) { turns } else { LOOK_AGAIN };
-        self.partner = self.partner();
-        if self.partner.is_some_and(|id| me.table().life(id) == Life::Dead)
-            && !crate::mutant!("pipe-dead-partner")
-        {
-            return closed(self.seated.raw(), me);
-        }
-        Ok(())
-    }
-
     /// Who sits opposite, dead or alive.
+    #[inline(always)]
     pub(super) fn partner(&self) -> Option<OwnerId> {
         let word = self.seated.lane().seats()[1 - S::SEAT];
         OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire))
@@ -178,8 +156,6 @@ impl<S: Side> Half<S> {
     }
 }
 
-/// What a lane's turns never are.
-const LOOK_AGAIN: u64 = u64::MAX;
 /// How long a parent sleeps before it looks whether its child still lives.
 const LOOK: Duration = Duration::from_millis(10);
 

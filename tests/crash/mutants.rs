@@ -71,6 +71,8 @@ pub const ALL: &[Mutant] = &[
     mutant("no-second-read", "rwlock read once more, a cell"),
     mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
     mutant("pipe-dead-partner", "pipe send, the other end waits, sender"),
+    mutant("pipe-call-no-wake", "listener connect, a listener asleep"),
+    mutant("lane-hang-up-unseen", "pipe adopt, a bare fork's child"),
 ];
 
 /// Builds this program with the mutants in it, once, and gives its path.

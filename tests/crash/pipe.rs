@@ -4,13 +4,12 @@
 //! is killed where; a slot is free again when both are gone; a listener that dies leaves its name to the next one; a child
 //! that dies before or while it gets an end is the end.
 
-use crate::engine::board::KILLED;
+use crate::engine::board::{CURTAIN, KILLED};
 use crate::engine::{Case, Check, Cut, Death, End as Over, Enter, Limits, Part, Scenario, Until, os};
 use crate::ensure;
 use interproc::pipe::{self, End, Listener};
 use interproc::process::Builder;
-use interproc::{Error, ErrorKind, Segment};
-use std::cell::RefCell;
+use interproc::{ErrorKind, Segment};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -319,26 +318,36 @@ fn server(world: &World, part: &Part) -> Check {
     world.no_slot_is_lost(&mut listener)
 }
 
-/// A listener asleep in accept until the victim's call, or its own time is over.
+/// A listener asleep in accept, which nobody wakes but the victim's call or its death; the last to call is the verifier.
 fn waiting_server(world: &World, part: &Part) -> Check {
     let mut listener = world.listen().map_err(|e| format!("bind: {e:?}"))?;
     world.warm_up();
     part.ready();
     loop {
-        match listener.accept_timeout(Duration::from_millis(300)) {
-            Ok(mut end) => {
-                let over = end.recv_timeout(PATIENCE).map(drop).map_err(|e| e.kind());
-                ensure!(over == Err(ErrorKind::Closed), "a dead caller's pipe: {over:?}");
-                note(part, 1);
+        let mut end = listener.accept().map_err(|e| format!("accept: {e:?}"))?;
+        match end.recv_timeout(PATIENCE).map_err(|e| e.kind()) {
+            Ok(message) => {
+                ensure!(number(&message)? == 60, "another message");
+                break;
             }
-            Err(e) if e.kind() == ErrorKind::TimedOut => break,
-            Err(e) => return Err(format!("accept: {e:?}")),
+            over => ensure!(over == Err(ErrorKind::Closed), "a dead caller's pipe: {over:?}"),
         }
+        note(part, 1);
     }
-    let called = part.fact(DONE).load(SeqCst) != 0;
-    ensure!(!called || part.fact(CAME + part.index).load(SeqCst) != 0, "a call that came back was not heard");
-    note(part, 1);
+    // The verifier has ended, and its end with it.
+    part.await_cue(CURTAIN);
     world.no_slot_is_lost(&mut listener)
+}
+
+/// Who sleeps in accept has heard the call that came back, and that of one who died after it had called; then one more.
+fn called(world: &World, part: &Part) -> Check {
+    if part.fact(DONE).load(SeqCst) != 0 || part.killed_in("M-c") {
+        told(1)(world, part)?;
+    } else {
+        world.warm_up();
+    }
+    part.recovered();
+    world.connect().send(&message(60)).map_err(|e| format!("send: {e:?}"))
 }
 
 /// A client that the victim, who listens, may or may not answer.
@@ -392,6 +401,15 @@ fn meetings() -> Vec<Box<dyn Scenario>> {
         world.warm_up();
         cut.start();
         let end = listener.accept_timeout(PATIENCE);
+        cut.end();
+        std::mem::forget((end, listener));
+    };
+    // Those who call come when it is stopped, so nobody wakes it before its time is over.
+    let accept_alone = |world: &World, cut: &Cut| {
+        let mut listener = world.listen().expect("bind");
+        world.warm_up();
+        cut.start();
+        let end = listener.accept_timeout(Duration::from_millis(100));
         cut.end();
         std::mem::forget((end, listener));
     };
@@ -453,9 +471,9 @@ fn meetings() -> Vec<Box<dyn Scenario>> {
             .verify(told(1)),
         case("connect", "a listener asleep")
             .role("client")
-            .helper(Enter::Before, Until::Asleep, Over::Alone, waiting_server)
+            .helper(Enter::Before, Until::Asleep, Over::AfterVerifier, waiting_server)
             .victim(connect)
-            .verify(|_, _| Ok(())),
+            .verify(called),
         case("connect", "two deaths: a client, then a client")
             .role("client, then client")
             .helper(Enter::Before, Until::Ready, Over::Alone, server)
@@ -472,7 +490,7 @@ fn meetings() -> Vec<Box<dyn Scenario>> {
             .role("listener")
             .helper(Enter::AtKill, Until::Asleep, Over::Alone, client)
             .helper(Enter::AtKill, Until::Asleep, Over::Alone, client)
-            .victim(accept)
+            .victim(accept_alone)
             .verify(next_listener(2)),
         case("accept", "in another thread than before, a call")
             .role("listener")
@@ -506,29 +524,60 @@ fn queued_or_refused(world: &World, part: &Part) -> Check {
 
 // ---- children ------------------------------------------------------------------------------------------------
 
-/// The engine's worker keeps one end, the victim gives the other to its child.
-struct Inherited {
-    segment: Segment,
-    theirs: RefCell<Option<End>>,
+/// On the board: the child's own code has begun, and how its end of the pipe came.
+const BEGAN: usize = 3;
+const OVER: usize = 4;
+
+/// An end reaches its end when, and not before, the child that has the other one is killed. What it sent has come before.
+fn hears_of_the_child(end: &mut End, part: &Part) -> Check {
+    let count = drain(end, part)?;
+    ensure!(part.board.killed.load(SeqCst) != 0, "the end came while the child lived");
+    let sent = part.fact(SENT).load(SeqCst);
+    ensure!(count == sent || count == sent + 1, "{count} came, {sent} were acknowledged");
+    Ok(())
+}
+
+/// Who meets the parent of the victim, and hears nothing of that the end is given on.
+fn partner(world: &World, part: &Part) -> Check {
+    let (listener, mut end) = meets(world, part)?;
+    hears_of_the_child(&mut end, part)?;
+    drop(listener);
+    Ok(())
+}
+
+/// The pipe's both ends are free.
+fn free(world: &World, part: &Part) -> Check {
+    part.ready();
+    let until = os::now() + 1_500_000_000;
+    loop {
+        match world.segment.pipe_pair("pair", 0, LONGEST) {
+            Ok((mut a, mut b)) => {
+                part.recovered();
+                ensure!(a.send(&message(3)).is_ok(), "it is not open");
+                return number(&b.recv().map_err(|e| format!("{e:?}"))?).map(drop);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock && os::now() < until => os::yield_now(),
+            Err(e) => return Err(format!("the pipe is not free: {e:?}")),
+        }
+    }
 }
 
 fn children() -> Vec<Box<dyn Scenario>> {
-    let make = || {
-        let segment = Segment::options().size(1 << 14).max_members(24).anonymous().expect("segment");
-        Inherited { segment, theirs: RefCell::new(None) }
-    };
-    let case = |scenario: &str| {
-        Case::new("Pipe", "fork_with", scenario, make).role("parent").limits(|l| {
+    let case = |operation, scenario: &str| {
+        Case::new("Pipe", operation, scenario, World::fresh).limits(|l| {
             l.thin_above = 300;
+            // A child at the gate and a parent that hands over are told by a look, every 10 ms.
+            l.late_ns = 100_000_000;
             l.lives_at_end = false;
         })
     };
-    // The parent dies anywhere in giving an end away; its child is a daemon, so it dies, too.
-    let give = |world: &Inherited, cut: &Cut| {
+    let pair = |world: &World| {
         drop(Builder::new().daemon().fork(|| ()).map(|child| child.join())); // libc's first time
-        let (ours, theirs) = world.segment.pipe_pair("pair", 0, LONGEST).expect("pair");
-        world.theirs.replace(Some(theirs));
-        let theirs = world.theirs.take().expect("an end");
+        world.segment.pipe_pair("pair", 0, LONGEST).expect("pair")
+    };
+    // The parent dies anywhere in giving an end away; its child is a daemon, so it dies, too.
+    let give = move |world: &World, cut: &Cut| {
+        let (ours, theirs) = pair(world);
         cut.start();
         let child = Builder::new().daemon().fork_with(theirs, |mut end| {
             let _ = end.recv();
@@ -536,55 +585,97 @@ fn children() -> Vec<Box<dyn Scenario>> {
         cut.end();
         std::mem::forget((ours, child));
     };
-    let free = |world: &Inherited, part: &Part| {
-        part.ready();
-        let until = os::now() + 1_500_000_000;
-        loop {
-            match world.segment.pipe_pair("pair", 0, LONGEST) {
-                Ok((mut a, mut b)) => {
-                    part.recovered();
-                    ensure!(a.send(&message(3)).is_ok(), "it is not open");
-                    return number(&b.recv().map_err(|e| format!("{e:?}"))?).map(drop);
-                }
-                Err(e) if e.kind() == ErrorKind::WouldBlock && os::now() < until => os::yield_now(),
-                Err(e) => return Err(format!("the pipe is not free: {e:?}")),
-            }
-        }
-    };
-    // The child is stepped: it takes the end as a child of a bare fork does.
-    let adopt = |world: &Inherited, cut: &Cut| {
-        let mut theirs = world.theirs.take().expect("an end");
+    // As above; its child lives on, and if its code began, the end comes there.
+    let give_for_good = move |world: &World, cut: &Cut| {
+        let (ours, theirs) = pair(world);
         cut.start();
-        let adopted = theirs.adopt();
-        let _ = adopted.and_then(|()| theirs.send(&message(1)));
+        let child = Builder::new().fork_with(theirs, |mut end| {
+            cut.part.fact(BEGAN).store(1, SeqCst);
+            let over = end.recv_timeout(PATIENCE).map_err(|e| e.kind());
+            let told = over == Err(ErrorKind::Closed) && cut.part.board.killed.load(SeqCst) != 0;
+            cut.part.fact(OVER).store(u64::from(told), SeqCst);
+        });
         cut.end();
-        std::mem::forget(theirs);
+        std::mem::forget((ours, child));
     };
-    let inherited = || {
-        let segment = Segment::options().size(1 << 14).max_members(24).anonymous().expect("segment");
-        let (ours, theirs) = segment.pipe_pair("pair", 0, LONGEST).expect("pair");
-        // Only the seats matter here: the verifier is another child of the one who made them, and asks for the slot.
-        std::mem::forget(ours);
-        Inherited { segment, theirs: RefCell::new(Some(theirs)) }
-    };
-    let part_of_both = |world: &Inherited, part: &Part| {
-        part.ready();
-        // The maker lives and has the one end for ever: it is in use, and nothing hangs.
-        let again = world.segment.pipe_pair("pair", 0, LONGEST).map(drop).map_err(|e: Error| e.kind());
-        part.recovered();
-        ensure!(again == Err(ErrorKind::WouldBlock), "{again:?}");
+    let free_and_told = |world: &World, part: &Part| {
+        free(world, part)?;
+        let [began, over] = [BEGAN, OVER].map(|at| part.fact(at).load(SeqCst));
+        ensure!(began == over, "the child was not told of its parent's death");
         Ok(())
     };
+    // From here on the child is stepped, from its birth on, and the parent goes on.
+    let follow = |limits: &mut Limits| limits.follows = true;
+    let answers = |mut end: End, cut: &Cut| {
+        if end.send(&message(1)).is_ok() {
+            say(cut, SENT);
+        }
+        cut.end();
+    };
+    let given = move |world: &World, cut: &Cut| {
+        let (mut ours, theirs) = pair(world);
+        // Who has the other end now lives on: it is the child's death that must be noticed.
+        ours.send(&message(5)).expect("room");
+        cut.part.ready();
+        cut.start();
+        let child = Builder::new().fork_with(theirs, |end| answers(end, cut));
+        hears_of_the_child(&mut ours, &cut.part).expect("the end");
+        cut.part.recovered();
+        drop(child);
+    };
+    let given_on = move |world: &World, cut: &Cut| {
+        drop(pair(world));
+        world.warm_up();
+        let end = world.connect();
+        cut.part.ready();
+        cut.start();
+        drop(Builder::new().fork_with(end, |end| answers(end, cut)));
+        cut.part.recovered();
+    };
+    let adopted = move |world: &World, cut: &Cut| {
+        let (mut ours, mut theirs) = pair(world);
+        cut.part.ready();
+        cut.start();
+        // SAFETY: the child is killed at its end mark at the latest.
+        match unsafe { libc::fork() } {
+            0 => {
+                let adopted = theirs.adopt();
+                if adopted.is_ok() {
+                    answers(theirs, cut);
+                }
+                os::die();
+            }
+            child => {
+                let given = theirs.hand_over(child).map_err(|e| e.kind());
+                // It has acknowledged a message, so it had taken the end.
+                let sent = cut.part.fact(SENT).load(SeqCst);
+                assert!(
+                    given == Ok(()) || (given, sent) == (Err(ErrorKind::NoChild), 0),
+                    "{given:?}, {sent}"
+                );
+            }
+        }
+        hears_of_the_child(&mut ours, &cut.part).expect("the end");
+        cut.part.recovered();
+    };
     vec![
-        case("to a daemon child").victim(give).verify(free),
-        Case::new("Pipe", "adopt", "a bare fork's child", inherited)
+        case("fork_with", "to a daemon child").role("parent").victim(give).verify(free),
+        case("fork_with", "to a child that lives on")
+            .role("parent")
+            .victim(give_for_good)
+            .verify(free_and_told),
+        case("fork_with", "its parent has the other end")
             .role("child")
-            .limits(|l| {
-                l.thin_above = 300;
-                l.lives_at_end = false;
-            })
-            .victim(adopt)
-            .verify(part_of_both),
+            .limits(follow)
+            .victim(given)
+            .verify(free),
+        case("fork_with", "the other end waits")
+            .role("child")
+            .limits(follow)
+            .helper(Enter::Before, Until::Ready, Over::Alone, partner)
+            .victim(given_on)
+            .verify(next_listener(1)),
+        case("adopt", "a bare fork's child").role("child").limits(follow).victim(adopted).verify(free),
     ]
 }
 

@@ -33,7 +33,7 @@
 //! | byte-passed-reader-forgotten | byte queue: a consumer dies, another gets its message and is told; byte queue: two read in place, and the first of them dies |
 //! | byte-put-back-no-wake | byte queue: a message that is put back reaches who waits, and says so |
 //! | byte-receive-untold | byte queue: who reads in place dies, and one who slept before gets the message |
-//! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left |
+//! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left; byte queue: a message that is put back reaches who waits, and says so |
 //! | byte-relaxed-release | byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end |
 //! | byte-wake-only-one | byte queue: what is published out of order reaches both who wait; byte queue: two have reserved, one commits and the other dies, and the message behind arrives |
 //! | byte-watch-not-passed-on | byte queue: who watched a reserver runs out of time, another is told of its death |
@@ -144,6 +144,8 @@ mod event;
 mod lane;
 #[cfg(interproc_loom)]
 mod latest;
+#[cfg(interproc_loom)]
+mod line;
 #[cfg(interproc_loom)]
 mod members;
 #[cfg(interproc_loom)]

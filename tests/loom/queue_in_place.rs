@@ -1,6 +1,7 @@
 //! Messages where they lie, and the push that displaces the oldest, under all interleavings, with deaths at every step.
 
-use crate::queue::{Fate, Got, Victim, drain, put, queue, results, take, two_sleepers};
+use crate::line::{Fate, Got, Victim, drain, put, results, take, two_sleepers};
+use crate::queue::queue;
 use crate::runner::Model;
 use crate::support::Place;
 use interproc::ErrorKind;

@@ -169,27 +169,10 @@ impl Lane {
         header.not_full.renew();
     }
 
-    /// Changes when a seat changes hands: who remembers the partner compares it, and looks at the seat only when it is another
-    /// one, or odd. In a lane that hangs up.
-    #[cfg(any(feature = "std", interproc_loom))]
-    #[inline(always)]
-    pub(crate) fn turns(&self) -> u64 {
-        // Acquire: before the look at the seat.
-        self.header().turns.load(Ordering::Acquire)
-    }
-
-    /// A seat has changed hands: the turns are even again, and others than before.
-    fn turn(&self) {
-        let turns = &self.header().turns;
-        // Never fails, and SeqCst as there is no hurry.
-        let _ = turns.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| Some((n | 1).wrapping_add(1)));
-    }
-
     /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn rouse(&self) {
-        self.turn();
         self.header().not_empty.wake(|| u32::MAX);
         self.header().not_full.wake(|| u32::MAX);
     }
@@ -226,15 +209,8 @@ impl Lane {
     /// Sits down by `sit` and tells a partner that sleeps, so that it watches the new holder.
     fn sit<R>(&self, me: &Member, partner: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
         let pending = me.pend();
-        if self.hangs_up() {
-            // Before it: who dies in between leaves turns at which everybody looks.
-            self.header().turns.fetch_or(1, Ordering::SeqCst);
-        }
         let seated = sit();
         crate::crash_window!("L-e: seated, the partner not told");
-        if self.hangs_up() {
-            self.turn();
-        }
         if seated.is_ok() && !crate::mutant!("lane-partner-not-told") {
             partner.wake(|| u32::MAX);
         }

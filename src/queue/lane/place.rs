@@ -1,9 +1,9 @@
 //! The lane's bytes and its place in memory.
 //!
 //! ```text
-//! 0     geometry, closed word, counts, seal, turns  read by both sides, seldom written
-//! 128   tail, the producer's seat, peak             written by the producer
-//! 256   head, the consumer's seat, step, suspect      written by the consumer
+//! 0     geometry, closed word, event counts, seal, seats   read by both sides, seldom written
+//! 128   tail, peak                                         written by the producer
+//! 256   head, step, suspect                                written by the consumer
 //! 384   units
 //! ```
 //!
@@ -33,25 +33,24 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) not_full: EventCount,
     /// Where the end is, once it is closed: see `consumer`.
     pub(in crate::queue) seal: AtomicU64,
-    /// Of a lane that hangs up: changes when a seat changes hands; odd while that may be going on.
-    pub(in crate::queue) turns: AtomicU64,
-    _line1: [u64; 9],
-    /// How many units were ever published.
-    pub(in crate::queue) tail: AtomicU64,
-    /// Whose turn it is to write.
+    /// Whose turn it is to write. The seats are here, and not beside the counts, because nobody writes them while the two
+    /// talk: a pipe's sender looks at its partner's before every message.
     pub(in crate::queue) producer: Seat,
-    /// The most units in it that the producer has seen when it looked for room.
-    pub(in crate::queue) peak: AtomicU64,
-    _line2: [u64; 13],
-    /// How many units were ever freed.
-    pub(in crate::queue) head: AtomicU64,
     /// Whose turn it is to read.
     pub(in crate::queue) consumer: Seat,
+    _line1: [u64; 8],
+    /// How many units were ever published.
+    pub(in crate::queue) tail: AtomicU64,
+    /// The most units in it that the producer has seen when it looked for room.
+    pub(in crate::queue) peak: AtomicU64,
+    _line2: [u64; 14],
+    /// How many units were ever freed.
+    pub(in crate::queue) head: AtomicU64,
     /// The most units that the consumer may have read and not freed.
     pub(in crate::queue) step: AtomicU64,
     /// Before this position units may have been read by a consumer that died. Behind the head if none were.
     pub(in crate::queue) suspect: AtomicU64,
-    _line3: [u64; 12],
+    _line3: [u64; 13],
 }
 
 #[cfg(not(interproc_loom))]
@@ -248,17 +247,16 @@ mod imp {
                 not_empty: EventCount::new(),
                 not_full: EventCount::new(),
                 seal: AtomicU64::new(0),
-                turns: AtomicU64::new(0),
-                _line1: [0; 9],
+                _line1: [0; 8],
                 tail: AtomicU64::new(0),
                 producer: Seat::new(),
                 peak: AtomicU64::new(0),
-                _line2: [0; 13],
+                _line2: [0; 14],
                 head: AtomicU64::new(0),
                 consumer: Seat::new(),
                 step: AtomicU64::new(0),
                 suspect: AtomicU64::new(0),
-                _line3: [0; 12],
+                _line3: [0; 13],
             };
             let units = (0..capacity).map(|_| UnsafeCell::new(0)).collect();
             Lane { header: Box::leak(Box::new(header)), units: Box::leak(units), hangs_up: false }

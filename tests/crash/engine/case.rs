@@ -101,6 +101,9 @@ pub struct Limits {
     pub death: Death,
     /// When the operation is over, the victim is left alive: then, too, nobody may be forgotten.
     pub lives_at_end: bool,
+    /// The victim is the child that the victim's role forks after its start mark: it is killed from its first instruction
+    /// on, and comes to an end mark if it is not. The parent is a survivor and must come to its end.
+    pub follows: bool,
     /// How many deaths of the first victim are combined with each of the second.
     pub first_deaths: usize,
 }
@@ -116,6 +119,7 @@ impl Default for Limits {
             net_when_told: false,
             death: Death::Kill,
             lives_at_end: true,
+            follows: false,
             first_deaths: 12,
         }
     }

@@ -61,12 +61,17 @@ pub fn fork(body: impl FnOnce() -> i32) -> Child {
             libc::_exit(code);
         }
     }
-    // SAFETY: plain system call.
-    let fd = must(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }, "pidfd_open") as i32;
-    Child { pid, fd }
+    Child::of(pid)
 }
 
 impl Child {
+    /// The process of this number, which is our child or stands still for us.
+    pub fn of(pid: i32) -> Child {
+        // SAFETY: plain system call.
+        let fd = must(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }, "pidfd_open") as i32;
+        Child { pid, fd }
+    }
+
     /// Waits for the end, at most until `deadline` (monotonic ns). False when it still runs.
     pub fn ended_by(&self, deadline: u64) -> bool {
         poll(&[self.fd], deadline.saturating_sub(now()))

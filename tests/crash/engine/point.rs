@@ -229,7 +229,10 @@ impl Lab {
         let comes_first = scenario.has_first() && !matches!(limits.first, First::GoesOn(_));
         let mut first =
             if comes_first { self.first(stage, limits, kill.first, deadline(), show)? } else { None };
-        let mut victim = self.victim(board::VICTIM, |cut| stage.victim(cut), patience)?;
+        let mut victim = self.victim(board::VICTIM, |cut| stage.victim(cut), limits.follows, patience)?;
+        if limits.follows {
+            cast.children.push(Some(victim.follow(deadline())?));
+        }
         self.enter(stage, &helpers, Enter::AtStart, &mut cast, patience)?;
         if scenario.has_first() && !comes_first {
             first = self.first(stage, limits, kill.first, deadline(), show)?;
@@ -256,7 +259,8 @@ impl Lab {
         self.board.killed.store(os::now(), SeqCst);
         if !(outcome.finished && limits.lives_at_end) {
             match limits.death {
-                Death::Kill => victim.kill(kill.victim.events % 2 == 1),
+                // One that is another's child must be reaped here before its parent can reap it.
+                Death::Kill => victim.kill(kill.victim.events % 2 == 1 && !limits.follows),
                 Death::Reaped => victim.kill_and_reap_memory(),
                 Death::Exec => victim.exec(os::now() + patience)?,
             }
@@ -269,6 +273,9 @@ impl Lab {
             }
         };
         self.board.give_cue(board::KILLED);
+        if let Some(parent) = cast.children.drain(helpers.len()..).next().flatten() {
+            self.hear(board::VICTIM, parent, End::Alone, os::now() + patience)?;
+        }
         self.curtain(helpers, &mut cast, End::Dies, patience)?;
         self.curtain(helpers, &mut cast, End::Alone, patience)?;
         let bystander = match bystander {
@@ -301,7 +308,7 @@ impl Lab {
         deadline: u64,
         show: &mut dyn FnMut(usize, Stand),
     ) -> Result<Option<Tracee<'_>>, String> {
-        let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), limits.patience_ns)?;
+        let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), false, limits.patience_ns)?;
         let bystander = matches!(limits.first, First::GoesOn(_));
         let mut watcher = Watcher { show: |stand| show(board::FIRST, stand), bystander };
         match go(&mut tracee, aim, deadline, &mut watcher) {
@@ -318,13 +325,19 @@ impl Lab {
         Ok(None)
     }
 
-    /// A victim, standing at its start mark.
-    fn victim(&self, index: usize, body: impl FnOnce(&Cut), patience: u64) -> Result<Tracee<'_>, String> {
+    /// A victim, standing at its start mark. One that only forks the victim lives on.
+    fn victim(
+        &self,
+        index: usize,
+        body: impl FnOnce(&Cut),
+        lives_on: bool,
+        patience: u64,
+    ) -> Result<Tracee<'_>, String> {
         let child = self.spawn(index, |_| {
             let cut = Cut { part: Part { board: self.board, windows: self.windows.names(), index } };
             body(&cut);
             let released = index == board::FIRST && self.board.released.load(SeqCst) != 0;
-            if released { Ok(()) } else { Err("the victim ended by itself".into()) }
+            if released || lives_on { Ok(()) } else { Err("the victim ended by itself".into()) }
         });
         Tracee::adopt(child, self.board, index, &self.code, os::now() + patience)
     }
@@ -381,7 +394,11 @@ impl Lab {
         if end == End::Dies && in_time && libc::WIFSIGNALED(status) {
             return Ok(());
         }
-        let who = if index == board::FIRST { "the bystander".into() } else { format!("helper {index}") };
+        let who = match index {
+            board::FIRST => "the bystander".into(),
+            board::VICTIM => "the victim's parent".into(),
+            _ => format!("helper {index}"),
+        };
         self.judge(index, in_time, &who)
     }
 

@@ -169,6 +169,29 @@ impl<'a> Tracee<'a> {
         os::pin(self.tid, processors);
     }
 
+    /// Lets the victim go on until it forks. Its child is the victim from there on, before its first instruction; the
+    /// parent is given back, an ordinary process.
+    pub fn follow(&mut self, deadline: u64) -> Result<Child, String> {
+        let options = libc::PTRACE_O_EXITKILL | libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACEFORK;
+        ptrace(libc::PTRACE_SETOPTIONS, self.tid, 0, options as usize);
+        ptrace(libc::PTRACE_CONT, self.tid, 0, 0);
+        match os::wait_until(self.tid, deadline) {
+            Some(status) if status >> 8 == libc::SIGTRAP | libc::PTRACE_EVENT_FORK << 8 => {}
+            other => return Err(format!("the victim did not fork ({other:x?})")),
+        }
+        let mut pid: libc::c_ulong = 0;
+        // SAFETY: the kernel writes one long there.
+        unsafe { libc::ptrace(libc::PTRACE_GETEVENTMSG, self.tid, 0, &raw mut pid) };
+        let child = Child::of(pid as i32);
+        match os::wait_until(child.pid, deadline) {
+            Some(status) if libc::WIFSTOPPED(status) && libc::WSTOPSIG(status) == libc::SIGSTOP => {}
+            other => return Err(format!("the forked victim did not stop ({other:x?})")),
+        }
+        ptrace(libc::PTRACE_DETACH, self.tid, 0, 0);
+        self.tid = child.pid;
+        Ok(std::mem::replace(&mut self.child, child))
+    }
+
     fn pc(&self) -> usize {
         ptrace(libc::PTRACE_PEEKUSER, self.tid, libc::RIP as usize * 8, 0) as usize
     }
