@@ -239,7 +239,7 @@ impl<T: Plain> Producer<T> {
         self.seat.ready(wait)?;
         let count = self.seat.room_up_to(values.len())?;
         let mut from = values.as_ptr();
-        for (index, n) in self.seat.slots(count) {
+        for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
             // SAFETY: `n` slots that are ours by the seat and known to be free; as many values are left.
             unsafe {
                 copy_nonoverlapping(from, self.slot(index).as_ptr(), n);
