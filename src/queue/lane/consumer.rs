@@ -216,17 +216,16 @@ impl RawConsumer {
     /// producer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
-        self.head != self.soft || self.goes_on() || self.glance()
+        self.head != self.soft || self.goes_on()
     }
 
-    /// Whether there are units that are known.
     #[inline(always)]
     fn goes_on(&mut self) -> bool {
-        let more = self.head != self.tail;
-        if more {
+        let there = self.head != self.tail || self.glance();
+        if there {
             self.turn();
         }
-        more
+        there
     }
 
     #[inline(always)]
@@ -235,7 +234,6 @@ impl RawConsumer {
         let there = tail.wrapping_sub(self.head).wrapping_sub(1) < self.most;
         if there {
             self.tail = tail;
-            self.turn();
         }
         there
     }

@@ -8,7 +8,7 @@ use crate::member::{Member, OwnerId};
 use crate::time::Deadline;
 
 /// As many bytes are fetched for writing at a time, as many before they are written.
-const STRIDE: usize = 256;
+const STRIDE: usize = 512;
 
 /// The producer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
@@ -145,17 +145,16 @@ impl RawProducer {
     /// the consumer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
-        self.tail != self.soft || self.goes_on() || self.glance()
+        self.tail != self.soft || self.goes_on()
     }
 
-    /// Whether there is room that is known.
     #[inline(always)]
     fn goes_on(&mut self) -> bool {
-        let more = self.tail != self.limit;
-        if more {
+        let free = self.tail != self.limit || self.glance();
+        if free {
             self.turn();
         }
-        more
+        free
     }
 
     #[inline(always)]
@@ -167,7 +166,6 @@ impl RawProducer {
         let free = used < self.lane.capacity();
         if free {
             self.limit = head.wrapping_add(self.lane.capacity());
-            self.turn();
             // Relaxed: for people.
             if used > header.peak.load(Ordering::Relaxed) {
                 header.peak.store(used, Ordering::Relaxed);
@@ -194,7 +192,19 @@ impl RawProducer {
     /// The index of the next unit, for whom [is ready](Self::is_ready).
     #[inline(always)]
     pub fn next(&self) -> u64 {
-        self.tail.wrapping_sub(self.lap)
+        self.next_at(self.tail)
+    }
+
+    /// The position of the next unit. Whoever keeps it spares the loads behind the write of the unit.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.tail
+    }
+
+    /// As [`RawProducer::next`], by the [position](Self::position).
+    #[inline(always)]
+    pub fn next_at(&self, position: u64) -> u64 {
+        position.wrapping_sub(self.lap)
     }
 
     /// As [`RawProducer::advance`] by one, for whom [is ready](Self::is_ready).
@@ -203,11 +213,20 @@ impl RawProducer {
     /// `Closed`, as of [`RawProducer::flush`].
     #[inline(always)]
     pub fn advance_one(&mut self) -> Result<()> {
-        let before = self.tail;
-        self.tail = before.wrapping_add(1);
+        self.advance_from(self.tail)
+    }
+
+    /// As [`RawProducer::advance_one`], by the [position](Self::position).
+    ///
+    /// # Errors
+    /// As [`RawProducer::advance_one`].
+    #[inline(always)]
+    pub fn advance_from(&mut self, position: u64) -> Result<()> {
+        debug_assert_eq!(position, self.tail);
+        self.tail = position.wrapping_add(1);
         match self.due {
-            0 => self.publish(before, true),
-            due if self.tail >= due => self.publish_several(before),
+            0 => self.publish(position, true),
+            due if self.tail >= due => self.publish_several(position),
             _ => Ok(()),
         }
     }
@@ -268,7 +287,9 @@ impl RawProducer {
         }
         if units > self.soft.wrapping_sub(before) {
             self.soft = self.tail;
-            self.goes_on();
+            if self.tail != self.limit {
+                self.turn();
+            }
         }
         if self.tail >= self.due { self.publish(before, self.due == 0) } else { Ok(()) }
     }

@@ -89,9 +89,10 @@ impl<T: Plain> Producer<T> {
         if let Err(error) = self.seat.ready(wait) {
             return Err(PushError { value, error });
         }
+        let position = self.seat.raw.position();
         // SAFETY: the slot is ours by the seat, and known to be free.
-        unsafe { self.slot(self.seat.raw.next()).write(value) };
-        match self.seat.raw.advance_one() {
+        unsafe { self.slot(self.seat.raw.next_at(position)).write(value) };
+        match self.seat.raw.advance_from(position) {
             Ok(()) => Ok(()),
             Err(error) => Err(PushError { value, error }),
         }
