@@ -315,7 +315,7 @@ fn fetch_to_write(from: *const u8, bytes: usize) {
     /// The most that is fetched at a time.
     const MOST: usize = 1024;
     for at in (0..bytes.min(MOST)).step_by(LINE) {
-        let line = from.wrapping_add(at);
+        let line = from.addr().wrapping_add(at);
         // SAFETY: a prefetch has no effect that the program sees, and no address faults.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         unsafe {
