@@ -20,7 +20,7 @@ use support::signals;
 use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{bytelanes, bytes, children, conditions, permits, pipes, rwlocks};
+use support::{boost, bytelanes, bytes, children, conditions, permits, pipes, rwlocks};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -334,6 +334,7 @@ fn rows() -> Vec<Row> {
         ),
     ]);
     rows.extend(spsc_rows());
+    rows.extend(boost_rows());
     let (copies, pipe) = ("copies through slots", "pipe");
     rows.extend([
         row(
@@ -609,6 +610,26 @@ fn spsc_rows() -> Vec<Row> {
         ),
         row("spsc ping-pong 8 B, RTT/2", TimeRatio(1.4), Timed, spsc::ping_pong::<1, Ours>, line, cache_line),
         row("spsc ping-pong 64 B, RTT/2", NoneTime, Timed, spsc::ping_pong::<8, Ours>, line, cache_line),
+    ]
+}
+
+fn boost_rows() -> Vec<Row> {
+    use boost::{Bytes, Pipe, Typed, message_queue, ours};
+    if let Some(why) = boost::is_missing() {
+        eprintln!("{why}");
+        return Vec::new();
+    }
+    let rate = |name, ours: fn() -> Measurement, bytes| {
+        let peer = move || message_queue(bytes);
+        row(name, Target::RateRatio(2.0), Length::Timed, ours, "Boost message_queue", peer)
+    };
+    vec![
+        rate("blocking queue 64 B, 1P1C", ours::<8, Typed<8>>, 64),
+        rate("blocking byte queue 64 B, 1P1C", ours::<8, Bytes>, 64),
+        rate("blocking pipe 64 B, 1P1C", ours::<8, Pipe>, 64),
+        rate("blocking queue 1 KiB, 1P1C", ours::<128, Typed<128>>, 1024),
+        rate("blocking byte queue 1 KiB, 1P1C", ours::<128, Bytes>, 1024),
+        rate("blocking pipe 1 KiB, 1P1C", ours::<128, Pipe>, 1024),
     ]
 }
 

@@ -11,6 +11,7 @@
 //! | `sides` | the same function in several pinned processes or threads, over a shared page |
 //! | `locks` | mutual exclusion, alone and contended |
 //! | `library` | the same lock through the C shared library |
+//! | `boost` | messages of one length, waiting: our queues, and Boost's `message_queue` through a C++ program |
 //! | `bytelanes` | messages of 1 KiB: a byte lane, bare copies, a pipe |
 //! | `permits` | robust permits, and rounds of a barrier |
 //! | `signals` | semaphores, events, recursive locks |
@@ -25,6 +26,7 @@
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
+pub mod boost;
 pub mod bytelanes;
 pub mod bytes;
 pub mod children;

@@ -153,6 +153,15 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
     }
 
+    /// As [`EventCount::is_watched`], and true as well where full fences are needed: for who has nothing to ask before it
+    /// publishes. Then a full fence and [`EventCount::watched`].
+    #[inline(always)]
+    pub(super) fn is_watched_or_strong(&self) -> bool {
+        light_fence();
+        // Relaxed: the fences order it; see `is_careful`.
+        self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED | STRONG) != 0
+    }
+
     /// Wakes sleepers if there are any, as many as `how_many` says. Says whether it is closed.
     pub(super) fn watched(&self, how_many: impl FnOnce() -> u32) -> bool {
         // Relaxed: the fences order it.

@@ -216,7 +216,16 @@ impl RawConsumer {
     /// producer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
-        self.head != self.soft || self.glance()
+        self.head != self.soft || self.goes_on()
+    }
+
+    #[inline(always)]
+    fn goes_on(&mut self) -> bool {
+        let there = self.head != self.tail || self.glance();
+        if there {
+            self.turn();
+        }
+        there
     }
 
     #[inline(always)]
@@ -225,7 +234,6 @@ impl RawConsumer {
         let there = tail.wrapping_sub(self.head).wrapping_sub(1) < self.most;
         if there {
             self.tail = tail;
-            self.turn();
         }
         there
     }
@@ -251,8 +259,10 @@ impl RawConsumer {
     #[inline(always)]
     pub fn advance_one(&mut self) {
         self.head = self.head.wrapping_add(1);
-        if self.due == 0 || self.head >= self.due {
-            self.free();
+        match self.due {
+            0 => self.free(true),
+            due if self.head >= due => self.free_several(),
+            _ => {}
         }
     }
 
@@ -354,10 +364,10 @@ impl RawConsumer {
         if self.head.wrapping_sub(self.lap) > self.lane.capacity() {
             self.lap = self.lap.wrapping_add(self.lane.capacity());
         }
-        // What comes one by one looks anew.
+        // What comes one by one turns anew.
         self.soft = self.head;
         if self.head >= self.due {
-            self.free();
+            self.free(self.due == 0);
         }
     }
 
@@ -365,33 +375,37 @@ impl RawConsumer {
     #[inline]
     pub fn flush(&mut self) {
         if self.unfreed() != 0 {
-            self.free();
+            self.free_several();
         }
     }
 
+    #[inline(never)]
+    fn free_several(&mut self) {
+        self.free(false);
+    }
+
+    /// Frees all that is read. `always`: it always is, at once.
     #[inline(always)]
-    fn free(&mut self) {
+    fn free(&mut self, always: bool) {
         let lane = self.lane;
         let header = lane.header();
-        let careful = header.not_full.is_careful();
         crate::crash_window!("L-c: read, not freed");
         let order = if crate::mutant!("lane-relaxed-free") { Ordering::Relaxed } else { Ordering::Release };
         header.head.store(self.head, order); // L2
-        if self.due != 0 {
+        if !always {
             self.told();
         }
         crate::crash_window!("L-d: freed, not woken");
-        if careful || header.not_full.is_watched() {
-            self.tell(careful);
+        // Nobody refuses what is freed, so nothing is asked before.
+        if header.not_full.is_watched_or_strong() {
+            self.tell();
         }
     }
 
     /// The producer may sleep, or the lane is closed, or fences are needed.
     #[cold]
-    fn tell(&self, careful: bool) {
-        if careful {
-            fence(Ordering::SeqCst);
-        }
+    fn tell(&self) {
+        fence(Ordering::SeqCst);
         self.lane.header().not_full.watched(|| 1);
     }
 

@@ -7,6 +7,9 @@ use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::time::Deadline;
 
+/// As many bytes are fetched for writing at a time, as many before they are written.
+const STRIDE: usize = 512;
+
 /// The producer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawProducer {
@@ -14,8 +17,10 @@ pub struct RawProducer {
     id: OwnerId,
     /// The next unit to write.
     tail: u64,
-    /// Up to where it can go without a thought: there is room, and the ring does not end.
+    /// Up to where it can go without a thought: there is room, the ring does not end, and nothing is to be fetched.
     soft: u64,
+    /// Units of a [`STRIDE`].
+    stride: u64,
     /// From here on `tail` is published at once. 0 when it always is.
     due: u64,
     /// The position of the ring's first unit in this lap. The lap is turned when the producer goes on behind its end.
@@ -55,7 +60,8 @@ impl RawProducer {
         }
         let lap = tail.wrapping_sub(tail % lane.capacity());
         let limit = head.wrapping_add(lane.capacity());
-        Ok(RawProducer { lane, id, tail, soft: tail, due: 0, lap, every: 1, published: tail, limit })
+        let stride = (STRIDE / lane.unit()).max(1) as u64;
+        Ok(RawProducer { lane, id, tail, soft: tail, stride, due: 0, lap, every: 1, published: tail, limit })
     }
 
     /// The lane.
@@ -139,7 +145,16 @@ impl RawProducer {
     /// the consumer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
-        self.tail != self.soft || self.glance()
+        self.tail != self.soft || self.goes_on()
+    }
+
+    #[inline(always)]
+    fn goes_on(&mut self) -> bool {
+        let free = self.tail != self.limit || self.glance();
+        if free {
+            self.turn();
+        }
+        free
     }
 
     #[inline(always)]
@@ -151,7 +166,6 @@ impl RawProducer {
         let free = used < self.lane.capacity();
         if free {
             self.limit = head.wrapping_add(self.lane.capacity());
-            self.turn();
             // Relaxed: for people.
             if used > header.peak.load(Ordering::Relaxed) {
                 header.peak.store(used, Ordering::Relaxed);
@@ -160,21 +174,37 @@ impl RawProducer {
         free
     }
 
-    /// Sees to it that the next unit, which is known to be free, lies in this lap.
+    /// Sees to it that the next unit, which is known to be free, lies in this lap, and has what comes soon fetched.
     #[inline(always)]
     fn turn(&mut self) {
         let capacity = self.lane.capacity();
         if self.tail.wrapping_sub(self.lap) == capacity {
             self.lap = self.tail;
         }
-        let straight = capacity - self.tail.wrapping_sub(self.lap);
-        self.soft = self.tail.wrapping_add(self.known_room().min(straight));
+        let index = self.tail.wrapping_sub(self.lap);
+        let straight = self.known_room().min(capacity - index);
+        let run = straight.min(self.stride);
+        self.soft = self.tail.wrapping_add(run);
+        // Nothing but what is known to be free: the rest is still being read.
+        self.lane.fetch(index + run, (straight - run).min(self.stride));
     }
 
     /// The index of the next unit, for whom [is ready](Self::is_ready).
     #[inline(always)]
     pub fn next(&self) -> u64 {
-        self.tail.wrapping_sub(self.lap)
+        self.next_at(self.tail)
+    }
+
+    /// The position of the next unit. Whoever keeps it spares the loads behind the write of the unit.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.tail
+    }
+
+    /// As [`RawProducer::next`], by the [position](Self::position).
+    #[inline(always)]
+    pub fn next_at(&self, position: u64) -> u64 {
+        position.wrapping_sub(self.lap)
     }
 
     /// As [`RawProducer::advance`] by one, for whom [is ready](Self::is_ready).
@@ -183,9 +213,22 @@ impl RawProducer {
     /// `Closed`, as of [`RawProducer::flush`].
     #[inline(always)]
     pub fn advance_one(&mut self) -> Result<()> {
-        let before = self.tail;
-        self.tail = before.wrapping_add(1);
-        if self.due == 0 || self.tail >= self.due { self.publish(before) } else { Ok(()) }
+        self.advance_from(self.tail)
+    }
+
+    /// As [`RawProducer::advance_one`], by the [position](Self::position).
+    ///
+    /// # Errors
+    /// As [`RawProducer::advance_one`].
+    #[inline(always)]
+    pub fn advance_from(&mut self, position: u64) -> Result<()> {
+        debug_assert_eq!(position, self.tail);
+        self.tail = position.wrapping_add(1);
+        match self.due {
+            0 => self.publish(position, true),
+            due if self.tail >= due => self.publish_several(position),
+            _ => Ok(()),
+        }
     }
 
     #[inline(never)]
@@ -242,9 +285,13 @@ impl RawProducer {
         if self.tail.wrapping_sub(self.lap) > self.lane.capacity() {
             self.lap = self.lap.wrapping_add(self.lane.capacity());
         }
-        // What comes one by one looks anew.
-        self.soft = self.tail;
-        if self.tail >= self.due { self.publish(before) } else { Ok(()) }
+        if units > self.soft.wrapping_sub(before) {
+            self.soft = self.tail;
+            if self.tail != self.limit {
+                self.turn();
+            }
+        }
+        if self.tail >= self.due { self.publish(before, self.due == 0) } else { Ok(()) }
     }
 
     /// Publishes what was written and not published. On drop of a handle, and before it waits, this happens by itself.
@@ -253,12 +300,18 @@ impl RawProducer {
     /// `Closed`: what was not published is lost, as nobody will read it.
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
-        if self.unpublished() == 0 { Ok(()) } else { self.publish(self.published) }
+        if self.unpublished() == 0 { Ok(()) } else { self.publish_several(self.published) }
     }
 
-    /// Publishes all that is written; `before` is up to where it was written before, if all that was published.
+    #[inline(never)]
+    fn publish_several(&mut self, before: u64) -> Result<()> {
+        self.publish(before, false)
+    }
+
+    /// Publishes all that is written; `before` is up to where it was written before, if all that was published. `always`: it
+    /// always is, at once.
     #[inline(always)]
-    fn publish(&mut self, before: u64) -> Result<()> {
+    fn publish(&mut self, before: u64, always: bool) -> Result<()> {
         let lane = self.lane;
         let header = lane.header();
         if header.not_empty.is_careful() {
@@ -272,7 +325,7 @@ impl RawProducer {
         if header.not_empty.is_watched() {
             return self.tell(before);
         }
-        if self.due != 0 {
+        if !always {
             self.told(self.tail);
         }
         Ok(())

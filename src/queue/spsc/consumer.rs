@@ -317,7 +317,7 @@ impl<T: Plain> Consumer<T> {
         let count = self.seat.there_up_to(into.len())?;
         let told = self.seat.raw.reads(count as u64);
         let mut to = into.as_mut_ptr();
-        for (index, n) in self.seat.slots(count) {
+        for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
             // SAFETY: `n` slots that are ours by the seat and published; the rest of `into` is as long.
             unsafe {
                 copy_nonoverlapping(self.slot(index).as_ptr(), to, n);

@@ -89,9 +89,10 @@ impl<T: Plain> Producer<T> {
         if let Err(error) = self.seat.ready(wait) {
             return Err(PushError { value, error });
         }
+        let position = self.seat.raw.position();
         // SAFETY: the slot is ours by the seat, and known to be free.
-        unsafe { self.slot(self.seat.raw.next()).write(value) };
-        match self.seat.raw.advance_one() {
+        unsafe { self.slot(self.seat.raw.next_at(position)).write(value) };
+        match self.seat.raw.advance_from(position) {
             Ok(()) => Ok(()),
             Err(error) => Err(PushError { value, error }),
         }
@@ -239,7 +240,7 @@ impl<T: Plain> Producer<T> {
         self.seat.ready(wait)?;
         let count = self.seat.room_up_to(values.len())?;
         let mut from = values.as_ptr();
-        for (index, n) in self.seat.slots(count) {
+        for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
             // SAFETY: `n` slots that are ours by the seat and known to be free; as many values are left.
             unsafe {
                 copy_nonoverlapping(from, self.slot(index).as_ptr(), n);
