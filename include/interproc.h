@@ -5,21 +5,17 @@
  * CONVENTIONS
  *
  * Every function returns 0 or a positive errno value, and leaves errno alone. Outputs come last and are written only
- * on success. NULL where it is not allowed is EINVAL. interproc_strerror() explains a value, and
+ * on success, but for the length of a message that is too large for a buffer. NULL where it is not allowed is EINVAL. interproc_strerror() explains a value, and
  * interproc_last_error_message() tells what exactly went wrong in the thread's last failed call.
  *
  * A waiting operation has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
  * until an absolute time on CLOCK_MONOTONIC (see interproc_deadline_after()). Signal handlers run meanwhile, and the
  * waiting goes on: there is no EINTR.
  *
- * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t may be
- * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t,
- * interproc_bounded_semaphore_t, interproc_permit_t,
- * interproc_barrier_t, interproc_process_t and interproc_process_ref_t are handles of one process and do not belong in
- * shared memory.
- * placed anywhere in a segment, and zero bytes are a valid idle mutex. interproc_segment_t, interproc_queue_t, interproc_latest_t,
- * interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
- * interproc_byte_queue_t, interproc_bounded_semaphore_t, interproc_permit_t, interproc_barrier_t and interproc_process_t are handles of one process and do not belong in shared memory.
+ * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t,
+ * interproc_recursive_mutex_t, interproc_rwlock_t, interproc_semaphore_t, interproc_cond_t, interproc_event_t and
+ * interproc_once_t may also be placed anywhere in a segment, and zero bytes are a valid idle one. All other types are
+ * handles of one process, or its data, and do not belong in shared memory.
  *
  * WHEN SOMEBODY DIES
  *
@@ -4123,9 +4119,9 @@ int interproc_byte_queue_trypop(const struct interproc_byte_queue_t *queue,
  * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_byte_queue_timedpop(const struct interproc_byte_queue_t *queue,
-                                  const struct timespec *abstime,
                                   void *buffer,
                                   size_t size,
+                                  const struct timespec *abstime,
                                   size_t *length,
                                   bool *redelivered);
 
@@ -4189,7 +4185,7 @@ int interproc_byte_queue_abort(const struct interproc_byte_queue_t *queue,
 
 /**
  * Claims the first message, waiting for one as long as it takes, to be read where it lies: `length` bytes at `message`, until
- * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_requeue(). The other consumers go on
+ * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_put_back(). The other consumers go on
  * behind it. If the thread dies before, the next consumer gets it, flagged.
  *
  * `redelivered` may be NULL: see interproc_byte_queue_pop().
@@ -4247,8 +4243,8 @@ int interproc_byte_queue_release(const struct interproc_byte_queue_t *queue,
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_byte_queue_requeue(const struct interproc_byte_queue_t *queue,
-                                 const void *message);
+int interproc_byte_queue_put_back(const struct interproc_byte_queue_t *queue,
+                                  const void *message);
 
 /**
  * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations

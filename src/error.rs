@@ -32,11 +32,11 @@ kinds! {
     /// A recovered lock was released without being marked consistent.
     NotRecoverable = ENOTRECOVERABLE, "a recovered lock was released without being marked consistent; it is unusable for good";
     /// The caller already owns the lock.
-    Deadlock = EDEADLK, "the calling thread already holds this lock; waiting for it would never end";
+    Deadlock = EDEADLK, "the calling thread itself holds what it would wait for; the wait would never end";
     /// The caller does not own what it tried to release or use.
     NotOwner = EPERM, "the calling thread does not own this; it was never acquired here, or it belongs to another thread or to the parent process";
     /// A try operation on a lock found it taken.
-    WouldBlock = EBUSY, "the object is in use by another thread; try again or wait for it";
+    WouldBlock = EBUSY, "the object is in use; try again or wait for it";
     /// A try operation found a queue full.
     Full = EAGAIN, "the queue is full; try again after a pop, or use the waiting form";
     /// A try operation found a queue empty.
@@ -78,7 +78,7 @@ kinds! {
     /// Not a regular file, or a symbolic link.
     NotRegular = ELOOP, "the name is a symbolic link or not a regular file; refused";
     /// Owned by neither this user nor root.
-    UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; pass trust_owner to accept that user";
+    UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; trust_owner in the options accepts that user";
     /// The mode bits forbid it.
     PermissionDenied = EACCES, "permission denied by the file's mode; run as its owner or create it with a wider mode";
     /// No room in the file system.
@@ -190,10 +190,13 @@ impl fmt::Display for Error {
         if let Some(detail) = &self.detail {
             write!(f, " ({detail})")?;
         }
-        if self.errno != self.kind.errno() {
-            write!(f, " [errno {}]", self.errno)?;
+        if self.errno == self.kind.errno() {
+            return Ok(());
         }
-        Ok(())
+        #[cfg(feature = "std")]
+        return write!(f, ": {}", std::io::Error::from_raw_os_error(self.errno));
+        #[cfg(not(feature = "std"))]
+        write!(f, " [errno {}]", self.errno)
     }
 }
 
@@ -221,6 +224,6 @@ mod tests {
     fn a_raw_errno_survives_the_sorting_into_kinds() {
         let e = Error::from_errno(libc::EMFILE);
         assert_eq!((e.kind(), e.errno()), (ErrorKind::Resource, libc::EMFILE));
-        assert!(e.to_string().ends_with("[errno 24]"), "{e}");
+        assert!(e.to_string().ends_with("24)"), "{e}");
     }
 }

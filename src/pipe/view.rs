@@ -72,8 +72,8 @@ pub(crate) fn pipe(look: &Look<'_>) -> Option<State> {
     let waiting = look.waiters(0..look.size);
     Some(
         state
-            .fact("capacity", capacity)
-            .fact("longest", seen.geometry.longest as u64)
+            .fact("capacity in bytes", capacity)
+            .fact("longest message", seen.geometry.longest as u64)
             .fact("waiting", waiting),
     )
 }

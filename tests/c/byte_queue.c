@@ -90,7 +90,7 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_byte_queue_timedpush_vectored(none, &part, 1, &soon));
         RETURNS(EINVAL, interproc_byte_queue_pop(none, buffer, 8, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_trypop(none, buffer, 8, &n, NULL));
-        RETURNS(EINVAL, interproc_byte_queue_timedpop(none, &soon, buffer, 8, &n, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_timedpop(none, buffer, 8, &soon, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_reserve(none, 1, &room));
         RETURNS(EINVAL, interproc_byte_queue_tryreserve(none, 1, &room));
         RETURNS(EINVAL, interproc_byte_queue_timedreserve(none, 1, &soon, &room));
@@ -100,7 +100,7 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_byte_queue_tryreceive(none, &message, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_timedreceive(none, &soon, &message, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_release(none, message));
-        RETURNS(EINVAL, interproc_byte_queue_requeue(none, message));
+        RETURNS(EINVAL, interproc_byte_queue_put_back(none, message));
         RETURNS(EINVAL, interproc_byte_queue_close(none));
         RETURNS(EINVAL, interproc_byte_queue_is_closed(none, &yes));
         RETURNS(EINVAL, interproc_byte_queue_len(none, &n));
@@ -124,7 +124,7 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_byte_queue_push_vectored(&q, &bad, 1));
     RETURNS(EINVAL, interproc_byte_queue_pop(&q, NULL, 1, &n, NULL));
     RETURNS(EINVAL, interproc_byte_queue_pop(&q, buffer, 8, NULL, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_timedpop(&q, &wrong, buffer, 8, &n, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_timedpop(&q, buffer, 8, &wrong, &n, NULL));
     RETURNS(EINVAL, interproc_byte_queue_reserve(&q, 1, NULL));
     RETURNS(EINVAL, interproc_byte_queue_timedreserve(&q, 1, &wrong, &room));
     RETURNS(EINVAL, interproc_byte_queue_receive(&q, NULL, &n, NULL));
@@ -134,7 +134,7 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_byte_queue_commit(&q, buffer, 0));
     RETURNS(EINVAL, interproc_byte_queue_abort(&q, buffer));
     RETURNS(EINVAL, interproc_byte_queue_release(&q, buffer));
-    RETURNS(EINVAL, interproc_byte_queue_requeue(&q, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_put_back(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_len(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_is_closed(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_blocker(&q, NULL));
@@ -170,14 +170,14 @@ static void copies(void)
     CHECK(n == 5 && memcmp(buffer, "hello", 5) == 0 && !again);
     OK(interproc_byte_queue_trypop(&same, NULL, 0, &n, NULL));
     CHECK(n == 0);
-    OK(interproc_byte_queue_timedpop(&same, &past, buffer, sizeof buffer, &n, NULL));
+    OK(interproc_byte_queue_timedpop(&same, buffer, sizeof buffer, &past, &n, NULL));
     CHECK(n == LONGEST && memcmp(buffer, text, LONGEST) == 0);
     expect(&q, "one message", false);
     expect(&q, "", false);
     expect(&q, "one ", false);
     RETURNS(EAGAIN, interproc_byte_queue_trypop(&q, buffer, sizeof buffer, &n, NULL));
     soon = in_ms(5);
-    RETURNS(ETIMEDOUT, interproc_byte_queue_timedpop(&q, &soon, buffer, sizeof buffer, &n, NULL));
+    RETURNS(ETIMEDOUT, interproc_byte_queue_timedpop(&q, buffer, sizeof buffer, &soon, &n, NULL));
     OK(interproc_byte_queue_is_empty(&q, &yes));
     CHECK(yes && used(&q) == 0);
     OK(interproc_byte_queue_capacity(&q, &n));
@@ -209,6 +209,7 @@ static void in_place(void)
         RETURNS(EAGAIN, interproc_byte_queue_tryreceive(&q, &message, &n, NULL));
         RETURNS(EDEADLK, interproc_byte_queue_receive(&q, &message, &n, NULL));
         RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, room, LONGEST + 1));
+        RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, room, 17));
         RETURNS(EPERM, interproc_byte_queue_release(&q, room));
         OK(interproc_byte_queue_commit(&q, room, 16));
         RETURNS(EPERM, interproc_byte_queue_commit(&q, room, 16));
@@ -221,7 +222,7 @@ static void in_place(void)
         CHECK(message == room && n == 16 && memcmp(message, "written in place", 16) == 0 && !again);
         OK(interproc_byte_queue_timedreceive(&q, &past, &second, &n, NULL));
         CHECK(n == 3 && memcmp(second, "two", 3) == 0);
-        OK(interproc_byte_queue_requeue(&q, message));
+        OK(interproc_byte_queue_put_back(&q, message));
         RETURNS(EPERM, interproc_byte_queue_release(&q, message));
         OK(interproc_byte_queue_release(&q, second));
         expect(&q, "written in place", true);

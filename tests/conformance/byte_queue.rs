@@ -516,7 +516,7 @@ pub fn it_can_be_looked_at_from_outside(at: Place) {
     let look = || outside.view().expect("view").objects.remove(0);
     let fact = |name: &str| look().facts.iter().find(|f| f.0 == name).expect("a fact").1;
     assert_eq!((look().type_name, look().state), (Some("ByteQueue"), Some("empty")));
-    assert_eq!((fact("capacity"), fact("longest message")), (CAPACITY as u64, LONGEST as u64));
+    assert_eq!((fact("capacity in bytes"), fact("longest message")), (CAPACITY as u64, LONGEST as u64));
     let consumer = at.start(&seg, |seg| {
         say_where(&words[0]);
         assert_eq!(queue(seg).pop().expect("pop"), b"1");
@@ -525,17 +525,17 @@ pub fn it_can_be_looked_at_from_outside(at: Place) {
     assert_eq!((fact("consumers asleep"), look().waiters), (1, 1));
     let room = q.reserve(LONGEST).expect("room");
     assert_eq!((look().holders[0].who.pid, look().holders[0].part), (std::process::id(), "blocks"));
-    assert_eq!((fact("depth"), fact("bytes used")), (0, 128));
+    assert_eq!((fact("depth"), fact("depth in bytes")), (0, 128));
     drop(room);
     q.push(b"1").expect("push");
     consumer.join();
     (0..8u8).for_each(|i| q.push(&[i]).expect("push"));
     assert_eq!(look().state, Some("full"));
-    assert_eq!((fact("depth"), fact("bytes used"), fact("peak bytes")), (8, 512, 512));
+    assert_eq!((fact("depth"), fact("depth in bytes"), fact("peak in bytes")), (8, 512, 512));
     let first = q.receive().expect("message");
     assert_eq!((fact("depth"), look().holders[0].part), (8, "blocks"));
     drop(first);
-    assert_eq!((fact("depth"), fact("bytes used"), look().state), (7, 448, Some("open")));
+    assert_eq!((fact("depth"), fact("depth in bytes"), look().state), (7, 448, Some("open")));
     q.close().expect("close");
     assert_eq!(look().state, Some("closed"));
     assert_eq!(q.iter().count(), 7);

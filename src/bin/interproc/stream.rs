@@ -94,6 +94,9 @@ impl Stream {
         loop {
             match Segment::open(name) {
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) if e.kind() == ErrorKind::UntrustedOwner => {
+                    return Err(e.with_detail("send and recv are for rings of their own user"));
+                }
                 opened => return opened,
             }
             match options.create(name) {
@@ -115,7 +118,7 @@ impl Stream {
     /// Comes as a sender. `None`: it is over, and the name is free.
     ///
     /// # Errors
-    /// `TooManyMembers` when as many send as can.
+    /// `Resource` when as many send as can.
     pub fn come(&self) -> Result<Option<Permit<'_>>> {
         let mut books = self.books()?;
         if books[OVER] != 0 {
@@ -123,7 +126,8 @@ impl Stream {
             return Ok(None);
         }
         let permit = self.senders.try_acquire().map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock => Error::from(ErrorKind::TooManyMembers),
+            ErrorKind::WouldBlock => Error::from(ErrorKind::Resource)
+                .with_detail(format!("{PERMITS} send already, and no more can")),
             _ => e,
         })?;
         books[CAME] += 1;

@@ -236,9 +236,9 @@ pub unsafe extern "C" fn interproc_byte_queue_trypop(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_timedpop(
     queue: *const interproc_byte_queue_t,
-    abstime: *const timespec,
     buffer: *mut c_void,
     size: usize,
+    abstime: *const timespec,
     length: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {

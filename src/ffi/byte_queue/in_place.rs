@@ -140,7 +140,7 @@ pub unsafe extern "C" fn interproc_byte_queue_abort(
 }
 
 /// Claims the first message, waiting for one as long as it takes, to be read where it lies: `length` bytes at `message`, until
-/// the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_requeue(). The other consumers go on
+/// the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_put_back(). The other consumers go on
 /// behind it. If the thread dies before, the next consumer gets it, flagged.
 ///
 /// `redelivered` may be NULL: see interproc_byte_queue_pop().
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn interproc_byte_queue_release(
 ///
 /// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_requeue(
+pub unsafe extern "C" fn interproc_byte_queue_put_back(
     queue: *const interproc_byte_queue_t,
     message: *const c_void,
 ) -> c_int {

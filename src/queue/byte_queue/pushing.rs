@@ -14,7 +14,16 @@ impl ByteQueue {
     fn push_by(&self, message: &[u8], limit: Limit) -> Result<()> {
         // SAFETY: the record is ours and has room for the message.
         let fill = |p: *mut u8| unsafe { p.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
-        self.raw.push_with(self.me()?, message.len(), limit, fill)
+        let pushed = self.raw.push_with(self.me()?, message.len(), limit, fill);
+        pushed.map_err(|e| self.too_large(message.len(), e))
+    }
+
+    #[cold]
+    fn too_large(&self, len: usize, error: crate::Error) -> crate::Error {
+        if error.kind() != ErrorKind::TooLarge {
+            return error;
+        }
+        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
     }
 
     fn push_vectored_by(&self, parts: &[IoSlice<'_>], limit: Limit) -> Result<()> {
@@ -28,12 +37,13 @@ impl ByteQueue {
                 }
             }
         };
-        self.raw.push_with(self.me()?, len.ok_or(ErrorKind::TooLarge)?, limit, fill)
+        let len = len.ok_or(ErrorKind::TooLarge)?;
+        self.raw.push_with(self.me()?, len, limit, fill).map_err(|e| self.too_large(len, e))
     }
 
     fn reserve_by(&self, len: usize, limit: Limit) -> Result<Reservation<'_>> {
         let me = self.me()?;
-        let claim = self.raw.reserve(me, len, limit)?;
+        let claim = self.raw.reserve(me, len, limit).map_err(|e| self.too_large(len, e))?;
         Ok(Reservation::new(&self.raw, me, claim, len))
     }
 

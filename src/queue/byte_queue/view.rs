@@ -67,9 +67,9 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
     let state = State::new(text)
         .with(blocker, "blocks")
         .fact("depth", messages)
-        .fact("bytes used", used << ring.shift)
-        .fact("capacity", u64::from(ring.granules) << ring.shift)
-        .fact("peak bytes", peak << ring.shift)
+        .fact("depth in bytes", used << ring.shift)
+        .fact("capacity in bytes", u64::from(ring.granules) << ring.shift)
+        .fact("peak in bytes", peak << ring.shift)
         .fact("longest message", longest)
         .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
         .fact("producers asleep", asleep(offset_of!(Header, not_full)));
