@@ -166,7 +166,7 @@ mod tests {
 
         // Sixteen units, messages of up to 40 bytes.
         let mut lane = [0u64; 48 + 16];
-        (lane[0], lane[1], lane[2], lane[16], lane[17], lane[32], lane[33]) = (8, 16, 40, 9, a, 4, x);
+        (lane[0], lane[1], lane[2], lane[6], lane[7], lane[16], lane[32]) = (8, 16, 40, a, x, 9, 4);
         let bytes = |lane: &[u64]| decode(decoder_of("ByteLane"), lane, 512, [128, 40]);
         let state = bytes(&lane).expect("a lane");
         assert_eq!((state.text, &*state.holders), ("open", &[(alive, "produces"), (dead, "consumed")][..]));

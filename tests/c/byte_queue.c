@@ -209,10 +209,10 @@ static void in_place(void)
         RETURNS(EAGAIN, interproc_byte_queue_tryreceive(&q, &message, &n, NULL));
         RETURNS(EDEADLK, interproc_byte_queue_receive(&q, &message, &n, NULL));
         RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, room, LONGEST + 1));
-        RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, room, 17));
         RETURNS(EPERM, interproc_byte_queue_release(&q, room));
         OK(interproc_byte_queue_commit(&q, room, 16));
         RETURNS(EPERM, interproc_byte_queue_commit(&q, room, 16));
+        RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, other, 2));
         OK(interproc_byte_queue_abort(&q, other));
         RETURNS(EPERM, interproc_byte_queue_abort(&q, other));
         OK(interproc_byte_queue_timedreserve(&q, 3, &past, &other));
