@@ -496,7 +496,6 @@ pub fn a_forked_child_has_no_part_in_its_parents_seats(_: Place) {
             assert_eq!(values, [7, 8]);
         })
         .join();
-        drop(chunk);
         assert_eq!((c.pop().expect("7"), c.pop().expect("8")), (7, 8));
         // Its own are its own.
         drop((p, c));

@@ -23,7 +23,8 @@ use core::ptr::null_mut;
 ///     interproc_spsc_producer_leave(&samples);
 ///
 /// When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next one takes
-/// its seat. When the consumer dies, what it had not freed waits for the next one. Sleepers are told at once, not by polling.
+/// its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the dead
+/// one had done at once, not by polling, and then waits for the next one.
 ///
 /// A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that need
 /// not wait makes no system call and no atomic read-modify-write.

@@ -22,8 +22,8 @@ use std::sync::Arc;
 ///
 /// *When somebody dies* (a thread or its process, at any instruction): what this consumer had not freed is read again by the next
 /// one, and what it may have read of that is flagged ([`Delivery::redelivered`]); so it is at least once, for one message, or
-/// as many as [`free_every`](Self::free_every) or a chunk says. A producer's death costs nothing that was published. A sleeper is
-/// told by the kernel; who is [there](Self::partner) can be asked.
+/// as many as [`free_every`](Self::free_every) or a chunk says. A producer's death costs nothing that was published. A pop that
+/// waits gets that at once, and then goes on waiting, for the next producer; who is [there](Self::partner) can be asked.
 ///
 /// *Ordering, threads, fork, signals*: as for the producer. *Cost*: a pop that need not wait is one store more than the
 /// message; no read-modify-write, no fence, no system call. Wait-free.

@@ -24,8 +24,9 @@ type Pushed<T> = core::result::Result<(), PushError<T>>;
 ///
 /// *When somebody dies* (a thread or its process, at any instruction): what this producer had published is delivered, what it
 /// had not (see [`publish_every`](Self::publish_every)) is gone; the next producer goes on behind it. A consumer's death costs
-/// the producer nothing: what was not consumed waits for the next one. A sleeper is told by the kernel; who is
-/// [there](Self::partner) can be asked.
+/// the producer nothing: what was not consumed waits for the next one. A push that
+/// waits for room gets what the dead one had freed at once, and then goes on waiting, for the next consumer; who is
+/// [there](Self::partner) can be asked. (To be told of the end by a death, use a [pipe](crate::pipe).)
 ///
 /// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in order. *Threads*: may be
 /// moved to another thread, and its seat comes along with the first use there; `Stale` if its thread had ended and another
