@@ -75,7 +75,8 @@ pub enum Command {
     Run(RunOptions),
     /// Send the standard input through a named ring in memory, to whoever receives there.
     ///
-    /// Line by line: each line goes whole to one receiver, and no two senders' lines mix. With --raw piece by piece, as the
+    /// Line by line: each line goes whole to one receiver, and no two senders' lines mix; a last one without a newline gets
+    /// one. With --raw piece by piece, as the
     /// input comes, at full speed: one sender's pieces come to one receiver in order. Any number of senders (128 at a time) and
     /// receivers use the same name; whoever comes first makes it. When the ring is full the sender waits for a receiver.
     /// The exit code is 0 when all of the input is in the ring, where it waits for a receiver; 2 if that failed. A sender that

@@ -50,8 +50,8 @@ fn lines(stream: &Stream, bar: &ProgressBar) -> Result<()> {
         if line.is_empty() {
             return Ok(());
         }
-        if line.last() != Some(&b'\n') && line.len() < PIECE {
-            line.push(b'\n'); // the last one
+        if line.last() != Some(&b'\n') {
+            line.push(b'\n'); // the last one, or one that is too long
         }
         if line.len() > PIECE {
             let why = format!("a line has more than {PIECE} bytes; --raw takes any input");
