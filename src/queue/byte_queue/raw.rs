@@ -94,6 +94,42 @@ use crate::time::Deadline;
 const RETURNED: u64 = 1 << 63;
 
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+///
+/// # Examples
+/// ```
+/// use interproc::member::{Domain, Table};
+/// use interproc::queue::{ByteRing, Limit, RawByteQueue};
+/// # use core::ptr::{NonNull, null_mut};
+/// # const PAGE: usize = 4096;
+/// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
+/// # assert_eq!(unsafe { libc::ftruncate(fd, 8 * PAGE as i64) }, 0);
+/// # let access = libc::PROT_READ | libc::PROT_WRITE;
+/// # let base = unsafe { libc::mmap(null_mut(), 8 * PAGE, access, libc::MAP_SHARED, fd, 0) };
+/// # assert_ne!(base, libc::MAP_FAILED);
+/// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
+///
+/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
+/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// let (domain, ring) = unsafe {
+///     let memory = base.add(3 * PAGE);
+///     ByteRing::make(memory, 5 * PAGE, 1 << 12, 1000)?; // by one process
+///     let ring = ByteRing::attach(memory, 5 * PAGE)?; // by all
+///     (Domain::new(Table::new(base, PAGE, PAGE, 2), fd)?, ring)
+/// };
+/// // SAFETY: the thread registers once, and gives its membership back before the domain ends.
+/// let me = unsafe { domain.register(None) }?;
+/// let queue = RawByteQueue::new(ring);
+/// // SAFETY: there is room for the 5 bytes.
+/// queue.push_with(&me, 5, Limit::ForEver, |room| unsafe { room.copy_from(b"hello".as_ptr(), 5) })?;
+/// let claim = queue.receive(&me, Limit::Never)?;
+/// let (message, len) = queue.message(&claim);
+/// // SAFETY: the record is ours until the release.
+/// assert_eq!(unsafe { core::slice::from_raw_parts(message, len) }, b"hello");
+/// queue.release(&me, claim)?;
+/// // SAFETY: it is not used afterwards.
+/// unsafe { domain.unregister(&me) };
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawByteQueue {

@@ -71,6 +71,14 @@ mod place {
     }
 
     /// The bytes that a ring of this shape needs; `None` if it is not a possible shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::queue::ring_size;
+    ///
+    /// assert!(ring_size(8, 1024).expect("possible") >= 8 * 1024);
+    /// assert_eq!(ring_size(0, 1024), None); // messages have a byte at least
+    /// ```
     pub fn ring_size(element: usize, capacity: usize) -> Option<usize> {
         if element == 0
             || element > isize::MAX as usize / 2

@@ -34,6 +34,22 @@ type InThisThread = PhantomData<*const ()>;
 /// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
+/// In a forked child it is the parent's:
+/// ```
+/// use interproc::{ErrorKind, Segment, process};
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// let mut chunk = Some(p.write_chunk(4)?);
+/// let child = process::fork(|| {
+///     let refused = chunk.take().unwrap().commit_all().unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::NotOwner);
+/// })?;
+/// assert!(child.join()?.success());
+/// chunk.take().unwrap().fill_from_iter([1, 2])?; // the parent goes on
+/// assert_eq!(p.len(), 2);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "nothing is pushed without a commit"]
 pub struct WriteChunk<'a, T: Plain> {
     producer: &'a mut Producer<T>,
