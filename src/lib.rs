@@ -10,7 +10,7 @@
 //! | all or nobody goes on; once and no more | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
 //! | messages from many to many | [`queue::Queue`]; of any length [`queue::ByteQueue`] |
 //! | messages from one to one, faster | [`queue::spsc`]; of any length [`queue::byte_lane`] |
-//! | only the newest value, never in the writer's way | [`queue::Latest`] |
+//! | only the newest value; writers never wait for readers, nor readers for anybody | [`queue::Latest`] |
 //! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |

@@ -249,6 +249,9 @@ impl RawByteProducer {
 }
 
 /// The consumer of a byte lane.
+///
+/// # Examples
+/// See [`RawByteProducer`].
 #[derive(Debug)]
 pub struct RawByteConsumer {
     seat: RawConsumer,
@@ -257,6 +260,9 @@ pub struct RawByteConsumer {
 }
 
 /// A message in its place.
+///
+/// # Examples
+/// See [`RawByteProducer`].
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     /// Its bytes.

@@ -116,6 +116,9 @@ mod imp {
     }
 
     /// Where a byte ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`](crate::queue::RawByteQueue).
     #[derive(Clone, Copy, Debug)]
     pub struct ByteRing {
         header: NonNull<Header>,

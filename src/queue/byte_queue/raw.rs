@@ -98,7 +98,7 @@ const RETURNED: u64 = 1 << 63;
 /// # Examples
 /// ```
 /// use interproc::member::{Domain, Table};
-/// use interproc::queue::{ByteRing, Limit, RawByteQueue};
+/// use interproc::queue::{ByteRing, Limit, Popped, RawByteQueue};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
@@ -125,7 +125,23 @@ const RETURNED: u64 = 1 << 63;
 /// let (message, len) = queue.message(&claim);
 /// // SAFETY: the record is ours until the release.
 /// assert_eq!(unsafe { core::slice::from_raw_parts(message, len) }, b"hello");
+/// queue.put_back(&me, claim)?;
+/// let popped = queue.pop_with(&me, 3, Limit::Never, |_, _| unreachable!("it is too long"))?;
+/// assert!(matches!(popped, Popped::TooLong(5)));
+/// let claim = queue.receive(&me, Limit::Never)?;
+/// assert!(claim.redelivered());
 /// queue.release(&me, claim)?;
+///
+/// let claim = queue.reserve(&me, 100, Limit::Never)?; // in place
+/// let (room, most) = queue.room(&claim);
+/// assert!(most >= 100);
+/// // SAFETY: the record is ours until the commit, and has 100 bytes.
+/// unsafe { room.write_bytes(7, 10) };
+/// queue.commit(&me, claim, 10)?;
+/// let claim = queue.reserve(&me, 100, Limit::Never)?;
+/// queue.abort(&me, claim)?; // no message comes of it
+/// assert_eq!(queue.len(), 1);
+/// queue.close(&me);
 /// // SAFETY: it is not used afterwards.
 /// unsafe { domain.unregister(&me) };
 /// # Ok::<(), interproc::Error>(())
@@ -137,6 +153,9 @@ pub struct RawByteQueue {
 }
 
 /// A record that the calling thread has claimed: to be ended by that thread, once.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Debug)]
 #[must_use = "the record stays claimed until it is ended, or its thread dies"]
 pub struct Claim {
@@ -176,6 +195,9 @@ pub(super) struct Seen {
 }
 
 /// How long an operation may wait.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
     /// Not at all.
@@ -196,6 +218,9 @@ impl Limit {
 }
 
 /// What a pop with a limit to the message's length came to.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Debug)]
 pub enum Popped<R> {
     /// It was taken. The flag says that an earlier consumer died with it, or put it back.
@@ -220,6 +245,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `TooLarge`; `Full`, `TimedOut`; `Closed`; `Deadlock` when the caller itself holds what is in the way; `Corrupt`.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn reserve(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_write(me, len, limit);
@@ -249,6 +277,9 @@ impl RawByteQueue {
     }
 
     /// Where the message of a claim is, and how many bytes there is room for.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
         let room = claim.granules as usize * self.ring.granule();
@@ -256,6 +287,9 @@ impl RawByteQueue {
     }
 
     /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn message(&self, claim: &Claim) -> (*mut u8, usize) {
         let (message, room) = self.room(claim);
@@ -290,6 +324,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn commit(&self, me: &Member, claim: Claim, len: usize) -> Result<()> {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
@@ -324,6 +361,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn abort(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
@@ -343,6 +383,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve); then `fill` was not called.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn push_with(&self, me: &Member, len: usize, limit: Limit, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
@@ -359,6 +402,9 @@ impl RawByteQueue {
     /// # Errors
     /// `Closed` when closed and drained; `Empty`, `TimedOut`; `Deadlock` when the caller itself has reserved what is
     /// first; `Corrupt`.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn receive(&self, me: &Member, limit: Limit) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_read(me, limit);
@@ -393,6 +439,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn release(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
@@ -420,6 +469,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn put_back(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
@@ -442,6 +494,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// As [`receive`](Self::receive); then `drain` was not called.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn pop_with<R>(
         &self,

@@ -51,6 +51,9 @@ mod imp {
     const MAX_ELEMENT: usize = 1 << 32;
 
     /// Where a latest value is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawLatest`](crate::queue::RawLatest).
     #[derive(Clone, Copy, Debug)]
     pub struct LatestPlace {
         header: NonNull<Header>,

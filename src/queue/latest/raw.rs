@@ -173,6 +173,9 @@ impl RawLatest {
     ///
     /// # Safety
     /// `into` is writable for `element` bytes, as many as the place has.
+    ///
+    /// # Examples
+    /// See [`RawLatest`].
     #[inline(always)]
     pub unsafe fn load<'m>(
         &self,
@@ -328,6 +331,9 @@ impl RawLatest {
     ///
     /// # Safety
     /// `from` has `element` initialised bytes, as many as the place has.
+    ///
+    /// # Examples
+    /// See [`RawLatest`].
     #[inline]
     pub unsafe fn store(
         &self,

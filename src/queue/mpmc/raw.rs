@@ -101,6 +101,27 @@ use crate::time::Deadline;
 /// let (number, redelivered) =
 ///     queue.try_pop_with(&me, |cell| unsafe { cell.cast::<u64>().read_unaligned() })?;
 /// assert_eq!((number, redelivered), (42, false));
+///
+/// let cell = queue.reserve(&me, None)?; // in place
+/// // SAFETY: as above.
+/// queue.write_in(cell, |cell| unsafe { cell.cast::<u64>().write_unaligned(43) });
+/// queue.commit(&me, cell)?;
+/// let (cell, _) = queue.try_receive(&me)?;
+/// // SAFETY: as above.
+/// assert_eq!(queue.read_in(cell, |cell| unsafe { cell.cast::<u64>().read_unaligned() }), 43);
+/// queue.put_back(&me, cell)?;
+/// let (cell, redelivered) = queue.receive(&me, None)?;
+/// assert!(redelivered);
+/// queue.release(&me, cell)?;
+/// let cell = queue.try_reserve(&me)?;
+/// queue.abort(&me, cell)?; // no message comes of it
+/// assert!(queue.is_empty());
+///
+/// for number in 0..100u64 {
+///     // SAFETY: as above. The oldest one makes way.
+///     queue.force_push_with(&me, drop, |cell| unsafe { cell.cast::<u64>().write_unaligned(number) })?;
+/// }
+/// assert!(queue.is_full() && queue.peak() == 16);
 /// queue.close(&me);
 /// // SAFETY: it is not used afterwards.
 /// unsafe { domain.unregister(&me) };
@@ -235,6 +256,9 @@ impl RawQueue {
     }
 
     /// Closes: producers are refused from now on, consumers drain what is there.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     pub fn close(&self, me: &Member) {
         let pending = me.pend();
         let header = self.ring.header();
@@ -301,6 +325,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands; then `fill` was not called.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn push_with(
         &self,
@@ -341,6 +368,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Empty`, `Closed`; then `drain` was not called.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();

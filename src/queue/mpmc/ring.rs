@@ -51,6 +51,9 @@ mod place {
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
     /// Where a ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawQueue`](crate::queue::RawQueue).
     #[derive(Clone, Copy, Debug)]
     pub struct Ring {
         header: NonNull<Header>,
