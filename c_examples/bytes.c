@@ -120,7 +120,7 @@ static void sizes(void)
 
     must(interproc_byte_queue_trypush(&reports, "later", 5), "push");
     must(interproc_byte_queue_receive(&reports, &message, &length, NULL), "receive");
-    must(interproc_byte_queue_requeue(&reports, message), "put it back");
+    must(interproc_byte_queue_put_back(&reports, message), "put_back");
     must(interproc_byte_queue_len(&reports, &count), "len");
     must(interproc_byte_queue_len_bytes(&reports, &bytes), "len_bytes");
     check(count == 1 && bytes >= 5, "one message");
