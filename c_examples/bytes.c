@@ -142,6 +142,8 @@ static int write_letters(void *unused)
     must(interproc_segment_byte_producer(&segment, "letters", CAPACITY, LONGEST, &letters), "seat");
     memset(text, 'x', sizeof text);
     check(interproc_byte_producer_send(&letters, text, LONGEST + 1) == EMSGSIZE, "longer than the longest");
+    /* Published when so many bytes have gathered, or there is no room: faster, and as much is lost by a death. */
+    must(interproc_byte_producer_publish_every(&letters, 4 * LONGEST), "publish_every");
     for (i = 0; i < LETTERS; i++) {
         struct iovec parts[2] = {{&i, sizeof i}, {text, i}};
         if (i % 2 == 0) {
@@ -154,6 +156,7 @@ static int write_letters(void *unused)
         must(interproc_byte_producer_commit(&letters, sizeof i + i), "commit");
     }
     must(interproc_byte_producer_send(&letters, "yours", 5), "send");
+    must(interproc_byte_producer_flush(&letters), "flush"); /* those that had gathered */
     must(interproc_byte_producer_reserve(&letters, 100, &place), "reserve");
     must(interproc_byte_producer_abort(&letters), "abort"); /* thought better of it */
     must(interproc_byte_producer_close(&letters), "close");
@@ -165,10 +168,14 @@ static void read_letters(void)
     interproc_byte_consumer_t letters, second;
     const void *letter;
     char buffer[LONGEST], small[4];
-    size_t length;
+    size_t length, longest;
     uint32_t i, number;
+    bool closed;
     must(interproc_segment_byte_consumer(&segment, "letters", CAPACITY, LONGEST, &letters), "seat");
     check(interproc_segment_byte_consumer(&segment, "letters", CAPACITY, LONGEST, &second) == EBUSY, "taken");
+    must(interproc_byte_consumer_longest(&letters, &longest), "longest");
+    check(longest == sizeof buffer, "room for any letter");
+    must(interproc_byte_consumer_free_every(&letters, 2 * LONGEST), "free_every");
     for (i = 0; i < LETTERS; i++) {
         must(interproc_byte_consumer_receive(&letters, &letter, &length, NULL), "receive");
         memcpy(&number, letter, sizeof number);
@@ -181,6 +188,8 @@ static void read_letters(void)
     must(interproc_byte_consumer_recv_into(&letters, buffer, sizeof buffer, &length, NULL), "copy out");
     check(length == 5 && memcmp(buffer, "yours", 5) == 0, "the last one");
     check(interproc_byte_consumer_receive(&letters, &letter, &length, NULL) == EPIPE, "closed and drained");
+    must(interproc_byte_consumer_is_closed(&letters, &closed), "is_closed");
+    check(closed, "closed");
     must(interproc_byte_consumer_leave(&letters), "leave");
 }
 
