@@ -8,7 +8,9 @@
 //! | so many at a time, the permits of the dead given back | [`sync::BoundedSemaphore`] |
 //! | to count, to signal, to wait for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
 //! | all or nobody goes on; once and no more | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
-//! | messages from many to many | [`queue::Queue`] |
+//! | messages from many to many | [`queue::Queue`]; of any length [`queue::ByteQueue`] |
+//! | messages from one to one, faster | [`queue::spsc`]; of any length [`queue::byte_lane`] |
+//! | only the newest value; writers never wait for readers, nor readers for anybody | [`queue::Latest`] |
 //! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |

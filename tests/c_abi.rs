@@ -326,6 +326,25 @@ fn the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back() {
     );
 }
 
+fn the_player_in_c_plays_every_sample_though_both_ends_are_killed() {
+    let said = run(&mut Installed::get().compile("c_examples/spsc.c"));
+    assert!(said.contains("recorded: 64000, played: 64000") && said.contains("right"), "{said}");
+}
+
+fn the_office_in_c_prints_every_report_once_and_reads_every_letter() {
+    let said = run(&mut Installed::get().compile("c_examples/bytes.c"));
+    for line in ["reports: 1000 written, each printed once", "right", "letters: 300 sent, 300 read"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+fn the_observer_in_c_sees_the_newest_and_readings_make_way() {
+    let said = run(&mut Installed::get().compile("c_examples/latest.c"));
+    for line in ["the newest is 10000", "96 made way, the newest 4 kept", "pictures: 50 of"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
 /// A segment that a C process shares with this one. Its name goes at the end.
 struct Mixed {
     name: String,
@@ -489,6 +508,9 @@ fn main() {
             the_restaurant_in_c_serves_everybody_and_gets_the_dead_guests_table_back,
             the_ticket_shop_in_c_sells_every_ticket_once,
             the_producers_and_consumers_in_c_count_every_number_once,
+            the_player_in_c_plays_every_sample_though_both_ends_are_killed,
+            the_office_in_c_prints_every_report_once_and_reads_every_letter,
+            the_observer_in_c_sees_the_newest_and_readings_make_way,
             a_c_and_a_rust_process_count_under_one_lock,
             messages_go_from_rust_to_c_and_back_in_order,
             rust_inherits_the_lock_from_a_dead_c_process,

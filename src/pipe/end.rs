@@ -63,6 +63,21 @@ impl End {
     }
 
     /// The two halves, to send by one while the other waits.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// let (to, from) = a.halves();
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         let ping = b.recv().unwrap();
+    ///         b.send(&ping).unwrap(); // the other end sends back what it gets
+    ///     });
+    ///     to.send(b"ping").unwrap();
+    ///     assert_eq!(from.recv().unwrap(), b"ping");
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn halves(&mut self) -> (&mut Sender, &mut Receiver) {
         (&mut self.sender, &mut self.receiver)
     }
@@ -88,22 +103,55 @@ impl End {
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner), when it is not the caller's.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert_eq!(a.peer()?.expect("this thread").pid, std::process::id());
+    /// b.close()?;
+    /// assert!(a.peer()?.is_none());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         self.come()?;
         self.sender.peer()
     }
 
     /// The longest message, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert_eq!(a.longest(), 100);
+    /// assert_eq!(a.send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.sender.longest()
     }
 
     /// Bytes of the ring of each direction.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert_eq!(a.capacity(), 1 << 12);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.sender.capacity()
     }
 
     /// Whether the other end cannot be sent to any more.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// assert!(!a.is_closed());
+    /// drop(b);
+    /// assert!(a.is_closed());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -135,6 +183,25 @@ impl End {
     ///
     /// # Safety notes
     /// None: but only one process shall go on with an end. Two that do, send nonsense to the other end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut ours, mut theirs) = interproc::pipe::pair(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         assert!(theirs.send(b"?").is_err()); // it is the parent's as yet
+    ///         let told = theirs.adopt().and_then(|()| theirs.send(b"here"));
+    ///         unsafe { libc::_exit(told.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         theirs.hand_over(child)?;
+    ///         assert_eq!(ours.recv()?, b"here");
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn adopt(&mut self) -> Result<()> {
         self.claim()
     }

@@ -179,6 +179,14 @@ impl Listener {
     }
 
     /// How many pipes there are.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let listener = interproc::pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
+    /// assert_eq!(listener.pipes(), 2); // so many clients at a time
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn pipes(&self) -> usize {
         self.raw.place().slots()
     }

@@ -357,21 +357,57 @@ impl Receiver {
     }
 
     /// The longest message, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// let mut buffer = vec![0; from.longest()]; // any message has room in it
+    /// to.send(&[7; 100])?;
+    /// assert_eq!(from.recv_into(&mut buffer)?, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.half.seated.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(from.capacity(), 1 << 12);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.half.seated.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"five!")?;
+    /// assert_eq!(from.len_bytes(), 8 + 8); // a header, and the message rounded up
+    /// from.recv()?;
+    /// assert_eq!(from.len_bytes(), 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn len_bytes(&self) -> usize {
         self.half.seated.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the sender was found dead. What is there can still be received.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"the last one")?;
+    /// to.close()?;
+    /// assert!(from.is_closed());
+    /// assert_eq!(from.recv()?, b"the last one");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.half.seated.lane().is_closed()
     }
@@ -413,6 +449,24 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`End::adopt`](super::End::adopt).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let got = from.adopt().and_then(|()| from.recv());
+    ///         unsafe { libc::_exit(got.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         from.hand_over(child)?;
+    ///         to.send(b"for the child")?; // from now on its end is the child's
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn adopt(&mut self) -> Result<()> {
         self.half.adopt()
     }
@@ -421,6 +475,24 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`End::hand_over`](super::End::hand_over).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let got = from.adopt().and_then(|()| from.recv());
+    ///         unsafe { libc::_exit(got.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         from.hand_over(child)?;
+    ///         to.send(b"for the child")?; // from now on its end is the child's
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
         self.half.await_adoption(child)
     }
@@ -440,6 +512,17 @@ impl fmt::Debug for Receiver {
 ///
 /// A sender that breaks the rules could change the bytes while they are read: whoever does not trust it copies them first.
 /// Not to be moved to another thread.
+///
+/// # Examples
+/// ```
+/// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+/// to.send(b"one line")?;
+/// let line = from.receive()?; // no copy
+/// assert!(line.starts_with(b"one"));
+/// drop(line); // done
+/// assert_eq!(from.len_bytes(), 0);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 pub struct Message<'a> {
     receiver: &'a mut Receiver,
     found: Found,
@@ -448,6 +531,15 @@ pub struct Message<'a> {
 
 impl Message<'_> {
     /// Leaves it as the next message.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"one line")?;
+    /// from.receive()?.keep();
+    /// assert_eq!(from.recv()?, b"one line");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn keep(self) {
         core::mem::forget(self);
     }

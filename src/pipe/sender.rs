@@ -260,21 +260,53 @@ impl Sender {
     }
 
     /// The longest message, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(to.longest(), 100);
+    /// assert_eq!(to.send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.half.seated.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert_eq!(to.capacity(), 1 << 12);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.half.seated.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"five!")?;
+    /// assert_eq!(to.len_bytes(), 8 + 8); // a header, and the message rounded up
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn len_bytes(&self) -> usize {
         self.half.seated.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the receiver was found dead.
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// assert!(!to.is_closed());
+    /// drop(from);
+    /// assert!(to.is_closed());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.half.seated.lane().is_closed()
     }
@@ -316,6 +348,24 @@ impl Sender {
     ///
     /// # Errors
     /// As [`End::adopt`](super::End::adopt).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let sent = to.adopt().and_then(|()| to.send(b"here"));
+    ///         unsafe { libc::_exit(sent.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         to.hand_over(child)?;
+    ///         assert_eq!(from.recv()?, b"here");
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn adopt(&mut self) -> Result<()> {
         self.half.adopt()
     }
@@ -324,6 +374,24 @@ impl Sender {
     ///
     /// # Errors
     /// As [`End::hand_over`](super::End::hand_over).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// // SAFETY: the child ends by _exit.
+    /// match unsafe { libc::fork() } {
+    ///     0 => {
+    ///         let sent = to.adopt().and_then(|()| to.send(b"here"));
+    ///         unsafe { libc::_exit(sent.is_err() as i32) }
+    ///     }
+    ///     child => {
+    ///         to.hand_over(child)?;
+    ///         assert_eq!(from.recv()?, b"here");
+    /// #       unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    ///     }
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
         self.half.await_adoption(child)
     }
@@ -343,6 +411,18 @@ impl fmt::Debug for Sender {
 /// so it is if its thread dies.
 ///
 /// Its bytes are whatever was there before. Not to be moved to another thread.
+///
+/// # Examples
+/// ```
+/// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+/// let mut place = to.reserve(100)?; // at most 100 bytes
+/// place[..5].copy_from_slice(b"hello");
+/// place.commit_len(5)?; // it became 5
+/// drop(to.reserve(100)?); // it was never there
+/// assert_eq!(from.recv()?, b"hello");
+/// assert_eq!(from.len_bytes(), 0);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 pub struct Reservation<'a> {
     sender: &'a mut Sender,
     bytes: NonNull<u8>,

@@ -2,7 +2,11 @@
 //!
 //! | wanted | type |
 //! |---|---|
-//! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`] |
+//! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`]; the oldest makes way in [`Queue::force_push`] |
+//! | messages of any length, many producers and consumers | [`ByteQueue`]; in place by [`ByteReservation`] and [`ByteMessage`] |
+//! | messages of one size, one producer and one consumer: the fastest | [`spsc`]; in place by [`WriteChunk`](spsc::WriteChunk) and [`ReadChunk`](spsc::ReadChunk) |
+//! | messages of any length, one producer and one consumer | [`byte_lane`]; in place by [`ByteReservation`](byte_lane::ByteReservation) and [`ByteMessage`](byte_lane::ByteMessage) |
+//! | messages of any length, both ways, with an end | [`pipe`](crate::pipe) |
 //! | only the newest value | [`Latest`] |
 
 #[cfg(not(interproc_loom))]

@@ -408,21 +408,63 @@ impl ByteConsumer {
     }
 
     /// Whether it was closed, by either side.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// p.send(b"hello")?;
+    /// p.close()?;
+    /// assert!(c.is_closed());
+    /// assert_eq!(c.recv_vec()?, b"hello"); // what is there can still be received
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.side.lane().is_closed()
     }
 
     /// The ring's bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert_eq!(c.capacity(), 4096);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.side.capacity()
     }
 
     /// The longest message, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// let mut buffer = vec![0; c.longest()]; // any message has room in it
+    /// # drop(c.try_recv_into(&mut buffer));
+    /// assert_eq!(buffer.len(), 1024);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.side.longest()
     }
 
     /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// p.send(b"five!")?;
+    /// assert_eq!(c.len_bytes(), 8 + 8);
+    /// drop(c.receive()?);
+    /// assert_eq!(c.len_bytes(), 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn len_bytes(&self) -> usize {
         self.side.len_bytes()
     }
@@ -440,6 +482,17 @@ impl ByteConsumer {
     }
 
     /// The most bytes in use that the producer has seen: see [`ByteProducer::peak`](super::ByteProducer::peak).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// while p.try_send(&[7; 1000]).is_ok() {}
+    /// while c.try_recv_vec().is_ok() {}
+    /// assert!(c.peak() > 3000 && c.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn peak(&self) -> usize {
         self.side.peak()
     }
@@ -478,6 +531,19 @@ impl fmt::Debug for ByteConsumer {
 }
 
 /// A message, in the ring. Dropped, also by a panic, it is done with and its room is free.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+/// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+/// p.send(b"one line")?;
+/// let line = c.receive()?; // no copy
+/// assert!(line.starts_with(b"one") && !line.is_redelivered());
+/// drop(line); // done
+/// assert!(c.is_empty());
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "dropped at once, the message is gone"]
 pub struct ByteMessage<'a> {
     side: &'a mut Seated<RawByteConsumer>,
@@ -549,6 +615,18 @@ impl Drop for ByteMessage<'_> {
 }
 
 /// Of [`ByteConsumer::iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+/// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+/// p.send(b"one")?;
+/// p.send(b"another")?;
+/// p.close()?;
+/// assert_eq!(c.iter().map(|line| line.len()).sum::<usize>(), 10);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ByteIter<'a> {
     consumer: &'a mut ByteConsumer,
@@ -563,6 +641,18 @@ impl Iterator for ByteIter<'_> {
 }
 
 /// Of [`ByteConsumer::try_iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+/// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+/// p.send(b"one")?;
+/// let mut lines = c.try_iter();
+/// assert_eq!(lines.next().as_deref(), Some(&b"one"[..]));
+/// assert_eq!(lines.next(), None);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ByteTryIter<'a> {
     consumer: &'a mut ByteConsumer,
@@ -577,6 +667,19 @@ impl Iterator for ByteTryIter<'_> {
 }
 
 /// Of [`ByteConsumer::drain`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+/// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+/// p.send(b"one")?;
+/// let lines = c.drain();
+/// p.send(b"another")?; // not of this round
+/// assert_eq!(lines.count(), 1);
+/// assert_eq!(c.recv_vec()?, b"another");
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ByteDrain<'a> {
     consumer: &'a mut ByteConsumer,

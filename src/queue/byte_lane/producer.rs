@@ -354,6 +354,17 @@ impl ByteProducer {
     }
 
     /// Whether it was closed, by either side.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let p = seg.byte_producer("b", 4096, 1024)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// assert!(!p.is_closed());
+    /// c.close()?;
+    /// assert!(p.is_closed());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.side.lane().is_closed()
     }
@@ -371,6 +382,15 @@ impl ByteProducer {
     }
 
     /// The longest message, in bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// assert_eq!(p.longest(), 1024);
+    /// assert_eq!(p.send(&[7; 1025]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.side.longest()
     }
@@ -391,6 +411,17 @@ impl ByteProducer {
 
     /// The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does
     /// only when it seems to run out of room: for the choice of a capacity.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+    /// while p.try_send(&[7; 1000]).is_ok() {}
+    /// while c.try_recv_vec().is_ok() {}
+    /// assert!(p.peak() > 3000 && p.len_bytes() == 0); // it ran out of room: a larger capacity would help
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn peak(&self) -> usize {
         self.side.peak()
     }
@@ -433,6 +464,20 @@ impl fmt::Debug for ByteProducer {
 
 /// Room for a message, in the ring: write it here, then [`commit`](Self::commit). Dropped, it is given back and nothing
 /// has happened. What is in it at first is left over from older messages.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+/// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
+/// let mut place = p.reserve(100)?; // at most 100 bytes
+/// place[..5].copy_from_slice(b"hello");
+/// place.commit_len(5)?; // it became 5
+/// drop(p.reserve(100)?); // nothing has happened
+/// assert_eq!(c.recv_vec()?, b"hello");
+/// assert!(c.is_empty());
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "nothing is sent without a commit"]
 pub struct ByteReservation<'a> {
     side: &'a mut Seated<RawByteProducer>,
@@ -488,6 +533,15 @@ impl ByteReservation<'_> {
     }
 
     /// Gives it back, as dropping it does.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
+    /// p.reserve(100)?.abort();
+    /// assert_eq!(p.len_bytes(), 0);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn abort(self) {}
 }
 

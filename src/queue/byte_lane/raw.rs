@@ -49,6 +49,15 @@ const fn units_of(len: usize) -> u64 {
 }
 
 /// The units of a ring of at least so many bytes for messages of at most `longest`; `None` if that cannot be.
+///
+/// # Examples
+/// ```
+/// use interproc::queue::byte_lane::{UNIT, units_for};
+///
+/// assert_eq!(units_for(1 << 12, 100), Some((1 << 12) / UNIT));
+/// assert_eq!(units_for(0, 100), Some(2 * (1 + 13))); // two of the longest messages, with their headers
+/// assert_eq!(units_for(0, 1 << 32), None);
+/// ```
 pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
     if longest > u32::MAX as usize {
         return None;
@@ -58,6 +67,47 @@ pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
 }
 
 /// The producer of a byte lane.
+///
+/// # Examples
+/// ```
+/// use interproc::member::{Domain, Table};
+/// use interproc::queue::byte_lane::{RawByteConsumer, RawByteProducer, UNIT, units_for};
+/// use interproc::queue::{Lane, RawConsumer, RawProducer};
+/// # use core::ptr::{NonNull, null_mut};
+/// # const PAGE: usize = 4096;
+/// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
+/// # assert_eq!(unsafe { libc::ftruncate(fd, 8 * PAGE as i64) }, 0);
+/// # let access = libc::PROT_READ | libc::PROT_WRITE;
+/// # let base = unsafe { libc::mmap(null_mut(), 8 * PAGE, access, libc::MAP_SHARED, fd, 0) };
+/// # assert_ne!(base, libc::MAP_FAILED);
+/// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
+///
+/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
+/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// let (domain, lane) = unsafe {
+///     let memory = base.add(3 * PAGE);
+///     let units = units_for(1 << 12, 100).expect("possible");
+///     Lane::make(memory, 5 * PAGE, UNIT, units, 100)?; // by one process
+///     let lane = Lane::attach(memory, 5 * PAGE)?; // by all
+///     (Domain::new(Table::new(base, PAGE, PAGE, 2), fd)?, lane)
+/// };
+/// // SAFETY: the thread registers once, and gives its membership back before the domain ends.
+/// let me = unsafe { domain.register(None) }?;
+/// let mut producer = RawByteProducer::new(RawProducer::take(lane, &me)?)?;
+/// let mut consumer = RawByteConsumer::new(RawConsumer::take(lane, &me)?)?;
+/// if producer.has_room(5)? {
+///     // SAFETY: 5 bytes were asked for.
+///     unsafe { producer.space(5).copy_from(NonNull::from(b"hello").cast(), 5) };
+///     producer.commit(5)?;
+/// }
+/// let found = consumer.next()?.expect("a message");
+/// // SAFETY: it lies there until the release.
+/// assert_eq!(unsafe { core::slice::from_raw_parts(found.bytes.as_ptr(), found.len) }, b"hello");
+/// consumer.release();
+/// // SAFETY: it is not used afterwards.
+/// unsafe { domain.unregister(&me) };
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct RawByteProducer {
     seat: RawProducer,
@@ -199,6 +249,9 @@ impl RawByteProducer {
 }
 
 /// The consumer of a byte lane.
+///
+/// # Examples
+/// See [`RawByteProducer`].
 #[derive(Debug)]
 pub struct RawByteConsumer {
     seat: RawConsumer,
@@ -207,6 +260,9 @@ pub struct RawByteConsumer {
 }
 
 /// A message in its place.
+///
+/// # Examples
+/// See [`RawByteProducer`].
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     /// Its bytes.

@@ -98,7 +98,19 @@ impl<'a> Reservation<'a> {
     /// `TooLarge` when more was written than reserved: then it comes to nothing. `NotOwner` in the child of a fork.
     ///
     /// # Examples
-    /// See [`Reservation`].
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let log = seg.byte_queue("log", 4096, 512)?;
+    /// use std::io::Write;
+    ///
+    /// let mut room = log.reserve(100)?;
+    /// let mut rest = &mut room[..];
+    /// write!(rest, "{} and {}", 1, 2).expect("100 bytes are enough");
+    /// let len = 100 - rest.len();
+    /// room.commit_len(len)?;
+    /// assert_eq!(log.pop()?, b"1 and 2");
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn commit_len(mut self, len: usize) -> Result<()> {
         if len > self.len {
             return Err(ErrorKind::TooLarge.into());
@@ -186,6 +198,23 @@ impl<'a> Message<'a> {
     }
 
     /// Whether an earlier consumer died with this message, or put it back.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Segment, process};
+    ///
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let log = seg.byte_queue("log", 4096, 512)?;
+    /// log.push(b"one line")?;
+    /// let child = process::fork(|| {
+    ///     let _line = log.receive().unwrap();
+    ///     std::process::abort(); // with it in its hands
+    /// })?;
+    /// child.join()?;
+    /// let line = log.receive()?;
+    /// assert!(&*line == b"one line" && line.is_redelivered());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_redelivered(&self) -> bool {
         self.held.claim().redelivered()
     }

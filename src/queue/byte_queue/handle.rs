@@ -76,16 +76,47 @@ impl ByteQueue {
     }
 
     /// How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// q.push(b"one")?;
+    /// q.push(b"")?; // an empty message is one, too
+    /// assert_eq!(q.len(), 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.raw.len()
     }
 
     /// Whether there is no message in it: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// assert!(q.is_empty());
+    /// q.push(b"one")?;
+    /// assert!(!q.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
 
     /// Whether not even the shortest message has room: a snapshot. A longer one may have none before.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// while q.try_push(b"one").is_ok() {}
+    /// assert!(q.is_full());
+    /// q.pop()?;
+    /// assert!(!q.is_full());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.raw.is_full()
     }
@@ -93,6 +124,15 @@ impl ByteQueue {
     /// How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest
     /// message that
     /// is unread or being read.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// q.push(&[7; 10])?;
+    /// assert_eq!(q.len_bytes(), 64); // in granules
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn len_bytes(&self) -> usize {
         self.raw.len_bytes()
     }
@@ -100,16 +140,46 @@ impl ByteQueue {
     /// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round
     /// the ring and
     /// look for room (which costs the others nothing), and now.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// q.push(&[7; 100])?;
+    /// assert_eq!(q.peak(), 128);
+    /// while q.try_push(&[7; 100]).is_ok() {}
+    /// while q.try_pop().is_ok() {}
+    /// assert_eq!((q.len_bytes(), q.peak()), (0, 1024)); // it ran out of room: a larger capacity would help
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn peak(&self) -> usize {
         self.raw.peak()
     }
 
     /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// assert_eq!(q.capacity(), 1024);
+    /// assert_eq!(seg.byte_queue("small", 1, 100)?.capacity(), 2 * 128);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.raw.capacity()
     }
 
     /// The bytes of the longest message.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// assert_eq!(q.longest(), 100);
+    /// assert_eq!(q.push(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn longest(&self) -> usize {
         self.raw.ring().longest()
     }
@@ -138,6 +208,17 @@ impl ByteQueue {
     }
 
     /// Whether it was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// q.push(b"the last one")?;
+    /// q.close()?;
+    /// assert!(q.is_closed());
+    /// assert_eq!(q.pop()?, b"the last one"); // what is there can still be popped
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.raw.is_closed()
     }
@@ -186,7 +267,19 @@ impl ByteQueue {
     /// `InvalidInput` outside a segment: never.
     ///
     /// # Examples
-    /// See [`waiting_consumers`](Self::waiting_consumers).
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 100)?;
+    /// while q.try_push(&[7; 100]).is_ok() {}
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| q.push(&[8; 100]).expect("it is not closed"));
+    ///     while q.waiting_producers().expect("in a segment") == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     q.pop().expect("a message");
+    /// });
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn waiting_producers(&self) -> Result<u32> {
         self.raw.waiting_producers()
     }

@@ -103,11 +103,22 @@ mod imp {
     }
 
     /// The bytes that a byte queue of this shape needs; `None` if it is not a possible shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::queue::byte_ring_size;
+    ///
+    /// assert!(byte_ring_size(1 << 16, 1000).expect("possible") > 1 << 16);
+    /// assert_eq!(byte_ring_size(1 << 16, usize::MAX), None);
+    /// ```
     pub fn byte_ring_size(capacity: usize, longest: usize) -> Option<usize> {
         Geometry::of(capacity, longest)?.size()
     }
 
     /// Where a byte ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`](crate::queue::RawByteQueue).
     #[derive(Clone, Copy, Debug)]
     pub struct ByteRing {
         header: NonNull<Header>,

@@ -94,6 +94,58 @@ use crate::time::Deadline;
 const RETURNED: u64 = 1 << 63;
 
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+///
+/// # Examples
+/// ```
+/// use interproc::member::{Domain, Table};
+/// use interproc::queue::{ByteRing, Limit, Popped, RawByteQueue};
+/// # use core::ptr::{NonNull, null_mut};
+/// # const PAGE: usize = 4096;
+/// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
+/// # assert_eq!(unsafe { libc::ftruncate(fd, 8 * PAGE as i64) }, 0);
+/// # let access = libc::PROT_READ | libc::PROT_WRITE;
+/// # let base = unsafe { libc::mmap(null_mut(), 8 * PAGE, access, libc::MAP_SHARED, fd, 0) };
+/// # assert_ne!(base, libc::MAP_FAILED);
+/// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
+///
+/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
+/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// let (domain, ring) = unsafe {
+///     let memory = base.add(3 * PAGE);
+///     ByteRing::make(memory, 5 * PAGE, 1 << 12, 1000)?; // by one process
+///     let ring = ByteRing::attach(memory, 5 * PAGE)?; // by all
+///     (Domain::new(Table::new(base, PAGE, PAGE, 2), fd)?, ring)
+/// };
+/// // SAFETY: the thread registers once, and gives its membership back before the domain ends.
+/// let me = unsafe { domain.register(None) }?;
+/// let queue = RawByteQueue::new(ring);
+/// // SAFETY: there is room for the 5 bytes.
+/// queue.push_with(&me, 5, Limit::ForEver, |room| unsafe { room.copy_from(b"hello".as_ptr(), 5) })?;
+/// let claim = queue.receive(&me, Limit::Never)?;
+/// let (message, len) = queue.message(&claim);
+/// // SAFETY: the record is ours until the release.
+/// assert_eq!(unsafe { core::slice::from_raw_parts(message, len) }, b"hello");
+/// queue.put_back(&me, claim)?;
+/// let popped = queue.pop_with(&me, 3, Limit::Never, |_, _| unreachable!("it is too long"))?;
+/// assert!(matches!(popped, Popped::TooLong(5)));
+/// let claim = queue.receive(&me, Limit::Never)?;
+/// assert!(claim.redelivered());
+/// queue.release(&me, claim)?;
+///
+/// let claim = queue.reserve(&me, 100, Limit::Never)?; // in place
+/// let (room, most) = queue.room(&claim);
+/// assert!(most >= 100);
+/// // SAFETY: the record is ours until the commit, and has 100 bytes.
+/// unsafe { room.write_bytes(7, 10) };
+/// queue.commit(&me, claim, 10)?;
+/// let claim = queue.reserve(&me, 100, Limit::Never)?;
+/// queue.abort(&me, claim)?; // no message comes of it
+/// assert_eq!(queue.len(), 1);
+/// queue.close(&me);
+/// // SAFETY: it is not used afterwards.
+/// unsafe { domain.unregister(&me) };
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawByteQueue {
@@ -101,6 +153,9 @@ pub struct RawByteQueue {
 }
 
 /// A record that the calling thread has claimed: to be ended by that thread, once.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Debug)]
 #[must_use = "the record stays claimed until it is ended, or its thread dies"]
 pub struct Claim {
@@ -140,6 +195,9 @@ pub(super) struct Seen {
 }
 
 /// How long an operation may wait.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Clone, Copy, Debug)]
 pub enum Limit {
     /// Not at all.
@@ -160,6 +218,9 @@ impl Limit {
 }
 
 /// What a pop with a limit to the message's length came to.
+///
+/// # Examples
+/// See [`RawByteQueue`].
 #[derive(Debug)]
 pub enum Popped<R> {
     /// It was taken. The flag says that an earlier consumer died with it, or put it back.
@@ -184,6 +245,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `TooLarge`; `Full`, `TimedOut`; `Closed`; `Deadlock` when the caller itself holds what is in the way; `Corrupt`.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn reserve(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_write(me, len, limit);
@@ -213,6 +277,9 @@ impl RawByteQueue {
     }
 
     /// Where the message of a claim is, and how many bytes there is room for.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
         let room = claim.granules as usize * self.ring.granule();
@@ -220,6 +287,9 @@ impl RawByteQueue {
     }
 
     /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn message(&self, claim: &Claim) -> (*mut u8, usize) {
         let (message, room) = self.room(claim);
@@ -254,6 +324,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn commit(&self, me: &Member, claim: Claim, len: usize) -> Result<()> {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
@@ -288,6 +361,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn abort(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
@@ -307,6 +383,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve); then `fill` was not called.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn push_with(&self, me: &Member, len: usize, limit: Limit, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
@@ -323,6 +402,9 @@ impl RawByteQueue {
     /// # Errors
     /// `Closed` when closed and drained; `Empty`, `TimedOut`; `Deadlock` when the caller itself has reserved what is
     /// first; `Corrupt`.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn receive(&self, me: &Member, limit: Limit) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_read(me, limit);
@@ -357,6 +439,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn release(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
@@ -384,6 +469,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     pub fn put_back(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
@@ -406,6 +494,9 @@ impl RawByteQueue {
     ///
     /// # Errors
     /// As [`receive`](Self::receive); then `drain` was not called.
+    ///
+    /// # Examples
+    /// See [`RawByteQueue`].
     #[inline]
     pub fn pop_with<R>(
         &self,

@@ -60,6 +60,17 @@ pub struct Latest<T> {
 }
 
 /// A value and its version.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// let limit = seg.latest("limit", 100u32)?;
+/// let first = limit.get_versioned()?;
+/// limit.set(70)?;
+/// let next = limit.wait_newer(first.version)?;
+/// assert_eq!((first.value, next.value, next.version), (100, 70, 1));
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Versioned<T> {
     /// The value.

@@ -51,6 +51,9 @@ mod imp {
     const MAX_ELEMENT: usize = 1 << 32;
 
     /// Where a latest value is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawLatest`](crate::queue::RawLatest).
     #[derive(Clone, Copy, Debug)]
     pub struct LatestPlace {
         header: NonNull<Header>,
@@ -74,6 +77,15 @@ mod imp {
     }
 
     /// The bytes that a latest value of this shape needs; `None` if it is not a possible shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::queue::latest_size;
+    ///
+    /// let (four, eight) = (latest_size(100, 4).expect("possible"), latest_size(100, 8).expect("possible"));
+    /// assert!(four < eight); // a slot for each reader that announces itself
+    /// assert_eq!(latest_size(0, 4), None);
+    /// ```
     pub fn latest_size(element: usize, readers: usize) -> Option<usize> {
         if element == 0 || element > MAX_ELEMENT || readers > MAX_READERS {
             return None;

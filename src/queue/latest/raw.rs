@@ -102,6 +102,42 @@ impl Slots {
 }
 
 /// The newest value. Reading it needs no membership of the segment but in the rare case of an announcement.
+///
+/// # Examples
+/// ```
+/// use interproc::member::{Domain, Table};
+/// use interproc::queue::{LatestPlace, RawLatest};
+/// # use core::ptr::{NonNull, null_mut};
+/// # const PAGE: usize = 4096;
+/// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
+/// # assert_eq!(unsafe { libc::ftruncate(fd, 8 * PAGE as i64) }, 0);
+/// # let access = libc::PROT_READ | libc::PROT_WRITE;
+/// # let base = unsafe { libc::mmap(null_mut(), 8 * PAGE, access, libc::MAP_SHARED, fd, 0) };
+/// # assert_ne!(base, libc::MAP_FAILED);
+/// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
+///
+/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
+/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// let (domain, place) = unsafe {
+///     let memory = base.add(3 * PAGE);
+///     LatestPlace::make(memory, 5 * PAGE, 8, 4, 7u64.to_ne_bytes().as_ptr())?; // by one process
+///     let place = LatestPlace::attach(memory, 5 * PAGE)?; // by all
+///     (Domain::new(Table::new(base, PAGE, PAGE, 2), fd)?, place)
+/// };
+/// // SAFETY: the thread registers once, and gives its membership back before the domain ends.
+/// let me = unsafe { domain.register(None) }?;
+/// let latest = RawLatest::new(place);
+/// let mut value = [0; 8];
+/// // SAFETY: all of them 8 bytes, as the place has.
+/// let versions = unsafe {
+///     latest.store(&me, 42u64.to_ne_bytes().as_ptr(), 8, None)?;
+///     (latest.load(value.as_mut_ptr(), 8, || Ok(&me))?, latest.version())
+/// };
+/// assert_eq!((u64::from_ne_bytes(value), versions), (42, (1, 1)));
+/// // SAFETY: it is not used afterwards.
+/// unsafe { domain.unregister(&me) };
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawLatest {
@@ -137,6 +173,9 @@ impl RawLatest {
     ///
     /// # Safety
     /// `into` is writable for `element` bytes, as many as the place has.
+    ///
+    /// # Examples
+    /// See [`RawLatest`].
     #[inline(always)]
     pub unsafe fn load<'m>(
         &self,
@@ -292,6 +331,9 @@ impl RawLatest {
     ///
     /// # Safety
     /// `from` has `element` initialised bytes, as many as the place has.
+    ///
+    /// # Examples
+    /// See [`RawLatest`].
     #[inline]
     pub unsafe fn store(
         &self,

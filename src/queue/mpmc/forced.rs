@@ -35,6 +35,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Closed`; `Full` when the oldest cell is in the hands of somebody alive: then neither was called.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn force_push_with<R>(
         &self,

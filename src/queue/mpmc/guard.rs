@@ -196,6 +196,19 @@ impl<T: Plain> Queue<T> {
 ///
 /// The place is borrowed from the queue and is the writer's alone until the commit, as long as all members keep to the
 /// protocol; whoever maps the segment and does not can change any byte of it at any time.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let frames = seg.queue::<[u8; 1000]>("frames", 2)?;
+/// let mut frame = frames.reserve()?;
+/// frame.fill(7); // in the segment itself
+/// frame.commit()?;
+/// drop(frames.reserve()?); // given back: no message comes of it
+/// assert_eq!(frames.pop()?, [7; 1000]);
+/// assert!(frames.is_empty());
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "the place is given back at once if it is not kept"]
 pub struct Reservation<'a, T: Plain> {
     queue: &'a Queue<T>,
@@ -268,6 +281,18 @@ impl<T: Plain> fmt::Debug for Reservation<'_, T> {
 /// place in the order, and [`is_redelivered`](Self::is_redelivered) there. A forked child's copy does nothing.
 ///
 /// As long as all members keep to the protocol nobody changes it meanwhile; see [`Reservation`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let frames = seg.queue::<[u8; 1000]>("frames", 2)?;
+/// frames.push([7; 1000])?;
+/// let frame = frames.receive()?; // nothing is copied
+/// assert!(frame.iter().all(|&byte| byte == 7) && !frame.is_redelivered());
+/// drop(frame); // done: its place is room again
+/// assert!(frames.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the message is done at once if it is not kept"]
 pub struct Message<'a, T: Plain> {
     queue: &'a Queue<T>,

@@ -67,6 +67,16 @@ impl<T> Clone for Queue<T> {
 }
 
 /// A message, and whether a consumer died while it was reading it.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.queue::<u64>("q", 2)?;
+/// q.push(5)?;
+/// let delivery = q.pop_delivery()?;
+/// assert_eq!((delivery.value, delivery.redelivered), (5, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery<T> {
     /// The message.
@@ -323,22 +333,61 @@ impl<T: Plain> Queue<T> {
 
     /// How many messages are in it, with those that consumers have in their hands and the places that producers have reserved:
     /// a snapshot, exact when nobody is at work.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// let message = q.receive()?;
+    /// assert_eq!(q.len(), 1); // it is in somebody's hands
+    /// drop(message);
+    /// assert_eq!(q.len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.raw.len() as usize
     }
 
     /// Whether it is empty: a snapshot. A message that comes right after it, or that a consumer puts back, is not seen.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert!(q.is_empty());
+    /// q.push(5)?;
+    /// assert!(!q.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
 
     /// Whether it is full: a snapshot. A push can find no room before: the cell of a producer that died is room only when the
     /// consumers have come by.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push_batch(&[5, 6])?;
+    /// assert!(q.is_full() && q.try_push(7).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.raw.is_full()
     }
 
     /// The most messages it holds.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert_eq!(q.capacity(), 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.raw.capacity() as usize
     }
@@ -380,6 +429,17 @@ impl<T: Plain> Queue<T> {
     }
 
     /// Whether it was closed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// q.close()?;
+    /// assert!(q.is_closed());
+    /// assert_eq!(q.pop()?, 5); // what is there can still be popped
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.raw.is_closed()
     }

@@ -46,6 +46,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Full`, `Closed`.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn try_reserve(&self, me: &Member) -> Result<u32> {
         self.begin(
@@ -64,6 +67,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn reserve(&self, me: &Member, deadline: Option<Deadline>) -> Result<u32> {
         let claim = || match self.claim_push_at_hint(me) {
@@ -82,6 +88,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Empty`, `Closed`.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn try_receive(&self, me: &Member) -> Result<(u32, bool)> {
         let claim = || match self.claim_pop_at_hint(me) {
@@ -99,6 +108,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Closed` when closed and drained, `TimedOut`, `Deadlock` as for a reservation.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn receive(&self, me: &Member, deadline: Option<Deadline>) -> Result<(u32, bool)> {
         let claim = || match self.claim_pop_at_hint(me) {
@@ -143,6 +155,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `NotOwner` if the calling thread has not reserved this cell: nothing is changed.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn commit(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Writer)?;
@@ -157,6 +172,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `NotOwner` if the calling thread has not reserved this cell: nothing is changed.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[cold]
     pub fn abort(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Writer)?;
@@ -178,6 +196,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn release(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Reader)?;
@@ -191,6 +212,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[cold]
     pub fn put_back(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Reader)?;
@@ -217,6 +241,9 @@ impl RawQueue {
     }
 
     /// Lets `f` write the payload of a cell that the caller has reserved.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     pub fn write_in<R>(&self, index: u32, f: impl FnOnce(*mut u8) -> R) -> R {
         assert!(index < self.ring.capacity());
         let mut result = None;
@@ -225,6 +252,9 @@ impl RawQueue {
     }
 
     /// Lets `f` read the payload of a cell whose message the caller has received.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     pub fn read_in<R>(&self, index: u32, f: impl FnOnce(*const u8) -> R) -> R {
         assert!(index < self.ring.capacity());
         self.ring.drain(index, f)

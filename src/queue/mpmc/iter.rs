@@ -65,6 +65,18 @@ impl<T: Plain> Queue<T> {
 }
 
 /// Messages until the end: see [`Queue::iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.queue::<u64>("q", 8)?;
+/// q.push_batch(&[1, 2, 3])?;
+/// q.close()?;
+/// let mut numbers = q.iter();
+/// assert_eq!(numbers.next(), Some(1));
+/// assert_eq!(q.iter().collect::<Vec<_>>(), [2, 3]); // each message goes to one loop
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     queue: &'a Queue<T>,
@@ -86,6 +98,18 @@ impl<'a, T: Plain> IntoIterator for &'a Queue<T> {
 }
 
 /// Messages that are there: see [`Queue::try_iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.queue::<u64>("q", 8)?;
+/// q.push_batch(&[1, 2])?;
+/// let mut numbers = q.try_iter();
+/// assert_eq!((numbers.next(), numbers.next(), numbers.next()), (Some(1), Some(2), None));
+/// q.push(3)?;
+/// assert_eq!(numbers.next(), Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TryIter<'a, T> {
     queue: &'a Queue<T>,
@@ -99,6 +123,18 @@ impl<T: Plain> Iterator for TryIter<'_, T> {
 }
 
 /// Messages that were there: see [`Queue::drain`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.queue::<u64>("q", 8)?;
+/// q.push_batch(&[1, 2])?;
+/// let numbers = q.drain();
+/// q.push(3)?; // not of this round
+/// assert_eq!(numbers.size_hint(), (0, Some(2)));
+/// assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Drain<'a, T> {
     queue: &'a Queue<T>,

@@ -70,6 +70,63 @@ use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+///
+/// # Examples
+/// ```
+/// use interproc::member::{Domain, Table};
+/// use interproc::queue::{RawQueue, Ring};
+/// # use core::ptr::{NonNull, null_mut};
+/// # const PAGE: usize = 4096;
+/// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
+/// # assert_eq!(unsafe { libc::ftruncate(fd, 8 * PAGE as i64) }, 0);
+/// # let access = libc::PROT_READ | libc::PROT_WRITE;
+/// # let base = unsafe { libc::mmap(null_mut(), 8 * PAGE, access, libc::MAP_SHARED, fd, 0) };
+/// # assert_ne!(base, libc::MAP_FAILED);
+/// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
+///
+/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
+/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// let (domain, ring) = unsafe {
+///     let memory = base.add(3 * PAGE);
+///     Ring::make(memory, 5 * PAGE, 8, 16)?; // by one process
+///     let ring = Ring::attach(memory, 5 * PAGE)?; // by all
+///     (Domain::new(Table::new(base, PAGE, PAGE, 2), fd)?, ring)
+/// };
+/// // SAFETY: the thread registers once, and gives its membership back before the domain ends.
+/// let me = unsafe { domain.register(None) }?;
+/// let queue = RawQueue::new(ring);
+/// // SAFETY: a cell has the 8 bytes of an element.
+/// queue.push_with(&me, None, |cell| unsafe { cell.cast::<u64>().write_unaligned(42) })?;
+/// // SAFETY: as above.
+/// let (number, redelivered) =
+///     queue.try_pop_with(&me, |cell| unsafe { cell.cast::<u64>().read_unaligned() })?;
+/// assert_eq!((number, redelivered), (42, false));
+///
+/// let cell = queue.reserve(&me, None)?; // in place
+/// // SAFETY: as above.
+/// queue.write_in(cell, |cell| unsafe { cell.cast::<u64>().write_unaligned(43) });
+/// queue.commit(&me, cell)?;
+/// let (cell, _) = queue.try_receive(&me)?;
+/// // SAFETY: as above.
+/// assert_eq!(queue.read_in(cell, |cell| unsafe { cell.cast::<u64>().read_unaligned() }), 43);
+/// queue.put_back(&me, cell)?;
+/// let (cell, redelivered) = queue.receive(&me, None)?;
+/// assert!(redelivered);
+/// queue.release(&me, cell)?;
+/// let cell = queue.try_reserve(&me)?;
+/// queue.abort(&me, cell)?; // no message comes of it
+/// assert!(queue.is_empty());
+///
+/// for number in 0..100u64 {
+///     // SAFETY: as above. The oldest one makes way.
+///     queue.force_push_with(&me, drop, |cell| unsafe { cell.cast::<u64>().write_unaligned(number) })?;
+/// }
+/// assert!(queue.is_full() && queue.peak() == 16);
+/// queue.close(&me);
+/// // SAFETY: it is not used afterwards.
+/// unsafe { domain.unregister(&me) };
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawQueue {
@@ -199,6 +256,9 @@ impl RawQueue {
     }
 
     /// Closes: producers are refused from now on, consumers drain what is there.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     pub fn close(&self, me: &Member) {
         let pending = me.pend();
         let header = self.ring.header();
@@ -265,6 +325,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands; then `fill` was not called.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn push_with(
         &self,
@@ -305,6 +368,9 @@ impl RawQueue {
     ///
     /// # Errors
     /// `Empty`, `Closed`; then `drain` was not called.
+    ///
+    /// # Examples
+    /// See [`RawQueue`].
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();

@@ -51,6 +51,9 @@ mod place {
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
 
     /// Where a ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    ///
+    /// # Examples
+    /// See [`RawQueue`](crate::queue::RawQueue).
     #[derive(Clone, Copy, Debug)]
     pub struct Ring {
         header: NonNull<Header>,
@@ -71,6 +74,14 @@ mod place {
     }
 
     /// The bytes that a ring of this shape needs; `None` if it is not a possible shape.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::queue::ring_size;
+    ///
+    /// assert!(ring_size(8, 1024).expect("possible") >= 8 * 1024);
+    /// assert_eq!(ring_size(0, 1024), None); // messages have a byte at least
+    /// ```
     pub fn ring_size(element: usize, capacity: usize) -> Option<usize> {
         if element == 0
             || element > isize::MAX as usize / 2

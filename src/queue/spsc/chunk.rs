@@ -17,6 +17,39 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 type InThisThread = PhantomData<*const ()>;
 
 /// Free slots, to be written in place: see [`Producer::write_chunk`]. Dropped without a commit, nothing has happened.
+///
+/// *When the producer dies* with a chunk, nothing of it was pushed: its slots are free, and the next producer gets them. *Fork*:
+/// in the child a commit of a chunk that its parent holds is refused with `NotOwner`, and nothing is pushed; dropping it does
+/// nothing. Its slots are the parent's: the child must not write there.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+/// let mut chunk = p.write_chunk(4)?;
+/// chunk.as_mut_slices().0.copy_from_slice(&[1, 2, 3, 4]); // the ring does not end in it
+/// chunk.commit(3)?;
+/// drop(p.write_chunk(4)?); // nothing has happened
+/// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3]);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+/// In a forked child it is the parent's:
+/// ```
+/// use interproc::{ErrorKind, Segment, process};
+///
+/// let seg = Segment::anonymous(1 << 16)?;
+/// let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// let mut chunk = Some(p.write_chunk(4)?);
+/// let child = process::fork(|| {
+///     let refused = chunk.take().unwrap().commit_all().unwrap_err();
+///     assert_eq!(refused.kind(), ErrorKind::NotOwner);
+/// })?;
+/// assert!(child.join()?.success());
+/// chunk.take().unwrap().fill_from_iter([1, 2])?; // the parent goes on
+/// assert_eq!(p.len(), 2);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "nothing is pushed without a commit"]
 pub struct WriteChunk<'a, T: Plain> {
     producer: &'a mut Producer<T>,
@@ -32,6 +65,24 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     }
 
     /// The slots, in order; the second slice is empty unless the ring ends in between. They hold what was there before.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[0; 6])?;
+    /// c.drain().count();
+    /// let mut chunk = p.write_chunk(4)?; // slots 6, 7, and then 0, 1
+    /// let (a, b) = chunk.as_mut_slices();
+    /// assert_eq!((a.len(), b.len()), (2, 2));
+    /// for (number, slot) in (1..).zip(a.iter_mut().chain(b)) {
+    ///     *slot = number;
+    /// }
+    /// chunk.commit_all()?;
+    /// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
         let [(a, n), (b, m)] = self.slots;
@@ -41,12 +92,28 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     }
 
     /// How many slots.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert_eq!(p.write_chunk(5)?.len(), 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.slots[0].1 + self.slots[1].1
     }
 
     /// Whether there are none.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert!(p.write_chunk(0)?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -55,6 +122,17 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     ///
     /// # Errors
     /// `Closed`, and in the child of a fork `NotOwner`: none is pushed.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// let mut chunk = p.write_chunk(4)?;
+    /// chunk.as_mut_slices().0[0] = 7;
+    /// chunk.commit(1)?; // three were not needed
+    /// assert_eq!(p.len(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<()> {
         let count = count.min(self.len());
@@ -72,6 +150,17 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     ///
     /// # Errors
     /// As [`WriteChunk::commit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// let mut chunk = p.write_chunk(2)?;
+    /// chunk.as_mut_slices().0.fill(7);
+    /// chunk.commit_all()?;
+    /// assert_eq!(p.len(), 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline(always)]
     pub fn commit_all(self) -> Result<()> {
         let all = self.len();
@@ -82,6 +171,16 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     ///
     /// # Errors
     /// As [`WriteChunk::commit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert_eq!(p.write_chunk(4)?.fill_from_iter([1, 2, 3])?, 3); // three are pushed
+    /// assert_eq!(p.write_chunk(4)?.fill_from_iter(4..)?, 4); // as many as there is room for
+    /// assert_eq!(p.len(), 7);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn fill_from_iter(self, values: impl IntoIterator<Item = T>) -> Result<usize> {
         WriteChunkUninit(self).fill_from_iter(values)
     }
@@ -89,6 +188,23 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
 
 /// Free slots that are written without a look at what is in them: see [`Producer::write_chunk_uninit`]. Dropped without a
 /// commit, nothing has happened.
+///
+/// *When the producer dies* with it, and after a *fork*: as [`WriteChunk`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+/// let mut chunk = p.write_chunk_uninit(2)?;
+/// for slot in chunk.as_mut_slices().0 {
+///     slot.write(7);
+/// }
+/// // SAFETY: both slots were written.
+/// unsafe { chunk.commit_all() }?;
+/// assert_eq!(c.drain().collect::<Vec<_>>(), [7, 7]);
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "nothing is pushed without a commit"]
 pub struct WriteChunkUninit<'a, T: Plain>(WriteChunk<'a, T>);
 
@@ -99,6 +215,16 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 
     /// The slots, in order; the second slice is empty unless the ring ends in between.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// let mut chunk = p.write_chunk_uninit(4)?;
+    /// let (a, b) = chunk.as_mut_slices();
+    /// assert_eq!((a.len(), b.len()), (4, 0));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline(always)]
     pub fn as_mut_slices(&mut self) -> (&mut [MaybeUninit<T>], &mut [MaybeUninit<T>]) {
         let [(a, n), (b, m)] = self.0.slots;
@@ -107,12 +233,28 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 
     /// How many slots.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert_eq!(p.write_chunk_uninit(5)?.len(), 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert!(p.write_chunk_uninit(0)?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -120,10 +262,22 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// Pushes the first `count` of them, as one. At most all are.
     ///
     /// # Errors
-    /// `Closed`: none is pushed.
+    /// `Closed`, and in the child of a fork `NotOwner`: none is pushed.
     ///
     /// # Safety
     /// Nothing uninitialised was written to them.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// let mut chunk = p.write_chunk_uninit(4)?;
+    /// chunk.as_mut_slices().0[0].write(7);
+    /// // SAFETY: the first one was written, the others are left as they were.
+    /// unsafe { chunk.commit(1) }?;
+    /// assert_eq!(p.len(), 1);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline]
     pub unsafe fn commit(self, count: usize) -> Result<()> {
         self.0.commit(count)
@@ -136,6 +290,20 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     ///
     /// # Safety
     /// As [`WriteChunkUninit::commit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// let mut chunk = p.write_chunk_uninit(2)?;
+    /// for slot in chunk.as_mut_slices().0 {
+    ///     slot.write(7);
+    /// }
+    /// // SAFETY: both were written.
+    /// unsafe { chunk.commit_all() }?;
+    /// assert_eq!(p.len(), 2);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     #[inline]
     pub unsafe fn commit_all(self) -> Result<()> {
         self.0.commit_all()
@@ -144,7 +312,16 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// Fills them from an iterator as far as it goes, and pushes those; says how many.
     ///
     /// # Errors
-    /// `Closed`: none is pushed.
+    /// As [`WriteChunkUninit::commit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// assert_eq!(p.write_chunk_uninit(4)?.fill_from_iter([1, 2, 3])?, 3); // no `unsafe` for this
+    /// assert_eq!(p.len(), 3);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn fill_from_iter(mut self, values: impl IntoIterator<Item = T>) -> Result<usize> {
         let mut count = 0;
         let (a, b) = self.as_mut_slices();
@@ -161,7 +338,23 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
 
 /// Messages, to be read in place: see [`Consumer::read_chunk`]. Dropped without a commit, none is taken.
 ///
-/// If the consumer dies before the commit they are redelivered, and flagged.
+/// *When the consumer dies* with a chunk, the next consumer gets all of them again, flagged
+/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a commit of a chunk that its parent holds does nothing: the messages
+/// stay the parent's. What the child reads there may have been overwritten.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+/// p.push_batch(&[1, 2, 3])?;
+/// let chunk = c.read_chunk(2)?;
+/// assert_eq!(chunk.as_slices().0, [1, 2]);
+/// chunk.commit(1); // the first one is taken
+/// assert_eq!(c.read_chunk(2)?.as_slices().0, [2, 3]); // dropped: none is
+/// assert_eq!(c.pop()?, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "no message is taken without a commit"]
 pub struct ReadChunk<'a, T: Plain> {
     consumer: &'a mut Consumer<T>,
@@ -177,6 +370,20 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     }
 
     /// The messages, in order; the second slice is empty unless the ring ends in between.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[0; 6])?;
+    /// c.drain().count();
+    /// p.push_batch(&[1, 2, 3, 4])?; // into slots 6, 7, and then 0, 1
+    /// let chunk = c.read_chunk(4)?;
+    /// assert_eq!(chunk.as_slices(), (&[1, 2][..], &[3, 4][..]));
+    /// chunk.commit_all();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn as_slices(&self) -> (&[T], &[T]) {
         let [(a, n), (b, m)] = self.slots;
@@ -186,22 +393,74 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     }
 
     /// How many messages.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// assert_eq!(c.read_chunk(2)?.len(), 2);
+    /// p.close()?;
+    /// assert_eq!(c.read_chunk(8)?.len(), 3); // closed: no more will come
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.slots[0].1 + self.slots[1].1
     }
 
     /// Whether there are none.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// assert!(c.read_chunk(0)?.is_empty());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many of them, the first ones, may have been read by a consumer that died.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Segment, process};
+    ///
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// let child = process::fork(|| {
+    ///     let mut c = seg.spsc_consumer::<u64>("q", 8).unwrap();
+    ///     let _chunk = c.read_chunk(2).unwrap();
+    ///     std::process::abort(); // with two of them in its hands
+    /// })?;
+    /// child.join()?;
+    /// let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// let chunk = c.read_chunk(3)?;
+    /// assert_eq!((chunk.len(), chunk.redelivered()), (3, 2));
+    /// chunk.commit_all();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn redelivered(&self) -> usize {
         self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
     }
 
     /// Takes the first `count` of them, as one; the rest stays. At most all are taken; none in the child of a fork.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// c.read_chunk(3)?.commit(2);
+    /// assert_eq!(c.pop()?, 3); // it stayed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn commit(self, count: usize) {
         let count = count.min(self.len());
@@ -215,7 +474,20 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         seat.raw.has_read();
     }
 
-    /// Takes all of them, as one.
+    /// Takes all of them, as one; none in the child of a fork.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// let chunk = c.read_chunk(3)?;
+    /// let sum: u64 = chunk.as_slices().0.iter().sum();
+    /// chunk.commit_all();
+    /// assert_eq!((sum, c.len()), (6, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline(always)]
     pub fn commit_all(self) {
         let all = self.len();
@@ -233,7 +505,19 @@ impl<'a, T: Plain> IntoIterator for ReadChunk<'a, T> {
     }
 }
 
-/// The messages of a chunk by value. When it is dropped, those that it has given out are taken, as one.
+/// The messages of a chunk by value. When it is dropped, those that it has given out are taken, as one. In the child
+/// of a fork none is; when the consumer dies before it, all of the chunk is redelivered, as with [`ReadChunk`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+/// p.push_batch(&[1, 2, 3])?;
+/// assert_eq!(c.read_chunk(3)?.into_iter().take(2).sum::<u64>(), 3);
+/// assert_eq!(c.pop()?, 3); // it was not given out
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ReadChunkIntoIter<'a, T: Plain> {
     /// Until the drop.
     chunk: Option<ReadChunk<'a, T>>,

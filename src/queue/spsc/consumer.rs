@@ -482,6 +482,20 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// `NotOwner`, `Stale`, `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// c.free_every(4)?;
+    /// p.push_batch(&[1, 2, 3, 4])?;
+    /// c.pop()?;
+    /// assert!(p.try_push(5).is_err()); // the room of the first one is not free yet
+    /// c.flush()?;
+    /// p.try_push(5)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
         self.seat.flush()
@@ -535,31 +549,93 @@ impl<T: Plain> Consumer<T> {
 
 impl<T> Consumer<T> {
     /// How many messages are published and not freed: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// p.push_batch(&[1, 2])?;
+    /// assert_eq!(c.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.seat.raw.lane().len() as usize
     }
 
     /// Whether there is none to pop: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// p.push(1)?;
+    /// assert!(!c.is_empty());
+    /// c.pop()?;
+    /// assert!(c.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() <= self.seat.raw.unfreed() as usize
     }
 
     /// Whether the producer finds no room: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// p.push_batch(&[1, 2, 3, 4])?;
+    /// assert!(c.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.len() == self.capacity()
     }
 
     /// The most messages it holds.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// assert_eq!(c.capacity(), 4);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.seat.raw.lane().capacity() as usize
     }
 
     /// The most messages that were seen in it, as [`Producer::peak`](super::Producer::peak).
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// assert_eq!(p.try_push_batch(&[1, 2, 3, 4, 5])?, 4); // the producer ran out of room
+    /// c.drain().count();
+    /// assert_eq!((c.len(), c.peak()), (0, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peak(&self) -> usize {
         self.seat.raw.lane().peak() as usize
     }
 
     /// Whether it was closed, by either side.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// p.push(1)?;
+    /// p.close()?;
+    /// assert!(c.is_closed() && !c.is_empty()); // what is there can still be popped
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.seat.raw.lane().is_closed()
     }

@@ -4,14 +4,52 @@ use super::Consumer;
 use crate::shared::Plain;
 
 /// Messages as they come, until the queue is closed and drained: see [`Consumer::iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+/// p.push_batch(&[1, 2, 3])?;
+/// p.close()?;
+/// for number in &mut c {
+///     assert!(number <= 3);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a, T>(pub(super) &'a mut Consumer<T>);
 
 /// Messages as long as there are any: see [`Consumer::try_iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+/// p.push_batch(&[1, 2, 3])?;
+/// let mut numbers = c.try_iter();
+/// assert_eq!(numbers.next(), Some(1));
+/// drop(numbers);
+/// assert_eq!(c.pop()?, 2); // what it did not give out is there
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct TryIter<'a, T>(pub(super) &'a mut Consumer<T>);
 
 /// The messages that were there: see [`Consumer::drain`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+/// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+/// p.push_batch(&[1, 2, 3])?;
+/// let numbers = c.drain();
+/// assert_eq!(numbers.size_hint(), (0, Some(3)));
+/// assert_eq!(numbers.sum::<u64>(), 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Drain<'a, T> {
     pub(super) consumer: &'a mut Consumer<T>,

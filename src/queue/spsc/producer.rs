@@ -376,6 +376,19 @@ impl<T: Plain> Producer<T> {
     }
 
     /// How many messages are pushed and not yet published.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// p.publish_every(3);
+    /// p.push(1)?;
+    /// p.push(2)?;
+    /// assert_eq!((p.unpublished(), p.len()), (2, 0));
+    /// p.push(3)?;
+    /// assert_eq!((p.unpublished(), p.len()), (0, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn unpublished(&self) -> usize {
         self.seat.raw.unpublished() as usize
     }
@@ -384,6 +397,17 @@ impl<T: Plain> Producer<T> {
     ///
     /// # Errors
     /// `Closed`: it is lost; as [`Producer::push`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// p.publish_every(3);
+    /// p.push(1)?;
+    /// p.flush()?; // now the consumer sees it
+    /// assert_eq!((p.unpublished(), p.len()), (0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
         self.seat.flush()
@@ -433,32 +457,90 @@ impl<T: Plain> Producer<T> {
 
 impl<T> Producer<T> {
     /// How many messages are published and not freed: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// p.push_batch(&[1, 2])?;
+    /// assert_eq!(p.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.seat.raw.lane().len() as usize
     }
 
     /// Whether none is: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// assert!(p.is_empty());
+    /// p.push(1)?;
+    /// assert!(!p.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether there is no room: a snapshot.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// p.push_batch(&[1, 2, 3, 4])?;
+    /// assert!(p.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_full(&self) -> bool {
         self.len() + self.seat.raw.unpublished() as usize >= self.capacity()
     }
 
     /// The most messages it holds.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let p = seg.spsc_producer::<u64>("q", 4)?;
+    /// assert_eq!(p.capacity(), 4);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn capacity(&self) -> usize {
         self.seat.raw.lane().capacity() as usize
     }
 
     /// The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now. For
     /// judging a capacity: near it, a larger one would help.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// assert_eq!(p.try_push_batch(&[1, 2, 3, 4, 5])?, 4); // it ran out of room
+    /// c.drain().count();
+    /// assert_eq!((p.len(), p.peak()), (0, 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn peak(&self) -> usize {
         self.seat.raw.lane().peak() as usize
     }
 
     /// Whether it was closed, by either side.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let p = seg.spsc_producer::<u64>("q", 4)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 4)?;
+    /// assert!(!p.is_closed());
+    /// c.close()?;
+    /// assert!(p.is_closed());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.seat.raw.lane().is_closed()
     }
