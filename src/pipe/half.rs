@@ -17,7 +17,7 @@ use std::os::fd::AsFd;
 pub(super) trait Side: byte_lane::Side {
     /// Nothing more will go through the lane.
     fn close(&mut self, me: &Member) -> Result<()>;
-    /// Which of the lane's seats is its own; the other is the partner's.
+    /// Which of the lane's seats is its own.
     const SEAT: usize;
 }
 
@@ -71,18 +71,11 @@ impl<S: Side> Half<S> {
         closed: impl Fn(&mut S, &Member) -> Result<()>,
     ) -> Result<&'a Member> {
         let me = self.me()?;
-        let dead = self.partner().is_some_and(|id| me.table().life(id) == Life::Dead);
+        let dead = self.seated.partner().is_some_and(|id| me.table().life(id) == Life::Dead);
         if dead && !crate::mutant!("pipe-dead-partner") {
             closed(self.seated.raw(), me)?;
         }
         Ok(me)
-    }
-
-    /// Who sits opposite, dead or alive.
-    #[inline(always)]
-    pub(super) fn partner(&self) -> Option<OwnerId> {
-        let word = self.seated.lane().seats()[1 - S::SEAT];
-        OwnerId::of(word.load(core::sync::atomic::Ordering::Acquire))
     }
 
     /// Whether the seat is the handle's; not if it was given to a child.

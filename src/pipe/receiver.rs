@@ -425,7 +425,7 @@ impl Receiver {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.partner().map(|id| me.domain().who(id)))
+        Ok(self.half.seated.partner().map(|id| me.domain().who(id)))
     }
 
     /// Closes: sends are refused from now on. Dropping does the same, and says nothing of errors.

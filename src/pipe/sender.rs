@@ -324,7 +324,7 @@ impl Sender {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.partner().map(|id| me.domain().who(id)))
+        Ok(self.half.seated.partner().map(|id| me.domain().who(id)))
     }
 
     /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.

@@ -2,6 +2,16 @@
 
 use crate::error::{Error, ErrorKind};
 use core::fmt;
+use std::format;
+
+/// Adds to a refusal how long the message was, and how long one may be, if that is why.
+#[cold]
+pub(super) fn with_lengths(error: Error, len: usize, longest: usize) -> Error {
+    if error.kind() != ErrorKind::TooLarge {
+        return error;
+    }
+    error.with_detail(format!("{len} bytes; the longest message has {longest}"))
+}
 
 /// A push that did not happen, with its value.
 pub struct PushError<T> {

@@ -263,7 +263,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_commit(
         if count > core::mem::take(lent) {
             return Err(invalid("more than were lent"));
         }
-        seat.seated()?;
+        seat.here()?;
         if count != 0 {
             seat.raw.advance(count as u64);
         }
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_free_every(
 ) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find_mut(consumer) }.and_then(|Held { seat, .. }| {
-        seat.seated()?;
+        seat.here()?;
         seat.raw.free_every(messages as u64);
         Ok(())
     }))

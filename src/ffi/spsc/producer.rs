@@ -253,7 +253,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_commit(
         if count > core::mem::take(lent) {
             return Err(invalid("more than were lent"));
         }
-        seat.seated()?;
+        seat.here()?;
         if count == 0 { Ok(()) } else { seat.raw.advance(count as u64) }
     }))
 }

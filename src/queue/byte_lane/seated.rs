@@ -9,10 +9,10 @@ use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, OwnerId};
 use crate::queue::Lane;
+use crate::queue::push_error::with_lengths;
 use crate::time::Deadline;
 use core::ptr::NonNull;
 use core::time::Duration;
-use std::format;
 
 /// How long an operation may wait.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,8 @@ impl Patience {
 pub(crate) trait Side {
     fn lane(&self) -> &Lane;
     fn holder(&self) -> OwnerId;
+    /// Who sits opposite, dead or alive.
+    fn partner(&self) -> Option<OwnerId>;
     fn move_to(&mut self, me: &Member) -> Result<()>;
     /// Tells the partner what it does not know yet, and gets up.
     fn leave(&mut self);
@@ -52,6 +54,10 @@ impl Side for RawByteProducer {
     #[inline(always)]
     fn holder(&self) -> OwnerId {
         RawByteProducer::holder(self)
+    }
+    #[inline(always)]
+    fn partner(&self) -> Option<OwnerId> {
+        self.lane().consumer()
     }
     fn move_to(&mut self, me: &Member) -> Result<()> {
         self.seat().move_to(me)
@@ -69,6 +75,10 @@ impl Side for RawByteConsumer {
     #[inline(always)]
     fn holder(&self) -> OwnerId {
         RawByteConsumer::holder(self)
+    }
+    #[inline(always)]
+    fn partner(&self) -> Option<OwnerId> {
+        self.lane().producer()
     }
     fn move_to(&mut self, me: &Member) -> Result<()> {
         self.seat().move_to(me)
@@ -132,6 +142,12 @@ impl<S: Side> Seated<S> {
         self.raw.lane()
     }
 
+    /// Who sits opposite, dead or alive.
+    #[inline(always)]
+    pub(crate) fn partner(&self) -> Option<OwnerId> {
+        self.raw.partner()
+    }
+
     pub(crate) fn leave(&mut self) {
         // What fails is not ours any more.
         if self.me().is_ok() {
@@ -182,7 +198,7 @@ impl Seated<RawByteProducer> {
         match self.raw.has_room(len) {
             Ok(true) => Ok(self.raw.space(len)),
             Ok(false) => self.reserve_later(me, len, patience),
-            Err(error) => Err(self.too_large(len, error)),
+            Err(error) => Err(with_lengths(error, len, self.longest())),
         }
     }
 
@@ -194,14 +210,6 @@ impl Seated<RawByteProducer> {
             return Err(ErrorKind::Full.into());
         }
         Ok(self.raw.space(len))
-    }
-
-    #[cold]
-    fn too_large(&self, len: usize, error: crate::Error) -> crate::Error {
-        if error.kind() != ErrorKind::TooLarge {
-            return error;
-        }
-        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
     }
 
     /// Sends the first `len` bytes of what was reserved last.
@@ -261,11 +269,6 @@ impl Seated<RawByteProducer> {
     pub(crate) fn close(&mut self) -> Result<()> {
         let me = self.me()?;
         self.raw.seat().close(me)
-    }
-
-    /// Who sits opposite, dead or alive.
-    pub(crate) fn partner(&self) -> Option<OwnerId> {
-        self.lane().header().consumer.holder()
     }
 }
 
@@ -354,10 +357,5 @@ impl Seated<RawByteConsumer> {
         // Relaxed: we alone write it.
         let freed = self.lane().header().head.load(Ordering::Relaxed);
         freed.wrapping_add(self.raw.seat().unfreed()).wrapping_sub(position) <= self.lane().capacity()
-    }
-
-    /// Who sits opposite, dead or alive.
-    pub(crate) fn partner(&self) -> Option<OwnerId> {
-        self.lane().header().producer.holder()
     }
 }

@@ -5,6 +5,7 @@ use super::guard::Reservation;
 use super::handle::ByteQueue;
 use super::raw::Limit;
 use crate::error::{ErrorKind, Result};
+use crate::queue::push_error::with_lengths;
 use crate::time::Deadline;
 use core::time::Duration;
 use std::io::IoSlice;
@@ -15,15 +16,7 @@ impl ByteQueue {
         // SAFETY: the record is ours and has room for the message.
         let fill = |p: *mut u8| unsafe { p.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
         let pushed = self.raw.push_with(self.me()?, message.len(), limit, fill);
-        pushed.map_err(|e| self.too_large(message.len(), e))
-    }
-
-    #[cold]
-    fn too_large(&self, len: usize, error: crate::Error) -> crate::Error {
-        if error.kind() != ErrorKind::TooLarge {
-            return error;
-        }
-        error.with_detail(format!("{len} bytes; the longest message has {}", self.longest()))
+        pushed.map_err(|e| with_lengths(e, message.len(), self.longest()))
     }
 
     fn push_vectored_by(&self, parts: &[IoSlice<'_>], limit: Limit) -> Result<()> {
@@ -38,12 +31,12 @@ impl ByteQueue {
             }
         };
         let len = len.ok_or(ErrorKind::TooLarge)?;
-        self.raw.push_with(self.me()?, len, limit, fill).map_err(|e| self.too_large(len, e))
+        self.raw.push_with(self.me()?, len, limit, fill).map_err(|e| with_lengths(e, len, self.longest()))
     }
 
     fn reserve_by(&self, len: usize, limit: Limit) -> Result<Reservation<'_>> {
         let me = self.me()?;
-        let claim = self.raw.reserve(me, len, limit).map_err(|e| self.too_large(len, e))?;
+        let claim = self.raw.reserve(me, len, limit).map_err(|e| with_lengths(e, len, self.longest()))?;
         Ok(Reservation::new(&self.raw, me, claim, len))
     }
 

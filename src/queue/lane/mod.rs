@@ -127,11 +127,13 @@ impl Lane {
     }
 
     /// Who sits in the producer's seat, dead or alive.
+    #[inline]
     pub fn producer(&self) -> Option<OwnerId> {
         self.header().producer.holder()
     }
 
     /// Who sits in the consumer's seat, dead or alive.
+    #[inline]
     pub fn consumer(&self) -> Option<OwnerId> {
         self.header().consumer.holder()
     }

@@ -140,9 +140,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
             return Ok(());
         }
         let seat = &mut self.producer.seat;
-        if !seat.is_here() {
-            seat.seated()?; // not in the child of a fork
-        }
+        seat.here()?; // not in the child of a fork
         seat.raw.advance(count as u64)
     }
 
@@ -465,8 +463,8 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     pub fn commit(self, count: usize) {
         let count = count.min(self.len());
         let seat = &mut self.consumer.seat;
-        if !seat.is_here() && seat.seated().is_err() {
-            return;
+        if seat.here().is_err() {
+            return; // in the child of a fork
         }
         if count != 0 {
             seat.raw.advance(count as u64);

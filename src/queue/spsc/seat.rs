@@ -125,10 +125,17 @@ macro_rules! seat {
                 if self.raw.untold() == 0 {
                     return Ok(());
                 }
-                if !self.is_here() {
-                    self.seated()?;
-                }
+                self.here()?;
                 self.raw.flush().into_result()
+            }
+
+            /// As [`Self::seated`], at the cost of a look where that is so already.
+            ///
+            /// # Errors
+            /// As [`Self::seated`].
+            #[inline(always)]
+            pub(crate) fn here(&mut self) -> Result<()> {
+                if self.is_here() { Ok(()) } else { self.seated().map(drop) }
             }
         }
 
