@@ -209,12 +209,11 @@ impl Round {
         let me = std::process::id();
         while !books.stop.load(SeqCst) {
             let mut told = false;
-            let mut data = self.data.lock().unwrap_or_else(|e| {
-                e.recover(|data| {
-                    told = true;
-                    *data = [data[0]; 6];
-                })
+            let data = self.data.lock_or_repair(|data| {
+                told = true;
+                *data = [data[0]; 6];
             });
+            let mut data = data.expect("held");
             if books.inside.swap(me.into(), SeqCst) != 0 && !told {
                 books.say(TWO_INSIDE);
             }

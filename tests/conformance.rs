@@ -28,6 +28,8 @@ mod handlers;
 mod latest;
 #[path = "conformance/mutex.rs"]
 mod mutex;
+#[path = "conformance/news.rs"]
+mod news;
 #[path = "conformance/once.rs"]
 mod once;
 #[path = "conformance/orders.rs"]
@@ -150,7 +152,7 @@ fn main() {
             killed_waiters_leave_nothing,
             the_lock_is_an_ordinary_one_again_when_nobody_waits,
             a_wait_with_another_mutex_is_refused,
-            an_unrepaired_lock_is_refused_to_those_who_wait,
+            a_lock_given_up_is_refused_to_those_who_wait,
             a_wait_gives_back_all_levels_and_takes_as_many_again,
             a_dead_owners_depth_is_void_and_the_waiters_its_own,
             who_has_outer_levels_is_never_refused_the_lock;
@@ -186,7 +188,7 @@ fn main() {
             a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one,
             the_longest_wait_does_not_end_early,
             the_dead_ones_lock_is_inherited_with_the_news_and_then_clean,
-            a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep,
+            a_lock_given_up_is_refused_to_all_and_to_those_asleep,
             a_recoverer_that_dies_hands_on_the_news,
             locking_twice_is_an_error_and_changes_nothing,
             only_the_owner_unlocks_and_marks_consistent,
@@ -197,6 +199,15 @@ fn main() {
             an_unlock_wakes_those_asleep_at_once,
             with_full_fences_from_some_time_on_an_unlock_wakes_at_once,
             a_handle_outlives_the_thread_that_made_it;
+        news:
+            whoever_ignores_it_leaves_it_to_the_next,
+            a_repair_ends_it_and_is_made_once,
+            a_repair_that_panics_or_dies_leaves_it_to_the_next,
+            a_panic_under_a_guard_is_a_death,
+            a_guard_of_a_destructor_that_a_panic_runs_is_none,
+            only_who_says_so_makes_a_lock_unusable,
+            who_cannot_have_all_permits_gives_back_those_of_the_dead_with_it,
+            a_permit_that_a_panic_drops_is_taken_with_it;
         once:
             it_is_done_once_and_all_see_it,
             the_death_of_whoever_is_at_it_hands_the_job_to_one_who_waits,
@@ -272,7 +283,7 @@ fn main() {
             one_thread_holds_it_at_a_time,
             it_is_held_65535_times_and_no_more,
             the_dead_ones_lock_is_inherited_at_depth_one_with_the_news,
-            if_its_last_guard_goes_unrepaired_it_is_refused_to_all,
+            if_its_last_guard_goes_unrepaired_the_next_one_is_told,
             signals_neither_end_nor_lose_a_wait,
             a_child_does_not_own_what_its_parent_holds;
         semaphore:
@@ -299,7 +310,7 @@ fn main() {
             a_writer_that_waits_comes_before_new_readers,
             a_dead_reader_is_forgotten,
             a_dead_writers_lock_goes_to_the_next_with_the_news_and_is_then_clean,
-            a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep,
+            a_lock_given_up_is_refused_to_all_and_to_those_asleep,
             a_writer_that_dies_waiting_is_no_news,
             locking_twice_is_an_error_unless_both_times_for_reading,
             a_writer_becomes_a_reader_and_no_writer_comes_between,

@@ -217,7 +217,7 @@ fn a_dead_owner_is_named_until_somebody_has_inherited() {
     let row = name.row();
     assert_eq!((&row["alive"], &row["dead"]), (&1.into(), &1.into()));
 
-    let guard = lock.lock().unwrap_or_else(|died| died.recover(|_| ()));
+    let guard = lock.lock_or_repair(|_| ()).unwrap();
     assert_eq!(object(&json(&["inspect", &name.0], 0), "lock")["state"], "held");
     drop(guard);
     assert_eq!(lock.holder().expect("in a segment"), None);

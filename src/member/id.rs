@@ -38,7 +38,28 @@ impl OwnerId {
         OwnerId(self.0 | 1 << 63)
     }
 
-    /// The id without the mark.
+    /// The id, [flagged](Self::flagged) and marked if the thread is panicking: what is locked now is not locked by code that
+    /// the panic interrupts, but by a destructor, and its end is an orderly one.
+    #[inline(always)]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn unless_panicking(self) -> Self {
+        if std::thread::panicking() { self.in_a_panic() } else { self }
+    }
+
+    #[cold]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    const fn in_a_panic(self) -> Self {
+        OwnerId(self.0 | 1 << 63 | 1 << 62)
+    }
+
+    /// For the id that [`unless_panicking`](Self::unless_panicking) gave a guard which is being dropped now: whether a panic
+    /// drops it.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn is_dropped_by_a_panic(self) -> bool {
+        self.0 & 1 << 62 == 0 && std::thread::panicking()
+    }
+
+    /// The id without the marks.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) const fn plain(self) -> Self {
         OwnerId(self.0 & Self::MASK)

@@ -10,6 +10,7 @@ use core::fmt;
 use core::mem::forget;
 use core::time::Duration;
 use std::sync::Arc;
+use std::thread::panicking;
 use std::vec::Vec;
 
 /// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
@@ -21,6 +22,7 @@ use std::vec::Vec;
 /// *When a holder dies* (a thread or its process, by any cause), its permits go to the next ones that want them, within
 /// microseconds if somebody waits, and they are told: [`Permit::owner_died`]. So it is for a number of *things* that each can
 /// be left in disorder: connections, licences, devices, slots of a cache. For events that nobody owns there is `Semaphore`.
+/// *A panic that drops a permit* counts as a death, and an `acquire_many` that fails leaves the news of a death for the next.
 /// Up to 120 holders are watched without any polling; with more, a death is found within 50 ms.
 ///
 /// *Bounded*: a permit is given back once. Giving it back again (in C, or with [`RawBoundedSemaphore`]; a [`Permit`] cannot) is
@@ -70,7 +72,7 @@ impl BoundedSemaphore {
 
     #[inline(always)]
     fn permit(&self, raw: RawPermit) -> Permit<'_> {
-        Permit { semaphore: self, raw, forks: member::forks() }
+        Permit { semaphore: self, raw, forks: member::forks(), in_a_panic: panicking() }
     }
 
     /// Acquires a permit, waiting as long as it takes.
@@ -313,6 +315,8 @@ pub struct Permit<'a> {
     raw: RawPermit,
     /// The process that it was acquired in.
     forks: u64,
+    /// It was acquired while the thread was panicking: the panic does not interrupt its use.
+    in_a_panic: bool,
 }
 
 impl Permit<'_> {
@@ -396,9 +400,9 @@ impl Permit<'_> {
     pub fn adopt(self) -> Result<Self> {
         let me = self.member()?;
         let adopted = self.semaphore.raw.adopt(me, &self.raw);
-        let (semaphore, forks) = (self.semaphore, self.forks);
+        let (semaphore, forks, in_a_panic) = (self.semaphore, self.forks, self.in_a_panic);
         forget(self);
-        Ok(Permit { semaphore, raw: adopted?, forks })
+        Ok(Permit { semaphore, raw: adopted?, forks, in_a_panic })
     }
 
     /// The calling thread's member, if the permit is this process's.
@@ -415,7 +419,11 @@ impl Permit<'_> {
 
     #[inline(always)]
     fn give_back(&self) -> Result<()> {
-        self.semaphore.raw.release(self.member()?, &self.raw)
+        let me = self.member()?;
+        if panicking() && !self.in_a_panic {
+            return self.semaphore.raw.hand_back(me, &self.raw);
+        }
+        self.semaphore.raw.release(me, &self.raw)
     }
 }
 

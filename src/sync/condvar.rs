@@ -77,7 +77,7 @@ impl<'a, T: Plain> CondvarGuard for MutexGuard<'a, T> {
             Err(error) => {
                 if lock.is_held_by(me) {
                     // As if the guard had been dropped.
-                    let _ = lock.unlock(me);
+                    let _ = lock.unlock_keeping_news(me);
                 }
                 Err(LockError::Failed(error))
             }
@@ -110,7 +110,7 @@ impl<'a, T: Plain> CondvarGuard for RecursiveMutexGuard<'a, T> {
             Ok(waited) => Ok((mutex.acquired(me.id(), me, Ok(waited.how))?, waited.timed_out)),
             Err(error) => {
                 // As if the guard had been dropped: one level, if any is left.
-                let _ = mutex.raw.unlock(me);
+                let _ = mutex.raw.unlock_keeping_news(me);
                 Err(RecursiveLockError::Failed(error))
             }
         }
@@ -244,7 +244,7 @@ impl Condvar {
     /// # let changed = seg.object("changed", Condvar::new)?;
     /// let mut guard = ready.lock()?;
     /// while *guard == 0 {
-    ///     guard = changed.wait(guard).unwrap_or_else(|e| e.recover(|value| *value = 0));
+    ///     guard = changed.wait(guard).or_else(|e| e.recover(|value| *value = 0))?;
     /// }
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())

@@ -12,6 +12,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
+use std::thread::panicking;
 
 /// Mutual exclusion between threads of any processes, around a plain value.
 ///
@@ -19,8 +20,10 @@ use core::time::Duration;
 /// `InvalidInput`. All-zero bytes are an unlocked mutex around a zero value. 16 bytes and the value.
 ///
 /// *When a holder dies* (a thread or its process, by any cause), the next locker gets the lock within microseconds
-/// together with the news: [`LockError::OwnerDied`]. It repairs the value, marks it consistent and goes on. If it
-/// unlocks without doing so, everybody gets `NotRecoverable` from then on.
+/// together with the news: [`LockError::OwnerDied`]. It repairs the value, marks it consistent and goes on; in one line
+/// with [`Mutex::lock_or_repair`]. If it unlocks without doing so, or dies or panics over the repair, the next locker is told
+/// again: the news is never lost. Only [`OwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic under a
+/// guard* counts as a death: the next locker is told.
 ///
 /// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *Fork*: the
 /// child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be locked
@@ -34,7 +37,8 @@ use core::time::Duration;
 ///
 /// let seg = Segment::anonymous(4096)?;
 /// let left = seg.object("left", || Mutex::new(3u32))?;
-/// *left.lock()? -= 1;
+/// // If the last holder died half-way, this count is not to be trusted any more.
+/// *left.lock_or_repair(|left| *left = 3)? -= 1;
 /// assert_eq!(*left.lock()?, 2);
 /// # Ok::<(), interproc::Error>(())
 /// ```
@@ -76,8 +80,8 @@ impl<T: Plain> Mutex<T> {
     /// # use interproc::{Segment, sync::Mutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let total = seg.object("total", || Mutex::new(0u64))?;
-    /// // Panics never; a value left by the dead is repaired first.
-    /// let mut value = total.lock().unwrap_or_else(|e| e.recover(|v| *v = 0));
+    /// // A value left by the dead is repaired first: what `lock_or_repair` does in one call.
+    /// let mut value = total.lock().or_else(|e| e.recover(|v| *v = 0))?;
     /// *value += 1;
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
@@ -89,6 +93,59 @@ impl<T: Plain> Mutex<T> {
             return Ok(self.guard(me, id));
         }
         self.acquired(me, self.raw.lock_slow(me, None))
+    }
+
+    /// Locks, waiting as long as it takes. If the last holder died, `repair` is run first, under the lock.
+    ///
+    /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`], but never `OwnerDied`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || Mutex::new(0u64))?;
+    /// *total.lock_or_repair(|value| *value = 0)? += 1;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<MutexGuard<'_, T>> {
+        self.lock().or_else(|e| e.recover(repair))
+    }
+
+    /// [`Mutex::try_lock`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`Mutex::try_lock`], but never `OwnerDied`.
+    #[inline]
+    pub fn try_lock_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<MutexGuard<'_, T>> {
+        self.try_lock().or_else(|e| e.recover(repair))
+    }
+
+    /// [`Mutex::try_lock_for`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`Mutex::try_lock_for`], but never `OwnerDied`.
+    pub fn try_lock_or_repair_for(
+        &self,
+        timeout: Duration,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<MutexGuard<'_, T>> {
+        self.try_lock_for(timeout).or_else(|e| e.recover(repair))
+    }
+
+    /// [`Mutex::try_lock_until`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`Mutex::try_lock_until`], but never `OwnerDied`.
+    pub fn try_lock_or_repair_until(
+        &self,
+        deadline: Deadline,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<MutexGuard<'_, T>> {
+        self.try_lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks if nobody alive holds it.
@@ -229,7 +286,7 @@ impl<T: Plain> Mutex<T> {
 
     #[inline(always)]
     fn guard(&self, me: &Member, owner: OwnerId) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+        MutexGuard { mutex: self, me, owner: owner.unless_panicking(), _not_send: PhantomData }
     }
 
     /// What came of a lock that was not simply free.
@@ -296,12 +353,15 @@ impl<'a, T: Plain> MutexGuard<'a, T> {
         (this.mutex, &this.mutex.raw, this.holder().map(|_| me))
     }
 
-    /// The end of a lock that was not simply free.
+    /// The end of a lock that was not simply free, or of one that a panic ends.
     #[cold]
     fn unlock(&self) {
         if let Some(me) = self.holder() {
             // Cannot fail: we hold it.
-            let _ = self.mutex.raw.unlock(me);
+            let _ = match self.owner.is_dropped_by_a_panic() {
+                true => self.mutex.raw.hand_back(me),
+                false => self.mutex.raw.unlock_keeping_news(me),
+            };
         }
     }
 }
@@ -328,7 +388,7 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         let me = self.member();
         // Equal only if it was free without any flag.
-        if me.id() == self.owner { self.mutex.raw.unlock_held(me) } else { self.unlock() }
+        if me.id() == self.owner && !panicking() { self.mutex.raw.unlock_held(me) } else { self.unlock() }
     }
 }
 
@@ -347,22 +407,22 @@ pub enum LockError<'a, T: Plain> {
 }
 
 impl<'a, T: Plain> LockError<'a, T> {
-    /// Repairs what the dead owner left and goes on with the lock held.
+    /// Repairs what the dead owner left and goes on with the lock held. If `repair` panics, the next locker is told of the
+    /// death again.
     ///
-    /// # Panics
-    /// If the lock was not acquired at all ([`LockError::Failed`]).
-    #[track_caller]
-    pub fn recover(self, repair: impl FnOnce(&mut T)) -> MutexGuard<'a, T> {
+    /// # Errors
+    /// That of [`LockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
+    pub fn recover(self, repair: impl FnOnce(&mut T)) -> Result<MutexGuard<'a, T>> {
         match self {
             LockError::OwnerDied(mut died) => {
                 repair(&mut died);
-                died.mark_consistent()
+                Ok(died.mark_consistent())
             }
-            LockError::Failed(error) => panic!("lock: {error}"),
+            LockError::Failed(error) => Err(error),
         }
     }
 
-    /// The plain error. From [`LockError::OwnerDied`] this releases the lock and makes it unusable.
+    /// The plain error. From [`LockError::OwnerDied`] this releases the lock; the next locker is told again.
     pub fn error(self) -> Error {
         self.into()
     }
@@ -402,15 +462,16 @@ impl<T: Plain> core::error::Error for LockError<'_, T> {}
 
 /// The lock, held, with a value that its last owner may have left half-changed.
 ///
-/// Dropping it without [`OwnerDied::mark_consistent`] releases the lock as not recoverable.
+/// Dropping it without [`OwnerDied::mark_consistent`] releases the lock as it was acquired: the next locker is told.
 pub struct OwnerDied<'a, T: Plain> {
-    /// Not dropped as a guard: that would release the lock as if it were clean.
+    /// Dropped by hand.
     guard: ManuallyDrop<MutexGuard<'a, T>>,
 }
 
 impl<T: Plain> Drop for OwnerDied<'_, T> {
     fn drop(&mut self) {
-        self.guard.unlock();
+        // SAFETY: dropped once, here. It is dirty, so the next one is told.
+        unsafe { ManuallyDrop::drop(&mut self.guard) }
     }
 }
 
@@ -441,6 +502,29 @@ impl<'a, T: Plain> OwnerDied<'a, T> {
             let _ = guard.mutex.raw.mark_consistent(me);
         }
         guard
+    }
+}
+
+impl<T: Plain> OwnerDied<'_, T> {
+    /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment, sync::{LockError, Mutex}};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m: &'static _ = Box::leak(Box::new(seg.object("m", || Mutex::new(0u64))?));
+    /// # let _ = std::thread::spawn(|| { let _guard = m.lock(); panic!("half done") }).join();
+    /// if let Err(LockError::OwnerDied(died)) = m.lock() {
+    ///     died.mark_not_recoverable(); // nobody could repair this
+    /// }
+    /// assert_eq!(m.lock().unwrap_err().error().kind(), ErrorKind::NotRecoverable);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn mark_not_recoverable(self) {
+        if let Some(me) = self.guard.holder() {
+            // Cannot fail: we hold it, and it is dirty. What is dropped next holds nothing any more.
+            let _ = self.guard.mutex.raw.unlock(me);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | 0 | free |
 //! | `id + use << 48` | held by `id`; the number of the use tells two permits of one thread apart |
 //! | the same, `id` dead | free, with news: whoever takes it over is told |
+//! | `NEWS`, nobody's id | the same: who had taken it over gave it back unused, or a panic ended its use |
 //!
 //! | word, high half | meaning |
 //! |---|---|
@@ -101,6 +102,11 @@ impl RawPermit {
     }
 }
 
+/// In a cell: free, and its last holder did not end its use well. The id of a slot that no segment has.
+const NEWS: u64 = OwnerId::new(u16::MAX, 1).bits();
+#[cfg(not(interproc_loom))]
+const _: () = assert!(crate::format::MAX_MEMBERS <= u16::MAX as u32);
+
 impl RawBoundedSemaphore {
     /// The semaphore on a row: a permit for each cell.
     pub fn new(row: Row) -> Self {
@@ -152,7 +158,7 @@ impl RawBoundedSemaphore {
     }
 
     /// Acquires `count` permits, waiting until `deadline` if one is given. What it has got it keeps while it waits for the
-    /// rest; at a time-out it gives all back.
+    /// rest; at a time-out it gives all back as it got them: the news of a death goes to the next one.
     ///
     /// # Errors
     /// `TimedOut`; `InvalidInput` for none or more than there are.
@@ -212,14 +218,27 @@ impl RawBoundedSemaphore {
         }
     }
 
+    /// As [`RawBoundedSemaphore::release`], as if the holder had died: whoever takes it next is told.
+    ///
+    /// # Errors
+    /// As [`RawBoundedSemaphore::release`].
+    #[cold]
+    pub fn hand_back(&self, me: &Member, permit: &RawPermit) -> Result<()> {
+        self.release_with(me, permit, permit.count)
+    }
+
     #[cold]
     fn release_slow(&self, me: &Member, permit: &RawPermit) -> Result<()> {
+        self.release_with(me, permit, 0)
+    }
+
+    fn release_with(&self, me: &Member, permit: &RawPermit, news: u32) -> Result<()> {
         let Some(owner) = permit.owner() else { return Err(ErrorKind::NotOwner.into()) };
         if owner != me.id() && me.table().life(owner) == Life::Dead {
             return Err(ErrorKind::Stale.into());
         }
         let pending = me.pend();
-        let given = self.give_back(permit.value, permit.first, permit.count);
+        let given = self.give_back(permit, news);
         if given > 0 {
             crate::crash_window!("P-c: given back in a row or for another thread, not woken");
             self.released();
@@ -276,7 +295,7 @@ impl RawBoundedSemaphore {
     /// Who holds the permit of this index, dead or alive: a snapshot.
     pub fn holder(&self, index: u32) -> Option<OwnerId> {
         // Acquire: as in `take`.
-        OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire))
+        OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire)).filter(|id| id.bits() != NEWS)
     }
 
     /// Who holds permits, dead or alive, as often as it holds one: a snapshot.
@@ -289,17 +308,18 @@ impl RawBoundedSemaphore {
         self.turnstile().is_locked()
     }
 
-    /// Frees up to `count` cells that hold `value`. How many.
-    fn give_back(&self, value: u64, first: u32, count: u32) -> u32 {
+    /// Frees the permit's cells, so many of them with `news`. How many it freed.
+    fn give_back(&self, permit: &RawPermit, news: u32) -> u32 {
         let mut given = 0;
-        for (_, cell) in self.row.from(first) {
-            if given == count {
+        for (_, cell) in self.row.from(permit.first) {
+            if given == permit.count {
                 break;
             }
             // Relaxed: the compare-and-swap decides.
-            if cell.load(Ordering::Relaxed) == value {
+            if cell.load(Ordering::Relaxed) == permit.value {
+                let left = if given < news { NEWS } else { 0 };
                 // P1, P2.
-                let freed = cell.compare_exchange(value, 0, Ordering::SeqCst, Ordering::Relaxed);
+                let freed = cell.compare_exchange(permit.value, left, Ordering::SeqCst, Ordering::Relaxed);
                 given += u32::from(freed.is_ok());
             }
         }
@@ -334,20 +354,20 @@ impl RawBoundedSemaphore {
 
     #[cold]
     fn try_acquire_slow(&self, me: &Member, value: u64, count: u32) -> Result<RawPermit> {
-        let mut permit = RawPermit { value, first: 0, count: 0, owner_died: false };
-        self.take(me, count, &mut permit);
+        let (mut permit, mut news) = (RawPermit { value, first: 0, count: 0, owner_died: false }, 0);
+        self.take(me, count, &mut permit, &mut news);
         if permit.count == count {
             return Ok(permit);
         }
         if permit.count > 0 {
             crate::crash_window!("P-f: some taken, not enough");
-            self.release_slow(me, &permit)?;
+            self.release_with(me, &permit, news)?;
         }
         Err(ErrorKind::WouldBlock.into())
     }
 
     /// Takes free permits until it has `count`, then those of the dead.
-    fn take(&self, me: &Member, count: u32, permit: &mut RawPermit) {
+    fn take(&self, me: &Member, count: u32, permit: &mut RawPermit, news: &mut u32) {
         for of_the_dead in [false, true] {
             for (index, cell) in self.row.from(self.row.start(me.id().slot())) {
                 if permit.count == count {
@@ -358,14 +378,21 @@ impl RawBoundedSemaphore {
                 let holder = OwnerId::of(held);
                 if holder.is_none() || of_the_dead && holder.is_some_and(|h| me.table().life(h) == Life::Dead)
                 {
-                    self.take_cell(index, cell, held, permit);
+                    self.take_cell(index, cell, held, permit, news);
                 }
             }
         }
     }
 
-    /// Takes a cell that was seen free, or with a dead holder. False if somebody was faster.
-    fn take_cell(&self, index: u32, cell: &AtomicU64, held: u64, permit: &mut RawPermit) -> bool {
+    /// Takes a cell that was seen free, or with a dead holder, which counts as `news`. False if somebody was faster.
+    fn take_cell(
+        &self,
+        index: u32,
+        cell: &AtomicU64,
+        held: u64,
+        permit: &mut RawPermit,
+        news: &mut u32,
+    ) -> bool {
         // P1; P3: the dead one's writes were acquired by `life`, and those before by this.
         if cell.compare_exchange(held, permit.value, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
@@ -375,7 +402,8 @@ impl RawBoundedSemaphore {
         }
         permit.count += 1;
         // A word that names nobody and is not zero was scribbled.
-        permit.owner_died |= OwnerId::of(held).is_some() && !crate::mutant!("permit-untold");
+        *news += u32::from(OwnerId::of(held).is_some());
+        permit.owner_died = *news > 0 && !crate::mutant!("permit-untold");
         true
     }
 
@@ -387,9 +415,9 @@ impl RawBoundedSemaphore {
         count: u32,
         deadline: Option<Deadline>,
     ) -> Result<RawPermit> {
-        let mut permit = RawPermit { value, first: 0, count: 0, owner_died: false };
+        let (mut permit, mut news) = (RawPermit { value, first: 0, count: 0, owner_died: false }, 0);
         if count == 1 {
-            self.take(me, 1, &mut permit);
+            self.take(me, 1, &mut permit, &mut news);
             if permit.count == 1 {
                 return Ok(permit);
             }
@@ -402,10 +430,10 @@ impl RawBoundedSemaphore {
                 self.turnstile().mark_consistent(me)?;
             }
             crate::crash_window!("P-d: at the front");
-            let waited = self.wait_at_front(me, count, &mut permit, deadline);
+            let waited = self.wait_at_front(me, count, &mut permit, &mut news, deadline);
             if waited.is_err() && permit.count > 0 {
                 // Nobody need be woken: the next one at the front looks first.
-                self.give_back(permit.value, permit.first, permit.count);
+                self.give_back(&permit, news);
             }
             self.turnstile().unlock(me)?;
             waited
@@ -419,13 +447,14 @@ impl RawBoundedSemaphore {
         me: &Member,
         count: u32,
         permit: &mut RawPermit,
+        news: &mut u32,
         deadline: Option<Deadline>,
     ) -> Result<()> {
         let mut spin = Spin::new(me.spinning());
         let mut owners = Owners::new();
         let mut from = 0;
         loop {
-            self.take(me, count, permit);
+            self.take(me, count, permit, news);
             if permit.count == count {
                 spin.done();
                 return Ok(());
@@ -438,7 +467,7 @@ impl RawBoundedSemaphore {
             let announced = self.word().fetch_or(WAITING, Ordering::SeqCst) | WAITING;
             fence_behind_rmw();
             owners.clear();
-            if !self.look(me, count, permit, from, &mut owners) {
+            if !self.look(me, count, permit, news, from, &mut owners) {
                 // Something moved, or all is there: round again. Who scribbles cannot keep us beyond our time.
                 if permit.count < count && deadline.is_some_and(Deadline::has_passed) {
                     return Err(ErrorKind::TimedOut.into());
@@ -459,7 +488,15 @@ impl RawBoundedSemaphore {
 
     /// The look behind an announcement: takes what is free, notes who has the rest. False if the caller is to start anew
     /// instead of sleeping.
-    fn look(&self, me: &Member, count: u32, permit: &mut RawPermit, from: u32, owners: &mut Owners) -> bool {
+    fn look(
+        &self,
+        me: &Member,
+        count: u32,
+        permit: &mut RawPermit,
+        news: &mut u32,
+        from: u32,
+        owners: &mut Owners,
+    ) -> bool {
         let mut settled = true;
         for (index, cell) in self.row.from(from) {
             if permit.count == count {
@@ -471,7 +508,7 @@ impl RawBoundedSemaphore {
                 // Our own death wakes nobody here.
                 Some(holder) if holder == me.id() => {}
                 Some(holder) => _ = owners.push(holder),
-                None => settled &= self.take_cell(index, cell, held, permit),
+                None => settled &= self.take_cell(index, cell, held, permit, news),
             }
         }
         settled && permit.count < count

@@ -1,7 +1,9 @@
 //! [`RawMutex`]: the robust lock under [`Mutex`](crate::sync::Mutex), the C mutex and the directory.
 //!
-//! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told; a
-//! recovered lock that is released without being marked consistent is refused to everybody from then on.
+//! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told. What
+//! becomes of a recovered lock that is released without being marked consistent, the releaser says: [`RawMutex::unlock`] makes
+//! it unusable for good (the rule of POSIX, and of the C interface); [`RawMutex::unlock_keeping_news`] has the next locker told
+//! again (the rule of the Rust guards).
 //! Uncontended: one compare-and-swap to lock, a plain store and a load to unlock; nothing else.
 //!
 //! | word | meaning |
@@ -12,7 +14,7 @@
 //! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
 //! | `NOT_RECOVERABLE` | unusable for good, but to one that has been waiting for a condition with outer levels of a recursive lock: it inherits |
 //! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by one who has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): its death is no news |
-//! | `DIRTY` | free, and the next one is told of a death: an heir gave it back untouched |
+//! | `DIRTY` | free, and the next one is told of a death: an heir gave it back unrepaired, or a holder in the middle of its work |
 //! | any of these but `NOT_RECOVERABLE`, `+ AWAITED` | somebody may wait for a condition under this lock; stays when the lock is released |
 //! | any of these but `NOT_RECOVERABLE`, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
 //!
@@ -194,21 +196,62 @@ impl RawMutex {
         &self.last
     }
 
-    /// Gives back what was inherited, untouched: the next one is told as the caller was.
+    /// Unlocks as if the caller, who holds it, had died: the next one is told.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
     #[cold]
-    pub(super) fn hand_back(&self, me: &Member) {
-        let pending = me.pend();
+    pub fn hand_back(&self, me: &Member) -> Result<()> {
         let mut word = self.word.load(Ordering::Relaxed);
+        if OwnerId::of(word) != Some(me.id()) {
+            return Err(ErrorKind::NotOwner.into());
+        }
+        let lock = &raw const self.word;
+        let pending = me.pend();
+        if word & AWAITED != 0 {
+            self.sign(0); // as in `release`
+        }
+        // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
         while let Err(now) =
-            self.word.compare_exchange(word, word & KEPT | DIRTY, Ordering::Release, Ordering::Relaxed)
+            self.word.compare_exchange(word, word & STAYS | DIRTY, Ordering::Release, Ordering::Relaxed)
         {
             word = now;
         }
         crate::crash_window!("C2: released, not woken");
-        futex::wake(Word::High(&self.word), 1);
-        me.unpend(pending);
+        if !crate::mutant!("hand-back-no-wake") {
+            futex::wake_high(lock, 1);
+        }
         if me.is_wanted() {
-            me.tell(&raw const self.word);
+            me.tell(lock);
+        }
+        if word & AWAITED != 0 {
+            me.table().raise_alarm(); // the caller may have owed them a notification
+        }
+        me.unpend(pending);
+        Ok(())
+    }
+
+    /// [`RawMutex::unlock`], but a lock that was inherited and not marked consistent is [handed back](RawMutex::hand_back): the
+    /// next one is told.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
+    #[inline]
+    pub fn unlock_keeping_news(&self, me: &Member) -> Result<()> {
+        // Relaxed: as in `unlock`.
+        let word = self.word.load(Ordering::Relaxed);
+        if word == me.id().bits() {
+            self.unlock_held(me);
+            return Ok(());
+        }
+        if word & DIRTY != 0 { self.hand_back(me) } else { self.unlock_slow(me) }
+    }
+
+    /// The caller holds it and goes on holding it; it is to be handed back like one that was inherited.
+    pub(super) fn spoil(&self, me: &Member) {
+        if self.is_held_by(me) {
+            // Relaxed: the unlock publishes it.
+            self.word.fetch_or(DIRTY, Ordering::Relaxed);
         }
     }
 

@@ -134,20 +134,55 @@ impl RawRecursiveMutex {
 
     /// [`RawRecursiveMutex::unlock`] for a caller that has its id at hand.
     #[inline(always)]
-    pub(crate) fn unlock_as(&self, id: OwnerId, me: &Member) -> Result<()> {
+    fn unlock_as(&self, id: OwnerId, me: &Member) -> Result<()> {
+        if self.leave_level(id)? { self.lock.unlock(me) } else { Ok(()) }
+    }
+
+    /// One level less. Whether it was the last: then the lock below is still to be unlocked.
+    #[inline(always)]
+    fn leave_level(&self, id: OwnerId) -> Result<bool> {
         match self.hold_of(id) {
             Some(hold) if depth(hold) > 1 => {
                 self.hold.store(hold - LEVEL, Ordering::Relaxed);
-                Ok(())
+                Ok(false)
             }
             Some(_) => {
                 // Before the lock is free: then it is the next one's to write.
                 self.hold.store(0, Ordering::Relaxed);
                 crate::crash_window!("N1: no hold any more");
-                self.lock.unlock(me)
+                Ok(true)
             }
             None => Err(ErrorKind::NotOwner.into()),
         }
+    }
+
+    /// [`RawRecursiveMutex::unlock`], but a lock that was inherited and not marked consistent goes to the next one with the
+    /// news.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
+    #[inline]
+    pub fn unlock_keeping_news(&self, me: &Member) -> Result<()> {
+        self.unlock_keeping_news_as(me.id(), me)
+    }
+
+    /// [`RawRecursiveMutex::unlock_keeping_news`] for a caller that has its id at hand.
+    #[inline(always)]
+    pub(crate) fn unlock_keeping_news_as(&self, id: OwnerId, me: &Member) -> Result<()> {
+        if self.leave_level(id)? { self.lock.unlock_keeping_news(me) } else { Ok(()) }
+    }
+
+    /// Unlocks once, as if the caller had died: when it is free the next one is told.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
+    #[cold]
+    pub fn hand_back(&self, me: &Member) -> Result<()> {
+        if self.leave_level(me.id())? {
+            return self.lock.hand_back(me);
+        }
+        self.lock.spoil(me);
+        Ok(())
     }
 
     /// Says that the data is whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`], at any depth.

@@ -12,6 +12,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::time::Duration;
+use std::thread::panicking;
 
 /// Mutual exclusion between threads of any processes, around a plain value; the holder may lock it again.
 ///
@@ -21,8 +22,10 @@ use core::time::Duration;
 /// As one thread can have several guards, a guard gives a [`Cell`], not a `&mut`.
 ///
 /// *When a holder dies* at whatever depth, the next locker gets the lock within microseconds, at depth one, together
-/// with the news: [`RecursiveLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on. If its last
-/// guard goes without that, everybody gets `NotRecoverable` from then on.
+/// with the news: [`RecursiveLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on; in one line
+/// with [`RecursiveMutex::lock_or_repair`]. If its last guard goes without that, or it dies or panics over the repair, the next
+/// locker is told again: the news is never lost. Only [`RecursiveOwnerDied::mark_not_recoverable`] makes a lock unusable. *A
+/// panic under a guard*, at whatever depth, counts as a death.
 ///
 /// *Ordering*: the last unlock is a release, the first lock an acquire. *Threads*: the thread that locks unlocks; guards
 /// may go in any order. *Fork*: the child does not own what its parent holds; a guard that it inherits does nothing.
@@ -90,8 +93,8 @@ impl<T: Plain> RecursiveMutex<T> {
     /// # use interproc::{Segment, sync::RecursiveMutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let total = seg.object("total", || RecursiveMutex::new(0u64))?;
-    /// // A value left by the dead is repaired first.
-    /// let value = total.lock().unwrap_or_else(|e| e.recover(|v| v.set(0)));
+    /// // A value left by the dead is repaired first: what `lock_or_repair` does in one call.
+    /// let value = total.lock().or_else(|e| e.recover(|v| v.set(0)))?;
     /// value.set(value.get() + 1);
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
@@ -100,6 +103,64 @@ impl<T: Plain> RecursiveMutex<T> {
     pub fn lock(&self) -> Locked<'_, T> {
         let (id, me) = member::current_id(self.address())?;
         self.acquired(id, me, self.raw.lock_as(id, me, None))
+    }
+
+    /// Locks, waiting as long as it takes. If the last holder died, `repair` is run first, under the lock.
+    ///
+    /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::lock`], but never `OwnerDied`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RecursiveMutex};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RecursiveMutex::new(0u64))?;
+    /// let value = total.lock_or_repair(|value| value.set(0))?;
+    /// value.set(value.get() + 1);
+    /// # drop(value);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn lock_or_repair(&self, repair: impl FnOnce(&Cell<T>)) -> Result<RecursiveMutexGuard<'_, T>> {
+        self.lock().or_else(|e| e.recover(repair))
+    }
+
+    /// [`RecursiveMutex::try_lock`], and a value left by the dead is repaired first, as by
+    /// [`RecursiveMutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::try_lock`], but never `OwnerDied`.
+    #[inline]
+    pub fn try_lock_or_repair(&self, repair: impl FnOnce(&Cell<T>)) -> Result<RecursiveMutexGuard<'_, T>> {
+        self.try_lock().or_else(|e| e.recover(repair))
+    }
+
+    /// [`RecursiveMutex::try_lock_for`], and a value left by the dead is repaired first, as by
+    /// [`RecursiveMutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::try_lock_for`], but never `OwnerDied`.
+    pub fn try_lock_or_repair_for(
+        &self,
+        timeout: Duration,
+        repair: impl FnOnce(&Cell<T>),
+    ) -> Result<RecursiveMutexGuard<'_, T>> {
+        self.try_lock_for(timeout).or_else(|e| e.recover(repair))
+    }
+
+    /// [`RecursiveMutex::try_lock_until`], and a value left by the dead is repaired first, as by
+    /// [`RecursiveMutex::lock_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RecursiveMutex::try_lock_until`], but never `OwnerDied`.
+    pub fn try_lock_or_repair_until(
+        &self,
+        deadline: Deadline,
+        repair: impl FnOnce(&Cell<T>),
+    ) -> Result<RecursiveMutexGuard<'_, T>> {
+        self.try_lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks if nobody else alive holds it.
@@ -244,7 +305,8 @@ impl<T: Plain> RecursiveMutex<T> {
 
     #[inline(always)]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
-        let guard = || RecursiveMutexGuard { mutex: self, me, owner: id, _not_send: PhantomData };
+        let owner = id.unless_panicking();
+        let guard = || RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData };
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
@@ -279,7 +341,7 @@ impl<'a, T: Plain> RecursiveMutexGuard<'a, T> {
         // SAFETY: as in `holder`; the mutex's borrow keeps the segment attached, and the member does not leave its thread: the
         // caller's call is all that it is used in.
         let me = unsafe { &*this.me };
-        (this.mutex, (me.id() == this.owner).then_some(me))
+        (this.mutex, (me.id() == this.owner.plain()).then_some(me))
     }
 
     /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
@@ -288,7 +350,7 @@ impl<'a, T: Plain> RecursiveMutexGuard<'a, T> {
         // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
         // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
         let me = unsafe { &*self.me };
-        (me.id() == self.owner).then_some(me)
+        (me.id() == self.owner.plain()).then_some(me)
     }
 }
 
@@ -308,8 +370,23 @@ impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
             // Cannot fail: we hold it.
-            let _ = self.mutex.raw.unlock_as(self.owner, me);
+            if panicking() {
+                self.unlock_in_a_panic(me);
+            } else {
+                let _ = self.mutex.raw.unlock_keeping_news_as(self.owner.plain(), me);
+            }
         }
+    }
+}
+
+impl<T: Plain> RecursiveMutexGuard<'_, T> {
+    #[cold]
+    fn unlock_in_a_panic(&self, me: &Member) {
+        // Cannot fail: we hold it.
+        let _ = match self.owner.is_dropped_by_a_panic() {
+            true => self.mutex.raw.hand_back(me),
+            false => self.mutex.raw.unlock_keeping_news(me),
+        };
     }
 }
 
@@ -328,22 +405,22 @@ pub enum RecursiveLockError<'a, T: Plain> {
 }
 
 impl<'a, T: Plain> RecursiveLockError<'a, T> {
-    /// Repairs what the dead owner left and goes on with the lock held.
+    /// Repairs what the dead owner left and goes on with the lock held. If `repair` panics, the next locker is told of the
+    /// death again.
     ///
-    /// # Panics
-    /// If the lock was not acquired at all ([`RecursiveLockError::Failed`]).
-    #[track_caller]
-    pub fn recover(self, repair: impl FnOnce(&Cell<T>)) -> RecursiveMutexGuard<'a, T> {
+    /// # Errors
+    /// That of [`RecursiveLockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
+    pub fn recover(self, repair: impl FnOnce(&Cell<T>)) -> Result<RecursiveMutexGuard<'a, T>> {
         match self {
             RecursiveLockError::OwnerDied(died) => {
                 repair(&died);
-                died.mark_consistent()
+                Ok(died.mark_consistent())
             }
-            RecursiveLockError::Failed(error) => panic!("lock: {error}"),
+            RecursiveLockError::Failed(error) => Err(error),
         }
     }
 
-    /// The plain error. From [`RecursiveLockError::OwnerDied`] this releases the lock and makes it unusable.
+    /// The plain error. From [`RecursiveLockError::OwnerDied`] this releases the lock; the next locker is told again.
     pub fn error(self) -> Error {
         self.into()
     }
@@ -383,7 +460,7 @@ impl<T: Plain> core::error::Error for RecursiveLockError<'_, T> {}
 
 /// The lock, held, with a value that its last owner may have left half-changed.
 ///
-/// If the last guard goes without [`RecursiveOwnerDied::mark_consistent`] the lock becomes not recoverable.
+/// If the last guard goes without [`RecursiveOwnerDied::mark_consistent`] the next locker is told again.
 pub struct RecursiveOwnerDied<'a, T: Plain> {
     guard: ManuallyDrop<RecursiveMutexGuard<'a, T>>,
 }
@@ -422,6 +499,22 @@ impl<'a, T: Plain> RecursiveOwnerDied<'a, T> {
             let _ = guard.mutex.raw.mark_consistent(me);
         }
         guard
+    }
+}
+
+impl<T: Plain> RecursiveOwnerDied<'_, T> {
+    /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
+    ///
+    /// # Errors
+    /// `Deadlock` when the thread has locked it once more and still holds that: then this level alone is released, and the
+    /// next locker is told.
+    pub fn mark_not_recoverable(self) -> Result<()> {
+        match self.guard.holder() {
+            Some(me) if self.guard.mutex.raw.depth(me) > 1 => Err(ErrorKind::Deadlock.into()),
+            // We hold it, and it is dirty. What is dropped next holds nothing any more.
+            Some(me) => self.guard.mutex.raw.unlock(me),
+            None => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
+use std::thread::panicking;
 use std::vec::Vec;
 
 /// Many readers or one writer, between threads of any processes, around a plain value.
@@ -23,8 +24,10 @@ use std::vec::Vec;
 /// *When a reader dies* (a thread or its process, by any cause), its hold is gone: nobody is told, and a writer that
 /// waits for it goes on within microseconds. *When a writer dies*, the next one, reader or writer, gets the write lock
 /// together with the news: [`RwLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on, a
-/// reader by [`RwLockWriteGuard::downgrade`]. If it unlocks without doing so, everybody gets `NotRecoverable` from then
-/// on. A writer that dies while it waits has not touched anything, and nobody is told.
+/// reader by [`RwLockWriteGuard::downgrade`]; in one line with [`RwLock::write_or_repair`] and
+/// [`RwLock::read_or_repair`]. If it unlocks without doing so, or dies or panics over the repair, the next one is told again:
+/// the news is never lost. Only [`RwLockOwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic of a writer* counts as
+/// a death; one of a reader does not. A writer that dies while it waits has not touched anything, and nobody is told.
 ///
 /// *Preference*: when a writer has come, new readers wait until it has had its turn. Writers and readers that wait are
 /// served in the order of their wake-ups; whoever comes at the right moment may be faster. *Recursion*: a thread that
@@ -96,8 +99,8 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let total = seg.object("total", || RwLock::new(7u64))?;
-    /// // Panics never; a value left by a dead writer is repaired first.
-    /// let value = total.read().unwrap_or_else(|e| e.recover(|v| *v = 0).downgrade());
+    /// // A value left by a dead writer is repaired first: what `read_or_repair` does in one call.
+    /// let value = total.read().or_else(|e| e.recover(|v| *v = 0).map(|guard| guard.downgrade()))?;
     /// assert_eq!(*value, 7);
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
@@ -105,6 +108,60 @@ impl<T: Plain> RwLock<T> {
     #[inline]
     pub fn read(&self) -> ReadResult<'_, T> {
         self.read_with(Patience::Until(None))
+    }
+
+    /// Locks for reading, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
+    /// lock; no writer comes in between.
+    ///
+    /// If `repair` panics, or the process dies in it, the next one is told of the death again.
+    ///
+    /// # Errors
+    /// As [`RwLock::read`], but never `OwnerDied`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RwLock::new(7u64))?;
+    /// assert_eq!(*total.read_or_repair(|value| *value = 0)?, 7);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn read_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<RwLockReadGuard<'_, T>> {
+        self.read().or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
+    }
+
+    /// [`RwLock::try_read`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_read`], but never `OwnerDied`.
+    #[inline]
+    pub fn try_read_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<RwLockReadGuard<'_, T>> {
+        self.try_read().or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
+    }
+
+    /// [`RwLock::try_read_for`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_read_for`], but never `OwnerDied`.
+    pub fn try_read_or_repair_for(
+        &self,
+        timeout: Duration,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<RwLockReadGuard<'_, T>> {
+        self.try_read_for(timeout).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
+    }
+
+    /// [`RwLock::try_read_until`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_read_until`], but never `OwnerDied`.
+    pub fn try_read_or_repair_until(
+        &self,
+        deadline: Deadline,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<RwLockReadGuard<'_, T>> {
+        self.try_read_until(deadline).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
     /// Locks for reading if nobody alive writes or waits to write.
@@ -176,7 +233,7 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{ErrorKind, Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let total = seg.object("total", || RwLock::new(7u64))?;
-    /// *total.write().unwrap_or_else(|e| e.recover(|v| *v = 0)) += 1;
+    /// *total.write()? += 1;
     /// let reading = total.read()?;
     /// assert_eq!(total.write().unwrap_err().error().kind(), ErrorKind::Deadlock);
     /// # drop(reading);
@@ -185,6 +242,60 @@ impl<T: Plain> RwLock<T> {
     #[inline]
     pub fn write(&self) -> WriteResult<'_, T> {
         self.write_with(Patience::Until(None))
+    }
+
+    /// Locks for writing, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
+    /// lock.
+    ///
+    /// If `repair` panics, or the process dies in it, the next one is told of the death again.
+    ///
+    /// # Errors
+    /// As [`RwLock::write`], but never `OwnerDied`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::RwLock};
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let total = seg.object("total", || RwLock::new(7u64))?;
+    /// *total.write_or_repair(|value| *value = 0)? += 1;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn write_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<RwLockWriteGuard<'_, T>> {
+        self.write().or_else(|e| e.recover(repair))
+    }
+
+    /// [`RwLock::try_write`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_write`], but never `OwnerDied`.
+    #[inline]
+    pub fn try_write_or_repair(&self, repair: impl FnOnce(&mut T)) -> Result<RwLockWriteGuard<'_, T>> {
+        self.try_write().or_else(|e| e.recover(repair))
+    }
+
+    /// [`RwLock::try_write_for`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_write_for`], but never `OwnerDied`.
+    pub fn try_write_or_repair_for(
+        &self,
+        timeout: Duration,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<RwLockWriteGuard<'_, T>> {
+        self.try_write_for(timeout).or_else(|e| e.recover(repair))
+    }
+
+    /// [`RwLock::try_write_until`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    ///
+    /// # Errors
+    /// As [`RwLock::try_write_until`], but never `OwnerDied`.
+    pub fn try_write_or_repair_until(
+        &self,
+        deadline: Deadline,
+        repair: impl FnOnce(&mut T),
+    ) -> Result<RwLockWriteGuard<'_, T>> {
+        self.try_write_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks for writing if nobody alive reads or writes, or waits to write.
@@ -365,7 +476,7 @@ impl<T: Plain> RwLock<T> {
 
     #[inline(always)]
     fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
-        RwLockWriteGuard { lock: self, me, owner: id, _not_send: PhantomData }
+        RwLockWriteGuard { lock: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
     }
 
     #[cold]
@@ -470,7 +581,7 @@ impl<'a, T: Plain> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
         let this = ManuallyDrop::new(self);
-        let (lock, me, owner) = (this.lock, this.me, this.owner);
+        let (lock, me, owner) = (this.lock, this.me, this.owner.plain());
         // SAFETY: this guard's.
         let (name, place) = match unsafe { holder(me, owner) } {
             Some(me) => {
@@ -505,9 +616,24 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: this guard's.
-        if let Some(me) = unsafe { holder(self.me, self.owner) } {
+        match unsafe { holder(self.me, self.owner) } {
             // Clean: one that is not is in a `RwLockOwnerDied`.
-            self.lock.raw.unlock_written(me);
+            Some(me) if !panicking() => self.lock.raw.unlock_written(me),
+            _ => self.unlock_in_a_panic(),
+        }
+    }
+}
+
+impl<T: Plain> RwLockWriteGuard<'_, T> {
+    #[cold]
+    fn unlock_in_a_panic(&self) {
+        // SAFETY: this guard's.
+        if let Some(me) = unsafe { holder(self.me, self.owner.plain()) } {
+            match self.owner.is_dropped_by_a_panic() {
+                // Cannot fail: we hold it.
+                true => _ = self.lock.raw.hand_back(me),
+                false => self.lock.raw.unlock_written(me),
+            }
         }
     }
 }
@@ -527,22 +653,22 @@ pub enum RwLockError<'a, T: Plain> {
 }
 
 impl<'a, T: Plain> RwLockError<'a, T> {
-    /// Repairs what the dead writer left and goes on with the lock held for writing.
+    /// Repairs what the dead writer left and goes on with the lock held for writing. If `repair` panics, the next one is told
+    /// of the death again.
     ///
-    /// # Panics
-    /// If the lock was not acquired at all ([`RwLockError::Failed`]).
-    #[track_caller]
-    pub fn recover(self, repair: impl FnOnce(&mut T)) -> RwLockWriteGuard<'a, T> {
+    /// # Errors
+    /// That of [`RwLockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
+    pub fn recover(self, repair: impl FnOnce(&mut T)) -> Result<RwLockWriteGuard<'a, T>> {
         match self {
             RwLockError::OwnerDied(mut died) => {
                 repair(&mut died);
-                died.mark_consistent()
+                Ok(died.mark_consistent())
             }
-            RwLockError::Failed(error) => panic!("lock: {error}"),
+            RwLockError::Failed(error) => Err(error),
         }
     }
 
-    /// The plain error. From [`RwLockError::OwnerDied`] this releases the lock and makes it unusable.
+    /// The plain error. From [`RwLockError::OwnerDied`] this releases the lock; the next one is told again.
     pub fn error(self) -> Error {
         self.into()
     }
@@ -582,7 +708,8 @@ impl<T: Plain> core::error::Error for RwLockError<'_, T> {}
 
 /// The lock, held for writing, with a value that its last writer may have left half-changed.
 ///
-/// Dropping it without [`RwLockOwnerDied::mark_consistent`] releases the lock as not recoverable.
+/// Dropping it without [`RwLockOwnerDied::mark_consistent`] releases the lock as it was acquired: the next one, reader or
+/// writer, is told.
 pub struct RwLockOwnerDied<'a, T: Plain> {
     /// Not dropped as a guard: that would release the lock as if it were clean.
     guard: ManuallyDrop<RwLockWriteGuard<'a, T>>,
@@ -591,15 +718,15 @@ pub struct RwLockOwnerDied<'a, T: Plain> {
 impl<T: Plain> RwLockOwnerDied<'_, T> {
     fn holder(&self) -> Option<&Member> {
         // SAFETY: this guard's.
-        unsafe { holder(self.guard.me, self.guard.owner) }
+        unsafe { holder(self.guard.me, self.guard.owner.plain()) }
     }
 }
 
 impl<T: Plain> Drop for RwLockOwnerDied<'_, T> {
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
-            // Cannot fail: we hold it.
-            let _ = self.guard.lock.raw.unlock(me);
+            // Cannot fail: we hold it, unless it was given up.
+            let _ = self.guard.lock.raw.hand_back(me);
         }
     }
 }
@@ -630,6 +757,16 @@ impl<'a, T: Plain> RwLockOwnerDied<'a, T> {
         }
         // SAFETY: `this` is not dropped, so the guard moves out once.
         unsafe { ManuallyDrop::take(&mut this.guard) }
+    }
+}
+
+impl<T: Plain> RwLockOwnerDied<'_, T> {
+    /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
+    pub fn mark_not_recoverable(self) {
+        if let Some(me) = self.holder() {
+            // Cannot fail: we hold it, and it is dirty. What is dropped next holds nothing any more.
+            let _ = self.guard.lock.raw.unlock(me);
+        }
     }
 }
 

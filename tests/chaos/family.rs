@@ -210,10 +210,10 @@ impl Stage {
             let answer = if writes { self.rwlock.write().map_err(Some) } else { Err(None) };
             let written = match answer {
                 Ok(guard) => Some(guard),
-                Err(Some(e)) => Some(e.recover(&mut repair)),
+                Err(Some(e)) => Some(e.recover(&mut repair).expect("held")),
                 Err(None) => match self.rwlock.read() {
                     // A reader that inherits has the lock for writing.
-                    Err(e) => Some(e.recover(&mut repair)),
+                    Err(e) => Some(e.recover(&mut repair).expect("held")),
                     Ok(data) => {
                         let again = (dice.roll(4) == 0).then(|| self.rwlock.read());
                         if books.inside.load(SeqCst) != 0 {
@@ -248,7 +248,7 @@ impl Stage {
 
     /// The lock again after a death: the tickets put right, and whoever may have been to be woken woken.
     fn repaired<'a>(&self, error: LockError<'a, Tickets>, books: &Books) -> MutexGuard<'a, Tickets> {
-        let guard = error.recover(|t| {
+        let recovered = error.recover(|t| {
             if t[THERE] <= t[TAKEN] {
                 t[THERE] = 0;
             }
@@ -256,6 +256,7 @@ impl Stage {
             books.ticket.store(t[TAKEN], SeqCst);
             books.told.fetch_add(1, SeqCst);
         });
+        let guard = recovered.expect("held");
         self.notify(books);
         guard
     }

@@ -1,11 +1,10 @@
 //! The specification of the semaphore with robust permits.
 
 use crate::kit::{self, LONG, NET, await_word, board, raise};
-use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use crate::place::{MANY, Place, await_asleep, forget, say_where, under_signals};
 use interproc::sync::{BoundedSemaphore, Permit};
 use interproc::{Deadline, ErrorKind, Segment};
 use std::cell::Cell;
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -2,9 +2,8 @@
 
 use crate::byte_lane::{consumer, kind, producer};
 use crate::kit::{self, Bare, NET, Random, await_word, board, raise};
-use crate::place::{Place, await_asleep, say_where};
+use crate::place::{Place, await_asleep, forget, say_where};
 use interproc::{ErrorKind, Segment};
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 

@@ -1,10 +1,9 @@
 //! The specification of the condition variable.
 
 use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
-use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use crate::place::{MANY, Place, await_asleep, forget, say_where, under_signals};
 use interproc::sync::{Condvar, LockError, Mutex, MutexGuard, RecursiveLockError, RecursiveMutex};
 use interproc::{Deadline, ErrorKind, Object, Segment};
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -323,7 +322,7 @@ pub fn a_wait_with_another_mutex_is_refused(at: Place) {
     assert!(result.timed_out());
 }
 
-pub fn an_unrepaired_lock_is_refused_to_those_who_wait(at: Place) {
+pub fn a_lock_given_up_is_refused_to_those_who_wait(at: Place) {
     let (seg, shop, words) = new();
     let waiter = at.start(&seg, |seg| {
         let shop = Shop::of(seg);
@@ -333,7 +332,7 @@ pub fn an_unrepaired_lock_is_refused_to_those_who_wait(at: Place) {
             match shop.arrived.wait_while_for(guard, LONG, |_| true) {
                 Err(LockError::Failed(e)) => break assert_eq!(e.kind(), ErrorKind::NotRecoverable),
                 Err(LockError::OwnerDied(died)) => {
-                    drop(died); // as the other one would
+                    died.mark_not_recoverable(); // as the other one would
                     break;
                 }
                 Ok((again, result)) => {
@@ -345,7 +344,9 @@ pub fn an_unrepaired_lock_is_refused_to_those_who_wait(at: Place) {
     });
     await_asleep(&words[0]);
     at.start(&seg, |seg| forget(Shop::of(seg).lock())).join();
-    drop(shop.tickets.lock());
+    if let Err(LockError::OwnerDied(died)) = shop.tickets.lock() {
+        died.mark_not_recoverable();
+    }
     waiter.join();
     assert!(shop.tickets.lock().is_err_and(|e| e.error().kind() == ErrorKind::NotRecoverable));
 }
@@ -463,14 +464,16 @@ pub fn who_has_outer_levels_is_never_refused_the_lock(at: Place) {
             while outer.get() < 2 {
                 guard = match nest.changed.wait(guard) {
                     Ok(guard) => guard,
-                    Err(error) => error.recover(|count| {
-                        raise(&words[32]);
-                        // Nobody else is in.
-                        assert_eq!(words[33].swap(1, Ordering::SeqCst), 0);
-                        assert_eq!(nest.depth(), 2);
-                        count.set(1);
-                        words[33].store(0, Ordering::SeqCst);
-                    }),
+                    Err(error) => error
+                        .recover(|count| {
+                            raise(&words[32]);
+                            // Nobody else is in.
+                            assert_eq!(words[33].swap(1, Ordering::SeqCst), 0);
+                            assert_eq!(nest.depth(), 2);
+                            count.set(1);
+                            words[33].store(0, Ordering::SeqCst);
+                        })
+                        .expect("held"),
                 };
             }
             assert_eq!(nest.depth(), 2);

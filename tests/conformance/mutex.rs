@@ -1,10 +1,9 @@
 //! The specification of the mutex.
 
 use crate::kit::{self, LONG, NET, Random, await_word, board, raise, raw};
-use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use crate::place::{MANY, Place, await_asleep, forget, say_where, under_signals};
 use interproc::sync::{LockError, Mutex, MutexGuard};
 use interproc::{Deadline, ErrorKind, Object, Segment};
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -171,7 +170,7 @@ pub fn the_dead_ones_lock_is_inherited_with_the_news_and_then_clean(at: Place) {
     }
 }
 
-pub fn a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep(at: Place) {
+pub fn a_lock_given_up_is_refused_to_all_and_to_those_asleep(at: Place) {
     let (seg, m, words) = new();
     at.start(&seg, |seg| forget(mutex(seg).lock().expect("lock"))).join();
     let Err(LockError::OwnerDied(died)) = m.lock() else { panic!("not told") };
@@ -185,7 +184,7 @@ pub fn a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep(at: Plac
     };
     let sleepers: Vec<_> = (0..3).map(asleep).collect();
     (0..3).for_each(|n| await_asleep(&words[n]));
-    drop(died);
+    died.mark_not_recoverable();
     sleepers.into_iter().for_each(|s| s.join());
     for _ in 0..2 {
         assert_eq!(got(m.lock()), Got::Failed(ErrorKind::NotRecoverable));

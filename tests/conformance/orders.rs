@@ -1,12 +1,11 @@
 //! What every lock promises about the order of unlocking, and about a thread that ends with locks in its hands.
 
 use crate::kit::{self, Random, board, walk_robust_list};
-use crate::place::Place;
+use crate::place::{Place, forget};
 use interproc::sync::{
     LockError, Mutex, RecursiveLockError, RecursiveMutex, RwLock, RwLockError, RwLockWriteGuard,
 };
 use interproc::{Deadline, ErrorKind, Object, Segment};
-use std::mem::forget;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

@@ -2,6 +2,7 @@
 
 use crate::kit::{self, Kid, die, raise};
 use interproc::Segment;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +40,22 @@ extern "C" fn thread(start: *mut libc::c_void) -> *mut libc::c_void {
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(&seg))).is_ok() {
         end.store(GOOD, Ordering::SeqCst);
     }
+    if LEFT.get() {
+        drop((seg, end));
+        Place::Threads.die();
+    }
     std::ptr::null_mut()
+}
+
+std::thread_local! {
+    static LEFT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Leaves something held to the user's end, which is a death: a thread's, too. (An orderly end of a thread is no death to
+/// what it has leaked: that stays held as long as the process lives.)
+pub fn forget<T>(held: T) {
+    std::mem::forget(held);
+    LEFT.set(true);
 }
 
 impl Place {

@@ -1,10 +1,9 @@
 //! The specification of the recursive mutex: what it adds to the mutex, and that it keeps what the mutex promises.
 
 use crate::kit::{self, LONG, await_word, board, raise};
-use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use crate::place::{MANY, Place, await_asleep, forget, say_where, under_signals};
 use interproc::sync::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard};
 use interproc::{Deadline, ErrorKind, Object, Segment};
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -128,7 +127,7 @@ pub fn the_dead_ones_lock_is_inherited_at_depth_one_with_the_news(at: Place) {
     }
 }
 
-pub fn if_its_last_guard_goes_unrepaired_it_is_refused_to_all(at: Place) {
+pub fn if_its_last_guard_goes_unrepaired_the_next_one_is_told(at: Place) {
     let (seg, m, _) = new();
     at.start(&seg, |seg| forget(mutex(seg).lock().expect("free"))).join();
     let died = m.lock().expect_err("its owner died");
@@ -136,8 +135,8 @@ pub fn if_its_last_guard_goes_unrepaired_it_is_refused_to_all(at: Place) {
     drop(died);
     assert!(m.is_locked());
     drop(inner);
-    refused(m.lock(), ErrorKind::NotRecoverable);
-    at.start(&seg, |seg| refused(mutex(seg).try_lock(), ErrorKind::NotRecoverable)).join();
+    at.start(&seg, |seg| drop(told(mutex(seg).try_lock()))).join();
+    drop(m.lock().expect("repaired"));
 }
 
 pub fn signals_neither_end_nor_lose_a_wait(at: Place) {

@@ -1,10 +1,9 @@
 //! The specification of the reader-writer lock.
 
 use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
-use crate::place::{MANY, Place, await_asleep, say_where, under_signals};
+use crate::place::{MANY, Place, await_asleep, forget, say_where, under_signals};
 use interproc::sync::{RwLock, RwLockError, RwLockReadGuard, RwLockWriteGuard};
 use interproc::{Deadline, ErrorKind, Object, Segment};
-use std::mem::forget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -365,7 +364,7 @@ pub fn a_dead_writers_lock_goes_to_the_next_with_the_news_and_is_then_clean(at: 
     assert_eq!(read(lock.read()), Got::Clean);
 }
 
-pub fn a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep(at: Place) {
+pub fn a_lock_given_up_is_refused_to_all_and_to_those_asleep(at: Place) {
     let (seg, lock, words) = new();
     at.start(&seg, |seg| forget(rwlock(seg).write().expect("write"))).join();
     let Err(RwLockError::OwnerDied(died)) = lock.read() else { panic!("not told") };
@@ -379,7 +378,7 @@ pub fn a_lock_released_unrepaired_is_refused_to_all_and_to_those_asleep(at: Plac
     };
     let sleepers: Vec<_> = (0..3).map(asleep).collect();
     (0..3).for_each(|n| await_asleep(&words[n]));
-    drop(died);
+    died.mark_not_recoverable();
     sleepers.into_iter().for_each(|s| s.join());
     for _ in 0..2 {
         assert_eq!(read(lock.read()), Got::Failed(ErrorKind::NotRecoverable));

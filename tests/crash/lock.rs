@@ -384,9 +384,24 @@ fn recovery() -> Vec<Box<dyn Scenario>> {
         let died = told(w);
         cut.start();
         cut.part.fact(SPOILT).store(1, SeqCst);
-        drop(died);
+        died.mark_not_recoverable();
         cut.part.fact(SPOILT).store(2, SeqCst);
         cut.end();
+    };
+    let ignore = |w: &World, cut: &Cut| {
+        w.warm_up();
+        let died = told(w);
+        cut.start();
+        drop(died);
+        cut.end();
+    };
+    let told_again = |w: &World, part: &Part| {
+        w.warm_up();
+        part.ready();
+        let locked = w.mutex.lock();
+        part.recovered();
+        ensure!(matches!(locked, Err(LockError::OwnerDied(_))), "the news of a death was lost");
+        Ok(())
     };
     let told_of_ruin = |w: &World, part: &Part| {
         w.warm_up();
@@ -419,8 +434,14 @@ fn recovery() -> Vec<Box<dyn Scenario>> {
         sleepers(legacy("consistent+unlock", "inherited, two sleepers"), 2, Enter::AtStart)
             .victim(consistent)
             .verify(verify),
-        legacy("unlock", "inherited, not marked consistent").victim(spoil).verify(told_of_ruin),
-        legacy("unlock", "inherited, not marked consistent, two sleepers")
+        legacy("unlock", "inherited, handed back").victim(ignore).verify(told_again),
+        legacy("unlock", "inherited, handed back, two sleepers")
+            .victim(ignore)
+            .helper(Enter::AtStart, Until::Asleep, End::Alone, told_again)
+            .helper(Enter::AtStart, Until::Asleep, End::Alone, told_again)
+            .verify(told_again),
+        legacy("unlock", "inherited, given up").victim(spoil).verify(told_of_ruin),
+        legacy("unlock", "inherited, given up, two sleepers")
             .victim(spoil)
             .helper(Enter::AtStart, Until::Asleep, End::Alone, told_of_ruin)
             .helper(Enter::AtStart, Until::Asleep, End::Alone, told_of_ruin)

@@ -173,7 +173,7 @@ fn changer(w: &World, part: &Part) -> Check {
     let guard = w.lock.lock().unwrap_or_else(|died| {
         part.told();
         part.fact(TOLD).store(1, SeqCst);
-        died.recover(|_| ())
+        died.recover(|_| ()).expect("held")
     });
     guard.set([1; 2]);
     w.changed.notify_one().map_err(|e| format!("{e:?}"))?;
@@ -204,7 +204,7 @@ fn changed(w: &World, part: &Part) -> Check {
     if !part.is_over(0) {
         let guard = w.lock.lock().unwrap_or_else(|died| {
             part.told();
-            died.recover(|_| ())
+            died.recover(|_| ()).expect("held")
         });
         guard.set([5; 2]);
         w.changed.notify_all().map_err(|e| format!("{e:?}"))?;

@@ -59,6 +59,11 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
+        name: "mutex: who inherits and hands it back leaves the news to the next",
+        run: || for_every_death(Bounds::default(), false, handed_back),
+        catches: &["hand-back-no-wake"],
+    },
+    Model {
         name: "mutex: who gives up takes no wake-up along",
         run: || check(Bounds::default(), gives_up),
         catches: &["unlock-no-wake"],
@@ -224,6 +229,26 @@ fn unrepaired(death: Death) {
         let again = guarded.lock.try_lock(&me).expect_err("nobody repaired it");
         assert_eq!(again.kind(), ErrorKind::NotRecoverable);
     }
+}
+
+/// Nobody repairs, all hand it back: each is told, whatever happens to the others.
+fn handed_back(death: Death) {
+    let place = Place::new(4);
+    let guarded = Guarded::leak();
+    let dead = Member::modelled(place.table, place.join());
+    let _ = guarded.lock.lock(&dead, None).expect("free");
+    let ghost = place.thread_of(dead.id(), Death::AT_ONCE, |_| ());
+    ghost.join();
+    let told = |me: &Member| {
+        let how = guarded.lock.lock(me, None).expect("recoverable");
+        assert_eq!(how, Acquired::OwnerDied, "the news was lost");
+        guarded.lock.unlock_keeping_news(me).expect("we hold it");
+    };
+    let victim = place.thread(death, told);
+    let me = place.member();
+    told(&me);
+    victim.join();
+    told(&me);
 }
 
 /// One of two waiters may time out; the lock is always given on.

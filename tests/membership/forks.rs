@@ -86,15 +86,13 @@ pub fn a_child_of_a_threaded_parent_may_lock_at_once() {
         // One that locks, one that registers threads, one that attaches: each holds what a child must not miss.
         s.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
-                drop(m.lock().unwrap_or_else(|e| e.recover(|_| ())));
+                drop(m.lock_or_repair(|_| ()).unwrap());
             }
         });
         s.spawn(|| {
             while !stop.load(Ordering::SeqCst) {
                 let m = m.clone();
-                std::thread::spawn(move || drop(m.lock().unwrap_or_else(|e| e.recover(|_| ()))))
-                    .join()
-                    .expect("join");
+                std::thread::spawn(move || drop(m.lock_or_repair(|_| ()).unwrap())).join().expect("join");
             }
         });
         s.spawn(|| {
@@ -104,7 +102,7 @@ pub fn a_child_of_a_threaded_parent_may_lock_at_once() {
         });
         for round in 0..60 {
             let body = || {
-                let mut value = m.lock().unwrap_or_else(|e| e.recover(|_| ()));
+                let mut value = m.lock_or_repair(|_| ()).unwrap();
                 *value += 1;
             };
             if round % 3 == 2 { raw_clone(body).join() } else { fork(body).join() }

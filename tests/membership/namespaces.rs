@@ -459,7 +459,7 @@ pub fn an_unreported_death_is_found_across_namespaces() {
 fn short_life(m: &Mutex<u64>, bare: &Bare, random: &mut Random) {
     for _ in 0..=random.below(3) {
         // The raw lock: an owner's death needs no repair here, but it must be a real one.
-        let guard = m.lock().unwrap_or_else(|e| e.recover(|_| ()));
+        let guard = m.lock_or_repair(|_| ()).unwrap();
         let mine = raw(m).owner().expect("held");
         for _ in 0..random.below(200) {
             assert!(bare.lives(mine), "{mine:?} is alive and was marked dead");

@@ -220,6 +220,15 @@ impl RawRwLock {
         self.unlock_as(me.id(), me, self.name(me))
     }
 
+    /// Gives the write lock back as if the caller, who writes, had died: the next one, reader or writer, is told.
+    ///
+    /// # Errors
+    /// `NotOwner`, and nothing is changed.
+    #[cold]
+    pub fn hand_back(&self, me: &Member) -> Result<()> {
+        self.gate.hand_back(me)
+    }
+
     /// [`RawRwLock::unlock`] for a caller that knows where the lock is in the file.
     #[inline]
     pub(crate) fn unlock_as(&self, id: OwnerId, me: &Member, name: u64) -> Result<()> {

@@ -71,7 +71,7 @@ impl RawRwLock {
                 self.note_write();
                 self.gate.clear(DRAINING | KEPT);
             }
-            Err(_) if acquired == Acquired::OwnerDied => self.gate.hand_back(me),
+            Err(_) if acquired == Acquired::OwnerDied => self.gate.hand_back(me)?,
             Err(_) => self.gate.unlock(me)?,
         }
         drained
