@@ -24,6 +24,8 @@
 //! net ends that; no more is promised.
 
 use super::table::{DEAD, Table, is_live, slot_value};
+#[cfg(not(interproc_loom))]
+use super::{Life, OwnerId};
 use crate::atomic::{Ordering, fence};
 use crate::error::Result;
 use crate::format::SLOT_CLAIMED;
@@ -111,7 +113,17 @@ impl Table {
     pub fn claim(&self, index: u32, seat: u16, abandoned: impl Fn(u16) -> bool) -> Option<u32> {
         let slot = self.slot(index)?;
         let relaxed = crate::mutant!("claim-relaxed");
-        let word = slot.load(if relaxed { Ordering::Relaxed } else { Ordering::Acquire });
+        let mut word = slot.load(if relaxed { Ordering::Relaxed } else { Ordering::Acquire });
+        #[cfg(not(interproc_loom))]
+        if word as u32 == DEAD {
+            // While its process may still write, what it held must find out who it was.
+            if self.life(OwnerId::new(index as u16, (word >> 32) as u32)) != Life::Dead {
+                return None;
+            }
+            word = slot.load(Ordering::Acquire);
+        }
+        #[cfg(interproc_loom)]
+        let _ = &mut word;
         let (generation, low) = ((word >> 32) as u32, word as u32);
         let free = low == 0
             || low & FUTEX_OWNER_DIED != 0

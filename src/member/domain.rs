@@ -150,6 +150,7 @@ impl Domain {
     /// # Safety
     /// The caller is the only thread that uses the domain.
     pub unsafe fn after_fork(&self, own: bool) {
+        sys::dying::forget_namespace();
         // The pair array was wiped; what the parent had mapped stays mapped and unused until the child ends.
         if own {
             self.shared_seat.store(NO_SEAT, Ordering::Relaxed);
@@ -202,6 +203,11 @@ impl Domain {
             let id = OwnerId::new(index as u16, (word >> 32) as u32);
             if super::table::is_live(word as u32) && self.is_dead(id) {
                 self.table.mark_dead(id);
+            }
+            if let super::Life::Live(low) = self.table.life(id)
+                && !super::table::is_live(low)
+            {
+                self.table.await_end(id, None);
             }
         }
     }

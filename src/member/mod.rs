@@ -38,7 +38,6 @@ pub use identity::Identity;
 pub(crate) use sleep::Owners;
 pub(crate) use table::Life;
 pub use table::Table;
-#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use table::is_live;
 
 #[cfg(not(interproc_loom))]

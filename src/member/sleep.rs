@@ -16,6 +16,7 @@
 //! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
 //! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
+use super::table::is_live;
 use super::{Life, Member, NET_NS, OwnerId};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -57,6 +58,9 @@ impl Member {
         let mut slot_at = usize::MAX;
         if let Some(owner) = obstacle {
             let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
+            if !is_live(tid_word) {
+                return self.await_end(owner, deadline);
+            }
             let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
             if !crate::mutant!("no-owner-watch") {
                 slot_at = n;
@@ -118,6 +122,9 @@ impl Member {
     ) -> Woken {
         let table = self.table();
         let Life::Live(tid_word) = table.life(partner) else { return Woken::Changed };
+        if !is_live(tid_word) {
+            return self.await_end(partner, deadline);
+        }
         let Some(slot) = table.slot(partner.slot()) else { return Woken::Changed };
         let mut list = [Watch { word: Word::Low(slot), expected: tid_word }; 4];
         list[..watches.len()].copy_from_slice(watches);
@@ -180,6 +187,9 @@ impl Member {
         for &owner in owners.as_slice() {
             // One that has died since the look: the news is there.
             let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
+            if !is_live(tid_word) {
+                return self.await_end(owner, deadline);
+            }
             let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
             let watched = crate::mutant!("many-no-owner-watch")
                 || list.len() + 1 < futex::MAX_LIST
@@ -217,6 +227,20 @@ impl Member {
             _ => {}
         }
         woken
+    }
+}
+
+impl Member {
+    /// Sleeps, not for long, for an owner that is dead and whose process may still write.
+    #[cold]
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
+    fn await_end(&self, owner: OwnerId, deadline: Option<Deadline>) -> Woken {
+        if deadline.is_some_and(Deadline::has_passed) {
+            return Woken::TimedOut;
+        }
+        #[cfg(not(interproc_loom))]
+        self.table().await_end(owner, deadline);
+        Woken::Changed
     }
 }
 

@@ -7,7 +7,8 @@
 //! | 0 | free | the member itself, leaving |
 //! | `WAITERS + CLAIMED + seat` | claimed by a process, not confirmed; owns nothing | the claimant |
 //! | `WAITERS + tid` | a live member, or a dead one whose death nobody reported | the claimant, confirming |
-//! | `WAITERS + OWNER_DIED` | dead; reclaimable | the kernel, or whoever verified the death |
+//! | `WAITERS + OWNER_DIED` | dead; other threads of its process may still be writing | the kernel, or whoever verified the death |
+//! | the same `+ 1` | dead, and they write no more: what it held may be taken over, and the slot reclaimed | whoever asked ([`sys::dying`]) |
 //!
 //! The kernel changes the low half with a 32-bit compare-exchange of its own. That mixed-size access is outside
 //! Rust's memory model; on x86-64 and aarch64 aligned accesses of different sizes to one word are coherent and
@@ -23,10 +24,15 @@ use crate::sys::{self, FUTEX_OWNER_DIED, FUTEX_TID_MASK, FUTEX_WAITERS, Word, fu
 /// The low half of a slot whose member is dead.
 pub(crate) const DEAD: u32 = FUTEX_WAITERS | FUTEX_OWNER_DIED;
 
+/// [`DEAD`], and no thread of its process can still write.
+#[cfg(not(interproc_loom))]
+const SETTLED: u32 = DEAD | 1;
+
 /// Whether an owner lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// It lives; the futex half of its slot word, to sleep on.
+    /// It lives; the futex half of its slot word, to sleep on. Or it is dead and its process may still write: then that half is
+    /// not [live](is_live), and nobody will be woken by it ([`Member::sleep`](super::Member::sleep) knows).
     Live(u32),
     /// It is dead, or never was (a scribbled word). What it held may be taken over.
     Dead,
@@ -290,7 +296,40 @@ impl Table {
         // T1: Acquire pairs with the kernel's mark: what the dead wrote is seen by whoever takes over.
         let word = slot.load(Ordering::Acquire);
         let same = (word >> 32) as u32 == id.generation() || crate::mutant!("life-no-generation");
-        if same && is_live(word as u32) { Life::Live(word as u32) } else { Life::Dead }
+        if same && is_live(word as u32) {
+            return Life::Live(word as u32);
+        }
+        #[cfg(not(interproc_loom))]
+        if same && word as u32 == DEAD {
+            return self.settle(id, slot, word);
+        }
+        Life::Dead
+    }
+
+    /// A death that nobody has asked about: whether the rest of the process has stopped writing, too. One ask for each death,
+    /// but for those that come too early.
+    #[cfg(not(interproc_loom))]
+    #[cold]
+    fn settle(&self, id: OwnerId, slot: &AtomicU64, word: u64) -> Life {
+        let dying = |who: super::Identity| {
+            sys::dying::can_still_write(who.pid, who.tid, who.pid_namespace) && !crate::mutant!("heir-early")
+        };
+        if self.identity(id).is_some_and(dying) {
+            return Life::Live(word as u32);
+        }
+        // Lost only to whoever says the same, or to a new claim.
+        let settled = slot_value(id.generation(), SETTLED);
+        let _ = slot.compare_exchange(word, settled, Ordering::AcqRel, Ordering::Relaxed);
+        Life::Dead
+    }
+
+    /// Sleeps, not for long, until the rest of a dead member's process is gone.
+    #[cfg(not(interproc_loom))]
+    #[cold]
+    pub(crate) fn await_end(&self, id: OwnerId, deadline: Option<crate::time::Deadline>) {
+        if let Some(who) = self.identity(id) {
+            sys::dying::await_end(who.pid, deadline);
+        }
     }
 
     /// Marks a member dead in the kernel's stead. Only after its death was verified by a second channel.

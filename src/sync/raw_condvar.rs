@@ -79,7 +79,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Life, Member, OwnerId, is_live};
 use crate::sync::{Acquired, RawMutex, RawRecursiveMutex, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -336,6 +336,9 @@ impl RawCondvar {
             let last = lock.last().load(Ordering::Acquire);
             let Some(owner) = OwnerId::of(last) else { return false };
             let Life::Live(tid_word) = me.table().life(owner) else { return false };
+            if !is_live(tid_word) {
+                return false;
+            }
             let Some(slot) = me.table().slot(owner.slot()) else { return false };
             let mut watches = [
                 count,

@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod dying;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod fork;

@@ -132,7 +132,7 @@ pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
 
 /// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
 /// a single id says that the two are the same.
-fn proc_shows_own_namespace() -> Result<bool, i32> {
+pub(super) fn proc_shows_own_namespace() -> Result<bool, i32> {
     let mut text = [0u8; 4096];
     let text = read_start(c"/proc/self/status", &mut text)?;
     let ids =
@@ -141,7 +141,7 @@ fn proc_shows_own_namespace() -> Result<bool, i32> {
 }
 
 /// The first bytes of a file. By direct system calls: those of the C library are cancellation points.
-fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
+pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
     // SAFETY: a C string; the descriptor is closed below.
     let fd = retried(|| unsafe {
         libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC)
@@ -163,12 +163,12 @@ fn start_time_in(path: &CStr) -> Result<u64, i32> {
 
 /// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything: so count
 /// from the last parenthesis.
-fn stat_field(text: &[u8], nth: usize) -> Result<&[u8], i32> {
+pub(super) fn stat_field(text: &[u8], nth: usize) -> Result<&[u8], i32> {
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
     text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(nth).ok_or(libc::EIO)
 }
 
-fn number(digits: &[u8]) -> Result<u64, i32> {
+pub(super) fn number(digits: &[u8]) -> Result<u64, i32> {
     digits.iter().try_fold(0u64, |n, &d| match d {
         b'0'..=b'9' => Ok(n.wrapping_mul(10).wrapping_add(u64::from(d - b'0'))),
         _ => Err(libc::EIO),
@@ -190,7 +190,7 @@ fn write_path(out: &mut [u8; 64], pid: u32, tid: u32, file: &[u8]) -> usize {
     at
 }
 
-fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
+pub(super) fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     let mut at = out.len();
     loop {
         at -= 1;

@@ -1,0 +1,223 @@
+//! Whether a process that has begun to die can still write to memory that it shares.
+//!
+//! The kernel ends a process thread by thread: it has every thread stop at its next way out of the kernel, and marks the robust
+//! list of each as that one goes. So when the mark of one is seen, another may still be in a `read` into the shared bytes.
+//! It is *doomed*: a SIGKILL is pending for it (whatever the death: a fatal signal, an exit of the process, an exec by
+//! another thread; set for all threads before the first goes) and it is not on its way out yet (`PF_EXITING`). Once it is, it
+//! writes no more. Of a process that lives on, one of whose threads has ended, no thread is doomed.
+//!
+//! Asked by numbers of the caller's own PID namespace, in a /proc that shows it. Where that is not to be had the
+//! answer is no: what the death of a thread is worth there, its own mark says.
+
+use super::call::{KeepErrno, checked, retried};
+use super::task::{self, decimal};
+use crate::time::Deadline;
+use core::ffi::{CStr, c_int};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The flag of a thread on its way out (`PF_EXITING`).
+const EXITING: u64 = 4;
+const KILLED: u64 = 1 << (libc::SIGKILL - 1);
+/// Fields of a stat file, counted from the one after the name.
+const FLAGS: usize = 6;
+const PENDING: usize = 28;
+/// The links of a directory with one entry for a thread.
+const ONE_THREAD: u64 = 3;
+/// The longest sleep for a dying process. In its group's last moments the kernel ends the sleep by itself.
+const NAP_NS: u64 = 5_000_000;
+
+/// The PID namespace whose numbers /proc shows, if that is the caller's own, and the process that has asked: the lower and the
+/// upper half. 0 as a namespace: /proc shows another one, or nothing.
+static SHOWN: AtomicU64 = AtomicU64::new(0);
+
+fn shown_namespace() -> u64 {
+    let pid = task::pid();
+    let seen = SHOWN.load(Ordering::Relaxed);
+    if (seen >> 32) as u32 == pid {
+        return seen & u64::from(u32::MAX);
+    }
+    let shown = matches!(task::proc_shows_own_namespace(), Ok(true));
+    let namespace = if shown { task::pid_namespace() } else { 0 };
+    let namespace = u32::try_from(namespace).unwrap_or(0);
+    SHOWN.store(u64::from(pid) << 32 | u64::from(namespace), Ordering::Relaxed);
+    namespace.into()
+}
+
+/// In a forked child: it may be of another namespace, and have its parent's number there.
+pub fn forget_namespace() {
+    SHOWN.store(0, Ordering::Relaxed);
+}
+
+/// Whether any thread but `tid`, which is dead, of the process `pid` of this PID namespace is [doomed](self).
+#[cold]
+pub fn can_still_write(pid: u32, tid: u32, namespace: u64) -> bool {
+    let _errno = KeepErrno::new();
+    // A thread of our own process: if the others were doomed, so would be the caller.
+    if pid == 0 || pid == task::pid() || namespace == 0 || namespace != shown_namespace() {
+        return false;
+    }
+    let mut path = Path::of(pid);
+    // The leader is the last one that is listed: alone, it is the dead one itself.
+    match links(path.text()) {
+        None => return false, // gone for good, or not ours to see
+        Some(ONE_THREAD) if tid == pid => return false,
+        Some(_) => {}
+    }
+    let Ok(fd) = open(path.text()) else { return false };
+    let doomed = any_entry(fd, |name| name != tid && is_doomed(path.of_thread(name)));
+    // SAFETY: the descriptor is ours.
+    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
+    doomed
+}
+
+/// Sleeps until the process has ended, or for a while.
+#[cold]
+pub fn await_end(pid: u32, deadline: Option<Deadline>) {
+    let _errno = KeepErrno::new();
+    let left = deadline.map_or(NAP_NS, |d| {
+        d.as_monotonic_ns().saturating_sub(Deadline::now().as_monotonic_ns()).min(NAP_NS)
+    });
+    let time = libc::timespec { tv_sec: 0, tv_nsec: left as libc::c_long };
+    // SAFETY: takes two integers.
+    let fd = retried(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) });
+    let mut poll = libc::pollfd { fd: fd.unwrap_or(-1) as c_int, events: libc::POLLIN, revents: 0 };
+    // Without a descriptor (no such call, or gone already) this is a mere nap.
+    let nap = libc::timespec { tv_sec: 0, tv_nsec: (left / 10) as libc::c_long };
+    let time = if fd.is_ok() { time } else { nap };
+    // SAFETY: one entry and a time, both valid for the call; no signal mask.
+    let _ = checked(|| unsafe {
+        libc::syscall(
+            libc::SYS_ppoll,
+            &raw mut poll,
+            1usize,
+            &raw const time,
+            core::ptr::null::<u8>(),
+            8usize,
+        )
+    });
+    if let Ok(fd) = fd {
+        // SAFETY: the descriptor is ours.
+        let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
+    }
+}
+
+fn is_doomed(stat: &CStr) -> bool {
+    let mut text = [0u8; 1024];
+    // One that is gone is not.
+    let Ok(text) = task::read_start(stat, &mut text) else { return false };
+    let field = |nth| task::stat_field(text, nth).and_then(task::number).unwrap_or(0);
+    field(FLAGS) & EXITING == 0 && field(PENDING) & KILLED != 0
+}
+
+/// The links of a directory.
+fn links(path: &CStr) -> Option<u64> {
+    // SAFETY: all-zero is a valid `struct stat`, and the path is a C string.
+    unsafe {
+        let mut st: libc::stat = core::mem::zeroed();
+        checked(|| libc::stat(path.as_ptr(), &raw mut st)).ok()?;
+        Some(st.st_nlink as u64)
+    }
+}
+
+fn open(path: &CStr) -> Result<c_int, i32> {
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: a C string.
+    retried(|| unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) })
+        .map(|fd| fd as c_int)
+}
+
+/// Whether `is` is true of any entry of the directory whose name is a number.
+fn any_entry(fd: c_int, mut is: impl FnMut(u32) -> bool) -> bool {
+    /// Before the name: inode, offset, record length, type.
+    const NAME: usize = 19;
+    #[repr(align(8))]
+    struct Entries([u8; 4096]);
+    let mut entries = Entries([0; 4096]);
+    loop {
+        // SAFETY: the buffer is writable for its length.
+        let read = retried(|| unsafe {
+            libc::syscall(libc::SYS_getdents64, fd, entries.0.as_mut_ptr(), entries.0.len())
+        });
+        let Ok(1..) = read else { return false };
+        let mut left = entries.0.get(..read.unwrap_or(0) as usize).unwrap_or_default();
+        while let Some(len) = left.get(16..18).map(|l| u16::from_ne_bytes([l[0], l[1]]) as usize) {
+            let Some(entry) = left.get(NAME..len) else { return false };
+            let name = entry.split(|&b| b == 0).next().unwrap_or_default();
+            if let Some(number) = parse(name)
+                && is(number)
+            {
+                return true;
+            }
+            left = &left[len..];
+        }
+    }
+}
+
+fn parse(name: &[u8]) -> Option<u32> {
+    let digit = |n: u32, &b: &u8| {
+        b.is_ascii_digit().then(|| n.checked_mul(10)?.checked_add(u32::from(b - b'0'))).flatten()
+    };
+    if name.is_empty() { None } else { name.iter().try_fold(0, digit) }
+}
+
+/// "/proc/PID/task", and on to a thread's stat file.
+struct Path {
+    bytes: [u8; 64],
+    /// Where the name of the directory ends.
+    end: usize,
+}
+
+impl Path {
+    fn of(pid: u32) -> Path {
+        let mut path = Path { bytes: [0; 64], end: 0 };
+        path.put(b"/proc/");
+        path.put(decimal(pid, &mut [0; 10]));
+        path.put(b"/task");
+        path
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        // 64 bytes hold two numbers and what is between them.
+        self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    fn text(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
+    }
+
+    fn of_thread(&mut self, tid: u32) -> &CStr {
+        let end = self.end;
+        self.bytes[end..].fill(0);
+        self.put(b"/");
+        self.put(decimal(tid, &mut [0; 10]));
+        self.put(b"/stat");
+        self.end = end;
+        self.text()
+    }
+}
+
+/// Whether no other thread of the calling process may run the program's code: those on their way out are not counted.
+/// `None` where nobody says.
+#[cfg(feature = "std")]
+pub fn runs_alone() -> Option<bool> {
+    let _errno = KeepErrno::new();
+    if links(c"/proc/self/task")? == ONE_THREAD {
+        return Some(true);
+    }
+    // One that was joined may be listed for a moment.
+    let fd = open(c"/proc/self/task").ok()?;
+    let mut path = Path { bytes: [0; 64], end: 0 };
+    path.put(b"/proc/self/task");
+    let mut running = 0;
+    let others = any_entry(fd, |tid| {
+        let mut text = [0u8; 1024];
+        let flags = task::read_start(path.of_thread(tid), &mut text)
+            .and_then(|text| task::number(task::stat_field(text, FLAGS)?));
+        running += u32::from(flags.is_ok_and(|flags| flags & EXITING == 0));
+        running > 1 // the caller is one
+    });
+    // SAFETY: the descriptor is ours.
+    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
+    Some(!others)
+}
