@@ -6,7 +6,7 @@
 # --prefix   where it will live; /usr/local if not given
 # --libdir   where the libraries will live; PREFIX/lib if not given
 # --destdir  put in front of every path while installing, for packagers
-# --profile  the cargo profile; "dist" if not given (optimised across crates, no unwinding)
+# --profile  the cargo profile; "dist" if not given (optimised across crates)
 #
 # Uses $CARGO and $RUSTC if they are set.
 set -eu

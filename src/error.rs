@@ -101,6 +101,8 @@ kinds! {
     Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not begun";
     /// The message does not fit.
     TooLarge = EMSGSIZE, "the message is larger than the queue was created for, or than the buffer that is to take it";
+    /// The program has closed a descriptor of the library's.
+    DescriptorClosed = EBADF, "the program has closed a descriptor that this library had opened, and it cannot be opened again; close only what you have opened";
     /// Any other error from the kernel; its errno is kept.
     System = EIO, "the kernel refused a call";
 }
@@ -115,7 +117,7 @@ kinds! {
 /// assert_eq!(e.errno(), 110); // ETIMEDOUT on Linux
 /// assert!(e.to_string().contains("deadline"));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
     errno: i32,
@@ -156,12 +158,79 @@ impl Error {
         Error { errno, ..Error::from(kind) }
     }
 
+    /// An allocation has failed.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cold]
+    pub(crate) fn no_memory() -> Self {
+        Error::from_errno(libc::ENOMEM)
+    }
+
     /// Adds a sentence that names what the kind alone cannot: the file, the two sizes, the version.
+    ///
+    /// When there is no memory for it, the error goes without.
     #[cfg(feature = "std")]
-    pub fn with_detail(mut self, detail: impl Into<std::string::String>) -> Self {
-        self.detail = Some(detail.into().into_boxed_str());
+    pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        let text = written(format_args!("{detail}"));
+        // Of exact capacity: boxing it moves nothing.
+        self.detail = (!text.is_empty()).then(|| text.into_boxed_str());
         self
     }
+
+    /// What [`Error::with_detail`] has added.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or_default()
+    }
+}
+
+impl Clone for Error {
+    fn clone(&self) -> Self {
+        let copy = Error { errno: self.errno, ..Error::from(self.kind) };
+        #[cfg(feature = "std")]
+        if let Some(detail) = &self.detail {
+            return copy.with_detail(detail);
+        }
+        copy
+    }
+}
+
+/// As std's `format!`, but empty when there is no memory for the text: out of memory, an error is told and not an abort
+/// made of it.
+#[cfg(feature = "std")]
+macro_rules! format_or_empty {
+    ($($text:tt)*) => { $crate::error::written(::core::format_args!($($text)*)) };
+}
+#[cfg(feature = "std")]
+pub(crate) use format_or_empty as format;
+
+/// A text in a string of exactly its size; an empty one when there is no memory.
+#[cfg(feature = "std")]
+pub(crate) fn written(text: fmt::Arguments<'_>) -> std::string::String {
+    use fmt::Write;
+    struct Length(usize);
+    impl Write for Length {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0 += part.len();
+            Ok(())
+        }
+    }
+    /// Writes no more than there is room for.
+    struct Within(std::string::String);
+    impl Write for Within {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            if part.len() > self.0.capacity() - self.0.len() {
+                return Err(fmt::Error);
+            }
+            self.0.push_str(part);
+            Ok(())
+        }
+    }
+    let (mut length, mut within) = (Length(0), Within(std::string::String::new()));
+    let known = length.write_fmt(text).is_ok() && within.0.try_reserve_exact(length.0).is_ok();
+    if known && within.write_fmt(text).is_err() {
+        within.0.clear();
+    }
+    within.0
 }
 
 impl From<ErrorKind> for Error {

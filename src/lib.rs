@@ -28,8 +28,10 @@
 //! **Fork.** A child may use what it inherits; it does not own what its parent holds, and its parent's guards do
 //! nothing in it. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
 //! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
-//! Locks and queues are no cancellation points (their system calls are made directly); joining a child with a time limit is
-//! one.
+//! In C no function is a cancellation point: `pthread_cancel` acts at the thread's next one outside. A thread of
+//! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
+//! **Descriptors.** Ours have numbers of 3 and above. A program may close them (`closefrom(3)`): locks and queues go on
+//! working, the process's own stay its own, and nothing is ever done to a file that got one of the numbers.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
@@ -59,6 +61,8 @@ mod error;
 #[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
 mod ffi;
 pub mod format;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod heap;
 mod mark;
 pub mod member;
 #[cfg(any(feature = "std", interproc_loom))]

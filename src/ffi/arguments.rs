@@ -1,13 +1,13 @@
 //! What a caller passes by pointer, and where it wants its answers.
 
 use super::{call, invalid};
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::marker::PhantomData;
 use core::ptr::copy_nonoverlapping;
 use core::slice;
 use libc::iovec;
-use std::format;
 
 /// What a pointer that must not be NULL is refused with.
 #[cold]

@@ -3,9 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use core::cell::{Cell, RefCell};
 use core::ffi::{CStr, c_char, c_int};
-use std::borrow::ToOwned;
-use std::ffi::CString;
-use std::string::ToString;
+use core::fmt::Write;
 
 /// The result of a function as its errno value; an error is kept for [`interproc_last_error_message`].
 #[inline]
@@ -20,23 +18,40 @@ pub(super) fn report(result: Result<()>) -> c_int {
 #[cold]
 pub(super) fn fail(error: Error) -> c_int {
     let errno = error.errno();
-    // At the end of a thread, and in a signal handler that interrupts this very function, it is not kept.
-    let _ = LAST.try_with(|last| {
+    LAST.with(|last| {
+        // In a signal handler that interrupts this very function, or the next, it is not kept.
         if let Ok(mut last) = last.try_borrow_mut() {
-            last.error = Some(error);
+            last.kind = Some((error.kind(), errno));
+            last.detail_len = cut(error.detail(), DETAIL);
+            let len = last.detail_len;
+            last.detail[..len].copy_from_slice(&error.detail().as_bytes()[..len]);
         }
     });
     errno
 }
 
+/// How many bytes of an error's detail are kept, and how long its whole text may be.
+const DETAIL: usize = 600;
+const TEXT: usize = 1024;
+
+/// Words of the thread's own, without a heap and without a destructor: what a thread keeps of an error must not cost
+/// memory that there may be none of (the C library ends the process if it cannot note a destructor down).
 struct Last {
-    error: Option<Error>,
+    kind: Option<(ErrorKind, c_int)>,
+    detail: [u8; DETAIL],
+    detail_len: usize,
     /// What the caller was given a pointer to.
-    text: Option<CString>,
+    text: [u8; TEXT],
+}
+
+/// The length of as much of `text` as fits, whole characters.
+fn cut(text: &str, room: usize) -> usize {
+    (0..=text.len().min(room)).rev().find(|&len| text.is_char_boundary(len)).unwrap_or(0)
 }
 
 std::thread_local! {
-    static LAST: RefCell<Last> = const { RefCell::new(Last { error: None, text: None }) };
+    static LAST: RefCell<Last> =
+        const { RefCell::new(Last { kind: None, detail: [0; DETAIL], detail_len: 0, text: [0; TEXT] }) };
     /// The C library's text for an errno value that is none of ours.
     static FOREIGN: Cell<[c_char; 128]> = const { Cell::new([0; 128]) };
 }
@@ -125,7 +140,12 @@ pub extern "C" fn interproc_strerror(error: c_int) -> *const c_char {
     if let Some(start) = TEXTS.find(error) {
         return (&raw const TEXT_BYTES[start]).cast();
     }
-    let found = FOREIGN.try_with(|cell| {
+    foreign_c(error)
+}
+
+/// The C library's text for an errno value, in the thread's buffer for that.
+fn foreign_c(error: c_int) -> *const c_char {
+    FOREIGN.with(|cell| {
         let buffer = cell.as_ptr().cast::<c_char>();
         // SAFETY: the buffer has 128 bytes and is this thread's. The call ends it with a NUL, also when it is
         // too short, and returns its errors.
@@ -133,8 +153,12 @@ pub extern "C" fn interproc_strerror(error: c_int) -> *const c_char {
             0 | libc::EINVAL | libc::ERANGE => buffer.cast_const(),
             _ => c"unknown error".as_ptr(),
         }
-    });
-    found.unwrap_or(c"unknown error".as_ptr())
+    })
+}
+
+fn foreign<'a>(error: c_int) -> &'a str {
+    // SAFETY: a C string of the thread's, which nobody changes while the line is written.
+    unsafe { CStr::from_ptr(foreign_c(error)) }.to_str().unwrap_or("unknown error")
 }
 
 /// What the thread's last failed call of this library had to say, in one line: the text of the error and, where there
@@ -144,17 +168,43 @@ pub extern "C" fn interproc_strerror(error: c_int) -> *const c_char {
 /// call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
 /// again, or ends.
 ///
-/// Thread-safe. Not for signal handlers: it allocates.
+/// Thread-safe; allocates nothing. Not for signal handlers.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_last_error_message() -> *const c_char {
-    let found = LAST.try_with(|last| {
-        let mut last = last.try_borrow_mut().ok()?;
-        let text = last.error.as_ref()?.to_string();
-        // A NUL could come in by a detail only: names are C strings, so there is none.
-        last.text = Some(CString::new(text).unwrap_or_else(|_| c"an error".to_owned()));
-        last.text.as_deref().map(CStr::as_ptr)
-    });
-    found.ok().flatten().unwrap_or(c"".as_ptr())
+    LAST.with(|last| {
+        let Ok(mut last) = last.try_borrow_mut() else { return c"".as_ptr() };
+        let Some((kind, errno)) = last.kind else { return c"".as_ptr() };
+        let Last { detail, detail_len, text, .. } = &mut *last;
+        let detail = core::str::from_utf8(&detail[..*detail_len]).unwrap_or_default();
+        let mut out = Line { text, len: 0 };
+        // What does not fit is left out.
+        let _ = out.write_str(kind.text());
+        if !detail.is_empty() {
+            let _ = write!(out, " ({detail})");
+        }
+        if errno != kind.errno() {
+            let _ = out.write_str(": ");
+            let _ = out.write_str(foreign(errno));
+        }
+        out.text[out.len] = 0;
+        out.text.as_ptr().cast()
+    })
+}
+
+/// A C string in the making: no NUL but at its end.
+struct Line<'a> {
+    text: &'a mut [u8; TEXT],
+    len: usize,
+}
+
+impl Write for Line<'_> {
+    fn write_str(&mut self, part: &str) -> core::fmt::Result {
+        let part = part.split('\0').next().unwrap_or_default();
+        let len = cut(part, TEXT - 1 - self.len);
+        self.text[self.len..][..len].copy_from_slice(&part.as_bytes()[..len]);
+        self.len += len;
+        Ok(())
+    }
 }
 
 /// The version of the library that is linked, such as "0.1.0". Constant.

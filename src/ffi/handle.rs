@@ -3,12 +3,13 @@
 use super::arguments::{input, output};
 use super::error::report;
 use super::invalid;
+use crate::error::format;
 use crate::error::{Error, Result};
+use crate::heap::Room;
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, replace};
 use core::ptr::null_mut;
 use std::boxed::Box;
-use std::format;
 
 /// A handle with the object inside, beside a mark that tells whether it is one. It need not be freed.
 ///
@@ -125,14 +126,30 @@ pub(super) unsafe trait Boxed: Sized {
     const CLOSED: &'static str;
 }
 
-/// A handle of an object.
-pub(super) fn boxed<H: Boxed>(object: impl Into<H::Object>) -> H {
-    let mut handle = MaybeUninit::<H>::zeroed();
-    // SAFETY: the pointer is the first field, and the rest may be zero.
-    unsafe {
-        handle.as_mut_ptr().cast::<*mut c_void>().write(Box::into_raw(Box::new(object.into())).cast());
-        handle.assume_init()
+/// The memory of a handle's object.
+pub(super) struct Handle<H: Boxed>(Room<H::Object>);
+
+impl<H: Boxed> Handle<H> {
+    pub(super) fn room() -> Result<Self> {
+        Room::new().map(Handle)
     }
+
+    /// The handle of an object.
+    pub(super) fn fill(self, object: impl Into<H::Object>) -> H {
+        let object = self.0.fill(object.into());
+        let mut handle = MaybeUninit::<H>::zeroed();
+        // SAFETY: the pointer is the first field, and the rest may be zero.
+        unsafe {
+            handle.as_mut_ptr().cast::<*mut c_void>().write(Box::into_raw(object).cast());
+            handle.assume_init()
+        }
+    }
+}
+
+/// A handle of an object that `make` makes: its memory is there before, so that nothing is made in vain.
+pub(super) fn boxed<H: Boxed, T: Into<H::Object>>(make: impl FnOnce() -> Result<T>) -> Result<H> {
+    let room = Handle::room()?;
+    Ok(room.fill(make()?))
 }
 
 /// What a handle points to.

@@ -71,7 +71,7 @@ unsafe impl Boxed for interproc_process_ref_t {
 /// NULL, or writable.
 unsafe fn start(handle: *mut interproc_process_ref_t, open: impl FnOnce() -> Result<Process>) -> c_int {
     // SAFETY: by the contract.
-    unsafe { answer(handle, "process", || open().map(boxed)) }
+    unsafe { answer(handle, "process", || boxed(open)) }
 }
 
 /// The process that has this number now; 0: the calling one.

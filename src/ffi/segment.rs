@@ -12,7 +12,7 @@ use crate::shm::{Options, Segment};
 use crate::sys::call::checked;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::NonNull;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Shared memory with a directory of named objects, as one process has it open.
 ///
@@ -129,7 +129,7 @@ unsafe impl Boxed for interproc_segment_t {
 /// `segment` is NULL or writable.
 unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result<Segment>) -> c_int {
     // SAFETY: by the contract.
-    unsafe { answer(segment, "segment", || make().map(boxed)) }
+    unsafe { answer(segment, "segment", || boxed(make)) }
 }
 
 /// Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
@@ -507,7 +507,7 @@ pub unsafe extern "C" fn interproc_segment_len(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_fd(segment: *const interproc_segment_t, fd: *mut c_int) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { answer(fd, "fd", || Ok(open(segment)?.as_fd().as_raw_fd())) }
+    unsafe { answer(fd, "fd", || open(segment)?.file()) }
 }
 
 /// Whether the name was removed: a newcomer does not find this segment any more.

@@ -8,8 +8,9 @@ use super::process::{
     interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
     interproc_process_t,
 };
-use super::{call, invalid};
+use super::{call, call_out, invalid};
 use crate::error::Result;
+use crate::heap::Room;
 use crate::process::{Builder, Daemon, Limit, Program, Ready, Stdio};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::time::Duration;
@@ -133,7 +134,7 @@ pub unsafe extern "C" fn interproc_process_start(
     argument: *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
+    call_out(|deferred| unsafe {
         let handle = output(process, "process")?;
         let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
         let (builder, descriptors, _) = builder(options)?;
@@ -143,7 +144,13 @@ pub unsafe extern "C" fn interproc_process_start(
         if descriptors.iter().any(|d| !(0..3).contains(&d.to)) {
             return Err(invalid("a forked child takes descriptors 0, 1 and 2 only"));
         }
-        handle.set(boxed(builder.fork_fn(entry, argument)?));
+        let started = || {
+            builder.fork(|| {
+                deferred.lift();
+                entry(argument)
+            })
+        };
+        handle.set(boxed(started)?);
         Ok(())
     })
 }
@@ -212,7 +219,7 @@ pub unsafe extern "C" fn interproc_process_spawn(
         if flags & INTERPROC_PROCESS_CLOSE_OTHERS != 0 {
             program = program.close_others();
         }
-        handle.set(boxed(builder.spawn(program)?));
+        handle.set(boxed(|| builder.spawn(program))?);
         Ok(())
     })
 }
@@ -271,7 +278,7 @@ pub unsafe extern "C" fn interproc_daemon_start(
     pid: *mut i32,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
+    call_out(|deferred| unsafe {
         let pid = output(pid, "pid")?;
         let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
         let mut daemon = Daemon::new();
@@ -295,8 +302,10 @@ pub unsafe extern "C" fn interproc_daemon_start(
                 daemon = daemon.ready_within(Duration::from_nanos(options.ready_within_ns));
             }
         }
+        let room = Room::new()?; // the daemon's
         let started = daemon.start(|ready| {
-            let mut ready = interproc_ready_t { private_: Box::into_raw(Box::new(ready)).cast() };
+            let mut ready = interproc_ready_t { private_: Box::into_raw(room.fill(ready)).cast() };
+            deferred.lift();
             let code = entry(&raw mut ready, argument);
             drop(taken(&raw mut ready));
             code

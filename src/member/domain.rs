@@ -16,6 +16,12 @@
 //! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
 //! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | the thread's id, in the same PID namespace; across namespaces not before the process ends |
 //!
+//! **The descriptor is the program's to close.** The seat is not lost by that: the table is mapped from the description
+//! that holds it, and a mapping keeps its description as well as a descriptor does. Slots are mapped as copies of the
+//! table's mapping, by no descriptor. What needs one is asking about others' seats; it is looked at before each time,
+//! and opened again if it was closed and the file has a name. Where that fails the question has no answer, and the
+//! owner counts as alive.
+//!
 //! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
 //! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
 //! not report and a look at the thread's id cannot tell.
@@ -25,6 +31,7 @@ use super::claim::{Joiner, NO_SEAT};
 use super::table::Table;
 use super::{Identity, Member, OwnerId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::own::{self, Own};
 use crate::sys::robust::RobustList;
 use crate::sys::{self, file, memory, task};
 use core::ffi::c_int;
@@ -52,11 +59,11 @@ const LIFE_BACK: usize = 128;
 /// Not a seat: a forked child that has not taken one yet.
 const UNSEATED: u16 = u16::MAX - 1;
 
-/// One process in one segment. The descriptor is borrowed: whoever makes the domain keeps it open.
+/// One process in one segment.
 #[derive(Debug)]
 pub struct Domain {
     table: Table,
-    fd: c_int,
+    file: Own,
     /// Low half: the seat's index; high half: the low half of its incarnation.
     seat: AtomicU64,
     /// A seat whose byte cannot be asked after: that of a parent whose open file description this still is.
@@ -77,13 +84,22 @@ impl Domain {
     ///
     /// # Safety
     /// `fd` is the segment's file, open for reading and writing, with an open file description that no other
-    /// process uses, and stays open as long as the domain; the table is that of the same file.
+    /// process uses, and stays open as long as the domain; the table is that of the same file, mapped shared.
     pub unsafe fn new(table: Table, fd: c_int) -> Result<Self> {
+        // SAFETY: by the contract.
+        unsafe { Self::with(table, Own::borrowed(fd).map_err(Error::from_errno)?) }
+    }
+
+    /// As [`Domain::new`], with a descriptor of its own.
+    ///
+    /// # Safety
+    /// As [`Domain::new`], but that the program may close the descriptor.
+    pub(super) unsafe fn with(table: Table, file: Own) -> Result<Self> {
         let len = table.count() as usize * size_of::<Pair>();
         let pairs =
             memory::wiped_on_fork(len.next_multiple_of(memory::page_size())).map_err(Error::from_errno)?;
         let (seat, shared_seat) = (AtomicU64::new(NO_SEAT.into()), AtomicU16::new(NO_SEAT));
-        let domain = Domain { table, fd, seat, shared_seat, pairs: pairs.cast() };
+        let domain = Domain { table, file, seat, shared_seat, pairs: pairs.cast() };
         domain.take_seat()?;
         crate::sync::measure_pause();
         if !sys::register_membarrier() {
@@ -119,13 +135,16 @@ impl Domain {
         let count = self.table.count();
         let start = task::pid() % count;
         for index in (0..count).map(|i| (start + i) % count) {
-            match file::try_lock_byte(self.fd, index.into()) {
+            // Not one that could be opened again: the table's mapping would not keep that one's description.
+            let locked =
+                self.file.get().ok_or(libc::EBADF).and_then(|fd| file::try_lock_byte(fd, index.into()));
+            match locked {
                 Ok(true) => {
                     self.sit_down(index as u16);
                     return Ok(());
                 }
                 Ok(false) => {}
-                // No such locks here: go without the second channel across namespaces.
+                // No such locks here, or no descriptor: go without the second channel across namespaces.
                 Err(_) => {
                     self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
                     return Ok(());
@@ -142,9 +161,43 @@ impl Domain {
         self.table.bury_former(ours);
     }
 
+    /// In a forked child: replaces the inherited open file description by one of our own, which the table is then
+    /// mapped from, so that nothing but the mapping is needed to keep it. False when that is not possible: no /proc, no
+    /// descriptor left or, for a file without a name, all closed by the program; privileges dropped since the segment
+    /// was opened; somebody holds a lease on the file. Waits for nothing: the file is no FIFO, leases are not waited for,
+    /// and the lock is a shared one that the inherited description holds, too.
+    ///
+    /// # Safety
+    /// As [`Domain::after_fork`], and the table's mapping is the domain's.
+    #[cfg(feature = "std")]
+    pub(super) unsafe fn have_own_file(&self) -> bool {
+        let (start, end) = self.mapped();
+        let fresh = match self.file.get() {
+            Some(fd) => own::open_again(fd),
+            None => own::open_mapped(start, end),
+        };
+        let Ok(fresh) = fresh else { return false };
+        // SAFETY: the range is the domain's own mapping of the same file; who reads in it meanwhile finds the same words.
+        let mapped = self.file.identity().is_at(fresh)
+            && file::lock_shared(fresh).is_ok()
+            && unsafe { memory::map_file_over(start, end - start, fresh) }.is_ok();
+        if mapped {
+            self.file.replace(fresh)
+        } else {
+            own::close(fresh)
+        }
+        mapped
+    }
+
+    /// From where to where the table is mapped.
+    fn mapped(&self) -> (usize, usize) {
+        let start = self.table.address().addr();
+        (start, start + self.table.slot_file_offset(self.table.count()) as usize)
+    }
+
     /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
-    /// The first thread that registers takes a seat, if the descriptor has been opened anew (`own`). If it could not
-    /// be, the child goes without: on the parent's open file description the parent's byte is its own, so that it
+    /// The first thread that registers takes a seat, if it has a description of its own (`own`). If it has none,
+    /// the child goes without: on the parent's open file description the parent's byte is its own, so that it
     /// would take the parent's seat and bury the parent's members, and it cannot see that the byte is locked.
     ///
     /// # Safety
@@ -322,10 +375,16 @@ impl Domain {
         seat != self.seat_index() && seat != NO_SEAT && self.nobody_sits_at(seat)
     }
 
-    /// Whether another process's seat is known to be free.
+    /// Whether another process's seat is known to be free. Who cannot ask does not know.
     fn nobody_sits_at(&self, seat: u16) -> bool {
-        seat != self.shared_seat.load(Ordering::Relaxed)
-            && matches!(file::byte_is_locked(self.fd, seat.into()), Ok(false))
+        let ask = |fd| file::byte_is_locked(fd, seat.into());
+        seat != self.shared_seat.load(Ordering::Relaxed) && self.file().and_then(ask) == Ok(false)
+    }
+
+    /// A descriptor of the segment's file, to ask by.
+    fn file(&self) -> core::result::Result<c_int, i32> {
+        let (start, end) = self.mapped();
+        self.file.get_or(|| own::open_mapped(start, end))
     }
 
     /// The second channel: whether `id`, which looks alive, is known to be dead.
@@ -359,8 +418,9 @@ impl Joiner for Joining<'_> {
     fn map(&self) -> Result<()> {
         if self.pair.base.load(Ordering::Acquire).is_null() {
             let table = &self.domain.table;
-            let offset = table.slot_file_offset(self.index);
-            let mapped = memory::map_slot_pair(self.domain.fd, offset, table.page());
+            let slot = table.address().wrapping_add(table.slot_file_offset(self.index) as usize);
+            // SAFETY: inside the table's mapping.
+            let mapped = unsafe { memory::map_slot_pair(slot, table.page()) };
             self.pair.base.store(mapped.map_err(Error::from_errno)?.as_ptr(), Ordering::Release);
         }
         Ok(())

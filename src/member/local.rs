@@ -13,7 +13,9 @@
 use super::{Domain, Member, OwnerId, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
+use crate::heap;
 use crate::sys::call::KeepErrno;
+use crate::sys::own::{Identity, Own};
 use crate::sys::robust::{Pending, RobustList};
 use crate::sys::{Word, futex, memory, task};
 use core::cell::Cell;
@@ -21,9 +23,7 @@ use core::ptr::{NonNull, null, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use std::boxed::Box;
-use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{IntoRawFd, OwnedFd};
 
 /// A page of the program's zero-initialised data that a fork wipes: one load away on the fast path, which a page
 /// found through a pointer is not.
@@ -60,13 +60,11 @@ unsafe impl Sync for Node {}
 
 /// A domain and what it stands on. In the list while `refs` or members are left.
 struct Home {
-    key: (u64, u64),
+    key: Identity,
     refs: AtomicUsize,
-    /// `None` for ever once the home is empty: then the entry is reused for nothing and stays as a husk.
     domain: Domain,
     next: AtomicPtr<Home>,
     _head: MmapRaw,
-    file: File,
 }
 
 /// What the private page of a member's slot holds behind the list node.
@@ -229,7 +227,6 @@ fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
 
 #[cold]
 fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
-    // A forked child opens a file here, by way of the standard library.
     let _errno = KeepErrno::new();
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
@@ -360,29 +357,11 @@ fn notice_fork() {
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
     for home in homes() {
-        let own = reopen(&home.file);
-        // SAFETY: the child has one thread that is past the fork check, holding the lock.
-        unsafe { home.domain.after_fork(own) };
+        // SAFETY: the child has one thread that is past the fork check, holding the lock. The home's mapping is the
+        // domain's.
+        unsafe { home.domain.after_fork(home.domain.have_own_file()) };
     }
     move_epoch();
-}
-
-/// Replaces the inherited open file description by one of our own, under the same descriptor. False when that is
-/// not possible (no /proc, no descriptor left, or privileges dropped since the segment was opened): then the
-/// description stays shared with the parent.
-fn reopen(file: &File) -> bool {
-    let fd = file.as_raw_fd();
-    let Ok(fresh) = File::options().read(true).write(true).open(std::format!("/proc/self/fd/{fd}")) else {
-        return false;
-    };
-    // SAFETY: both descriptors are open and ours.
-    unsafe {
-        if libc::dup3(fresh.as_raw_fd(), fd, libc::O_CLOEXEC) < 0 {
-            return false;
-        }
-        libc::flock(fd, libc::LOCK_SH);
-    }
-    true
 }
 
 fn homes() -> impl Iterator<Item = &'static Home> {
@@ -417,14 +396,13 @@ pub struct Attachment {
 /// `base` is the start of a mapping of `fixed.total_len` bytes of `fd`, which stays until the attachment is dropped;
 /// `fixed` was checked against the file.
 pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attachment> {
-    let file = File::from(fd);
-    let meta = file.metadata()?;
+    let file = Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?;
+    let key = file.identity();
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     wipe_on_fork()?;
     notice_fork();
     remove_empty_homes();
-    let key = (meta.dev(), meta.ino());
     let home = match homes().find(|h| h.key == key) {
         Some(home) => {
             home.domain.be_seated()?;
@@ -432,8 +410,9 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
         }
         None => add_home(key, file, fixed)?,
     };
+    // Before it counts: an empty home that stays for want of memory is the next attach's to remove.
+    let node = free_node()?;
     home.refs.fetch_add(1, Ordering::Relaxed);
-    let node = free_node();
     node.home.store(core::ptr::from_ref(home).cast_mut(), Ordering::Relaxed);
     node.base.store(base.addr().get(), Ordering::Relaxed);
     node.len.store(fixed.total_len as usize, Ordering::Release);
@@ -461,46 +440,45 @@ fn wipe_on_fork() -> Result<()> {
     Ok(())
 }
 
-fn add_home(key: (u64, u64), file: File, fixed: &Fixed) -> Result<&'static Home> {
+fn add_home(key: Identity, file: Own, fixed: &Fixed) -> Result<&'static Home> {
     let page = fixed.page_size as usize;
     let slots_off = fixed.slots_off as usize;
     let len = slots_off + fixed.max_members as usize * page;
-    let head = MmapOptions::new().len(len).map_raw(&file)?;
+    let head = MmapOptions::new().len(len).map_raw(file.number())?;
     let start = NonNull::new(head.as_mut_ptr()).ok_or(ErrorKind::InvalidInput)?;
     // SAFETY: mapped for `len` bytes as long as the home; `fixed` was checked by the caller.
     let table = unsafe { Table::new(start, slots_off, page, fixed.max_members) };
-    // SAFETY: the home keeps the file open; its description is our own by the contract of `attach`.
-    let domain = unsafe { Domain::new(table, file.as_raw_fd()) }?;
-    let home = Box::leak(Box::new(Home {
+    // SAFETY: its description is our own by the contract of `attach`, and that of the mapping.
+    let domain = unsafe { Domain::with(table, file) }?;
+    let home = Box::leak(heap::boxed(Home {
         key,
         refs: AtomicUsize::new(0),
         domain,
         next: AtomicPtr::new(DOMAINS.load(Ordering::Relaxed)),
         _head: head,
-        file,
-    }));
+    })?);
     DOMAINS.store(home, Ordering::Release);
     Ok(home)
 }
 
-fn free_node() -> &'static Node {
+fn free_node() -> Result<&'static Node> {
     let first = ATTACHMENTS.load(Ordering::Relaxed);
     let mut node = first;
     // SAFETY: nodes are never freed.
     while let Some(n) = unsafe { node.as_ref() } {
         if n.len.load(Ordering::Relaxed) == 0 {
-            return n;
+            return Ok(n);
         }
         node = n.next;
     }
-    let node = Box::leak(Box::new(Node {
+    let node = Box::leak(heap::boxed(Node {
         base: AtomicUsize::new(0),
         len: AtomicUsize::new(0),
         home: AtomicPtr::new(null_mut()),
         next: first,
-    }));
+    })?);
     ATTACHMENTS.store(node, Ordering::Release);
-    node
+    Ok(node)
 }
 
 /// Frees the homes that are detached and whose last thread is gone.

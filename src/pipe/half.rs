@@ -1,6 +1,7 @@
 //! What both halves of an end have in common: whose they are, and how they end.
 
 use super::meeting::RawMeeting;
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Life, Member, OwnerId};
 use crate::queue::byte_lane::{self, RawByteConsumer, RawByteProducer, Seated};
@@ -10,7 +11,6 @@ use crate::sys::{Watch, Word, futex};
 use crate::time::Deadline;
 use core::ffi::c_int;
 use core::time::Duration;
-use std::format;
 use std::os::fd::AsFd;
 
 /// A side of a lane, as a half of a pipe.

@@ -4,6 +4,7 @@
 use super::end::End;
 use super::make::{LISTENER, attached, found_or_made, shape};
 use super::meeting::RawMeeting;
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId, Who};
@@ -12,7 +13,6 @@ use crate::shm::Segment;
 use crate::time::Deadline;
 use core::fmt;
 use core::time::Duration;
-use std::format;
 
 /// Who listens at a name in a segment: it gets one end of each pipe that a client [`connect`]s.
 ///

@@ -6,12 +6,12 @@ use super::meeting::RawMeeting;
 use super::place::{Geometry, Place};
 use super::receiver::Receiver;
 use super::sender::Sender;
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member;
 use crate::shm::{Segment, Shape};
 use core::ptr::NonNull;
-use std::format;
 
 /// The types of kind [`Kind::Pipe`].
 pub(super) const TWO_WAYS: u32 = u32::from_le_bytes(*b"Pip2");

@@ -3,6 +3,7 @@
 
 use super::half::Half;
 use super::meeting::RawMeeting;
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, Who};
 use crate::queue::RawProducer;
@@ -14,7 +15,6 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
-use std::format;
 use std::io::IoSlice;
 
 /// The sending half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::creator::Creator;
+use super::held::Held;
 use super::info::{self, State};
 use super::orphans;
 use super::status::{ExitStatus, Usage};
@@ -13,7 +14,7 @@ use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
 use std::boxed::Box;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A child process: wait for it, signal it, ask about it.
@@ -54,7 +55,7 @@ pub struct Child {
     pid: u32,
     creator: Creator,
     /// Moved out only by `drop`.
-    fd: ManuallyDrop<OwnedFd>,
+    fd: ManuallyDrop<Held>,
     /// Of a daemon child. Moved out only by `drop`.
     line: ManuallyDrop<Option<Lifeline>>,
     name: Option<Box<str>>,
@@ -76,7 +77,7 @@ enum End {
 impl Child {
     pub(super) fn new(
         pid: u32,
-        fd: OwnedFd,
+        fd: Held,
         creator: Creator,
         line: Option<Lifeline>,
         name: Option<Box<str>>,
@@ -113,7 +114,7 @@ impl Child {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn state(&self) -> Result<State> {
-        info::state(self.pid, self.as_fd())
+        info::state(self.pid, self.fd.get()?)
     }
 
     /// What the child, and those of its children that it had waited for, have used: known once the child was joined.
@@ -175,7 +176,8 @@ impl Child {
     /// Whether the child has not ended yet. A zombie is not alive; a stopped process is. Right in any process.
     pub fn is_alive(&self) -> bool {
         let now = Deadline::from_monotonic_ns(0);
-        !pidfd::wait_ended(self.as_fd(), Some(now)).unwrap_or(false)
+        // Who cannot ask does not know of an end.
+        !self.fd.get().is_ok_and(|fd| pidfd::wait_ended(fd, Some(now)).unwrap_or(false))
     }
 
     /// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
@@ -224,7 +226,7 @@ impl Child {
     /// As [`terminate`](Self::terminate); [`ErrorKind::InvalidInput`]: no such signal.
     pub fn send_signal(&self, signal: i32) -> Result<()> {
         self.check_owner()?;
-        match pidfd::send(self.as_fd(), signal) {
+        match pidfd::send(self.fd.get()?, signal) {
             Ok(()) | Err(libc::ESRCH) => Ok(()),
             Err(errno) => Err(Error::from_errno(errno)),
         }
@@ -250,7 +252,7 @@ impl Child {
         self.check_owner()?;
         // Held: nobody joins it meanwhile, so that its number stays its own.
         let end = self.end();
-        if !matches!(*end, End::Unknown) || !pidfd::is_our_child(self.as_fd()) {
+        if !matches!(*end, End::Unknown) || !pidfd::is_our_child(self.fd.get()?) {
             return Err(
                 Error::from(ErrorKind::NoChild).with_detail("its number may name another group by now")
             );
@@ -284,6 +286,14 @@ impl Child {
         }
     }
 
+    /// Its descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DescriptorClosed`].
+    pub(crate) fn pidfd(&self) -> Result<BorrowedFd<'_>> {
+        self.fd.get()
+    }
+
     pub(super) fn wait(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
         self.check_owner()?;
         if deadline.is_none() {
@@ -291,7 +301,7 @@ impl Child {
             orphans::reap();
             return Ok(status);
         }
-        if !pidfd::wait_ended(self.as_fd(), deadline).map_err(Error::from_errno)? {
+        if !pidfd::wait_ended(self.fd.get()?, deadline).map_err(Error::from_errno)? {
             return Err(ErrorKind::TimedOut.into());
         }
         let status = match self.collect()? {
@@ -307,8 +317,9 @@ impl Child {
         if let Some(status) = self.known()? {
             return Ok(status);
         }
+        let fd = self.fd.get()?;
         self.asleep.fetch_add(1, Ordering::Relaxed); // Relaxed: J1 orders what matters.
-        let ended = pidfd::await_and_collect(self.as_fd());
+        let ended = pidfd::await_and_collect(fd);
         if let Ok(Some(ended)) = ended {
             *self.end() = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
         }
@@ -333,7 +344,7 @@ impl Child {
     /// The child has ended, but another process traces it and must see its end first.
     #[cold]
     fn wait_for_tracer(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
-        let notices = Notices::of([self.as_fd()]).map_err(Error::from_errno)?;
+        let notices = Notices::of([self.fd.get()?]).map_err(Error::from_errno)?;
         while notices.next(deadline).map_err(Error::from_errno)? {
             if let Some(status) = self.collect()? {
                 return Ok(status);
@@ -347,7 +358,7 @@ impl Child {
         loop {
             let mut end = self.end();
             if let End::Unknown = *end {
-                match pidfd::collect(self.as_fd()) {
+                match pidfd::collect(self.fd.get()?) {
                     Ok(None) => return Ok(None),
                     Ok(Some(ended)) => {
                         *end = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
@@ -399,7 +410,7 @@ impl Drop for Child {
             return;
         }
         let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(end, End::Unknown) && matches!(pidfd::collect(fd.as_fd()), Ok(None)) {
+        if matches!(end, End::Unknown) && matches!(fd.get().map(pidfd::collect), Ok(Ok(None))) {
             orphans::adopt(fd, line);
         }
         orphans::reap();
@@ -408,7 +419,7 @@ impl Drop for Child {
 
 impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.for_program()
     }
 }
 

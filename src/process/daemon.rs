@@ -4,14 +4,15 @@
 use super::setup::c_string;
 use super::start::start_error;
 use super::status::{Outcome, PANICKED};
+use crate::error::format;
+use crate::sys::own::{self, Own};
 use crate::sys::{fork, gate, pidfd, settings};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::time::Duration;
 use std::boxed::Box;
-use std::format;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -59,9 +60,9 @@ pub struct Daemon {
 /// By which a daemon tells its starter that it is ready.
 #[derive(Debug)]
 pub struct Ready {
-    write: File,
+    write: Own,
     /// Kept open, so that telling a starter that is gone is no SIGPIPE.
-    _read: OwnedFd,
+    read: Own,
 }
 
 impl Ready {
@@ -75,9 +76,12 @@ impl Ready {
         self.tell(Report { what: FAILED, value: errno as u32 });
     }
 
-    fn tell(mut self, report: Report) {
-        // There is room in the pipe. A starter that has given up waiting is no reason to end.
-        let _ = self.write.write_all(&report.to_bytes());
+    fn tell(self, report: Report) {
+        // There is room in the pipe. A starter that has given up waiting is no reason to end. One from whom the program
+        // has closed the descriptors waits until it has, or for the daemon's end.
+        if let (Some(write), Some(_)) = (self.write.get(), self.read.get()) {
+            let _ = own::as_file(write).write_all(&report.to_bytes());
+        }
     }
 }
 
@@ -178,9 +182,11 @@ impl Daemon {
         // The middle process ends at once and is joined here; the daemon is init's from then on.
         let number = read.as_raw_fd();
         let middle = super::Builder::new().new_session().fork(move || {
-            // SAFETY: this process's copy; the frame that holds the starter's is never run here.
-            let read = unsafe { OwnedFd::from_raw_fd(number) };
-            let mut ready = Some(Ready { write: File::from(write), _read: read });
+            // This process's copies; the frame that holds the starter's is never run here.
+            let (Ok(write), Ok(read)) = (Own::new(write.into_raw_fd()), Own::new(number)) else {
+                fork::exit_now(1);
+            };
+            let mut ready = Some(Ready { write, read });
             let mut fail = |what, errno: i32| -> ! {
                 ready.take().expect("told once").tell(Report { what, value: errno as u32 });
                 fork::exit_now(1)
@@ -287,7 +293,7 @@ fn lock_pidfile(path: &Path) -> core::result::Result<File, NoPidfile> {
     }
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    file.write_all(std::format!("{}\n", std::process::id()).as_bytes())?;
     Ok(file)
 }
 

@@ -1,12 +1,13 @@
 //! Processes of the machine: who they are, what they do, whether they live.
 
+use super::held::Held;
 use crate::member::Who;
 use crate::sys::{clock, pidfd, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
 use core::time::Duration;
 use std::format;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
@@ -28,7 +29,7 @@ pub struct Process {
     pid: u32,
     /// In clock ticks since boot.
     start_time: u64,
-    fd: OwnedFd,
+    fd: Held,
 }
 
 impl Process {
@@ -85,7 +86,7 @@ impl Process {
         if !holds_its_number(fd.as_fd()) {
             return Err(ErrorKind::NoProcess.into());
         }
-        Ok(Process { pid, start_time: stat.start_time, fd })
+        Ok(Process { pid, start_time: stat.start_time, fd: Held::new(pid, fd)? })
     }
 
     /// The process that has this number now, if it began at `start_time` (see [`start_time`](Self::start_time)): the
@@ -137,7 +138,7 @@ impl Process {
                 Err(e) => return Err(e),
             }
         }
-        if !holds_its_number(self.as_fd()) {
+        if !holds_its_number(self.fd.get()?) {
             return Err(ErrorKind::NoProcess.into());
         }
         Ok(children)
@@ -155,7 +156,9 @@ impl Process {
 
     /// Whether it has not ended yet. A zombie is not alive; a stopped process is.
     pub fn is_alive(&self) -> bool {
-        !pidfd::wait_ended(self.as_fd(), Some(Deadline::from_monotonic_ns(0))).unwrap_or(false)
+        // Who cannot ask does not know of an end.
+        let ended = |fd| pidfd::wait_ended(fd, Some(Deadline::from_monotonic_ns(0)));
+        !self.fd.get().is_ok_and(|fd| ended(fd).unwrap_or(false))
     }
 
     /// Waits until it has ended. How it ended is told to its parent alone.
@@ -163,7 +166,7 @@ impl Process {
     /// # Errors
     /// [`ErrorKind::System`]: only what `poll(2)` can say.
     pub fn wait(&self) -> Result<()> {
-        pidfd::wait_ended(self.as_fd(), None).map_err(Error::from_errno).map(drop)
+        pidfd::wait_ended(self.fd.get()?, None).map_err(Error::from_errno).map(drop)
     }
 
     /// Waits until it has ended, at most until `deadline`; whether it has.
@@ -171,7 +174,7 @@ impl Process {
     /// # Errors
     /// [`ErrorKind::System`]: only what `poll(2)` can say.
     pub fn wait_until(&self, deadline: Deadline) -> Result<bool> {
-        pidfd::wait_ended(self.as_fd(), Some(deadline)).map_err(Error::from_errno)
+        pidfd::wait_ended(self.fd.get()?, Some(deadline)).map_err(Error::from_errno)
     }
 
     /// Sends a signal to this very process; 0 sends none.
@@ -180,7 +183,7 @@ impl Process {
     /// [`ErrorKind::NoProcess`]: it was reaped. [`ErrorKind::PermissionDenied`]: it is somebody else's.
     /// [`ErrorKind::InvalidInput`]: no such signal.
     pub fn send_signal(&self, signal: i32) -> Result<()> {
-        pidfd::send(self.as_fd(), signal).map_err(|errno| match errno {
+        pidfd::send(self.fd.get()?, signal).map_err(|errno| match errno {
             libc::ESRCH => ErrorKind::NoProcess.into(),
             errno => Error::from_errno(errno),
         })
@@ -191,7 +194,7 @@ impl Process {
     /// # Errors
     /// As [`current`](Self::current).
     pub fn state(&self) -> Result<State> {
-        state(self.pid, self.as_fd())
+        state(self.pid, self.fd.get()?)
     }
 
     /// What ps shows of it.
@@ -208,7 +211,7 @@ impl Process {
     /// ```
     pub fn details(&self) -> Result<Details> {
         let stat = Stat::read(self.pid)?;
-        if !holds_its_number(self.as_fd()) {
+        if !holds_its_number(self.fd.get()?) {
             return Err(ErrorKind::NoProcess.into());
         }
         Ok(stat.details)
@@ -217,7 +220,7 @@ impl Process {
 
 impl AsFd for Process {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.fd.for_program()
     }
 }
 

@@ -75,6 +75,7 @@ mod child;
 mod creator;
 mod daemon;
 mod hand_over;
+mod held;
 mod info;
 mod limit;
 mod orphans;

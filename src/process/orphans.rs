@@ -6,15 +6,16 @@
 #![allow(unsafe_code)]
 
 use super::creator::Creator;
+use super::held::Held;
+use crate::heap;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 use std::boxed::Box;
-use std::os::fd::{AsFd, OwnedFd};
 
 struct Orphan {
-    fd: OwnedFd,
+    fd: Held,
     /// Of a daemon child: it still ends with this process.
     line: Option<Lifeline>,
     creator: Option<Creator>,
@@ -24,9 +25,12 @@ struct Orphan {
 static TOP: AtomicPtr<Orphan> = AtomicPtr::new(ptr::null_mut());
 
 /// Keeps a running child in mind.
-pub fn adopt(fd: OwnedFd, line: Option<Lifeline>) {
+pub fn adopt(fd: Held, line: Option<Lifeline>) {
     let creator = Creator::current().ok();
-    push(Box::new(Orphan { fd, line, creator, next: ptr::null_mut() }));
+    // Without memory it is nobody's to reap: a zombie from its end until ours.
+    if let Ok(orphan) = heap::boxed(Orphan { fd, line, creator, next: ptr::null_mut() }) {
+        push(orphan);
+    }
 }
 
 fn push(orphan: Box<Orphan>) {
@@ -61,10 +65,10 @@ pub fn reap() -> usize {
             core::mem::forget(orphan.line.take());
             continue;
         }
-        match pidfd::collect(orphan.fd.as_fd()) {
+        match orphan.fd.get().map_or(Err(libc::EBADF), pidfd::collect) {
             Ok(None) => push(orphan),
             Ok(Some(_)) => reaped += 1,
-            // Reaped elsewhere.
+            // Reaped elsewhere; or the program has closed the descriptor, and it cannot be told from others any more.
             Err(_) => {}
         }
     }

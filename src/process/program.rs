@@ -3,7 +3,7 @@
 
 use super::setup::{Failure, Setup, Step, c_string};
 use crate::shm::Segment;
-use crate::sys::settings;
+use crate::sys::{own, settings};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::c_char;
 use core::fmt;
@@ -12,7 +12,6 @@ use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::format;
-use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::string::String;
@@ -134,9 +133,10 @@ impl Program {
     /// When its file cannot be opened once more (no /proc, no descriptor left).
     pub fn segment(mut self, key: &str, segment: &Segment) -> Result<Self> {
         // Another description: what this process holds by its own must end with this process.
-        let path = format!("/proc/self/fd/{}", segment.as_fd().as_raw_fd());
-        let file = File::options().read(true).write(true).open(path)?;
-        self.descriptors.push((Arc::new(file.into()), Place::Variable(format!("{PREFIX}{key}").into())));
+        let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
+        // SAFETY: just opened.
+        let file = unsafe { OwnedFd::from_raw_fd(file) };
+        self.descriptors.push((Arc::new(file), Place::Variable(format!("{PREFIX}{key}").into())));
         Ok(self)
     }
 

@@ -1,12 +1,12 @@
 //! What a child sets for itself before its own code runs, prepared by the parent so that the child makes only system
 //! calls: no allocation, no lock.
 
+use crate::error::format;
 use crate::sys::lifeline::{Bound, Lifeline};
 use crate::sys::{fork, settings, task};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::CStr;
 use std::ffi::CString;
-use std::format;
 use std::os::fd::RawFd;
 use std::vec::Vec;
 

@@ -5,10 +5,12 @@ use super::builder::{Bond, Builder};
 use super::child::Child;
 use super::creator::Creator;
 use super::hand_over::HandOver;
+use super::held::Held;
 use super::orphans;
 use super::program::Program;
 use super::setup::{Failure, Setup, Step};
 use super::status::{Outcome, PANICKED};
+use crate::error::format;
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{fork, pidfd, task, vfork};
@@ -19,7 +21,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{format, vec};
+use std::vec;
 
 impl Builder {
     /// Starts a child that runs `f` and ends with its [`Outcome`]. See the [module](super) for what `f` may do.
@@ -121,6 +123,7 @@ impl Builder {
     fn start(&self, claim: Option<Claim<'_>>, body: &mut dyn FnMut() -> u8) -> Result<Child> {
         orphans::reap();
         let (mut setup, _open) = self.prepare()?;
+        let name = self.name.clone();
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
         let gate = Gate::new().map_err(start_error)?;
@@ -137,8 +140,10 @@ impl Builder {
             pid => pid,
         };
         let report = report.map(|(read, _)| read);
-        let mut failure = None;
-        let fd = gate.admit(pid, |fd| {
+        let (mut failure, mut held) = (None, None);
+        let admitted = gate.admit(pid, |fd| {
+            // Before it runs: after an error there is no child.
+            held = Some(Held::by_copy(pid as u32, fd)?);
             if let Some(report) = report {
                 failure = read_report(report, fd)?;
                 if failure.is_some() {
@@ -156,9 +161,10 @@ impl Builder {
         if let (true, Some(line)) = (crate::mutant!("line-after-start"), &line) {
             let _ = line.bind(setup.bound(pid));
         }
-        match (fd, failure) {
-            (Ok(fd), _) => Ok(Child::new(pid as u32, fd, creator, line, self.name.clone())),
-            (Err(_), Some(failure)) => Err(failure.error("")),
+        match (admitted.map(|_| held), failure) {
+            (Ok(Some(held)), _) => Ok(Child::new(pid as u32, held, creator, line, name)),
+            (Ok(None) | Err(_), Some(failure)) => Err(failure.error("")),
+            (Ok(None), None) => Err(ErrorKind::NoChild.into()),
             (Err(errno), None) => Err(start_error(errno)),
         }
     }
@@ -196,6 +202,7 @@ impl Builder {
         setup.copies = vec![-1; setup.descriptors.len()];
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
+        let name = self.name.clone().or_else(|| Some(program.name().into()));
         let mut failure = Failure::default();
         // SAFETY: `apply` and `become_it` make system calls only, on what was prepared here.
         let started = unsafe {
@@ -214,8 +221,15 @@ impl Builder {
             let _ = pidfd::collect(fd.as_fd());
             return Err(failure.error(&format!(" {program}")));
         }
-        let name = self.name.clone().or_else(|| Some(program.name().into()));
-        Ok(Child::new(pid as u32, fd, creator, line, name))
+        match Held::by_copy(pid as u32, &fd) {
+            Ok(held) => Ok(Child::new(pid as u32, held, creator, line, name)),
+            Err(errno) => {
+                let _ = pidfd::send(fd.as_fd(), libc::SIGKILL);
+                let _ = pidfd::wait_ended(fd.as_fd(), None);
+                let _ = pidfd::collect(fd.as_fd());
+                Err(start_error(errno))
+            }
+        }
     }
 
     fn line(&self) -> Result<Option<Lifeline>> {

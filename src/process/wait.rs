@@ -3,6 +3,7 @@
 use super::child::Child;
 use super::orphans;
 use super::status::ExitStatus;
+use crate::heap;
 use crate::sys::pidfd;
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::borrow::Borrow;
@@ -88,7 +89,11 @@ fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(
         return Err(Error::from(ErrorKind::InvalidInput).with_detail("no children to wait for"));
     }
     children.iter().try_for_each(|child| child.borrow().check_owner())?;
-    let mut fds: Vec<_> = children.iter().map(|child| pidfd::readable(child.borrow().as_fd())).collect();
+    let mut fds = Vec::new();
+    heap::reserve(&mut fds, children.len())?;
+    for child in children {
+        fds.push(pidfd::readable(child.borrow().pidfd()?));
+    }
     while pidfd::poll(&mut fds, deadline).map_err(Error::from_errno)? {
         for (place, child) in children.iter().enumerate() {
             if fds[place].revents == 0 {
@@ -111,6 +116,7 @@ fn any_beside_tracers<C: Borrow<Child>>(
     children: &[C],
     deadline: Option<Deadline>,
 ) -> Result<(usize, ExitStatus)> {
+    children.iter().try_for_each(|child| child.borrow().pidfd().map(drop))?;
     let notices =
         pidfd::Notices::of(children.iter().map(|child| child.borrow().as_fd())).map_err(Error::from_errno)?;
     while notices.next(deadline).map_err(Error::from_errno)? {
@@ -126,6 +132,14 @@ fn any_beside_tracers<C: Borrow<Child>>(
 
 fn all<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<Vec<ExitStatus>> {
     // One after the other: who has ended meanwhile is not waited for again.
-    let joined: Vec<_> = children.iter().map(|child| child.borrow().wait(deadline)).collect();
-    joined.into_iter().collect()
+    let mut ends = Vec::new();
+    heap::reserve(&mut ends, children.len())?;
+    let mut first = None;
+    for child in children {
+        match child.borrow().wait(deadline) {
+            Ok(status) => ends.push(status),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(ends), Err)
 }

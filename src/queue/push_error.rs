@@ -1,8 +1,8 @@
 //! Pushes that did not happen: [`PushError`] of one message, [`BatchError`] of several.
 
+use crate::error::format;
 use crate::error::{Error, ErrorKind};
 use core::fmt;
-use std::format;
 
 /// Adds to a refusal how long the message was, and how long one may be, if that is why.
 #[cold]

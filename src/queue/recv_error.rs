@@ -1,8 +1,8 @@
 //! [`RecvError`]: a message of any length that could not be copied out.
 
+use crate::error::format;
 use crate::error::{Error, ErrorKind};
 use core::fmt;
-use std::format;
 
 /// A message that was not received, and why. Nothing is lost by it.
 ///

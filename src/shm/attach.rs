@@ -7,8 +7,7 @@ use crate::format::{Changing, Fixed};
 use crate::member::{self, Attachment, Member};
 use crate::sync::{Acquired, RawMutex};
 use core::ptr::NonNull;
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, RawFd};
 
 const _: () = {
     assert!(size_of::<RawMutex>() == core::mem::size_of_val(&[0u64; 2]));
@@ -21,11 +20,11 @@ pub(super) struct Attached(Attachment);
 
 impl Attached {
     /// # Safety
-    /// `base` is the start of a mapping of `fixed.total_len` bytes of `file` that outlives the attachment; `fixed`
+    /// `base` is the start of a mapping of `fixed.total_len` bytes of the file `fd` that outlives the attachment; `fixed`
     /// has passed the checks of [`super::header`].
-    pub unsafe fn new(file: &File, base: NonNull<u8>, fixed: &Fixed) -> Result<Attached> {
+    pub unsafe fn new(fd: RawFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attached> {
         // A description of its own: the one that holds the process's seat must not be sent to anybody.
-        let own = file::again(file)?;
+        let own = file::again(fd)?;
         kernel::lock_shared(own.as_fd()).map_err(Error::from_errno)?;
         // SAFETY: as the caller promises; `own` is the same file, locked, opened for this.
         unsafe { member::attach(own.into(), base, fixed) }.map(Attached)

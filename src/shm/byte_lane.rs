@@ -3,13 +3,13 @@
 use super::fail;
 use super::lane::Build;
 use super::segment::Segment;
+use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::Kind;
 use crate::queue::byte_lane::{
     ByteConsumer, ByteProducer, RawByteConsumer, RawByteProducer, UNIT, units_for,
 };
 use crate::queue::{Lane, RawConsumer, RawProducer};
-use std::format;
 
 impl Segment {
     /// Finds or makes the queue of this name for messages of any length up to `longest` bytes, from one producer to one

@@ -24,11 +24,11 @@ use super::fail;
 use super::name::pack_object_name;
 use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::atomic::compiler_fence;
+use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, ENTRY_SIZE, Entry, Fixed, Kind, NAME_SIZE, OBJECT_ALIGN};
 use core::fmt;
 use core::ptr::NonNull;
-use std::format;
 use std::string::String;
 
 /// What an object must be to be found, or will be when made.

@@ -17,19 +17,19 @@
 //! in between, a name that every open refuses. In this order the flag follows the link count, and a crash
 //! between the two costs only the hint to those who are attached.
 
+#![allow(unsafe_code)]
+
 use super::header::{self, FIXED_LEN, RETIRED_OFF, STRONG_FENCES_OFF, TOUCHED_END_OFF};
 use super::name::{DIRECTORY, Name};
 use super::{fail, kernel};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::Fixed;
 use crate::sys::memory::page_size;
-use std::ffi::CString;
-use std::fs::{File, OpenOptions, Permissions};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::string::String;
-use std::{format, io};
+use crate::sys::own;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 /// How often a name is looked up while others remove and remake it.
 const LOOKUPS: usize = 64;
@@ -58,11 +58,9 @@ fn io_at(label: &str) -> impl Fn(io::Error) -> Error + '_ {
 
 /// F1: a nameless file in the directory of segments.
 pub(super) fn nameless() -> Result<File> {
-    let made =
-        OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(DIRECTORY);
-    made.map_err(|e| {
+    own::open(c"/dev/shm", libc::O_RDWR | libc::O_TMPFILE).map(file_of).map_err(|errno| {
         let why = format!("cannot make a file in {DIRECTORY}");
-        match e.raw_os_error().unwrap_or(libc::EIO) {
+        match errno {
             libc::ENOENT | libc::ENOTDIR => {
                 fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}"))
             }
@@ -118,23 +116,26 @@ fn no_space(file: &File, fixed: &Fixed, needed: u64) -> Error {
                 "{DIRECTORY} has {free} bytes free of {all}; Docker's default is 64 MiB, see its --shm-size"
             )
         }
-        None => String::from("the memory limit was reached"),
+        None => format!("the memory limit was reached"),
     };
     fail(ErrorKind::NoSpace, format!("{asked}; {room}"))
 }
 
 /// F3: publishes the file under its name.
-pub(super) fn publish(file: &File, name: &Name) -> Result<()> {
-    let path = CString::new(name.path().as_os_str().as_bytes()).map_err(|_| ErrorKind::BadName)?;
-    kernel::link(file.as_fd(), &path).map_err(|errno| at(name.as_str(), errno))
+pub(super) fn publish(fd: RawFd, name: &Name) -> Result<()> {
+    kernel::link(fd, name.path()).map_err(|errno| at(name.as_str(), errno))
+}
+
+/// A descriptor that was just opened, as std's type.
+fn file_of(fd: RawFd) -> File {
+    // SAFETY: new, and given to this one.
+    File::from(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// O1: opens what the name points to.
 fn look_up(name: &Name, access: Access) -> Result<File> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let opened =
-        OpenOptions::new().read(true).write(access == Access::Write).custom_flags(flags).open(name.path());
-    opened.map_err(|e| match e.raw_os_error().unwrap_or(libc::EIO) {
+    let mode = if access == Access::Write { libc::O_RDWR } else { libc::O_RDONLY };
+    own::open(name.path(), mode | libc::O_NOFOLLOW).map(file_of).map_err(|errno| match errno {
         libc::ELOOP => fail(ErrorKind::NotRegular, format!("{} is a symbolic link", name.as_str())),
         libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
         libc::ENXIO | libc::ENODEV => {
@@ -210,7 +211,7 @@ pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
     }
     let theirs = File::from(fd);
     check(&theirs, label, trusted)?;
-    let file = again(&theirs)?;
+    let file = again(theirs.as_raw_fd())?;
     // A memfd whose maker left its size open is sealed here; a named file cannot be, and that is its known limit.
     let _ = kernel::seal_size(file.as_fd());
     kernel::lock_shared(file.as_fd()).map_err(|errno| at(label, errno))?;
@@ -219,14 +220,11 @@ pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
 }
 
 /// The same file under a new open file description.
-pub(super) fn again(file: &File) -> Result<File> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(|e| {
-        match e.raw_os_error() {
-            // Sharing the old description instead would let two processes hold one seat.
-            Some(libc::ENOENT) => fail(ErrorKind::Unsupported, "reopening the descriptor needs /proc"),
-            _ => e.into(),
-        }
+pub(super) fn again(fd: RawFd) -> Result<File> {
+    own::open_again(fd).map(file_of).map_err(|errno| match errno {
+        // Sharing the old description instead would let two processes hold one seat.
+        libc::ENOENT => fail(ErrorKind::Unsupported, "reopening the descriptor needs /proc"),
+        errno => Error::from_errno(errno),
     })
 }
 
@@ -243,9 +241,9 @@ pub(super) fn unlink(name: &Name) -> Result<()> {
 }
 
 fn remove(name: &Name) -> Result<()> {
-    std::fs::remove_file(name.path()).map_err(|e| match e.raw_os_error() {
-        Some(libc::EISDIR) => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
-        _ => io_at(name.as_str())(e),
+    kernel::remove(name.path()).map_err(|errno| match errno {
+        libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
+        errno => at(name.as_str(), errno),
     })
 }
 
@@ -272,9 +270,8 @@ pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool>
         return Ok(false);
     }
     // The name may have moved on to another file before we had the lock of this one.
-    let (mine, named) =
-        (file.metadata()?, std::fs::symlink_metadata(name.path()).map_err(io_at(name.as_str()))?);
-    if (mine.dev(), mine.ino()) != (named.dev(), named.ino()) {
+    let named = kernel::named(name.path()).map_err(|errno| at(name.as_str(), errno))?;
+    if !named.is_at(file.as_raw_fd()) {
         return Ok(false);
     }
     remove(name)?;

@@ -5,12 +5,12 @@
 //! geometry, length of the file. Behind them the copy, never the file, says where things are.
 
 use super::fail;
+use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{
     self, Changing, ENTRY_SIZE, Fixed, Header, KNOWN_INCOMPAT, MAGIC, MAX_MEMBERS, MAX_OBJECTS, VERSION,
 };
 use core::mem::offset_of;
-use std::format;
 use std::string::String;
 
 /// The bytes that the checks look at.

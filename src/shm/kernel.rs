@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use crate::sys::call::{checked, retried};
+use crate::sys::own::{self, Identity};
 use core::ffi::CStr;
-use std::ffi::CString;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts: with small steps
 /// a program with a fast timer still gets ahead.
@@ -66,12 +66,30 @@ pub(super) fn space(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
 }
 
 /// Gives the nameless file a name. EEXIST when it is taken.
-pub(super) fn link(fd: BorrowedFd<'_>, to: &CStr) -> Result<(), i32> {
-    let from = CString::new(std::format!("/proc/self/fd/{}", fd.as_raw_fd())).map_err(|_| libc::EINVAL)?;
+pub(super) fn link(fd: RawFd, to: &CStr) -> Result<(), i32> {
     let here = libc::AT_FDCWD;
-    // SAFETY: both paths are C strings that outlive the call.
-    checked(|| unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) })
-        .map(drop)
+    own::with_link(fd, |from| {
+        // SAFETY: both paths are C strings that outlive the call.
+        checked(|| unsafe { libc::linkat(here, from.as_ptr(), here, to.as_ptr(), libc::AT_SYMLINK_FOLLOW) })
+            .map(drop)
+    })
+}
+
+/// Removes a name.
+pub(super) fn remove(path: &CStr) -> Result<(), i32> {
+    // SAFETY: a C string.
+    checked(|| unsafe { libc::unlink(path.as_ptr()) }).map(drop)
+}
+
+/// The file that has this name; of a symbolic link, the link.
+pub(super) fn named(path: &CStr) -> Result<Identity, i32> {
+    // SAFETY: all-zero is a valid `struct stat`, and the path is a C string.
+    let stat = unsafe {
+        let mut stat: libc::stat = core::mem::zeroed();
+        checked(|| libc::lstat(path.as_ptr(), &raw mut stat))?;
+        stat
+    };
+    Ok(Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
 }
 
 /// A nameless file in memory that can be sealed.
@@ -79,6 +97,7 @@ pub(super) fn memfd() -> Result<OwnedFd, i32> {
     let make = |flags| {
         // SAFETY: the name is a C string; on success the descriptor is new and ours.
         checked(|| unsafe { libc::memfd_create(c"interproc".as_ptr(), flags) })
+            .and_then(own::above_stdio)
             .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
     };
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;

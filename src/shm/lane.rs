@@ -3,11 +3,11 @@
 
 use super::directory::Shape;
 use super::{Segment, fail};
+use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId};
 use crate::queue::{Lane, lane_size};
-use std::format;
 
 /// What a lane is like.
 pub(super) struct Build {

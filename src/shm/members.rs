@@ -196,7 +196,9 @@ impl Snapshot {
         if seat != NO_SEAT && u32::from(seat) < self.fixed.max_members {
             let taken =
                 self.word(self.page_offset(seat.into()) + offset_of!(SlotPage, seat_incarnation) as u64);
-            let free = file::byte_is_locked(self.file.as_raw_fd(), seat.into()) == Ok(false);
+            // Who cannot ask does not know.
+            let free =
+                self.file().is_ok_and(|f| file::byte_is_locked(f.as_raw_fd(), seat.into()) == Ok(false));
             if free || taken.is_ok_and(|taken| taken as u32 != (who.seat >> 32) as u32) {
                 return true;
             }

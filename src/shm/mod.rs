@@ -49,6 +49,6 @@ use crate::error::{Error, ErrorKind};
 
 /// An error of `kind` with a sentence of detail.
 #[cold]
-fn fail(kind: ErrorKind, detail: impl Into<std::string::String>) -> Error {
+fn fail(kind: ErrorKind, detail: impl core::fmt::Display) -> Error {
     Error::from(kind).with_detail(detail)
 }

@@ -1,20 +1,22 @@
 //! Names of segments and of objects in them.
 
 use super::fail;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, format};
 use crate::format::NAME_SIZE;
-use std::boxed::Box;
-use std::format;
-use std::path::{Path, PathBuf};
+use core::ffi::CStr;
 
 /// Where named segments live: the file system that `shm_open` uses.
 pub(super) const DIRECTORY: &str = "/dev/shm";
 /// The most bytes of a segment's name, its slash included.
 const NAME_MAX: usize = 250;
 
-/// A segment's name that keeps the rules of `shm_open`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name(Box<str>);
+/// A segment's name that keeps the rules of `shm_open`: as the path of its file, NUL-terminated. Without a heap, so that
+/// no use of a name can fail.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Name {
+    path: [u8; DIRECTORY.len() + NAME_MAX + 1],
+    len: u8,
+}
 
 impl Name {
     /// Checks `name`: one leading slash and no other, at most 250 bytes, neither `/.` nor `/..`, no NUL.
@@ -28,18 +30,30 @@ impl Name {
             Some(_) if name.len() > NAME_MAX => {
                 return Err(fail(ErrorKind::BadName, format!("the name has {} bytes", name.len())));
             }
-            Some(_) => return Ok(Name(name.into())),
+            Some(_) => {
+                let mut path = [0; DIRECTORY.len() + NAME_MAX + 1];
+                path[..DIRECTORY.len()].copy_from_slice(DIRECTORY.as_bytes());
+                path[DIRECTORY.len()..][..name.len()].copy_from_slice(name.as_bytes());
+                return Ok(Name { path, len: name.len() as u8 });
+            }
         };
         Err(fail(ErrorKind::BadName, format!("{name:?}: {why}")))
     }
 
-    /// The file behind the name.
-    pub fn path(&self) -> PathBuf {
-        Path::new(DIRECTORY).join(&self.0[1..])
+    /// The path of the file behind the name.
+    pub fn path(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.path).unwrap_or_default()
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        let name = &self.path[DIRECTORY.len()..][..self.len.into()];
+        core::str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl core::fmt::Debug for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.as_str().fmt(f)
     }
 }
 
@@ -63,7 +77,7 @@ mod tests {
     #[test]
     fn a_name_is_one_slash_and_a_file_name() {
         for good in ["/a", "/interproc.demo", "/...", "/with space", "/ünïcode"] {
-            assert_eq!(Name::new(good).unwrap().path(), Path::new("/dev/shm").join(&good[1..]));
+            assert_eq!(Name::new(good).unwrap().path().to_str().unwrap(), std::format!("/dev/shm{good}"));
         }
         let long = |n: usize| String::from("/") + &"x".repeat(n - 1);
         assert!(Name::new(&long(250)).is_ok());

@@ -4,10 +4,10 @@ use super::name::Name;
 use super::segment::Segment;
 use super::snapshot::Snapshot;
 use super::{fail, file, header, kernel};
+use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::{COMPAT_SPARSE, Fixed};
 use crate::sys::{memory, task};
-use std::format;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -170,7 +170,7 @@ impl Options {
         let fixed = self.plan()?;
         let file = self.filled(file::nameless()?, &fixed)?;
         let segment = Segment::attach(file, fixed, Some(name.clone()))?;
-        file::publish(segment.file(), &name)?;
+        file::publish(segment.file()?, &name)?;
         Ok(segment)
     }
 
@@ -291,7 +291,7 @@ impl Options {
     /// ```
     pub fn open_read_only(&self, name: &str) -> Result<Snapshot> {
         let name = Name::new(name)?;
-        Ok(Snapshot::new(file::open_to_read(&name, self.trusted)?, name))
+        Snapshot::new(file::open_to_read(&name, self.trusted)?, name)
     }
 
     fn existing(&self, checked: file::Checked, name: Option<Name>) -> Result<Segment> {

@@ -10,20 +10,20 @@ use super::options::Options;
 use super::snapshot::Snapshot;
 use super::{fail, file};
 use crate::atomic::Ordering::Relaxed;
-use crate::error::{ErrorKind, Result};
+use crate::error::format;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Changing, Fixed, Kind};
+use crate::heap::{self, Keep};
 use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
 use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
 use crate::shared::{Plain, Shared};
 use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
-use core::any::Any;
+use crate::sys::own::{self, Own};
 use core::fmt;
 use core::ptr::NonNull;
 use memmap2::{MmapOptions, MmapRaw};
-use std::format;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 /// Shared memory with a directory of typed, named objects. Clones share one mapping; it is unmapped when the
 /// last clone and the last object handle are gone. Closing never removes the name.
@@ -45,7 +45,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone)]
 pub struct Segment {
-    inner: Arc<Inner>,
+    inner: heap::Shared<Inner>,
 }
 
 /// Dropped in this order: detached before it is unmapped.
@@ -54,8 +54,9 @@ struct Inner {
     map: MmapRaw,
     /// Our copy, checked when the file was opened. The one in shared memory is not read again.
     fixed: Fixed,
-    /// Kept for [`Segment::as_fd`], with the shared lock. Not the description that holds the process's seat.
-    file: File,
+    /// Kept for [`Segment::as_fd`]; the mapping is from its description, and so keeps the shared lock as well. Not the
+    /// description that holds the process's seat.
+    file: Own,
     name: Option<Name>,
 }
 
@@ -207,16 +208,24 @@ impl Segment {
 
     /// Maps and attaches a checked, locked file.
     pub(super) fn attach(file: File, fixed: Fixed, name: Option<Name>) -> Result<Segment> {
-        let map = MmapOptions::new().len(fixed.total_len as usize).map_raw(&file)?;
+        let file = Own::new(file.into_raw_fd()).map_err(Error::from_errno)?;
+        let map = MmapOptions::new().len(fixed.total_len as usize).map_raw(file.number())?;
         let base = NonNull::new(map.as_mut_ptr()).ok_or(ErrorKind::Resource)?;
         // SAFETY: `Inner` drops the attachment before the mapping, which covers `total_len` bytes of the file;
         // the header passed its checks.
-        let attached = unsafe { Attached::new(&file, base, &fixed) }?;
-        Ok(Segment { inner: Arc::new(Inner { attached, map, fixed, file, name }) })
+        let attached = unsafe { Attached::new(file.number(), base, &fixed) }?;
+        heap::Shared::new(Inner { attached, map, fixed, file, name }).map(|inner| Segment { inner })
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.inner.file
+    /// A descriptor of its file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DescriptorClosed`].
+    pub(crate) fn file(&self) -> Result<RawFd> {
+        let inner = &self.inner;
+        let start = inner.map.as_mut_ptr().addr();
+        let again = || own::open_mapped(start, start + inner.fixed.total_len as usize);
+        inner.file.get_or(again).map_err(|_| ErrorKind::DescriptorClosed.into())
     }
 
     pub(super) fn use_strong_fences(&self) {
@@ -224,8 +233,8 @@ impl Segment {
     }
 
     /// What keeps it mapped.
-    pub(super) fn keep(&self) -> Arc<dyn Any + Send + Sync> {
-        self.inner.clone()
+    pub(super) fn keep(&self) -> Keep {
+        self.inner.keep()
     }
 
     /// Whether publishers are to use full fences.
@@ -311,7 +320,10 @@ impl Segment {
     }
 
     /// The descriptor of the segment's file, to be sent to another process, which gives it to
-    /// [`Options::from_fd`].
+    /// [`Options::from_fd`]. Its number is 3 or above.
+    ///
+    /// If the program has closed it behind the library's back, the file is opened again as long as it has a name; of a
+    /// segment without one this is then the old number, whatever it names by now.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -320,7 +332,9 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.file.as_fd()
+        let number = self.file().unwrap_or(self.inner.file.number());
+        // SAFETY: open as long as `self`, unless the program closes it.
+        unsafe { BorrowedFd::borrow_raw(number) }
     }
 
     /// Finds the object of this name and type, or makes it with the value of `init`. When several processes come
@@ -398,7 +412,7 @@ impl Segment {
     /// ```
     pub fn queue<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
         let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
-        let keep: Arc<dyn Any + Send + Sync> = self.inner.clone();
+        let keep = self.keep();
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
     }
 
@@ -421,7 +435,7 @@ impl Segment {
     /// ```
     pub fn byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<ByteQueue> {
         let raw = self.raw_byte_queue(name, capacity, longest)?;
-        Ok(ByteQueue::from_raw(raw, self.inner.clone()))
+        Ok(ByteQueue::from_raw(raw, self.keep()))
     }
 
     /// Finds or makes the semaphore of this name with so many robust permits.
@@ -443,7 +457,7 @@ impl Segment {
     /// ```
     pub fn bounded_semaphore(&self, name: &str, permits: usize) -> Result<BoundedSemaphore> {
         let raw = self.raw_bounded_semaphore(name, permits)?;
-        Ok(BoundedSemaphore::from_raw(raw, self.inner.clone()))
+        Ok(BoundedSemaphore::from_raw(raw, self.keep()))
     }
 
     /// Finds or makes the barrier of this name for so many parties.
@@ -462,7 +476,7 @@ impl Segment {
     /// ```
     pub fn barrier(&self, name: &str, parties: usize) -> Result<Barrier> {
         let raw = self.raw_barrier(name, parties)?;
-        Ok(Barrier::from_raw(raw, self.inner.clone()))
+        Ok(Barrier::from_raw(raw, self.keep()))
     }
 
     /// Finds the latest value of this name, or makes it with this first value (version 0), and with announcements for
@@ -507,7 +521,7 @@ impl Segment {
     ) -> Result<Latest<T>> {
         // SAFETY: a value of so many initialised bytes.
         let raw = unsafe { self.raw_latest(name, size_of::<T>(), readers, (&raw const initial).cast()) }?;
-        let keep = self.inner.clone();
+        let keep = self.keep();
         Latest::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("latest value {name:?}")))
     }
 

@@ -4,14 +4,15 @@ use super::directory::{self, Found};
 use super::file::{self, Checked};
 use super::name::Name;
 use super::{fail, kernel};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::{ENTRY_SIZE, Fixed};
 use crate::sys;
+use crate::sys::own::{self, Own};
 use core::fmt;
-use std::format;
+use core::mem::ManuallyDrop;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::string::String;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -45,7 +46,7 @@ const OTHERS: u32 = 5;
 /// ```
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) file: File,
+    file: Own,
     pub(super) fixed: Fixed,
     name: Name,
 }
@@ -98,8 +99,15 @@ impl From<&Found> for ObjectInfo {
 }
 
 impl Snapshot {
-    pub(super) fn new(checked: Checked, name: Name) -> Self {
-        Snapshot { file: checked.file, fixed: checked.fixed, name }
+    pub(super) fn new(checked: Checked, name: Name) -> Result<Self> {
+        let file = Own::new(checked.file.into_raw_fd()).map_err(Error::from_errno)?;
+        Ok(Snapshot { file, fixed: checked.fixed, name })
+    }
+
+    /// Its file; opened again by its name if the program has closed the descriptor.
+    pub(super) fn file(&self) -> Result<ManuallyDrop<File>> {
+        let again = || own::open(self.name.path(), libc::O_RDONLY | libc::O_NOFOLLOW);
+        self.file.get_or(again).map(own::as_file).map_err(|_| ErrorKind::DescriptorClosed.into())
     }
 
     /// The segment's name.
@@ -177,7 +185,8 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_retired(&self) -> Result<bool> {
-        Ok(self.file.metadata()?.nlink() == 0 || file::is_retired(&self.file)?)
+        let file = self.file()?;
+        Ok(file.metadata()?.nlink() == 0 || file::is_retired(&file)?)
     }
 
     /// Whether any process is attached.
@@ -196,14 +205,14 @@ impl Snapshot {
     /// ```
     pub fn is_in_use(&self) -> Result<bool> {
         // First by a question that disturbs nobody: whether any process has a seat.
-        let seats = self.fixed.max_members.into();
-        if sys::file::any_byte_is_locked(self.file.as_raw_fd(), 0, seats) == Ok(true) {
+        let (file, seats) = (self.file()?, self.fixed.max_members.into());
+        if sys::file::any_byte_is_locked(file.as_raw_fd(), 0, seats) == Ok(true) {
             return Ok(true);
         }
         // Then for certain. Another one who looks has the lock for a moment, too.
         for _ in 0..OTHERS {
-            if kernel::try_lock_exclusive(self.file.as_fd()).map_err(Error::from_errno)? {
-                kernel::unlock(self.file.as_fd());
+            if kernel::try_lock_exclusive(file.as_fd()).map_err(Error::from_errno)? {
+                kernel::unlock(file.as_fd());
                 return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -227,7 +236,7 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn metadata(&self) -> Result<Metadata> {
-        Ok(self.file.metadata()?)
+        Ok(self.file()?.metadata()?)
     }
 
     /// Every object in the directory.
@@ -290,7 +299,7 @@ impl Snapshot {
 
     fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         // Looked at first: a header may claim terabytes.
-        super::header::check_length(self.name(), &self.fixed, self.file.metadata()?.size())?;
+        super::header::check_length(self.name(), &self.fixed, self.file()?.metadata()?.size())?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| ErrorKind::Resource)?;
         bytes.resize(len, 0);
@@ -300,7 +309,7 @@ impl Snapshot {
 
     /// Copies bytes of the file.
     pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(into, offset).map_err(|e| match e.kind() {
+        self.file()?.read_exact_at(into, offset).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => fail(ErrorKind::Truncated, self.name()),
             _ => e.into(),
         })

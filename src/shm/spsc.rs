@@ -8,7 +8,6 @@ use crate::member::{Member, OwnerId};
 use crate::queue::Lane;
 use crate::queue::spsc::{Consumer, Producer};
 use crate::shared::Plain;
-use std::sync::Arc;
 
 impl Segment {
     /// Takes the producer's seat of the Spsc queue of this name for messages of type `T`, with room for `capacity` of them. The
@@ -32,7 +31,7 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn spsc_producer<T: Plain>(&self, name: &str, capacity: usize) -> Result<Producer<T>> {
-        let take = |lane, me: &_| Producer::take(lane, me, Arc::new(self.clone()));
+        let take = |lane, me: &_| Producer::take(lane, me, self.keep());
         self.spsc_seat(name, size_of::<T>(), capacity, take, Lane::producer)
     }
 
@@ -53,7 +52,7 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn spsc_consumer<T: Plain>(&self, name: &str, capacity: usize) -> Result<Consumer<T>> {
-        let take = |lane, me: &_| Consumer::take(lane, me, Arc::new(self.clone()));
+        let take = |lane, me: &_| Consumer::take(lane, me, self.keep());
         self.spsc_seat(name, size_of::<T>(), capacity, take, Lane::consumer)
     }
 

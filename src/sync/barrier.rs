@@ -2,12 +2,11 @@
 
 use super::RawBarrier;
 use crate::error::Result;
+use crate::heap::Keep;
 use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::time::Duration;
-use std::sync::Arc;
 use std::vec::Vec;
 
 /// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
@@ -60,7 +59,7 @@ use std::vec::Vec;
 pub struct Barrier {
     raw: RawBarrier,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
 }
 
 /// A round that has passed.
@@ -83,7 +82,7 @@ impl BarrierWaitResult {
 
 impl Barrier {
     /// A handle on a row in a segment that `segment` keeps mapped.
-    pub(crate) fn from_raw(raw: RawBarrier, segment: Arc<dyn Any + Send + Sync>) -> Self {
+    pub(crate) fn from_raw(raw: RawBarrier, segment: Keep) -> Self {
         Barrier { raw, _segment: segment }
     }
 

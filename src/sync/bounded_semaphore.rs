@@ -3,13 +3,12 @@
 
 use super::{RawBoundedSemaphore, RawPermit};
 use crate::error::{ErrorKind, Result};
+use crate::heap::Keep;
 use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::mem::forget;
 use core::time::Duration;
-use std::sync::Arc;
 use std::thread::panicking;
 use std::vec::Vec;
 
@@ -56,12 +55,12 @@ use std::vec::Vec;
 pub struct BoundedSemaphore {
     raw: RawBoundedSemaphore,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
 }
 
 impl BoundedSemaphore {
     /// A handle on a row in a segment that `segment` keeps mapped.
-    pub(crate) fn from_raw(raw: RawBoundedSemaphore, segment: Arc<dyn Any + Send + Sync>) -> Self {
+    pub(crate) fn from_raw(raw: RawBoundedSemaphore, segment: Keep) -> Self {
         BoundedSemaphore { raw, _segment: segment }
     }
 

@@ -3,9 +3,9 @@
 use super::end::interproc_pipe_close;
 use super::{interproc_pipe_entry_t, interproc_pipe_t};
 use crate::ffi::arguments::{output, text};
-use crate::ffi::handle::{boxed, close, open_mut};
+use crate::ffi::handle::{Handle, boxed, close, open_mut};
 use crate::ffi::process::interproc_process_t;
-use crate::ffi::{call, invalid};
+use crate::ffi::{call, call_out, invalid};
 use crate::process::{Builder, HandOver};
 use core::ffi::{c_char, c_int, c_void};
 
@@ -29,19 +29,23 @@ pub unsafe extern "C" fn interproc_pipe_fork(
     argument: *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
+    call_out(|deferred| unsafe {
         let process = output(process, "process")?;
         let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
         let builder = if name.is_null() { Builder::new() } else { Builder::new().name(text(name, "name")?) };
-        let given = close(end)?;
-        let child = builder.fork_with(given, |ends| {
-            let mut mine = boxed(ends);
-            // By C's contract the entry may be called with them.
-            let code = entry(&raw mut mine, argument);
-            interproc_pipe_close(&raw mut mine);
-            code
+        let room = Handle::room()?; // the child's
+        let child = boxed(|| {
+            let given = close(end)?;
+            builder.fork_with(given, |ends| {
+                let mut mine = room.fill(ends);
+                deferred.lift();
+                // By C's contract the entry may be called with them.
+                let code = entry(&raw mut mine, argument);
+                interproc_pipe_close(&raw mut mine);
+                code
+            })
         })?;
-        process.set(boxed(child));
+        process.set(child);
         Ok(())
     })
 }

@@ -1,6 +1,7 @@
 //! Messages that are copied in and out.
 
 use super::{interproc_pipe_t, receiver, sender};
+use crate::error::format;
 use crate::error::{Error, ErrorKind};
 use crate::ffi::arguments::{bytes, parts};
 use crate::ffi::error::{fail, report};
@@ -8,7 +9,6 @@ use crate::ffi::invalid;
 use crate::ffi::patience::{ForEver, Never, Patience, Until};
 use core::ffi::{c_int, c_void};
 use libc::{iovec, timespec};
-use std::format;
 
 /// # Safety
 /// By C's contract of the functions below.

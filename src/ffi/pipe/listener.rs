@@ -28,7 +28,7 @@ unsafe fn connect(
     // SAFETY: by the contract.
     unsafe {
         answer(end, "end", || {
-            Ok(boxed(pipe::connect_by(open(segment)?, text(name, "name")?, patience.limit()?)?))
+            boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, patience.limit()?))
         })
     }
 }
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn interproc_listener_bind(
     unsafe {
         answer(listener, "listener", || {
             let (segment, name) = (open(segment)?, text(name, "name")?);
-            Ok(boxed(Listener::bind(segment, name, pipes, capacity, longest)?))
+            boxed(|| Listener::bind(segment, name, pipes, capacity, longest))
         })
     }
 }
@@ -115,7 +115,7 @@ unsafe fn accept(
     patience: impl Patience,
 ) -> c_int {
     // SAFETY: by the contract.
-    unsafe { answer(end, "end", || Ok(boxed(open_mut(listener)?.accept_by(patience.limit()?)?))) }
+    unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(patience.limit()?))) }
 }
 
 /// Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or

@@ -5,7 +5,7 @@ use crate::error::ErrorKind;
 use crate::ffi::arguments::{answer, output, tell, text};
 use crate::ffi::handle::{boxed, open};
 use crate::ffi::time::deadline;
-use crate::ffi::{call, invalid};
+use crate::ffi::{call, call_out, invalid};
 use crate::process::Builder;
 use core::ffi::{c_char, c_int, c_void};
 use core::time::Duration;
@@ -15,7 +15,8 @@ use core::time::Duration;
 ///
 /// The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
 /// shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
-/// runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns.
+/// runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception or
+/// a cancellation that leaves `entry` ends the child by SIGABRT.
 ///
 /// In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
 /// held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best
@@ -34,16 +35,22 @@ pub unsafe extern "C" fn interproc_process_fork(
     argument: *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe {
-        answer(process, "process", || {
-            let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
-            let mut builder = Builder::new();
-            if !name.is_null() {
-                builder = builder.name(text(name, "name")?);
-            }
-            Ok(boxed(builder.fork_fn(entry, argument)?))
-        })
-    }
+    call_out(|deferred| unsafe {
+        let process = output(process, "process")?;
+        let entry = entry.ok_or_else(|| invalid("entry is NULL"))?;
+        let mut builder = Builder::new();
+        if !name.is_null() {
+            builder = builder.name(text(name, "name")?);
+        }
+        let started = || {
+            builder.fork(|| {
+                deferred.lift();
+                entry(argument)
+            })
+        };
+        process.set(boxed(started)?);
+        Ok(())
+    })
 }
 
 /// The child's process id. After its join the number may name another process.

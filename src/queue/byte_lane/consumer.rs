@@ -3,16 +3,15 @@
 
 use super::{Patience, RawByteConsumer, RecvError, Seated};
 use crate::error::Result;
+use crate::heap::Keep;
 use crate::member::{Who, view};
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::mem::forget;
 use core::ops::Deref;
 use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
-use std::sync::Arc;
 use std::vec::Vec;
 
 /// The one consumer of a queue of messages of any length, from whoever is its [`ByteProducer`](super::ByteProducer).
@@ -58,12 +57,12 @@ use std::vec::Vec;
 pub struct ByteConsumer {
     side: Seated<RawByteConsumer>,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
 }
 
 impl ByteConsumer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
-    pub(crate) fn from_raw(raw: RawByteConsumer, segment: Arc<dyn Any + Send + Sync>) -> Self {
+    pub(crate) fn from_raw(raw: RawByteConsumer, segment: Keep) -> Self {
         ByteConsumer { side: Seated::new(raw), _segment: segment }
     }
 

@@ -3,9 +3,9 @@
 
 use super::{Patience, RawByteProducer, Seated};
 use crate::error::{ErrorKind, Result};
+use crate::heap::Keep;
 use crate::member::{Who, view};
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::iter::once;
 use core::ops::{Deref, DerefMut};
@@ -13,7 +13,6 @@ use core::ptr::NonNull;
 use core::slice;
 use core::time::Duration;
 use std::io::IoSlice;
-use std::sync::Arc;
 
 /// The one producer of a queue of messages of any length, from this process to whoever is its
 /// [`ByteConsumer`](super::ByteConsumer).
@@ -59,12 +58,12 @@ use std::sync::Arc;
 pub struct ByteProducer {
     side: Seated<RawByteProducer>,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
 }
 
 impl ByteProducer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
-    pub(crate) fn from_raw(raw: RawByteProducer, segment: Arc<dyn Any + Send + Sync>) -> Self {
+    pub(crate) fn from_raw(raw: RawByteProducer, segment: Keep) -> Self {
         ByteProducer { side: Seated::new(raw), _segment: segment }
     }
 

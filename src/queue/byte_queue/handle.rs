@@ -2,10 +2,9 @@
 
 use super::raw::RawByteQueue;
 use crate::error::Result;
+use crate::heap::Keep;
 use crate::member::{self, Member, Who};
-use core::any::Any;
 use core::fmt;
-use std::sync::Arc;
 
 /// A bounded first-in-first-out queue of messages of any length between any processes: many producers, many
 /// consumers.
@@ -61,12 +60,12 @@ use std::sync::Arc;
 pub struct ByteQueue {
     pub(super) raw: RawByteQueue,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
 }
 
 impl ByteQueue {
     /// A handle on a ring in a segment that `segment` keeps mapped.
-    pub(crate) fn from_raw(raw: RawByteQueue, segment: Arc<dyn Any + Send + Sync>) -> Self {
+    pub(crate) fn from_raw(raw: RawByteQueue, segment: Keep) -> Self {
         ByteQueue { raw, _segment: segment }
     }
 

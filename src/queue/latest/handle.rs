@@ -3,16 +3,15 @@
 
 use super::RawLatest;
 use crate::error::Result;
+use crate::heap::Keep;
 use crate::member::{self, Member, Who, view};
 use crate::shared::Plain;
 use crate::time::Deadline;
 use bytemuck::NoUninit;
-use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::time::Duration;
-use std::sync::Arc;
 
 /// A value of which only the newest counts, between any processes: a state, a position, a configuration, a frame. Whoever
 /// sets it never waits for readers, and readers wait for nobody.
@@ -55,7 +54,7 @@ use std::sync::Arc;
 pub struct Latest<T> {
     raw: RawLatest,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
     _value: PhantomData<fn(T) -> T>,
 }
 
@@ -87,7 +86,7 @@ impl<T> Clone for Latest<T> {
 
 impl<T: Plain> Latest<T> {
     /// A handle on a place in a segment that `segment` keeps mapped. `None` if its values are not `T`s.
-    pub(crate) fn from_raw(raw: RawLatest, segment: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+    pub(crate) fn from_raw(raw: RawLatest, segment: Keep) -> Option<Self> {
         (raw.place().element() == size_of::<T>()).then_some(Latest {
             raw,
             _segment: segment,

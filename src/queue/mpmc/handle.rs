@@ -3,15 +3,14 @@
 
 use super::RawQueue;
 use crate::error::Result;
+use crate::heap::Keep;
 use crate::member::{self, Member, Who};
 use crate::queue::PushError;
 use crate::shared::Plain;
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 use core::time::Duration;
-use std::sync::Arc;
 
 /// A bounded first-in-first-out queue between any processes: many producers, many consumers.
 ///
@@ -56,7 +55,7 @@ use std::sync::Arc;
 pub struct Queue<T> {
     pub(super) raw: RawQueue,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
     _value: PhantomData<fn(T) -> T>,
 }
 
@@ -88,7 +87,7 @@ pub struct Delivery<T> {
 
 impl<T: Plain> Queue<T> {
     /// A handle on a ring in a segment that `segment` keeps mapped. `None` if its elements are not `T`s.
-    pub(crate) fn from_raw(raw: RawQueue, segment: Arc<dyn Any + Send + Sync>) -> Option<Self> {
+    pub(crate) fn from_raw(raw: RawQueue, segment: Keep) -> Option<Self> {
         (raw.ring().element() == size_of::<T>()).then_some(Queue {
             raw,
             _segment: segment,

@@ -3,17 +3,16 @@
 
 use super::{Drain, Iter, ReadChunk, Reader, TryIter, Wait};
 use crate::error::{ErrorKind, Result};
+use crate::heap::Keep;
 use crate::member::{Member, Who, view};
 use crate::queue::Delivery;
 use crate::queue::lane::Lane;
 use crate::shared::Plain;
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, copy_nonoverlapping};
 use core::time::Duration;
-use std::sync::Arc;
 
 /// The consumer of an Spsc queue: pops messages of type `T`, which the one [`Producer`](super::Producer) pushes.
 ///
@@ -46,7 +45,7 @@ use std::sync::Arc;
 pub struct Consumer<T> {
     pub(super) seat: Reader,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
     _value: PhantomData<fn() -> T>,
 }
 
@@ -55,7 +54,7 @@ impl<T: Plain> Consumer<T> {
     ///
     /// # Errors
     /// Those of `RawConsumer::take`.
-    pub(crate) fn take(lane: Lane, me: &Member, segment: Arc<dyn Any + Send + Sync>) -> Result<Self> {
+    pub(crate) fn take(lane: Lane, me: &Member, segment: Keep) -> Result<Self> {
         const {
             assert!(
                 size_of::<T>() > 0 && align_of::<T>() <= Lane::ALIGN,

@@ -3,17 +3,16 @@
 
 use super::{Wait, WriteChunk, WriteChunkUninit, Writer};
 use crate::error::{ErrorKind, Result};
+use crate::heap::Keep;
 use crate::member::{Member, Who, view};
 use crate::queue::lane::Lane;
 use crate::queue::{BatchError, PushError};
 use crate::shared::Plain;
 use crate::time::Deadline;
-use core::any::Any;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, copy_nonoverlapping};
 use core::time::Duration;
-use std::sync::Arc;
 
 type Pushed<T> = core::result::Result<(), PushError<T>>;
 
@@ -55,7 +54,7 @@ type Pushed<T> = core::result::Result<(), PushError<T>>;
 pub struct Producer<T> {
     pub(super) seat: Writer,
     /// Keeps the segment mapped.
-    _segment: Arc<dyn Any + Send + Sync>,
+    _segment: Keep,
     _value: PhantomData<fn(T)>,
 }
 
@@ -64,7 +63,7 @@ impl<T: Plain> Producer<T> {
     ///
     /// # Errors
     /// Those of `RawProducer::take`.
-    pub(crate) fn take(lane: Lane, me: &Member, segment: Arc<dyn Any + Send + Sync>) -> Result<Self> {
+    pub(crate) fn take(lane: Lane, me: &Member, segment: Keep) -> Result<Self> {
         const {
             assert!(
                 size_of::<T>() > 0 && align_of::<T>() <= Lane::ALIGN,

@@ -40,3 +40,10 @@ pub fn any_byte_is_locked(fd: libc::c_int, byte: u64, len: u64) -> Result<bool, 
     retried(|| unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
+
+/// The shared lock of the whole file, if nobody has the exclusive one.
+#[cfg(feature = "std")]
+pub fn lock_shared(fd: libc::c_int) -> Result<(), i32> {
+    // SAFETY: flock touches no memory.
+    retried(|| unsafe { libc::flock(fd, libc::LOCK_SH | libc::LOCK_NB) }).map(drop)
+}

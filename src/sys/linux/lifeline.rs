@@ -29,13 +29,14 @@
 use super::call::checked;
 use super::fork::exit_now;
 use super::gate::{page_of, pipe};
+use super::own::{Identity, close};
 use super::task::{self, SignalsBlocked};
 use super::{futex, memory};
 use crate::sys::{Watch, Word};
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::vec::Vec;
 
 /// Who is to be ended.
@@ -48,8 +49,20 @@ pub enum Bound {
 }
 
 /// The holder's side. Dropped, it ends whom it is bound to, unless it was [`cut`](Lifeline::cut).
-pub struct Lifeline {
-    ends: [RawFd; 2],
+pub struct Lifeline(Ends);
+
+/// Both ends of one pipe. The program may close them: that is its own affair, and then others have the numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    numbers: [RawFd; 2],
+    pipe: Identity,
+}
+
+impl Ends {
+    /// Those numbers that still are ours.
+    fn ours(self) -> impl Iterator<Item = RawFd> {
+        self.numbers.into_iter().filter(move |&fd| self.pipe.is_at(fd))
+    }
 }
 
 impl Lifeline {
@@ -57,10 +70,15 @@ impl Lifeline {
     pub fn new() -> Result<Self, i32> {
         let mut list = List::lock()?;
         let (read, write) = pipe()?;
-        let ends = [read.as_raw_fd(), write.as_raw_fd()];
-        list.change(|all| all.push(ends));
+        let numbers = [read.as_raw_fd(), write.as_raw_fd()];
+        let ends = Ends { numbers, pipe: Identity::of(numbers[0])? };
+        list.change(|all| {
+            all.try_reserve(1).map_err(|_| libc::ENOMEM)?;
+            all.push(ends);
+            Ok::<(), i32>(())
+        })?;
         core::mem::forget((read, write));
-        Ok(Lifeline { ends })
+        Ok(Lifeline(ends))
     }
 
     /// Binds the line; only system calls. By the holder, or by the process itself with its copies of the ends.
@@ -69,7 +87,10 @@ impl Lifeline {
             Bound::Process(pid) => pid,
             Bound::Group(pgid) => -pgid,
         };
-        for fd in self.ends {
+        if self.0.ours().count() != 2 {
+            return Err(libc::EBADF);
+        }
+        for fd in self.0.numbers {
             control(fd, F_SETSIG, libc::SIGKILL)?;
             control(fd, libc::F_SETOWN, owner)?;
             control(fd, libc::F_SETFL, libc::O_ASYNC)?;
@@ -80,12 +101,12 @@ impl Lifeline {
     /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder is
     /// gone, this ends the caller.
     pub fn close_copies(&self) {
-        close(self.ends[1]);
+        close(self.0.numbers[1]);
         // For the first process of a PID namespace, whom its own close does not end.
-        let mut read = libc::pollfd { fd: self.ends[0], events: 0, revents: 0 };
+        let mut read = libc::pollfd { fd: self.0.numbers[0], events: 0, revents: 0 };
         // SAFETY: one entry; never sleeps.
         let gone = checked(|| unsafe { libc::poll(&raw mut read, 1, 0) }) == Ok(1);
-        close(self.ends[0]);
+        close(self.0.numbers[0]);
         if gone {
             exit_now(127);
         }
@@ -93,7 +114,7 @@ impl Lifeline {
 
     /// Unties the line: from now on it ends nobody.
     pub fn cut(&self) {
-        for fd in self.ends {
+        for fd in self.0.ours() {
             let _ = control(fd, libc::F_SETFL, 0);
         }
     }
@@ -102,12 +123,9 @@ impl Lifeline {
 impl Drop for Lifeline {
     fn drop(&mut self) {
         if let Ok(mut list) = List::lock() {
-            list.change(|all| all.retain(|ends| *ends != self.ends));
+            list.change(|all| all.retain(|ends| *ends != self.0));
             // Under the lock: a fork by another thread either has both ends in its list, or neither.
-            for fd in self.ends {
-                // SAFETY: ours, made by `new`, closed once.
-                drop(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
+            self.0.ours().for_each(close);
         }
     }
 }
@@ -120,14 +138,9 @@ fn control(fd: RawFd, command: c_int, argument: c_int) -> Result<(), i32> {
     checked(|| unsafe { libc::fcntl(fd, command, argument) }).map(drop)
 }
 
-fn close(fd: RawFd) {
-    // SAFETY: closes a copy that the caller says is his.
-    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
-}
-
 /// The ends of all lines of this process. The fork handlers hold the lock over every fork, so that a child never
 /// inherits an end that is not listed.
-struct Shared(UnsafeCell<Vec<[RawFd; 2]>>);
+struct Shared(UnsafeCell<Vec<Ends>>);
 
 // SAFETY: touched only under the lock.
 unsafe impl Sync for Shared {}
@@ -205,7 +218,7 @@ extern "C" fn after_fork_in_parent() {
 extern "C" fn after_fork_in_child() {
     // SAFETY: the thread that forked held the lock, and is the only one here.
     let ends = unsafe { &mut *ENDS.0.get() };
-    ends.drain(..).flatten().for_each(close);
+    ends.drain(..).flat_map(Ends::ours).for_each(close);
 }
 
 /// The list, locked. No signal handler of this thread can fork meanwhile.
@@ -233,7 +246,7 @@ impl List {
         Ok(list)
     }
 
-    fn change<R>(&mut self, change: impl FnOnce(&mut Vec<[RawFd; 2]>) -> R) -> R {
+    fn change<R>(&mut self, change: impl FnOnce(&mut Vec<Ends>) -> R) -> R {
         // SAFETY: under the lock.
         change(unsafe { &mut *ENDS.0.get() })
     }

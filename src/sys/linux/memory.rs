@@ -67,14 +67,18 @@ pub fn wipe_on_fork(start: NonNull<u8>, len: usize) -> Result<(), i32> {
     checked(|| unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_WIPEONFORK) }).map(|_| ())
 }
 
-/// Two adjacent pages: the first is the file's page at `offset`, shared; the second is private and wiped on
-/// fork. A word at the end of the first has its robust-list node in the second.
-pub fn map_slot_pair(fd: libc::c_int, offset: u64, page: usize) -> Result<NonNull<u8>, i32> {
-    // SAFETY: both fixed mappings replace parts of the range that the first call has just reserved for us.
+/// Two adjacent pages: the first is another mapping of the page at `slot`, which is mapped shared; the second is
+/// private and wiped on fork. A word at the end of the first has its robust-list node in the second.
+///
+/// # Safety
+/// `slot` is a page of a shared mapping.
+pub unsafe fn map_slot_pair(slot: *const u8, page: usize) -> Result<NonNull<u8>, i32> {
+    // SAFETY: both fixed mappings replace parts of the range that the first call has just reserved for us. A length of
+    // 0 leaves the old mapping and adds one, as the contract makes it a shared one.
     unsafe {
         let base = map(core::ptr::null_mut(), 2 * page, libc::PROT_NONE, PRIVATE, -1, 0)?;
         let private = base.as_ptr().add(page);
-        let both = map(base.as_ptr(), page, RW, libc::MAP_SHARED | libc::MAP_FIXED, fd, offset)
+        let both = copy_mapping(slot, base.as_ptr(), page)
             .and_then(|_| map(private, page, RW, PRIVATE | libc::MAP_FIXED, -1, 0))
             .and_then(|_| checked(|| libc::madvise(private.cast(), page, libc::MADV_WIPEONFORK)));
         match both {
@@ -85,6 +89,27 @@ pub fn map_slot_pair(fd: libc::c_int, offset: u64, page: usize) -> Result<NonNul
             }
         }
     }
+}
+
+/// # Safety
+/// As `mremap` with `MREMAP_FIXED`: `to` is the caller's to replace.
+unsafe fn copy_mapping(from: *const u8, to: *mut u8, len: usize) -> Result<(), i32> {
+    let _keep = KeepErrno::new();
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: by the contract.
+    let p = unsafe { libc::mremap(from.cast_mut().cast(), 0, len, flags, to.cast::<libc::c_void>()) };
+    if p == libc::MAP_FAILED { Err(KeepErrno::current()) } else { Ok(()) }
+}
+
+/// Maps the start of a file, shared, in place of `len` bytes at `start`.
+///
+/// # Safety
+/// The range is the caller's to replace.
+#[cfg(feature = "std")]
+pub unsafe fn map_file_over(start: usize, len: usize, fd: libc::c_int) -> Result<(), i32> {
+    let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+    // SAFETY: by the contract.
+    unsafe { map(core::ptr::with_exposed_provenance_mut(start), len, RW, flags, fd, 0) }.map(drop)
 }
 
 /// Unmaps.

@@ -13,6 +13,7 @@ pub mod gate;
 #[cfg(feature = "std")]
 pub mod lifeline;
 pub mod memory;
+pub mod own;
 #[cfg(feature = "std")]
 pub mod pidfd;
 pub mod robust;

@@ -9,9 +9,10 @@
 //! | [`send`] | sends a signal to that very process; `ESRCH` once it was reaped |
 
 use super::call::{checked, retried};
+use super::own;
 use crate::time::Deadline;
 use core::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 /// What `waitid` says about an ended child, as the status word that `waitpid` would give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,20 @@ pub(super) fn owned(fd: c_int) -> OwnedFd {
 pub fn open(pid: c_int) -> Result<OwnedFd, i32> {
     // SAFETY: pidfd_open takes two integers.
     call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(owned)
+}
+
+/// Another descriptor for the process `pid`, to be compared with the one that was lost. Only where the kernel tells one
+/// process's descriptors from another's (Linux 6.9): elsewhere a number that was given again would pass for the same.
+pub fn open_again(pid: c_int) -> Result<c_int, i32> {
+    const PID_FS: u64 = 0x5049_4446;
+    let fd = open(pid)?;
+    // SAFETY: all-zero is a valid `struct statfs`, which the call fills.
+    let kind = unsafe {
+        let mut fs: libc::statfs = core::mem::zeroed();
+        checked(|| libc::fstatfs(fd.as_raw_fd(), &raw mut fs))?;
+        fs.f_type as u64
+    };
+    if kind == PID_FS { own::above_stdio(fd.into_raw_fd()) } else { Err(libc::EBADF) }
 }
 
 /// Sends `signal` to the process.

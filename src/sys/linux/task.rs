@@ -1,7 +1,7 @@
 //! Who a thread is, and whether it still lives, by the ids of its own PID namespace.
 
 use super::call::{checked, retried};
-use core::ffi::CStr;
+use core::ffi::{CStr, c_int};
 
 /// Lets others run on this processor, if any want to.
 pub fn give_way() {
@@ -208,34 +208,71 @@ pub fn ticks_per_second() -> u64 {
     unsafe { libc::sysconf(libc::_SC_CLK_TCK).max(1) as u64 }
 }
 
-/// All signals blocked while it lives.
-pub struct SignalsBlocked(libc::sigset_t);
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
+}
+const CANCEL_DISABLE: c_int = 1;
+
+/// The thread is not cancelled while it lives: a cancellation that comes meanwhile acts afterwards, at a cancellation
+/// point of the program's own. (One of asynchronous type acts as soon as this ends.)
+pub struct CancelDeferred(c_int);
+
+#[allow(clippy::new_without_default)] // it does something
+impl CancelDeferred {
+    /// Defers the calling thread's cancellation.
+    pub fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: writable; a valid state.
+        unsafe { pthread_setcancelstate(CANCEL_DISABLE, &raw mut before) };
+        CancelDeferred(before)
+    }
+
+    /// Puts back what was before, for good: for code of the program's that runs inside.
+    pub fn lift(&self) {
+        let mut deferred = 0;
+        // SAFETY: writable; the state that the thread was in.
+        unsafe { pthread_setcancelstate(self.0, &raw mut deferred) };
+    }
+}
+
+impl Drop for CancelDeferred {
+    fn drop(&mut self) {
+        self.lift();
+    }
+}
+
+/// No code of the program's comes in between while it lives: all signals are blocked, and cancellation is deferred.
+pub struct SignalsBlocked {
+    before: libc::sigset_t,
+    // Dropped last: a cancellation of asynchronous type finds the mask as it was.
+    _deferred: CancelDeferred,
+}
 
 #[allow(clippy::new_without_default)] // it does something
 impl SignalsBlocked {
     /// Blocks every signal of the calling thread that can be blocked.
     pub fn new() -> Self {
+        let _deferred = CancelDeferred::new();
         // SAFETY: both sets are initialised by the calls that write them.
-        unsafe {
+        let before = unsafe {
             let mut all: libc::sigset_t = core::mem::zeroed();
             let mut old: libc::sigset_t = core::mem::zeroed();
             libc::sigfillset(&raw mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
-            SignalsBlocked(old)
-        }
+            old
+        };
+        SignalsBlocked { before, _deferred }
     }
-}
 
-impl SignalsBlocked {
     /// The thread's mask before.
     pub fn before(&self) -> &libc::sigset_t {
-        &self.0
+        &self.before
     }
 }
 
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
         // SAFETY: the set was filled by the call that saved it.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, core::ptr::null_mut()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, core::ptr::null_mut()) };
     }
 }

@@ -9,7 +9,7 @@
 //! | what could go wrong in shared memory | why it does not |
 //! |---|---|
 //! | a signal handler runs in the child, and changes the parent's memory | all signals are blocked from before the clone, and no handler is left when the mask is restored |
-//! | a pending cancellation of the thread acts in the child | cancellation is off meanwhile |
+//! | a pending cancellation of the thread acts in the child | it is deferred with the signals |
 //! | the child changes `errno` | the caller's value is restored |
 //! | the parent is killed while the child works | the memory lives as long as one of them does; the child goes on |
 //! | other threads of the parent run on | what the child reads was made by the calling thread and is its own |
@@ -29,11 +29,6 @@ use std::os::fd::OwnedFd;
 /// Enough for the child's few frames, a page below them faults.
 const STACK: usize = 64 << 10;
 
-unsafe extern "C" {
-    fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
-}
-const CANCEL_DISABLE: c_int = 1;
-
 struct Job<'a> {
     body: &'a mut dyn FnMut(),
     mask: *const libc::sigset_t,
@@ -49,15 +44,13 @@ pub unsafe fn vfork(body: &mut dyn FnMut()) -> Result<(c_int, OwnedFd), i32> {
     let stack = memory::stack(STACK)?;
     let signals = SignalsBlocked::new();
     let mut job = Job { body, mask: signals.before() };
-    let (mut pidfd, mut cancel): (c_int, c_int) = (-1, 0);
+    let mut pidfd: c_int = -1;
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: the stack and the job outlive the child's use of them, for the parent sleeps until its exec or end;
     // the stack's top is aligned; the descriptor is written where it says.
     let pid = unsafe {
-        pthread_setcancelstate(CANCEL_DISABLE, &raw mut cancel);
         let top = stack.as_ptr().add(STACK).cast();
         let pid = checked(|| libc::clone(child, top, flags, (&raw mut job).cast(), &raw mut pidfd));
-        pthread_setcancelstate(cancel, &raw mut cancel);
         memory::unmap(stack, STACK);
         pid
     };

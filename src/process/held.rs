@@ -1,0 +1,44 @@
+//! A process by a descriptor that the program may close.
+#![allow(unsafe_code)]
+
+use crate::sys::own::Own;
+use crate::sys::{pidfd, settings};
+use crate::{Error, ErrorKind, Result};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+
+/// A pidfd of ours, and the number that the process had when it was opened.
+#[derive(Debug)]
+pub struct Held {
+    fd: Own,
+    pid: u32,
+}
+
+impl Held {
+    /// Takes over a new pidfd.
+    pub fn new(pid: u32, fd: OwnedFd) -> Result<Held> {
+        Ok(Held { fd: Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?, pid })
+    }
+
+    /// By a copy of a pidfd.
+    pub fn by_copy(pid: u32, fd: &OwnedFd) -> core::result::Result<Held, i32> {
+        let copy = settings::copy_above(fd.as_raw_fd(), 3)?;
+        Ok(Held { fd: Own::new(copy)?, pid })
+    }
+
+    /// The descriptor; opened again if the program has closed it and the process still has its number.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DescriptorClosed`].
+    pub fn get(&self) -> Result<BorrowedFd<'_>> {
+        let fd = self.fd.get_or(|| pidfd::open_again(self.pid as i32));
+        let fd = fd.map_err(|_| Error::from(ErrorKind::DescriptorClosed))?;
+        // SAFETY: open as long as `self`, unless the program closes it.
+        Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// As [`Held::get`]; if it is lost, whatever the number names by now: for the program, not for us.
+    pub fn for_program(&self) -> BorrowedFd<'_> {
+        // SAFETY: as in `get`.
+        self.get().unwrap_or(unsafe { BorrowedFd::borrow_raw(self.fd.number()) })
+    }
+}
