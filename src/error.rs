@@ -158,6 +158,13 @@ impl Error {
         Error { errno, ..Error::from(kind) }
     }
 
+    /// Why a descriptor of ours could not be used, by the errno value of the look at it.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cold]
+    pub(crate) fn no_descriptor(errno: i32) -> Self {
+        if errno == libc::EBADF { ErrorKind::DescriptorClosed.into() } else { Error::from_errno(errno) }
+    }
+
     /// An allocation has failed.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[cold]

@@ -9,6 +9,9 @@ use core::ops::Deref;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::boxed::Box;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::string::String;
 use std::vec::Vec;
 
 /// As `Box::new`.
@@ -48,6 +51,42 @@ impl<T> Drop for Room<T> {
 /// Room for `more` elements.
 pub(crate) fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<()> {
     list.try_reserve_exact(more).map_err(|_| Error::no_memory())
+}
+
+/// As `Vec::push`.
+pub(crate) fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
+    list.try_reserve(1).map_err(|_| Error::no_memory())?;
+    list.push(element);
+    Ok(())
+}
+
+/// As `vec![element; count]`.
+pub(crate) fn filled<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    reserve(&mut list, count)?;
+    list.resize(count, element);
+    Ok(list)
+}
+
+/// A copy.
+pub(crate) fn text(of: &str) -> Result<Box<str>> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(of.len()).map_err(|_| Error::no_memory())?;
+    copy.push_str(of);
+    Ok(copy.into_boxed_str())
+}
+
+/// A copy.
+pub(crate) fn os_text(of: &OsStr) -> Result<OsString> {
+    os_text_of(&[of])
+}
+
+/// A copy of several parts.
+pub(crate) fn os_text_of(parts: &[&OsStr]) -> Result<OsString> {
+    let mut copy = Vec::new();
+    reserve(&mut copy, parts.iter().map(|part| part.len()).sum())?;
+    parts.iter().for_each(|part| copy.extend_from_slice(part.as_bytes()));
+    Ok(OsString::from_vec(copy))
 }
 
 /// As `collect`, for as many elements as the iterator says.
@@ -134,6 +173,12 @@ impl<T: Send + Sync + 'static> Shared<T> {
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
         Shared { keep: self.keep.clone(), _value: PhantomData }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::process::{Builder, Daemon, Limit, Program, Ready, Stdio};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::time::Duration;
 use std::boxed::Box;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -36,6 +36,11 @@ unsafe fn strings<'a>(at: *const *const c_char) -> impl Iterator<Item = &'a OsSt
         // SAFETY: a C string of the list.
         (!string.is_null()).then(|| OsStr::from_bytes(unsafe { CStr::from_ptr(string) }.to_bytes()))
     })
+}
+
+unsafe extern "C" {
+    /// This process's environment.
+    static mut environ: *mut *mut c_char;
 }
 
 fn copy_of(descriptor: &interproc_process_descriptor_t) -> Result<OwnedFd> {
@@ -198,16 +203,14 @@ pub unsafe extern "C" fn interproc_process_spawn(
             }
             Some(_) => {}
         }
-        program = program.args(given.map(OsString::from));
-        if !environment.is_null() {
-            program = program.env_clear();
-            for pair in strings(environment) {
-                let bytes = pair.as_bytes();
-                let at =
-                    bytes.iter().position(|&b| b == b'=').ok_or_else(|| invalid("no = in a variable"))?;
-                program = program.env(OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
-            }
+        program = program.args(given);
+        if strings(environment).any(|pair| !pair.as_bytes().contains(&b'=')) {
+            return Err(invalid("no = in a variable"));
         }
+        let environment = if environment.is_null() { environ.cast_const().cast() } else { environment };
+        let path = libc::getenv(c"PATH".as_ptr());
+        let path = (!path.is_null()).then(|| OsStr::from_bytes(CStr::from_ptr(path).to_bytes()));
+        program = program.verbatim(strings(environment), path)?;
         for descriptor in descriptors.iter().filter(|d| !(0..3).contains(&d.to)) {
             program = program.descriptor(descriptor.to, copy_of(descriptor)?);
         }

@@ -3,12 +3,13 @@
 use super::limit::Limit;
 use super::setup::{Group, NAME_LEN, Setup, c_string};
 use super::stdio::{Source, Stdio};
+use crate::heap::{self, Shared};
 use crate::{Error, ErrorKind, Result};
 use std::boxed::Box;
+use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
-use std::vec;
 use std::vec::Vec;
 
 /// What a new child shall be like, whether it runs a closure ([`fork`](Self::fork)) or a program
@@ -29,15 +30,17 @@ use std::vec::Vec;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
-    pub(super) name: Option<Box<str>>,
+    pub(super) name: Option<Shared<Box<str>>>,
     nice: Option<i32>,
     processors: Option<Vec<usize>>,
     limits: Vec<(Limit, u64, u64)>,
-    directory: Option<Box<Path>>,
+    directory: Option<Shared<CString>>,
     umask: Option<u32>,
     stdio: [Option<Stdio>; 3],
     group: Group,
     pub(super) bond: Bond,
+    /// What is wrong with a setting, or that there was no memory for it: the start says so.
+    problem: Option<Error>,
 }
 
 /// Whether the child ends with its parent.
@@ -58,9 +61,14 @@ impl Builder {
     /// The name that ps shows. Of a forked child the kernel keeps 15 bytes; what is longer is cut at a character. A
     /// program is shown by its file's name in `ps -e` and gets this one as its `argv[0]`, which `ps -f` shows. A NUL
     /// in it makes the start fail with [`ErrorKind::InvalidInput`].
-    pub fn name(mut self, name: impl Into<Box<str>>) -> Self {
-        self.name = Some(name.into());
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.name = self.kept(heap::text(name.as_ref()).and_then(Shared::new));
         self
+    }
+
+    /// A setting; nothing if there is something wrong with it.
+    fn kept<T>(&mut self, setting: Result<T>) -> Option<T> {
+        setting.map_err(|error| self.problem.get_or_insert(error)).ok()
     }
 
     /// The nice value: -20 (first in line) to 19. To lower it takes a privilege: [`ErrorKind::PermissionDenied`].
@@ -84,7 +92,9 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn processors(mut self, processors: impl IntoIterator<Item = usize>) -> Self {
-        self.processors = Some(processors.into_iter().collect());
+        let mut list = Vec::new();
+        let filled = processors.into_iter().try_for_each(|n| heap::push(&mut list, n));
+        self.processors = self.kept(filled.map(|()| list));
         self
     }
 
@@ -99,13 +109,15 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn limit(mut self, limit: Limit, soft: u64, hard: u64) -> Self {
-        self.limits.push((limit, soft, hard));
+        let pushed = heap::push(&mut self.limits, (limit, soft, hard));
+        self.kept(pushed);
         self
     }
 
     /// The working directory.
     pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
-        self.directory = Some(path.as_ref().into());
+        self.directory =
+            self.kept(c_string(path.as_ref().as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new));
         self
     }
 
@@ -180,6 +192,11 @@ impl Builder {
         self
     }
 
+    /// The name that the child is to have.
+    pub(super) fn name_given(&self) -> Option<&str> {
+        self.name.as_ref().map(|name| &***name)
+    }
+
     /// What the child applies, and the descriptors that must stay open until it has.
     pub(super) fn prepare(&self) -> Result<(Setup, Option<File>)> {
         let mut setup = Setup {
@@ -197,19 +214,23 @@ impl Builder {
         if setup.whole_group && !matches!(setup.group, Group::Joined(0) | Group::NewSession) {
             return Err(invalid("a daemon group is one that the child leads"));
         }
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
         if let Some(processors) = &self.processors {
-            let mut bits = vec![0u64; processors.iter().max().map_or(1, |max| max / 64 + 1)];
+            let mut bits = heap::filled(0u64, processors.iter().max().map_or(1, |max| max / 64 + 1))?;
             processors.iter().for_each(|n| bits[n / 64] |= 1 << (n % 64));
             setup.processors = Some(bits);
         }
-        setup.limits = self.limits.iter().map(|&(limit, soft, hard)| (limit.number(), soft, hard)).collect();
-        if let Some(path) = &self.directory {
-            setup.directory = Some(c_string(path.as_os_str().as_encoded_bytes(), "a path")?);
-        }
+        setup.limits =
+            heap::collected(self.limits.iter().map(|&(limit, soft, hard)| (limit.number(), soft, hard)))?;
+        setup.directory = self.directory.clone();
+        heap::reserve(&mut setup.descriptors, self.stdio.len())?;
         let mut null = None;
         for (to, stdio) in self.stdio.iter().enumerate() {
             let from = match stdio {
                 None => continue,
+                Some(Stdio(Source::NoMemory)) => return Err(Error::no_memory()),
                 Some(Stdio(Source::Fd(fd))) => fd.as_raw_fd(),
                 Some(Stdio(Source::Null)) => match &null {
                     Some(file) => file_number(file),
@@ -221,12 +242,12 @@ impl Builder {
             };
             setup.descriptors.push((from, to as RawFd));
         }
-        setup.copies = vec![-1; setup.descriptors.len()];
+        setup.copies = heap::filled(-1, setup.descriptors.len())?;
         Ok((setup, null))
     }
 
     fn short_name(&self) -> Result<Option<[u8; NAME_LEN]>> {
-        let Some(name) = &self.name else { return Ok(None) };
+        let Some(name) = self.name_given() else { return Ok(None) };
         if name.contains('\0') {
             return Err(invalid("a process name must not contain NUL"));
         }

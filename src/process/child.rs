@@ -6,6 +6,7 @@ use super::held::Held;
 use super::info::{self, State};
 use super::orphans;
 use super::status::{ExitStatus, Usage};
+use crate::heap::Shared;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd::{self, Notices};
 use crate::{Deadline, Error, ErrorKind, Result};
@@ -58,7 +59,7 @@ pub struct Child {
     fd: ManuallyDrop<Held>,
     /// Of a daemon child. Moved out only by `drop`.
     line: ManuallyDrop<Option<Lifeline>>,
-    name: Option<Box<str>>,
+    name: Option<Shared<Box<str>>>,
     /// Held over `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the
     /// kernel, and the other finds it here.
     end: Mutex<End>,
@@ -80,7 +81,7 @@ impl Child {
         fd: Held,
         creator: Creator,
         line: Option<Lifeline>,
-        name: Option<Box<str>>,
+        name: Option<Shared<Box<str>>>,
     ) -> Self {
         let (fd, line) = (ManuallyDrop::new(fd), ManuallyDrop::new(line));
         Child { pid, creator, fd, line, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }
@@ -93,7 +94,7 @@ impl Child {
 
     /// The name that it was given, or that of its program.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.name.as_ref().map(|name| &***name)
     }
 
     /// What it is doing now, as ps shows it. A child that was joined is [`State::Gone`].
@@ -252,7 +253,7 @@ impl Child {
         self.check_owner()?;
         // Held: nobody joins it meanwhile, so that its number stays its own.
         let end = self.end();
-        if !matches!(*end, End::Unknown) || !pidfd::is_our_child(self.fd.get()?) {
+        if !matches!(*end, End::Unknown) || pidfd::is_our_child(self.fd.get()?).is_err() {
             return Err(
                 Error::from(ErrorKind::NoChild).with_detail("its number may name another group by now")
             );

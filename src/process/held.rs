@@ -1,10 +1,10 @@
 //! A process by a descriptor that the program may close.
 #![allow(unsafe_code)]
 
-use crate::sys::own::Own;
-use crate::sys::{pidfd, settings};
-use crate::{Error, ErrorKind, Result};
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use crate::sys::own::{Identity, Own};
+use crate::sys::pidfd;
+use crate::{Error, Result};
+use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 
 /// A pidfd of ours, and the number that the process had when it was opened.
 #[derive(Debug)]
@@ -19,19 +19,18 @@ impl Held {
         Ok(Held { fd: Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?, pid })
     }
 
-    /// By a copy of a pidfd.
-    pub fn by_copy(pid: u32, fd: &OwnedFd) -> core::result::Result<Held, i32> {
-        let copy = settings::copy_above(fd.as_raw_fd(), 3)?;
-        Ok(Held { fd: Own::new(copy)?, pid })
+    /// Takes over a pidfd that is at 3 or above and is this one.
+    pub fn known(pid: u32, fd: OwnedFd, identity: Identity) -> Held {
+        Held { fd: Own::known(fd.into_raw_fd(), identity), pid }
     }
 
     /// The descriptor; opened again if the program has closed it and the process still has its number.
     ///
     /// # Errors
-    /// [`ErrorKind::DescriptorClosed`].
+    /// [`ErrorKind::DescriptorClosed`](crate::ErrorKind::DescriptorClosed).
     pub fn get(&self) -> Result<BorrowedFd<'_>> {
         let fd = self.fd.get_or(|| pidfd::open_again(self.pid as i32));
-        let fd = fd.map_err(|_| Error::from(ErrorKind::DescriptorClosed))?;
+        let fd = fd.map_err(Error::no_descriptor)?;
         // SAFETY: open as long as `self`, unless the program closes it.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }

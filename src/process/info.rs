@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 use std::format;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::string::{String, ToString};
+use std::string::String;
 use std::vec::Vec;
 
 /// A process, held fast: not its number, which the kernel gives to another process some time after its end.
@@ -293,7 +293,7 @@ impl Details {
             return Err(Error::from(ErrorKind::Unsupported).with_detail("a thread of another PID namespace"));
         }
         // One file of one thread: no need to look twice.
-        let stat = Stat::of(&format!("{}/task/{}", who.pid, who.tid))?;
+        let stat = Stat::of(who.pid, Some(who.tid))?;
         if !who.alive || stat.start_time != who.start_time {
             return Err(ErrorKind::NoProcess.into());
         }
@@ -391,14 +391,19 @@ struct Stat {
 
 impl Stat {
     fn read(pid: u32) -> Result<Stat> {
-        Stat::of(&pid.to_string())
+        Stat::of(pid, None)
     }
 
-    /// Of a process or a thread, by its directory in /proc.
-    fn of(directory: &str) -> Result<Stat> {
+    /// Of a process, or of one of its threads.
+    fn of(pid: u32, thread: Option<u32>) -> Result<Stat> {
         check_proc()?;
-        let text = std::fs::read(format!("/proc/{directory}/stat")).map_err(|_| ErrorKind::NoProcess)?;
-        Stat::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+        let mut text = [0u8; 1024];
+        let text = task::read_stat(pid, thread, &mut text).map_err(|errno| match errno {
+            libc::ENOENT | libc::ESRCH => ErrorKind::NoProcess.into(),
+            errno => Error::from_errno(errno).with_detail("/proc/PID/stat"),
+        })?;
+        // A name need be no UTF-8.
+        Stat::parse(&String::from_utf8_lossy(text)).ok_or_else(|| {
             Error::from(ErrorKind::Unsupported).with_detail("/proc/PID/stat is not as expected")
         })
     }
@@ -408,15 +413,14 @@ impl Stat {
         let (before, rest) = text.rsplit_once(") ")?;
         let (_, name) = before.split_once(" (")?;
         // By the numbers of proc_pid_stat(5).
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let field = |n: usize| fields.get(n - 3).copied();
+        let field = |n: usize| rest.split_ascii_whitespace().nth(n - 3);
         let number = |n| field(n)?.parse::<i64>().ok();
         let time =
             |ticks: u64| Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / task::ticks_per_second()));
         let start_time = number(22)? as u64;
         let now = Duration::from_nanos(clock::since_boot_ns());
         let details = Details {
-            name: name.to_string(),
+            name: crate::error::written(format_args!("{name}")),
             state: State::new(field(3)?.chars().next()?),
             parent: number(4)? as u32,
             group: number(5)? as u32,
@@ -433,8 +437,9 @@ impl Stat {
 
 /// Whether /proc names processes as this one does.
 fn check_proc() -> Result<()> {
-    let shown = std::fs::read_link("/proc/self").ok();
-    if shown.is_some_and(|path| path.as_os_str() == std::process::id().to_string().as_str()) {
+    if task::proc_names(std::process::id())
+        .map_err(|errno| Error::from_errno(errno).with_detail("/proc/self"))?
+    {
         return Ok(());
     }
     Err(Error::from(ErrorKind::Unsupported).with_detail("/proc is missing or shows another PID namespace"))

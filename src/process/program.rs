@@ -1,21 +1,19 @@
 //! A program to be started.
 #![allow(unsafe_code)]
 
-use super::setup::{Failure, Setup, Step, c_string};
+use super::setup::{Failure, Setup, Step, c_string, c_string_of};
+use crate::heap::{self, Shared};
 use crate::shm::Segment;
-use crate::sys::{own, settings};
+use crate::sys::{own, settings, task};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::c_char;
 use core::fmt;
 use core::ptr::null;
 use std::boxed::Box;
-use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::format;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::string::String;
-use std::sync::Arc;
+use std::os::unix::ffi::OsStrExt;
 use std::vec::Vec;
 
 /// A program with its arguments, environment and descriptors, for [`Builder::spawn`](super::Builder::spawn).
@@ -40,9 +38,16 @@ pub struct Program {
     arguments: Vec<OsString>,
     clear: bool,
     /// `None`: removed.
-    environment: BTreeMap<OsString, Option<OsString>>,
-    descriptors: Vec<(Arc<OwnedFd>, Place)>,
+    /// What is changed in the environment: each variable once, the last word about it.
+    environment: Vec<(OsString, Option<OsString>)>,
+    /// The whole environment, as it is passed on.
+    verbatim: Option<Vec<CString>>,
+    /// Where the program is looked for, if not in this process's `PATH`.
+    path: Option<OsString>,
+    descriptors: Vec<(Shared<OwnedFd>, Place)>,
     close_others: bool,
+    /// What is wrong, or that there was no memory: the start says so.
+    problem: Option<Error>,
 }
 
 /// Where a descriptor goes.
@@ -55,48 +60,88 @@ enum Place {
 
 /// Before the key of a segment: the name of the environment variable that holds its descriptor's number.
 const PREFIX: &str = "INTERPROC_SEGMENT_";
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 impl Program {
     /// A program by its name or path, without arguments.
-    pub fn new(file: impl Into<OsString>) -> Self {
+    pub fn new(file: impl AsRef<OsStr>) -> Self {
+        let mut problem = None;
+        let file = heap::os_text(file.as_ref()).unwrap_or_else(|error| {
+            problem = Some(error);
+            OsString::new()
+        });
         Program {
-            file: file.into(),
+            file,
             arguments: Vec::new(),
             clear: false,
-            environment: BTreeMap::new(),
+            environment: Vec::new(),
+            verbatim: None,
+            path: None,
             descriptors: Vec::new(),
             close_others: false,
+            problem,
         }
     }
 
+    fn note(&mut self, done: Result<()>) {
+        if let Err(error) = done {
+            self.problem.get_or_insert(error);
+        }
+    }
+
+    /// For C: the environment as a list, and where the program is looked for.
+    pub(crate) fn verbatim<'a>(
+        mut self,
+        environment: impl Iterator<Item = &'a OsStr>,
+        path: Option<&OsStr>,
+    ) -> Result<Self> {
+        let mut list = Vec::new();
+        for variable in environment {
+            heap::push(&mut list, c_string(variable.as_bytes(), "a variable")?)?;
+        }
+        self.verbatim = Some(list);
+        self.path = Some(heap::os_text(path.unwrap_or(DEFAULT_PATH.as_ref()))?);
+        Ok(self)
+    }
+
     /// One more argument.
-    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
-        self.arguments.push(argument.into());
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        let done = heap::os_text(argument.as_ref()).and_then(|copy| heap::push(&mut self.arguments, copy));
+        self.note(done);
         self
     }
 
     /// More arguments.
-    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.arguments.extend(arguments.into_iter().map(Into::into));
-        self
+    pub fn args<A: AsRef<OsStr>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
+        arguments.into_iter().fold(self, Program::arg)
     }
 
     /// Sets a variable of the environment.
-    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.insert(key.into(), Some(value.into()));
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let done = heap::os_text(value.as_ref()).and_then(|value| self.change(key.as_ref(), Some(value)));
+        self.note(done);
         self
     }
 
+    fn change(&mut self, key: &OsStr, value: Option<OsString>) -> Result<()> {
+        match self.environment.iter_mut().find(|(known, _)| known == key) {
+            Some((_, known)) => *known = value,
+            None => heap::push(&mut self.environment, (heap::os_text(key)?, value))?,
+        }
+        Ok(())
+    }
+
     /// Removes a variable from the environment.
-    pub fn env_remove(mut self, key: impl Into<OsString>) -> Self {
-        self.environment.insert(key.into(), None);
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        let done = self.change(key.as_ref(), None);
+        self.note(done);
         self
     }
 
     /// Starts from an empty environment; what is set here stays.
     pub fn env_clear(mut self) -> Self {
         self.clear = true;
-        self.environment.retain(|_, value| value.is_some());
+        self.environment.retain(|(_, value)| value.is_some());
         self
     }
 
@@ -116,7 +161,9 @@ impl Program {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn descriptor(mut self, number: RawFd, fd: impl Into<OwnedFd>) -> Self {
-        self.descriptors.push((Arc::new(fd.into()), Place::Number(number)));
+        let done = Shared::new(fd.into())
+            .and_then(|fd| heap::push(&mut self.descriptors, (fd, Place::Number(number))));
+        self.note(done);
         self
     }
 
@@ -136,20 +183,28 @@ impl Program {
         let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
         // SAFETY: just opened.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
-        self.descriptors.push((Arc::new(file), Place::Variable(format!("{PREFIX}{key}").into())));
+        let variable = heap::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
+        heap::push(&mut self.descriptors, (Shared::new(file)?, Place::Variable(variable)))?;
         Ok(self)
     }
 
     /// Its file's name.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> Result<Box<str>> {
         let path = std::path::Path::new(&self.file);
-        path.file_name().unwrap_or(&self.file).to_string_lossy().into_owned()
+        match path.file_name().unwrap_or(&self.file).to_str() {
+            Some(name) => heap::text(name),
+            // Not UTF-8: its file is shown by what can be shown of it.
+            None => heap::text(&self.file.to_string_lossy()),
+        }
     }
 
     /// Everything that exec wants; the descriptors go into `setup`.
     pub(super) fn prepare(&self, name: Option<&str>, setup: &mut Setup) -> Result<Image> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
         setup.close_others = self.close_others;
-        let mut variables = BTreeMap::new();
+        let mut more = Vec::new();
         let taken = |number| {
             self.descriptors.iter().any(|(_, place)| matches!(place, Place::Number(n) if *n == number))
         };
@@ -159,7 +214,9 @@ impl Program {
                 Place::Number(number) => *number,
                 Place::Variable(key) => {
                     let number = free.next().unwrap_or(RawFd::MAX);
-                    variables.insert(key.clone(), Some(OsString::from(format!("{number}"))));
+                    let mut digits = [0; 10];
+                    let value = task::decimal(number as u32, &mut digits);
+                    heap::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value], "a key")?)?;
                     number
                 }
             };
@@ -167,50 +224,74 @@ impl Program {
                 return Err(Error::from(ErrorKind::InvalidInput).with_detail("a negative descriptor number"));
             }
             setup.descriptors.retain(|&(_, to)| to != number);
-            setup.descriptors.push((fd.as_raw_fd(), number));
+            heap::push(&mut setup.descriptors, (fd.as_raw_fd(), number))?;
         }
         let text = |text: &OsStr| c_string(text.as_bytes(), "an argument");
-        let first = name.map_or_else(|| text(&self.file), |name| text(name.as_ref()))?;
-        let arguments: Result<Vec<CString>> =
-            core::iter::once(Ok(first)).chain(self.arguments.iter().map(|a| text(a))).collect();
-        Ok(Image::new(self.candidates()?, arguments?, self.variables(variables)?))
+        let mut arguments = Vec::new();
+        heap::reserve(&mut arguments, self.arguments.len() + 1)?;
+        arguments.push(name.map_or_else(|| text(&self.file), |name| text(name.as_ref()))?);
+        for argument in &self.arguments {
+            arguments.push(text(argument)?);
+        }
+        Image::new(self.candidates()?, arguments, self.variables(more)?)
     }
 
     /// The files to try, in order.
     fn candidates(&self) -> Result<Vec<CString>> {
-        let file = self.file.as_bytes();
+        let (file, what) = (self.file.as_bytes(), "a program's name");
+        let mut candidates = Vec::new();
         if file.contains(&b'/') || file.is_empty() {
-            return Ok(Vec::from([c_string(file, "a program's name")?]));
+            heap::push(&mut candidates, c_string(file, what)?)?;
+            return Ok(candidates);
         }
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
-        let in_directory = |directory: std::path::PathBuf| {
-            c_string(directory.join(&self.file).into_os_string().into_vec(), "a program's name")
-        };
-        std::env::split_paths(&path).map(in_directory).collect()
+        let inherited = if self.path.is_none() { std::env::var_os("PATH") } else { None };
+        let path = self.path.as_deref().or(inherited.as_deref()).unwrap_or(DEFAULT_PATH.as_ref());
+        for directory in path.as_bytes().split(|&byte| byte == b':') {
+            let slash: &[u8] = if directory.is_empty() || directory.ends_with(b"/") { b"" } else { b"/" };
+            heap::push(&mut candidates, c_string_of(&[directory, slash, file], what)?)?;
+        }
+        Ok(candidates)
     }
 
-    /// The environment as `KEY=value`.
-    fn variables(&self, more: BTreeMap<OsString, Option<OsString>>) -> Result<Vec<CString>> {
-        let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
-        if !self.clear {
-            all.extend(std::env::vars_os());
+    /// The environment as `KEY=value`, with what is given beside it.
+    fn variables(&self, mut more: Vec<CString>) -> Result<Vec<CString>> {
+        let key_of = |variable: &CStr| {
+            let bytes = variable.to_bytes();
+            let end = bytes.iter().skip(1).position(|&byte| byte == b'=').map_or(bytes.len(), |at| at + 1);
+            heap::os_text(OsStr::from_bytes(&bytes[..end]))
+        };
+        let mut given = Vec::new();
+        for variable in &more {
+            heap::push(&mut given, key_of(variable)?)?;
         }
-        for (key, value) in self.environment.iter().chain(&more) {
+        if let Some(list) = &self.verbatim {
+            for variable in list {
+                let key = key_of(variable)?;
+                if !given.contains(&key) {
+                    heap::push(&mut more, c_string(variable.to_bytes(), "a variable")?)?;
+                }
+            }
+            return Ok(more);
+        }
+        for (key, value) in &self.environment {
             if key.is_empty() || key.as_bytes()[1..].contains(&b'=') {
                 return Err(Error::from(ErrorKind::InvalidInput).with_detail("no name of a variable"));
             }
-            match value {
-                Some(value) => drop(all.insert(key.clone(), value.clone())),
-                None => drop(all.remove(key)),
+            if let (Some(value), false) = (value, given.contains(key)) {
+                heap::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value.as_bytes()], "a variable")?)?;
             }
         }
-        let join = |(key, value): (OsString, OsString)| {
-            let mut text = key.into_vec();
-            text.push(b'=');
-            text.extend(value.as_bytes());
-            c_string(text, "a variable")
-        };
-        all.into_iter().map(join).collect()
+        if !self.clear {
+            // By std, whose lock keeps this from a change at the same time. It allocates as it likes.
+            for (key, value) in std::env::vars_os() {
+                let is_said = given.contains(&key) || self.environment.iter().any(|(said, _)| *said == key);
+                if !is_said {
+                    let parts = [key.as_bytes(), b"=", value.as_bytes()];
+                    heap::push(&mut more, c_string_of(&parts, "a variable")?)?;
+                }
+            }
+        }
+        Ok(more)
     }
 }
 
@@ -230,20 +311,24 @@ impl fmt::Display for Program {
 pub(super) struct Image {
     candidates: Vec<CString>,
     /// Null-terminated pointers into the strings below.
-    arguments: Box<[*const c_char]>,
-    environment: Box<[*const c_char]>,
+    arguments: Vec<*const c_char>,
+    environment: Vec<*const c_char>,
     _strings: [Vec<CString>; 2],
 }
 
 impl Image {
-    pub(super) fn new(candidates: Vec<CString>, arguments: Vec<CString>, variables: Vec<CString>) -> Self {
-        let list = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).chain([null()]).collect();
-        Image {
+    fn new(candidates: Vec<CString>, arguments: Vec<CString>, variables: Vec<CString>) -> Result<Self> {
+        let list = |strings: &[CString]| {
+            let mut list = heap::filled(null(), strings.len() + 1)?;
+            list.iter_mut().zip(strings).for_each(|(place, string)| *place = string.as_ptr());
+            Ok::<_, Error>(list)
+        };
+        Ok(Image {
+            arguments: list(&arguments)?,
+            environment: list(&variables)?,
             candidates,
-            arguments: list(&arguments),
-            environment: list(&variables),
             _strings: [arguments, variables],
-        }
+        })
     }
 
     /// Becomes the program; returns only to say why not. Only system calls.

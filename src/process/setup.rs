@@ -2,6 +2,7 @@
 //! calls: no allocation, no lock.
 
 use crate::error::format;
+use crate::heap::{self, Shared};
 use crate::sys::lifeline::{Bound, Lifeline};
 use crate::sys::{fork, settings, task};
 use crate::{Error, ErrorKind, Result};
@@ -97,7 +98,7 @@ pub struct Setup {
     pub nice: Option<i32>,
     pub processors: Option<Vec<u64>>,
     pub limits: Vec<(i32, u64, u64)>,
-    pub directory: Option<CString>,
+    pub directory: Option<Shared<CString>>,
     pub umask: Option<u32>,
     /// From, to.
     pub descriptors: Vec<(RawFd, RawFd)>,
@@ -195,7 +196,16 @@ impl Setup {
 }
 
 /// `path` as C knows it.
-pub fn c_string(bytes: impl Into<Vec<u8>>, what: &str) -> Result<CString> {
-    CString::new(bytes)
+pub fn c_string(bytes: &[u8], what: &str) -> Result<CString> {
+    c_string_of(&[bytes], what)
+}
+
+/// As [`c_string`], of several parts.
+pub fn c_string_of(parts: &[&[u8]], what: &str) -> Result<CString> {
+    let mut all = Vec::new();
+    // With room for the NUL, so that nothing is allocated afterwards.
+    heap::reserve(&mut all, parts.iter().map(|part| part.len()).sum::<usize>() + 1)?;
+    parts.iter().for_each(|part| all.extend_from_slice(part));
+    CString::new(all)
         .map_err(|_| Error::from(ErrorKind::InvalidInput).with_detail(format!("{what} must not contain NUL")))
 }

@@ -11,17 +11,18 @@ use super::program::Program;
 use super::setup::{Failure, Setup, Step};
 use super::status::{Outcome, PANICKED};
 use crate::error::format;
+use crate::heap::{self, Shared};
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
+use crate::sys::own::Identity;
 use crate::sys::{fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
 use core::cell::RefCell;
 use core::ffi::{c_int, c_void};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::vec;
 
 impl Builder {
     /// Starts a child that runs `f` and ends with its [`Outcome`]. See the [module](super) for what `f` may do.
@@ -140,10 +141,10 @@ impl Builder {
             pid => pid,
         };
         let report = report.map(|(read, _)| read);
-        let (mut failure, mut held) = (None, None);
+        let (mut failure, mut identity) = (None, None);
         let admitted = gate.admit(pid, |fd| {
             // Before it runs: after an error there is no child.
-            held = Some(Held::by_copy(pid as u32, fd)?);
+            identity = Some(Identity::of(fd.as_raw_fd())?);
             if let Some(report) = report {
                 failure = read_report(report, fd)?;
                 if failure.is_some() {
@@ -156,15 +157,17 @@ impl Builder {
             }
             line.bind(setup.bound(pid))?;
             // Still ours, so the number has named it when the kernel looked.
-            if pidfd::is_our_child(fd.as_fd()) { Ok(()) } else { Err(libc::ECHILD) }
+            pidfd::is_our_child(fd.as_fd())
         });
         if let (true, Some(line)) = (crate::mutant!("line-after-start"), &line) {
             let _ = line.bind(setup.bound(pid));
         }
-        match (admitted.map(|_| held), failure) {
-            (Ok(Some(held)), _) => Ok(Child::new(pid as u32, held, creator, line, name)),
-            (Ok(None) | Err(_), Some(failure)) => Err(failure.error("")),
-            (Ok(None), None) => Err(ErrorKind::NoChild.into()),
+        match (admitted, failure) {
+            (Ok(fd), _) => {
+                let held = Held::known(pid as u32, fd, identity.ok_or(ErrorKind::NoChild)?);
+                Ok(Child::new(pid as u32, held, creator, line, name))
+            }
+            (Err(_), Some(failure)) => Err(failure.error("")),
             (Err(errno), None) => Err(start_error(errno)),
         }
     }
@@ -198,11 +201,14 @@ impl Builder {
         let program = program.as_ref();
         let (mut setup, _open) = self.prepare()?;
         setup.name = None;
-        let image = program.prepare(self.name.as_deref(), &mut setup)?;
-        setup.copies = vec![-1; setup.descriptors.len()];
+        let image = program.prepare(self.name_given(), &mut setup)?;
+        setup.copies = heap::filled(-1, setup.descriptors.len())?;
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
-        let name = self.name.clone().or_else(|| Some(program.name().into()));
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => Shared::new(program.name()?)?,
+        };
         let mut failure = Failure::default();
         // SAFETY: `apply` and `become_it` make system calls only, on what was prepared here.
         let started = unsafe {
@@ -221,8 +227,10 @@ impl Builder {
             let _ = pidfd::collect(fd.as_fd());
             return Err(failure.error(&format!(" {program}")));
         }
-        match Held::by_copy(pid as u32, &fd) {
-            Ok(held) => Ok(Child::new(pid as u32, held, creator, line, name)),
+        match Identity::of(fd.as_raw_fd()) {
+            Ok(identity) => {
+                Ok(Child::new(pid as u32, Held::known(pid as u32, fd, identity), creator, line, Some(name)))
+            }
             Err(errno) => {
                 let _ = pidfd::send(fd.as_fd(), libc::SIGKILL);
                 let _ = pidfd::wait_ended(fd.as_fd(), None);

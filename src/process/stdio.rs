@@ -1,7 +1,7 @@
 //! [`Stdio`]: a standard stream of a child.
 
+use crate::heap::Shared;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 
 /// What a standard stream of a child is. Without one: that of the parent.
 ///
@@ -22,7 +22,8 @@ pub struct Stdio(pub(super) Source);
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Null,
-    Fd(Arc<OwnedFd>),
+    Fd(Shared<OwnedFd>),
+    NoMemory,
 }
 
 impl Stdio {
@@ -36,6 +37,6 @@ impl Stdio {
 /// the builder before waiting for the end of a pipe that the child writes to.
 impl<T: Into<OwnedFd>> From<T> for Stdio {
     fn from(fd: T) -> Self {
-        Stdio(Source::Fd(Arc::new(fd.into())))
+        Stdio(Shared::new(fd.into()).map_or(Source::NoMemory, Source::Fd))
     }
 }

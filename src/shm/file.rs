@@ -87,6 +87,11 @@ pub(super) fn fill(file: &File, fixed: &Fixed, mode: u32, sparse: bool, strong_f
             return Err(no_space(file, fixed, reserved));
         }
     }
+    // The kernel's own answer to this would be a SIGXFSZ.
+    if let Some(largest) = kernel::largest_file().filter(|&largest| largest < fixed.total_len) {
+        let what = format!("RLIMIT_FSIZE allows {largest} bytes of the file's {}", fixed.total_len);
+        return Err(at(&what, libc::EFBIG));
+    }
     file.set_len(fixed.total_len).map_err(|e| match e.raw_os_error() {
         Some(libc::ENOSPC | libc::EFBIG) => no_space(file, fixed, reserved),
         _ => e.into(),

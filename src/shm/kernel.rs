@@ -41,6 +41,14 @@ pub(super) fn unlock(fd: BorrowedFd<'_>) {
     let _ = checked(|| unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) });
 }
 
+/// How large the process may make a file; `None`: as large as it wants.
+pub(super) fn largest_file() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: writable.
+    checked(|| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) }).ok()?;
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Reserves the file's pages from its start to `end`.
 pub(super) fn reserve(fd: BorrowedFd<'_>, end: u64) -> Result<(), i32> {
     let mut at = 0;

@@ -225,7 +225,7 @@ impl Segment {
         let inner = &self.inner;
         let start = inner.map.as_mut_ptr().addr();
         let again = || own::open_mapped(start, start + inner.fixed.total_len as usize);
-        inner.file.get_or(again).map_err(|_| ErrorKind::DescriptorClosed.into())
+        inner.file.get_or(again).map_err(Error::no_descriptor)
     }
 
     pub(super) fn use_strong_fences(&self) {

@@ -107,7 +107,7 @@ impl Snapshot {
     /// Its file; opened again by its name if the program has closed the descriptor.
     pub(super) fn file(&self) -> Result<ManuallyDrop<File>> {
         let again = || own::open(self.name.path(), libc::O_RDONLY | libc::O_NOFOLLOW);
-        self.file.get_or(again).map(own::as_file).map_err(|_| ErrorKind::DescriptorClosed.into())
+        self.file.get_or(again).map(own::as_file).map_err(Error::no_descriptor)
     }
 
     /// The segment's name.

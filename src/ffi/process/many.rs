@@ -6,6 +6,7 @@ use crate::ffi::arguments::{list, output, tell};
 use crate::ffi::call;
 use crate::ffi::handle::open;
 use crate::ffi::time::deadline;
+use crate::heap;
 use crate::process::{self, Child, wait_all, wait_all_until, wait_any, wait_any_until};
 use core::ffi::c_int;
 use std::vec::Vec;
@@ -16,7 +17,14 @@ use std::vec::Vec;
 /// NULL, or `count` pointers as for [`open`].
 unsafe fn children<'a>(processes: *const *const interproc_process_t, count: usize) -> Result<Vec<&'a Child>> {
     // SAFETY: by the contract.
-    unsafe { list(processes, count, "processes")?.iter().map(|&process| open(process)).collect() }
+    let handles = unsafe { list(processes, count, "processes") }?;
+    let mut children = Vec::new();
+    heap::reserve(&mut children, handles.len())?;
+    for &handle in handles {
+        // SAFETY: by the contract.
+        children.push(unsafe { open(handle) }?);
+    }
+    Ok(children)
 }
 
 /// Waits until one of `count` children has ended: which one (its place in the list, from 0), and how. Joined ones count as
@@ -115,7 +123,7 @@ pub unsafe extern "C" fn interproc_reap_orphans(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let except: Vec<u32> = list(except, except_count, "except")?.iter().map(|&pid| pid as u32).collect();
+        let except = heap::collected(list(except, except_count, "except")?.iter().map(|&pid| pid as u32))?;
         tell(count, process::reap_orphans(&except)?.len());
         Ok(())
     })

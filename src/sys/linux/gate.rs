@@ -242,8 +242,9 @@ impl Gate {
         prepare: impl FnOnce(&OwnedFd) -> Result<(), i32>,
     ) -> Result<OwnedFd, i32> {
         let opened = pidfd::open(child).and_then(|fd| match pidfd::is_our_child(fd.as_fd()) {
-            true => Ok(fd),
-            false => Err(libc::ESRCH),
+            Ok(()) => Ok(fd),
+            Err(libc::ECHILD) => Err(libc::ESRCH),
+            Err(errno) => Err(errno),
         });
         match opened {
             Ok(fd) => {

@@ -93,6 +93,11 @@ impl Own {
         }
     }
 
+    /// Takes over `fd`, which is at 3 or above and is of this file.
+    pub fn known(fd: c_int, identity: Identity) -> Own {
+        Own { number: AtomicI32::new(fd), borrowed: -1, identity }
+    }
+
     /// Uses `fd`, which the caller closes.
     pub fn borrowed(fd: c_int) -> Result<Own, i32> {
         Ok(Own { number: AtomicI32::new(fd), borrowed: fd, identity: Identity::of(fd)? })
@@ -118,11 +123,13 @@ impl Own {
     /// The number; if it is lost, that of the descriptor which `again` opens, if that is of the same file.
     ///
     /// # Errors
-    /// `EBADF`: lost.
+    /// `EBADF`: lost. What the kernel says that does not let us look.
     pub fn get_or(&self, again: impl FnOnce() -> Result<c_int, i32>) -> Result<c_int, i32> {
         let lost = self.number();
-        if self.identity.is_at(lost) {
-            return Ok(lost);
+        match Identity::of(lost) {
+            Ok(identity) if identity == self.identity => return Ok(lost),
+            Ok(_) | Err(libc::EBADF) => {}
+            Err(errno) => return Err(errno),
         }
         let fresh = again().map_err(|_| libc::EBADF)?;
         if !self.identity.is_at(fresh) {

@@ -32,7 +32,7 @@ pub(super) fn owned(fd: c_int) -> OwnedFd {
 /// A descriptor for the process `pid`, close-on-exec.
 pub fn open(pid: c_int) -> Result<OwnedFd, i32> {
     // SAFETY: pidfd_open takes two integers.
-    call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).map(owned)
+    call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).and_then(own::above_stdio).map(owned)
 }
 
 /// Another descriptor for the process `pid`, to be compared with the one that was lost. Only where the kernel tells one
@@ -46,7 +46,7 @@ pub fn open_again(pid: c_int) -> Result<c_int, i32> {
         checked(|| libc::fstatfs(fd.as_raw_fd(), &raw mut fs))?;
         fs.f_type as u64
     };
-    if kind == PID_FS { own::above_stdio(fd.into_raw_fd()) } else { Err(libc::EBADF) }
+    if kind == PID_FS { Ok(fd.into_raw_fd()) } else { Err(libc::EBADF) }
 }
 
 /// Sends `signal` to the process.
@@ -131,9 +131,9 @@ pub fn number_has_ended(pid: c_int) -> bool {
     matches!(wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT), Ok(Some(_)))
 }
 
-/// Whether the process is a child of ours that nobody has reaped.
-pub fn is_our_child(fd: BorrowedFd<'_>) -> bool {
-    wait(Which::Fd(fd), libc::WNOHANG | libc::WNOWAIT).is_ok()
+/// Whether the process is a child of ours that nobody has reaped; `ECHILD`: it is not.
+pub fn is_our_child(fd: BorrowedFd<'_>) -> Result<(), i32> {
+    wait(Which::Fd(fd), libc::WNOHANG | libc::WNOWAIT).map(drop)
 }
 
 /// One `ppoll` over `fds` until the deadline; `Ok(false)` when it has passed and none was ready.

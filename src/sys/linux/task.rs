@@ -130,6 +130,33 @@ pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
     Ok(Seen { name, state, start_time: number(stat_field(stat, START_TIME)?)? })
 }
 
+/// The stat file of a process, or of one of its threads.
+#[cfg(feature = "std")]
+pub fn read_stat(pid: u32, thread: Option<u32>, into: &mut [u8]) -> Result<&[u8], i32> {
+    let mut path = [0u8; 64];
+    match thread {
+        Some(tid) => write_path(&mut path, pid, tid, b"/stat"),
+        None => write_process_path(&mut path, pid, b"/stat"),
+    };
+    read_start(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?, into)
+}
+
+/// Whether /proc names the calling process by this number; false when there is none.
+#[cfg(feature = "std")]
+pub fn proc_names(pid: u32) -> Result<bool, i32> {
+    let mut shown = [0u8; 16];
+    let mut digits = [0u8; 10];
+    // SAFETY: writable for its length.
+    let len = checked(|| unsafe {
+        libc::readlink(c"/proc/self".as_ptr(), shown.as_mut_ptr().cast(), shown.len()) as i64
+    });
+    match len {
+        Ok(len) => Ok(&shown[..len as usize] == decimal(pid, &mut digits)),
+        Err(libc::ENOENT | libc::ENOTDIR | libc::EINVAL) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
 /// a single id says that the two are the same.
 pub(super) fn proc_shows_own_namespace() -> Result<bool, i32> {
@@ -176,21 +203,27 @@ pub(super) fn number(digits: &[u8]) -> Result<u64, i32> {
 }
 
 fn write_path(out: &mut [u8; 64], pid: u32, tid: u32, file: &[u8]) -> usize {
+    let mut digits = [[0u8; 10]; 2];
+    let [one, two] = &mut digits;
+    write_parts(out, &[b"/proc/", decimal(pid, one), b"/task/", decimal(tid, two), file])
+}
+
+#[cfg(feature = "std")]
+fn write_process_path(out: &mut [u8; 64], pid: u32, file: &[u8]) -> usize {
+    write_parts(out, &[b"/proc/", decimal(pid, &mut [0u8; 10]), file])
+}
+
+fn write_parts(out: &mut [u8; 64], parts: &[&[u8]]) -> usize {
     let mut at = 0;
-    let mut put = |bytes: &[u8]| {
-        out[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    };
-    let mut digits = [0u8; 10];
-    put(b"/proc/");
-    put(decimal(pid, &mut digits));
-    put(b"/task/");
-    put(decimal(tid, &mut digits));
-    put(file);
+    for part in parts {
+        out[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
     at
 }
 
-pub(super) fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
+/// The digits of a number.
+pub fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     let mut at = out.len();
     loop {
         at -= 1;

@@ -21,7 +21,9 @@
 use super::call::{KeepErrno, checked};
 use super::fork::exit_now;
 use super::memory;
+use super::own;
 use super::pidfd::owned;
+use super::settings::copy_above;
 use super::task::SignalsBlocked;
 use core::ffi::{c_int, c_void};
 use std::os::fd::OwnedFd;
@@ -55,7 +57,12 @@ pub unsafe fn vfork(body: &mut dyn FnMut()) -> Result<(c_int, OwnedFd), i32> {
         pid
     };
     drop(signals);
-    pid.map(|pid| (pid, owned(pidfd)))
+    pid.map(|pid| {
+        // Where there is no free number above, it stays where it is: the child runs by now.
+        let above = if pidfd < 3 { copy_above(pidfd, 3) } else { Err(0) };
+        let moved = above.inspect(|_| own::close(pidfd));
+        (pid, owned(moved.unwrap_or(pidfd)))
+    })
 }
 
 extern "C" fn child(job: *mut c_void) -> c_int {
