@@ -151,6 +151,21 @@ impl Installed {
         Command::new(out)
     }
 
+    /// Compiles a C++ program against the shared library; `None` where there is no C++ compiler.
+    fn compile_cxx(&self, source: &str) -> Option<Command> {
+        let out = self.out(source, "shared");
+        let mut cxx = Command::new("c++");
+        if !found(&cxx) {
+            return None;
+        }
+        cxx.arg("-std=c++11").args(STRICT).args(self.pkg_config(&["--cflags"]));
+        cxx.arg(root().join(source)).arg("-o").arg(&out);
+        run(cxx.args(self.pkg_config(&["--libs"])).arg("-lpthread"));
+        let mut program = Command::new(out);
+        program.env("LD_LIBRARY_PATH", self.lib());
+        Some(program)
+    }
+
     fn out(&self, source: &str, how: &str) -> PathBuf {
         let stem = Path::new(source).file_stem().unwrap().to_str().unwrap();
         self.prefix.join(format!("{stem}-{how}"))
@@ -278,6 +293,22 @@ fn the_byte_lane_keeps_its_promises_in_c() {
 
 fn processes_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/process.c")));
+}
+
+fn a_job_in_c_may_throw_and_be_cancelled() {
+    match Installed::get().compile_cxx("tests/c/unwinding.cc") {
+        Some(mut program) => print!("{}", run(&mut program)),
+        None => println!("no C++ compiler here: exceptions were not tried"),
+    }
+}
+
+/// With `INTERPROC_SURROUNDINGS=full` in full.
+fn every_operation_in_c_keeps_its_promises_in_every_surrounding() {
+    let mut program = Installed::get().compile("tests/c/surroundings.c");
+    if std::env::var_os("INTERPROC_SURROUNDINGS").is_some_and(|how| how == "full") {
+        program.arg("full");
+    }
+    print!("{}", run(&mut program));
 }
 
 fn the_crew_in_c_ends_as_it_should() {
@@ -499,6 +530,8 @@ fn main() {
             pipes_keep_their_promises_in_c,
             the_byte_lane_keeps_its_promises_in_c,
             processes_keep_their_promises_in_c,
+            a_job_in_c_may_throw_and_be_cancelled,
+            every_operation_in_c_keeps_its_promises_in_every_surrounding,
             the_server_in_c_goes_on_when_a_client_is_killed,
             the_crew_in_c_ends_as_it_should,
             signals_and_recursion_keep_their_promises_in_c,

@@ -1,0 +1,290 @@
+//! Rust's own forms in surroundings that a program may be in: an allocation that fails, descriptors that the program has
+//! closed or uses for its own files. `tests/c/surroundings.c` has the whole table of operations and of surroundings; here
+//! are those whose Rust form allocates, gives a guard or hands out a descriptor.
+//!
+//! A new form is a row of [`FORMS`]. Allowed are the usual result and an error that names the cause; never an abort, never
+//! a lock that a living process holds.
+
+#[macro_use]
+mod support;
+
+use interproc::pipe;
+use interproc::process::{self, Builder, Process, Program};
+use interproc::queue::{ByteQueue, Queue};
+use interproc::sync::{Event, Mutex, RwLock};
+use interproc::{Error, ErrorKind, Object, Result, Segment};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+/// Counted down; at 0 the allocation fails, and so do all that follow.
+static FAILS_AT: AtomicI64 = AtomicI64::new(i64::MAX);
+
+struct Failing;
+
+// SAFETY: as `System`, or no memory.
+unsafe impl GlobalAlloc for Failing {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if FAILS_AT.load(Ordering::Relaxed) == i64::MAX || FAILS_AT.fetch_sub(1, Ordering::Relaxed) > 0 {
+            // SAFETY: by the contract.
+            return unsafe { System.alloc(layout) };
+        }
+        std::ptr::null_mut()
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: by the contract.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Failing = Failing;
+
+/// What a form works on: made before the surroundings change, and inherited by the forked child that tries it.
+struct World {
+    segment: Segment,
+    named: Segment,
+    free: Object<Mutex<u64>>,
+    held: Object<Mutex<u64>>,
+    rwlock: Object<RwLock<u64>>,
+    queue: Queue<u64>,
+    bytes: ByteQueue,
+}
+
+const SOON: Duration = Duration::from_millis(120);
+
+impl World {
+    fn new() -> World {
+        let segment = Segment::options().size(1 << 16).max_members(256).anonymous().expect("segment");
+        let named = Segment::create(&name(), 4096).expect("named");
+        let mutex = |name| segment.object(name, || Mutex::new(0u64)).expect("mutex");
+        World {
+            free: mutex("free"),
+            held: mutex("held"),
+            rwlock: segment.object("rwlock", || RwLock::new(0u64)).expect("rwlock"),
+            queue: segment.queue("queue", 4).expect("queue"),
+            bytes: segment.byte_queue("bytes", 4096, 100).expect("bytes"),
+            segment,
+            named,
+        }
+    }
+}
+
+fn name() -> String {
+    static PID: AtomicI64 = AtomicI64::new(0);
+    let _ = PID.compare_exchange(0, std::process::id().into(), Ordering::Relaxed, Ordering::Relaxed);
+    format!("/interproc-test-surroundings-rs-{}", PID.load(Ordering::Relaxed))
+}
+
+type Form = fn(&World, &str) -> Result<()>;
+
+/// The forms, by name, with the kinds of error that are usual.
+const FORMS: &[(&str, Form, &[ErrorKind])] = &[
+    ("lock", |w, _| w.free.lock().map(drop).map_err(Error::from), &[]),
+    (
+        "lock of the living",
+        |w, _| w.held.try_lock_for(SOON).map(drop).map_err(Error::from),
+        &[ErrorKind::TimedOut],
+    ),
+    ("write", |w, _| w.rwlock.write().map(drop).map_err(Error::from), &[]),
+    ("push and pop", |w, _| w.queue.push(1).map_err(|e| e.error().clone()).and_then(|()| w.queue.pop().map(drop)), &[]),
+    ("bytes to a list", |w, _| w.bytes.push(b"hello").and_then(|()| w.bytes.pop().map(drop)), &[]),
+    ("object", |w, _| w.segment.object("new", Event::new).map(drop), &[]),
+    ("queue", |w, _| w.segment.queue::<u64>("another", 4).map(drop), &[]),
+    ("find none", |w, _| w.segment.find::<Event>("there is none").map(drop), &[ErrorKind::NoObject]),
+    ("wrong type", |w, _| w.segment.queue::<u64>("free", 4).map(drop), &[ErrorKind::TypeMismatch]),
+    ("anonymous", |_, _| Segment::anonymous(4096).map(drop), &[]),
+    ("open", |_, name| Segment::open(name).map(drop), &[]),
+    ("open none", |_, _| Segment::open("/interproc-test-there-is-none").map(drop), &[ErrorKind::NotFound]),
+    ("descriptor sent", |w, _| Segment::from_fd(w.segment.as_fd().try_clone_to_owned()?).map(drop), &[]),
+    ("objects seen", |_, name| Segment::open_read_only(name)?.objects().map(drop), &[]),
+    (
+        "pipe",
+        |_, _| {
+            let (mut to, mut from) = pipe::one_way(4096, 100)?;
+            to.send(b"hello")?;
+            from.recv().map(drop)
+        },
+        &[],
+    ),
+    (
+        "fork",
+        |_, _| Builder::new().name("child").limit(process::Limit::Core, 0, 0).fork(|| 0)?.join().map(drop),
+        &[],
+    ),
+    (
+        "program",
+        |_, _| {
+            let program = Program::new("/bin/true").arg("x").env_clear().env("A", "b").env_remove("C");
+            Builder::new().directory("/").stdin(process::Stdio::null()).spawn(&program)?.join().map(drop)
+        },
+        &[],
+    ),
+    (
+        "all of them",
+        |_, _| {
+            let crew = [process::fork(|| 0)?, process::fork(|| 0)?];
+            process::wait_any(&crew)?;
+            process::wait_all(&crew).map(drop)
+        },
+        &[],
+    ),
+    ("process", |_, _| Process::current()?.details().map(drop), &[]),
+    (
+        "error",
+        |_, _| {
+            let error = Segment::anonymous(0).map(drop).unwrap_err();
+            let copy = error.clone().with_detail(format_args!("more of it: {}", 1));
+            if copy.kind() == error.kind() { Err(error) } else { Ok(()) }
+        },
+        &[ErrorKind::InvalidInput],
+    ),
+];
+
+/// Tries a form in a forked child; its wait status.
+fn tried(
+    form: Form,
+    usual: &[ErrorKind],
+    cause: fn(&Error) -> bool,
+    world: &World,
+    enter: impl FnOnce() -> Option<Logs>,
+) -> i32 {
+    let name = name();
+    // SAFETY: the child ends in _exit; this program has one thread.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: takes an integer. Nothing here takes so long.
+        unsafe { libc::alarm(20) };
+        let logs = enter();
+        let result = form(world, &name);
+        let reached = FAILS_AT.swap(i64::MAX, Ordering::Relaxed) < 0;
+        let fine = match &result {
+            Ok(()) => usual.is_empty(),
+            Err(error) => usual.contains(&error.kind()) || cause(error),
+        };
+        let untouched = logs.is_none_or(|logs| logs.are_untouched());
+        if !fine || !untouched {
+            eprintln!("gave {result:?}; files untouched: {untouched}");
+        }
+        // SAFETY: ends the process.
+        unsafe {
+            libc::_exit(if !fine || !untouched {
+                1
+            } else if reached {
+                0
+            } else {
+                42
+            })
+        }
+    }
+    let mut status = 0;
+    // SAFETY: our child; the status is writable.
+    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+    status
+}
+
+/// Files that a program has opened under the numbers that were the library's.
+struct Logs(Vec<(File, u64)>);
+
+impl Logs {
+    fn after_closing_all() -> Option<Logs> {
+        // SAFETY: the world's handles find out.
+        unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+        let files = (0..16).map(|_| {
+            let file = File::options().append(true).custom_tmp().expect("a file");
+            let inode = file.metadata().expect("metadata").ino();
+            (file, inode)
+        });
+        Some(Logs(files.collect()))
+    }
+
+    fn are_untouched(&self) -> bool {
+        self.0.iter().all(|(file, inode)| {
+            // SAFETY: takes an integer.
+            let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+            let same = file.metadata().is_ok_and(|meta| (meta.ino(), meta.len()) == (*inode, 0));
+            same && flags & libc::O_APPEND != 0 && file.read_at(&mut [0], 0).is_ok()
+        })
+    }
+}
+
+trait CustomTmp {
+    fn custom_tmp(&mut self) -> std::io::Result<File>;
+}
+
+impl CustomTmp for std::fs::OpenOptions {
+    fn custom_tmp(&mut self) -> std::io::Result<File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        self.read(true).custom_flags(libc::O_TMPFILE).open(std::env::temp_dir())
+    }
+}
+
+/// Runs `body` while another process holds the world's lock.
+fn beside_a_holder(body: impl FnOnce(&World)) {
+    let world = World::new();
+    let (read, write) = std::io::pipe().expect("pipe");
+    // SAFETY: as in `tried`.
+    let holder = unsafe { libc::fork() };
+    if holder == 0 {
+        let guard = world.held.lock().expect("lock");
+        std::io::Write::write_all(&mut &write, b"x").expect("write");
+        std::mem::forget(guard);
+        loop {
+            std::thread::park();
+        }
+    }
+    std::io::Read::read_exact(&mut &read, &mut [0]).expect("read");
+    body(&world);
+    // SAFETY: our child.
+    unsafe {
+        libc::kill(holder, libc::SIGKILL);
+        libc::waitpid(holder, std::ptr::null_mut(), 0);
+    }
+    assert!(world.held.lock().is_err_and(|e| Error::from(e).kind() == ErrorKind::OwnerDied), "the death is told");
+    drop(world.named);
+    Segment::unlink(&name()).expect("unlink");
+}
+
+fn an_allocation_that_fails_is_an_error() {
+    let no_memory = |error: &Error| error.errno() == libc::ENOMEM;
+    beside_a_holder(|world| {
+        for (name, form, usual) in FORMS {
+            for at in 0.. {
+                let status = tried(*form, usual, no_memory, world, || {
+                    FAILS_AT.store(at, Ordering::Relaxed);
+                    None
+                });
+                match status {
+                    0 => assert!(at < 500, "{name}: it never ends"),
+                    s if libc::WEXITSTATUS(s) == 42 => break,
+                    s => panic!("{name}, with {at} allocations: wait status {s:#x}"),
+                }
+            }
+        }
+    });
+}
+
+fn descriptors_that_the_program_closed_and_uses_again_stay_its_own() {
+    let closed = |error: &Error| error.kind() == ErrorKind::DescriptorClosed;
+    beside_a_holder(|world| {
+        for (name, form, usual) in FORMS {
+            // Of a segment without a name this is the program's own descriptor by then: see `Segment::as_fd`.
+            if *name == "descriptor sent" {
+                continue;
+            }
+            let status = tried(*form, usual, closed, world, Logs::after_closing_all);
+            assert_eq!(libc::WEXITSTATUS(status), 42, "{name}: wait status {status:#x}");
+        }
+    });
+}
+
+fn main() {
+    support::run(tests![
+        an_allocation_that_fails_is_an_error,
+        descriptors_that_the_program_closed_and_uses_again_stay_its_own,
+    ])
+}
