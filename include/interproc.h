@@ -31,6 +31,21 @@
  * These use no thread-local storage, so they are safe, too, where the library came by dlopen() and the thread has
  * never called it. (Any other function may allocate the thread's storage at its first call there.)
  *
+ * No function is a cancellation point, and none leaves anything behind in a thread that is cancelled: a cancellation acts
+ * at the thread's next cancellation point outside. With asynchronous cancellation do not call the library. A job of yours
+ * that a function runs (interproc_once_call()) may be cancelled, and may throw a C++ exception through it.
+ *
+ * DESCRIPTORS, MEMORY
+ *
+ * The library's descriptors have numbers of 3 and above and are close-on-exec. A program may close them behind its back,
+ * as daemons do with closefrom(3): what this process holds stays held, locks and queues go on working, and nothing is
+ * done to a file that has got one of the numbers since. What is left without is the check for deaths that the kernel does
+ * not report (rare: see the README), unless the segment has a name to open it by; and a call that needs the descriptor
+ * itself says EBADF.
+ *
+ * When an allocation fails, a call returns ENOMEM; texts of errors need no memory. (The C library itself ends a process
+ * that has no memory for a thread's storage in a library that came by dlopen().)
+ *
  * All sizes are part of the binary interface and are checked at the end of this file.
  */
 #ifndef INTERPROC_H
@@ -1208,7 +1223,7 @@ const char *interproc_strerror(int error);
  * call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
  * again, or ends.
  *
- * Thread-safe. Not for signal handlers: it allocates.
+ * Thread-safe; allocates nothing. Not for signal handlers.
  */
 const char *interproc_last_error_message(void);
 
@@ -4365,7 +4380,8 @@ int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue,
  *
  * The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
  * shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
- * runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns.
+ * runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception or
+ * a cancellation that leaves `entry` ends the child by SIGABRT.
  *
  * In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
  * held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best

@@ -166,7 +166,8 @@ impl Error {
     }
 
     /// An allocation has failed.
-    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cfg(feature = "std")]
+    #[cfg_attr(interproc_loom, allow(dead_code))]
     #[cold]
     pub(crate) fn no_memory() -> Self {
         Error::from_errno(libc::ENOMEM)
@@ -204,10 +205,12 @@ impl Clone for Error {
 /// As std's `format!`, but empty when there is no memory for the text: out of memory, an error is told and not an abort
 /// made of it.
 #[cfg(feature = "std")]
+#[cfg_attr(interproc_loom, allow(unused_macros))]
 macro_rules! format_or_empty {
     ($($text:tt)*) => { $crate::error::written(::core::format_args!($($text)*)) };
 }
 #[cfg(feature = "std")]
+#[cfg_attr(interproc_loom, allow(unused_imports))]
 pub(crate) use format_or_empty as format;
 
 /// A text in a string of exactly its size; an empty one when there is no memory.

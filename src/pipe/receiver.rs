@@ -3,7 +3,7 @@
 
 use super::half::Half;
 use super::meeting::RawMeeting;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
 use crate::queue::RawConsumer;
 use crate::queue::byte_lane::{Found, Patience, RawByteConsumer, RecvError};
@@ -84,7 +84,9 @@ impl Receiver {
     #[inline(always)]
     fn vec_by(&mut self, patience: Patience) -> Result<Vec<u8>> {
         let Found { bytes, len } = self.find(patience)?;
-        let mut message = Vec::with_capacity(len);
+        // Not yet released: without memory the message stays where it is.
+        let mut message = Vec::new();
+        message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
         // SAFETY: `len` bytes in the ring that our seat gives us, as many in the vector.
         unsafe {
             bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);

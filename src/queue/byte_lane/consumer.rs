@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{Patience, RawByteConsumer, RecvError, Seated};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap::Keep;
 use crate::member::{Who, view};
 use crate::time::Deadline;
@@ -247,7 +247,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_vec(&mut self) -> Result<Vec<u8>> {
-        Ok(self.receive()?.to_vec())
+        self.receive()?.into_vec()
     }
 
     /// The next message, copied, if there is one now.
@@ -263,7 +263,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_recv_vec(&mut self) -> Result<Vec<u8>> {
-        Ok(self.try_receive()?.to_vec())
+        self.try_receive()?.into_vec()
     }
 
     /// [`recv_vec`](Self::recv_vec), waiting at most `timeout`.
@@ -279,7 +279,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_vec_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
-        Ok(self.receive_timeout(timeout)?.to_vec())
+        self.receive_timeout(timeout)?.into_vec()
     }
 
     /// [`recv_vec`](Self::recv_vec), waiting until `deadline` at the latest.
@@ -295,7 +295,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_vec_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
-        Ok(self.receive_until(deadline)?.to_vec())
+        self.receive_until(deadline)?.into_vec()
     }
 
     /// All messages, each copied, waiting for the next one as long as it takes: until the queue is closed and drained. Any
@@ -585,6 +585,19 @@ impl ByteMessage<'_> {
     /// ```
     pub fn put_back(self) {
         forget(self);
+    }
+}
+
+impl ByteMessage<'_> {
+    /// A copy. Without memory for one the message stays where it is.
+    fn into_vec(self) -> Result<Vec<u8>> {
+        let mut copy = Vec::new();
+        if copy.try_reserve_exact(self.len).is_err() {
+            self.put_back();
+            return Err(Error::no_memory());
+        }
+        copy.extend_from_slice(&self);
+        Ok(copy)
     }
 }
 

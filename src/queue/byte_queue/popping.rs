@@ -4,9 +4,10 @@
 use super::guard::Message;
 use super::handle::ByteQueue;
 use super::raw::{Limit, Popped};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::queue::{Delivery, RecvError};
 use crate::time::Deadline;
+use core::cell::Cell;
 use core::time::Duration;
 use std::vec::Vec;
 
@@ -28,11 +29,23 @@ impl ByteQueue {
     }
 
     fn pop_by(&self, limit: Limit) -> Result<Delivery<Vec<u8>>> {
-        // SAFETY: the record is ours while it is copied.
-        let copy = |place, len| unsafe { bytes(place, len) }.to_vec();
-        match self.raw.pop_with(self.me()?, usize::MAX, limit, copy)? {
+        let list = Cell::new(Vec::new());
+        // The room first: without it the message stays where it is.
+        let fits = |len| {
+            let mut room = list.take();
+            let fits = room.try_reserve_exact(len).is_ok();
+            list.set(room);
+            fits
+        };
+        let copy = |place, len| {
+            let mut copy = list.take();
+            // SAFETY: the record is ours while it is copied.
+            copy.extend_from_slice(unsafe { bytes(place, len) });
+            copy
+        };
+        match self.raw.pop_fitting(self.me()?, fits, limit, copy)? {
             Popped::Taken(value, redelivered) => Ok(Delivery { value, redelivered }),
-            Popped::TooLong(_) => Err(ErrorKind::Corrupt.into()),
+            Popped::TooLong(_) => Err(Error::no_memory()),
         }
     }
 

@@ -505,10 +505,22 @@ impl RawByteQueue {
         limit: Limit,
         drain: impl FnOnce(*const u8, usize) -> R,
     ) -> Result<Popped<R>> {
+        self.pop_fitting(me, |len| len <= max, limit, drain)
+    }
+
+    /// As [`pop_with`](Self::pop_with), for a message whose length is asked after.
+    #[inline]
+    pub(crate) fn pop_fitting<R>(
+        &self,
+        me: &Member,
+        fits: impl FnOnce(usize) -> bool,
+        limit: Limit,
+        drain: impl FnOnce(*const u8, usize) -> R,
+    ) -> Result<Popped<R>> {
         let pending = me.pend();
         let popped = self.claim_to_read(me, limit).map(|claim| {
             let (message, len) = self.message(&claim);
-            if len > max {
+            if !fits(len) {
                 self.unclaim(claim);
                 return Popped::TooLong(len);
             }
