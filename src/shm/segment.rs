@@ -766,7 +766,7 @@ mod tests {
             });
             wait.recv().unwrap();
             for alive in ["alive 1", "alive 2"] {
-                seg.place(&format!("{alive} after {dead}"), &SHAPE, |place| {
+                seg.place(&std::format!("{alive} after {dead}"), &SHAPE, |place| {
                     // SAFETY: the place is four bytes of ours, zeroed.
                     assert_eq!(unsafe { place.cast::<u32>().read() }, 0);
                 })
