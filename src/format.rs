@@ -1,4 +1,4 @@
-//! The bytes of a segment: header, member slots, directory, payload. Format version 1.
+//! The bytes of a segment: header, member slots, directory, payload. Format version 2.
 //!
 //! ```text
 //! page 0            Header: fixed part under a checksum, then the few words that change
@@ -22,7 +22,7 @@ use crate::atomic::{AtomicU32, AtomicU64};
 /// "INTRPROC", read as a little-endian integer.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"INTRPROC");
 /// The format version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The incompatible features that this build knows: none yet.
 pub const KNOWN_INCOMPAT: u64 = 0;
 /// Compatible feature: the payload's pages were not reserved at creation (the `sparse` option).
@@ -204,8 +204,8 @@ pub enum Kind {
 pub struct Entry {
     /// A [`Kind`]; 0 until the rest is written.
     pub kind: AtomicU32,
-    /// The type id, 0 where the maker gave none (then only size and alignment are compared).
-    pub type_id: AtomicU32,
+    /// Zero.
+    pub reserved_half: AtomicU32,
     /// Where the object is.
     pub offset: AtomicU64,
     /// Its bytes.
@@ -215,8 +215,11 @@ pub struct Entry {
     /// The kind's parameters (for a queue: element size and capacity; for a bounded semaphore:
     /// permits; for a barrier: parties).
     pub params: [AtomicU64; 2],
+    /// The exact type of an `Object`, or which of the pipes it is; 0 for bytes, and where the kind says it all. (Version 1 had
+    /// 32 bits elsewhere, of which 0 was found as anything.)
+    pub type_id: AtomicU64,
     /// Zero.
-    pub reserved: [AtomicU64; 4],
+    pub reserved: [AtomicU64; 3],
     /// The name, NUL-terminated, as bytes packed into words.
     pub name: [AtomicU64; NAME_SIZE / 8],
 }

@@ -54,8 +54,11 @@ macro_rules! mutant {
 }
 pub(crate) use {mark::crash_window, mutant};
 
+#[cfg(not(interproc_loom))]
+mod atomic;
+#[cfg(interproc_loom)]
 #[doc(hidden)]
-pub mod atomic;
+pub mod atomic; // for the models in tests/loom
 mod error;
 // Its comments are for C: their examples are no doc tests.
 #[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
@@ -74,8 +77,11 @@ mod shared;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod shm;
 pub mod sync;
+#[cfg(not(interproc_loom))]
+mod sys;
+#[cfg(interproc_loom)]
 #[doc(hidden)]
-pub mod sys;
+pub mod sys; // for the models in tests/loom
 mod time;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod view;
@@ -94,7 +100,10 @@ mod mutants {
 }
 
 pub use error::{Error, ErrorKind, Result};
-pub use shared::{Plain, Shared};
+/// The crate whose traits say what [`Plain`] data is, so that you need no dependency of your own on it: derive with
+/// `#[bytemuck(crate = "interproc::bytemuck")]`.
+pub use bytemuck;
+pub use shared::{Plain, Shared, TypeId};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use shm::{Object, Options, Segment};
 pub use time::Deadline;

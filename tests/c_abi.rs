@@ -9,7 +9,7 @@ mod support;
 use interproc::process::Builder;
 use interproc::queue::Queue;
 use interproc::sync::{LockError, Mutex};
-use interproc::{Object, Segment};
+use interproc::{Object, Segment, Shared};
 use std::ffi::{CStr, CString, c_char};
 use std::fs;
 use std::mem::transmute_copy;
@@ -457,7 +457,7 @@ fn c_inherits_the_lock_from_a_dead_rust_process() {
 /// The functions of the header that the test of two copies uses, as they are found in a loaded library.
 struct Copy {
     open: unsafe extern "C" fn(*mut [u64; 2], *const c_char) -> i32,
-    object: unsafe extern "C" fn(*const [u64; 2], *const c_char, usize, usize, *mut *mut u8) -> i32,
+    find: unsafe extern "C" fn(*const [u64; 2], *const c_char, u64, usize, usize, *mut *mut u8) -> i32,
     trylock: unsafe extern "C" fn(*mut u8) -> i32,
     unlock: unsafe extern "C" fn(*mut u8) -> i32,
 }
@@ -475,7 +475,7 @@ impl Copy {
             };
             Copy {
                 open: transmute_copy(&find(c"interproc_segment_open")),
-                object: transmute_copy(&find(c"interproc_segment_object")),
+                find: transmute_copy(&find(c"interproc_segment_find_as")),
                 trylock: transmute_copy(&find(c"interproc_mutex_trylock")),
                 unlock: transmute_copy(&find(c"interproc_mutex_unlock")),
             }
@@ -491,7 +491,8 @@ fn two_copies_of_the_library_in_one_process_exclude_each_other() {
     // SAFETY: used as the header says; the segment stays open.
     unsafe {
         assert_eq!((copy.open)(&raw mut handle, name.as_ptr()), 0);
-        assert_eq!((copy.object)(&raw const handle, c"counter".as_ptr(), 24, 8, &raw mut theirs), 0);
+        let id = Mutex::<u64>::shared_id().bits();
+        assert_eq!((copy.find)(&raw const handle, c"counter".as_ptr(), id, 24, 8, &raw mut theirs), 0);
         let guard = mixed.counter.lock().expect("free");
         assert_eq!((copy.trylock)(theirs), libc::EBUSY);
         drop(guard);

@@ -8,9 +8,10 @@ use super::handle::{Boxed, boxed, close, marked, open};
 use super::queue::interproc_queue_t;
 use super::{call, invalid};
 use crate::error::{Error, Result};
+use crate::shared::TypeId;
 use crate::shm::{Options, Segment};
 use crate::sys::call::checked;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 use std::os::fd::{FromRawFd, OwnedFd};
 
@@ -334,15 +335,16 @@ pub unsafe extern "C" fn interproc_segment_unlink_if_stale(name: *const c_char, 
     unsafe { answer(removed, "removed", || Segment::unlink_if_stale(text(name, "name")?)) }
 }
 
-/// Finds the object `name` in the segment, or makes it. A new object is all zero bytes. When several processes come at
-/// once, all get the same object. It stays where it is until the segment is gone: there is no removing.
+/// Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes come
+/// at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give it
+/// its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
 ///
 /// `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
 /// pointer is good until the segment is closed; another process may have the object at another address, so do not
 /// store pointers in it. A name has 1 to 47 bytes.
 ///
 /// @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
-/// interproc_last_error_message(); ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
+/// interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
 /// alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
 ///
 /// Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
@@ -358,12 +360,107 @@ pub unsafe extern "C" fn interproc_segment_object(
     // SAFETY: by C's contract.
     unsafe {
         answer(object, "object", || {
-            Ok(open(segment)?.raw_object(text(name, "name")?, size, alignment)?.cast().as_ptr())
+            let asked = (TypeId::BYTES, size, alignment);
+            let (place, _) = open(segment)?.raw_object(text(name, "name")?, asked, core::ptr::null())?;
+            Ok(place.cast().as_ptr())
         })
     }
 }
 
-/// Finds the object `name`; makes none.
+/// Finds the object `name` of this type, or makes it with the bytes at `initial`, and says whether it made it. Of all
+/// processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it is
+/// initialised once.
+///
+///     shop_t first = { INTERPROC_MUTEX_INIT, 3 };
+///     rc = interproc_segment_object_as(&segment, "shop", 0, sizeof first, 8, &first, (void **)&shop, NULL);
+///
+/// `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds the
+/// object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has `size`
+/// bytes; NULL stands for zeros. `created` may be NULL.
+///
+/// @return As interproc_segment_object(); EEXIST also for another type.
+///
+/// Thread-safe, fork-safe, and safe against death, as interproc_segment_object(). Not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_object_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    size: usize,
+    alignment: usize,
+    initial: *const c_void,
+    object: *mut *mut c_void,
+    created: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let object = output(object, "object")?;
+        let asked = (TypeId::from_bits(type_id), size, alignment);
+        let (place, is_new) = open(segment)?.raw_object(text(name, "name")?, asked, initial.cast())?;
+        object.set(place.cast().as_ptr());
+        if !created.is_null() {
+            created.write(is_new);
+        }
+        Ok(())
+    })
+}
+
+/// Finds the object `name` of this type; makes none. `type_id` as in interproc_segment_object_as().
+///
+/// @return ENOENT: there is none; otherwise as interproc_segment_object_as(), without ENOMEM.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_find_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    size: usize,
+    alignment: usize,
+    object: *mut *mut c_void,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let object = output(object, "object")?;
+        let asked = (TypeId::from_bits(type_id), size, alignment);
+        let found: NonNull<u8> = open(segment)?.raw_find(text(name, "name")?, asked)?;
+        object.set(found.cast().as_ptr());
+        Ok(())
+    })
+}
+
+/// The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in order.
+/// These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
+/// `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and plain
+/// data (numbers, arrays of them, structures that derive Pod) none.
+///
+///     uint64_t word = interproc_type_id("u64", 8, 8, NULL, 0);
+///     uint64_t counter = interproc_type_id("Mutex", 24, 8, &word, 1); // Mutex<u64>
+///     rc = interproc_segment_find_as(&segment, "counter", counter, 24, 8, (void **)&object);
+///
+/// @return The id; 0 if `name` is NULL or not UTF-8, or if `parts` is NULL and `count` is not 0.
+///
+/// Async-signal-safe.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_type_id(
+    name: *const c_char,
+    size: usize,
+    alignment: usize,
+    parts: *const u64,
+    count: usize,
+) -> u64 {
+    if name.is_null() || (parts.is_null() && count != 0) {
+        return 0;
+    }
+    // SAFETY: by C's contract; an id is its number, and nothing else.
+    let (name, parts) = unsafe {
+        let parts = if count == 0 { &[] } else { core::slice::from_raw_parts(parts.cast::<TypeId>(), count) };
+        (CStr::from_ptr(name), parts)
+    };
+    name.to_str().map_or(0, |name| TypeId::new(name, size, alignment, parts).bits())
+}
+
+/// Finds the object of bytes `name`; makes none.
 ///
 /// @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
 ///
@@ -379,7 +476,7 @@ pub unsafe extern "C" fn interproc_segment_find(
     // SAFETY: by C's contract.
     call(|| unsafe {
         let object = output(object, "object")?;
-        let found: NonNull<u8> = open(segment)?.raw_find(text(name, "name")?, size, alignment)?;
+        let found: NonNull<u8> = open(segment)?.raw_find(text(name, "name")?, (TypeId::BYTES, size, alignment))?;
         object.set(found.cast().as_ptr());
         Ok(())
     })

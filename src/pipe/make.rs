@@ -14,9 +14,9 @@ use crate::shm::{Segment, Shape};
 use core::ptr::NonNull;
 
 /// The types of kind [`Kind::Pipe`].
-pub(super) const TWO_WAYS: u32 = u32::from_le_bytes(*b"Pip2");
-pub(super) const ONE_WAY: u32 = u32::from_le_bytes(*b"Pip1");
-pub(super) const LISTENER: u32 = u32::from_le_bytes(*b"PipL");
+pub(crate) const TWO_WAYS: u64 = (u32::from_le_bytes(*b"Pip2") as u64) << 32;
+pub(crate) const ONE_WAY: u64 = (u32::from_le_bytes(*b"Pip1") as u64) << 32;
+pub(crate) const LISTENER: u64 = (u32::from_le_bytes(*b"PipL") as u64) << 32;
 
 /// What an anonymous pipe's segment has room for: the threads that use its ends at the same time.
 const MEMBERS: u32 = 32;
@@ -80,7 +80,7 @@ pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize)
 pub(super) fn found_or_made(
     segment: &Segment,
     name: &str,
-    type_id: u32,
+    type_id: u64,
     geometry: Geometry,
 ) -> Result<RawMeeting> {
     let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;

@@ -5,61 +5,63 @@
 
 use super::snapshot::ObjectInfo;
 use crate::format::Kind;
+use crate::shared::TypeId;
 use crate::view::{Look, State};
 use crate::{pipe, queue, sync};
 
 /// How to read an object.
 pub(super) struct Decoder {
     kind: Kind,
-    /// 0 where the kind says it all.
-    type_id: u32,
+    /// The upper half of the type id, which is of the name alone; 0 where the kind says it all.
+    family: u32,
     /// The type's name, for people.
     pub name: &'static str,
     /// `None`: the bytes make no sense.
     pub decode: fn(&Look<'_>) -> Option<State>,
 }
 
-const fn object(type_id: &[u8; 4], name: &'static str, decode: fn(&Look<'_>) -> Option<State>) -> Decoder {
-    Decoder { kind: Kind::Object, type_id: u32::from_le_bytes(*type_id), name, decode }
+const fn object(name: &'static str, decode: fn(&Look<'_>) -> Option<State>) -> Decoder {
+    Decoder { kind: Kind::Object, family: TypeId::family(name), name, decode }
 }
 
 const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<State>) -> Decoder {
-    Decoder { kind, type_id: 0, name, decode }
+    Decoder { kind, family: 0, name, decode }
 }
 
 const fn typed(
     kind: Kind,
-    type_id: &[u8; 4],
+    type_id: u64,
     name: &'static str,
     decode: fn(&Look<'_>) -> Option<State>,
 ) -> Decoder {
-    Decoder { kind, type_id: u32::from_le_bytes(*type_id), name, decode }
+    Decoder { kind, family: (type_id >> 32) as u32, name, decode }
 }
 
 const DECODERS: &[Decoder] = &[
-    object(b"Mutx", "Mutex", sync::view::mutex),
-    object(b"Cond", "Condvar", sync::view::condvar),
-    object(b"Evnt", "Event", sync::view::event),
-    object(b"OncL", "OnceLock", sync::view::once),
-    object(b"Once", "Once", sync::view::once),
-    object(b"RecM", "RecursiveMutex", sync::view::recursive_mutex),
-    object(b"RwLk", "RwLock", sync::view::rwlock),
-    object(b"Sema", "Semaphore", sync::view::semaphore),
+    object("Mutex", sync::view::mutex),
+    object("Condvar", sync::view::condvar),
+    object("Event", sync::view::event),
+    object("OnceLock", sync::view::once),
+    object("Once", sync::view::once),
+    object("RecursiveMutex", sync::view::recursive_mutex),
+    object("RwLock", sync::view::rwlock),
+    object("Semaphore", sync::view::semaphore),
     placed(Kind::Barrier, "Barrier", sync::view::barrier),
     placed(Kind::BoundedSemaphore, "BoundedSemaphore", sync::view::bounded_semaphore),
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
     placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
-    typed(Kind::Pipe, b"Pip1", "Pipe, one way", pipe::view::pipe),
-    typed(Kind::Pipe, b"Pip2", "Pipe", pipe::view::pipe),
-    typed(Kind::Pipe, b"PipL", "pipe Listener", pipe::view::meeting),
+    typed(Kind::Pipe, pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
+    typed(Kind::Pipe, pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
+    typed(Kind::Pipe, pipe::LISTENER, "pipe Listener", pipe::view::meeting),
     placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];
 
 /// The decoder of an object, if there is one.
 pub(super) fn decoder(info: &ObjectInfo) -> Option<&'static Decoder> {
-    DECODERS.iter().find(|d| d.kind as u32 == info.kind && (d.type_id == 0 || d.type_id == info.type_id))
+    let family = (info.type_id >> 32) as u32;
+    DECODERS.iter().find(|d| d.kind as u32 == info.kind && (d.family == 0 || d.family == family))
 }
 
 #[cfg(test)]

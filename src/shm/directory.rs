@@ -27,6 +27,7 @@ use crate::atomic::compiler_fence;
 use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, ENTRY_SIZE, Entry, Fixed, Kind, NAME_SIZE, OBJECT_ALIGN};
+use crate::shared::TypeId;
 use core::fmt;
 use core::ptr::NonNull;
 use std::string::String;
@@ -35,8 +36,8 @@ use std::string::String;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub kind: u32,
-    /// 0 is compared with nothing.
-    pub type_id: u32,
+    /// See [`TypeId`]. Compared like all the rest: nothing stands for any type.
+    pub type_id: u64,
     pub size: u64,
     pub align: u64,
     /// For a queue: element size and capacity. For a bounded semaphore: permits. For a barrier: parties.
@@ -45,13 +46,9 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// A structure by itself.
-    pub const fn object(type_id: u32, size: usize, align: usize) -> Shape {
+    pub const fn object(id: TypeId, size: usize, align: usize) -> Shape {
+        let type_id = id.bits();
         Shape { kind: Kind::Object as u32, type_id, size: size as u64, align: align as u64, params: [0; 2] }
-    }
-
-    fn accepts(&self, other: &Shape) -> bool {
-        let ids = self.type_id == 0 || other.type_id == 0 || self.type_id == other.type_id;
-        ids && Shape { type_id: 0, ..*self } == Shape { type_id: 0, ..*other }
     }
 
     fn check(&self, fixed: &Fixed) -> Result<()> {
@@ -86,7 +83,10 @@ impl fmt::Display for Shape {
             k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
         }
         write!(f, " of {} bytes aligned to {}", self.size, self.align)?;
-        if self.type_id != 0 { write!(f, ", type {:#x}", self.type_id) } else { Ok(()) }
+        match self.type_id {
+            0 => Ok(()),
+            id => write!(f, ", type {id:#018x}"),
+        }
     }
 }
 
@@ -154,8 +154,8 @@ fn read(entry: &Entry) -> Option<Found> {
 /// Reads an entry from its bytes in the file; `None` if it is free.
 fn decode(bytes: &[u8]) -> Option<Found> {
     let words: [u64; ENTRY_SIZE / 8] = bytemuck::pod_read_unaligned(bytes);
-    let [kind_and_type, offset, size, align, a, b, _, _, _, _, ref name @ ..] = words;
-    let (kind, type_id) = (kind_and_type as u32, (kind_and_type >> 32) as u32);
+    let [kind, offset, size, align, a, b, type_id, _, _, _, ref name @ ..] = words;
+    let kind = kind as u32;
     let shape = Shape { kind, type_id, size, align, params: [a, b] };
     (kind != Kind::Free as u32).then_some(Found { shape, offset, name: *name })
 }
@@ -229,8 +229,15 @@ impl<'a> Directory<'a> {
         }
     }
 
+    /// What the object of this name is.
+    pub fn look(&self, name: &str) -> Result<Option<Shape>> {
+        let packed = pack_object_name(name)?;
+        let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
+        Ok(searched.found.map(|found| found.shape))
+    }
+
     /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
-    pub fn find_like(&self, name: &str, kind: Kind, type_id: u32) -> Result<Option<(NonNull<u8>, usize)>> {
+    pub fn find_like(&self, name: &str, kind: Kind, type_id: u64) -> Result<Option<(NonNull<u8>, usize)>> {
         let packed = pack_object_name(name)?;
         let Some(found) = search(self.entries.iter().map(read), self.fixed, Some(&packed))?.found else {
             return Ok(None);
@@ -242,7 +249,7 @@ impl<'a> Directory<'a> {
     }
 
     fn matched(&self, name: &str, shape: &Shape, found: &Found) -> Result<NonNull<u8>> {
-        if !found.shape.accepts(shape) {
+        if found.shape != *shape {
             let sides = format!("{name:?} is {}; you asked for {shape}", found.shape);
             return Err(fail(ErrorKind::TypeMismatch, sides));
         }
@@ -255,19 +262,19 @@ impl<'a> Directory<'a> {
         unsafe { self.base.add(offset as usize) }
     }
 
-    /// Finds the object or makes it. The caller holds the directory lock. `init` gets the object's place, all
+    /// Finds the object or makes it; whether it made it. The caller holds the directory lock. `init` gets the object's place, all
     /// zero, and completes its first value there; it neither panics nor comes back here.
     pub fn find_or_make(
         &self,
         name: &str,
         shape: &Shape,
         init: impl FnOnce(NonNull<u8>),
-    ) -> Result<NonNull<u8>> {
+    ) -> Result<(NonNull<u8>, bool)> {
         shape.check(self.fixed)?;
         let packed = pack_object_name(name)?;
         let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
         if let Some(found) = searched.found {
-            return self.matched(name, shape, &found);
+            return self.matched(name, shape, &found).map(|place| (place, false));
         }
         let Some(entry) = self.entries.get(searched.free as usize) else {
             let full = format!(
@@ -286,16 +293,16 @@ impl<'a> Directory<'a> {
         };
         self.write_object(place, end, init);
         // D3.
-        entry.type_id.store(shape.type_id, Relaxed);
+        entry.reserved_half.store(0, Relaxed);
         entry.offset.store(place, Relaxed);
         entry.size.store(shape.size, Relaxed);
         entry.align.store(shape.align, Relaxed);
-        let words = shape.params.into_iter().chain([0; 4]).chain(packed);
-        let fields = entry.params.iter().chain(&entry.reserved).chain(&entry.name);
+        let words = shape.params.into_iter().chain([shape.type_id, 0, 0, 0]).chain(packed);
+        let fields = entry.params.iter().chain([&entry.type_id]).chain(&entry.reserved).chain(&entry.name);
         fields.zip(words).for_each(|(field, word)| field.store(word, Relaxed));
         // D4 and E1: Release, so that in the machine code too all of the above comes first.
         entry.kind.store(shape.kind, Release);
-        Ok(self.at(place))
+        Ok((self.at(place), true))
     }
 
     fn write_object(&self, place: u64, end: u64, init: impl FnOnce(NonNull<u8>)) {

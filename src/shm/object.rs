@@ -24,22 +24,23 @@ use core::ptr::NonNull;
 /// assert_eq!(same.load(Ordering::Relaxed), 1);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-pub struct Object<T: Shared> {
+pub struct Object<T: Shared + ?Sized> {
     place: NonNull<T>,
     segment: Segment,
+    is_new: bool,
 }
 
 // SAFETY: it hands out `&T` only, and a `Shared` T is Send and Sync; a segment is too.
-unsafe impl<T: Shared> Send for Object<T> {}
+unsafe impl<T: Shared + ?Sized> Send for Object<T> {}
 // SAFETY: as above.
-unsafe impl<T: Shared> Sync for Object<T> {}
+unsafe impl<T: Shared + ?Sized> Sync for Object<T> {}
 
-impl<T: Shared> Object<T> {
+impl<T: Shared + ?Sized> Object<T> {
     /// # Safety
     /// `place` is aligned for `T` and lies, with all of the object, inside the segment's mapping; the object was
     /// given its first value.
-    pub(super) unsafe fn new(place: NonNull<T>, segment: Segment) -> Self {
-        Object { place, segment }
+    pub(super) unsafe fn new(place: NonNull<T>, segment: Segment, is_new: bool) -> Self {
+        Object { place, segment, is_new }
     }
 
     /// The segment that the object lies in.
@@ -55,9 +56,24 @@ impl<T: Shared> Object<T> {
     pub fn segment(&self) -> &Segment {
         &self.segment
     }
+
+    /// Whether the call that this handle (or what it is a clone of) comes from made the object. Of all processes that come
+    /// at once, exactly one is told so; the object had its first value before anybody saw it.
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::AtomicU64;
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// assert!(seg.object("hits", || AtomicU64::new(0))?.is_new());
+    /// assert!(!seg.object("hits", || AtomicU64::new(0))?.is_new());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
 }
 
-impl<T: Shared> Deref for Object<T> {
+impl<T: Shared + ?Sized> Deref for Object<T> {
     type Target = T;
 
     #[inline]
@@ -69,13 +85,13 @@ impl<T: Shared> Deref for Object<T> {
     }
 }
 
-impl<T: Shared> Clone for Object<T> {
+impl<T: Shared + ?Sized> Clone for Object<T> {
     fn clone(&self) -> Self {
-        Object { place: self.place, segment: self.segment.clone() }
+        Object { place: self.place, segment: self.segment.clone(), is_new: self.is_new }
     }
 }
 
-impl<T: Shared> fmt::Debug for Object<T> {
+impl<T: Shared + ?Sized> fmt::Debug for Object<T> {
     // Without T's bytes: others are changing them, and few T have a Debug.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Object<{}>({:p} in {:?})", core::any::type_name::<T>(), self.place, self.segment)

@@ -16,11 +16,12 @@ use crate::format::{Changing, Fixed, Kind};
 use crate::heap::{self, Keep};
 use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
 use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
-use crate::shared::{Plain, Shared};
+use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
 use crate::sys::own::{self, Own};
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicU8;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -338,10 +339,14 @@ impl Segment {
     }
 
     /// Finds the object of this name and type, or makes it with the value of `init`. When several processes come
-    /// at once, all get the same object; `init` may then have been called for nothing.
+    /// at once, all get the same object; `init` may then have been called for nothing. Which one's value it has,
+    /// [`Object::is_new`] tells.
+    ///
+    /// The value is moved to its place: for megabytes there are [`object_zeroed`](Self::object_zeroed) and
+    /// [`slice`](Self::slice).
     ///
     /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, type, size or alignment;
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, [type](TypeId), size or alignment;
     /// [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or an object without bytes;
     /// [`ErrorKind::Corrupt`] when the directory fails its checks; [`ErrorKind::TooManyMembers`].
     /// # Examples
@@ -351,26 +356,169 @@ impl Segment {
     ///
     /// let seg = Segment::anonymous(4096)?;
     /// let tickets = seg.object("tickets", || AtomicU32::new(3))?;
-    /// assert_eq!(seg.object("tickets", || AtomicU32::new(99))?.load(Ordering::Relaxed), 3);
+    /// assert!(tickets.is_new());
+    /// let found = seg.object("tickets", || AtomicU32::new(99))?;
+    /// assert_eq!((found.load(Ordering::Relaxed), found.is_new()), (3, false));
     ///
     /// let e = seg.object("tickets", || AtomicU64::new(0)).unwrap_err();
     /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
-    /// assert!(e.to_string().contains("\"tickets\" is an Object of 4 bytes aligned to 4; you asked for an Object of 8"));
+    /// assert!(e.to_string().contains("\"tickets\" is an Object of 4 bytes aligned to 4, type 0x"));
+    /// assert!(e.to_string().contains("; you asked for an Object of 8"));
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn object<T: Shared>(&self, name: &str, init: impl FnOnce() -> T) -> Result<Object<T>> {
         let shape = Self::shape_of::<T>();
-        let place = match self.lookup(name, &shape)? {
-            Some(place) => place,
+        let (place, is_new) = match self.lookup(name, &shape)? {
+            Some(place) => (place, false),
             None => {
                 // Before the lock: it is the user's code.
                 let value = init();
                 // SAFETY: the place is aligned and large enough for T by its shape; nobody else refers to it yet.
-                self.place(name, &shape, |place| unsafe { place.cast::<T>().write(value) })?
+                self.find_or_place(name, &shape, |place| unsafe { value.write_to(place.cast().as_ptr()) })?
             }
         };
         // SAFETY: the shape was compared with T's; the directory checked the place.
-        Ok(unsafe { Object::new(place.cast(), self.clone()) })
+        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
+    }
+
+    /// Finds the object of this name and type, or makes it of zeros, in its place: an unlocked mutex around 0, a counter at
+    /// 0. It may be of any size: nothing of it goes over the stack.
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// const WORDS: usize = 1 << 20;
+    /// let seg = Segment::anonymous(8 * WORDS + 64)?;
+    /// let table = seg.object_zeroed::<Mutex<[u64; WORDS]>>("table")?;
+    /// assert!(table.is_new());
+    /// table.lock()?[WORDS - 1] = 7;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn object_zeroed<T: Shared>(&self, name: &str) -> Result<Object<T>> {
+        let (place, is_new) = self.find_or_place(name, &Self::shape_of::<T>(), |_| {})?;
+        // SAFETY: as in `object`; zeros are a `Shared`.
+        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
+    }
+
+    /// Finds the slice of this name of `len` elements, or makes it of zeros, in its place. It is the same object as an array
+    /// of that length.
+    ///
+    /// # Errors
+    /// As [`object`](Self::object); [`ErrorKind::InvalidInput`] also for no element.
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::{AtomicU64, Ordering};
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(1 << 20)?;
+    /// let pixels = 100 * 100; // known at run time only
+    /// let image = seg.slice::<AtomicU64>("image", pixels)?;
+    /// image[pixels - 1].store(7, Ordering::Relaxed);
+    /// assert_eq!(seg.find_slice::<AtomicU64>("image")?.len(), pixels);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn slice<T: Shared>(&self, name: &str, len: usize) -> Result<Object<[T]>> {
+        let (place, is_new) = self.find_or_place(name, &Self::shape_of_many::<T>(len)?, |_| {})?;
+        let place = NonNull::slice_from_raw_parts(place.cast(), len);
+        // SAFETY: as in `object_zeroed`, for `len` of them.
+        Ok(unsafe { Object::new(place, self.clone(), is_new) })
+    }
+
+    /// Finds the slice or array of this name, of whatever length.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::AtomicU32;
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// seg.object("four", || [const { AtomicU32::new(0) }; 4])?;
+    /// assert_eq!(seg.find_slice::<AtomicU32>("four")?.len(), 4);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn find_slice<T: Shared>(&self, name: &str) -> Result<Object<[T]>> {
+        let found = self.directory().look(name)?.ok_or_else(|| self.missing(name))?;
+        // Any length, but one that the bytes are a whole number of.
+        let len = found.size as usize / size_of::<T>().max(1);
+        let shape = Self::shape_of_many::<T>(len)?;
+        let place = self.lookup(name, &shape)?.ok_or_else(|| self.missing(name))?;
+        let place = NonNull::slice_from_raw_parts(place.cast(), len);
+        // SAFETY: as in `slice`.
+        Ok(unsafe { Object::new(place, self.clone(), false) })
+    }
+
+    /// Finds the object of bytes of this name, size and alignment, or makes it of zeros: what C's
+    /// `interproc_segment_object` makes and finds. It is found as bytes only; see
+    /// [`object_of_bytes`](Self::object_of_bytes).
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    /// # Examples
+    /// ```
+    /// # use core::sync::atomic::{AtomicU8, Ordering};
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(4096)?;
+    /// let flags = seg.bytes("flags", 100, 1)?;
+    /// flags[99].store(1, Ordering::Relaxed);
+    /// assert_eq!(seg.find_bytes("flags")?.len(), 100);
+    /// let e = seg.find::<[AtomicU8; 100]>("flags").unwrap_err();
+    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn bytes(&self, name: &str, len: usize, align: usize) -> Result<Object<[AtomicU8]>> {
+        let (place, is_new) =
+            self.find_or_place(name, &Shape::object(TypeId::BYTES, len, align), |_| {})?;
+        let place = NonNull::slice_from_raw_parts(place.cast(), len);
+        // SAFETY: of so many bytes, by its shape; any are valid.
+        Ok(unsafe { Object::new(place, self.clone(), is_new) })
+    }
+
+    /// Finds the object of bytes of this name, of whatever size and alignment.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    /// # Examples
+    /// ```
+    /// # use interproc::Segment;
+    /// let seg = Segment::anonymous(4096)?;
+    /// seg.bytes("flags", 100, 1)?;
+    /// assert!(!seg.find_bytes("flags")?.is_new());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn find_bytes(&self, name: &str) -> Result<Object<[AtomicU8]>> {
+        let found = self.directory().look(name)?.ok_or_else(|| self.missing(name))?;
+        let shape = Shape { size: found.size, align: found.align, ..Shape::object(TypeId::BYTES, 0, 0) };
+        let place = self.lookup(name, &shape)?.ok_or_else(|| self.missing(name))?;
+        let place = NonNull::slice_from_raw_parts(place.cast(), found.size as usize);
+        // SAFETY: as in `bytes`.
+        Ok(unsafe { Object::new(place, self.clone(), false) })
+    }
+
+    /// Finds the object of bytes of this name, or makes it of zeros, and takes it for a `T`: how a Rust program shares a
+    /// structure with a C program that gave no id. (One that gives the id of `T` shares it by [`object`](Self::object).)
+    ///
+    /// # Errors
+    /// As [`object`](Self::object).
+    ///
+    /// # Safety
+    /// Whoever else uses the object takes it for a `T`, too, or for what has `T`'s layout and is used the same way.
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Mutex};
+    /// let seg = Segment::anonymous(4096)?;
+    /// // As C's interproc_segment_object(&segment, "counter", 24, 8, &counter).
+    /// seg.bytes("counter", 24, 8)?;
+    /// // SAFETY: in C it is `struct { interproc_mutex_t lock; uint64_t value; }`.
+    /// let counter = unsafe { seg.object_of_bytes::<Mutex<u64>>("counter") }?;
+    /// *counter.lock()? += 1;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub unsafe fn object_of_bytes<T: Shared>(&self, name: &str) -> Result<Object<T>> {
+        let (place, is_new) = self.find_or_place(name, &Self::shape_as::<T>(TypeId::BYTES), |_| {})?;
+        // SAFETY: of T's size and alignment; it is used as a T, by the contract.
+        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
     }
 
     /// Finds the object of this name and type.
@@ -386,10 +534,9 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn find<T: Shared>(&self, name: &str) -> Result<Object<T>> {
-        let place = self.lookup(name, &Self::shape_of::<T>())?;
-        let place = place.ok_or_else(|| fail(ErrorKind::NoObject, format!("{name:?} in {self:?}")))?;
+        let place = self.lookup(name, &Self::shape_of::<T>())?.ok_or_else(|| self.missing(name))?;
         // SAFETY: as in `object`.
-        Ok(unsafe { Object::new(place.cast(), self.clone()) })
+        Ok(unsafe { Object::new(place.cast(), self.clone(), false) })
     }
 
     /// Finds or makes the queue of this name for messages of type `T`, with room for `capacity` of them.
@@ -495,7 +642,7 @@ impl Segment {
     /// assert_eq!(seg.latest("limit", 100u32)?.get()?, 70); // it was there
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn latest<T: Plain + bytemuck::NoUninit>(&self, name: &str, initial: T) -> Result<Latest<T>> {
+    pub fn latest<T: Plain>(&self, name: &str, initial: T) -> Result<Latest<T>> {
         self.latest_for(name, initial, 4)
     }
 
@@ -513,7 +660,7 @@ impl Segment {
     /// assert_eq!(limit.get()?, 100);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn latest_for<T: Plain + bytemuck::NoUninit>(
+    pub fn latest_for<T: Plain>(
         &self,
         name: &str,
         initial: T,
@@ -598,15 +745,38 @@ impl Segment {
         Ok(row)
     }
 
-    /// Finds or makes an object by its size and alignment, as C does. A new one is zeroed.
-    pub(crate) fn raw_object(&self, name: &str, size: usize, align: usize) -> Result<NonNull<u8>> {
-        self.place(name, &Shape::object(0, size, align), |_| {})
+    /// Finds or makes an object by its id, size and alignment, as C does; whether it made it. A new one has the bytes at
+    /// `initial`, or zeros.
+    ///
+    /// # Safety
+    /// `initial` is NULL or has `size` bytes.
+    pub(crate) unsafe fn raw_object(
+        &self,
+        name: &str,
+        (id, size, align): (TypeId, usize, usize),
+        initial: *const u8,
+    ) -> Result<(NonNull<u8>, bool)> {
+        self.find_or_place(name, &Shape::object(id, size, align), |place| {
+            if !initial.is_null() {
+                // SAFETY: the place has as many bytes, and nobody else refers to it yet.
+                unsafe { place.as_ptr().copy_from_nonoverlapping(initial, size) };
+            }
+        })
     }
 
-    /// Finds an object by its size and alignment, as C does.
-    pub(crate) fn raw_find(&self, name: &str, size: usize, align: usize) -> Result<NonNull<u8>> {
-        let place = self.lookup(name, &Shape::object(0, size, align))?;
-        place.ok_or_else(|| fail(ErrorKind::NoObject, format!("{name:?} in {self:?}")))
+    /// Finds an object by its id, size and alignment, as C does.
+    pub(crate) fn raw_find(
+        &self,
+        name: &str,
+        (id, size, align): (TypeId, usize, usize),
+    ) -> Result<NonNull<u8>> {
+        let place = self.lookup(name, &Shape::object(id, size, align))?;
+        place.ok_or_else(|| self.missing(name))
+    }
+
+    #[cold]
+    fn missing(&self, name: &str) -> crate::Error {
+        fail(ErrorKind::NoObject, format!("{name:?} in {self:?}"))
     }
 
     /// Finds or makes a queue by its element size, as C does.
@@ -670,9 +840,22 @@ impl Segment {
         Ok(queue)
     }
 
-    const fn shape_of<T: Shared>() -> Shape {
+    fn shape_of<T: Shared>() -> Shape {
+        Self::shape_as::<T>(T::shared_id())
+    }
+
+    fn shape_as<T: Shared>(id: TypeId) -> Shape {
         const { assert!(!core::mem::needs_drop::<T>(), "an object in shared memory is never dropped") };
-        Shape::object(T::TYPE_ID, size_of::<T>(), align_of::<T>())
+        Shape::object(id, size_of::<T>(), align_of::<T>())
+    }
+
+    /// The shape of so many `T`, one after the other.
+    fn shape_of_many<T: Shared>(len: usize) -> Result<Shape> {
+        let size = len.checked_mul(size_of::<T>()).filter(|&size| isize::try_from(size).is_ok());
+        let size = size.ok_or_else(|| {
+            fail(ErrorKind::InvalidInput, format!("{len} elements of {} bytes", size_of::<T>()))
+        })?;
+        Ok(Shape { size: size as u64, ..Self::shape_as::<T>(TypeId::array::<T>(len)) })
     }
 
     /// Finds an object of this shape. Takes no lock.
@@ -685,7 +868,7 @@ impl Segment {
         &self,
         name: &str,
         kind: Kind,
-        type_id: u32,
+        type_id: u64,
     ) -> Result<Option<(NonNull<u8>, usize)>> {
         self.directory().find_like(name, kind, type_id)
     }
@@ -698,8 +881,18 @@ impl Segment {
         shape: &Shape,
         init: impl FnOnce(NonNull<u8>),
     ) -> Result<NonNull<u8>> {
+        self.find_or_place(name, shape, init).map(|(place, _)| place)
+    }
+
+    /// [`place`](Self::place), and whether it made it.
+    fn find_or_place(
+        &self,
+        name: &str,
+        shape: &Shape,
+        init: impl FnOnce(NonNull<u8>),
+    ) -> Result<(NonNull<u8>, bool)> {
         if let Some(found) = self.lookup(name, shape)? {
-            return Ok(found);
+            return Ok((found, false));
         }
         self.inner.attached.locked(self.changing(), || self.directory().find_or_make(name, shape, init))?
     }
@@ -724,7 +917,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    const SHAPE: Shape = Shape::object(0, 4, 4);
+    const SHAPE: Shape = Shape::object(TypeId::BYTES, 4, 4);
 
     #[test]
     fn makers_come_one_after_the_other() {
@@ -772,7 +965,7 @@ mod tests {
                 })
                 .unwrap();
             }
-            assert_eq!(seg.find::<AtomicU32>(dead).unwrap_err().kind(), ErrorKind::NoObject);
+            assert_eq!(seg.find_bytes(dead).unwrap_err().kind(), ErrorKind::NoObject);
         }
     }
 }

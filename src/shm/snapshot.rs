@@ -72,8 +72,8 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its [`Kind`](crate::format::Kind) as a number; a later build may have others.
     pub kind: u32,
-    /// Its type id, 0 if its maker gave none.
-    pub type_id: u32,
+    /// The bits of its [`TypeId`](crate::TypeId), 0 for bytes and for what its kind says it all about.
+    pub type_id: u64,
     /// Where it is in the file.
     pub offset: u64,
     /// Its bytes.

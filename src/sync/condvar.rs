@@ -186,9 +186,7 @@ pub struct Condvar {
 }
 
 // SAFETY: repr(C) of two atomics; zero is idle; nothing to drop.
-unsafe impl Shared for Condvar {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"Cond");
-}
+unsafe impl Shared for Condvar {}
 
 /// Whether a wait ended by its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

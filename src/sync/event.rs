@@ -43,9 +43,7 @@ pub struct Event {
 
 #[allow(unsafe_code)]
 // SAFETY: transparent around two atomics; any bytes are a count and a flag; zero is not set; nothing to drop.
-unsafe impl Shared for Event {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"Evnt");
-}
+unsafe impl Shared for Event {}
 
 impl Default for Event {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::member::{self, Member, Who, view};
-use crate::shared::{Plain, Shared};
+use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Begun, RawOnce};
 use crate::time::Deadline;
 use core::cell::UnsafeCell;
@@ -56,9 +56,7 @@ pub struct Once {
 }
 
 // SAFETY: transparent around atomics; any bytes are valid; zero is not done; nothing to drop.
-unsafe impl Shared for Once {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"Once");
-}
+unsafe impl Shared for Once {}
 
 /// The job is the next one's, unless it is done.
 struct Job<'a> {
@@ -286,7 +284,17 @@ unsafe impl<T: Plain + Send + Sync> Sync for OnceLock<T> {}
 
 // SAFETY: repr(C) of atomics and a plain value; zero has no value; nothing to drop.
 unsafe impl<T: Plain + Send + Sync> Shared for OnceLock<T> {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"OncL");
+    fn shared_id() -> TypeId {
+        TypeId::new("OnceLock", size_of::<Self>(), align_of::<Self>(), &[TypeId::plain::<T>()])
+    }
+
+    unsafe fn write_to(self, place: *mut Self) {
+        // SAFETY: inside the place, by the contract. Without the padding behind a small value.
+        unsafe {
+            (&raw mut (*place).raw).write(self.raw);
+            (&raw mut (*place).value).write(self.value);
+        }
+    }
 }
 
 impl<T: Plain> Default for OnceLock<T> {

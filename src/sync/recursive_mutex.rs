@@ -3,7 +3,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Who, view};
-use crate::shared::{Plain, Shared};
+use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Acquired, RawRecursiveMutex};
 use crate::time::Deadline;
 use core::cell::{Cell, UnsafeCell};
@@ -61,7 +61,17 @@ unsafe impl<T: Plain + Send> Sync for RecursiveMutex<T> {}
 
 // SAFETY: repr(C) of atomics and a plain value behind a lock; zero is unlocked; nothing to drop.
 unsafe impl<T: Plain + Send> Shared for RecursiveMutex<T> {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"RecM");
+    fn shared_id() -> TypeId {
+        TypeId::new("RecursiveMutex", size_of::<Self>(), align_of::<Self>(), &[TypeId::plain::<T>()])
+    }
+
+    unsafe fn write_to(self, place: *mut Self) {
+        // SAFETY: inside the place, by the contract. Without the padding behind a small value.
+        unsafe {
+            (&raw mut (*place).raw).write(self.raw);
+            (&raw mut (*place).value).write(self.value);
+        }
+    }
 }
 
 type Locked<'a, T> = core::result::Result<RecursiveMutexGuard<'a, T>, RecursiveLockError<'a, T>>;

@@ -4,7 +4,7 @@
 use super::raw_rwlock::{Entered, Patience, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Who, view};
-use crate::shared::{Plain, Shared};
+use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Acquired, RawRwLock};
 use crate::time::Deadline;
 use core::cell::UnsafeCell;
@@ -67,7 +67,17 @@ unsafe impl<T: Plain + Send + Sync> Sync for RwLock<T> {}
 
 // SAFETY: repr(C) of atomics and a plain value behind a lock; zero is unlocked; nothing to drop.
 unsafe impl<T: Plain + Send + Sync> Shared for RwLock<T> {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"RwLk");
+    fn shared_id() -> TypeId {
+        TypeId::new("RwLock", size_of::<Self>(), align_of::<Self>(), &[TypeId::plain::<T>()])
+    }
+
+    unsafe fn write_to(self, place: *mut Self) {
+        // SAFETY: inside the place, by the contract. Without the padding behind a small value.
+        unsafe {
+            (&raw mut (*place).raw).write(self.raw);
+            (&raw mut (*place).value).write(self.value);
+        }
+    }
 }
 
 /// What a read gives.

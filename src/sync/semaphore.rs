@@ -43,9 +43,7 @@ pub struct Semaphore {
 
 #[allow(unsafe_code)]
 // SAFETY: transparent around two atomics; any bytes are a value and a flag; zero is a semaphore; nothing to drop.
-unsafe impl Shared for Semaphore {
-    const TYPE_ID: u32 = u32::from_le_bytes(*b"Sema");
-}
+unsafe impl Shared for Semaphore {}
 
 impl Semaphore {
     /// The largest value.

@@ -82,8 +82,6 @@ pub enum Change {
     Add(u32),
     /// Sets the bit with this number.
     Set(u32),
-    /// Clears the bit with this number.
-    Clear(u32),
 }
 
 impl Change {

@@ -484,6 +484,13 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     RETURNS(EINVAL, interproc_segment_object(&s, "o", 8, 8, &object));
     RETURNS(EINVAL, interproc_segment_object(&segment, NULL, 8, 8, &object));
     RETURNS(EINVAL, interproc_segment_object(&segment, "o", 8, 8, NULL));
+    RETURNS(EINVAL, interproc_segment_object_as(NULL, "o", 0, 8, 8, NULL, &object, &b));
+    RETURNS(EINVAL, interproc_segment_object_as(&segment, NULL, 0, 8, 8, NULL, &object, &b));
+    RETURNS(EINVAL, interproc_segment_object_as(&segment, "o", 0, 8, 8, NULL, NULL, &b));
+    RETURNS(EINVAL, interproc_segment_find_as(&segment, NULL, 0, 8, 8, &object));
+    RETURNS(EINVAL, interproc_segment_find_as(&segment, "o", 0, 8, 8, NULL));
+    RETURNS(ENOENT, interproc_segment_find_as(&segment, "o", 0, 8, 8, &object));
+    CHECK(interproc_type_id(NULL, 8, 8, NULL, 0) == 0 && interproc_type_id("a", 8, 8, NULL, 1) == 0);
     RETURNS(EINVAL, interproc_segment_find(&segment, NULL, 8, 8, &object));
     RETURNS(EINVAL, interproc_segment_find(&segment, "o", 8, 8, NULL));
     RETURNS(ENOENT, interproc_segment_find(&segment, "o", 8, 8, &object));
@@ -600,6 +607,24 @@ static void segments_are_found_by_name_and_say_what_is_wrong(void)
     RETURNS(EINVAL, interproc_segment_object(&opened, "other", 8, 3, &b));
     RETURNS(ENOMEM, interproc_segment_object(&opened, "other", 1 << 20, 8, &b));
     RETURNS(ENOENT, interproc_segment_find(&opened, "other", 8, 8, &b));
+
+    /* Made with its first value, by one; of an exact type. */
+    struct { interproc_mutex_t lock; uint64_t left; } first = { INTERPROC_MUTEX_INIT, 3 }, *shop = NULL;
+    uint64_t word = interproc_type_id("u64", 8, 8, NULL, 0);
+    uint64_t type = interproc_type_id("Mutex", sizeof first, 8, &word, 1);
+    CHECK(word != 0 && type != 0 && word != type && type != interproc_type_id("Mutex", sizeof first, 8, NULL, 0));
+    OK(interproc_segment_object_as(&made, "shop", type, sizeof first, 8, &first, (void **)&shop, &is));
+    CHECK(is && shop->left == 3);
+    first.left = 4;
+    OK(interproc_segment_object_as(&made, "shop", type, sizeof first, 8, &first, (void **)&shop, &is));
+    CHECK(!is && shop->left == 3);
+    OK(interproc_segment_object_as(&opened, "shop", type, sizeof first, 8, NULL, &b, NULL));
+    OK(interproc_segment_find_as(&opened, "shop", type, sizeof first, 8, &b));
+    RETURNS(EEXIST, interproc_segment_object_as(&opened, "shop", word, sizeof first, 8, NULL, &b, &is));
+    RETURNS(EEXIST, interproc_segment_object(&opened, "shop", sizeof first, 8, &b));
+    CHECK(strstr(interproc_last_error_message(), "type 0x") != NULL);
+    RETURNS(EEXIST, interproc_segment_find(&opened, "shop", sizeof first, 8, &b));
+    RETURNS(EEXIST, interproc_segment_find_as(&opened, "thing", type, 24, 8, &b));
     RETURNS(EINVAL, interproc_segment_queue(&opened, "q", 0, 8, &queue));
     RETURNS(EINVAL, interproc_segment_queue(&opened, "q", 8, 0, &queue));
     OK(interproc_segment_queue(&opened, "q", 8, 8, &queue));

@@ -52,12 +52,18 @@ static void inherit(void)
 
 int main(int argc, char **argv)
 {
+    uint64_t word, type;
     if (argc < 3)
         return 2;
     OK(interproc_segment_open(&segment, argv[1]));
     if (failures)
         return 1;
-    OK(interproc_segment_object(&segment, "counter", sizeof *counter, 8, (void **)&counter));
+    /* What Rust calls a Mutex<u64>, and not the bytes that it consists of. */
+    word = interproc_type_id("u64", 8, 8, NULL, 0);
+    type = interproc_type_id("Mutex", sizeof *counter, 8, &word, 1);
+    RETURNS(EEXIST, interproc_segment_object(&segment, "counter", sizeof *counter, 8, (void **)&counter));
+    RETURNS(EEXIST, interproc_segment_find_as(&segment, "counter", word, sizeof *counter, 8, (void **)&counter));
+    OK(interproc_segment_find_as(&segment, "counter", type, sizeof *counter, 8, (void **)&counter));
     if (strcmp(argv[2], "count") == 0)
         count(atol(argv[3]));
     else if (strcmp(argv[2], "echo") == 0)

@@ -579,7 +579,7 @@ pub fn a_queue_of_another_shape_is_refused_with_both_sides_named(_: Place) {
     }
     assert_eq!(kind(seg.spsc_producer::<u64>("none", 0).map(drop)), Err(ErrorKind::InvalidInput));
     // Any size and alignment up to 64.
-    #[derive(Clone, Copy, bytemuck::AnyBitPattern, PartialEq, Debug)]
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, PartialEq, Debug)]
     #[repr(C, align(64))]
     struct Wide([u8; 64]);
     let mut p = seg.spsc_producer::<Wide>("wide", 3).expect("a seat");

@@ -18,7 +18,7 @@ use std::time::Instant;
 /// A loaded copy, by the functions of its C interface.
 struct Copy {
     attach: unsafe extern "C" fn(*mut [u64; 2], i32) -> i32,
-    object: unsafe extern "C" fn(*const [u64; 2], *const c_char, usize, usize, *mut *mut u8) -> i32,
+    find: unsafe extern "C" fn(*const [u64; 2], *const c_char, u64, usize, usize, *mut *mut u8) -> i32,
     lock: unsafe extern "C" fn(*mut u8) -> i32,
     trylock: unsafe extern "C" fn(*mut u8) -> i32,
     unlock: unsafe extern "C" fn(*mut u8) -> i32,
@@ -45,7 +45,7 @@ impl Copy {
             };
             Copy {
                 attach: transmute_copy(&find(c"interproc_segment_attach_fd")),
-                object: transmute_copy(&find(c"interproc_segment_object")),
+                find: transmute_copy(&find(c"interproc_segment_find_as")),
                 lock: transmute_copy(&find(c"interproc_mutex_lock")),
                 trylock: transmute_copy(&find(c"interproc_mutex_trylock")),
                 unlock: transmute_copy(&find(c"interproc_mutex_unlock")),
@@ -87,7 +87,8 @@ impl Side {
             assert_eq!((side.copy.attach)(&raw mut side.handle, seg.as_fd().as_raw_fd()), 0);
             for (n, lock) in side.locks.iter_mut().enumerate() {
                 let name = CString::new(name(n)).expect("name");
-                assert_eq!((side.copy.object)(&raw const side.handle, name.as_ptr(), 24, 8, lock), 0);
+                let id = Mutex::<u64>::shared_id().bits();
+                assert_eq!((side.copy.find)(&raw const side.handle, name.as_ptr(), id, 24, 8, lock), 0);
             }
         }
         side

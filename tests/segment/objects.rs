@@ -1,7 +1,8 @@
 //! The directory as a user meets it.
 
 use crate::support::fails;
-use interproc::{ErrorKind, Segment, Shared};
+use interproc::sync::{Mutex, OnceLock};
+use interproc::{ErrorKind, Plain, Segment, Shared, TypeId};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 interproc::shared! {
@@ -30,24 +31,153 @@ fn an_object_is_made_once_and_found_by_every_mapping() {
 
 #[test]
 fn a_mismatch_names_both_sides() {
-    #[repr(C)]
-    struct Tagged<const ID: u32>(AtomicU32);
-    // SAFETY: repr(C) around an atomic.
-    unsafe impl<const ID: u32> Shared for Tagged<ID> {
-        const TYPE_ID: u32 = ID;
-    }
     let seg = Segment::anonymous(4096).unwrap();
     seg.object("n", || AtomicU32::new(0)).unwrap();
     let both =
-        ["\"n\" is an Object of 4 bytes aligned to 4", "you asked for an Object of 8 bytes aligned to 8"];
+        ["\"n\" is an Object of 4 bytes aligned to 4, type 0x", "you asked for an Object of 8 bytes aligned to 8"];
     fails(seg.object("n", || AtomicU64::new(0)), ErrorKind::TypeMismatch, &both);
     fails(seg.find::<AtomicU64>("n"), ErrorKind::TypeMismatch, &both);
     // Same size, another alignment.
     fails(seg.find::<[AtomicU8; 4]>("n"), ErrorKind::TypeMismatch, &["aligned to 1"]);
-    // Type ids are compared when both sides have one.
-    seg.object("t", || Tagged::<7>(AtomicU32::new(0))).unwrap();
-    fails(seg.find::<Tagged<8>>("t"), ErrorKind::TypeMismatch, &["type 0x7", "type 0x8"]);
-    seg.find::<AtomicU32>("t").unwrap();
+}
+
+/// Types of one name, size and alignment.
+mod other {
+    use super::*;
+    interproc::shared! { pub struct Account { pub lock: Mutex<u64> } }
+}
+interproc::shared! { struct Account { words: [AtomicU64; 3] } }
+interproc::shared! { struct Pair<T: Plain + Send>(Mutex<T>, AtomicU64) }
+mod again {
+    use super::*;
+    interproc::shared! { pub struct Pair<T: Plain + Send> { pub lock: Mutex<T>, pub count: AtomicU64 } }
+}
+
+#[test]
+fn an_object_is_found_by_its_exact_type_only() {
+    let seg = Segment::anonymous(1 << 16).unwrap();
+    seg.object("account", || other::Account { lock: Mutex::new(1) }).unwrap();
+    // A structure of the same name and size: its atomics would be the mutex' words.
+    let e = seg.find::<Account>("account").map(drop).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::TypeMismatch);
+    fails(seg.object("account", || Account { words: Default::default() }), ErrorKind::TypeMismatch, &[]);
+
+    seg.object("mutex", || Mutex::new(5u64)).unwrap();
+    fails(seg.find::<[AtomicU64; 3]>("mutex"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find::<Mutex<f64>>("mutex"), ErrorKind::TypeMismatch, &["type 0x"]);
+    fails(seg.find::<Mutex<i64>>("mutex"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find::<Mutex<[u64; 1]>>("mutex"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find::<other::Account>("mutex"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find_bytes("mutex"), ErrorKind::TypeMismatch, &[]);
+
+    seg.object("value", OnceLock::<u64>::new).unwrap();
+    fails(seg.find::<[AtomicU64; 4]>("value"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find::<OnceLock<i64>>("value"), ErrorKind::TypeMismatch, &[]);
+
+    // The bytes are not found as anything else.
+    seg.bytes("bytes", 24, 8).unwrap();
+    fails(seg.find::<Mutex<u64>>("bytes"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find::<[AtomicU64; 3]>("bytes"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.find_slice::<AtomicU8>("bytes"), ErrorKind::TypeMismatch, &[]);
+    fails(seg.bytes("bytes", 24, 4), ErrorKind::TypeMismatch, &[]);
+    assert_eq!(seg.find_bytes("bytes").unwrap().len(), 24);
+}
+
+#[test]
+fn a_type_is_the_same_wherever_it_is_declared() {
+    let seg = Segment::anonymous(4096).unwrap();
+    let pair = seg.object("pair", || Pair(Mutex::new(1.5f64), AtomicU64::new(7))).unwrap();
+    let found = seg.find::<again::Pair<f64>>("pair").unwrap();
+    *found.lock.lock().unwrap() = 2.5;
+    assert_eq!((*pair.0.lock().unwrap(), found.count.load(Relaxed)), (2.5, 7));
+    fails(seg.find::<again::Pair<u64>>("pair"), ErrorKind::TypeMismatch, &[]);
+    // Plain data goes by its name, whatever module it is in.
+    mod here {
+        #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+        #[repr(C)]
+        pub struct Job(u64);
+    }
+    #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+    #[repr(C)]
+    struct Job(u64);
+    assert_eq!(TypeId::plain::<here::Job>(), TypeId::plain::<Job>());
+    assert_eq!(TypeId::plain::<Job>(), TypeId::new("Job", 8, 8, &[]));
+    assert_eq!(TypeId::plain::<[here::Job; 3]>(), TypeId::new("[Job; 3]", 24, 8, &[]));
+}
+
+#[test]
+fn exactly_one_is_told_that_it_made_the_object() {
+    let seg = Segment::anonymous(1 << 16).unwrap();
+    for round in 0..50 {
+        let name = format!("o{round}");
+        let makers = std::thread::scope(|s| {
+            let threads = [(); 4].map(|()| s.spawn(|| seg.object(&name, || AtomicU32::new(7)).unwrap()));
+            let objects = threads.map(|t| t.join().unwrap());
+            assert!(objects.iter().all(|o| o.load(Relaxed) == 7));
+            objects.iter().filter(|o| o.is_new()).count()
+        });
+        assert_eq!(makers, 1);
+        assert!(!seg.find::<AtomicU32>(&name).unwrap().is_new());
+    }
+}
+
+#[test]
+fn no_padding_gets_into_shared_memory() {
+    interproc::shared! { struct Gaps { a: AtomicU8, b: AtomicU64, c: Mutex<u8>, d: [Inner; 2] } }
+    interproc::shared! { struct Inner(AtomicU64, AtomicU8) }
+    let seg = Segment::anonymous(1 << 16).unwrap();
+    let name = format!("/interproc-test-{}-padding", std::process::id());
+    let named = Segment::create(&name, 1 << 16).unwrap();
+    for seg in [&seg, &named] {
+        // In a place full of what must not be seen.
+        let mut value = std::mem::MaybeUninit::<Gaps>::uninit();
+        // SAFETY: bytes may be anything; then each field gets a value, and the gaps keep what was there.
+        let value = unsafe {
+            value.as_mut_ptr().write_bytes(0xa5, 1);
+            let at = value.as_mut_ptr();
+            (&raw mut (*at).a).write(AtomicU8::new(1));
+            (&raw mut (*at).b).write(AtomicU64::new(2));
+            let mutex = (&raw mut (*at).c).cast::<u8>();
+            mutex.write_bytes(0, 16);
+            mutex.add(16).write(3);
+            for i in 0..2 {
+                (&raw mut (*at).d[i].0).write(AtomicU64::new(4));
+                (&raw mut (*at).d[i].1).write(AtomicU8::new(5));
+            }
+            value.assume_init()
+        };
+        seg.object("gaps", move || value).unwrap();
+    }
+    let look = Segment::open_read_only(&name).unwrap();
+    let _ = Segment::unlink(&name);
+    let bytes = look.read("gaps").unwrap();
+    assert!(!bytes.contains(&0xa5), "{bytes:x?}");
+    assert_eq!((bytes[0], bytes[8], bytes[32]), (1, 2, 3));
+}
+
+#[test]
+fn objects_of_many_megabytes_are_made_in_place() {
+    const WORDS: usize = 2 << 20;
+    let seg = Segment::options().size(64 << 20).sparse(true).anonymous().unwrap();
+    // A stack that holds none of them.
+    let small = std::thread::Builder::new().stack_size(64 << 10);
+    let made = small.spawn(move || {
+        let table = seg.object_zeroed::<[AtomicU64; WORDS]>("table").unwrap();
+        table[WORDS - 1].store(1, Relaxed);
+        let slice = seg.slice::<AtomicU64>("slice", WORDS).unwrap();
+        slice[WORDS - 1].store(2, Relaxed);
+        // An array and a slice of its length are the same.
+        assert_eq!(seg.find::<[AtomicU64; WORDS]>("slice").unwrap()[WORDS - 1].load(Relaxed), 2);
+        assert_eq!(seg.find_slice::<AtomicU64>("table").unwrap().len(), WORDS);
+        fails(seg.slice::<AtomicU64>("slice", WORDS - 1), ErrorKind::TypeMismatch, &[]);
+        fails(seg.find_slice::<AtomicU32>("slice"), ErrorKind::TypeMismatch, &[]);
+        fails(seg.slice::<AtomicU64>("none", 0), ErrorKind::InvalidInput, &["one byte"]);
+        fails(seg.slice::<AtomicU64>("huge", usize::MAX / 4), ErrorKind::InvalidInput, &["elements"]);
+        let locked = seg.object_zeroed::<Mutex<[u64; WORDS]>>("locked").unwrap();
+        locked.lock().unwrap()[WORDS - 1] = 3;
+        locked.lock().unwrap()[WORDS - 1]
+    });
+    assert_eq!(made.unwrap().join().unwrap(), 3);
 }
 
 #[test]

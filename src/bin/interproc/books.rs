@@ -1,7 +1,7 @@
 //! The shop's books, how they are repaired after a death, and their audit.
 
 use crate::report::Finding;
-use bytemuck::AnyBitPattern;
+use bytemuck::{Pod, Zeroable};
 
 /// The most tickets a shop sells.
 pub const MAX_TICKETS: usize = 4096;
@@ -12,7 +12,7 @@ pub const PRICE: u64 = 25;
 
 /// What lies in shared memory, guarded by the lock. A sale changes four places, one after the other; a buyer that
 /// is killed in between leaves them contradicting each other.
-#[derive(Clone, Copy, AnyBitPattern)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Books {
     /// Tickets left, which is also the number of the last free seat and of the free seats below it.

@@ -21,7 +21,7 @@ struct Thing {
     name: String,
     #[serde(rename = "type")]
     type_name: Option<&'static str>,
-    type_id: u32,
+    type_id: u64,
     offset: u64,
     size: u64,
     state: Option<&'static str>,

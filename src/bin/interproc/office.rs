@@ -1,7 +1,7 @@
 //! Part b: what lies in shared memory, and the workers. See [`count`](crate::count) for the rules.
 
 use crate::words::{Counts, cut, lower, word_at, words};
-use bytemuck::AnyBitPattern;
+use bytemuck::{Pod, Zeroable};
 use interproc::queue::Queue;
 use interproc::{ErrorKind, Object, Result, Segment};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ pub const SLOTS: usize = 32;
 const MAX_WORKERS: usize = 32;
 
 /// A piece of work.
-#[derive(Clone, Copy, Debug, AnyBitPattern)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Chunk {
     /// From 1.

@@ -4,7 +4,7 @@ use crate::books::{Books, CONTRADICTIONS, MAX_BUYERS, MAX_TICKETS, PRICE, Witnes
 use crate::cli::Options;
 use crate::crew::{Crew, now, spin_for, start, two_processors};
 use crate::report::{Failure, Finding, Progress, Verdict, grouped, plural, time};
-use bytemuck::AnyBitPattern;
+use bytemuck::{Pod, Zeroable};
 use interproc::queue::Queue;
 use interproc::sync::{LockError, Mutex, MutexGuard};
 use interproc::{Object, Result, Segment};
@@ -156,7 +156,7 @@ fn plan(options: &Options) -> Vec<Death> {
 }
 
 /// What buyers tell the one who watches.
-#[derive(Clone, Copy, AnyBitPattern)]
+#[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct News {
     what: u32,

@@ -7,7 +7,6 @@ use crate::heap::Keep;
 use crate::member::{self, Member, Who, view};
 use crate::shared::Plain;
 use crate::time::Deadline;
-use bytemuck::NoUninit;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -33,9 +32,6 @@ use core::time::Duration;
 /// *Ordering*: who reads a value, or sees its version, sees everything that happened before it was set. Versions seen by one thread never go
 /// back. *Signals*: not to be used in a handler. *Size*: each of the slots, two more than announcements, takes the value and
 /// 8 bytes, rounded up to 64.
-///
-/// A value that is set consists of initialised bytes only ([`bytemuck::NoUninit`]): it is copied through atomics. A structure
-/// without padding derives it, or `bytemuck::Pod` for both.
 ///
 /// Algorithm: see [`RawLatest`].
 ///
@@ -257,7 +253,7 @@ impl<T: Plain> Latest<T> {
     }
 }
 
-impl<T: Plain + NoUninit> Latest<T> {
+impl<T: Plain> Latest<T> {
     /// Sets the value, waiting for another writer as long as it takes; its version.
     ///
     /// # Errors

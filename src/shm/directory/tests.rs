@@ -52,8 +52,8 @@ impl Bytes {
 
     /// Offset and words of what was found or made.
     fn make(&self, name: &str, words: u64) -> Result<(u64, std::vec::Vec<u64>)> {
-        let shape = Shape::object(0, 8 * words as usize, 8);
-        let place = self.directory().find_or_make(name, &shape, |_| ())?;
+        let shape = Shape::object(TypeId::BYTES, 8 * words as usize, 8);
+        let (place, _) = self.directory().find_or_make(name, &shape, |_| ())?;
         let at = place.as_ptr() as u64 - self.base.as_ptr() as u64;
         Ok((at, (0..words).map(|i| self.word(at + 8 * i).load(Relaxed)).collect()))
     }
@@ -118,7 +118,7 @@ fn a_failed_make_changes_nothing() {
     bytes.make("a", 1).unwrap();
     let touched = bytes.changing.touched_end.load(Relaxed);
     assert_eq!(bytes.make("b", 4096 / 8).unwrap_err().kind(), ErrorKind::SegmentFull);
-    let huge = Shape { size: u64::MAX - 5, ..Shape::object(0, 1, 1) };
+    let huge = Shape { size: u64::MAX - 5, ..Shape::object(TypeId::BYTES, 1, 1) };
     let e = bytes.directory().find_or_make("b", &huge, |_| unreachable!()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::SegmentFull);
     assert_eq!(bytes.changing.touched_end.load(Relaxed), touched);
@@ -129,7 +129,7 @@ fn a_failed_make_changes_nothing() {
 #[test]
 fn shapes_that_no_object_has_are_refused() {
     let bytes = Bytes::new(4096, 2);
-    let good = Shape::object(0, 8, 8);
+    let good = Shape::object(TypeId::BYTES, 8, 8);
     for bad in [
         Shape { size: 0, ..good },
         Shape { align: 0, ..good },

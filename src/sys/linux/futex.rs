@@ -250,7 +250,6 @@ pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) 
     let (operation, argument) = match change {
         Change::Add(n) => (libc::FUTEX_OP_ADD as u32, n),
         Change::Set(bit) => (libc::FUTEX_OP_OR as u32 | SHIFT, bit),
-        Change::Clear(bit) => (libc::FUTEX_OP_ANDN as u32 | SHIFT, bit),
     };
     debug_assert!(argument <= Change::MOST);
     // The second wake-up, on `word`, happens only if it was -1 before. No object needs it, and none minds it.
@@ -275,7 +274,6 @@ fn change_alone(change: Change, word: Word<'_>) {
             match change {
                 Change::Add(n) => w.fetch_add(n, Ordering::SeqCst),
                 Change::Set(bit) => w.fetch_or(1 << bit, Ordering::SeqCst),
-                Change::Clear(bit) => w.fetch_and(!(1 << bit), Ordering::SeqCst),
             };
             return;
         }
@@ -285,7 +283,6 @@ fn change_alone(change: Change, word: Word<'_>) {
     match change {
         Change::Add(n) => place.fetch_add(u64::from(n) << shift, Ordering::SeqCst),
         Change::Set(bit) => place.fetch_or(1 << (bit + shift), Ordering::SeqCst),
-        Change::Clear(bit) => place.fetch_and(!(1 << (bit + shift)), Ordering::SeqCst),
     };
 }
 
@@ -303,9 +300,7 @@ mod tests {
 
     #[test]
     fn the_kernel_and_the_way_without_it_change_the_same_bits() {
-        for change in
-            [Change::Add(1), Change::Add(Change::MOST), Change::Set(31), Change::Set(0), Change::Clear(31)]
-        {
+        for change in [Change::Add(1), Change::Add(Change::MOST), Change::Set(31), Change::Set(0)] {
             for start in [0u64, 5 << 32 | 7, 1 << 63, 1 << 31] {
                 for half in [low, high] {
                     let (ours, kernels) = (AtomicU64::new(start), AtomicU64::new(start));

@@ -199,7 +199,6 @@ pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) 
     let old = match change {
         Change::Add(n) => place.fetch_add(u64::from(n) << shift, Ordering::SeqCst),
         Change::Set(bit) => place.fetch_or(1 << (bit + shift), Ordering::SeqCst),
-        Change::Clear(bit) => place.fetch_and(!(1 << (bit + shift)), Ordering::SeqCst),
     };
     note(core::ptr::from_ref(place).addr(), || format!("kernel: {change:?} of {old:#x}"));
     let count = kernel.wake_key(address(woken).addr(), n);
