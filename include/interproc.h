@@ -56,6 +56,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The version of this header, and as a number: 1,000,000 times the first part, 1,000 times the second, and the third. That
+ * of the library is interproc_version() and interproc_version_number(). */
+#define INTERPROC_VERSION "0.1.0"
+#define INTERPROC_VERSION_NUMBER 1000
+
 /* Defined by <time.h>, which a strict C99 program gets it from with _POSIX_C_SOURCE at 199309L or more. */
 struct timespec;
 /* Defined by <sys/uio.h>. */
@@ -1228,11 +1233,18 @@ const char *interproc_strerror(int error);
 const char *interproc_last_error_message(void);
 
 /**
- * The version of the library that is linked, such as "0.1.0". Constant.
+ * The version of the library that is linked, such as "0.1.0"; that of the header is INTERPROC_VERSION. Constant.
  *
  * Thread-safe, fork-safe and async-signal-safe.
  */
 const char *interproc_version(void);
+
+/**
+ * The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the header.
+ *
+ * Thread-safe, fork-safe and async-signal-safe.
+ */
+uint32_t interproc_version_number(void);
 
 /**
  * Computes the time `nanoseconds` from now on CLOCK_MONOTONIC, for the functions that take a deadline.
@@ -1420,15 +1432,16 @@ int interproc_segment_unlink_if_stale(const char *name,
                                       bool *removed);
 
 /**
- * Finds the object `name` in the segment, or makes it. A new object is all zero bytes. When several processes come at
- * once, all get the same object. It stays where it is until the segment is gone: there is no removing.
+ * Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes come
+ * at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give it
+ * its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
  *
  * `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
  * pointer is good until the segment is closed; another process may have the object at another address, so do not
  * store pointers in it. A name has 1 to 47 bytes.
  *
  * @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
- * interproc_last_error_message(); ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
+ * interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
  * alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
  *
  * Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
@@ -1441,7 +1454,66 @@ int interproc_segment_object(const struct interproc_segment_t *segment,
                              void **object);
 
 /**
- * Finds the object `name`; makes none.
+ * Finds the object `name` of this type, or makes it with the bytes at `initial`, and says whether it made it. Of all
+ * processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it is
+ * initialised once.
+ *
+ *     shop_t first = { INTERPROC_MUTEX_INIT, 3 };
+ *     rc = interproc_segment_object_as(&segment, "shop", 0, sizeof first, 8, &first, (void **)&shop, NULL);
+ *
+ * `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds the
+ * object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has `size`
+ * bytes; NULL stands for zeros. `created` may be NULL.
+ *
+ * @return As interproc_segment_object(); EEXIST also for another type.
+ *
+ * Thread-safe, fork-safe, and safe against death, as interproc_segment_object(). Not for signal handlers.
+ */
+int interproc_segment_object_as(const struct interproc_segment_t *segment,
+                                const char *name,
+                                uint64_t type_id,
+                                size_t size,
+                                size_t alignment,
+                                const void *initial,
+                                void **object,
+                                bool *created);
+
+/**
+ * Finds the object `name` of this type; makes none. `type_id` as in interproc_segment_object_as().
+ *
+ * @return ENOENT: there is none; otherwise as interproc_segment_object_as(), without ENOMEM.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_segment_find_as(const struct interproc_segment_t *segment,
+                              const char *name,
+                              uint64_t type_id,
+                              size_t size,
+                              size_t alignment,
+                              void **object);
+
+/**
+ * The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in order.
+ * These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
+ * `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and plain
+ * data (numbers, arrays of them, structures that derive Pod) none.
+ *
+ *     uint64_t word = interproc_type_id("u64", 8, 8, NULL, 0);
+ *     uint64_t counter = interproc_type_id("Mutex", 24, 8, &word, 1); // Mutex<u64>
+ *     rc = interproc_segment_find_as(&segment, "counter", counter, 24, 8, (void **)&object);
+ *
+ * @return The id; 0 if `name` is NULL or not UTF-8, or if `parts` is NULL and `count` is not 0.
+ *
+ * Async-signal-safe.
+ */
+uint64_t interproc_type_id(const char *name,
+                           size_t size,
+                           size_t alignment,
+                           const uint64_t *parts,
+                           size_t count);
+
+/**
+ * Finds the object of bytes `name`; makes none.
  *
  * @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
  *
@@ -1550,6 +1622,130 @@ int interproc_segment_fd(const struct interproc_segment_t *segment,
  * Thread-safe and fork-safe.
  */
 int interproc_segment_is_retired(const struct interproc_segment_t *segment, bool *is_retired);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for an object of this size and alignment: interproc_segment_object().
+ * Begin with 0: the sum is what a segment of all these objects, in any order, must have as its size.
+ *
+ *     size_t total = 0;
+ *     rc = interproc_room_object(sizeof(shop_t), 8, &total);
+ *     if (rc == 0)
+ *         rc = interproc_room_queue(48, 1024, &total);
+ *     if (rc == 0)
+ *         rc = interproc_segment_create(&segment, "/shop", total, 0600);
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_object(size_t size,
+                          size_t alignment,
+                          size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a queue: interproc_segment_queue().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_queue(size_t element_size, size_t capacity, size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a queue of messages of any length: interproc_segment_byte_queue().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_byte_queue(size_t capacity,
+                              size_t longest,
+                              size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a queue from one to one: interproc_segment_spsc_producer().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_spsc(size_t element_size,
+                        size_t capacity,
+                        size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a byte lane: interproc_segment_byte_producer().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_byte_lane(size_t capacity,
+                             size_t longest,
+                             size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a semaphore of permits: interproc_segment_bounded_semaphore().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_bounded_semaphore(size_t permits,
+                                     size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a barrier: interproc_segment_barrier().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_barrier(size_t parties, size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a latest value: interproc_segment_latest().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_latest(size_t element_size, size_t readers, size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a pipe, with one way or two: interproc_segment_pipe_pair().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_pipe(size_t capacity,
+                        size_t longest,
+                        size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a listener and its pipes: interproc_listener_bind().
+ *
+ * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_room_listener(size_t pipes,
+                            size_t capacity,
+                            size_t longest,
+                            size_t *total);
+
+/**
+ * The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do not
+ * read the header. They are part of the binary interface: a program may also know them.
+ *
+ * @return 0; EINVAL: a NULL, or there is no such structure.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_size_of(const char *name,
+                      size_t *size,
+                      size_t *alignment);
 
 /**
  * Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is

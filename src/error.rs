@@ -258,7 +258,18 @@ impl From<ErrorKind> for Error {
 #[cfg(feature = "std")]
 impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
+        if let Some(ours) = e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            return ours.clone();
+        }
         Error::from_errno(e.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+/// The kind is that of the errno value; the error itself is inside, and comes out by `Error::from`.
+#[cfg(feature = "std")]
+impl From<Error> for std::io::Error {
+    fn from(e: Error) -> Self {
+        std::io::Error::new(std::io::Error::from_raw_os_error(e.errno).kind(), e)
     }
 }
 
@@ -296,6 +307,25 @@ mod tests {
         for &kind in ErrorKind::ALL {
             assert!(kind.errno() > 0, "{kind:?}");
             assert!(kind.text().len() > 20, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_goes_through_io_and_through_boxes_and_comes_out_whole() {
+        // What `anyhow`, `Box<dyn Error>` and threads ask for.
+        fn is_passed_on<E: core::error::Error + Send + Sync + 'static>() {}
+        is_passed_on::<Error>();
+        #[cfg(feature = "std")]
+        {
+            is_passed_on::<crate::queue::PushError<u64>>();
+            is_passed_on::<crate::queue::RecvError>();
+            is_passed_on::<crate::queue::BatchError>();
+            let e = Error::from(ErrorKind::TimedOut).with_detail("while trying it");
+            let io = std::io::Error::from(e.clone());
+            assert_eq!(io.kind(), std::io::ErrorKind::TimedOut);
+            assert!(std::string::ToString::to_string(&io).contains("while trying it"));
+            assert_eq!(Error::from(io), e);
+            assert_eq!(Error::from(std::io::Error::from_raw_os_error(libc::EMFILE)).errno(), libc::EMFILE);
         }
     }
 

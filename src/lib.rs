@@ -14,7 +14,7 @@
 //! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
 //! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
-//! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`] |
+//! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; `bool` and enums [`Checked`] |
 //! | the same from C | `include/interproc.h` |
 //!
 //! Everything that is owned names its owner by slot and generation; the kernel marks the slot of a thread that dies
@@ -34,6 +34,8 @@
 //! working, the process's own stay its own, and nothing is ever done to a file that got one of the numbers.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
+// Some of it is there for C alone.
+#![cfg_attr(not(any(feature = "c-abi", test)), allow(dead_code, unused_imports))]
 
 #[cfg(not(all(target_os = "linux", target_endian = "little", target_pointer_width = "64")))]
 compile_error!("interproc is for 64-bit little-endian Linux");
@@ -59,9 +61,11 @@ mod atomic;
 #[cfg(interproc_loom)]
 #[doc(hidden)]
 pub mod atomic; // for the models in tests/loom
+mod checked;
 mod error;
-// Its comments are for C: their examples are no doc tests.
-#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+// Its comments are for C: their examples are no doc tests. Its symbols are exported, so it is there only for who asks: two
+// versions of the crate in one program would have them twice. Its own tests need it.
+#[cfg(all(feature = "std", any(feature = "c-abi", test), not(interproc_loom), not(doctest)))]
 mod ffi;
 pub mod format;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -99,13 +103,14 @@ mod mutants {
     }
 }
 
-pub use error::{Error, ErrorKind, Result};
 /// The crate whose traits say what [`Plain`] data is, so that you need no dependency of your own on it: derive with
 /// `#[bytemuck(crate = "interproc::bytemuck")]`.
 pub use bytemuck;
+pub use checked::Checked;
+pub use error::{Error, ErrorKind, Result};
 pub use shared::{Plain, Shared, TypeId};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use shm::{Object, Options, Segment};
+pub use shm::{Object, Options, Room, Segment};
 pub use time::Deadline;
 
 /// The examples of the README, run as tests.

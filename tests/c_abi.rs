@@ -21,6 +21,8 @@ const SOURCES: &[&str] = &[
     "time",
     "who",
     "segment",
+    "room",
+    "sizes",
     "mutex",
     "recursive_mutex",
     "condvar",
@@ -203,7 +205,11 @@ fn every_exported_function_is_declared_and_nothing_else_is_exported() {
     let header = fs::read_to_string(root().join("include/interproc.h")).expect("the header");
     let library = Installed::get().lib().join("libinterproc.so");
     let symbols = run(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library));
-    let mut exported: Vec<&str> = symbols.lines().filter_map(|l| l.split(' ').next()).collect();
+    // Of one version each, but for the version's own name.
+    let names = symbols.lines().filter_map(|l| l.split(' ').next()).filter(|name| *name != "INTERPROC_0.1");
+    let mut exported: Vec<&str> = names
+        .map(|name| name.split_once("@@INTERPROC_0.1").unwrap_or_else(|| panic!("{name} has no version")).0)
+        .collect();
     exported.sort_unstable();
     let mut declared: Vec<&str> = header
         .lines()
@@ -250,8 +256,85 @@ fn the_shared_library_has_a_soname_and_stays_loaded() {
     assert!(dynamic.contains("NODELETE"), "{dynamic}");
 }
 
+/// install.sh in a directory of its own, with nothing but these arguments.
+fn install(from: &Path, arguments: &[&str], destdir: Option<&str>) -> std::process::Output {
+    let mut install = Command::new(root().join("include/install.sh"));
+    if let Some(destdir) = destdir {
+        install.env("DESTDIR", destdir);
+    }
+    let profile = if cfg!(debug_assertions) { "dev" } else { "dist" };
+    install.current_dir(from).env("CARGO", env!("CARGO")).arg(format!("--profile={profile}")).args(arguments);
+    install.output().expect("install.sh")
+}
+
+fn every_way_to_say_where_to_install_is_understood_or_refused_clearly() {
+    let here = work().join("elsewhere");
+    let _ = fs::remove_dir_all(&here);
+    fs::create_dir_all(&here).expect("a directory");
+    let here = here.canonicalize().expect("a path");
+    let at = |path: &str| here.join(path).to_str().expect("UTF-8").to_owned();
+    // Arguments, $DESTDIR, where it must be, and what the pkg-config file must say.
+    let good: [(&[&str], Option<&str>, String, String); 5] = [
+        (&["--prefix", "a b"], None, at("a b"), at("a b")),
+        (&["--prefix=one", "--libdir=one/lib64"], None, at("one"), at("one")),
+        (&[&format!("--prefix={}", at("two"))], None, at("two"), at("two")),
+        (&["--prefix=/usr", "--destdir", "stage"], None, at("stage/usr"), "/usr".into()),
+        (&["--prefix=/usr"], Some("other"), at("other/usr"), "/usr".into()),
+    ];
+    for (arguments, destdir, place, prefix) in good {
+        let output = install(&here, arguments, destdir);
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert!(Path::new(&place).join("include/interproc.h").exists(), "{arguments:?}: {said}");
+        let lib =
+            Path::new(&place).join(if arguments.len() == 2 && destdir.is_none() && place.ends_with("one") {
+                "lib64"
+            } else {
+                "lib"
+            });
+        assert!(lib.join("libinterproc.so.0").exists(), "{arguments:?}: {said}");
+        let pc = fs::read_to_string(lib.join("pkgconfig/interproc.pc")).expect("the .pc file");
+        assert!(pc.contains(&format!("prefix={prefix}\n")), "{arguments:?}: {pc}");
+    }
+    for (arguments, complaint) in [
+        (&["--prefix"] as &[&str], "--prefix needs a value"),
+        (&["--prefix="], "--prefix needs a value"),
+        (&["--prefix", "--libdir", "x"], "--prefix needs a value"),
+        (&["--prefix=x", "--libdir"], "--libdir needs a value"),
+        (&["--prefixes", "x"], "there is no option --prefixes"),
+        (&["somewhere"], "there is no option somewhere"),
+    ] {
+        let output = install(&here, arguments, None);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(&format!("install.sh: {complaint}")), "{arguments:?}: {said}");
+    }
+}
+
+fn a_program_may_be_linked_without_any_shared_library() {
+    let installed = Installed::get();
+    let out = installed.out("tests/c/types.c", "all-static");
+    let mut cc = installed.cc("tests/c/types.c", &out);
+    run(cc.arg("-static").args(installed.pkg_config(&["--static", "--libs"])));
+    let headers = run(Command::new("readelf").arg("-lW").arg(&out));
+    assert!(!headers.contains("INTERP"), "{headers}");
+    run(&mut Command::new(&out));
+}
+
+fn the_installed_libraries_carry_no_more_symbols_than_they_need() {
+    let lib = Installed::get().lib();
+    let sections = run(Command::new("readelf").arg("-SW").arg(lib.join("libinterproc.so")));
+    assert!(!sections.contains(".symtab") && !sections.contains(".debug_"), "{sections}");
+    let sections = run(Command::new("readelf").arg("-SW").arg(lib.join("libinterproc.a")));
+    assert!(!sections.contains(".debug_"), "debug information in the static library");
+}
+
 fn every_function_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/conformance.c")));
+}
+
+fn types_sizes_and_first_values_keep_their_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/types.c")));
 }
 
 fn the_condition_variable_keeps_its_promises_in_c() {
@@ -521,7 +604,11 @@ fn main() {
             the_header_is_clean_in_every_dialect_and_may_come_twice,
             every_exported_function_is_declared_and_nothing_else_is_exported,
             the_shared_library_has_a_soname_and_stays_loaded,
+            every_way_to_say_where_to_install_is_understood_or_refused_clearly,
+            a_program_may_be_linked_without_any_shared_library,
+            the_installed_libraries_carry_no_more_symbols_than_they_need,
             the_byte_queue_keeps_its_promises_in_c,
+            types_sizes_and_first_values_keep_their_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,

@@ -207,7 +207,7 @@ impl Write for Line<'_> {
     }
 }
 
-/// The version of the library that is linked, such as "0.1.0". Constant.
+/// The version of the library that is linked, such as "0.1.0"; that of the header is INTERPROC_VERSION. Constant.
 ///
 /// Thread-safe, fork-safe and async-signal-safe.
 #[unsafe(no_mangle)]
@@ -218,6 +218,26 @@ pub extern "C" fn interproc_version() -> *const c_char {
             Err(_) => unreachable!(),
         };
     VERSION.as_ptr()
+}
+
+/// The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the header.
+///
+/// Thread-safe, fork-safe and async-signal-safe.
+#[unsafe(no_mangle)]
+pub extern "C" fn interproc_version_number() -> u32 {
+    const fn part(text: &str) -> u32 {
+        let (mut number, mut at) = (0, 0);
+        while at < text.len() {
+            number = number * 10 + (text.as_bytes()[at] - b'0') as u32;
+            at += 1;
+        }
+        assert!(number < 1000);
+        number
+    }
+    const NUMBER: u32 = part(env!("CARGO_PKG_VERSION_MAJOR")) * 1_000_000
+        + part(env!("CARGO_PKG_VERSION_MINOR")) * 1_000
+        + part(env!("CARGO_PKG_VERSION_PATCH"));
+    NUMBER
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Segments and the objects in them.
 
-use super::arguments::{answer, input, output, text};
+use super::arguments::{answer, input, list, output, tell, text};
 use super::barrier::interproc_barrier_t;
 use super::bounded_semaphore::interproc_bounded_semaphore_t;
 use super::byte_queue::interproc_byte_queue_t;
@@ -398,9 +398,7 @@ pub unsafe extern "C" fn interproc_segment_object_as(
         let asked = (TypeId::from_bits(type_id), size, alignment);
         let (place, is_new) = open(segment)?.raw_object(text(name, "name")?, asked, initial.cast())?;
         object.set(place.cast().as_ptr());
-        if !created.is_null() {
-            created.write(is_new);
-        }
+        tell(created, is_new);
         Ok(())
     })
 }
@@ -453,11 +451,12 @@ pub unsafe extern "C" fn interproc_type_id(
         return 0;
     }
     // SAFETY: by C's contract; an id is its number, and nothing else.
-    let (name, parts) = unsafe {
-        let parts = if count == 0 { &[] } else { core::slice::from_raw_parts(parts.cast::<TypeId>(), count) };
-        (CStr::from_ptr(name), parts)
-    };
-    name.to_str().map_or(0, |name| TypeId::new(name, size, alignment, parts).bits())
+    let parts = unsafe { list(parts.cast::<TypeId>(), count, "parts") };
+    // SAFETY: by C's contract.
+    match (unsafe { CStr::from_ptr(name) }.to_str(), parts) {
+        (Ok(name), Ok(parts)) => TypeId::new(name, size, alignment, parts).bits(),
+        _ => 0,
+    }
 }
 
 /// Finds the object of bytes `name`; makes none.
@@ -476,7 +475,8 @@ pub unsafe extern "C" fn interproc_segment_find(
     // SAFETY: by C's contract.
     call(|| unsafe {
         let object = output(object, "object")?;
-        let found: NonNull<u8> = open(segment)?.raw_find(text(name, "name")?, (TypeId::BYTES, size, alignment))?;
+        let found: NonNull<u8> =
+            open(segment)?.raw_find(text(name, "name")?, (TypeId::BYTES, size, alignment))?;
         object.set(found.cast().as_ptr());
         Ok(())
     })

@@ -76,6 +76,11 @@ pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize)
     })
 }
 
+/// The bytes of so many pipes with two ways; `None` if that cannot be.
+pub(crate) fn room_of(pipes: usize, capacity: usize, longest: usize) -> Option<usize> {
+    Geometry::new(pipes, 2, capacity, longest)?.size()
+}
+
 /// Finds or makes the object.
 pub(super) fn found_or_made(
     segment: &Segment,

@@ -11,7 +11,7 @@
 //! | `inspect`, `deadlock` | what there is to see: objects, members, cycles of waiting |
 //! | `attach` | where the member layer is called |
 //! | `lane`; `spsc`, `byte_lane` | finding and making lanes, and taking a seat; their two families |
-//! | `segment`, `options`, `object`, `snapshot` | the interface |
+//! | `segment`, `options`, `room`, `object`, `snapshot` | the interface |
 //!
 //! **Threat model.** A peer that may write a segment may write anything into it, at any time. What is read from
 //! shared memory is copied, checked, then used; where things are is known from a private copy of the header that
@@ -32,6 +32,7 @@ mod members;
 mod name;
 mod object;
 mod options;
+mod room;
 mod segment;
 mod snapshot;
 mod spsc;
@@ -42,6 +43,7 @@ pub use inspect::{Holder, ObjectState, View};
 pub use members::{MemberInfo, Waits};
 pub use object::Object;
 pub use options::Options;
+pub use room::Room;
 pub use segment::Segment;
 pub use snapshot::{ObjectInfo, Snapshot};
 

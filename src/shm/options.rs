@@ -63,7 +63,8 @@ impl Options {
 
     /// The payload's bytes, for the user's objects; rounded up to whole pages. Needed for creating.
     ///
-    /// Each object takes its size rounded up to a cache line; header, directory and member table come on top.
+    /// Each object takes its size rounded up to a cache line; header, directory and member table come on top. How many
+    /// bytes given objects need, [`Room`](crate::Room) tells.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -97,6 +98,10 @@ impl Options {
     /// ```
     pub const fn max_objects(self, objects: u32) -> Self {
         Options { max_objects: objects, ..self }
+    }
+
+    pub(super) const fn objects(&self) -> u32 {
+        self.max_objects
     }
 
     /// The permission bits of a new named segment: 0600 unless set. The umask is not applied. Using a segment

@@ -468,8 +468,7 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn bytes(&self, name: &str, len: usize, align: usize) -> Result<Object<[AtomicU8]>> {
-        let (place, is_new) =
-            self.find_or_place(name, &Shape::object(TypeId::BYTES, len, align), |_| {})?;
+        let (place, is_new) = self.find_or_place(name, &Shape::object(TypeId::BYTES, len, align), |_| {})?;
         let place = NonNull::slice_from_raw_parts(place.cast(), len);
         // SAFETY: of so many bytes, by its shape; any are valid.
         Ok(unsafe { Object::new(place, self.clone(), is_new) })
@@ -660,12 +659,7 @@ impl Segment {
     /// assert_eq!(limit.get()?, 100);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn latest_for<T: Plain>(
-        &self,
-        name: &str,
-        initial: T,
-        readers: usize,
-    ) -> Result<Latest<T>> {
+    pub fn latest_for<T: Plain>(&self, name: &str, initial: T, readers: usize) -> Result<Latest<T>> {
         // SAFETY: a value of so many initialised bytes.
         let raw = unsafe { self.raw_latest(name, size_of::<T>(), readers, (&raw const initial).cast()) }?;
         let keep = self.keep();

@@ -33,8 +33,10 @@ fn an_object_is_made_once_and_found_by_every_mapping() {
 fn a_mismatch_names_both_sides() {
     let seg = Segment::anonymous(4096).unwrap();
     seg.object("n", || AtomicU32::new(0)).unwrap();
-    let both =
-        ["\"n\" is an Object of 4 bytes aligned to 4, type 0x", "you asked for an Object of 8 bytes aligned to 8"];
+    let both = [
+        "\"n\" is an Object of 4 bytes aligned to 4, type 0x",
+        "you asked for an Object of 8 bytes aligned to 8",
+    ];
     fails(seg.object("n", || AtomicU64::new(0)), ErrorKind::TypeMismatch, &both);
     fails(seg.find::<AtomicU64>("n"), ErrorKind::TypeMismatch, &both);
     // Same size, another alignment.

@@ -5,4 +5,4 @@ mod handle;
 mod producer;
 mod view;
 
-use handle::{interproc_byte_consumer_t, interproc_byte_producer_t};
+pub(super) use handle::{interproc_byte_consumer_t, interproc_byte_producer_t};

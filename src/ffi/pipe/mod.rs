@@ -8,4 +8,5 @@ mod in_place;
 mod listener;
 mod make;
 
-use handle::{Ends, interproc_listener_t, interproc_pipe_entry_t, interproc_pipe_t, receiver, sender};
+use handle::{Ends, interproc_pipe_entry_t, receiver, sender};
+pub(super) use handle::{interproc_listener_t, interproc_pipe_t};

@@ -5,4 +5,5 @@ mod handle;
 mod producer;
 mod view;
 
-use handle::{Held, interproc_spsc_consumer_t, interproc_spsc_producer_t, interproc_spsc_slots_t, lend};
+use handle::{Held, lend};
+pub(super) use handle::{interproc_spsc_consumer_t, interproc_spsc_producer_t, interproc_spsc_slots_t};
