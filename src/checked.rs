@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::{Error, ErrorKind};
-use bytemuck::{AnyBitPattern, CheckedBitPattern, NoUninit, Zeroable};
+use bytemuck::{CheckedBitPattern, NoUninit, Pod, Zeroable};
 use core::fmt;
 use core::mem::MaybeUninit;
 
@@ -36,11 +36,9 @@ pub struct Checked<T: CheckedBitPattern + NoUninit>(MaybeUninit<T>);
 
 // SAFETY: `MaybeUninit` may have any bytes, zeros too.
 unsafe impl<T: CheckedBitPattern + NoUninit> Zeroable for Checked<T> {}
-// SAFETY: as above; T is Copy and 'static, and holds no pointer: its bytes are checked before they are a T.
-unsafe impl<T: CheckedBitPattern + NoUninit> AnyBitPattern for Checked<T> {}
-// SAFETY: T has no padding, so each byte is one that came from a T, from zeros or from other initialised bytes: safe code
-// has no other way to make one.
-unsafe impl<T: CheckedBitPattern + NoUninit> NoUninit for Checked<T> {}
+// SAFETY: as above; T is Copy and 'static, and its bytes are checked before they are a T. T has no padding, so each byte is
+// one that came from a T, from zeros or from other initialised bytes: safe code has no other way to make one.
+unsafe impl<T: CheckedBitPattern + NoUninit> Pod for Checked<T> {}
 
 impl<T: CheckedBitPattern + NoUninit> Checked<T> {
     /// The bytes of a value.
@@ -139,6 +137,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_value_are_an_error_each() {
         let job = Job { id: 7, urgent: true, kind: Kind::Large, letter: 'x' };
+        assert_eq!(Checked::new(Kind::Small).get().unwrap(), Kind::Small);
         let checked = Checked::new(job);
         assert_eq!(checked.get().unwrap(), job);
         let good: [u8; 8] = pod_read_unaligned(bytes_of(&[checked]));

@@ -8,6 +8,12 @@
 //! **No padding is written.** A byte of padding is whatever lay on the writer's stack before. So a `Plain` value has
 //! none, and a `Shared` object is written field by field into zeroed memory.
 //!
+//! **Whom this trusts.** Processes that use the library from safe Rust cannot break each other's types. One that writes past it,
+//! in C or by a mapping of its own, can write under a guard: then a `&T` that another process holds changes under it, which
+//! Rust does not allow. No bytes make a `Plain` value an invalid one, and nothing in the library reads shared bytes
+//! twice to decide; but a program that does not trust its peers copies values out (`Queue::pop`, `Latest::get`,
+//! `ByteQueue::pop`) instead of reading them in place, or works on atomics.
+//!
 //! **An object is found by its exact type**: [`TypeId`] tells how.
 #![allow(unsafe_code)]
 
