@@ -126,10 +126,10 @@ struct Play<'a> {
 
 impl Director for Play<'_> {
     fn stands(&mut self, stand: Stand) {
-        if !stand.asleep {
-            if let Some(window) = self.lab.windows.at(stand.pc) {
-                (self.outcome.window, self.outcome.guessed) = (Some(window), false);
-            }
+        if !stand.asleep
+            && let Some(window) = self.lab.windows.at(stand.pc)
+        {
+            (self.outcome.window, self.outcome.guessed) = (Some(window), false);
         }
         self.outcome.asleep = stand.asleep;
         self.outcome.pc = stand.pc;
