@@ -7,6 +7,7 @@
 use super::*;
 use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, walk_robust_list};
 use crate::pthread::Robust;
+use interproc::Shared;
 use std::ffi::{CStr, CString, c_char};
 use std::mem::{forget, transmute_copy};
 use std::os::fd::AsRawFd;
