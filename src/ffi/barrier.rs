@@ -184,7 +184,7 @@ pub unsafe extern "C" fn interproc_barrier_n_waiting(
     n_waiting: *mut u32,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(barrier, n_waiting, |raw, me| raw.n_waiting(me.table())) }
+    unsafe { ask(barrier, n_waiting, |raw, me| raw.n_waiting(me)) }
 }
 
 /// Whether the next one to come would get ECANCELED: a snapshot.
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn interproc_barrier_is_broken(
     is_broken: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(barrier, is_broken, |raw, me| raw.is_broken(me.table())) }
+    unsafe { ask(barrier, is_broken, |raw, me| raw.is_broken(me)) }
 }
 
 /// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most `room`

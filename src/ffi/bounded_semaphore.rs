@@ -312,7 +312,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_available(
     // SAFETY: by C's contract.
     report(unsafe { enter(semaphore) }.and_then(|(raw, me)| {
         // SAFETY: by C's contract.
-        unsafe { output(available, "available") }.map(|available| available.set(raw.available(me.table())))
+        unsafe { output(available, "available") }.map(|available| available.set(raw.available(me)))
     }))
 }
 

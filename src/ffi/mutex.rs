@@ -5,7 +5,7 @@ use super::patience::{Patience, Until};
 use super::placed::{self, acquired, at};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member, view};
+use crate::member::{self, Member, view};
 use crate::sync::{Acquired, RawMutex};
 use core::ffi::c_int;
 use libc::timespec;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn interproc_mutex_destroy(mutex: *mut interproc_mutex_t) 
     // SAFETY: by C's contract it is a mutex.
     report(unsafe { find(mutex) }.and_then(|(me, raw)| {
         let other = raw.owner().filter(|&owner| owner != me.id());
-        if other.is_some_and(|owner| me.table().life(owner) != Life::Dead) {
+        if other.is_some_and(|owner| me.lives(owner)) {
             return Err(ErrorKind::WouldBlock.into());
         }
         // SAFETY: by C's contract nobody uses it any more.

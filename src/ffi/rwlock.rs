@@ -5,7 +5,7 @@ use super::patience::{ForEver, Never, Patience, Until};
 use super::placed::{acquired, at};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Life, Member, OwnerId, view};
+use crate::member::{self, Member, OwnerId, view};
 use crate::sync::{Entered, RawRwLock};
 use core::ffi::c_int;
 use libc::timespec;
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_
     // SAFETY: by C's contract it is a reader-writer lock.
     report(unsafe { find(rwlock) }.and_then(|(id, me, _, raw)| {
         let other = raw.writer().filter(|&writer| writer != id);
-        let mut used = other.is_some_and(|writer| me.table().life(writer) != Life::Dead);
+        let mut used = other.is_some_and(|writer| me.lives(writer));
         raw.for_each_reader(me, |_, _| used = true);
         if used {
             return Err(ErrorKind::WouldBlock.into());

@@ -49,6 +49,8 @@ struct Pair {
     base: AtomicPtr<u8>,
     /// 0: free for any thread of the process. [`BUSY`]: a thread is registering. Else the generation in use.
     held: AtomicU32,
+    /// When this process last asked whether the slot's member lives, behind its generation: see `doubt`.
+    asked: AtomicU64,
 }
 
 const BUSY: u32 = u32::MAX;
@@ -295,6 +297,7 @@ impl Domain {
             uses: core::cell::Cell::new(0),
             wanted,
             reading: crate::sync::Sampler::new(),
+            glance: super::doubt::Glance::new(),
             domain: self,
         }))
     }
@@ -391,14 +394,42 @@ impl Domain {
     pub(crate) fn is_dead(&self, id: OwnerId) -> bool {
         // Changing under our eyes: look again next time.
         let Some(who) = self.table.identity(id) else { return false };
-        let sat = who.seat;
-        let seat = sat as u16;
-        let asked = seat != NO_SEAT && sat != self.seat.load(Ordering::Relaxed);
-        if asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat)) {
-            return true;
+        // Its process lives, or cannot be asked after: then by its id.
+        self.process_is_gone(who.seat) || who.thread_is_gone()
+    }
+
+    /// Whether another process, by the name of its seat, is known to be gone.
+    fn process_is_gone(&self, sat: u64) -> bool {
+        let asked = sat as u16 != NO_SEAT && sat != self.seat.load(Ordering::Relaxed);
+        asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat))
+    }
+
+    /// Asks about `id`, and marks it if it is dead; with it all members of its process, if that is gone.
+    #[cold]
+    pub(crate) fn mark_if_dead(&self, id: OwnerId) {
+        let Some(who) = self.table.identity(id) else { return };
+        if !self.process_is_gone(who.seat) {
+            if who.thread_is_gone() {
+                self.table.mark_dead(id);
+            }
+            return;
         }
-        // Its process lives, or cannot be asked after.
-        who.thread_is_gone()
+        self.table.mark_dead(id);
+        for index in 0..self.table.count() {
+            let word = self.table.slot(index).map_or(0, |slot| slot.load(Ordering::Acquire));
+            let other = OwnerId::new(index as u16, (word >> 32) as u32);
+            let dead = super::table::is_live(word as u32)
+                && self.table.identity(other).is_some_and(|of| of.seat == who.seat);
+            if dead {
+                self.table.mark_dead(other);
+            }
+        }
+    }
+
+    /// When this process last asked about a member: see `doubt`.
+    #[inline]
+    pub(super) fn note(&self, id: OwnerId) -> &AtomicU64 {
+        &self.pair(id.slot()).asked
     }
 }
 

@@ -11,12 +11,14 @@
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
+//! | `doubt` | whether an owner lives, asked by whoever tries or asks without sleeping |
 //! | `wanted` | telling an owner that somebody waits for what it holds |
 //! | `view` | who holds something and how many wait, for people |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
 mod claim;
+mod doubt;
 mod id;
 mod identity;
 mod sleep;
@@ -72,6 +74,8 @@ pub struct Member {
     spinning: Habit,
     uses: Cell<u16>,
     reading: Sampler,
+    #[cfg(not(interproc_loom))]
+    glance: doubt::Glance,
     #[cfg(not(interproc_loom))]
     wanted: [*const crate::atomic::AtomicU64; 2],
     #[cfg(interproc_loom)]
@@ -150,9 +154,7 @@ impl Member {
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
         #[cfg(not(interproc_loom))]
-        if self.domain().is_dead(id) {
-            self.table.mark_dead(id);
-        }
+        self.domain().mark_if_dead(id);
         #[cfg(interproc_loom)]
         if let Life::Live(word) = self.table.life(id)
             && crate::sys::model::is_gone(word & crate::sys::FUTEX_TID_MASK)

@@ -42,7 +42,7 @@
 use super::place::Place;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, Owners};
+use crate::member::{Member, OwnerId, Owners};
 use crate::queue::{Lane, RawConsumer, RawProducer};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -149,7 +149,7 @@ impl RawMeeting {
         for (word, seen) in seats.iter().zip(seen) {
             *seen = word.load(Ordering::Acquire); // M2
             let void = *seen & UNANSWERED != 0 && !called;
-            let living = OwnerId::of(*seen).filter(|&id| me.table().life(id) != Life::Dead);
+            let living = OwnerId::of(*seen).filter(|&id| me.lives(id));
             if let Some(id) = living.filter(|_| !void || crate::mutant!("pipe-void-stays")) {
                 owners.push(id);
                 free = false;
@@ -267,7 +267,7 @@ impl RawMeeting {
         let mut died = false;
         for &owner in owners.as_slice().iter().filter(|&&owner| owner != me.id()) {
             me.verify(owner);
-            died |= me.table().life(owner) == Life::Dead;
+            died |= !me.lives(owner);
         }
         died
     }
@@ -286,7 +286,7 @@ impl RawMeeting {
     }
 
     fn living_listener(&self, me: &Member) -> Option<OwnerId> {
-        self.listener().filter(|&id| me.table().life(id) != Life::Dead)
+        self.listener().filter(|&id| me.lives(id))
     }
 
     /// Begins to listen, if nobody alive does.
@@ -302,7 +302,7 @@ impl RawMeeting {
                 if id != me.id() {
                     me.verify(id);
                 }
-                if me.table().life(id) != Life::Dead {
+                if me.lives(id) {
                     break Err(ErrorKind::WouldBlock.into());
                 }
             }

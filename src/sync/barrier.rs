@@ -244,7 +244,7 @@ impl Barrier {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn n_waiting(&self) -> Result<u32> {
-        Ok(self.raw.n_waiting(self.me()?.table()))
+        Ok(self.raw.n_waiting(self.me()?))
     }
 
     /// Whether the next one to come would get `Broken`: a snapshot.
@@ -259,7 +259,7 @@ impl Barrier {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_broken(&self) -> Result<bool> {
-        Ok(self.raw.is_broken(self.me()?.table()))
+        Ok(self.raw.is_broken(self.me()?))
     }
 
     /// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Whoever asks need

@@ -250,7 +250,7 @@ impl BoundedSemaphore {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn available(&self) -> Result<u32> {
-        Ok(self.raw.available(self.me()?.table()))
+        Ok(self.raw.available(self.me()?))
     }
 
     /// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what

@@ -56,7 +56,7 @@
 use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, Owners, Table};
+use crate::member::{Member, OwnerId, Owners};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -254,7 +254,7 @@ impl RawBarrier {
     }
 
     fn is_dead(&self, me: &Member, seat: u64) -> bool {
-        OwnerId::of(seat).is_some_and(|id| me.table().life(id) == Life::Dead)
+        OwnerId::of(seat).is_some_and(|id| !me.lives(id))
     }
 
     /// Looks at all seats, behind an arrival or an announcement. Notes for a sleeper whom and what to watch.
@@ -279,7 +279,7 @@ impl RawBarrier {
                     u32::from(arrived && OwnerId::of(word).is_some_and(|id| id.bits() < me.id().bits()));
             }
             match OwnerId::of(word) {
-                Some(id) if me.table().life(id) == Life::Dead => {
+                Some(id) if !me.lives(id) => {
                     if !crate::mutant!("barrier-dead-unseen") {
                         return Seats::Dead;
                     }
@@ -404,7 +404,7 @@ impl RawBarrier {
             for (_, seat) in self.row.from(0) {
                 let old = seat.load(Ordering::Acquire);
                 let new = match OwnerId::of(old) {
-                    Some(id) if me.table().life(id) != Life::Dead => id.bits(),
+                    Some(id) if me.lives(id) => id.bits(),
                     _ => 0,
                 };
                 if new != old {
@@ -429,24 +429,23 @@ impl RawBarrier {
     }
 
     /// Whether it is broken: by a snapshot of the word, and of the seats, as the next one to come would find.
-    pub fn is_broken(&self, table: &Table) -> bool {
+    pub fn is_broken(&self, me: &Member) -> bool {
         // Acquire: who sees it broken sees what came before.
         self.word().load(Ordering::Acquire) & BROKEN != 0
             || self.row.from(0).any(|(_, seat)| {
                 let id = OwnerId::of(seat.load(Ordering::Acquire));
-                id.is_some_and(|id| table.life(id) == Life::Dead)
+                id.is_some_and(|id| !me.lives(id))
             })
     }
 
     /// How many have come to the current round and wait: a snapshot; 0 while it is broken.
-    pub fn n_waiting(&self, table: &Table) -> u32 {
+    pub fn n_waiting(&self, me: &Member) -> u32 {
         let word = self.word().load(Ordering::Acquire);
         if word & BROKEN != 0 {
             return 0;
         }
         let waits = |seat: u64| {
-            marks(seat) == arrived_in(generation(word))
-                && OwnerId::of(seat).is_some_and(|id| table.life(id) != Life::Dead)
+            marks(seat) == arrived_in(generation(word)) && OwnerId::of(seat).is_some_and(|id| me.lives(id))
         };
         self.row.from(0).filter(|(_, seat)| waits(seat.load(Ordering::Acquire))).count() as u32
     }

@@ -53,7 +53,7 @@ use super::RawMutex;
 use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, Owners, Table};
+use crate::member::{Member, OwnerId, Owners};
 use crate::sync::{Acquired, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -234,7 +234,7 @@ impl RawBoundedSemaphore {
 
     fn release_with(&self, me: &Member, permit: &RawPermit, news: u32) -> Result<()> {
         let Some(owner) = permit.owner() else { return Err(ErrorKind::NotOwner.into()) };
-        if owner != me.id() && me.table().life(owner) == Life::Dead {
+        if owner != me.id() && !me.lives(owner) {
             return Err(ErrorKind::Stale.into());
         }
         let pending = me.pend();
@@ -257,7 +257,7 @@ impl RawBoundedSemaphore {
         if owner == me.id() {
             return Ok(*permit);
         }
-        if me.table().life(owner) == Life::Dead {
+        if !me.lives(owner) {
             return Err(ErrorKind::Stale.into());
         }
         let (value, mut count) = (me.new_use(), 0);
@@ -284,10 +284,10 @@ impl RawBoundedSemaphore {
     }
 
     /// How many permits are free, those of dead holders among them: a snapshot.
-    pub fn available(&self, table: &Table) -> u32 {
+    pub fn available(&self, me: &Member) -> u32 {
         let free = |cell: &AtomicU64| {
             // Acquire: as in `take`.
-            OwnerId::of(cell.load(Ordering::Acquire)).is_none_or(|id| table.life(id) == Life::Dead)
+            OwnerId::of(cell.load(Ordering::Acquire)).is_none_or(|id| !me.lives(id))
         };
         self.row.from(0).filter(|(_, cell)| free(cell)).count() as u32
     }
@@ -376,8 +376,7 @@ impl RawBoundedSemaphore {
                 // Acquire: whoever names itself here has joined before, which `life` must see.
                 let held = cell.load(Ordering::Acquire);
                 let holder = OwnerId::of(held);
-                if holder.is_none() || of_the_dead && holder.is_some_and(|h| me.table().life(h) == Life::Dead)
-                {
+                if holder.is_none() || of_the_dead && holder.is_some_and(|h| !me.lives(h)) {
                     self.take_cell(index, cell, held, permit, news);
                 }
             }
@@ -504,7 +503,7 @@ impl RawBoundedSemaphore {
             }
             // P2
             let held = cell.load(Ordering::SeqCst);
-            match OwnerId::of(held).filter(|&holder| me.table().life(holder) != Life::Dead) {
+            match OwnerId::of(held).filter(|&holder| me.lives(holder)) {
                 // Our own death wakes nobody here.
                 Some(holder) if holder == me.id() => {}
                 Some(holder) => _ = owners.push(holder),

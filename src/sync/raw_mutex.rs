@@ -68,7 +68,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -366,7 +366,7 @@ impl RawMutex {
                 if owner == Some(me.id()) {
                     return Err(ErrorKind::Deadlock.into());
                 }
-                if owner.is_some_and(|o| me.table().life(o) != Life::Dead) {
+                if owner.is_some_and(|o| me.lives(o)) {
                     return Err(ErrorKind::WouldBlock.into());
                 }
                 if word & AWAITED != 0 {
@@ -420,7 +420,7 @@ impl RawMutex {
             if owner == Some(me.id()) {
                 return Err(ErrorKind::Deadlock.into());
             }
-            let alive = owner.filter(|&o| me.table().life(o) != Life::Dead);
+            let alive = owner.filter(|&o| me.lives(o));
             let Some(owner) = alive else {
                 if let Some(acquired) = self.inherit(me, word, flags) {
                     return Ok(acquired);

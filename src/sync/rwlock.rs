@@ -379,8 +379,7 @@ impl<T: Plain> RwLock<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_written(&self) -> bool {
-        member::current(self.address())
-            .is_ok_and(|me| self.raw.writer().is_some_and(|w| me.table().life(w) != member::Life::Dead))
+        member::current(self.address()).is_ok_and(|me| self.raw.writer().is_some_and(|w| me.lives(w)))
     }
 
     /// How many threads read: a snapshot. See [`RwLock::is_written`].

@@ -5,7 +5,7 @@ use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
 use super::row::{CELLS_OFF, row_size};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
-use crate::member::{OwnerId, Table};
+use crate::member::{Life, OwnerId, Table};
 use crate::view::{Look, State};
 use std::vec::Vec;
 
@@ -172,7 +172,8 @@ impl RawRwLock {
     /// The writer, dead or alive, and the living readers: a snapshot. The lock's place in the file is its name.
     pub(crate) fn holders(&self, table: &Table, name: u64) -> Vec<OwnerId> {
         let mut holders: Vec<_> = self.holding_writer().into_iter().collect();
-        self.for_each_reader_of(table, name, |reader, _| holders.push(reader));
+        let lives = |id| table.life(id) != Life::Dead;
+        self.for_each_reader_of(table, name, lives, |reader, _| holders.push(reader));
         holders
     }
 }

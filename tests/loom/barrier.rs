@@ -108,7 +108,7 @@ impl Meeting {
         assert_eq!(late.map_err(|e| e.kind()), Err(ErrorKind::TimedOut));
         assert_eq!(self.wait(&me), Err(ErrorKind::Broken));
         self.barrier.reset(&me);
-        assert!(!self.barrier.is_broken(&place.table) && self.barrier.n_waiting(&place.table) == 0);
+        assert!(!self.barrier.is_broken(&me) && self.barrier.n_waiting(&me) == 0);
         id
     }
 }
@@ -157,7 +157,7 @@ fn seated(death: Death, net: bool) {
     if end == Outcome::Died && slot as u32 & FUTEX_OWNER_DIED != 0 {
         assert_eq!(meeting.wait(&me), Err(ErrorKind::Broken), "broken until a reset");
         meeting.barrier.reset(&me);
-        assert!(!meeting.barrier.is_broken(me.table()));
+        assert!(!meeting.barrier.is_broken(&me));
     }
 }
 
@@ -212,17 +212,17 @@ fn resetter(death: Death) {
     let me = place.member();
     let end = victim.join();
     // Whether it came before or after: it is to be told.
-    if meeting.barrier.n_waiting(me.table()) > 0 || end == Outcome::Died {
+    if meeting.barrier.n_waiting(&me) > 0 || end == Outcome::Died {
         meeting.barrier.abort(&me);
     }
     // It has not come yet: it will find a sound round, or a broken one.
-    let abort = !meeting.barrier.is_broken(me.table());
+    let abort = !meeting.barrier.is_broken(&me);
     if abort {
         meeting.barrier.abort(&me);
     }
     assert_eq!(waiter.join(), Outcome::Finished(Err(ErrorKind::Broken)));
     meeting.barrier.reset(&me);
-    assert!(!meeting.barrier.is_broken(me.table()) || end == Outcome::Died);
+    assert!(!meeting.barrier.is_broken(&me) || end == Outcome::Died);
 }
 
 fn one_too_many() {

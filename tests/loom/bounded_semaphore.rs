@@ -94,7 +94,7 @@ impl Guarded {
 
     fn all_there(&self, me: &Member) {
         let all = self.permits.permits();
-        assert_eq!(self.permits.available(me.table()), all);
+        assert_eq!(self.permits.available(me), all);
         let permit = self.permits.try_acquire_many(me, all).expect("nobody else is left");
         assert_eq!(self.permits.try_acquire(me).map_err(|e| e.kind()), Err(ErrorKind::WouldBlock));
         self.permits.release(me, &permit).expect("ours");
@@ -196,7 +196,7 @@ fn both(death: Death) {
     let other = holder(&place, guarded, Death::NEVER);
     let me = place.member();
     let both = guarded.permits.acquire_many(&me, 2, None).expect("sooner or later");
-    assert_eq!(guarded.permits.available(me.table()), 0);
+    assert_eq!(guarded.permits.available(&me), 0);
     guarded.permits.release(&me, &both).expect("ours");
     victim.join();
     other.join();

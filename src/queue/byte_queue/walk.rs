@@ -7,7 +7,7 @@ use super::place::CLOSED;
 use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
-use crate::member::{Life, Member, OwnerId, Owners};
+use crate::member::{Member, OwnerId, Owners};
 use crate::queue::position::{self as pos, Role};
 
 /// How many records more than it needs a producer moves the head over, if they are freed.
@@ -112,7 +112,7 @@ impl RawByteQueue {
     /// Whether the owner of a word at a boundary lives. A dead one's word stays as it is until somebody replaces it, so
     /// read again after the verdict it is the last that this owner wrote, and then the lap is looked at again.
     fn fate(&self, me: &Member, position: u64, word: u64, owner: Option<OwnerId>) -> Fate {
-        if let Some(owner) = owner.filter(|&owner| me.table().life(owner) != Life::Dead) {
+        if let Some(owner) = owner.filter(|&owner| me.lives(owner)) {
             return Fate::Lives(owner);
         }
         let (again, at) = self.look(position);
@@ -344,7 +344,7 @@ impl RawByteQueue {
                 At::Sealed => return Err(Refused::Closed),
                 At::Broken => return Err(Refused::Broken),
                 // All that there is, all round the ring, is being read.
-                At::Round { owner } => match owner.filter(|&o| me.table().life(o) != Life::Dead) {
+                At::Round { owner } => match owner.filter(|&o| me.lives(o)) {
                     Some(owner) => return Err(self.refused(position, word, Some(owner))),
                     None => (position, hint) = (self.head(), None),
                 },
@@ -421,7 +421,7 @@ impl RawByteQueue {
     /// Who, alive and holding a record, stands between the consumers and the next message, or between the producers and
     /// room: a snapshot.
     pub fn blocker(&self, me: &Member) -> Option<OwnerId> {
-        let lives = |owner: Option<OwnerId>| owner.filter(|&o| me.table().life(o) != Life::Dead);
+        let lives = |owner: Option<OwnerId>| owner.filter(|&o| me.lives(o));
         let mut found = None;
         self.survey(self.read_hint(), |at| match *at {
             At::Owned { owner, role: Role::Writer, .. } => {

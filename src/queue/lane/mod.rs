@@ -81,7 +81,7 @@ use super::event_count::EventCount;
 use crate::atomic::AtomicU64;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -208,7 +208,7 @@ impl Lane {
     fn is_hung_up(&self, me: &Member, partner: &Seat) -> bool {
         let gone = self.hangs_up()
             && !crate::mutant!("lane-hang-up-unseen")
-            && partner.holder().is_some_and(|id| me.table().life(id) == Life::Dead);
+            && partner.holder().is_some_and(|id| !me.lives(id));
         if gone && !self.is_closed() {
             self.close(me);
         }

@@ -5,7 +5,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 
 /// A seat in shared memory. Zero is vacant.
 #[repr(transparent)]
@@ -39,7 +39,7 @@ impl Seat {
                     // Nobody sleeps on it, so nobody asks the second channel but us.
                     me.verify(holder);
                 }
-                if me.table().life(holder) != Life::Dead {
+                if me.lives(holder) {
                     return Err(ErrorKind::WouldBlock.into());
                 }
             }
@@ -82,6 +82,6 @@ impl Seat {
 
     /// Who sits there and lives.
     pub(in crate::queue) fn living(&self, me: &Member) -> Option<OwnerId> {
-        self.holder().filter(|&id| me.table().life(id) != Life::Dead)
+        self.holder().filter(|&id| me.lives(id))
     }
 }

@@ -52,7 +52,7 @@
 use super::place::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 use crate::sync::{Acquired, Spin};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -283,7 +283,7 @@ impl RawLatest {
 
     /// Who has an announcement, if it lives.
     fn owner(&self, me: &Member, word: u64) -> Option<OwnerId> {
-        OwnerId::of(word).filter(|&id| me.table().life(id) != Life::Dead)
+        OwnerId::of(word).filter(|&id| me.lives(id))
     }
 
     /// # Safety

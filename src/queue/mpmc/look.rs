@@ -6,7 +6,7 @@
 
 use super::RawQueue;
 use crate::atomic::{Ordering, spin_loop};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 
 /// Why an operation cannot be done now.
@@ -112,7 +112,7 @@ impl RawQueue {
     /// stands before and after, the owner holds the cell at that sequence or a later one.
     pub(super) fn read_owned(&self, me: &Member, index: u32, word: u64) -> Option<OwnedCell> {
         let Ctl::Owned { owner, role } = Ctl::read(word) else { return None };
-        let dead = owner.is_none_or(|o| me.table().life(o) == Life::Dead);
+        let dead = owner.is_none_or(|o| !me.lives(o));
         let sequence = self.ring.seq(index).load(Ordering::Acquire); // Q4
         let again = self.ring.ctl(index).load(Ordering::Acquire);
         (again == word).then_some(OwnedCell { role, dead, owner, sequence })

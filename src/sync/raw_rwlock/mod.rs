@@ -84,7 +84,7 @@ pub(crate) use bias::Sampler;
 use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, Table};
+use crate::member::{Member, OwnerId, Table};
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
 use readers::{first_cell, home, leave_hold};
@@ -279,7 +279,7 @@ impl RawRwLock {
     /// Calls `with` for every living reader and says how often it reads: a snapshot, in which a reader that is on its way
     /// in may be seen.
     pub fn for_each_reader(&self, me: &Member, with: impl FnMut(OwnerId, u32)) {
-        self.for_each_reader_of(me.table(), self.name(me), with);
+        self.for_each_reader_of(me.table(), self.name(me), |id| me.lives(id), with);
     }
 
     /// Who writes, and not only waits for the readers to leave, dead or alive: a snapshot.
@@ -288,10 +288,16 @@ impl RawRwLock {
         if word & (READING | DRAINING) != 0 { None } else { OwnerId::of(word) }
     }
 
-    /// [`RawRwLock::for_each_reader`] for whoever is no member, but knows where the lock is in the file.
-    pub fn for_each_reader_of(&self, table: &Table, name: u64, mut with: impl FnMut(OwnerId, u32)) {
+    /// [`RawRwLock::for_each_reader`] for whoever is no member, but knows where the lock is in the file and who lives.
+    pub(crate) fn for_each_reader_of(
+        &self,
+        table: &Table,
+        name: u64,
+        lives: impl Fn(OwnerId) -> bool,
+        mut with: impl FnMut(OwnerId, u32),
+    ) {
         let mut tell = |owner: OwnerId, word: u64| {
-            if table.life(owner) != Life::Dead {
+            if lives(owner) {
                 with(owner, ((word & COUNT) / ONE) as u32);
             }
         };

@@ -4,7 +4,7 @@ use super::{CELLS, COUNT, Entered, ONE, Patience, Place, RawRwLock, SLEEPERS, ST
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_models};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HOLDS, Holds};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Member, OwnerId};
 use crate::sync::Acquired;
 use crate::sync::raw_mutex::{KEPT, READING};
 use crate::sys::{Word, futex};
@@ -180,7 +180,7 @@ impl RawRwLock {
         for at in (first..CELLS).chain(0..first) {
             let cell = &self.cells[at];
             let word = cell.load(Ordering::Acquire);
-            if OwnerId::of(word).is_none_or(|owner| me.table().life(owner) == Life::Dead) {
+            if OwnerId::of(word).is_none_or(|owner| !me.lives(owner)) {
                 // R2. WAITER: a writer that sleeps for the dead one looks again for its own reasons.
                 let mine = id.bits() | ONE | word & WAITER;
                 if cell.compare_exchange(word, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {

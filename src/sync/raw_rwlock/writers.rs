@@ -81,7 +81,7 @@ impl RawRwLock {
     fn refuse_if_read(&self, me: &Member) -> Result<()> {
         for cell in &self.cells {
             let owner = OwnerId::of(cell.load(Ordering::Acquire));
-            if owner.is_some_and(|owner| me.table().life(owner) != Life::Dead) {
+            if owner.is_some_and(|owner| me.lives(owner)) {
                 return would_block();
             }
         }
@@ -179,7 +179,7 @@ fn drain_cell(
         if owner == Some(id) {
             return Err(ErrorKind::Deadlock.into());
         }
-        let alive = owner.filter(|&owner| me.table().life(owner) != Life::Dead);
+        let alive = owner.filter(|&owner| me.lives(owner));
         let Some(owner) = alive else {
             if crate::mutant!("dead-reader-stays") {
                 return would_block();
@@ -224,7 +224,7 @@ fn drain_slot(
     loop {
         // The slot before its holds: these are of that generation or of a later one.
         let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
-        if table.life(owner) == Life::Dead || !holds_it() {
+        if table.life(owner) == Life::Dead || !holds_it() || !me.lives(owner) {
             return Ok(());
         }
         if owner == id {

@@ -9,6 +9,15 @@ pub fn monotonic_ns() -> u64 {
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
 
+/// `CLOCK_MONOTONIC_COARSE` in nanoseconds: a few ms late at most, and a quarter of the price.
+#[inline]
+pub fn coarse_ns() -> u64 {
+    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `ts` is writable; the clock exists since Linux 2.6.32, and without it the time stays 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut ts) };
+    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
+}
+
 /// `CLOCK_BOOTTIME` in nanoseconds: what start times in /proc count.
 #[cfg(feature = "std")]
 pub fn since_boot_ns() -> u64 {

@@ -1,0 +1,445 @@
+//! The objects: what a victim takes of each, how a survivor asks for it, and what it is to be told.
+
+use crate::kit;
+use interproc::pipe::{self, End, Listener};
+use interproc::sync::{LockError, Mutex, Once, RecursiveLockError, RecursiveMutex, RwLock, RwLockError};
+use interproc::{Error, ErrorKind, Segment};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How a survivor waits in one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    ForEver,
+    Never,
+    For(Duration),
+}
+
+/// What a survivor is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Not yet.
+    Refused,
+    /// It is the asker's, as if nobody had been there.
+    Clean,
+    /// It is the asker's, from the dead.
+    FromTheDead,
+    /// The other one is gone.
+    Gone,
+    /// The state is another one.
+    Changed,
+}
+
+use Answer::{Changed, Clean, FromTheDead, Gone, Refused};
+
+/// Gives back what was taken.
+pub type GiveBack = Box<dyn FnOnce()>;
+/// Takes it, in the victim.
+pub type Take = Box<dyn Fn() -> GiveBack>;
+
+/// One object.
+pub struct Story {
+    pub take: Take,
+    /// What the survivor does meanwhile.
+    pub meet: Box<dyn FnMut()>,
+    pub ask: Box<dyn FnMut(Wait) -> Answer>,
+    /// Whether it can be asked for by tries and with time limits.
+    pub tries: bool,
+    /// Whether the state still shows the other one.
+    pub state: Option<Box<dyn FnMut() -> Answer>>,
+    /// What the survivor is told when the victim has died, and when it has given back.
+    pub died: Answer,
+    pub left: Answer,
+}
+
+impl Story {
+    fn new(
+        take: impl Fn() -> GiveBack + 'static,
+        ask: impl FnMut(Wait) -> Answer + 'static,
+        died: Answer,
+        left: Answer,
+    ) -> Story {
+        let (take, ask) = (Box::new(take), Box::new(ask));
+        Story { take, meet: Box::new(|| ()), ask, tries: true, state: None, died, left }
+    }
+
+    fn with_state(self, same: impl Fn() -> bool + 'static) -> Story {
+        Story { state: Some(Box::new(move || if same() { Refused } else { Changed })), ..self }
+    }
+
+    fn meeting(self, meet: impl FnMut() + 'static) -> Story {
+        Story { meet: Box::new(meet), ..self }
+    }
+}
+
+/// Every object, in the ways in which one can be in another's way.
+pub const STORIES: &[(&str, fn() -> Story)] = &[
+    ("a mutex", mutex),
+    ("a recursive mutex", recursive_mutex),
+    ("a writer's lock, to write", || written(false)),
+    ("a writer's lock, to read", || written(true)),
+    ("a reader's lock", || read(0)),
+    ("a biased reader's lock", || read(5_000)),
+    ("a once", once),
+    ("a permit", permit),
+    ("a barrier's seat", barrier),
+    ("a queue, behind a reservation", || queue_pop(false)),
+    ("a queue's only message", || queue_pop(true)),
+    ("a queue's only cell", queue_push),
+    ("a byte queue, behind a reservation", || byte_queue_pop(false)),
+    ("a byte queue's only message", || byte_queue_pop(true)),
+    ("a byte queue's only room", byte_queue_push),
+    ("a ring's seat", ring_seat),
+    ("a byte ring's seat", byte_ring_seat),
+    ("a pipe's end, to receive", || pipe_end(false)),
+    ("a pipe's end, to send", || pipe_end(true)),
+    ("a pipe's only slot", pipe_slot),
+    ("a listener's name", listener),
+];
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn segment() -> &'static Segment {
+    leak(Segment::options().size(1 << 17).max_members(16).anonymous().expect("segment"))
+}
+
+fn give_back<T: 'static>(what: T) -> GiveBack {
+    Box::new(move || drop(what))
+}
+
+/// A refusal, or the end.
+fn refusal(error: impl std::borrow::Borrow<Error>) -> Answer {
+    let error = error.borrow();
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Empty | ErrorKind::Full => Refused,
+        ErrorKind::Closed | ErrorKind::Broken | ErrorKind::Refused => Gone,
+        _ => panic!("{error:?}"),
+    }
+}
+
+fn answer<T>(result: Result<T, Error>) -> Answer {
+    result.map_or_else(refusal, |_| Clean)
+}
+
+fn mutex() -> Story {
+    let m = leak(segment().object("m", || Mutex::new(0u64)).expect("mutex"));
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => m.lock(),
+            Wait::Never => m.try_lock(),
+            Wait::For(time) => m.try_lock_for(time),
+        };
+        match got {
+            Ok(_) => Clean,
+            Err(LockError::OwnerDied(_)) => FromTheDead,
+            Err(LockError::Failed(error)) => refusal(error),
+        }
+    };
+    Story::new(|| give_back(m.lock().ok().expect("lock")), ask, FromTheDead, Clean)
+}
+
+fn recursive_mutex() -> Story {
+    let m = leak(segment().object("m", || RecursiveMutex::new(0u64)).expect("mutex"));
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => m.lock(),
+            Wait::Never => m.try_lock(),
+            Wait::For(time) => m.try_lock_for(time),
+        };
+        match got {
+            Ok(_) => Clean,
+            Err(RecursiveLockError::OwnerDied(_)) => FromTheDead,
+            Err(RecursiveLockError::Failed(error)) => refusal(error),
+        }
+    };
+    Story::new(|| give_back(m.lock().ok().expect("lock")), ask, FromTheDead, Clean)
+}
+
+fn ask_rwlock(l: &RwLock<u64>, reads: bool, wait: Wait) -> Answer {
+    let told = |error| match error {
+        RwLockError::OwnerDied(_) => FromTheDead,
+        RwLockError::Failed(error) => refusal(error),
+    };
+    if reads {
+        let got = match wait {
+            Wait::ForEver => l.read(),
+            Wait::Never => l.try_read(),
+            Wait::For(time) => l.try_read_for(time),
+        };
+        return got.map_or_else(told, |_| Clean);
+    }
+    let got = match wait {
+        Wait::ForEver => l.write(),
+        Wait::Never => l.try_write(),
+        Wait::For(time) => l.try_write_for(time),
+    };
+    got.map_or_else(told, |_| Clean)
+}
+
+fn written(reads: bool) -> Story {
+    let l = leak(segment().object("l", || RwLock::new(0u64)).expect("lock"));
+    let take = || give_back(l.write().ok().expect("write"));
+    Story::new(take, move |wait| ask_rwlock(l, reads, wait), FromTheDead, Clean).with_state(|| l.is_written())
+}
+
+/// The death of a reader is no news.
+fn read(before: usize) -> Story {
+    let l = leak(segment().object("l", || RwLock::new(0u64)).expect("lock"));
+    let take = move || {
+        for _ in 0..before {
+            drop(l.read().ok().expect("read"));
+        }
+        give_back(l.read().ok().expect("read"))
+    };
+    Story::new(take, |wait| ask_rwlock(l, false, wait), Clean, Clean)
+        .with_state(|| l.readers().expect("readers") == 1)
+}
+
+unsafe extern "C" {
+    fn interproc_once_begin(once: *mut libc::c_void, begun: *mut i32) -> i32;
+    fn interproc_once_abandon(once: *mut libc::c_void) -> i32;
+}
+
+/// Begun as from C: a job of ours does not end with it.
+fn once() -> Story {
+    let o = leak(segment().object("o", Once::new).expect("once"));
+    let at = std::ptr::from_ref::<Once>(o).cast_mut().cast();
+    let take = move || -> GiveBack {
+        let mut begun = 0;
+        // SAFETY: a once of the segment.
+        assert_eq!(unsafe { interproc_once_begin(at, &raw mut begun) }, 0);
+        // SAFETY: as above.
+        Box::new(move || assert_eq!(unsafe { interproc_once_abandon(at) }, 0))
+    };
+    let ask = |wait| {
+        let mut retry = false;
+        let job = |state: interproc::sync::OnceState| retry = state.is_retry();
+        let got = match wait {
+            Wait::ForEver => o.call(job),
+            Wait::Never => o.call_timeout(Duration::ZERO, job),
+            Wait::For(time) => o.call_timeout(time, job),
+        };
+        match got {
+            Ok(()) if retry => FromTheDead,
+            other => answer(other),
+        }
+    };
+    Story::new(take, ask, FromTheDead, FromTheDead)
+}
+
+fn permit() -> Story {
+    let s = leak(segment().bounded_semaphore("s", 1).expect("semaphore"));
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => s.acquire(),
+            Wait::Never => s.try_acquire(),
+            Wait::For(time) => s.acquire_timeout(time),
+        };
+        match got {
+            Ok(permit) if permit.owner_died() => FromTheDead,
+            other => answer(other),
+        }
+    };
+    Story::new(|| give_back(s.acquire().expect("acquire")), ask, FromTheDead, Clean)
+        .with_state(|| s.available().expect("available") == 0)
+}
+
+/// Two have met. A wait that runs out breaks a barrier, so it is asked in one call.
+fn barrier() -> Story {
+    let b = leak(segment().barrier("b", 2).expect("barrier"));
+    let take = || -> GiveBack {
+        b.wait().expect("both came");
+        Box::new(|| {
+            b.leave().expect("leave");
+            b.abort().expect("abort");
+        })
+    };
+    let ask = |_| answer(b.wait_timeout(kit::NET));
+    let story = Story::new(take, ask, Gone, Gone)
+        .meeting(|| _ = b.wait().expect("both came"))
+        .with_state(|| !b.is_broken().expect("is_broken"));
+    Story { tries: false, ..story }
+}
+
+/// A message behind a reservation comes within reach; one that was being read comes back.
+fn queue_pop(reads: bool) -> Story {
+    let q = leak(segment().queue::<u64>("q", 4).expect("queue"));
+    if reads {
+        q.push(1).ok().expect("push");
+    }
+    let take = move || -> GiveBack {
+        if reads {
+            let message = q.receive().expect("receive");
+            return Box::new(|| message.put_back().expect("put back"));
+        }
+        let place = q.reserve().expect("reserve");
+        q.push(2).ok().expect("push");
+        give_back(place)
+    };
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => q.receive(),
+            Wait::Never => q.try_receive(),
+            Wait::For(time) => q.receive_timeout(time),
+        };
+        match got {
+            Ok(message) if message.is_redelivered() => FromTheDead,
+            other => answer(other),
+        }
+    };
+    // Also told of one that was put back.
+    let (died, left) = if reads { (FromTheDead, FromTheDead) } else { (Clean, Clean) };
+    Story::new(take, ask, died, left)
+        .with_state(|| q.blocker().expect("blocker").is_some_and(|who| who.alive))
+}
+
+fn queue_push() -> Story {
+    let q = leak(segment().queue::<u64>("q", 1).expect("queue"));
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => q.push(1),
+            Wait::Never => q.try_push(1),
+            Wait::For(time) => q.push_timeout(1, time),
+        };
+        got.map_or_else(|error| refusal(error.error()), |()| Clean)
+    };
+    Story::new(|| give_back(q.reserve().expect("reserve")), ask, Clean, Clean)
+}
+
+fn byte_queue_pop(reads: bool) -> Story {
+    let q = leak(segment().byte_queue("q", 1 << 10, 64).expect("queue"));
+    if reads {
+        q.push(b"one").expect("push");
+    }
+    let take = move || -> GiveBack {
+        if reads {
+            let message = q.receive().expect("receive");
+            return Box::new(|| message.put_back().expect("put back"));
+        }
+        let place = q.reserve(8).expect("reserve");
+        q.push(b"two").expect("push");
+        give_back(place)
+    };
+    let ask = |wait| {
+        let got = match wait {
+            Wait::ForEver => q.receive(),
+            Wait::Never => q.try_receive(),
+            Wait::For(time) => q.receive_timeout(time),
+        };
+        match got {
+            Ok(message) if message.is_redelivered() => FromTheDead,
+            other => answer(other),
+        }
+    };
+    let (died, left) = if reads { (FromTheDead, FromTheDead) } else { (Clean, Clean) };
+    Story::new(take, ask, died, left)
+        .with_state(|| q.blocker().expect("blocker").is_some_and(|who| who.alive))
+}
+
+fn byte_queue_push() -> Story {
+    let q = leak(segment().byte_queue("q", 128, 64).expect("queue"));
+    let long = leak([7u8; 64]);
+    while q.try_push(long).is_ok() {}
+    while q.try_pop().is_ok() {}
+    let take = || -> GiveBack {
+        let mut places = Vec::new();
+        while let Ok(place) = q.try_reserve(long.len()) {
+            places.push(place);
+        }
+        assert!(!places.is_empty());
+        give_back(places)
+    };
+    let ask = |wait| {
+        answer(match wait {
+            Wait::ForEver => q.push(long),
+            Wait::Never => q.try_push(long),
+            Wait::For(time) => q.push_timeout(long, time),
+        })
+    };
+    Story::new(take, ask, Clean, Clean)
+}
+
+/// A seat is asked for by tries only.
+fn ring_seat() -> Story {
+    let seg = segment();
+    let sit = || seg.spsc_producer::<u64>("r", 4);
+    let by_tries = move |wait| until_granted(wait, || answer(sit()));
+    Story::new(move || give_back(sit().expect("vacant")), by_tries, Clean, Clean)
+}
+
+fn byte_ring_seat() -> Story {
+    let seg = segment();
+    let sit = || seg.byte_consumer("r", 1 << 10, 64);
+    let by_tries = move |wait| until_granted(wait, || answer(sit()));
+    Story::new(move || give_back(sit().expect("vacant")), by_tries, Clean, Clean)
+}
+
+fn listener() -> Story {
+    let seg = segment();
+    let bind = || Listener::bind(seg, "door", 1, 1 << 10, 64);
+    let by_tries = move |wait| until_granted(wait, || answer(bind()));
+    Story::new(move || give_back(bind().expect("free")), by_tries, Clean, Clean)
+}
+
+/// What has no form that waits is tried in its place.
+fn until_granted(wait: Wait, mut attempt: impl FnMut() -> Answer) -> Answer {
+    loop {
+        let answer = attempt();
+        if answer != Refused || wait != Wait::ForEver {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The victim is the client.
+fn pipe_end(sends: bool) -> Story {
+    let seg = segment();
+    let door = Rc::new(RefCell::new(Listener::bind(seg, "door", 1, 1 << 10, 64).expect("bind")));
+    let mine: Rc<RefCell<Option<End>>> = Rc::default();
+    let (accepted, polled) = (mine.clone(), mine.clone());
+    let meet = move || {
+        let mut end = door.borrow_mut().accept_timeout(kit::LONG).expect("accept");
+        while sends && end.try_send(&[7; 64]).is_ok() {}
+        *accepted.borrow_mut() = Some(end);
+    };
+    let ask = move |wait| {
+        let mut end = mine.borrow_mut();
+        let end = end.as_mut().expect("accepted");
+        match (sends, wait) {
+            (true, Wait::ForEver) => answer(end.send(&[7; 64])),
+            (true, Wait::Never) => answer(end.try_send(&[7; 64])),
+            (true, Wait::For(time)) => answer(end.send_timeout(&[7; 64], time)),
+            (false, Wait::ForEver) => answer(end.recv()),
+            (false, Wait::Never) => answer(end.try_recv()),
+            (false, Wait::For(time)) => answer(end.recv_timeout(time)),
+        }
+    };
+    let take = || give_back(pipe::connect(seg, "door").expect("connect"));
+    let story = Story::new(take, ask, Gone, Gone).meeting(meet);
+    if sends {
+        return story;
+    }
+    // Ready, for the end.
+    story.with_state(move || {
+        !polled.borrow_mut().as_mut().expect("accepted").poll(Duration::ZERO).expect("poll")
+    })
+}
+
+/// The victim has the only pipe; its other end was closed.
+fn pipe_slot() -> Story {
+    let seg = segment();
+    let door = leak(RefCell::new(Listener::bind(seg, "door", 1, 1 << 10, 64).expect("bind")));
+    let ask = |wait| {
+        answer(match wait {
+            Wait::ForEver => pipe::connect(seg, "door"),
+            Wait::Never => pipe::try_connect(seg, "door"),
+            Wait::For(time) => pipe::connect_timeout(seg, "door", time),
+        })
+    };
+    let meet = || drop(door.borrow_mut().accept_timeout(kit::LONG).expect("accept"));
+    Story::new(|| give_back(pipe::connect(seg, "door").expect("connect")), ask, Clean, Clean).meeting(meet)
+}
