@@ -89,6 +89,7 @@ fn main() {
             deaths::the_lock_of_a_zombie_is_inherited_by_who_opens_the_segment_later,
             deaths::a_descriptor_sent_to_another_process_gives_it_a_seat_of_its_own,
             living::a_stopped_owner_is_waited_for,
+            living::a_stopped_sleeper_takes_no_wake_up_from_the_others,
             living::an_owner_whose_proc_shows_other_processes_is_waited_for,
             living::a_waiter_whose_proc_shows_other_processes_waits,
             living::an_owner_with_another_boot_time_is_waited_for,

@@ -11,6 +11,14 @@
 //! as it is the only wake-up that may have been meant for somebody else alone; one by the slot or by the object that
 //! comes with it is made good by the alarm, too.
 //!
+//! **Stopped sleepers.** A SIGSTOP, a tracer or the freezer takes a sleeper out of all its queues at once (it is a signal to the
+//! kernel), and when it goes on it compares its words anew: so a stopped one keeps no wake-up from the others. But one
+//! that was *woken, and is stopped before it has run*, keeps it: that of a message, of the bell, of a slot. Where
+//! no net is under the others (idle waits: consumers of an empty queue, semaphores, events, conditions) they sleep until it
+//! goes on, or until the next wake-up; nothing is lost. The time for it is that between a wake-up and the woken thread's
+//! first instruction. Rejected against it: a net under idle sleeps (wake-ups for nothing, for ever); waking all at each
+//! message (a crowd for one message); several bells (the kernel rings one for each death).
+//!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
 //!
 //! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search

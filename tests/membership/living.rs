@@ -2,7 +2,7 @@
 //! 200 ms gives it three chances to be wrong.
 
 use super::*;
-use crate::kit::{Bare, await_word, board, fork, fork_in_new_pid_namespace, raise};
+use crate::kit::{Bare, await_sleep, await_word, board, die, fork, fork_in_new_pid_namespace, raise};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -27,6 +27,51 @@ pub fn a_stopped_owner_is_waited_for() {
     owner.signal(libc::SIGCONT);
     assert_eq!(*m.lock().expect("lock"), 7);
     owner.join();
+}
+
+/// A stop takes a sleeper out of the kernel's queues, where the one wake-up for a message or of a death would reach the oldest
+/// first.
+pub fn a_stopped_sleeper_takes_no_wake_up_from_the_others() {
+    let seg = kit::segment();
+    let (m, words) = (mutex(&seg), board());
+    let q = seg.queue::<u64>("queue", 4).expect("queue");
+    let told = seg.object("told", Condvar::new).expect("condvar");
+    let pop = || {
+        fork(|| {
+            q.pop().expect("pop");
+            raise(&words[0]);
+        })
+    };
+    let stopped = pop();
+    await_sleep(&stopped);
+    stopped.signal(libc::SIGSTOP);
+    stopped.wait_stopped();
+    let other = pop();
+    await_sleep(&other);
+    q.push(7).expect("push");
+    other.join();
+    stopped.signal(libc::SIGCONT);
+    q.push(8).expect("push");
+    stopped.join();
+
+    // The bell of one that dies with the lock, and may owe a notification.
+    let wait = || fork(|| drop(told.wait(m.lock().expect("lock"))));
+    let stopped = wait();
+    await_sleep(&stopped);
+    stopped.signal(libc::SIGSTOP);
+    stopped.wait_stopped();
+    let other = wait();
+    await_sleep(&other);
+    let victim = fork(|| {
+        std::mem::forget(m.lock().expect("lock"));
+        raise(&words[1]);
+        die();
+    });
+    await_word(&words[1], 1);
+    other.join();
+    stopped.signal(libc::SIGCONT);
+    stopped.join();
+    victim.finish();
 }
 
 /// Gives the calling process a /proc of its own PID namespace.
