@@ -60,6 +60,13 @@ pub(crate) fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
     Ok(())
 }
 
+/// As `collect`.
+pub(crate) fn gathered<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    elements.into_iter().try_for_each(|element| push(&mut list, element))?;
+    Ok(list)
+}
+
 /// As `vec![element; count]`.
 pub(crate) fn filled<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
     let mut list = Vec::new();

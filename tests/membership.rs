@@ -121,6 +121,8 @@ fn main() {
             forks::a_child_of_a_threaded_parent_may_lock_at_once,
             forks::a_raw_clone_registers_its_robust_list,
             forks::a_grandchild_becomes_a_member_of_its_own,
+            forks::a_child_that_closes_its_descriptors_keeps_what_it_holds,
+            forks::a_child_without_descriptors_locks_and_its_death_is_told,
             forks::a_childs_death_leaves_the_parents_locks_alone,
             copies::copies_of_the_library_exclude_each_other,
             copies::a_death_is_told_by_and_to_every_copy,

@@ -112,6 +112,7 @@ fn main() {
         daemons::a_detached_daemon_child_outlives_its_parent,
         daemons::the_end_of_a_daemon_child_hits_nobody_else,
         daemons::a_daemon_child_in_a_namespace_of_its_own_ends_too,
+        daemons::the_numbers_of_a_line_that_the_program_uses_for_its_own_files_are_left_alone,
         daemons::parents_killed_at_any_time_leave_no_daemon_child,
         many::ten_thousand_children_leave_no_zombie_and_no_descriptor,
         many::the_first_to_end_is_the_one_that_wait_any_gives,

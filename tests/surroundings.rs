@@ -47,7 +47,7 @@ static ALLOCATOR: Failing = Failing;
 /// What a form works on: made before the surroundings change, and inherited by the forked child that tries it.
 struct World {
     segment: Segment,
-    named: Segment,
+    _named: Segment,
     free: Object<Mutex<u64>>,
     held: Object<Mutex<u64>>,
     rwlock: Object<RwLock<u64>>,
@@ -61,6 +61,7 @@ impl World {
     fn new() -> World {
         let segment = Segment::options().size(1 << 16).max_members(256).anonymous().expect("segment");
         let named = Segment::create(&name(), 4096).expect("named");
+        named.object("thing", Event::new).expect("an object to be seen");
         let mutex = |name| segment.object(name, || Mutex::new(0u64)).expect("mutex");
         World {
             free: mutex("free"),
@@ -69,7 +70,7 @@ impl World {
             queue: segment.queue("queue", 4).expect("queue"),
             bytes: segment.byte_queue("bytes", 4096, 100).expect("bytes"),
             segment,
-            named,
+            _named: named,
         }
     }
 }
@@ -252,8 +253,12 @@ fn beside_a_holder(body: impl FnOnce(&World)) {
         world.held.lock().is_err_and(|e| Error::from(e).kind() == ErrorKind::OwnerDied),
         "the death is told"
     );
-    drop(world.named);
-    Segment::unlink(&name()).expect("unlink");
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        Segment::unlink(&name()).expect("unlink");
+    }
 }
 
 fn an_allocation_that_fails_is_an_error() {

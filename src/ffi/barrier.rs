@@ -6,6 +6,7 @@ use super::handle::{Marked, find};
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
+use crate::heap;
 use crate::member::{self, Member, view};
 use crate::sync::RawBarrier;
 use crate::time::Deadline;
@@ -228,8 +229,8 @@ pub unsafe extern "C" fn interproc_barrier_seats(
                     }
                     domain.who(id)
                 };
-                seats.map(seat).collect()
-            })
+                heap::gathered(seats.map(seat))
+            })?
         })
     }
 }

@@ -334,7 +334,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
     unsafe {
         who::holders(holders, room, found, || {
             let raw = find(semaphore)?;
-            view::all(raw.row().address(), |_, _| raw.holders())
+            view::all(raw.row().address(), |_, _| Ok(raw.holders()))
         })
     }
 }

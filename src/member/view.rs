@@ -205,6 +205,7 @@ impl Domain {
 mod by_address {
     use super::Who;
     use crate::error::Result;
+    use crate::heap;
     use crate::member::{Domain, OwnerId, Table, local};
     use std::vec::Vec;
 
@@ -219,14 +220,14 @@ mod by_address {
     /// [`who`], for objects that many hold: each of them once. `owners` is told the object's place in the file.
     pub(crate) fn all<I: IntoIterator<Item = OwnerId>>(
         address: *const u8,
-        owners: impl FnOnce(&Table, u64) -> I,
+        owners: impl FnOnce(&Table, u64) -> Result<I>,
     ) -> Result<Vec<Who>> {
         local::visit(address, |domain, offset| {
-            let mut ids: Vec<_> = owners(domain.table(), offset).into_iter().collect();
+            let mut ids = heap::gathered(owners(domain.table(), offset)?)?;
             ids.sort_unstable_by_key(|id| id.bits());
             ids.dedup();
-            ids.into_iter().map(|id| domain.who(id)).collect()
-        })
+            heap::collected(ids.into_iter().map(|id| domain.who(id)))
+        })?
     }
 
     /// A look at an object in the segment around `address`.

@@ -24,8 +24,7 @@ use super::fail;
 use super::name::pack_object_name;
 use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::atomic::compiler_fence;
-use crate::error::format;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::{Changing, ENTRY_SIZE, Entry, Fixed, Kind, NAME_SIZE, OBJECT_ALIGN};
 use crate::shared::TypeId;
 use core::fmt;
@@ -104,9 +103,22 @@ impl Found {
     }
 
     /// The name, with what is not UTF-8 replaced.
-    pub fn name(&self) -> String {
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn name(&self) -> Result<String> {
         let bytes: [u8; NAME_SIZE] = bytemuck::cast(self.name);
-        String::from_utf8_lossy(bytes.split(|&b| b == 0).next().unwrap_or_default()).into_owned()
+        let bytes = bytes.split(|&b| b == 0).next().unwrap_or_default();
+        let mut name = String::new();
+        // What replaces a byte has three.
+        name.try_reserve_exact(3 * bytes.len()).map_err(|_| Error::no_memory())?;
+        for chunk in bytes.utf8_chunks() {
+            name.push_str(chunk.valid());
+            if !chunk.invalid().is_empty() {
+                name.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Ok(name)
     }
 
     /// Checks a copy: inside the payload, at or behind `from`, aligned, with a terminated name.

@@ -212,7 +212,8 @@ mod tests {
         assert_eq!(e.kind(), ErrorKind::Truncated);
         let text = std::string::ToString::to_string(&e);
         assert!(
-            text.contains(&std::format!("{}", f.total_len - 1)) && text.contains(&std::format!("{}", f.total_len)),
+            text.contains(&std::format!("{}", f.total_len - 1))
+                && text.contains(&std::format!("{}", f.total_len)),
             "{text}"
         );
     }

@@ -6,6 +6,7 @@ use super::name::Name;
 use super::{fail, kernel};
 use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::{ENTRY_SIZE, Fixed};
+use crate::heap;
 use crate::sys;
 use crate::sys::own::{self, Own};
 use core::fmt;
@@ -91,10 +92,10 @@ impl fmt::Display for ObjectInfo {
     }
 }
 
-impl From<&Found> for ObjectInfo {
-    fn from(found: &Found) -> Self {
+impl ObjectInfo {
+    fn of(found: &Found) -> Result<Self> {
         let directory::Shape { kind, type_id, size, align, params } = found.shape;
-        ObjectInfo { name: found.name(), kind, type_id, offset: found.offset, size, align, params }
+        Ok(ObjectInfo { name: found.name()?, kind, type_id, offset: found.offset, size, align, params })
     }
 }
 
@@ -267,9 +268,9 @@ impl Snapshot {
         };
         let mut objects = Vec::new();
         for found in directory::list(&bytes, &self.fixed) {
-            match found {
-                Ok(found) => objects.push(ObjectInfo::from(&found)),
-                Err(error) => return (objects, Some(error)),
+            let kept = found.and_then(|found| heap::push(&mut objects, ObjectInfo::of(&found)?));
+            if let Err(error) = kept {
+                return (objects, Some(error));
             }
         }
         (objects, None)
@@ -301,7 +302,7 @@ impl Snapshot {
         // Looked at first: a header may claim terabytes.
         super::header::check_length(self.name(), &self.fixed, self.file()?.metadata()?.size())?;
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| ErrorKind::Resource)?;
+        bytes.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
         bytes.resize(len, 0);
         self.read_at(&mut bytes, offset)?;
         Ok(bytes)

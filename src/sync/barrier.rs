@@ -2,7 +2,7 @@
 
 use super::RawBarrier;
 use crate::error::Result;
-use crate::heap::Keep;
+use crate::heap::{self, Keep};
 use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
 use core::fmt;
@@ -280,8 +280,8 @@ impl Barrier {
     pub fn seats(&self) -> Result<Vec<(Who, bool)>> {
         view::look(self.raw.row().address(), |domain| {
             let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
-            seats.map(|(id, has_come)| (domain.who(id), has_come)).collect()
-        })
+            heap::gathered(seats.map(|(id, has_come)| (domain.who(id), has_come)))
+        })?
     }
 
     /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted. Those

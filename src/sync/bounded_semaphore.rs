@@ -270,7 +270,7 @@ impl BoundedSemaphore {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn holders(&self) -> Result<Vec<Who>> {
-        view::all(self.raw.row().address(), |_, _| self.raw.holders())
+        view::all(self.raw.row().address(), |_, _| Ok(self.raw.holders()))
     }
 
     /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.

@@ -5,6 +5,8 @@ use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
 use super::row::{CELLS_OFF, row_size};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
+use crate::error::Result;
+use crate::heap;
 use crate::member::{Life, OwnerId, Table};
 use crate::view::{Look, State};
 use std::vec::Vec;
@@ -170,10 +172,18 @@ fn distinct(ids: &mut Vec<OwnerId>) {
 
 impl RawRwLock {
     /// The writer, dead or alive, and the living readers: a snapshot. The lock's place in the file is its name.
-    pub(crate) fn holders(&self, table: &Table, name: u64) -> Vec<OwnerId> {
-        let mut holders: Vec<_> = self.holding_writer().into_iter().collect();
+    ///
+    /// # Errors
+    /// No memory.
+    pub(crate) fn holders(&self, table: &Table, name: u64) -> Result<Vec<OwnerId>> {
+        let mut holders = heap::gathered(self.holding_writer())?;
+        let mut kept = Ok(());
         let lives = |id| table.life(id) != Life::Dead;
-        self.for_each_reader_of(table, name, lives, |reader, _| holders.push(reader));
-        holders
+        self.for_each_reader_of(table, name, lives, |reader, _| {
+            if kept.is_ok() {
+                kept = heap::push(&mut holders, reader);
+            }
+        });
+        kept.map(|()| holders)
     }
 }

@@ -236,6 +236,41 @@ static int spsc(void)
     interproc_spsc_producer_leave(&p);
     return rc;
 }
+static int bytes_one_to_one(void)
+{
+    interproc_byte_producer_t p;
+    interproc_byte_consumer_t c;
+    char text[100];
+    size_t len;
+    int rc = interproc_segment_byte_producer(&own.segment, "byte lane", 1024, 100, &p);
+    if (rc)
+        return rc;
+    if ((rc = interproc_segment_byte_consumer(&own.segment, "byte lane", 1024, 100, &c)) == 0) {
+        if ((rc = interproc_byte_producer_send(&p, "hello", 5)) == 0)
+            rc = interproc_byte_consumer_recv_into(&c, text, sizeof text, &len, NULL);
+        interproc_byte_consumer_leave(&c);
+    }
+    interproc_byte_producer_leave(&p);
+    return rc;
+}
+static int who_holds(void)
+{
+    interproc_who_t who[4];
+    bool has_come[4];
+    size_t found;
+    int rc = interproc_mutex_holder(&held.objects->mutex, who);
+    if (rc == 0)
+        rc = interproc_rwlock_holders(&held.objects->rwlock, who, 4, &found);
+    if (rc == 0)
+        rc = interproc_bounded_semaphore_holders(&held.permits, who, 4, &found);
+    return rc ? rc : interproc_barrier_seats(&held.barrier, who, has_come, 4, &found);
+}
+static int listen_and_close(void)
+{
+    interproc_listener_t listener;
+    int rc = interproc_listener_bind(&own.segment, "door", 2, 256, 64, &listener);
+    return rc ? rc : interproc_listener_close(&listener);
+}
 static int pipe_through(void)
 {
     char text[16];
@@ -359,6 +394,18 @@ static int process_kill(void)
     int rc = interproc_process_kill(&child);
     return rc;
 }
+static int first_of_several(void)
+{
+    const interproc_process_t *all[] = {&child};
+    size_t which;
+    int rc = interproc_process_wait_any(all, 1, NULL, &which, NULL);
+    return rc ? rc : interproc_process_wait_all(all, 1, NULL, NULL);
+}
+static int details(void)
+{
+    interproc_process_details_t about;
+    return interproc_process_ref_details(&parent, &about);
+}
 static int hold_parent(void) { return interproc_process_ref_parent(&parent); }
 static int parent_lives(void)
 {
@@ -413,6 +460,9 @@ static const operation_t operations[] = {
     {"push and pop of bytes", bytes_through, 0, NULL, 0},
     {"set and get", latest, 0, NULL, 0},
     {"one to one", spsc, 0, NULL, 0},
+    {"bytes one to one", bytes_one_to_one, 0, NULL, 0},
+    {"who holds", who_holds, 0, NULL, 0},
+    {"listen", listen_and_close, 0, NULL, 0},
     {"send and receive", pipe_through, 0, make_pipe, 0},
     {"a new pipe", pipe_new, 0, NULL, 0},
     {"a new anonymous segment", segment_anonymous, 0, NULL, 0},
@@ -426,6 +476,8 @@ static const operation_t operations[] = {
     {"a daemon child", process_daemon, 0, NULL, 1},
     {"join", join, 0, start_nothing, 1},
     {"join that runs out of time", process_timedjoin, ETIMEDOUT, start_sleeper, 1},
+    {"the first of several", first_of_several, 0, start_nothing, 1},
+    {"a process's details", details, 0, hold_parent, 1},
     {"kill", process_kill, 0, start_sleeper, 1},
     {"a process", process_ref, 0, NULL, 1},
     {"the parent lives", parent_lives, 0, hold_parent, 1},

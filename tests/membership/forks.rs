@@ -5,9 +5,14 @@ use crate::kit::{
     Bare, LONG, NET, await_word, board, die, fork, pause_for_ever, raise, raw, raw_clone, walk_robust_list,
 };
 use interproc::queue::Queue;
+use std::fs::File;
 use std::mem::{ManuallyDrop, forget};
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a waiter sleeps before it asks after an owner that the kernel has not reported.
+const ASKS_AFTER: Duration = Duration::from_millis(50);
 
 pub fn a_guard_of_the_parent_does_nothing_in_the_child() {
     let seg = kit::segment();
@@ -182,4 +187,57 @@ pub fn a_childs_death_leaves_the_parents_locks_alone() {
     fork(|| assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::WouldBlock))).join();
     drop(guard);
     assert!(!m.is_locked());
+}
+
+/// Closes all that a daemon closes, and opens other files, which get the numbers.
+fn close_all_and_open_others() -> Vec<File> {
+    // SAFETY: the handles find out.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    let open = |_| File::options().append(true).read(true).open("/proc/self/comm").expect("a file");
+    (0..16).map(open).collect()
+}
+
+pub fn a_child_that_closes_its_descriptors_keeps_what_it_holds() {
+    let seg = kit::segment();
+    let m = mutex(&seg);
+    for raw_made in [false, true] {
+        let words = board();
+        let kid = kit::child(raw_made, || {
+            let guard = m.lock().expect("lock");
+            let _others = close_all_and_open_others();
+            raise(&words[0]);
+            await_word(&words[1], 1);
+            drop(guard);
+        });
+        await_word(&words[0], 1);
+        // Longer than a waiter sleeps before it asks whether the owner's process is there.
+        assert_eq!(got(m.try_lock_for(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
+        raise(&words[1]);
+        kid.join();
+        assert_eq!(got(m.lock()), Got::Clean);
+    }
+}
+
+pub fn a_child_without_descriptors_locks_and_its_death_is_told() {
+    let seg = kit::segment();
+    let m = mutex(&seg);
+    drop(m.lock().expect("lock"));
+    for raw_made in [false, true] {
+        let words = board();
+        let kid = kit::child(raw_made, || {
+            let others = close_all_and_open_others();
+            let numbers: Vec<_> =
+                others.iter().map(|file| Some(file.metadata().expect("stat").ino())).collect();
+            let guard = m.lock().expect("no descriptor is needed for this");
+            assert!(others.iter().zip(numbers).all(|(f, inode)| f.metadata().ok().map(|m| m.ino()) == inode));
+            raise(&words[0]);
+            forget(guard);
+            pause_for_ever()
+        });
+        await_word(&words[0], 1);
+        assert_eq!(got(m.try_lock_for(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
+        kid.finish();
+        let Err(LockError::OwnerDied(died)) = m.lock() else { panic!("the owner died") };
+        drop(died.mark_consistent());
+    }
 }

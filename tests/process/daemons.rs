@@ -265,3 +265,40 @@ pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
         }
     }
 }
+
+pub fn the_numbers_of_a_line_that_the_program_uses_for_its_own_files_are_left_alone() {
+    process::fork(|| {
+        let child = Builder::new().daemon().fork(|| ()).expect("daemon child");
+        // SAFETY: the handle finds out. (It ended anyway, or this ends it.)
+        unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+        let files: Vec<_> = (0..8).map(|_| std::fs::File::open("/proc/self/stat").expect("a file")).collect();
+        // SAFETY: takes integers.
+        let set = |fd| unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
+        assert!(files.iter().all(|file| set(file.as_raw_fd()) == 0));
+        let all_are_open = |files: &[std::fs::File]| {
+            // SAFETY: takes integers.
+            files
+                .iter()
+                .all(|file| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) & libc::O_NONBLOCK != 0 })
+        };
+        // The fork handler closes copies of lines, not of these.
+        // SAFETY: the child ends in _exit.
+        match unsafe { libc::fork() } {
+            // SAFETY: ends the process.
+            0 => unsafe { libc::_exit(if all_are_open(&files) { 0 } else { 1 }) },
+            pid => {
+                let mut status = 0;
+                // SAFETY: our child.
+                assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+                assert_eq!(status, 0, "the fork closed files of the program's");
+            }
+        }
+        assert!(child.join().is_ok_and(|status| status.code() == Some(0) || status.signal() == Some(9)));
+        child.detach();
+        assert!(all_are_open(&files), "the handle touched files of the program's");
+    })
+    .expect("fork")
+    .join()
+    .map(|status| assert!(status.success()))
+    .expect("join");
+}

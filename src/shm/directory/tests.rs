@@ -101,7 +101,7 @@ fn list_names(bytes: &Bytes) -> std::vec::Vec<String> {
     let range = bytes.fixed.dir_off..bytes.fixed.dir_off + 8 * ENTRY_SIZE as u64;
     let raw: std::vec::Vec<u8> =
         range.step_by(8).flat_map(|at| bytes.word(at).load(Relaxed).to_le_bytes()).collect();
-    list(&raw, &bytes.fixed).map(|found| found.unwrap().name()).collect()
+    list(&raw, &bytes.fixed).map(|found| found.unwrap().name().unwrap()).collect()
 }
 
 #[test]
