@@ -97,7 +97,7 @@ pub(super) fn named(path: &CStr) -> Result<Identity, i32> {
         checked(|| libc::lstat(path.as_ptr(), &raw mut stat))?;
         stat
     };
-    Ok(Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
+    Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
 }
 
 /// A nameless file in memory that can be sealed.

@@ -37,7 +37,7 @@ impl Identity {
             checked(|| libc::fstat(fd, stat.as_mut_ptr()))?;
             stat.assume_init()
         };
-        Ok(Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
     }
 
     /// Whether the number is a descriptor of this file.
