@@ -66,6 +66,49 @@ pub(super) fn distance(head: u64, tail: u64, capacity: u32) -> u32 {
     cells.clamp(0, i64::from(capacity)) as u32
 }
 
+/// The position that a consumer looks at next when it finds a cell that has left the lap of `position` behind, with what the
+/// cell says instead; `None` if it has not: then it is this cell that tells whether there is a message.
+///
+/// What lies between is *done*: see "what a cell tells of the others" in [`RawQueue`](crate::queue::RawQueue).
+#[inline]
+pub(super) fn past_done(position: u64, (at, state): (u64, u64), capacity: u32) -> Option<u64> {
+    let laps = laps_ahead(at, lap(position));
+    if laps <= 0 {
+        return None;
+    }
+    let told = if state != EMPTY || crate::mutant!("lap-too-far") { 1 } else { 2 };
+    let done = if laps > told { at.wrapping_sub(told as u64) } else { lap(position) };
+    Some(next(self::position(done, index(position)), capacity))
+}
+
+/// The same for a producer: the next position when this one is *claimed* already, perhaps laps ago.
+#[inline]
+pub(super) fn past_claimed(position: u64, (at, state): (u64, u64), capacity: u32) -> Option<u64> {
+    let laps = laps_ahead(at, lap(position));
+    if laps < 0 || laps == 0 && state != FULL && state != SKIP {
+        return None;
+    }
+    let claimed = if state == EMPTY { at.wrapping_sub(1) } else { at };
+    Some(next(self::position(claimed, index(position)), capacity))
+}
+
+/// A hint, moved on over what it has missed: `word` is what each cell says, `past` one of the two above. In at most `steps`
+/// steps; two laps of them are always enough.
+pub(super) fn catch_up(
+    hint: u64,
+    capacity: u32,
+    steps: u32,
+    word: impl Fn(u32) -> Option<(u64, u64)>,
+    past: fn(u64, (u64, u64), u32) -> Option<u64>,
+) -> Option<u64> {
+    let mut position = if index(hint) < capacity { hint } else { self::position(lap(hint), 0) };
+    for _ in 0..steps {
+        let Some(next) = past(position, word(index(position))?, capacity) else { break };
+        position = next;
+    }
+    Some(position)
+}
+
 /// The idle word of a position's lap.
 #[inline(always)]
 pub(super) const fn idle(position: u64, state: u64) -> u64 {
@@ -133,6 +176,33 @@ mod tests {
         assert_eq!(next(last, 4), 0);
         assert_eq!(laps_ahead(lap(next(last, 4)), lap(last)), 1);
         assert_eq!(laps_ahead(lap(last), 0), -1);
+    }
+
+    #[test]
+    fn a_free_cell_vouches_for_the_messages_of_two_laps_before_only() {
+        // Whoever looks at lap 5 and finds the cell free at lap 6 knows of this one cell.
+        assert_eq!(past_done(position(5, 1), (6, EMPTY), 4), Some(position(5, 2)));
+        assert_eq!(past_done(position(5, 1), (7, EMPTY), 4), Some(position(5, 2)));
+        assert_eq!(past_done(position(5, 1), (9, EMPTY), 4), Some(position(7, 2)));
+        // Claimed at lap 9: all of lap 8 up to here is done.
+        assert_eq!(past_done(position(5, 3), (9, FULL), 4), Some(position(9, 0)));
+        assert_eq!(past_done(position(5, 1), (6, FULL), 4), Some(position(5, 2)));
+        for state in [EMPTY, FULL, SKIP, SEALED] {
+            assert_eq!(past_done(position(5, 1), (5, state), 4), None);
+            assert_eq!(past_done(position(5, 1), (4, state), 4), None);
+        }
+        let last = (1 << 40) - 1;
+        assert_eq!(past_done(position(last, 1), (1, EMPTY), 4), Some(position(last, 2)), "laps wrap");
+    }
+
+    #[test]
+    fn a_cell_tells_a_producer_how_far_positions_are_claimed() {
+        assert_eq!(past_claimed(position(5, 1), (5, EMPTY), 4), None);
+        assert_eq!(past_claimed(position(5, 1), (4, FULL), 4), None);
+        assert_eq!(past_claimed(position(5, 1), (5, FULL), 4), Some(position(5, 2)));
+        assert_eq!(past_claimed(position(5, 1), (6, EMPTY), 4), Some(position(5, 2)));
+        assert_eq!(past_claimed(position(5, 1), (9, EMPTY), 4), Some(position(8, 2)));
+        assert_eq!(past_claimed(position(5, 3), (9, FULL), 4), Some(position(10, 0)));
     }
 
     #[test]

@@ -54,6 +54,7 @@
 //! | holder-unsigned | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | holder-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | identity-looks-once | members: a description is read whole or not at all |
+//! | hole-ends-count | in place: a commit wakes for the message behind a place that was given up |
 //! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
@@ -70,6 +71,7 @@
 //! | lane-seal-no-look | lane: what was pushed before the end comes before the end; lane: a consumer dies at the end, the next one finds the same end |
 //! | lane-seat-taken-twice | lane: two race for a seat, whose holder is dead or gone |
 //! | lane-suspects-forgotten | lane: what a dead consumer read stays suspect, whoever dies over it |
+//! | lap-too-far | in place: places given up again and again, laps ahead, hide no message |
 //! | last-unwatched | condvar: a notifier may die anywhere, with a waiter asleep or about to |
 //! | latest-announced-ignored | latest: an announced read is whole, whatever the writers do |
 //! | latest-current-unwatched | latest: a writer may die anywhere, with one who waits for the value |
@@ -126,7 +128,7 @@
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
 //! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: one of those who are told one by one may die anywhere; condvar: the waiter that is woken may die anywhere |
 //! | waiter-uncounted | condvar: a notification that finds nobody overlooks nobody who comes |
-//! | wake-only-one | queue: what is published out of order reaches both who wait |
+//! | wake-only-one | queue: what is published out of order reaches both who wait; in place: room behind which a place was given up wakes two |
 //! | want-no-look | mutex: two threads exclude each other |
 //! | want-no-watch | mutex: two threads exclude each other |
 

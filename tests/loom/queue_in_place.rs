@@ -1,6 +1,6 @@
 //! Messages where they lie, and the push that displaces the oldest, under all interleavings, with deaths at every step.
 
-use crate::line::{Fate, Got, Victim, drain, put, results, take, two_sleepers};
+use crate::line::{Fate, Got, Victim, drain, put, results, take, try_take, two_sleepers};
 use crate::queue::queue;
 use crate::runner::Model;
 use crate::support::Place;
@@ -29,6 +29,21 @@ pub const MODELS: &[Model] = &[
         name: "in place: an aborted reservation is room for one who waits",
         run: || check(Bounds::default(), aborted_room),
         catches: &["abort-no-wake"],
+    },
+    Model {
+        name: "in place: places given up again and again, laps ahead, hide no message",
+        run: || check(Bounds::default(), aborted_laps_ahead),
+        catches: &["lap-too-far"],
+    },
+    Model {
+        name: "in place: a commit wakes for the message behind a place that was given up",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, behind_a_hole),
+        catches: &["hole-ends-count"],
+    },
+    Model {
+        name: "in place: room behind which a place was given up wakes two",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, room_before_a_hole),
+        catches: &["wake-only-one"],
     },
     Model {
         name: "in place: a message that is put back goes to one who waits, who is told",
@@ -146,6 +161,69 @@ fn aborted_room() {
     q.abort(&me, index).expect("ours");
     producer.join();
     assert_eq!(drain(&q, &me), [(1, false)]);
+}
+
+/// The head's hint stands before cells that were given up in the wrong order; one of them is given up again while a consumer
+/// looks for the message behind them.
+fn aborted_laps_ahead() {
+    let place = Place::new(2);
+    let q = queue(4);
+    let me = place.member();
+    let reserved = [(); 3].map(|()| q.reserve(&me, None).expect("open"));
+    reserved.into_iter().rev().for_each(|index| q.abort(&me, index).expect("ours"));
+    put(&q, &me, 1).expect("open");
+    let again = q.reserve(&me, None).expect("open");
+    q.abort(&me, again).expect("ours");
+    let other = place.thread(Death::NEVER, move |me| {
+        let index = q.reserve(me, None).expect("open");
+        q.abort(me, index).expect("ours");
+    });
+    assert_eq!(try_take(&q, &me), Ok((1, false)));
+    other.join();
+    assert!(q.is_empty());
+    put(&q, &me, 2).expect("open");
+    assert_eq!(drain(&q, &me), [(2, false)]);
+}
+
+/// Two wait behind a reservation, behind which one gives a place up, or dies over it.
+fn behind_a_hole(death: Death) {
+    let place = Place::new(5);
+    let q = queue(3);
+    let (slow, me) = (place.member(), place.member());
+    let first = q.reserve(&slow, None).expect("open");
+    let victim = place.thread(death, move |me| {
+        let index = q.reserve(me, None).expect("open");
+        q.abort(me, index).expect("ours");
+    });
+    victim.join();
+    put(&q, &me, 2).expect("open");
+    let takers = two_sleepers(&place, q);
+    commit(&q, &slow, first, 1);
+    assert_eq!(results(Some(takers)), [Ok((1, false)), Ok((2, false))]);
+}
+
+/// Two wait for room behind a message, behind which one gives a place up, or dies over it.
+fn room_before_a_hole(death: Death) {
+    let place = Place::new(4);
+    let q = queue(2);
+    let me = place.member();
+    put(&q, &me, 1).expect("open");
+    let victim = place.thread(death, move |me| {
+        let index = q.reserve(me, None).expect("open");
+        q.abort(me, index).expect("ours");
+    });
+    victim.join();
+    // The victim died before it came to that.
+    if let Ok(index) = q.try_reserve(&me) {
+        q.abort(&me, index).expect("ours");
+    }
+    let producers = [8, 9].map(|value| place.thread(Death::NEVER, move |me| put(&q, me, value)));
+    until_asleep(2);
+    let mut got = vec![take(&q, &me)];
+    producers.into_iter().for_each(|producer| assert_eq!(producer.join(), Outcome::Finished(Ok(()))));
+    got.extend(drain(&q, &me).into_iter().map(Ok));
+    got[1..].sort_unstable_by_key(|got| got.ok());
+    assert_eq!(got, [Ok((1, false)), Ok((8, false)), Ok((9, false))]);
 }
 
 fn put_back() {

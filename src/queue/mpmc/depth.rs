@@ -3,11 +3,12 @@
 use super::RawQueue;
 use crate::atomic::Ordering;
 use crate::member::{Member, OwnerId};
-use crate::queue::position::{self as pos, Ctl, FULL, SKIP};
+use crate::queue::position::{self as pos, Ctl};
 
 impl RawQueue {
-    /// How many messages are in it: a snapshot, exact when nobody is at work. A cell that a producer claimed and died in
-    /// holds no message and is no room either, until a consumer has passed it.
+    /// How many places are in use, from the oldest that is not done to the newest: a snapshot, exact when nobody is at work. A
+    /// cell that a producer claimed and died in holds no message and is no room either, until a consumer has passed it; one
+    /// that was given up, until all before it is done.
     pub fn len(&self) -> u32 {
         let (head, tail) = self.bounds();
         pos::distance(head, tail, self.capacity())
@@ -25,29 +26,21 @@ impl RawQueue {
 
     /// The hints, moved on over what lagging ones have missed.
     fn bounds(&self) -> (u64, u64) {
-        let advance = |mut position: u64, done: &dyn Fn(i64, u64) -> bool| {
-            let capacity = self.ring.capacity();
-            if pos::index(position) >= capacity {
-                position = pos::position(pos::lap(position), 0);
-            }
-            for _ in 0..capacity {
-                let index = pos::index(position);
-                let word = match Ctl::read(self.ring.ctl(index).load(Ordering::Acquire)) {
-                    Ctl::Idle { lap, state } => (lap, state),
-                    Ctl::Owned { .. } => pos::split(self.ring.seq(index).load(Ordering::Acquire)),
-                };
-                if !done(pos::laps_ahead(word.0, pos::lap(position)), word.1) {
-                    break;
-                }
-                position = pos::next(position, capacity);
-            }
-            position
+        let header = self.ring.header();
+        (
+            self.caught_up(header.head.load(Ordering::Acquire), pos::past_done),
+            self.caught_up(header.tail.load(Ordering::Acquire), pos::past_claimed),
+        )
+    }
+
+    fn caught_up(&self, hint: u64, past: fn(u64, (u64, u64), u32) -> Option<u64>) -> u64 {
+        let word = |index| {
+            Some(match Ctl::read(self.ring.ctl(index).load(Ordering::Acquire)) {
+                Ctl::Idle { lap, state } => (lap, state),
+                Ctl::Owned { .. } => pos::split(self.ring.seq(index).load(Ordering::Acquire)),
+            })
         };
-        let head = advance(self.ring.header().head.load(Ordering::Acquire), &|ahead, _| ahead > 0);
-        let tail = advance(self.ring.header().tail.load(Ordering::Acquire), &|ahead, state| {
-            ahead > 0 || (ahead == 0 && (state == FULL || state == SKIP))
-        });
-        (head, tail)
+        pos::catch_up(hint, self.capacity(), self.capacity() * 2 + 1, word, past).unwrap_or(hint)
     }
 
     /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
@@ -79,10 +72,13 @@ impl RawQueue {
         if cfg!(interproc_loom) {
             return;
         }
-        // Relaxed: an old head makes it no deeper than the queue would be with that head.
-        let head = self.ring.header().head.load(Ordering::Relaxed);
+        // Relaxed: an old hint makes it deeper than it is, so whoever would believe that looks again.
         let tail = pos::next(position, self.capacity());
-        self.note_peak(pos::distance(head, tail, self.capacity()));
+        let depth = |head| pos::distance(head, tail, self.capacity());
+        let header = self.ring.header();
+        if u64::from(depth(header.head.load(Ordering::Relaxed))) > header.peak.load(Ordering::Relaxed) {
+            self.note_peak(depth(self.caught_up(header.head.load(Ordering::Acquire), pos::past_done)));
+        }
     }
 
     /// A producer has found no room.

@@ -48,7 +48,7 @@ impl RawQueue {
         let pending = me.pend();
         let result = match self.claim_push_at_hint(me) {
             Some(position) => {
-                self.publish(position, Some(position), false, fill);
+                self.publish(me, position, Some(position), false, fill);
                 Ok(None)
             }
             None => self.force_push_slow(me, drain, fill),
@@ -75,7 +75,7 @@ impl RawQueue {
             (0..PAUSES).for_each(|_| spin_loop());
         };
         let displaced = again.then(|| self.displace(me, position, drain));
-        self.publish(position, hint, careful, fill);
+        self.publish(me, position, hint, careful, fill);
         Ok(displaced)
     }
 

@@ -27,7 +27,10 @@
 //! later: [`RawQueue::blocker`] names the owner.
 //!
 //! An abort frees the cell itself instead of leaving SKIP to the consumers: first as its writer, who commits that nothing
-//! is in it, then as the reader of that nothing. A message that is put back keeps its place, in front of all later ones; the mark
+//! is in it, then as the reader of that nothing. *So the cell is at its next lap in front of messages that nobody has read*,
+//! as is one that is read behind a message in somebody's hands: consumers make of it no more than it tells ("what a cell
+//! tells of the others" in [`RawQueue`]), and who commits in front of it counts the messages behind it. Producers come to it when
+//! all before it is done, so it is room then, not sooner: the queue is first-in-first-out with a hole in it. A message that is put back keeps its place, in front of all later ones; the mark
 //! AGAIN beside FULL makes it different from a new one, so that only the careful way finds it, and tells.
 //!
 //! Rejected: the position in the caller's handle (in C it would have to be carried along with the cell's address; it is
@@ -163,7 +166,7 @@ impl RawQueue {
         let position = self.mine(me, index, Role::Writer)?;
         let pending = me.pend();
         let side = &self.ring.header().not_empty;
-        self.finish(index, idle(position, FULL), side, side.is_careful());
+        self.finish(me, index, idle(position, FULL), side, side.is_careful());
         me.unpend(pending);
         Ok(())
     }
@@ -186,7 +189,7 @@ impl RawQueue {
             self.ring.seq(index).store(idle(position.wrapping_add(LAP), EMPTY), Ordering::Release);
             self.ring.ctl(index).store(idle(position.wrapping_add(LAP), EMPTY), Ordering::Release);
         } else {
-            let Found::GoTo { .. } = self.make_room(index, position) else { unreachable!() };
+            let Found::GoTo { .. } = self.make_room(me, index, position) else { unreachable!() };
         }
         me.unpend(pending);
         Ok(())
@@ -203,7 +206,7 @@ impl RawQueue {
     pub fn release(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Reader)?;
         let pending = me.pend();
-        self.done_with(position, Some(position), self.ring.header().not_full.is_careful());
+        self.done_with(me, position, Some(position), self.ring.header().not_full.is_careful());
         me.unpend(pending);
         Ok(())
     }
@@ -221,7 +224,7 @@ impl RawQueue {
         let pending = me.pend();
         crate::crash_window!("R-e: about to be put back");
         let side = &self.ring.header().not_empty;
-        self.finish(index, idle(position, FULL) | AGAIN, side, side.is_careful());
+        self.finish(me, index, idle(position, FULL) | AGAIN, side, side.is_careful());
         me.unpend(pending);
         Ok(())
     }

@@ -45,6 +45,23 @@ pub(super) enum Found {
     Refused(Refused),
 }
 
+/// Who has a cell.
+enum Hands {
+    Nobody,
+    Live(Role),
+    Dead,
+}
+
+/// What the cell behind one that was just published means to those who sleep.
+pub(super) enum Behind {
+    /// One of them can have it.
+    Ready,
+    /// It is not for them, and in nobody's way.
+    Past,
+    /// Nobody gets past it now.
+    InTheWay,
+}
+
 /// A claimed cell.
 pub(super) struct Claim {
     pub(super) position: u64,
@@ -122,6 +139,7 @@ impl RawQueue {
     pub(super) fn replace(&self, index: u32, word: u64, with: u64) -> bool {
         self.ring.ctl(index).compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
+
     #[inline]
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
@@ -193,6 +211,47 @@ impl RawQueue {
         }
     }
 
+    /// What the cell of a position says, whoever has it: lap and state, and who that is.
+    fn read_cell(&self, me: &Member, index: u32) -> Option<(u64, u64, Hands)> {
+        let word = self.ring.ctl(index).load(Ordering::Acquire);
+        match Ctl::read(word) {
+            Ctl::Idle { lap, state } => Some((lap, state, Hands::Nobody)),
+            Ctl::Owned { .. } => {
+                let cell = self.read_owned(me, index, word)?;
+                let (lap, state) = pos::split(cell.sequence);
+                Some((lap, state, if cell.dead { Hands::Dead } else { Hands::Live(cell.role) }))
+            }
+        }
+    }
+
+    /// What consumers would make of the cell at a position, if all before it is theirs.
+    pub(super) fn to_consumers(&self, me: &Member, position: u64) -> Behind {
+        // A cell that changes is in the hands of one who counts for himself.
+        let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
+            return Behind::InTheWay;
+        };
+        match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
+            (0, FULL, Hands::Nobody | Hands::Dead) => Behind::Ready,
+            // Done, or being read, or a writer died in it.
+            (1.., ..) | (0, FULL, Hands::Live(Role::Reader)) | (0, EMPTY | SKIP, Hands::Dead) => Behind::Past,
+            _ => Behind::InTheWay,
+        }
+    }
+
+    /// What producers would make of it.
+    pub(super) fn to_producers(&self, me: &Member, position: u64) -> Behind {
+        let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
+            return Behind::InTheWay;
+        };
+        match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
+            // The dead: a reader that had consumed; a writer that published nothing.
+            (0, EMPTY, Hands::Nobody | Hands::Dead) | (-1, EMPTY | SKIP, Hands::Dead) => Behind::Ready,
+            // Claimed by one who did not sleep, perhaps done by now.
+            (1.., ..) | (0, EMPTY, Hands::Live(Role::Writer)) | (0, FULL | SKIP, _) => Behind::Past,
+            _ => Behind::InTheWay,
+        }
+    }
+
     /// Takes a cell that is free but does not say so, as the writer of this position. Dying right after the exchange leaves
     /// a dead writer at whatever the sequence said before, hence a free cell still.
     fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
@@ -211,7 +270,11 @@ impl RawQueue {
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         let go_to = |position| Found::GoTo { position, passed: None };
         let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
-        let next_of = |lap| go_to(pos::next(pos::position(lap, index), capacity));
+        // Read already, or given up, perhaps laps ago: no lap is skipped of which this cell knows nothing.
+        let go_past = |at| {
+            let past = pos::past_done(position, at, capacity);
+            go_to(past.unwrap_or_else(|| pos::next(position, capacity)))
+        };
         let mine = owned(me.id(), Role::Reader);
         match Ctl::read(word) {
             Ctl::Idle { lap: at, state } => match (pos::laps_ahead(at, lap), state) {
@@ -235,8 +298,7 @@ impl RawQueue {
                 (0, _) => Found::Refused(Refused::Closed),
                 // Beyond the truth (scribbled): begin where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
-                // Read already, perhaps laps ago.
-                _ => next_of(at.wrapping_sub(1)),
+                _ => go_past((at, state)),
             },
             Ctl::Owned { .. } => {
                 let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
@@ -269,7 +331,7 @@ impl RawQueue {
                     // Round the whole ring: all that is left is being read.
                     (-1, Role::Reader, FULL | SKIP, false) => refused(cell.owner),
                     (..=-1, ..) => go_to(pos::position(at, index)),
-                    _ => next_of(at.wrapping_sub(1)),
+                    _ => go_past((at, state)),
                 }
             }
         }
@@ -280,7 +342,7 @@ impl RawQueue {
         if !self.replace(index, word, owned(me.id(), Role::Reader)) {
             return Found::Again;
         }
-        self.make_room(index, position)
+        self.make_room(me, index, position)
     }
 
     /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, who commits that
@@ -298,15 +360,19 @@ impl RawQueue {
             self.ring.seq(index).store(idle(position, SKIP), Ordering::Release); // Q4
             self.ring.ctl(index).store(owned(me.id(), Role::Reader), Ordering::Release);
         }
-        self.make_room(index, position)
+        self.make_room(me, index, position)
     }
 
     /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it. The consumers
     /// that slept because of it may find any number of messages behind it.
-    pub(super) fn make_room(&self, index: u32, position: u64) -> Found {
+    pub(super) fn make_room(&self, me: &Member, index: u32, position: u64) -> Found {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(index, to, &header.not_full, header.not_full.is_careful());
+        self.finish(me, index, to, &header.not_full, header.not_full.is_careful());
+        // Relaxed load: as in `publish`. Nobody consumes at this position, who would move it.
+        if header.head.load(Ordering::Relaxed) == position {
+            header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
+        }
         header.not_empty.wake(|| u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }

@@ -18,6 +18,13 @@
 //! | reader, FULL at L | being read | consumer at L: takes it, marked redelivered |
 //! | reader, EMPTY at L+1 | consumed | anybody: makes the cell idle |
 //!
+//! **What a cell tells of the others.** Positions are claimed in their order, and a position one lap later than another only
+//! when that one is *done*: consumed, or given up. So where `lap L, index i` is claimed, everything up to it is claimed,
+//! and everything up to `L-1, i` is done. A cell that is free at lap L was claimed at L-1, and vouches for what is done up to
+//! `L-2, i` and for itself. *For no more*: what is given up, or consumed behind a message that somebody has in its hands, goes
+//! on to its next lap in front of messages that are unread, and may do so again before they are read. A look that makes
+//! more of it goes past them.
+//!
 //! Because ids are never given out twice, replacing a dead owner's word is free of ABA; because an idle word holds
 //! 40 bits of lap, so is a claim.
 //!
@@ -57,14 +64,14 @@
 //! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
-use super::look::{Claim, Refused};
+use super::look::{Behind, Claim, Refused};
 use super::ring::Ring;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Member;
 use crate::queue::CLOSED;
 use crate::queue::event_count::EventCount;
-use crate::queue::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, idle, owned};
+use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
 use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -152,7 +159,7 @@ impl RawQueue {
 
     /// Ends an ownership: the commit, then the release, then the wake-up.
     #[inline(always)]
-    pub(super) fn finish(&self, index: u32, to: u64, side: &EventCount, careful: bool) {
+    pub(super) fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount, careful: bool) {
         self.ring.seq(index).store(to, Ordering::Release); // Q4
         crate::crash_window!("Q-b/Q-e: committed, not released");
         if crate::mutant!("relaxed-release") {
@@ -161,26 +168,31 @@ impl RawQueue {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
         }
         crate::crash_window!("Q-c/Q-f: released, not woken");
-        side.published(careful, || self.set_free(index, to));
+        side.published(careful, || self.set_free(me, index, to));
     }
 
-    /// How many sleepers the cell that now holds the idle word `to` is worth: itself and the cells behind it that
-    /// were ready before it; all, once the queue is closed, as the end must reach everybody.
+    /// How many sleepers the cell that now holds the idle word `to` is worth: itself and the cells behind it that were ready
+    /// before it, as far as the next one that is in the way, whose owner wakes for the rest; all, once the queue is closed,
+    /// as the end must reach everybody.
     #[cold]
-    fn set_free(&self, index: u32, to: u64) -> u32 {
+    fn set_free(&self, me: &Member, index: u32, to: u64) -> u32 {
         if self.is_closed() {
             return u32::MAX;
         }
         let (lap, state) = pos::split(to);
         let mut position = pos::position(lap, index);
         let mut free = 1;
-        while free < self.capacity() && !crate::mutant!("wake-only-one") {
+        for _ in 1..self.capacity() {
             position = pos::next(position, self.capacity());
-            let word = self.ring.ctl(pos::index(position)).load(Ordering::Acquire);
-            if word & !AGAIN != idle(position, state) {
-                break;
+            let behind =
+                if state == FULL { self.to_consumers(me, position) } else { self.to_producers(me, position) };
+            match behind {
+                Behind::Ready if crate::mutant!("wake-only-one") => break,
+                Behind::Ready => free += 1,
+                Behind::Past if crate::mutant!("hole-ends-count") => break,
+                Behind::Past => {}
+                Behind::InTheWay => break,
             }
-            free += 1;
         }
         free
     }
@@ -290,7 +302,7 @@ impl RawQueue {
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
         if let Some(position) = self.claim_push_at_hint(me) {
-            self.publish(position, Some(position), false, fill);
+            self.publish(me, position, Some(position), false, fill);
             me.unpend(pending);
             return Ok(());
         }
@@ -303,7 +315,7 @@ impl RawQueue {
     fn try_push_slow(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
         match self.claim_push(me) {
             Ok(claim) => {
-                self.publish(claim.position, claim.hint, claim.careful, fill);
+                self.publish(me, claim.position, claim.hint, claim.careful, fill);
                 self.note_depth(claim.position);
                 Ok(())
             }
@@ -337,7 +349,7 @@ impl RawQueue {
     ) -> Result<()> {
         let pending = me.pend();
         if let Some(position) = self.claim_push_at_hint(me) {
-            self.publish(position, Some(position), false, fill);
+            self.publish(me, position, Some(position), false, fill);
             me.unpend(pending);
             return Ok(());
         }
@@ -353,7 +365,7 @@ impl RawQueue {
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_push(me, deadline)?,
         };
-        self.publish(claim.position, claim.hint, claim.careful, fill);
+        self.publish(me, claim.position, claim.hint, claim.careful, fill);
         self.note_depth(claim.position);
         Ok(())
     }
@@ -375,7 +387,7 @@ impl RawQueue {
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         let pending = me.pend();
         if let Some(position) = self.claim_pop_at_hint(me) {
-            let value = self.consume(position, Some(position), false, drain);
+            let value = self.consume(me, position, Some(position), false, drain);
             me.unpend(pending);
             return Ok((value, false));
         }
@@ -387,7 +399,9 @@ impl RawQueue {
     #[cold]
     fn try_pop_slow<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
         match self.claim_pop(me) {
-            Ok(claim) => Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again)),
+            Ok(claim) => {
+                Ok((self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again))
+            }
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         }
@@ -406,7 +420,7 @@ impl RawQueue {
     ) -> Result<(R, bool)> {
         let pending = me.pend();
         if let Some(position) = self.claim_pop_at_hint(me) {
-            let value = self.consume(position, Some(position), false, drain);
+            let value = self.consume(me, position, Some(position), false, drain);
             me.unpend(pending);
             return Ok((value, false));
         }
@@ -427,7 +441,7 @@ impl RawQueue {
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             Err(_) => self.wait_pop(me, deadline)?,
         };
-        Ok((self.consume(claim.position, claim.hint, claim.careful, drain), claim.again))
+        Ok((self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again))
     }
 
     #[cold]
@@ -439,6 +453,7 @@ impl RawQueue {
     #[inline(always)]
     pub(super) fn publish(
         &self,
+        me: &Member,
         position: u64,
         hint: Option<u64>,
         careful: bool,
@@ -448,7 +463,7 @@ impl RawQueue {
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(index, idle(position, FULL), &header.not_empty, careful);
+        self.finish(me, index, idle(position, FULL), &header.not_empty, careful);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
@@ -459,6 +474,7 @@ impl RawQueue {
     #[inline(always)]
     fn consume<R>(
         &self,
+        me: &Member,
         position: u64,
         hint: Option<u64>,
         careful: bool,
@@ -467,15 +483,16 @@ impl RawQueue {
         let index = pos::index(position);
         crate::crash_window!("Q-d: claimed, not committed");
         let value = self.ring.drain(index, drain);
-        self.done_with(position, hint, careful);
+        self.done_with(me, position, hint, careful);
         value
     }
 
     /// Gives a claimed cell whose message is done to the next lap. `hint` as above.
     #[inline(always)]
-    pub(super) fn done_with(&self, position: u64, hint: Option<u64>, careful: bool) {
+    pub(super) fn done_with(&self, me: &Member, position: u64, hint: Option<u64>, careful: bool) {
         let header = self.ring.header();
-        self.finish(pos::index(position), idle(position.wrapping_add(LAP), EMPTY), &header.not_full, careful);
+        let to = idle(position.wrapping_add(LAP), EMPTY);
+        self.finish(me, pos::index(position), to, &header.not_full, careful);
         if Some(header.head.load(Ordering::Relaxed)) == hint {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::member::{self, OwnerId};
 use crate::queue::CLOSED;
 use crate::queue::event_count::EventCount;
-use crate::queue::position::{self as pos, Ctl, FULL, SKIP};
+use crate::queue::position::{self as pos, Ctl};
 use crate::view::{Look, State};
 use core::mem::offset_of;
 
@@ -30,10 +30,8 @@ pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
     }
     let cells = Cells { look, stride, capacity: capacity as u32 };
     let closed = header(offset_of!(Header, closed))? == CLOSED;
-    let head = cells.advance(header(offset_of!(Header, head))?, |ahead, _| ahead > 0)?;
-    let tail = cells.advance(header(offset_of!(Header, tail))?, |ahead, state| {
-        ahead > 0 || (ahead == 0 && (state == FULL || state == SKIP))
-    })?;
+    let head = cells.caught_up(header(offset_of!(Header, head))?, pos::past_done)?;
+    let tail = cells.caught_up(header(offset_of!(Header, tail))?, pos::past_claimed)?;
     let depth = pos::distance(head, tail, cells.capacity);
     let asleep = |at: usize| look.waiters(at as u64..at as u64 + 4);
     let text = match depth {
@@ -69,21 +67,15 @@ impl Cells<'_> {
     }
 
     /// A hint, moved on over what it has missed, as `RawQueue::bounds` does.
-    fn advance(&self, hint: u64, done: impl Fn(i64, u64) -> bool) -> Option<u64> {
-        let mut position =
-            if pos::index(hint) < self.capacity { hint } else { pos::position(pos::lap(hint), 0) };
-        for _ in 0..self.capacity.min(CATCH_UP) {
-            let (control, sequence) = self.cell(pos::index(position))?;
-            let (lap, state) = match Ctl::read(control) {
+    fn caught_up(&self, hint: u64, past: fn(u64, (u64, u64), u32) -> Option<u64>) -> Option<u64> {
+        let word = |index| {
+            let (control, sequence) = self.cell(index)?;
+            Some(match Ctl::read(control) {
                 Ctl::Idle { lap, state } => (lap, state),
                 Ctl::Owned { .. } => pos::split(sequence),
-            };
-            if !done(pos::laps_ahead(lap, pos::lap(position)), state) {
-                break;
-            }
-            position = pos::next(position, self.capacity);
-        }
-        Some(position)
+            })
+        };
+        pos::catch_up(hint, self.capacity, (self.capacity * 2 + 1).min(CATCH_UP), word, past)
     }
 
     /// The live owner of the cell at a position.
