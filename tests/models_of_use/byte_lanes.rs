@@ -1,0 +1,400 @@
+//! The byte lane and the pipe, whose two directions are byte lanes: texts in a row. As of the byte queue, the model says only
+//! when there must be room.
+
+use crate::drive::{Answer, Modelled, NOTHING, User, answer};
+use interproc::pipe::{self, End};
+use interproc::queue::RecvError;
+use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
+use interproc::{Deadline, ErrorKind, Segment};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+const LONGEST: usize = 60;
+
+/// So many bytes of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    len: u8,
+    byte: u8,
+}
+
+impl Text {
+    fn bytes(self) -> Vec<u8> {
+        vec![self.byte; self.len.into()]
+    }
+}
+
+fn texts() -> impl Strategy<Value = Text> {
+    (0..66u8, any::<u8>()).prop_map(|(len, byte)| Text { len, byte })
+}
+
+/// A message's answer.
+fn read(bytes: &[u8]) -> Vec<u64> {
+    let byte = bytes.first().copied().unwrap_or(0);
+    assert!(bytes.iter().all(|&b| b == byte), "two messages in one");
+    vec![bytes.len() as u64, byte.into()]
+}
+
+fn read_into(into: &[u8], got: Result<usize, RecvError>) -> Answer {
+    got.map(|len| read(&into[..len])).map_err(|error| error.kind())
+}
+
+/// What one sends.
+#[derive(Clone, Copy, Debug)]
+pub enum Sends {
+    Try(Text),
+    Now(Text),
+    /// In place, reserved for so many bytes more.
+    InPlace(Text, u8),
+    /// Reserved and given up.
+    GiveUp(u8),
+}
+
+/// How one receives.
+#[derive(Clone, Copy, Debug)]
+pub enum Receives {
+    Try,
+    Now,
+    /// Into so much room.
+    Into(u8),
+    InPlace,
+    /// Looked at, and left there.
+    Left,
+}
+
+fn sends() -> impl Strategy<Value = Sends> {
+    prop_oneof![
+        6 => texts().prop_map(Sends::Try),
+        1 => texts().prop_map(Sends::Now),
+        3 => (texts(), 0..40u8).prop_map(|(text, more)| Sends::InPlace(text, more)),
+        2 => (0..66u8).prop_map(Sends::GiveUp),
+    ]
+}
+
+fn receives() -> impl Strategy<Value = Receives> {
+    prop_oneof![
+        6 => Just(Receives::Try),
+        1 => Just(Receives::Now),
+        1 => (0..66u8).prop_map(Receives::Into),
+        2 => Just(Receives::InPlace),
+        1 => Just(Receives::Left),
+    ]
+}
+
+/// The texts on their way in one direction.
+#[derive(Clone, Default)]
+struct Line {
+    texts: VecDeque<(u64, u64)>,
+    /// So many bytes of room, at least, are taken by what was received and not freed.
+    taken: usize,
+}
+
+impl Line {
+    fn send(&mut self, capacity: usize, closed: bool, sends: Sends, got: &Answer) -> Answer {
+        let (text, room, waits) = match sends {
+            Sends::Try(text) => (Some(text), text.len, false),
+            Sends::Now(text) => (Some(text), text.len, true),
+            Sends::InPlace(text, more) => (Some(text), text.len + more, false),
+            Sends::GiveUp(len) => (None, len, false),
+        };
+        if usize::from(room) > LONGEST {
+            return Err(ErrorKind::TooLarge);
+        }
+        // A reservation that is given up asks nobody, if there is room.
+        if closed && (text.is_some() || got.is_err()) {
+            return Err(ErrorKind::Closed);
+        }
+        let need = |len: u64| len.next_multiple_of(8) as usize + 8;
+        let used = self.texts.iter().map(|&(len, _)| need(len)).sum::<usize>() + self.taken;
+        let surely = used == 0 || used + 2 * need(LONGEST as u64) <= capacity;
+        let never = used + need(room.into()) > capacity;
+        if !closed && (never || !surely && got.is_err()) {
+            return Err(if waits { ErrorKind::TimedOut } else { ErrorKind::Full });
+        }
+        if let Some(text) = text {
+            self.texts.push_back((text.len.into(), if text.len == 0 { 0 } else { text.byte.into() }));
+        }
+        NOTHING
+    }
+
+    fn receive(&mut self, closed: bool, receives: Receives) -> Answer {
+        let Some(&(len, byte)) = self.texts.front() else {
+            return Err(match receives {
+                _ if closed => ErrorKind::Closed,
+                Receives::Now => ErrorKind::TimedOut,
+                _ => ErrorKind::Empty,
+            });
+        };
+        match receives {
+            Receives::Into(room) if len > room.into() => return Err(ErrorKind::TooLarge),
+            Receives::Left => {}
+            _ => _ = self.texts.pop_front(),
+        }
+        Ok(vec![len, byte])
+    }
+}
+
+// ---- the byte lane -----------------------------------------------------------------------------------------------
+
+#[derive(Clone, Debug)]
+pub enum OfLane {
+    Produce,
+    Send(Sends),
+    LeaveProducer,
+    CloseProducer,
+    Consume,
+    Receive(Receives),
+    LeaveConsumer,
+    CloseConsumer,
+    IsEmpty,
+}
+
+pub struct LaneInUse {
+    seg: Segment,
+    capacity: usize,
+    producer: Option<ByteProducer>,
+    consumer: Option<ByteConsumer>,
+}
+
+#[derive(Clone)]
+pub struct LaneModel {
+    capacity: usize,
+    line: Line,
+    closed: bool,
+    producer: Option<User>,
+    consumer: Option<User>,
+}
+
+impl Modelled for LaneInUse {
+    type Shape = usize;
+    type Op = OfLane;
+    type Model = LaneModel;
+
+    fn shapes() -> BoxedStrategy<usize> {
+        (2..7usize).prop_map(|n| n * 128).boxed()
+    }
+
+    fn ops() -> BoxedStrategy<OfLane> {
+        prop_oneof![
+            3 => Just(OfLane::Produce),
+            10 => sends().prop_map(OfLane::Send),
+            1 => Just(OfLane::LeaveProducer),
+            3 => Just(OfLane::Consume),
+            10 => receives().prop_map(OfLane::Receive),
+            1 => Just(OfLane::LeaveConsumer),
+            1 => Just(OfLane::IsEmpty),
+            1 => prop_oneof![6 => Just(OfLane::IsEmpty), 1 => Just(OfLane::CloseProducer), 1 => Just(OfLane::CloseConsumer)],
+        ]
+        .boxed()
+    }
+
+    fn open(seg: &Segment, &capacity: &usize) -> Self {
+        LaneInUse { seg: seg.clone(), capacity, producer: None, consumer: None }
+    }
+
+    fn apply(&mut self, op: &OfLane) -> Answer {
+        let nothing = |()| vec![];
+        match (op, &mut self.producer, &mut self.consumer) {
+            (OfLane::Produce, producer @ None, _) => {
+                answer(self.seg.byte_producer("lane", self.capacity, LONGEST), |p| {
+                    *producer = Some(p);
+                    vec![]
+                })
+            }
+            (OfLane::Consume, _, consumer @ None) => {
+                answer(self.seg.byte_consumer("lane", self.capacity, LONGEST), |c| {
+                    *consumer = Some(c);
+                    vec![]
+                })
+            }
+            (OfLane::LeaveProducer, producer, _) => {
+                *producer = None;
+                NOTHING
+            }
+            (OfLane::LeaveConsumer, _, consumer) => {
+                *consumer = None;
+                NOTHING
+            }
+            (OfLane::CloseProducer, Some(p), _) => answer(p.close(), nothing),
+            (OfLane::CloseConsumer, _, Some(c)) => answer(c.close(), nothing),
+            (OfLane::IsEmpty, _, Some(c)) => Ok(vec![c.is_empty().into()]),
+            (OfLane::Send(sends), Some(p), _) => match *sends {
+                Sends::Try(text) => answer(p.try_send(&text.bytes()), nothing),
+                Sends::Now(text) => answer(p.send_until(&text.bytes(), Deadline::now()), nothing),
+                Sends::InPlace(text, more) => {
+                    let sent = p.try_reserve((text.len + more).into()).and_then(|mut place| {
+                        place[..text.len.into()].fill(text.byte);
+                        place.commit_len(text.len.into())
+                    });
+                    answer(sent, nothing)
+                }
+                Sends::GiveUp(len) => answer(p.try_reserve(len.into()).map(drop), nothing),
+            },
+            (OfLane::Receive(receives), _, Some(c)) => match *receives {
+                Receives::Try => answer(c.try_recv_vec(), |text| read(&text)),
+                Receives::Now => answer(c.recv_vec_until(Deadline::now()), |text| read(&text)),
+                Receives::Into(room) => {
+                    let mut into = vec![0; room.into()];
+                    let got = c.try_recv_into(&mut into);
+                    read_into(&into, got)
+                }
+                Receives::InPlace => answer(c.try_receive(), |text| read(&text)),
+                Receives::Left => answer(c.try_receive(), |text| {
+                    let seen = read(&text);
+                    text.put_back();
+                    seen
+                }),
+            },
+            _ => NOTHING,
+        }
+    }
+
+    fn model(&capacity: &usize) -> LaneModel {
+        LaneModel { capacity, line: Line::default(), closed: false, producer: None, consumer: None }
+    }
+
+    fn expect(m: &mut LaneModel, user: User, op: &OfLane, got: &Answer) -> Answer {
+        let (produces, consumes) = (m.producer == Some(user), m.consumer == Some(user));
+        match *op {
+            OfLane::Produce if m.producer.is_some() && !produces => return Err(ErrorKind::WouldBlock),
+            OfLane::Consume if m.consumer.is_some() && !consumes => return Err(ErrorKind::WouldBlock),
+            OfLane::Produce => m.producer = Some(user),
+            OfLane::Consume => m.consumer = Some(user),
+            OfLane::LeaveProducer if produces => m.producer = None,
+            OfLane::LeaveConsumer if consumes => m.consumer = None,
+            OfLane::CloseProducer if produces => m.closed = true,
+            OfLane::CloseConsumer if consumes => m.closed = true,
+            OfLane::Send(sends) if produces => return m.line.send(m.capacity, m.closed, sends, got),
+            OfLane::Receive(receives) if consumes => return m.line.receive(m.closed, receives),
+            OfLane::IsEmpty if consumes => return Ok(vec![m.line.texts.is_empty().into()]),
+            _ => {}
+        }
+        NOTHING
+    }
+
+    fn leaves(m: &mut LaneModel, user: User) {
+        m.producer = m.producer.filter(|&producer| producer != user);
+        m.consumer = m.consumer.filter(|&consumer| consumer != user);
+    }
+
+    fn dies(m: &mut LaneModel, user: User) {
+        Self::leaves(m, user);
+    }
+}
+
+// ---- the pipe ----------------------------------------------------------------------------------------------------
+
+#[derive(Clone, Debug)]
+pub enum OfPipe {
+    Send(bool, Sends),
+    Receive(bool, Receives),
+    Poll(bool),
+    Close(bool),
+}
+
+/// Each user has a pipe of its own, both ends of it.
+pub struct PipeInUse {
+    ends: [Option<End>; 2],
+}
+
+#[derive(Clone, Default)]
+struct Pipe {
+    /// What goes to the first end, and to the second.
+    to: [Line; 2],
+    closed: [bool; 2],
+}
+
+#[derive(Clone)]
+pub struct PipeModel {
+    capacity: usize,
+    pipes: BTreeMap<User, Pipe>,
+}
+
+impl Modelled for PipeInUse {
+    type Shape = usize;
+    type Op = OfPipe;
+    type Model = PipeModel;
+
+    fn shapes() -> BoxedStrategy<usize> {
+        (2..7usize).prop_map(|n| n * 128).boxed()
+    }
+
+    fn ops() -> BoxedStrategy<OfPipe> {
+        prop_oneof![
+            10 => (any::<bool>(), sends()).prop_map(|(end, sends)| OfPipe::Send(end, sends)),
+            10 => (any::<bool>(), receives()).prop_map(|(end, receives)| OfPipe::Receive(end, receives)),
+            2 => any::<bool>().prop_map(OfPipe::Poll),
+            1 => any::<bool>().prop_map(OfPipe::Close),
+        ]
+        .boxed()
+    }
+
+    fn open(_: &Segment, &capacity: &usize) -> Self {
+        let (one, other) = pipe::pair(capacity, LONGEST).expect("a pipe");
+        PipeInUse { ends: [Some(one), Some(other)] }
+    }
+
+    fn apply(&mut self, op: &OfPipe) -> Answer {
+        let nothing = |()| vec![];
+        let (OfPipe::Send(end, _) | OfPipe::Receive(end, _) | OfPipe::Poll(end) | OfPipe::Close(end)) = *op;
+        let place = &mut self.ends[usize::from(end)];
+        let Some(end) = place else { return NOTHING };
+        match *op {
+            OfPipe::Send(_, Sends::Try(text)) => answer(end.try_send(&text.bytes()), nothing),
+            OfPipe::Send(_, Sends::Now(text)) => {
+                answer(end.send_until(&text.bytes(), Deadline::now()), nothing)
+            }
+            OfPipe::Send(_, Sends::InPlace(text, more)) => {
+                let sent = end.try_reserve((text.len + more).into()).and_then(|mut place| {
+                    place[..text.len.into()].fill(text.byte);
+                    place.commit_len(text.len.into())
+                });
+                answer(sent, nothing)
+            }
+            OfPipe::Send(_, Sends::GiveUp(len)) => answer(end.try_reserve(len.into()).map(drop), nothing),
+            OfPipe::Receive(_, Receives::Try) => answer(end.try_recv(), |text| read(&text)),
+            OfPipe::Receive(_, Receives::Now) => answer(end.recv_until(Deadline::now()), |text| read(&text)),
+            OfPipe::Receive(_, Receives::Into(room)) => {
+                let mut into = vec![0; room.into()];
+                let got = end.try_recv_into(&mut into);
+                read_into(&into, got)
+            }
+            OfPipe::Receive(_, Receives::InPlace) => answer(end.try_receive(), |text| read(&text)),
+            OfPipe::Receive(_, Receives::Left) => answer(end.try_receive(), |text| {
+                let seen = read(&text);
+                text.keep();
+                seen
+            }),
+            OfPipe::Poll(_) => answer(end.poll(Duration::ZERO), |ready| vec![ready.into()]),
+            OfPipe::Close(_) => answer(place.take().expect("an end").close(), nothing),
+        }
+    }
+
+    fn model(&capacity: &usize) -> PipeModel {
+        PipeModel { capacity, pipes: BTreeMap::new() }
+    }
+
+    fn expect(m: &mut PipeModel, user: User, op: &OfPipe, got: &Answer) -> Answer {
+        let pipe = m.pipes.entry(user).or_default();
+        let (OfPipe::Send(end, _) | OfPipe::Receive(end, _) | OfPipe::Poll(end) | OfPipe::Close(end)) = *op;
+        let (here, there) = (usize::from(end), usize::from(!end));
+        if pipe.closed[here] {
+            return NOTHING;
+        }
+        match *op {
+            OfPipe::Send(_, sends) => pipe.to[there].send(m.capacity, pipe.closed[there], sends, got),
+            OfPipe::Receive(_, receives) => pipe.to[here].receive(pipe.closed[there], receives),
+            // The end can be received, too.
+            OfPipe::Poll(_) => Ok(vec![(pipe.closed[there] || !pipe.to[here].texts.is_empty()).into()]),
+            OfPipe::Close(_) => {
+                pipe.closed[here] = true;
+                NOTHING
+            }
+        }
+    }
+
+    fn leaves(m: &mut PipeModel, user: User) {
+        m.pipes.remove(&user);
+    }
+}
