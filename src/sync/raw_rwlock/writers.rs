@@ -52,7 +52,12 @@ impl RawRwLock {
             };
         }
         crate::crash_window!("W1: the gate is taken, the readers are not gone");
-        let drained = self.drain(id, me, self.name(me), patience);
+        // Before it waits for another reader, who may wait for it. Without the gate that was asked above.
+        let drained = if has_gate && self.is_read_by(id, me) {
+            Err(ErrorKind::Deadlock.into())
+        } else {
+            self.drain(id, me, self.name(me), patience)
+        };
         self.settle(me, acquired, drained)?;
         Ok(acquired)
     }
