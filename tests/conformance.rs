@@ -265,6 +265,9 @@ fn main() {
         queue_in_place:
             a_large_message_is_written_and_read_in_one_place,
             a_reservation_keeps_its_turn_and_those_behind_it_wait,
+            places_given_up_again_and_again_hide_no_message,
+            a_message_put_back_is_next_whatever_was_read_behind_it,
+            a_commit_wakes_for_the_message_behind_a_place_given_up,
             room_that_was_reserved_in_vain_goes_to_one_who_waits,
             a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies,
             who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once,

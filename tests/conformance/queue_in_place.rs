@@ -84,6 +84,86 @@ pub fn a_reservation_keeps_its_turn_and_those_behind_it_wait(at: Place) {
     }
 }
 
+pub fn places_given_up_again_and_again_hide_no_message(at: Place) {
+    for capacity in 1..9 {
+        let seg = kit::segment();
+        let q = queue(&seg, capacity);
+        // What is given up is room again when all before it is done: a plain row of places, with holes.
+        let (mut next, mut expected) = (0, 0);
+        for round in 0..6 * capacity as u64 {
+            // Several at a time, let go in an order that changes.
+            let mut places: Vec<_> =
+                std::iter::from_fn(|| q.try_reserve().ok()).take(1 + round as usize % 3).collect();
+            while !places.is_empty() {
+                drop(places.remove(round as usize % places.len()));
+            }
+            if q.try_push(next).is_ok() {
+                next += 1;
+            }
+            drop(q.try_reserve());
+            drop(q.try_reserve());
+            if round % 2 == 1 || q.is_full() {
+                at.start(&seg, move |seg| {
+                    assert_eq!(
+                        kind(queue(seg, capacity).try_pop()),
+                        Ok(expected),
+                        "of {capacity}, round {round}"
+                    );
+                })
+                .join();
+                expected += 1;
+            }
+        }
+        assert_eq!(q.drain().collect::<Vec<_>>(), (expected..next).collect::<Vec<_>>());
+        assert_eq!((q.len(), q.is_empty()), (0, true));
+    }
+}
+
+pub fn a_message_put_back_is_next_whatever_was_read_behind_it(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg, 4);
+    q.push_batch(&[0, 1, 2]).expect("room");
+    // Done in the wrong order, so that the hint for consumers lags.
+    let mut read: Vec<_> = (0..3).map(|_| q.receive().expect("a message")).collect();
+    while let Some(message) = read.pop() {
+        drop(message);
+    }
+    q.push_batch(&[3, 4, 5]).expect("room");
+    let kept = q.receive().expect("a message");
+    assert_eq!((kind(q.try_pop()), kind(q.try_pop())), (Ok(4), Ok(5)));
+    kept.put_back().expect("ours");
+    at.start(&seg, |seg| {
+        let q = queue(seg, 4);
+        let again = q.try_receive().expect("it is there");
+        assert_eq!((*again, again.is_redelivered()), (3, true));
+    })
+    .join();
+    assert!(q.is_empty());
+}
+
+pub fn a_commit_wakes_for_the_message_behind_a_place_given_up(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg, 4);
+    let words = board();
+    let mut first = q.reserve().expect("room");
+    let second = q.reserve().expect("room");
+    at.start(&seg, |seg| queue(seg, 4).push(2).expect("room")).join();
+    drop(second);
+    let consumers = [0, 1].map(|n| {
+        at.start(&seg, move |seg| {
+            say_where(&words[n]);
+            words[8].fetch_add(queue(seg, 4).pop().expect("pop"), Ordering::SeqCst);
+        })
+    });
+    (0..2).for_each(|n| await_asleep(&words[n]));
+    let started = Instant::now();
+    *first = 1;
+    first.commit().expect("ours");
+    consumers.into_iter().for_each(|c| c.join());
+    assert!(started.elapsed() < NET);
+    assert_eq!(words[8].load(Ordering::SeqCst), 3);
+}
+
 pub fn room_that_was_reserved_in_vain_goes_to_one_who_waits(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg, 1);
