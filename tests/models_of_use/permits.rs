@@ -77,6 +77,11 @@ impl Modelled for InUse {
         .boxed()
     }
 
+    fn concurrent(op: &Op) -> bool {
+        // Several are gathered one by one, and given back if they are too few.
+        !matches!(op, Op::TryMany(_) | Op::ManyNow(_))
+    }
+
     fn open(seg: &Segment, &permits: &u32) -> Self {
         let permits = seg.bounded_semaphore("permits", permits as usize).expect("room in the segment");
         InUse { held: Vec::new(), permits: Home::new(permits) }
