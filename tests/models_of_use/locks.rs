@@ -360,6 +360,11 @@ impl Modelled for RwLockInUse {
         .boxed()
     }
 
+    fn concurrent(op: &OfRwLock) -> bool {
+        // A writer that is about to be refused is seen, too.
+        !matches!(op, OfRwLock::IsWritten)
+    }
+
     fn open(seg: &Segment, (): &()) -> Self {
         let lock = seg.object("rwlock", || RwLock::new(0)).expect("room in the segment");
         RwLockInUse { reads: Vec::new(), write: None, lock: Home::new(lock) }
