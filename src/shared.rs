@@ -68,10 +68,10 @@ impl<T: bytemuck::AnyBitPattern + bytemuck::NoUninit> Plain for T {}
 ///
 /// # Examples
 /// ```
-/// use interproc::{Segment, Shared, TypeId, sync::Mutex};
+/// use interproc::{Segment, TypeId, sync::Mutex};
 ///
-/// let mutex = <Mutex<u64> as Shared>::shared_id();
-/// assert_ne!(mutex, <Mutex<f64> as Shared>::shared_id());
+/// let mutex = TypeId::of::<Mutex<u64>>();
+/// assert_ne!(mutex, TypeId::of::<Mutex<f64>>());
 /// assert_eq!(mutex, TypeId::new("Mutex", 24, 8, &[TypeId::new("u64", 8, 8, &[])])); // C does the same
 ///
 /// let seg = Segment::anonymous(4096)?;
@@ -106,6 +106,17 @@ impl TypeId {
             at += 1;
         }
         Self::joined(family, hash)
+    }
+
+    /// The id of a type of objects, for a program in C or for a look at what [`ObjectInfo`](crate::shm::ObjectInfo) says.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, TypeId, sync::Mutex};
+    /// println!("#define COUNTER_TYPE UINT64_C({:#x})", TypeId::of::<Mutex<u64>>().bits());
+    /// ```
+    pub fn of<T: Shared>() -> TypeId {
+        T::shared_id()
     }
 
     /// The id of plain data: `u64`, `[u8; 48]`, a structure of yours.
@@ -241,7 +252,7 @@ impl Fnv {
 /// // SAFETY: repr(C), both fields are Shared and enter the id; there is no padding.
 /// unsafe impl Shared for Shop {
 ///     fn shared_id() -> TypeId {
-///         let word = <AtomicU64 as Shared>::shared_id();
+///         let word = TypeId::of::<AtomicU64>();
 ///         TypeId::new("Shop", size_of::<Shop>(), align_of::<Shop>(), &[word, word])
 ///     }
 /// }

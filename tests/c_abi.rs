@@ -9,7 +9,7 @@ mod support;
 use interproc::process::Builder;
 use interproc::queue::Queue;
 use interproc::sync::{LockError, Mutex};
-use interproc::{Object, Segment, Shared};
+use interproc::{Object, Segment, TypeId};
 use std::ffi::{CStr, CString, c_char};
 use std::fs;
 use std::mem::transmute_copy;
@@ -574,7 +574,7 @@ fn two_copies_of_the_library_in_one_process_exclude_each_other() {
     // SAFETY: used as the header says; the segment stays open.
     unsafe {
         assert_eq!((copy.open)(&raw mut handle, name.as_ptr()), 0);
-        let id = Mutex::<u64>::shared_id().bits();
+        let id = TypeId::of::<Mutex<u64>>().bits();
         assert_eq!((copy.find)(&raw const handle, c"counter".as_ptr(), id, 24, 8, &raw mut theirs), 0);
         let guard = mixed.counter.lock().expect("free");
         assert_eq!((copy.trylock)(theirs), libc::EBUSY);

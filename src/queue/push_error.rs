@@ -42,6 +42,12 @@ impl<T> From<PushError<T>> for Error {
     }
 }
 
+impl<T> From<PushError<T>> for std::io::Error {
+    fn from(e: PushError<T>) -> Self {
+        e.error.into()
+    }
+}
+
 impl<T> fmt::Debug for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.error, f)

@@ -57,6 +57,12 @@ impl From<RecvError> for Error {
     }
 }
 
+impl From<RecvError> for std::io::Error {
+    fn from(e: RecvError) -> Self {
+        e.error.into()
+    }
+}
+
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.error, f)

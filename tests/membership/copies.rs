@@ -7,7 +7,7 @@
 use super::*;
 use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, walk_robust_list};
 use crate::pthread::Robust;
-use interproc::Shared;
+use interproc::TypeId;
 use std::ffi::{CStr, CString, c_char};
 use std::mem::{forget, transmute_copy};
 use std::os::fd::AsRawFd;
@@ -88,7 +88,7 @@ impl Side {
             assert_eq!((side.copy.attach)(&raw mut side.handle, seg.as_fd().as_raw_fd()), 0);
             for (n, lock) in side.locks.iter_mut().enumerate() {
                 let name = CString::new(name(n)).expect("name");
-                let id = Mutex::<u64>::shared_id().bits();
+                let id = TypeId::of::<Mutex<u64>>().bits();
                 assert_eq!((side.copy.find)(&raw const side.handle, name.as_ptr(), id, 24, 8, lock), 0);
             }
         }

@@ -119,6 +119,17 @@ fn what_would_be_unsound_does_not_compile() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// Two versions of the crate may come into one program by two of its dependencies: functions of C's names would be there twice.
+#[test]
+fn the_library_for_rust_defines_no_function_of_the_c_interface() {
+    let nm = Command::new("nm").args(["-g", "--defined-only", "--format=posix"]).arg(library()).output();
+    let said = String::from_utf8_lossy(&nm.expect("nm").stdout).into_owned();
+    let names: Vec<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.iter().any(|name| name.contains("interproc")), "mangled ones are there");
+    let plain: Vec<_> = names.iter().filter(|name| name.starts_with("interproc_")).collect();
+    assert!(plain.is_empty(), "{plain:?}");
+}
+
 #[test]
 fn a_crate_that_forbids_unsafe_code_can_use_all_of_it() {
     let library = library();

@@ -151,13 +151,6 @@ impl Own {
         self.close_if_ours(old);
     }
 
-    /// Gives it away: the number, if it still is ours.
-    pub fn take(self) -> Option<c_int> {
-        let number = self.get();
-        core::mem::forget(self);
-        number
-    }
-
     fn close_if_ours(&self, number: c_int) {
         if number != self.borrowed && self.identity.is_at(number) {
             close(number);

@@ -63,6 +63,15 @@ pub fn as_others(name: &str) -> std::io::Result<Segment> {
     Ok(Segment::open(name)?)
 }
 
+/// Those of messages, too.
+pub fn passed_on(seg: &Segment) -> std::io::Result<Vec<u8>> {
+    seg.queue::<u64>("numbers", 4)?.push(7)?;
+    let mut buffer = vec![0; 100];
+    let len = seg.byte_queue("log", 4096, 100)?.pop_into(&mut buffer)?;
+    buffer.truncate(len);
+    Ok(buffer)
+}
+
 /// And into any box.
 pub fn as_any(name: &str) -> std::result::Result<Segment, Box<dyn std::error::Error + Send + Sync>> {
     Ok(Segment::open(name)?)
