@@ -21,6 +21,9 @@
 //!
 //! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
 //!
+//! A watched word that changes before the sleep is no wake-up, so a caller looks again. A peer that changes one all the time
+//! keeps nobody beyond its deadline by that: then such a change is a time-out, too.
+//!
 //! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
 //! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
 
@@ -32,7 +35,7 @@ use crate::time::Deadline;
 impl Member {
     /// Sleeps on `watches`, at most three, until a wake-up or the deadline. With `sure` false, or with the second channel
     /// as the only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
-    /// wake-up was consumed; any other result means: look again.
+    /// wake-up was consumed; any other result means: look again. Never `Changed` after the deadline.
     pub(crate) fn sleep(
         &self,
         watches: &[Watch<'_>],
@@ -44,8 +47,19 @@ impl Member {
     }
 
     /// [`Member::sleep`] for an object whose word is not among the watches: the note names that word.
-    #[cfg_attr(interproc_loom, allow(unused_variables))]
     pub(crate) fn sleep_for(
+        &self,
+        word: Word<'_>,
+        watches: &[Watch<'_>],
+        obstacle: Option<OwnerId>,
+        sure: bool,
+        deadline: Option<Deadline>,
+    ) -> Woken {
+        in_time(deadline, self.sleep_for_one(word, watches, obstacle, sure, deadline))
+    }
+
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
+    fn sleep_for_one(
         &self,
         word: Word<'_>,
         watches: &[Watch<'_>],
@@ -128,6 +142,17 @@ impl Member {
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
+        in_time(deadline, self.sleep_beside_one(watches, partner, in_the_way, sure, deadline))
+    }
+
+    fn sleep_beside_one(
+        &self,
+        watches: &[Watch<'_>],
+        partner: OwnerId,
+        in_the_way: bool,
+        sure: bool,
+        deadline: Option<Deadline>,
+    ) -> Woken {
         let table = self.table();
         let Life::Live(tid_word) = table.life(partner) else { return Woken::Changed };
         if !is_live(tid_word) {
@@ -171,8 +196,19 @@ impl Member {
     /// with a `share` of (which, of how many) it asks about that part of the slots, another one each time.
     ///
     /// `obstacle` is for the note alone: nobody, if the sleeper waits for any of several.
-    #[cfg_attr(interproc_loom, allow(unused_variables))]
     pub(crate) fn sleep_on_many(
+        &self,
+        watches: &[Watch<'_>],
+        owners: &Owners,
+        obstacle: Option<OwnerId>,
+        share: (u32, u32),
+        deadline: Option<Deadline>,
+    ) -> Woken {
+        in_time(deadline, self.sleep_on_all(watches, owners, obstacle, share, deadline))
+    }
+
+    #[cfg_attr(interproc_loom, allow(unused_variables))]
+    fn sleep_on_all(
         &self,
         watches: &[Watch<'_>],
         owners: &Owners,
@@ -249,6 +285,14 @@ impl Member {
         #[cfg(not(interproc_loom))]
         self.table().await_end(owner, deadline);
         Woken::Changed
+    }
+}
+
+/// A sleep that did not begin, as something had changed, and whose time is over, has run out of time: nothing was consumed.
+fn in_time(deadline: Option<Deadline>, woken: Woken) -> Woken {
+    match woken {
+        Woken::Changed if deadline.is_some_and(Deadline::has_passed) => Woken::TimedOut,
+        woken => woken,
     }
 }
 

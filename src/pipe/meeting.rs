@@ -49,7 +49,7 @@ use crate::time::Deadline;
 
 /// In a far seat: its holder has not answered the call yet.
 const UNANSWERED: u64 = 1 << 62;
-/// How often a slot is tried whose seats change meanwhile.
+/// How often a slot is tried whose seats change meanwhile. Of several: so often in all, and once for each.
 const TRIES: u32 = 64;
 
 /// The place where ends are taken. All operations take the calling thread's member of the segment that it lies in.
@@ -159,11 +159,11 @@ impl RawMeeting {
     }
 
     /// Takes all seats of a slot that nobody has, and makes its lanes empty and open.
-    fn claim(&self, me: &Member, slot: usize, owners: &mut Owners) -> Result<Option<Lanes>> {
+    fn claim(&self, me: &Member, slot: usize, owners: &mut Owners, tries: &mut u32) -> Result<Option<Lanes>> {
         let lanes = self.lanes(slot)?;
         let seats = Seats::of(lanes.as_slice());
         let seats = seats.all();
-        for _ in 0..TRIES {
+        while *tries > 0 {
             let mut seen = [0; 4];
             if !self.is_free(me, slot, seats, &mut seen, owners) {
                 return Ok(None);
@@ -172,6 +172,7 @@ impl RawMeeting {
                 self.renew(me, slot, &lanes);
                 return Ok(Some(lanes));
             }
+            *tries -= 1;
             // A seat changed under us: who changed it may be gone, so there may be nobody to wait for.
             lanes.as_slice().iter().for_each(Lane::rouse);
             if crate::mutant!("pipe-lost-race-is-full") {
@@ -253,9 +254,9 @@ impl RawMeeting {
     fn take_slot(&self, me: &Member) -> Result<Lanes> {
         let pending = me.pend();
         let mut owners = Owners::new();
-        let mut lanes = self.claim(me, 0, &mut owners);
+        let mut lanes = self.claim(me, 0, &mut owners, &mut { TRIES });
         if matches!(lanes, Ok(None)) && self.verify(me, &owners) {
-            lanes = self.claim(me, 0, &mut owners);
+            lanes = self.claim(me, 0, &mut owners, &mut { TRIES });
         }
         me.unpend(pending);
         lanes?.ok_or_else(|| ErrorKind::WouldBlock.into())
@@ -297,6 +298,7 @@ impl RawMeeting {
         let word = &self.place.head().listener;
         let pending = me.pend();
         let mut seen = word.load(Ordering::SeqCst);
+        let mut tries = TRIES;
         let result = loop {
             if let Some(id) = OwnerId::of(seen) {
                 if id != me.id() {
@@ -308,7 +310,9 @@ impl RawMeeting {
             }
             match word.compare_exchange(seen, me.id().bits(), Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => break Ok(()),
-                Err(now) => seen = now,
+                // Others come and go; so many only if somebody scribbles.
+                Err(_) if tries == 0 => break Err(ErrorKind::WouldBlock.into()),
+                Err(now) => (seen, tries) = (now, tries - 1),
             }
         };
         self.make_room();
@@ -439,8 +443,9 @@ impl RawMeeting {
         let slots = self.place.slots();
         // Relaxed: only so that they do not all begin at the same one.
         let start = self.place.head().rotation.fetch_add(1, Ordering::Relaxed) as usize;
+        let mut tries = TRIES + slots as u32;
         for slot in (0..slots).map(|n| start.wrapping_add(n) % slots) {
-            if let Some(lanes) = self.claim(me, slot, owners)? {
+            if let Some(lanes) = self.claim(me, slot, owners, &mut tries)? {
                 return self.call(me, slot, &lanes, listener).map(|end| Some((end, slot)));
             }
         }
@@ -462,7 +467,7 @@ impl RawMeeting {
             futex::wake(half, u32::MAX);
         }
         fence(Ordering::SeqCst); // M3
-        loop {
+        for _ in 0..TRIES {
             match self.living_listener(me) {
                 Some(now) if now == listener => break,
                 // It moved, or another one came before it could be seen.

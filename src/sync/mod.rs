@@ -8,6 +8,7 @@ mod bounded_semaphore;
 mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod event;
+mod lost;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -40,6 +41,7 @@ pub use bounded_semaphore::{BoundedSemaphore, Permit};
 pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
+pub(crate) use lost::Lost;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -57,7 +57,7 @@ use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners};
-use crate::sync::Spin;
+use crate::sync::{Lost, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -158,7 +158,11 @@ impl RawBarrier {
 
     fn come(&self, me: &Member, deadline: Option<Deadline>) -> Result<bool> {
         let mut spin = Spin::new(me.spinning());
+        let mut lost = Lost::new();
         let round = loop {
+            if !lost.again_until(deadline) {
+                return Err(ErrorKind::TimedOut.into());
+            }
             let word = self.word().load(Ordering::Acquire);
             if word & BROKEN != 0 {
                 return Err(ErrorKind::Broken.into());
@@ -187,6 +191,9 @@ impl RawBarrier {
         #[cfg(not(interproc_loom))]
         let mut gave_way = false;
         loop {
+            if !lost.again_until(deadline) && self.break_round(round) {
+                return Err(ErrorKind::TimedOut.into());
+            }
             // B3
             let word = self.word().load(Ordering::Acquire);
             if generation(word) != round {
@@ -359,7 +366,8 @@ impl RawBarrier {
     /// caller's death rings the bell.
     fn turn(&self, round: u64, to: impl Fn(u64) -> Option<u64>) -> bool {
         let mut word = self.word().load(Ordering::Acquire);
-        while generation(word) == round {
+        let mut lost = Lost::new();
+        while generation(word) == round && lost.again() {
             let Some(new) = to(word) else { return false };
             // B3
             match self.word().compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
@@ -385,12 +393,16 @@ impl RawBarrier {
     }
 
     fn abort_now(&self) {
-        loop {
+        let mut lost = Lost::new();
+        while lost.again() {
             let word = self.word().load(Ordering::Acquire);
             if word & BROKEN != 0 || self.break_round(generation(word)) {
                 return;
             }
         }
+        // It is written over without end: nobody is kept waiting by it in any case.
+        self.word().fetch_or(BROKEN, Ordering::AcqRel);
+        futex::wake(Word::High(self.word()), u32::MAX);
     }
 
     /// Makes a new round, whatever was before: all that wait get `Broken`, the seats of the dead are free again.

@@ -54,7 +54,7 @@ use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners};
-use crate::sync::{Acquired, Spin};
+use crate::sync::{Acquired, Lost, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -339,7 +339,8 @@ impl RawBoundedSemaphore {
     #[cold]
     fn wake_front(&self) {
         let mut seen = self.word().load(Ordering::Relaxed);
-        while seen & WAITING != 0 {
+        let mut lost = Lost::new();
+        while seen & WAITING != 0 && lost.again() {
             let moved = (seen & !WAITING).wrapping_add(STEP) & !WAITING;
             match self.word().compare_exchange(seen, moved, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => {

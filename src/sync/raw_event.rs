@@ -38,7 +38,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
-use crate::sync::Spin;
+use crate::sync::{Lost, Spin};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -101,9 +101,10 @@ impl RawEvent {
 
     #[cold]
     fn set_slow(&self) {
+        let mut lost = Lost::new();
         loop {
             let word = self.word.load(Ordering::Relaxed);
-            if word & SLEEPERS != 0 && word & SET == 0 {
+            if word & SLEEPERS != 0 && word & SET == 0 || !lost.again() {
                 return self.set_and_wake();
             }
             // V1: an exchange also where nothing changes.
@@ -133,7 +134,12 @@ impl RawEvent {
     #[inline]
     pub fn clear(&self) {
         let mut word = self.word.load(Ordering::Acquire);
+        let mut lost = Lost::new();
         while word & SET != 0 {
+            if !lost.again() {
+                self.word.fetch_and(!SET, Ordering::AcqRel); // V1
+                return;
+            }
             // Without SLEEPERS: all were woken.
             let next = u64::from(count(word).wrapping_add(1));
             // V1
@@ -168,7 +174,8 @@ impl RawEvent {
             return Ok(());
         }
         let mut spin = Spin::new(me.spinning());
-        loop {
+        let mut lost = Lost::new();
+        while lost.again_until(deadline) {
             let word = self.word.load(Ordering::Acquire); // V1
             if count(word) != came {
                 spin.done();
@@ -188,9 +195,10 @@ impl RawEvent {
             crate::crash_window!("V2: about to sleep");
             let watch = Watch { word: Word::Low(&self.word), expected: came };
             if me.sleep(&[watch], None, true, deadline) == Woken::TimedOut {
-                return Err(ErrorKind::TimedOut.into());
+                break;
             }
             crate::crash_window!("V3: woken");
         }
+        Err(ErrorKind::TimedOut.into())
     }
 }

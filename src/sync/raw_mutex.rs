@@ -69,7 +69,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, OwnerId};
-use crate::sync::Spin;
+use crate::sync::{Lost, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -212,10 +212,15 @@ impl RawMutex {
             self.sign(0); // as in `release`
         }
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
+        let mut lost = Lost::new();
         while let Err(now) =
             self.word.compare_exchange(word, word & STAYS | DIRTY, Ordering::Release, Ordering::Relaxed)
         {
             word = now;
+            if !lost.again() {
+                self.word.store(DIRTY, Ordering::Release);
+                break;
+            }
         }
         crate::crash_window!("C2: released, not woken");
         if !crate::mutant!("hand-back-no-wake") {
@@ -346,7 +351,8 @@ impl RawMutex {
 
     #[cold]
     fn try_lock_slow(&self, me: &Member, mut word: u64, flags: u64) -> Result<Acquired> {
-        loop {
+        let mut lost = Lost::new();
+        while lost.again() {
             if word & !STAYS == 0 {
                 let mine = me.id().bits() | flags | word;
                 match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
@@ -378,6 +384,8 @@ impl RawMutex {
                 word = self.word.load(Ordering::Acquire);
             }
         }
+        // Somebody else was faster, all the time.
+        Err(ErrorKind::WouldBlock.into())
     }
 
     /// [`RawMutex::lock`] after [`RawMutex::lock_free`] has failed.
@@ -399,7 +407,8 @@ impl RawMutex {
     fn contend(&self, me: &Member, mine: u64, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         let mut mine = mine | flags;
         let mut spin = Spin::new(me.spinning());
-        loop {
+        let mut lost = Lost::new();
+        while lost.again_until(deadline) {
             let word = self.word.load(Ordering::Acquire);
             if word & !STAYS == 0 {
                 if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -460,11 +469,12 @@ impl RawMutex {
             }
             crate::crash_window!("C3: about to sleep");
             if me.sleep(&watches[..n], Some(owner), sure, deadline) == Woken::TimedOut {
-                // No wake-up was consumed. Another sleeper may have relied on our watching this owner.
-                futex::wake_high(&raw const self.word, 1);
-                return Err(ErrorKind::TimedOut.into());
+                break;
             }
         }
+        // No wake-up was consumed. Another sleeper may have relied on our watching this owner.
+        futex::wake_high(&raw const self.word, 1);
+        Err(ErrorKind::TimedOut.into())
     }
 
     #[cold]
@@ -562,21 +572,24 @@ impl RawMutex {
     /// that has given the lock back for a wait and whose callers go on to use what it guards.
     #[cold]
     pub(crate) fn lock_even_unrecoverable(&self, me: &Member) -> Result<Acquired> {
-        loop {
+        let inherited = me.id().bits() | DIRTY;
+        let mut lost = Lost::new();
+        while lost.again() {
             match self.lock(me, None) {
                 Err(e) if e.kind() == ErrorKind::NotRecoverable => {}
                 other => return other,
             }
-            let inherited = me.id().bits() | DIRTY;
-            // M1, from whoever gave it up.
-            if self
-                .word
-                .compare_exchange(NOT_RECOVERABLE, inherited, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
+            let word = self.word.load(Ordering::Relaxed);
+            // Whatever else stands in the word: who breaks the rules may have set it. M1, from whoever gave it up.
+            if word & NOT_RECOVERABLE != 0
+                && self.word.compare_exchange(word, inherited, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 return Ok(Acquired::OwnerDied);
             }
         }
+        // A peer writes over it without end. The callers go on in any case: better with the lock in their name.
+        self.word.store(inherited, Ordering::SeqCst);
+        Ok(Acquired::OwnerDied)
     }
 
     /// What whoever took the lock over from `word` owes to those who wait for a condition.

@@ -48,7 +48,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
-use crate::sync::Spin;
+use crate::sync::{Lost, Spin};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -126,12 +126,13 @@ impl RawSemaphore {
 
     #[cold]
     fn post_slow(&self, mut left: u32) -> Result<()> {
+        let mut lost = Lost::new();
         while left > 0 {
             let word = self.word.load(Ordering::Relaxed);
             if left > Self::MAX.saturating_sub(value(word)) {
                 return Err(ErrorKind::Overflow.into());
             }
-            if word & FLAGS == 0 {
+            if word & FLAGS == 0 && lost.again() {
                 let posted = word + u64::from(left);
                 // P1
                 if self.word.compare_exchange(word, posted, Ordering::Release, Ordering::Relaxed).is_ok() {
@@ -174,7 +175,8 @@ impl RawSemaphore {
     fn take(&self) -> bool {
         // Relaxed: the CAS decides.
         let mut word = self.word.load(Ordering::Relaxed);
-        while value(word) > 0 {
+        let mut lost = Lost::new();
+        while value(word) > 0 && lost.again() {
             // P1
             match self.word.compare_exchange(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => {
@@ -244,7 +246,8 @@ impl RawSemaphore {
         let mut spin = Spin::new(me.spinning());
         // The high half that our announcement has made, if it was the first: while it stands, it is the only one.
         let mut alone = None;
-        loop {
+        let mut lost = Lost::new();
+        while lost.again_until(deadline) {
             let mut word = self.word.load(Ordering::Relaxed);
             let is_alone = alone == Some(high(word));
             if value(word) > 0 {
@@ -282,17 +285,19 @@ impl RawSemaphore {
             let woken = me.sleep(watches, None, true, deadline);
             crate::crash_window!("P3: woken");
             if woken == Woken::TimedOut {
-                // No wake-up of a post was consumed.
-                self.take_back(alone);
-                return Err(ErrorKind::TimedOut.into());
+                break;
             }
         }
+        // No wake-up of a post was consumed.
+        self.take_back(alone);
+        Err(ErrorKind::TimedOut.into())
     }
 
     /// Takes one's own flag back, if it is the only one.
     fn take_back(&self, alone: Option<u32>) {
         let mut word = self.word.load(Ordering::Relaxed);
-        while alone == Some(high(word)) {
+        let mut lost = Lost::new();
+        while alone == Some(high(word)) && lost.again() {
             match self.word.compare_exchange(word, word - FIRST, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => word = now,

@@ -12,6 +12,9 @@ use crate::queue::position::{self as pos, Role};
 
 /// How many records more than it needs a producer moves the head over, if they are freed.
 const MORE: u32 = 16;
+/// The steps after which a walk leaves the hint where it has come to, and its caller tries again: no hint of those who keep
+/// the rules lags so far, and no try takes long in a large ring.
+const AT_ONCE: u64 = 1 << 18;
 /// How many records a waker looks at, to learn how many sleepers its news is worth.
 const COUNTED: u32 = 64;
 
@@ -53,10 +56,22 @@ impl BackOff {
     }
 }
 
+/// The steps that a walk may take, with all that it does on its way: a scribbled ring cannot keep it busy for ever.
+struct Steps(u64);
+
+impl Steps {
+    /// Takes one, if there is one left.
+    #[inline(always)]
+    fn next(&mut self) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 > 0
+    }
+}
+
 impl RawByteQueue {
-    /// Steps that a walk takes before it gives up: a scribbled ring cannot keep it busy for ever.
-    fn bound(&self) -> u64 {
-        u64::from(self.ring.granules()) * 4 + 4096
+    /// A lap of records, and some that changed meanwhile.
+    fn a_lap(&self) -> u64 {
+        u64::from(self.ring.granules()) + 4096
     }
 
     /// A hint, made a position whatever it is.
@@ -160,7 +175,8 @@ impl RawByteQueue {
         let hint = header.tail.load(Ordering::Acquire); // B4
         let mut position = self.sane(hint);
         let mut back_off = BackOff(1);
-        for _ in 0..self.bound() {
+        let mut steps = Steps(self.a_lap().min(AT_ONCE));
+        while steps.next() {
             let (word, at) = self.look(position);
             match at {
                 At::Idle { granules, .. } | At::Owned { granules, .. } => {
@@ -186,7 +202,7 @@ impl RawByteQueue {
                 continue;
             }
             if used + i64::from(need) > i64::from(capacity) {
-                self.make_room(me, head, position, need)?;
+                self.make_room(me, position, need, &mut steps)?;
                 continue;
             }
             if granules > rest {
@@ -209,19 +225,23 @@ impl RawByteQueue {
             }
             return Ok(Claim { position, granules, redelivered: false, hint: None, careful });
         }
+        // B4: all before it is claimed.
+        let _ = header.tail.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
         Err(Refused::Lost)
     }
 
     /// Moves the head on, until a claim of `need` granules at `position` has room, and a little further. `Ok` means: look
     /// again.
     #[cold]
-    fn make_room(&self, me: &Member, head: u64, position: u64, need: u32) -> Result<(), Refused> {
+    fn make_room(&self, me: &Member, position: u64, need: u32, steps: &mut Steps) -> Result<(), Refused> {
         let capacity = self.ring.granules();
+        let found = self.ring.header().head.load(Ordering::Acquire); // B3
+        let head = self.sane(found);
         let enough = |at| ahead(position, at, capacity) + i64::from(need) <= i64::from(capacity);
         let mut at = head;
         let mut more = 0;
         let mut refused = None;
-        for _ in 0..self.bound() {
+        while steps.next() {
             if at == position || more == MORE {
                 break;
             }
@@ -255,9 +275,9 @@ impl RawByteQueue {
             }
             more += u32::from(enough(at));
         }
-        if at != head {
+        if at != found {
             // If it fails somebody else has moved it. B3: after the readers of what lies before it.
-            let _ = self.ring.header().head.compare_exchange(head, at, Ordering::AcqRel, Ordering::Relaxed);
+            let _ = self.ring.header().head.compare_exchange(found, at, Ordering::AcqRel, Ordering::Relaxed);
             crate::crash_window!("B-h: head moved, nothing claimed");
         }
         self.note_peak(position);
@@ -297,7 +317,12 @@ impl RawByteQueue {
         let mut hint = Some(first);
         let mut position = self.sane(first);
         let mut back_off = BackOff(1);
-        for _ in 0..self.bound() {
+        let mut steps = Steps(self.a_lap());
+        let enough = self.a_lap().saturating_sub(AT_ONCE);
+        while steps.next() {
+            if steps.0 < enough && hint.is_some() {
+                break;
+            }
             let (word, at) = self.look(position);
             match at {
                 At::Idle { granules, state: FULL } => {
@@ -352,7 +377,7 @@ impl RawByteQueue {
                     // The seal takes a granule's word as a claim does: never one at or beyond the head, of the lap before.
                     let head = self.head();
                     if ahead(position, head, capacity) >= i64::from(capacity) {
-                        self.make_room(me, head, position, 1)?;
+                        self.make_room(me, position, 1, &mut steps)?;
                         continue;
                     }
                     // The end becomes exact: no producer passes a sealed word.
@@ -363,6 +388,10 @@ impl RawByteQueue {
                 }
                 At::Unclaimed => return Err(self.refused(position, word, None)),
             }
+        }
+        if hint.is_some() {
+            // B4: all before it is done.
+            let _ = header.read.compare_exchange(first, position, Ordering::Release, Ordering::Relaxed);
         }
         Err(Refused::Lost)
     }

@@ -5,6 +5,7 @@ use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence, spin_loop};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
+use crate::sync::Lost;
 use crate::time::Deadline;
 use core::time::Duration;
 
@@ -319,9 +320,13 @@ impl RawConsumer {
         let here = self.head & POSITION;
         let mut seen = header.seal.load(Ordering::Acquire);
         let proposal = here | PROPOSED;
+        let mut lost = Lost::new();
         while let Err(now) = header.seal.compare_exchange(seen, proposal, Ordering::AcqRel, Ordering::Acquire)
         {
             seen = now;
+            if !lost.again() {
+                return false;
+            }
         }
         crate::crash_window!("L-h: the end proposed, not final");
         if !me.table().sleeper_fence() {

@@ -7,6 +7,9 @@ use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 
+/// How often a seat is tried that changes meanwhile.
+const TRIES: u32 = 64;
+
 /// A seat in shared memory. Zero is vacant.
 #[repr(transparent)]
 #[derive(Debug)]
@@ -33,7 +36,8 @@ impl Seat {
     /// `WouldBlock` while somebody alive sits there, the caller included.
     pub(in crate::queue) fn take(&self, me: &Member) -> Result<Found> {
         let mut seen = self.0.load(Ordering::Acquire);
-        loop {
+        // Whoever loses finds somebody alive there the next time, or who died at once. More often only if somebody scribbles.
+        for _ in 0..TRIES {
             if let Some(holder) = OwnerId::of(seen) {
                 if holder != me.id() {
                     // Nobody sleeps on it, so nobody asks the second channel but us.
@@ -53,6 +57,7 @@ impl Seat {
                 Err(now) => seen = now,
             }
         }
+        Err(ErrorKind::WouldBlock.into())
     }
 
     /// Moves it from one thread of the process to the calling one.

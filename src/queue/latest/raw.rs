@@ -65,10 +65,11 @@ const WRITING: u64 = 1 << 63;
 const WANT: u64 = 1 << 63;
 const HAVE: u64 = 1 << 62;
 const HAVE_SHIFT: u32 = 48;
-/// Looks of a reader for which no announcement is free, before it says that something is wrong.
-const PATIENCE: u32 = if cfg!(interproc_loom) { 2 } else { 1 << 20 };
+/// The bytes that a reader copies for which no announcement is free, before it says that something is wrong: 2 ms or so. At
+/// least so many copies, and at most.
+const PATIENCE: (usize, u32, u32) = if cfg!(interproc_loom) { (0, 2, 2) } else { (16 << 20, 8, 1 << 18) };
 /// How often a writer looks at one announcement that changes every time.
-const ANSWERS: u32 = 1 << 16;
+const ANSWERS: u32 = 1 << 8;
 
 /// Version and slot of a `current`.
 #[inline(always)]
@@ -169,7 +170,8 @@ impl RawLatest {
     /// Copies the newest value to `into`; its version. `me` is asked for only if the reader was overtaken twice.
     ///
     /// # Errors
-    /// `Corrupt` if it was overtaken a million times without a free announcement: somebody scribbles.
+    /// `Corrupt` if it was overtaken again and again (8 times, and by 16 MiB of copies) without a free announcement: somebody
+    /// scribbles.
     ///
     /// # Safety
     /// `into` is writable for `element` bytes, as many as the place has.
@@ -212,7 +214,8 @@ impl RawLatest {
         {
             return Ok(version);
         }
-        for _ in 0..PATIENCE {
+        let (bytes, least, most) = PATIENCE;
+        for _ in 0..u32::try_from(bytes / element.max(1)).unwrap_or(most).clamp(least, most) {
             // SAFETY: by the contract.
             if let Some(version) = unsafe { self.glance(into, element) } {
                 return Ok(version);

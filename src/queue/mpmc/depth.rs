@@ -5,6 +5,9 @@ use crate::atomic::Ordering;
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, Ctl};
 
+/// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
+const CATCH_UP: u32 = 1 << 18;
+
 impl RawQueue {
     /// How many places are in use, from the oldest that is not done to the newest: a snapshot, exact when nobody is at work. A
     /// cell that a producer claimed and died in holds no message and is no room either, until a consumer has passed it; one
@@ -40,7 +43,7 @@ impl RawQueue {
                 Ctl::Owned { .. } => pos::split(self.ring.seq(index).load(Ordering::Acquire)),
             })
         };
-        pos::catch_up(hint, self.capacity(), self.capacity() * 2 + 1, word, past).unwrap_or(hint)
+        pos::catch_up(hint, self.capacity(), (self.capacity() * 2 + 1).min(CATCH_UP), word, past).unwrap_or(hint)
     }
 
     /// Who, alive and inside an operation, stands between the consumers and the next message, or between the

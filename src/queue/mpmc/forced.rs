@@ -68,7 +68,7 @@ impl RawQueue {
         let Claim { position, again, hint, careful } = loop {
             match self.claim_by_force(me) {
                 Ok(claim) => break claim,
-                Err(refused @ Refused::Closed) => return Err(self.refused_push(&refused)),
+                Err(refused @ (Refused::Closed | Refused::Lost)) => return Err(self.refused_push(&refused)),
                 Err(refused) if looks == 0 => return Err(self.refused_push(&refused)),
                 Err(_) => looks -= 1,
             }
@@ -85,8 +85,7 @@ impl RawQueue {
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
-        let hint = header.tail.load(Ordering::Acquire); // Q3
-        self.scan(hint, careful, |position| self.look_to_force(me, position))
+        self.scan(&header.tail, careful, |position| self.look_to_force(me, position))
     }
 
     /// As [`RawQueue::look_to_push`], and takes a message of the lap before that nobody alive has in its hands.

@@ -5,7 +5,7 @@
 //! [`RawQueue`](super::RawQueue). Here is everything that is done for the dead.
 
 use super::RawQueue;
-use crate::atomic::{Ordering, spin_loop};
+use crate::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 
@@ -82,20 +82,32 @@ pub(super) struct OwnedCell {
 }
 
 impl RawQueue {
+    /// The steps after which a scan leaves the hint where it has come to, and its caller tries again: no hint of those who
+    /// keep the rules lags so far, and no try takes long in a large ring. (64 MiB of cells, or 16,384.)
+    fn at_once(&self) -> u64 {
+        (1 << 26) / (self.ring.element() as u64).clamp(1 << 8, 1 << 12)
+    }
+
     /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
-    /// cannot keep it busy for ever, it then answers "not now".
+    /// cannot keep it busy for ever, it then answers "not now". One that passes over a live reader cannot leave the hint
+    /// anywhere: it goes round the ring, if it must.
     pub(super) fn scan(
         &self,
-        hint: u64,
+        word: &AtomicU64,
         careful: bool,
         mut look: impl FnMut(u64) -> Found,
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
+        let hint = word.load(Ordering::Acquire); // Q3
+        let at_once = self.at_once();
         let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
         let mut from = Some(hint);
         let mut over = None;
         let mut backoff = 1;
-        for _ in 0..u64::from(capacity) * 4 + 4096 {
+        for step in 0..u64::from(capacity) * 2 + 4096 {
+            if step >= at_once && from.is_some() {
+                break;
+            }
             match look(position) {
                 Found::Mine { again } => {
                     return Ok(Claim { position, again, hint: from, careful });
@@ -121,6 +133,10 @@ impl RawQueue {
                 }
                 Found::Refused(refused) => return Err(refused),
             }
+        }
+        if from.is_some() {
+            // Q3: all before it is done.
+            let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
         }
         Err(Refused::Lost)
     }
@@ -148,15 +164,14 @@ impl RawQueue {
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
-        let hint = header.tail.load(Ordering::Acquire); // Q3
-        self.scan(hint, careful, |position| self.look_to_push(me, position))
+        self.scan(&header.tail, careful, |position| self.look_to_push(me, position))
     }
 
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
-        let careful = self.ring.header().not_full.is_careful();
-        let hint = self.ring.header().head.load(Ordering::Acquire); // Q3
-        self.scan(hint, careful, |position| self.look_to_pop(me, position))
+        let header = self.ring.header();
+        let careful = header.not_full.is_careful();
+        self.scan(&header.head, careful, |position| self.look_to_pop(me, position))
     }
 
     /// One look at the cell of a position that a producer would like.

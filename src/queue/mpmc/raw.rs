@@ -76,6 +76,9 @@ use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
+/// How many cells a waker looks at, to learn how many sleepers its news is worth.
+const COUNTED: u32 = 1 << 12;
+
 /// The ring. All operations take the calling thread's member of the segment that the ring lies in.
 ///
 /// # Examples
@@ -182,7 +185,10 @@ impl RawQueue {
         let (lap, state) = pos::split(to);
         let mut position = pos::position(lap, index);
         let mut free = 1;
-        for _ in 1..self.capacity() {
+        for step in 1..self.capacity() {
+            if step == COUNTED {
+                return u32::MAX; // more than sleep anywhere
+            }
             position = pos::next(position, self.capacity());
             let behind =
                 if state == FULL { self.to_consumers(me, position) } else { self.to_producers(me, position) };

@@ -127,6 +127,15 @@ pub(crate) enum Patience {
     Until(Option<Deadline>),
 }
 
+impl Patience {
+    fn deadline(self) -> Option<Deadline> {
+        match self {
+            Patience::None => None,
+            Patience::Until(deadline) => deadline,
+        }
+    }
+}
+
 /// Whether a reader may come in.
 #[inline(always)]
 const fn is_open(gate: u64) -> bool {
@@ -248,7 +257,8 @@ impl RawRwLock {
         Err(ErrorKind::NotOwner.into())
     }
 
-    /// Turns the caller's write lock into a read lock; no writer comes in between.
+    /// Turns the caller's write lock into a read lock; no writer comes in between. If there is no place for a reader within
+    /// 20 ms (neither a free cell nor a free hold) it stays a write lock, under which the caller may read.
     ///
     /// # Errors
     /// `NotOwner` when the caller does not write, `InvalidInput` when the lock was inherited and not marked consistent.

@@ -5,8 +5,8 @@ use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_m
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HOLDS, Holds};
 use crate::member::{Member, OwnerId};
-use crate::sync::Acquired;
 use crate::sync::raw_mutex::{KEPT, READING};
+use crate::sync::{Acquired, Lost};
 use crate::sys::{Word, futex};
 
 impl RawRwLock {
@@ -90,7 +90,8 @@ impl RawRwLock {
     fn read_again(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
         for (at, cell) in self.cells.iter().enumerate() {
             let mut word = cell.load(Ordering::Relaxed);
-            while OwnerId::of(word) == Some(id) {
+            let mut lost = Lost::new();
+            while OwnerId::of(word) == Some(id) && lost.again() {
                 if word & COUNT == COUNT {
                     return Err(ErrorKind::TooManyHolds.into());
                 }
@@ -117,7 +118,8 @@ impl RawRwLock {
 
     /// Comes in if the gate is open.
     fn enter(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
-        loop {
+        let mut lost = Lost::new();
+        while lost.again() {
             let gate = self.gate.load(Ordering::Acquire);
             if !is_open(gate) {
                 return Ok(None);
@@ -143,6 +145,8 @@ impl RawRwLock {
             // A writer is there, or was there and has cleared KEPT.
             leave_hold(holds, at, me);
         }
+        // Open and shut without end: by way of the gate, then.
+        Ok(None)
     }
 
     /// Queues at the gate, takes a place while it has it, gives it back.
@@ -220,8 +224,11 @@ impl RawRwLock {
                 return;
             }
         }
-        // A thread's reads are worth the same: another one may have ended the one at this place.
-        self.leave_any(id, me, name);
+        // A thread's reads are worth the same: another one may have ended the one at this place. None at all: a writer that
+        // became a reader and found no place.
+        if !self.leave_any(id, me, name) {
+            let _ = self.gate.unlock(me);
+        }
     }
 
     /// Gives up one read, wherever the caller has one. False if it has none.
@@ -242,7 +249,8 @@ impl RawRwLock {
     pub(super) fn leave_cell(&self, at: usize, id: OwnerId, me: &Member) -> bool {
         let cell = &self.cells[at];
         let mut word = cell.load(Ordering::Relaxed);
-        while OwnerId::of(word) == Some(id) {
+        let mut lost = Lost::new();
+        while OwnerId::of(word) == Some(id) && lost.again() {
             let last = word & COUNT <= ONE;
             // R3: between the release and the wake our death rings the bell.
             let pending = (last && word & WAITER != 0).then(|| me.pend());
@@ -296,6 +304,7 @@ pub(super) fn leave_hold(holds: &Holds, at: usize, me: &Member) {
 fn wake_writers(holds: &Holds) {
     crate::crash_window!("R4: a hold is left, the writers are not woken");
     let mut word = holds.sleepers.load(Ordering::Relaxed);
+    let mut lost = Lost::new();
     // Release: who announces itself over this value sees the hold.
     while let Err(now) = holds.sleepers.compare_exchange(
         word,
@@ -304,6 +313,9 @@ fn wake_writers(holds: &Holds) {
         Ordering::Relaxed,
     ) {
         word = now;
+        if !lost.again() {
+            break; // it moves without us
+        }
     }
     if !crate::mutant!("hold-no-wake") {
         futex::wake(Word::High(&holds.sleepers), u32::MAX);

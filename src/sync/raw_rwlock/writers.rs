@@ -5,8 +5,10 @@ use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
 use crate::sync::raw_mutex::{DRAINING, KEPT};
-use crate::sync::{Acquired, RawMutex, Spin};
+use crate::sync::{Acquired, Lost, RawMutex, Spin};
 use crate::sys::{Watch, Woken, Word};
+use crate::time::Deadline;
+use core::time::Duration;
 
 impl RawRwLock {
     #[inline(always)]
@@ -137,24 +139,39 @@ impl RawRwLock {
         if crate::mutant!("downgrade-lets-go") {
             self.gate.unlock(me)?;
         }
-        let place = loop {
-            match self.take_place(id, me, name) {
-                Ok(place) => break place,
-                // Every cell is taken by somebody who will find that we write: wait for one of them.
-                Err(_) => {
-                    let pending = me.pend();
-                    let spin = &mut Spin::new(me.spinning());
-                    // Fails for nothing but time.
-                    let _ = drain_cell(&self.cells[0], id, me, Patience::Until(None), spin);
-                    me.unpend(pending);
-                }
-            }
+        let place = match self.take_place(id, me, name) {
+            Ok(place) => Some(place),
+            Err(_) => self.wait_for_place(id, me, name),
         };
+        // There is none: the caller reads as the writer that it is, and `leave` gives the write lock up.
+        let Some(place) = place else { return Ok(0) };
         crate::crash_window!("W3: it reads and writes");
         if !crate::mutant!("downgrade-lets-go") {
             self.gate.unlock(me)?;
         }
         Ok(place)
+    }
+
+    /// Waits until a writer that becomes a reader finds a place. Every cell is taken by somebody who will find that we write,
+    /// and leave at once; if nobody does for long, they are stopped, or the cells are written over.
+    #[cold]
+    fn wait_for_place(&self, id: OwnerId, me: &Member, name: u64) -> Option<Place> {
+        let until = (!cfg!(interproc_loom)).then(|| Deadline::after(PLACE_WITHIN));
+        let pending = me.pend();
+        let mut lost = Lost::new();
+        let mut place = None;
+        while place.is_none() && lost.again_until(until) {
+            let spin = &mut Spin::new(me.spinning());
+            match drain_cell(&self.cells[0], id, me, Patience::Until(until), spin) {
+                // Nobody of ours has put our name there.
+                Err(e) if e.kind() == ErrorKind::Deadlock => self.cells[0].store(0, Ordering::Release),
+                Err(e) if e.kind() == ErrorKind::TimedOut => break,
+                _ => {}
+            }
+            place = self.take_place(id, me, name).ok();
+        }
+        me.unpend(pending);
+        place
     }
 
     /// Releases a write lock that the caller surely holds, clean: a guard.
@@ -166,6 +183,9 @@ impl RawRwLock {
     }
 }
 
+/// How long a writer that becomes a reader waits for a place.
+const PLACE_WITHIN: Duration = Duration::from_millis(20);
+
 /// Waits until a cell is free. The caller is pending.
 fn drain_cell(
     cell: &AtomicU64,
@@ -174,7 +194,11 @@ fn drain_cell(
     patience: Patience,
     spin: &mut Spin<'_>,
 ) -> Result<()> {
-    loop {
+    let mut lost = Lost::new();
+    while lost.again_until(patience.deadline()) {
+        if matches!(patience, Patience::None) && !lost.again() {
+            return would_block();
+        }
         // R1, R2
         let word = cell.load(Ordering::SeqCst);
         if word == 0 {
@@ -207,9 +231,10 @@ fn drain_cell(
         let watch = Watch { word: Word::High(cell), expected: high(announced) };
         crate::crash_window!("W1: about to sleep for a reader with a cell");
         if me.sleep(&[watch], Some(owner), true, deadline) == Woken::TimedOut {
-            return Err(ErrorKind::TimedOut.into());
+            break;
         }
     }
+    Err(ErrorKind::TimedOut.into())
 }
 
 /// Waits until a slot's member holds the lock no more. The caller is pending.
@@ -226,7 +251,9 @@ fn drain_slot(
     let (Some(slot), Some(holds)) = (table.slot(index), table.holds(index)) else { return Ok(()) };
     // R1
     let holds_it = || holds.words.iter().any(|h| h.load(Ordering::Acquire) & !COUNT == name);
-    loop {
+    let mut lost = Lost::new();
+    // A try goes round but once.
+    while lost.again_until(patience.deadline()) {
         // The slot before its holds: these are of that generation or of a later one.
         let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
         if table.life(owner) == Life::Dead || !holds_it() || !me.lives(owner) {
@@ -239,15 +266,12 @@ fn drain_slot(
         if spin.again() {
             continue;
         }
-        let mut word = holds.sleepers.load(Ordering::Relaxed);
-        let announced = loop {
-            let announced = word.wrapping_add(STEP) | SLEEPERS;
-            // AcqRel: see `wake_writers`.
-            match holds.sleepers.compare_exchange(word, announced, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => break announced,
-                Err(now) => word = now,
-            }
-        };
+        let word = holds.sleepers.load(Ordering::Relaxed);
+        let announced = word.wrapping_add(STEP) | SLEEPERS;
+        // AcqRel: see `wake_writers`.
+        if holds.sleepers.compare_exchange(word, announced, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+            continue;
+        }
         // R4
         let sure = crate::mutant!("holds-sleep-no-fence") || table.sleeper_fence();
         if !holds_it() {
@@ -257,7 +281,8 @@ fn drain_slot(
         let watch = Watch { word: Word::High(&holds.sleepers), expected: high(announced) };
         crate::crash_window!("W1: about to sleep for a reader with a hold");
         if me.sleep_for(Word::High(gate.word()), &[watch], Some(owner), sure, deadline) == Woken::TimedOut {
-            return Err(ErrorKind::TimedOut.into());
+            break;
         }
     }
+    Err(ErrorKind::TimedOut.into())
 }
