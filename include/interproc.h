@@ -395,7 +395,8 @@ typedef struct interproc_mutex_t {
 } interproc_mutex_t;
 
 /**
- * A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody.
+ * A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody. Its ids are what it,
+ * or anybody else who may write to the segment, has written there: no proof of who it is.
  *
  *     interproc_who_t who;
  *     if (interproc_mutex_holder(&shop->lock, &who) == 0 && who.found)

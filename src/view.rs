@@ -17,6 +17,8 @@ pub(crate) struct Look<'a> {
     pub params: [u64; 2],
     /// Copies the aligned 64-bit word at a place in the object.
     pub read: &'a dyn Fn(u64) -> Option<u64>,
+    /// Copies as many words from a place on.
+    pub read_many: &'a dyn Fn(u64, &mut [u64]) -> Option<()>,
     /// The words in the object that somebody sleeps on, as often as somebody does.
     pub sleepers: &'a [u64],
     /// Who has a read hold on the object in its own slot, and how many.
@@ -30,6 +32,22 @@ impl Look<'_> {
     pub fn word(&self, at: u64) -> Option<u64> {
         let fits = at.is_multiple_of(8) && at.checked_add(8).is_some_and(|end| end <= self.size);
         if fits { (self.read)(at) } else { None }
+    }
+
+    /// Goes over `count` 64-bit words from a place on.
+    pub fn words(&self, at: u64, count: u64, mut each: impl FnMut(u64)) -> Option<()> {
+        const AT_ONCE: u64 = 512;
+        let len = count.checked_mul(8)?;
+        if !at.is_multiple_of(8) || at.checked_add(len).is_none_or(|end| end > self.size) {
+            return None;
+        }
+        let mut buffer = [0; AT_ONCE as usize];
+        for from in (0..count).step_by(AT_ONCE as usize) {
+            let some = &mut buffer[..(count - from).min(AT_ONCE) as usize];
+            (self.read_many)(at + 8 * from, some)?;
+            some.iter().for_each(|&word| each(word));
+        }
+        Some(())
     }
 
     /// How many sleep on a word in these bytes of the object.

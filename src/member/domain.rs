@@ -22,6 +22,9 @@
 //! and opened again if it was closed and the file has a name. Where that fails the question has no answer, and the
 //! owner counts as alive.
 //!
+//! *Who may only read the segment's file* can lock bytes of it for reading, and so keep free seats free: whoever finds none
+//! goes without one, and the first two rows of the table above are found in the same PID namespace only, by the thread's id.
+//!
 //! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
 //! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
 //! not report and a look at the thread's id cannot tell.
@@ -136,6 +139,7 @@ impl Domain {
     fn take_seat(&self) -> Result<()> {
         let count = self.table.count();
         let start = task::pid() % count;
+        let mut barred = false;
         for index in (0..count).map(|i| (start + i) % count) {
             // Not one that could be opened again: the table's mapping would not keep that one's description.
             let locked =
@@ -145,13 +149,21 @@ impl Domain {
                     self.sit_down(index as u16);
                     return Ok(());
                 }
-                Ok(false) => {}
+                // Nobody sits there, and yet it is refused: somebody who may only read the file has locked it.
+                Ok(false) => {
+                    barred |=
+                        self.file.get().is_some_and(|fd| file::byte_is_locked(fd, index.into()) == Ok(false));
+                }
                 // No such locks here, or no descriptor: go without the second channel across namespaces.
                 Err(_) => {
                     self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
                     return Ok(());
                 }
             }
+        }
+        if barred {
+            self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
+            return Ok(());
         }
         Err(ErrorKind::TooManyMembers.into())
     }
@@ -181,7 +193,7 @@ impl Domain {
         let Ok(fresh) = fresh else { return false };
         // SAFETY: the range is the domain's own mapping of the same file; who reads in it meanwhile finds the same words.
         let mapped = self.file.identity().is_at(fresh)
-            && file::lock_shared(fresh).is_ok()
+            && file::try_use(fresh) == Ok(true)
             && unsafe { memory::map_file_over(start, end - start, fresh) }.is_ok();
         if mapped {
             self.file.replace(fresh)

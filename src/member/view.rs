@@ -39,6 +39,9 @@ use core::sync::atomic::fence;
 /// Displayed as `"name" (pid 12, tid 13)`, with what else there is to say: that it is dead or stopped, that its ids
 /// are of another PID namespace.
 ///
+/// *For people, and for decisions among processes that trust each other.* The ids are what that thread, or anybody else
+/// who may write to the segment, has written there: they are no proof of who it is (see [`shm`](crate::shm)).
+///
 /// # Examples
 /// ```
 /// # use interproc::{Segment, sync::Mutex};

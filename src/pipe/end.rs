@@ -100,6 +100,7 @@ impl End {
     }
 
     /// Who has the other end, dead or alive: a snapshot. `None` when it has closed.
+    /// By its own account: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner), when it is not the caller's.

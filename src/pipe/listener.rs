@@ -349,6 +349,7 @@ pub fn connect_until(segment: &Segment, name: &str, deadline: Deadline) -> Resul
 }
 
 /// Who listens at `name`, alive; `None` if nobody does: a snapshot.
+/// By its own account: see [`Who`](crate::member::Who).
 ///
 /// # Errors
 /// As [`connect`], but for `Refused`.

@@ -415,6 +415,7 @@ impl Receiver {
     }
 
     /// Who sends, dead or alive: a snapshot. `None` when it has closed and left.
+    /// By its own account: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// As [`recv`](Self::recv), when the half is not the caller's.

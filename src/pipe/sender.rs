@@ -312,6 +312,7 @@ impl Sender {
     }
 
     /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.
+    /// By its own account: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// As [`send`](Self::send), when the half is not the caller's.

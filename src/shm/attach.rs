@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{fail, file, kernel};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed};
 use crate::member::{self, Attachment, Member};
 use crate::sync::{Acquired, RawMutex};
@@ -25,7 +25,7 @@ impl Attached {
     pub unsafe fn new(fd: RawFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attached> {
         // A description of its own: the one that holds the process's seat must not be sent to anybody.
         let own = file::again(fd)?;
-        kernel::lock_shared(own.as_fd()).map_err(Error::from_errno)?;
+        kernel::lock_shared(own.as_fd())?;
         // SAFETY: as the caller promises; `own` is the same file, locked, opened for this.
         unsafe { member::attach(own.into(), base, fixed) }.map(Attached)
     }

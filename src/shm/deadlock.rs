@@ -9,6 +9,7 @@
 //!   one still sleeps for. Such a one is woken, and if its wake-up is late it looks for itself within the net (50 ms);
 //! - nobody slept more often than the net asks for: those who give up soon and try again are no deadlock.
 
+use super::inspect::find;
 use super::members::{MemberInfo, Slot};
 use super::snapshot::Snapshot;
 use crate::error::Result;
@@ -120,7 +121,7 @@ impl Snapshot {
     fn stands(&self, suspect: &mut Suspect, slots: &[Slot], changes: u64) -> bool {
         suspect.stood += 1;
         for edge in &mut suspect.edges {
-            let now = slots.iter().find(|slot| slot.id == edge.slot.id);
+            let now = find(edge.slot.id, slots);
             let same =
                 |now: &&Slot| (now.waits_for, now.waits_on) == (edge.slot.waits_for, edge.slot.waits_on);
             let Some(now) = now.filter(same) else { return false };

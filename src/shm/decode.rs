@@ -86,6 +86,9 @@ mod tests {
             size,
             params,
             read: &read,
+            read_many: &|at, into| {
+                into.iter_mut().zip(0..).try_for_each(|(word, n)| read(at + 8 * n).map(|read| *word = read))
+            },
             sleepers: &[0, 36, u64::MAX],
             holds: &holds,
             lives: &lives,
@@ -172,9 +175,21 @@ mod tests {
         let bytes = |lane: &[u64]| decode(decoder_of("ByteLane"), lane, 512, [128, 40]);
         let state = bytes(&lane).expect("a lane");
         assert_eq!((state.text, &*state.holders), ("open", &[(alive, "produces"), (dead, "consumed")][..]));
-        assert_eq!(state.facts[..2], [("depth in bytes", 40), ("peak in bytes", 0)]);
+        assert_eq!(state.facts[..2], [("depth in bytes", 40), ("peak in bytes", 40)]);
+        lane[16] = 20;
+        assert_eq!(bytes(&lane).map(|state| state.text), Some("full"));
+        lane[16] = 9;
         lane[3] = 1 << 63;
         assert_eq!(bytes(&lane).map(|state| state.text), Some("closed"));
+        // Sealed where the consumer is: what was published behind that is nobody's.
+        lane[5] = 4 | 1 << 63;
+        assert_eq!(bytes(&lane).map(|state| state.text), Some("closed and drained"));
+        // Elements of a size that no ring has: no arithmetic with them.
+        let huge = |name| decode(decoder_of(name), &[u64::MAX, 4, 0], 1 << 20, [u64::MAX, 4]);
+        assert_eq!(
+            [huge("Queue"), huge("Latest"), huge("ByteLane"), huge("Spsc"), huge("ByteQueue")],
+            [const { None }; 5]
+        );
         lane[32] = 10;
         assert_eq!(bytes(&lane), None, "more was freed than published");
 

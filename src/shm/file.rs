@@ -10,8 +10,8 @@
 //! |---|---|
 //! | O1 open without `O_CREAT`, following no link, blocking on nothing | links and FIFOs planted in a world-writable directory; `fs.protected_regular` |
 //! | O2 type, owner, header | see [`super::header`] |
-//! | O3 shared lock of the file | "nobody has it" is exactly "the exclusive lock can be had" |
-//! | O4 link count, retired flag, length, all under the lock | between O1 and O3 the name may have been removed, by a cleaner that held the exclusive lock: look it up again |
+//! | O3 read lock of the byte that says "in use" | "nobody has it" is exactly "a cleaner's write lock can be had"; who may only read the file cannot refuse it (see `sys::file`), and who may write not for longer than a second |
+//! | O4 link count, retired flag, length, all under the lock | between O1 and O3 the name may have been removed, by a cleaner that held the write lock: look it up again |
 //!
 //! `unlink` removes the name first and sets the retired flag after. The other order would leave, when it is killed
 //! in between, a name that every open refuses. In this order the flag follows the link count, and a crash
@@ -24,6 +24,7 @@ use super::name::{DIRECTORY, Name};
 use super::{fail, kernel};
 use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::Fixed;
+use crate::sys;
 use crate::sys::memory::page_size;
 use crate::sys::own;
 use std::fs::{File, Permissions};
@@ -110,7 +111,7 @@ pub(super) fn fill(file: &File, fixed: &Fixed, mode: u32, sparse: bool, strong_f
     // The mode at open is subject to the umask; this is not.
     file.set_permissions(Permissions::from_mode(mode))?;
     // From before it has a name, so that it never looks stale.
-    kernel::lock_shared(file.as_fd()).map_err(Error::from_errno)
+    kernel::lock_shared(file.as_fd())
 }
 
 fn no_space(file: &File, fixed: &Fixed, needed: u64) -> Error {
@@ -187,7 +188,7 @@ pub(super) fn open(name: &Name, trusted: Option<u32>) -> Result<Checked> {
     for _ in 0..LOOKUPS {
         let file = look_up(name, Access::Write)?;
         let fixed = check(&file, label, trusted)?;
-        kernel::lock_shared(file.as_fd()).map_err(|errno| at(label, errno))?;
+        kernel::lock_shared(file.as_fd())?;
         // O4. An open that gets past this is as good as one from before any later unlink.
         let meta = file.metadata().map_err(io_at(label))?;
         header::check_length(label, &fixed, meta.size())?;
@@ -219,7 +220,12 @@ pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
     let file = again(theirs.as_raw_fd())?;
     // A memfd whose maker left its size open is sealed here; a named file cannot be, and that is its known limit.
     let _ = kernel::seal_size(file.as_fd());
-    kernel::lock_shared(file.as_fd()).map_err(|errno| at(label, errno))?;
+    if kernel::may_shrink(file.as_fd()) {
+        let why =
+            "the memfd's maker has forbidden to seal its size: it could take the memory away at any time";
+        return Err(fail(ErrorKind::PermissionDenied, why));
+    }
+    kernel::lock_shared(file.as_fd())?;
     let fixed = check(&file, label, trusted)?;
     Ok(Checked { file, fixed })
 }
@@ -262,8 +268,7 @@ fn retire(file: &File) {
 /// Whether no process is attached.
 pub(super) fn is_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     let found = open_to_read(name, trusted)?;
-    // Closing the file gives the lock back.
-    kernel::try_lock_exclusive(found.file.as_fd()).map_err(|errno| at(name.as_str(), errno))
+    sys::file::is_used(found.file.as_raw_fd()).map(|used| !used).map_err(|errno| at(name.as_str(), errno))
 }
 
 /// Removes the name if no process is attached; says whether it did. Nobody can attach in between: an open that
@@ -271,7 +276,7 @@ pub(super) fn is_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
 pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     let file = look_up(name, Access::Write)?;
     check(&file, name.as_str(), trusted)?;
-    if !kernel::try_lock_exclusive(file.as_fd()).map_err(|errno| at(name.as_str(), errno))? {
+    if !sys::file::try_clean(file.as_raw_fd()).map_err(|errno| at(name.as_str(), errno))? {
         return Ok(false);
     }
     // The name may have moved on to another file before we had the lock of this one.

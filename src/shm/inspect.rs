@@ -6,6 +6,7 @@ use super::snapshot::{ObjectInfo, Snapshot};
 use crate::error::{Error, Result};
 use crate::member::{OwnerId, Who};
 use crate::view::Look;
+use core::cell::Cell;
 use std::vec::Vec;
 
 /// All there is to see of a segment at about one time. Each member, and each word of an object, is of one time;
@@ -121,6 +122,9 @@ impl Snapshot {
     /// Objects and members with their states. Harmless to whoever is at work in the segment, and true at some time
     /// during the call for each of them.
     ///
+    /// Bounded in time and memory, whatever the file says: there is a limit to what is looked at in all, far above what
+    /// thousands of objects take. Beyond it objects have no state.
+    ///
     /// # Errors
     /// Those of reading the file. A damaged directory is none: see [`View::damage`].
     ///
@@ -129,7 +133,8 @@ impl Snapshot {
     pub fn view(&self) -> Result<View> {
         let (infos, damage) = self.directory();
         let slots = self.slots()?;
-        let objects = infos.iter().map(|info| self.state(info, &slots)).collect();
+        let crowd = Crowd::of(&slots);
+        let objects = infos.iter().map(|info| self.state(info, &slots, &crowd)).collect();
         let members = slots.iter().map(|slot| self.member(slot, &slots, &infos)).collect();
         Ok(View { objects, members, damage })
     }
@@ -138,7 +143,9 @@ impl Snapshot {
     pub(super) fn member(&self, slot: &Slot, slots: &[Slot], objects: &[ObjectInfo]) -> MemberInfo {
         let waits = (slot.waits_for != 0).then(|| {
             let at = slot.waits_for;
-            let object = objects.iter().find(|o| at.wrapping_sub(o.offset) < o.size);
+            // They are in the order of their places.
+            let before = objects.partition_point(|o| o.offset <= at);
+            let object = objects[..before].last().filter(|o| at - o.offset < o.size);
             Waits {
                 object: object.map(|o| o.name.clone()),
                 offset: object.map_or(at, |o| at - o.offset),
@@ -148,21 +155,25 @@ impl Snapshot {
         MemberInfo { who: slot.who(), waits }
     }
 
-    fn state(&self, info: &ObjectInfo, slots: &[Slot]) -> ObjectState {
-        let place = |slot: &Slot| slot.waits_for.wrapping_sub(info.offset);
+    fn state(&self, info: &ObjectInfo, slots: &[Slot], crowd: &Crowd) -> ObjectState {
+        let end = info.offset.saturating_add(info.size);
         let sleepers: Vec<u64> =
-            slots.iter().filter(|slot| slot.waits_for != 0).map(place).filter(|&at| at < info.size).collect();
-        // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
-        let of_this = |slot: &Slot| {
-            let here = slot.holds.iter().filter(|&&hold| hold << 16 >> 16 == info.offset && hold != 0);
-            let times = here.map(|&hold| (hold >> 48 & 0x7fff) as u32).sum::<u32>();
-            (times > 0).then_some((slot.id, times))
-        };
-        let holds: Vec<_> = slots.iter().filter_map(of_this).collect();
+            between(&crowd.sleepers, info.offset, end, |&at| at).iter().map(|at| at - info.offset).collect();
+        let holds: Vec<_> = between(&crowd.holds, info.offset, info.offset + 1, |&(at, ..)| at)
+            .iter()
+            .map(|&(_, id, times)| (id, times))
+            .collect();
         let look = Look {
             size: info.size,
             params: info.params,
-            read: &|at| self.word(info.offset.checked_add(at)?).ok(),
+            read: &|at| {
+                crowd.may_read(1)?;
+                self.word(info.offset.checked_add(at)?).ok()
+            },
+            read_many: &|at, into| {
+                crowd.may_read(8)?;
+                self.read_at(bytemuck::cast_slice_mut(into), info.offset.checked_add(at)?).ok()
+            },
             sleepers: &sleepers,
             holds: &holds,
             lives: &|id| find(id, slots).is_some_and(|slot| slot.alive),
@@ -177,6 +188,7 @@ impl Snapshot {
             holders: state
                 .iter()
                 .flat_map(|s| &s.holders)
+                .take_while(|_| crowd.may_read(1).is_some())
                 .map(|&(id, part)| Holder { who: who(id, slots), part })
                 .collect(),
             facts: state.map(|s| s.facts).unwrap_or_default(),
@@ -184,8 +196,54 @@ impl Snapshot {
     }
 }
 
+/// Who sleeps and who reads, in the order of the places, for all objects; and how much may still be looked at.
+struct Crowd {
+    /// The words that somebody sleeps on, as often as somebody does.
+    sleepers: Vec<u64>,
+    /// A place, who has a read hold on the lock there, and how many.
+    holds: Vec<(u64, OwnerId, u32)>,
+    left: Cell<u32>,
+}
+
+/// Calls to the kernel for one view, about: a second's worth.
+const MOST_READS: u32 = 1 << 21;
+
+impl Crowd {
+    fn of(slots: &[Slot]) -> Crowd {
+        let mut sleepers: Vec<u64> =
+            slots.iter().map(|slot| slot.waits_for).filter(|&place| place != 0).collect();
+        sleepers.sort_unstable();
+        let mut holds = Vec::new();
+        for slot in slots {
+            // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
+            let names = slot.holds.iter().map(|&hold| (hold << 16 >> 16, (hold >> 48 & 0x7fff) as u32));
+            holds.extend(names.filter(|&(_, times)| times > 0).map(|(place, times)| (place, slot.id, times)));
+        }
+        holds.sort_unstable_by_key(|&(place, id, _)| (place, id.bits()));
+        holds.dedup_by(|again, first| {
+            let same = (again.0, again.1) == (first.0, first.1);
+            first.2 += if same { again.2 } else { 0 };
+            same
+        });
+        Crowd { sleepers, holds, left: Cell::new(MOST_READS) }
+    }
+
+    /// Takes so much of what may still be looked at.
+    fn may_read(&self, cost: u32) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(cost)?);
+        Some(())
+    }
+}
+
+/// The elements, sorted by their places, at `from` and up to `to`.
+fn between<T>(sorted: &[T], from: u64, to: u64, place: impl Fn(&T) -> u64) -> &[T] {
+    let first = sorted.partition_point(|element| place(element) < from);
+    let end = sorted.partition_point(|element| place(element) < to);
+    &sorted[first..end.max(first)]
+}
+
 /// The slot of an owner; they are in their order.
-fn find(id: OwnerId, slots: &[Slot]) -> Option<&Slot> {
+pub(super) fn find(id: OwnerId, slots: &[Slot]) -> Option<&Slot> {
     let at = slots.binary_search_by_key(&id.slot(), |slot| slot.id.slot()).ok()?;
     Some(&slots[at]).filter(|slot| slot.id == id)
 }

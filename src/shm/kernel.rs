@@ -1,14 +1,22 @@
 //! The few kernel calls on files that std does not offer. All else of this layer is std or memmap2.
 #![allow(unsafe_code)]
 
+use crate::ErrorKind;
+use crate::atomic::AtomicU32;
 use crate::sys::call::{checked, retried};
 use crate::sys::own::{self, Identity};
+use crate::sys::{Watch, Word, file, futex};
+use crate::time::Deadline;
 use core::ffi::CStr;
+use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts: with small steps
 /// a program with a fast timer still gets ahead.
 const STEP: u64 = 2 << 20;
+
+/// How long an opener waits for a cleaner.
+const CLEANER: Duration = Duration::from_secs(1);
 
 /// memfd flag of Linux 6.3: not executable, and sealable. Older kernels say EINVAL.
 const MFD_NOEXEC_SEAL: libc::c_uint = 8;
@@ -19,26 +27,32 @@ pub(super) fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Waits for the shared lock of the whole file. Held until the open file description is closed.
-pub(super) fn lock_shared(fd: BorrowedFd<'_>) -> Result<(), i32> {
-    // SAFETY: flock touches no memory.
-    retried(|| unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_SH) }).map(drop)
-}
-
-/// Takes the exclusive lock of the whole file if nobody holds any; says whether it did.
-pub(super) fn try_lock_exclusive(fd: BorrowedFd<'_>) -> Result<bool, i32> {
-    // SAFETY: as above.
-    match retried(|| unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
-        Ok(_) => Ok(true),
-        Err(libc::EWOULDBLOCK) => Ok(false),
-        Err(errno) => Err(errno),
+/// Says that this open file description uses the file, for as long as it is open. Waits while a cleaner is at work: it is
+/// for microseconds, so not long.
+pub(super) fn lock_shared(fd: BorrowedFd<'_>) -> crate::Result<()> {
+    let until = Deadline::after(CLEANER);
+    let nobody = AtomicU32::new(0);
+    while !file::try_use(fd.as_raw_fd()).map_err(crate::Error::from_errno)? {
+        if until.has_passed() {
+            let who = "a process that may write to the segment keeps its file locked";
+            return Err(super::fail(ErrorKind::WouldBlock, who));
+        }
+        // No sleep of the C library's: that is a cancellation point.
+        let nap = Deadline::after(Duration::from_millis(1));
+        futex::wait(&[Watch { word: Word::Whole(&nobody), expected: 0 }], Some(nap));
     }
+    Ok(())
 }
 
-/// Gives the lock of the whole file back.
-pub(super) fn unlock(fd: BorrowedFd<'_>) {
-    // SAFETY: as above.
-    let _ = checked(|| unsafe { libc::flock(fd.as_raw_fd(), libc::LOCK_UN) });
+/// Whether the file is a memfd, and its size can still be made smaller, whatever [`seal_size`] has tried.
+pub(super) fn may_shrink(fd: BorrowedFd<'_>) -> bool {
+    let mut start = [0u8; 7];
+    // SAFETY: the path is a C string; so many bytes are writable.
+    let read = |link: &CStr| unsafe { libc::readlink(link.as_ptr(), start.as_mut_ptr().cast(), 7) };
+    let memfd = own::with_link(fd.as_raw_fd(), read) == 7 && start == *b"/memfd:";
+    // SAFETY: fcntl without an argument touches no memory.
+    let seals = checked(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) });
+    memfd && seals.unwrap_or(0) & libc::F_SEAL_SHRINK == 0
 }
 
 /// How large the process may make a file; `None`: as large as it wants.
@@ -59,6 +73,24 @@ pub(super) fn reserve(fd: BorrowedFd<'_>, end: u64) -> Result<(), i32> {
         at += len;
     }
     Ok(())
+}
+
+/// The first bytes at or behind `at` that the file has pages for, from where to where. All that follows if the file system
+/// cannot tell.
+pub(super) fn data(fd: BorrowedFd<'_>, at: u64) -> Option<(u64, u64)> {
+    // SAFETY: lseek touches no memory; nobody uses the description's own position.
+    let seek =
+        |at: u64, whence| checked(|| unsafe { libc::lseek(fd.as_raw_fd(), at as libc::off_t, whence) });
+    match seek(at, libc::SEEK_DATA) {
+        Ok(from) => {
+            let to = seek(from as u64, libc::SEEK_HOLE).map_or(u64::MAX, |to| to as u64);
+            // A hole at the very place: it came in between.
+            Some((from as u64, to.max(from as u64 + 1)))
+        }
+        // Beyond the last, or beyond the file's end.
+        Err(libc::ENXIO) => None,
+        Err(_) => Some((at, u64::MAX)),
+    }
 }
 
 /// The free and the total bytes of the file system that the file is on; `None` when it has no limit.

@@ -13,10 +13,43 @@
 //! | `lane`; `spsc`, `byte_lane` | finding and making lanes, and taking a seat; their two families |
 //! | `segment`, `options`, `room`, `object`, `snapshot` | the interface |
 //!
-//! **Threat model.** A peer that may write a segment may write anything into it, at any time. What is read from
-//! shared memory is copied, checked, then used; where things are is known from a private copy of the header that
-//! was checked at opening. The limit: whoever may write a *named* segment may also truncate its file, and then a
-//! later access is a SIGBUS. Anonymous segments are sealed against that.
+//! # Who is trusted with what
+//!
+//! **Who may write a segment** may write anything into it, at any time. What is read from shared memory is copied,
+//! checked, then used; where things are is known from a private copy of the header that was checked at opening.
+//!
+//! | it may | it may not |
+//! |---|---|
+//! | make any value anything, lose and invent messages, let two into one lock | lead a call outside of the segment's memory, or to a system call with an address outside |
+//! | make a call fail, or wait as if somebody had what it waits for, to the end of its time limit | make a call that does not wait take more than milliseconds (an object that is asked about as a whole, like a semaphore of a million permits: than one look at all of it), or a timed one miss its limit |
+//! | say that it is any process: what [`Who`](crate::member::Who) tells is what was written there | |
+//! | keep others from opening the segment, by locks on its file: each gets an error after a second | |
+//!
+//! *It can break a Rust reference.* A guard of a lock gives `&T` and `&mut T` to memory that it can change meanwhile, and so
+//! do messages that are read or written in place ([`Queue::receive`](crate::queue::Queue::receive),
+//! [`ByteQueue::receive`](crate::queue::ByteQueue::receive), chunks, reservations) and [`Object`]s of other types than
+//! atomics: a value can change between the check and the use, and for the compiler that is undefined behaviour. Between
+//! processes that do not trust each other use what copies out, and check the copy:
+//!
+//! | copies out | |
+//! |---|---|
+//! | [`Queue::pop`](crate::queue::Queue::pop), [`spsc::Consumer::pop`](crate::queue::spsc::Consumer::pop) and their other forms | an element |
+//! | [`ByteQueue::pop_into`](crate::queue::ByteQueue::pop_into), [`ByteConsumer::recv_into`](crate::queue::byte_lane::ByteConsumer::recv_into), [`End::recv_into`](crate::pipe::End::recv_into) | bytes, never more than fit |
+//! | [`Latest::get`](crate::queue::Latest::get) | a whole value, word by word |
+//! | [`Snapshot::read`] | an object, without a mapping |
+//! | atomics in an [`Object`] | a word |
+//!
+//! *It can take the memory away.* Whoever may write a *named* segment may also truncate its file; then a later access is a
+//! SIGBUS, and if a thread dies that is a member, the kernel's walk of its robust list ends at the lost page: `pthread`
+//! robust mutexes that it had locked *before* it joined the segment, wherever they are, are then not reported as its. Anonymous
+//! segments are sealed against that, and a memfd that cannot be sealed is refused.
+//!
+//! **Who may only read** a segment's file costs nobody anything: it keeps no one from opening, attaching, locking. By read locks
+//! on the file it can make a segment look used ([`Segment::is_stale`]), and take seats from processes that come later, whose
+//! deaths are then found by their threads' ids alone (`member::domain`).
+//!
+//! To know who a peer is, ask the kernel: `SO_PEERCRED` of a socket over which the segment's descriptor is passed, or a
+//! process that one has started oneself.
 
 mod attach;
 mod byte_lane;

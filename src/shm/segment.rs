@@ -169,7 +169,8 @@ impl Segment {
     }
 
     /// Whether no process is attached to the segment. It may hold data that somebody will come back for: nothing
-    /// is ever removed for being stale alone.
+    /// is ever removed for being stale alone. (Who may read the segment's file can make it look used, by a lock on it, but not
+    /// unused.)
     ///
     /// # Errors
     /// Those of [`Options::open_read_only`].

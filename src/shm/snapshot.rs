@@ -19,9 +19,6 @@ use std::string::String;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::vec::Vec;
 
-/// How often the lock of the whole file is tried while others who only look have it.
-const OTHERS: u32 = 5;
-
 /// A segment opened for looking: never a member, not locked against unlinking, leaves no trace.
 ///
 /// It reads the file instead of mapping it, so that not even a truncation can hurt who looks. What it says was
@@ -97,6 +94,22 @@ impl ObjectInfo {
         let directory::Shape { kind, type_id, size, align, params } = found.shape;
         Ok(ObjectInfo { name: found.name()?, kind, type_id, offset: found.offset, size, align, params })
     }
+}
+
+/// So many zeros, of which none is touched.
+#[allow(unsafe_code)]
+fn zeroed(len: usize) -> Result<Vec<u8>> {
+    let layout = std::alloc::Layout::array::<u8>(len).map_err(|_| Error::no_memory())?;
+    if len == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout is not empty.
+    let bytes = unsafe { std::alloc::alloc_zeroed(layout) };
+    if bytes.is_null() {
+        return Err(Error::no_memory());
+    }
+    // SAFETY: allocated just now by the global allocator with this layout, all initialised.
+    Ok(unsafe { Vec::from_raw_parts(bytes, len, len) })
 }
 
 impl Snapshot {
@@ -190,10 +203,10 @@ impl Snapshot {
         Ok(file.metadata()?.nlink() == 0 || file::is_retired(&file)?)
     }
 
-    /// Whether any process is attached.
+    /// Whether any process is attached. (Who may read the segment's file can make it look so, by a lock on it.)
     ///
     /// # Errors
-    /// Those of locking the file.
+    /// Those of asking for the file's locks.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -205,20 +218,7 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_in_use(&self) -> Result<bool> {
-        // First by a question that disturbs nobody: whether any process has a seat.
-        let (file, seats) = (self.file()?, self.fixed.max_members.into());
-        if sys::file::any_byte_is_locked(file.as_raw_fd(), 0, seats) == Ok(true) {
-            return Ok(true);
-        }
-        // Then for certain. Another one who looks has the lock for a moment, too.
-        for _ in 0..OTHERS {
-            if kernel::try_lock_exclusive(file.as_fd()).map_err(Error::from_errno)? {
-                kernel::unlock(file.as_fd());
-                return Ok(false);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Ok(true)
+        sys::file::is_used(self.file()?.as_raw_fd()).map_err(Error::from_errno)
     }
 
     /// What the file system says of the segment's file: its owner, mode and size.
@@ -278,8 +278,12 @@ impl Snapshot {
 
     /// A copy of an object's bytes. While others write, parts of it may be of different times.
     ///
+    /// It takes as much memory as the file takes for them: what was never written to is not read, and the zeros for it are the
+    /// kernel's until they are touched.
+    ///
     /// # Errors
-    /// [`ErrorKind::NoObject`], and those of [`objects`](Self::objects).
+    /// [`ErrorKind::NoObject`], and those of [`objects`](Self::objects); `Resource` for more than the address space
+    /// takes.
     /// # Examples
     /// ```
     /// # use core::sync::atomic::AtomicU16;
@@ -300,11 +304,19 @@ impl Snapshot {
 
     fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         // Looked at first: a header may claim terabytes.
-        super::header::check_length(self.name(), &self.fixed, self.file()?.metadata()?.size())?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
-        bytes.resize(len, 0);
-        self.read_at(&mut bytes, offset)?;
+        let file = self.file()?;
+        super::header::check_length(self.name(), &self.fixed, file.metadata()?.size())?;
+        let mut bytes = zeroed(len)?;
+        let end = offset.checked_add(len as u64).ok_or(ErrorKind::Corrupt)?;
+        let mut at = offset;
+        // Only what is there: a file may be all holes.
+        while let Some((from, to)) = kernel::data(file.as_fd(), at).filter(|&(from, _)| from < end) {
+            let to = to.min(end);
+            self.read_at(&mut bytes[(from - offset) as usize..(to - offset) as usize], from)?;
+            at = to;
+        }
+        // What was cut off meanwhile looked like a hole.
+        super::header::check_length(self.name(), &self.fixed, file.metadata()?.size())?;
         Ok(bytes)
     }
 

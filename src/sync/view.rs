@@ -119,12 +119,11 @@ fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
         return None;
     }
     let mut cells = Vec::new();
-    for index in 0..count {
-        let cell = look.word(CELLS_OFF as u64 + 8 * index)?;
+    look.words(CELLS_OFF as u64, count, |cell| {
         // The last slot's number is nobody's: it says "free, with news".
         let owner = OwnerId::of(cell).filter(|id| id.slot() != u16::MAX.into());
         cells.extend(owner.map(|id| (id, cell)));
-    }
+    })?;
     Some(cells)
 }
 

@@ -38,8 +38,7 @@ pub(crate) fn lane(look: &Look<'_>, unit: u64, capacity: u64) -> Option<(State, 
     if published > capacity {
         return None;
     }
-    let ended = header(offset_of!(Header, seal))? == head & POSITION | FINAL;
-    let depth = if ended { 0 } else { published };
+    let depth = if is_end(header(offset_of!(Header, seal))?, head) { 0 } else { published };
     let peak = header(offset_of!(Header, peak))?.min(capacity).max(depth);
     let text = match depth {
         _ if closed && depth == 0 => "closed and drained",
@@ -48,10 +47,19 @@ pub(crate) fn lane(look: &Look<'_>, unit: u64, capacity: u64) -> Option<(State, 
         n if n == capacity => "full",
         _ => "open",
     };
-    let seat = |at: usize| header(at).map(OwnerId::of);
-    let (producer, consumer) = (offset_of!(Header, producer), offset_of!(Header, consumer));
-    let state = State::new(text).with(seat(producer)?, "produces").with(seat(consumer)?, "consumes");
+    let seat = |at: usize, does, did| {
+        let holder = header(at).map(OwnerId::of)?;
+        Some((holder, if holder.is_some_and(|id| look.lives(id)) { does } else { did }))
+    };
+    let (producer, produces) = seat(offset_of!(Header, producer), "produces", "produced")?;
+    let (consumer, consumes) = seat(offset_of!(Header, consumer), "consumes", "consumed")?;
+    let state = State::new(text).with(producer, produces).with(consumer, consumes);
     Some((state, depth, peak))
+}
+
+/// Whether the lane ends where the consumer is: what was published behind is nobody's.
+fn is_end(seal: u64, head: u64) -> bool {
+    seal == head & POSITION | FINAL
 }
 
 /// What a lane says.
@@ -67,6 +75,9 @@ pub(crate) struct Seen {
 pub(crate) fn lane_view(at: u64, word: impl Fn(u64) -> Option<u64>) -> Option<Seen> {
     let word = |field: usize| word(at.checked_add(field as u64)?);
     let seats = [word(offset_of!(Header, producer))?, word(offset_of!(Header, consumer))?];
-    let units = word(offset_of!(Header, tail))?.wrapping_sub(word(offset_of!(Header, head))?);
+    let head = word(offset_of!(Header, head))?;
+    // After the head.
+    let published = word(offset_of!(Header, tail))?.wrapping_sub(head);
+    let units = if is_end(word(offset_of!(Header, seal))?, head) { 0 } else { published };
     Some(Seen { seats, units, closed: word(offset_of!(Header, closed))? == CLOSED })
 }

@@ -12,12 +12,16 @@ pub(crate) fn latest(look: &Look<'_>) -> Option<State> {
     let header = |at: usize| look.word(at as u64);
     let fits = latest_size(usize::try_from(element).ok()?, usize::try_from(readers).ok()?)
         .is_some_and(|need| need as u64 <= look.size);
+    if !fits {
+        return None;
+    }
     let geometry = [
         header(offset_of!(Header, element))?,
         header(offset_of!(Header, readers))?,
         header(offset_of!(Header, stride))?,
     ];
-    if !fits || geometry != [element, readers, stride_of(element as usize) as u64] {
+    // Of a possible element: no overflow.
+    if geometry != [element, readers, stride_of(element as usize) as u64] {
         return None;
     }
     let (version, slot) = split(header(offset_of!(Header, current))?);

@@ -19,13 +19,17 @@ pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
     let header = |at: usize| look.word(at as u64);
     let fits = ring_size(usize::try_from(element).ok()?, usize::try_from(capacity).ok()?)
         .is_some_and(|need| need as u64 <= look.size);
+    if !fits {
+        return None;
+    }
+    // Of a possible element: no overflow.
     let stride = stride_of(element as usize) as u64;
     let geometry = [
         header(offset_of!(Header, element))?,
         header(offset_of!(Header, capacity))?,
         header(offset_of!(Header, stride))?,
     ];
-    if !fits || geometry != [element, capacity, stride] {
+    if geometry != [element, capacity, stride] {
         return None;
     }
     let cells = Cells { look, stride, capacity: capacity as u32 };

@@ -1,0 +1,240 @@
+//! A few words that once made a call endless or slow.
+
+use crate::cells;
+use crate::meter::Meter;
+use crate::peer::Scribbler;
+use crate::subjects::Named;
+use interproc::ErrorKind;
+use interproc::sync::{Condvar, Event, Mutex, RecursiveLockError, RecursiveMutex, RwLock, Semaphore};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Runs `f` beside the test until this is dropped.
+fn beside<R>(f: impl Fn() + Send + Sync, body: impl FnOnce() -> R) -> R {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                f();
+            }
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        done.store(true, Ordering::Relaxed);
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+pub fn a_wait_with_a_recursive_lock_ends_when_its_lock_is_marked_unusable_and_more() {
+    let named = Named::new(4096);
+    let m = named.seg.object("m", || RecursiveMutex::new(0u64)).expect("room");
+    let c = named.seg.object("c", Condvar::new).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let (at, _) = peer.find(&named.seg, "m");
+    let mut meter = Meter::new();
+    let (unusable, kept, awaited) = (1 << 61, 1 << 60, 1 << 57);
+    for marks in
+        [unusable, unusable | kept, unusable | kept | awaited | 1 << 62, u64::MAX & !0xffff_ffff_ffff]
+    {
+        peer.write(at, 0);
+        peer.write(at + 8, 0);
+        let first = m.lock().expect("free");
+        let second = m.lock().expect("ours");
+        std::thread::scope(|s| {
+            s.spawn(|| {
+                // Once it waits: nobody has the lock, and somebody waits under it.
+                while peer.read(at) != awaited {
+                    std::thread::yield_now();
+                }
+                peer.write(at, marks);
+            });
+            let waited = meter.timed("wait_until", |_| c.wait_for(second, Duration::from_millis(30)));
+            assert!(matches!(waited, Err(RecursiveLockError::OwnerDied(_))), "{marks:#x}");
+        });
+        drop(first);
+    }
+}
+
+pub fn a_writer_becomes_a_reader_though_every_place_is_said_to_be_taken() {
+    let named = Named::new(4096);
+    let lock = named.seg.object("l", || RwLock::new(0u64)).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let (at, _) = peer.find(&named.seg, "l");
+    let other = named.seg.object("m", || Mutex::new(0u64)).expect("room");
+    let mut meter = Meter::new();
+    std::thread::scope(|s| {
+        let (here, ready) = std::sync::mpsc::channel();
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let other = &other;
+        s.spawn(move || {
+            // Somebody alive, to be named.
+            drop(other.lock().expect("nobody dies"));
+            here.send(()).expect("awaited");
+            let _ = wait.recv();
+        });
+        ready.recv().expect("it lives");
+        let before = peer.living();
+        drop(lock.write().expect("free"));
+        let mine = *peer.living().iter().find(|id| !before.contains(id)).unwrap_or(&peer.living()[0]);
+        for name in [mine, before[0]] {
+            let guard = meter.timed("write", |deadline| lock.try_write_until(deadline)).expect("free");
+            for cell in 0..6 {
+                peer.write(at + 16 + 8 * cell, name | 1 << 48);
+            }
+            for id in peer.living() {
+                (0..16).for_each(|n| peer.write(peer.holds(id) + 8 * n, 0x1000 | 1 << 48));
+            }
+            let read = meter.timed("downgrade", |_| guard.downgrade());
+            assert_eq!(*read, 0);
+            for id in peer.living() {
+                (0..16).for_each(|n| peer.write(peer.holds(id) + 8 * n, 0));
+            }
+            drop(read);
+            (0..6).for_each(|cell| peer.write(at + 16 + 8 * cell, 0));
+            // Given up whole, wherever the place was.
+            drop(meter.now("try_write", || lock.try_write()).expect("nobody reads"));
+        }
+        drop(end);
+    });
+}
+
+pub fn a_reader_of_a_latest_value_gives_up_soon_when_nothing_fits() {
+    fn with<const N: usize>(meter: &mut Meter, what: &'static str) {
+        let named = Named::new(80 * N + (1 << 16));
+        let latest = named.seg.latest("l", [0u64; N]).expect("room");
+        latest.set([1; N]).expect("nobody dies");
+        let peer = Scribbler::new(&named.seg);
+        let (at, _) = peer.find(&named.seg, "l");
+        let stride = (8 + 8 * N).next_multiple_of(64);
+        // No slot has the version that is current, and no announcement is free.
+        (0..6).for_each(|slot| peer.write(at + 512 + stride * slot, 77));
+        let me = peer.living()[0];
+        (0..4).for_each(|cell| peer.write(at + 384 + 8 * cell, me | 1 << 62));
+        let got = meter.now(what, || latest.get().map(|value| value[0]));
+        assert_eq!(got.expect_err("nothing fits").kind(), ErrorKind::Corrupt);
+    }
+    let mut meter = Meter::new();
+    with::<1>(&mut meter, "get of 8 bytes");
+    with::<128>(&mut meter, "get of 1 KiB");
+    with::<1024>(&mut meter, "get of 8 KiB");
+    with::<8192>(&mut meter, "get of 64 KiB");
+}
+
+pub fn hints_that_lag_a_lap_cost_one_walk_and_are_mended() {
+    let cells = cells();
+    let named = Named::new(40 * cells + (1 << 20));
+    let queue = named.seg.queue::<u64>("q", cells).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let (at, len) = peer.find(&named.seg, "q");
+    // As after many laps: every cell read in lap 7 and free for lap 8.
+    let stride = (len - 384) / cells;
+    let free = 8 << 24;
+    for cell in 0..cells {
+        peer.write(at + 384 + stride * cell, free);
+        peer.write(at + 384 + stride * cell + 8, free);
+    }
+    let mut meter = Meter::new();
+    let hints = [at + 128, at + 256]; // tail, head
+    let mut healed = 0;
+    for lies in [7 << 24, 7 << 24 | 1, 3 << 24, 0, u64::MAX, 9 << 24, 7 << 24 | 0xff_ffff] {
+        for word in hints {
+            peer.write(word, lies);
+            let pushed = meter.now("try_push", || queue.try_push(1));
+            let popped = meter.now("try_pop", || queue.try_pop());
+            let _ = meter.now("try_push_batch", || queue.try_push_batch(&[1, 2, 3]));
+            let _ = meter.now("force_push", || queue.force_push(1));
+            let _ = meter.now("state", || (queue.len(), queue.peak(), queue.is_full()));
+            healed += u32::from(pushed.is_ok() && popped.is_ok());
+            (0..8).for_each(|_| drop(meter.now("try_pop", || queue.try_pop())));
+            hints.iter().for_each(|&word| peer.write(word, 8 << 24));
+        }
+    }
+    assert!(healed > 0, "no lie was survived");
+}
+
+pub fn a_head_that_lies_costs_a_byte_queue_one_walk() {
+    let granules = cells();
+    let longest = 8000 * 64;
+    let named = Named::new(88 * granules + (1 << 20));
+    let queue = named.seg.byte_queue("q", 64 * granules, longest).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let (at, _) = peer.find(&named.seg, "q");
+    let mut meter = Meter::new();
+    let message = vec![0; longest];
+    let (tail, read, head) = (at + 128, at + 256, at + 384);
+    for lie in [0xff_ffff, 0, u64::MAX, 1 << 24, 1 << 24 | 0xff_ffff, 2 << 24] {
+        // As after a lap of one-byte messages: each granule a record that was read.
+        for granule in 0..granules {
+            peer.write(at + 512 + 16 * granule, 1 << 24 | 1 << 2 | 2);
+        }
+        for hint in [tail, read, head] {
+            (peer.write(tail, 2 << 24), peer.write(read, 2 << 24), peer.write(head, 1 << 24));
+            peer.write(hint, lie);
+            for _ in 0..4 {
+                let _ = meter.now("try_push", || queue.try_push(&message));
+                let _ = meter.now("try_push of a byte", || queue.try_push(b"x"));
+                let _ = meter.now("try_pop", || queue.try_pop());
+                let _ = meter.timed("push_until", |deadline| queue.push_until(&message, deadline));
+            }
+        }
+    }
+}
+
+pub fn a_word_that_changes_all_the_time_keeps_nobody_beyond_a_deadline() {
+    let named = Named::new(1 << 16);
+    let seg = &named.seg;
+    let mutex = seg.object("m", || Mutex::new(0u64)).expect("room");
+    let event = seg.object("e", Event::new).expect("room");
+    let semaphore = seg.object("s", || Semaphore::new(0)).expect("room");
+    let rwlock = seg.object("l", || RwLock::new(0u64)).expect("room");
+    let queue = seg.queue::<u64>("q", 4).expect("room");
+    let bytes = seg.byte_queue("b", 640, 64).expect("room");
+    let latest = seg.latest("n", 0u64).expect("room");
+    let mut consumer = seg.spsc_consumer::<u64>("c", 4).expect("a seat");
+    let peer = Scribbler::new(seg);
+    let at = |name| peer.find(seg, name).0;
+    let (mutex_at, event_at, semaphore_at, rwlock_at) = (at("m"), at("e"), at("s"), at("l"));
+    let (queue_at, bytes_at, latest_at, lane_at) = (at("q"), at("b"), at("n"), at("c"));
+    // Held by this thread, which lives.
+    let somebody = peer.living()[0];
+    peer.write(mutex_at, somebody | 1 << 63);
+    peer.write(rwlock_at, somebody | 1 << 63);
+    // The words that sleepers watch: they move, and nothing else does.
+    let change = || {
+        for _ in 0..64 {
+            for (at, step) in [
+                (event_at, 1 << 62),
+                (semaphore_at, 1 << 34),
+                (queue_at + 32, 1 | 1 << 32),
+                (bytes_at + 40, 1 | 1 << 32),
+                (latest_at + 136, 1),
+                (lane_at + 32, 1 | 1 << 32),
+            ] {
+                peer.word(at).fetch_add(step, Ordering::Relaxed);
+            }
+            for at in [mutex_at, rwlock_at] {
+                peer.word(at).fetch_xor(1 << 58, Ordering::Relaxed);
+            }
+        }
+    };
+    let mut meter = Meter::new();
+    beside(change, || {
+        for _ in 0..20 {
+            // In another thread: the words name this one.
+            std::thread::scope(|s| {
+                let meter = &mut meter;
+                s.spawn(|| {
+                    let limit = Duration::from_millis(2);
+                    drop(meter.timed("mutex", |deadline| mutex.try_lock_until(deadline).map(drop)));
+                    drop(meter.timed("read", |deadline| rwlock.try_read_until(deadline).map(drop)));
+                    drop(meter.timed("write", |deadline| rwlock.try_write_until(deadline).map(drop)));
+                    let _ = meter.timed("event", |_| event.wait_timeout(limit));
+                    let _ = meter.timed("semaphore", |deadline| semaphore.acquire_until(deadline));
+                    let _ = meter.timed("queue", |deadline| queue.pop_until(deadline));
+                    let _ = meter.timed("byte queue", |deadline| bytes.pop_until(deadline));
+                    let _ = meter.timed("latest", |deadline| latest.wait_newer_until(u64::MAX, deadline));
+                });
+            });
+            let _ = meter.timed("lane", |deadline| consumer.pop_until(deadline));
+        }
+    });
+}
