@@ -214,7 +214,8 @@ impl End {
     /// It looks every 10 ms whether the child still lives.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`](crate::ErrorKind::NoChild): the child ended without; then the end is closed.
+    /// [`ErrorKind::NoChild`](crate::ErrorKind::NoChild): the child ended without, or is no child of this process; then the end
+    /// is closed. [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) in a forked child, of its parent's end.
     ///
     /// # Examples
     /// ```

@@ -99,8 +99,18 @@ impl<S: Side> Half<S> {
     }
 
     /// In the parent: waits until the child has adopted it. Then, and if the child is dead, the half is void here.
+    ///
+    /// # Errors
+    /// `NoChild` when it ended without, or is no child of ours: nothing would ever come of the wait. `NotOwner` in a
+    /// forked child itself.
     pub(super) fn await_adoption(&mut self, child: c_int) -> Result<()> {
+        self.seated.is_this_process()?;
         let fd = pidfd::open(child);
+        if fd.as_ref().is_ok_and(|fd| !pidfd::is_our_child(fd.as_fd())) && self.is_seated() {
+            return Err(Error::from(ErrorKind::NoChild).with_detail(format!(
+                "process {child} is no child of this process, or was waited for elsewhere"
+            )));
+        }
         while self.is_seated() {
             let gone = match &fd {
                 Ok(fd) => {
@@ -135,7 +145,11 @@ impl<S: Side> Half<S> {
         if core::mem::replace(&mut self.given, true) {
             return Ok(());
         }
-        let me = self.me()?;
+        let me = match self.me() {
+            // The thread that had it ended: the other end has seen the end, or will.
+            Err(error) if error.kind() == ErrorKind::Stale => return Ok(()),
+            me => me?,
+        };
         if !self.is_seated() {
             return Ok(());
         }

@@ -14,8 +14,9 @@
 //!
 //! # Who has an end
 //! A *thread* has it: the last one that used it. An end can be moved to another thread of the process, which takes it over
-//! at its first operation. Until then the last one must live; if it ends before, the other end may see the end of the pipe
-//! (and the mover gets `Closed` or [`Stale`](crate::ErrorKind::Stale)). A forked child does not have its parent's ends: its
+//! at its first operation. Until then the last one must live: **if it ends before, the end is closed**. The other end sees the
+//! end of the pipe, and here every call returns [`Stale`](crate::ErrorKind::Stale) but closing, whether the other one has
+//! looked or not. An [`End`] goes as a whole, halves that are used apart each by itself. A forked child does not have its parent's ends: its
 //! copies are refused ([`NotOwner`](crate::ErrorKind::NotOwner)), and dropping them does nothing.
 //!
 //! # Handing an end to a child

@@ -57,6 +57,43 @@ static void messages_go_both_ways(void)
     CHECK(interproc_pipe_close(&b) == 0);
 }
 
+static void *sends_once(void *end)
+{
+    send_text(end, "last");
+    return NULL;
+}
+
+/* Whether the other end has seen it or not. */
+static void an_end_ends_with_its_thread(void)
+{
+    for (int seen = 0; seen < 2; seen++) {
+        interproc_pipe_t a, b;
+        pthread_t thread;
+        char buffer[8];
+        size_t size;
+        CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+        CHECK(pthread_create(&thread, NULL, sends_once, &a) == 0 && pthread_join(thread, NULL) == 0);
+        recv_text(&b, "last");
+        if (seen)
+            CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size) == EPIPE);
+        CHECK(interproc_pipe_send(&a, "late", 4) == ESTALE);
+        CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size) == EPIPE);
+        CHECK(interproc_pipe_send(&a, "late", 4) == ESTALE);
+        CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
+    }
+}
+
+static void what_is_no_child_is_handed_nothing(void)
+{
+    interproc_pipe_t ours, theirs;
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_hand_over(&theirs, getppid()) == ECHILD);
+    CHECK(strstr(interproc_last_error_message(), "no child of this process") != NULL);
+    CHECK(interproc_pipe_hand_over(&theirs, getppid()) == EINVAL);
+    CHECK(interproc_pipe_send(&ours, "x", 1) == EPIPE);
+    CHECK(interproc_pipe_close(&ours) == 0);
+}
+
 static void what_is_wrong_is_refused(void)
 {
     interproc_pipe_t to, from, none = INTERPROC_PIPE_INIT;
@@ -265,6 +302,8 @@ int main(void)
 {
     messages_go_both_ways();
     what_is_wrong_is_refused();
+    an_end_ends_with_its_thread();
+    what_is_no_child_is_handed_nothing();
     messages_are_written_and_read_in_place();
     a_child_gets_an_end();
     an_end_goes_over_a_bare_fork();

@@ -320,13 +320,19 @@ pub fn an_end_moves_between_threads(at: Place) {
             end.send(b"last").expect("send");
             end
         });
-        let end = ended.join().expect("ended");
-        await_word(&words[1], 1);
+        let mut end = ended.join().expect("ended");
+        // Before the other one has looked, and after.
+        assert_eq!(kind(end.send(b"late")), Err(ErrorKind::Stale));
+        raise(&words[1]);
+        await_word(&words[2], 1);
+        assert_eq!(kind(end.send(b"later")), Err(ErrorKind::Stale));
+        assert_eq!(kind(end.try_recv()), Err(ErrorKind::Stale), "the end is lost as a whole");
         drop(end);
     });
+    await_word(&words[1], 1);
     assert_eq!(end.recv().expect("recv"), b"last");
     assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
-    raise(&words[1]);
+    raise(&words[2]);
     actor.join();
 }
 
@@ -508,6 +514,22 @@ pub fn an_end_is_handed_over_a_bare_fork(at: Place) {
         assert_eq!(kind(theirs.hand_over(child.pid)), Err(ErrorKind::NoChild));
         assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
         child.finish();
+
+        // A process that will never come to it, though it lives; and a child that gives its parent's end away.
+        let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+        // SAFETY: no arguments.
+        assert_eq!(kind(theirs.hand_over(unsafe { libc::getppid() })), Err(ErrorKind::NoChild));
+        assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+        let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
+        let mut theirs = Some(theirs);
+        let child = kit::child(raw, || {
+            // SAFETY: no arguments.
+            let given = theirs.take().expect("an end").hand_over(unsafe { libc::getppid() });
+            assert_eq!(kind(given), Err(ErrorKind::NotOwner));
+        });
+        child.join();
+        theirs.as_mut().expect("an end").send(b"untouched").expect("send");
+        assert_eq!(ours.recv().expect("recv"), b"untouched");
 
         // One that dies with it at once.
         let (mut ours, mut theirs) = pipe::pair(1000, 100).expect("pair");

@@ -75,7 +75,8 @@ pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> 
 ///
 /// It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
 ///
-/// @return 0: it is the child's; ECHILD: the child ended without, and the end is closed; EINVAL: a NULL, or closed.
+/// @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is closed;
+/// EPERM: in a forked child, of its parent's end; EINVAL: a NULL, or closed.
 ///
 /// Not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]

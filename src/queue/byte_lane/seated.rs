@@ -116,10 +116,17 @@ impl<S: Side> Seated<S> {
 
     #[cold]
     fn come(&mut self, me: &Member) -> Result<()> {
-        if self.forks != member::forks() {
-            return Err(ErrorKind::NotOwner.into());
-        }
+        self.is_this_process()?;
         self.raw.move_to(me)
+    }
+
+    /// Whether it is the calling process's.
+    ///
+    /// # Errors
+    /// `NotOwner` in a forked child; those of finding the calling thread's member, which notices a fork.
+    pub(crate) fn is_this_process(&self) -> Result<()> {
+        member::current(self.raw.lane().address())?;
+        if self.forks == member::forks() { Ok(()) } else { Err(ErrorKind::NotOwner.into()) }
     }
 
     /// The calling process's from now on, whoever had it before.

@@ -217,6 +217,16 @@ impl Lane {
         gone
     }
 
+    /// Whether the seat of `holder` may go on with another thread. On a lane that hangs up a death is the end for the partner,
+    /// whether it has looked by now or not: so it is for the handle.
+    ///
+    /// # Errors
+    /// `Stale`.
+    fn may_move(&self, me: &Member, holder: OwnerId) -> Result<()> {
+        let lost = self.hangs_up() && !me.lives(holder);
+        if lost { Err(ErrorKind::Stale.into()) } else { Ok(()) }
+    }
+
     /// Sits down by `sit` and tells a partner that sleeps, so that it watches the new holder.
     fn sit<R>(&self, me: &Member, partner: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
         let pending = me.pend();

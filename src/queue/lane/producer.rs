@@ -80,9 +80,10 @@ impl RawProducer {
     /// Goes on in the calling thread, of the same process.
     ///
     /// # Errors
-    /// `Stale` if the thread that held the seat died and another producer has taken over.
+    /// `Stale` if the thread that held the seat died and another producer has taken over; on a lane that hangs up, if it died.
     #[cold]
     pub fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.lane.may_move(me, self.id)?;
         let header = self.lane.header();
         self.lane.sit(me, &header.not_empty, || header.producer.move_to(self.id, me))?;
         self.id = me.id();
