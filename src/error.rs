@@ -38,9 +38,9 @@ kinds! {
     /// A try operation on a lock found it taken.
     WouldBlock = EBUSY, "the object is in use; try again or wait for it";
     /// A try operation found a queue full.
-    Full = EAGAIN, "the queue is full; try again after a pop, or use the waiting form";
+    Full = EAGAIN, "the queue or pipe is full; try again after somebody takes a message out, or use the waiting form";
     /// A try operation found a queue empty.
-    Empty = EAGAIN, "the queue is empty; try again after a push, or use the waiting form";
+    Empty = EAGAIN, "the queue or pipe is empty; try again after somebody puts a message in, or use the waiting form";
     /// No such program, directory or file.
     NoFile = ENOENT, "no such program, directory or file; check the path, and PATH for a name without a slash";
     /// No such process.
@@ -51,8 +51,8 @@ kinds! {
     Broken = ECANCELED, "the barrier is broken: a party died, ran out of time or gave up; reset it and let all parties come anew";
     /// A counter is at its largest value.
     Overflow = EOVERFLOW, "the counter cannot grow any further: a semaphore holds at most 2147483647, a recursive mutex is held at most 65535 times";
-    /// Closed for pushing, or closed and drained for popping.
-    Closed = EPIPE, "the queue is closed, and for a pop also drained; nothing more will come";
+    /// Closed for pushing, or closed and drained for popping; the other end of a pipe is closed or dead.
+    Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; for a receiver also drained: nothing more will come";
     /// An argument is out of its range, or an address lies in no attached segment.
     InvalidInput = EINVAL, "an argument is invalid, or the object lies in no segment attached to this process";
     /// The handle's seat was lost because the thread that held it died.
@@ -66,7 +66,7 @@ kinds! {
     /// No such segment.
     NotFound = ENOENT, "no segment has this name; create it, or use open_or_create";
     /// The name is taken.
-    Exists = EEXIST, "a segment or object of this name exists already; open it, unlink it, or use open_or_create";
+    Exists = EEXIST, "the name is taken; open what has it, unlink it, or use open_or_create";
     /// The file is not a segment.
     Foreign = EPROTO, "this is not an interproc segment (wrong magic); another program uses the name";
     /// Another format version or an unknown feature.
@@ -80,7 +80,9 @@ kinds! {
     /// Owned by neither this user nor root.
     UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; trust_owner in the options accepts that user";
     /// The mode bits forbid it.
-    PermissionDenied = EACCES, "permission denied by the file's mode; run as its owner or create it with a wider mode";
+    PermissionDenied = EACCES, "permission denied by the mode of the file or of its directory; run as its owner or create it with a wider mode";
+    /// The system does not permit it to this process.
+    NotPermitted = EPERM, "the system does not permit this to the calling process: it takes the same user, a privilege, or a sandbox that allows the call";
     /// No room in the file system.
     NoSpace = ENOSPC, "no room in shared memory for a segment of this size (containers often give /dev/shm only 64 MiB); enlarge it or ask for less";
     /// No room inside the segment.
@@ -91,8 +93,8 @@ kinds! {
     ReadOnly = EROFS, "the segment was opened read-only; open it for writing to use its objects";
     /// No object of this name.
     NoObject = ENOENT, "the segment has no object of this name";
-    /// The child was reaped by somebody else.
-    NoChild = ECHILD, "the child is not ours or was reaped elsewhere; its status is lost";
+    /// It is no child of this process, or was reaped by somebody else.
+    NoChild = ECHILD, "no such child: it is none of this process's, or has ended and was waited for elsewhere";
     /// The thread holds as many locks for reading as it can.
     TooManyHolds = ENOLCK, "the thread holds as many locks for reading as it has room for; release one first";
     /// A limit of the system (descriptors, processes, memory).
@@ -100,7 +102,7 @@ kinds! {
     /// Nobody listens.
     Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not begun";
     /// The message does not fit.
-    TooLarge = EMSGSIZE, "the message is larger than the queue was created for, or than the buffer that is to take it";
+    TooLarge = EMSGSIZE, "the message is larger than the queue or pipe was created for, or than the buffer that is to take it";
     /// The program has closed a descriptor of the library's.
     DescriptorClosed = EBADF, "the program has closed a descriptor that this library had opened, and it cannot be opened again; close only what you have opened";
     /// Any other error from the kernel; its errno is kept.
@@ -144,8 +146,9 @@ impl Error {
     /// An error for a raw errno value of a kernel call, sorted into the kinds that users act on.
     pub fn from_errno(errno: i32) -> Self {
         let kind = match errno {
-            libc::EPERM | libc::EACCES => ErrorKind::PermissionDenied,
-            libc::ENOENT => ErrorKind::NotFound,
+            libc::EPERM => ErrorKind::NotPermitted,
+            libc::EACCES => ErrorKind::PermissionDenied,
+            libc::ENOENT => ErrorKind::NoFile,
             libc::EEXIST => ErrorKind::Exists,
             libc::ENOSPC => ErrorKind::NoSpace,
             libc::EINVAL => ErrorKind::InvalidInput,
@@ -326,6 +329,15 @@ mod tests {
             assert!(std::string::ToString::to_string(&io).contains("while trying it"));
             assert_eq!(Error::from(io), e);
             assert_eq!(Error::from(std::io::Error::from_raw_os_error(libc::EMFILE)).errno(), libc::EMFILE);
+        }
+    }
+
+    #[test]
+    fn a_raw_errno_is_not_taken_for_news_of_a_segment_or_a_lock() {
+        for (errno, kind) in [(libc::ENOENT, ErrorKind::NoFile), (libc::EPERM, ErrorKind::NotPermitted)] {
+            let e = Error::from_errno(errno);
+            assert_eq!((e.kind(), e.errno()), (kind, errno));
+            assert!(!e.to_string().contains("segment") && !e.to_string().contains("thread"), "{e}");
         }
     }
 

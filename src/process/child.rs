@@ -184,7 +184,7 @@ impl Child {
     /// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
     ///
     /// # Errors
-    /// [`ErrorKind::NotOwner`]; [`ErrorKind::PermissionDenied`] when it has changed its user.
+    /// [`ErrorKind::NotOwner`]; [`ErrorKind::NotPermitted`] when it has changed its user.
     pub fn terminate(&self) -> Result<()> {
         self.send_signal(libc::SIGTERM)
     }
@@ -238,7 +238,7 @@ impl Child {
     /// number may name another group.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`]: it was joined, or reaped elsewhere. [`ErrorKind::NotFound`]: it leads no group. And as
+    /// [`ErrorKind::NoChild`]: it was joined, or reaped elsewhere. [`ErrorKind::NoProcess`]: it leads no group. And as
     /// [`send_signal`](Self::send_signal).
     ///
     /// # Examples
@@ -261,7 +261,7 @@ impl Child {
         match pidfd::send_to_group(self.pid as i32, signal) {
             Ok(()) => Ok(()),
             Err(libc::ESRCH) => {
-                Err(Error::from(ErrorKind::NotFound).with_detail("the child leads no process group"))
+                Err(Error::from(ErrorKind::NoProcess).with_detail("the child leads no process group"))
             }
             Err(errno) => Err(Error::from_errno(errno)),
         }

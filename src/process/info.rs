@@ -180,7 +180,7 @@ impl Process {
     /// Sends a signal to this very process; 0 sends none.
     ///
     /// # Errors
-    /// [`ErrorKind::NoProcess`]: it was reaped. [`ErrorKind::PermissionDenied`]: it is somebody else's.
+    /// [`ErrorKind::NoProcess`]: it was reaped. [`ErrorKind::NotPermitted`]: it is somebody else's.
     /// [`ErrorKind::InvalidInput`]: no such signal.
     pub fn send_signal(&self, signal: i32) -> Result<()> {
         pidfd::send(self.fd.get()?, signal).map_err(|errno| match errno {

@@ -33,7 +33,7 @@ impl Builder {
     /// # Errors
     /// [`ErrorKind::Resource`]: no process, memory or descriptor left. [`ErrorKind::Unsupported`]: no pidfd (before
     /// Linux 5.4, or a sandbox). [`ErrorKind::NoChild`]: killed and reaped elsewhere before it began. Those of the
-    /// settings: [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NoFile`]. After any error
+    /// settings: [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`], [`ErrorKind::NoFile`]. After any error
     /// there is no child, and `f` has not run.
     ///
     /// # Examples

@@ -84,7 +84,9 @@ impl Segment {
 
 fn byte_lane(capacity_bytes: usize, longest: usize) -> Result<Build> {
     let capacity = units_for(capacity_bytes, longest).ok_or_else(|| {
-        let sizes = format!("a byte lane of {capacity_bytes} bytes, messages up to {longest}");
+        let sizes = format!(
+            "a byte lane of {capacity_bytes} bytes, messages up to {longest}: messages up to 2^32 - 1"
+        );
         fail(ErrorKind::InvalidInput, sizes)
     })?;
     let params = [(capacity * UNIT) as u64, longest as u64];

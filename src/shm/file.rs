@@ -49,8 +49,12 @@ pub(super) enum Access {
     Write,
 }
 
+/// What went wrong with a segment's file, by its name.
 fn at(label: &str, errno: i32) -> Error {
-    Error::from_errno(errno).with_detail(label)
+    match errno {
+        libc::ENOENT => fail(ErrorKind::NotFound, label),
+        errno => Error::from_errno(errno).with_detail(label),
+    }
 }
 
 fn io_at(label: &str) -> impl Fn(io::Error) -> Error + '_ {
@@ -76,7 +80,7 @@ pub(super) fn nameless() -> Result<File> {
 
 /// The nameless file of an anonymous segment.
 pub(super) fn anonymous() -> Result<File> {
-    kernel::memfd().map(File::from).map_err(|errno| at("memfd_create", errno))
+    kernel::memfd().map(File::from).map_err(|errno| Error::from_errno(errno).with_detail("memfd_create"))
 }
 
 /// F2: gives the file its size, its pages, its header and its mode, and locks it.
@@ -254,6 +258,11 @@ pub(super) fn unlink(name: &Name) -> Result<()> {
 fn remove(name: &Name) -> Result<()> {
     kernel::remove(name.path()).map_err(|errno| match errno {
         libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
+        // The directory is sticky, as /tmp is.
+        libc::EPERM | libc::EACCES => fail(
+            ErrorKind::PermissionDenied,
+            format!("only its owner and the owner of {DIRECTORY} may remove {}", name.as_str()),
+        ),
         errno => at(name.as_str(), errno),
     })
 }

@@ -54,7 +54,8 @@ impl Segment {
     fn lane(&self, name: &str, build: &Build) -> Result<Lane> {
         let &Build { kind, unit, capacity, limit, params } = build;
         let size = lane_size(unit, capacity).ok_or_else(|| {
-            fail(ErrorKind::InvalidInput, format!("a queue of {unit}-byte elements x {capacity}"))
+            let asked = format!("a queue of {unit}-byte elements x {capacity}");
+            fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^40 elements")
         })?;
         let align = Lane::ALIGN as u64;
         let shape = Shape { kind: kind as u32, type_id: 0, size: size as u64, align, params };

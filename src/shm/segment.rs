@@ -543,7 +543,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element size or
-    /// capacity; [`ErrorKind::InvalidInput`] for a capacity or message size out of range; else as
+    /// capacity; [`ErrorKind::InvalidInput`] for no capacity or one beyond 2^24, or for messages of no bytes; else as
     /// [`object`](Self::object).
     /// # Examples
     /// ```
@@ -568,7 +568,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another capacity or longest
-    /// message; [`ErrorKind::InvalidInput`] for a number out of range; else as [`object`](Self::object).
+    /// message; [`ErrorKind::InvalidInput`] for a number that is 0 or beyond 2^60; else as [`object`](Self::object).
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};
@@ -679,7 +679,8 @@ impl Segment {
         initial: *const u8,
     ) -> Result<RawLatest> {
         let size = latest_size(element, readers).ok_or_else(|| {
-            fail(ErrorKind::InvalidInput, format!("a latest value of {element} bytes for {readers} readers"))
+            let asked = format!("a latest value of {element} bytes for {readers} readers");
+            fail(ErrorKind::InvalidInput, asked + ": from 1 to 2^32 bytes, and up to 250 readers")
         })?;
         let shape = Shape {
             kind: Kind::Latest as u32,
@@ -777,7 +778,8 @@ impl Segment {
     /// Finds or makes a queue by its element size, as C does.
     pub(crate) fn raw_queue(&self, name: &str, element: usize, capacity: usize) -> Result<RawQueue> {
         let size = ring_size(element, capacity).ok_or_else(|| {
-            fail(ErrorKind::InvalidInput, format!("a queue of {element}-byte elements x {capacity}"))
+            let asked = format!("a queue of {element}-byte elements x {capacity}");
+            fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^24 elements")
         })?;
         let shape = Shape {
             kind: Kind::Queue as u32,
@@ -808,7 +810,7 @@ impl Segment {
     pub(crate) fn raw_byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<RawByteQueue> {
         let size = byte_ring_size(capacity, longest).ok_or_else(|| {
             let asked = format!("a byte queue of {capacity} bytes for messages of up to {longest}");
-            fail(ErrorKind::InvalidInput, asked)
+            fail(ErrorKind::InvalidInput, asked + ": both from 1 to 2^60")
         })?;
         let shape = Shape {
             kind: Kind::ByteQueue as u32,

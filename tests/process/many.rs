@@ -115,7 +115,7 @@ pub fn a_group_hears_a_signal_and_only_while_its_number_is_its_own() {
     assert_eq!(shell.join_timeout(LONG).expect("join").signal(), Some(libc::SIGKILL));
     assert_eq!(shell.signal_group(libc::SIGKILL).expect_err("joined").kind(), ErrorKind::NoChild);
     let plain = sleeper();
-    assert_eq!(plain.signal_group(libc::SIGKILL).expect_err("leads none").kind(), ErrorKind::NotFound);
+    assert_eq!(plain.signal_group(libc::SIGKILL).expect_err("leads none").kind(), ErrorKind::NoProcess);
     plain.kill().expect("kill");
     plain.join().expect("join");
 }

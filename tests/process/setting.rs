@@ -70,7 +70,7 @@ pub fn a_setting_that_cannot_be_is_an_error_and_nothing_is_started() {
         (Builder::new().directory("/no/such/directory"), ErrorKind::NoFile, "working directory"),
         (Builder::new().processors([4095]), ErrorKind::InvalidInput, "processors"),
         (limit, ErrorKind::InvalidInput, "resource limit"),
-        (Builder::new().process_group(1), ErrorKind::PermissionDenied, "process group"),
+        (Builder::new().process_group(1), ErrorKind::NotPermitted, "process group"),
     ];
     for (builder, kind, word) in wrong {
         let body = || ran.fetch_add(1, std::sync::atomic::Ordering::Relaxed) as u8;

@@ -66,6 +66,9 @@ pub fn child_as_nobody(arg: &str) {
     fails(Segment::create(shut, 1), ErrorKind::Exists, &[shut]);
     fails(Segment::open(read), ErrorKind::PermissionDenied, &[read]);
     assert!(Segment::open_read_only(read).unwrap().objects().unwrap().is_empty());
+    // The directory is sticky: who may write to the file may not remove its name.
+    fails(Segment::unlink(open), ErrorKind::PermissionDenied, &[open, "owner"]);
+    assert_eq!(Segment::unlink(open).unwrap_err().errno(), libc::EACCES);
     let seg = Segment::options().size(4096).open_or_create(open).unwrap();
     seg.object("by nobody", || AtomicU32::new(1)).unwrap();
 }
