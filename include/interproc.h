@@ -165,7 +165,7 @@ typedef struct interproc_segment_t {
    */
   void *private_;
   /**
-   * Not for use. Zero.
+   * Not for use.
    */
   uint64_t reserved;
 } interproc_segment_t;
@@ -329,7 +329,7 @@ typedef struct interproc_bounded_semaphore_t {
   /**
    * Not for use. Zero when it is no semaphore.
    */
-  uint64_t private_[4];
+  uint64_t private_[8];
 } interproc_bounded_semaphore_t;
 
 /**
@@ -360,7 +360,7 @@ typedef struct interproc_barrier_t {
   /**
    * Not for use. Zero when it is no barrier.
    */
-  uint64_t private_[4];
+  uint64_t private_[8];
 } interproc_barrier_t;
 
 /**
@@ -822,7 +822,7 @@ typedef struct interproc_process_t {
    */
   void *private_;
   /**
-   * Not for use. Zero.
+   * Not for use.
    */
   uint64_t reserved;
 } interproc_process_t;
@@ -902,7 +902,7 @@ typedef struct interproc_process_ref_t {
    */
   void *private_;
   /**
-   * Not for use. Zero.
+   * Not for use.
    */
   uint64_t reserved;
 } interproc_process_ref_t;
@@ -990,7 +990,8 @@ typedef struct interproc_process_details_t {
  * after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
  *
  * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
- * until then the first one must live. A forked child does not have its parent's ends: its calls return EPERM, and its
+ * until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE, whether the
+ * other end has seen it or not. (The sending and the receiving half of an end go with the threads that used them.) A forked child does not have its parent's ends: its calls return EPERM, and its
  * interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
  */
 typedef struct interproc_pipe_t {
@@ -999,7 +1000,7 @@ typedef struct interproc_pipe_t {
    */
   void *private_;
   /**
-   * Not for use. Zero.
+   * Not for use.
    */
   uint64_t reserved;
 } interproc_pipe_t;
@@ -1032,7 +1033,7 @@ typedef struct interproc_listener_t {
    */
   void *private_;
   /**
-   * Not for use. Zero.
+   * Not for use.
    */
   uint64_t reserved;
 } interproc_listener_t;
@@ -1194,9 +1195,13 @@ typedef struct interproc_daemon_options_t {
  */
 typedef struct interproc_ready_t {
   /**
-   * Not for use.
+   * Not for use. NULL when it was told.
    */
   void *private_;
+  /**
+   * Not for use.
+   */
+  uint64_t reserved;
 } interproc_ready_t;
 
 /**
@@ -1400,11 +1405,20 @@ int interproc_segment_anonymous_with(struct interproc_segment_t *segment,
                                      const struct interproc_segment_options_t *options);
 
 /**
- * Closes a segment: unmaps it and frees the handle. Pointers to its objects and its queue handles are invalid
- * afterwards, in all threads. Never removes the name, and changes nothing for other processes. Do not close a
- * segment while this process holds one of its mutexes.
+ * Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes. Do not
+ * close a segment while this process holds one of its mutexes.
  *
- * @return 0; EINVAL: NULL, or closed already.
+ * **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it (queues,
+ * latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches nothing, and
+ * keeps to that when another segment lies at the same address by then. So it is for copies of a closed handle, for a second
+ * close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good until that, and keep what
+ * they need of the segment.
+ *
+ * *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
+ * afterwards like every pointer to memory that was freed. Locks and conditions return EINVAL when no open segment is there;
+ * semaphores, events and onces do not ask, because what they do is an instruction or two.
+ *
+ * @return 0; EINVAL: NULL, or closed already; then nothing was done.
  *
  * Not to be called while another thread uses the segment; not for signal handlers.
  */
@@ -1533,8 +1547,8 @@ int interproc_segment_find(const struct interproc_segment_t *segment,
  * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
  * stay open as long as it is used.**
  *
- * @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0
- * or out of range.
+ * @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0,
+ * or the capacity is beyond 2^24.
  *
  * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
@@ -1552,7 +1566,7 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
  * stay open as long as it is used.**
  *
  * @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
- * or out of range.
+ * or beyond 2^60.
  *
  * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
@@ -2990,7 +3004,7 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue,
  * left it. Slots lie one behind the other, the first one aligned to 64 bytes.
  *
  * @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
- * EINVAL: one of them is 0 or out of range; EUSERS: every member slot of the segment is held by a living thread.
+ * EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is held by a living thread.
  *
  * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
@@ -4679,7 +4693,7 @@ int interproc_process_signal(const struct interproc_process_t *process, int sign
 /**
  * Sends a signal to all processes of the group that the child leads.
  *
- * @return 0; ENOENT: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
+ * @return 0; ESRCH: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
  * EINVAL.
  *
  * Thread-safe.
@@ -5248,7 +5262,8 @@ int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
  *
  * It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
  *
- * @return 0: it is the child's; ECHILD: the child ended without, and the end is closed; EINVAL: a NULL, or closed.
+ * @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is closed;
+ * EPERM: in a forked child, of its parent's end; EINVAL: a NULL, or closed.
  *
  * Not for signal handlers; not a cancellation point.
  */
@@ -5503,9 +5518,9 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_6
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_queue_t) == 64, interproc_byte_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_producer_t) == 192, interproc_spsc_producer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 192, interproc_spsc_consumer_has_192_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 32, interproc_bounded_semaphore_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 64, interproc_bounded_semaphore_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 32, interproc_barrier_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 64, interproc_barrier_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_producer_t) == 192, interproc_byte_producer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_consumer_t) == 192, interproc_byte_consumer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);

@@ -3,6 +3,8 @@
 //! The library is installed by `include/install.sh` into a directory of its own, as a user would, and the programs are
 //! compiled with what pkg-config says. Under `cargo test --release` it is the very library that users get.
 
+#[path = "c_abi/handles.rs"]
+mod handles;
 #[macro_use]
 mod support;
 
@@ -612,6 +614,7 @@ fn main() {
             the_condition_variable_keeps_its_promises_in_c,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
+            handles::a_handle_that_is_closed_or_zero_is_refused_by_every_function_and_nothing_is_touched,
             permits_and_the_barrier_keep_their_promises_in_c,
             the_latest_value_keeps_its_promises_in_c,
             messages_in_place_keep_their_promises_in_c,

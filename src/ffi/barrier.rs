@@ -38,7 +38,7 @@ use libc::timespec;
 #[repr(C)]
 pub struct interproc_barrier_t {
     /// Not for use. Zero when it is no barrier.
-    pub private_: [u64; 4],
+    pub private_: [u64; 8],
 }
 
 // SAFETY: an array of words.

@@ -42,7 +42,7 @@ use libc::timespec;
 #[repr(C)]
 pub struct interproc_bounded_semaphore_t {
     /// Not for use. Zero when it is no semaphore.
-    pub private_: [u64; 4],
+    pub private_: [u64; 8],
 }
 
 /// A permit, or several that were acquired together: what to give back.

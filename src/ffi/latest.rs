@@ -2,7 +2,7 @@
 
 use super::arguments::{answer, tell, text};
 use super::error::report;
-use super::handle::{Marked, ask, find, marked, open};
+use super::handle::{Marked, ask, find, found_in};
 use super::invalid;
 use super::patience::{ForEver, Never, Patience, Until};
 use super::segment::interproc_segment_t;
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn interproc_segment_latest_for(
     // SAFETY: by C's contract.
     unsafe {
         answer(latest, "latest", || {
-            open(segment)?.raw_latest(text(name, "name")?, size, readers, initial.cast()).map(marked)
+            found_in(segment, |s| s.raw_latest(text(name, "name")?, size, readers, initial.cast()))
         })
     }
 }

@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod handle;
 mod latest;
+mod lease;
 mod mutex;
 mod once;
 mod patience;

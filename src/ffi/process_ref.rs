@@ -3,6 +3,7 @@
 use super::arguments::{answer, output};
 use super::call;
 use super::handle::{Boxed, boxed, close, open};
+use super::lease::Pool;
 use super::time::deadline;
 use crate::error::{ErrorKind, Result};
 use crate::process::Process;
@@ -23,7 +24,7 @@ use std::os::fd::{AsFd, AsRawFd};
 pub struct interproc_process_ref_t {
     /// Not for use. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use. Zero.
+    /// Not for use.
     pub reserved: u64,
 }
 
@@ -58,11 +59,15 @@ pub struct interproc_process_details_t {
     pub reserved: [c_char; 7],
 }
 
-// SAFETY: the pointer is its first field.
+// SAFETY: a pointer and a word.
 unsafe impl Boxed for interproc_process_ref_t {
     type Object = Process;
     const NAME: &'static str = "process";
     const CLOSED: &'static str = "the handle is closed";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// Fills a handle.

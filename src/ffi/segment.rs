@@ -4,7 +4,8 @@ use super::arguments::{answer, input, list, output, tell, text};
 use super::barrier::interproc_barrier_t;
 use super::bounded_semaphore::interproc_bounded_semaphore_t;
 use super::byte_queue::interproc_byte_queue_t;
-use super::handle::{Boxed, boxed, close, marked, open};
+use super::handle::{Boxed, boxed, close, found_in, open};
+use super::lease::Pool;
 use super::queue::interproc_queue_t;
 use super::{call, invalid};
 use crate::error::{Error, Result};
@@ -39,7 +40,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 pub struct interproc_segment_t {
     /// Not for use. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use. Zero.
+    /// Not for use.
     pub reserved: u64,
 }
 
@@ -117,11 +118,15 @@ fn sized(size: usize, mode: u32) -> Options {
     if mode == 0 { options } else { options.mode(mode) }
 }
 
-// SAFETY: the pointer is its first field.
+// SAFETY: a pointer and a word.
 unsafe impl Boxed for interproc_segment_t {
     type Object = Segment;
     const NAME: &'static str = "segment";
     const CLOSED: &'static str = "the segment is closed";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// Fills a handle with the segment that `make` gives.
@@ -297,11 +302,20 @@ pub unsafe extern "C" fn interproc_segment_anonymous_with(
     unsafe { start(segment, || input(options, "options")?.read()?.anonymous()) }
 }
 
-/// Closes a segment: unmaps it and frees the handle. Pointers to its objects and its queue handles are invalid
-/// afterwards, in all threads. Never removes the name, and changes nothing for other processes. Do not close a
-/// segment while this process holds one of its mutexes.
+/// Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes. Do not
+/// close a segment while this process holds one of its mutexes.
 ///
-/// @return 0; EINVAL: NULL, or closed already.
+/// **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it (queues,
+/// latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches nothing, and
+/// keeps to that when another segment lies at the same address by then. So it is for copies of a closed handle, for a second
+/// close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good until that, and keep what
+/// they need of the segment.
+///
+/// *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
+/// afterwards like every pointer to memory that was freed. Locks and conditions return EINVAL when no open segment is there;
+/// semaphores, events and onces do not ask, because what they do is an instruction or two.
+///
+/// @return 0; EINVAL: NULL, or closed already; then nothing was done.
 ///
 /// Not to be called while another thread uses the segment; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -488,8 +502,8 @@ pub unsafe extern "C" fn interproc_segment_find(
 /// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
 /// stay open as long as it is used.**
 ///
-/// @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0
-/// or out of range.
+/// @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0,
+/// or the capacity is beyond 2^24.
 ///
 /// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -503,7 +517,7 @@ pub unsafe extern "C" fn interproc_segment_queue(
     // SAFETY: by C's contract.
     unsafe {
         answer(queue, "queue", || {
-            open(segment)?.raw_queue(text(name, "name")?, element_size, capacity).map(marked)
+            found_in(segment, |s| s.raw_queue(text(name, "name")?, element_size, capacity))
         })
     }
 }
@@ -515,7 +529,7 @@ pub unsafe extern "C" fn interproc_segment_queue(
 /// stay open as long as it is used.**
 ///
 /// @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
-/// or out of range.
+/// or beyond 2^60.
 ///
 /// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -529,7 +543,7 @@ pub unsafe extern "C" fn interproc_segment_byte_queue(
     // SAFETY: by C's contract.
     unsafe {
         answer(queue, "queue", || {
-            open(segment)?.raw_byte_queue(text(name, "name")?, capacity, longest).map(marked)
+            found_in(segment, |s| s.raw_byte_queue(text(name, "name")?, capacity, longest))
         })
     }
 }
@@ -554,7 +568,7 @@ pub unsafe extern "C" fn interproc_segment_bounded_semaphore(
     // SAFETY: by C's contract.
     unsafe {
         answer(semaphore, "semaphore", || {
-            open(segment)?.raw_bounded_semaphore(text(name, "name")?, permits).map(marked)
+            found_in(segment, |s| s.raw_bounded_semaphore(text(name, "name")?, permits))
         })
     }
 }
@@ -577,7 +591,7 @@ pub unsafe extern "C" fn interproc_segment_barrier(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe {
-        answer(barrier, "barrier", || open(segment)?.raw_barrier(text(name, "name")?, parties).map(marked))
+        answer(barrier, "barrier", || found_in(segment, |s| s.raw_barrier(text(name, "name")?, parties)))
     }
 }
 

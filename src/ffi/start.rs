@@ -1,7 +1,8 @@
 //! Starting children and daemons, from C.
 
 use super::arguments::{input, list, output, text};
-use super::handle::{boxed, open};
+use super::handle::{Boxed, Handle, boxed, close, open};
+use super::lease::Pool;
 use super::process::{
     INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DAEMON, INTERPROC_PROCESS_DAEMON_GROUP,
     INTERPROC_PROCESS_GROUP, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION, INTERPROC_PROCESS_UMASK,
@@ -10,11 +11,9 @@ use super::process::{
 };
 use super::{call, call_out, invalid};
 use crate::error::Result;
-use crate::heap::Room;
 use crate::process::{Builder, Daemon, Limit, Program, Ready, Stdio};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::time::Duration;
-use std::boxed::Box;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -230,8 +229,21 @@ pub unsafe extern "C" fn interproc_process_spawn(
 /// What a daemon tells its starter by; see interproc_daemon_start().
 #[repr(C)]
 pub struct interproc_ready_t {
-    /// Not for use.
+    /// Not for use. NULL when it was told.
     pub private_: *mut c_void,
+    /// Not for use.
+    pub reserved: u64,
+}
+
+// SAFETY: a pointer and a word.
+unsafe impl Boxed for interproc_ready_t {
+    type Object = Ready;
+    const NAME: &'static str = "ready";
+    const CLOSED: &'static str = "the starter was told already";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// What a daemon runs. Its result is the exit code.
@@ -305,29 +317,17 @@ pub unsafe extern "C" fn interproc_daemon_start(
                 daemon = daemon.ready_within(Duration::from_nanos(options.ready_within_ns));
             }
         }
-        let room = Room::new()?; // the daemon's
+        let room = Handle::room()?; // the daemon's
         let started = daemon.start(|ready| {
-            let mut ready = interproc_ready_t { private_: Box::into_raw(room.fill(ready)).cast() };
+            let mut handle: interproc_ready_t = room.fill(ready);
             deferred.lift();
-            let code = entry(&raw mut ready, argument);
-            drop(taken(&raw mut ready));
+            let code = entry(&raw mut handle, argument);
+            let _ = close(&raw mut handle); // not told: that is an answer, too
             code
         })?;
         pid.set(started as i32);
         Ok(())
     })
-}
-
-/// The means to tell, once.
-///
-/// # Safety
-/// NULL, or what a daemon's entry got.
-unsafe fn taken(ready: *mut interproc_ready_t) -> Option<Box<Ready>> {
-    // SAFETY: by the contract.
-    let ready = unsafe { ready.as_mut() }?;
-    let boxed = core::mem::replace(&mut ready.private_, core::ptr::null_mut()).cast::<Ready>();
-    // SAFETY: made by `interproc_daemon_start`, and taken once.
-    (!boxed.is_null()).then(|| unsafe { Box::from_raw(boxed) })
 }
 
 /// In a daemon: tells its starter that it is ready.
@@ -337,7 +337,7 @@ unsafe fn taken(ready: *mut interproc_ready_t) -> Option<Box<Ready>> {
 pub unsafe extern "C" fn interproc_ready_now(ready: *mut interproc_ready_t) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        taken(ready).ok_or_else(|| invalid("NULL, or told already"))?.now();
+        close(ready)?.now();
         Ok(())
     })
 }
@@ -349,7 +349,7 @@ pub unsafe extern "C" fn interproc_ready_now(ready: *mut interproc_ready_t) -> c
 pub unsafe extern "C" fn interproc_ready_failed(ready: *mut interproc_ready_t, error: c_int) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        taken(ready).ok_or_else(|| invalid("NULL, or told already"))?.failed(error);
+        close(ready)?.failed(error);
         Ok(())
     })
 }

@@ -11,7 +11,7 @@ use crate::sys::{Watch, Word, futex};
 use crate::time::Deadline;
 use core::ffi::c_int;
 use core::time::Duration;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// A side of a lane, as a half of a pipe.
 pub(super) trait Side: byte_lane::Side {
@@ -106,7 +106,8 @@ impl<S: Side> Half<S> {
     pub(super) fn await_adoption(&mut self, child: c_int) -> Result<()> {
         self.seated.is_this_process()?;
         let fd = pidfd::open(child);
-        if fd.as_ref().is_ok_and(|fd| !pidfd::is_our_child(fd.as_fd())) && self.is_seated() {
+        let is_strange = |fd: &OwnedFd| pidfd::is_our_child(fd.as_fd()) == Err(libc::ECHILD);
+        if fd.as_ref().is_ok_and(is_strange) && self.is_seated() {
             return Err(Error::from(ErrorKind::NoChild).with_detail(format!(
                 "process {child} is no child of this process, or was waited for elsewhere"
             )));

@@ -1,7 +1,7 @@
 //! What C has the two seats by, and how it takes them.
 
 use crate::ffi::arguments::{answer, text};
-use crate::ffi::handle::{Marked, marked, open};
+use crate::ffi::handle::{Marked, taken_in};
 use crate::ffi::segment::interproc_segment_t;
 use crate::queue::byte_lane::{RawByteConsumer, RawByteProducer, Seated};
 use core::ffi::{c_char, c_int};
@@ -100,8 +100,8 @@ pub unsafe extern "C" fn interproc_segment_byte_producer(
     // SAFETY: by C's contract.
     unsafe {
         answer(producer, "producer", || {
-            let raw = open(segment)?.raw_byte_producer(text(name, "name")?, capacity, longest)?;
-            Ok(marked(Seated::new(raw)))
+            let name = text(name, "name")?;
+            taken_in(segment, |s| s.raw_byte_producer(name, capacity, longest).map(Seated::new))
         })
     }
 }
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn interproc_segment_byte_consumer(
     // SAFETY: by C's contract.
     unsafe {
         answer(consumer, "consumer", || {
-            let raw = open(segment)?.raw_byte_consumer(text(name, "name")?, capacity, longest)?;
-            Ok(marked(Seated::new(raw)))
+            let name = text(name, "name")?;
+            taken_in(segment, |s| s.raw_byte_consumer(name, capacity, longest).map(Seated::new))
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::ffi::handle::{Boxed, open_mut};
 use crate::ffi::invalid;
+use crate::ffi::lease::Pool;
 use crate::pipe::{End, Receiver, Sender};
 use crate::process::HandOver;
 use core::ffi::{c_int, c_void};
@@ -31,13 +32,14 @@ use core::ffi::{c_int, c_void};
 /// after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
 ///
 /// One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
-/// until then the first one must live. A forked child does not have its parent's ends: its calls return EPERM, and its
+/// until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE, whether the
+/// other end has seen it or not. (The sending and the receiving half of an end go with the threads that used them.) A forked child does not have its parent's ends: its calls return EPERM, and its
 /// interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
 #[repr(C)]
 pub struct interproc_pipe_t {
     /// Not for use. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use. Zero.
+    /// Not for use.
     pub reserved: u64,
 }
 
@@ -60,7 +62,7 @@ pub struct interproc_pipe_t {
 pub struct interproc_listener_t {
     /// Not for use. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use. Zero.
+    /// Not for use.
     pub reserved: u64,
 }
 
@@ -68,11 +70,15 @@ pub struct interproc_listener_t {
 pub type interproc_pipe_entry_t =
     Option<unsafe extern "C-unwind" fn(end: *mut interproc_pipe_t, argument: *mut c_void) -> c_int>;
 
-// SAFETY: the pointer is its first field.
+// SAFETY: a pointer and a word.
 unsafe impl Boxed for interproc_pipe_t {
     type Object = Ends;
     const NAME: &'static str = "pipe";
     const CLOSED: &'static str = "the pipe is closed";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// What is behind a handle.

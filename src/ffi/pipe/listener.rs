@@ -4,17 +4,22 @@ use super::{interproc_listener_t, interproc_pipe_t};
 use crate::ffi::arguments::{answer, text};
 use crate::ffi::call;
 use crate::ffi::handle::{Boxed, boxed, close, open, open_mut};
+use crate::ffi::lease::Pool;
 use crate::ffi::patience::{ForEver, Never, Patience, Until};
 use crate::ffi::segment::interproc_segment_t;
 use crate::pipe::{self, Listener};
 use core::ffi::{c_char, c_int};
 use libc::timespec;
 
-// SAFETY: the pointer is its first field.
+// SAFETY: a pointer and a word.
 unsafe impl Boxed for interproc_listener_t {
     type Object = Listener;
     const NAME: &'static str = "listener";
     const CLOSED: &'static str = "the listener is closed";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// # Safety

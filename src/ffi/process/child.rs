@@ -173,7 +173,7 @@ pub unsafe extern "C" fn interproc_process_signal(
 
 /// Sends a signal to all processes of the group that the child leads.
 ///
-/// @return 0; ENOENT: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
+/// @return 0; ESRCH: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
 /// EINVAL.
 ///
 /// Thread-safe.

@@ -1,6 +1,7 @@
 //! What C has a child by, and what it says of one.
 
 use crate::ffi::handle::Boxed;
+use crate::ffi::lease::Pool;
 use crate::ffi::segment::interproc_segment_t;
 use crate::process::{Child, ExitStatus};
 use core::ffi::{c_char, c_int, c_void};
@@ -27,15 +28,19 @@ use core::ffi::{c_char, c_int, c_void};
 pub struct interproc_process_t {
     /// Not for use. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use. Zero.
+    /// Not for use.
     pub reserved: u64,
 }
 
-// SAFETY: the pointer is its first field.
+// SAFETY: a pointer and a word.
 unsafe impl Boxed for interproc_process_t {
     type Object = Child;
     const NAME: &'static str = "process";
     const CLOSED: &'static str = "the handle is closed";
+    fn pool() -> &'static Pool {
+        static POOL: Pool = Pool::new();
+        &POOL
+    }
 }
 
 /// How a child ended.

@@ -1,7 +1,7 @@
 //! What C has the two seats by, and how it takes them.
 
 use crate::ffi::arguments::{answer, text};
-use crate::ffi::handle::{Marked, marked, open};
+use crate::ffi::handle::{Marked, taken_in};
 use crate::ffi::segment::interproc_segment_t;
 use crate::queue::Lane;
 use crate::queue::spsc::{Reader, Writer};
@@ -96,7 +96,7 @@ pub(super) fn lend(lane: &Lane, [(a, n), (b, m)]: [(u64, usize); 2]) -> interpro
 /// left it. Slots lie one behind the other, the first one aligned to 64 bytes.
 ///
 /// @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
-/// EINVAL: one of them is 0 or out of range; EUSERS: every member slot of the segment is held by a living thread.
+/// EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is held by a living thread.
 ///
 /// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -110,9 +110,11 @@ pub unsafe extern "C" fn interproc_segment_spsc_producer(
     // SAFETY: by C's contract.
     unsafe {
         answer(producer, "producer", || {
-            let (segment, name) = (open(segment)?, text(name, "name")?);
-            let seat = segment.spsc_seat(name, element_size, capacity, Writer::take, Lane::producer)?;
-            Ok(marked(Held { lent: 0, seat }))
+            let name = text(name, "name")?;
+            taken_in(segment, |s| {
+                let seat = s.spsc_seat(name, element_size, capacity, Writer::take, Lane::producer)?;
+                Ok(Held { lent: 0, seat })
+            })
         })
     }
 }
@@ -134,9 +136,11 @@ pub unsafe extern "C" fn interproc_segment_spsc_consumer(
     // SAFETY: by C's contract.
     unsafe {
         answer(consumer, "consumer", || {
-            let (segment, name) = (open(segment)?, text(name, "name")?);
-            let seat = segment.spsc_seat(name, element_size, capacity, Reader::take, Lane::consumer)?;
-            Ok(marked(Held { lent: 0, seat }))
+            let name = text(name, "name")?;
+            taken_in(segment, |s| {
+                let seat = s.spsc_seat(name, element_size, capacity, Reader::take, Lane::consumer)?;
+                Ok(Held { lent: 0, seat })
+            })
         })
     }
 }
