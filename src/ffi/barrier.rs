@@ -3,12 +3,13 @@
 use super::arguments::{output, tell};
 use super::error::report;
 use super::handle::{Marked, find};
+use super::invalid;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
 use crate::heap;
 use crate::member::{self, Member, view};
-use crate::sync::RawBarrier;
+use crate::sync::{BarrierTurn, RawBarrier};
 use crate::time::Deadline;
 use core::ffi::c_int;
 use libc::timespec;
@@ -34,12 +35,27 @@ use libc::timespec;
 /// interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
 /// waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
 ///
+/// A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later. (Only
+/// after more than four resets that can no longer be known: then it is told ECANCELED.)
+///
 /// What any party did before its wait happens before what any of them does after it.
 #[repr(C)]
 pub struct interproc_barrier_t {
     /// Not for use. Zero when it is no barrier.
     pub private_: [u64; 8],
 }
+
+/// One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
+#[repr(C)]
+pub struct interproc_barrier_turn_t {
+    /// Not for use.
+    pub private_: [u64; 2],
+}
+
+const _: () = {
+    assert!(size_of::<interproc_barrier_turn_t>() == size_of::<BarrierTurn>());
+    assert!(align_of::<interproc_barrier_turn_t>() == align_of::<BarrierTurn>());
+};
 
 // SAFETY: an array of words.
 unsafe impl Marked for interproc_barrier_t {
@@ -126,6 +142,45 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
     }
 }
 
+/// As interproc_barrier_timedwait(), in slices, for whoever has to look at something else now and then, as a language
+/// binding at its signals: when `abstime` passes nothing is broken. The caller has come, and goes on by another call with
+/// the same `turn`, which begins all-zero.
+///
+///     interproc_barrier_turn_t turn = {{0}};
+///     struct timespec slice;
+///     do {
+///         if (interrupted()) {
+///             interproc_barrier_abort(&steps);           // the others count on us
+///             break;
+///         }
+///         interproc_deadline_after(50000000, &slice);
+///         rc = interproc_barrier_wait_slice(&steps, &turn, &slice, &leader);
+///     } while (rc == ETIMEDOUT);
+///
+/// @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it again
+/// with the same turn, or abort. EINVAL also when turn is NULL, or abstime is no time (see interproc_deadline_after()).
+///
+/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point. A turn is one thread's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_barrier_wait_slice(
+    barrier: *const interproc_barrier_t,
+    turn: *mut interproc_barrier_turn_t,
+    abstime: *const timespec,
+    leader: *mut bool,
+) -> c_int {
+    // SAFETY: by C's contract: a barrier's handle; turn is NULL or a turn, which is two words; abstime is NULL or a timespec.
+    report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
+        // SAFETY: as above.
+        let until = unsafe { deadline(abstime) }?;
+        // SAFETY: as above.
+        let turn = unsafe { turn.cast::<BarrierTurn>().as_mut() }.ok_or_else(|| invalid("turn is NULL"))?;
+        let led = raw.wait_slice(me, turn, until)?;
+        // SAFETY: by C's contract.
+        unsafe { tell(leader, led) };
+        Ok(())
+    }))
+}
+
 /// Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
 ///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
@@ -138,7 +193,8 @@ pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barri
 }
 
 /// Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
-/// live keep theirs.
+/// live keep theirs. To free those that wait and to open the new round is one step: whoever is told ECANCELED by the reset
+/// may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
 ///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
 ///
@@ -150,6 +206,7 @@ pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barri
 }
 
 /// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+/// The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
 ///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
 ///

@@ -1,6 +1,6 @@
 //! [`Barrier`]: the handle of a row of seats in a segment.
 
-use super::RawBarrier;
+use super::{BarrierTurn, RawBarrier};
 use crate::error::Result;
 use crate::heap::{self, Keep};
 use crate::member::{self, Member, Who, view};
@@ -21,8 +21,13 @@ use std::vec::Vec;
 /// [aborts](Barrier::abort). A round passes for all or is broken for all. If it is the leader that dies when the round
 /// has passed, the others pass; the next round is broken.
 ///
-/// The end of a thread is a death: **a thread that ends well [leaves](Barrier::leave) first**. If more threads than parties
-/// come, each takes a seat that is idle in this round, or waits for the next.
+/// The end of a thread is a death: **a thread that ends well [leaves](Barrier::leave) first**. Leaving frees its seat and breaks
+/// nothing; the others see one party fewer that has a seat, and still wait for as many as before: somebody else is to come
+/// in its place. If nobody will, [abort](Barrier::abort). If more threads than parties come, each takes a seat that is idle in
+/// this round, or waits for the next.
+///
+/// A party that looks late, as its process was stopped or its thread got no processor, is told how its own round ended, however
+/// many rounds later. (Only after more than four resets that can no longer be known: then it is told `Broken`.)
 ///
 /// Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
 ///
@@ -148,6 +153,42 @@ impl Barrier {
         self.raw.wait(self.me()?, Some(deadline)).map(BarrierWaitResult)
     }
 
+    /// As [`Barrier::wait_until`], in slices, for whoever has to look at something else now and then, as a language binding at
+    /// its signals: when `deadline` passes *nothing is broken*. The caller has come, and goes on by another call with the same
+    /// `turn`, which begins as [`BarrierTurn::new`]. Any answer but `TimedOut` ends the turn, and it can be used for the next
+    /// round. Who does not want to go on [aborts](Barrier::abort): its party has come, and the others count on it.
+    ///
+    /// # Errors
+    /// `TimedOut`: not yet all have come: call it again. `Broken`; `TooManyMembers`.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Deadline, ErrorKind, sync::BarrierTurn};
+    /// use std::time::Duration;
+    ///
+    /// let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// let barrier = seg.barrier("barrier", 2)?;
+    /// let interrupted = || false; // has somebody pressed ^C?
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         std::thread::sleep(Duration::from_millis(30));
+    ///         barrier.wait().unwrap();
+    ///     });
+    ///     let mut turn = BarrierTurn::new();
+    ///     loop {
+    ///         match barrier.wait_slice(&mut turn, Deadline::after(Duration::from_millis(10))) {
+    ///             Err(e) if e.kind() == ErrorKind::TimedOut && !interrupted() => {}
+    ///             Err(e) if e.kind() == ErrorKind::TimedOut => break barrier.abort(),
+    ///             other => break other.map(drop),
+    ///         }
+    ///     }
+    /// })?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn wait_slice(&self, turn: &mut BarrierTurn, deadline: Deadline) -> Result<BarrierWaitResult> {
+        self.raw.wait_slice(self.me()?, turn, deadline).map(BarrierWaitResult)
+    }
+
     /// Breaks the barrier: all that wait, and all that come, get `Broken` until a reset.
     ///
     /// # Errors
@@ -167,7 +208,8 @@ impl Barrier {
     }
 
     /// Makes a new round, whatever was before: those that wait get `Broken`, seats of the dead are free again. Those that
-    /// live keep theirs.
+    /// live keep theirs. To free those that wait and to open the new round is one step: whoever is told `Broken` by the reset
+    /// may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
     ///
     /// # Errors
     /// `TooManyMembers`.

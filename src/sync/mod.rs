@@ -46,7 +46,7 @@ pub(crate) use lost::Lost;
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use once::{Once, OnceLock, OnceState};
-pub use raw_barrier::RawBarrier;
+pub use raw_barrier::{BarrierTurn, RawBarrier};
 pub use raw_bounded_semaphore::{RawBoundedSemaphore, RawPermit};
 pub use raw_condvar::{RawCondvar, Waited};
 pub use raw_event::RawEvent;

@@ -2,7 +2,7 @@
 //! [`RawBoundedSemaphore`](super::RawBoundedSemaphore) and a [`RawBarrier`](super::RawBarrier) lie.
 //!
 //! ```text
-//! 0     count of cells, the object's word, its lock
+//! 0     count of cells, the object's word, its lock, four more words of its own
 //! 64    cells of 8 bytes
 //! ```
 #![allow(unsafe_code)]
@@ -20,7 +20,8 @@ pub(super) struct Head {
     pub(super) word: AtomicU64,
     /// The object's own.
     pub(super) lock: RawMutex,
-    _reserved: [u64; 4],
+    /// The object's own.
+    pub(super) more: [AtomicU64; 4],
 }
 
 /// A full fence behind a sequentially consistent read-modify-write, before a sequentially consistent load. In the product
@@ -158,7 +159,7 @@ mod place {
                 count: AtomicU64::new(count as u64),
                 word: AtomicU64::new(0),
                 lock: RawMutex::new(),
-                _reserved: [0; 4],
+                more: std::array::from_fn(|_| AtomicU64::new(0)),
             };
             let cells = (0..count).map(|_| AtomicU64::new(0)).collect();
             Row { head: Box::leak(Box::new(head)), cells: Box::leak(cells) }

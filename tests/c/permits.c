@@ -240,6 +240,18 @@ static void barriers(void)
     OK(interproc_barrier_abort(&steps));
     RETURNS(ECANCELED, interproc_barrier_timedwait(&steps, &past, &leader));
     OK(interproc_barrier_reset(&steps));
+    /* A slice that runs out breaks nothing. */
+    interproc_barrier_turn_t turn = {{0}};
+    soon = in_ms(2);
+    RETURNS(ETIMEDOUT, interproc_barrier_wait_slice(&steps, &turn, &soon, &leader));
+    RETURNS(ETIMEDOUT, interproc_barrier_wait_slice(&steps, &turn, &past, &leader));
+    OK(interproc_barrier_n_waiting(&steps, &n));
+    CHECK(n == 1 && !is_broken());
+    RETURNS(EINVAL, interproc_barrier_wait_slice(&steps, NULL, &soon, &leader));
+    RETURNS(EINVAL, interproc_barrier_wait_slice(&steps, &turn, NULL, &leader));
+    OK(interproc_barrier_reset(&steps));
+    RETURNS(ECANCELED, interproc_barrier_wait_slice(&steps, &turn, &soon, &leader));
+    CHECK(turn.private_[0] == 0 && turn.private_[1] == 0);
     /* A party dies, computing. */
     child = fork();
     if (child == 0) {

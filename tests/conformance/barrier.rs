@@ -2,7 +2,7 @@
 
 use crate::kit::{self, NET, await_word, board, raise};
 use crate::place::{Actor, MANY, Place, await_asleep, say_where, under_signals};
-use interproc::sync::Barrier;
+use interproc::sync::{Barrier, BarrierTurn};
 use interproc::{Deadline, ErrorKind, Segment};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -260,4 +260,148 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
     assert_eq!(words[4].load(Ordering::SeqCst), 0, "it did not wait");
     wait(&b).expect("nobody dies");
     patients.into_iter().for_each(|p| p.join());
+}
+
+/// Parties that the reset frees, and that come again before anything else happens.
+pub fn whom_a_reset_frees_may_come_again_at_once(at: Place) {
+    let (seg, b, words) = new();
+    for round in 1..=60 {
+        let two: Vec<_> = (0..2)
+            .map(|_| {
+                at.start(&seg, move |seg| {
+                    let b = barrier(seg);
+                    assert_eq!(wait(&b), Err(ErrorKind::Broken), "freed by the reset");
+                    let again = b.wait_timeout(Duration::from_secs(20)).map_err(|e| e.kind());
+                    assert!(again.is_ok(), "the new round, of reset {round}: {again:?}");
+                    b.leave().expect("leave");
+                })
+            })
+            .collect();
+        while b.n_waiting().expect("member") < 2 {
+            std::thread::yield_now();
+        }
+        b.reset().expect("member");
+        b.wait_timeout(Duration::from_secs(20)).expect("the new round, for who has reset");
+        two.into_iter().for_each(|p| p.join());
+    }
+    let _ = words;
+}
+
+/// One that comes, is stopped by its scheduler, and looks when the others are many rounds and a reset further.
+pub fn who_looks_late_is_told_how_its_own_round_ended(at: Place) {
+    if at != Place::Processes {
+        return; // A thread cannot be stopped alone.
+    }
+    for (its_own, rounds, resets, heard) in
+        [(true, 1, 1, 1), (true, 40, 0, 1), (true, 300, 4, 1), (false, 0, 1, 2), (false, 70, 4, 2)]
+    {
+        let (seg, b, words) = new();
+        let Some(Actor::Process(late)) = waiters(at, &seg, words, 1).pop() else { unreachable!() };
+        late.signal(libc::SIGSTOP);
+        late.wait_stopped();
+        let other = at.start(&seg, move |seg| {
+            let b = barrier(seg);
+            let _ = wait(&b);
+            b.leave().expect("leave");
+        });
+        if its_own {
+            wait(&b).expect("all have come");
+        } else {
+            while b.n_waiting().expect("member") < 2 {
+                std::thread::yield_now();
+            }
+            b.reset().expect("member");
+        }
+        other.join();
+        for _ in usize::from(!its_own)..resets {
+            b.reset().expect("member");
+        }
+        // Others come in its place.
+        let parties: Vec<_> = (0..2)
+            .map(|_| {
+                at.start(&seg, move |seg| {
+                    let b = barrier(seg);
+                    (0..rounds).for_each(|_| assert!(wait(&b).is_ok(), "nobody dies"));
+                    b.leave().expect("leave");
+                })
+            })
+            .collect();
+        (0..rounds).for_each(|_| assert!(wait(&b).is_ok(), "nobody dies"));
+        parties.into_iter().for_each(|p| p.join());
+        late.signal(libc::SIGCONT);
+        await_word(&words[heard], 1);
+        assert_eq!(words[3 - heard].load(Ordering::SeqCst), 0, "{its_own} {rounds} {resets}");
+        raise(&words[3]);
+        late.join();
+    }
+}
+
+/// More threads than parties, each of which leaves when it has passed: as many pass as there are parties, each time.
+pub fn no_round_is_passed_by_more_than_its_parties(at: Place) {
+    const THREADS: u64 = 7;
+    const EACH: u64 = 300;
+    let (seg, _, words) = new();
+    words[0].store(0, Ordering::SeqCst);
+    // Tickets, so that the last round is as full as the others.
+    words[1].store(THREADS * EACH / PARTIES as u64 * PARTIES as u64, Ordering::SeqCst);
+    let all: Vec<_> = (0..THREADS)
+        .map(|_| {
+            at.start(&seg, move |seg| {
+                let b = barrier(seg);
+                let less = |n: u64| n.checked_sub(1);
+                while words[1].fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+                    if b.wait_timeout(Duration::from_secs(20)).expect("others come").is_leader() {
+                        raise(&words[0]);
+                    }
+                    b.leave().expect("leave");
+                }
+            })
+        })
+        .collect();
+    all.into_iter().for_each(|p| p.join());
+    assert_eq!(words[0].load(Ordering::SeqCst), THREADS * EACH / PARTIES as u64, "leaders");
+}
+
+pub fn a_wait_in_slices_breaks_nothing_and_keeps_its_place(at: Place) {
+    let (seg, b, words) = new();
+    for round in 1..=3 {
+        words[4].store(0, Ordering::SeqCst);
+        let sliced: Vec<_> = (0..2)
+            .map(|_| {
+                at.start(&seg, move |seg| {
+                    let b = barrier(seg);
+                    let mut turn = BarrierTurn::new();
+                    loop {
+                        match b.wait_slice(&mut turn, Deadline::after(Duration::from_micros(300))) {
+                            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                                assert!(turn.has_come());
+                                words[4].fetch_add(1, Ordering::SeqCst);
+                            }
+                            Ok(_) => break,
+                            Err(other) => panic!("{other:?}"),
+                        }
+                    }
+                    assert!(!turn.has_come());
+                    b.leave().expect("leave");
+                })
+            })
+            .collect();
+        await_word(&words[4], 10);
+        while b.n_waiting().expect("member") < 2 {
+            std::thread::yield_now();
+        }
+        assert!(!b.is_broken().expect("member"), "round {round}");
+        // Ours is the last: whatever the time.
+        let mut turn = BarrierTurn::new();
+        assert!(b.wait_slice(&mut turn, Deadline::from_monotonic_ns(0)).expect("all are there").is_leader());
+        sliced.into_iter().for_each(|p| p.join());
+    }
+    // One that gives it up says so.
+    let two = waiters(at, &seg, words, 2);
+    b.abort().expect("member");
+    await_word(&words[2], 2);
+    let mut turn = BarrierTurn::new();
+    let broken = b.wait_slice(&mut turn, Deadline::after(Duration::from_secs(9))).map_err(|e| e.kind());
+    assert_eq!((broken.map(|r| r.is_leader()), turn.has_come()), (Err(ErrorKind::Broken), false));
+    finish(words, two);
 }

@@ -5,8 +5,8 @@
 
 use crate::engine::{Case, Check, Cut, Death, End, Enter, Part, Scenario, Until};
 use crate::ensure;
-use interproc::sync::Barrier;
-use interproc::{ErrorKind, Segment};
+use interproc::sync::{Barrier, BarrierTurn};
+use interproc::{Deadline, ErrorKind, Segment};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -141,6 +141,23 @@ fn timed(w: &World, cut: &Cut) {
     cut.end();
 }
 
+/// Has a seat, and waits in slices.
+fn sliced(w: &World, cut: &Cut) {
+    w.warm_up();
+    w.be_seated();
+    cut.part.fact(SEATED).store(1, SeqCst);
+    cut.start();
+    let mut turn = BarrierTurn::new();
+    let passed = loop {
+        match w.barrier.wait_slice(&mut turn, Deadline::after(Duration::from_millis(3))) {
+            Err(e) if e.kind() == ErrorKind::TimedOut => {}
+            end => break end.is_ok(),
+        }
+    };
+    cut.part.fact(VICTIM).store(if passed { 1 } else { 2 }, SeqCst);
+    cut.end();
+}
+
 /// Works between two rounds, and comes.
 fn computing(w: &World, cut: &Cut) {
     w.warm_up();
@@ -220,6 +237,14 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         waiting(case("timed wait", "longer than it has time, another waits", 3), 1, Enter::AtStart)
             .victim(timed)
             .verify(aftermath(1)),
+        waiting(case("wait in slices", "the last to come, another waits", 2), 1, Enter::AtStart)
+            .role("leader")
+            .victim(sliced)
+            .verify(aftermath(1)),
+        waiting(case("wait in slices", "then the others come", 3), 2, Enter::WhenAsleep)
+            .role("sleeper")
+            .victim(sliced)
+            .verify(aftermath(2)),
         waiting(case("abort", "two wait", 3), 2, Enter::AtStart)
             .role("aborter")
             .victim(over(|w| w.barrier.abort().expect("member")))

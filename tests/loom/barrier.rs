@@ -4,10 +4,10 @@ use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::atomic::Ordering;
 use interproc::member::{Member, OwnerId};
-use interproc::sync::{RawBarrier, Row};
+use interproc::sync::{BarrierTurn, RawBarrier, Row};
 use interproc::sys::FUTEX_OWNER_DIED;
 use interproc::sys::model::{
-    Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, spread_net,
+    Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, settle, spread_net, until_asleep,
 };
 use interproc::{Deadline, ErrorKind};
 use std::time::Duration;
@@ -56,6 +56,41 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "barrier: more threads than parties take turns",
         run: || check(Bounds::default(), one_too_many),
+        catches: &["barrier-no-wake"],
+    },
+    Model {
+        name: "barrier: whom a reset frees may come again at once",
+        run: || check(Bounds::default(), || comes_again(Death::NEVER)),
+        catches: &["reset-breaks-first", "barrier-no-wake"],
+    },
+    Model {
+        name: "barrier: a resetter may die anywhere, and breaks nothing",
+        run: || for_every_death(two_preemptions(), false, comes_again),
+        catches: &["barrier-no-wake"],
+    },
+    Model {
+        name: "barrier: two resets at a time are one, or one after the other",
+        run: || check(two_preemptions(), two_resets),
+        catches: &["barrier-no-wake"],
+    },
+    Model {
+        name: "barrier: who looks rounds late is told how its own ended",
+        run: || check(two_preemptions(), || late(2, 0)),
+        catches: &["barrier-short-memory"],
+    },
+    Model {
+        name: "barrier: who looks a reset late is told how its own round ended",
+        run: || check(Bounds::default(), || late(0, 2)),
+        catches: &["reset-unnoted", "barrier-short-memory"],
+    },
+    Model {
+        name: "barrier: nobody passes in a round that is over",
+        run: || check(Bounds::default(), one_after_another),
+        catches: &["comes-with-its-seat"],
+    },
+    Model {
+        name: "barrier: a wait in slices breaks nothing and loses nothing",
+        run: || check(Bounds::default(), slices),
         catches: &["barrier-no-wake"],
     },
     Model {
@@ -116,9 +151,13 @@ impl Meeting {
 fn rounds(parties: usize, rounds: u64) {
     let place = Place::new(3);
     let meeting = Meeting::leak(parties);
-    let others: Vec<_> =
-        (1..parties).map(|n| place.thread(Death::NEVER, move |me| meeting.meet(me, n, rounds))).collect();
-    let mut led = meeting.meet(&place.member(), 0, rounds);
+    // Three have their seats: to sit down is two parties' matter in the other models.
+    let join = || if parties > 2 { meeting.seat(&place) } else { place.join() };
+    let ids: Vec<_> = (0..parties).map(|_| join()).collect();
+    let others: Vec<_> = (1..parties)
+        .map(|n| place.thread_of(ids[n], Death::NEVER, move |me| meeting.meet(me, n, rounds)))
+        .collect();
+    let mut led = meeting.meet(&Member::modelled(place.table, ids[0]), 0, rounds);
     for other in others {
         led += other.join().finished().expect("it lives");
     }
@@ -164,10 +203,10 @@ fn seated(death: Death, net: bool) {
 fn three(death: Death) {
     let place = Place::new(3);
     let meeting = Meeting::leak(3);
-    let id = meeting.seat(&place);
+    let [id, his, ours] = [0; 3].map(|_| meeting.seat(&place));
     let victim = place.thread_of(id, death, |me| meeting.wait(me));
-    let other: Thread<_> = place.thread(Death::NEVER, |me| meeting.wait(me));
-    let mine = meeting.wait(&place.member());
+    let other: Thread<_> = place.thread_of(his, Death::NEVER, |me| meeting.wait(me));
+    let mine = meeting.wait(&Member::modelled(place.table, ours));
     let other = other.join().finished().expect("it lives");
     agree(victim.join(), &[mine, other]);
 }
@@ -232,4 +271,98 @@ fn one_too_many() {
     for other in others {
         assert_eq!(other.join(), Outcome::Finished(Ok(true)));
     }
+}
+
+/// One waits, is freed by a reset, and comes again at once; somebody else comes, too.
+fn comes_again(death: Death) {
+    let place = Place::new(3);
+    let meeting = Meeting::leak(2);
+    let waiter = place.thread(Death::NEVER, |me| {
+        let first = meeting.wait(me);
+        // If the reset came before it did, that was the new round.
+        if first == Err(ErrorKind::Broken) { meeting.wait(me) } else { first }
+    });
+    let victim = place.thread(death, |me| meeting.barrier.reset(me));
+    let end = victim.join();
+    let me = place.member();
+    if end == Outcome::Died {
+        // It was no party: what it had begun breaks nothing.
+        assert!(!meeting.barrier.is_broken(&me));
+    }
+    let mine = meeting.wait(&me);
+    let his = waiter.join().finished().expect("it lives");
+    assert!(mine.is_ok() && his == mine.map(|led| !led), "{mine:?}, {his:?}");
+}
+
+fn two_resets() {
+    let place = Place::new(3);
+    let meeting = Meeting::leak(2);
+    let waiter = place.thread(Death::NEVER, |me| {
+        loop {
+            let end = meeting.wait(me);
+            if end != Err(ErrorKind::Broken) {
+                return end;
+            }
+        }
+    });
+    let other = place.thread(Death::NEVER, |me| meeting.barrier.reset(me));
+    let me = place.member();
+    meeting.barrier.reset(&me);
+    assert_eq!(other.join(), Outcome::Finished(()));
+    assert!(!meeting.barrier.is_broken(&me));
+    let mine = meeting.wait(&me);
+    assert_eq!(waiter.join(), Outcome::Finished(mine.map(|led| !led)));
+}
+
+/// Its round has passed; it looks when others have passed further ones in its place, or have reset.
+fn late(rounds: usize, resets: usize) {
+    let place = Place::new(3);
+    let meeting = Meeting::leak(2);
+    let late = place.thread(Death::NEVER, |me| meeting.wait(me));
+    until_asleep(1);
+    let me = place.member();
+    assert_eq!(meeting.wait(&me), Ok(true));
+    if rounds > 0 {
+        let third = place.thread(Death::NEVER, move |me| {
+            (0..rounds).for_each(|_| assert!(meeting.wait(me).is_ok()));
+        });
+        (0..rounds).for_each(|_| assert!(meeting.wait(&me).is_ok()));
+        assert_eq!(third.join(), Outcome::Finished(()));
+    }
+    (0..resets).for_each(|_| meeting.barrier.reset(&me));
+    assert_eq!(late.join(), Outcome::Finished(Ok(false)), "its round has passed");
+}
+
+/// One party: each is the leader of a round of its own.
+fn one_after_another() {
+    let place = Place::new(3);
+    let meeting = Meeting::leak(1);
+    let once = |me: &Member| {
+        let passed = meeting.wait(me);
+        meeting.barrier.leave(me);
+        passed
+    };
+    let other = place.thread(Death::NEVER, once);
+    assert_eq!(once(&place.member()), Ok(true));
+    assert_eq!(other.join(), Outcome::Finished(Ok(true)));
+}
+
+fn slices() {
+    let place = Place::new(3);
+    let meeting = Meeting::leak(2);
+    allow_timeouts(2);
+    let sliced = place.thread(Death::NEVER, |me| {
+        let mut turn = BarrierTurn::new();
+        loop {
+            let soon = Deadline::after(Duration::from_millis(1));
+            match meeting.barrier.wait_slice(me, &mut turn, soon).map_err(|e| e.kind()) {
+                Err(ErrorKind::TimedOut) => assert!(turn.has_come()),
+                end => return end,
+            }
+        }
+    });
+    let mine = meeting.wait(&place.member());
+    settle();
+    assert_eq!(sliced.join(), Outcome::Finished(mine.map(|led| !led)));
+    assert!(mine.is_ok());
 }

@@ -43,7 +43,8 @@ impl RawQueue {
                 Ctl::Owned { .. } => pos::split(self.ring.seq(index).load(Ordering::Acquire)),
             })
         };
-        pos::catch_up(hint, self.capacity(), (self.capacity() * 2 + 1).min(CATCH_UP), word, past).unwrap_or(hint)
+        pos::catch_up(hint, self.capacity(), (self.capacity() * 2 + 1).min(CATCH_UP), word, past)
+            .unwrap_or(hint)
     }
 
     /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
