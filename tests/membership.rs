@@ -108,6 +108,8 @@ fn main() {
             hostile::scribbled_slots_never_break_a_robust_list,
             hostile::a_node_in_use_is_not_reused_because_its_slot_was_scribbled,
             hostile::a_thread_that_is_linked_keeps_its_pages_whatever_its_slot_says,
+            hostile::no_waiter_is_moved_out_of_the_segment,
+            hostile::a_scribbled_wish_wakes_nobody_outside_the_segment,
             mapping::two_mappings_of_a_segment_are_one_member,
             mapping::two_mappings_share_locks_and_queues,
             mapping::who_stays_attached_is_not_disturbed_by_who_detaches,

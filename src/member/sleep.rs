@@ -377,6 +377,18 @@ impl Drop for Note<'_> {
 }
 
 impl Member {
+    /// The word so many bytes behind another one (two's complement), if it lies in the same mapping: for a distance that a
+    /// peer may have written. Where only a domain of its own knows the segment, its end is not known, and nothing is.
+    #[cfg_attr(not(feature = "std"), allow(unused_variables))]
+    pub(crate) fn beside(&self, from: *const u8, distance: u64) -> Option<*const u8> {
+        #[cfg(interproc_loom)]
+        return Some(from.wrapping_offset(distance as isize));
+        #[cfg(all(feature = "std", not(interproc_loom)))]
+        return super::local::beside(from, distance);
+        #[cfg(not(any(feature = "std", interproc_loom)))]
+        None
+    }
+
     /// Where an address of the segment is in its file; 0 if that is not known.
     #[cfg(interproc_loom)]
     pub(crate) fn offset_of(&self, address: *const u8) -> u64 {

@@ -127,19 +127,18 @@ impl Member {
         }
         let here = self.offset_of(lock.cast());
         let there = seen & OFFSET;
-        if seen & MANY != 0 {
-            // Which ones is not known: whoever sleeps looks again and announces itself anew.
+        if seen & MANY == 0 && there == here {
+            futex::wake_high(lock, 1);
+        } else if seen & MANY == 0
+            && let Some(other) = self.beside(lock.cast(), there.wrapping_sub(here))
+        {
+            // Another lock, which we hold, or have released before this came. It is only named to the kernel, never touched: a
+            // scribbled offset wakes nobody, or somebody in this segment for nothing.
+            futex::wake_high(other.cast(), u32::MAX);
+        } else {
+            // Which ones is not known, or the offset is none: whoever sleeps looks again and announces itself anew.
             futex::wake_high(lock, 1);
             self.table().raise_alarm();
-        } else if there == here {
-            futex::wake_high(lock, 1);
-        } else {
-            // Another lock, which we hold, or have released before this came. Its place in the mapping of this one is only
-            // named to the kernel, never touched: a scribbled offset wakes nobody, or somebody for nothing.
-            futex::wake_high(
-                lock.cast::<u8>().wrapping_sub(here as usize).wrapping_add(there as usize).cast(),
-                u32::MAX,
-            );
         }
     }
 

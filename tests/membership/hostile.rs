@@ -1,11 +1,12 @@
-//! The nodes of the robust list are private: whatever a peer writes into the shared slots, no list breaks.
+//! The nodes of the robust list are private: whatever a peer writes into the shared slots, no list breaks. And no address
+//! that a peer has written reaches the kernel unchecked.
 
 use super::*;
 use crate::kit::{Bare, Random, again, fork, walk_robust_list};
 use crate::pthread::Robust;
 use std::sync::Barrier;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Writes over the slots until it is killed: noise, and what looks like life and death.
 fn scribble(bare: &Bare, seed: u64) -> ! {
@@ -145,4 +146,73 @@ pub fn a_thread_that_is_linked_keeps_its_pages_whatever_its_slot_says() {
         thread.join().expect("its list");
     });
     assert_eq!(behind.verdict(), libc::EOWNERDEAD);
+}
+
+pub fn no_waiter_is_moved_out_of_the_segment() {
+    let (seg, other) = (kit::segment(), kit::segment());
+    let m = mutex(&seg);
+    let changed = seg.object("changed", Condvar::new).expect("condvar");
+    let elsewhere = other.object("elsewhere", || Semaphore::new(0)).expect("semaphore");
+    *m.lock().expect("free") = 0;
+    std::thread::scope(|s| {
+        let waiters: Vec<_> = (0..3)
+            .map(|_| {
+                s.spawn(|| {
+                    let started = Instant::now();
+                    let guard = m.lock().expect("nobody dies");
+                    let limit = Duration::from_secs(30);
+                    drop(changed.wait_while_for(guard, limit, |m| *m == 0).expect("nobody dies"));
+                    started.elapsed()
+                })
+            })
+            .collect();
+        while changed.waiters().expect("in a segment") < 3 {
+            std::thread::yield_now();
+        }
+        // Whose mapping that is the peer has guessed: mappings are neighbours.
+        let (from, to) = (std::ptr::from_ref(&*changed).addr(), std::ptr::from_ref(&*elsewhere).addr());
+        // SAFETY: the condition variable's second word, which all read as an atomic.
+        let distance = unsafe { &*std::ptr::from_ref(&*changed).cast::<AtomicU64>().add(1) };
+        distance.store((to - 8).wrapping_sub(from) as u64, Ordering::SeqCst);
+        let mut guard = m.lock().expect("nobody dies");
+        *guard = 1;
+        changed.notify_all().expect("in a segment");
+        drop(guard);
+        for waiter in waiters {
+            let waited = waiter.join().expect("it lives");
+            assert!(waited < Duration::from_secs(20), "it was moved: {waited:?}");
+        }
+    });
+}
+
+pub fn a_scribbled_wish_wakes_nobody_outside_the_segment() {
+    let seg = kit::segment();
+    let m = mutex(&seg);
+    let bare = Bare::new(&seg);
+    let base = std::ptr::from_ref(kit::raw(&m)).addr() - bare.object("mutex").0;
+    let page = kit::board(); // shared memory that is no segment
+    let sleeper = AtomicU64::new(0);
+    std::thread::scope(|s| {
+        let woken = s.spawn(|| {
+            sleeper.store(kit::gettid() as u64, Ordering::SeqCst);
+            let half_a_second = libc::timespec { tv_sec: 0, tv_nsec: 500_000_000 };
+            // SAFETY: a live word, whose upper half is the futex; the time outlives the call.
+            let rc = unsafe {
+                let word = page.as_ptr().cast::<u32>().add(1);
+                libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAIT, 0, &raw const half_a_second)
+            };
+            rc == 0
+        });
+        while sleeper.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        kit::await_thread_sleep(std::process::id() as i32, sleeper.load(Ordering::SeqCst) as i32);
+        let distance = page.as_ptr().addr().wrapping_sub(base) as u64;
+        let guard = m.lock().expect("free");
+        let wanted = &bare.description(bare.member().id().slot()).wanted;
+        wanted.store(distance | 1, Ordering::SeqCst);
+        drop(guard);
+        assert_eq!(wanted.load(Ordering::SeqCst), 0, "it was heeded");
+        assert!(!woken.join().expect("it lives"), "somebody was woken who sleeps elsewhere");
+    });
 }
