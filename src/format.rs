@@ -141,10 +141,12 @@ pub struct SlotPage {
     pub answers: AtomicU64,
     /// Odd while the two words above change; counts their changes, from 0 for each member.
     pub waits_changed: AtomicU64,
+    /// The last generation whose member left or ended in good order: it owes nothing that it did not hold.
+    pub ended_well: AtomicU64,
     /// The member's read holds. Cleared when the slot is described anew; void while the slot is not live.
     pub holds: Holds,
     /// Zero: room for other things that a member leaves behind.
-    pub reserved: [AtomicU64; 98],
+    pub reserved: [AtomicU64; 97],
 }
 
 /// The read locks that a member holds without a cell in the lock itself (`sync::RawRwLock`). Written by the member.

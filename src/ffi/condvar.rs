@@ -1,5 +1,6 @@
 //! The condition variable.
 
+use super::arguments::output;
 use super::error::report;
 use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
@@ -31,8 +32,23 @@ use libc::timespec;
 ///         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
 ///     }
 ///
-/// With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
-/// look at the condition in a loop.
+/// With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it: when a
+/// signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a loop. Who
+/// has none to look at tells the one from the other by interproc_cond_signals(). A thread or process that ends in good
+/// order wakes nobody.
+///
+/// To look at something else now and then, as a language binding at its signals, wait in slices. No signal that is sent
+/// with the mutex held is lost between two of them, as the waiter holds it, too:
+///
+///     uint32_t before, now;
+///     interproc_cond_signals(&shop->arrived, &before);
+///     do {
+///         if (interrupted())
+///             break;
+///         interproc_deadline_after(50000000, &slice);
+///         rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &slice);
+///         interproc_cond_signals(&shop->arrived, &now);
+///     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
 ///
 /// When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
 /// lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
@@ -225,6 +241,23 @@ pub unsafe extern "C" fn interproc_cond_signal(cond: *mut interproc_cond_t) -> c
 pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract it is a condition variable.
     report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_all(me)))
+}
+
+/// How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647. Taken with
+/// the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has signalled
+/// meanwhile: the wait ended without. It is not said whom a signal was for: of several who wait, and one who is
+/// signalled, another one that wakes at the time sees the new number, too.
+///
+/// @return 0; EINVAL: signals is NULL, or as interproc_cond_signal(), EUSERS and ENOTSUP, too.
+///
+/// Thread-safe and fork-safe; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_cond_signals(cond: *const interproc_cond_t, signals: *mut u32) -> c_int {
+    // SAFETY: by C's contract it is a condition variable, and signals is NULL or writable.
+    report(unsafe { find(cond) }.and_then(|(_, raw)| {
+        // SAFETY: as above.
+        unsafe { output(signals, "signals") }.map(|signals| signals.set(raw.notifications()))
+    }))
 }
 
 /// How many living threads are asleep for it: a snapshot; who still spins is not counted. One that

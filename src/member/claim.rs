@@ -23,9 +23,10 @@
 //! went to a thread with the same tid (of another namespace, or a tid that came round), sleeps on its next member. The
 //! net ends that; no more is promised.
 
-use super::table::{DEAD, Table, is_live, slot_value};
 #[cfg(not(interproc_loom))]
-use super::{Life, OwnerId};
+use super::Life;
+use super::OwnerId;
+use super::table::{DEAD, Table, is_live, slot_value};
 use crate::atomic::{Ordering, fence};
 use crate::error::Result;
 use crate::format::SLOT_CLAIMED;
@@ -103,6 +104,7 @@ impl Table {
         if crate::mutant!("leave-before-unlink") {
             self.leave(index, generation, tid);
         }
+        self.end_well(OwnerId::new(index as u16, generation));
         joiner.unlink();
         crate::crash_window!("W3: unlinked, not left");
         self.leave(index, generation, tid);

@@ -307,6 +307,7 @@ impl Domain {
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
             spinning: crate::sync::Habit::new(),
             uses: core::cell::Cell::new(0),
+            awaited: core::cell::Cell::new(0),
             wanted,
             reading: crate::sync::Sampler::new(),
             glance: super::doubt::Glance::new(),

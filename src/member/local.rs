@@ -126,6 +126,53 @@ std::thread_local! {
     };
 }
 
+/// The key whose destructor runs when a thread ends, plus one. (Not a thread-local destructor: the C library ends the process
+/// if it has no memory to note one down.)
+static END: AtomicU32 = AtomicU32::new(0);
+
+/// Makes the key, if this is the first time; and has [`end_well`] run, too, in the thread by whose exit the process ends. Where
+/// that fails each end is taken for a death, which wakes some for nothing. The caller holds the lock.
+fn make_end() {
+    unsafe extern "C" fn thread_ends(_: *mut libc::c_void) {
+        end_well();
+    }
+    extern "C" fn process_ends() {
+        end_well();
+    }
+    let mut key = 0;
+    // SAFETY: the key is writable; both functions stay, as the library does, and take what they get.
+    if END.load(Ordering::Relaxed) == 0
+        && unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } == 0
+    {
+        // SAFETY: as above.
+        unsafe { libc::atexit(process_ends) };
+        END.store(key + 1, Ordering::Relaxed);
+    }
+}
+
+/// From now on the calling thread's end is noticed.
+fn notice_end() {
+    if let Some(key) = END.load(Ordering::Relaxed).checked_sub(1) {
+        // SAFETY: the key is made; the value is only compared with NULL. Without memory for it nothing is noted.
+        unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(1)) };
+    }
+}
+
+/// The calling thread ends in good order: see [`Member::end_well`].
+pub(crate) fn end_well() {
+    let _ = LOCAL.try_with(|local| {
+        // In a child that has not noticed its birth the records are wiped.
+        if WIPED.epoch.load(Ordering::Relaxed) != 0 && local.forks.get() == FORKS.load(Ordering::Relaxed) {
+            let mut record = local.records.get();
+            // SAFETY: as in `record_of`.
+            while let Some(r) = unsafe { record.as_ref() } {
+                r.member.end_well();
+                record = r.next;
+            }
+        }
+    });
+}
+
 /// The calling thread's member of the segment that `address` lies in, made now if this is its first use.
 ///
 /// # Errors
@@ -282,6 +329,15 @@ pub(super) fn offset_of(address: *const u8) -> Option<usize> {
     Some(address.addr().wrapping_sub(node.base.load(Ordering::Relaxed)))
 }
 
+/// The address so many bytes behind another one (two's complement), if all eight bytes there lie in the same attached
+/// segment.
+pub(super) fn beside(from: *const u8, distance: u64) -> Option<*const u8> {
+    let node = node_of(from.addr())?;
+    let offset = from.addr().wrapping_sub(node.base.load(Ordering::Relaxed)).wrapping_add(distance as usize);
+    let inside = offset <= node.len.load(Ordering::Relaxed).checked_sub(8)?;
+    inside.then(|| from.wrapping_offset(distance as isize))
+}
+
 /// For a look at the segment that `address` lies in, without becoming a member: its domain, and where the address is in
 /// its file.
 ///
@@ -316,6 +372,7 @@ fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {
 
 fn register(local: &Local, home: &'static Home) -> Result<*const Member> {
     leave_empty_homes(local);
+    notice_end();
     // SAFETY: the home stays until its last member is gone; this thread has no member of it.
     let member = unsafe { home.domain.register(local.robust.get()) }?;
     local.robust.set(Some(member.robust));
@@ -401,6 +458,7 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     wipe_on_fork()?;
+    make_end();
     notice_fork();
     remove_empty_homes();
     let home = match homes().find(|h| h.key == key) {

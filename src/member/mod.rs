@@ -47,7 +47,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{Here, current, current_at, current_id, forks};
+pub(crate) use local::{Here, current, current_at, current_id, end_well, forks};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -73,6 +73,8 @@ pub struct Member {
     bell: BellNode,
     spinning: Habit,
     uses: Cell<u16>,
+    /// The locks that it holds under which somebody may wait for a condition.
+    awaited: Cell<u32>,
     reading: Sampler,
     #[cfg(not(interproc_loom))]
     glance: doubt::Glance,
@@ -116,6 +118,32 @@ impl Member {
     #[inline]
     pub(crate) fn rest(&self) {
         let _ = self.pend();
+    }
+
+    /// The thread has a lock under which somebody may wait for a condition.
+    pub(crate) fn has_awaited(&self) {
+        self.awaited.set(self.awaited.get().saturating_add(1));
+        self.table.go_on(self.id);
+    }
+
+    /// It gives such a lock back.
+    pub(crate) fn gives_awaited(&self) {
+        self.awaited.set(self.awaited.get().saturating_sub(1));
+    }
+
+    /// The thread is about to end in good order: it will notify nobody any more, so its end need wake nobody who waits for a
+    /// condition. Not if it ends with a lock that others wait under: that is a death.
+    ///
+    /// A thread that goes on to use the segment, in a destructor that runs later, only loses the help for those it forgets to
+    /// notify if it is killed then, after an unlock (window D8 of [`RawCondvar`](crate::sync::RawCondvar)).
+    #[cold]
+    pub fn end_well(&self) {
+        if self.awaited.get() == 0 || crate::mutant!("ends-well-with-a-lock") {
+            if !crate::mutant!("ends-well-with-a-bell") {
+                self.robust.forget(self.bell);
+            }
+            self.table.end_well(self.id);
+        }
     }
 
     /// Sets pending again after a signal handler may have used it.
@@ -181,6 +209,7 @@ impl Member {
             bell: robust.node_of(table.bell()),
             spinning: Habit::new(),
             uses: Cell::new(0),
+            awaited: Cell::new(0),
             reading: Sampler::new(),
             wanted: table.wanted(id.slot()).expect("in the table"),
         }

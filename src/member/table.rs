@@ -133,6 +133,11 @@ mod place {
             self.description(index).map(|page| [&page.wanted, &page.answers])
         }
 
+        /// The last generation of a slot's members that ended in good order.
+        pub(super) fn ended(&self, index: u32) -> Option<&AtomicU64> {
+            self.description(index).map(|page| &page.ended_well)
+        }
+
         /// The read holds of a slot's member.
         #[inline(always)]
         pub(crate) fn holds(&self, index: u32) -> Option<&Holds> {
@@ -205,6 +210,7 @@ mod place {
         slots: &'static [AtomicU64],
         pages: &'static [SlotPage],
         wanted: &'static [[AtomicU64; 2]],
+        ended: &'static [AtomicU64],
         holds: &'static [Holds],
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
@@ -219,6 +225,7 @@ mod place {
                 slots: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 pages: Box::leak((0..described).map(|_| SlotPage::new()).collect()),
                 wanted: Box::leak((0..count).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect()),
+                ended: Box::leak((0..count).map(|_| AtomicU64::new(0)).collect()),
                 holds: Box::leak((0..count).map(|_| no_holds()).collect()),
                 bell: word(),
                 alarm: word(),
@@ -254,6 +261,11 @@ mod place {
         /// What others want of a slot's member, and how often it has answered.
         pub fn wanted(&self, index: u32) -> Option<[&'static AtomicU64; 2]> {
             self.wanted.get(index as usize).map(|[wanted, answers]| [wanted, answers])
+        }
+
+        /// The last generation of a slot's members that ended in good order.
+        pub(super) fn ended(&self, index: u32) -> Option<&'static AtomicU64> {
+            self.ended.get(index as usize)
         }
 
         /// The read holds of a slot's member.
@@ -330,6 +342,30 @@ impl Table {
         if let Some(who) = self.identity(id) {
             sys::dying::await_end(who.pid, deadline);
         }
+    }
+
+    /// Says that a member ends in good order, before its slot does.
+    pub(super) fn end_well(&self, id: OwnerId) {
+        if let Some(ended) = self.ended(id.slot()) {
+            // T2, Release: with all that it did before.
+            ended.store(id.generation().into(), Ordering::Release);
+        }
+    }
+
+    /// Takes that back: it goes on after all.
+    pub(super) fn go_on(&self, id: OwnerId) {
+        if let Some(ended) = self.ended(id.slot())
+            && ended.load(Ordering::Relaxed) == id.generation().into()
+        {
+            ended.store(0, Ordering::Release);
+        }
+    }
+
+    /// Whether a member that does not live any more has ended in good order. (Not known once a later one in its slot
+    /// has, too.)
+    pub(crate) fn has_ended_well(&self, id: OwnerId) -> bool {
+        // T2, Acquire
+        self.ended(id.slot()).is_some_and(|ended| ended.load(Ordering::Acquire) == id.generation().into())
     }
 
     /// Marks a member dead in the kernel's stead. Only after its death was verified by a second channel.

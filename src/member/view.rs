@@ -274,6 +274,7 @@ mod tests {
             waits_changed: word(),
             wanted: word(),
             answers: word(),
+            ended_well: word(),
             holds: crate::format::Holds { sleepers: word(), words: core::array::from_fn(|_| word()) },
             reserved: core::array::from_fn(|_| word()),
         }

@@ -291,6 +291,9 @@ fn run(
         core::mem::forget(payload);
         PANICKED
     });
+    if code != PANICKED {
+        crate::member::end_well();
+    }
     fork::exit_now(code)
 }
 

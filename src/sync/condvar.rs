@@ -122,8 +122,12 @@ impl<'a, T: Plain> CondvarGuard for RecursiveMutexGuard<'a, T> {
 /// It must lie in the same segment as the mutex, and all who wait at one time name the same mutex. All-zero bytes are an
 /// idle one. 16 bytes.
 ///
-/// A wait may end without a notification: when a signal handler has run, when somebody in the segment dies, or by a race. So look at the
-/// condition in a loop, or use [`Condvar::wait_while`], which does.
+/// A wait may end without a notification: when a signal handler has run, when somebody in the segment is killed, or by a race. So
+/// look at the condition in a loop, or use [`Condvar::wait_while`], which does. Who has none to look at asks
+/// [`Condvar::notifications`]. A thread or process that ends in good order wakes nobody.
+///
+/// To look at something else now and then, as a language binding at its signals, wait in slices: no notification that is
+/// sent with the lock held is lost between two of them, as the waiter holds it, too.
 ///
 /// *When somebody dies*: a killed waiter takes no notification along; a notifier that is killed between its change and its
 /// notification, lock held, has not left anybody asleep: all waiters wake, and the first gets the lock with the news,
@@ -416,6 +420,34 @@ impl Condvar {
     #[inline]
     pub fn notify_all(&self) -> Result<()> {
         if self.raw.may_have_waiters() { self.notify(RawCondvar::notify_all) } else { Ok(()) }
+    }
+
+    /// How many notifications, to one or to all, have been sent while somebody waited: a number that wraps after 2³¹ − 1. Taken with
+    /// the lock held before a wait and after it, or after several in slices, equal numbers say that there was none. It is not
+    /// said whom one was for: of several who wait, and one who is notified, another one that wakes at the time sees the new
+    /// number, too.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::{Condvar, Mutex}};
+    /// # use std::time::Duration;
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let m = seg.object("m", || Mutex::new(0u32))?;
+    /// # let changed = seg.object("changed", Condvar::new)?;
+    /// let interrupted = || true;
+    /// let mut guard = m.lock()?;
+    /// let before = changed.notifications();
+    /// while changed.notifications() == before {
+    ///     guard = changed.wait_for(guard, Duration::from_millis(10))?.0;
+    ///     if interrupted() {
+    ///         break;
+    ///     }
+    /// }
+    /// # drop(guard);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn notifications(&self) -> u32 {
+        self.raw.notifications()
     }
 
     /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.

@@ -32,6 +32,14 @@
 //! `last` changes with each locker: a waiter that does not get to sleep because of that, four times, sleeps once under the net
 //! of 50 ms.
 //!
+//! **An orderly end** is no death: a thread that ends well, with no lock of its own under which others wait, says so in
+//! its slot's page and takes its pending pointer off the bell ([`Member::end_well`]). Who watches its slot, as it
+//! took the lock last, sees that it owes nothing, and sleeps on.
+//!
+//! **Slices.** A wait that ran out of time counts a notification that was sent before it had the lock again, and one that is
+//! begun anew while the lock is held misses none that is sent under the lock. A notification without the lock between two
+//! slices shows in [`RawCondvar::notifications`].
+//!
 //! **Notifying all** wakes one waiter and moves the others to the mutex's word (`FUTEX_CMP_REQUEUE`), where each unlock
 //! wakes the next. They keep their other watches, so that deaths reach them there too. A waiter that may have
 //! been moved sets WAITERS when it locks again, as it cannot know whether it was the last.
@@ -45,6 +53,7 @@
 //! | D6 | a notifier between the count and the wake | waiters asleep on an old count | all: its pending is at the bell | nothing |
 //! | D7 | a notifier to all after it woke one and moved the rest | nothing: the woken one goes on | | nothing |
 //! | D8 | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all who are asleep or about to: its pending still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; notify under the lock to be sure |
+//! | D9 | one that has said that it ends well, before its end | a dead one that owes nothing | nobody need: it took that back when it took a lock that is awaited | nothing, but the help of D8 in a destructor that runs later |
 //!
 //! **Where the bell is not enough.** A thread's pending pointer is one for all segments, and the C library's own robust
 //! mutexes set it to NULL: who uses one of those, or an awaited lock in another segment, in its critical section
@@ -155,6 +164,13 @@ impl RawCondvar {
         self.word.load(Ordering::Relaxed) & SLEEPERS != 0
     }
 
+    /// How many notifications have been sent while somebody waited, modulo 2³¹. With the lock held before and after a wait,
+    /// the difference tells whether there was one.
+    pub fn notifications(&self) -> u32 {
+        // Relaxed: M1.
+        high(self.word.load(Ordering::Relaxed) & !SLEEPERS)
+    }
+
     /// How many sleep here now, not counting those that a notification to all has sent to the mutex: a snapshot that
     /// asks the kernel.
     #[cfg(not(interproc_loom))]
@@ -193,7 +209,11 @@ impl RawCondvar {
             let now = self.word.load(Ordering::Relaxed);
             let moved = (now ^ seen) & ALL_MASK != 0 && !crate::mutant!("moved-forgets-waiters");
             let how = lock.lock_again(me, moved)?;
-            Ok(Waited { how, timed_out: timed_out && same_count(now, seen) })
+            // Relaxed: M1. With the lock: what was sent under it, up to now, is not lost on one whose time had run out, and who
+            // may wait for it in another slice.
+            let word =
+                if crate::mutant!("timed-out-looks-early") { now } else { self.word.load(Ordering::Relaxed) };
+            Ok(Waited { how, timed_out: timed_out && same_count(word, seen) })
         });
         crate::crash_window!("D4: woken, with the lock");
         if let Some(pending) = pending
@@ -276,8 +296,10 @@ impl RawCondvar {
             crate::crash_window!("D6: counted, not woken");
             // Written before SLEEPERS was first set.
             let lock = self.lock.load(Ordering::Relaxed);
-            let mutex = core::ptr::from_ref(&self.word).cast::<u8>().wrapping_offset(lock as isize);
-            let moved = futex::wake_one_and_move(Word::High(&self.word), high(next), mutex);
+            // A peer may have written it: nobody is moved out of the segment.
+            let mutex = me.beside(core::ptr::from_ref(&self.word).cast(), lock);
+            let moved = mutex
+                .is_some_and(|mutex| futex::wake_one_and_move(Word::High(&self.word), high(next), mutex));
             crate::crash_window!("D7: moved");
             if !moved {
                 // Somebody has come to wait meanwhile, and must not be moved, as it does not know of it; or nobody can be.
@@ -335,16 +357,18 @@ impl RawCondvar {
             // D1. No name: nobody is sure to tell us of deaths. A dead one: it may have owed a notification.
             let last = lock.last().load(Ordering::Acquire);
             let Some(owner) = OwnerId::of(last) else { return false };
-            let Life::Live(tid_word) = me.table().life(owner) else { return false };
-            if !is_live(tid_word) {
-                return false;
-            }
             let Some(slot) = me.table().slot(owner.slot()) else { return false };
-            let mut watches = [
-                count,
-                Watch { word: Word::High(lock.last()), expected: high(last) },
-                Watch { word: Word::Low(slot), expected: tid_word },
-            ];
+            let mut watches = [count, Watch { word: Word::High(lock.last()), expected: high(last) }, count];
+            let mut n = 2;
+            match me.table().life(owner) {
+                Life::Live(tid_word) if is_live(tid_word) => {
+                    watches[n] = Watch { word: Word::Low(slot), expected: tid_word };
+                    n += 1;
+                }
+                // Of the next holder the bell tells.
+                _ if owes_nothing(me, owner) => {}
+                _ => return false,
+            }
             if crate::mutant!("last-unwatched") {
                 watches[1] = count;
             }
@@ -352,9 +376,14 @@ impl RawCondvar {
                 watches[2] = count;
             }
             let sure = tries < TRIES;
-            let woken = me.sleep(if sure { &watches } else { &watches[..1] }, None, sure, deadline);
+            let woken = me.sleep(if sure { &watches[..n] } else { &watches[..1] }, None, sure, deadline);
             match woken {
-                Woken::By(2) => me.table().wake_watchers(owner),
+                Woken::By(2) if sure && n == 3 => {
+                    me.table().wake_watchers(owner);
+                    if owes_nothing(me, owner) && same_count(self.word.load(Ordering::Relaxed), seen) {
+                        continue;
+                    }
+                }
                 Woken::TimedOut => return true,
                 Woken::Changed if high(self.word.load(Ordering::Relaxed)) == count.expected => {
                     // `last`, that one's slot, or an alarm.
@@ -370,6 +399,11 @@ impl RawCondvar {
             return false;
         }
     }
+}
+
+/// Whether one that has held the lock, and does not live any more, owes no notification.
+fn owes_nothing(me: &Member, owner: OwnerId) -> bool {
+    me.table().has_ended_well(owner) && !crate::mutant!("every-end-is-a-death")
 }
 
 /// How far the mutex lies behind the condition variable, whatever they are mapped at.

@@ -209,6 +209,7 @@ impl RawMutex {
         let lock = &raw const self.word;
         let pending = me.pend();
         if word & AWAITED != 0 {
+            me.gives_awaited();
             self.sign(0); // as in `release`
         }
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
@@ -498,6 +499,9 @@ impl RawMutex {
     /// Releases it, and wakes who has to know. `word` says whether it is dirty.
     fn release(&self, me: &Member, word: u64) {
         let lock = &raw const self.word;
+        if word & AWAITED != 0 {
+            me.gives_awaited();
+        }
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
         let wake = if word & DIRTY != 0 {
             if word & AWAITED != 0 {
@@ -542,6 +546,7 @@ impl RawMutex {
             self.sign(me.id().bits());
             // Relaxed: the unlock publishes it.
             self.word.fetch_or(AWAITED, Ordering::Relaxed);
+            me.has_awaited();
         }
     }
 
@@ -559,6 +564,7 @@ impl RawMutex {
 
     /// Unlocks for a wait. The caller holds it, clean, and its pending is at the bell.
     pub(crate) fn unlock_to_wait(&self, me: &Member) {
+        me.gives_awaited();
         self.release(me, 0);
     }
 
@@ -596,6 +602,7 @@ impl RawMutex {
     #[inline]
     fn took(&self, me: &Member, word: u64) {
         if word & AWAITED != 0 {
+            me.has_awaited();
             crate::crash_window!("C7: taken, not signed");
             if !crate::mutant!("holder-unsigned") {
                 self.sign(me.id().bits());

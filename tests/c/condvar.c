@@ -1,6 +1,7 @@
 /* The condition variable, from C. Each test is a sentence. */
 #define _POSIX_C_SOURCE 200809L
 #include "check.h"
+#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@ typedef struct {
     interproc_mutex_t other;
     interproc_recursive_mutex_t nest;
     unsigned tickets;
+    interproc_semaphore_t woken;
 } shop_t;
 
 static interproc_segment_t segment;
@@ -233,6 +235,125 @@ static void a_recursive_mutex_is_given_back_wholly_and_taken_as_often(void)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 }
 
+/* Waits once, and tells that it woke and whether there was a signal. */
+static void *wait_once(void *unused)
+{
+    uint32_t before = 0, after = 0;
+    (void)unused;
+    OK(interproc_mutex_lock(&shop->lock));
+    OK(interproc_cond_signals(&shop->arrived, &before));
+    OK(interproc_cond_wait(&shop->arrived, &shop->lock));
+    OK(interproc_semaphore_post(&shop->woken));
+    OK(interproc_cond_signals(&shop->arrived, &after));
+    CHECK(after != before);
+    OK(interproc_mutex_unlock(&shop->lock));
+    return NULL;
+}
+
+static void *pass_through(void *kind)
+{
+    struct timespec soon;
+    switch (*(const int *)kind) {
+    case 0:
+        break;
+    case 1:
+        OK(interproc_mutex_lock(&shop->other));
+        OK(interproc_mutex_unlock(&shop->other));
+        break;
+    case 2:
+        OK(interproc_mutex_lock(&shop->lock));
+        OK(interproc_mutex_unlock(&shop->lock));
+        break;
+    default:
+        OK(interproc_mutex_lock(&shop->lock));
+        soon = in_ms(1);
+        while (interproc_cond_timedwait(&shop->arrived, &shop->lock, &soon) == 0)
+            ;
+        OK(interproc_mutex_unlock(&shop->lock));
+    }
+    return NULL;
+}
+
+static int passes_through(void *kind)
+{
+    pass_through(kind);
+    return failures;
+}
+
+static uint32_t asleep(void)
+{
+    uint32_t n = 0;
+    OK(interproc_cond_waiters(&shop->arrived, &n));
+    return n;
+}
+
+static void an_orderly_end_of_a_thread_or_process_wakes_nobody(void)
+{
+    enum { WAITERS = 3 };
+    const struct timespec moment = {0, 1000000}, long_enough = {0, 50000000};
+    pthread_t waiters[WAITERS], other;
+    for (int i = 0; i < WAITERS; i++)
+        CHECK(pthread_create(&waiters[i], NULL, wait_once, NULL) == 0);
+    while (asleep() < WAITERS)
+        nanosleep(&moment, NULL);
+    for (int kind = 0; kind < 4; kind++) {
+        uint32_t woken = 9;
+        interproc_process_t process;
+        interproc_exit_t end;
+        CHECK(pthread_create(&other, NULL, pass_through, &kind) == 0);
+        pthread_join(other, NULL);
+        OK(interproc_process_fork(&process, "passer-by", passes_through, &kind));
+        OK(interproc_process_join(&process, &end));
+        CHECK(end.code == 0);
+        OK(interproc_process_close(&process));
+        nanosleep(&long_enough, NULL);
+        OK(interproc_semaphore_value(&shop->woken, &woken));
+        CHECK(woken == 0);
+    }
+    OK(interproc_mutex_lock(&shop->lock));
+    OK(interproc_cond_broadcast(&shop->arrived));
+    OK(interproc_mutex_unlock(&shop->lock));
+    for (int i = 0; i < WAITERS; i++)
+        pthread_join(waiters[i], NULL);
+}
+
+static void *lock_and_end(void *unused)
+{
+    (void)unused;
+    OK(interproc_mutex_lock(&shop->lock));
+    shop->tickets++;
+    return NULL;
+}
+
+static void the_end_of_a_thread_with_the_lock_is_a_death(void)
+{
+    pthread_t other;
+    pid_t buyer = child(buy);
+    await_waiters();
+    CHECK(pthread_create(&other, NULL, lock_and_end, NULL) == 0);
+    pthread_join(other, NULL);
+    CHECK(ending(buyer) == 0);
+    CHECK(shop->tickets == 0);
+}
+
+static void signals_are_counted_while_somebody_waits(void)
+{
+    uint32_t before = 0, after = 0;
+    OK(interproc_cond_signal(&shop->arrived));
+    OK(interproc_cond_signals(&shop->arrived, &before));
+    pid_t buyer = child(buy);
+    await_waiters();
+    OK(interproc_mutex_lock(&shop->lock));
+    shop->tickets = 1;
+    OK(interproc_cond_signal(&shop->arrived));
+    OK(interproc_mutex_unlock(&shop->lock));
+    CHECK(ending(buyer) == 0);
+    OK(interproc_cond_signals(&shop->arrived, &after));
+    CHECK(after == before + 1);
+    RETURNS(EINVAL, interproc_cond_signals(&shop->arrived, NULL));
+    RETURNS(EINVAL, interproc_cond_signals(NULL, &after));
+}
+
 int main(void)
 {
     void (*tests[])(void) = {
@@ -243,6 +364,9 @@ int main(void)
         who_waits_is_told_of_a_dead_owner,
         a_killed_waiter_leaves_nothing,
         a_recursive_mutex_is_given_back_wholly_and_taken_as_often,
+        an_orderly_end_of_a_thread_or_process_wakes_nobody,
+        the_end_of_a_thread_with_the_lock_is_a_death,
+        signals_are_counted_while_somebody_waits,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
         OK(interproc_segment_anonymous(&segment, 1 << 16));

@@ -488,3 +488,70 @@ pub fn who_has_outer_levels_is_never_refused_the_lock(at: Place) {
     nest.set(2);
     waiters.into_iter().for_each(|w| w.join());
 }
+
+pub fn an_orderly_end_wakes_nobody_and_a_notification_is_told_apart(at: Place) {
+    let (seg, shop, words) = new();
+    let waiters: Vec<_> = (0..3)
+        .map(|n| {
+            at.start(&seg, move |seg| {
+                let shop = Shop::of(seg);
+                let guard = shop.lock();
+                let before = shop.arrived.notifications();
+                say_where(&words[8 + n]);
+                let guard = shop.arrived.wait(guard).expect("nobody dies");
+                raise(&words[0]);
+                assert_ne!(shop.arrived.notifications(), before, "it was woken for nothing");
+                drop(guard);
+            })
+        })
+        .collect();
+    (0..3).for_each(|n| await_asleep(&words[8 + n]));
+    for timed in [false, true] {
+        at.start(&seg, move |seg| {
+            // In a thread, which ends as threads do.
+            let seg = seg.clone();
+            let passes = move || {
+                let shop = Shop::of(&seg);
+                let guard = shop.lock();
+                if timed {
+                    let wait = shop.arrived.wait_for(guard, Duration::from_millis(2));
+                    drop(wait.expect("nobody dies"));
+                }
+            };
+            std::thread::spawn(passes).join().expect("it ends well");
+        })
+        .join();
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(words[0].load(Ordering::SeqCst), 0, "somebody woke");
+    }
+    let guard = shop.lock();
+    shop.arrived.notify_all().expect("notify");
+    drop(guard);
+    waiters.into_iter().for_each(|w| w.join());
+}
+
+pub fn nothing_is_lost_between_the_slices_of_a_wait(at: Place) {
+    const ROUNDS: u64 = 300;
+    let (seg, shop, words) = new();
+    // It looks at nothing but the notifications, of which there is one for each of its steps.
+    let waiter = at.start(&seg, move |seg| {
+        let shop = Shop::of(seg);
+        for round in 1..=ROUNDS {
+            let mut guard = shop.lock();
+            let before = shop.arrived.notifications();
+            words[0].store(round, Ordering::SeqCst);
+            while shop.arrived.notifications() == before {
+                guard = shop.arrived.wait_for(guard, Duration::from_micros(50)).expect("nobody dies").0;
+            }
+        }
+    });
+    let mut random = Random(5);
+    for round in 1..=ROUNDS {
+        await_word(&words[0], round);
+        std::thread::sleep(Duration::from_micros(random.below(150)));
+        let guard = shop.lock();
+        shop.arrived.notify_one().expect("notify");
+        drop(guard);
+    }
+    waiter.join();
+}

@@ -6,8 +6,8 @@ use interproc::Deadline;
 use interproc::member::Member;
 use interproc::sync::{Acquired, RawCondvar, RawMutex};
 use interproc::sys::model::{
-    Bounds, Death, Outcome, allow_timeouts, check, for_every_death, settle, spread_net, until_asleep,
-    until_asleep_or_gone,
+    Bounds, Death, Outcome, RobustList, allow_timeouts, check, for_every_death, pause, settle, spread_net,
+    thread, until_asleep, until_asleep_or_gone,
 };
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -67,6 +67,26 @@ pub const MODELS: &[Model] = &[
         name: "condvar: a lock is not taken for unawaited while somebody waits",
         run: || for_every_death(two(), false, awaited),
         catches: &["awaited-uncounted"],
+    },
+    Model {
+        name: "condvar: an orderly end wakes nobody who waits",
+        run: || check(Bounds::default(), || ends_well(true)),
+        catches: &["ends-well-with-a-bell"],
+    },
+    Model {
+        name: "condvar: an orderly end keeps nobody from falling asleep",
+        run: || check(Bounds::default(), || ends_well(false)),
+        catches: &["every-end-is-a-death"],
+    },
+    Model {
+        name: "condvar: one that ends well with the lock is a death like any other",
+        run: || for_every_death(Bounds::default(), false, ends_with_the_lock),
+        catches: &["ends-well-with-a-lock"],
+    },
+    Model {
+        name: "condvar: no notification is lost between two slices of a wait",
+        run: || check(Bounds::default(), slices),
+        catches: &["timed-out-looks-early"],
     },
     Model {
         name: "condvar: a death that nobody reports is passed on by the next locker",
@@ -293,4 +313,99 @@ fn unreported(death: Death) {
         shop.arrived.notify_one(&me);
     }
     assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// Somebody locks, unlocks, and ends in good order; nobody is told of anything until there is a ticket.
+fn ends_well(asleep_before: bool) {
+    let place = Place::new(4);
+    let shop = Shop::leak();
+    if !asleep_before {
+        // A turn more, so that it is not the ending one's to ask who waits: a waiter that is about to sleep looks again then.
+        let me = place.member();
+        allow_timeouts(1);
+        shop.locked(&me);
+        let soon = Deadline::after(Duration::from_millis(1));
+        assert!(shop.arrived.wait(&me, &shop.lock, Some(soon)).expect("nobody dies").timed_out);
+        shop.unlock(&me);
+    }
+    let waiter = place.thread(Death::NEVER, |me| {
+        shop.locked(me);
+        if shop.tickets.get() == 0 {
+            let before = shop.arrived.notifications();
+            let waited = shop.arrived.wait(me, &shop.lock, None).expect("it is never unrecoverable");
+            assert_eq!((waited.how, waited.timed_out), (Acquired::Clean, false));
+            assert!(shop.tickets.get() == 1 && shop.arrived.notifications() == before + 1);
+        }
+        shop.unlock(me);
+    });
+    if asleep_before {
+        until_asleep(1);
+    }
+    let id = place.join();
+    let table = place.table;
+    let slot = table.slot(id.slot()).expect("in the table");
+    // Its end is the kernel's business, as a thread's is.
+    let ending = thread(id.slot() + 1, Death::NEVER, move || {
+        RobustList::current().link(slot);
+        interproc::atomic::fence(interproc::atomic::Ordering::Release);
+        let me = Member::modelled(table, id);
+        shop.locked(&me);
+        shop.unlock(&me);
+        me.end_well();
+    });
+    assert_eq!(ending.join(), Outcome::Finished(()));
+    let me = place.member();
+    shop.add(&me, 1);
+    shop.arrived.notify_one(&me);
+    shop.unlock(&me);
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// It says that it ends well, but holds the lock.
+fn ends_with_the_lock(death: Death) {
+    let place = Place::new(3);
+    let shop = Shop::leak();
+    let waiter = place.thread(Death::NEVER, |me| shop.buy(me));
+    until_asleep(1);
+    let me = place.member();
+    let victim = place.thread(death, |me| {
+        shop.add(me, 1);
+        me.end_well();
+        pause();
+        shop.arrived.notify_one(me);
+        shop.unlock(me);
+    });
+    victim.join();
+    if shop.added.load(SeqCst) == 0 {
+        shop.add(&me, 1);
+        shop.arrived.notify_one(&me);
+        shop.unlock(&me);
+    }
+    assert_eq!(waiter.join(), Outcome::Finished(()));
+}
+
+/// One that looks at nothing but how its wait ended, and would go on in another slice.
+fn slices() {
+    allow_timeouts(1);
+    // That one may go to a sleep for the lock: then it ends when nobody else can run.
+    spread_net();
+    let place = Place::new(2);
+    let shop = Shop::leak();
+    let notifier = place.thread(Death::NEVER, |me| {
+        shop.locked(me);
+        if shop.tickets.get() == 1 {
+            shop.arrived.notify_one(me);
+            shop.tickets.set(2);
+        }
+        shop.unlock(me);
+    });
+    let me = place.member();
+    shop.locked(&me);
+    shop.tickets.set(1); // it waits
+    let soon = Deadline::after(Duration::from_millis(1));
+    let waited = shop.arrived.wait(&me, &shop.lock, Some(soon)).expect("nobody dies");
+    // While the lock is held nobody notifies, and the next slice would begin.
+    assert!(!waited.timed_out || shop.tickets.get() == 1, "it was notified, and is told that it was not");
+    shop.unlock(&me);
+    assert_eq!(notifier.join(), Outcome::Finished(()));
 }

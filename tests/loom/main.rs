@@ -14,7 +14,8 @@
 //! | awaited-uncounted | condvar: a lock is not taken for unawaited while somebody waits |
 //! | barrier-dead-unseen | barrier: a seated party may die anywhere before its wait and in it; barrier: two that wait are both told of the death of a third |
 //! | barrier-no-seat-watch | barrier: a newcomer may die anywhere |
-//! | barrier-no-wake | barrier: two parties pass with one leader and see what the other did, and five more |
+//! | barrier-no-wake | barrier: two parties pass with one leader and see what the other did, and nine more |
+//! | barrier-short-memory | barrier: who looks rounds late is told how its own ended; barrier: who looks a reset late is told how its own round ended |
 //! | barrier-wakes-one | barrier: three parties pass with one leader; barrier: two that wait are both told of the death of a third |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
@@ -41,11 +42,15 @@
 //! | claim-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | claim-takes-live-claim | members: two with one tid race for a slot, one may die anywhere |
 //! | close-no-wake | queue: the end wakes all who wait |
+//! | comes-with-its-seat | barrier: nobody passes in a round that is over |
 //! | confirm-before-describe | members: an id that can be read is described |
 //! | confirm-before-link | members: two with one tid race for a slot, one may die anywhere |
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
+//! | ends-well-with-a-bell | condvar: an orderly end wakes nobody who waits |
+//! | ends-well-with-a-lock | condvar: one that ends well with the lock is a death like any other |
+//! | every-end-is-a-death | condvar: an orderly end keeps nobody from falling asleep |
 //! | force-not-consumed | forced: who displaces the oldest may die anywhere, with a producer asleep |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
@@ -101,29 +106,32 @@
 //! | permit-no-wake | permits: one permit, two threads exclude each other, and four more |
 //! | permit-untold | permits: a dead holder's permit goes to the next, who is told |
 //! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, another one is heard |
-//! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
-//! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
-//! | pipe-no-second-look | pipe: a call that was made is not taken away |
-//! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
-//! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
-//! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
-//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
-//! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
-//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
 //! | pipe-call-no-wake | pipe: a caller is answered; pipe: a caller may die anywhere, another one is heard |
 //! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-lost-race-is-full | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
 //! | pipe-no-redirection | pipe: who listens moves, and its caller is answered |
 //! | pipe-no-second-look | pipe: a call that was made is not taken away |
+//! | pipe-no-second-look | pipe: a call that was made is not taken away |
+//! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
 //! | pipe-no-third-look | pipe: who listens no more refuses or hangs up, and may die anywhere |
 //! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
+//! | pipe-room-no-wake | pipe: who leaves makes room, and may die anywhere |
 //! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
+//! | pipe-void-stays | pipe: a dead caller leaves no slot behind |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; lane: a consumer sleeps for a message; lane: a producer sleeps for room |
+//! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait; byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end; byte queue: a large message waits for the room of two; byte queue: what is published out of order reaches both who wait |
 //! | publish-no-wake | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells; queue: what is published out of order reaches both who wait |
+//! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
+//! | reset-breaks-first | barrier: whom a reset frees may come again at once |
+//! | reset-unnoted | barrier: who looks a reset late is told how its own round ended |
 //! | row-no-fence | permits: one permit, two threads exclude each other; barrier: two parties pass with one leader and see what the other did |
 //! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
+//! | timed-out-looks-early | condvar: no notification is lost between two slices of a wait |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |
 //! | unlock-no-wake | mutex: two threads exclude each other; mutex: three threads exclude each other; mutex: two guards exclude each other; mutex: a contender with a guard may die anywhere; mutex: who gives up takes no wake-up along |
 //! | waiter-no-bell | condvar: one of all who are told may die anywhere; condvar: one of those who are told one by one may die anywhere; condvar: the waiter that is woken may die anywhere |

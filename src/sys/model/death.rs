@@ -367,6 +367,14 @@ impl RobustList {
         let _ = self.set_pending(old.0);
     }
 
+    /// As in the product.
+    pub fn forget(self, bell: BellNode) {
+        let ours = |task: Rc<Task>| task.pending.get().is_some_and(|p| core::ptr::eq(p, bell.0));
+        if task().is_some_and(ours) {
+            self.unpend(Pending(None));
+        }
+    }
+
     fn set_pending(self, to: Option<&'static AtomicU32>) -> Pending {
         match (step(), task()) {
             (true, Some(task)) => Pending(task.pending.replace(to)),
