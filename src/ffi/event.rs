@@ -118,6 +118,35 @@ pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t,
     }
 }
 
+/// How many times it has been set, of which those are not counted that found it set: a number that wraps after 2147483647.
+///
+/// For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
+/// waits sees it by another number only.
+///
+///     uint32_t before, now;
+///     interproc_event_sets(tick, &before);
+///     do {
+///         interproc_deadline_after(50000000, &slice);
+///         rc = interproc_event_timedwait(tick, &slice);
+///         interproc_event_sets(tick, &now);
+///     } while (rc == ETIMEDOUT && now == before && !interrupted());
+///
+/// @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+///
+/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_event_sets(event: *const interproc_event_t, sets: *mut u32) -> c_int {
+    // SAFETY: by C's contract it is an event, and sets is NULL or writable.
+    match unsafe { at(event) } {
+        Some(raw) if !sets.is_null() => {
+            // SAFETY: as above.
+            unsafe { sets.write(raw.sets()) };
+            0
+        }
+        _ => ErrorKind::InvalidInput.errno(),
+    }
+}
+
 /// # Safety
 /// NULL, misaligned, or an event's.
 #[inline(always)]

@@ -104,6 +104,29 @@ impl Event {
         self.raw.clear();
     }
 
+    /// How many times it has been set, of which those are not counted that found it set: a number that wraps after 2³¹ − 1.
+    ///
+    /// For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
+    /// waits sees it by another number only. Async-signal-safe.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::Event};
+    /// # use std::time::Duration;
+    /// # let seg = Segment::anonymous(4096)?;
+    /// let tick = seg.object("tick", Event::new)?;
+    /// let before = tick.sets();
+    /// # tick.set();
+    /// # tick.clear();
+    /// while tick.sets() == before && tick.wait_timeout(Duration::from_millis(50)).is_err() {
+    ///     // look at something else
+    /// }
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn sets(&self) -> u32 {
+        self.raw.sets()
+    }
+
     #[cold]
     fn wait_slow(&self, deadline: Option<Deadline>) -> Result<()> {
         self.raw.wait(member::current(core::ptr::from_ref(self).cast())?, deadline)

@@ -82,6 +82,13 @@ impl RawEvent {
         self.word.load(Ordering::Acquire) & SET != 0 // V1
     }
 
+    /// How many times it has been set, modulo 2³¹. Async-signal-safe.
+    #[inline]
+    pub fn sets(&self) -> u32 {
+        let count = count(self.word.load(Ordering::Acquire)); // V1
+        ((count >> 1) + (count & 1)) & (u32::MAX >> 1)
+    }
+
     /// Sets it and lets all go who wait. Async-signal-safe.
     #[inline]
     pub fn set(&self) {

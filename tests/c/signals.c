@@ -98,6 +98,11 @@ static void an_event_is_set_cleared_and_waited_for(void)
 {
     bool set = true;
     struct timespec soon = in_ms(10);
+    uint32_t sets = 9;
+    OK(interproc_event_sets(&o->event, &sets));
+    CHECK(sets == 0);
+    RETURNS(EINVAL, interproc_event_sets(&o->event, NULL));
+    RETURNS(EINVAL, interproc_event_sets(NULL, &sets));
     OK(interproc_event_is_set(&o->event, &set));
     CHECK(!set);
     RETURNS(ETIMEDOUT, interproc_event_timedwait(&o->event, &past));

@@ -306,3 +306,26 @@ pub fn a_handle_outlives_the_thread_that_made_it(at: Place) {
     .join();
     assert!(e.is_set());
 }
+
+pub fn a_wait_in_slices_sees_a_set_that_was_cleared_at_once(at: Place) {
+    const ROUNDS: u64 = 300;
+    let (seg, e, words) = new();
+    let waiter = at.start(&seg, move |seg| {
+        let e = event(seg);
+        for round in 1..=ROUNDS {
+            let before = e.sets();
+            words[0].store(round, Ordering::SeqCst);
+            while e.sets() == before && e.wait_timeout(Duration::from_micros(50)).is_err() {}
+        }
+    });
+    let mut random = Random(7);
+    for round in 1..=ROUNDS {
+        await_word(&words[0], round);
+        std::thread::sleep(Duration::from_micros(random.below(150)));
+        e.set();
+        e.set();
+        e.clear();
+    }
+    waiter.join();
+    assert_eq!(u64::from(e.sets()), ROUNDS);
+}
