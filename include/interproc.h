@@ -9,8 +9,11 @@
  * interproc_last_error_message() tells what exactly went wrong in the thread's last failed call.
  *
  * A waiting operation has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
- * until an absolute time on CLOCK_MONOTONIC (see interproc_deadline_after()). Signal handlers run meanwhile, and the
- * waiting goes on: there is no EINTR.
+ * until an absolute time on CLOCK_MONOTONIC. interproc_deadline_after() gives one, and says what odd times mean;
+ * interproc_deadline_from() makes one of a time on CLOCK_REALTIME, which would be EINVAL. Signal handlers run meanwhile, and
+ * the waiting goes on: there is no EINTR. Whoever must look at its signals waits in slices, as a language binding does: a
+ * time limit that runs out loses no wake-up, and the next wait goes on (see c_examples/slices.c). Only a barrier is broken by
+ * a time limit; interproc_barrier_wait_slice() does not break it.
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t,
  * interproc_recursive_mutex_t, interproc_rwlock_t, interproc_semaphore_t, interproc_cond_t, interproc_event_t and
@@ -354,6 +357,9 @@ typedef struct interproc_bounded_semaphore_t {
  * interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
  * waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
  *
+ * A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later. (Only
+ * after more than four resets that can no longer be known: then it is told ECANCELED.)
+ *
  * What any party did before its wait happens before what any of them does after it.
  */
 typedef struct interproc_barrier_t {
@@ -489,8 +495,23 @@ typedef struct interproc_recursive_mutex_t {
  *         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
  *     }
  *
- * With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal: when a signal handler has run, when somebody in the segment dies, or by a race. So
- * look at the condition in a loop.
+ * With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it: when a
+ * signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a loop. Who
+ * has none to look at tells the one from the other by interproc_cond_signals(). A thread or process that ends in good
+ * order wakes nobody.
+ *
+ * To look at something else now and then, as a language binding at its signals, wait in slices. No signal that is sent
+ * with the mutex held is lost between two of them, as the waiter holds it, too:
+ *
+ *     uint32_t before, now;
+ *     interproc_cond_signals(&shop->arrived, &before);
+ *     do {
+ *         if (interrupted())
+ *             break;
+ *         interproc_deadline_after(50000000, &slice);
+ *         rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &slice);
+ *         interproc_cond_signals(&shop->arrived, &now);
+ *     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
  *
  * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
  * lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
@@ -627,6 +648,16 @@ typedef struct interproc_permit_t {
    */
   uint64_t private_[4];
 } interproc_permit_t;
+
+/**
+ * One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
+ */
+typedef struct interproc_barrier_turn_t {
+  /**
+   * Not for use.
+   */
+  uint64_t private_[2];
+} interproc_barrier_turn_t;
 
 /**
  * The producer of a queue with one producer and one consumer, in any processes: the fastest way from here to there.
@@ -1260,7 +1291,13 @@ uint32_t interproc_version_number(void);
  *     int rc = interproc_mutex_timedlock(&shop->lock, &until);
  *
  * A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock
- * moves it. 0 gives the current time.
+ * moves it. 0 gives the current time; more than 31 years give the end of time, for ever.
+ *
+ * Every function that takes an `abstime` takes the same times. In the past, zero or negative: it does what needs no waiting,
+ * and else says ETIMEDOUT. NULL, if it is not said to mean something else, or nanoseconds that are not in 0..999999999:
+ * EINVAL. Seconds from 1000000000 on (31 years after boot) are EINVAL, too, as they are those of CLOCK_REALTIME, by which it
+ * would wait for ever: see interproc_deadline_from(). From 18446744073 seconds on, where the clock ends, it is for ever.
+ * After EINVAL nothing was done.
  *
  * @return 0; EINVAL: deadline is NULL.
  *
@@ -1268,6 +1305,24 @@ uint32_t interproc_version_number(void);
  */
 int interproc_deadline_after(uint64_t nanoseconds,
                              struct timespec *deadline);
+
+/**
+ * Makes a deadline of a time on another clock: a `clockid_t`, such as CLOCK_REALTIME or CLOCK_BOOTTIME.
+ *
+ *     struct timespec noon, until;                           // what pthread_cond_timedwait() took
+ *     interproc_deadline_from(CLOCK_REALTIME, &noon, &until);
+ *     int rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until);
+ *
+ * It is as far from now as `abstime` is by that clock now; if that is set anew later, the deadline stays. A time in the past
+ * gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the end of time.
+ *
+ * @return 0; EINVAL: there is no such clock; abstime or deadline is NULL; the nanoseconds are not in 0..999999999.
+ *
+ * Thread-safe and fork-safe.
+ */
+int interproc_deadline_from(int clock,
+                            const struct timespec *abstime,
+                            struct timespec *deadline);
 
 /**
  * How many living threads are asleep for anything that lies in these `size` bytes: for one lock, or for all in a
@@ -2056,6 +2111,19 @@ int interproc_cond_signal(struct interproc_cond_t *cond);
 int interproc_cond_broadcast(struct interproc_cond_t *cond);
 
 /**
+ * How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647. Taken with
+ * the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has signalled
+ * meanwhile: the wait ended without. It is not said whom a signal was for: of several who wait, and one who is
+ * signalled, another one that wakes at the time sees the new number, too.
+ *
+ * @return 0; EINVAL: signals is NULL, or as interproc_cond_signal(), EUSERS and ENOTSUP, too.
+ *
+ * Thread-safe and fork-safe; not for signal handlers.
+ */
+int interproc_cond_signals(const struct interproc_cond_t *cond,
+                           uint32_t *signals);
+
+/**
  * How many living threads are asleep for it: a snapshot; who still spins is not counted. One that
  * is signalled counts until it can have the mutex. The caller need not be a member
  * of the segment.
@@ -2202,6 +2270,27 @@ int interproc_event_clear(struct interproc_event_t *event);
  * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
  */
 int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
+
+/**
+ * How many times it has been set, of which those are not counted that found it set: a number that wraps after 2147483647.
+ *
+ * For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
+ * waits sees it by another number only.
+ *
+ *     uint32_t before, now;
+ *     interproc_event_sets(tick, &before);
+ *     do {
+ *         interproc_deadline_after(50000000, &slice);
+ *         rc = interproc_event_timedwait(tick, &slice);
+ *         interproc_event_sets(tick, &now);
+ *     } while (rc == ETIMEDOUT && now == before && !interrupted());
+ *
+ * @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+ *
+ * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ */
+int interproc_event_sets(const struct interproc_event_t *event,
+                         uint32_t *sets);
 
 /**
  * Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
@@ -2689,6 +2778,32 @@ int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
                                 bool *leader);
 
 /**
+ * As interproc_barrier_timedwait(), in slices, for whoever has to look at something else now and then, as a language
+ * binding at its signals: when `abstime` passes nothing is broken. The caller has come, and goes on by another call with
+ * the same `turn`, which begins all-zero.
+ *
+ *     interproc_barrier_turn_t turn = {{0}};
+ *     struct timespec slice;
+ *     do {
+ *         if (interrupted()) {
+ *             interproc_barrier_abort(&steps);           // the others count on us
+ *             break;
+ *         }
+ *         interproc_deadline_after(50000000, &slice);
+ *         rc = interproc_barrier_wait_slice(&steps, &turn, &slice, &leader);
+ *     } while (rc == ETIMEDOUT);
+ *
+ * @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it again
+ * with the same turn, or abort. EINVAL also when turn is NULL, or abstime is no time (see interproc_deadline_after()).
+ *
+ * Thread-safe and fork-safe; not for signal handlers; not a cancellation point. A turn is one thread's.
+ */
+int interproc_barrier_wait_slice(const struct interproc_barrier_t *barrier,
+                                 struct interproc_barrier_turn_t *turn,
+                                 const struct timespec *abstime,
+                                 bool *leader);
+
+/**
  * Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
@@ -2699,7 +2814,8 @@ int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
 
 /**
  * Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
- * live keep theirs.
+ * live keep theirs. To free those that wait and to open the new round is one step: whoever is told ECANCELED by the reset
+ * may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
  *
@@ -2709,6 +2825,7 @@ int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
 
 /**
  * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
+ * The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
  *
@@ -5521,6 +5638,7 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 192, interproc_spsc
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 64, interproc_bounded_semaphore_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 64, interproc_barrier_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_turn_t) == 16, interproc_barrier_turn_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_producer_t) == 192, interproc_byte_producer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_consumer_t) == 192, interproc_byte_consumer_has_192_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);

@@ -36,6 +36,30 @@ impl Deadline {
         Deadline { ns: Self::now().ns.saturating_add(ns) }
     }
 
+    /// From a time of the wall clock: as far from now as that is by the wall clock now. If that is set anew later, the deadline
+    /// stays.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Deadline;
+    /// use std::time::{Duration, SystemTime};
+    /// let d = Deadline::at_system_time(SystemTime::now() + Duration::from_secs(3));
+    /// assert!(d.remaining() > Duration::from_secs(2));
+    /// ```
+    #[cfg(feature = "std")]
+    pub fn at_system_time(time: std::time::SystemTime) -> Self {
+        match time.duration_since(std::time::SystemTime::now()) {
+            Ok(ahead) => Self::after(ahead),
+            Err(past) => Self::before(past.duration()),
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn before(duration: Duration) -> Self {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Deadline { ns: Self::now().ns.saturating_sub(ns) }
+    }
+
     /// From nanoseconds on `CLOCK_MONOTONIC`.
     #[inline]
     pub const fn from_monotonic_ns(ns: u64) -> Self {
@@ -67,5 +91,108 @@ impl Deadline {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+}
+
+/// The time so long from now, as [`Deadline::after`]: every operation with a deadline can be told a time-out.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 14)?;
+/// # let queue = seg.queue::<u64>("queue", 4)?;
+/// use interproc::ErrorKind;
+/// use std::time::Duration;
+/// let error = queue.pop_until(Duration::from_millis(5).into()).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::TimedOut);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+impl From<Duration> for Deadline {
+    fn from(duration: Duration) -> Self {
+        Self::after(duration)
+    }
+}
+
+/// The same point in time: an [`Instant`](std::time::Instant) is on the same clock.
+///
+/// # Examples
+/// ```
+/// use interproc::Deadline;
+/// use std::time::{Duration, Instant};
+/// let deadline = Deadline::from(Instant::now() + Duration::from_secs(1));
+/// assert!(!deadline.has_passed());
+/// ```
+#[cfg(feature = "std")]
+impl From<std::time::Instant> for Deadline {
+    fn from(instant: std::time::Instant) -> Self {
+        let now = std::time::Instant::now();
+        match instant.checked_duration_since(now) {
+            Some(ahead) => Self::after(ahead),
+            None => Self::before(now.saturating_duration_since(instant)),
+        }
+    }
+}
+
+#[cfg(all(test, feature = "std", not(interproc_loom)))]
+mod tests {
+    use super::*;
+    use std::format;
+    use std::path::{Path, PathBuf};
+    use std::string::String;
+    use std::time::{Instant, SystemTime};
+    use std::vec::Vec;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_deadline_is_made_of_what_others_call_a_time() {
+        let about = |deadline: Deadline| {
+            let left = deadline.remaining();
+            assert!(left > HOUR - Duration::from_secs(60) && left <= HOUR, "{left:?}");
+        };
+        about(HOUR.into());
+        about(Deadline::after(HOUR));
+        about((Instant::now() + HOUR).into());
+        about(Deadline::at_system_time(SystemTime::now() + HOUR));
+        for past in [
+            Duration::ZERO.into(),
+            Instant::now().into(),
+            Deadline::from(Instant::now().checked_sub(Duration::from_millis(1)).expect("after boot")),
+            Deadline::at_system_time(SystemTime::UNIX_EPOCH),
+            Deadline::from_monotonic_ns(0),
+        ] {
+            assert!(past.has_passed() && past.remaining().is_zero());
+        }
+        let end = Deadline::from_monotonic_ns(u64::MAX);
+        assert_eq!((Deadline::after(Duration::MAX), Deadline::from(Duration::MAX)), (end, end));
+    }
+
+    fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("the source").map(|e| e.expect("an entry").path()) {
+            match entry.is_dir() {
+                true => sources(&entry, found),
+                false => found.push(entry),
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_with_a_deadline_has_one_with_a_time_out() {
+        let (mut files, mut forms) = (Vec::new(), 0);
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        for file in files {
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            let declared = text.split("pub fn ").skip(1);
+            let name =
+                |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').next().map(String::from);
+            let names: Vec<_> = declared.filter_map(name).collect();
+            for form in names.iter().filter_map(|name| name.strip_suffix("_until")) {
+                // `poll` and the like take a time-out as they are.
+                let others = [format!("{form}_timeout"), format!("{form}_for")];
+                let plain = text.contains(&format!("pub fn {form}(&mut self, timeout: Duration)"));
+                assert!(plain || names.iter().any(|n| others.contains(n)), "{form} in {}", file.display());
+                forms += 1;
+            }
+        }
+        assert!(forms > 30, "{forms}");
     }
 }

@@ -339,6 +339,24 @@ fn types_sizes_and_first_values_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/types.c")));
 }
 
+/// The functions that the header declares with a time until which they wait.
+fn functions_with_a_deadline() -> Vec<String> {
+    let header = fs::read_to_string(root().join("include/interproc.h")).expect("the header");
+    let declarations = header.split("\nint ").skip(1).filter_map(|text| text.split_once(");"));
+    let timed = declarations.filter(|(text, _)| text.contains("const struct timespec *abstime"));
+    timed.map(|(text, _)| text[..text.find('(').expect("a function")].to_owned()).collect()
+}
+
+fn every_function_with_a_deadline_gives_one_answer_to_odd_times() {
+    let source = fs::read_to_string(root().join("tests/c/deadlines.c")).expect("the test");
+    let timed = functions_with_a_deadline();
+    assert!(timed.len() > 40, "{timed:?}");
+    for name in timed.iter().filter(|&name| name != "interproc_deadline_from") {
+        assert!(source.contains(&format!("{name}(")), "tests/c/deadlines.c has no row for {name}");
+    }
+    print!("{}", run(&mut Installed::get().compile("tests/c/deadlines.c")));
+}
+
 fn the_condition_variable_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/condvar.c")));
 }
@@ -394,6 +412,14 @@ fn every_operation_in_c_keeps_its_promises_in_every_surrounding() {
         program.arg("full");
     }
     print!("{}", run(&mut program));
+}
+
+fn the_interrupted_program_in_c_loses_nothing_between_two_slices() {
+    let said = run(&mut Installed::get().compile("c_examples/slices.c"));
+    for line in ["signalled: 1000 of 1000", "rounds: 100 of 100", "interrupted: barrier ECANCELED, lock free"]
+    {
+        assert!(said.contains(line), "{said}");
+    }
 }
 
 fn the_crew_in_c_ends_as_it_should() {
@@ -612,6 +638,8 @@ fn main() {
             the_byte_queue_keeps_its_promises_in_c,
             types_sizes_and_first_values_keep_their_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
+            every_function_with_a_deadline_gives_one_answer_to_odd_times,
+            the_interrupted_program_in_c_loses_nothing_between_two_slices,
             every_function_keeps_its_promises_in_c,
             every_function_keeps_its_promises_from_the_static_library,
             handles::a_handle_that_is_closed_or_zero_is_refused_by_every_function_and_nothing_is_touched,

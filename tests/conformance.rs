@@ -79,6 +79,10 @@ fn main() {
             abort_and_reset_tell_all_that_wait,
             who_leaves_may_end_and_be_replaced,
             more_threads_than_parties_take_turns,
+            whom_a_reset_frees_may_come_again_at_once,
+            who_looks_late_is_told_how_its_own_round_ended,
+            no_round_is_passed_by_more_than_its_parties,
+            a_wait_in_slices_breaks_nothing_and_keeps_its_place,
             signals_neither_end_nor_lose_a_wait;
         bounded_semaphore:
             never_more_permits_are_out_than_there_are,
@@ -155,6 +159,8 @@ fn main() {
             a_lock_given_up_is_refused_to_those_who_wait,
             a_wait_gives_back_all_levels_and_takes_as_many_again,
             a_dead_owners_depth_is_void_and_the_waiters_its_own,
+            an_orderly_end_wakes_nobody_and_a_notification_is_told_apart,
+            nothing_is_lost_between_the_slices_of_a_wait,
             who_has_outer_levels_is_never_refused_the_lock;
         event:
             a_set_is_seen_by_all_until_it_is_cleared,
@@ -167,6 +173,7 @@ fn main() {
             signals_neither_end_nor_lose_a_wait,
             waiters_and_setters_that_die_harm_nobody,
             who_gives_up_harms_nobody,
+            a_wait_in_slices_sees_a_set_that_was_cleared_at_once,
             a_set_makes_nobody_a_member,
             a_child_sets_it_for_its_parent,
             a_handle_outlives_the_thread_that_made_it;

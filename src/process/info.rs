@@ -169,6 +169,14 @@ impl Process {
         pidfd::wait_ended(self.fd.get()?, None).map_err(Error::from_errno).map(drop)
     }
 
+    /// Waits until it has ended, at most for `timeout`; whether it has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`]: only what `poll(2)` can say.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<bool> {
+        self.wait_until(Deadline::after(timeout))
+    }
+
     /// Waits until it has ended, at most until `deadline`; whether it has.
     ///
     /// # Errors

@@ -404,6 +404,24 @@ impl<T: Plain> OnceLock<T> {
         }
     }
 
+    /// The value; while another one makes it, waits at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`OnceLock::get_or_init`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{Segment, sync::OnceLock};
+    /// # use std::time::Duration;
+    /// # let seg = Segment::anonymous(4096)?;
+    /// # let value = seg.object("value", OnceLock::<u64>::new)?;
+    /// assert_eq!(*value.get_or_init_timeout(Duration::from_secs(1), || 5)?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn get_or_init_timeout(&self, timeout: Duration, make: impl FnOnce() -> T) -> Result<&T> {
+        self.get_or_init_until(Deadline::after(timeout), make)
+    }
+
     /// The value; while another one makes it, waits until `deadline` at the latest.
     ///
     /// # Errors

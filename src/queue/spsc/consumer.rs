@@ -209,6 +209,25 @@ impl<T: Plain> Consumer<T> {
         self.pop_delivery_by(Wait::Never)
     }
 
+    /// As [`pop_delivery`](Self::pop_delivery), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop_until`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// assert!(c.pop_delivery_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// p.push(1)?;
+    /// assert_eq!(c.pop_delivery_timeout(std::time::Duration::from_millis(1))?.value, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_delivery_timeout(&mut self, timeout: Duration) -> Result<Delivery<T>> {
+        self.pop_delivery_until(Deadline::after(timeout))
+    }
+
     /// As [`pop_delivery`](Self::pop_delivery), waiting until `deadline` at the latest.
     ///
     /// # Errors
@@ -270,6 +289,24 @@ impl<T: Plain> Consumer<T> {
     /// ```
     pub fn pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
         self.pop_batch_by(into, Wait::ForEver)
+    }
+
+    /// As [`pop_batch`](Self::pop_batch), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop_until`], when not even one came.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2])?;
+    /// assert_eq!(c.pop_batch_timeout(&mut [0; 4], std::time::Duration::from_millis(1))?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch_timeout(&mut self, into: &mut [T], timeout: Duration) -> Result<usize> {
+        self.pop_batch_until(into, Deadline::after(timeout))
     }
 
     /// As [`pop_batch`](Self::pop_batch), waiting until `deadline` at the latest.
@@ -373,6 +410,24 @@ impl<T: Plain> Consumer<T> {
     #[inline]
     pub fn try_read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| ReadChunk::new(self, n))
+    }
+
+    /// As [`read_chunk`](Self::read_chunk), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Consumer::read_chunk`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push(1)?;
+    /// assert!(c.read_chunk_timeout(2, std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read_chunk_timeout(&mut self, count: usize, timeout: Duration) -> Result<ReadChunk<'_, T>> {
+        self.read_chunk_until(count, Deadline::after(timeout))
     }
 
     /// As [`read_chunk`](Self::read_chunk), waiting until `deadline` at the latest.

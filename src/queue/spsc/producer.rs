@@ -185,6 +185,27 @@ impl<T: Plain> Producer<T> {
         self.push_batch_by(values, Wait::ForEver).map(drop)
     }
 
+    /// As [`push_batch`](Self::push_batch), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Producer::push_batch`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// let e = p.push_batch_timeout(&[1, 2, 3], std::time::Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!((e.pushed, e.error.kind()), (2, interproc::ErrorKind::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn push_batch_timeout(
+        &mut self,
+        values: &[T],
+        timeout: Duration,
+    ) -> core::result::Result<(), BatchError> {
+        self.push_batch_until(values, Deadline::after(timeout))
+    }
+
     /// As [`push_batch`](Self::push_batch), waiting until `deadline` at the latest.
     ///
     /// # Errors
@@ -292,6 +313,23 @@ impl<T: Plain> Producer<T> {
     #[inline]
     pub fn try_write_chunk(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| WriteChunk::new(self, n))
+    }
+
+    /// As [`write_chunk`](Self::write_chunk), at most for `timeout`.
+    ///
+    /// # Errors
+    /// As [`Producer::write_chunk`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
+    /// p.write_chunk_timeout(2, std::time::Duration::from_millis(1))?.commit(1)?;
+    /// assert!(p.write_chunk_timeout(2, std::time::Duration::from_millis(1)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_chunk_timeout(&mut self, count: usize, timeout: Duration) -> Result<WriteChunk<'_, T>> {
+        self.write_chunk_until(count, Deadline::after(timeout))
     }
 
     /// As [`write_chunk`](Self::write_chunk), waiting until `deadline` at the latest.
