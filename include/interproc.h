@@ -1677,7 +1677,8 @@ int interproc_segment_len(const struct interproc_segment_t *segment, size_t *len
  * The descriptor of the segment's file, to be sent through a socket or inherited, for
  * interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed.
+ * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back, and the segment has no
+ * name to open it by.
  *
  * Thread-safe and fork-safe.
  */
@@ -4915,7 +4916,7 @@ int interproc_reap_orphans(const int32_t *except,
  * The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
  * close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed.
+ * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
  *
  * Thread-safe.
  */
@@ -5037,7 +5038,7 @@ int interproc_process_ref_children(const struct interproc_process_ref_t *process
 /**
  * Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed.
+ * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
  *
  * Thread-safe.
  */

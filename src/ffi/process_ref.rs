@@ -8,7 +8,7 @@ use super::time::deadline;
 use crate::error::{ErrorKind, Result};
 use crate::process::Process;
 use core::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
 /// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
 /// It need be no child.
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn interproc_process_ref_children(
 
 /// Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed.
+/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
 ///
 /// Thread-safe.
 #[unsafe(no_mangle)]
@@ -258,7 +258,7 @@ pub unsafe extern "C" fn interproc_process_ref_fd(
     fd: *mut c_int,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { answer(fd, "fd", || Ok(open(process)?.as_fd().as_raw_fd())) }
+    unsafe { answer(fd, "fd", || Ok(open(process)?.pidfd()?.as_raw_fd())) }
 }
 
 /// Frees the handle.

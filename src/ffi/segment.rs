@@ -612,7 +612,8 @@ pub unsafe extern "C" fn interproc_segment_len(
 /// The descriptor of the segment's file, to be sent through a socket or inherited, for
 /// interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed.
+/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back, and the segment has no
+/// name to open it by.
 ///
 /// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]

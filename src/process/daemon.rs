@@ -5,17 +5,20 @@ use super::setup::c_string;
 use super::start::start_error;
 use super::status::{Outcome, PANICKED};
 use crate::error::format;
+use crate::heap::{self, Shared};
 use crate::sys::own::{self, Own};
-use crate::sys::{fork, gate, pidfd, settings};
+use crate::sys::{fork, gate, pidfd, settings, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::time::Duration;
+use std::borrow::Cow;
 use std::boxed::Box;
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A daemon to be started: a process of its own session, without a terminal, that belongs to init and not to this
 /// process. (A *daemon child*, which ends with its parent, is another thing:
@@ -50,11 +53,14 @@ use std::path::Path;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Daemon {
-    directory: Box<Path>,
+    /// `/` if there is none.
+    directory: Option<Shared<CString>>,
     umask: u32,
     keep_stdio: bool,
     pidfile: Option<Box<Path>>,
     patience: Option<Duration>,
+    /// What is wrong with a setting, or that there was no memory for it: the start says so.
+    problem: Option<Error>,
 }
 
 /// By which a daemon tells its starter that it is ready.
@@ -121,13 +127,20 @@ impl Daemon {
     /// In `/`, with umask 022, standard streams from and to `/dev/null`, without a pidfile; the starter waits as long as
     /// it takes.
     pub fn new() -> Self {
-        let directory = Path::new("/").into();
-        Daemon { directory, umask: 0o022, keep_stdio: false, pidfile: None, patience: None }
+        Daemon {
+            directory: None,
+            umask: 0o022,
+            keep_stdio: false,
+            pidfile: None,
+            patience: None,
+            problem: None,
+        }
     }
 
     /// The working directory.
     pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
-        self.directory = path.as_ref().into();
+        let path = c_string(path.as_ref().as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new);
+        self.directory = self.kept(path);
         self
     }
 
@@ -147,8 +160,14 @@ impl Daemon {
     /// daemon at a time, and a file that a killed one has left is no obstacle. It is not removed at the end: the lock
     /// tells, not the file. A relative path is meant from the starter's working directory.
     pub fn pidfile(mut self, path: impl AsRef<Path>) -> Self {
-        self.pidfile = Some(path.as_ref().into());
+        let path = heap::os_text(path.as_ref().as_os_str()).map(|path| PathBuf::from(path).into_boxed_path());
+        self.pidfile = self.kept(path);
         self
+    }
+
+    /// A setting; nothing if there is something wrong with it.
+    fn kept<T>(&mut self, setting: Result<T>) -> Option<T> {
+        setting.map_err(|error| self.problem.get_or_insert(error)).ok()
     }
 
     /// How long the starter waits for the daemon to be ready. After that the daemon is killed.
@@ -175,8 +194,14 @@ impl Daemon {
     }
 
     fn run(&self, body: &mut dyn FnMut(Ready) -> u8) -> Result<u32> {
-        let directory = c_string(self.directory.as_os_str().as_encoded_bytes(), "a path")?;
-        let pidfile = self.pidfile.as_deref().map(std::path::absolute).transpose()?;
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        let directory = self.directory.as_ref().map_or(c"/", |path| path.as_c_str());
+        let pidfile = match self.pidfile.as_deref() {
+            Some(path) if !path.is_absolute() => Some(Cow::Owned(std::path::absolute(path)?)),
+            path => path.map(Cow::Borrowed),
+        };
         let (read, write) = gate::pipe().map_err(start_error)?;
         let until = self.patience.map(Deadline::after);
         // The middle process ends at once and is joined here; the daemon is init's from then on.
@@ -205,7 +230,7 @@ impl Daemon {
                 Some(Err(NoPidfile::Taken)) => fail(TAKEN, libc::EEXIST),
                 Some(Err(NoPidfile::Errno(errno))) => fail(STEP_PIDFILE, errno),
             };
-            if let Err(errno) = settings::change_directory(&directory) {
+            if let Err(errno) = settings::change_directory(directory) {
                 fail(STEP_DIRECTORY, errno);
             }
             if let (false, Err(errno)) = (self.keep_stdio, null_stdio()) {
@@ -293,7 +318,10 @@ fn lock_pidfile(path: &Path) -> core::result::Result<File, NoPidfile> {
     }
     file.set_len(0)?;
     file.rewind()?;
-    file.write_all(std::format!("{}\n", std::process::id()).as_bytes())?;
+    let (mut digits, mut line) = ([0; 10], [b'\n'; 11]);
+    let digits = task::decimal(std::process::id(), &mut digits);
+    line[..digits.len()].copy_from_slice(digits);
+    file.write_all(&line[..=digits.len()])?;
     Ok(file)
 }
 

@@ -226,6 +226,16 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Its descriptor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DescriptorClosed`].
+    pub(crate) fn pidfd(&self) -> Result<BorrowedFd<'_>> {
+        self.fd.get()
+    }
+}
+
 impl AsFd for Process {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.for_program()

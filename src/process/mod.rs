@@ -62,7 +62,7 @@
 //!
 //! Not covered: a child of the parent that foreign code made by a raw `clone` without exec has copies of the pipe, and
 //! the daemon children live as long as that one does. (After libc's `fork` a fork handler closes the copies.) A parent that
-//! closes descriptors which are not its own ends its daemon children. The first process of a new PID namespace, which the
+//! closes descriptors which are not its own ends its daemon children: so do not start them before `closefrom(3)`. The first process of a new PID namespace, which the
 //! signal does not reach, is tied by `PR_SET_PDEATHSIG`: it ends already with the thread that started it.
 //!
 //! # Limits

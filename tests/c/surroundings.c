@@ -394,6 +394,18 @@ static int process_kill(void)
     int rc = interproc_process_kill(&child);
     return rc;
 }
+static int is_ready(interproc_ready_t *ready, void *argument)
+{
+    (void)argument;
+    return interproc_ready_now(ready);
+}
+static int daemon_of_the_system(void)
+{
+    interproc_daemon_options_t options = INTERPROC_DAEMON_OPTIONS_INIT;
+    int32_t pid;
+    options.directory = "/tmp";
+    return interproc_daemon_start(&options, is_ready, NULL, &pid);
+}
 static int first_of_several(void)
 {
     const interproc_process_t *all[] = {&child};
@@ -476,6 +488,7 @@ static const operation_t operations[] = {
     {"a daemon child", process_daemon, 0, NULL, 1},
     {"join", join, 0, start_nothing, 1},
     {"join that runs out of time", process_timedjoin, ETIMEDOUT, start_sleeper, 1},
+    {"a daemon", daemon_of_the_system, 0, NULL, 1},
     {"the first of several", first_of_several, 0, start_nothing, 1},
     {"a process's details", details, 0, hold_parent, 1},
     {"kill", process_kill, 0, start_sleeper, 1},

@@ -6,18 +6,18 @@ use crate::ffi::call;
 use crate::ffi::handle::{close, open};
 use crate::process::Child;
 use core::ffi::c_int;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 
 /// The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
 /// close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed.
+/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
 ///
 /// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_fd(process: *const interproc_process_t, fd: *mut c_int) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { answer(fd, "fd", || Ok(open(process)?.as_fd().as_raw_fd())) }
+    unsafe { answer(fd, "fd", || Ok(open(process)?.pidfd()?.as_raw_fd())) }
 }
 
 /// As interproc_process_close(), and a daemon child then no longer ends with this process.
