@@ -260,8 +260,14 @@ impl Daemon {
         }
         let mut bytes = [0; 8];
         let mut pipe = File::from(read.try_clone()?);
-        if pipe.read_exact(&mut bytes).is_err() {
-            return Err(Error::from(ErrorKind::NoChild).with_detail("the daemon ended before it was ready"));
+        match pipe.read_exact(&mut bytes) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error().is_some() => return Err(error.into()),
+            Err(_) => {
+                return Err(
+                    Error::from(ErrorKind::NoChild).with_detail("the daemon ended before it was ready")
+                );
+            }
         }
         let Report { what, value } = Report::from_bytes(bytes);
         let step = match what {

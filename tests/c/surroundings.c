@@ -404,7 +404,8 @@ static int daemon_of_the_system(void)
     interproc_daemon_options_t options = INTERPROC_DAEMON_OPTIONS_INIT;
     int32_t pid;
     options.directory = "/tmp";
-    return interproc_daemon_start(&options, is_ready, NULL, &pid);
+    int rc = interproc_daemon_start(&options, is_ready, NULL, &pid);
+    return rc == ECHILD ? ENOTSUP : rc; /* it ended before it was ready: it could not begin */
 }
 static int first_of_several(void)
 {
