@@ -126,6 +126,7 @@ macro_rules! cases {
         &[$((stringify!($name), || costs_nothing($operation)),)*
             ("an_allocation_is_noticed", an_allocation_is_noticed),
             ("a_system_call_is_noticed", a_system_call_is_noticed),
+            ("being_refused_is_no_system_call", being_refused_is_no_system_call),
             ("a_wait_is_a_system_call", a_wait_is_a_system_call)]
     };
 }
@@ -146,6 +147,33 @@ fn a_system_call_is_noticed() {
         unsafe { libc::getppid() };
     });
     assert_eq!(status, libc::SIGKILL);
+}
+
+/// Of a lock that another process holds. A second refusal that comes much later does ask whether that lives.
+fn being_refused_is_no_system_call() {
+    let seg = kit::segment();
+    let objects = Objects::new(&seg);
+    let _held = (objects.lock.lock().expect("lock"), objects.rwlock.write().expect("write"));
+    let _read = objects.biased.read().expect("read");
+    let _permits = objects.permits.acquire_many(4).expect("permits");
+    let refused = |rounds: u64| {
+        kit::fork(|| {
+            objects.queue.push(0).expect("a member");
+            // SAFETY: takes integers; after it only the operation and the exit.
+            unsafe { assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, 1, 0, 0, 0), 0) };
+            for _ in 0..rounds {
+                assert!(objects.lock.try_lock().is_err() && objects.rwlock.try_write().is_err());
+                assert!(objects.rwlock.try_read().is_err() && objects.biased.try_write().is_err());
+                assert!(objects.permits.try_acquire().is_err());
+            }
+            // SAFETY: the strict mode allows this exit, not that of a whole group.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        })
+        .end()
+    };
+    assert_eq!(refused(1), 0);
+    // Where the child was not off its processor for long.
+    assert!((0..50).any(|_| refused(1_000) == 0));
 }
 
 fn a_wait_is_a_system_call() {
