@@ -29,16 +29,22 @@ const COLUMNS: usize = PER_DECADE as usize * DECADES + 1;
 
 /// Prints the table.
 pub fn draw(rows: &[Row]) {
-    println!("  {:20} {:>9} {:>9} {:>9}   0.1 µs   1    10    100  1 ms", "", "p50", "p99", "max");
-    println!("  {:20} {:>9} {:>9} {:>9}   ├─────┼─────┼─────┼─────┤", "", "", "", "");
+    crate::streams::say!(
+        "  {:20} {:>9} {:>9} {:>9}   0.1 µs   1    10    100  1 ms",
+        "",
+        "p50",
+        "p99",
+        "max"
+    );
+    crate::streams::say!("  {:20} {:>9} {:>9} {:>9}   ├─────┼─────┼─────┼─────┤", "", "", "", "");
     for row in rows {
         let at = |quantile| time(row.samples.value_at_quantile(quantile));
         let (p50, p99, max) = (at(0.5), at(0.99), time(row.samples.max()));
-        println!("  {:20} {p50:>9} {p99:>9} {max:>9}   {}", row.name, picture(&row.samples));
+        crate::streams::say!("  {:20} {p50:>9} {p99:>9} {max:>9}   {}", row.name, picture(&row.samples));
     }
-    println!("\n  The picture shows where the samples lie. What is measured:");
+    crate::streams::say!("\n  The picture shows where the samples lie. What is measured:");
     for row in rows {
-        println!("    {:20} {} ({} samples)", row.name, row.what, row.samples.len());
+        crate::streams::say!("    {:20} {} ({} samples)", row.name, row.what, row.samples.len());
     }
 }
 

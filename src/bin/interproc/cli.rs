@@ -70,7 +70,8 @@ pub enum Command {
     ///
     /// {} in the command stands for the line; without it the line is the last argument. What the children write
     /// comes out whole and in the order of the input. The exit code is the worst of theirs: 128 and the signal's
-    /// number for one that was killed, 127 for a command that was not found. However this process ends, its children
+    /// number for one that was killed, 127 for a command that was not found, 126 for one that cannot be run; 2 when the input or an
+    /// output is missing or fails, and 141 when nobody reads the output. However this process ends, its children
     /// end with it.
     Run(RunOptions),
     /// Send the standard input through a named ring in memory, to whoever receives there.

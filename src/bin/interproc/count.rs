@@ -48,15 +48,15 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let todo = chunks(&text);
     // One for each 8 chunks at most, and none for a text that is one endless word.
     let planned = u64::from(options.kills()).min(todo.len() as u64 / 8);
-    println!(
+    crate::streams::say!(
         "Worker processes ({}) count the words of {:.1} MB of text. Chunks of it come through a queue, results",
         options.workers,
         text.len() as f64 / 1e6
     );
-    println!(
+    crate::streams::say!(
         "go into shared memory. On the way {planned} of the workers are killed with SIGKILL, at random moments, and"
     );
-    println!("replaced.\n");
+    crate::streams::say!("replaced.\n");
     let begun = now();
     let alone = Counts::of(&text);
     let took_alone = now() - begun;
@@ -64,8 +64,12 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let (workers, story) = count(&text, todo, options, planned)?;
     let took = now() - begun;
 
-    println!("  One process alone took {}, the workers with all deaths {}.", time(took_alone), time(took));
-    println!(
+    crate::streams::say!(
+        "  One process alone took {}, the workers with all deaths {}.",
+        time(took_alone),
+        time(took)
+    );
+    crate::streams::say!(
         "  {} killed, {} of them with a chunk in hand. {} lost and counted again in shift {}.",
         plural(story.killed, "worker"),
         story.holding,
@@ -73,19 +77,19 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
         story.shifts
     );
     if story.hints_lost > 0 {
-        println!(
+        crate::streams::say!(
             "  {} had just finished one, and died before saying so: it was counted all the same.",
             plural(story.hints_lost, "worker")
         );
     }
     if story.redelivered > 0 {
-        println!(
+        crate::streams::say!(
             "  {} interrupted by death while taking a chunk out of the queue: the next pop delivered it.",
             plural(story.redelivered, "pop")
         );
     }
     if story.died_otherwise > 0 {
-        println!(
+        crate::streams::say!(
             "  {} died without our doing, and it made no difference.",
             plural(story.died_otherwise, "worker")
         );
@@ -135,7 +139,7 @@ fn text(options: &Options) -> std::result::Result<String, Failure> {
     let enough = if options.quick { 6_000_000 } else { 80_000_000 };
     let times = usize::div_ceil(enough, once.len());
     if times > 1 {
-        println!(
+        crate::streams::say!(
             "{name} ({} bytes) is counted {} times over, so that there is work to share.",
             grouped(once.len() as u64),
             grouped(times as u64)
@@ -340,10 +344,10 @@ impl<'a> Shift<'a> {
 fn draw(counts: &Counts) {
     let top = counts.top(10);
     let most = top.first().map_or(1, |&(_, times)| times.max(1));
-    println!("\n  The ten most frequent words:");
+    crate::streams::say!("\n  The ten most frequent words:");
     for (word, times) in top {
         let length = (30 * times).div_ceil(most) as usize;
-        println!("    {word:<12.12} {:>12}  {}", grouped(times), "█".repeat(length));
+        crate::streams::say!("    {word:<12.12} {:>12}  {}", grouped(times), "█".repeat(length));
     }
 }
 

@@ -17,10 +17,10 @@ pub fn run(options: &Options) -> ExitCode {
     let mut verdicts = Vec::new();
     for (part, name, run) in parts {
         if options.wants(part) {
-            println!("━━ {name} {}\n", "━".repeat(84_usize.saturating_sub(name.len() - 6)));
+            crate::streams::say!("━━ {name} {}\n", "━".repeat(84_usize.saturating_sub(name.len() - 6)));
             let verdict = run(options).unwrap_or_else(|failure| Verdict::of_failure(name, &failure));
             verdict.print();
-            println!();
+            crate::streams::say!();
             verdicts.push(verdict);
         }
     }
@@ -43,13 +43,13 @@ fn summarise(verdicts: &[Verdict], took: u64) {
     };
     let lines: Vec<String> = verdicts.iter().map(line).collect();
     let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-    println!("┏{}┓", "━".repeat(width));
+    crate::streams::say!("┏{}┓", "━".repeat(width));
     for line in lines {
-        println!("┃{line:width$}┃");
+        crate::streams::say!("┃{line:width$}┃");
     }
-    println!("┗{}┛", "━".repeat(width));
+    crate::streams::say!("┗{}┛", "━".repeat(width));
     let end = if all_right(verdicts) { "Everything is right" } else { "SOMETHING IS WRONG" };
-    println!("{end}, after {}. No file, shared memory or process is left.", time(took));
+    crate::streams::say!("{end}, after {}. No file, shared memory or process is left.", time(took));
 }
 
 #[cfg(test)]

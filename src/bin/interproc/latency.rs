@@ -31,14 +31,14 @@ pub type Samples = Histogram<u64>;
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let cores = two_processors();
     let (rounds, naps, deaths) = if options.quick { (5_000, 100, 10) } else { (50_000, 1_000, 100) };
-    println!("How long does it take from one process to another?");
+    crate::streams::say!("How long does it take from one process to another?");
     if cores[0] == cores[1] {
-        println!(
+        crate::streams::say!(
             "There is one processor only (number {}); both processes share it, and polling is left out.",
             cores[0]
         );
     } else {
-        println!("One process is pinned to processor {}, the other to {}.", cores[0], cores[1]);
+        crate::streams::say!("One process is pinned to processor {}, the other to {}.", cores[0], cores[1]);
     }
     let progress = Progress::new("measuring", 5);
     let mut rows = Vec::new();

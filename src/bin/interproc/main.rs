@@ -12,6 +12,7 @@
 //! | `crew` | starting children that never outlive us |
 //! | `run` | commands for the lines of the input, in parallel |
 //! | `send`, `recv` | bytes from process to process through a named ring; `stream`: the ring and its books |
+//! | `streams` | the standard streams as they were found, and writing to them |
 //! | `report` | findings, verdicts, progress |
 #![deny(unsafe_code)]
 
@@ -34,13 +35,27 @@ mod send;
 mod shop;
 mod sight;
 mod stream;
+mod streams;
 mod words;
 
 use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().command {
+    let command = match cli::Cli::try_parse() {
+        Ok(cli) => cli.command,
+        // Also the help, which is no mistake and goes to the output.
+        Err(told) => {
+            streams::need(false, !told.use_stderr());
+            return match told.print() {
+                Err(error) if !told.use_stderr() => ExitCode::from(streams::lost(&error)),
+                _ => ExitCode::from(told.exit_code() as u8),
+            };
+        }
+    };
+    let is_send = matches!(command, cli::Command::Send(_));
+    streams::need(is_send || matches!(command, cli::Command::Run(_)), !is_send);
+    match command {
         cli::Command::Demo(options) => demo::run(&options),
         cli::Command::Ls { json } => ls::run(json),
         cli::Command::Inspect { name, json } => inspect::run(&name, json),

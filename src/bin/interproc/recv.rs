@@ -14,8 +14,6 @@ use std::process::ExitCode;
 
 /// How many messages at a time: as many may come again after a death.
 const BATCH: usize = 16;
-/// As the shell has it for a program that was killed by SIGPIPE.
-const BROKEN_PIPE: u8 = 128 + 13;
 
 /// Why it stopped.
 enum Stop {
@@ -36,8 +34,7 @@ pub fn run(options: &ReceiveOptions) -> ExitCode {
     bar.finish_and_clear();
     match received {
         Ok(code) => code,
-        Err(Stop::Output(Errno::PIPE)) => ExitCode::from(BROKEN_PIPE),
-        Err(Stop::Output(error)) => failed(format_args!("the output: {}", std::io::Error::from(error))),
+        Err(Stop::Output(error)) => ExitCode::from(crate::streams::lost(&error.into())),
         Err(Stop::Library(error)) => failed(error),
     }
 }

@@ -48,11 +48,15 @@ impl Verdict {
 
     /// Prints what was checked, and the verdict.
     pub fn print(&self) {
-        println!();
+        crate::streams::say!();
         for finding in &self.findings {
-            println!("    {} {}", if finding.ok { "ok   " } else { "WRONG" }, finding.text);
+            crate::streams::say!("    {} {}", if finding.ok { "ok   " } else { "WRONG" }, finding.text);
         }
-        println!("  Verdict ({}): {}", self.part, if self.is_right() { "RIGHT" } else { "WRONG" });
+        crate::streams::say!(
+            "  Verdict ({}): {}",
+            self.part,
+            if self.is_right() { "RIGHT" } else { "WRONG" }
+        );
     }
 }
 
@@ -84,7 +88,8 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None if self.total > 0 && quarter(done, self.total) > quarter(before, self.total) => {
-                eprintln!("  {}: {} %", self.what, 25 * quarter(done, self.total));
+                let quarters = quarter(done, self.total);
+                crate::streams::tell(&format!("  {}: {} %\n", self.what, 25 * quarters));
             }
             None => {}
         }
@@ -93,8 +98,8 @@ impl Progress {
     /// Prints a line without disturbing the bar.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| crate::streams::say!("{line}")),
+            None => crate::streams::say!("{line}"),
         }
     }
 }

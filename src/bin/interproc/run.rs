@@ -4,6 +4,7 @@
 //! children lead groups of their own that end with this process, whatever ends it.
 
 use crate::cli::RunOptions;
+use crate::sight::{brief, complain};
 use indicatif::{ProgressBar, ProgressStyle};
 use interproc::process::{Builder, ExitStatus, Program, Stdio};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// The exit code when the input cannot be read.
+const FAILED: u8 = 2;
 /// What stands for the line in the command.
 const PLACE: &[u8] = b"{}";
 /// How many outputs may wait for an earlier one, besides those of the running children.
@@ -76,7 +79,8 @@ pub fn run(options: &RunOptions) -> ExitCode {
     run.progress.finish_and_clear();
     let books = run.books();
     if books.failed > 0 {
-        eprintln!("interproc: {} of {} failed, {} of them killed", books.failed, books.printed, books.killed);
+        let (failed, all, killed) = (books.failed, books.printed, books.killed);
+        complain(&format!("{failed} of {all} failed, {killed} of them killed"));
     }
     ExitCode::from(books.worst)
 }
@@ -106,8 +110,13 @@ impl Run<'_> {
         let end = if self.options.null { 0 } else { b'\n' };
         let mut line = Vec::new();
         while line.is_empty() {
-            if input.read_until(end, &mut line).unwrap_or_else(|e| stop(&format!("the input: {e}"))) == 0 {
-                return None;
+            match input.read_until(end, &mut line) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(error) => {
+                    complain(&format!("the input: {error}"));
+                    std::process::exit(FAILED.into());
+                }
             }
             if line.last() == Some(&end) {
                 line.pop();
@@ -174,9 +183,12 @@ impl Books {
     fn close(&mut self, done: &Done) {
         let written = io::stdout().write_all(&done.output[0]).and_then(|()| io::stdout().flush());
         if let Err(e) = written {
-            stop(&format!("the output: {e}"));
+            stop(&e);
         }
-        let _ = io::stderr().write_all(&done.output[1]);
+        // It is theirs, not ours: lost, it is lost output.
+        if let Err(e) = io::stderr().write_all(&done.output[1]) {
+            stop(&e);
+        }
         let (code, how) = match &done.end {
             Ok(status) if status.success() => return,
             Ok(status) => {
@@ -190,14 +202,17 @@ impl Books {
         };
         self.failed += 1;
         self.worst = self.worst.max(u8::try_from(code).unwrap_or(u8::MAX));
-        eprintln!("interproc: {}: {how}", done.line.to_string_lossy());
+        crate::streams::tell(&format!(
+            "interproc: {}: {}\n",
+            brief(&done.line.to_string_lossy()),
+            brief(&how)
+        ));
     }
 }
 
-/// Ends this process, and with it all children.
-fn stop(why: &str) -> ! {
-    eprintln!("interproc: {why}");
-    std::process::exit(1)
+/// Ends this process, and with it all children: what they write cannot be written.
+fn stop(why: &io::Error) -> ! {
+    std::process::exit(crate::streams::lost(why).into())
 }
 
 fn memory_file() -> interproc::Result<File> {

@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 
 /// Runs the part.
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
-    println!(
+    crate::streams::say!(
         "{} buyers, each a process of its own, buy {} tickets from one shop in shared memory.\n",
         options.buyers,
         grouped(options.tickets.into())
@@ -50,11 +50,11 @@ interproc::shared! {
 }
 
 fn without_a_lock(options: &Options) -> std::result::Result<Finding, Failure> {
-    println!(
+    crate::streams::say!(
         "  1. Without a lock. Each buyer reads how many tickets are left, waits {} (to make the",
         time(WINDOW_NS)
     );
-    println!("     mistake likely within a short demo), and writes back one less.");
+    crate::streams::say!("     mistake likely within a short demo), and writes back one less.");
     // Once is enough in practice; a machine with one busy processor may be lucky.
     const TRIES: u32 = 20;
     for attempt in 0..TRIES {
@@ -63,14 +63,14 @@ fn without_a_lock(options: &Options) -> std::result::Result<Finding, Failure> {
         let (sold, twice) = one_unlocked_sale(options, window)?;
         let tickets = u64::from(options.tickets);
         if sold > tickets {
-            println!(
+            crate::streams::say!(
                 "     Sold {} tickets of {}: {} too many, {} sold more than once.",
                 grouped(sold),
                 grouped(tickets),
                 grouped(sold - tickets),
                 plural(twice, "seat")
             );
-            println!("     That is what a lock is for.\n");
+            crate::streams::say!("     That is what a lock is for.\n");
             let text = format!(
                 "without a lock the shop oversold, as it must: {} of {}",
                 grouped(sold),
@@ -243,10 +243,10 @@ impl Shop<'_> {
 
 fn with_the_lock(options: &Options) -> std::result::Result<(Vec<Finding>, u64), Failure> {
     let plan = plan(options);
-    println!(
+    crate::streams::say!(
         "  2. With a Mutex. A sale has four steps (ticket off the pile, name on the seat, buyer pays, money in"
     );
-    println!(
+    crate::streams::say!(
         "     the till), and {} killed with SIGKILL between two of them, holding the lock.",
         if plan.len() == 1 { "1 buyer is".into() } else { format!("{} buyers are", plan.len()) }
     );

@@ -1,7 +1,7 @@
 //! What `ls`, `inspect`, `ps` and `deadlocks` share: finding segments, opening them for looking, and showing what was seen.
 //!
 //! Names, thread names and all else that comes from a segment or another process is untrusted: it is shown without its
-//! control characters, which could do anything to a terminal.
+//! control characters, which could do anything to a terminal, and without characters that do not show.
 
 use comfy_table::{Table, presets};
 use interproc::ErrorKind;
@@ -10,7 +10,6 @@ use interproc::member::Who;
 use interproc::shm::{MemberInfo, Snapshot, Waits};
 use serde::Serialize;
 use std::fs::symlink_metadata;
-use std::io::{ErrorKind as Io, Write, stderr, stdout};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -32,33 +31,73 @@ pub fn full_name(name: &str) -> String {
     if name.starts_with('/') { name.into() } else { format!("/{name}") }
 }
 
-/// Something that comes from elsewhere, fit for a terminal.
+/// Something that comes from elsewhere, fit for a terminal: what steers it, what turns the direction of text, and what
+/// cannot be seen is shown by its number.
 pub fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_seen(c) { out.push(c) } else { out.extend(c.escape_default()) }
+    }
+    out
 }
 
-/// Prints a text; the tool ends quietly if nobody reads it.
-pub fn print(text: &str) {
-    write(&mut stdout().lock(), text);
+/// Whether a character shows, and only that.
+fn is_seen(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // Those that are to be passed over where they are not known, and that the standard library takes for printable:
+    // fillers, joiners, selectors.
+    let is_passed_over = matches!(
+        c,
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    // It escapes control and format characters (those of direction among them), separators, and what is not assigned;
+    // marks only where nothing stands before them.
+    !is_passed_over && ['a', c].iter().collect::<String>().escape_debug().count() == 2
 }
+
+/// How much of a text of others is shown in a line about it.
+const SHOWN: usize = 200;
+
+/// [`clean`], and cut where it is long.
+pub fn brief(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => clean(text),
+        Some((cut, _)) => format!("{}… ({} bytes)", clean(&text[..cut]), text.len()),
+    }
+}
+
+pub use crate::streams::print;
 
 /// A line about something that is wrong.
 pub fn complain(what: &str) {
-    write(&mut stderr().lock(), &format!("interproc: {}\n", clean(what)));
+    crate::streams::tell(&format!("interproc: {}\n", clean(what)));
 }
 
-fn write(to: &mut impl Write, text: &str) {
-    if let Err(error) = to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
-        std::process::exit(if error.kind() == Io::BrokenPipe { 0 } else { 2 });
-    }
-}
-
-/// A value as JSON, on lines of its own.
+/// A value as JSON, on lines of its own. What does not show in a text is written by its number, as JSON has it.
 pub fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => print(&(text + "\n")),
-        Err(error) => complain(&error.to_string()),
+        Ok(text) => print(as_numbers(&text) + "\n"),
+        Err(error) => {
+            complain(&error.to_string());
+            std::process::exit(2);
+        }
     }
+}
+
+/// Outside of strings JSON has only characters that show, and line feeds.
+fn as_numbers(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\n' => out.push(c),
+            c if is_seen(c) => out.push(c),
+            c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out += &format!("\\u{unit:04x}")),
+        }
+    }
+    out
 }
 
 /// An empty table with these headings.
@@ -166,6 +205,29 @@ mod tests {
     fn what_comes_from_elsewhere_cannot_steer_the_terminal() {
         assert_eq!(clean("a\u{1b}[2Jb\nc\u{9b}d"), "a\\u{1b}[2Jb\\nc\\u{9b}d");
         assert_eq!(clean("Käse 1"), "Käse 1");
+    }
+
+    #[test]
+    fn what_does_not_show_is_shown_by_its_number() {
+        for c in
+            "\u{ad}\u{200b}\u{200e}\u{202e}\u{2066}\u{2069}\u{feff}\u{2028}\u{3164}\u{fe0f}\u{e0041}\u{a0}"
+                .chars()
+        {
+            assert_eq!(clean(&format!("a{c}b")), format!("a\\u{{{:x}}}b", c as u32));
+            let json = as_numbers(&serde_json::to_string(&format!("a{c}b")).unwrap());
+            assert!(
+                json.is_ascii() && serde_json::from_str::<String>(&json).unwrap() == format!("a{c}b"),
+                "{json}"
+            );
+        }
+        let shown = "\"it's\" a\\b, Ka\u{308}se, नमस्ते, 名前, שלום, 🦀";
+        assert_eq!(clean(shown), shown);
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        assert_eq!(brief(&"ä".repeat(200)), "ä".repeat(200));
+        assert_eq!(brief(&"ä".repeat(1000)), "ä".repeat(200) + "… (2000 bytes)");
     }
 
     #[test]
