@@ -35,6 +35,8 @@ kinds! {
     Deadlock = EDEADLK, "the calling thread itself holds what it would wait for; the wait would never end";
     /// The caller does not own what it tried to release or use.
     NotOwner = EPERM, "the calling thread does not own this; it was never acquired here, or it belongs to another thread or to the parent process";
+    /// A fork beside other threads, or under a guard.
+    NotAlone = EBUSY, "a safe fork needs a process of one thread that holds no guard: fork before you start threads and after you drop the guards, or use the unchecked form";
     /// A try operation on a lock found it taken.
     WouldBlock = EBUSY, "the object is in use; try again or wait for it";
     /// A try operation found a queue full.

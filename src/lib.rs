@@ -25,8 +25,14 @@
 //! [`queue::RawQueue`] on memory that you have mapped, with an explicit member, no allocator and no thread-local
 //! storage.
 //!
-//! **Fork.** A child may use what it inherits; it does not own what its parent holds, and its parent's guards do
-//! nothing in it. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
+//! **Guards.** What a guard gives out is nobody else's as long as the guard lives. A guard that is leaked stays held as long as
+//! its *process* lives, though its thread ends (the thread's member slot becomes the process's); the end of the process is then
+//! noticed within 50 ms. In C, and by the raw objects, the end of a thread is its death. When a death is told, no thread of the
+//! dead process can still write: a process with other threads is waited for ([`mod@member`] has how). One page of honesty: all
+//! this holds among peers that keep to the protocol.
+//!
+//! **Fork.** A child may use what it inherits; it does not own what its parent holds. The safe forms of
+//! [`process::fork`](crate::process::fork) refuse beside other threads and under a guard. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
 //! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
 //! In C no function is a cancellation point: `pthread_cancel` acts at the thread's next one outside. A thread of
 //! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.

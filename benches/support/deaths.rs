@@ -20,14 +20,17 @@ fn wait_until_asleep(child: &Child) {
     }
 }
 
-/// Forks a holder on processor 1 and returns when it holds the lock and sleeps.
-fn holder<L: Robust>(lock: &L) -> Child {
+/// Forks a holder on processor 1, with so many threads, and returns when it holds the lock and sleeps.
+fn holder<L: Robust>(lock: &L, threads: usize) -> Child {
     // SAFETY: an atomic; zero is valid.
     let held: SharedPage<AtomicU64> = unsafe { SharedPage::zeroed() };
     let hold = || {
         pin(1);
         // SAFETY: takes an integer.
         unsafe { libc::alarm(60) };
+        for _ in 1..threads {
+            std::thread::spawn(std::thread::park);
+        }
         lock.hold();
         held.store(1, Ordering::Release);
         loop {
@@ -47,14 +50,14 @@ fn reap(child: &Child) {
     child.join().expect("join");
 }
 
-/// A waiter on processor 0 is blocked; it is told. Median of at most 32 deaths.
-pub fn waiter_inherits<L: Robust>() -> Measurement {
+/// A waiter on processor 0 is blocked; it is told. The holder's process has so many threads. Median of at most 32 deaths.
+pub fn waiter_inherits<L: Robust, const THREADS: usize>() -> Measurement {
     Box::new(|n| {
         let one = |_| {
             let lock = L::new();
             // SAFETY: an atomic; zero is valid.
             let told: SharedPage<AtomicU64> = unsafe { SharedPage::zeroed() };
-            let holder = holder(&lock);
+            let holder = holder(&lock, THREADS);
             let wait = || {
                 pin(0);
                 // SAFETY: takes an integer.
@@ -78,7 +81,7 @@ pub fn killer_inherits<L: Robust>() -> Measurement {
     Box::new(|n| {
         let one = |_| {
             let lock = L::new();
-            let holder = holder(&lock);
+            let holder = holder(&lock, 1);
             let killed = now();
             holder.kill().expect("kill");
             let took = (lock.inherit() - killed) as f64;

@@ -318,7 +318,7 @@ pub unsafe extern "C" fn interproc_daemon_start(
             }
         }
         let room = Handle::room()?; // the daemon's
-        let started = daemon.start(|ready| {
+        let started = daemon.start_unchecked(|ready| {
             let mut handle: interproc_ready_t = room.fill(ready);
             deferred.lift();
             let code = entry(&raw mut handle, argument);

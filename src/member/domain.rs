@@ -13,6 +13,7 @@
 //! | death | found by |
 //! |---|---|
 //! | exec from a thread that is not the main one | the byte lock (close-on-exec) |
+//! | the end of a process that keeps the slot of an ended thread ([`Domain::keep`]: it had leaked a guard) | the byte lock |
 //! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
 //! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | the thread's id, in the same PID namespace; across namespaces not before the process ends |
 //!
@@ -60,6 +61,10 @@ const BUSY: u32 = u32::MAX;
 
 /// The life word starts this many bytes before the end of the private page; its node follows it there.
 const LIFE_BACK: usize = 128;
+
+/// In a life word: the thread has ended, and its slot is the process's. It reads as live.
+#[cfg(feature = "std")]
+const KEPT: u32 = sys::FUTEX_WAITERS | 1;
 
 /// Not a seat: a forked child that has not taken one yet.
 const UNSEATED: u16 = u16::MAX - 1;
@@ -308,6 +313,7 @@ impl Domain {
             spinning: crate::sync::Habit::new(),
             uses: core::cell::Cell::new(0),
             awaited: core::cell::Cell::new(0),
+            guards: core::cell::Cell::new(0),
             wanted,
             reading: crate::sync::Sampler::new(),
             glance: super::doubt::Glance::new(),
@@ -327,6 +333,53 @@ impl Domain {
         self.table.part(index, member.id.generation(), task::tid(), &leaving);
         member.robust.forget(member.bell);
         pair.held.store(0, Ordering::Release);
+    }
+
+    /// Makes the calling thread's slot the process's: the end of the thread is no death to what it holds. The kernel will not
+    /// mark it any more; the second channel finds the end of the process, by its seat.
+    ///
+    /// The thread dies in here only with its process. Before the slot is unlinked the kernel marks it; after, it is described
+    /// as the process's.
+    ///
+    /// # Safety
+    /// `member` is the calling thread's, from this domain; the thread is about to end.
+    #[cfg(feature = "std")]
+    pub(crate) unsafe fn keep(&self, member: &Member) {
+        let (index, pid) = (member.id.slot(), task::pid());
+        let start_time = task::start_time(pid, pid).unwrap_or(0);
+        self.table.describe_process(index, member.id.generation(), pid, start_time);
+        let base = self.pair(index).base.load(Ordering::Acquire);
+        // SAFETY: linked by this thread, by the contract; signals are blocked.
+        unsafe {
+            member.robust.unlink(self.slot_word(base));
+            let life = self.life_word(base);
+            member.robust.unlink(life.as_ptr().cast());
+            life.store(KEPT, Ordering::Release);
+        }
+        member.robust.forget(member.bell);
+    }
+
+    /// The process has no mapping of the segment any more, so nothing refers to what its ended threads have kept: they are
+    /// dead. How many it were.
+    #[cfg(feature = "std")]
+    pub(crate) fn end_kept(&self) -> u32 {
+        let mut ended = 0;
+        for index in 0..self.table.count() {
+            let pair = self.pair(index);
+            let held = pair.held.load(Ordering::Acquire);
+            if held == 0 || held == BUSY {
+                continue;
+            }
+            // SAFETY: a pair that was held is mapped.
+            let life = unsafe { self.life_word(pair.base.load(Ordering::Acquire)) };
+            if life.load(Ordering::Acquire) == KEPT {
+                self.table.mark_dead(OwnerId::new(index as u16, held));
+                life.store(0, Ordering::Release);
+                pair.held.store(0, Ordering::Release);
+                ended += 1;
+            }
+        }
+        ended
     }
 
     /// Whether any thread of this process is still a member.

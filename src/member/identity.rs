@@ -99,6 +99,20 @@ impl Table {
         page.described.store(generation.into(), Ordering::Release);
     }
 
+    /// Says that the live member of slot `index` is the process from now on, and no thread of it: what it holds is held
+    /// as long as the process lives. By its thread, whose mark the kernel still makes: after a death in here nobody needs
+    /// the description.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(super) fn describe_process(&self, index: u32, generation: u32, pid: u32, start_time: u64) {
+        let Some(page) = self.description(index) else { return };
+        // As in `describe`.
+        page.described.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        page.pid_tid.store(u64::from(pid) << 32 | u64::from(pid), Ordering::Relaxed);
+        page.start_time.store(start_time, Ordering::Relaxed);
+        page.described.store(generation.into(), Ordering::Release);
+    }
+
     /// Reads a member's description; `None` if the slot has moved on, or is changing right now.
     pub fn identity(&self, id: OwnerId) -> Option<Identity> {
         let page = self.description(id.slot())?;

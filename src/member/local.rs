@@ -6,6 +6,11 @@
 //! attach and detach moves it, and the word that holds it reads 0 in a forked child, so that no cache survives a
 //! fork, not even a raw clone.
 //!
+//! *At the end of a thread* (not of one that a bare system call ends) its slots are left to the kernel, which marks them: its
+//! death. But a slot with [guards](Member::guard_begins), which it can only have leaked, is made the process's
+//! ([`Domain::keep`]), as references to what it holds may be anywhere in the process. This is done by the destructor of a
+//! thread-specific value, in the last round of such destructors, so that guards in thread-locals are dropped before.
+//!
 //! Nothing is freed that a thread may still reach: attachment nodes are reused, never freed; a domain stays until
 //! the last thread that is linked through it is gone (its robust list points into the domain's memory).
 #![allow(unsafe_code)]
@@ -42,6 +47,10 @@ static WIPED: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) 
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Counts forks noticed: a thread's list of members is of one process only.
 static FORKS: AtomicU64 = AtomicU64::new(0);
+/// The key of the value whose destructor looks for leaked guards, plus one; 0: not made yet.
+static END_KEY: AtomicU32 = AtomicU32::new(0);
+/// Slots of ended threads that are the process's.
+static KEPT: AtomicU32 = AtomicU32::new(0);
 static ATTACHMENTS: AtomicPtr<Node> = AtomicPtr::new(null_mut());
 static DOMAINS: AtomicPtr<Home> = AtomicPtr::new(null_mut());
 
@@ -124,38 +133,6 @@ std::thread_local! {
             robust: Cell::new(None),
         }
     };
-}
-
-/// The key whose destructor runs when a thread ends, plus one. (Not a thread-local destructor: the C library ends the process
-/// if it has no memory to note one down.)
-static END: AtomicU32 = AtomicU32::new(0);
-
-/// Makes the key, if this is the first time; and has [`end_well`] run, too, in the thread by whose exit the process ends. Where
-/// that fails each end is taken for a death, which wakes some for nothing. The caller holds the lock.
-fn make_end() {
-    unsafe extern "C" fn thread_ends(_: *mut libc::c_void) {
-        end_well();
-    }
-    extern "C" fn process_ends() {
-        end_well();
-    }
-    let mut key = 0;
-    // SAFETY: the key is writable; both functions stay, as the library does, and take what they get.
-    if END.load(Ordering::Relaxed) == 0
-        && unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) } == 0
-    {
-        // SAFETY: as above.
-        unsafe { libc::atexit(process_ends) };
-        END.store(key + 1, Ordering::Relaxed);
-    }
-}
-
-/// From now on the calling thread's end is noticed.
-fn notice_end() {
-    if let Some(key) = END.load(Ordering::Relaxed).checked_sub(1) {
-        // SAFETY: the key is made; the value is only compared with NULL. Without memory for it nothing is noted.
-        unsafe { libc::pthread_setspecific(key, core::ptr::without_provenance(1)) };
-    }
 }
 
 /// The calling thread ends in good order: see [`Member::end_well`].
@@ -372,7 +349,7 @@ fn record_of(local: &Local, home: *const Home) -> Option<&'static Record> {
 
 fn register(local: &Local, home: &'static Home) -> Result<*const Member> {
     leave_empty_homes(local);
-    notice_end();
+    look_at_thread_end()?;
     // SAFETY: the home stays until its last member is gone; this thread has no member of it.
     let member = unsafe { home.domain.register(local.robust.get()) }?;
     local.robust.set(Some(member.robust));
@@ -383,6 +360,109 @@ fn register(local: &Local, home: &'static Home) -> Result<*const Member> {
         local.records.set(place.as_ptr());
         Ok(&raw const (*place.as_ptr()).member)
     }
+}
+
+/// How often the destructors of thread-specific values are run at the end of a thread, as POSIX has it at least and glibc and
+/// musl do it: the last time is after all others.
+const LAST_ROUND: usize = 4;
+
+/// Makes the key, once, before the process's lock is taken.
+fn make_end_key() -> Result<()> {
+    if END_KEY.load(Ordering::Acquire) != 0 {
+        return Ok(());
+    }
+    pin();
+    let mut key = 0;
+    // SAFETY: `key` is writable, and the destructor stays mapped.
+    let errno = unsafe { libc::pthread_key_create(&raw mut key, Some(thread_ends)) };
+    if errno != 0 {
+        return Err(Error::from_errno(errno));
+    }
+    if END_KEY.compare_exchange(0, key + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        // SAFETY: made above, and used by nobody.
+        unsafe { libc::pthread_key_delete(key) };
+        return Ok(());
+    }
+    extern "C" fn process_ends() {
+        end_well();
+    }
+    // For the thread by whose exit the process ends. Where that fails its end is taken for a death, which wakes some for
+    // nothing.
+    // SAFETY: the function stays, as the library does, and takes nothing.
+    unsafe { libc::atexit(process_ends) };
+    Ok(())
+}
+
+/// Keeps the library that this code is in mapped: a plugin that is closed must not take the destructor away from threads that
+/// run on.
+fn pin() {
+    // SAFETY: all-zero is a valid `Dl_info`; the name is a C string if the call says so. The handle is not closed.
+    unsafe {
+        let mut info: libc::Dl_info = core::mem::zeroed();
+        if libc::dladdr(thread_ends as *const core::ffi::c_void, &raw mut info) != 0
+            && !info.dli_fname.is_null()
+        {
+            // A program answers with an error: it stays anyway.
+            libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+        }
+    }
+}
+
+/// Has [`thread_ends`] called for this thread.
+fn look_at_thread_end() -> Result<()> {
+    let key = END_KEY.load(Ordering::Acquire).wrapping_sub(1);
+    // SAFETY: the key was made by `attach`, which every mapping has come through.
+    unsafe {
+        if libc::pthread_getspecific(key).is_null() {
+            let errno = libc::pthread_setspecific(key, core::ptr::without_provenance(1));
+            if errno != 0 {
+                return Err(Error::from_errno(errno));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// At the end of a thread: what it has leaked stays held as long as the process lives.
+unsafe extern "C" fn thread_ends(round: *mut core::ffi::c_void) {
+    if round.addr() < LAST_ROUND {
+        let next = core::ptr::without_provenance(round.addr() + 1);
+        let key = END_KEY.load(Ordering::Acquire).wrapping_sub(1);
+        // SAFETY: the key is there as long as the process.
+        if unsafe { libc::pthread_setspecific(key, next) } == 0 {
+            return;
+        }
+    }
+    let _errno = KeepErrno::new();
+    let _quiet = task::SignalsBlocked::new();
+    let _lock = Lock::take();
+    let _ = LOCAL.try_with(|local| {
+        for record in records_with_guards(local) {
+            // SAFETY: a home stays until its last member is gone; the member is this thread's, which ends.
+            unsafe { (*record.home).domain.keep(&record.member) };
+            KEPT.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+}
+
+/// The calling thread's records whose member has guards.
+fn records_with_guards(local: &Local) -> impl Iterator<Item = &'static Record> {
+    // In a forked child the records are the parent's, and wiped.
+    let ours = WIPED.epoch.load(Ordering::Relaxed) != 0 && local.forks.get() == FORKS.load(Ordering::Relaxed);
+    let mut record = if ours { local.records.get() } else { null() };
+    core::iter::from_fn(move || {
+        // SAFETY: as in `record_of`.
+        let r = unsafe { record.as_ref() }?;
+        record = r.next;
+        Some(r)
+    })
+    .filter(|r| r.member.guards.get() != 0)
+}
+
+/// Whether the calling thread has guards, or one that has ended had leaked some.
+pub(crate) fn has_guards() -> bool {
+    KEPT.load(Ordering::Relaxed) != 0
+        || LOCAL.try_with(|local| records_with_guards(local).next().is_some()).unwrap_or(false)
 }
 
 /// Gives back this thread's slots in segments that the process has detached.
@@ -413,6 +493,7 @@ fn notice_fork() {
         return;
     }
     FORKS.fetch_add(1, Ordering::Relaxed);
+    KEPT.store(0, Ordering::Relaxed);
     for home in homes() {
         // SAFETY: the child has one thread that is past the fork check, holding the lock. The home's mapping is the
         // domain's.
@@ -455,10 +536,10 @@ pub struct Attachment {
 pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attachment> {
     let file = Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?;
     let key = file.identity();
+    make_end_key()?;
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();
     wipe_on_fork()?;
-    make_end();
     notice_fork();
     remove_empty_homes();
     let home = match homes().find(|h| h.key == key) {
@@ -546,6 +627,9 @@ fn remove_empty_homes() {
         let home = link.load(Ordering::Relaxed);
         // SAFETY: under the lock; a home without attachments and members is reached by nobody.
         let Some(h) = (unsafe { home.as_ref() }) else { return };
+        if h.refs.load(Ordering::Relaxed) == 0 {
+            KEPT.fetch_sub(h.domain.end_kept(), Ordering::Relaxed);
+        }
         if h.refs.load(Ordering::Relaxed) == 0 && !h.domain.has_members() {
             link.store(h.next.load(Ordering::Relaxed), Ordering::Relaxed);
             // SAFETY: made by Box::leak in `add_home`; unlinked above.

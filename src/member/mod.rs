@@ -3,7 +3,10 @@
 //! A thread that uses a segment is a *member* of it: it holds a slot of the segment's [`Table`], and the slot's
 //! futex word is linked into the thread's own kernel robust list for as long as the thread lives. When it dies,
 //! the kernel marks the word and wakes a sleeper. Objects name their owner by [`OwnerId`]; whether that owner
-//! lives is one load.
+//! lives is one load. A death is *settled* by whoever looks first: while another thread of the dead process can still write
+//! (`sys::dying`), its owner counts as alive. A process of one thread costs that look one system call (a `stat` in
+//! /proc); the rest is paid only where there were more threads. In another PID namespace, or without /proc, the kernel's mark
+//! alone counts.
 //!
 //! | file | idea |
 //! |---|---|
@@ -14,11 +17,14 @@
 //! | `doubt` | whether an owner lives, asked by whoever tries or asks without sleeping |
 //! | `wanted` | telling an owner that somebody waits for what it holds |
 //! | `view` | who holds something and how many wait, for people |
+//! | `guards` | guards that were leaked outlive their thread (needs `std`) |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
 mod claim;
 mod doubt;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod guards;
 mod id;
 mod identity;
 mod sleep;
@@ -35,6 +41,8 @@ mod local;
 pub use claim::Joiner;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use claim::NO_SEAT;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use guards::GuardMark;
 pub use id::OwnerId;
 pub use identity::Identity;
 pub(crate) use sleep::Owners;
@@ -47,7 +55,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{Here, current, current_at, current_id, end_well, forks};
+pub(crate) use local::{Here, current, current_at, current_id, end_well, forks, has_guards};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -75,6 +83,9 @@ pub struct Member {
     uses: Cell<u16>,
     /// The locks that it holds under which somebody may wait for a condition.
     awaited: Cell<u32>,
+    /// How many Rust guards of this thread give access to memory of the segment.
+    #[cfg(not(interproc_loom))]
+    guards: Cell<u32>,
     reading: Sampler,
     #[cfg(not(interproc_loom))]
     glance: doubt::Glance,
@@ -165,6 +176,21 @@ impl Member {
         let n = self.uses.get();
         self.uses.set(n.wrapping_add(1));
         self.id.bits() | u64::from(n) << 48
+    }
+
+    /// A guard begins that gives out references into the segment. If the thread ends before the guard does, what it holds
+    /// stays held as long as the process lives: the references may be anywhere in it.
+    #[inline(always)]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn guard_begins(&self) {
+        self.guards.set(self.guards.get().wrapping_add(1));
+    }
+
+    /// Such a guard ends.
+    #[inline(always)]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn guard_ends(&self) {
+        self.guards.set(self.guards.get().wrapping_sub(1));
     }
 
     #[inline(always)]

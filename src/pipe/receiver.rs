@@ -4,7 +4,7 @@
 use super::half::Half;
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::Who;
+use crate::member::{GuardMark, Who};
 use crate::queue::RawConsumer;
 use crate::queue::byte_lane::{Found, Patience, RawByteConsumer, RecvError};
 use crate::shm::Segment;
@@ -98,7 +98,8 @@ impl Receiver {
 
     fn message_by(&mut self, patience: Patience) -> Result<Message<'_>> {
         let found = self.find(patience)?;
-        Ok(Message { receiver: self, found, _here: PhantomData })
+        let guard = GuardMark::at(self.half.seated.lane().address());
+        Ok(Message { receiver: self, found, guard, _here: PhantomData })
     }
 
     fn poll_by(&mut self, patience: Patience) -> Result<bool> {
@@ -529,6 +530,7 @@ impl fmt::Debug for Receiver {
 pub struct Message<'a> {
     receiver: &'a mut Receiver,
     found: Found,
+    guard: GuardMark,
     _here: PhantomData<*mut u8>,
 }
 
@@ -544,6 +546,7 @@ impl Message<'_> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn keep(self) {
+        self.guard.end();
         core::mem::forget(self);
     }
 }

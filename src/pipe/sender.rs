@@ -5,7 +5,7 @@ use super::half::Half;
 use super::meeting::RawMeeting;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, Who};
+use crate::member::{GuardMark, Member, Who};
 use crate::queue::RawProducer;
 use crate::queue::byte_lane::{Patience, RawByteProducer};
 use crate::shm::Segment;
@@ -84,7 +84,8 @@ impl Sender {
 
     pub(crate) fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<Reservation<'_>> {
         let bytes = self.place(len, patience)?;
-        Ok(Reservation { sender: self, bytes, len, _here: PhantomData })
+        let guard = GuardMark::at(self.half.seated.lane().address());
+        Ok(Reservation { sender: self, bytes, len, _guard: guard, _here: PhantomData })
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -428,6 +429,7 @@ pub struct Reservation<'a> {
     sender: &'a mut Sender,
     bytes: NonNull<u8>,
     len: usize,
+    _guard: GuardMark,
     _here: PhantomData<*mut u8>,
 }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::setup::c_string;
-use super::start::start_error;
+use super::start::{be_alone, start_error};
 use super::status::{Outcome, PANICKED};
 use crate::error::format;
 use crate::heap::{self, Shared};
@@ -180,11 +180,29 @@ impl Daemon {
     /// daemon counts as failed. What `body` may do is that of a forked child: see the [module](super).
     ///
     /// # Errors
-    /// [`ErrorKind::Exists`]: another process has the pidfile locked. [`ErrorKind::TimedOut`]: it was not ready in time,
+    /// [`ErrorKind::NotAlone`]: other threads live in this process, or the calling thread has a guard: see the
+    /// [module](super). [`ErrorKind::Exists`]: another process has the pidfile locked. [`ErrorKind::TimedOut`]: it was not ready in time,
     /// and was killed. [`ErrorKind::NoChild`]: it ended before it was ready. What [`Ready::failed`] said. What keeps it
     /// from its directory or files: [`ErrorKind::NoFile`], [`ErrorKind::PermissionDenied`]. [`ErrorKind::Resource`].
     /// After any error there is no daemon.
     pub fn start<F, R>(&self, body: F) -> Result<u32>
+    where
+        F: FnOnce(Ready) -> R,
+        R: Outcome,
+    {
+        be_alone()?;
+        // SAFETY: there is no other thread, and no guard.
+        unsafe { self.start_unchecked(body) }
+    }
+
+    /// As [`start`](Self::start), beside other threads and under guards.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), but never `NotAlone`.
+    ///
+    /// # Safety
+    /// That of [`Builder::fork_unchecked`](super::Builder::fork_unchecked), for the daemon.
+    pub unsafe fn start_unchecked<F, R>(&self, body: F) -> Result<u32>
     where
         F: FnOnce(Ready) -> R,
         R: Outcome,
@@ -206,7 +224,7 @@ impl Daemon {
         let until = self.patience.map(Deadline::after);
         // The middle process ends at once and is joined here; the daemon is init's from then on.
         let number = read.as_raw_fd();
-        let middle = super::Builder::new().new_session().fork(move || {
+        let middle = move || {
             // This process's copies; the frame that holds the starter's is never run here.
             let (Ok(write), Ok(read)) = (Own::new(write.into_raw_fd()), Own::new(number)) else {
                 fork::exit_now(1);
@@ -243,7 +261,9 @@ impl Daemon {
             });
             drop(lock);
             fork::exit_now(code)
-        })?;
+        };
+        // SAFETY: by the contract of `start_unchecked`; the middle process itself makes system calls only.
+        let middle = unsafe { super::Builder::new().new_session().fork_unchecked(middle) }?;
         let told = self.await_report(&read, until);
         if told.is_err() {
             // It may have got stuck. Its group bears the number of the middle process, which is not reaped yet.

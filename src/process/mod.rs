@@ -42,12 +42,22 @@
 //! Only the forking thread exists in the child. **A lock that another thread held at that moment stays locked in the
 //! child for ever.** libc repairs its own (malloc, stdio), Rust's standard library does not repair stdout's,
 //! stderr's or the environment's, and nobody repairs those of other libraries. So such a child can *hang* where it
-//! would take such a lock, also in `println!` or in the message of a panic. Rust's rules of memory safety still
-//! hold, for in safe Rust half-changed data is only reachable through the lock or the atomic that guards it; hence
-//! `fork` is a safe function. C code knows no such rule: what POSIX allows after fork in a threaded program is
-//! the async-signal-safe functions. The good orders are: fork the workers first and start threads then; or keep
-//! to system calls, shared memory and this library's objects in the child. Nothing of this module takes a lock
-//! that a fork could copy.
+//! would take such a lock, also in `println!` or in the message of a panic. Worse, *the stacks of the other threads are
+//! free memory in the child*: what lies there and is reached from elsewhere (a value being handed over in a channel, a scoped
+//! thread's borrow) is overwritten by the next thread that the child starts. So the safe forms **refuse beside other threads**,
+//! with [`ErrorKind::NotAlone`](crate::ErrorKind::NotAlone); a thread that has been joined is none. [`fork_unchecked`],
+//! [`Builder::fork_unchecked`] and their like do not ask, and are `unsafe`. C code knows no such rule: what POSIX allows
+//! after fork in a threaded program is the async-signal-safe functions. The good orders are: fork the workers first and start
+//! threads then; or keep to system calls, shared memory and this library's objects in the child. Nothing of this module takes
+//! a lock that a fork could copy.
+//!
+//! # Forking under a guard
+//! A guard of this library gives out references into shared memory. In a child they would point to the same bytes, which
+//! the parent goes on using under its lock: two `&mut` in two processes. A check at each access would not see a reference
+//! that was taken before the fork. So the safe forms refuse, with `NotAlone` too, while the calling thread has a guard of a
+//! mutex, a reader-writer lock or a message in place, or has leaked one. The handles themselves (objects, queues, pipes,
+//! permits) may be inherited. Through an unchecked form, or libc's `fork`, a guard may come into a child: there its drop
+//! does nothing, and it must not be dereferenced.
 //!
 //! # vfork and CLONE_VM
 //! A child that shares its parent's *memory* must not use this library, not even to drop its handles: by vfork,
@@ -69,6 +79,7 @@
 //! Each [`Child`] holds one descriptor until it is dropped, a daemon child three. A start with settings needs three more
 //! for a moment. In the first process of a new PID namespace, which cannot name its parent, a start that the parent does
 //! not finish within 10 s is given up by the child: it exits with code 101.
+#![allow(unsafe_code)]
 
 mod builder;
 mod child;
@@ -99,7 +110,8 @@ pub use stdio::Stdio;
 pub use subreaper::{adopt_orphans, reap_orphans};
 pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};
 
-/// Starts a child that runs `f`: [`Builder::fork`] with nothing set.
+/// Starts a child that runs `f`: [`Builder::fork`] with nothing set. Refused beside other threads and under a guard:
+/// [`fork_unchecked`] is not.
 ///
 /// # Errors
 /// As [`Builder::fork`].
@@ -116,6 +128,32 @@ where
     R: Outcome,
 {
     Builder::new().fork(f)
+}
+
+/// Starts a child that runs `f`, whatever other threads there are: [`Builder::fork_unchecked`] with nothing set.
+///
+/// # Errors
+/// As [`Builder::fork_unchecked`].
+///
+/// # Safety
+/// That of [`Builder::fork_unchecked`].
+///
+/// # Examples
+/// ```
+/// let thread = std::thread::spawn(|| std::thread::park());
+/// // SAFETY: the child uses nothing that the other thread has.
+/// let child = unsafe { interproc::process::fork_unchecked(|| 7) }?;
+/// assert_eq!(child.join()?.code(), Some(7));
+/// # thread.thread().unpark();
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub unsafe fn fork_unchecked<F, R>(f: F) -> crate::Result<Child>
+where
+    F: FnOnce() -> R,
+    R: Outcome,
+{
+    // SAFETY: by the contract.
+    unsafe { Builder::new().fork_unchecked(f) }
 }
 
 /// Reaps the ended children among those whose [`Child`] was dropped while they ran; says how many. Never waits, and

@@ -12,10 +12,11 @@ use super::setup::{Failure, Setup, Step};
 use super::status::{Outcome, PANICKED};
 use crate::error::format;
 use crate::heap::{self, Shared};
+use crate::member;
 use crate::sys::gate::{self, Gate};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::own::Identity;
-use crate::sys::{fork, pidfd, task, vfork};
+use crate::sys::{dying, fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
 use core::cell::RefCell;
 use core::ffi::{c_int, c_void};
@@ -31,6 +32,9 @@ impl Builder {
     /// What `f` owns is dropped twice, once in each process.
     ///
     /// # Errors
+    /// [`ErrorKind::NotAlone`]: other threads live in this process, or the calling thread has a guard of a lock or of a
+    /// message in place; the [module](super) says why. [`ErrorKind::Unsupported`] where nobody says whether there are threads
+    /// (no /proc, and a sandbox).
     /// [`ErrorKind::Resource`]: no process, memory or descriptor left. [`ErrorKind::Unsupported`]: no pidfd (before
     /// Linux 5.4, or a sandbox). [`ErrorKind::NoChild`]: killed and reaped elsewhere before it began. Those of the
     /// settings: [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`], [`ErrorKind::NoFile`]. After any error
@@ -44,6 +48,24 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn fork<F, R>(&self, f: F) -> Result<Child>
+    where
+        F: FnOnce() -> R,
+        R: Outcome,
+    {
+        be_alone()?;
+        // SAFETY: there is no other thread, and no guard.
+        unsafe { self.fork_unchecked(f) }
+    }
+
+    /// As [`fork`](Self::fork), beside other threads and under guards.
+    ///
+    /// # Errors
+    /// As [`fork`](Self::fork), but never `NotAlone`.
+    ///
+    /// # Safety
+    /// The child reaches nothing on the stacks of this process's other threads, and takes no lock that one of them may hold
+    /// now. It does not use a guard that this process has; it may drop one.
+    pub unsafe fn fork_unchecked<F, R>(&self, f: F) -> Result<Child>
     where
         F: FnOnce() -> R,
         R: Outcome,
@@ -74,6 +96,24 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn fork_with<H, F, R>(&self, gift: H, f: F) -> Result<Child>
+    where
+        H: HandOver,
+        F: FnOnce(H) -> R,
+        R: Outcome,
+    {
+        be_alone()?;
+        // SAFETY: there is no other thread, and no guard.
+        unsafe { self.fork_with_unchecked(gift, f) }
+    }
+
+    /// As [`fork_with`](Self::fork_with), beside other threads and under guards.
+    ///
+    /// # Errors
+    /// As [`fork_with`](Self::fork_with), but never `NotAlone`.
+    ///
+    /// # Safety
+    /// That of [`fork_unchecked`](Self::fork_unchecked).
+    pub unsafe fn fork_with_unchecked<H, F, R>(&self, gift: H, f: F) -> Result<Child>
     where
         H: HandOver,
         F: FnOnce(H) -> R,
@@ -245,6 +285,21 @@ impl Builder {
             Bond::Free => Ok(None),
             _ => Lifeline::new().map(Some).map_err(start_error),
         }
+    }
+}
+
+/// Whether the calling thread is the only one, and has no guard.
+///
+/// # Errors
+/// `NotAlone`; `Unsupported` where nobody says.
+pub(super) fn be_alone() -> Result<()> {
+    if member::has_guards() {
+        return Err(Error::from(ErrorKind::NotAlone).with_detail("a guard is held, or was leaked"));
+    }
+    match dying::runs_alone() {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::from(ErrorKind::NotAlone).with_detail("other threads live")),
+        None => Err(Error::from(ErrorKind::Unsupported).with_detail("no /proc to count threads")),
     }
 }
 

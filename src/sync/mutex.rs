@@ -25,9 +25,9 @@ use std::thread::panicking;
 /// again: the news is never lost. Only [`OwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic under a
 /// guard* counts as a death: the next locker is told.
 ///
-/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *Fork*: the
-/// child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be locked
-/// in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *A guard that is leaked* stays held as long as the process lives, though its thread
+/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
+/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: not to be locked in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
 ///
 /// Algorithm: see [`RawMutex`].
 ///
@@ -296,6 +296,7 @@ impl<T: Plain> Mutex<T> {
 
     #[inline(always)]
     fn guard(&self, me: &Member, owner: OwnerId) -> MutexGuard<'_, T> {
+        me.guard_begins();
         MutexGuard { mutex: self, me, owner: owner.unless_panicking(), _not_send: PhantomData }
     }
 
@@ -360,13 +361,16 @@ impl<'a, T: Plain> MutexGuard<'a, T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: as in `member`; the segment stays attached as long as the mutex is borrowed.
         let me = unsafe { &*this.me };
-        (this.mutex, &this.mutex.raw, this.holder().map(|_| me))
+        let me = this.holder().map(|_| me);
+        me.inspect(|me| me.guard_ends());
+        (this.mutex, &this.mutex.raw, me)
     }
 
     /// The end of a lock that was not simply free, or of one that a panic ends.
     #[cold]
     fn unlock(&self) {
         if let Some(me) = self.holder() {
+            me.guard_ends();
             // Cannot fail: we hold it.
             let _ = match self.owner.is_dropped_by_a_panic() {
                 true => self.mutex.raw.hand_back(me),
@@ -398,7 +402,12 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
         let me = self.member();
         // Equal only if it was free without any flag.
-        if me.id() == self.owner && !panicking() { self.mutex.raw.unlock_held(me) } else { self.unlock() }
+        if me.id() == self.owner && !panicking() {
+            me.guard_ends();
+            self.mutex.raw.unlock_held(me);
+        } else {
+            self.unlock();
+        }
     }
 }
 

@@ -28,7 +28,9 @@ use std::thread::panicking;
 /// panic under a guard*, at whatever depth, counts as a death.
 ///
 /// *Ordering*: the last unlock is a release, the first lock an acquire. *Threads*: the thread that locks unlocks; guards
-/// may go in any order. *Fork*: the child does not own what its parent holds; a guard that it inherits does nothing.
+/// may go in any order. *A guard that is leaked* stays held as long as the process lives, though its thread
+/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
+/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard.
 /// *Signals*: not to be locked in a handler. *Cost*: uncontended two compare-and-swaps for the first level, two plain
 /// stores for each further one, no system call.
 ///
@@ -316,7 +318,10 @@ impl<T: Plain> RecursiveMutex<T> {
     #[inline(always)]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
         let owner = id.unless_panicking();
-        let guard = || RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData };
+        let guard = || {
+            me.guard_begins();
+            RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+        };
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
@@ -351,7 +356,9 @@ impl<'a, T: Plain> RecursiveMutexGuard<'a, T> {
         // SAFETY: as in `holder`; the mutex's borrow keeps the segment attached, and the member does not leave its thread: the
         // caller's call is all that it is used in.
         let me = unsafe { &*this.me };
-        (this.mutex, (me.id() == this.owner.plain()).then_some(me))
+        let me = (me.id() == this.owner.plain()).then_some(me);
+        me.inspect(|me| me.guard_ends());
+        (this.mutex, me)
     }
 
     /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
@@ -379,6 +386,7 @@ impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
+            me.guard_ends();
             // Cannot fail: we hold it.
             if panicking() {
                 self.unlock_in_a_panic(me);

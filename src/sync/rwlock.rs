@@ -37,8 +37,9 @@ use std::vec::Vec;
 /// beyond that a read is `TooManyHolds`.
 ///
 /// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, in any order.
-/// *Fork*: the child does not own what its parent holds; a guard that it inherits does nothing. *Signals*: not to be
-/// locked in a handler. *Cost*: an uncontended read or write makes no system call; only the first write after a long
+/// *A guard that is leaked* stays held as long as the process lives, though its thread
+/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
+/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: not to be locked in a handler. *Cost*: an uncontended read or write makes no system call; only the first write after a long
 /// time of reading makes one or two.
 ///
 /// Algorithm: see [`RawRwLock`].
@@ -466,6 +467,7 @@ impl<T: Plain> RwLock<T> {
         let (id, me, name) = member::current_at(self.address())?;
         match self.raw.read_as(id, me, name, patience) {
             Ok(Entered::At(place)) => {
+                me.guard_begins();
                 Ok(RwLockReadGuard { lock: self, me, owner: id, name, place, _not_send: PhantomData })
             }
             Ok(Entered::OwnerDied) => Err(self.inherited(id, me)),
@@ -485,6 +487,7 @@ impl<T: Plain> RwLock<T> {
 
     #[inline(always)]
     fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
+        me.guard_begins();
         RwLockWriteGuard { lock: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
     }
 
@@ -546,6 +549,7 @@ impl<T: Plain> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: this guard's.
         if let Some(me) = unsafe { holder(self.me, self.owner) } {
+            me.guard_ends();
             self.lock.raw.leave(self.place, self.owner, me, self.name);
         }
     }
@@ -627,7 +631,10 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
         // SAFETY: this guard's.
         match unsafe { holder(self.me, self.owner) } {
             // Clean: one that is not is in a `RwLockOwnerDied`.
-            Some(me) if !panicking() => self.lock.raw.unlock_written(me),
+            Some(me) if !panicking() => {
+                me.guard_ends();
+                self.lock.raw.unlock_written(me);
+            }
             _ => self.unlock_in_a_panic(),
         }
     }
@@ -638,6 +645,7 @@ impl<T: Plain> RwLockWriteGuard<'_, T> {
     fn unlock_in_a_panic(&self) {
         // SAFETY: this guard's.
         if let Some(me) = unsafe { holder(self.me, self.owner.plain()) } {
+            me.guard_ends();
             match self.owner.is_dropped_by_a_panic() {
                 // Cannot fail: we hold it.
                 true => _ = self.lock.raw.hand_back(me),
@@ -734,6 +742,7 @@ impl<T: Plain> RwLockOwnerDied<'_, T> {
 impl<T: Plain> Drop for RwLockOwnerDied<'_, T> {
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
+            me.guard_ends();
             // Cannot fail: we hold it, unless it was given up.
             let _ = self.guard.lock.raw.hand_back(me);
         }

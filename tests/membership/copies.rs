@@ -8,8 +8,9 @@ use super::*;
 use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, walk_robust_list};
 use crate::pthread::Robust;
 use interproc::TypeId;
+use interproc::sync::Acquired;
 use std::ffi::{CStr, CString, c_char};
-use std::mem::{forget, transmute_copy};
+use std::mem::transmute_copy;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::process::Command;
@@ -188,7 +189,8 @@ pub fn copies_of_the_library_exclude_each_other() {
 }
 
 pub fn a_death_is_told_by_and_to_every_copy() {
-    let (_seg, ours, [a, b]) = three();
+    let (seg, ours, [a, b]) = three();
+    let bare = Bare::new(&seg);
     let mut random = Random(0xc0b1e5);
     for round in 0..40 {
         // Who locks which, and in what order: theirs lie between.
@@ -200,7 +202,10 @@ pub fn a_death_is_told_by_and_to_every_copy() {
             (0..4).for_each(|i| steps.swap(i, i + random.below(5 - i as u64) as usize));
             for step in steps {
                 match step {
-                    0 => forget(ours[mine].lock().expect("lock")),
+                    // By hand: a guard would outlive its thread.
+                    0 => {
+                        assert_eq!(raw(&ours[mine]).lock(bare.member(), None).expect("lock"), Acquired::Clean)
+                    }
                     1 => assert_eq!(a.lock(is_a), 0),
                     2 => assert_eq!(b.lock(is_b), 0),
                     n => assert_eq!(between[n - 3].lock(), 0),

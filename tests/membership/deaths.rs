@@ -6,6 +6,7 @@ use crate::kit::{
     LONG, NET, await_sleep, await_thread_sleep, await_word, board, die, fork, gettid, pause_for_ever, raise,
     raw,
 };
+use interproc::sync::Acquired;
 use std::mem::forget;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,11 +31,13 @@ fn inherits(m: &Mutex<u64>) -> Duration {
 pub fn the_death_of_a_thread_is_told_at_once() {
     let seg = kit::segment();
     let m = mutex(&seg);
+    let bare = Bare::new(&seg);
     let one = || {
         let waiter_id = AtomicU64::new(0);
         std::thread::scope(|s| {
             let owner = s.spawn(|| {
-                forget(m.lock().expect("lock"));
+                // As C does: the end of the thread is its death. (A guard would be the process's from then on.)
+                assert_eq!(raw(&m).lock(bare.member(), None).expect("lock"), Acquired::Clean);
                 // Until the waiter sleeps.
                 await_word(&waiter_id, 1);
                 await_thread_sleep(std::process::id() as i32, waiter_id.load(Ordering::SeqCst) as i32);

@@ -4,6 +4,7 @@
 use super::{Patience, RawByteConsumer, RecvError, Seated};
 use crate::error::{Error, Result};
 use crate::heap::Keep;
+use crate::member::GuardMark;
 use crate::member::{Who, view};
 use crate::time::Deadline;
 use core::fmt;
@@ -140,7 +141,8 @@ impl ByteConsumer {
     #[inline(always)]
     fn receive_by(&mut self, patience: Patience) -> Result<ByteMessage<'_>> {
         let (found, redelivered) = self.side.receive(patience)?;
-        Ok(ByteMessage { side: &mut self.side, bytes: found.bytes, len: found.len, redelivered })
+        let guard = GuardMark::at(self.side.lane().address());
+        Ok(ByteMessage { side: &mut self.side, bytes: found.bytes, len: found.len, redelivered, guard })
     }
 
     /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
@@ -549,6 +551,7 @@ pub struct ByteMessage<'a> {
     bytes: NonNull<u8>,
     len: usize,
     redelivered: bool,
+    guard: GuardMark,
 }
 
 impl ByteMessage<'_> {
@@ -584,6 +587,7 @@ impl ByteMessage<'_> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn put_back(self) {
+        self.guard.end();
         forget(self);
     }
 }

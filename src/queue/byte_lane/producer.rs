@@ -4,6 +4,7 @@
 use super::{Patience, RawByteProducer, Seated};
 use crate::error::{ErrorKind, Result};
 use crate::heap::Keep;
+use crate::member::GuardMark;
 use crate::member::{Who, view};
 use crate::time::Deadline;
 use core::fmt;
@@ -146,7 +147,8 @@ impl ByteProducer {
     #[inline(always)]
     fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<ByteReservation<'_>> {
         let bytes = self.side.reserve(len, patience)?;
-        Ok(ByteReservation { side: &mut self.side, bytes, len })
+        let guard = GuardMark::at(self.side.lane().address());
+        Ok(ByteReservation { side: &mut self.side, bytes, len, _guard: guard })
     }
 
     /// Copies a message in, waiting for room as long as it takes.
@@ -482,6 +484,7 @@ pub struct ByteReservation<'a> {
     side: &'a mut Seated<RawByteProducer>,
     bytes: NonNull<u8>,
     len: usize,
+    _guard: GuardMark,
 }
 
 impl ByteReservation<'_> {

@@ -21,6 +21,7 @@ struct Held<'a> {
 
 impl<'a> Held<'a> {
     fn new(queue: &'a RawByteQueue, me: &Member, claim: Claim) -> Self {
+        me.guard_begins();
         Held { queue, me, owner: me.id(), claim: Some(claim), _not_send: PhantomData }
     }
 
@@ -30,6 +31,7 @@ impl<'a> Held<'a> {
         // child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
         let me = unsafe { &*self.me };
         let claim = self.claim.take().filter(|_| me.id() == self.owner).ok_or(ErrorKind::NotOwner)?;
+        me.guard_ends();
         end(self.queue, me, claim)
     }
 

@@ -3,6 +3,7 @@
 
 use super::Queue;
 use crate::error::Result;
+use crate::member::Member;
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::fmt;
@@ -32,8 +33,9 @@ impl<T: Plain> Queue<T> {
     /// ```
     #[inline]
     pub fn reserve(&self) -> Result<Reservation<'_, T>> {
-        let index = self.raw.reserve(self.me()?, None)?;
-        Ok(self.reservation(index))
+        let me = self.me()?;
+        let index = self.raw.reserve(me, None)?;
+        Ok(self.reservation(me, index))
     }
 
     /// As [`Queue::reserve`] if there is room now.
@@ -53,8 +55,9 @@ impl<T: Plain> Queue<T> {
     /// ```
     #[inline]
     pub fn try_reserve(&self) -> Result<Reservation<'_, T>> {
-        let index = self.raw.try_reserve(self.me()?)?;
-        Ok(self.reservation(index))
+        let me = self.me()?;
+        let index = self.raw.try_reserve(me)?;
+        Ok(self.reservation(me, index))
     }
 
     /// As [`Queue::reserve`], waiting at most `timeout`.
@@ -88,8 +91,9 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_until(&self, deadline: Deadline) -> Result<Reservation<'_, T>> {
-        let index = self.raw.reserve(self.me()?, Some(deadline))?;
-        Ok(self.reservation(index))
+        let me = self.me()?;
+        let index = self.raw.reserve(me, Some(deadline))?;
+        Ok(self.reservation(me, index))
     }
 
     /// Takes the next message into the caller's hands, waiting for one as long as it takes: to read it where it lies,
@@ -111,8 +115,9 @@ impl<T: Plain> Queue<T> {
     /// ```
     #[inline]
     pub fn receive(&self) -> Result<Message<'_, T>> {
-        let got = self.raw.receive(self.me()?, None)?;
-        Ok(self.message(got))
+        let me = self.me()?;
+        let got = self.raw.receive(me, None)?;
+        Ok(self.message(me, got))
     }
 
     /// As [`Queue::receive`] if there is a message now.
@@ -129,8 +134,9 @@ impl<T: Plain> Queue<T> {
     /// ```
     #[inline]
     pub fn try_receive(&self) -> Result<Message<'_, T>> {
-        let got = self.raw.try_receive(self.me()?)?;
-        Ok(self.message(got))
+        let me = self.me()?;
+        let got = self.raw.try_receive(me)?;
+        Ok(self.message(me, got))
     }
 
     /// As [`Queue::receive`], waiting at most `timeout`.
@@ -164,18 +170,31 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_, T>> {
-        let got = self.raw.receive(self.me()?, Some(deadline))?;
-        Ok(self.message(got))
+        let me = self.me()?;
+        let got = self.raw.receive(me, Some(deadline))?;
+        Ok(self.message(me, got))
     }
 
     #[inline(always)]
-    fn reservation(&self, index: u32) -> Reservation<'_, T> {
+    fn reservation(&self, me: &Member, index: u32) -> Reservation<'_, T> {
+        me.guard_begins();
         Reservation { queue: self, index, place: self.place(index) }
     }
 
     #[inline(always)]
-    fn message(&self, (index, redelivered): (u32, bool)) -> Message<'_, T> {
+    fn message(&self, me: &Member, (index, redelivered): (u32, bool)) -> Message<'_, T> {
+        me.guard_begins();
         Message { queue: self, index, redelivered, place: self.place(index) }
+    }
+
+    /// Ends a guard.
+    #[inline(always)]
+    fn end<'q>(&'q self, how: impl FnOnce(&'q Member) -> Result<()>) -> Result<()> {
+        let me = self.me()?;
+        how(me)?;
+        // Not one of another process, or one that was ended behind its back: these fail.
+        me.guard_ends();
+        Ok(())
     }
 
     #[inline(always)]
@@ -192,7 +211,8 @@ impl<T: Plain> Queue<T> {
 ///
 /// It belongs to the thread that reserved it, and is not `Send`. Its place in the order is that of the reservation: *messages
 /// behind it wait for it*. So write, commit, and do the long work before. With the *death* of the thread the place is room
-/// again, and the messages behind it go on. A forked child's copy does nothing: do not write through it.
+/// again, and the messages behind it go on; leaked by a thread that ends well, it stays claimed as long as the process lives.
+/// A forked child's copy does nothing: do not write through it.
 ///
 /// The place is borrowed from the queue and is the writer's alone until the commit, as long as all members keep to the
 /// protocol; whoever maps the segment and does not can change any byte of it at any time.
@@ -236,7 +256,7 @@ impl<T: Plain> Reservation<'_, T> {
     /// ```
     #[inline]
     pub fn commit(self) -> Result<()> {
-        let committed = self.queue.me().and_then(|me| self.queue.raw.commit(me, self.index));
+        let committed = self.queue.end(|me| self.queue.raw.commit(me, self.index));
         forget(self);
         committed
     }
@@ -263,7 +283,7 @@ impl<T: Plain> DerefMut for Reservation<'_, T> {
 impl<T: Plain> Drop for Reservation<'_, T> {
     fn drop(&mut self) {
         // What fails is not ours.
-        let _ = self.queue.me().and_then(|me| self.queue.raw.abort(me, self.index));
+        let _ = self.queue.end(|me| self.queue.raw.abort(me, self.index));
     }
 }
 
@@ -355,7 +375,7 @@ impl<T: Plain> Message<'_, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put_back(self) -> Result<()> {
-        let put = self.queue.me().and_then(|me| self.queue.raw.put_back(me, self.index));
+        let put = self.queue.end(|me| self.queue.raw.put_back(me, self.index));
         forget(self);
         put
     }
@@ -374,7 +394,7 @@ impl<T: Plain> Drop for Message<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // What fails is not ours.
-        let _ = self.queue.me().and_then(|me| self.queue.raw.release(me, self.index));
+        let _ = self.queue.end(|me| self.queue.raw.release(me, self.index));
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::{Consumer, Producer};
 use crate::error::Result;
+use crate::member::GuardMark;
 use crate::shared::Plain;
 use core::fmt;
 use core::marker::PhantomData;
@@ -34,17 +35,20 @@ type InThisThread = PhantomData<*const ()>;
 /// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-/// In a forked child it is the parent's:
+/// In the child of a fork that did not ask (the safe forms refuse under a chunk) it is the parent's:
 /// ```
 /// use interproc::{ErrorKind, Segment, process};
 ///
 /// let seg = Segment::anonymous(1 << 16)?;
 /// let mut p = seg.spsc_producer::<u64>("q", 8)?;
 /// let mut chunk = Some(p.write_chunk(4)?);
-/// let child = process::fork(|| {
-///     let refused = chunk.take().unwrap().commit_all().unwrap_err();
-///     assert_eq!(refused.kind(), ErrorKind::NotOwner);
-/// })?;
+/// // SAFETY: the child writes nothing in the chunk.
+/// let child = unsafe {
+///     process::fork_unchecked(|| {
+///         let refused = chunk.take().unwrap().commit_all().unwrap_err();
+///         assert_eq!(refused.kind(), ErrorKind::NotOwner);
+///     })
+/// }?;
 /// assert!(child.join()?.success());
 /// chunk.take().unwrap().fill_from_iter([1, 2])?; // the parent goes on
 /// assert_eq!(p.len(), 2);
@@ -54,6 +58,7 @@ type InThisThread = PhantomData<*const ()>;
 pub struct WriteChunk<'a, T: Plain> {
     producer: &'a mut Producer<T>,
     slots: [(NonNull<T>, usize); 2],
+    _guard: GuardMark,
     _here: InThisThread,
 }
 
@@ -61,7 +66,8 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     #[inline(always)]
     pub(super) fn new(producer: &'a mut Producer<T>, count: usize) -> Self {
         let slots = producer.seat.slots(count).map(|(index, n)| (producer.slot(index), n));
-        WriteChunk { producer, slots, _here: PhantomData }
+        let guard = GuardMark::at(producer.seat.raw.lane().address());
+        WriteChunk { producer, slots, _guard: guard, _here: PhantomData }
     }
 
     /// The slots, in order; the second slice is empty unless the ring ends in between. They hold what was there before.
@@ -357,6 +363,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
 pub struct ReadChunk<'a, T: Plain> {
     consumer: &'a mut Consumer<T>,
     slots: [(NonNull<T>, usize); 2],
+    _guard: GuardMark,
     _here: InThisThread,
 }
 
@@ -364,7 +371,8 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     #[inline(always)]
     pub(super) fn new(consumer: &'a mut Consumer<T>, count: usize) -> Self {
         let slots = consumer.seat.slots(count).map(|(index, n)| (consumer.slot(index), n));
-        ReadChunk { consumer, slots, _here: PhantomData }
+        let guard = GuardMark::at(consumer.seat.raw.lane().address());
+        ReadChunk { consumer, slots, _guard: guard, _here: PhantomData }
     }
 
     /// The messages, in order; the second slice is empty unless the ring ends in between.

@@ -202,8 +202,16 @@ impl Path {
 #[cfg(feature = "std")]
 pub fn runs_alone() -> Option<bool> {
     let _errno = KeepErrno::new();
-    if links(c"/proc/self/task")? == ONE_THREAD {
-        return Some(true);
+    match links(c"/proc/self/task") {
+        Some(ONE_THREAD) => return Some(true),
+        Some(_) => {}
+        // Without /proc: to leave a thread group is refused beside other threads, and nothing where there are none.
+        // SAFETY: takes an integer.
+        None => match checked(|| unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_THREAD) }) {
+            Ok(_) => return Some(true),
+            Err(libc::EINVAL) => return Some(false),
+            Err(_) => return None,
+        },
     }
     // One that was joined may be listed for a moment.
     let fd = open(c"/proc/self/task").ok()?;

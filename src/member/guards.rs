@@ -1,0 +1,49 @@
+//! [`GuardMark`]: a guard that gives out references into a segment, counted as one of its thread.
+#![allow(unsafe_code)]
+
+use super::{Member, OwnerId, current};
+use core::cell::Cell;
+use core::ptr::null;
+
+/// One of the calling thread's guards, from [`GuardMark::at`] until it is dropped or [ended](GuardMark::end): for guards that
+/// do not know their member. If the thread ends before it, it was leaked, and the thread's slot becomes the process's.
+#[derive(Debug)]
+pub(crate) struct GuardMark {
+    /// Null once it has ended, or if there is no member.
+    me: Cell<*const Member>,
+    owner: OwnerId,
+}
+
+impl GuardMark {
+    /// A guard in the segment around `address`, which stays attached as long as the guard's borrow. It does not leave its thread.
+    #[inline(always)]
+    pub(crate) fn at(address: *const u8) -> GuardMark {
+        match current(address) {
+            Ok(me) => {
+                me.guard_begins();
+                GuardMark { me: Cell::new(me), owner: me.id() }
+            }
+            // There is nothing that it could hold.
+            Err(_) => GuardMark { me: Cell::new(null()), owner: OwnerId::new(0, 0) },
+        }
+    }
+
+    /// The guard's references are gone.
+    #[inline(always)]
+    pub(crate) fn end(&self) {
+        // SAFETY: by the contract of `at` the member stays; a forked child has a wiped copy of its memory, all zero, which is a
+        // `Member` that has no id.
+        if let Some(me) = unsafe { self.me.replace(null()).as_ref() }
+            && me.id() == self.owner
+        {
+            me.guard_ends();
+        }
+    }
+}
+
+impl Drop for GuardMark {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
