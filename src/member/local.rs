@@ -433,6 +433,9 @@ unsafe extern "C" fn thread_ends(round: *mut core::ffi::c_void) {
             return;
         }
     }
+    if !LOCAL.try_with(|local| records_with_guards(local).next().is_some()).unwrap_or(false) {
+        return;
+    }
     let _errno = KeepErrno::new();
     let _quiet = task::SignalsBlocked::new();
     let _lock = Lock::take();

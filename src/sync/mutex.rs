@@ -99,7 +99,7 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if self.raw.lock_free(id) {
+        if !panicking() && self.raw.lock_free(id) {
             return Ok(self.guard(me, id));
         }
         self.acquired(me, self.raw.lock_slow(me, None))
@@ -178,7 +178,7 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if self.raw.lock_free(id) {
+        if !panicking() && self.raw.lock_free(id) {
             return Ok(self.guard(me, id));
         }
         self.acquired(me, self.raw.try_lock(me))
@@ -224,7 +224,7 @@ impl<T: Plain> Mutex<T> {
         deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if self.raw.lock_free(id) {
+        if !panicking() && self.raw.lock_free(id) {
             return Ok(self.guard(me, id));
         }
         self.acquired(me, self.raw.lock_slow(me, Some(deadline)))
@@ -297,7 +297,7 @@ impl<T: Plain> Mutex<T> {
     #[inline(always)]
     fn guard(&self, me: &Member, owner: OwnerId) -> MutexGuard<'_, T> {
         me.guard_begins();
-        MutexGuard { mutex: self, me, owner: owner.unless_panicking(), _not_send: PhantomData }
+        MutexGuard { mutex: self, me, owner, _not_send: PhantomData }
     }
 
     /// What came of a lock that was not simply free.
@@ -307,7 +307,7 @@ impl<T: Plain> Mutex<T> {
         me: &Member,
         how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let guard = || self.guard(me, me.id().flagged());
+        let guard = || self.guard(me, me.id().flagged().unless_panicking());
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {

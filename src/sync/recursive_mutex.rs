@@ -317,15 +317,25 @@ impl<T: Plain> RecursiveMutex<T> {
 
     #[inline(always)]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
-        let owner = id.unless_panicking();
-        let guard = || {
-            me.guard_begins();
-            RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData }
-        };
         match how {
-            Ok(Acquired::Clean) => Ok(guard()),
+            Ok(Acquired::Clean) if !panicking() => Ok(self.guard(id, me)),
+            how => self.acquired_otherwise(id, me, how),
+        }
+    }
+
+    #[inline(always)]
+    fn guard(&self, owner: OwnerId, me: &Member) -> RecursiveMutexGuard<'_, T> {
+        me.guard_begins();
+        RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+    }
+
+    #[cold]
+    fn acquired_otherwise(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
+        match how {
+            Ok(Acquired::Clean) => Ok(self.guard(id.unless_panicking(), me)),
             Ok(Acquired::OwnerDied) => {
-                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard()) }))
+                let guard = self.guard(id.unless_panicking(), me);
+                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard) }))
             }
             Err(error) => Err(RecursiveLockError::Failed(error)),
         }

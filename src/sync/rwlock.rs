@@ -479,6 +479,7 @@ impl<T: Plain> RwLock<T> {
     fn write_with(&self, patience: Patience) -> WriteResult<'_, T> {
         let (id, me) = member::current_id(self.address())?;
         match self.raw.write_as(id, me, patience) {
+            Ok(Acquired::Clean) if panicking() => Ok(self.written_in_a_panic(id, me)),
             Ok(Acquired::Clean) => Ok(self.written(id, me)),
             Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
             Err(error) => Err(RwLockError::Failed(error)),
@@ -488,12 +489,18 @@ impl<T: Plain> RwLock<T> {
     #[inline(always)]
     fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
         me.guard_begins();
-        RwLockWriteGuard { lock: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
+        RwLockWriteGuard { lock: self, me, owner: id, _not_send: PhantomData }
+    }
+
+    #[cold]
+    fn written_in_a_panic(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
+        self.written(id.unless_panicking(), me)
     }
 
     #[cold]
     fn inherited(&self, id: OwnerId, me: &Member) -> RwLockError<'_, T> {
-        RwLockError::OwnerDied(RwLockOwnerDied { guard: ManuallyDrop::new(self.written(id, me)) })
+        let guard = self.written(id.unless_panicking(), me);
+        RwLockError::OwnerDied(RwLockOwnerDied { guard: ManuallyDrop::new(guard) })
     }
 }
 

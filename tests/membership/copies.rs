@@ -5,7 +5,7 @@
 //! of a deadlock.
 
 use super::*;
-use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, walk_robust_list};
+use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, raw, walk_robust_list};
 use crate::pthread::Robust;
 use interproc::TypeId;
 use interproc::sync::Acquired;
