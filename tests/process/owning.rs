@@ -5,6 +5,7 @@ use crate::support::{children, eventually, has_zombie, open_descriptors, state};
 use interproc::sync::{Mutex, RecursiveMutex, RwLock};
 use interproc::{ErrorKind, Segment};
 use std::cell::Cell;
+#[cfg(feature = "c-abi")]
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
@@ -204,6 +205,7 @@ pub fn threads_may_fork_drop_and_reap_at_once() {
     assert_eq!(open_descriptors(), before);
 }
 
+#[cfg(feature = "c-abi")]
 unsafe extern "C" {
     fn interproc_mutex_unlock(mutex: *const c_void) -> i32;
     fn interproc_recursive_mutex_unlock(mutex: *const c_void) -> i32;
@@ -211,6 +213,7 @@ unsafe extern "C" {
 }
 
 /// An unlock without a guard, as C does it.
+#[cfg(feature = "c-abi")]
 fn unlock<T>(by: unsafe extern "C" fn(*const c_void) -> i32, lock: &T) -> i32 {
     // SAFETY: each is called on its own lock, which C's type is the first part of.
     unsafe { by(std::ptr::from_ref(lock).cast()) }
@@ -248,10 +251,13 @@ fn no_guard_of_the_parent_works_in_the_child(fork: Way) {
     assert_eq!(seat(), [me]);
 
     let all_are_the_parents = || {
-        assert_eq!(unlock(interproc_mutex_unlock, &*mutex), libc::EPERM);
-        assert_eq!(unlock(interproc_recursive_mutex_unlock, &*recursive), libc::EPERM);
-        for lock in [&read, &written] {
-            assert_eq!(unlock(interproc_rwlock_unlock, &**lock), libc::EPERM);
+        #[cfg(feature = "c-abi")]
+        {
+            assert_eq!(unlock(interproc_mutex_unlock, &*mutex), libc::EPERM);
+            assert_eq!(unlock(interproc_recursive_mutex_unlock, &*recursive), libc::EPERM);
+            for lock in [&read, &written] {
+                assert_eq!(unlock(interproc_rwlock_unlock, &**lock), libc::EPERM);
+            }
         }
         assert!(is_others(mutex.try_lock(), |e| e.error()) && mutex.is_locked());
         assert!(is_others(recursive.try_lock(), |e| e.error()) && recursive.is_locked());
