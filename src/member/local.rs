@@ -47,7 +47,8 @@ static WIPED: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) 
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Counts forks noticed: a thread's list of members is of one process only.
 static FORKS: AtomicU64 = AtomicU64::new(0);
-/// The key of the value whose destructor looks for leaked guards, plus one; 0: not made yet.
+/// The key of the value whose destructor runs when a thread ends, plus one; 0: not made yet. (Not a thread-local destructor: the
+/// C library ends the process if it has no memory to note one down, and it would run before those of guards.)
 static END_KEY: AtomicU32 = AtomicU32::new(0);
 /// Slots of ended threads that are the process's.
 static KEPT: AtomicU32 = AtomicU32::new(0);
@@ -423,7 +424,7 @@ fn look_at_thread_end() -> Result<()> {
     Ok(())
 }
 
-/// At the end of a thread: what it has leaked stays held as long as the process lives.
+/// At the end of a thread: it ends in good order, and what it has leaked stays held as long as the process lives.
 unsafe extern "C" fn thread_ends(round: *mut core::ffi::c_void) {
     if round.addr() < LAST_ROUND {
         let next = core::ptr::without_provenance(round.addr() + 1);
@@ -433,6 +434,7 @@ unsafe extern "C" fn thread_ends(round: *mut core::ffi::c_void) {
             return;
         }
     }
+    end_well();
     if !LOCAL.try_with(|local| records_with_guards(local).next().is_some()).unwrap_or(false) {
         return;
     }
