@@ -27,8 +27,8 @@ fn wakes(c: &mut Criterion) {
         c,
         "death/a waiter inherits",
         vec![
-            ("interproc", waiter_inherits::<locks::Ours>()),
-            ("pthread robust", waiter_inherits::<locks::Pthread>()),
+            ("interproc", waiter_inherits::<locks::Ours, 1>()),
+            ("pthread robust", waiter_inherits::<locks::Pthread, 1>()),
         ],
     );
     compare(
