@@ -120,14 +120,30 @@ fn what_would_be_unsound_does_not_compile() {
 }
 
 /// Two versions of the crate may come into one program by two of its dependencies: functions of C's names would be there twice.
+/// (Looked up in the sources, as this test itself is built with them.)
 #[test]
-fn the_library_for_rust_defines_no_function_of_the_c_interface() {
-    let nm = Command::new("nm").args(["-g", "--defined-only", "--format=posix"]).arg(library()).output();
-    let said = String::from_utf8_lossy(&nm.expect("nm").stdout).into_owned();
-    let names: Vec<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
-    assert!(names.iter().any(|name| name.contains("interproc")), "mangled ones are there");
-    let plain: Vec<_> = names.iter().filter(|name| name.starts_with("interproc_")).collect();
-    assert!(plain.is_empty(), "{plain:?}");
+fn only_the_feature_for_c_brings_the_symbols_of_the_c_interface() {
+    fn exporting(dir: &Path, found: &mut Vec<PathBuf>) {
+        for path in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("a file").path()) {
+            if path.is_dir() {
+                exporting(&path, found);
+            } else if std::fs::read_to_string(&path).is_ok_and(|text| text.contains("no_mangle")) {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    exporting(&root.join("src"), &mut found);
+    assert!(found.len() > 10 && found.iter().all(|path| path.starts_with(root.join("src/ffi"))), "{found:?}");
+    let library = std::fs::read_to_string(root.join("src/lib.rs")).expect("the library");
+    let gate = library.lines().take_while(|line| *line != "mod ffi;").last().expect("its gate");
+    assert!(gate.contains("any(feature = \"c-abi\", test)"), "{gate}");
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("the manifest");
+    let features =
+        manifest.split("[features]").nth(1).and_then(|rest| rest.split("\n[").next()).expect("features");
+    let bringing = features.lines().filter(|line| line.contains("\"c-abi\"")).count();
+    assert_eq!(bringing, 0, "no other feature brings it: {features}");
 }
 
 #[test]

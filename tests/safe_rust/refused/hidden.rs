@@ -4,7 +4,6 @@
 use interproc::sys::memory::wipe_on_fork; //~ E0603
 use interproc::sys::settings::close_copy; //~ E0603
 use interproc::atomic::light_fence; //~ E0603
-use interproc::ffi; //~ E0432
 use interproc::shm::directory; //~ E0603
 use interproc::shm::segment::Segment; //~ E0603
 use interproc::member::local; //~ E0603
