@@ -69,15 +69,15 @@ fn main() {
     support::run_within(
         time,
         models! {
-            a_queue_is_a_row_of_messages: queue::InUse: sequences 1500, deaths 80, histories 60;
-            a_byte_queue_is_a_row_of_texts: bytes::InUse: sequences 1000, deaths 80, histories 60;
-            an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 1000, deaths 80;
+            a_queue_is_a_row_of_messages: queue::InUse: sequences 800, deaths 80, histories 60;
+            a_byte_queue_is_a_row_of_texts: bytes::InUse: sequences 500, deaths 80, histories 60;
+            an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80;
             a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50;
             a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300;
             a_latest_value_is_a_variable: Latest<[u64; 3]>: sequences 200, deaths 20, histories 60;
             a_mutex_is_one_at_a_time: locks::MutexInUse: sequences 500, deaths 80, histories 60;
             a_recursive_mutex_is_one_at_a_time: locks::RecursiveInUse: sequences 500, deaths 80, histories 60;
-            an_rwlock_is_one_writer_or_readers: locks::RwLockInUse: sequences 800, deaths 80, histories 60;
+            an_rwlock_is_one_writer_or_readers: locks::RwLockInUse: sequences 500, deaths 80, histories 60;
             a_semaphore_is_a_number: Object<Semaphore>: sequences 200, histories 60;
             permits_are_so_many: permits::InUse: sequences 500, deaths 80, histories 60;
             an_event_is_a_flag: Object<Event>: sequences 200, histories 60;

@@ -160,9 +160,12 @@ impl Model {
         for (n, place) in self.places.iter_mut().enumerate() {
             match place.state {
                 State::Gap => place.state = State::Done,
-                State::Reserved(owner) => return Err(refused(Some(owner))),
+                State::Reserved(owner) => {
+                    found = Some(Err(refused(Some(owner))));
+                    break;
+                }
                 State::Message { len, byte, again } => {
-                    found = Some((self.first + n as u64, len, byte, again));
+                    found = Some(Ok((self.first + n as u64, len, byte, again)));
                     break;
                 }
                 State::Held { .. } | State::Done => {}
@@ -170,7 +173,7 @@ impl Model {
         }
         self.trim();
         match (found, self.places.front()) {
-            (Some(found), _) => Ok(found),
+            (Some(found), _) => found,
             // Is all of the ring in somebody's hands? Then the end would be at a place that is not free.
             (None, Some(Place { state: State::Held { user: owner, .. }, .. }))
                 if got == &Err(refused(Some(*owner))) && self.closed | waits =>

@@ -123,9 +123,12 @@ impl Model {
         for (n, place) in self.places.iter_mut().enumerate() {
             match place {
                 Place::Gap => *place = Place::Hole,
-                Place::Reserved(owner) => return Err(refused(Some(*owner))),
+                Place::Reserved(owner) => {
+                    found = Some(Err(refused(Some(*owner))));
+                    break;
+                }
                 Place::Message(value, again) => {
-                    found = Some((self.first + n as u64, *value, *again));
+                    found = Some(Ok((self.first + n as u64, *value, *again)));
                     break;
                 }
                 Place::Held(..) | Place::Hole => {}
@@ -133,7 +136,7 @@ impl Model {
         }
         self.trim();
         match (found, self.places.front()) {
-            (Some(found), _) => Ok(found),
+            (Some(found), _) => found,
             // All is in somebody's hands: the end would be at a place that is not free.
             (None, Some(Place::Held(owner, ..))) if self.places.len() == self.capacity => {
                 Err(refused(Some(*owner)))

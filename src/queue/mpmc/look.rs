@@ -240,7 +240,7 @@ impl RawQueue {
     }
 
     /// What consumers would make of the cell at a position, if all before it is theirs.
-    pub(super) fn to_consumers(&self, me: &Member, position: u64) -> Behind {
+    pub(super) fn seen_by_consumers(&self, me: &Member, position: u64) -> Behind {
         // A cell that changes is in the hands of one who counts for himself.
         let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
             return Behind::InTheWay;
@@ -254,7 +254,7 @@ impl RawQueue {
     }
 
     /// What producers would make of it.
-    pub(super) fn to_producers(&self, me: &Member, position: u64) -> Behind {
+    pub(super) fn seen_by_producers(&self, me: &Member, position: u64) -> Behind {
         let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
             return Behind::InTheWay;
         };

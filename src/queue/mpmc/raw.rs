@@ -190,8 +190,11 @@ impl RawQueue {
                 return u32::MAX; // more than sleep anywhere
             }
             position = pos::next(position, self.capacity());
-            let behind =
-                if state == FULL { self.to_consumers(me, position) } else { self.to_producers(me, position) };
+            let behind = if state == FULL {
+                self.seen_by_consumers(me, position)
+            } else {
+                self.seen_by_producers(me, position)
+            };
             match behind {
                 Behind::Ready if crate::mutant!("wake-only-one") => break,
                 Behind::Ready => free += 1,
