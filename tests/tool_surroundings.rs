@@ -15,7 +15,8 @@ fn shell(line: &str) -> Output {
 fn shell_with(line: &str, input: &[u8]) -> Output {
     let mut shell = Command::new("bash");
     shell.arg("-c").arg(line).env("t", TOOL);
-    let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash");
+    let mut shell =
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash");
     let mut stdin = shell.stdin.take().expect("piped");
     std::thread::scope(|scope| {
         scope.spawn(move || drop(stdin.write_all(input)));
@@ -50,13 +51,18 @@ impl Drop for Shop {
 fn ends(line: &str, code: i32, says: &str) {
     let output = shell(line);
     let said = text(&output.stderr);
-    assert!(output.status.code() == Some(code) && said.contains(says), "{line}: {:?}, {said:?}", output.status);
+    assert!(
+        output.status.code() == Some(code) && said.contains(says),
+        "{line}: {:?}, {said:?}",
+        output.status
+    );
 }
 
 /// All that writes to the output.
 fn writers(shop: &Shop) -> Vec<String> {
     let name = &shop.0;
-    let mut all: Vec<String> = ["ls", "--help", "help run", "--version", "demo --help"].map(|c| format!("\"$t\" {c}")).into();
+    let mut all: Vec<String> =
+        ["ls", "--help", "help run", "--version", "demo --help"].map(|c| format!("\"$t\" {c}")).into();
     for json in ["", " --json"] {
         all.extend(["inspect", "ps", "deadlocks"].map(|c| format!("\"$t\" {c} {name}{json}")));
     }
@@ -132,13 +138,17 @@ fn lines_in_complaints_are_shown_without_what_steers_or_hides_and_are_cut() {
     let output = shell_with("\"$t\" run echo", &long);
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(126), "short\n"));
-    assert!(said.len() < 2000 && said.contains("(3145728 bytes)") && said.contains("1 of 2 failed"), "{said:?}");
+    assert!(
+        said.len() < 2000 && said.contains("(3145728 bytes)") && said.contains("1 of 2 failed"),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn a_line_that_is_too_long_to_be_sent_is_told() {
     let name = format!("interproc-test-around-{}-long", std::process::id());
-    let output = shell_with(&format!("\"$t\" send {name}"), &[&b"first\n"[..], &vec![b'x'; 1 << 20]].concat());
+    let output =
+        shell_with(&format!("\"$t\" send {name}"), &[&b"first\n"[..], &vec![b'x'; 1 << 20]].concat());
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("more than 262144 bytes"), "{output:?}");
     let output = shell(&format!("\"$t\" recv {name}"));

@@ -38,6 +38,7 @@ const PLAIN: &[&str] = &[
     "exit_t",
     "usage_t",
     "permit_t",
+    "barrier_turn_t",
     "spsc_slots_t",
     "process_details_t",
     "process_options_t",
