@@ -206,7 +206,10 @@ pub fn a_scribbled_wish_wakes_nobody_outside_the_segment() {
         while sleeper.load(Ordering::SeqCst) == 0 {
             std::thread::yield_now();
         }
-        kit::await_thread_sleep(std::process::id() as i32, sleeper.load(Ordering::SeqCst) as i32);
+        let stat = format!("/proc/self/task/{}/stat", sleeper.load(Ordering::SeqCst));
+        while !std::fs::read_to_string(&stat).expect("a living thread").contains(") S ") {
+            std::thread::yield_now();
+        }
         let distance = page.as_ptr().addr().wrapping_sub(base) as u64;
         let guard = m.lock().expect("free");
         let wanted = &bare.description(bare.member().id().slot()).wanted;
