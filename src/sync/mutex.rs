@@ -99,8 +99,8 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if !panicking() && self.raw.lock_free(id) {
-            return Ok(self.guard(me, id));
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id.unless_panicking()));
         }
         self.acquired(me, self.raw.lock_slow(me, None))
     }
@@ -178,8 +178,8 @@ impl<T: Plain> Mutex<T> {
     #[inline]
     pub fn try_lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if !panicking() && self.raw.lock_free(id) {
-            return Ok(self.guard(me, id));
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id.unless_panicking()));
         }
         self.acquired(me, self.raw.try_lock(me))
     }
@@ -224,8 +224,8 @@ impl<T: Plain> Mutex<T> {
         deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
-        if !panicking() && self.raw.lock_free(id) {
-            return Ok(self.guard(me, id));
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id.unless_panicking()));
         }
         self.acquired(me, self.raw.lock_slow(me, Some(deadline)))
     }
@@ -365,19 +365,20 @@ impl<'a, T: Plain> MutexGuard<'a, T> {
         me.inspect(|me| me.guard_ends());
         (this.mutex, &this.mutex.raw, me)
     }
+}
 
-    /// The end of a lock that was not simply free, or of one that a panic ends.
-    #[cold]
-    fn unlock(&self) {
-        if let Some(me) = self.holder() {
-            me.guard_ends();
-            // Cannot fail: we hold it.
-            let _ = match self.owner.is_dropped_by_a_panic() {
-                true => self.mutex.raw.hand_back(me),
-                false => self.mutex.raw.unlock_keeping_news(me),
-            };
-        }
+/// The end of a guard whose lock was not simply free, or that a panic ends. By value: see [`OwnerId::unless_panicking`].
+#[cold]
+fn unlock(raw: &RawMutex, me: &Member, owner: OwnerId) {
+    if me.id() != owner.plain() {
+        return; // the child of a fork: the parent's lock is left alone
     }
+    me.guard_ends();
+    // Cannot fail: we hold it.
+    let _ = match owner.is_dropped_by_a_panic() {
+        true => raw.hand_back(me),
+        false => raw.unlock_keeping_news(me),
+    };
 }
 
 impl<T: Plain> Deref for MutexGuard<'_, T> {
@@ -406,7 +407,7 @@ impl<T: Plain> Drop for MutexGuard<'_, T> {
             me.guard_ends();
             self.mutex.raw.unlock_held(me);
         } else {
-            self.unlock();
+            unlock(&self.mutex.raw, me, self.owner);
         }
     }
 }

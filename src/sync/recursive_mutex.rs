@@ -317,25 +317,14 @@ impl<T: Plain> RecursiveMutex<T> {
 
     #[inline(always)]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
+        let guard = || {
+            me.guard_begins();
+            RecursiveMutexGuard { mutex: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
+        };
         match how {
-            Ok(Acquired::Clean) if !panicking() => Ok(self.guard(id, me)),
-            how => self.acquired_otherwise(id, me, how),
-        }
-    }
-
-    #[inline(always)]
-    fn guard(&self, owner: OwnerId, me: &Member) -> RecursiveMutexGuard<'_, T> {
-        me.guard_begins();
-        RecursiveMutexGuard { mutex: self, me, owner, _not_send: PhantomData }
-    }
-
-    #[cold]
-    fn acquired_otherwise(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
-        match how {
-            Ok(Acquired::Clean) => Ok(self.guard(id.unless_panicking(), me)),
+            Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
-                let guard = self.guard(id.unless_panicking(), me);
-                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard) }))
+                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard()) }))
             }
             Err(error) => Err(RecursiveLockError::Failed(error)),
         }
@@ -399,7 +388,7 @@ impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
             me.guard_ends();
             // Cannot fail: we hold it.
             if panicking() {
-                self.unlock_in_a_panic(me);
+                unlock_in_a_panic(&self.mutex.raw, me, self.owner);
             } else {
                 let _ = self.mutex.raw.unlock_keeping_news_as(self.owner.plain(), me);
             }
@@ -407,15 +396,14 @@ impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
     }
 }
 
-impl<T: Plain> RecursiveMutexGuard<'_, T> {
-    #[cold]
-    fn unlock_in_a_panic(&self, me: &Member) {
-        // Cannot fail: we hold it.
-        let _ = match self.owner.is_dropped_by_a_panic() {
-            true => self.mutex.raw.hand_back(me),
-            false => self.mutex.raw.unlock_keeping_news(me),
-        };
-    }
+/// The end of a guard in a panic. By value: see [`OwnerId::unless_panicking`].
+#[cold]
+fn unlock_in_a_panic(raw: &RawRecursiveMutex, me: &Member, owner: OwnerId) {
+    // Cannot fail: the caller holds it.
+    let _ = match owner.is_dropped_by_a_panic() {
+        true => raw.hand_back(me),
+        false => raw.unlock_keeping_news(me),
+    };
 }
 
 impl<T: Plain + fmt::Debug> fmt::Debug for RecursiveMutexGuard<'_, T> {

@@ -479,8 +479,7 @@ impl<T: Plain> RwLock<T> {
     fn write_with(&self, patience: Patience) -> WriteResult<'_, T> {
         let (id, me) = member::current_id(self.address())?;
         match self.raw.write_as(id, me, patience) {
-            Ok(Acquired::Clean) if panicking() => Ok(self.written_in_a_panic(id, me)),
-            Ok(Acquired::Clean) => Ok(self.written(id, me)),
+            Ok(Acquired::Clean) => Ok(self.written(id.unless_panicking(), me)),
             Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
             Err(error) => Err(RwLockError::Failed(error)),
         }
@@ -490,11 +489,6 @@ impl<T: Plain> RwLock<T> {
     fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
         me.guard_begins();
         RwLockWriteGuard { lock: self, me, owner: id, _not_send: PhantomData }
-    }
-
-    #[cold]
-    fn written_in_a_panic(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
-        self.written(id.unless_panicking(), me)
     }
 
     #[cold]
@@ -642,22 +636,21 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
                 me.guard_ends();
                 self.lock.raw.unlock_written(me);
             }
-            _ => self.unlock_in_a_panic(),
+            _ => unlock_in_a_panic(&self.lock.raw, self.me, self.owner),
         }
     }
 }
 
-impl<T: Plain> RwLockWriteGuard<'_, T> {
-    #[cold]
-    fn unlock_in_a_panic(&self) {
-        // SAFETY: this guard's.
-        if let Some(me) = unsafe { holder(self.me, self.owner.plain()) } {
-            me.guard_ends();
-            match self.owner.is_dropped_by_a_panic() {
-                // Cannot fail: we hold it.
-                true => _ = self.lock.raw.hand_back(me),
-                false => self.lock.raw.unlock_written(me),
-            }
+/// The end of a guard in a panic, or in the child of a fork. By value: see [`OwnerId::unless_panicking`].
+#[cold]
+fn unlock_in_a_panic(raw: &RawRwLock, me: *const Member, owner: OwnerId) {
+    // SAFETY: the guard's.
+    if let Some(me) = unsafe { holder(me, owner.plain()) } {
+        me.guard_ends();
+        match owner.is_dropped_by_a_panic() {
+            // Cannot fail: we hold it.
+            true => _ = raw.hand_back(me),
+            false => raw.unlock_written(me),
         }
     }
 }
