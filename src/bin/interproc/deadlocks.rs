@@ -28,7 +28,7 @@ pub fn run(name: &str, json: bool) -> ExitCode {
     } else if found.is_empty() {
         sight::print("no deadlock\n");
     } else {
-        sight::print(&found.iter().map(told).collect::<Vec<_>>().join("\n"));
+        sight::print(found.iter().map(told).collect::<Vec<_>>().join("\n"));
     }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

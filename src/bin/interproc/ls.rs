@@ -112,7 +112,7 @@ fn show(listing: &Listing) {
     if listing.segments.is_empty() {
         sight::print("no segments\n");
     } else {
-        sight::print(&sight::lines(&rows));
+        sight::print(sight::lines(&rows));
     }
     for Problem { name, error } in &listing.problems {
         complain(&format!("{name}: {error}"));
