@@ -23,7 +23,6 @@
 //! ```
 
 #[path = "support/kit.rs"]
-#[allow(dead_code)]
 mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `models!`.
 mod support;
