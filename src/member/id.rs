@@ -34,6 +34,7 @@ impl OwnerId {
 
     /// The id with a mark, equal to no member's.
     #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
     pub(crate) const fn flagged(self) -> Self {
         OwnerId(self.0 | 1 << 63)
     }
@@ -52,12 +53,14 @@ impl OwnerId {
     /// For the id that [`unless_panicking`](Self::unless_panicking) gave a guard which is being dropped now: whether a panic
     /// drops it.
     #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
     pub(crate) fn is_dropped_by_a_panic(self) -> bool {
         self.0 & 1 << 62 == 0 && std::thread::panicking()
     }
 
     /// The id without the marks.
     #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
     pub(crate) const fn plain(self) -> Self {
         OwnerId(self.0 & Self::MASK)
     }

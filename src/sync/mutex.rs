@@ -96,7 +96,8 @@ impl<T: Plain> Mutex<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    #[inline]
+    // Out of line the result would go through memory.
+    #[inline(always)]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
         if self.raw.lock_free(id) {
@@ -399,7 +400,7 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 }
 
 impl<T: Plain> Drop for MutexGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let me = self.member();
         // Equal only if it was free without any flag.

@@ -111,7 +111,8 @@ impl<T: Plain> RecursiveMutex<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    #[inline]
+    // Out of line the result would go through memory.
+    #[inline(always)]
     pub fn lock(&self) -> Locked<'_, T> {
         let (id, me) = member::current_id(self.address())?;
         self.acquired(id, me, self.raw.lock_as(id, me, None))
@@ -382,7 +383,7 @@ impl<T: Plain> Deref for RecursiveMutexGuard<'_, T> {
 }
 
 impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
             me.guard_ends();

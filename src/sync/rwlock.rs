@@ -116,7 +116,8 @@ impl<T: Plain> RwLock<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    #[inline]
+    // Out of line the result would go through memory.
+    #[inline(always)]
     pub fn read(&self) -> ReadResult<'_, T> {
         self.read_with(Patience::Until(None))
     }
@@ -250,7 +251,8 @@ impl<T: Plain> RwLock<T> {
     /// # drop(reading);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    #[inline]
+    // Out of line the result would go through memory.
+    #[inline(always)]
     pub fn write(&self) -> WriteResult<'_, T> {
         self.write_with(Patience::Until(None))
     }
@@ -546,7 +548,7 @@ impl<T: Plain> Deref for RwLockReadGuard<'_, T> {
 }
 
 impl<T: Plain> Drop for RwLockReadGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: this guard's.
         if let Some(me) = unsafe { holder(self.me, self.owner) } {
@@ -627,7 +629,7 @@ impl<T: Plain> DerefMut for RwLockWriteGuard<'_, T> {
 }
 
 impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: this guard's.
         match unsafe { holder(self.me, self.owner) } {
