@@ -236,10 +236,9 @@ static void a_recursive_mutex_is_given_back_wholly_and_taken_as_often(void)
 }
 
 /* Waits once, and tells that it woke and whether there was a signal. */
-static void *wait_once(void *unused)
+static int wait_once(void)
 {
     uint32_t before = 0, after = 0;
-    (void)unused;
     OK(interproc_mutex_lock(&shop->lock));
     OK(interproc_cond_signals(&shop->arrived, &before));
     OK(interproc_cond_wait(&shop->arrived, &shop->lock));
@@ -247,7 +246,7 @@ static void *wait_once(void *unused)
     OK(interproc_cond_signals(&shop->arrived, &after));
     CHECK(after != before);
     OK(interproc_mutex_unlock(&shop->lock));
-    return NULL;
+    return failures;
 }
 
 static void *pass_through(void *kind)
@@ -291,9 +290,10 @@ static void an_orderly_end_of_a_thread_or_process_wakes_nobody(void)
 {
     enum { WAITERS = 3 };
     const struct timespec moment = {0, 1000000}, long_enough = {0, 50000000};
-    pthread_t waiters[WAITERS], other;
+    pid_t waiters[WAITERS];
+    pthread_t other;
     for (int i = 0; i < WAITERS; i++)
-        CHECK(pthread_create(&waiters[i], NULL, wait_once, NULL) == 0);
+        waiters[i] = child(wait_once);
     while (asleep() < WAITERS)
         nanosleep(&moment, NULL);
     for (int kind = 0; kind < 4; kind++) {
@@ -314,7 +314,7 @@ static void an_orderly_end_of_a_thread_or_process_wakes_nobody(void)
     OK(interproc_cond_broadcast(&shop->arrived));
     OK(interproc_mutex_unlock(&shop->lock));
     for (int i = 0; i < WAITERS; i++)
-        pthread_join(waiters[i], NULL);
+        CHECK(ending(waiters[i]) == 0);
 }
 
 static void *lock_and_end(void *unused)
