@@ -32,9 +32,7 @@ pub fn a_wait_with_a_recursive_lock_ends_when_its_lock_is_marked_unusable_and_mo
     let (at, _) = peer.find(&named.seg, "m");
     let mut meter = Meter::new();
     let (unusable, kept, awaited) = (1 << 61, 1 << 60, 1 << 57);
-    for marks in
-        [unusable, unusable | kept, unusable | kept | awaited | 1 << 62, u64::MAX & !0xffff_ffff_ffff]
-    {
+    for marks in [unusable, unusable | kept, unusable | kept | awaited | 1 << 62, !0xffff_ffff_ffff] {
         peer.write(at, 0);
         peer.write(at + 8, 0);
         let first = m.lock().expect("free");
@@ -167,7 +165,9 @@ pub fn a_head_that_lies_costs_a_byte_queue_one_walk() {
             peer.write(at + 512 + 16 * granule, 1 << 24 | 1 << 2 | 2);
         }
         for hint in [tail, read, head] {
-            (peer.write(tail, 2 << 24), peer.write(read, 2 << 24), peer.write(head, 1 << 24));
+            peer.write(tail, 2 << 24);
+            peer.write(read, 2 << 24);
+            peer.write(head, 1 << 24);
             peer.write(hint, lie);
             for _ in 0..4 {
                 let _ = meter.now("try_push", || queue.try_push(&message));

@@ -169,7 +169,7 @@ pub fn a_look_at_a_large_sparse_file_costs_what_the_file_uses() {
     Segment::unlink(&name).expect("there");
     let (before, began) = (most_memory(), processor_time());
     let bytes = look.read("q").expect("there");
-    assert!(bytes.len() > 2 << 30 && bytes[..4096].iter().any(|&b| b == 7));
+    assert!(bytes.len() > 2 << 30 && bytes[..4096].contains(&7));
     let (memory, took) = (most_memory() - before, processor_time() - began);
     assert!(memory < 64 << 10, "{memory} KiB for a file of a few pages");
     assert!(took < Duration::from_secs(1), "it took {took:?}");

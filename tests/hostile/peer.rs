@@ -43,7 +43,7 @@ impl Scribbler {
     }
 
     pub fn word(&self, at: usize) -> &AtomicU64 {
-        assert!(at % 8 == 0 && at + 8 <= self.len);
+        assert!(at.is_multiple_of(8) && at + 8 <= self.len);
         // SAFETY: in bounds and aligned; everybody uses atomics there.
         unsafe { &*self.base.add(at).cast() }
     }

@@ -73,7 +73,7 @@ fn run<S>(
             // Its seats were taken from it, or it gave them up.
             (subject, whole) = (new, true);
         }
-        if !whole || rounds % 512 == 0 {
+        if !whole || rounds.is_multiple_of(512) {
             // Some scribbles are for good: all as it was, and a peer with other ideas.
             drop(peer.take());
             before.iter().for_each(|&(at, word)| scribbler.write(at, word));
@@ -229,7 +229,7 @@ pub fn once() {
     let make = |seg: &Segment| Ok((seg.object("o", Once::new)?, seg.object("l", OnceLock::new)?));
     run(4096, &["o", "l"], make, |(o, l): &mut S, meter, _| {
         let _ = meter.timed("call_until", |deadline| o.call_until(deadline, |_| ()));
-        let _ = meter.timed("get_or_init_until", |deadline| l.get_or_init_until(deadline, || 5).map(|n| *n));
+        let _ = meter.timed("get_or_init_until", |deadline| l.get_or_init_until(deadline, || 5).copied());
         let _ = meter.now("get", || (l.get().copied(), o.is_done(), o.holder().is_ok()));
         true
     });
@@ -246,13 +246,11 @@ pub fn queues() {
         let _ = meter.now("try_pop_batch", || q.try_pop_batch(&mut [0; 4]));
         let _ = meter.now("force_push", || q.force_push(dice));
         if let Ok(place) = meter.now("try_reserve", || q.try_reserve()) {
-            meter.now("commit or abort", || {
-                drop(if dice % 2 == 0 { place.commit() } else { Ok(drop(place)) })
-            });
+            meter.now("commit or abort", || if dice % 2 == 0 { drop(place.commit()) } else { drop(place) });
         }
         if let Ok(message) = meter.now("try_receive", || q.try_receive()) {
             meter.now("release or put back", || {
-                drop(if dice % 2 == 0 { message.put_back() } else { Ok(drop(message)) });
+                if dice % 2 == 0 { drop(message.put_back()) } else { drop(message) }
             });
         }
         let _ = meter.now("state", || (q.len(), q.is_full(), q.peak(), q.blocker().is_ok()));
@@ -267,10 +265,10 @@ pub fn queues_of_large_elements() {
     let cells = cells() / 256;
     let make = |seg: &Segment| seg.queue::<[u8; 4096]>("q", cells);
     run(4400 * cells + (1 << 20), &["q"], make, |q, meter, dice| {
-        let _ = meter.now("try_push", || q.try_push([dice as u8; 4096]));
+        let _ = meter.now("try_push", || q.try_push([dice as u8; 4096]).is_ok());
         let _ = meter.now("try_pop", || q.try_pop());
         let _ = meter.timed("pop_until", |deadline| q.pop_until(deadline));
-        let _ = meter.now("force_push", || q.force_push([dice as u8; 4096]));
+        let _ = meter.now("force_push", || q.force_push([dice as u8; 4096]).is_ok());
         true
     });
 }
@@ -289,12 +287,12 @@ pub fn byte_queues() {
             place.fill(3);
             let len = message.len() / 2;
             meter.now("commit or abort", || {
-                drop(if dice % 3 == 0 { Ok(place.abort()) } else { place.commit_len(len).map(drop) });
+                if dice % 3 == 0 { place.abort() } else { drop(place.commit_len(len)) }
             });
         }
         if let Ok(message) = meter.now("try_receive", || q.try_receive()) {
             meter.now("release or put back", || {
-                drop(if dice % 2 == 0 { message.put_back() } else { Ok(drop(message)) });
+                if dice % 2 == 0 { drop(message.put_back()) } else { drop(message) }
             });
         }
         // These go over all messages that there are.

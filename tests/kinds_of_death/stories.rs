@@ -73,8 +73,11 @@ impl Story {
     }
 }
 
+/// A story's name, and how to begin it anew.
+type Named = (&'static str, fn() -> Story);
+
 /// Every object, in the ways in which one can be in another's way.
-pub const STORIES: &[(&str, fn() -> Story)] = &[
+pub const STORIES: &[Named] = &[
     ("a mutex", mutex),
     ("a recursive mutex", recursive_mutex),
     ("a writer's lock, to write", || written(false)),
@@ -138,7 +141,7 @@ fn mutex() -> Story {
             Err(LockError::Failed(error)) => refusal(error),
         }
     };
-    Story::new(|| give_back(m.lock().ok().expect("lock")), ask, FromTheDead, Clean)
+    Story::new(|| give_back(m.lock().expect("lock")), ask, FromTheDead, Clean)
 }
 
 fn recursive_mutex() -> Story {
@@ -155,7 +158,7 @@ fn recursive_mutex() -> Story {
             Err(RecursiveLockError::Failed(error)) => refusal(error),
         }
     };
-    Story::new(|| give_back(m.lock().ok().expect("lock")), ask, FromTheDead, Clean)
+    Story::new(|| give_back(m.lock().expect("lock")), ask, FromTheDead, Clean)
 }
 
 fn ask_rwlock(l: &RwLock<u64>, reads: bool, wait: Wait) -> Answer {
@@ -181,7 +184,7 @@ fn ask_rwlock(l: &RwLock<u64>, reads: bool, wait: Wait) -> Answer {
 
 fn written(reads: bool) -> Story {
     let l = leak(segment().object("l", || RwLock::new(0u64)).expect("lock"));
-    let take = || give_back(l.write().ok().expect("write"));
+    let take = || give_back(l.write().expect("write"));
     Story::new(take, move |wait| ask_rwlock(l, reads, wait), FromTheDead, Clean).with_state(|| l.is_written())
 }
 
@@ -190,9 +193,9 @@ fn read(before: usize) -> Story {
     let l = leak(segment().object("l", || RwLock::new(0u64)).expect("lock"));
     let take = move || {
         for _ in 0..before {
-            drop(l.read().ok().expect("read"));
+            drop(l.read().expect("read"));
         }
-        give_back(l.read().ok().expect("read"))
+        give_back(l.read().expect("read"))
     };
     Story::new(take, |wait| ask_rwlock(l, false, wait), Clean, Clean)
         .with_state(|| l.readers().expect("readers") == 1)
@@ -268,7 +271,7 @@ fn barrier() -> Story {
 fn queue_pop(reads: bool) -> Story {
     let q = leak(segment().queue::<u64>("q", 4).expect("queue"));
     if reads {
-        q.push(1).ok().expect("push");
+        q.push(1).expect("push");
     }
     let take = move || -> GiveBack {
         if reads {
@@ -276,7 +279,7 @@ fn queue_pop(reads: bool) -> Story {
             return Box::new(|| message.put_back().expect("put back"));
         }
         let place = q.reserve().expect("reserve");
-        q.push(2).ok().expect("push");
+        q.push(2).expect("push");
         give_back(place)
     };
     let ask = |wait| {
