@@ -32,8 +32,12 @@
 //! this holds among peers that keep to the protocol.
 //!
 //! **Fork.** A child may use what it inherits; it does not own what its parent holds. The safe forms of
-//! [`process::fork`] refuse beside other threads and under a guard. A child that shares its parent's memory without being its thread (vfork, `CLONE_VM`) must not use
-//! the library before exec. **Signals.** No operation may be used in a handler unless it says so. **Cancellation.**
+//! [`process::fork`] refuse beside other threads and under a guard. A child that shares its parent's memory without
+//! being its thread (vfork, `CLONE_VM`) must not use the library before exec.
+//!
+//! **Signals.** No operation may be used in a handler unless it says so.
+//!
+//! **Cancellation.**
 //! In C no function is a cancellation point: `pthread_cancel` acts at the thread's next one outside. A thread of
 //! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
 //! **Descriptors.** Ours have numbers of 3 and above. A program may close them (`closefrom(3)`): locks and queues go on
