@@ -525,6 +525,8 @@ impl Joiner for Joining<'_> {
 
     /// For the second channel and for people.
     fn describe(&self, generation: u32) {
+        // An heir is in a hurry: known before.
+        sys::dying::shown_namespace();
         let who = Identity {
             pid: task::pid(),
             tid: task::tid(),
