@@ -149,7 +149,7 @@ pub unsafe extern "C" fn interproc_process_start(
             return Err(invalid("a forked child takes descriptors 0, 1 and 2 only"));
         }
         let started = || {
-            builder.fork(|| {
+            builder.fork_unchecked(|| {
                 deferred.lift();
                 entry(argument)
             })

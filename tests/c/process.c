@@ -3,6 +3,7 @@
 #include "check.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -146,7 +147,7 @@ static void a_child_shows_its_state_its_usage_and_its_end(void)
     OK(interproc_process_signal(&child, SIGSTOP));
     while (state != 'T')
         OK(interproc_process_state(&child, &state));
-    RETURNS(ENOENT, interproc_process_signal_group(&child, SIGKILL));
+    RETURNS(ESRCH, interproc_process_signal_group(&child, SIGKILL));
     OK(interproc_process_signal(&child, SIGCONT));
     OK(interproc_process_terminate_within(&child, 5000000000u, &end));
     CHECK(end.signal == SIGTERM);
@@ -344,6 +345,27 @@ static void a_process_is_known_by_number_and_start_time(void)
     OK(interproc_process_ref_close(&me));
 }
 
+static void *wait_for_the_end(void *end_of_pipe)
+{
+    char byte;
+    CHECK(read(*(int *)end_of_pipe, &byte, 1) == 0);
+    return NULL;
+}
+
+static void a_process_with_threads_forks(void)
+{
+    static int three = 3;
+    int ends[2];
+    pthread_t thread;
+    CHECK(pipe2(ends, O_CLOEXEC) == 0 && pthread_create(&thread, NULL, wait_for_the_end, &ends[0]) == 0);
+    interproc_process_t child = started(code, &three);
+    done(&child, 0, 3);
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    OK(interproc_process_start(&child, &options, code, &three));
+    done(&child, 0, 3);
+    CHECK(close(ends[1]) == 0 && pthread_join(thread, NULL) == 0 && close(ends[0]) == 0);
+}
+
 #define TEST(function) {#function, function}
 static const struct {
     const char *name;
@@ -358,6 +380,7 @@ static const struct {
     TEST(a_program_gets_a_segment_without_a_name),
     TEST(a_process_is_known_by_number_and_start_time),
     TEST(closed_children_are_reaped_by_a_later_call),
+    TEST(a_process_with_threads_forks),
 };
 
 int main(int argc, char **argv)

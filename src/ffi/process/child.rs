@@ -43,7 +43,7 @@ pub unsafe extern "C" fn interproc_process_fork(
             builder = builder.name(text(name, "name")?);
         }
         let started = || {
-            builder.fork(|| {
+            builder.fork_unchecked(|| {
                 deferred.lift();
                 entry(argument)
             })
