@@ -408,7 +408,7 @@ static void a_closed_segment(void)
     OK(interproc_spsc_producer_push(&p, &m));
     OK(interproc_segment_close(&other));
     RETURNS(EINVAL, interproc_spsc_producer_push(&p, &m));
-    OK(interproc_spsc_producer_leave(&p));
+    RETURNS(EINVAL, interproc_spsc_producer_leave(&p));
 }
 
 int main(void)
