@@ -121,6 +121,7 @@ fn main() {
             a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
             who_waits_behind_a_death_goes_on_at_once,
             who_slept_before_gets_what_a_reader_in_place_dies_with,
+            a_buffer_that_is_too_small_does_not_forget_who_had_the_message,
             a_scribbled_queue_ends_every_operation_and_harms_nobody,
             a_queue_whose_geometry_was_written_over_is_refused;
         byte_lane:

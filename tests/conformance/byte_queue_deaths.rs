@@ -290,6 +290,21 @@ pub fn who_slept_before_gets_what_a_reader_in_place_dies_with(at: Place) {
     }
 }
 
+pub fn a_buffer_that_is_too_small_does_not_forget_who_had_the_message(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg);
+    q.push(&[1; 40]).expect("push");
+    at.start(&seg, move |seg| {
+        let q = queue(seg);
+        let _message = q.receive().expect("message");
+        at.die();
+    })
+    .gone();
+    assert_eq!(q.try_pop_into(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TooLarge);
+    let message = q.try_receive().expect("message");
+    assert!(message.is_redelivered() && *message == [1; 40]);
+}
+
 pub fn a_scribbled_queue_ends_every_operation_and_harms_nobody(at: Place) {
     let mut random = Random(0x5c21bb1e);
     for round in 0..120 {

@@ -475,10 +475,15 @@ impl RawByteQueue {
     pub fn put_back(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
-        self.set_length_word(&claim, self.length_word(&claim) | RETURNED);
+        self.mark_returned(&claim);
         self.unclaim(claim);
         me.unpend(pending);
         Ok(())
+    }
+
+    /// The message was in somebody's hands: whoever gets it next is told.
+    fn mark_returned(&self, claim: &Claim) {
+        self.set_length_word(claim, self.length_word(claim) | RETURNED);
     }
 
     fn unclaim(&self, claim: Claim) {
@@ -521,6 +526,10 @@ impl RawByteQueue {
         let popped = self.claim_to_read(me, limit).map(|claim| {
             let (message, len) = self.message(&claim);
             if !fits(len) {
+                // A dead reader's word told of it; ours, when it is gone, does not.
+                if claim.redelivered {
+                    self.mark_returned(&claim);
+                }
                 self.unclaim(claim);
                 return Popped::TooLong(len);
             }
