@@ -487,13 +487,7 @@ pub unsafe extern "C" fn interproc_segment_find(
     object: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    call(|| unsafe {
-        let object = output(object, "object")?;
-        let found: NonNull<u8> =
-            open(segment)?.raw_find(text(name, "name")?, (TypeId::BYTES, size, alignment))?;
-        object.set(found.cast().as_ptr());
-        Ok(())
-    })
+    unsafe { interproc_segment_find_as(segment, name, TypeId::BYTES.bits(), size, alignment, object) }
 }
 
 /// Finds the queue `name`, or makes it: for messages of `element_size` bytes, with room for `capacity` of them. A Rust
