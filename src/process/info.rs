@@ -415,7 +415,7 @@ impl Stat {
     /// Of a process, or of one of its threads.
     fn of(pid: u32, thread: Option<u32>) -> Result<Stat> {
         check_proc()?;
-        let mut text = [0u8; 1024];
+        let mut text = task::text::<1024>();
         let text = task::read_stat(pid, thread, &mut text).map_err(|errno| match errno {
             libc::ENOENT | libc::ESRCH => ErrorKind::NoProcess.into(),
             errno => Error::from_errno(errno).with_detail("/proc/PID/stat"),

@@ -13,6 +13,7 @@ use super::call::{KeepErrno, checked, retried};
 use super::task::{self, decimal};
 use crate::time::Deadline;
 use core::ffi::{CStr, c_int};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The flag of a thread on its way out (`PF_EXITING`).
@@ -104,7 +105,7 @@ pub fn await_end(pid: u32, deadline: Option<Deadline>) {
 }
 
 fn is_doomed(stat: &CStr) -> bool {
-    let mut text = [0u8; 1024];
+    let mut text = task::text::<1024>();
     // One that is gone is not.
     let Ok(text) = task::read_start(stat, &mut text) else { return false };
     let field = |nth| task::stat_field(text, nth).and_then(task::number).unwrap_or(0);
@@ -133,15 +134,17 @@ fn any_entry(fd: c_int, mut is: impl FnMut(u32) -> bool) -> bool {
     /// Before the name: inode, offset, record length, type.
     const NAME: usize = 19;
     #[repr(align(8))]
-    struct Entries([u8; 4096]);
-    let mut entries = Entries([0; 4096]);
+    struct Entries([MaybeUninit<u8>; 4096]);
+    let mut entries = Entries(task::text());
     loop {
         // SAFETY: the buffer is writable for its length.
         let read = retried(|| unsafe {
             libc::syscall(libc::SYS_getdents64, fd, entries.0.as_mut_ptr(), entries.0.len())
         });
-        let Ok(1..) = read else { return false };
-        let mut left = entries.0.get(..read.unwrap_or(0) as usize).unwrap_or_default();
+        let Ok(read @ 1..) = read else { return false };
+        let Some(read) = entries.0.get(..read as usize) else { return false };
+        // SAFETY: the kernel has written these.
+        let mut left = unsafe { core::slice::from_raw_parts(read.as_ptr().cast::<u8>(), read.len()) };
         while let Some(len) = left.get(16..18).map(|l| u16::from_ne_bytes([l[0], l[1]]) as usize) {
             let Some(entry) = left.get(NAME..len) else { return false };
             let name = entry.split(|&b| b == 0).next().unwrap_or_default();
@@ -221,7 +224,7 @@ pub fn runs_alone() -> Option<bool> {
     path.put(b"/proc/self/task");
     let mut running = 0;
     let others = any_entry(fd, |tid| {
-        let mut text = [0u8; 1024];
+        let mut text = task::text::<1024>();
         let flags = task::read_start(path.of_thread(tid), &mut text)
             .and_then(|text| task::number(task::stat_field(text, FLAGS)?));
         running += u32::from(flags.is_ok_and(|flags| flags & EXITING == 0));

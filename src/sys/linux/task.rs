@@ -2,6 +2,7 @@
 
 use super::call::{checked, retried};
 use core::ffi::{CStr, c_int};
+use core::mem::MaybeUninit;
 
 /// Lets others run on this processor, if any want to.
 pub fn give_way() {
@@ -85,7 +86,7 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
 pub fn has_our_stack(pid: u32) -> bool {
     const START_STACK: usize = 25;
     let start = |path: &CStr| {
-        let mut text = [0u8; 1024];
+        let mut text = text::<1024>();
         number(stat_field(read_start(path, &mut text)?, START_STACK)?)
     };
     let mut path = [0u8; 64];
@@ -114,7 +115,7 @@ pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
         return Err(libc::EXDEV);
     }
     let mut path = [0u8; 64];
-    let mut text = [0u8; 1024];
+    let mut text = text::<1024>();
     write_path(&mut path, pid, tid, b"/comm");
     let comm = read_start(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?, &mut text)?;
     let comm = comm.strip_suffix(b"\n").unwrap_or(comm);
@@ -132,7 +133,7 @@ pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
 
 /// The stat file of a process, or of one of its threads.
 #[cfg(feature = "std")]
-pub fn read_stat(pid: u32, thread: Option<u32>, into: &mut [u8]) -> Result<&[u8], i32> {
+pub fn read_stat(pid: u32, thread: Option<u32>, into: &mut [MaybeUninit<u8>]) -> Result<&[u8], i32> {
     let mut path = [0u8; 64];
     match thread {
         Some(tid) => write_path(&mut path, pid, tid, b"/stat"),
@@ -160,15 +161,20 @@ pub fn proc_names(pid: u32) -> Result<bool, i32> {
 /// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
 /// a single id says that the two are the same.
 pub(super) fn proc_shows_own_namespace() -> Result<bool, i32> {
-    let mut text = [0u8; 4096];
+    let mut text = text::<4096>();
     let text = read_start(c"/proc/self/status", &mut text)?;
     let ids =
         text.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"NSpid:")).ok_or(libc::ENODATA)?;
     Ok(ids.split(|b| b.is_ascii_whitespace()).filter(|id| !id.is_empty()).count() == 1)
 }
 
+/// Room for the start of a file.
+pub fn text<const N: usize>() -> [MaybeUninit<u8>; N] {
+    [const { MaybeUninit::uninit() }; N]
+}
+
 /// The first bytes of a file. By direct system calls: those of the C library are cancellation points.
-pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8], i32> {
+pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [MaybeUninit<u8>]) -> Result<&'a [u8], i32> {
     // SAFETY: a C string; the descriptor is closed below.
     let fd = retried(|| unsafe {
         libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC)
@@ -177,14 +183,16 @@ pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [u8]) -> Result<&'a [u8]
     let read = retried(|| unsafe { libc::syscall(libc::SYS_read, fd, into.as_mut_ptr(), into.len()) });
     // SAFETY: the descriptor is ours.
     let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
-    Ok(&into[..read? as usize])
+    let read = &into[..read? as usize];
+    // SAFETY: the kernel has written these.
+    Ok(unsafe { core::slice::from_raw_parts(read.as_ptr().cast(), read.len()) })
 }
 
 /// The start time is field 22 of a stat file, the 20th after the name.
 const START_TIME: usize = 19;
 
 fn start_time_in(path: &CStr) -> Result<u64, i32> {
-    let mut text = [0u8; 1024];
+    let mut text = text::<1024>();
     number(stat_field(read_start(path, &mut text)?, START_TIME)?)
 }
 

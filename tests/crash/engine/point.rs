@@ -311,7 +311,11 @@ impl Lab {
         let mut tracee = self.victim(board::FIRST, |cut| stage.first(cut), false, limits.patience_ns)?;
         let bystander = matches!(limits.first, First::GoesOn(_));
         let mut watcher = Watcher { show: |stand| show(board::FIRST, stand), bystander };
-        match go(&mut tracee, aim, deadline, &mut watcher) {
+        // Beside the tracer: a step is a way there and back.
+        tracee.pin(&self.here);
+        let stop = go(&mut tracee, aim, deadline, &mut watcher);
+        tracee.pin(&self.everywhere);
+        match stop {
             // Only when its way is measured: it has no part in that run.
             Stop::Broken(text) if text == ASLEEP && aim == Aim::END => {
                 tracee.kill(false);
