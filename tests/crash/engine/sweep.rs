@@ -190,17 +190,28 @@ fn plan(
 ) -> Result<VecDeque<Kill>, String> {
     let limits = scenario.limits();
     let run = |first| measure(scenario, first, lab.everywhere[0], settings);
+    let begins = |stand: &Stand| !stand.asleep && lab.windows.at(stand.pc).is_some();
     let firsts = if scenario.has_first() {
         let stands = run(Aim::END)?.first;
         let mut all = plan::aims(&stands, |pc| lab.windows.at(pc));
-        if matches!(limits.first, First::GoesOn(_)) {
+        let goes_on = matches!(limits.first, First::GoesOn(_));
+        if goes_on {
             // On the doorstep of its sleep.
             const DOORSTEP: usize = 240;
             all.truncate(stands.iter().position(|s| s.asleep).unwrap_or(all.len()));
             all.drain(..all.len().saturating_sub(DOORSTEP));
         }
-        let count = if settings.density == Density::Full { limits.first_deaths } else { 3 };
-        plan::spread(all.len(), count).into_iter().map(|i| all[i as usize]).collect()
+        let full = settings.density == Density::Full;
+        let mut chosen = plan::spread(all.len(), if full { limits.first_deaths } else { 3 });
+        if full && !goes_on {
+            // A death is of interest in the windows, however long the way to them.
+            let mut seen = BTreeSet::new();
+            let mut is_new = |stand: &Stand| begins(stand) && seen.insert(stand.pc);
+            chosen.extend((0..stands.len() as u32).filter(|&i| is_new(&stands[i as usize])));
+            chosen.sort_unstable();
+            chosen.dedup();
+        }
+        chosen.into_iter().map(|i| all[i as usize]).collect()
     } else {
         vec![Aim::default()]
     };
@@ -213,7 +224,7 @@ fn plan(
             Err(text) => return Err(text),
         };
         *length = stands.len().saturating_sub(1).max(*length);
-        let begins: Vec<bool> = stands.iter().map(|s| !s.asleep && lab.windows.at(s.pc).is_some()).collect();
+        let begins: Vec<bool> = stands.iter().map(begins).collect();
         let events = plan::events(&stands, &begins, settings.density, limits.thin_above);
         let aims = plan::aims(&stands, |pc| lab.windows.at(pc));
         kills.extend(events.iter().map(|&e| Kill { first, victim: aims[e as usize] }));
