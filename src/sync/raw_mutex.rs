@@ -192,6 +192,7 @@ impl RawMutex {
     }
 
     /// The second word, for an object that is built on this lock.
+    #[inline(always)]
     pub(super) fn reserved(&self) -> &AtomicU64 {
         &self.last
     }
@@ -244,13 +245,11 @@ impl RawMutex {
     /// `NotOwner`, and nothing is changed.
     #[inline]
     pub fn unlock_keeping_news(&self, me: &Member) -> Result<()> {
-        // Relaxed: as in `unlock`.
-        let word = self.word.load(Ordering::Relaxed);
-        if word == me.id().bits() {
-            self.unlock_held(me);
+        if self.unlock_if_plain(me) {
             return Ok(());
         }
-        if word & DIRTY != 0 { self.hand_back(me) } else { self.unlock_slow(me) }
+        // Relaxed: if it is ours, nobody else changes that flag.
+        if self.word.load(Ordering::Relaxed) & DIRTY != 0 { self.hand_back(me) } else { self.unlock_slow(me) }
     }
 
     /// The caller holds it and goes on holding it; it is to be handed back like one that was inherited.
@@ -279,12 +278,18 @@ impl RawMutex {
     /// `NotOwner`, and nothing is changed.
     #[inline]
     pub fn unlock(&self, me: &Member) -> Result<()> {
+        if self.unlock_if_plain(me) { Ok(()) } else { self.unlock_slow(me) }
+    }
+
+    /// Unlocks what the caller holds without any flag in the word; false, and nothing is done, if that is not so.
+    #[inline(always)]
+    pub(crate) fn unlock_if_plain(&self, me: &Member) -> bool {
         // Relaxed: a word that names us is ours, and while it has no flag nobody else changes it (see `RawRwLock` for KEPT).
-        if self.word.load(Ordering::Relaxed) != me.id().bits() {
-            return self.unlock_slow(me);
+        let plain = self.word.load(Ordering::Relaxed) == me.id().bits();
+        if plain {
+            self.unlock_held(me);
         }
-        self.unlock_held(me);
-        Ok(())
+        plain
     }
 
     /// [`RawMutex::unlock`] for a caller that is sure to hold it, without any flag in the word: a guard.

@@ -99,16 +99,33 @@ impl RawRecursiveMutex {
     /// `Overflow` at the deepest level; `NotRecoverable`, `TimedOut`.
     #[inline]
     pub fn lock(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        self.lock_as(me.id(), me, deadline)
+        if self.lock_free(me.id()) { Ok(Acquired::Clean) } else { self.lock_slow(me, deadline) }
     }
 
-    /// [`RawRecursiveMutex::lock`] for a caller that has its id at hand.
-    #[inline(always)]
-    pub(crate) fn lock_as(&self, id: OwnerId, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        match self.hold_of(id) {
+    /// [`RawRecursiveMutex::lock`] after [`RawRecursiveMutex::lock_free`] has failed.
+    #[cold]
+    pub(crate) fn lock_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
+        match self.hold_of(me.id()) {
             Some(hold) => self.deeper(hold),
-            None => self.first(id, self.lock.lock(me, deadline)),
+            None => self.first(me.id(), self.lock.lock_slow(me, deadline)),
         }
+    }
+
+    /// The first try of a lock: whether it was free, or the caller's.
+    #[inline(always)]
+    pub(crate) fn lock_free(&self, id: OwnerId) -> bool {
+        match self.hold_of(id) {
+            Some(hold) => self.deeper(hold).is_ok(),
+            None => self.lock.lock_free(id) && self.first(id, Ok(Acquired::Clean)).is_ok(),
+        }
+    }
+
+    /// Unlocks once what the caller holds. False if the lock below, no longer held at any depth, is still to be unlocked, as it
+    /// has flags: by [`RawRecursiveMutex::lock_below`].
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline(always)]
+    pub(crate) fn unlock_free(&self, id: OwnerId, me: &Member) -> bool {
+        !matches!(self.leave_level(id), Ok(true)) || self.lock.unlock_if_plain(me)
     }
 
     /// Locks if it is free, its owner is dead, or the caller holds it.
@@ -163,13 +180,7 @@ impl RawRecursiveMutex {
     /// `NotOwner`, and nothing is changed.
     #[inline]
     pub fn unlock_keeping_news(&self, me: &Member) -> Result<()> {
-        self.unlock_keeping_news_as(me.id(), me)
-    }
-
-    /// [`RawRecursiveMutex::unlock_keeping_news`] for a caller that has its id at hand.
-    #[inline(always)]
-    pub(crate) fn unlock_keeping_news_as(&self, id: OwnerId, me: &Member) -> Result<()> {
-        if self.leave_level(id)? { self.lock.unlock_keeping_news(me) } else { Ok(()) }
+        if self.leave_level(me.id())? { self.lock.unlock_keeping_news(me) } else { Ok(()) }
     }
 
     /// Unlocks once, as if the caller had died: when it is free the next one is told.

@@ -115,7 +115,10 @@ impl<T: Plain> RecursiveMutex<T> {
     #[inline(always)]
     pub fn lock(&self) -> Locked<'_, T> {
         let (id, me) = member::current_id(self.address())?;
-        self.acquired(id, me, self.raw.lock_as(id, me, None))
+        if self.raw.lock_free(id) {
+            return Ok(self.guard(me, id));
+        }
+        self.acquired(id, me, self.raw.lock_slow(me, None))
     }
 
     /// Locks, waiting as long as it takes. If the last holder died, `repair` is run first, under the lock.
@@ -317,11 +320,15 @@ impl<T: Plain> RecursiveMutex<T> {
     }
 
     #[inline(always)]
+    fn guard<'a>(&'a self, me: &Member, id: OwnerId) -> RecursiveMutexGuard<'a, T> {
+        me.guard_begins();
+        RecursiveMutexGuard { mutex: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
+    }
+
+    /// What came of a lock that was not simply free.
+    #[cold]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
-        let guard = || {
-            me.guard_begins();
-            RecursiveMutexGuard { mutex: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
-        };
+        let guard = || self.guard(me, id);
         match how {
             Ok(Acquired::Clean) => Ok(guard()),
             Ok(Acquired::OwnerDied) => {
@@ -387,14 +394,20 @@ impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
     fn drop(&mut self) {
         if let Some(me) = self.holder() {
             me.guard_ends();
-            // Cannot fail: we hold it.
             if panicking() {
                 unlock_in_a_panic(&self.mutex.raw, me, self.owner);
-            } else {
-                let _ = self.mutex.raw.unlock_keeping_news_as(self.owner.plain(), me);
+            } else if !self.mutex.raw.unlock_free(self.owner.plain(), me) {
+                unlock_below(&self.mutex.raw, me);
             }
         }
     }
+}
+
+/// The end of the last guard of a lock with flags.
+#[cold]
+fn unlock_below(raw: &RawRecursiveMutex, me: &Member) {
+    // Cannot fail: the caller holds it.
+    let _ = raw.lock_below().unlock_keeping_news(me);
 }
 
 /// The end of a guard in a panic. By value: see [`OwnerId::unless_panicking`].

@@ -1,7 +1,7 @@
 //! [`RwLock`]: the robust reader-writer lock with the data that it guards.
 #![allow(unsafe_code)]
 
-use super::raw_rwlock::{Entered, Patience, Place};
+use super::raw_rwlock::{Entered, Free, Patience, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared, TypeId};
@@ -480,7 +480,18 @@ impl<T: Plain> RwLock<T> {
     #[inline(always)]
     fn write_with(&self, patience: Patience) -> WriteResult<'_, T> {
         let (id, me) = member::current_id(self.address())?;
-        match self.raw.write_as(id, me, patience) {
+        let has_gate = match self.raw.write_free(id) {
+            Free::Locked => return Ok(self.written(id.unless_panicking(), me)),
+            Free::Gate => true,
+            Free::Not => false,
+        };
+        self.write_slow(id, me, patience, has_gate)
+    }
+
+    /// Apart from the rest: else what comes of the usual way would go through memory, too.
+    #[cold]
+    fn write_slow(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> WriteResult<'_, T> {
+        match self.raw.write_slow(id, me, patience, has_gate) {
             Ok(Acquired::Clean) => Ok(self.written(id.unless_panicking(), me)),
             Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
             Err(error) => Err(RwLockError::Failed(error)),

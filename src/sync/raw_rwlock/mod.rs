@@ -80,6 +80,7 @@ mod readers;
 mod writers;
 
 pub(crate) use bias::Sampler;
+pub(crate) use writers::Free;
 
 use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering};

@@ -13,23 +13,40 @@ use core::time::Duration;
 impl RawRwLock {
     #[inline(always)]
     pub(crate) fn write_as(&self, id: OwnerId, me: &Member, patience: Patience) -> Result<Acquired> {
-        // R2, M1
-        if self.gate.lock_if_plain(id) {
-            if !crate::mutant!("writer-no-fence") {
-                seq_cst_fence_for_models();
-            }
-            if self.cells.iter().fold(0, |all, cell| all | cell.load(Ordering::SeqCst)) == 0 {
-                crate::crash_window!("W2: it writes");
-                self.note_write();
-                return Ok(Acquired::Clean);
-            }
-            return self.write_slow(id, me, patience, true);
+        match self.write_free(id) {
+            Free::Locked => Ok(Acquired::Clean),
+            Free::Gate => self.write_slow(id, me, patience, true),
+            Free::Not => self.write_slow(id, me, patience, false),
         }
-        self.write_slow(id, me, patience, false)
     }
 
+    /// The first try: whether nobody was there.
+    #[inline(always)]
+    pub(crate) fn write_free(&self, id: OwnerId) -> Free {
+        // R2, M1
+        if !self.gate.lock_if_plain(id) {
+            return Free::Not;
+        }
+        if !crate::mutant!("writer-no-fence") {
+            seq_cst_fence_for_models();
+        }
+        if self.cells.iter().fold(0, |all, cell| all | cell.load(Ordering::SeqCst)) != 0 {
+            return Free::Gate;
+        }
+        crate::crash_window!("W2: it writes");
+        self.note_write();
+        Free::Locked
+    }
+
+    /// After [`RawRwLock::write_free`] was in vain; whether that has got the gate.
     #[cold]
-    fn write_slow(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> Result<Acquired> {
+    pub(crate) fn write_slow(
+        &self,
+        id: OwnerId,
+        me: &Member,
+        patience: Patience,
+        has_gate: bool,
+    ) -> Result<Acquired> {
         let pending = me.pend();
         let result = self.write_pended(id, me, patience, has_gate);
         me.unpend(pending);
@@ -178,9 +195,27 @@ impl RawRwLock {
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) fn unlock_written(&self, me: &Member) {
-        // Nobody but its holder sets a mark in a word that is written: a plain store loses none. Cannot fail: we hold it.
+        if !self.gate.unlock_if_plain(me) {
+            self.unlock_marked(me);
+        }
+    }
+
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[cold]
+    fn unlock_marked(&self, me: &Member) {
+        // Cannot fail: the caller holds it.
         let _ = self.gate.unlock(me);
     }
+}
+
+/// What the first try to write has got.
+pub(crate) enum Free {
+    /// The lock.
+    Locked,
+    /// The gate, but readers are inside.
+    Gate,
+    /// Nothing.
+    Not,
 }
 
 /// How long a writer that becomes a reader waits for a place.
