@@ -278,6 +278,21 @@ impl From<Error> for std::io::Error {
     }
 }
 
+/// What becomes an [`Error`] becomes a `std::io::Error` as well.
+macro_rules! into_io {
+    ($([$($params:tt)*] $type:ty)*) => {
+        $(
+            #[cfg(feature = "std")]
+            impl<$($params)*> From<$type> for std::io::Error {
+                fn from(e: $type) -> Self {
+                    Error::from(e).into()
+                }
+            }
+        )*
+    };
+}
+pub(crate) use into_io;
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.text())?;
@@ -332,6 +347,33 @@ mod tests {
             assert_eq!(Error::from(io), e);
             assert_eq!(Error::from(std::io::Error::from_raw_os_error(libc::EMFILE)).errno(), libc::EMFILE);
         }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn every_error_of_the_library_is_an_io_error_by_a_question_mark() {
+        use crate::queue::{BatchError, PushError, RecvError};
+        use crate::sync::{LockError, RecursiveLockError, RwLockError};
+        fn goes_on<E: core::error::Error + Into<Error> + Into<std::io::Error>>() {}
+        goes_on::<Error>();
+        goes_on::<PushError<u64>>();
+        goes_on::<BatchError>();
+        goes_on::<RecvError>();
+        goes_on::<LockError<'_, u64>>();
+        goes_on::<RecursiveLockError<'_, u64>>();
+        goes_on::<RwLockError<'_, u64>>();
+        let e =
+            BatchError { pushed: 3, error: Error::from(ErrorKind::TimedOut).with_detail("while trying it") };
+        let io = std::io::Error::from(e);
+        assert_eq!(io.kind(), std::io::ErrorKind::TimedOut);
+        assert!(std::string::ToString::to_string(&io).contains("while trying it"));
+        assert_eq!(
+            std::io::Error::from(LockError::<u64>::from(Error::from(ErrorKind::OwnerDied)))
+                .get_ref()
+                .map(std::string::ToString::to_string)
+                .as_deref(),
+            Some(ErrorKind::OwnerDied.text())
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Pushes that did not happen: [`PushError`] of one message, [`BatchError`] of several.
 
 use crate::error::format;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, into_io};
 use core::fmt;
 
 /// Adds to a refusal how long the message was, and how long one may be, if that is why.
@@ -42,11 +42,7 @@ impl<T> From<PushError<T>> for Error {
     }
 }
 
-impl<T> From<PushError<T>> for std::io::Error {
-    fn from(e: PushError<T>) -> Self {
-        e.error.into()
-    }
-}
+into_io! { [T] PushError<T> }
 
 impl<T> fmt::Debug for PushError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +58,7 @@ impl<T> fmt::Display for PushError<T> {
 
 impl<T> core::error::Error for PushError<T> {}
 
-/// A batch that did not go in whole.
+/// A batch that did not go in whole. As an [`Error`] or `std::io::Error` it is only why.
 #[derive(Debug)]
 pub struct BatchError {
     /// How many messages went in.
@@ -70,6 +66,14 @@ pub struct BatchError {
     /// Why not the next.
     pub error: Error,
 }
+
+impl From<BatchError> for Error {
+    fn from(e: BatchError) -> Error {
+        e.error
+    }
+}
+
+into_io! { [] BatchError }
 
 impl fmt::Display for BatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

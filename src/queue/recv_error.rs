@@ -1,7 +1,7 @@
 //! [`RecvError`]: a message of any length that could not be copied out.
 
 use crate::error::format;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, into_io};
 use core::fmt;
 
 /// A message that was not received, and why. Nothing is lost by it.
@@ -57,11 +57,7 @@ impl From<RecvError> for Error {
     }
 }
 
-impl From<RecvError> for std::io::Error {
-    fn from(e: RecvError) -> Self {
-        e.error.into()
-    }
-}
+into_io! { [] RecvError }
 
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -464,6 +464,8 @@ impl<T: Plain> From<LockError<'_, T>> for Error {
     }
 }
 
+crate::error::into_io! { ['a, T: Plain] LockError<'a, T> }
+
 impl<T: Plain> fmt::Debug for LockError<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -471,6 +471,8 @@ impl<T: Plain> From<RecursiveLockError<'_, T>> for Error {
     }
 }
 
+crate::error::into_io! { ['a, T: Plain] RecursiveLockError<'a, T> }
+
 impl<T: Plain> fmt::Debug for RecursiveLockError<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -719,6 +719,8 @@ impl<T: Plain> From<RwLockError<'_, T>> for Error {
     }
 }
 
+crate::error::into_io! { ['a, T: Plain] RwLockError<'a, T> }
+
 impl<T: Plain> fmt::Debug for RwLockError<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
