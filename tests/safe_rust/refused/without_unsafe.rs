@@ -1,9 +1,11 @@
 //! What has a contract that the compiler cannot check says `unsafe`.
 #![deny(unsafe_code)]
 
+use interproc::process::{self, Builder, Daemon};
 use interproc::queue::Ring;
+use interproc::queue::spsc::Producer;
 use interproc::sync::{Mutex, Row};
-use interproc::{Segment, member};
+use interproc::{Segment, member, pipe};
 use std::ptr::NonNull;
 
 fn contracts(seg: &Segment, memory: NonNull<u8>) {
@@ -12,4 +14,18 @@ fn contracts(seg: &Segment, memory: NonNull<u8>) {
     let _ = Ring::attach(memory, 64); //~ E0133
     let _ = Row::attach(memory, 64); //~ E0133
     let _ = member::Table::new(memory, 4096, 1, 1); //~ E0133
+}
+
+/// A fork that does not ask who else is in the process.
+fn forks(gift: pipe::End) {
+    let _ = process::fork_unchecked(|| 0); //~ E0133
+    let _ = Builder::new().fork_unchecked(|| 0); //~ E0133
+    let _ = Builder::new().fork_with_unchecked(gift, |_| 0); //~ E0133
+    let _ = Daemon::new().start_unchecked(|_| 0); //~ E0133
+}
+
+/// Slots that nobody may have written.
+fn slots(samples: &mut Producer<u64>) {
+    let _ = samples.write_chunk_uninit(8).map(|chunk| chunk.commit(8)); //~ E0133
+    let _ = samples.write_chunk_uninit(8).map(|chunk| chunk.commit_all()); //~ E0133
 }
