@@ -397,14 +397,20 @@ fn make_end_key() -> Result<()> {
 /// Keeps the library that this code is in mapped: a plugin that is closed must not take the destructor away from threads that
 /// run on.
 fn pin() {
-    // SAFETY: all-zero is a valid `Dl_info`; the name is a C string if the call says so. The handle is not closed.
+    use core::ffi::{c_char, c_int, c_void};
+    // SAFETY: the function that has this name, with its signature; none if the pointer is NULL. All-zero is a valid `Dl_info`;
+    // the name is a C string if the call says so. The handle is not closed.
     unsafe {
+        // By name: where all is linked statically there is no such function, and nothing to pin. The linker warns of whoever
+        // refers to it there.
+        let dlopen = libc::dlsym(libc::RTLD_DEFAULT, c"dlopen".as_ptr());
+        let dlopen: Option<unsafe extern "C" fn(*const c_char, c_int) -> *mut c_void> =
+            core::mem::transmute(dlopen);
+        let Some(dlopen) = dlopen else { return };
         let mut info: libc::Dl_info = core::mem::zeroed();
-        if libc::dladdr(thread_ends as *const core::ffi::c_void, &raw mut info) != 0
-            && !info.dli_fname.is_null()
-        {
+        if libc::dladdr(thread_ends as *const c_void, &raw mut info) != 0 && !info.dli_fname.is_null() {
             // A program answers with an error: it stays anyway.
-            libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
+            dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE);
         }
     }
 }
