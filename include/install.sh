@@ -99,8 +99,8 @@ includedir=\${prefix}/include
 Name: interproc
 Description: Locks, queues and processes in shared memory that survive kill -9 of any participant
 Version: $version
-Cflags: -I\${includedir}
-Libs: -L\${libdir} -linterproc
+Cflags: -I"\${includedir}"
+Libs: -L"\${libdir}" -linterproc
 Libs.private: $private
 END
 chmod 644 "$lib_to/pkgconfig/interproc.pc"
