@@ -1596,14 +1596,15 @@ int interproc_segment_find(const struct interproc_segment_t *segment,
                            void **object);
 
 /**
- * Finds the queue `name`, or makes it: for messages of `element_size` bytes, with room for `capacity` of them. A Rust
- * program reaches the same queue by `Segment::queue`.
+ * Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of them. A
+ * Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has messages of a type,
+ * and is found by interproc_segment_queue_as().
  *
  * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
  * stay open as long as it is used.**
  *
- * @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0,
- * or the capacity is beyond 2^24.
+ * @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type; EINVAL:
+ * one of them is 0, or the capacity is beyond 2^24.
  *
  * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
@@ -1612,6 +1613,27 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             size_t element_size,
                             size_t capacity,
                             struct interproc_queue_t *queue);
+
+/**
+ * As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`. It is found
+ * by exactly this type, by both.
+ *
+ *     typedef struct { uint64_t id; double weight; } job_t; // in Rust: struct Job, which derives Pod
+ *     uint64_t job = interproc_type_id("Job", sizeof(job_t), 8, NULL, 0);
+ *     rc = interproc_segment_queue_as(&segment, "jobs", job, sizeof(job_t), 1024, &jobs);
+ *
+ * `type_id` is 0 for bytes, or an id by interproc_type_id().
+ *
+ * @return As interproc_segment_queue(); EEXIST also for another type.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_queue_as(const struct interproc_segment_t *segment,
+                               const char *name,
+                               uint64_t type_id,
+                               size_t element_size,
+                               size_t capacity,
+                               struct interproc_queue_t *queue);
 
 /**
  * Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
@@ -3117,12 +3139,13 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue,
                             uint32_t *producers);
 
 /**
- * Takes the producer's seat of the queue `name` for messages of `element_size` bytes, with room for `capacity` of them. The
- * queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer`. Whoever died in the seat has
- * left it. Slots lie one behind the other, the first one aligned to 64 bytes.
+ * Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for `capacity` of
+ * them. The queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer_of_bytes`. Whoever died in
+ * the seat has left it. Slots lie one behind the other, the first one aligned to 64 bytes.
  *
- * @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
- * EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is held by a living thread.
+ * @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity,
+ * or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is
+ * held by a living thread.
  *
  * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
@@ -3131,6 +3154,22 @@ int interproc_segment_spsc_producer(const struct interproc_segment_t *segment,
                                     size_t element_size,
                                     size_t capacity,
                                     struct interproc_spsc_producer_t *producer);
+
+/**
+ * As interproc_segment_spsc_producer(), for messages of this type: a Rust program reaches the same queue by
+ * `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for bytes, or
+ * an id by interproc_type_id().
+ *
+ * @return As interproc_segment_spsc_producer(); EEXIST also for another type.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_spsc_producer_as(const struct interproc_segment_t *segment,
+                                       const char *name,
+                                       uint64_t type_id,
+                                       size_t element_size,
+                                       size_t capacity,
+                                       struct interproc_spsc_producer_t *producer);
 
 /**
  * Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a consumer that
@@ -3145,6 +3184,20 @@ int interproc_segment_spsc_consumer(const struct interproc_segment_t *segment,
                                     size_t element_size,
                                     size_t capacity,
                                     struct interproc_spsc_consumer_t *consumer);
+
+/**
+ * Takes the consumer's seat, as interproc_segment_spsc_producer_as() does the producer's.
+ *
+ * @return As interproc_segment_spsc_producer_as().
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_spsc_consumer_as(const struct interproc_segment_t *segment,
+                                       const char *name,
+                                       uint64_t type_id,
+                                       size_t element_size,
+                                       size_t capacity,
+                                       struct interproc_spsc_consumer_t *consumer);
 
 /**
  * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler runs, and
@@ -4239,6 +4292,22 @@ int interproc_segment_latest_for(const struct interproc_segment_t *segment,
                                  const void *initial,
                                  size_t readers,
                                  struct interproc_latest_t *latest);
+
+/**
+ * As interproc_segment_latest_for(), for a value of this type: a Rust program reaches the same one by `Segment::latest_for`. It
+ * is found by exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
+ *
+ * @return As interproc_segment_latest_for(); EEXIST also for another type.
+ *
+ * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ */
+int interproc_segment_latest_as(const struct interproc_segment_t *segment,
+                                const char *name,
+                                uint64_t type_id,
+                                size_t size,
+                                const void *initial,
+                                size_t readers,
+                                struct interproc_latest_t *latest);
 
 /**
  * Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number

@@ -21,11 +21,11 @@ use core::mem::MaybeUninit;
 /// enum Light { Red = 1, Green = 2 }
 ///
 /// let seg = Segment::anonymous(1 << 16)?;
-/// let lights = seg.queue::<Checked<Light>>("lights", 8)?;
+/// let lights = seg.queue_of_bytes::<Checked<Light>>("lights", 8)?; // as C makes them
 /// lights.push(Checked::new(Light::Green))?;
 /// assert_eq!(lights.pop()?.get()?, Light::Green);
 ///
-/// let peer = seg.queue::<u8>("lights", 8)?; // one that makes a mistake
+/// let peer = seg.queue_of_bytes::<u8>("lights", 8)?; // one that makes a mistake
 /// peer.push(7)?;
 /// assert_eq!(lights.pop()?.get().unwrap_err().kind(), ErrorKind::Corrupt);
 /// # Ok::<(), interproc::Error>(())

@@ -1,4 +1,4 @@
-//! The bytes of a segment: header, member slots, directory, payload. Format version 2.
+//! The bytes of a segment: header, member slots, directory, payload. Format version 3.
 //!
 //! ```text
 //! page 0            Header: fixed part under a checksum, then the few words that change
@@ -22,7 +22,7 @@ use crate::atomic::{AtomicU32, AtomicU64};
 /// "INTRPROC", read as a little-endian integer.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"INTRPROC");
 /// The format version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The incompatible features that this build knows: none yet.
 pub const KNOWN_INCOMPAT: u64 = 0;
 /// Compatible feature: the payload's pages were not reserved at creation (the `sparse` option).
@@ -217,8 +217,9 @@ pub struct Entry {
     /// The kind's parameters (for a queue: element size and capacity; for a bounded semaphore:
     /// permits; for a barrier: parties).
     pub params: [AtomicU64; 2],
-    /// The exact type of an `Object`, or which of the pipes it is; 0 for bytes, and where the kind says it all. (Version 1 had
-    /// 32 bits elsewhere, of which 0 was found as anything.)
+    /// The exact type of an `Object`, or of the elements of a `Queue`, `Spsc` or `Latest`, or which of the pipes it is; 0 for
+    /// bytes, and where the kind says it all. (Version 1 had 32 bits elsewhere, of which 0 was found as anything; version 2
+    /// had 0 for all elements.)
     pub type_id: AtomicU64,
     /// Zero.
     pub reserved: [AtomicU64; 3],

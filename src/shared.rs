@@ -61,7 +61,7 @@ impl<T: bytemuck::AnyBitPattern + bytemuck::NoUninit> Plain for T {}
 /// What an object in a segment is told apart by: 64 bits made of its type's name (without the path), size and alignment,
 /// and of the ids of its parts. So `Mutex<u64>` is not found as a `Mutex<f64>`, nor a structure as another one of its
 /// name and size with other fields. An object of bytes, as C makes them, has the id [`BYTES`](Self::BYTES), and is
-/// found as bytes only.
+/// found as bytes only. Queues and latest values are told apart by the id of what is in them: [`TypeId::plain`].
 ///
 /// The id of a type does not depend on the compiler, nor on the crate or module that declares it: two programs may each
 /// declare it. Field names do not count, nor do the fields of a [`Plain`] structure: any bytes are a value of it.

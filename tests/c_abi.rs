@@ -131,7 +131,7 @@ impl Installed {
         }
         let prefix = value("prefix=");
         let include = value("includedir=").replace("${prefix}", &prefix);
-        said.replace("${libdir}", &value("libdir=")).replace("${includedir}", &include)
+        said.replace("${libdir}", &value("libdir=")).replace("${includedir}", &include).replace('"', "")
     }
 
     /// Compiles a C program against the shared library.
@@ -269,6 +269,18 @@ fn install(from: &Path, arguments: &[&str], destdir: Option<&str>) -> std::proce
     install.output().expect("install.sh")
 }
 
+/// By pkg-config, which puts a backslash before a space, and a shell that understands it.
+fn a_program_is_compiled_against_what_lies_in(prefix: &Path) {
+    if !found(&Command::new("pkg-config")) {
+        return println!("no pkg-config here: the path with a space was not tried");
+    }
+    let out = prefix.join("types");
+    let mut shell = Command::new("sh");
+    shell.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")).env("LD_LIBRARY_PATH", prefix.join("lib"));
+    shell.args(["-ec", r#"eval cc '"$1"' -o '"$2"' "$(pkg-config --cflags --libs interproc)"; "$2""#, "sh"]);
+    run(shell.arg(root().join("tests/c/types.c")).arg(out));
+}
+
 fn every_way_to_say_where_to_install_is_understood_or_refused_clearly() {
     let here = work().join("elsewhere");
     let _ = fs::remove_dir_all(&here);
@@ -298,6 +310,7 @@ fn every_way_to_say_where_to_install_is_understood_or_refused_clearly() {
         let pc = fs::read_to_string(lib.join("pkgconfig/interproc.pc")).expect("the .pc file");
         assert!(pc.contains(&format!("prefix={prefix}\n")), "{arguments:?}: {pc}");
     }
+    a_program_is_compiled_against_what_lies_in(&here.join("a b"));
     for (arguments, complaint) in [
         (&["--prefix"] as &[&str], "--prefix needs a value"),
         (&["--prefix="], "--prefix needs a value"),
@@ -317,7 +330,8 @@ fn a_program_may_be_linked_without_any_shared_library() {
     let installed = Installed::get();
     let out = installed.out("tests/c/types.c", "all-static");
     let mut cc = installed.cc("tests/c/types.c", &out);
-    run(cc.arg("-static").args(installed.pkg_config(&["--static", "--libs"])));
+    let said = run(cc.arg("-static").args(installed.pkg_config(&["--static", "--libs"])));
+    assert_eq!(said, "", "the linker warns");
     let headers = run(Command::new("readelf").arg("-lW").arg(&out));
     assert!(!headers.contains("INTERP"), "{headers}");
     run(&mut Command::new(&out));
@@ -504,10 +518,6 @@ impl Mixed {
         partner.arg(&name);
         Mixed { name, seg, counter, partner }
     }
-
-    fn queue(&self, name: &str) -> Queue<u64> {
-        self.seg.queue(name, 16).expect("a queue")
-    }
 }
 
 impl Drop for Mixed {
@@ -529,7 +539,9 @@ fn a_c_and_a_rust_process_count_under_one_lock() {
 
 fn messages_go_from_rust_to_c_and_back_in_order() {
     let mut mixed = Mixed::new();
-    let (there, back) = (mixed.queue("there"), mixed.queue("back"));
+    // One whose type C names, and one of bytes.
+    let there: Queue<u64> = mixed.seg.queue("there", 16).expect("a queue");
+    let back: Queue<u64> = mixed.seg.queue_of_bytes("back", 16).expect("a queue");
     let mut c = mixed.partner.arg("echo").spawn().expect("the partner");
     for i in (0..5000).step_by(10) {
         there.push_batch(&[i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7, i + 8, i + 9]).expect("room");

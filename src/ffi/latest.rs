@@ -10,6 +10,8 @@ use super::who::{self, interproc_who_t};
 use crate::error::Result;
 use crate::member::{self, Member, view};
 use crate::queue::RawLatest;
+use crate::shared::TypeId;
+use crate::shm::Element;
 use core::ffi::{c_char, c_int, c_void};
 use libc::timespec;
 
@@ -152,8 +154,31 @@ pub unsafe extern "C" fn interproc_segment_latest_for(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe {
+        interproc_segment_latest_as(segment, name, TypeId::BYTES.bits(), size, initial, readers, latest)
+    }
+}
+
+/// As interproc_segment_latest_for(), for a value of this type: a Rust program reaches the same one by `Segment::latest_for`. It
+/// is found by exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
+///
+/// @return As interproc_segment_latest_for(); EEXIST also for another type.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_latest_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    size: usize,
+    initial: *const c_void,
+    readers: usize,
+    latest: *mut interproc_latest_t,
+) -> c_int {
+    let value = Element { id: TypeId::from_bits(type_id), size };
+    // SAFETY: by C's contract.
+    unsafe {
         answer(latest, "latest", || {
-            found_in(segment, |s| s.raw_latest(text(name, "name")?, size, readers, initial.cast()))
+            found_in(segment, |s| s.raw_latest(text(name, "name")?, value, readers, initial.cast()))
         })
     }
 }

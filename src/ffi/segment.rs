@@ -10,7 +10,7 @@ use super::queue::interproc_queue_t;
 use super::{call, invalid};
 use crate::error::{Error, Result};
 use crate::shared::TypeId;
-use crate::shm::{Options, Segment};
+use crate::shm::{Element, Options, Segment};
 use crate::sys::call::checked;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
@@ -490,14 +490,15 @@ pub unsafe extern "C" fn interproc_segment_find(
     unsafe { interproc_segment_find_as(segment, name, TypeId::BYTES.bits(), size, alignment, object) }
 }
 
-/// Finds the queue `name`, or makes it: for messages of `element_size` bytes, with room for `capacity` of them. A Rust
-/// program reaches the same queue by `Segment::queue`.
+/// Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of them. A
+/// Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has messages of a type,
+/// and is found by interproc_segment_queue_as().
 ///
 /// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
 /// stay open as long as it is used.**
 ///
-/// @return As interproc_segment_object(); EEXIST also for another element size or capacity; EINVAL: one of them is 0,
-/// or the capacity is beyond 2^24.
+/// @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type; EINVAL:
+/// one of them is 0, or the capacity is beyond 2^24.
 ///
 /// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -509,10 +510,34 @@ pub unsafe extern "C" fn interproc_segment_queue(
     queue: *mut interproc_queue_t,
 ) -> c_int {
     // SAFETY: by C's contract.
+    unsafe { interproc_segment_queue_as(segment, name, TypeId::BYTES.bits(), element_size, capacity, queue) }
+}
+
+/// As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`. It is found
+/// by exactly this type, by both.
+///
+///     typedef struct { uint64_t id; double weight; } job_t; // in Rust: struct Job, which derives Pod
+///     uint64_t job = interproc_type_id("Job", sizeof(job_t), 8, NULL, 0);
+///     rc = interproc_segment_queue_as(&segment, "jobs", job, sizeof(job_t), 1024, &jobs);
+///
+/// `type_id` is 0 for bytes, or an id by interproc_type_id().
+///
+/// @return As interproc_segment_queue(); EEXIST also for another type.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_queue_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    element_size: usize,
+    capacity: usize,
+    queue: *mut interproc_queue_t,
+) -> c_int {
+    let element = Element { id: TypeId::from_bits(type_id), size: element_size };
+    // SAFETY: by C's contract.
     unsafe {
-        answer(queue, "queue", || {
-            found_in(segment, |s| s.raw_queue(text(name, "name")?, element_size, capacity))
-        })
+        answer(queue, "queue", || found_in(segment, |s| s.raw_queue(text(name, "name")?, element, capacity)))
     }
 }
 

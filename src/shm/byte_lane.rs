@@ -10,6 +10,7 @@ use crate::queue::byte_lane::{
     ByteConsumer, ByteProducer, RawByteConsumer, RawByteProducer, UNIT, units_for,
 };
 use crate::queue::{Lane, RawConsumer, RawProducer};
+use crate::shared::TypeId;
 
 impl Segment {
     /// Finds or makes the queue of this name for messages of any length up to `longest` bytes, from one producer to one
@@ -90,5 +91,6 @@ fn byte_lane(capacity_bytes: usize, longest: usize) -> Result<Build> {
         fail(ErrorKind::InvalidInput, sizes)
     })?;
     let params = [(capacity * UNIT) as u64, longest as u64];
-    Ok(Build { kind: Kind::ByteSpsc, unit: UNIT, capacity, limit: longest as u64, params })
+    let type_id = TypeId::BYTES;
+    Ok(Build { kind: Kind::ByteSpsc, unit: UNIT, capacity, limit: longest as u64, type_id, params })
 }

@@ -26,7 +26,7 @@ use crate::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::atomic::compiler_fence;
 use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::{Changing, ENTRY_SIZE, Entry, Fixed, Kind, NAME_SIZE, OBJECT_ALIGN};
-use crate::shared::TypeId;
+use crate::shared::{Plain, TypeId};
 use core::fmt;
 use core::ptr::NonNull;
 use std::string::String;
@@ -35,7 +35,7 @@ use std::string::String;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub kind: u32,
-    /// See [`TypeId`]. Compared like all the rest: nothing stands for any type.
+    /// See [`TypeId`]; of what has elements, theirs. Compared like all the rest: nothing stands for any type.
     pub type_id: u64,
     pub size: u64,
     pub align: u64,
@@ -86,6 +86,24 @@ impl fmt::Display for Shape {
             0 => Ok(()),
             id => write!(f, ", type {id:#018x}"),
         }
+    }
+}
+
+/// What a queue's messages are, or a latest value: how many bytes, of which type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Element {
+    pub id: TypeId,
+    pub size: usize,
+}
+
+impl Element {
+    pub fn of<T: Plain>() -> Element {
+        Element { id: TypeId::plain::<T>(), size: size_of::<T>() }
+    }
+
+    /// Of no type, as C makes them: any plain data of so many bytes.
+    pub const fn bytes(size: usize) -> Element {
+        Element { id: TypeId::BYTES, size }
     }
 }
 

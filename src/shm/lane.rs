@@ -8,6 +8,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId};
 use crate::queue::{Lane, lane_size};
+use crate::shared::TypeId;
 
 /// What a lane is like.
 pub(super) struct Build {
@@ -19,6 +20,7 @@ pub(super) struct Build {
     /// See [`Lane::limit`].
     pub(super) limit: u64,
     /// What the directory tells newcomers by.
+    pub(super) type_id: TypeId,
     pub(super) params: [u64; 2],
 }
 
@@ -52,13 +54,13 @@ impl Segment {
     }
 
     fn lane(&self, name: &str, build: &Build) -> Result<Lane> {
-        let &Build { kind, unit, capacity, limit, params } = build;
+        let &Build { kind, unit, capacity, limit, type_id, params } = build;
         let size = lane_size(unit, capacity).ok_or_else(|| {
             let asked = format!("a queue of {unit}-byte elements x {capacity}");
             fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^40 elements")
         })?;
         let align = Lane::ALIGN as u64;
-        let shape = Shape { kind: kind as u32, type_id: 0, size: size as u64, align, params };
+        let shape = Shape { kind: kind as u32, type_id: type_id.bits(), size: size as u64, align, params };
         let place = self.place(name, &shape, |place| {
             // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
             let made = unsafe { Lane::make(place, size, unit, capacity, limit) };

@@ -71,7 +71,7 @@ mod snapshot;
 mod spsc;
 
 pub use deadlock::Deadlock;
-pub(crate) use directory::Shape;
+pub(crate) use directory::{Element, Shape};
 pub use inspect::{Holder, ObjectState, View};
 pub use members::{MemberInfo, Waits};
 pub use object::Object;

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::attach::Attached;
-use super::directory::{Directory, Shape};
+use super::directory::{Directory, Element, Shape};
 use super::header::CHANGING_OFF;
 use super::name::Name;
 use super::object::Object;
@@ -542,9 +542,9 @@ impl Segment {
     /// Finds or makes the queue of this name for messages of type `T`, with room for `capacity` of them.
     ///
     /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element size or
-    /// capacity; [`ErrorKind::InvalidInput`] for no capacity or one beyond 2^24, or for messages of no bytes; else as
-    /// [`object`](Self::object).
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element
+    /// [type](TypeId::plain) or capacity; [`ErrorKind::InvalidInput`] for no capacity or one beyond 2^24, or for messages of
+    /// no bytes; else as [`object`](Self::object).
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};
@@ -558,7 +558,33 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn queue<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
-        let raw = self.raw_queue(name, size_of::<T>(), capacity)?;
+        self.queue_as(name, Element::of::<T>(), capacity)
+    }
+
+    /// Finds the queue of bytes of this name, or makes it, and takes each message for a `T`: what C's
+    /// `interproc_segment_queue` makes and finds, which names no type. It is found by its bytes only, and safely: any bytes
+    /// are a `T`. (A C program that gives the id of `T`, by `interproc_segment_queue_as`, shares what
+    /// [`queue`](Self::queue) finds.)
+    ///
+    /// # Errors
+    /// As [`queue`](Self::queue).
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// // As C's interproc_segment_queue(&segment, "jobs", 8, 64, &jobs).
+    /// let jobs = seg.queue_of_bytes::<u64>("jobs", 64)?;
+    /// jobs.push(1)?;
+    /// assert_eq!(seg.queue_of_bytes::<[u32; 2]>("jobs", 64)?.pop()?, [1, 0]);
+    /// assert_eq!(seg.queue::<u64>("jobs", 64).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn queue_of_bytes<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
+        self.queue_as(name, Element::bytes(size_of::<T>()), capacity)
+    }
+
+    fn queue_as<T: Plain>(&self, name: &str, element: Element, capacity: usize) -> Result<Queue<T>> {
+        let raw = self.raw_queue(name, element, capacity)?;
         let keep = self.keep();
         Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
     }
@@ -630,8 +656,8 @@ impl Segment {
     /// four readers at a time: see [`Latest`].
     ///
     /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a value of another size or with another
-    /// number of announcements; [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or a value of no bytes.
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a value of another
+    /// [type](TypeId::plain) or with another number of announcements; [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or a value of no bytes.
     ///
     /// # Examples
     /// ```
@@ -661,8 +687,39 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn latest_for<T: Plain>(&self, name: &str, initial: T, readers: usize) -> Result<Latest<T>> {
+        self.latest_as(name, Element::of::<T>(), initial, readers)
+    }
+
+    /// As [`latest_for`](Self::latest_for) of bytes, which are taken for a `T`: what C's `interproc_segment_latest_for` makes
+    /// and finds (for 4 readers: `interproc_segment_latest`), which names no type. It is found by its bytes only; see
+    /// [`queue_of_bytes`](Self::queue_of_bytes).
+    ///
+    /// # Errors
+    /// As [`latest_for`](Self::latest_for).
+    ///
+    /// # Examples
+    /// ```
+    /// # use interproc::{ErrorKind, Segment};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// // As C's interproc_segment_latest(&segment, "limit", 4, &initial, &limit).
+    /// let limit = seg.latest_of_bytes("limit", 100u32, 4)?;
+    /// assert_eq!(limit.get()?, 100);
+    /// assert_eq!(seg.latest("limit", 100u32).unwrap_err().kind(), ErrorKind::TypeMismatch);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn latest_of_bytes<T: Plain>(&self, name: &str, initial: T, readers: usize) -> Result<Latest<T>> {
+        self.latest_as(name, Element::bytes(size_of::<T>()), initial, readers)
+    }
+
+    fn latest_as<T: Plain>(
+        &self,
+        name: &str,
+        element: Element,
+        initial: T,
+        readers: usize,
+    ) -> Result<Latest<T>> {
         // SAFETY: a value of so many initialised bytes.
-        let raw = unsafe { self.raw_latest(name, size_of::<T>(), readers, (&raw const initial).cast()) }?;
+        let raw = unsafe { self.raw_latest(name, element, readers, (&raw const initial).cast()) }?;
         let keep = self.keep();
         Latest::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("latest value {name:?}")))
     }
@@ -670,11 +727,11 @@ impl Segment {
     /// [`latest_for`](Self::latest_for) for C.
     ///
     /// # Safety
-    /// `initial` is NULL, for zeros, or has `element` bytes.
+    /// `initial` is NULL, for zeros, or has `size` bytes.
     pub(crate) unsafe fn raw_latest(
         &self,
         name: &str,
-        element: usize,
+        Element { id, size: element }: Element,
         readers: usize,
         initial: *const u8,
     ) -> Result<RawLatest> {
@@ -684,7 +741,7 @@ impl Segment {
         })?;
         let shape = Shape {
             kind: Kind::Latest as u32,
-            type_id: 0,
+            type_id: id.bits(),
             size: size as u64,
             align: LatestPlace::ALIGN as u64,
             params: [element as u64, readers as u64],
@@ -775,15 +832,20 @@ impl Segment {
         fail(ErrorKind::NoObject, format!("{name:?} in {self:?}"))
     }
 
-    /// Finds or makes a queue by its element size, as C does.
-    pub(crate) fn raw_queue(&self, name: &str, element: usize, capacity: usize) -> Result<RawQueue> {
+    /// [`queue`](Self::queue) for C.
+    pub(crate) fn raw_queue(
+        &self,
+        name: &str,
+        Element { id, size: element }: Element,
+        capacity: usize,
+    ) -> Result<RawQueue> {
         let size = ring_size(element, capacity).ok_or_else(|| {
             let asked = format!("a queue of {element}-byte elements x {capacity}");
             fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^24 elements")
         })?;
         let shape = Shape {
             kind: Kind::Queue as u32,
-            type_id: 0,
+            type_id: id.bits(),
             size: size as u64,
             align: Ring::ALIGN as u64,
             params: [element as u64, capacity as u64],

@@ -498,6 +498,9 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     RETURNS(EINVAL, interproc_segment_queue(&segment, "q", 8, 8, NULL));
     RETURNS(EINVAL, interproc_segment_queue(&segment, NULL, 8, 8, &none));
     RETURNS(EINVAL, interproc_segment_queue(&s, "q", 8, 8, &none));
+    RETURNS(EINVAL, interproc_segment_queue_as(&segment, NULL, 1, 8, 8, &none));
+    RETURNS(EINVAL, interproc_segment_queue_as(&segment, "q", 1, 8, 8, NULL));
+    RETURNS(EINVAL, interproc_segment_queue_as(NULL, "q", 1, 8, 8, &none));
     RETURNS(EINVAL, interproc_segment_len(&s, &n));
     RETURNS(EINVAL, interproc_segment_len(&segment, NULL));
     RETURNS(EINVAL, interproc_segment_fd(&s, &i));
@@ -629,6 +632,28 @@ static void segments_are_found_by_name_and_say_what_is_wrong(void)
     RETURNS(EINVAL, interproc_segment_queue(&opened, "q", 8, 0, &queue));
     OK(interproc_segment_queue(&opened, "q", 8, 8, &queue));
     RETURNS(EEXIST, interproc_segment_queue(&opened, "q", 8, 16, &queue));
+
+    /* Messages of a type, and of none. */
+    interproc_latest_t latest;
+    interproc_spsc_producer_t producer;
+    interproc_spsc_consumer_t consumer;
+    uint64_t real = interproc_type_id("f64", 8, 8, NULL, 0);
+    OK(interproc_segment_queue_as(&opened, "q", 0, 8, 8, &queue));
+    RETURNS(EEXIST, interproc_segment_queue_as(&opened, "q", word, 8, 8, &queue));
+    OK(interproc_segment_queue_as(&opened, "words", word, 8, 8, &queue));
+    RETURNS(EEXIST, interproc_segment_queue_as(&made, "words", real, 8, 8, &queue));
+    CHECK(strstr(interproc_last_error_message(), "\"words\" is a Queue of 8-byte elements x 8")
+          && strstr(interproc_last_error_message(), "type 0x"));
+    RETURNS(EEXIST, interproc_segment_queue(&made, "words", 8, 8, &queue));
+    OK(interproc_segment_spsc_producer_as(&opened, "samples", real, 8, 8, &producer));
+    RETURNS(EEXIST, interproc_segment_spsc_consumer_as(&opened, "samples", word, 8, 8, &consumer));
+    RETURNS(EEXIST, interproc_segment_spsc_consumer(&opened, "samples", 8, 8, &consumer));
+    OK(interproc_segment_spsc_consumer_as(&opened, "samples", real, 8, 8, &consumer));
+    OK(interproc_spsc_producer_leave(&producer));
+    OK(interproc_spsc_consumer_leave(&consumer));
+    OK(interproc_segment_latest_as(&opened, "pose", real, 8, NULL, 4, &latest));
+    RETURNS(EEXIST, interproc_segment_latest_as(&made, "pose", word, 8, NULL, 4, &latest));
+    RETURNS(EEXIST, interproc_segment_latest(&made, "pose", 8, NULL, &latest));
 
     int fd = -1;
     interproc_segment_t third = INTERPROC_SEGMENT_INIT;

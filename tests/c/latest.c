@@ -53,6 +53,8 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_segment_latest(&segment, "l", 0, NULL, &l));
     RETURNS(EINVAL, interproc_segment_latest(&segment, "l", 8, NULL, NULL));
     RETURNS(EINVAL, interproc_segment_latest_for(&segment, "l", 8, NULL, 251, &l));
+    RETURNS(EINVAL, interproc_segment_latest_as(&segment, NULL, 1, 8, NULL, 4, &l));
+    RETURNS(EINVAL, interproc_segment_latest_as(&segment, "l", 1, 8, NULL, 4, NULL));
     RETURNS(ENOMEM, interproc_segment_latest(&segment, "l", 1 << 24, NULL, &l));
     for (int null = 0; null < 2; null++) {
         const interproc_latest_t *none = null ? NULL : &l;

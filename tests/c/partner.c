@@ -31,9 +31,11 @@ static void count(long n)
 static void echo(void)
 {
     interproc_queue_t there, back;
-    OK(interproc_segment_queue(&segment, "there", sizeof(uint64_t), 16, &there));
-    OK(interproc_segment_queue(&segment, "back", sizeof(uint64_t), 16, &back));
-    uint64_t message;
+    uint64_t message, word = interproc_type_id("u64", 8, 8, NULL, 0);
+    OK(interproc_segment_queue_as(&segment, "there", word, sizeof message, 16, &there));
+    /* What Rust calls a queue of u64, and not one of eight bytes each. */
+    RETURNS(EEXIST, interproc_segment_queue(&segment, "there", sizeof message, 16, &back));
+    OK(interproc_segment_queue(&segment, "back", sizeof message, 16, &back));
     int rc;
     while ((rc = interproc_queue_pop(&there, &message, NULL)) == 0) {
         message++;

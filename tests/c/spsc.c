@@ -64,6 +64,10 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_segment_spsc_producer(&segment, "bad", 0, 4, &p));
     RETURNS(EINVAL, interproc_segment_spsc_producer(&segment, "bad", 8, 0, &p));
     RETURNS(EINVAL, interproc_segment_spsc_producer(&segment, "bad", 8, 4, NULL));
+    RETURNS(EINVAL, interproc_segment_spsc_producer_as(&segment, NULL, 1, 8, 4, &p));
+    RETURNS(EINVAL, interproc_segment_spsc_producer_as(&segment, "bad", 1, 8, 4, NULL));
+    RETURNS(EINVAL, interproc_segment_spsc_consumer_as(&segment, NULL, 1, 8, 4, &c));
+    RETURNS(EINVAL, interproc_segment_spsc_consumer_as(&segment, "bad", 1, 8, 4, NULL));
     RETURNS(EINVAL, interproc_segment_spsc_consumer(&segment, "bad", 8, (size_t)1 << 50, &c));
     RETURNS(EINVAL, interproc_segment_spsc_consumer(&segment, "bad", 8, 4, NULL));
     for (int null = 0; null < 2; null++) {

@@ -86,6 +86,47 @@ fn an_object_is_found_by_its_exact_type_only() {
 }
 
 #[test]
+fn queues_and_latest_values_are_found_by_their_exact_element_type_only() {
+    let seg = Segment::anonymous(1 << 16).unwrap();
+    seg.queue::<u64>("queue", 4).unwrap();
+    let both = [
+        "\"queue\" is a Queue of 8-byte elements x 4",
+        ", type 0x",
+        "you asked for a Queue of 8-byte elements",
+    ];
+    fails(seg.queue::<f64>("queue", 4), ErrorKind::TypeMismatch, &both);
+    fails(seg.queue::<[u32; 2]>("queue", 4), ErrorKind::TypeMismatch, &both);
+    seg.queue::<u64>("queue", 4).unwrap();
+
+    drop(seg.spsc_producer::<u64>("spsc", 4).unwrap());
+    fails(seg.spsc_producer::<f64>("spsc", 4), ErrorKind::TypeMismatch, &[", type 0x"]);
+    fails(seg.spsc_consumer::<i64>("spsc", 4), ErrorKind::TypeMismatch, &[", type 0x"]);
+    seg.spsc_consumer::<u64>("spsc", 4).unwrap();
+
+    seg.latest("latest", 1u64).unwrap();
+    fails(seg.latest("latest", 1f64), ErrorKind::TypeMismatch, &[", type 0x"]);
+    fails(seg.latest_for("latest", 1i64, 4), ErrorKind::TypeMismatch, &[", type 0x"]);
+    assert_eq!(seg.latest("latest", 2u64).unwrap().get(), Ok(1));
+
+    // Those of bytes, as C makes them, are found as bytes only: then as any plain data, of which any bytes are a value.
+    fails(seg.queue_of_bytes::<u64>("queue", 4), ErrorKind::TypeMismatch, &[", type 0x"]);
+    fails(seg.spsc_producer_of_bytes::<u64>("spsc", 4), ErrorKind::TypeMismatch, &[]);
+    fails(seg.spsc_consumer_of_bytes::<u64>("spsc", 4), ErrorKind::TypeMismatch, &[]);
+    fails(seg.latest_of_bytes("latest", 1u64, 4), ErrorKind::TypeMismatch, &[]);
+    seg.queue_of_bytes::<u64>("bytes", 4).unwrap().push(7).unwrap();
+    assert_eq!(seg.queue_of_bytes::<[u32; 2]>("bytes", 4).unwrap().pop(), Ok([7, 0]));
+    fails(seg.queue::<u64>("bytes", 4), ErrorKind::TypeMismatch, &[]);
+    fails(seg.queue_of_bytes::<u32>("bytes", 4), ErrorKind::TypeMismatch, &[]);
+    let mut p = seg.spsc_producer_of_bytes::<u64>("spsc of bytes", 4).unwrap();
+    p.push(7).unwrap();
+    assert_eq!(seg.spsc_consumer_of_bytes::<[u32; 2]>("spsc of bytes", 4).unwrap().pop(), Ok([7, 0]));
+    fails(seg.spsc_consumer::<u64>("spsc of bytes", 4), ErrorKind::TypeMismatch, &[]);
+    seg.latest_of_bytes("value of bytes", 7u64, 4).unwrap();
+    assert_eq!(seg.latest_of_bytes("value of bytes", [1u32, 1], 4).unwrap().get(), Ok([7, 0]));
+    fails(seg.latest("value of bytes", 7u64), ErrorKind::TypeMismatch, &[]);
+}
+
+#[test]
 fn a_type_is_the_same_wherever_it_is_declared() {
     let seg = Segment::anonymous(4096).unwrap();
     let pair = seg.object("pair", || Pair(Mutex::new(1.5f64), AtomicU64::new(7))).unwrap();

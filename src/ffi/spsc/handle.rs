@@ -5,6 +5,8 @@ use crate::ffi::handle::{Marked, taken_in};
 use crate::ffi::segment::interproc_segment_t;
 use crate::queue::Lane;
 use crate::queue::spsc::{Reader, Writer};
+use crate::shared::TypeId;
+use crate::shm::Element;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::null_mut;
 
@@ -91,12 +93,13 @@ pub(super) fn lend(lane: &Lane, [(a, n), (b, m)]: [(u64, usize); 2]) -> interpro
     interproc_spsc_slots_t { first: at(a, n), first_count: n, second: at(b, m), second_count: m }
 }
 
-/// Takes the producer's seat of the queue `name` for messages of `element_size` bytes, with room for `capacity` of them. The
-/// queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer`. Whoever died in the seat has
-/// left it. Slots lie one behind the other, the first one aligned to 64 bytes.
+/// Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for `capacity` of
+/// them. The queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer_of_bytes`. Whoever died in
+/// the seat has left it. Slots lie one behind the other, the first one aligned to 64 bytes.
 ///
-/// @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity;
-/// EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is held by a living thread.
+/// @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity,
+/// or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is
+/// held by a living thread.
 ///
 /// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -109,10 +112,40 @@ pub unsafe extern "C" fn interproc_segment_spsc_producer(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe {
+        interproc_segment_spsc_producer_as(
+            segment,
+            name,
+            TypeId::BYTES.bits(),
+            element_size,
+            capacity,
+            producer,
+        )
+    }
+}
+
+/// As interproc_segment_spsc_producer(), for messages of this type: a Rust program reaches the same queue by
+/// `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for bytes, or
+/// an id by interproc_type_id().
+///
+/// @return As interproc_segment_spsc_producer(); EEXIST also for another type.
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_spsc_producer_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    element_size: usize,
+    capacity: usize,
+    producer: *mut interproc_spsc_producer_t,
+) -> c_int {
+    let element = Element { id: TypeId::from_bits(type_id), size: element_size };
+    // SAFETY: by C's contract.
+    unsafe {
         answer(producer, "producer", || {
             let name = text(name, "name")?;
             taken_in(segment, |s| {
-                let seat = s.spsc_seat(name, element_size, capacity, Writer::take, Lane::producer)?;
+                let seat = s.spsc_seat(name, element, capacity, Writer::take, Lane::producer)?;
                 Ok(Held { lent: 0, seat })
             })
         })
@@ -135,10 +168,38 @@ pub unsafe extern "C" fn interproc_segment_spsc_consumer(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe {
+        interproc_segment_spsc_consumer_as(
+            segment,
+            name,
+            TypeId::BYTES.bits(),
+            element_size,
+            capacity,
+            consumer,
+        )
+    }
+}
+
+/// Takes the consumer's seat, as interproc_segment_spsc_producer_as() does the producer's.
+///
+/// @return As interproc_segment_spsc_producer_as().
+///
+/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_spsc_consumer_as(
+    segment: *const interproc_segment_t,
+    name: *const c_char,
+    type_id: u64,
+    element_size: usize,
+    capacity: usize,
+    consumer: *mut interproc_spsc_consumer_t,
+) -> c_int {
+    let element = Element { id: TypeId::from_bits(type_id), size: element_size };
+    // SAFETY: by C's contract.
+    unsafe {
         answer(consumer, "consumer", || {
             let name = text(name, "name")?;
             taken_in(segment, |s| {
-                let seat = s.spsc_seat(name, element_size, capacity, Reader::take, Lane::consumer)?;
+                let seat = s.spsc_seat(name, element, capacity, Reader::take, Lane::consumer)?;
                 Ok(Held { lent: 0, seat })
             })
         })
