@@ -279,10 +279,10 @@ impl From<Error> for std::io::Error {
 }
 
 /// What becomes an [`Error`] becomes a `std::io::Error` as well.
+#[cfg(all(feature = "std", not(interproc_loom)))]
 macro_rules! into_io {
     ($([$($params:tt)*] $type:ty)*) => {
         $(
-            #[cfg(feature = "std")]
             impl<$($params)*> From<$type> for std::io::Error {
                 fn from(e: $type) -> Self {
                     Error::from(e).into()
@@ -291,6 +291,7 @@ macro_rules! into_io {
         )*
     };
 }
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use into_io;
 
 impl fmt::Display for Error {

@@ -80,7 +80,6 @@ mod readers;
 mod writers;
 
 pub(crate) use bias::Sampler;
-pub(crate) use writers::Free;
 
 use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering};
@@ -117,6 +116,16 @@ pub(crate) enum Entered {
     At(Place),
     /// It has the write lock, from the dead.
     OwnerDied,
+}
+
+/// What the first try to write has got.
+pub(crate) enum Free {
+    /// The lock.
+    Locked,
+    /// The gate, but readers are inside.
+    Gate,
+    /// Nothing.
+    Not,
 }
 
 /// How long to wait.

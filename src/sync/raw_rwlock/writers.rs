@@ -1,6 +1,6 @@
 //! How a writer comes in, waits until nobody reads, and leaves.
 
-use super::{COUNT, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
+use super::{COUNT, Free, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
 use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
@@ -206,16 +206,6 @@ impl RawRwLock {
         // Cannot fail: the caller holds it.
         let _ = self.gate.unlock(me);
     }
-}
-
-/// What the first try to write has got.
-pub(crate) enum Free {
-    /// The lock.
-    Locked,
-    /// The gate, but readers are inside.
-    Gate,
-    /// Nothing.
-    Not,
 }
 
 /// How long a writer that becomes a reader waits for a place.
