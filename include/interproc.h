@@ -512,6 +512,7 @@ typedef struct interproc_recursive_mutex_t {
  *         rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &slice);
  *         interproc_cond_signals(&shop->arrived, &now);
  *     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
+ *     signalled = now != before;                                   // what the binding's own wait returns
  *
  * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
  * lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
@@ -3065,6 +3066,10 @@ int interproc_queue_timedpop_batch(const struct interproc_queue_t *queue,
  * refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
  * time either gets in, and is then delivered, or is refused. Closing again is no error.
  *
+ * EPIPE also while messages are in somebody's hands (interproc_queue_receive()): nobody waits for one to come back; if one does,
+ * whoever asks again gets it. Only while *every* place is in somebody's hands a try is EAGAIN, and a wait goes on until one is
+ * given back, or is EDEADLK if the caller has the first of them.
+ *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
  *
  * Thread-safe and fork-safe; not for signal handlers.
@@ -4664,6 +4669,10 @@ int interproc_byte_queue_put_back(const struct interproc_byte_queue_t *queue,
  * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations
  * are refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. What is reserved
  * already may be committed, and the consumers wait for it. Closing again is no error.
+ *
+ * EPIPE also while messages are in somebody's hands (interproc_byte_queue_receive()): nobody waits for one to come back; if one
+ * does, whoever asks again gets it. Only while they leave no room for another one a try is EAGAIN, and a wait goes on until one
+ * is given back, or is EDEADLK if the caller has the first of them.
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
  *

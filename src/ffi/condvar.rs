@@ -49,6 +49,7 @@ use libc::timespec;
 ///         rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &slice);
 ///         interproc_cond_signals(&shop->arrived, &now);
 ///     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
+///     signalled = now != before;                                   // what the binding's own wait returns
 ///
 /// When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
 /// lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is

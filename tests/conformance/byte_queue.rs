@@ -388,6 +388,36 @@ pub fn what_is_reserved_before_the_close_comes_before_the_end(at: Place) {
     assert_eq!(kind(q.reserve(1)).map(drop), Err(ErrorKind::Closed));
 }
 
+pub fn the_end_is_told_beside_messages_in_hand_unless_all_room_is(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg);
+    while q.try_push(&[7; LONGEST]).is_ok() {}
+    let mut messages = Vec::new();
+    while let Ok(message) = q.try_receive() {
+        messages.push(message);
+    }
+    assert!(messages.len() > 1);
+    q.close().expect("close");
+    // All room is in our hands: nothing says that it is the end.
+    assert_eq!((kind(q.try_pop()), kind(q.pop())), (Err(ErrorKind::Empty), Err(ErrorKind::Deadlock)));
+    assert_eq!(kind(q.receive()).map(drop), Err(ErrorKind::Deadlock));
+    let words = board();
+    let waiter = at.start(&seg, |seg| {
+        let q = queue(seg);
+        assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
+        say_where(&words[0]);
+        assert_eq!(kind(q.pop_timeout(LONG)), Err(ErrorKind::Closed));
+    });
+    await_asleep(&words[0]);
+    drop(messages.remove(0));
+    waiter.join();
+    // The others do not hold up the end, and come even so.
+    assert_eq!((kind(q.try_pop()), kind(q.pop())), (Err(ErrorKind::Closed), Err(ErrorKind::Closed)));
+    messages.remove(0).put_back().expect("ours");
+    assert_eq!(kind(q.pop()), Ok(vec![7; LONGEST]));
+    assert_eq!(kind(q.pop()), Err(ErrorKind::Closed));
+}
+
 pub fn a_push_that_races_with_the_close_is_delivered_or_refused(at: Place) {
     let mut random = Random(0xc105e);
     for round in 0..40 {

@@ -314,6 +314,33 @@ pub fn what_is_put_back_comes_next_and_is_told(at: Place) {
     assert_eq!((kind(q.pop()), kind(q.pop())), (Ok(7), Err(ErrorKind::Closed)));
 }
 
+pub fn the_end_is_told_beside_messages_in_hand_unless_every_place_is(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg, 2);
+    q.push_batch(&[1, 2]).expect("room");
+    let (one, two) = (q.receive().expect("a message"), q.receive().expect("a message"));
+    q.close().expect("close");
+    // Every place is in our hands: nothing says that it is the end.
+    assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
+    assert_eq!(kind(q.try_receive().map(drop)), Err(ErrorKind::Empty));
+    assert_eq!(kind(q.pop()), Err(ErrorKind::Deadlock));
+    assert_eq!(kind(q.receive().map(drop)), Err(ErrorKind::Deadlock));
+    let words = board();
+    let waiter = at.start(&seg, |seg| {
+        let q = queue(seg, 2);
+        assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
+        say_where(&words[0]);
+        assert_eq!(kind(q.pop_timeout(LONG)), Err(ErrorKind::Closed));
+    });
+    await_asleep(&words[0]);
+    drop(one);
+    waiter.join();
+    // The other one does not hold up the end, and comes even so.
+    assert_eq!((kind(q.try_pop()), kind(q.pop())), (Err(ErrorKind::Closed), Err(ErrorKind::Closed)));
+    two.put_back().expect("ours");
+    assert_eq!((kind(q.pop()), kind(q.pop())), (Ok(2), Err(ErrorKind::Closed)));
+}
+
 pub fn a_closed_queue_takes_what_was_reserved_before_and_nothing_else(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg, 2);

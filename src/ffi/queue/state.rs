@@ -11,6 +11,10 @@ use core::ffi::c_int;
 /// refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
 /// time either gets in, and is then delivered, or is refused. Closing again is no error.
 ///
+/// EPIPE also while messages are in somebody's hands (interproc_queue_receive()): nobody waits for one to come back; if one does,
+/// whoever asks again gets it. Only while *every* place is in somebody's hands a try is EAGAIN, and a wait goes on until one is
+/// given back, or is EDEADLK if the caller has the first of them.
+///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
 ///
 /// Thread-safe and fork-safe; not for signal handlers.

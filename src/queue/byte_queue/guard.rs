@@ -168,7 +168,8 @@ impl fmt::Debug for Reservation<'_> {
 /// A message, read where it lies. Dropped, also by a panic, it is done: its room is free. If its thread dies before, the
 /// next consumer gets it, marked redelivered.
 ///
-/// The other consumers step over it and take what is behind it; the producers need its room one lap later. Not `Send`: the
+/// The other consumers step over it and take what is behind it, and are told the end of a closed queue in spite of it, unless all
+/// room is in somebody's hands ([`ByteQueue::close`](super::ByteQueue::close)); the producers need its room one lap later. Not `Send`: the
 /// thread that receives releases. In the child of a fork its drop does nothing.
 ///
 /// Its bytes are aligned to 64. A peer that breaks the protocol could change them: that is a wrong byte, never an invalid

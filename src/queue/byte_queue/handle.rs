@@ -184,11 +184,12 @@ impl ByteQueue {
     }
 
     /// Closes it for good: pushes and reservations are refused from now on, pops take what is there and then end with
-    /// `Closed`. A push that races with the close either gets in, and is then delivered, or is refused; what
-    /// is reserved
-    /// already may be committed, and the consumers wait for it. A message that somebody reads in place does
-    /// not hold up
-    /// the end: if that reader dies or puts it back, it can be taken even so. Idempotent.
+    /// `Closed`. A push that races with the close either gets in, and is then delivered, or is refused; what is reserved
+    /// already may be committed, and the consumers wait for it. A message that somebody reads in place does not hold up the
+    /// end: if that reader dies or puts it back, it can be taken even so. Idempotent.
+    ///
+    /// Only while messages in somebody's hands leave no room for another one, there is no place to tell the end by: then a try
+    /// gives `Empty`, and a wait goes on until one is given back, or gives `Deadlock` if the caller has the first of them.
     ///
     /// # Errors
     /// `TooManyMembers`.

@@ -296,8 +296,8 @@ impl<T: Plain> fmt::Debug for Reservation<'_, T> {
 /// A message in the caller's hands, read through [`Deref`]. Dropped, also by a panic, it is done and its place room again.
 ///
 /// It belongs to the thread that received it, and is not `Send`. Others take the messages behind it meanwhile, and are told
-/// `Closed` when there are no more: nobody waits for a message to come back, so those who have to see the last one done look
-/// again when its holder has ended. Producers need its place one lap later and wait for it then. With the *death* of the thread the message goes to another consumer, at its old
+/// the end of a closed queue in spite of it, unless every place is in somebody's hands: see [`Queue::close`]. Producers need its
+/// place one lap later and wait for it then. With the *death* of the thread the message goes to another consumer, at its old
 /// place in the order, and [`is_redelivered`](Self::is_redelivered) there. A forked child's copy does nothing.
 ///
 /// As long as all members keep to the protocol nobody changes it meanwhile; see [`Reservation`].

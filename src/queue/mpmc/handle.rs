@@ -411,6 +411,11 @@ impl<T: Plain> Queue<T> {
     /// Closes it for good: pushes are refused from now on, pops take what is there and then end with `Closed`. A
     /// push that races with the close either gets in, and is then delivered, or is refused. Idempotent.
     ///
+    /// The end stands at the first free place. So it is told also while messages are in somebody's hands
+    /// ([`Message`](super::Message)): nobody waits for one to come back, and if one does (put back, or its holder dies), whoever
+    /// asks again gets it, and then the end. Only while *every* place is in somebody's hands there is none to tell it by: a try
+    /// gives `Empty`, and a wait goes on until one is given back, or gives `Deadlock` if the caller has the first of them.
+    ///
     /// # Errors
     /// `TooManyMembers`.
     ///
