@@ -1471,8 +1471,9 @@ int interproc_segment_anonymous_with(struct interproc_segment_t *segment,
  * they need of the segment.
  *
  * *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
- * afterwards like every pointer to memory that was freed. Locks and conditions return EINVAL when no open segment is there;
- * semaphores, events and onces do not ask, because what they do is an instruction or two.
+ * afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open segment is there;
+ * when another one is, they act on what lies there now. The inits of semaphores, events and onces write to whatever memory
+ * they are given.
  *
  * @return 0; EINVAL: NULL, or closed already; then nothing was done.
  *
@@ -2160,7 +2161,8 @@ int interproc_cond_waiters(const struct interproc_cond_t *cond, uint32_t *waiter
 
 /**
  * Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
- * before. Nobody else may use the memory meanwhile.
+ * before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of the
+ * program's own may be the first value of an object, see interproc_segment_object_as().
  *
  * @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
  */
@@ -2171,14 +2173,15 @@ int interproc_semaphore_init(struct interproc_semaphore_t *semaphore,
  * Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
  * memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
  *
- * @return 0; EINVAL: NULL or misaligned.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  */
 int interproc_semaphore_destroy(struct interproc_semaphore_t *semaphore);
 
 /**
  * Adds one, and wakes a thread that waits.
  *
- * @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL or misaligned.
+ * @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
+ * this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
  * of it. A handler may run in the middle of any function of this library. An error is not kept for
@@ -2200,7 +2203,7 @@ int interproc_semaphore_post_many(struct interproc_semaphore_t *semaphore,
 /**
  * Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
  *
- * @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
  * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
@@ -2211,7 +2214,7 @@ int interproc_semaphore_acquire(struct interproc_semaphore_t *semaphore);
 /**
  * Takes one if there is one; never waits.
  *
- * @return 0; EBUSY: the value is 0; EINVAL: NULL or misaligned.
+ * @return 0; EBUSY: the value is 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
  */
@@ -2232,7 +2235,7 @@ int interproc_semaphore_timedacquire(struct interproc_semaphore_t *semaphore,
 /**
  * Tells the value: a snapshot.
  *
- * @return 0; EINVAL: an argument is NULL, or the semaphore is misaligned.
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
  */
@@ -2252,7 +2255,7 @@ int interproc_semaphore_waiters(const struct interproc_semaphore_t *semaphore,
 
 /**
  * Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
- * use the memory meanwhile.
+ * use the memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
  *
  * @return 0; EINVAL: NULL or misaligned.
  */
@@ -2262,14 +2265,14 @@ int interproc_event_init(struct interproc_event_t *event);
  * Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
  * memory is left as an event that is not set. An event needs no destroying before its segment is closed.
  *
- * @return 0; EINVAL: NULL or misaligned.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  */
 int interproc_event_destroy(struct interproc_event_t *event);
 
 /**
  * Sets it, and lets all go who wait.
  *
- * @return 0; EINVAL: NULL or misaligned.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
  * of it. A handler may run in the middle of any function of this library. An error is not kept for
@@ -2280,7 +2283,7 @@ int interproc_event_set(struct interproc_event_t *event);
 /**
  * Takes the set back: who comes from now on waits.
  *
- * @return 0; EINVAL: NULL or misaligned.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
  */
@@ -2289,7 +2292,7 @@ int interproc_event_clear(struct interproc_event_t *event);
 /**
  * Tells whether it is set: a snapshot.
  *
- * @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
  */
@@ -2309,7 +2312,7 @@ int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
  *         interproc_event_sets(tick, &now);
  *     } while (rc == ETIMEDOUT && now == before && !interrupted());
  *
- * @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
  */
@@ -2319,7 +2322,7 @@ int interproc_event_sets(const struct interproc_event_t *event,
 /**
  * Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
  *
- * @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+ * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
  * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
@@ -2351,7 +2354,7 @@ int interproc_event_waiters(const struct interproc_event_t *event,
 
 /**
  * Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
- * meanwhile.
+ * meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
  *
  * @return 0; EINVAL: NULL or misaligned.
  */
@@ -2366,7 +2369,7 @@ int interproc_once_init(struct interproc_once_t *once);
  * @return 0: it is done, now or earlier.
  * What the job returned, if that is not 0: then it is the next caller's.
  * EDEADLK: called from inside the job.
- * EINVAL: an argument is NULL, or the once is misaligned or, not done, in no segment that this process has open.
+ * EINVAL: an argument is NULL, or the once is misaligned or in no segment that this process has open.
  * EUSERS: every member slot of the segment is held by a living thread (see max_members).
  * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
@@ -2423,7 +2426,7 @@ int interproc_once_abandon(struct interproc_once_t *once);
 /**
  * Tells whether it is done.
  *
- * @return 0; EINVAL: an argument is NULL, or the once is misaligned.
+ * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
  *
  * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
  */

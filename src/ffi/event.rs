@@ -3,7 +3,7 @@
 //! As for the semaphore: what needs no waiting needs no member and keeps no error.
 
 use super::error::{fail, report};
-use super::invalid;
+use super::placed;
 use super::time::deadline;
 use super::who;
 use crate::error::{ErrorKind, Result};
@@ -39,42 +39,36 @@ const _: () = {
 /// The event at an address.
 ///
 /// # Safety
-/// NULL, misaligned, or an event's.
+/// An address in an attached segment is an event's.
 #[inline(always)]
 unsafe fn at<'a>(event: *const interproc_event_t) -> Option<&'a RawEvent> {
-    let raw = event.cast::<RawEvent>();
-    // SAFETY: by the contract; aligned by the check; only atomics inside.
-    if raw.is_aligned() { unsafe { raw.as_ref() } } else { None }
+    // SAFETY: by the contract.
+    unsafe { placed::open(event.cast()) }
 }
 
 /// Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
-/// use the memory meanwhile.
+/// use the memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
 ///
 /// @return 0; EINVAL: NULL or misaligned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_init(event: *mut interproc_event_t) -> c_int {
-    let raw = event.cast::<RawEvent>();
-    if raw.is_null() || !raw.is_aligned() {
-        return fail(invalid("event is NULL or misaligned"));
-    }
     // SAFETY: by C's contract the memory is an event's and unused.
-    unsafe { raw.write(RawEvent::new()) };
-    0
+    unsafe { placed::make(event.cast(), RawEvent::new()) }
 }
 
 /// Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
 /// memory is left as an event that is not set. An event needs no destroying before its segment is closed.
 ///
-/// @return 0; EINVAL: NULL or misaligned.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_destroy(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract nobody uses it any more.
-    unsafe { interproc_event_init(event) }
+    unsafe { placed::unmake(event.cast(), RawEvent::new()) }
 }
 
 /// Sets it, and lets all go who wait.
 ///
-/// @return 0; EINVAL: NULL or misaligned.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
 /// of it. A handler may run in the middle of any function of this library. An error is not kept for
@@ -89,7 +83,7 @@ pub unsafe extern "C" fn interproc_event_set(event: *mut interproc_event_t) -> c
 
 /// Takes the set back: who comes from now on waits.
 ///
-/// @return 0; EINVAL: NULL or misaligned.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
 #[unsafe(no_mangle)]
@@ -102,7 +96,7 @@ pub unsafe extern "C" fn interproc_event_clear(event: *mut interproc_event_t) ->
 
 /// Tells whether it is set: a snapshot.
 ///
-/// @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
 #[unsafe(no_mangle)]
@@ -131,7 +125,7 @@ pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t,
 ///         interproc_event_sets(tick, &now);
 ///     } while (rc == ETIMEDOUT && now == before && !interrupted());
 ///
-/// @return 0; EINVAL: an argument is NULL, or the event is misaligned.
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
 #[unsafe(no_mangle)]
@@ -148,14 +142,14 @@ pub unsafe extern "C" fn interproc_event_sets(event: *const interproc_event_t, s
 }
 
 /// # Safety
-/// NULL, misaligned, or an event's.
+/// An address in an attached segment is an event's.
 #[inline(always)]
 unsafe fn wait(event: *mut interproc_event_t, until: Option<Deadline>) -> c_int {
     // SAFETY: by the contract.
     match unsafe { at(event) } {
         Some(raw) if raw.is_set() => 0,
         Some(raw) => report(wait_slow(raw, until)),
-        None => fail(invalid("event is NULL or misaligned")),
+        None => fail(placed::nothing_there()),
     }
 }
 
@@ -166,7 +160,7 @@ fn wait_slow(raw: &RawEvent, until: Option<Deadline>) -> Result<()> {
 
 /// Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
 ///
-/// @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 /// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
 /// ENOTSUP: the kernel or sandbox lacks robust lists.
 ///

@@ -3,6 +3,7 @@
 use super::arguments::output;
 use super::error::{fail, report};
 use super::invalid;
+use super::placed;
 use super::time::deadline;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
@@ -54,15 +55,11 @@ pub const INTERPROC_ONCE_RETRY: c_int = 2;
 /// The once at an address.
 ///
 /// # Safety
-/// NULL, misaligned, or a once's.
+/// An address in an attached segment is a once's.
 #[inline(always)]
 unsafe fn at<'a>(once: *const interproc_once_t) -> Result<&'a RawOnce> {
-    let raw = once.cast::<RawOnce>();
-    if raw.is_null() || !raw.is_aligned() {
-        return Err(invalid("once is NULL or misaligned"));
-    }
-    // SAFETY: by the contract; aligned by the check; only atomics inside.
-    Ok(unsafe { &*raw })
+    // SAFETY: by the contract.
+    unsafe { placed::open(once.cast()) }.ok_or_else(placed::nothing_there)
 }
 
 fn me<'a>(raw: &RawOnce) -> Result<&'a Member> {
@@ -70,13 +67,13 @@ fn me<'a>(raw: &RawOnce) -> Result<&'a Member> {
 }
 
 /// Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
-/// meanwhile.
+/// meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
 ///
 /// @return 0; EINVAL: NULL or misaligned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_init(once: *mut interproc_once_t) -> c_int {
     // SAFETY: by C's contract the memory is a once's and unused.
-    report(unsafe { at(once) }.map(|_| unsafe { once.cast::<RawOnce>().write(RawOnce::new()) }))
+    unsafe { placed::make(once.cast(), RawOnce::new()) }
 }
 
 /// The job is given up if it is left by unwinding.
@@ -119,7 +116,7 @@ unsafe fn call(
 /// @return 0: it is done, now or earlier.
 /// What the job returned, if that is not 0: then it is the next caller's.
 /// EDEADLK: called from inside the job.
-/// EINVAL: an argument is NULL, or the once is misaligned or, not done, in no segment that this process has open.
+/// EINVAL: an argument is NULL, or the once is misaligned or in no segment that this process has open.
 /// EUSERS: every member slot of the segment is held by a living thread (see max_members).
 /// ENOTSUP: the kernel or sandbox lacks robust lists.
 ///
@@ -214,18 +211,20 @@ pub unsafe extern "C" fn interproc_once_abandon(once: *mut interproc_once_t) -> 
 
 /// Tells whether it is done.
 ///
-/// @return 0; EINVAL: an argument is NULL, or the once is misaligned.
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, is_done: *mut bool) -> c_int {
-    let raw = once.cast::<RawOnce>();
-    if raw.is_null() || !raw.is_aligned() || is_done.is_null() {
-        return ErrorKind::InvalidInput.errno();
+    // SAFETY: by C's contract it is a once, and is_done is NULL or writable.
+    match unsafe { placed::open(once.cast::<RawOnce>()) } {
+        Some(raw) if !is_done.is_null() => {
+            // SAFETY: as above.
+            unsafe { is_done.write(raw.is_done()) };
+            0
+        }
+        _ => ErrorKind::InvalidInput.errno(),
     }
-    // SAFETY: by C's contract, and checked above.
-    unsafe { is_done.write((*raw).is_done()) };
-    0
 }
 
 /// Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The

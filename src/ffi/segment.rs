@@ -312,8 +312,9 @@ pub unsafe extern "C" fn interproc_segment_anonymous_with(
 /// they need of the segment.
 ///
 /// *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
-/// afterwards like every pointer to memory that was freed. Locks and conditions return EINVAL when no open segment is there;
-/// semaphores, events and onces do not ask, because what they do is an instruction or two.
+/// afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open segment is there;
+/// when another one is, they act on what lies there now. The inits of semaphores, events and onces write to whatever memory
+/// they are given.
 ///
 /// @return 0; EINVAL: NULL, or closed already; then nothing was done.
 ///

@@ -1,10 +1,11 @@
 //! The counting semaphore.
 //!
-//! Posting, and taking what is there, need no member: the address is checked for NULL and alignment only, and no error is
-//! kept for `interproc_last_error_message`, as that is not async-signal-safe.
+//! Posting, and taking what is there, need no member: only whether a segment is there is asked, and no error is kept for
+//! `interproc_last_error_message`, as that is not async-signal-safe.
 
 use super::error::{fail, report};
 use super::invalid;
+use super::placed;
 use super::time::deadline;
 use super::who;
 use crate::error::{ErrorKind, Result};
@@ -41,12 +42,11 @@ const _: () = {
 /// The semaphore at an address.
 ///
 /// # Safety
-/// NULL, misaligned, or a semaphore's.
+/// An address in an attached segment is a semaphore's.
 #[inline(always)]
 unsafe fn at<'a>(semaphore: *const interproc_semaphore_t) -> Option<&'a RawSemaphore> {
-    let raw = semaphore.cast::<RawSemaphore>();
-    // SAFETY: by the contract; aligned by the check; only atomics inside.
-    if raw.is_aligned() { unsafe { raw.as_ref() } } else { None }
+    // SAFETY: by the contract.
+    unsafe { placed::open(semaphore.cast()) }
 }
 
 /// The error's value, and nothing else: for what may be called in a signal handler.
@@ -59,7 +59,8 @@ fn quietly(result: Result<()>) -> c_int {
 }
 
 /// Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
-/// before. Nobody else may use the memory meanwhile.
+/// before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of the
+/// program's own may be the first value of an object, see interproc_segment_object_as().
 ///
 /// @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
 #[unsafe(no_mangle)]
@@ -67,28 +68,27 @@ pub unsafe extern "C" fn interproc_semaphore_init(
     semaphore: *mut interproc_semaphore_t,
     value: u32,
 ) -> c_int {
-    let raw = semaphore.cast::<RawSemaphore>();
-    if raw.is_null() || !raw.is_aligned() || value > RawSemaphore::MAX {
-        return fail(invalid("semaphore is NULL or misaligned, or value is out of range"));
+    if value > RawSemaphore::MAX {
+        return fail(invalid("value is out of range"));
     }
     // SAFETY: by C's contract the memory is a semaphore's and unused.
-    unsafe { raw.write(RawSemaphore::new(value)) };
-    0
+    unsafe { placed::make(semaphore.cast(), RawSemaphore::new(value)) }
 }
 
 /// Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
 /// memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
 ///
-/// @return 0; EINVAL: NULL or misaligned.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_destroy(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract nobody uses it any more.
-    unsafe { interproc_semaphore_init(semaphore, 0) }
+    unsafe { placed::unmake(semaphore.cast(), RawSemaphore::new(0)) }
 }
 
 /// Adds one, and wakes a thread that waits.
 ///
-/// @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL or misaligned.
+/// @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
+/// this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
 /// of it. A handler may run in the middle of any function of this library. An error is not kept for
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn interproc_semaphore_post_many(
 }
 
 /// # Safety
-/// NULL, misaligned, or a semaphore's.
+/// An address in an attached segment is a semaphore's.
 #[inline(always)]
 unsafe fn acquire(
     semaphore: *mut interproc_semaphore_t,
@@ -131,7 +131,7 @@ unsafe fn acquire(
     match unsafe { at(semaphore) } {
         Some(raw) if raw.try_acquire().is_ok() => 0,
         Some(raw) => wait(raw, until),
-        None => fail(invalid("semaphore is NULL or misaligned")),
+        None => fail(placed::nothing_there()),
     }
 }
 
@@ -142,7 +142,7 @@ fn wait(raw: &RawSemaphore, until: impl FnOnce() -> Result<Option<Deadline>>) ->
 
 /// Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
 ///
-/// @return 0; EINVAL: NULL or misaligned, or it has to wait and lies in no segment that this process has open.
+/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 /// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
 /// ENOTSUP: the kernel or sandbox lacks robust lists.
 ///
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn interproc_semaphore_acquire(semaphore: *mut interproc_s
 
 /// Takes one if there is one; never waits.
 ///
-/// @return 0; EBUSY: the value is 0; EINVAL: NULL or misaligned.
+/// @return 0; EBUSY: the value is 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
 #[unsafe(no_mangle)]
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn interproc_semaphore_timedacquire(
 
 /// Tells the value: a snapshot.
 ///
-/// @return 0; EINVAL: an argument is NULL, or the semaphore is misaligned.
+/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
 ///
 /// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
 #[unsafe(no_mangle)]

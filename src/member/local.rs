@@ -289,16 +289,57 @@ fn look_up<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     Ok(unsafe { &*member })
 }
 
+/// How many pages' nodes are noted.
+const NOTED: usize = 64;
+
+/// The node that an address was last found in, by a hash of its page: a process may have thousands of attachments. Only where
+/// to look first: what it says is checked.
+static NOTES: [AtomicPtr<Node>; NOTED] = [const { AtomicPtr::new(null_mut()) }; NOTED];
+
+/// Whether an address lies in an attached segment: a few loads, no system call, nothing of the thread's, so that a signal
+/// handler may ask.
+#[inline(always)]
+pub(crate) fn is_attached(address: *const u8) -> bool {
+    noted(address.addr()).is_some() || walk(address.addr()).is_some()
+}
+
 fn node_of(address: usize) -> Option<&'static Node> {
+    noted(address).or_else(|| walk(address))
+}
+
+/// Pages of one segment lie beside each other, and so do mappings: the upper bits of the product differ for both.
+#[inline(always)]
+fn note_of(address: usize) -> &'static AtomicPtr<Node> {
+    let hash = ((address >> 12) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    &NOTES[(hash >> (u64::BITS - NOTED.ilog2())) as usize]
+}
+
+#[inline(always)]
+fn noted(address: usize) -> Option<&'static Node> {
+    // SAFETY: nodes are never freed.
+    unsafe { note_of(address).load(Ordering::Acquire).as_ref() }.filter(|node| node.has(address))
+}
+
+#[cold]
+#[inline(never)]
+fn walk(address: usize) -> Option<&'static Node> {
     let mut node = ATTACHMENTS.load(Ordering::Acquire);
     // SAFETY: nodes are never freed.
     while let Some(n) = unsafe { node.as_ref() } {
-        if address.wrapping_sub(n.base.load(Ordering::Acquire)) < n.len.load(Ordering::Acquire) {
+        if n.has(address) {
+            note_of(address).store(node, Ordering::Release);
             return Some(n);
         }
         node = n.next;
     }
     None
+}
+
+impl Node {
+    #[inline(always)]
+    fn has(&self, address: usize) -> bool {
+        address.wrapping_sub(self.base.load(Ordering::Acquire)) < self.len.load(Ordering::Acquire)
+    }
 }
 
 /// Where an address of an attached segment is in its file.

@@ -55,7 +55,7 @@ pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use local::{Attachment, attach};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{Here, current, current_at, current_id, end_well, forks, has_guards};
+pub(crate) use local::{Here, current, current_at, current_id, end_well, forks, has_guards, is_attached};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
