@@ -31,6 +31,7 @@
 
 use super::{Member, OwnerId, Table};
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence};
+use crate::sync::Lost;
 use crate::sys::{Watch, Word, futex};
 
 const WANTED: u64 = 1;
@@ -74,7 +75,12 @@ impl Member {
         let answers = Watch { word: Word::Low(answers), expected: answers.load(Ordering::Acquire) as u32 };
         let mark = self.mark_of(lock);
         let mut seen = word.load(Ordering::Relaxed);
+        let mut lost = Lost::new();
         loop {
+            if !lost.again() {
+                // Perhaps the owner is not told, so the net is under this sleep, if it comes to one.
+                return Some(Announced { word, mark, answers, sure: false });
+            }
             let others = seen & !STRONG;
             let now = if mark != MANY && (others == 0 || others == mark) { seen | mark } else { seen | MANY };
             // AcqRel, though the value may be the same: the announcement comes before the look.
@@ -109,9 +115,13 @@ impl Member {
             fence(Ordering::SeqCst);
         }
         let mut seen = word.load(Ordering::Acquire);
+        let mut lost = Lost::new();
         loop {
             if seen & !STRONG == 0 {
                 return;
+            }
+            if !lost.again() {
+                break; // it moves without us
             }
             match word.compare_exchange(seen, seen & STRONG, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,

@@ -89,7 +89,7 @@
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId, is_live};
-use crate::sync::{Acquired, RawMutex, RawRecursiveMutex, Spin};
+use crate::sync::{Acquired, Lost, RawMutex, RawRecursiveMutex, Spin};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -258,12 +258,17 @@ impl RawCondvar {
             return;
         }
         let pending = me.pend();
+        let mut lost = Lost::new();
         while word & SLEEPERS != 0 {
             // Relaxed: what the waiter may see it sees by the lock.
             if let Err(now) =
                 self.word.compare_exchange(word, notified(word), Ordering::Relaxed, Ordering::Relaxed)
             {
                 word = now;
+                if !lost.again() {
+                    self.wake_uncounted();
+                    break;
+                }
                 continue;
             }
             crate::crash_window!("D6: counted, not woken");
@@ -285,12 +290,17 @@ impl RawCondvar {
             return;
         }
         let pending = me.pend();
+        let mut lost = Lost::new();
         while word & SLEEPERS != 0 {
             // All are told: whoever comes now sets the flag anew.
             let all = (word & ALL_MASK).wrapping_add(ALL) & ALL_MASK;
             let next = notified(word) & !(SLEEPERS | ALL_MASK) | all;
             if let Err(now) = self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
                 word = now;
+                if !lost.again() {
+                    self.wake_uncounted();
+                    break;
+                }
                 continue;
             }
             crate::crash_window!("D6: counted, not woken");
@@ -308,6 +318,12 @@ impl RawCondvar {
             break;
         }
         me.unpend(pending);
+    }
+
+    /// For a word that a peer writes without end: it moves, so whoever is about to sleep looks again, and so do all who do.
+    #[cold]
+    fn wake_uncounted(&self) {
+        futex::wake(Word::High(&self.word), u32::MAX);
     }
 
     /// Notes where the mutex is; all who wait at one time must name the same.
@@ -329,7 +345,11 @@ impl RawCondvar {
     /// Says that there will be a sleeper. The counts as of then.
     fn announce(&self) -> u64 {
         let mut word = self.word.load(Ordering::Relaxed);
+        let mut lost = Lost::new();
         loop {
+            if !lost.again() {
+                return self.word.fetch_or(SLEEPERS, Ordering::Relaxed) | SLEEPERS; // it moves without us
+            }
             let waiters = (word & WAITERS_MASK).wrapping_add(1) & WAITERS_MASK;
             let waiters = if crate::mutant!("waiter-uncounted") { word & WAITERS_MASK } else { waiters };
             let next = word & !WAITERS_MASK | waiters | SLEEPERS;
