@@ -64,6 +64,8 @@ fn main() {
             aimed::a_reader_of_a_latest_value_gives_up_soon_when_nothing_fits,
             aimed::hints_that_lag_a_lap_cost_one_walk_and_are_mended,
             aimed::a_head_that_lies_costs_a_byte_queue_one_walk,
+            aimed::lengths_and_places_that_lie_are_refused_and_nothing_beyond_is_touched,
+            aimed::nobody_is_moved_out_of_the_segment_by_a_notification,
             aimed::a_word_that_changes_all_the_time_keeps_nobody_beyond_a_deadline,
             subjects::mutexes,
             subjects::recursive_mutexes_and_conditions,

@@ -1,12 +1,13 @@
 //! A few words that once made a call endless or slow.
 
 use crate::cells;
+use crate::kit::LONG;
 use crate::meter::Meter;
 use crate::peer::Scribbler;
 use crate::subjects::Named;
 use interproc::ErrorKind;
 use interproc::sync::{Condvar, Event, Mutex, RecursiveLockError, RecursiveMutex, RwLock, Semaphore};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Runs `f` beside the test until this is dropped.
@@ -176,6 +177,109 @@ pub fn a_head_that_lies_costs_a_byte_queue_one_walk() {
                 let _ = meter.timed("push_until", |deadline| queue.push_until(&message, deadline));
             }
         }
+    }
+}
+
+/// What an object says of a length or a place is checked against the object's own bounds, word by word.
+pub fn lengths_and_places_that_lie_are_refused_and_nothing_beyond_is_touched() {
+    let mut meter = Meter::new();
+    a_lane_lies_of_a_message(&mut meter);
+    a_byte_queue_lies_of_a_record(&mut meter);
+    a_latest_value_lies_of_its_slot(&mut meter);
+}
+
+/// Lengths in the upper half of a word, beyond a message's own: the longest, one more, the whole ring, and far outside.
+const LENGTHS: [u64; 5] = [100, 101, 1024, 1 << 26, u32::MAX as u64];
+
+fn a_lane_lies_of_a_message(meter: &mut Meter) {
+    for lie in LENGTHS.map(|len| 1 | len << 32).into_iter().chain([0, 2, 3, u64::MAX]) {
+        let named = Named::new(1 << 16);
+        let mut producer = named.seg.byte_producer("l", 1024, 100).expect("a seat");
+        let mut consumer = named.seg.byte_consumer("l", 1024, 100).expect("a seat");
+        producer.send(b"one").expect("room");
+        let peer = Scribbler::new(&named.seg);
+        let header = peer.find(&named.seg, "l").0 + 384;
+        assert_eq!(peer.read(header), 1 | 3 << 32, "the word before a message");
+        peer.write(header, lie);
+        let got = meter.now("try_recv_vec", || consumer.try_recv_vec().map(|message| message.len()));
+        assert_eq!(got.map_err(|e| e.kind()), Err(ErrorKind::Corrupt), "lane, {lie:#x}");
+    }
+}
+
+fn a_byte_queue_lies_of_a_record(meter: &mut Meter) {
+    let (granules, length) = (16, 8);
+    for (word, lies) in [
+        // So many granules that it ends behind the ring; none.
+        (0, [granules + 1, 100, 8191, 0].map(|g| g << 2)),
+        (length, [129, 1 << 20, u64::from(u32::MAX), u64::MAX]),
+    ] {
+        for lie in lies {
+            let named = Named::new(1 << 16);
+            let queue = named.seg.byte_queue("q", 64 * granules as usize, 100).expect("room");
+            queue.push(&[7; 100]).expect("room");
+            let peer = Scribbler::new(&named.seg);
+            let at = peer.find(&named.seg, "q").0 + 512 + word;
+            let (truth, of) = (peer.read(at), if word == 0 { 8191 << 2 } else { u64::MAX });
+            peer.write(at, truth & !of | lie);
+            let _ = meter.now("state", || (queue.len(), queue.blocker().is_ok(), queue.peak()));
+            let got = meter.now("try_pop", || queue.try_pop().map(|message| message.len()));
+            assert!(got.as_ref().is_ok_and(|&len| len <= 128) || got.is_err(), "{lie:#x}: {got:?}");
+            // A record that cannot be is not passed.
+            assert!(word == length || got.is_err(), "{lie:#x}: {got:?}");
+            let _ = meter.now("try_push", || queue.try_push(&[7; 100]));
+        }
+    }
+}
+
+fn a_latest_value_lies_of_its_slot(meter: &mut Meter) {
+    type Large = [u64; 8192];
+    let named = Named::new(1 << 20);
+    let latest = named.seg.latest("l", [0u64; 8192]).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let current = peer.find(&named.seg, "l").0 + 128;
+    assert_eq!((peer.read(current), latest.set([1; 8192]).is_ok()), (0, true));
+    assert_eq!(peer.read(current), 1 << 8 | 1, "the version and the slot");
+    for slot in [6, 100, 255] {
+        peer.write(current, 1 << 8 | slot);
+        let got = meter.now("get", || latest.get().map(|value: Large| value[0]));
+        assert_eq!(got.map_err(|e| e.kind()), Err(ErrorKind::Corrupt), "slot {slot}");
+        let got = meter.now("get_announced", || latest.get_announced().is_ok());
+        assert!(!got, "slot {slot}");
+        peer.write(current, 1 << 8 | slot);
+        let _ = meter.now("try_set", || latest.try_set([2; 8192]));
+    }
+}
+
+/// The lock that a condition names is a distance in shared memory: `notify_all` moves sleepers there.
+pub fn nobody_is_moved_out_of_the_segment_by_a_notification() {
+    static PRIVATE: AtomicU64 = AtomicU64::new(0);
+    let named = Named::new(1 << 16);
+    let m = named.seg.object("m", || Mutex::new(0u64)).expect("room");
+    let c = named.seg.object("c", Condvar::new).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let (at, _) = peer.find(&named.seg, "c");
+    let here = std::ptr::from_ref::<Condvar>(&c).addr() as u64;
+    let mut meter = Meter::new();
+    let private = (&raw const PRIVATE).addr() as u64;
+    for lie in [private.wrapping_sub(here), 1 << 16, u64::MAX - 7, 1 << 63] {
+        std::thread::scope(|s| {
+            let wait = || {
+                let (guard, result) = c.wait_for(m.lock().expect("free"), LONG).expect("its lock");
+                drop(guard);
+                result.timed_out()
+            };
+            let sleepers = [s.spawn(wait), s.spawn(wait)];
+            while c.waiters().expect("a member") < 2 {
+                std::thread::yield_now();
+            }
+            peer.write(at + 8, lie);
+            let _ = meter.now("notify_all", || c.notify_all());
+            for sleeper in sleepers {
+                assert!(!sleeper.join().expect("it waits"), "moved by {lie:#x}");
+            }
+        });
+        peer.write(at, 0);
+        peer.write(at + 8, 0);
     }
 }
 
