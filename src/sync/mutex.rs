@@ -420,6 +420,21 @@ impl<T: Plain + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 }
 
 /// Why a lock was not simply acquired.
+///
+/// It carries the guard, so it does not outlive the lock as `Box<dyn Error>` and `anyhow` want it: the plain error does, which
+/// [`lock_or_repair`](Mutex::lock_or_repair) gives, too.
+///
+/// # Examples
+/// ```
+/// use interproc::{Error, Segment, sync::Mutex};
+///
+/// fn add() -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
+///     let count = Segment::anonymous(4096)?.object("count", || Mutex::new(0u64))?;
+///     *count.lock_or_repair(|count| *count = 0)? += 1;
+///     Ok(*count.lock().map_err(Error::from)?)
+/// }
+/// assert_eq!(add().unwrap(), 1);
+/// ```
 pub enum LockError<'a, T: Plain> {
     /// It was acquired, from the dead.
     OwnerDied(OwnerDied<'a, T>),

@@ -426,7 +426,8 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RecursiveMutexGuard<'_, T> {
     }
 }
 
-/// Why a recursive lock was not simply acquired.
+/// Why a recursive lock was not simply acquired. As [`LockError`](crate::sync::LockError) it carries the guard: the plain error
+/// goes into boxes.
 pub enum RecursiveLockError<'a, T: Plain> {
     /// It was acquired, from the dead.
     OwnerDied(RecursiveOwnerDied<'a, T>),

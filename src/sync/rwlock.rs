@@ -674,7 +674,8 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// Why a lock was not simply acquired.
+/// Why a lock was not simply acquired. As [`LockError`](crate::sync::LockError) it carries the guard: the plain error goes into
+/// boxes.
 pub enum RwLockError<'a, T: Plain> {
     /// It was acquired, for writing, from a dead writer: also if it was wanted for reading.
     OwnerDied(RwLockOwnerDied<'a, T>),

@@ -16,12 +16,17 @@ fn contracts(seg: &Segment, memory: NonNull<u8>) {
     let _ = member::Table::new(memory, 4096, 1, 1); //~ E0133
 }
 
+extern "C-unwind" fn entry(_: *mut std::ffi::c_void) -> std::ffi::c_int {
+    0
+}
+
 /// A fork that does not ask who else is in the process.
 fn forks(gift: pipe::End) {
     let _ = process::fork_unchecked(|| 0); //~ E0133
     let _ = Builder::new().fork_unchecked(|| 0); //~ E0133
     let _ = Builder::new().fork_with_unchecked(gift, |_| 0); //~ E0133
     let _ = Daemon::new().start_unchecked(|_| 0); //~ E0133
+    let _ = Builder::new().fork_fn(entry, std::ptr::null_mut()); //~ E0133
 }
 
 /// Slots that nobody may have written.
