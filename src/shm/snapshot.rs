@@ -70,7 +70,8 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its [`Kind`](crate::format::Kind) as a number; a later build may have others.
     pub kind: u32,
-    /// The bits of its [`TypeId`](crate::TypeId), 0 for bytes and for what its kind says it all about.
+    /// The bits of its [`TypeId`](crate::TypeId), or of that of its elements (a queue, an spsc, a latest value); 0 for bytes and
+    /// for what its kind says it all about.
     pub type_id: u64,
     /// Where it is in the file.
     pub offset: u64,
