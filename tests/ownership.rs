@@ -233,6 +233,27 @@ fn a_guard_in_a_thread_local_is_dropped_with_its_thread() {
     kit::in_thread(|| drop(m.lock().expect("clean")));
 }
 
+fn a_guard_in_a_thread_specific_value_is_dropped_with_its_thread() {
+    extern "C" fn dropped(guard: *mut libc::c_void) {
+        // SAFETY: made by `Box::into_raw` below, and given to nobody else.
+        drop(unsafe { Box::from_raw(guard.cast::<MutexGuard<'static, u64>>()) });
+    }
+    let seg = Segment::options().size(1 << 16).max_members(4).anonymous().expect("segment");
+    let m = mutex(&seg);
+    let mut key = 0;
+    // Made after the library's own, so that its destructor comes later.
+    // SAFETY: the key is writable.
+    assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(dropped)) }, 0);
+    for _ in 0..20 {
+        kit::in_thread(|| {
+            let guard = Box::into_raw(Box::new(m.lock().expect("clean")));
+            // SAFETY: the key is there, and its values are such guards.
+            assert_eq!(unsafe { libc::pthread_setspecific(key, guard.cast()) }, 0);
+        });
+    }
+    kit::in_thread(|| drop(m.lock().expect("clean")));
+}
+
 fn fifty_threads_that_use_and_drop_guards_leave_no_slot_behind() {
     let seg = Segment::options().size(1 << 16).max_members(4).anonymous().expect("segment");
     let (m, l) = (mutex(&seg), rwlock(&seg));
@@ -432,6 +453,7 @@ fn main() {
         what_a_thread_leaks_stays_held_as_long_as_its_process_lives,
         what_a_process_kept_is_given_up_when_it_has_let_the_segment_go,
         a_guard_in_a_thread_local_is_dropped_with_its_thread,
+        a_guard_in_a_thread_specific_value_is_dropped_with_its_thread,
         fifty_threads_that_use_and_drop_guards_leave_no_slot_behind,
         the_dead_write_no_more_when_the_heir_is_told,
         a_fork_beside_other_threads_is_refused,

@@ -274,6 +274,11 @@ pub fn nobody_is_moved_out_of_the_segment_by_a_notification() {
             }
             peer.write(at + 8, lie);
             let _ = meter.now("notify_all", || c.notify_all());
+            // Whoever was moved to this word would be woken here.
+            let word = (&raw const PRIVATE).cast::<u32>().wrapping_add(1);
+            // SAFETY: the call does not touch the word.
+            let moved = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, i32::MAX) };
+            assert_eq!(moved, 0, "sleepers moved by {lie:#x}");
             for sleeper in sleepers {
                 assert!(!sleeper.join().expect("it waits"), "moved by {lie:#x}");
             }
