@@ -294,6 +294,19 @@ enum Form {
     Waits,
     Tries,
     WaitsABit,
+    /// With no descriptor left to ask by.
+    WaitsBlindly,
+}
+
+/// Whether the process may open more descriptors than it has.
+fn may_open(may: bool) {
+    // SAFETY: the limit is readable and writable.
+    unsafe {
+        let mut limit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = if may { 1024.min(limit.rlim_max) } else { 3 };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
 }
 
 fn the_dead_write_no_more_when_the_heir_is_told() {
@@ -306,7 +319,7 @@ fn the_dead_write_no_more_when_the_heir_is_told() {
         make.join().expect("mutex")
     });
     for round in 0..rounds(4) {
-        for form in [Form::Waits, Form::Tries, Form::WaitsABit] {
+        for form in [Form::Waits, Form::Tries, Form::WaitsABit, Form::WaitsBlindly] {
             let words = board();
             let victim = kit::fork(|| {
                 let mut guard = m.lock_or_repair(|_| ()).expect("free");
@@ -322,10 +335,11 @@ fn the_dead_write_no_more_when_the_heir_is_told() {
                 kit::pause_for_ever()
             });
             await_word(&words[0], 1);
+            may_open(!matches!(form, Form::WaitsBlindly));
             victim.kill();
             let mut guard = loop {
                 let answer = match form {
-                    Form::Waits => m.lock(),
+                    Form::Waits | Form::WaitsBlindly => m.lock(),
                     Form::Tries => m.try_lock(),
                     Form::WaitsABit => m.try_lock_for(Duration::from_millis(1)),
                 };
@@ -338,6 +352,7 @@ fn the_dead_write_no_more_when_the_heir_is_told() {
                     ),
                 }
             };
+            may_open(true);
             guard.fill(1);
             std::thread::sleep(Duration::from_millis(20));
             let spoilt = black_box(&guard).iter().filter(|&&word| word != 1).count();

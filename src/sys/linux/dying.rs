@@ -7,7 +7,8 @@
 //! writes no more. Of a process that lives on, one of whose threads has ended, no thread is doomed.
 //!
 //! Asked by numbers of the caller's own PID namespace, in a /proc that shows it. Where that is not to be had the
-//! answer is no: what the death of a thread is worth there, its own mark says.
+//! answer is no: what the death of a thread is worth there, its own mark says. A process that has reached its limit of
+//! descriptors cannot ask either, but can wait a little.
 
 use super::call::{KeepErrno, checked, retried};
 use super::task::{self, decimal};
@@ -26,6 +27,9 @@ const PENDING: usize = 28;
 const ONE_THREAD: u64 = 3;
 /// The longest sleep for a dying process. In its group's last moments the kernel ends the sleep by itself.
 const NAP_NS: u64 = 5_000_000;
+/// So long waits who cannot ask, in all 50 ms: a thread that ends in a process that lives on looks the same.
+const BLIND_NAPS: u32 = 50;
+const BLIND_NAP_NS: libc::c_long = 1_000_000;
 
 /// The PID namespace whose numbers /proc shows, if that is the caller's own, and the process that has asked: the lower and the
 /// upper half. 0 as a namespace: /proc shows another one, or nothing.
@@ -66,11 +70,33 @@ pub fn can_still_write(pid: u32, tid: u32, namespace: u64) -> bool {
         Some(ONE_THREAD) if tid == pid => return false,
         Some(_) => {}
     }
-    let Ok(fd) = open(path.text()) else { return false };
+    let fd = match open(path.text()) {
+        Ok(fd) => fd,
+        Err(libc::EMFILE | libc::ENFILE) => {
+            let_it_end(&path);
+            return false;
+        }
+        Err(_) => return false,
+    };
     let doomed = any_entry(fd, |name| name != tid && is_doomed(path.of_thread(name)));
     // SAFETY: the descriptor is ours.
     let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
     doomed
+}
+
+/// For a caller that has no descriptor left to ask by: gives a process that may be dying the time that it needs, mostly.
+#[cold]
+fn let_it_end(path: &Path) {
+    for _ in 0..BLIND_NAPS {
+        if links(path.text()).is_none() {
+            return;
+        }
+        let nap = libc::timespec { tv_sec: 0, tv_nsec: BLIND_NAP_NS };
+        // SAFETY: a valid time; what is left of it is not asked for.
+        let _ = checked(|| unsafe {
+            libc::syscall(libc::SYS_nanosleep, &raw const nap, core::ptr::null_mut::<libc::timespec>())
+        });
+    }
 }
 
 /// Sleeps until the process has ended, or for a while.
