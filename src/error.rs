@@ -183,7 +183,7 @@ impl Error {
     /// When there is no memory for it, the error goes without.
     #[cfg(feature = "std")]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
-        let text = written(format_args!("{detail}"));
+        let text = written(format_args!("{detail}")).unwrap_or_default();
         // Of exact capacity: boxing it moves nothing.
         self.detail = (!text.is_empty()).then(|| text.into_boxed_str());
         self
@@ -212,15 +212,15 @@ impl Clone for Error {
 #[cfg(feature = "std")]
 #[cfg_attr(interproc_loom, allow(unused_macros))]
 macro_rules! format_or_empty {
-    ($($text:tt)*) => { $crate::error::written(::core::format_args!($($text)*)) };
+    ($($text:tt)*) => { $crate::error::written(::core::format_args!($($text)*)).unwrap_or_default() };
 }
 #[cfg(feature = "std")]
 #[cfg_attr(interproc_loom, allow(unused_imports))]
 pub(crate) use format_or_empty as format;
 
-/// A text in a string of exactly its size; an empty one when there is no memory.
+/// A text in a string of exactly its size.
 #[cfg(feature = "std")]
-pub(crate) fn written(text: fmt::Arguments<'_>) -> std::string::String {
+pub(crate) fn written(text: fmt::Arguments<'_>) -> Result<std::string::String> {
     use fmt::Write;
     struct Length(usize);
     impl Write for Length {
@@ -242,10 +242,7 @@ pub(crate) fn written(text: fmt::Arguments<'_>) -> std::string::String {
     }
     let (mut length, mut within) = (Length(0), Within(std::string::String::new()));
     let known = length.write_fmt(text).is_ok() && within.0.try_reserve_exact(length.0).is_ok();
-    if known && within.write_fmt(text).is_err() {
-        within.0.clear();
-    }
-    within.0
+    if known && within.write_fmt(text).is_ok() { Ok(within.0) } else { Err(Error::no_memory()) }
 }
 
 impl From<ErrorKind> for Error {
@@ -265,6 +262,9 @@ impl From<std::io::Error> for Error {
     fn from(e: std::io::Error) -> Self {
         if let Some(ours) = e.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
             return ours.clone();
+        }
+        if e.kind() == std::io::ErrorKind::OutOfMemory {
+            return Error::no_memory(); // also where it was std's own list that could not grow
         }
         Error::from_errno(e.raw_os_error().unwrap_or(libc::EIO))
     }

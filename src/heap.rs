@@ -1,7 +1,7 @@
 //! The heap, with its failures as errors: an allocation that fails must not end the program, and std's types abort.
 #![allow(unsafe_code)]
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, written};
 use core::alloc::Layout;
 use core::fmt;
 use core::marker::PhantomData;
@@ -61,26 +61,22 @@ pub(crate) fn push<T>(list: &mut Vec<T>, element: T) -> Result<()> {
 }
 
 /// As `collect`.
-pub(crate) fn gathered<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    elements.into_iter().try_for_each(|element| push(&mut list, element))?;
-    Ok(list)
+pub(crate) fn collected<T>(elements: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+    all(elements.into_iter().map(Ok))
 }
 
-/// As `vec![element; count]`.
-pub(crate) fn filled<T: Clone>(element: T, count: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    reserve(&mut list, count)?;
-    list.resize(count, element);
+/// As `collect` into a result: all of them, or the first error.
+pub(crate) fn all<T>(elements: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let (mut elements, mut list) = (elements.into_iter(), Vec::new());
+    reserve(&mut list, elements.size_hint().0)?;
+    elements.try_for_each(|element| push(&mut list, element?))?;
     Ok(list)
 }
 
 /// A copy.
 pub(crate) fn text(of: &str) -> Result<Box<str>> {
-    let mut copy = String::new();
-    copy.try_reserve_exact(of.len()).map_err(|_| Error::no_memory())?;
-    copy.push_str(of);
-    Ok(copy.into_boxed_str())
+    // Of exact capacity: boxing it moves nothing.
+    written(format_args!("{of}")).map(String::into_boxed_str)
 }
 
 /// A copy.
@@ -94,14 +90,6 @@ pub(crate) fn os_text_of(parts: &[&OsStr]) -> Result<OsString> {
     reserve(&mut copy, parts.iter().map(|part| part.len()).sum())?;
     parts.iter().for_each(|part| copy.extend_from_slice(part.as_bytes()));
     Ok(OsString::from_vec(copy))
-}
-
-/// As `collect`, for as many elements as the iterator says.
-pub(crate) fn collected<T>(elements: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    reserve(&mut list, elements.len())?;
-    list.extend(elements);
-    Ok(list)
 }
 
 #[repr(C)]

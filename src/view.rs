@@ -3,9 +3,12 @@
 //!
 //! Each object has one function `fn(&Look) -> Option<State>` (`sync::view`, `queue::view`) and one row in the table of
 //! `shm::decode`. The bytes are untrusted: a decoder reads words through [`Look`], which refuses what lies outside
-//! of the object, says `None` when they make no sense, and never goes round a loop more often than it knows beforehand.
+//! of the object, says `None` when they make no sense, and never goes round a loop more often than it knows beforehand. Where
+//! a list finds no memory that is noted, and the whole thrown away at the end.
 
+use crate::heap;
 use crate::member::OwnerId;
+use core::cell::Cell;
 use core::ops::Range;
 use std::vec::Vec;
 
@@ -25,6 +28,8 @@ pub(crate) struct Look<'a> {
     pub holds: &'a [(OwnerId, u32)],
     /// Whether an owner lives.
     pub lives: &'a dyn Fn(OwnerId) -> bool,
+    /// Some list found no memory.
+    pub no_memory: Cell<bool>,
 }
 
 impl Look<'_> {
@@ -55,6 +60,13 @@ impl Look<'_> {
         self.sleepers.iter().filter(|at| bytes.contains(at)).count() as u32
     }
 
+    /// Lengthens a list.
+    pub fn push<T>(&self, list: &mut Vec<T>, element: T) {
+        if heap::push(list, element).is_err() {
+            self.no_memory.set(true);
+        }
+    }
+
     /// Whether an owner lives.
     pub fn lives(&self, id: OwnerId) -> bool {
         (self.lives)(id)
@@ -70,6 +82,8 @@ pub(crate) struct State {
     pub holders: Vec<(OwnerId, &'static str)>,
     /// What else there is to know.
     pub facts: Vec<(&'static str, u64)>,
+    /// One of them found no memory.
+    pub no_memory: bool,
 }
 
 impl State {
@@ -80,13 +94,15 @@ impl State {
 
     /// With somebody who has a part in it.
     pub fn with(mut self, who: impl IntoIterator<Item = OwnerId>, part: &'static str) -> State {
-        self.holders.extend(who.into_iter().map(|id| (id, part)));
+        for id in who {
+            self.no_memory |= heap::push(&mut self.holders, (id, part)).is_err();
+        }
         self
     }
 
     /// With a number.
     pub fn fact(mut self, name: &'static str, value: impl Into<u64>) -> State {
-        self.facts.push((name, value.into()));
+        self.no_memory |= heap::push(&mut self.facts, (name, value.into())).is_err();
         self
     }
 }

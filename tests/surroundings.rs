@@ -9,7 +9,7 @@
 mod support;
 
 use interproc::pipe;
-use interproc::process::{self, Builder, Process, Program};
+use interproc::process::{self, Builder, Daemon, Process, Program};
 use interproc::queue::{ByteQueue, Queue};
 use interproc::sync::{Event, Mutex, RwLock};
 use interproc::{Error, ErrorKind, Object, Result, Segment};
@@ -47,7 +47,7 @@ static ALLOCATOR: Failing = Failing;
 /// What a form works on: made before the surroundings change, and inherited by the forked child that tries it.
 struct World {
     segment: Segment,
-    _named: Segment,
+    named: Segment,
     free: Object<Mutex<u64>>,
     held: Object<Mutex<u64>>,
     rwlock: Object<RwLock<u64>>,
@@ -59,9 +59,10 @@ const SOON: Duration = Duration::from_millis(120);
 
 impl World {
     fn new() -> World {
+        std::env::set_current_dir(std::env::temp_dir()).expect("a directory to write to");
         let segment = Segment::options().size(1 << 16).max_members(256).anonymous().expect("segment");
-        let named = Segment::create(&name(), 4096).expect("named");
-        named.object("thing", Event::new).expect("an object to be seen");
+        let named = Segment::create(&name(), 1 << 16).expect("named");
+        fill(&named).expect("objects to be seen");
         let mutex = |name| segment.object(name, || Mutex::new(0u64)).expect("mutex");
         World {
             free: mutex("free"),
@@ -70,8 +71,34 @@ impl World {
             queue: segment.queue("queue", 4).expect("queue"),
             bytes: segment.byte_queue("bytes", 4096, 100).expect("bytes"),
             segment,
-            _named: named,
+            named,
         }
+    }
+}
+
+/// One of each kind that a look at a segment has something to say of, held where it can be.
+fn fill(named: &Segment) -> Result<()> {
+    named.object("event", Event::new)?;
+    named.object("rwlock", || RwLock::new(0u64))?;
+    named.queue::<u64>("queue", 4)?;
+    named.byte_queue("bytes", 4096, 100)?;
+    std::mem::forget(named.bounded_semaphore("permits", 2)?.acquire()?);
+    named.barrier("barrier", 1)?.wait()?;
+    std::mem::forget(named.pipe_pair("pipe", 1024, 100)?);
+    Ok(())
+}
+
+/// Two threads that wait for each other, and sleep.
+fn lie_in_a_deadlock(named: &Segment) {
+    static BOTH: std::sync::Barrier = std::sync::Barrier::new(2);
+    for [first, second] in [["one", "two"], ["two", "one"]] {
+        let [first, second] =
+            [first, second].map(|name| named.object(name, || Mutex::new(0u64)).expect("mutex"));
+        std::thread::spawn(move || {
+            let _first = first.lock();
+            BOTH.wait();
+            let _second = second.lock();
+        });
     }
 }
 
@@ -107,6 +134,38 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
     ("open none", |_, _| Segment::open("/interproc-test-there-is-none").map(drop), &[ErrorKind::NotFound]),
     ("descriptor sent", |w, _| Segment::from_fd(w.segment.as_fd().try_clone_to_owned()?).map(drop), &[]),
     ("objects seen", |_, name| Segment::open_read_only(name)?.objects().map(drop), &[]),
+    ("objects read", |_, name| Segment::open_read_only(name)?.read("queue").map(drop), &[]),
+    (
+        "members seen",
+        |_, name| {
+            let members = Segment::open_read_only(name)?.members()?;
+            let on = |n: &str| {
+                members.iter().any(|m| m.waits.as_ref().is_some_and(|w| w.object.as_deref() == Some(n)))
+            };
+            assert!(on("one") && on("two"), "{members:?}");
+            Ok(())
+        },
+        &[],
+    ),
+    (
+        "all seen",
+        |_, name| {
+            let view = Segment::open_read_only(name)?.view()?;
+            assert!(view.damage.is_none() && view.objects.len() == 9 && view.members.len() > 1, "{view:?}");
+            assert!(view.objects.iter().all(|object| object.state.is_some()), "{view:?}");
+            Ok(())
+        },
+        &[],
+    ),
+    (
+        "deadlocks seen",
+        |_, name| {
+            let found = Segment::open_read_only(name)?.deadlocks()?;
+            assert!(found.len() == 1 && found[0].members.len() == 2, "{found:?}");
+            Ok(())
+        },
+        &[],
+    ),
     (
         "pipe",
         |_, _| {
@@ -138,7 +197,48 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
         },
         &[],
     ),
+    (
+        "a daemon with a pidfile",
+        |_, name| {
+            let file = &name[1..]; // in the working directory
+            let started = Daemon::new().pidfile(file).start(|ready| ready.now());
+            let removed = std::fs::remove_file(file);
+            started.and_then(|_| Ok(removed?))
+        },
+        &[],
+    ),
     ("process", |_, _| Process::current()?.details().map(drop), &[]),
+    (
+        "children",
+        |_, _| {
+            let child = process::fork(|| 0)?;
+            let children = Process::current()?.children()?;
+            assert!(children.iter().any(|c| c.pid() == child.pid()));
+            child.join().map(drop)
+        },
+        &[],
+    ),
+    (
+        "children reaped",
+        |_, _| {
+            // SAFETY: this program has one thread; the child ends at once.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                // SAFETY: ends the process.
+                unsafe { libc::_exit(7) };
+            }
+            loop {
+                match process::reap_orphans(&[])?.first() {
+                    None => std::thread::yield_now(),
+                    Some(&(reaped, end)) => {
+                        assert_eq!((reaped as i32, end.code()), (pid, Some(7)));
+                        return Ok(());
+                    }
+                }
+            }
+        },
+        &[],
+    ),
     (
         "error",
         |_, _| {
@@ -236,6 +336,7 @@ fn beside_a_holder(body: impl FnOnce(&World)) {
     let holder = unsafe { libc::fork() };
     if holder == 0 {
         let guard = world.held.lock().expect("lock");
+        lie_in_a_deadlock(&world.named);
         std::io::Write::write_all(&mut &write, b"x").expect("write");
         std::mem::forget(guard);
         loop {
@@ -243,6 +344,9 @@ fn beside_a_holder(body: impl FnOnce(&World)) {
         }
     }
     std::io::Read::read_exact(&mut &read, &mut [0]).expect("read");
+    let look = Segment::open_read_only(&name()).expect("a look");
+    while look.deadlocks().expect("deadlocks").is_empty() {}
+    drop(look);
     body(&world);
     // SAFETY: our child.
     unsafe {

@@ -286,7 +286,7 @@ pub unsafe extern "C" fn interproc_barrier_seats(
                     }
                     domain.who(id)
                 };
-                heap::gathered(seats.map(seat))
+                heap::collected(seats.map(seat))
             })?
         })
     }

@@ -241,7 +241,7 @@ pub unsafe extern "C" fn interproc_segment_inherited(
     key: *const c_char,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { start(segment, || crate::process::inherited_segment(text(key, "key")?)) }
+    unsafe { start(segment, || crate::process::inherited_segment_of_c(text(key, "key")?)) }
 }
 
 fn copy_of(fd: c_int) -> Result<OwnedFd> {

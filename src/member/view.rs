@@ -226,7 +226,7 @@ mod by_address {
         owners: impl FnOnce(&Table, u64) -> Result<I>,
     ) -> Result<Vec<Who>> {
         local::visit(address, |domain, offset| {
-            let mut ids = heap::gathered(owners(domain.table(), offset)?)?;
+            let mut ids = heap::collected(owners(domain.table(), offset)?)?;
             ids.sort_unstable_by_key(|id| id.bits());
             ids.dedup();
             heap::collected(ids.into_iter().map(|id| domain.who(id)))

@@ -6,7 +6,6 @@ use crate::queue::byte_lane::UNIT;
 use crate::queue::lane_view;
 use crate::view::{Look, State};
 use core::mem::offset_of;
-use std::vec::Vec;
 
 /// What is said of at most so many slots in use.
 const SHOWN: usize = 8;
@@ -50,23 +49,25 @@ impl Seen<'_> {
 /// The state of a pipe, one way or both.
 pub(crate) fn pipe(look: &Look<'_>) -> Option<State> {
     let seen = seen(look).filter(|seen| seen.geometry.slots == 1)?;
-    let lanes = (0..seen.geometry.lanes).map(|lane| seen.lane(0, lane)).collect::<Option<Vec<_>>>()?;
-    let ends: Vec<OwnerId> = lanes.iter().flat_map(|lane| lane.ends).flatten().collect();
+    let there = seen.lane(0, 0)?;
+    let back = if seen.geometry.lanes == 2 { Some(seen.lane(0, 1)?) } else { None };
+    let lanes = || [Some(&there), back.as_ref()].into_iter().flatten();
+    let mut ends = lanes().flat_map(|lane| lane.ends);
     let text = match () {
-        () if ends.is_empty() => "free",
-        () if lanes.iter().all(|lane| lane.closed) => "closed",
-        () if lanes.iter().any(|lane| lane.ends.iter().any(Option::is_none)) => "one end is gone",
+        () if ends.clone().all(|end| end.is_none()) => "free",
+        () if lanes().all(|lane| lane.closed) => "closed",
+        () if ends.any(|end| end.is_none()) => "one end is gone",
         () => "open",
     };
     let mut state = State::new(text);
-    if seen.geometry.lanes == 2 {
+    if let Some(back) = &back {
         // An end sends by one lane and receives by the other.
-        state = state.with(lanes[0].ends[0].or(lanes[1].ends[1]), "has the first end");
-        state = state.with(lanes[1].ends[0].or(lanes[0].ends[1]), "has the second end");
-        state = state.fact("bytes to the second", lanes[0].bytes).fact("bytes to the first", lanes[1].bytes);
+        state = state.with(there.ends[0].or(back.ends[1]), "has the first end");
+        state = state.with(back.ends[0].or(there.ends[1]), "has the second end");
+        state = state.fact("bytes to the second", there.bytes).fact("bytes to the first", back.bytes);
     } else {
-        state = state.with(lanes[0].ends[0], "sends").with(lanes[0].ends[1], "receives");
-        state = state.fact("bytes", lanes[0].bytes);
+        state = state.with(there.ends[0], "sends").with(there.ends[1], "receives");
+        state = state.fact("bytes", there.bytes);
     }
     let capacity = (seen.geometry.units * UNIT) as u64;
     let waiting = look.waiters(0..look.size);

@@ -5,6 +5,7 @@ use super::setup::{Group, NAME_LEN, Setup, c_string};
 use super::stdio::{Source, Stdio};
 use crate::heap::{self, Shared};
 use crate::{Error, ErrorKind, Result};
+use core::iter::repeat_n;
 use std::boxed::Box;
 use std::ffi::CString;
 use std::fs::File;
@@ -28,7 +29,7 @@ use std::vec::Vec;
 /// assert!(child.join()?.success());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Builder {
     pub(super) name: Option<Shared<Box<str>>>,
     nice: Option<i32>,
@@ -92,9 +93,7 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn processors(mut self, processors: impl IntoIterator<Item = usize>) -> Self {
-        let mut list = Vec::new();
-        let filled = processors.into_iter().try_for_each(|n| heap::push(&mut list, n));
-        self.processors = self.kept(filled.map(|()| list));
+        self.processors = self.kept(heap::collected(processors));
         self
     }
 
@@ -218,7 +217,8 @@ impl Builder {
             return Err(problem.clone());
         }
         if let Some(processors) = &self.processors {
-            let mut bits = heap::filled(0u64, processors.iter().max().map_or(1, |max| max / 64 + 1))?;
+            let mut bits =
+                heap::collected(repeat_n(0u64, processors.iter().max().map_or(1, |max| max / 64 + 1)))?;
             processors.iter().for_each(|n| bits[n / 64] |= 1 << (n % 64));
             setup.processors = Some(bits);
         }
@@ -242,7 +242,7 @@ impl Builder {
             };
             setup.descriptors.push((from, to as RawFd));
         }
-        setup.copies = heap::filled(-1, setup.descriptors.len())?;
+        setup.copies = heap::collected(repeat_n(-1, setup.descriptors.len()))?;
         Ok((setup, null))
     }
 

@@ -4,21 +4,19 @@
 use super::setup::c_string;
 use super::start::{be_alone, start_error};
 use super::status::{Outcome, PANICKED};
-use crate::error::format;
-use crate::heap::{self, Shared};
+use crate::heap::Shared;
+use crate::sys::call::retried;
 use crate::sys::own::{self, Own};
 use crate::sys::{fork, gate, pidfd, settings, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::time::Duration;
-use std::borrow::Cow;
-use std::boxed::Box;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A daemon to be started: a process of its own session, without a terminal, that belongs to init and not to this
 /// process. (A *daemon child*, which ends with its parent, is another thing:
@@ -51,13 +49,13 @@ use std::path::{Path, PathBuf};
 /// std::fs::remove_file(&pidfile)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Daemon {
     /// `/` if there is none.
     directory: Option<Shared<CString>>,
     umask: u32,
     keep_stdio: bool,
-    pidfile: Option<Box<Path>>,
+    pidfile: Option<Shared<CString>>,
     patience: Option<Duration>,
     /// What is wrong with a setting, or that there was no memory for it: the start says so.
     problem: Option<Error>,
@@ -139,8 +137,7 @@ impl Daemon {
 
     /// The working directory.
     pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
-        let path = c_string(path.as_ref().as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new);
-        self.directory = self.kept(path);
+        self.directory = self.kept(path_of(path.as_ref()));
         self
     }
 
@@ -160,8 +157,7 @@ impl Daemon {
     /// daemon at a time, and a file that a killed one has left is no obstacle. It is not removed at the end: the lock
     /// tells, not the file. A relative path is meant from the starter's working directory.
     pub fn pidfile(mut self, path: impl AsRef<Path>) -> Self {
-        let path = heap::os_text(path.as_ref().as_os_str()).map(|path| PathBuf::from(path).into_boxed_path());
-        self.pidfile = self.kept(path);
+        self.pidfile = self.kept(path_of(path.as_ref()));
         self
     }
 
@@ -216,10 +212,6 @@ impl Daemon {
             return Err(problem.clone());
         }
         let directory = self.directory.as_ref().map_or(c"/", |path| path.as_c_str());
-        let pidfile = match self.pidfile.as_deref() {
-            Some(path) if !path.is_absolute() => Some(Cow::Owned(std::path::absolute(path)?)),
-            path => path.map(Cow::Borrowed),
-        };
         let (read, write) = gate::pipe().map_err(start_error)?;
         let until = self.patience.map(Deadline::after);
         // The middle process ends at once and is joined here; the daemon is init's from then on.
@@ -241,8 +233,8 @@ impl Daemon {
                 Ok(_) => fork::exit_now(0),
             }
             settings::set_umask(self.umask);
-            // Opened before the directory changes nothing: the path is absolute.
-            let lock = match pidfile.as_deref().map(lock_pidfile) {
+            // Before the directory changes: a relative path is meant from the starter's.
+            let lock = match self.pidfile.as_deref().map(|path| lock_pidfile(path)) {
                 None => None,
                 Some(Ok(file)) => Some(file),
                 Some(Err(NoPidfile::Taken)) => fail(TAKEN, libc::EEXIST),
@@ -293,10 +285,10 @@ impl Daemon {
         let step = match what {
             READY => return Ok(value),
             TAKEN => {
-                let path = self.pidfile.as_deref().map(|p| p.display());
-                let path = path.map_or_else(Default::default, |p| format!("{p}"));
+                let path = self.pidfile.as_ref().map_or(&[][..], |path| path.to_bytes());
+                let path = OsStr::from_bytes(path).display();
                 return Err(Error::from(ErrorKind::Exists)
-                    .with_detail(format!("another process has the pidfile {path} locked")));
+                    .with_detail(format_args!("another process has the pidfile {path} locked")));
             }
             FAILED => "the daemon says that it cannot be ready",
             STEP_DIRECTORY => "entering its working directory",
@@ -324,20 +316,21 @@ impl From<std::io::Error> for NoPidfile {
     }
 }
 
+fn path_of(path: &Path) -> Result<Shared<CString>> {
+    c_string(path.as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new)
+}
+
 /// Locked first, then written: whoever reads a number while the file is locked reads the holder's.
-fn lock_pidfile(path: &Path) -> core::result::Result<File, NoPidfile> {
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(libc::O_NOFOLLOW)
-        .mode(0o644)
-        .open(path)?;
+fn lock_pidfile(path: &CStr) -> core::result::Result<File, NoPidfile> {
+    let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: a C string.
+    let fd = retried(|| unsafe { libc::open(path.as_ptr(), flags, 0o644) }).map_err(NoPidfile::Errno)?;
+    // The standard streams get their numbers afterwards, and the lock ends with its descriptor.
+    let fd = own::above_stdio(fd).map_err(NoPidfile::Errno)?;
+    // SAFETY: just opened.
+    let mut file = unsafe { File::from_raw_fd(fd) };
     // SAFETY: takes integers.
-    match crate::sys::call::retried(|| unsafe {
-        libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB)
-    }) {
+    match retried(|| unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) }) {
         Ok(_) => {}
         Err(libc::EWOULDBLOCK) => return Err(NoPidfile::Taken),
         Err(errno) => return Err(NoPidfile::Errno(errno)),

@@ -1,13 +1,15 @@
 //! Processes of the machine: who they are, what they do, whether they live.
 
 use super::held::Held;
+use crate::heap;
 use crate::member::Who;
 use crate::sys::{clock, pidfd, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
 use core::time::Duration;
-use std::format;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::string::String;
 use std::vec::Vec;
 
@@ -133,7 +135,7 @@ impl Process {
         let mut children = Vec::new();
         for pid in children_of(self.pid)? {
             match Process::open(pid) {
-                Ok(child) => children.push(child),
+                Ok(child) => heap::push(&mut children, child)?,
                 Err(e) if e.kind() == ErrorKind::NoProcess => {}
                 Err(e) => return Err(e),
             }
@@ -420,16 +422,23 @@ impl Stat {
             libc::ENOENT | libc::ESRCH => ErrorKind::NoProcess.into(),
             errno => Error::from_errno(errno).with_detail("/proc/PID/stat"),
         })?;
-        // A name need be no UTF-8.
-        Stat::parse(&String::from_utf8_lossy(text)).ok_or_else(|| {
-            Error::from(ErrorKind::Unsupported).with_detail("/proc/PID/stat is not as expected")
-        })
+        Stat::parse(text)
     }
 
-    /// `pid (name) state ppid …`; the name may hold anything, parentheses too.
-    fn parse(text: &str) -> Option<Stat> {
-        let (before, rest) = text.rsplit_once(") ")?;
-        let (_, name) = before.split_once(" (")?;
+    /// `pid (name) state ppid …`; the name may hold anything, parentheses and what is no UTF-8, too.
+    fn parse(text: &[u8]) -> Result<Stat> {
+        let name = || {
+            let (start, end) =
+                (text.iter().position(|&b| b == b'(')?, text.iter().rposition(|&b| b == b')')?);
+            Some((text.get(start + 1..end)?, str::from_utf8(&text[end + 1..]).ok()?))
+        };
+        let strange = || Error::from(ErrorKind::Unsupported).with_detail("/proc/PID/stat is not as expected");
+        let (name, rest) = name().ok_or_else(strange)?;
+        let name = crate::error::written(format_args!("{}", OsStr::from_bytes(name).display()))?;
+        Stat::of_fields(name, rest).ok_or_else(strange)
+    }
+
+    fn of_fields(name: String, rest: &str) -> Option<Stat> {
         // By the numbers of proc_pid_stat(5).
         let field = |n: usize| rest.split_ascii_whitespace().nth(n - 3);
         let number = |n| field(n)?.parse::<i64>().ok();
@@ -438,7 +447,7 @@ impl Stat {
         let start_time = number(22)? as u64;
         let now = Duration::from_nanos(clock::since_boot_ns());
         let details = Details {
-            name: crate::error::written(format_args!("{name}")),
+            name,
             state: State::new(field(3)?.chars().next()?),
             parent: number(4)? as u32,
             group: number(5)? as u32,
@@ -466,24 +475,33 @@ fn check_proc() -> Result<()> {
 /// The numbers of the children of a process.
 pub(super) fn children_of(pid: u32) -> Result<Vec<u32>> {
     check_proc()?;
-    let mut children = Vec::new();
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|_| ErrorKind::NoProcess)?;
-    for task in tasks.flatten() {
-        match std::fs::read_to_string(task.path().join("children")) {
-            Ok(list) => children.extend(list.split_ascii_whitespace().filter_map(|n| n.parse::<u32>().ok())),
-            // A thread that has just ended, or a kernel without this file.
-            Err(_) if task.path().exists() => return by_looking_at_all(pid),
-            Err(_) => {}
+    let (mut children, mut kept) = (Vec::new(), Ok(()));
+    let keep = |child| {
+        if kept.is_ok() {
+            kept = heap::push(&mut children, child);
         }
-    }
-    Ok(children)
+    };
+    let told = task::each_child(pid, keep).map_err(|errno| match errno {
+        libc::ENOENT | libc::ESRCH => ErrorKind::NoProcess.into(),
+        errno => Error::from_errno(errno).with_detail("/proc/PID/task"),
+    })?;
+    kept?;
+    if told { Ok(children) } else { by_looking_at_all(pid) }
 }
 
 #[cold]
 fn by_looking_at_all(pid: u32) -> Result<Vec<u32>> {
-    let all = std::fs::read_dir("/proc")?.flatten();
-    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    Ok(numbers.filter(|&n| Stat::read(n).is_ok_and(|stat| stat.details.parent == pid)).collect())
+    let (mut children, mut kept) = (Vec::new(), Ok(()));
+    let looked = task::any_number_in(c"/proc", |number| {
+        kept = match Stat::read(number) {
+            Ok(stat) if stat.details.parent == pid => heap::push(&mut children, number),
+            Err(error) if error.errno() == libc::ENOMEM => Err(error),
+            _ => Ok(()), // another one's, or gone
+        };
+        kept.is_err()
+    });
+    looked.map_err(Error::from_errno)?;
+    kept.map(|()| children)
 }
 
 #[cfg(test)]
@@ -492,7 +510,7 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
-        let text = "42 (a) R (b) S 1 2 3 4 5 6 7 8 9 10 100 50 13 14 15 5 2 18 777 19 3 20";
+        let text = b"42 (a) R (b) S 1 2 3 4 5 6 7 8 9 10 100 50 13 14 15 5 2 18 777 19 3 20";
         let stat = Stat::parse(text).expect("parsed");
         assert_eq!((stat.details.name.as_str(), stat.details.state), ("a) R (b", State::Sleeping));
         assert_eq!((stat.details.parent, stat.details.group, stat.details.session), (1, 2, 3));

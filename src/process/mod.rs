@@ -104,6 +104,7 @@ pub use daemon::{Daemon, Ready};
 pub use hand_over::HandOver;
 pub use info::{Details, Process, State};
 pub use limit::Limit;
+pub(crate) use program::inherited_segment_of_c;
 pub use program::{Program, inherited_segment};
 pub use status::{ExitStatus, Outcome, PANICKED, Usage};
 pub use stdio::Stdio;

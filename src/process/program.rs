@@ -2,24 +2,30 @@
 #![allow(unsafe_code)]
 
 use super::setup::{Failure, Setup, Step, c_string, c_string_of};
+use crate::error::written;
 use crate::heap::{self, Shared};
 use crate::shm::Segment;
 use crate::sys::{own, settings, task};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::c_char;
 use core::fmt;
+use core::iter::repeat_n;
 use core::ptr::null;
 use std::boxed::Box;
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::format;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::string::String;
 use std::vec::Vec;
 
 /// A program with its arguments, environment and descriptors, for [`Builder::spawn`](super::Builder::spawn).
 ///
 /// The program's file is found as a shell does it: with a slash in it the name is a path, otherwise it is looked for in
 /// this process's `PATH`. The environment is this process's, as it is at the start, with the changes made here.
+///
+/// That environment is read by [`std::env`], whose lock keeps others from changing it meanwhile; and std ends the process when
+/// there is no memory for its copy. Everything else here says so by an error. Who has to be sure gives a path and the
+/// environment itself, after [`env_clear`](Self::env_clear).
 ///
 /// **Descriptors.** The program gets this process's descriptors that are not close-on-exec (everything that Rust's
 /// standard library and this library open is), unless [`close_others`](Self::close_others) keeps them from it, and
@@ -32,7 +38,7 @@ use std::vec::Vec;
 /// assert!(Builder::new().spawn(program)?.join()?.success());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Program {
     file: OsString,
     arguments: Vec<OsString>,
@@ -51,7 +57,7 @@ pub struct Program {
 }
 
 /// Where a descriptor goes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Place {
     Number(RawFd),
     /// Anywhere; this variable says where.
@@ -194,7 +200,7 @@ impl Program {
         match path.file_name().unwrap_or(&self.file).to_str() {
             Some(name) => heap::text(name),
             // Not UTF-8: its file is shown by what can be shown of it.
-            None => heap::text(&self.file.to_string_lossy()),
+            None => written(format_args!("{self}")).map(String::into_boxed_str),
         }
     }
 
@@ -282,7 +288,7 @@ impl Program {
             }
         }
         if !self.clear {
-            // By std, whose lock keeps this from a change at the same time. It allocates as it likes.
+            // By std, whose lock keeps this from a change at the same time. It allocates as it likes: see the type.
             for (key, value) in std::env::vars_os() {
                 let is_said = given.contains(&key) || self.environment.iter().any(|(said, _)| *said == key);
                 if !is_said {
@@ -303,7 +309,7 @@ impl AsRef<Program> for Program {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.to_string_lossy())
+        write!(f, "{}", self.file.display())
     }
 }
 
@@ -319,7 +325,7 @@ pub(super) struct Image {
 impl Image {
     fn new(candidates: Vec<CString>, arguments: Vec<CString>, variables: Vec<CString>) -> Result<Self> {
         let list = |strings: &[CString]| {
-            let mut list = heap::filled(null(), strings.len() + 1)?;
+            let mut list = heap::collected(repeat_n(null(), strings.len() + 1))?;
             list.iter_mut().zip(strings).for_each(|(place, string)| *place = string.as_ptr());
             Ok::<_, Error>(list)
         };
@@ -373,7 +379,25 @@ impl Image {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inherited_segment(key: &str) -> Result<Segment> {
-    let number = std::env::var(format!("{PREFIX}{key}")).ok().and_then(|text| text.parse::<RawFd>().ok());
+    let variable = heap::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
+    // By std, as in `Program::variables`: it copies a few digits.
+    segment_of(std::env::var_os(variable).as_deref())
+}
+
+/// For C, by its own rule: nobody changes the environment meanwhile.
+pub(crate) fn inherited_segment_of_c(key: &str) -> Result<Segment> {
+    let variable = c_string_of(&[PREFIX.as_bytes(), key.as_bytes()], "a key")?;
+    // SAFETY: C strings, by C's contract as good as until the next change of the environment.
+    let text = unsafe {
+        let text = libc::getenv(variable.as_ptr());
+        (!text.is_null()).then(|| CStr::from_ptr(text))
+    };
+    segment_of(text.map(|text| OsStr::from_bytes(text.to_bytes())))
+}
+
+/// By what the variable says.
+fn segment_of(number: Option<&OsStr>) -> Result<Segment> {
+    let number = number.and_then(|text| text.to_str()?.parse::<RawFd>().ok());
     let Some(number) = number.filter(|number| *number >= 0) else {
         return Err(Error::from(ErrorKind::NotFound).with_detail("the parent gave no segment with this key"));
     };

@@ -20,6 +20,7 @@ use crate::sys::{dying, fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
 use core::cell::RefCell;
 use core::ffi::{c_int, c_void};
+use core::iter::repeat_n;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -242,7 +243,7 @@ impl Builder {
         let (mut setup, _open) = self.prepare()?;
         setup.name = None;
         let image = program.prepare(self.name_given(), &mut setup)?;
-        setup.copies = heap::filled(-1, setup.descriptors.len())?;
+        setup.copies = heap::collected(repeat_n(-1, setup.descriptors.len()))?;
         let creator = Creator::current().map_err(Error::from_errno)?;
         let line = self.line()?;
         let name = match &self.name {

@@ -2,9 +2,9 @@
 
 use super::info;
 use super::status::ExitStatus;
-use crate::sys::{pidfd, settings};
+use crate::heap;
+use crate::sys::{pidfd, settings, task};
 use crate::{Error, ErrorKind, Result};
-use std::collections::BTreeSet;
 use std::vec::Vec;
 
 /// From now on the orphans among this process's descendants come to it, not to init: when a process ends, its children
@@ -46,9 +46,11 @@ pub fn adopt_orphans(adopt: bool) -> Result<()> {
 /// # Errors
 /// [`ErrorKind::Unsupported`]: /proc is missing or shows another PID namespace.
 pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
-    let mut reaped = Vec::new();
-    let mut held: Option<BTreeSet<u32>> = None;
-    for pid in info::children_of(std::process::id())? {
+    let (mut reaped, mut held) = (Vec::new(), None::<Vec<u32>>);
+    let children = info::children_of(std::process::id())?;
+    // Now, as nobody could be told of a child that is gone.
+    heap::reserve(&mut reaped, children.len())?;
+    for pid in children {
         if except.contains(&pid) || !pidfd::number_has_ended(pid as i32) {
             continue;
         }
@@ -72,12 +74,17 @@ pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
 }
 
 /// The pids of the processes that this process has pidfds of.
-fn held_by_fd() -> Result<BTreeSet<u32>> {
-    let entries = std::fs::read_dir("/proc/self/fdinfo")
-        .map_err(|_| Error::from(ErrorKind::Unsupported).with_detail("/proc/self/fdinfo"))?;
-    let pid = |entry: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(entry.path()).ok()?;
-        text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<u32>().ok())
-    };
-    Ok(entries.flatten().filter_map(pid).collect())
+fn held_by_fd() -> Result<Vec<u32>> {
+    let (mut held, mut kept) = (Vec::new(), Ok(()));
+    let looked = task::any_number_in(c"/proc/self/fdinfo", |fd| {
+        if let Some(pid) = task::pid_behind(fd) {
+            kept = heap::push(&mut held, pid);
+        }
+        kept.is_err()
+    });
+    looked.map_err(|errno| match errno {
+        libc::ENOENT => Error::from(ErrorKind::Unsupported).with_detail("/proc/self/fdinfo"),
+        errno => Error::from_errno(errno).with_detail("/proc/self/fdinfo"),
+    })?;
+    kept.map(|()| held)
 }

@@ -9,14 +9,15 @@
 //!   one still sleeps for. Such a one is woken, and if its wake-up is late it looks for itself within the net (50 ms);
 //! - nobody slept more often than the net asks for: those who give up soon and try again are no deadlock.
 
-use super::inspect::find;
+use super::inspect::{find, index_of};
 use super::members::{MemberInfo, Slot};
 use super::snapshot::Snapshot;
 use crate::error::Result;
+use crate::heap;
 use crate::member::{NET_NS, OwnerId};
 use core::fmt;
+use core::iter::repeat_n;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::time::Instant;
 use std::vec::Vec;
 
@@ -98,7 +99,7 @@ impl Snapshot {
     /// ```
     pub fn deadlocks(&self) -> Result<Vec<Deadlock>> {
         let mut slots = self.slots()?;
-        let mut suspects = cycles(&slots);
+        let mut suspects = cycles(&slots)?;
         for _ in 0..MOST {
             if suspects.iter().all(Suspect::is_proven) {
                 break;
@@ -111,10 +112,10 @@ impl Snapshot {
             suspects.retain_mut(|suspect| self.stands(suspect, &slots, sleeps * CHANGES));
         }
         suspects.retain(Suspect::is_proven);
-        let objects = self.directory().0;
+        let (objects, _) = self.directory()?;
         let member = |edge: &Edge| self.member(&edge.slot, &slots, &objects);
-        let told = |suspect: &Suspect| Deadlock { members: suspect.edges.iter().map(member).collect() };
-        Ok(suspects.iter().map(told).collect())
+        let members = |suspect: &Suspect| heap::all(suspect.edges.iter().map(member));
+        heap::all(suspects.iter().map(|suspect| Ok(Deadlock { members: members(suspect)? })))
     }
 
     /// Whether a cycle is still there.
@@ -142,15 +143,14 @@ impl Snapshot {
 }
 
 /// The cycles of the graph in which each member points to whom it waits on. Each member is walked over once.
-fn cycles(slots: &[Slot]) -> Vec<Suspect> {
-    let index: BTreeMap<u64, usize> = slots.iter().enumerate().map(|(i, slot)| (slot.id.bits(), i)).collect();
+fn cycles(slots: &[Slot]) -> Result<Vec<Suspect>> {
     let next = |i: usize| {
         let slot = &slots[i];
         let on = slot.waits_on.filter(|_| slot.alive && slot.waits_for != 0)?;
-        index.get(&on.bits()).copied().filter(|&on| slots[on].alive)
+        index_of(on, slots).filter(|&on| slots[on].alive)
     };
     // Which walk came by first; a walk that meets its own steps has found a cycle.
-    let mut walked = std::vec![usize::MAX; slots.len()];
+    let mut walked = heap::collected(repeat_n(usize::MAX, slots.len()))?;
     let mut found = Vec::new();
     for start in 0..slots.len() {
         let mut at = Some(start);
@@ -159,15 +159,16 @@ fn cycles(slots: &[Slot]) -> Vec<Suspect> {
             at = next(i);
         }
         let Some(first) = at.filter(|&i| walked[i] == start) else { continue };
-        let mut edges = std::vec![Edge { slot: slots[first], proven: false }];
+        let edge = |i: usize| Edge { slot: slots[i], proven: false };
+        let mut edges = heap::collected([edge(first)])?;
         let mut at = next(first);
         while let Some(i) = at.filter(|&i| i != first) {
-            edges.push(Edge { slot: slots[i], proven: false });
+            heap::push(&mut edges, edge(i))?;
             at = next(i);
         }
-        found.push(Suspect { edges, stood: 0 });
+        heap::push(&mut found, Suspect { edges, stood: 0 })?;
     }
-    found
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -190,7 +191,8 @@ mod tests {
     }
 
     fn found(slots: &[Slot]) -> Vec<Vec<u32>> {
-        cycles(slots).iter().map(|s| s.edges.iter().map(|edge| edge.slot.id.slot()).collect()).collect()
+        let found = cycles(slots).expect("memory");
+        found.iter().map(|s| s.edges.iter().map(|edge| edge.slot.id.slot()).collect()).collect()
     }
 
     #[test]

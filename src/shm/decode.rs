@@ -68,6 +68,7 @@ pub(super) fn decoder(info: &ObjectInfo) -> Option<&'static Decoder> {
 mod tests {
     use super::*;
     use crate::member::OwnerId;
+    use core::cell::Cell;
     use std::vec::Vec;
 
     /// xorshift64*, so that a failure can be repeated.
@@ -92,6 +93,7 @@ mod tests {
             sleepers: &[0, 36, u64::MAX],
             holds: &holds,
             lives: &lives,
+            no_memory: Cell::new(false),
         })
     }
 

@@ -4,9 +4,11 @@ use super::decode::decoder;
 use super::members::{MemberInfo, Slot, Waits};
 use super::snapshot::{ObjectInfo, Snapshot};
 use crate::error::{Error, Result};
+use crate::heap;
 use crate::member::{OwnerId, Who};
 use crate::view::Look;
 use core::cell::Cell;
+use std::string::String;
 use std::vec::Vec;
 
 /// All there is to see of a segment at about one time. Each member, and each word of an object, is of one time;
@@ -114,9 +116,9 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn members(&self) -> Result<Vec<MemberInfo>> {
-        let (objects, _) = self.directory();
+        let (objects, _) = self.directory()?;
         let slots = self.slots()?;
-        Ok(slots.iter().map(|slot| self.member(slot, &slots, &objects)).collect())
+        heap::all(slots.iter().map(|slot| self.member(slot, &slots, &objects)))
     }
 
     /// Objects and members with their states. Harmless to whoever is at work in the segment, and true at some time
@@ -131,38 +133,37 @@ impl Snapshot {
     /// # Examples
     /// See [`View`].
     pub fn view(&self) -> Result<View> {
-        let (infos, damage) = self.directory();
+        let (infos, damage) = self.directory()?;
         let slots = self.slots()?;
-        let crowd = Crowd::of(&slots);
-        let objects = infos.iter().map(|info| self.state(info, &slots, &crowd)).collect();
-        let members = slots.iter().map(|slot| self.member(slot, &slots, &infos)).collect();
+        let crowd = Crowd::of(&slots)?;
+        let members = heap::all(slots.iter().map(|slot| self.member(slot, &slots, &infos)))?;
+        let objects = heap::all(infos.into_iter().map(|info| self.state(info, &slots, &crowd)))?;
         Ok(View { objects, members, damage })
     }
 
     /// A member as it is shown.
-    pub(super) fn member(&self, slot: &Slot, slots: &[Slot], objects: &[ObjectInfo]) -> MemberInfo {
-        let waits = (slot.waits_for != 0).then(|| {
-            let at = slot.waits_for;
-            // They are in the order of their places.
-            let before = objects.partition_point(|o| o.offset <= at);
-            let object = objects[..before].last().filter(|o| at - o.offset < o.size);
-            Waits {
-                object: object.map(|o| o.name.clone()),
-                offset: object.map_or(at, |o| at - o.offset),
-                on: slot.waits_on.map(|id| who(id, slots)),
-            }
-        });
-        MemberInfo { who: slot.who(), waits }
+    pub(super) fn member(&self, slot: &Slot, slots: &[Slot], objects: &[ObjectInfo]) -> Result<MemberInfo> {
+        let at = slot.waits_for;
+        if at == 0 {
+            return Ok(MemberInfo { who: slot.who(), waits: None });
+        }
+        // They are in the order of their places.
+        let before = objects.partition_point(|o| o.offset <= at);
+        let object = objects[..before].last().filter(|o| at - o.offset < o.size);
+        let waits = Waits {
+            object: object.map(|o| heap::text(&o.name)).transpose()?.map(String::from),
+            offset: object.map_or(at, |o| at - o.offset),
+            on: slot.waits_on.map(|id| who(id, slots)),
+        };
+        Ok(MemberInfo { who: slot.who(), waits: Some(waits) })
     }
 
-    fn state(&self, info: &ObjectInfo, slots: &[Slot], crowd: &Crowd) -> ObjectState {
+    fn state(&self, info: ObjectInfo, slots: &[Slot], crowd: &Crowd) -> Result<ObjectState> {
         let end = info.offset.saturating_add(info.size);
-        let sleepers: Vec<u64> =
-            between(&crowd.sleepers, info.offset, end, |&at| at).iter().map(|at| at - info.offset).collect();
-        let holds: Vec<_> = between(&crowd.holds, info.offset, info.offset + 1, |&(at, ..)| at)
-            .iter()
-            .map(|&(_, id, times)| (id, times))
-            .collect();
+        let sleepers = between(&crowd.sleepers, info.offset, end, |&at| at).iter();
+        let sleepers = heap::collected(sleepers.map(|at| at - info.offset))?;
+        let holds = between(&crowd.holds, info.offset, info.offset + 1, |&(at, ..)| at).iter();
+        let holds = heap::collected(holds.map(|&(_, id, times)| (id, times)))?;
         let look = Look {
             size: info.size,
             params: info.params,
@@ -177,22 +178,22 @@ impl Snapshot {
             sleepers: &sleepers,
             holds: &holds,
             lives: &|id| find(id, slots).is_some_and(|slot| slot.alive),
+            no_memory: Cell::new(false),
         };
-        let decoder = decoder(info);
+        let decoder = decoder(&info);
         let state = decoder.and_then(|d| (d.decode)(&look));
-        ObjectState {
-            info: info.clone(),
+        if look.no_memory.get() || state.as_ref().is_some_and(|s| s.no_memory) {
+            return Err(Error::no_memory());
+        }
+        let holders = state.iter().flat_map(|s| &s.holders).take_while(|_| crowd.may_read(1).is_some());
+        Ok(ObjectState {
             type_name: decoder.map(|d| d.name),
             state: state.as_ref().map(|s| s.text),
             waiters: sleepers.len() as u32,
-            holders: state
-                .iter()
-                .flat_map(|s| &s.holders)
-                .take_while(|_| crowd.may_read(1).is_some())
-                .map(|&(id, part)| Holder { who: who(id, slots), part })
-                .collect(),
+            holders: heap::collected(holders.map(|&(id, part)| Holder { who: who(id, slots), part }))?,
             facts: state.map(|s| s.facts).unwrap_or_default(),
-        }
+            info,
+        })
     }
 }
 
@@ -209,23 +210,21 @@ struct Crowd {
 const MOST_READS: u32 = 1 << 21;
 
 impl Crowd {
-    fn of(slots: &[Slot]) -> Crowd {
-        let mut sleepers: Vec<u64> =
-            slots.iter().map(|slot| slot.waits_for).filter(|&place| place != 0).collect();
+    fn of(slots: &[Slot]) -> Result<Crowd> {
+        let places = slots.iter().map(|slot| slot.waits_for);
+        let mut sleepers = heap::collected(places.filter(|&place| place != 0))?;
         sleepers.sort_unstable();
-        let mut holds = Vec::new();
-        for slot in slots {
-            // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
-            let names = slot.holds.iter().map(|&hold| (hold << 16 >> 16, (hold >> 48 & 0x7fff) as u32));
-            holds.extend(names.filter(|&(_, times)| times > 0).map(|(place, times)| (place, slot.id, times)));
-        }
+        // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
+        let name = |hold: u64, id| (hold << 16 >> 16, id, (hold >> 48 & 0x7fff) as u32);
+        let holds = slots.iter().flat_map(|slot| slot.holds.iter().map(move |&hold| name(hold, slot.id)));
+        let mut holds = heap::collected(holds.filter(|&(.., times)| times > 0))?;
         holds.sort_unstable_by_key(|&(place, id, _)| (place, id.bits()));
         holds.dedup_by(|again, first| {
             let same = (again.0, again.1) == (first.0, first.1);
             first.2 += if same { again.2 } else { 0 };
             same
         });
-        Crowd { sleepers, holds, left: Cell::new(MOST_READS) }
+        Ok(Crowd { sleepers, holds, left: Cell::new(MOST_READS) })
     }
 
     /// Takes so much of what may still be looked at.
@@ -244,8 +243,13 @@ fn between<T>(sorted: &[T], from: u64, to: u64, place: impl Fn(&T) -> u64) -> &[
 
 /// The slot of an owner; they are in their order.
 pub(super) fn find(id: OwnerId, slots: &[Slot]) -> Option<&Slot> {
+    index_of(id, slots).map(|at| &slots[at])
+}
+
+/// Which slot is an owner's.
+pub(super) fn index_of(id: OwnerId, slots: &[Slot]) -> Option<usize> {
     let at = slots.binary_search_by_key(&id.slot(), |slot| slot.id.slot()).ok()?;
-    Some(&slots[at]).filter(|slot| slot.id == id)
+    (slots[at].id == id).then_some(at)
 }
 
 fn who(id: OwnerId, slots: &[Slot]) -> Who {

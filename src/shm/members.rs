@@ -6,6 +6,7 @@
 use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::format::{HOLDS, Holds, SLOT_CLAIMED, SLOT_WORD_BACK, SlotPage};
+use crate::heap;
 use crate::member::{Identity, NO_SEAT, OwnerId, Who, is_live};
 use crate::sys::file;
 use core::fmt;
@@ -125,7 +126,9 @@ impl Snapshot {
     pub(super) fn slots(&self) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
         for index in 0..self.fixed.max_members {
-            slots.extend(self.slot(index)?);
+            if let Some(slot) = self.slot(index)? {
+                heap::push(&mut slots, slot)?;
+            }
         }
         Ok(slots)
     }

@@ -255,26 +255,28 @@ impl Snapshot {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn objects(&self) -> Result<Vec<ObjectInfo>> {
-        match self.directory() {
+        match self.directory()? {
             (objects, None) => Ok(objects),
             (_, Some(damage)) => Err(damage),
         }
     }
 
     /// The objects up to the first entry that fails its checks, and its error.
-    pub(super) fn directory(&self) -> (Vec<ObjectInfo>, Option<Error>) {
-        let bytes = match self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE) {
-            Ok(bytes) => bytes,
-            Err(error) => return (Vec::new(), Some(error)),
-        };
+    ///
+    /// # Errors
+    /// No memory: that is no damage.
+    pub(super) fn directory(&self) -> Result<(Vec<ObjectInfo>, Option<Error>)> {
         let mut objects = Vec::new();
-        for found in directory::list(&bytes, &self.fixed) {
-            let kept = found.and_then(|found| heap::push(&mut objects, ObjectInfo::of(&found)?));
-            if let Err(error) = kept {
-                return (objects, Some(error));
-            }
+        match self.read_directory(&mut objects) {
+            Err(error) if error.errno() == libc::ENOMEM => Err(error),
+            read => Ok((objects, read.err())),
         }
-        (objects, None)
+    }
+
+    fn read_directory(&self, objects: &mut Vec<ObjectInfo>) -> Result<()> {
+        let bytes = self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE)?;
+        directory::list(&bytes, &self.fixed)
+            .try_for_each(|found| heap::push(objects, ObjectInfo::of(&found?)?))
     }
 
     /// A copy of an object's bytes. While others write, parts of it may be of different times.

@@ -322,7 +322,7 @@ impl Barrier {
     pub fn seats(&self) -> Result<Vec<(Who, bool)>> {
         view::look(self.raw.row().address(), |domain| {
             let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
-            heap::gathered(seats.map(|(id, has_come)| (domain.who(id), has_come)))
+            heap::collected(seats.map(|(id, has_come)| (domain.who(id), has_come)))
         })?
     }
 

@@ -46,13 +46,13 @@ pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
     for index in 0..CELLS as u64 {
         let cell = look.word(16 + 8 * index)?;
         if let Some(reader) = OwnerId::of(cell).filter(|&id| look.lives(id)) {
-            readers.push(reader);
+            look.push(&mut readers, reader);
             reads += (cell & COUNT) / ONE;
         }
     }
     if gate & KEPT != 0 {
         for &(reader, times) in look.holds {
-            readers.push(reader);
+            look.push(&mut readers, reader);
             reads += u64::from(times);
         }
     }
@@ -122,7 +122,9 @@ fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
     look.words(CELLS_OFF as u64, count, |cell| {
         // The last slot's number is nobody's: it says "free, with news".
         let owner = OwnerId::of(cell).filter(|id| id.slot() != u16::MAX.into());
-        cells.extend(owner.map(|id| (id, cell)));
+        if let Some(id) = owner {
+            look.push(&mut cells, (id, cell));
+        }
     })?;
     Some(cells)
 }
@@ -132,7 +134,8 @@ pub(crate) fn bounded_semaphore(look: &Look<'_>) -> Option<State> {
     let cells = row(look)?;
     let permits = look.params[0];
     let held = cells.iter().filter(|(id, _)| look.lives(*id)).count() as u64;
-    let mut holders: Vec<OwnerId> = cells.iter().map(|&(id, _)| id).collect();
+    let mut holders = Vec::new();
+    cells.iter().for_each(|&(id, _)| look.push(&mut holders, id));
     distinct(&mut holders);
     let text = match permits - held {
         0 => "none left",
@@ -175,7 +178,7 @@ impl RawRwLock {
     /// # Errors
     /// No memory.
     pub(crate) fn holders(&self, table: &Table, name: u64) -> Result<Vec<OwnerId>> {
-        let mut holders = heap::gathered(self.holding_writer())?;
+        let mut holders = heap::collected(self.holding_writer())?;
         let mut kept = Ok(());
         let lives = |id| table.life(id) != Life::Dead;
         self.for_each_reader_of(table, name, lives, |reader, _| {

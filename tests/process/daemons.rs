@@ -256,9 +256,9 @@ pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
             assert!(leaves_nobody(|| {
                 // SAFETY: as above.
                 assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
-                let builder = if group { Builder::new().daemon_group() } else { Builder::new().daemon() };
-                let first = start(builder.clone()).expect("start"); // has the number 1
-                let second = start(builder).expect("start"); // a common process there
+                let builder = || if group { Builder::new().daemon_group() } else { Builder::new().daemon() };
+                let first = start(builder()).expect("start"); // has the number 1
+                let second = start(builder()).expect("start"); // a common process there
                 assert!(first.is_alive() && second.is_alive());
                 die_by_kill();
             }));

@@ -14,7 +14,6 @@ use super::call::{KeepErrno, checked, retried};
 use super::task::{self, decimal};
 use crate::time::Deadline;
 use core::ffi::{CStr, c_int};
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The flag of a thread on its way out (`PF_EXITING`).
@@ -63,25 +62,21 @@ pub fn can_still_write(pid: u32, tid: u32, namespace: u64) -> bool {
     if pid == 0 || pid == task::pid() || namespace == 0 || namespace != shown_namespace() {
         return false;
     }
-    let mut path = Path::of(pid);
+    let path = Path::of(pid);
     // The leader is the last one that is listed: alone, it is the dead one itself.
     match links(path.text()) {
         None => return false, // gone for good, or not ours to see
         Some(ONE_THREAD) if tid == pid => return false,
         Some(_) => {}
     }
-    let fd = match open(path.text()) {
-        Ok(fd) => fd,
+    let mut thread = path;
+    match task::any_number_in(path.text(), |name| name != tid && is_doomed(thread.of_thread(name))) {
         Err(libc::EMFILE | libc::ENFILE) => {
             let_it_end(&path);
-            return false;
+            false
         }
-        Err(_) => return false,
-    };
-    let doomed = any_entry(fd, |name| name != tid && is_doomed(path.of_thread(name)));
-    // SAFETY: the descriptor is ours.
-    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
-    doomed
+        doomed => doomed.unwrap_or(false),
+    }
 }
 
 /// For a caller that has no descriptor left to ask by: gives a process that may be dying the time that it needs, mostly.
@@ -148,50 +143,8 @@ fn links(path: &CStr) -> Option<u64> {
     }
 }
 
-fn open(path: &CStr) -> Result<c_int, i32> {
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
-    // SAFETY: a C string.
-    retried(|| unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) })
-        .map(|fd| fd as c_int)
-}
-
-/// Whether `is` is true of any entry of the directory whose name is a number.
-fn any_entry(fd: c_int, mut is: impl FnMut(u32) -> bool) -> bool {
-    /// Before the name: inode, offset, record length, type.
-    const NAME: usize = 19;
-    #[repr(align(8))]
-    struct Entries([MaybeUninit<u8>; 4096]);
-    let mut entries = Entries(task::text());
-    loop {
-        // SAFETY: the buffer is writable for its length.
-        let read = retried(|| unsafe {
-            libc::syscall(libc::SYS_getdents64, fd, entries.0.as_mut_ptr(), entries.0.len())
-        });
-        let Ok(read @ 1..) = read else { return false };
-        let Some(read) = entries.0.get(..read as usize) else { return false };
-        // SAFETY: the kernel has written these.
-        let mut left = unsafe { core::slice::from_raw_parts(read.as_ptr().cast::<u8>(), read.len()) };
-        while let Some(len) = left.get(16..18).map(|l| u16::from_ne_bytes([l[0], l[1]]) as usize) {
-            let Some(entry) = left.get(NAME..len) else { return false };
-            let name = entry.split(|&b| b == 0).next().unwrap_or_default();
-            if let Some(number) = parse(name)
-                && is(number)
-            {
-                return true;
-            }
-            left = &left[len..];
-        }
-    }
-}
-
-fn parse(name: &[u8]) -> Option<u32> {
-    let digit = |n: u32, &b: &u8| {
-        b.is_ascii_digit().then(|| n.checked_mul(10)?.checked_add(u32::from(b - b'0'))).flatten()
-    };
-    if name.is_empty() { None } else { name.iter().try_fold(0, digit) }
-}
-
 /// "/proc/PID/task", and on to a thread's stat file.
+#[derive(Clone, Copy)]
 struct Path {
     bytes: [u8; 64],
     /// Where the name of the directory ends.
@@ -245,18 +198,15 @@ pub fn runs_alone() -> Option<bool> {
         },
     }
     // One that was joined may be listed for a moment.
-    let fd = open(c"/proc/self/task").ok()?;
     let mut path = Path { bytes: [0; 64], end: 0 };
     path.put(b"/proc/self/task");
     let mut running = 0;
-    let others = any_entry(fd, |tid| {
+    let others = task::any_number_in(c"/proc/self/task", |tid| {
         let mut text = task::text::<1024>();
         let flags = task::read_start(path.of_thread(tid), &mut text)
             .and_then(|text| task::number(task::stat_field(text, FLAGS)?));
         running += u32::from(flags.is_ok_and(|flags| flags & EXITING == 0));
         running > 1 // the caller is one
     });
-    // SAFETY: the descriptor is ours.
-    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
-    Some(!others)
+    others.ok().map(|others| !others)
 }

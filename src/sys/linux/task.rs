@@ -173,19 +173,130 @@ pub fn text<const N: usize>() -> [MaybeUninit<u8>; N] {
     [const { MaybeUninit::uninit() }; N]
 }
 
-/// The first bytes of a file. By direct system calls: those of the C library are cancellation points.
-pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [MaybeUninit<u8>]) -> Result<&'a [u8], i32> {
-    // SAFETY: a C string; the descriptor is closed below.
-    let fd = retried(|| unsafe {
-        libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC)
-    })? as libc::c_int;
+/// By a direct system call: those of the C library are cancellation points.
+fn open(path: &CStr, flags: c_int) -> Result<c_int, i32> {
+    let flags = libc::O_RDONLY | libc::O_CLOEXEC | flags;
+    // SAFETY: a C string.
+    retried(|| unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) })
+        .map(|fd| fd as c_int)
+}
+
+/// The next bytes of a file, or entries of a directory.
+fn next<'a>(call: libc::c_long, fd: c_int, into: &'a mut [MaybeUninit<u8>]) -> Result<&'a [u8], i32> {
     // SAFETY: the buffer is writable for its length.
-    let read = retried(|| unsafe { libc::syscall(libc::SYS_read, fd, into.as_mut_ptr(), into.len()) });
-    // SAFETY: the descriptor is ours.
-    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
-    let read = &into[..read? as usize];
+    let read = retried(|| unsafe { libc::syscall(call, fd, into.as_mut_ptr(), into.len()) })?;
+    let read = &into[..read as usize];
     // SAFETY: the kernel has written these.
     Ok(unsafe { core::slice::from_raw_parts(read.as_ptr().cast(), read.len()) })
+}
+
+fn close(fd: c_int) {
+    // SAFETY: the descriptor is the caller's.
+    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
+}
+
+/// The first bytes of a file.
+pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [MaybeUninit<u8>]) -> Result<&'a [u8], i32> {
+    let fd = open(path, 0)?;
+    let read = next(libc::SYS_read, fd, into);
+    close(fd);
+    read
+}
+
+/// Goes over the numbers in a file.
+#[cfg(feature = "std")]
+fn each_number_of(path: &CStr, each: &mut dyn FnMut(u32)) -> Result<(), i32> {
+    let fd = open(path, 0)?;
+    let mut bytes = text::<1024>();
+    let mut number = None;
+    let read = loop {
+        match next(libc::SYS_read, fd, &mut bytes) {
+            Ok([]) => break Ok(()),
+            Ok(read) => {
+                for &byte in read {
+                    match (byte.is_ascii_digit(), number) {
+                        (true, _) => {
+                            number = Some(
+                                number.unwrap_or(0u32).wrapping_mul(10).wrapping_add((byte - b'0').into()),
+                            );
+                        }
+                        (false, Some(_)) => number.take().into_iter().for_each(&mut *each),
+                        (false, None) => {}
+                    }
+                }
+            }
+            Err(errno) => break Err(errno),
+        }
+    };
+    close(fd);
+    number.into_iter().for_each(each);
+    read
+}
+
+/// Whether `is` is true of any entry of the directory whose name is a number.
+pub fn any_number_in(path: &CStr, is: impl FnMut(u32) -> bool) -> Result<bool, i32> {
+    let fd = open(path, libc::O_DIRECTORY)?;
+    let found = any_entry(fd, is);
+    close(fd);
+    found
+}
+
+fn any_entry(fd: c_int, mut is: impl FnMut(u32) -> bool) -> Result<bool, i32> {
+    /// Before the name: inode, offset, record length, type.
+    const NAME: usize = 19;
+    #[repr(align(8))]
+    struct Entries([MaybeUninit<u8>; 4096]);
+    let mut entries = Entries(text());
+    loop {
+        let mut left = next(libc::SYS_getdents64, fd, &mut entries.0)?;
+        if left.is_empty() {
+            return Ok(false);
+        }
+        while let Some(len) = left.get(16..18).map(|l| u16::from_ne_bytes([l[0], l[1]]) as usize) {
+            let entry = left.get(NAME..len).ok_or(libc::EIO)?;
+            let name = entry.split(|&b| b == 0).next().unwrap_or_default();
+            if let Some(number) = parse(name)
+                && is(number)
+            {
+                return Ok(true);
+            }
+            left = &left[len..];
+        }
+    }
+}
+
+fn parse(name: &[u8]) -> Option<u32> {
+    let digit = |n: u32, &b: &u8| {
+        b.is_ascii_digit().then(|| n.checked_mul(10)?.checked_add(u32::from(b - b'0'))).flatten()
+    };
+    if name.is_empty() { None } else { name.iter().try_fold(0, digit) }
+}
+
+/// Goes over the children of a process, as the files of its threads name them. False: this kernel has no such files.
+#[cfg(feature = "std")]
+pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
+    let mut threads = [0u8; 64];
+    write_process_path(&mut threads, pid, b"/task");
+    let threads = CStr::from_bytes_until_nul(&threads).map_err(|_| libc::EINVAL)?;
+    let has_none = any_number_in(threads, |tid| {
+        let mut path = [0u8; 64];
+        write_path(&mut path, pid, tid, b"/children");
+        let read = CStr::from_bytes_until_nul(&path).map(|path| each_number_of(path, &mut each));
+        // Else a thread that has just ended.
+        !matches!(read, Ok(Ok(()))) && exists(pid, tid) == Some(true)
+    })?;
+    Ok(!has_none)
+}
+
+/// The process that a descriptor of the calling process is a pidfd of.
+#[cfg(feature = "std")]
+pub fn pid_behind(fd: u32) -> Option<u32> {
+    let mut path = [0u8; 64];
+    write_parts(&mut path, &[b"/proc/self/fdinfo/", decimal(fd, &mut [0u8; 10])]);
+    let mut text = text::<1024>();
+    let text = read_start(CStr::from_bytes_until_nul(&path).ok()?, &mut text).ok()?;
+    let pid = text.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(b"Pid:"))?;
+    parse(pid.trim_ascii())
 }
 
 /// The start time is field 22 of a stat file, the 20th after the name.
