@@ -32,9 +32,12 @@
 //!
 //! **One word decides.** A round ends by one compare-and-swap of the word, from this generation: passed (by whoever sees
 //! all seats arrived; that is the leader), broken, or reset. **A party that looks late** remembers its round and the number
-//! of resets. If there was no reset since, its round has passed, however long ago. If there was, the *first* reset after it
-//! came made an end of its round, which then is broken, or of a later one. The ends of the last four resets are kept:
-//! only a party that has slept through more is told that its round is broken and cannot know.
+//! of resets. If there was no reset since, its round has passed, however long ago. The rounds since then that no reset ended
+//! have passed: if there is none, its own has not. If there is one and the party still has its seat, that was its own, as no
+//! later one could pass without it. If another thread has its seat, then the *first* reset after it came made an end of its
+//! round, which then is broken, or of a later one. The ends of the last four resets are kept: only a party whose seat was
+//! taken over, and that slept through more resets than that and through a round that passed, is told that its round is
+//! broken and cannot know.
 //!
 //! **Reset** frees those who wait and opens the next round in one exchange, so they may come again at once. Only where a
 //! party is dead there are two: its death breaks the round, its seat is freed, the next one is opened. (Who is told of a death by
@@ -119,6 +122,11 @@ const fn passed(word: u64) -> u64 {
 /// The word of the next round, after a reset.
 const fn reopened(word: u64) -> u64 {
     next_generation(word) | resets(word).wrapping_add(1) as u64
+}
+
+/// The rounds that had passed before this one, counted as the generation is.
+const fn passes(generation: u64, resets: u32) -> u64 {
+    generation.wrapping_sub(resets as u64) & GENERATION >> 32
 }
 
 /// What `Head::more` says of a reset.
@@ -337,7 +345,11 @@ impl RawBarrier {
             let word = self.word().load(Ordering::Acquire);
             if generation(word) != came.round {
                 spin.done();
-                return if self.has_passed(word, came) { Ok(false) } else { Err(ErrorKind::Broken.into()) };
+                return if self.has_passed(me, word, came) {
+                    Ok(false)
+                } else {
+                    Err(ErrorKind::Broken.into())
+                };
             }
             if word & BROKEN != 0 {
                 return Err(ErrorKind::Broken.into());
@@ -363,11 +375,18 @@ impl RawBarrier {
     }
 
     /// How the round ended that is not this word's any more: whether it passed.
-    fn has_passed(&self, word: u64, came: Came) -> bool {
+    fn has_passed(&self, me: &Member, word: u64, came: Came) -> bool {
         if crate::mutant!("barrier-short-memory") && generation(word) != came.round + 1 {
             return false;
         }
         if resets(word) == came.resets {
+            return true;
+        }
+        if passes(generation(word), resets(word)) == passes(came.round, came.resets) {
+            return false;
+        }
+        // Its seat is still its own behind the look at the word, so it was then.
+        if self.seat_of(me).is_some() && !crate::mutant!("barrier-trusts-notes-alone") {
             return true;
         }
         // Acquire: noted before the reset, which the word has told of.
@@ -703,6 +722,15 @@ mod tests {
         assert!(is_older(end(u32::MAX, 7), end(0, 7)) && !is_older(end(0, 7), end(u32::MAX, 7)));
         let last = generation(GENERATION);
         assert!(is_older(end(4, last), end(4, 0)) && !is_older(end(4, 0), end(4, last)));
+    }
+
+    #[test]
+    fn rounds_that_have_passed_are_told_from_those_that_a_reset_ended_also_where_numbers_wrap() {
+        let count = |word| passes(generation(word), resets(word));
+        for word in [0, 5 << 32 | 3, GENERATION | 9, GENERATION | u64::from(u32::MAX)] {
+            assert_eq!(count(reopened(word)), count(word));
+            assert_eq!(count(passed(word)), (count(word) + 1) & GENERATION >> 32);
+        }
     }
 
     #[test]

@@ -292,9 +292,16 @@ pub fn who_looks_late_is_told_how_its_own_round_ended(at: Place) {
     if at != Place::Processes {
         return; // A thread cannot be stopped alone.
     }
-    for (its_own, rounds, resets, heard) in
-        [(true, 1, 1, 1), (true, 40, 0, 1), (true, 300, 4, 1), (false, 0, 1, 2), (false, 70, 4, 2)]
-    {
+    for (its_own, rounds, resets, heard) in [
+        (true, 1, 1, 1),
+        (true, 40, 0, 1),
+        (true, 300, 4, 1),
+        (false, 0, 1, 2),
+        (false, 70, 4, 2),
+        (true, 0, 5, 1),
+        (true, 0, 90, 1),
+        (false, 0, 90, 2),
+    ] {
         let (seg, b, words) = new();
         let Some(Actor::Process(late)) = waiters(at, &seg, words, 1).pop() else { unreachable!() };
         late.signal(libc::SIGSTOP);

@@ -79,9 +79,14 @@ pub const MODELS: &[Model] = &[
         catches: &["barrier-short-memory"],
     },
     Model {
-        name: "barrier: who looks a reset late is told how its own round ended",
-        run: || check(Bounds::default(), || late(0, 2)),
-        catches: &["reset-unnoted", "barrier-short-memory"],
+        name: "barrier: who looks many resets late is told how its own round ended",
+        run: || check(Bounds::default(), || late(0, 5)),
+        catches: &["barrier-trusts-notes-alone", "barrier-short-memory"],
+    },
+    Model {
+        name: "barrier: who looks a reset late, with its seat taken over, is told how its own round ended",
+        run: || check(two_preemptions(), || late(1, 1)),
+        catches: &["reset-unnoted"],
     },
     Model {
         name: "barrier: nobody passes in a round that is over",

@@ -15,7 +15,8 @@
 //! | barrier-dead-unseen | barrier: a seated party may die anywhere before its wait and in it; barrier: two that wait are both told of the death of a third |
 //! | barrier-no-seat-watch | barrier: a newcomer may die anywhere |
 //! | barrier-no-wake | barrier: two parties pass with one leader and see what the other did, and nine more |
-//! | barrier-short-memory | barrier: who looks rounds late is told how its own ended; barrier: who looks a reset late is told how its own round ended |
+//! | barrier-short-memory | barrier: who looks rounds late is told how its own ended; barrier: who looks many resets late is told how its own round ended |
+//! | barrier-trusts-notes-alone | barrier: who looks many resets late is told how its own round ended |
 //! | barrier-wakes-one | barrier: three parties pass with one leader; barrier: two that wait are both told of the death of a third |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
@@ -127,7 +128,7 @@
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
 //! | reset-breaks-first | barrier: whom a reset frees may come again at once |
-//! | reset-unnoted | barrier: who looks a reset late is told how its own round ended |
+//! | reset-unnoted | barrier: who looks a reset late, with its seat taken over, is told how its own round ended |
 //! | row-no-fence | permits: one permit, two threads exclude each other; barrier: two parties pass with one leader and see what the other did |
 //! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
