@@ -216,7 +216,8 @@ fn main() {
             a_guard_of_a_destructor_that_a_panic_runs_is_none,
             only_who_says_so_makes_a_lock_unusable,
             who_cannot_have_all_permits_gives_back_those_of_the_dead_with_it,
-            a_permit_that_a_panic_drops_is_taken_with_it;
+            a_permit_that_a_panic_drops_is_taken_with_it,
+            a_message_that_a_panic_drops_comes_again;
         once:
             it_is_done_once_and_all_see_it,
             the_death_of_whoever_is_at_it_hands_the_job_to_one_who_waits,

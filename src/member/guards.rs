@@ -1,9 +1,11 @@
-//! [`GuardMark`]: a guard that gives out references into a segment, counted as one of its thread.
+//! [`GuardMark`]: a guard that gives out references into a segment, counted as one of its thread. [`Unwinding`]: what a panic
+//! makes of a guard's end.
 #![allow(unsafe_code)]
 
 use super::{Member, OwnerId, current};
 use core::cell::Cell;
 use core::ptr::null;
+use std::thread::panicking;
 
 /// One of the calling thread's guards, from [`GuardMark::at`] until it is dropped or [ended](GuardMark::end): for guards that
 /// do not know their member. If the thread ends before it, it was leaked, and the thread's slot becomes the process's.
@@ -45,5 +47,24 @@ impl Drop for GuardMark {
     #[inline(always)]
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// When a guard began. A panic that drops it counts as a death; but the use of one that began while its thread was panicking
+/// already, in a destructor, is not interrupted by that panic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unwinding(bool);
+
+impl Unwinding {
+    /// A guard begins.
+    #[inline(always)]
+    pub(crate) fn begin() -> Unwinding {
+        Unwinding(panicking())
+    }
+
+    /// Whether a panic drops the guard, which is being dropped.
+    #[inline(always)]
+    pub(crate) fn interrupts(self) -> bool {
+        panicking() && !self.0
     }
 }

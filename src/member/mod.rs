@@ -42,7 +42,7 @@ pub use claim::Joiner;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use claim::NO_SEAT;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use guards::GuardMark;
+pub(crate) use guards::{GuardMark, Unwinding};
 pub use id::OwnerId;
 pub use identity::Identity;
 pub(crate) use sleep::Owners;

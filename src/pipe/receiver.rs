@@ -4,7 +4,7 @@
 use super::half::Half;
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{GuardMark, Who};
+use crate::member::{GuardMark, Unwinding, Who};
 use crate::queue::RawConsumer;
 use crate::queue::byte_lane::{Found, Patience, RawByteConsumer, RecvError};
 use crate::shm::Segment;
@@ -97,9 +97,10 @@ impl Receiver {
     }
 
     fn message_by(&mut self, patience: Patience) -> Result<Message<'_>> {
-        let found = self.find(patience)?;
+        let (found, redelivered) = self.half.seated.receive(patience)?;
+        let unwinding = Unwinding::begin();
         let guard = GuardMark::at(self.half.seated.lane().address());
-        Ok(Message { receiver: self, found, guard, _here: PhantomData })
+        Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
     }
 
     fn poll_by(&mut self, patience: Patience) -> Result<bool> {
@@ -512,7 +513,8 @@ impl fmt::Debug for Receiver {
     }
 }
 
-/// A message in its place in shared memory. Dropping it ends it: its place may be written to.
+/// A message in its place in shared memory. Dropping it ends it: its place may be written to. Dropped *by a panic* it is the
+/// next message again, and [`is_redelivered`](Self::is_redelivered).
 ///
 /// A sender that breaks the rules could change the bytes while they are read: whoever does not trust it copies them first.
 /// Not to be moved to another thread.
@@ -530,11 +532,32 @@ impl fmt::Debug for Receiver {
 pub struct Message<'a> {
     receiver: &'a mut Receiver,
     found: Found,
+    redelivered: bool,
+    unwinding: Unwinding,
     guard: GuardMark,
     _here: PhantomData<*mut u8>,
 }
 
 impl Message<'_> {
+    /// Whether it was received before by somebody who then panicked over it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"one line")?;
+    /// let panics = || {
+    ///     let _line = from.receive();
+    ///     panic!("over it");
+    /// };
+    /// let _ = catch_unwind(AssertUnwindSafe(panics)).map(|()| unreachable!());
+    /// assert!(from.receive()?.is_redelivered());
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
     /// Leaves it as the next message.
     ///
     /// # Examples
@@ -561,7 +584,7 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        let _ = self.receiver.release();
+        let _ = self.receiver.half.seated.end(self.unwinding);
     }
 }
 

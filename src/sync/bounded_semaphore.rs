@@ -4,12 +4,11 @@
 use super::{RawBoundedSemaphore, RawPermit};
 use crate::error::{ErrorKind, Result};
 use crate::heap::Keep;
-use crate::member::{self, Member, Who, view};
+use crate::member::{self, Member, Unwinding, Who, view};
 use crate::time::Deadline;
 use core::fmt;
 use core::mem::forget;
 use core::time::Duration;
-use std::thread::panicking;
 use std::vec::Vec;
 
 /// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
@@ -71,7 +70,7 @@ impl BoundedSemaphore {
 
     #[inline(always)]
     fn permit(&self, raw: RawPermit) -> Permit<'_> {
-        Permit { semaphore: self, raw, forks: member::forks(), in_a_panic: panicking() }
+        Permit { semaphore: self, raw, forks: member::forks(), unwinding: Unwinding::begin() }
     }
 
     /// Acquires a permit, waiting as long as it takes.
@@ -314,8 +313,7 @@ pub struct Permit<'a> {
     raw: RawPermit,
     /// The process that it was acquired in.
     forks: u64,
-    /// It was acquired while the thread was panicking: the panic does not interrupt its use.
-    in_a_panic: bool,
+    unwinding: Unwinding,
 }
 
 impl Permit<'_> {
@@ -399,9 +397,9 @@ impl Permit<'_> {
     pub fn adopt(self) -> Result<Self> {
         let me = self.member()?;
         let adopted = self.semaphore.raw.adopt(me, &self.raw);
-        let (semaphore, forks, in_a_panic) = (self.semaphore, self.forks, self.in_a_panic);
+        let (semaphore, forks, unwinding) = (self.semaphore, self.forks, self.unwinding);
         forget(self);
-        Ok(Permit { semaphore, raw: adopted?, forks, in_a_panic })
+        Ok(Permit { semaphore, raw: adopted?, forks, unwinding })
     }
 
     /// The calling thread's member, if the permit is this process's.
@@ -419,7 +417,7 @@ impl Permit<'_> {
     #[inline(always)]
     fn give_back(&self) -> Result<()> {
         let me = self.member()?;
-        if panicking() && !self.in_a_panic {
+        if self.unwinding.interrupts() {
             return self.semaphore.raw.hand_back(me, &self.raw);
         }
         self.semaphore.raw.release(me, &self.raw)

@@ -4,7 +4,7 @@
 use super::{Patience, RawByteConsumer, RecvError, Seated};
 use crate::error::{Error, Result};
 use crate::heap::Keep;
-use crate::member::GuardMark;
+use crate::member::{GuardMark, Unwinding};
 use crate::member::{Who, view};
 use crate::time::Deadline;
 use core::fmt;
@@ -142,7 +142,15 @@ impl ByteConsumer {
     fn receive_by(&mut self, patience: Patience) -> Result<ByteMessage<'_>> {
         let (found, redelivered) = self.side.receive(patience)?;
         let guard = GuardMark::at(self.side.lane().address());
-        Ok(ByteMessage { side: &mut self.side, bytes: found.bytes, len: found.len, redelivered, guard })
+        let unwinding = Unwinding::begin();
+        Ok(ByteMessage {
+            side: &mut self.side,
+            bytes: found.bytes,
+            len: found.len,
+            redelivered,
+            guard,
+            unwinding,
+        })
     }
 
     /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
@@ -531,7 +539,8 @@ impl fmt::Debug for ByteConsumer {
     }
 }
 
-/// A message, in the ring. Dropped, also by a panic, it is done with and its room is free.
+/// A message, in the ring. Dropped, it is done with and its room is free. Dropped *by a panic* it is not: as with a death it
+/// is the next message again, and [`is_redelivered`](Self::is_redelivered).
 ///
 /// # Examples
 /// ```
@@ -552,10 +561,11 @@ pub struct ByteMessage<'a> {
     len: usize,
     redelivered: bool,
     guard: GuardMark,
+    unwinding: Unwinding,
 }
 
 impl ByteMessage<'_> {
-    /// Whether a consumer died that may have read it: at least in part, perhaps to its end.
+    /// Whether a consumer died, or panicked, that may have read it: at least in part, perhaps to its end.
     ///
     /// # Examples
     /// ```
@@ -626,7 +636,7 @@ impl Drop for ByteMessage<'_> {
     #[inline]
     fn drop(&mut self) {
         // What fails is not ours any more.
-        let _ = self.side.release();
+        let _ = self.side.end(self.unwinding);
     }
 }
 

@@ -7,7 +7,7 @@
 use super::{Found, RawByteConsumer, RawByteProducer, UNIT};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member, OwnerId};
+use crate::member::{self, Member, OwnerId, Unwinding};
 use crate::queue::Lane;
 use crate::queue::push_error::with_lengths;
 use crate::time::Deadline;
@@ -314,6 +314,17 @@ impl Seated<RawByteConsumer> {
         self.me()?;
         self.raw.release();
         Ok(())
+    }
+
+    /// Ends a guard of the message that was found last.
+    #[inline(always)]
+    pub(crate) fn end(&mut self, unwinding: Unwinding) -> Result<()> {
+        if unwinding.interrupts() {
+            self.me()?;
+            self.raw.give_up();
+            return Ok(());
+        }
+        self.release()
     }
 
     /// Copies a message out; how long it is, and whether it was redelivered. One that does not fit stays where it is.

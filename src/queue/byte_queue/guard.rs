@@ -3,7 +3,7 @@
 
 use super::raw::{Claim, RawByteQueue};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId};
+use crate::member::{Member, OwnerId, Unwinding};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -165,8 +165,8 @@ impl fmt::Debug for Reservation<'_> {
     }
 }
 
-/// A message, read where it lies. Dropped, also by a panic, it is done: its room is free. If its thread dies before, the
-/// next consumer gets it, marked redelivered.
+/// A message, read where it lies. Dropped, it is done: its room is free. If its thread dies before, or drops it by a panic,
+/// the next consumer gets it, marked redelivered.
 ///
 /// The other consumers step over it and take what is behind it, and are told the end of a closed queue in spite of it, unless all
 /// room is in somebody's hands ([`ByteQueue::close`](super::ByteQueue::close)); the producers need its room one lap later. Not `Send`: the
@@ -190,6 +190,7 @@ impl fmt::Debug for Reservation<'_> {
 #[must_use = "a message that is dropped is done"]
 pub struct Message<'a> {
     held: Held<'a>,
+    unwinding: Unwinding,
     place: *const u8,
     len: usize,
 }
@@ -197,10 +198,10 @@ pub struct Message<'a> {
 impl<'a> Message<'a> {
     pub(super) fn new(queue: &'a RawByteQueue, me: &Member, claim: Claim) -> Self {
         let (place, len) = queue.message(&claim);
-        Message { held: Held::new(queue, me, claim), place, len }
+        Message { held: Held::new(queue, me, claim), unwinding: Unwinding::begin(), place, len }
     }
 
-    /// Whether an earlier consumer died with this message, or put it back.
+    /// Whether an earlier consumer died with this message, panicked, or put it back.
     ///
     /// # Examples
     /// ```
@@ -256,7 +257,10 @@ impl Deref for Message<'_> {
 impl Drop for Message<'_> {
     fn drop(&mut self) {
         if self.held.claim.is_some() {
-            let _ = self.held.end(RawByteQueue::release);
+            let _ = match self.unwinding.interrupts() {
+                true => self.held.end(RawByteQueue::put_back),
+                false => self.held.end(RawByteQueue::release),
+            };
         }
     }
 }

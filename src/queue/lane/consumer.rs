@@ -31,7 +31,9 @@ pub struct RawConsumer {
     tail: u64,
     /// Units between frees.
     every: u64,
-    /// Before it, units may have been read by a consumer that died.
+    /// Units that are being looked at in one go.
+    reading: u64,
+    /// Before it, units may have been read by a consumer that died, or that panicked over them.
     suspect: u64,
     /// The most units that can be there: the capacity. 0 when the end was made final where we stand: whatever `tail` says,
     /// a producer is about to take it back.
@@ -91,7 +93,20 @@ impl RawConsumer {
         let lap = head.wrapping_sub(head % lane.capacity());
         let ended = lane.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL;
         let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
-        RawConsumer { lane, id, head, soft: head, due: 0, lap, freed: head, tail, every: 1, suspect, most }
+        RawConsumer {
+            lane,
+            id,
+            head,
+            soft: head,
+            due: 0,
+            lap,
+            freed: head,
+            tail,
+            every: 1,
+            reading: 0,
+            suspect,
+            most,
+        }
     }
 
     /// The lane.
@@ -150,7 +165,8 @@ impl RawConsumer {
     /// To be said before the next `units`, of those that are known, are looked at in one go: if the consumer dies before it
     /// frees them they are told as redelivered. [Over](Self::has_read) when it has. False: that is said already.
     #[inline]
-    pub fn reads(&self, units: u64) -> bool {
+    pub fn reads(&mut self, units: u64) -> bool {
+        self.reading = units;
         let most = self.unfreed() + units.min(self.known());
         let more = most > self.every;
         if more {
@@ -162,7 +178,8 @@ impl RawConsumer {
 
     /// Ends what [`RawConsumer::reads`] began, after the [advance](Self::advance).
     #[inline]
-    pub fn has_read(&self) {
+    pub fn has_read(&mut self) {
+        self.reading = 0;
         // Release: after the head.
         self.lane.header().step.store(self.every, Ordering::Release);
     }
@@ -203,6 +220,18 @@ impl RawConsumer {
     /// How many units from here on may have been read before.
     pub fn suspects(&self) -> u64 {
         if self.is_redelivered() { self.suspect.wrapping_sub(self.head) } else { 0 }
+    }
+
+    /// Says that the next `units`, which are known, were read in part and given up: whoever reads them next is told, here or
+    /// in another seat.
+    #[cold]
+    pub fn suspect(&mut self, units: u64) {
+        self.flush();
+        if self.suspects() < units {
+            self.suspect = self.head.wrapping_add(units);
+            // Relaxed: for who takes the seat, and passes it on (L3).
+            self.lane.header().suspect.store(self.suspect, Ordering::Relaxed);
+        }
     }
 
     /// Whether there are `units`, by what is known or else by another look.
@@ -423,6 +452,11 @@ impl RawConsumer {
     /// Frees the rest and leaves the seat.
     pub fn leave(&mut self) {
         self.flush();
+        // A panic that drops the consumer, too, is as its death.
+        #[cfg(all(feature = "std", not(interproc_loom)))]
+        if self.reading != 0 && std::thread::panicking() {
+            self.suspect(self.reading.min(self.known()));
+        }
         crate::crash_window!("L-i: about to leave");
         self.lane.header().consumer.leave(self.id);
     }

@@ -3,7 +3,7 @@
 
 use super::Queue;
 use crate::error::Result;
-use crate::member::Member;
+use crate::member::{Member, Unwinding};
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::fmt;
@@ -184,7 +184,8 @@ impl<T: Plain> Queue<T> {
     #[inline(always)]
     fn message(&self, me: &Member, (index, redelivered): (u32, bool)) -> Message<'_, T> {
         me.guard_begins();
-        Message { queue: self, index, redelivered, place: self.place(index) }
+        let unwinding = Unwinding::begin();
+        Message { queue: self, index, redelivered, unwinding, place: self.place(index) }
     }
 
     /// Ends a guard.
@@ -293,7 +294,8 @@ impl<T: Plain> fmt::Debug for Reservation<'_, T> {
     }
 }
 
-/// A message in the caller's hands, read through [`Deref`]. Dropped, also by a panic, it is done and its place room again.
+/// A message in the caller's hands, read through [`Deref`]. Dropped, it is done and its place room again. Dropped *by a panic*
+/// it is not: as with a death another consumer gets it.
 ///
 /// It belongs to the thread that received it, and is not `Send`. Others take the messages behind it meanwhile, and are told
 /// the end of a closed queue in spite of it, unless every place is in somebody's hands: see [`Queue::close`]. Producers need its
@@ -318,12 +320,13 @@ pub struct Message<'a, T: Plain> {
     queue: &'a Queue<T>,
     index: u32,
     redelivered: bool,
+    unwinding: Unwinding,
     /// Not `Send`.
     place: NonNull<T>,
 }
 
 impl<T: Plain> Message<'_, T> {
-    /// Whether another consumer had it in its hands: it died, or put it back. It may have done part of the work.
+    /// Whether another consumer had it in its hands: it died, panicked or put it back. It may have done part of the work.
     ///
     /// # Examples
     /// ```
@@ -394,7 +397,10 @@ impl<T: Plain> Drop for Message<'_, T> {
     #[inline]
     fn drop(&mut self) {
         // What fails is not ours.
-        let _ = self.queue.end(|me| self.queue.raw.release(me, self.index));
+        let _ = self.queue.end(|me| match self.unwinding.interrupts() {
+            true => self.queue.raw.put_back(me, self.index),
+            false => self.queue.raw.release(me, self.index),
+        });
     }
 }
 

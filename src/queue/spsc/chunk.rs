@@ -6,7 +6,7 @@
 
 use super::{Consumer, Producer};
 use crate::error::Result;
-use crate::member::GuardMark;
+use crate::member::{GuardMark, Unwinding};
 use crate::shared::Plain;
 use core::fmt;
 use core::marker::PhantomData;
@@ -340,7 +340,8 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 }
 
-/// Messages, to be read in place: see [`Consumer::read_chunk`]. Dropped without a commit, none is taken.
+/// Messages, to be read in place: see [`Consumer::read_chunk`]. Dropped without a commit, also by a panic, none is
+/// taken; and if the panic drops the consumer, too, they are flagged as after its death.
 ///
 /// *When the consumer dies* with a chunk, the next consumer gets all of them again, flagged
 /// ([`redelivered`](Self::redelivered)). *Fork*: in the child a commit of a chunk that its parent holds does nothing: the messages
@@ -430,7 +431,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         self.len() == 0
     }
 
-    /// How many of them, the first ones, may have been read by a consumer that died.
+    /// How many of them, the first ones, may have been read by a consumer that died or panicked.
     ///
     /// # Examples
     /// ```
@@ -507,12 +508,13 @@ impl<'a, T: Plain> IntoIterator for ReadChunk<'a, T> {
 
     /// By value. When it is dropped, those that it has given out are taken, as one.
     fn into_iter(self) -> ReadChunkIntoIter<'a, T> {
-        ReadChunkIntoIter { chunk: Some(self), next: 0 }
+        ReadChunkIntoIter { chunk: Some(self), next: 0, unwinding: Unwinding::begin() }
     }
 }
 
 /// The messages of a chunk by value. When it is dropped, those that it has given out are taken, as one. In the child
-/// of a fork none is; when the consumer dies before it, all of the chunk is redelivered, as with [`ReadChunk`].
+/// of a fork none is, nor if a panic drops it; when the consumer dies before it, all of the chunk is redelivered, as with
+/// [`ReadChunk`].
 ///
 /// # Examples
 /// ```
@@ -528,6 +530,7 @@ pub struct ReadChunkIntoIter<'a, T: Plain> {
     /// Until the drop.
     chunk: Option<ReadChunk<'a, T>>,
     next: usize,
+    unwinding: Unwinding,
 }
 
 impl<T: Plain> Iterator for ReadChunkIntoIter<'_, T> {
@@ -551,7 +554,10 @@ impl<T: Plain> ExactSizeIterator for ReadChunkIntoIter<'_, T> {}
 
 impl<T: Plain> Drop for ReadChunkIntoIter<'_, T> {
     fn drop(&mut self) {
-        if let Some(chunk) = self.chunk.take() {
+        // By a panic: those that were given out, too, come again.
+        if let Some(chunk) = self.chunk.take()
+            && !self.unwinding.interrupts()
+        {
             chunk.commit(self.next);
         }
     }
