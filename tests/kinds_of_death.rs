@@ -7,6 +7,7 @@
 //! | a thread that vanishes, a thread that is cancelled (its process ends well, without giving anything back) | marks the slot |
 //! | `process_mrelease` before the victim runs, which is what the OOM reaper does | nothing, mostly |
 //! | exec from a thread that is not the main one | nothing |
+//! | a thread that returns with leaked guards, and later its process; by the rule of C the thread's end is told | nothing; marks the slot |
 //! | an orderly end: everything was given back | there is nothing to say |
 //!
 //! Each cell of the table is a segment and a process of its own, many at a time. An object is one [`Story`] of
@@ -37,6 +38,7 @@ enum Kind {
     Exec,
     Vanished,
     Cancelled,
+    Returned,
     Orderly,
 }
 
@@ -129,6 +131,7 @@ extern "C-unwind" fn doomed(of: *mut libc::c_void) -> *mut libc::c_void {
                 await_word(&(*of.words).go, 1);
                 libc::syscall(libc::SYS_exit, 0);
             }
+            Kind::Returned => await_word(&(*of.words).go, 1),
             Kind::Exec => {
                 await_word(&(*of.words).go, 1);
                 libc::execl(
@@ -170,7 +173,7 @@ fn victim(kind: Kind, take: &stories::Take, words: &Words) {
             give_back();
             raise(&words.done);
         }
-        Kind::Vanished | Kind::Exec | Kind::Cancelled => {
+        Kind::Vanished | Kind::Exec | Kind::Cancelled | Kind::Returned => {
             let of = Doomed { take, words, kind };
             // SAFETY: the thread is joined, or its process replaced, before what it uses goes. It may be unwound.
             unsafe {
@@ -186,9 +189,11 @@ fn victim(kind: Kind, take: &stories::Take, words: &Words) {
                 assert_eq!(libc::pthread_join(thread, std::ptr::null_mut()), 0);
             }
             raise(&words.done);
-            if kind == Kind::Vanished {
+            match kind {
                 // It lives on without that thread.
-                pause_for_ever();
+                Kind::Vanished => pause_for_ever(),
+                Kind::Returned => await_word(&words.go, 2),
+                _ => {}
             }
         }
     }
@@ -222,19 +227,37 @@ fn end(kind: Kind, kid: &mut Kid, words: &Words) {
             let done = || std::fs::read_to_string(&name).is_ok_and(|comm| comm == "sleep\n");
             assert!(support::eventually(NET, done), "no exec");
         }
-        Kind::Vanished | Kind::Cancelled | Kind::Orderly => {
+        Kind::Vanished | Kind::Cancelled | Kind::Returned | Kind::Orderly => {
             raise(&words.go);
             await_word(&words.done, 1);
-            if kind != Kind::Vanished {
+            if kind != Kind::Vanished && kind != Kind::Returned {
                 assert_eq!(kid.end(), 0, "the victim failed");
             }
         }
     }
 }
 
+/// While a process lives on without the thread that held something, by the rule of Rust nobody else gets it.
+fn live_on(story: &mut Story, form: Form, kid: &mut Kid, words: &Words) {
+    // Longer than the net.
+    let until = Instant::now() + Duration::from_millis(150);
+    // To ask is not harmless where a wait that runs out breaks it.
+    while story.tries && Instant::now() < until {
+        let form = if form == Form::State { form } else { Form::Tries(Duration::ZERO) };
+        assert_eq!(ask(story, form), Some(Answer::Refused), "while its process lives");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    raise(&words.go);
+    assert_eq!(kid.end(), 0, "the victim failed");
+}
+
 /// One cell; how long after the first question behind the death the answer came. `None` if there is no such form.
 fn cell(kind: Kind, make: fn() -> Story, form: Form) -> Option<Duration> {
     let mut story = make();
+    let by_a_thread = matches!(kind, Kind::Vanished | Kind::Cancelled | Kind::Returned);
+    if by_a_thread && !story.by_its_thread || form == Form::State && story.state.is_none() {
+        return None;
+    }
     // A plain form that is not told would sleep for ever.
     // SAFETY: takes a number; the signal kills.
     unsafe { libc::alarm(2 * NET.as_secs() as u32) };
@@ -258,6 +281,9 @@ fn cell(kind: Kind, make: fn() -> Story, form: Form) -> Option<Duration> {
         assert_eq!(ask(&mut story, form)?, Answer::Refused, "while the other one has it");
     }
     end(kind, &mut kid, words);
+    if kind == Kind::Returned && !story.dies_with_its_thread {
+        live_on(&mut story, form, &mut kid, words);
+    }
     let asked = Instant::now();
     let answer = insist(&mut story, form)?;
     let told = if kind == Kind::Orderly { story.left } else { story.died };
@@ -336,6 +362,10 @@ fn whoever_asks_is_told_of_a_thread_that_was_cancelled() {
     table(Kind::Cancelled);
 }
 
+fn a_thread_that_returns_leaves_what_it_held_to_its_process_in_rust_and_to_the_heir_in_c() {
+    table(Kind::Returned);
+}
+
 fn an_orderly_end_leaves_everything_free() {
     table(Kind::Orderly);
 }
@@ -349,6 +379,7 @@ fn main() {
             whoever_asks_is_told_of_one_whose_second_thread_called_exec,
             whoever_asks_is_told_of_a_thread_that_vanished,
             whoever_asks_is_told_of_a_thread_that_was_cancelled,
+            a_thread_that_returns_leaves_what_it_held_to_its_process_in_rust_and_to_the_heir_in_c,
             an_orderly_end_leaves_everything_free,
         ],
     )

@@ -2,10 +2,14 @@
 
 use crate::kit;
 use interproc::pipe::{self, End, Listener};
-use interproc::sync::{LockError, Mutex, Once, RecursiveLockError, RecursiveMutex, RwLock, RwLockError};
+use interproc::sync::{
+    Condvar, Event, LockError, Mutex, Once, RecursiveLockError, RecursiveMutex, RwLock, RwLockError,
+    Semaphore,
+};
 use interproc::{Error, ErrorKind, Segment};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// How a survivor waits in one call.
@@ -48,6 +52,10 @@ pub struct Story {
     pub tries: bool,
     /// Whether the state still shows the other one.
     pub state: Option<Box<dyn FnMut() -> Answer>>,
+    /// Whether a thread that vanishes, or that is cancelled, can be in the way.
+    pub by_its_thread: bool,
+    /// Whether the end of the victim's thread is its end: it has it by the rule of C, or no guard of it, but a seat or a permit.
+    pub dies_with_its_thread: bool,
     /// What the survivor is told when the victim has died, and when it has given back.
     pub died: Answer,
     pub left: Answer,
@@ -61,11 +69,25 @@ impl Story {
         left: Answer,
     ) -> Story {
         let (take, ask) = (Box::new(take), Box::new(ask));
-        Story { take, meet: Box::new(|| ()), ask, tries: true, state: None, died, left }
+        Story {
+            take,
+            meet: Box::new(|| ()),
+            ask,
+            tries: true,
+            state: None,
+            by_its_thread: true,
+            dies_with_its_thread: false,
+            died,
+            left,
+        }
     }
 
     fn with_state(self, same: impl Fn() -> bool + 'static) -> Story {
         Story { state: Some(Box::new(move || if same() { Refused } else { Changed })), ..self }
+    }
+
+    fn of_its_thread(self) -> Story {
+        Story { dies_with_its_thread: true, ..self }
     }
 
     fn meeting(self, meet: impl FnMut() + 'static) -> Story {
@@ -84,7 +106,7 @@ pub const STORIES: &[Named] = &[
     ("a writer's lock, to read", || written(true)),
     ("a reader's lock", || read(0)),
     ("a biased reader's lock", || read(5_000)),
-    ("a once", once),
+    ("a once of C", once),
     ("a permit", permit),
     ("a barrier's seat", barrier),
     ("a queue, behind a reservation", || queue_pop(false)),
@@ -93,13 +115,62 @@ pub const STORIES: &[Named] = &[
     ("a byte queue, behind a reservation", || byte_queue_pop(false)),
     ("a byte queue's only message", || byte_queue_pop(true)),
     ("a byte queue's only room", byte_queue_push),
-    ("a ring's seat", ring_seat),
-    ("a byte ring's seat", byte_ring_seat),
+    ("a ring's seat", || seat(with(|seg| seg.spsc_producer::<u64>("r", 4)))),
+    ("a byte ring's seat", || seat(with(|seg| seg.byte_consumer("r", 1 << 10, 64)))),
     ("a pipe's end, to receive", || pipe_end(false)),
     ("a pipe's end, to send", || pipe_end(true)),
     ("a pipe's only slot", pipe_slot),
-    ("a listener's name", listener),
+    ("a listener's name", || seat(with(|seg| Listener::bind(seg, "door", 1, 1 << 10, 64)))),
+    ("a semaphore that another one waits for", || {
+        slept_on(|seg| {
+            let s = leak(seg.object("s", || Semaphore::new(0)).expect("semaphore"));
+            (
+                Box::new(|| s.acquire().expect("acquire")),
+                Box::new(|| s.post().expect("post")),
+                Box::new(|| s.waiters()),
+            )
+        })
+    }),
+    ("an event that another one waits for", || {
+        slept_on(|seg| {
+            let e = leak(seg.object("e", Event::new).expect("event"));
+            (Box::new(|| e.wait().expect("wait")), Box::new(|| e.set()), Box::new(|| e.waiters()))
+        })
+    }),
+    ("a latest value that another one waits for", || {
+        slept_on(|seg| {
+            let l = leak(seg.latest("l", 0u64).expect("latest"));
+            let sleep = || assert_eq!(l.wait_newer(0).expect("a value").value, 1);
+            (Box::new(sleep), Box::new(|| _ = l.set(1).expect("set")), Box::new(|| l.waiters()))
+        })
+    }),
+    ("a condition that another one waits for", || {
+        slept_on(|seg| {
+            let (m, c) = condition(seg);
+            let sleep = || {
+                drop(c.wait_while(m.lock().expect("lock"), |done| *done == 0).expect("nobody dies with it"))
+            };
+            let wake = || {
+                *m.lock().expect("lock") = 1;
+                c.notify_all().expect("notify");
+            };
+            (Box::new(sleep), Box::new(wake), Box::new(|| c.waiters()))
+        })
+    }),
+    ("a condition's lock, for one who waits for the condition", notified),
+    ("a mutex of C", mutex_of_c),
 ];
+
+/// The form of an operation that waits as it is told: by the names of the three.
+macro_rules! by {
+    ($wait:expr, $on:ident: $plain:ident, $never:ident, $within:ident $(, $what:expr)?) => {
+        match $wait {
+            Wait::ForEver => $on.$plain($($what)?),
+            Wait::Never => $on.$never($($what)?),
+            Wait::For(time) => $on.$within($($what,)? time),
+        }
+    };
+}
 
 fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
@@ -129,29 +200,34 @@ fn answer<T>(result: Result<T, Error>) -> Answer {
 
 fn mutex() -> Story {
     let m = leak(segment().object("m", || Mutex::new(0u64)).expect("mutex"));
-    let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => m.lock(),
-            Wait::Never => m.try_lock(),
-            Wait::For(time) => m.try_lock_for(time),
-        };
-        match got {
-            Ok(_) => Clean,
-            Err(LockError::OwnerDied(_)) => FromTheDead,
-            Err(LockError::Failed(error)) => refusal(error),
-        }
+    Story::new(|| give_back(m.lock().expect("lock")), |wait| ask_mutex(m, wait), FromTheDead, Clean)
+}
+
+fn ask_mutex(m: &Mutex<u64>, wait: Wait) -> Answer {
+    match by!(wait, m: lock, try_lock, try_lock_for) {
+        Ok(_) => Clean,
+        Err(LockError::OwnerDied(_)) => FromTheDead,
+        Err(LockError::Failed(error)) => refusal(error),
+    }
+}
+
+/// Locked as from C: the end of its thread is a death.
+fn mutex_of_c() -> Story {
+    let m = leak(segment().object("m", || Mutex::new(0u64)).expect("mutex"));
+    let at = std::ptr::from_ref::<Mutex<u64>>(m).cast_mut().cast();
+    let take = move || -> GiveBack {
+        // SAFETY: a mutex of the segment.
+        assert_eq!(unsafe { interproc_mutex_lock(at) }, 0);
+        // SAFETY: as above.
+        Box::new(move || assert_eq!(unsafe { interproc_mutex_unlock(at) }, 0))
     };
-    Story::new(|| give_back(m.lock().expect("lock")), ask, FromTheDead, Clean)
+    Story::new(take, |wait| ask_mutex(m, wait), FromTheDead, Clean).of_its_thread()
 }
 
 fn recursive_mutex() -> Story {
     let m = leak(segment().object("m", || RecursiveMutex::new(0u64)).expect("mutex"));
     let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => m.lock(),
-            Wait::Never => m.try_lock(),
-            Wait::For(time) => m.try_lock_for(time),
-        };
+        let got = by!(wait, m: lock, try_lock, try_lock_for);
         match got {
             Ok(_) => Clean,
             Err(RecursiveLockError::OwnerDied(_)) => FromTheDead,
@@ -167,18 +243,10 @@ fn ask_rwlock(l: &RwLock<u64>, reads: bool, wait: Wait) -> Answer {
         RwLockError::Failed(error) => refusal(error),
     };
     if reads {
-        let got = match wait {
-            Wait::ForEver => l.read(),
-            Wait::Never => l.try_read(),
-            Wait::For(time) => l.try_read_for(time),
-        };
+        let got = by!(wait, l: read, try_read, try_read_for);
         return got.map_or_else(told, |_| Clean);
     }
-    let got = match wait {
-        Wait::ForEver => l.write(),
-        Wait::Never => l.try_write(),
-        Wait::For(time) => l.try_write_for(time),
-    };
+    let got = by!(wait, l: write, try_write, try_write_for);
     got.map_or_else(told, |_| Clean)
 }
 
@@ -202,6 +270,8 @@ fn read(before: usize) -> Story {
 }
 
 unsafe extern "C" {
+    fn interproc_mutex_lock(mutex: *mut libc::c_void) -> i32;
+    fn interproc_mutex_unlock(mutex: *mut libc::c_void) -> i32;
     fn interproc_once_begin(once: *mut libc::c_void, begun: *mut i32) -> i32;
     fn interproc_once_abandon(once: *mut libc::c_void) -> i32;
 }
@@ -230,17 +300,13 @@ fn once() -> Story {
             other => answer(other),
         }
     };
-    Story::new(take, ask, FromTheDead, FromTheDead)
+    Story::new(take, ask, FromTheDead, FromTheDead).of_its_thread()
 }
 
 fn permit() -> Story {
     let s = leak(segment().bounded_semaphore("s", 1).expect("semaphore"));
     let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => s.acquire(),
-            Wait::Never => s.try_acquire(),
-            Wait::For(time) => s.acquire_timeout(time),
-        };
+        let got = by!(wait, s: acquire, try_acquire, acquire_timeout);
         match got {
             Ok(permit) if permit.owner_died() => FromTheDead,
             other => answer(other),
@@ -248,6 +314,7 @@ fn permit() -> Story {
     };
     Story::new(|| give_back(s.acquire().expect("acquire")), ask, FromTheDead, Clean)
         .with_state(|| s.available().expect("available") == 0)
+        .of_its_thread()
 }
 
 /// Two have met. A wait that runs out breaks a barrier, so it is asked in one call.
@@ -264,7 +331,7 @@ fn barrier() -> Story {
     let story = Story::new(take, ask, Gone, Gone)
         .meeting(|| _ = b.wait().expect("both came"))
         .with_state(|| !b.is_broken().expect("is_broken"));
-    Story { tries: false, ..story }
+    Story { tries: false, ..story.of_its_thread() }
 }
 
 /// A message behind a reservation comes within reach; one that was being read comes back.
@@ -283,11 +350,7 @@ fn queue_pop(reads: bool) -> Story {
         give_back(place)
     };
     let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => q.receive(),
-            Wait::Never => q.try_receive(),
-            Wait::For(time) => q.receive_timeout(time),
-        };
+        let got = by!(wait, q: receive, try_receive, receive_timeout);
         match got {
             Ok(message) if message.is_redelivered() => FromTheDead,
             other => answer(other),
@@ -302,11 +365,7 @@ fn queue_pop(reads: bool) -> Story {
 fn queue_push() -> Story {
     let q = leak(segment().queue::<u64>("q", 1).expect("queue"));
     let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => q.push(1),
-            Wait::Never => q.try_push(1),
-            Wait::For(time) => q.push_timeout(1, time),
-        };
+        let got = by!(wait, q: push, try_push, push_timeout, 1);
         got.map_or_else(|error| refusal(error.error()), |()| Clean)
     };
     Story::new(|| give_back(q.reserve().expect("reserve")), ask, Clean, Clean)
@@ -327,11 +386,7 @@ fn byte_queue_pop(reads: bool) -> Story {
         give_back(place)
     };
     let ask = |wait| {
-        let got = match wait {
-            Wait::ForEver => q.receive(),
-            Wait::Never => q.try_receive(),
-            Wait::For(time) => q.receive_timeout(time),
-        };
+        let got = by!(wait, q: receive, try_receive, receive_timeout);
         match got {
             Ok(message) if message.is_redelivered() => FromTheDead,
             other => answer(other),
@@ -355,36 +410,94 @@ fn byte_queue_push() -> Story {
         assert!(!places.is_empty());
         give_back(places)
     };
-    let ask = |wait| {
-        answer(match wait {
-            Wait::ForEver => q.push(long),
-            Wait::Never => q.try_push(long),
-            Wait::For(time) => q.push_timeout(long, time),
-        })
-    };
+    let ask = |wait| answer(by!(wait, q: push, try_push, push_timeout, long));
     Story::new(take, ask, Clean, Clean)
 }
 
 /// A seat is asked for by tries only.
-fn ring_seat() -> Story {
-    let seg = segment();
-    let sit = || seg.spsc_producer::<u64>("r", 4);
+fn seat<T: 'static>(sit: impl Fn() -> Result<T, Error> + Copy + 'static) -> Story {
     let by_tries = move |wait| until_granted(wait, || answer(sit()));
-    Story::new(move || give_back(sit().expect("vacant")), by_tries, Clean, Clean)
+    Story::new(move || give_back(sit().expect("vacant")), by_tries, Clean, Clean).of_its_thread()
 }
 
-fn byte_ring_seat() -> Story {
+fn with<T>(of: fn(&'static Segment) -> T) -> impl Fn() -> T + Copy {
     let seg = segment();
-    let sit = || seg.byte_consumer("r", 1 << 10, 64);
-    let by_tries = move |wait| until_granted(wait, || answer(sit()));
-    Story::new(move || give_back(sit().expect("vacant")), by_tries, Clean, Clean)
+    move || of(seg)
 }
 
-fn listener() -> Story {
-    let seg = segment();
-    let bind = || Listener::bind(seg, "door", 1, 1 << 10, 64);
-    let by_tries = move |wait| until_granted(wait, || answer(bind()));
-    Story::new(move || give_back(bind().expect("free")), by_tries, Clean, Clean)
+/// How one goes to sleep, how one who sleeps is woken, and how many do.
+type Sleep = (Box<dyn Fn() + Sync>, Box<dyn Fn() + Sync>, Box<dyn Fn() -> Result<u32, Error> + Sync>);
+
+/// What nobody owns: the victim, a thread beside the one that dies, sleeps there. It is not counted any more then, and takes no
+/// wake-up along.
+fn slept_on(make: fn(&'static Segment) -> Sleep) -> Story {
+    let (sleep, wake, waiters) = leak(make(segment()));
+    let take = move || -> GiveBack {
+        let sleeper = std::thread::spawn(sleep);
+        while waiters().expect("waiters") == 0 {
+            std::thread::yield_now();
+        }
+        Box::new(move || {
+            wake();
+            sleeper.join().expect("woken");
+        })
+    };
+    let alone = move || waiters().expect("waiters") == 0;
+    let attempt = move || {
+        if !alone() {
+            return Refused;
+        }
+        wake();
+        sleep();
+        Clean
+    };
+    let story = Story::new(take, move |wait| until_granted(wait, attempt), Clean, Clean);
+    Story { by_its_thread: false, ..story.with_state(move || !alone()) }
+}
+
+fn condition(seg: &'static Segment) -> (&'static Mutex<u64>, &'static Condvar) {
+    let m = leak(seg.object("m", || Mutex::new(0u64)).expect("mutex"));
+    let c = leak(seg.object("c", Condvar::new).expect("condition"));
+    (m, c)
+}
+
+/// A survivor sleeps already when the victim takes the lock, and the victim does not say that anything has changed. Of a death
+/// that the kernel does not report the sleeper hears by the next one that wants the lock, and that leaves it the news.
+fn notified() -> Story {
+    let (m, c) = condition(segment());
+    let (tell, told) = mpsc::channel();
+    let take = move || {
+        while c.waiters().expect("waiters") == 0 {
+            std::thread::yield_now();
+        }
+        let guard = m.lock().expect("lock");
+        let give_back: GiveBack = Box::new(move || {
+            let mut guard = guard;
+            *guard = 1;
+            c.notify_one().expect("notify");
+        });
+        give_back
+    };
+    let meet = move || {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let woken = c.wait_while(m.lock().expect("lock"), |done| *done == 0);
+            let _ = tell.send(match woken {
+                Ok(_) => Clean,
+                Err(LockError::OwnerDied(_)) => FromTheDead,
+                Err(LockError::Failed(error)) => refusal(error),
+            });
+        });
+    };
+    let ask = move |wait| {
+        drop(by!(wait, m: lock, try_lock, try_lock_for));
+        match wait {
+            Wait::ForEver => told.recv().expect("the sleeper"),
+            Wait::Never => told.try_recv().unwrap_or(Refused),
+            Wait::For(time) => told.recv_timeout(time).unwrap_or(Refused),
+        }
+    };
+    Story::new(take, ask, FromTheDead, Clean).meeting(meet)
 }
 
 /// What has no form that waits is tried in its place.
@@ -412,17 +525,13 @@ fn pipe_end(sends: bool) -> Story {
     let ask = move |wait| {
         let mut end = mine.borrow_mut();
         let end = end.as_mut().expect("accepted");
-        match (sends, wait) {
-            (true, Wait::ForEver) => answer(end.send(&[7; 64])),
-            (true, Wait::Never) => answer(end.try_send(&[7; 64])),
-            (true, Wait::For(time)) => answer(end.send_timeout(&[7; 64], time)),
-            (false, Wait::ForEver) => answer(end.recv()),
-            (false, Wait::Never) => answer(end.try_recv()),
-            (false, Wait::For(time)) => answer(end.recv_timeout(time)),
+        match sends {
+            true => answer(by!(wait, end: send, try_send, send_timeout, &[7; 64])),
+            false => answer(by!(wait, end: recv, try_recv, recv_timeout)),
         }
     };
     let take = || give_back(pipe::connect(seg, "door").expect("connect"));
-    let story = Story::new(take, ask, Gone, Gone).meeting(meet);
+    let story = Story::new(take, ask, Gone, Gone).meeting(meet).of_its_thread();
     if sends {
         return story;
     }
@@ -444,5 +553,6 @@ fn pipe_slot() -> Story {
         })
     };
     let meet = || drop(door.borrow_mut().accept_timeout(kit::LONG).expect("accept"));
-    Story::new(|| give_back(pipe::connect(seg, "door").expect("connect")), ask, Clean, Clean).meeting(meet)
+    let take = || give_back(pipe::connect(seg, "door").expect("connect"));
+    Story::new(take, ask, Clean, Clean).meeting(meet).of_its_thread()
 }
