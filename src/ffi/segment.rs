@@ -11,7 +11,7 @@ use super::{call, invalid};
 use crate::error::{Error, Result};
 use crate::shared::TypeId;
 use crate::shm::{Element, Options, Segment};
-use crate::sys::call::checked;
+use crate::sys::own;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::NonNull;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -245,10 +245,8 @@ pub unsafe extern "C" fn interproc_segment_inherited(
 }
 
 fn copy_of(fd: c_int) -> Result<OwnedFd> {
-    // SAFETY: takes integers. The new descriptor is ours.
-    checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
-        .map_err(Error::from_errno)
+    // SAFETY: the new descriptor is ours.
+    own::copy_above(fd, 3).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).map_err(Error::from_errno)
 }
 
 /// As interproc_segment_create(), with options.

@@ -347,7 +347,7 @@ fn lock_pidfile(path: &CStr) -> core::result::Result<File, NoPidfile> {
 fn null_stdio() -> core::result::Result<(), i32> {
     let null = File::options().read(true).write(true).open("/dev/null");
     let null: OwnedFd = null.map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?.into();
-    let copy = settings::copy_above(null.as_raw_fd(), 3)?;
+    let copy = own::copy_above(null.as_raw_fd(), 3)?;
     (0..3).try_for_each(|fd: RawFd| settings::place(copy, fd))?;
     settings::close_copy(copy);
     if null.as_raw_fd() < 3 {

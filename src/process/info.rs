@@ -495,7 +495,7 @@ fn by_looking_at_all(pid: u32) -> Result<Vec<u32>> {
     let looked = task::any_number_in(c"/proc", |number| {
         kept = match Stat::read(number) {
             Ok(stat) if stat.details.parent == pid => heap::push(&mut children, number),
-            Err(error) if error.errno() == libc::ENOMEM => Err(error),
+            Err(error) if error.kind() != ErrorKind::NoProcess => Err(error),
             _ => Ok(()), // another one's, or gone
         };
         kept.is_err()

@@ -402,7 +402,7 @@ fn segment_of(number: Option<&OsStr>) -> Result<Segment> {
         return Err(Error::from(ErrorKind::NotFound).with_detail("the parent gave no segment with this key"));
     };
     // A copy: the number stays what the variable says.
-    let copy = settings::copy_above(number, 3).map_err(Error::from_errno)?;
+    let copy = own::copy_above(number, 3).map_err(Error::from_errno)?;
     // SAFETY: just made.
     Segment::from_fd(unsafe { OwnedFd::from_raw_fd(copy) })
 }

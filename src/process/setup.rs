@@ -4,7 +4,7 @@
 use crate::error::format;
 use crate::heap::{self, Shared};
 use crate::sys::lifeline::{Bound, Lifeline};
-use crate::sys::{fork, settings, task};
+use crate::sys::{fork, own, settings, task};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::CStr;
 use std::ffi::CString;
@@ -185,7 +185,7 @@ impl Setup {
             settings::close_at_exec(3)?;
         }
         for (copy, &(from, _)) in self.copies.iter_mut().zip(&self.descriptors) {
-            *copy = settings::copy_above(from, above)?;
+            *copy = own::copy_above(from, above)?;
         }
         for (&copy, &(_, to)) in self.copies.iter().zip(&self.descriptors) {
             settings::place(copy, to)?;

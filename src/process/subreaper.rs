@@ -51,7 +51,7 @@ pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
     // Now, as nobody could be told of a child that is gone.
     heap::reserve(&mut reaped, children.len())?;
     for pid in children {
-        if except.contains(&pid) || !pidfd::number_has_ended(pid as i32) {
+        if except.contains(&pid) || !pidfd::number_has_ended(pid as i32).map_err(Error::from_errno)? {
             continue;
         }
         // Looked up after the child was seen to have ended: a pidfd that is made for it later is made by somebody who

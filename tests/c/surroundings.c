@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -342,6 +343,23 @@ static int segment_stale(void)
     return rc == 0 && removed ? -1 : rc;
 }
 
+static int pass_on(void)
+{
+    char number[16];
+    int fd, rc = interproc_segment_fd(&own.segment, &fd);
+    snprintf(number, sizeof number, "%d", fd);
+    return rc ? rc : setenv("INTERPROC_SEGMENT_shop", number, 1);
+}
+static int logs_lie_there(void);
+static int segment_inherited(void)
+{
+    interproc_segment_t s;
+    if (logs_lie_there())
+        return 0; /* the number is the program's by then */
+    int rc = interproc_segment_inherited(&s, "shop");
+    return rc ? rc : interproc_segment_close(&s);
+}
+
 static int nothing(void *argument)
 {
     (void)argument;
@@ -426,6 +444,32 @@ static int parent_lives(void)
     int rc = interproc_process_ref_is_alive(&parent, &lives);
     return rc ? rc : lives ? 0 : -1;
 }
+static int children(void)
+{
+    int32_t pids[8];
+    size_t count = 0;
+    int rc = interproc_process_ref_open(&parent, getpid()), closed;
+    if (rc)
+        return rc;
+    rc = interproc_process_ref_children(&parent, 8, pids, &count);
+    closed = interproc_process_ref_close(&parent);
+    return rc ? rc : closed ? closed : count == 1 ? 0 : -1;
+}
+/* A child that the library does not know. */
+static int start_foreign(void)
+{
+    siginfo_t ended;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(7);
+    return pid < 0 || waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT) != 0;
+}
+static int reap(void)
+{
+    size_t count;
+    int rc = interproc_reap_orphans(NULL, 0, &count);
+    return rc ? rc : count == 1 ? 0 : -1;
+}
 static int process_ref(void)
 {
     interproc_process_ref_t ref;
@@ -484,6 +528,7 @@ static const operation_t operations[] = {
     {"open what is not there", segment_none, ENOENT, NULL, 0},
     {"descriptor", segment_fd, 0, NULL, 0},
     {"unlink if stale", segment_stale, 0, NULL, 0},
+    {"open what was inherited", segment_inherited, 0, pass_on, 0},
     {"fork and join", process_fork, 0, NULL, 1},
     {"spawn and join", process_spawn, 0, NULL, 1},
     {"a daemon child", process_daemon, 0, NULL, 1},
@@ -494,6 +539,8 @@ static const operation_t operations[] = {
     {"a process's details", details, 0, hold_parent, 1},
     {"kill", process_kill, 0, start_sleeper, 1},
     {"a process", process_ref, 0, NULL, 1},
+    {"its children", children, 0, start_sleeper, 1},
+    {"reap", reap, 0, start_foreign, 1},
     {"the parent lives", parent_lives, 0, hold_parent, 1},
     {"an error's text", error_text, 0, NULL, 0},
 };
@@ -504,6 +551,8 @@ enum { OPERATIONS = sizeof operations / sizeof *operations };
 enum { LOGS = 24 };
 static struct { int fd, flags; struct stat st; } logs[LOGS];
 static int log_count;
+
+static int logs_lie_there(void) { return log_count != 0; }
 
 static void close_all(int from) { syscall(SYS_close_range, from, ~0u, 0); }
 
@@ -562,6 +611,13 @@ static void no_address_space(long x)
 }
 static void no_locked_memory(long x) { (void)x; limit(RLIMIT_MEMLOCK, 0); }
 static void small_files(long x) { limit(RLIMIT_FSIZE, (rlim_t)x); }
+/* Root has as many processes as it likes. */
+static void be_nobody(void)
+{
+    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(65534, 65534, 65534) != 0
+                           || setresuid(65534, 65534, 65534) != 0 || prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0))
+        _exit(98);
+}
 static void no_processes(long x)
 {
     (void)x;
@@ -594,11 +650,26 @@ static void deny(long what) /* number * 256 + errno */
         _exit(98);
 }
 
-/* A file system of its own at /dev/shm: full, without inodes, or read-only. Root only. */
+static void write_to(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        _exit(98);
+    close(fd);
+}
+
+/* A file system of its own at /dev/shm: full, without inodes, or read-only. For who is not root, as root of a namespace. */
 static void small_shm(long x)
 {
     const char *options = x == 0 ? "size=16k" : x == 1 ? "nr_inodes=1" : "size=1m";
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
+    char map[32];
+    snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    if (unshare(CLONE_NEWNS) != 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+            _exit(98);
+        write_to("/proc/self/uid_map", map);
+    }
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
         || mount("none", "/dev/shm", "tmpfs", x == 2 ? MS_RDONLY : 0, options) != 0)
         _exit(98);
 }
@@ -684,7 +755,7 @@ typedef struct {
 
 enum { CELLS = 12 };
 static cell_t cells[CELLS];
-static int count_of_cells, result_of_last = FINE;
+static int count_of_cells, count_not_here, result_of_last = FINE;
 
 static void body(const cell_t *cell)
 {
@@ -697,6 +768,8 @@ static void body(const cell_t *cell)
     } else {
         own = held; /* what nobody holds in it is free; what is held is not asked for by these */
     }
+    if (cell->in->enter == no_processes)
+        be_nobody();
     if (op->prepare != NULL && op->prepare() != 0)
         _exit(NO_WORLD);
     if (cell->in->enter != NULL)
@@ -743,6 +816,9 @@ static void judge(cell_t *cell, int status, int hung)
     cell->pid = 0;
     count_of_cells++;
     result_of_last = code;
+    said[CELLS] += cell->in->enter == no_processes && said[cell->slot] == EAGAIN;
+    if (code == NOT_HERE && count_not_here++ == 0)
+        printf("not tried, as it is forbidden here: %s, and perhaps more\n", cell->in->name);
     if (code == FINE || code == NEVER_FAILED || code == NOT_HERE)
         return;
     fprintf(stderr, "%s%s, in %s %s(%ld): ", cell->op->name, cell->inherited ? " (inherited)" : "", cell->in->name,
@@ -799,7 +875,7 @@ static void start(const operation_t *op, const surrounding_t *in, long argument,
     while (cells[i].pid != 0)
         i++;
     cells[i].op = op, cells[i].in = in, cells[i].argument = argument, cells[i].inherited = inherited;
-    cells[i].slot = i;
+    cells[i].slot = i, said[i] = 0;
     snprintf(cells[i].what, sizeof cells[i].what, "%s", what);
     cells[i].until = in_ms(20000);
     fflush(stderr);
@@ -820,9 +896,12 @@ static int goes_inherited(const operation_t *op)
 
 static void row(const surrounding_t *in, long argument, const char *what)
 {
-    for (int i = 0; i < OPERATIONS; i++)
+    for (int i = 0; i < OPERATIONS; i++) {
+        if (in->enter == no_processes && !operations[i].is_of_process)
+            continue; /* the world is not nobody's to open, and these need no process */
         for (int inherited = 0; inherited <= (in->is_of_inherited && goes_inherited(&operations[i])); inherited++)
             start(&operations[i], in, argument, inherited, what);
+    }
 }
 
 /* Lets each allocation of each operation fail, until there is none left. */
@@ -911,6 +990,10 @@ int main(int argc, char **argv)
     RETURNS(EOWNERDEAD, interproc_mutex_lock(&held.objects->mutex));
     RETURNS(0, interproc_segment_unlink(world_name));
     remove_leftovers();
-    printf("%d cells, %d failures\n", count_of_cells, failures);
+    if (count_not_here == 0 && said[CELLS] < 3) {
+        fprintf(stderr, "RLIMIT_NPROC keeps nobody from a process\n");
+        failures++;
+    }
+    printf("%d cells, %d of them not to be had here, %d failures\n", count_of_cells, count_not_here, failures);
     return failures != 0;
 }

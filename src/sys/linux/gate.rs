@@ -28,8 +28,8 @@
 //! Edges: G1 | the parent's swap, Release | the child's load, Acquire | nothing but the order of the gate itself.
 
 use super::call::{checked, retried};
+use super::own::copy_above;
 use super::pidfd::{self, owned, poll, readable};
-use super::settings::copy_above;
 use super::{futex, memory, task};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;

@@ -52,13 +52,22 @@ pub fn close(fd: c_int) {
     let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
 }
 
+/// A close-on-exec copy of a descriptor, with a number of at least `least`.
+pub fn copy_above(fd: c_int, least: c_int) -> Result<c_int, i32> {
+    // SAFETY: takes integers.
+    checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) }).map_err(|errno| match errno {
+        // All numbers from there on are beyond the limit.
+        libc::EINVAL => libc::EMFILE,
+        errno => errno,
+    })
+}
+
 /// Moves a new descriptor of ours to a number of at least 3; closes it when there is none left.
 pub fn above_stdio(fd: c_int) -> Result<c_int, i32> {
     if fd > 2 {
         return Ok(fd);
     }
-    // SAFETY: takes integers.
-    let moved = checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) });
+    let moved = copy_above(fd, 3);
     close(fd);
     moved
 }

@@ -127,8 +127,12 @@ pub fn collect_number(pid: c_int) -> Result<Option<Ended>, i32> {
 }
 
 /// Whether this number is that of a child of ours that has ended and that nobody has reaped.
-pub fn number_has_ended(pid: c_int) -> bool {
-    matches!(wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT), Ok(Some(_)))
+pub fn number_has_ended(pid: c_int) -> Result<bool, i32> {
+    match wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT) {
+        Ok(ended) => Ok(ended.is_some()),
+        Err(libc::ECHILD) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Whether the process is a child of ours that nobody has reaped; `ECHILD`: it is not.

@@ -75,12 +75,6 @@ fn one_by_one(first: RawFd) -> Result<(), i32> {
     Ok(())
 }
 
-/// A close-on-exec copy of a descriptor, with a number of at least `least`.
-pub fn copy_above(fd: RawFd, least: RawFd) -> Result<RawFd, i32> {
-    // SAFETY: takes integers.
-    checked(|| unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, least) })
-}
-
 /// Makes `number` a copy of `fd`, not closed by exec.
 pub fn place(fd: RawFd, number: RawFd) -> Result<(), i32> {
     // SAFETY: takes integers. They differ: the copy has a higher number than all places.

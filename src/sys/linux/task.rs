@@ -182,7 +182,7 @@ fn open(path: &CStr, flags: c_int) -> Result<c_int, i32> {
 }
 
 /// The next bytes of a file, or entries of a directory.
-fn next<'a>(call: libc::c_long, fd: c_int, into: &'a mut [MaybeUninit<u8>]) -> Result<&'a [u8], i32> {
+fn next(call: libc::c_long, fd: c_int, into: &mut [MaybeUninit<u8>]) -> Result<&[u8], i32> {
     // SAFETY: the buffer is writable for its length.
     let read = retried(|| unsafe { libc::syscall(call, fd, into.as_mut_ptr(), into.len()) })?;
     let read = &into[..read as usize];
@@ -278,14 +278,22 @@ pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
     let mut threads = [0u8; 64];
     write_process_path(&mut threads, pid, b"/task");
     let threads = CStr::from_bytes_until_nul(&threads).map_err(|_| libc::EINVAL)?;
+    let mut refused = Ok(());
     let has_none = any_number_in(threads, |tid| {
         let mut path = [0u8; 64];
         write_path(&mut path, pid, tid, b"/children");
-        let read = CStr::from_bytes_until_nul(&path).map(|path| each_number_of(path, &mut each));
-        // Else a thread that has just ended.
-        !matches!(read, Ok(Ok(()))) && exists(pid, tid) == Some(true)
+        let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
+        match each_number_of(path, &mut each) {
+            Ok(()) => false,
+            // Else a thread that has just ended.
+            Err(libc::ENOENT | libc::ESRCH) => exists(pid, tid) == Some(true),
+            Err(errno) => {
+                refused = Err(errno);
+                true
+            }
+        }
     })?;
-    Ok(!has_none)
+    refused.map(|()| !has_none)
 }
 
 /// The process that a descriptor of the calling process is a pidfd of.
