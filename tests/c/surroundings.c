@@ -662,12 +662,15 @@ static void write_to(const char *path, const char *text)
 static void small_shm(long x)
 {
     const char *options = x == 0 ? "size=16k" : x == 1 ? "nr_inodes=1" : "size=1m";
-    char map[32];
-    snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    char users[32], groups[32];
+    snprintf(users, sizeof users, "0 %u 1", (unsigned)geteuid());
+    snprintf(groups, sizeof groups, "0 %u 1", (unsigned)getegid());
     if (unshare(CLONE_NEWNS) != 0) {
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
             _exit(98);
-        write_to("/proc/self/uid_map", map);
+        write_to("/proc/self/setgroups", "deny");
+        write_to("/proc/self/uid_map", users);
+        write_to("/proc/self/gid_map", groups);
     }
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0
         || mount("none", "/dev/shm", "tmpfs", x == 2 ? MS_RDONLY : 0, options) != 0)
