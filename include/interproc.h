@@ -1358,7 +1358,8 @@ int interproc_segment_create(struct interproc_segment_t *segment,
                              uint32_t mode);
 
 /**
- * Opens the segment `name`.
+ * Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
+ * mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
  *
  * @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
  * is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;
@@ -2494,9 +2495,10 @@ int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
 int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for reading if no living thread writes or waits to write; never waits.
+ * Locks for reading if no living thread writes or waits to write; never waits. One in the middle of
+ * interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
  *
- * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
+ * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits or tries to.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
@@ -2645,9 +2647,10 @@ int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore
                                         struct interproc_permit_t *permit);
 
 /**
- * Acquires a permit if one is free, or its holder dead; never waits.
+ * Acquires a permit if one is free, or its holder dead; never waits. It looks at one permit after the other, once: beside
+ * others that release and acquire at the same moment it can be refused though there was a free one all the time.
  *
- * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all are held by living threads.
+ * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all were seen held by living threads.
  *
  * Thread-safe and fork-safe; not for signal handlers.
  */
@@ -2682,8 +2685,8 @@ int interproc_bounded_semaphore_acquire_many(const struct interproc_bounded_sema
                                              struct interproc_permit_t *permit);
 
 /**
- * Acquires `count` permits as one if so many are free: all or nothing; never waits. Two that try at the same moment can
- * both fail.
+ * Acquires `count` permits as one if so many are free: all or nothing; never waits. It takes one after the other, and
+ * gives them back if they are too few: two that try at the same moment can both fail, also if one wants a single permit.
  *
  * @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
  *
@@ -2741,7 +2744,9 @@ int interproc_bounded_semaphore_permits(const struct interproc_bounded_semaphore
                                         uint32_t *permits);
 
 /**
- * How many permits could be had now, those of dead holders among them: a snapshot.
+ * How many permits could be had now, those of dead holders among them: a snapshot. Those that somebody has got who waits
+ * for more are not counted. One is looked at after the other: beside others that release and acquire it can be a number
+ * that there never was.
  *
  * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
  *

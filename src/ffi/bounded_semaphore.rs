@@ -160,9 +160,10 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire(
     unsafe { acquire(semaphore, permit, |raw, me| raw.acquire(me, None)) }
 }
 
-/// Acquires a permit if one is free, or its holder dead; never waits.
+/// Acquires a permit if one is free, or its holder dead; never waits. It looks at one permit after the other, once: beside
+/// others that release and acquire at the same moment it can be refused though there was a free one all the time.
 ///
-/// @return As interproc_bounded_semaphore_acquire(), and EBUSY: all are held by living threads.
+/// @return As interproc_bounded_semaphore_acquire(), and EBUSY: all were seen held by living threads.
 ///
 /// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
@@ -209,8 +210,8 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire_many(
     unsafe { acquire(semaphore, permit, |raw, me| raw.acquire_many(me, count, None)) }
 }
 
-/// Acquires `count` permits as one if so many are free: all or nothing; never waits. Two that try at the same moment can
-/// both fail.
+/// Acquires `count` permits as one if so many are free: all or nothing; never waits. It takes one after the other, and
+/// gives them back if they are too few: two that try at the same moment can both fail, also if one wants a single permit.
 ///
 /// @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
 ///
@@ -299,7 +300,9 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_permits(
     }))
 }
 
-/// How many permits could be had now, those of dead holders among them: a snapshot.
+/// How many permits could be had now, those of dead holders among them: a snapshot. Those that somebody has got who waits
+/// for more are not counted. One is looked at after the other: beside others that release and acquire it can be a number
+/// that there never was.
 ///
 /// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
 ///

@@ -133,9 +133,10 @@ pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t
     unsafe { read(rwlock, ForEver) }
 }
 
-/// Locks for reading if no living thread writes or waits to write; never waits.
+/// Locks for reading if no living thread writes or waits to write; never waits. One in the middle of
+/// interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
 ///
-/// @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits to.
+/// @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits or tries to.
 ///
 /// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]

@@ -159,7 +159,8 @@ pub unsafe extern "C" fn interproc_segment_create(
     unsafe { start(segment, || sized(size, mode).create(text(name, "name")?)) }
 }
 
-/// Opens the segment `name`.
+/// Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
+/// mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
 ///
 /// @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
 /// is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;

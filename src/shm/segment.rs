@@ -29,6 +29,10 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 /// Shared memory with a directory of typed, named objects. Clones share one mapping; it is unmapped when the
 /// last clone and the last object handle are gone. Closing never removes the name.
 ///
+/// A process may open a segment several times. What is held in it (a lock, a seat, a message in hands) is the *thread's*,
+/// whichever of the mappings it came by: a thread that has locked a mutex and locks it once more by another mapping is told
+/// `Deadlock`, and a recursive mutex counts it.
+///
 /// # Examples
 /// ```
 /// use core::sync::atomic::{AtomicU32, Ordering};

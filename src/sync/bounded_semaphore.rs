@@ -92,7 +92,8 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.acquire(self.me()?, None)?))
     }
 
-    /// Acquires a permit if one is free, or its holder dead.
+    /// Acquires a permit if one is free, or its holder dead. It looks at one permit after the other, once: beside others that
+    /// release and acquire at the same moment it can be refused though there was a free one all the time.
     ///
     /// # Errors
     /// `WouldBlock`; `TooManyMembers`.
@@ -169,7 +170,8 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.acquire_many(self.me()?, count, None)?))
     }
 
-    /// Acquires `count` permits if so many are free: all or nothing. Two that try at the same moment can both fail.
+    /// Acquires `count` permits if so many are free: all or nothing. It takes one after the other, and gives them back if they are
+    /// too few: two that try at the same moment can both fail, also if one of them wants a single permit.
     ///
     /// # Errors
     /// `WouldBlock`; as [`BoundedSemaphore::acquire_many`].
@@ -237,7 +239,8 @@ impl BoundedSemaphore {
         self.raw.permits()
     }
 
-    /// How many permits could be had now: a snapshot.
+    /// How many permits could be had now: a snapshot. Those that somebody has got who waits for more are not counted. One is
+    /// looked at after the other: beside others that release and acquire it can be a number that there never was.
     ///
     /// # Errors
     /// `TooManyMembers`.

@@ -25,7 +25,7 @@ use std::thread::panicking;
 /// again: the news is never lost. Only [`OwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic under a
 /// guard* counts as a death: the next locker is told.
 ///
-/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks. *A guard that is leaked* stays held as long as the process lives, though its thread
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, and is the same owner by whichever mapping of the segment. *A guard that is leaked* stays held as long as the process lives, though its thread
 /// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
 /// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: not to be locked in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
 ///

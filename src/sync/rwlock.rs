@@ -176,7 +176,8 @@ impl<T: Plain> RwLock<T> {
         self.try_read_until(deadline).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// Locks for reading if nobody alive writes or waits to write.
+    /// Locks for reading if nobody alive writes or waits to write. Somebody in the middle of a [`RwLock::try_write`] writes, too,
+    /// even if it is about to be refused: of two that try at the same moment both can be refused.
     ///
     /// # Errors
     /// As [`RwLock::read`], and `WouldBlock`.
@@ -311,7 +312,7 @@ impl<T: Plain> RwLock<T> {
         self.try_write_until(deadline).or_else(|e| e.recover(repair))
     }
 
-    /// Locks for writing if nobody alive reads or writes, or waits to write.
+    /// Locks for writing if nobody alive reads or writes, or waits to write. Two that try at the same moment can both be refused.
     ///
     /// # Errors
     /// As [`RwLock::write`], and `WouldBlock`.
@@ -367,7 +368,7 @@ impl<T: Plain> RwLock<T> {
         self.write_with(Patience::Until(Some(deadline)))
     }
 
-    /// Whether anybody alive writes, or waits for the readers to leave: a snapshot.
+    /// Whether anybody alive writes, waits for the readers to leave, or tries at this moment to write: a snapshot.
     ///
     /// # Examples
     /// ```
