@@ -43,6 +43,8 @@ mod permits;
 mod plain;
 #[path = "models_of_use/queue.rs"]
 mod queue;
+#[path = "models_of_use/rows.rs"]
+mod rows;
 #[path = "models_of_use/spsc.rs"]
 mod spsc;
 

@@ -1,11 +1,10 @@
-//! The queue: places in a row. A message is taken from the first place that has one, in front of which nobody writes; a
-//! place is room again when it and all in front of it are done.
+//! The queue: a [`Row`] of places for one message each.
 
-use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, pick, thread};
+use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, pick};
+use crate::rows::{Row, State};
 use interproc::queue::{Message, Queue, Reservation};
 use interproc::{Deadline, ErrorKind, Segment};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -38,169 +37,10 @@ pub struct InUse {
     queue: Home<Queue<u64>>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Place {
-    Reserved(User),
-    Message(u64, bool),
-    Held(User, u64, bool),
-    /// Given up, or done in front of its turn.
-    Hole,
-    /// Its producer was killed: a hole when a consumer comes by, or a producer whose turn it is.
-    Gap,
-}
-
-#[derive(Clone, Debug)]
-pub struct Model {
-    capacity: usize,
-    /// The number of the first place.
-    first: u64,
-    places: VecDeque<Place>,
-    closed: bool,
-    most: usize,
-    reserved: BTreeMap<User, Vec<u64>>,
-    held: BTreeMap<User, Vec<u64>>,
-}
-
-impl Model {
-    fn place(&mut self, number: u64) -> &mut Place {
-        &mut self.places[(number - self.first) as usize]
-    }
-
-    fn set(&mut self, number: u64, place: Place) {
-        *self.place(number) = place;
-        self.trim();
-    }
-
-    fn trim(&mut self) {
-        while self.places.front() == Some(&Place::Hole) {
-            self.places.pop_front();
-            self.first += 1;
-        }
-    }
-
-    /// Whether there is room, and why not.
-    fn room(&mut self, user: User, waits: bool) -> Result<(), ErrorKind> {
-        if self.closed {
-            return Err(ErrorKind::Closed);
-        }
-        if self.places.len() < self.capacity {
-            return Ok(());
-        }
-        match self.places[0] {
-            Place::Gap => {
-                self.set(self.first, Place::Hole);
-                Ok(())
-            }
-            Place::Reserved(owner) | Place::Held(owner, ..) if waits && thread(owner) == thread(user) => {
-                Err(ErrorKind::Deadlock)
-            }
-            _ => {
-                self.most = self.capacity;
-                Err(if waits { ErrorKind::TimedOut } else { ErrorKind::Full })
-            }
-        }
-    }
-
-    fn add(&mut self, place: Place) {
-        self.places.push_back(place);
-        self.most = self.most.max(self.places.len());
-    }
-
-    fn push(&mut self, user: User, value: u64, waits: bool) -> Answer {
-        self.room(user, waits)?;
-        self.add(Place::Message(value, false));
-        NOTHING
-    }
-
-    /// The number of the place whose message is next.
-    fn next(&mut self, user: User, waits: bool) -> Result<(u64, u64, bool), ErrorKind> {
-        let refused = |owner: Option<User>| match (waits, owner.map(thread) == Some(thread(user))) {
-            (true, true) => ErrorKind::Deadlock,
-            (true, false) => ErrorKind::TimedOut,
-            (false, _) => ErrorKind::Empty,
-        };
-        let mut found = None;
-        for (n, place) in self.places.iter_mut().enumerate() {
-            match place {
-                Place::Gap => *place = Place::Hole,
-                Place::Reserved(owner) => {
-                    found = Some(Err(refused(Some(*owner))));
-                    break;
-                }
-                Place::Message(value, again) => {
-                    found = Some(Ok((self.first + n as u64, *value, *again)));
-                    break;
-                }
-                Place::Held(..) | Place::Hole => {}
-            }
-        }
-        self.trim();
-        match (found, self.places.front()) {
-            (Some(found), _) => found,
-            // All is in somebody's hands: the end would be at a place that is not free.
-            (None, Some(Place::Held(owner, ..))) if self.places.len() == self.capacity => {
-                Err(refused(Some(*owner)))
-            }
-            (None, _) if self.closed => Err(ErrorKind::Closed),
-            (None, _) => Err(refused(None)),
-        }
-    }
-
-    fn pop(&mut self, user: User, waits: bool) -> Answer {
-        let (number, value, again) = self.next(user, waits)?;
-        self.set(number, Place::Hole);
-        Ok(vec![value, again.into()])
-    }
-
-    fn pop_many(&mut self, user: User, most: usize) -> Answer {
-        let mut all = Vec::new();
-        while all.len() < most {
-            match self.pop(user, false) {
-                Ok(got) => all.push(got[0]),
-                Err(kind) if all.is_empty() => return Err(kind),
-                Err(_) => break,
-            }
-        }
-        Ok(all)
-    }
-
-    fn force(&mut self, user: User, value: u64) -> Answer {
-        match self.room(user, false) {
-            Ok(()) => {
-                self.add(Place::Message(value, false));
-                NOTHING
-            }
-            Err(ErrorKind::Full) => {
-                let Place::Message(oldest, _) = self.places[0] else { return Err(ErrorKind::Full) };
-                self.set(self.first, Place::Hole);
-                self.add(Place::Message(value, false));
-                Ok(vec![oldest])
-            }
-            Err(kind) => Err(kind),
-        }
-    }
-
-    fn let_go(&mut self, user: User, reserved: Place, held: impl Fn(u64) -> Place) {
-        for number in self.reserved.remove(&user).unwrap_or_default() {
-            self.set(number, reserved.clone());
-        }
-        for number in self.held.remove(&user).unwrap_or_default() {
-            let Place::Held(_, value, _) = *self.place(number) else { unreachable!() };
-            self.set(number, held(value));
-        }
-    }
-}
-
-/// Takes one of what a user has in its hands.
-fn take(hands: &mut BTreeMap<User, Vec<u64>>, user: User, number: u8) -> Option<u64> {
-    let hands = hands.entry(user).or_default();
-    pick(hands, number).map(|n| hands.remove(n))
-}
-
 impl Modelled for InUse {
     type Shape = usize;
     type Op = Op;
-    type Model = Model;
+    type Model = Row<u64>;
 
     fn shapes() -> BoxedStrategy<usize> {
         (1..7usize).boxed()
@@ -231,6 +71,11 @@ impl Modelled for InUse {
             1 => prop_oneof![4 => Just(Op::Look), 1 => Just(Op::Close)],
         ]
         .boxed()
+    }
+
+    fn concurrent(op: &Op) -> bool {
+        // At most as many as there were at the call, one after the other.
+        !matches!(op, Op::Drain)
     }
 
     fn open(seg: &Segment, &capacity: &usize) -> Self {
@@ -300,97 +145,74 @@ impl Modelled for InUse {
         }
     }
 
-    fn model(&capacity: &usize) -> Model {
-        Model {
-            capacity,
-            first: 0,
-            places: VecDeque::new(),
-            closed: false,
-            most: 0,
-            reserved: BTreeMap::new(),
-            held: BTreeMap::new(),
-        }
+    fn model(&capacity: &usize) -> Row<u64> {
+        Row::new(capacity, 1)
     }
 
-    fn expect(m: &mut Model, user: User, op: &Op, got: &Answer) -> Answer {
+    fn expect(m: &mut Row<u64>, user: User, op: &Op, got: &Answer) -> Answer {
+        let told = |(value, again): (u64, bool)| vec![value, again.into()];
         match *op {
-            Op::TryPush(value) => m.push(user, value.into(), false),
-            Op::PushNow(value) => m.push(user, value.into(), true),
+            Op::TryPush(value) => m.push(user, value.into(), 1, false, got)?,
+            Op::PushNow(value) => m.push(user, value.into(), 1, true, got)?,
             Op::PushBatch(ref values) => {
-                let mut pushed = 0;
-                for &value in values {
-                    match m.push(user, value.into(), false) {
-                        Ok(_) => pushed += 1,
-                        Err(kind) if pushed == 0 => return Err(kind),
-                        Err(_) => break,
-                    }
-                }
-                Ok(vec![pushed])
+                let push = |&value: &u8| m.push(user, value.into(), 1, false, &NOTHING);
+                let pushed = several(values.iter().map(push))?;
+                return Ok(vec![pushed.len() as u64]);
             }
-            Op::Force(value) => m.force(user, value.into()),
-            Op::TryReserve | Op::ReserveNow => {
-                m.room(user, matches!(op, Op::ReserveNow))?;
-                let number = m.first + m.places.len() as u64;
-                m.add(Place::Reserved(user));
-                m.reserved.entry(user).or_default().push(number);
-                NOTHING
+            Op::Force(value) => {
+                return m.force(user, value.into(), 1, got).map(|oldest| oldest.into_iter().collect());
             }
-            Op::Commit(n, value) => {
-                if let Some(number) = take(&mut m.reserved, user, n) {
-                    m.set(number, Place::Message(value.into(), false));
-                }
-                NOTHING
+            Op::TryReserve => m.reserve(user, 1, 1, false, got)?,
+            Op::ReserveNow => m.reserve(user, 1, 1, true, got)?,
+            Op::Commit(n, value) => m.end_reservation(user, n, |_| State::Message(value.into(), false)),
+            Op::Abort(n) => m.end_reservation(user, n, |_| State::Done),
+            Op::TryPop => return m.pop(user, false, got).map(told),
+            Op::PopNow => return m.pop(user, true, got).map(|(value, _)| vec![value]),
+            Op::PopBatch(most) => {
+                return several((0..most).map(|_| m.pop(user, false, got).map(|(value, _)| value)));
             }
-            Op::Abort(n) => {
-                if let Some(number) = take(&mut m.reserved, user, n) {
-                    m.set(number, Place::Hole);
-                }
-                NOTHING
+            Op::Drain => {
+                let all = m.places.len();
+                let pop = |_| m.pop(user, false, &NOTHING).map(|(value, _)| value);
+                return Ok(several((0..all).map(pop)).unwrap_or_default());
             }
-            Op::TryPop => m.pop(user, false),
-            Op::PopNow => Ok(vec![m.pop(user, true)?[0]]),
-            Op::PopBatch(most) => m.pop_many(user, most.into()),
-            Op::Drain => Ok(m.pop_many(user, m.places.len()).unwrap_or_default()),
-            Op::TryReceive | Op::ReceiveNow => {
-                let (number, value, again) = m.next(user, matches!(op, Op::ReceiveNow))?;
-                m.set(number, Place::Held(user, value, again));
-                m.held.entry(user).or_default().push(number);
-                Ok(vec![value, again.into()])
-            }
-            Op::Release(n) | Op::Take(n) => {
-                let Some(number) = take(&mut m.held, user, n) else { return NOTHING };
-                let Place::Held(_, value, _) = *m.place(number) else { unreachable!() };
-                m.set(number, Place::Hole);
-                if matches!(op, Op::Take(_)) { Ok(vec![value]) } else { NOTHING }
-            }
-            Op::PutBack(n) => {
-                if let Some(number) = take(&mut m.held, user, n) {
-                    let Place::Held(_, value, _) = *m.place(number) else { unreachable!() };
-                    m.set(number, Place::Message(value, true));
-                }
-                NOTHING
-            }
+            Op::TryReceive => return m.receive(user, false, got).map(told),
+            Op::ReceiveNow => return m.receive(user, true, got).map(told),
+            Op::Release(n) => _ = m.end_held(user, n, false),
+            Op::Take(n) => return Ok(m.end_held(user, n, false).into_iter().collect()),
+            Op::PutBack(n) => _ = m.end_held(user, n, true),
             Op::Look => {
-                let len = m.places.len();
-                Ok(vec![len as u64, (len == 0).into(), (len == m.capacity).into(), m.closed.into()])
+                let len = m.used();
+                return Ok(vec![len as u64, (len == 0).into(), (len == m.granules).into(), m.closed.into()]);
             }
             // A lower bound, and what is there now.
             Op::Peak => match got {
-                Ok(peak) if (m.places.len() as u64..=m.most as u64).contains(&peak[0]) => got.clone(),
-                _ => Ok(vec![m.most as u64]),
+                Ok(peak) if (m.used() as u64..=m.most as u64).contains(&peak[0]) => return got.clone(),
+                _ => return Ok(vec![m.most as u64]),
             },
-            Op::Close => {
-                m.closed = true;
-                NOTHING
-            }
+            Op::Close => m.closed = true,
+        }
+        NOTHING
+    }
+
+    fn leaves(m: &mut Row<u64>, user: User) {
+        m.leaves(user);
+    }
+
+    fn dies(m: &mut Row<u64>, user: User) {
+        m.dies(user);
+    }
+}
+
+/// As many as go well, one after the other; the error if not even the first does.
+fn several<T>(each: impl Iterator<Item = Result<T, ErrorKind>>) -> Result<Vec<T>, ErrorKind> {
+    let mut all = Vec::new();
+    for one in each {
+        match one {
+            Ok(one) => all.push(one),
+            Err(kind) if all.is_empty() => return Err(kind),
+            Err(_) => break,
         }
     }
-
-    fn leaves(m: &mut Model, user: User) {
-        m.let_go(user, Place::Hole, |_| Place::Hole);
-    }
-
-    fn dies(m: &mut Model, user: User) {
-        m.let_go(user, Place::Gap, |value| Place::Message(value, true));
-    }
+    Ok(all)
 }
