@@ -16,10 +16,13 @@
 //! 4. `leaves` and `dies`: what becomes of what a user had in its hands, when it is dropped and when it is killed.
 //! 5. Its name in the list below.
 //!
+//! More can be said of it, but need not be: what waits and arrives before it ends ([`Modelled::arrives`](drive::Modelled)), what
+//! goes from one thread to another or to a child, what a process is killed in the midst of.
+//!
 //! ```text
-//! cargo test --release --test models_of_use                                  some seconds, always the same cases
-//! INTERPROC_CASES=100000 cargo test --release --test models_of_use [NAME]    in full: others at each run
-//! INTERPROC_SEED=12345 …                                                     again what a run has printed
+//! cargo test --release --test models_of_use                                  some seconds, others at each run
+//! INTERPROC_CASES=100000 cargo test --release --test models_of_use [NAME]    in full
+//! INTERPROC_SEED=12345 INTERPROC_CASES=1 … -- --exact 'NAME'                 one again: a failure prints the whole line
 //! ```
 
 #[path = "support/kit.rs"]
@@ -57,10 +60,10 @@ use std::time::Duration;
 /// at once.
 macro_rules! models {
     ($($name:ident: $object:ty: $($how:ident $cases:literal),+;)*) => {
-        &[$($((
-            concat!(stringify!($name), " (", stringify!($how), ")"),
-            || drive::$how::<$object>($cases),
-        )),+),*]
+        &[$($({
+            const NAME: &str = concat!(stringify!($name), " (", stringify!($how), ")");
+            (NAME, || drive::$how::<$object>(NAME, $cases))
+        }),+),*]
     };
 }
 
@@ -72,19 +75,20 @@ fn main() {
         models! {
             a_queue_is_a_row_of_messages: queue::InUse: sequences 800, deaths 80, histories 60;
             a_byte_queue_is_a_row_of_texts: bytes::InUse: sequences 500, deaths 80, histories 60;
-            an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80;
-            a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50;
-            a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300;
+            an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80, histories 60;
+            a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50, histories 60;
+            a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300, deaths 50, histories 60;
             a_latest_value_is_a_variable: Latest<[u64; 3]>: sequences 200, deaths 20, histories 60;
             a_mutex_is_one_at_a_time: locks::MutexInUse: sequences 500, deaths 80, histories 60;
+            a_notification_does_not_die_with_a_waiter: locks::Waiters: stories 40;
             a_recursive_mutex_is_one_at_a_time: locks::RecursiveInUse: sequences 500, deaths 80, histories 60;
             an_rwlock_is_one_writer_or_readers: locks::RwLockInUse: sequences 500, deaths 80, histories 60;
             a_semaphore_is_a_number: Object<Semaphore>: sequences 200, histories 60;
             permits_are_so_many: permits::InUse: sequences 500, deaths 80, histories 60;
             an_event_is_a_flag: Object<Event>: sequences 200, histories 60;
-            a_barrier_passes_for_all_or_is_broken: Barrier: sequences 300, deaths 80;
+            a_barrier_passes_for_all_or_is_broken: Barrier: sequences 300, deaths 80, histories 60;
             once_is_once: Object<Once>: sequences 200, deaths 20, histories 60;
-            a_once_lock_is_set_once: Object<OnceLock<u64>>: sequences 200, histories 60;
+            a_once_lock_is_set_once: Object<OnceLock<u64>>: sequences 200, deaths 20, histories 60;
         },
     )
 }

@@ -1,14 +1,21 @@
-//! The barrier, by one thread: it passes alone, or runs out of time, which breaks the barrier.
+//! The barrier: a round passes for all that have come, with one leader, or is broken for all of them. By one thread it passes
+//! alone, or runs out of time, which breaks it.
 
 use crate::drive::{Answer, Modelled, NOTHING, User, answer, thread};
 use interproc::sync::Barrier;
 use interproc::{Deadline, ErrorKind, Segment};
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const A_BIT: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Debug)]
 pub enum Op {
+    /// Until now.
     Wait,
+    /// A moment, in which others may come.
+    WaitABit,
     Abort,
     Reset,
     Leave,
@@ -24,11 +31,71 @@ pub struct Model {
     seated: BTreeSet<User>,
     /// More than parties have come: some have been replaced.
     crowded: bool,
+    /// Who has come and not gone, and how its round ended.
+    come: BTreeMap<User, Option<End>>,
+    rounds: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Passed { round: usize, led: bool },
+    Broken,
 }
 
 impl Model {
     fn is_broken(&mut self, answers: bool) -> bool {
         *self.broken.get_or_insert(answers)
+    }
+
+    fn arrive(&mut self, user: User, is_broken: bool) {
+        if self.is_broken(is_broken) {
+            self.come.insert(user, Some(End::Broken));
+            return;
+        }
+        self.seated.insert(thread(user));
+        self.crowded |= self.seated.len() > self.parties;
+        self.come.insert(user, None);
+        if self.waiting() == self.parties {
+            self.rounds += 1;
+            self.end(End::Passed { round: self.rounds, led: false });
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.come.values().filter(|end| end.is_none()).count()
+    }
+
+    fn end(&mut self, how: End) {
+        self.come.values_mut().for_each(|end| _ = end.get_or_insert(how));
+    }
+
+    fn abort(&mut self) {
+        self.broken = Some(true);
+        self.end(End::Broken);
+    }
+
+    /// A wait's answer.
+    fn go(&mut self, user: User, got: &Answer) -> Answer {
+        match self.come.remove(&user).expect("come") {
+            Some(End::Passed { round, led }) => {
+                let same =
+                    |end: &&mut Option<End>| matches!(end, Some(End::Passed { round: r, .. }) if *r == round);
+                // One of them is the leader, whoever it is: the last one, if nobody has been.
+                let leads = !led && (got == &Ok(vec![1]) || self.come.values_mut().filter(same).count() == 0);
+                if leads {
+                    self.come
+                        .values_mut()
+                        .filter(same)
+                        .for_each(|end| *end = Some(End::Passed { round, led: true }));
+                }
+                Ok(vec![leads.into()])
+            }
+            Some(End::Broken) => Err(ErrorKind::Broken),
+            None => {
+                self.abort();
+                Err(ErrorKind::TimedOut)
+            }
+        }
     }
 }
 
@@ -43,7 +110,8 @@ impl Modelled for Barrier {
 
     fn ops() -> BoxedStrategy<Op> {
         prop_oneof![
-            5 => Just(Op::Wait),
+            4 => Just(Op::Wait),
+            4 => Just(Op::WaitABit),
             1 => Just(Op::Abort),
             3 => Just(Op::Reset),
             1 => Just(Op::Leave),
@@ -51,6 +119,11 @@ impl Modelled for Barrier {
             1 => Just(Op::Waiting),
         ]
         .boxed()
+    }
+
+    fn concurrent(op: &Op) -> bool {
+        // A count of seats, one after the other.
+        !matches!(op, Op::Waiting)
     }
 
     fn open(seg: &Segment, &parties: &usize) -> Self {
@@ -61,6 +134,7 @@ impl Modelled for Barrier {
         let nothing = |()| vec![];
         match op {
             Op::Wait => answer(self.wait_until(Deadline::now()), |round| vec![round.is_leader().into()]),
+            Op::WaitABit => answer(self.wait_timeout(A_BIT), |round| vec![round.is_leader().into()]),
             Op::Abort => answer(self.abort(), nothing),
             Op::Reset => answer(self.reset(), nothing),
             Op::Leave => answer(self.leave(), nothing),
@@ -70,28 +144,32 @@ impl Modelled for Barrier {
     }
 
     fn model(&parties: &usize) -> Model {
-        Model { parties, broken: Some(false), seated: BTreeSet::new(), crowded: false }
+        let (seated, come) = (BTreeSet::new(), BTreeMap::new());
+        Model { parties, broken: Some(false), seated, crowded: false, come, rounds: 0 }
+    }
+
+    fn arrives(m: &mut Model, user: User, op: &Op) -> bool {
+        let waits = matches!(op, Op::Wait | Op::WaitABit);
+        if waits {
+            m.arrive(user, false);
+        }
+        waits
     }
 
     fn expect(m: &mut Model, user: User, op: &Op, got: &Answer) -> Answer {
         match op {
-            Op::Wait => {
-                if m.is_broken(got == &Err(ErrorKind::Broken)) {
-                    return Err(ErrorKind::Broken);
+            Op::Wait | Op::WaitABit => {
+                if !m.come.contains_key(&user) {
+                    m.arrive(user, got == &Err(ErrorKind::Broken));
                 }
-                m.seated.insert(thread(user));
-                m.crowded |= m.seated.len() > m.parties;
-                if m.parties == 1 {
-                    return Ok(vec![1]);
-                }
-                m.broken = Some(true);
-                Err(ErrorKind::TimedOut)
+                m.go(user, got)
             }
             Op::Abort => {
-                m.broken = Some(true);
+                m.abort();
                 NOTHING
             }
             Op::Reset => {
+                m.end(End::Broken);
                 m.broken = Some(false);
                 NOTHING
             }
@@ -100,7 +178,7 @@ impl Modelled for Barrier {
                 NOTHING
             }
             Op::IsBroken => Ok(vec![m.is_broken(got == &Ok(vec![1])).into()]),
-            Op::Waiting => Ok(vec![0]),
+            Op::Waiting => Ok(vec![m.waiting() as u64]),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The byte lane and the pipe, whose two directions are byte lanes: texts in a row. As of the byte queue, the model says only
 //! when there must be room.
 
-use crate::drive::{Answer, Modelled, NOTHING, User, answer};
+use crate::drive::{Answer, Modelled, NOTHING, Table, User, answer, dawdle};
 use interproc::pipe::{self, End};
 use interproc::queue::RecvError;
 use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
@@ -34,6 +34,12 @@ fn read(bytes: &[u8]) -> Vec<u64> {
     let byte = bytes.first().copied().unwrap_or(0);
     assert!(bytes.iter().all(|&b| b == byte), "two messages in one");
     vec![bytes.len() as u64, byte.into()]
+}
+
+/// Where it lies.
+fn read_late(bytes: &[u8]) -> Vec<u64> {
+    dawdle();
+    read(bytes)
 }
 
 fn read_into(into: &[u8], got: Result<usize, RecvError>) -> Answer {
@@ -86,8 +92,6 @@ fn receives() -> impl Strategy<Value = Receives> {
 #[derive(Clone, Default)]
 struct Line {
     texts: VecDeque<(u64, u64)>,
-    /// So many bytes of room, at least, are taken by what was received and not freed.
-    taken: usize,
 }
 
 impl Line {
@@ -98,7 +102,8 @@ impl Line {
             Sends::InPlace(text, more) => (Some(text), text.len + more, false),
             Sends::GiveUp(len) => (None, len, false),
         };
-        if usize::from(room) > LONGEST {
+        // If it is closed, too, either is true.
+        if usize::from(room) > LONGEST && !(closed && got == &Err(ErrorKind::Closed)) {
             return Err(ErrorKind::TooLarge);
         }
         // A reservation that is given up asks nobody, if there is room.
@@ -106,7 +111,7 @@ impl Line {
             return Err(ErrorKind::Closed);
         }
         let need = |len: u64| len.next_multiple_of(8) as usize + 8;
-        let used = self.texts.iter().map(|&(len, _)| need(len)).sum::<usize>() + self.taken;
+        let used = self.texts.iter().map(|&(len, _)| need(len)).sum::<usize>();
         let surely = used == 0 || used + 2 * need(LONGEST as u64) <= capacity;
         let never = used + need(room.into()) > capacity;
         if !closed && (never || !surely && got.is_err()) {
@@ -157,6 +162,9 @@ pub struct LaneInUse {
     consumer: Option<ByteConsumer>,
 }
 
+static PRODUCERS: Table<ByteProducer> = Table::new();
+static CONSUMERS: Table<ByteConsumer> = Table::new();
+
 #[derive(Clone)]
 pub struct LaneModel {
     capacity: usize,
@@ -187,6 +195,19 @@ impl Modelled for LaneInUse {
             1 => prop_oneof![6 => Just(OfLane::IsEmpty), 1 => Just(OfLane::CloseProducer), 1 => Just(OfLane::CloseConsumer)],
         ]
         .boxed()
+    }
+
+    fn ops_of(nth: usize) -> BoxedStrategy<OfLane> {
+        match nth {
+            0 => prop_oneof![9 => sends().prop_map(OfLane::Send), 1 => Just(OfLane::CloseProducer)].boxed(),
+            1 => prop_oneof![9 => receives().prop_map(OfLane::Receive), 1 => Just(OfLane::CloseConsumer)]
+                .boxed(),
+            _ => Self::ops(),
+        }
+    }
+
+    fn begins(nth: usize) -> Option<OfLane> {
+        [OfLane::Produce, OfLane::Consume].into_iter().nth(nth)
     }
 
     fn open(seg: &Segment, &capacity: &usize) -> Self {
@@ -225,6 +246,7 @@ impl Modelled for LaneInUse {
                 Sends::InPlace(text, more) => {
                     let sent = p.try_reserve((text.len + more).into()).and_then(|mut place| {
                         place[..text.len.into()].fill(text.byte);
+                        dawdle();
                         place.commit_len(text.len.into())
                     });
                     answer(sent, nothing)
@@ -239,15 +261,27 @@ impl Modelled for LaneInUse {
                     let got = c.try_recv_into(&mut into);
                     read_into(&into, got)
                 }
-                Receives::InPlace => answer(c.try_receive(), |text| read(&text)),
+                Receives::InPlace => answer(c.try_receive(), |text| read_late(&text)),
                 Receives::Left => answer(c.try_receive(), |text| {
-                    let seen = read(&text);
+                    let seen = read_late(&text);
                     text.put_back();
                     seen
                 }),
             },
             _ => NOTHING,
         }
+    }
+
+    fn gives(&mut self, nth: usize) {
+        match nth {
+            0 => PRODUCERS.put(0, self.producer.take()),
+            1 => CONSUMERS.put(1, self.consumer.take()),
+            _ => {}
+        }
+    }
+
+    fn takes(&mut self, nth: usize) {
+        (self.producer, self.consumer) = (PRODUCERS.take(nth), CONSUMERS.take(nth));
     }
 
     fn model(&capacity: &usize) -> LaneModel {
@@ -273,6 +307,13 @@ impl Modelled for LaneInUse {
         NOTHING
     }
 
+    fn given(m: &mut LaneModel, from: User, to: User, nth: usize) {
+        let seat = [&mut m.producer, &mut m.consumer].into_iter().nth(nth);
+        if let Some(holder) = seat.and_then(Option::as_mut).filter(|holder| **holder == from) {
+            *holder = to;
+        }
+    }
+
     fn leaves(m: &mut LaneModel, user: User) {
         m.producer = m.producer.filter(|&producer| producer != user);
         m.consumer = m.consumer.filter(|&consumer| consumer != user);
@@ -293,10 +334,12 @@ pub enum OfPipe {
     Close(bool),
 }
 
-/// Each user has a pipe of its own, both ends of it.
+/// Each user has a pipe of its own, both ends of it; or one end, of its parent's, or of a pipe that two threads have.
 pub struct PipeInUse {
     ends: [Option<End>; 2],
 }
+
+static ENDS: Table<End> = Table::new();
 
 #[derive(Clone, Default)]
 struct Pipe {
@@ -308,7 +351,28 @@ struct Pipe {
 #[derive(Clone)]
 pub struct PipeModel {
     capacity: usize,
-    pipes: BTreeMap<User, Pipe>,
+    pipes: Vec<Pipe>,
+    /// The pipes whose ends, the first and the second, somebody has.
+    ends: BTreeMap<User, [Option<usize>; 2]>,
+}
+
+impl PipeModel {
+    fn ends_of(&mut self, user: User) -> &mut [Option<usize>; 2] {
+        let pipes = &mut self.pipes;
+        self.ends.entry(user).or_insert_with(|| {
+            pipes.push(Pipe::default());
+            [Some(pipes.len() - 1); 2]
+        })
+    }
+
+    /// One has an end, only, which was another's.
+    fn gives(&mut self, from: User, to: User, nth: usize) {
+        let mut ends = [None; 2];
+        if let Some(end) = ends.get_mut(nth) {
+            *end = self.ends_of(from)[nth].take();
+            self.ends.insert(to, ends);
+        }
+    }
 }
 
 impl Modelled for PipeInUse {
@@ -348,6 +412,7 @@ impl Modelled for PipeInUse {
             OfPipe::Send(_, Sends::InPlace(text, more)) => {
                 let sent = end.try_reserve((text.len + more).into()).and_then(|mut place| {
                     place[..text.len.into()].fill(text.byte);
+                    dawdle();
                     place.commit_len(text.len.into())
                 });
                 answer(sent, nothing)
@@ -360,9 +425,9 @@ impl Modelled for PipeInUse {
                 let got = end.try_recv_into(&mut into);
                 read_into(&into, got)
             }
-            OfPipe::Receive(_, Receives::InPlace) => answer(end.try_receive(), |text| read(&text)),
+            OfPipe::Receive(_, Receives::InPlace) => answer(end.try_receive(), |text| read_late(&text)),
             OfPipe::Receive(_, Receives::Left) => answer(end.try_receive(), |text| {
-                let seen = read(&text);
+                let seen = read_late(&text);
                 text.keep();
                 seen
             }),
@@ -371,17 +436,50 @@ impl Modelled for PipeInUse {
         }
     }
 
+    fn ops_of(nth: usize) -> BoxedStrategy<OfPipe> {
+        let side = nth == 1;
+        let its = move |op| match op {
+            OfPipe::Send(_, sends) => OfPipe::Send(side, sends),
+            OfPipe::Receive(_, receives) => OfPipe::Receive(side, receives),
+            OfPipe::Poll(_) => OfPipe::Poll(side),
+            OfPipe::Close(_) => OfPipe::Close(side),
+        };
+        Self::ops().prop_map(its).boxed()
+    }
+
+    fn gives(&mut self, nth: usize) {
+        ENDS.put(nth, self.ends.get_mut(nth).and_then(Option::take));
+    }
+
+    fn takes(&mut self, nth: usize) {
+        if nth < 2 {
+            self.ends = [None, None];
+            self.ends[nth] = ENDS.take(nth);
+        }
+    }
+
+    fn adopts(&mut self, parent: &mut Self) {
+        self.ends = [None, parent.ends[1].take()];
+        if let Some(end) = &mut self.ends[1] {
+            end.adopt().expect("the parent waits for it");
+        }
+    }
+
+    fn hands_over(&mut self, child: i32) {
+        if let Some(end) = self.ends[1].take() {
+            end.hand_over(child).expect("the child takes it");
+        }
+    }
+
     fn model(&capacity: &usize) -> PipeModel {
-        PipeModel { capacity, pipes: BTreeMap::new() }
+        PipeModel { capacity, pipes: Vec::new(), ends: BTreeMap::new() }
     }
 
     fn expect(m: &mut PipeModel, user: User, op: &OfPipe, got: &Answer) -> Answer {
-        let pipe = m.pipes.entry(user).or_default();
         let (OfPipe::Send(end, _) | OfPipe::Receive(end, _) | OfPipe::Poll(end) | OfPipe::Close(end)) = *op;
         let (here, there) = (usize::from(end), usize::from(!end));
-        if pipe.closed[here] {
-            return NOTHING;
-        }
+        let Some(pipe) = m.ends_of(user)[here] else { return NOTHING };
+        let pipe = &mut m.pipes[pipe];
         match *op {
             OfPipe::Send(_, sends) => pipe.to[there].send(m.capacity, pipe.closed[there], sends, got),
             OfPipe::Receive(_, receives) => pipe.to[here].receive(pipe.closed[there], receives),
@@ -389,12 +487,30 @@ impl Modelled for PipeInUse {
             OfPipe::Poll(_) => Ok(vec![(pipe.closed[there] || !pipe.to[here].texts.is_empty()).into()]),
             OfPipe::Close(_) => {
                 pipe.closed[here] = true;
+                m.ends_of(user)[here] = None;
                 NOTHING
             }
         }
     }
 
+    fn given(m: &mut PipeModel, from: User, to: User, nth: usize) {
+        m.gives(from, to, nth);
+    }
+
+    fn handed_over(m: &mut PipeModel, from: User, to: User) {
+        m.gives(from, to, 1);
+    }
+
     fn leaves(m: &mut PipeModel, user: User) {
-        m.pipes.remove(&user);
+        for (side, pipe) in m.ends.remove(&user).into_iter().flatten().enumerate() {
+            if let Some(pipe) = pipe {
+                m.pipes[pipe].closed[side] = true;
+            }
+        }
+    }
+
+    /// An end whose holder dies is closed.
+    fn dies(m: &mut PipeModel, user: User) {
+        Self::leaves(m, user);
     }
 }

@@ -1,6 +1,7 @@
 //! The locks: a value, and who has it. After a death the next one is told, until somebody has repaired the value.
 
-use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, not_now, pick, thread};
+use crate::drive::{Answer, Home, Modelled, NOTHING, Story, User, answer, not_now, pick, thread};
+use crate::{kit, support};
 use interproc::sync::{
     Condvar, LockError, Mutex, MutexGuard, RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RwLock,
     RwLockError, RwLockReadGuard, RwLockWriteGuard,
@@ -189,6 +190,80 @@ impl Modelled for MutexInUse {
 
     fn dies(m: &mut Held, user: User) {
         m.dies(user);
+    }
+}
+
+// ---- waiters that are killed ---------------------------------------------------------------------------------------
+
+/// Children wait for a condition, and are killed; the lock is held meanwhile.
+pub struct Waiters;
+
+#[derive(Clone, Debug)]
+pub enum OfWaiters {
+    NotifyOne,
+    NotifyAll,
+    Kill(u8),
+    /// The lock is given back until as many have come out of their wait as must.
+    Breathe,
+}
+
+impl Story for Waiters {
+    /// How many; whether they are fast asleep.
+    type Case = (usize, bool, Vec<OfWaiters>);
+
+    fn cases() -> BoxedStrategy<Self::Case> {
+        let step = prop_oneof![
+            3 => Just(OfWaiters::NotifyOne),
+            1 => Just(OfWaiters::NotifyAll),
+            3 => any::<u8>().prop_map(OfWaiters::Kill),
+            1 => Just(OfWaiters::Breathe),
+        ];
+        (1..5usize, any::<bool>(), proptest::collection::vec(step, 1..7)).boxed()
+    }
+
+    fn tell((count, asleep, steps): &Self::Case) -> Result<(), String> {
+        let seg = kit::segment();
+        // How many have come, and how many have gone.
+        let mutex = seg.object("mutex", || Mutex::new([0u64; 2])).expect("room in the segment");
+        let changed = seg.object("changed", Condvar::new).expect("room in the segment");
+        let reaches = |n: usize, what: usize| {
+            let there = || mutex.lock().expect("nobody dies with it")[n] >= what as u64;
+            support::eventually(kit::NET, there)
+        };
+        let wait = || {
+            let mut numbers = mutex.lock().expect("nobody dies with it");
+            numbers[0] += 1;
+            changed.wait(numbers).expect("nobody dies with it")[1] += 1;
+        };
+        let mut kids: Vec<_> = (0..*count).map(|_| kit::fork(wait)).collect();
+        let here = reaches(0, *count)
+            && (!asleep || support::eventually(kit::NET, || changed.waiters() == Ok(*count as u32)));
+        if !here {
+            return Err("not all have come".into());
+        }
+        let mut lock = mutex.lock().ok();
+        let mut owed = 0;
+        for step in steps.iter().chain([&OfWaiters::Breathe, &OfWaiters::NotifyAll, &OfWaiters::Breathe]) {
+            match step {
+                OfWaiters::NotifyOne => {
+                    owed += 1;
+                    changed.notify_one().expect("notified");
+                }
+                OfWaiters::NotifyAll => {
+                    owed = *count;
+                    changed.notify_all().expect("notified");
+                }
+                OfWaiters::Kill(n) => _ = pick(&kids, *n).map(|n| kids.remove(n).finish()),
+                OfWaiters::Breathe => {
+                    drop(lock.take());
+                    if !reaches(1, owed.min(kids.len())) {
+                        return Err(format!("of {} who live not {owed} were woken", kids.len()));
+                    }
+                    lock = mutex.lock().ok();
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bounded semaphore: so many things, some of which a dead holder has left in disorder.
 
-use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, not_now, pick};
+use crate::drive::{Answer, Home, Modelled, NOTHING, Table, User, answer, not_now, pick};
 use interproc::sync::{BoundedSemaphore, Permit};
 use interproc::{Deadline, ErrorKind, Segment};
 use proptest::prelude::*;
@@ -22,6 +22,8 @@ pub struct InUse {
     held: Vec<Permit<'static>>,
     permits: Home<BoundedSemaphore>,
 }
+
+static PERMITS: Table<Permit<'static>> = Table::new();
 
 #[derive(Clone)]
 pub struct Model {
@@ -78,8 +80,8 @@ impl Modelled for InUse {
     }
 
     fn concurrent(op: &Op) -> bool {
-        // Several are gathered one by one, and given back if they are too few.
-        !matches!(op, Op::TryMany(_) | Op::ManyNow(_))
+        // Several are gathered one by one, and given back if they are too few; and so they are counted.
+        !matches!(op, Op::TryMany(_) | Op::ManyNow(_) | Op::Available)
     }
 
     fn open(seg: &Segment, &permits: &u32) -> Self {
@@ -119,6 +121,14 @@ impl Modelled for InUse {
         })
     }
 
+    fn gives(&mut self, nth: usize) {
+        PERMITS.put(nth, self.held.pop());
+    }
+
+    fn takes(&mut self, nth: usize) {
+        self.held.extend(PERMITS.take(nth).map(|permit| permit.adopt().expect("its thread lives")));
+    }
+
     fn model(&permits: &u32) -> Model {
         Model { permits, free: permits, left: (0, 0), held: BTreeMap::new() }
     }
@@ -136,6 +146,11 @@ impl Modelled for InUse {
             }
             Op::Adopt(_) => NOTHING,
         }
+    }
+
+    fn given(m: &mut Model, from: User, to: User, _: usize) {
+        let permit = m.held.get_mut(&from).and_then(Vec::pop);
+        m.held.entry(to).or_default().extend(permit);
     }
 
     fn leaves(m: &mut Model, user: User) {

@@ -1,6 +1,7 @@
 //! Objects that nobody holds: the semaphore, the event, the once and its value, the latest value.
 
 use crate::drive::{Answer, Modelled, NOTHING, User, answer};
+use crate::kit;
 use interproc::queue::Latest;
 use interproc::sync::{Event, Once, OnceLock, Semaphore};
 use interproc::{Deadline, ErrorKind, Object, Segment};
@@ -181,6 +182,16 @@ impl Modelled for Object<Once> {
         answer(called, |()| ran)
     }
 
+    fn dies_amid(&mut self, op: &OfOnce) {
+        // As far as the job is run.
+        let _ = match op {
+            OfOnce::Call => self.call(|_| kit::die()),
+            OfOnce::Now => self.call_until(Deadline::now(), |_| kit::die()),
+            OfOnce::Fail => self.try_call(|_| kit::die()),
+            OfOnce::IsDone => return,
+        };
+    }
+
     fn model((): &()) -> OnceModel {
         OnceModel::default()
     }
@@ -199,6 +210,11 @@ impl Modelled for Object<Once> {
             }
         }
         NOTHING
+    }
+
+    fn died_amid(m: &mut OnceModel, _: User, _: &OfOnce) {
+        assert!(!m.done, "a job was run twice");
+        m.tried = true;
     }
 }
 
@@ -246,6 +262,15 @@ impl Modelled for Object<OnceLock<u64>> {
         answer(got, |&value| vec![value])
     }
 
+    fn dies_amid(&mut self, op: &OfOnceLock) {
+        let _ = match op {
+            OfOnceLock::GetOrInit(_) => self.get_or_init(|| kit::die()),
+            OfOnceLock::Now(_) => self.get_or_init_until(Deadline::now(), || kit::die()),
+            OfOnceLock::Fail => self.get_or_try_init(|| kit::die()),
+            OfOnceLock::Get | OfOnceLock::Set(_) => return,
+        };
+    }
+
     fn model((): &()) -> Option<u64> {
         None
     }
@@ -261,6 +286,10 @@ impl Modelled for Object<OnceLock<u64>> {
             OfOnceLock::GetOrInit(value) | OfOnceLock::Now(value) => Ok(vec![*m.get_or_insert(value)]),
             OfOnceLock::Fail => m.map(|value| vec![value]).ok_or(ErrorKind::NoSpace),
         }
+    }
+
+    fn died_amid(m: &mut Option<u64>, _: User, _: &OfOnceLock) {
+        assert!(m.is_none(), "a value was made twice");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The Spsc queue: what is published, what its producer has not published yet, what its consumer has not freed yet.
 
-use crate::drive::{Answer, Modelled, NOTHING, User, answer};
+use crate::drive::{Answer, Modelled, NOTHING, Table, User, answer, dawdle};
 use interproc::queue::spsc::{Consumer, Producer};
 use interproc::{Deadline, ErrorKind, Segment};
 use proptest::prelude::*;
@@ -40,6 +40,9 @@ pub struct InUse {
     producer: Option<Producer<u64>>,
     consumer: Option<Consumer<u64>>,
 }
+
+static PRODUCERS: Table<Producer<u64>> = Table::new();
+static CONSUMERS: Table<Consumer<u64>> = Table::new();
 
 /// A message, and whether a dead consumer has read it: `None` where nobody knows.
 type Message = (u64, Option<bool>);
@@ -153,8 +156,9 @@ impl Model {
                 }
                 // It may have looked for room, for which it publishes: what is left says.
                 let left = got.as_ref().ok().and_then(|got| got.last());
-                if self.room() < count || left.is_some_and(|&left| left < (self.written.len() + of_it) as u64)
-                {
+                let all = self.written.len() + of_it;
+                let without = if all >= self.publish_every { 0 } else { all as u64 };
+                if self.room() < count || left.is_some_and(|&left| left != without) {
                     self.publish()?;
                 }
                 if self.room() < count {
@@ -246,6 +250,36 @@ impl Model {
     }
 }
 
+fn producing() -> impl Strategy<Value = Op> {
+    let any = any::<u8>;
+    prop_oneof![
+        4 => Just(Op::Produce),
+        6 => any().prop_map(Op::TryPush),
+        2 => any().prop_map(Op::PushNow),
+        3 => proptest::collection::vec(any(), 0..6).prop_map(Op::TryBatch),
+        4 => (1..8u8, 0..8u8).prop_map(|(count, of_it)| Op::WriteChunk(count, of_it)),
+        1 => (0..5u8).prop_map(Op::PublishEvery),
+        1 => Just(Op::Publish),
+        2 => Just(Op::LeaveProducer),
+        2 => Just(Op::Unpublished),
+    ]
+}
+
+fn consuming() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => Just(Op::Consume),
+        6 => Just(Op::TryPop),
+        2 => Just(Op::PopNow),
+        3 => (0..6u8).prop_map(Op::TryPopBatch),
+        4 => (1..8u8, 0..8u8).prop_map(|(count, of_it)| Op::ReadChunk(count, of_it)),
+        1 => Just(Op::Peek),
+        1 => Just(Op::Drain),
+        1 => (0..5u8).prop_map(Op::FreeEvery),
+        1 => Just(Op::Free),
+        2 => Just(Op::LeaveConsumer),
+    ]
+}
+
 impl Modelled for InUse {
     type Shape = usize;
     type Op = Op;
@@ -256,32 +290,25 @@ impl Modelled for InUse {
     }
 
     fn ops() -> BoxedStrategy<Op> {
-        let any = any::<u8>;
-        let producing = prop_oneof![
-            4 => Just(Op::Produce),
-            6 => any().prop_map(Op::TryPush),
-            2 => any().prop_map(Op::PushNow),
-            3 => proptest::collection::vec(any(), 0..6).prop_map(Op::TryBatch),
-            4 => (1..8u8, 0..8u8).prop_map(|(count, of_it)| Op::WriteChunk(count, of_it)),
-            1 => (0..5u8).prop_map(Op::PublishEvery),
-            1 => Just(Op::Publish),
-            2 => Just(Op::LeaveProducer),
-            2 => Just(Op::Unpublished),
-        ];
-        let consuming = prop_oneof![
-            4 => Just(Op::Consume),
-            6 => Just(Op::TryPop),
-            2 => Just(Op::PopNow),
-            3 => (0..6u8).prop_map(Op::TryPopBatch),
-            4 => (1..8u8, 0..8u8).prop_map(|(count, of_it)| Op::ReadChunk(count, of_it)),
-            1 => Just(Op::Peek),
-            1 => Just(Op::Drain),
-            1 => (0..5u8).prop_map(Op::FreeEvery),
-            1 => Just(Op::Free),
-            2 => Just(Op::LeaveConsumer),
-        ];
         let closing = prop_oneof![Just(Op::CloseProducer), Just(Op::CloseConsumer)];
-        prop_oneof![12 => producing, 12 => consuming, 2 => Just(Op::Length), 1 => closing].boxed()
+        prop_oneof![12 => producing(), 12 => consuming(), 2 => Just(Op::Length), 1 => closing].boxed()
+    }
+
+    fn ops_of(nth: usize) -> BoxedStrategy<Op> {
+        match nth {
+            0 => prop_oneof![9 => producing(), 1 => Just(Op::CloseProducer)].boxed(),
+            1 => prop_oneof![9 => consuming(), 1 => Just(Op::CloseConsumer)].boxed(),
+            _ => Self::ops(),
+        }
+    }
+
+    fn concurrent(op: &Op) -> bool {
+        // Batches go over in several steps; the answer to a chunk has the length in it.
+        !matches!(op, Op::TryBatch(_) | Op::TryPopBatch(_) | Op::Drain | Op::ReadChunk(..))
+    }
+
+    fn begins(nth: usize) -> Option<Op> {
+        [Op::Produce, Op::Consume].into_iter().nth(nth)
     }
 
     fn open(seg: &Segment, &capacity: &usize) -> Self {
@@ -326,6 +353,7 @@ impl Modelled for InUse {
                     let committed = p.try_write_chunk(count.into()).and_then(|mut chunk| {
                         let (a, b) = chunk.as_mut_slices();
                         a.iter_mut().chain(b).zip(1000..).for_each(|(slot, value)| *slot = value);
+                        dawdle();
                         chunk.commit(of_it.min(count).into())
                     });
                     return answer(committed, |()| vec![p.unpublished() as u64]);
@@ -347,6 +375,7 @@ impl Modelled for InUse {
                 }
                 Op::ReadChunk(count, of_it) => {
                     let seen = c.try_read_chunk(count.into()).map(|chunk| {
+                        dawdle();
                         let (a, b) = chunk.as_slices();
                         let seen = [a, b].concat();
                         chunk.commit(seen.len().min(of_it.into()));
@@ -367,6 +396,18 @@ impl Modelled for InUse {
             return answer(delivery, |got| vec![got.value, got.redelivered.into()]);
         }
         NOTHING
+    }
+
+    fn gives(&mut self, nth: usize) {
+        match nth {
+            0 => PRODUCERS.put(0, self.producer.take()),
+            1 => CONSUMERS.put(1, self.consumer.take()),
+            _ => {}
+        }
+    }
+
+    fn takes(&mut self, nth: usize) {
+        (self.producer, self.consumer) = (PRODUCERS.take(nth), CONSUMERS.take(nth));
     }
 
     fn model(&capacity: &usize) -> Model {
@@ -406,6 +447,13 @@ impl Modelled for InUse {
             _ => return m.consume(user, op, got),
         }
         NOTHING
+    }
+
+    fn given(m: &mut Model, from: User, to: User, nth: usize) {
+        let seat = [&mut m.producer, &mut m.consumer].into_iter().nth(nth);
+        if let Some(holder) = seat.and_then(Option::as_mut).filter(|holder| **holder == from) {
+            *holder = to;
+        }
     }
 
     fn leaves(m: &mut Model, user: User) {
