@@ -17,7 +17,8 @@
 //! 5. Its name in the list below.
 //!
 //! More can be said of it, but need not be: what waits and arrives before it ends ([`Modelled::arrives`](drive::Modelled)), what
-//! goes from one thread to another or to a child, what a process is killed in the midst of.
+//! goes from one thread to another or to a child, what a process is killed in the midst of. Its C form is a
+//! [`Form`](drive::Form): the same operations by C's functions.
 //!
 //! ```text
 //! cargo test --release --test models_of_use                                  some seconds, others at each run
@@ -32,6 +33,8 @@ mod support;
 
 #[path = "models_of_use/barrier.rs"]
 mod barrier;
+#[path = "models_of_use/by_c.rs"]
+mod by_c;
 #[path = "models_of_use/byte_lanes.rs"]
 mod byte_lanes;
 #[path = "models_of_use/bytes.rs"]
@@ -51,6 +54,7 @@ mod rows;
 #[path = "models_of_use/spsc.rs"]
 mod spsc;
 
+use drive::As;
 use interproc::Object;
 use interproc::queue::Latest;
 use interproc::sync::{Barrier, Event, Once, OnceLock, Semaphore};
@@ -89,6 +93,9 @@ fn main() {
             a_barrier_passes_for_all_or_is_broken: Barrier: sequences 300, deaths 80, histories 60;
             once_is_once: Object<Once>: sequences 200, deaths 20, histories 60;
             a_once_lock_is_set_once: Object<OnceLock<u64>>: sequences 200, deaths 20, histories 60;
+            a_queue_of_c_is_a_row_of_messages: As<by_c::Queue>: sequences 400, deaths 40, histories 30;
+            a_byte_queue_of_c_is_a_row_of_texts: As<by_c::ByteQueue>: sequences 300, deaths 40, histories 30;
+            a_mutex_of_c_is_one_at_a_time: As<by_c::Mutex>: sequences 300, deaths 40, histories 30;
         },
     )
 }

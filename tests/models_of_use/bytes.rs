@@ -7,13 +7,13 @@ use interproc::{Deadline, ErrorKind, Segment};
 use proptest::prelude::*;
 use std::io::IoSlice;
 
-const GRANULE: usize = 64;
+pub const GRANULE: usize = 64;
 
 /// So many bytes of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
-    len: u16,
-    byte: u8,
+    pub len: u16,
+    pub byte: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ fn granules(len: usize) -> usize {
 }
 
 /// A message's answer.
-fn read(bytes: &[u8], again: bool) -> Vec<u64> {
+pub fn read(bytes: &[u8], again: bool) -> Vec<u64> {
     let byte = bytes.first().copied().unwrap_or(0);
     assert!(bytes.iter().all(|&b| b == byte), "two messages in one");
     vec![bytes.len() as u64, byte.into(), again.into()]

@@ -75,6 +75,69 @@ pub trait Modelled: Sized {
     fn dies(_: &mut Self::Model, _: User) {}
 }
 
+/// Another form of an object, with the operations and the model of that: C's. Its errors may be any of their errno value.
+pub trait Form: Sized {
+    type Of: Modelled;
+
+    /// Those that there are.
+    fn ops() -> BoxedStrategy<<Self::Of as Modelled>::Op>;
+    fn open(seg: &Segment, shape: &<Self::Of as Modelled>::Shape) -> Self;
+    fn apply(&mut self, op: &<Self::Of as Modelled>::Op) -> Answer;
+}
+
+pub struct As<F>(F);
+
+impl<F: Form> Modelled for As<F> {
+    type Shape = <F::Of as Modelled>::Shape;
+    type Op = <F::Of as Modelled>::Op;
+    type Model = <F::Of as Modelled>::Model;
+
+    fn shapes() -> BoxedStrategy<Self::Shape> {
+        F::Of::shapes()
+    }
+
+    fn ops() -> BoxedStrategy<Self::Op> {
+        F::ops()
+    }
+
+    fn concurrent(op: &Self::Op) -> bool {
+        F::Of::concurrent(op)
+    }
+
+    fn open(seg: &Segment, shape: &Self::Shape) -> Self {
+        As(F::open(seg, shape))
+    }
+
+    fn apply(&mut self, op: &Self::Op) -> Answer {
+        self.0.apply(op)
+    }
+
+    fn model(shape: &Self::Shape) -> Self::Model {
+        F::Of::model(shape)
+    }
+
+    fn expect(model: &mut Self::Model, user: User, op: &Self::Op, got: &Answer) -> Answer {
+        if let Err(kind) = got {
+            for &same in ErrorKind::ALL.iter().filter(|same| same.errno() == kind.errno()) {
+                let mut next = model.clone();
+                if F::Of::expect(&mut next, user, op, &Err(same)) == Err(same) {
+                    *model = next;
+                    return got.clone();
+                }
+            }
+        }
+        F::Of::expect(model, user, op, got)
+    }
+
+    fn leaves(model: &mut Self::Model, user: User) {
+        F::Of::leaves(model, user);
+    }
+
+    fn dies(model: &mut Self::Model, user: User) {
+        F::Of::dies(model, user);
+    }
+}
+
 /// What a user's guards refer to: it does not move, and goes after them if it stands below them.
 pub struct Home<T>(NonNull<T>);
 

@@ -13,8 +13,14 @@ use std::collections::BTreeMap;
 /// How one asks for a lock: whether it may wait, and whether it repairs what the dead have left.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    waits: bool,
+    pub waits: bool,
     repairs: bool,
+}
+
+impl Ask {
+    pub fn repairing(self) -> Ask {
+        Ask { repairs: true, ..self }
+    }
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
