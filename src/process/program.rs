@@ -23,7 +23,7 @@ use std::vec::Vec;
 /// The program's file is found as a shell does it: with a slash in it the name is a path, otherwise it is looked for in
 /// this process's `PATH`. The environment is this process's, as it is at the start, with the changes made here.
 ///
-/// That environment is read by [`std::env`], whose lock keeps others from changing it meanwhile; and std ends the process when
+/// That environment is read by `std::env`, whose lock keeps others from changing it meanwhile; and std ends the process when
 /// there is no memory for its copy. Everything else here says so by an error. Who has to be sure gives a path and the
 /// environment itself, after [`env_clear`](Self::env_clear).
 ///
