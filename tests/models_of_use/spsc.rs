@@ -122,6 +122,12 @@ impl Model {
         if self.producer != Some(user) {
             return NOTHING;
         }
+        let pushes = matches!(op, Op::TryPush(_) | Op::PushNow(_) | Op::TryBatch(_) | Op::WriteChunk(..));
+        if pushes && self.closed && got == &Err(ErrorKind::Closed) {
+            // It may have looked, as after a move to another thread: then it is told before it would publish.
+            self.written.clear();
+            return got.clone();
+        }
         match *op {
             Op::TryPush(value) | Op::PushNow(value) => {
                 self.ready(matches!(op, Op::PushNow(_)))?;
@@ -149,10 +155,6 @@ impl Model {
                 let (count, of_it) = (count.into(), usize::from(of_it.min(count)));
                 if count > self.capacity {
                     return Err(ErrorKind::InvalidInput);
-                }
-                if got == &Err(ErrorKind::Closed) && self.closed {
-                    self.written.clear();
-                    return got.clone();
                 }
                 // It may have looked for room, for which it publishes: what is left says.
                 let left = got.as_ref().ok().and_then(|got| got.last());
