@@ -218,10 +218,14 @@ impl Model {
                 let mut seen: Vec<_> = self.published.iter().take(lent).map(|m| m.0).collect();
                 // It may have looked for messages, for which it frees: the length says.
                 let length = got.as_ref().ok().and_then(|got| got.last());
-                if length.is_some_and(|&length| length < self.length()) {
+                let takes = lent.min(of_it.into());
+                let all = self.taken.len() + takes;
+                let unfreed = if all >= self.free_every { 0 } else { all };
+                let without = (self.published.len() - takes + unfreed) as u64;
+                if length.is_some_and(|&length| length != without) {
                     self.taken.clear();
                 }
-                self.take(lent.min(of_it.into()));
+                self.take(takes);
                 seen.push(self.length());
                 return Ok(seen);
             }
