@@ -280,6 +280,7 @@ fn main() {
             a_commit_wakes_for_the_message_behind_a_place_given_up,
             room_that_was_reserved_in_vain_goes_to_one_who_waits,
             a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies,
+            behind_messages_in_hand_the_others_come_in_order_however_many,
             who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once,
             a_reservation_of_the_dead_is_room_and_holds_up_nobody,
             what_is_put_back_comes_next_and_is_told,

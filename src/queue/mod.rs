@@ -21,6 +21,7 @@ mod position;
 mod push_error;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recv_error;
+mod skips;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
 

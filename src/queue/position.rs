@@ -53,6 +53,14 @@ pub(super) const fn next(position: u64, capacity: u32) -> u64 {
     if index(position) + 1 < capacity { position + 1 } else { (position & !INDEX_MASK).wrapping_add(LAP) }
 }
 
+/// The position so many cells on, at most a lap.
+#[inline(always)]
+pub(super) const fn beyond(position: u64, cells: u32, capacity: u32) -> u64 {
+    let index = index(position) + cells;
+    let lap = position & !INDEX_MASK;
+    if index < capacity { lap | index as u64 } else { lap.wrapping_add(LAP) | (index - capacity) as u64 }
+}
+
 /// How many laps `a` is ahead of `b`, wrapping.
 #[inline(always)]
 pub(super) const fn laps_ahead(a: u64, b: u64) -> i64 {

@@ -208,6 +208,44 @@ pub fn a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies(at: Plac
     }
 }
 
+pub fn behind_messages_in_hand_the_others_come_in_order_however_many(at: Place) {
+    let seg = kit::segment();
+    let q = queue(&seg, 200);
+    for round in 0..3u64 {
+        q.push_batch(&(0..200).map(|n| 1000 * round + n).collect::<Vec<_>>()).expect("room");
+        // One by us, one by somebody who dies, just where the way from the first to it is noted.
+        let first = q.receive().expect("a message");
+        at.start(&seg, move |seg| {
+            let q = queue(seg, 200);
+            for n in 1..=16 {
+                assert_eq!(q.pop().expect("a message"), 1000 * round + n);
+            }
+            let second = q.receive().expect("a message");
+            assert_eq!(*second, 1000 * round + 17);
+            for n in 18..=170 {
+                assert_eq!(q.pop().expect("a message"), 1000 * round + n);
+            }
+            at.die()
+        })
+        .gone();
+        let again = q.receive().expect("a message");
+        assert_eq!((*again, again.is_redelivered()), (1000 * round + 17, true));
+        for n in 171..200 {
+            assert_eq!(q.pop().expect("a message"), 1000 * round + n);
+        }
+        assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
+        assert_eq!(q.try_push(1).map_err(|e| e.kind()), Err(ErrorKind::Full), "all room is behind the first");
+        drop(first);
+        q.push_batch(&(500..517).map(|n| 1000 * round + n).collect::<Vec<_>>()).expect("room");
+        drop(again);
+        q.push_batch(&(517..590).map(|n| 1000 * round + n).collect::<Vec<_>>()).expect("room");
+        for n in 500..590 {
+            assert_eq!(q.pop().expect("a message"), 1000 * round + n);
+        }
+        assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
+    }
+}
+
 pub fn who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once(at: Place) {
     let mut times = Vec::new();
     for _ in 0..8 {

@@ -21,6 +21,9 @@ mod engine;
 mod family;
 #[cfg(target_arch = "x86_64")]
 mod join;
+#[cfg(target_arch = "x86_64")]
+mod kept;
+#[cfg(target_arch = "x86_64")]
 mod lane;
 #[cfg(target_arch = "x86_64")]
 mod latest;

@@ -38,6 +38,7 @@ pub const ALL: &[Mutant] = &[
     mutant("latest-no-wake", "latest set, one waits for it"),
     mutant("latest-overwrites-current", "latest set, nobody waits"),
     mutant("latest-current-unwatched", "latest set, one about to wait for it"),
+    mutant("skip-too-far", "far behind a message in hand"),
     mutant("lane-partner-not-told", "spsc take+push, vacant, the consumer asleep"),
     mutant("lane-redelivery-untold", "spsc pop, full, consumer"),
     mutant("lane-suspects-forgotten", "spsc take+pop, two deaths"),

@@ -7,8 +7,8 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, byte_lane, bytes, condvar, family, join, lane, latest, lock, permits, pipe, recursive, report,
-    ring, rwlock, semaphore, toys,
+    barrier, byte_lane, bytes, condvar, family, join, kept, lane, latest, lock, permits, pipe, recursive,
+    report, ring, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -77,6 +77,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
     [
         family::all(),
         join::all(),
+        kept::all(),
         latest::all(),
         lane::all(),
         lock::all(),

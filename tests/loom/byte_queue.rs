@@ -96,6 +96,17 @@ pub const MODELS: &[Model] = &[
         catches: &["byte-redelivery-untold", "byte-passed-reader-forgotten"],
     },
     Model {
+        name: "byte queue: one keeps a message, another dies walking past it, and no other message is passed over",
+        run: || {
+            for_every_death(
+                Bounds { preemptions: 2, ..Bounds::default() },
+                false,
+                line::kept_in_hand::<RawByteQueue>,
+            )
+        },
+        catches: &["skip-too-far"],
+    },
+    Model {
         name: "byte queue: a consumer is dead, and two meet at what it left",
         run: || for_every_death(Bounds::default(), false, line::dead_consumer::<RawByteQueue>),
         catches: &["byte-redelivery-untold"],

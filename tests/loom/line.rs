@@ -242,6 +242,28 @@ pub fn dying_consumer<Q: Line>(death: Death) {
     }
 }
 
+/// A message is kept in hand while those behind it come and go: whoever walks past it notes how far, and dies anywhere, and
+/// the next one goes by that note, beside a producer.
+pub fn kept_in_hand<Q: Line>(death: Death) {
+    let place = Place::new(5);
+    let q = Q::of(4);
+    let (holder, me) = (place.member(), place.member());
+    (1..=3).for_each(|value| put(&q, &me, value).expect("open"));
+    let keeping = || {
+        assert_eq!(take(&q, &me), Ok((2, false)));
+        let fate = pops(&place, death, q).join();
+        let left = (!fate.is_done()).then(|| try_take(&q, &me).expect("it comes again").0);
+        assert!(left.is_none_or(|left| left == 3));
+        assert_eq!(try_take(&q, &me), Err(ErrorKind::Empty));
+        let taker = place.thread(Death::NEVER, move |me| take(&q, me));
+        put(&q, &me, 4).expect("room");
+        assert_eq!(taker.join(), Outcome::Finished(Ok((4, false))));
+    };
+    q.pop(&holder, false, keeping).expect("the first");
+    put(&q, &me, 5).expect("room");
+    assert_eq!(drain(&q, &me), [(5, false)]);
+}
+
 /// Two consumers come upon what a dead one had.
 pub fn dead_consumer<Q: Line>(death: Death) {
     let place = Place::new(3);

@@ -131,6 +131,7 @@
 //! | reset-unnoted | barrier: who looks a reset late, with its seat taken over, is told how its own round ended |
 //! | row-no-fence | permits: one permit, two threads exclude each other; barrier: two parties pass with one leader and see what the other did |
 //! | seat-no-incarnation | members: whose process is gone is found dead by its seat, and nobody else |
+//! | skip-too-far | queue: one keeps a message, another dies walking past it, and no other message is passed over; byte queue: one keeps a message, another dies walking past it, and no other message is passed over |
 //! | sleeper-forgets-waiters | mutex: three threads exclude each other |
 //! | timed-out-looks-early | condvar: no notification is lost between two slices of a wait |
 //! | unlock-no-bell | mutex: a contender may die anywhere; mutex: a contender with a guard may die anywhere |

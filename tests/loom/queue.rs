@@ -64,6 +64,17 @@ pub const MODELS: &[Model] = &[
         catches: &["redelivery-untold", "passed-reader-forgotten"],
     },
     Model {
+        name: "queue: one keeps a message, another dies walking past it, and no other message is passed over",
+        run: || {
+            for_every_death(
+                Bounds { preemptions: 2, ..Bounds::default() },
+                false,
+                line::kept_in_hand::<RawQueue>,
+            )
+        },
+        catches: &["skip-too-far"],
+    },
+    Model {
         name: "queue: a consumer is dead, and two meet at what it left",
         run: || for_every_death(Bounds::default(), false, line::dead_consumer::<RawQueue>),
         catches: &["redelivery-untold"],

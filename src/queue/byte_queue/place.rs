@@ -3,7 +3,7 @@
 //! ```text
 //! 0     geometry, closed flag, event counts        read by all, seldom written
 //! 128   tail hint                                  written by producers
-//! 256   read hint                                  written by consumers
+//! 256   read hint, skips                           written by consumers
 //! 384   head, peak                                 written by producers that need room
 //! 512   for each granule: control word, length of the message
 //! then  the granules, `granule` bytes each
@@ -12,6 +12,7 @@
 
 use crate::atomic::AtomicU64;
 use crate::queue::event_count::EventCount;
+use crate::queue::skips::Skips;
 
 /// The queue is closed.
 pub(super) const CLOSED: u64 = 1 << 63;
@@ -40,7 +41,9 @@ pub(super) struct Header {
     _line2: [u64; 15],
     /// A boundary that no unread message precedes. As above.
     pub(super) read: AtomicU64,
-    _line3: [u64; 15],
+    /// What walks need not look at again.
+    pub(super) skips: Skips,
+    _line3: [u64; 7],
     /// A boundary that only freed records precede. Moved by compare-and-swap and only forward, by whoever is about to
     /// claim what lies before it for the next lap. May lag; never exceeds the truth.
     pub(super) head: AtomicU64,
@@ -294,7 +297,7 @@ mod imp {
 
 #[cfg(interproc_loom)]
 mod imp {
-    use super::{EventCount, Header};
+    use super::{EventCount, Header, Skips};
     use crate::atomic::AtomicU64;
     use std::cell::UnsafeCell;
 
@@ -333,7 +336,8 @@ mod imp {
                 tail: AtomicU64::new(0),
                 _line2: [0; 15],
                 read: AtomicU64::new(0),
-                _line3: [0; 15],
+                skips: Skips::new(),
+                _line3: [0; 7],
                 head: AtomicU64::new(0),
                 peak: AtomicU64::new(0),
                 _line4: [0; 14],

@@ -446,6 +446,7 @@ impl RawByteQueue {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
         self.free(&claim);
+        self.move_over_done(&claim);
         me.unpend(pending);
         Ok(())
     }

@@ -8,13 +8,17 @@ use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
 use crate::member::{Member, OwnerId, Owners};
-use crate::queue::position::{self as pos, Role};
+use crate::queue::position::{self as pos, Role, beyond};
+use crate::queue::skips::Walk;
 
 /// How many records more than it needs a producer moves the head over, if they are freed.
 const MORE: u32 = 16;
 /// The steps after which a walk leaves the hint where it has come to, and its caller tries again: no hint of those who keep
 /// the rules lags so far, and no try takes long in a large ring.
 const AT_ONCE: u64 = 1 << 18;
+/// As far goes one that cannot leave the hint where it has come to, as it has passed over a message in somebody's hands. (Beyond
+/// lie messages behind a million that are all in somebody's hands.)
+const MOST_AT_ONCE: u64 = 8 * AT_ONCE;
 /// How many records a waker looks at, to learn how many sleepers its news is worth.
 const COUNTED: u32 = 64;
 
@@ -317,8 +321,16 @@ impl RawByteQueue {
         let mut hint = Some(first);
         let mut position = self.sane(first);
         let mut back_off = BackOff(1);
-        let mut steps = Steps(self.a_lap());
-        let enough = self.a_lap().saturating_sub(AT_ONCE);
+        let mut steps = Steps(self.a_lap().min(MOST_AT_ONCE));
+        let enough = steps.0.saturating_sub(AT_ONCE);
+        // Behind the reader that was passed over last.
+        let mut walk: Option<Walk> = None;
+        let skips = &header.skips;
+        let end = |walk: &mut Option<Walk>, position| {
+            if let Some(walk) = walk.take() {
+                walk.end(skips, |from| ahead(position, from, capacity).clamp(0, i64::from(capacity)) as u32);
+            }
+        };
         while steps.next() {
             if steps.0 < enough && hint.is_some() {
                 break;
@@ -327,15 +339,25 @@ impl RawByteQueue {
             match at {
                 At::Idle { granules, state: FULL } => {
                     if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
+                        end(&mut walk, position);
                         return Ok(Claim { position, granules, redelivered: false, hint, careful });
                     }
                     back_off.lost();
                 }
-                At::Idle { granules, .. } => position = after(position, granules, capacity),
+                At::Idle { granules, .. } => {
+                    walk.iter_mut().for_each(Walk::step);
+                    // A message that was kept in hand until now.
+                    let kept = (position == first).then(|| skips.from(position, capacity)).flatten();
+                    position = match kept {
+                        Some(far) => beyond(position, far.max(granules), capacity),
+                        None => after(position, granules, capacity),
+                    };
+                }
                 At::Owned { granules, owner, role } => match (self.fate(me, position, word, owner), role) {
                     (Fate::Changed, _) => back_off.lost(),
                     // First in, first out: it is waited for.
                     (Fate::Lives(owner), Role::Writer) => {
+                        end(&mut walk, position);
                         return Err(self.refused(position, word, Some(owner)));
                     }
                     (Fate::Lives(owner), Role::Reader) => {
@@ -349,7 +371,12 @@ impl RawByteQueue {
                             }
                             passed.push(owner);
                         }
-                        position = after(position, granules, capacity);
+                        end(&mut walk, position);
+                        walk = Some(Walk::behind(position));
+                        position = match skips.from(position, capacity) {
+                            Some(far) => beyond(position, far.max(granules), capacity),
+                            None => after(position, granules, capacity),
+                        };
                     }
                     (Fate::Dead, Role::Writer) => {
                         self.pass_gap(position, word, granules);
@@ -359,19 +386,20 @@ impl RawByteQueue {
                     }
                     (Fate::Dead, Role::Reader) => {
                         if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
+                            end(&mut walk, position);
                             let redelivered = !crate::mutant!("byte-redelivery-untold");
                             return Ok(Claim { position, granules, redelivered, hint, careful });
                         }
                         back_off.lost();
                     }
                 },
-                At::Passed => position = self.head(),
+                At::Passed => (position, walk) = (self.head(), None),
                 At::Sealed => return Err(Refused::Closed),
                 At::Broken => return Err(Refused::Broken),
                 // All that there is, all round the ring, is being read.
                 At::Round { owner } => match owner.filter(|&o| me.lives(o)) {
                     Some(owner) => return Err(self.refused(position, word, Some(owner))),
-                    None => (position, hint) = (self.head(), None),
+                    None => (position, hint, walk) = (self.head(), None, None),
                 },
                 At::Unclaimed if self.is_closed() => {
                     // The seal takes a granule's word as a claim does: never one at or beyond the head, of the lap before.
@@ -386,9 +414,13 @@ impl RawByteQueue {
                     }
                     back_off.lost();
                 }
-                At::Unclaimed => return Err(self.refused(position, word, None)),
+                At::Unclaimed => {
+                    end(&mut walk, position);
+                    return Err(self.refused(position, word, None));
+                }
             }
         }
+        end(&mut walk, position);
         if hint.is_some() {
             // B4: all before it is done.
             let _ = header.read.compare_exchange(first, position, Ordering::Release, Ordering::Relaxed);
@@ -503,6 +535,17 @@ impl RawByteQueue {
         let tail = self.survey(self.tail_hint(), |_| true);
         let capacity = self.ring.granules();
         (ahead(tail, head, capacity).clamp(0, i64::from(capacity)) as u32, tail)
+    }
+
+    /// Moves the read hint, which has stood before a message that was kept in hand until now, over what is done behind it.
+    pub(super) fn move_over_done(&self, claim: &Claim) {
+        let (header, capacity) = (self.ring.header(), self.ring.granules());
+        if let Some(far) = header.skips.from(claim.position, capacity) {
+            let next = after(claim.position, claim.granules, capacity);
+            let far = beyond(claim.position, far.max(claim.granules), capacity);
+            // B4: whoever noted this has seen all of it done.
+            let _ = header.read.compare_exchange(next, far, Ordering::Release, Ordering::Relaxed);
+        }
     }
 
     /// Moves the read hint over a record that is read, if it stands before it.

@@ -8,6 +8,11 @@ use super::RawQueue;
 use crate::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
+use crate::queue::skips::Walk;
+
+/// A scan that cannot leave the hint where it has come to goes so many times as far as one that can. (Beyond that lie messages
+/// behind millions that are all in somebody's hands.)
+const MOST_AT_ONCE: u64 = 8;
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {
@@ -90,7 +95,7 @@ impl RawQueue {
 
     /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
     /// cannot keep it busy for ever, it then answers "not now". One that passes over a live reader cannot leave the hint
-    /// anywhere: it goes round the ring, if it must.
+    /// anywhere: it may go further, and notes how far it has come ([`Skips`](crate::queue::skips)).
     pub(super) fn scan(
         &self,
         word: &AtomicU64,
@@ -99,25 +104,49 @@ impl RawQueue {
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
         let hint = word.load(Ordering::Acquire); // Q3
+        let skips = &self.ring.header().skips;
         let at_once = self.at_once();
         let mut position = if pos::index(hint) < capacity { hint } else { pos::position(pos::lap(hint), 0) };
         let mut from = Some(hint);
         let mut over = None;
+        // Behind the reader that was passed over last.
+        let mut walk: Option<Walk> = None;
+        let end = |walk: &mut Option<Walk>, position| {
+            if let Some(walk) = walk.take() {
+                walk.end(skips, |from| pos::distance(from, position, capacity));
+            }
+        };
         let mut backoff = 1;
-        for step in 0..u64::from(capacity) * 2 + 4096 {
+        for step in 0..(u64::from(capacity) * 2 + 4096).min(MOST_AT_ONCE * at_once) {
             if step >= at_once && from.is_some() {
                 break;
             }
             match look(position) {
                 Found::Mine { again } => {
+                    end(&mut walk, position);
                     return Ok(Claim { position, again, hint: from, careful });
                 }
                 Found::GoTo { position: to, passed } => {
-                    position = to;
+                    let is_next = to == pos::next(position, capacity);
+                    let mut to = to;
+                    // A message that is kept in hand, or was until now.
+                    if is_next
+                        && (passed.is_some() || step == 0 && core::ptr::eq(word, &self.ring.header().head))
+                        && let Some(cells) = skips.from(position, capacity)
+                    {
+                        to = pos::beyond(position, cells.max(1), capacity);
+                    }
                     if passed.is_some() {
                         from = None;
                         over = passed;
+                        end(&mut walk, position);
+                        walk = Some(Walk::behind(position));
+                    } else if !is_next {
+                        walk = None;
+                    } else if let Some(walk) = walk.as_mut() {
+                        walk.step();
                     }
+                    position = to;
                 }
                 Found::Again => {
                     // Back-off on every lost claim, the first included: it keeps the line with the winner.
@@ -127,6 +156,7 @@ impl RawQueue {
                     backoff = (backoff * 2).min(16);
                 }
                 Found::Refused(Refused::NotNow(seen)) => {
+                    end(&mut walk, position);
                     // A reader that was passed over stands in the way, too: its message comes back if it dies.
                     let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
                     return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
@@ -134,6 +164,7 @@ impl RawQueue {
                 Found::Refused(refused) => return Err(refused),
             }
         }
+        end(&mut walk, position);
         if from.is_some() {
             // Q3: all before it is done.
             let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);

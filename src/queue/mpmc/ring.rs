@@ -3,13 +3,14 @@
 //! ```text
 //! 0     geometry, closed flag, event counts      read by all, seldom written
 //! 128   tail hint, peak                          written by producers
-//! 256   head hint                                written by consumers
+//! 256   head hint, skips                         written by consumers
 //! 384   cells, `stride` bytes each: control word, sequence word, payload
 //! ```
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
 use crate::queue::event_count::EventCount;
+use crate::queue::skips::Skips;
 
 /// The head of a ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
 #[repr(C, align(64))]
@@ -35,7 +36,9 @@ pub(super) struct Header {
     _line2: [u64; 14],
     /// A position that no unread message precedes. As above.
     pub(super) head: AtomicU64,
-    _line3: [u64; 15],
+    /// What scans need not look at again.
+    pub(super) skips: Skips,
+    _line3: [u64; 7],
 }
 
 #[cfg(not(interproc_loom))]
@@ -220,6 +223,7 @@ mod place {
     use super::Header;
     use crate::atomic::AtomicU64;
     use crate::queue::event_count::EventCount;
+    use crate::queue::skips::Skips;
     use loom::cell::UnsafeCell;
 
     struct Cell {
@@ -255,7 +259,8 @@ mod place {
                 peak: AtomicU64::new(0),
                 _line2: [0; 14],
                 head: AtomicU64::new(0),
-                _line3: [0; 15],
+                skips: Skips::new(),
+                _line3: [0; 7],
             };
             let cell =
                 |_| Cell { ctl: AtomicU64::new(0), seq: AtomicU64::new(0), payload: UnsafeCell::new(0) };

@@ -1,0 +1,145 @@
+//! [`Skips`]: how far a scan need not look again behind a message that somebody keeps in hand.
+//!
+//! A message in a living consumer's hands comes back if that one dies, so the hint of a ring stays before it, and every pop
+//! begins there. What was read behind it would be walked over by each: after a million pops, a million cells. So who has
+//! walked far from such a message notes how far, and the next one goes there at once.
+//!
+//! A note says: *all between this position, kept in hand, and that one is done*. What is done stays done, and a position
+//! never comes again (40 bits of laps), so a note that was true is true for good, and a lost one is a walk more.
+//!
+//! Its two words are not written in one step. Who replaces a note takes the old length back first, and writes the new one only
+//! where there is none; and the length bears the lower 40 bits of the position that it belongs to. So who dies or stands still
+//! between the words leaves a note of no use, and a length beside the position of another one is believed only if a thread stood
+//! still for a multiple of 2^40 positions between two of its stores, and then went on between two of another's.
+//!
+//! There is a note for each of a few neighbouring positions: of several messages in hand each has its own. Whoever scribbles
+//! here can hide messages, as with the hints; the length is checked against the ring.
+
+use crate::atomic::{AtomicU64, Ordering};
+
+/// A shorter walk is not worth a note.
+pub(super) const WORTH: u32 = if cfg!(interproc_loom) { 1 } else { 16 };
+const NOTES: usize = 4;
+const LENGTH_BITS: u32 = 24;
+const LENGTH_MASK: u64 = (1 << LENGTH_BITS) - 1;
+
+/// The notes of a ring, in the consumers' line. All-zero: none.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Skips([Note; NOTES]);
+
+#[repr(C)]
+#[derive(Debug)]
+struct Note {
+    /// Which message is kept in hand: its position.
+    from: AtomicU64,
+    /// How far it is from there to the first that may not be done; in the upper bits whose length this is. 0: none.
+    length: AtomicU64,
+}
+
+impl Skips {
+    #[cfg(interproc_loom)]
+    pub(super) fn new() -> Self {
+        Skips(std::array::from_fn(|_| Note { from: AtomicU64::new(0), length: AtomicU64::new(0) }))
+    }
+
+    #[inline]
+    fn note(&self, from: u64) -> &Note {
+        &self.0[from as usize % NOTES]
+    }
+
+    /// How far from the message at `from`, which is in somebody's hands, everything is done: less than `capacity`.
+    #[inline]
+    pub(super) fn from(&self, from: u64, capacity: u32) -> Option<u32> {
+        let note = self.note(from);
+        // Acquire: after the looks of whoever has walked there.
+        let length = note.length.load(Ordering::Acquire);
+        let same = note.from.load(Ordering::Acquire) == from && length >> LENGTH_BITS == tag(from);
+        let cells = (length & LENGTH_MASK) as u32 + u32::from(crate::mutant!("skip-too-far"));
+        (same && length != 0 && cells < capacity).then_some(cells)
+    }
+
+    /// Notes that from the message at `from` all before the position `cells` further on is done, as the caller has seen.
+    #[cold]
+    pub(super) fn set(&self, from: u64, cells: u32) {
+        let note = self.note(from);
+        let length = tag(from) << LENGTH_BITS | u64::from(cells) & LENGTH_MASK;
+        if note.from.load(Ordering::Relaxed) == from {
+            // Longer or, from a slower one, shorter: either is true.
+            note.length.store(length, Ordering::Release);
+            return;
+        }
+        note.length.store(0, Ordering::Release);
+        note.from.store(from, Ordering::Release);
+        let _ = note.length.compare_exchange(0, length, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+/// The lower 40 bits of a position.
+const fn tag(position: u64) -> u64 {
+    position & (u64::MAX >> LENGTH_BITS)
+}
+
+/// A walk behind a message in hand.
+pub(super) struct Walk {
+    from: u64,
+    steps: u32,
+}
+
+impl Walk {
+    /// Begins behind the message at `from`.
+    #[inline]
+    pub(super) fn behind(from: u64) -> Walk {
+        Walk { from, steps: 0 }
+    }
+
+    /// Over one that is done.
+    #[inline]
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+    }
+
+    /// It ends; `cells` tells how far it is from the message. If it was long the way is noted.
+    #[inline]
+    pub(super) fn end(self, skips: &Skips, cells: impl FnOnce(u64) -> u32) {
+        if self.steps >= WORTH {
+            skips.set(self.from, cells(self.from));
+        }
+    }
+}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests {
+    use super::*;
+
+    fn none() -> Skips {
+        // SAFETY: all-zero atomics.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::mem::zeroed()
+        }
+    }
+
+    #[test]
+    fn a_note_is_of_its_own_message_only() {
+        let skips = none();
+        for from in [0, 5, u64::MAX - 3, 1 << 40, 7 << 24] {
+            assert_eq!(skips.from(from, 1000), None);
+            skips.set(from, 900);
+            assert_eq!(skips.from(from, 1000), Some(900));
+            assert_eq!(skips.from(from, 900), None, "beyond the ring");
+            assert_eq!(skips.from(from ^ 1 << 40, 1000), None, "an equal tag");
+            assert_eq!(skips.from(from ^ 4, 1000), None, "the same note");
+        }
+    }
+
+    #[test]
+    fn a_length_beside_another_position_is_none() {
+        let skips = none();
+        skips.set(4, 10);
+        // As left by one that died between its stores.
+        skips.note(8).from.store(8, Ordering::Relaxed);
+        assert_eq!(skips.from(8, 100), None);
+        assert_eq!(skips.from(4, 100), None);
+    }
+}
