@@ -202,15 +202,17 @@ fn plan(
             all.drain(..all.len().saturating_sub(DOORSTEP));
         }
         let full = settings.density == Density::Full;
-        let mut chosen = plan::spread(all.len(), if full { limits.first_deaths } else { 3 });
+        let mut chosen = Vec::new();
         if full && !goes_on {
             // A death is of interest in the windows, however long the way to them.
             let mut seen = BTreeSet::new();
             let mut is_new = |stand: &Stand| begins(stand) && seen.insert(stand.pc);
             chosen.extend((0..stands.len() as u32).filter(|&i| is_new(&stands[i as usize])));
-            chosen.sort_unstable();
-            chosen.dedup();
         }
+        let others = if full { limits.first_deaths.saturating_sub(chosen.len()).max(3) } else { 3 };
+        chosen.extend(plan::spread(all.len(), others));
+        chosen.sort_unstable();
+        chosen.dedup();
         chosen.into_iter().map(|i| all[i as usize]).collect()
     } else {
         vec![Aim::default()]
