@@ -19,15 +19,17 @@
 //! message written there would be passed by those pushed after it, of the same producer even).
 
 use super::RawQueue;
-use super::look::{Claim, Found, Refused};
+use super::look::{Claim, Found, Refused, Seen};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::Result;
 use crate::member::Member;
 use crate::queue::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
 
-/// How often it looks again while somebody alive has the oldest cell, and the pauses in between.
+/// How often it looks again at the oldest cell while somebody alive has it, and the pauses in between.
 const LOOKS: u32 = if cfg!(interproc_loom) { 1 } else { 64 };
 const PAUSES: u32 = 16;
+/// How often it looks for the oldest cell: each time may be a long way, if somebody scribbles.
+const TRIES: u32 = if cfg!(interproc_loom) { 2 } else { 4 };
 
 impl RawQueue {
     /// Pushes the element that `fill` writes. If there is no room the oldest message makes way for it, and goes through
@@ -64,19 +66,26 @@ impl RawQueue {
         drain: impl FnOnce(*const u8) -> R,
         fill: impl FnOnce(*mut u8),
     ) -> Result<Option<R>> {
-        let mut looks = LOOKS;
+        let mut tries = TRIES;
         let Claim { position, again, hint, careful } = loop {
+            tries -= 1;
             match self.claim_by_force(me) {
                 Ok(claim) => break claim,
-                Err(refused @ (Refused::Closed | Refused::Lost)) => return Err(self.refused_push(&refused)),
-                Err(refused) if looks == 0 => return Err(self.refused_push(&refused)),
-                Err(_) => looks -= 1,
+                Err(Refused::NotNow(seen)) if tries > 0 && self.changes(&seen) => {}
+                Err(refused) => return Err(self.refused_push(&refused)),
             }
-            (0..PAUSES).for_each(|_| spin_loop());
         };
         let displaced = again.then(|| self.displace(me, position, drain));
         self.publish(me, position, hint, careful, fill);
         Ok(displaced)
+    }
+
+    /// Whether the cell that was in the way is soon another one.
+    fn changes(&self, seen: &Seen) -> bool {
+        (0..LOOKS).any(|_| {
+            (0..PAUSES).for_each(|_| spin_loop());
+            self.ring.ctl(seen.index).load(Ordering::Acquire) != seen.word
+        })
     }
 
     fn claim_by_force(&self, me: &Member) -> core::result::Result<Claim, Refused> {

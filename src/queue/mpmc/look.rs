@@ -10,6 +10,8 @@ use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 use crate::queue::skips::Walk;
 
+/// A refused scan that has come so far takes the hint along.
+const FAR: u64 = 64;
 /// A scan that cannot leave the hint where it has come to goes so many times as far as one that can. (Beyond that lie messages
 /// behind millions that are all in somebody's hands.)
 const MOST_AT_ONCE: u64 = 8;
@@ -157,6 +159,10 @@ impl RawQueue {
                 }
                 Found::Refused(Refused::NotNow(seen)) => {
                     end(&mut walk, position);
+                    if from.is_some() && step >= FAR {
+                        // Q3: all before it is done. The next one need not come the same way.
+                        let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
+                    }
                     // A reader that was passed over stands in the way, too: its message comes back if it dies.
                     let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
                     return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
