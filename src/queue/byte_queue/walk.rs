@@ -347,10 +347,9 @@ impl RawByteQueue {
                 At::Idle { granules, .. } => {
                     walk.iter_mut().for_each(Walk::step);
                     // A message that was kept in hand until now.
-                    let kept = (position == first).then(|| skips.from(position, capacity)).flatten();
-                    position = match kept {
-                        Some(far) => beyond(position, far.max(granules), capacity),
-                        None => after(position, granules, capacity),
+                    position = match position == first {
+                        true => self.past_kept(position, granules),
+                        false => after(position, granules, capacity),
                     };
                 }
                 At::Owned { granules, owner, role } => match (self.fate(me, position, word, owner), role) {
@@ -373,10 +372,7 @@ impl RawByteQueue {
                         }
                         end(&mut walk, position);
                         walk = Some(Walk::behind(position));
-                        position = match skips.from(position, capacity) {
-                            Some(far) => beyond(position, far.max(granules), capacity),
-                            None => after(position, granules, capacity),
-                        };
+                        position = self.past_kept(position, granules);
                     }
                     (Fate::Dead, Role::Writer) => {
                         self.pass_gap(position, word, granules);
@@ -539,12 +535,21 @@ impl RawByteQueue {
 
     /// Moves the read hint, which has stood before a message that was kept in hand until now, over what is done behind it.
     pub(super) fn move_over_done(&self, claim: &Claim) {
-        let (header, capacity) = (self.ring.header(), self.ring.granules());
-        if let Some(far) = header.skips.from(claim.position, capacity) {
-            let next = after(claim.position, claim.granules, capacity);
-            let far = beyond(claim.position, far.max(claim.granules), capacity);
+        let next = after(claim.position, claim.granules, self.ring.granules());
+        let far = self.past_kept(claim.position, claim.granules);
+        if far != next {
             // B4: whoever noted this has seen all of it done.
-            let _ = header.read.compare_exchange(next, far, Ordering::Release, Ordering::Relaxed);
+            let read = &self.ring.header().read;
+            let _ = read.compare_exchange(next, far, Ordering::Release, Ordering::Relaxed);
+        }
+    }
+
+    /// Behind the record at a position, which is kept in hand or was until now: as far as all is noted to be done.
+    fn past_kept(&self, position: u64, granules: u32) -> u64 {
+        let capacity = self.ring.granules();
+        match self.ring.header().skips.from(position, capacity) {
+            Some(far) => beyond(position, far.max(granules), capacity),
+            None => after(position, granules, capacity),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who a thread is, and whether it still lives, by the ids of its own PID namespace.
 
 use super::call::{checked, retried};
+use super::own::close;
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 
@@ -188,11 +189,6 @@ fn next(call: libc::c_long, fd: c_int, into: &mut [MaybeUninit<u8>]) -> Result<&
     let read = &into[..read as usize];
     // SAFETY: the kernel has written these.
     Ok(unsafe { core::slice::from_raw_parts(read.as_ptr().cast(), read.len()) })
-}
-
-fn close(fd: c_int) {
-    // SAFETY: the descriptor is the caller's.
-    let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
 }
 
 /// The first bytes of a file.
