@@ -1,7 +1,8 @@
 //! A peer in another process that writes over a segment *while* calls run: every call comes back, and in time.
 //!
 //! A try call takes at most 10 ms of the processor's time, a timed one at most 50 ms more than its limit, in rings of the
-//! largest size, whatever is written and whenever. What a call answers does not matter here, only that it does. Times are
+//! largest size, whatever is written and whenever; one that has to go through a ring of fixed cells, which takes two million
+//! looks at the most, 30 ms more for each time. What a call answers does not matter here, only that it does. Times are
 //! those of the calling thread on the processor; that a call sleeps no longer than it should is watched by a clock with a
 //! limit of many seconds, so that a busy machine fails nothing.
 //!

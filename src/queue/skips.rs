@@ -10,7 +10,8 @@
 //! Its two words are not written in one step. Who replaces a note takes the old length back first, and writes the new one only
 //! where there is none; and the length bears the lower 40 bits of the position that it belongs to. So who dies or stands still
 //! between the words leaves a note of no use, and a length beside the position of another one is believed only if a thread stood
-//! still for a multiple of 2^40 positions between two of its stores, and then went on between two of another's.
+//! still for a multiple of 65,536 laps between two of its steps, and then went on between two of another's, or found the very
+//! length that it had read before.
 //!
 //! There is a note for each of a few neighbouring positions: of several messages in hand each has its own. Whoever scribbles
 //! here can hide messages, as with the hints; the length is checked against the ring.
@@ -64,9 +65,11 @@ impl Skips {
     pub(super) fn set(&self, from: u64, cells: u32) {
         let note = self.note(from);
         let length = tag(from) << LENGTH_BITS | u64::from(cells) & LENGTH_MASK;
-        if note.from.load(Ordering::Relaxed) == from {
-            // Longer or, from a slower one, shorter: either is true.
-            note.length.store(length, Ordering::Release);
+        // Acquire: the position is read after the length that belongs to it.
+        let seen = note.length.load(Ordering::Acquire);
+        if note.from.load(Ordering::Acquire) == from && seen != 0 && seen >> LENGTH_BITS == tag(from) {
+            // Longer or, from a slower one, shorter: either is true. If it is another's by now, that one stays.
+            let _ = note.length.compare_exchange(seen, length, Ordering::Release, Ordering::Relaxed);
             return;
         }
         note.length.store(0, Ordering::Release);
