@@ -43,6 +43,10 @@ pub fn main(groups: &[&[Model]]) -> ExitCode {
     let words: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
     let wanted = |m: &&Model| words.is_empty() || words.iter().any(|w| m.name.contains(w.as_str()));
     let chosen: Vec<&Model> = models.into_iter().filter(wanted).collect();
+    if chosen.is_empty() {
+        eprintln!("no model has {words:?} in its name");
+        return ExitCode::FAILURE;
+    }
     if args.iter().any(|a| a == "--table") { table(&chosen) } else { check(&chosen) }
 }
 
