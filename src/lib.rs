@@ -121,7 +121,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use shared::{Plain, Shared, TypeId};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use shm::{Object, Options, Room, Segment};
-pub use time::Deadline;
+pub use time::{Deadline, Wait};
 
 /// The examples of the README, run as tests.
 #[cfg(doctest)]

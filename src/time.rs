@@ -132,6 +132,48 @@ impl From<std::time::Instant> for Deadline {
     }
 }
 
+/// How long a call may wait.
+///
+/// # Examples
+/// ```
+/// use interproc::{Deadline, Wait};
+/// use std::time::Duration;
+/// let soon = Deadline::after(Duration::from_millis(5));
+/// assert_eq!(Wait::from(Some(soon)), Wait::Until(soon));
+/// assert_eq!(Wait::from(None), Wait::ForEver);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all: what cannot be done now is refused.
+    Never,
+    /// As long as it takes.
+    ForEver,
+    /// Until then.
+    Until(Deadline),
+}
+
+impl Wait {
+    /// For so long from now.
+    #[inline]
+    pub(crate) fn after(duration: Duration) -> Self {
+        Wait::Until(Deadline::after(duration))
+    }
+
+    /// When the waiting ends, if it does. (`Never` does not wait, so it has none.)
+    #[inline]
+    pub(crate) fn deadline(self) -> Option<Deadline> {
+        if let Wait::Until(deadline) = self { Some(deadline) } else { None }
+    }
+}
+
+/// Without a deadline: for ever.
+impl From<Option<Deadline>> for Wait {
+    #[inline]
+    fn from(deadline: Option<Deadline>) -> Self {
+        deadline.map_or(Wait::ForEver, Wait::Until)
+    }
+}
+
 #[cfg(all(test, feature = "std", not(interproc_loom)))]
 mod tests {
     use super::*;

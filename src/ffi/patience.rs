@@ -2,9 +2,7 @@
 
 use super::time::deadline;
 use crate::error::Result;
-use crate::queue::{Limit, byte_lane, spsc};
-use crate::sync;
-use crate::time::Deadline;
+use crate::time::{Deadline, Wait};
 use libc::timespec;
 
 /// How long a call may wait. A type for each form, so that the compiler makes each function of one piece.
@@ -21,18 +19,17 @@ pub(super) trait Patience: Copy {
         Ok(None)
     }
 
-    /// The same in the words of a layer below.
+    /// The same in Rust's words.
     ///
     /// # Safety
     /// As [`deadline`](Self::deadline).
     #[inline(always)]
-    unsafe fn limit<W: Words>(self) -> Result<W> {
+    unsafe fn wait(self) -> Result<Wait> {
+        if Self::NEVER {
+            return Ok(Wait::Never);
+        }
         // SAFETY: by the contract.
-        Ok(match unsafe { self.deadline() }? {
-            Some(deadline) => W::UNTIL(deadline),
-            None if Self::NEVER => W::NEVER,
-            None => W::FOR_EVER,
-        })
+        unsafe { self.deadline() }.map(Wait::from)
     }
 }
 
@@ -58,28 +55,4 @@ impl Patience for Until {
         // SAFETY: by the contract.
         unsafe { deadline(self.0) }.map(Some)
     }
-}
-
-/// A layer's words for it.
-pub(super) trait Words {
-    const NEVER: Self;
-    const FOR_EVER: Self;
-    const UNTIL: fn(Deadline) -> Self;
-}
-
-macro_rules! words {
-    ($($layer:ty),*) => {
-        $(impl Words for $layer {
-            const NEVER: Self = Self::Never;
-            const FOR_EVER: Self = Self::ForEver;
-            const UNTIL: fn(Deadline) -> Self = Self::Until;
-        })*
-    };
-}
-words!(spsc::Wait, byte_lane::Patience, Limit);
-
-impl Words for sync::Patience {
-    const NEVER: Self = Self::None;
-    const FOR_EVER: Self = Self::Until(None);
-    const UNTIL: fn(Deadline) -> Self = |deadline| Self::Until(Some(deadline));
 }

@@ -65,7 +65,7 @@ unsafe fn find<'a>(lock: *const interproc_rwlock_t) -> Result<(OwnerId, &'a Memb
 unsafe fn read(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
     // SAFETY: by the contract.
     acquired(unsafe { find(lock) }.and_then(|(id, me, name, raw)| unsafe {
-        raw.read_as(id, me, name, patience.limit()?).map(Entered::told)
+        raw.read_as(id, me, name, patience.wait()?).map(Entered::told)
     }))
 }
 
@@ -75,7 +75,7 @@ unsafe fn read(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_in
 unsafe fn write(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
     // SAFETY: by the contract.
     acquired(
-        unsafe { find(lock) }.and_then(|(id, me, _, raw)| unsafe { raw.write_as(id, me, patience.limit()?) }),
+        unsafe { find(lock) }.and_then(|(id, me, _, raw)| unsafe { raw.write_as(id, me, patience.wait()?) }),
     )
 }
 

@@ -8,9 +8,9 @@ use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId, Who};
-use crate::queue::byte_lane::Patience;
 use crate::shm::Segment;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::time::Duration;
 
@@ -96,13 +96,13 @@ impl Listener {
         Ok(me)
     }
 
-    pub(crate) fn accept_by(&mut self, patience: Patience) -> Result<End> {
+    pub(crate) fn accept_by(&mut self, wait: Wait) -> Result<End> {
         let raw = self.raw;
         let me = self.me()?;
-        let (end, _) = match patience {
-            Patience::Never => raw.try_accept(me)?,
-            Patience::ForEver => raw.accept(me, None)?,
-            Patience::Until(deadline) => raw.accept(me, Some(deadline))?,
+        let (end, _) = match wait {
+            Wait::Never => raw.try_accept(me)?,
+            Wait::ForEver => raw.accept(me, None)?,
+            Wait::Until(deadline) => raw.accept(me, Some(deadline))?,
         };
         End::new(end, raw, &self.segment)
     }
@@ -124,7 +124,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn accept(&mut self) -> Result<End> {
-        self.accept_by(Patience::ForEver)
+        self.accept_by(Wait::ForEver)
     }
 
     /// As [`accept`](Self::accept), if somebody has connected.
@@ -141,7 +141,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_accept(&mut self) -> Result<End> {
-        self.accept_by(Patience::Never)
+        self.accept_by(Wait::Never)
     }
 
     /// As [`accept`](Self::accept), waiting at most `timeout`.
@@ -158,7 +158,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn accept_timeout(&mut self, timeout: Duration) -> Result<End> {
-        self.accept_by(Patience::after(timeout))
+        self.accept_by(Wait::after(timeout))
     }
 
     /// As [`accept`](Self::accept), waiting until `deadline` at the latest.
@@ -175,7 +175,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn accept_until(&mut self, deadline: Deadline) -> Result<End> {
-        self.accept_by(Patience::Until(deadline))
+        self.accept_by(Wait::Until(deadline))
     }
 
     /// How many pipes there are.
@@ -259,13 +259,13 @@ fn find(segment: &Segment, name: &str) -> Result<RawMeeting> {
     unsafe { attached(name, place, size) }
 }
 
-pub(crate) fn connect_by(segment: &Segment, name: &str, patience: Patience) -> Result<End> {
+pub(crate) fn connect_by(segment: &Segment, name: &str, wait: Wait) -> Result<End> {
     let raw = find(segment, name)?;
     let me = member::current(raw.place().address())?;
-    let (end, _) = match patience {
-        Patience::Never => raw.try_connect(me)?,
-        Patience::ForEver => raw.connect(me, None)?,
-        Patience::Until(deadline) => raw.connect(me, Some(deadline))?,
+    let (end, _) = match wait {
+        Wait::Never => raw.try_connect(me)?,
+        Wait::ForEver => raw.connect(me, None)?,
+        Wait::Until(deadline) => raw.connect(me, Some(deadline))?,
     };
     End::new(end, raw, segment)
 }
@@ -291,7 +291,7 @@ pub(crate) fn connect_by(segment: &Segment, name: &str, patience: Patience) -> R
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub fn connect(segment: &Segment, name: &str) -> Result<End> {
-    connect_by(segment, name, Patience::ForEver)
+    connect_by(segment, name, Wait::ForEver)
 }
 
 /// As [`connect`], if there is a free pipe.
@@ -311,7 +311,7 @@ pub fn connect(segment: &Segment, name: &str) -> Result<End> {
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub fn try_connect(segment: &Segment, name: &str) -> Result<End> {
-    connect_by(segment, name, Patience::Never)
+    connect_by(segment, name, Wait::Never)
 }
 
 /// As [`connect`], waiting at most `timeout`.
@@ -328,7 +328,7 @@ pub fn try_connect(segment: &Segment, name: &str) -> Result<End> {
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub fn connect_timeout(segment: &Segment, name: &str, timeout: Duration) -> Result<End> {
-    connect_by(segment, name, Patience::after(timeout))
+    connect_by(segment, name, Wait::after(timeout))
 }
 
 /// As [`connect`], waiting until `deadline` at the latest.
@@ -345,7 +345,7 @@ pub fn connect_timeout(segment: &Segment, name: &str, timeout: Duration) -> Resu
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub fn connect_until(segment: &Segment, name: &str, deadline: Deadline) -> Result<End> {
-    connect_by(segment, name, Patience::Until(deadline))
+    connect_by(segment, name, Wait::Until(deadline))
 }
 
 /// Who listens at `name`, alive; `None` if nobody does: a snapshot.

@@ -6,9 +6,10 @@ use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{GuardMark, Unwinding, Who};
 use crate::queue::RawConsumer;
-use crate::queue::byte_lane::{Found, Patience, RawByteConsumer, RecvError};
+use crate::queue::byte_lane::{Found, RawByteConsumer, RecvError};
 use crate::shm::Segment;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -43,8 +44,8 @@ impl Receiver {
 
     /// The next message. It stays the next one until it is released.
     #[inline(always)]
-    pub(crate) fn find(&mut self, patience: Patience) -> Result<Found> {
-        Ok(self.half.seated.receive(patience)?.0)
+    pub(crate) fn find(&mut self, wait: Wait) -> Result<Found> {
+        Ok(self.half.seated.receive(wait)?.0)
     }
 
     /// Ends the message that was found last.
@@ -58,13 +59,8 @@ impl Receiver {
     /// # Safety
     /// `into` is writable for `size` bytes.
     #[inline(always)]
-    pub(crate) unsafe fn recv_raw(
-        &mut self,
-        into: *mut u8,
-        size: usize,
-        patience: Patience,
-    ) -> Result<usize> {
-        let Found { bytes, len } = self.find(patience)?;
+    pub(crate) unsafe fn recv_raw(&mut self, into: *mut u8, size: usize, wait: Wait) -> Result<usize> {
+        let Found { bytes, len } = self.find(wait)?;
         if len <= size {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
@@ -75,15 +71,15 @@ impl Receiver {
     }
 
     #[inline(always)]
-    fn copy_by(&mut self, into: &mut [u8], patience: Patience) -> core::result::Result<usize, RecvError> {
+    fn copy_by(&mut self, into: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         // SAFETY: the slice.
-        let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), patience) }?;
+        let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
         if len <= into.len() { Ok(len) } else { Err(RecvError::too_small(len, into.len())) }
     }
 
     #[inline(always)]
-    fn vec_by(&mut self, patience: Patience) -> Result<Vec<u8>> {
-        let Found { bytes, len } = self.find(patience)?;
+    fn vec_by(&mut self, wait: Wait) -> Result<Vec<u8>> {
+        let Found { bytes, len } = self.find(wait)?;
         // Not yet released: without memory the message stays where it is.
         let mut message = Vec::new();
         message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
@@ -96,15 +92,15 @@ impl Receiver {
         Ok(message)
     }
 
-    fn message_by(&mut self, patience: Patience) -> Result<Message<'_>> {
-        let (found, redelivered) = self.half.seated.receive(patience)?;
+    fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
+        let (found, redelivered) = self.half.seated.receive(wait)?;
         let unwinding = Unwinding::begin();
         let guard = GuardMark::at(self.half.seated.lane().address());
         Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
     }
 
-    fn poll_by(&mut self, patience: Patience) -> Result<bool> {
-        match self.find(patience) {
+    fn poll_by(&mut self, wait: Wait) -> Result<bool> {
+        match self.find(wait) {
             Ok(_) => Ok(true),
             Err(error) => match error.kind() {
                 ErrorKind::Closed => Ok(true),
@@ -129,7 +125,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn recv(&mut self) -> Result<Vec<u8>> {
-        self.vec_by(Patience::ForEver)
+        self.vec_by(Wait::ForEver)
     }
 
     /// Receives a message if there is one now.
@@ -145,7 +141,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn try_recv(&mut self) -> Result<Vec<u8>> {
-        self.vec_by(Patience::Never)
+        self.vec_by(Wait::Never)
     }
 
     /// Receives a message, waiting at most `timeout` for it.
@@ -160,7 +156,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
-        self.vec_by(Patience::after(timeout))
+        self.vec_by(Wait::after(timeout))
     }
 
     /// Receives a message, waiting until `deadline` at the latest for it.
@@ -176,7 +172,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
-        self.vec_by(Patience::Until(deadline))
+        self.vec_by(Wait::Until(deadline))
     }
 
     /// Receives a message into a buffer, waiting for it as long as it takes; its length.
@@ -198,7 +194,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.copy_by(into, Patience::ForEver)
+        self.copy_by(into, Wait::ForEver)
     }
 
     /// As [`recv_into`](Self::recv_into), if there is a message now.
@@ -215,7 +211,7 @@ impl Receiver {
     /// ```
     #[inline]
     pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.copy_by(into, Patience::Never)
+        self.copy_by(into, Wait::Never)
     }
 
     /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.
@@ -235,7 +231,7 @@ impl Receiver {
         into: &mut [u8],
         timeout: Duration,
     ) -> core::result::Result<usize, RecvError> {
-        self.copy_by(into, Patience::after(timeout))
+        self.copy_by(into, Wait::after(timeout))
     }
 
     /// As [`recv_into`](Self::recv_into), waiting until `deadline` at the latest.
@@ -255,7 +251,7 @@ impl Receiver {
         into: &mut [u8],
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
-        self.copy_by(into, Patience::Until(deadline))
+        self.copy_by(into, Wait::Until(deadline))
     }
 
     /// The next message in its place, not copied; waits for it as long as it takes.
@@ -272,7 +268,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive(&mut self) -> Result<Message<'_>> {
-        self.message_by(Patience::ForEver)
+        self.message_by(Wait::ForEver)
     }
 
     /// As [`receive`](Self::receive), if there is a message now.
@@ -289,7 +285,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_receive(&mut self) -> Result<Message<'_>> {
-        self.message_by(Patience::Never)
+        self.message_by(Wait::Never)
     }
 
     /// As [`receive`](Self::receive), waiting at most `timeout`.
@@ -305,7 +301,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
-        self.message_by(Patience::after(timeout))
+        self.message_by(Wait::after(timeout))
     }
 
     /// As [`receive`](Self::receive), waiting until `deadline` at the latest.
@@ -321,7 +317,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive_until(&mut self, deadline: Deadline) -> Result<Message<'_>> {
-        self.message_by(Patience::Until(deadline))
+        self.message_by(Wait::Until(deadline))
     }
 
     /// Whether a receive would not wait, that is whether there is a message or the end; waits at most `timeout` for that.
@@ -342,7 +338,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn poll(&mut self, timeout: Duration) -> Result<bool> {
-        self.poll_by(if timeout.is_zero() { Patience::Never } else { Patience::after(timeout) })
+        self.poll_by(if timeout.is_zero() { Wait::Never } else { Wait::after(timeout) })
     }
 
     /// As [`poll`](Self::poll), waiting until `deadline` at the latest.
@@ -357,7 +353,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn poll_until(&mut self, deadline: Deadline) -> Result<bool> {
-        self.poll_by(Patience::Until(deadline))
+        self.poll_by(Wait::Until(deadline))
     }
 
     /// The longest message, in bytes.

@@ -7,9 +7,10 @@ use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{GuardMark, Member, Who};
 use crate::queue::RawProducer;
-use crate::queue::byte_lane::{Patience, RawByteProducer};
+use crate::queue::byte_lane::RawByteProducer;
 use crate::shm::Segment;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -56,9 +57,9 @@ impl Sender {
 
     /// The place of a message of `len` bytes.
     #[inline(always)]
-    pub(crate) fn place(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+    pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.half.me_and_partner(refusal)?;
-        self.half.seated.reserve_as(me, len, patience)
+        self.half.seated.reserve_as(me, len, wait)
     }
 
     /// Sends what lies in the place that was given out.
@@ -71,19 +72,19 @@ impl Sender {
     pub(crate) fn send_parts<'p>(
         &mut self,
         parts: impl Iterator<Item = &'p [u8]> + Clone,
-        patience: Patience,
+        wait: Wait,
     ) -> Result<()> {
         let me = self.half.me_and_partner(refusal)?;
-        self.half.seated.send_as(me, parts, patience)
+        self.half.seated.send_as(me, parts, wait)
     }
 
     #[inline(always)]
-    pub(crate) fn send_by(&mut self, message: &[u8], patience: Patience) -> Result<()> {
-        self.send_parts(core::iter::once(message), patience)
+    pub(crate) fn send_by(&mut self, message: &[u8], wait: Wait) -> Result<()> {
+        self.send_parts(core::iter::once(message), wait)
     }
 
-    pub(crate) fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<Reservation<'_>> {
-        let bytes = self.place(len, patience)?;
+    pub(crate) fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
+        let bytes = self.place(len, wait)?;
         let guard = GuardMark::at(self.half.seated.lane().address());
         Ok(Reservation { sender: self, bytes, len, _guard: guard, _here: PhantomData })
     }
@@ -105,7 +106,7 @@ impl Sender {
     /// ```
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.send_by(message, Patience::ForEver)
+        self.send_by(message, Wait::ForEver)
     }
 
     /// Sends a message if there is room now.
@@ -123,7 +124,7 @@ impl Sender {
     /// ```
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        self.send_by(message, Patience::Never)
+        self.send_by(message, Wait::Never)
     }
 
     /// Sends a message, waiting at most `timeout` for room.
@@ -138,7 +139,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
-        self.send_by(message, Patience::after(timeout))
+        self.send_by(message, Wait::after(timeout))
     }
 
     /// Sends a message, waiting until `deadline` at the latest for room.
@@ -153,7 +154,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
-        self.send_by(message, Patience::Until(deadline))
+        self.send_by(message, Wait::Until(deadline))
     }
 
     /// Sends the slices as one message.
@@ -170,7 +171,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.send_parts(parts.iter().map(|part| &**part), Patience::ForEver)
+        self.send_parts(parts.iter().map(|part| &**part), Wait::ForEver)
     }
 
     /// Sends `size` bytes of `buffer` from `offset` on as one message, as Python's `send_bytes`.
@@ -212,7 +213,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Patience::ForEver)
+        self.reserve_by(len, Wait::ForEver)
     }
 
     /// As [`reserve`](Self::reserve), if there is room now.
@@ -227,7 +228,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Patience::Never)
+        self.reserve_by(len, Wait::Never)
     }
 
     /// As [`reserve`](Self::reserve), waiting at most `timeout`.
@@ -242,7 +243,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_timeout(&mut self, len: usize, timeout: Duration) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Patience::after(timeout))
+        self.reserve_by(len, Wait::after(timeout))
     }
 
     /// As [`reserve`](Self::reserve), waiting until `deadline` at the latest.
@@ -257,7 +258,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_until(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Patience::Until(deadline))
+        self.reserve_by(len, Wait::Until(deadline))
     }
 
     /// The longest message, in bytes.

@@ -29,7 +29,7 @@ pub mod spsc;
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReservation};
-pub use byte_queue::{ByteRing, Claim as ByteClaim, Limit, Popped, RawByteQueue};
+pub use byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -53,10 +53,10 @@ pub use raw_event::RawEvent;
 pub use raw_mutex::{Acquired, RawMutex};
 pub use raw_once::{Begun, RawOnce};
 pub use raw_recursive_mutex::RawRecursiveMutex;
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+pub(crate) use raw_rwlock::Entered;
 pub use raw_rwlock::RawRwLock;
 pub(crate) use raw_rwlock::Sampler;
-#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
-pub(crate) use raw_rwlock::{Entered, Patience};
 pub use raw_semaphore::RawSemaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};

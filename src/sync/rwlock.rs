@@ -1,12 +1,13 @@
 //! [`RwLock`]: the robust reader-writer lock with the data that it guards.
 #![allow(unsafe_code)]
 
-use super::raw_rwlock::{Entered, Free, Patience, Place};
+use super::raw_rwlock::{Entered, Free, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Acquired, RawRwLock};
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
@@ -119,7 +120,7 @@ impl<T: Plain> RwLock<T> {
     // Out of line the result would go through memory.
     #[inline(always)]
     pub fn read(&self) -> ReadResult<'_, T> {
-        self.read_with(Patience::Until(None))
+        self.read_with(Wait::ForEver)
     }
 
     /// Locks for reading, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
@@ -196,7 +197,7 @@ impl<T: Plain> RwLock<T> {
     /// ```
     #[inline]
     pub fn try_read(&self) -> ReadResult<'_, T> {
-        self.read_with(Patience::None)
+        self.read_with(Wait::Never)
     }
 
     /// Locks for reading, waiting at most `timeout`.
@@ -232,7 +233,7 @@ impl<T: Plain> RwLock<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_read_until(&self, deadline: Deadline) -> ReadResult<'_, T> {
-        self.read_with(Patience::Until(Some(deadline)))
+        self.read_with(Wait::Until(deadline))
     }
 
     /// Locks for writing, waiting as long as it takes.
@@ -255,7 +256,7 @@ impl<T: Plain> RwLock<T> {
     // Out of line the result would go through memory.
     #[inline(always)]
     pub fn write(&self) -> WriteResult<'_, T> {
-        self.write_with(Patience::Until(None))
+        self.write_with(Wait::ForEver)
     }
 
     /// Locks for writing, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
@@ -331,7 +332,7 @@ impl<T: Plain> RwLock<T> {
     /// ```
     #[inline]
     pub fn try_write(&self) -> WriteResult<'_, T> {
-        self.write_with(Patience::None)
+        self.write_with(Wait::Never)
     }
 
     /// Locks for writing, waiting at most `timeout`. While it waits, new readers wait too.
@@ -365,7 +366,7 @@ impl<T: Plain> RwLock<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_write_until(&self, deadline: Deadline) -> WriteResult<'_, T> {
-        self.write_with(Patience::Until(Some(deadline)))
+        self.write_with(Wait::Until(deadline))
     }
 
     /// Whether anybody alive writes, waits for the readers to leave, or tries at this moment to write: a snapshot.
@@ -466,9 +467,9 @@ impl<T: Plain> RwLock<T> {
     }
 
     #[inline(always)]
-    fn read_with(&self, patience: Patience) -> ReadResult<'_, T> {
+    fn read_with(&self, wait: Wait) -> ReadResult<'_, T> {
         let (id, me, name) = member::current_at(self.address())?;
-        match self.raw.read_as(id, me, name, patience) {
+        match self.raw.read_as(id, me, name, wait) {
             Ok(Entered::At(place)) => {
                 me.guard_begins();
                 Ok(RwLockReadGuard { lock: self, me, owner: id, name, place, _not_send: PhantomData })
@@ -479,20 +480,20 @@ impl<T: Plain> RwLock<T> {
     }
 
     #[inline(always)]
-    fn write_with(&self, patience: Patience) -> WriteResult<'_, T> {
+    fn write_with(&self, wait: Wait) -> WriteResult<'_, T> {
         let (id, me) = member::current_id(self.address())?;
         let has_gate = match self.raw.write_free(id) {
             Free::Locked => return Ok(self.written(id.unless_panicking(), me)),
             Free::Gate => true,
             Free::Not => false,
         };
-        self.write_slow(id, me, patience, has_gate)
+        self.write_slow(id, me, wait, has_gate)
     }
 
     /// Apart from the rest: else what comes of the usual way would go through memory, too.
     #[cold]
-    fn write_slow(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> WriteResult<'_, T> {
-        match self.raw.write_slow(id, me, patience, has_gate) {
+    fn write_slow(&self, id: OwnerId, me: &Member, wait: Wait, has_gate: bool) -> WriteResult<'_, T> {
+        match self.raw.write_slow(id, me, wait, has_gate) {
             Ok(Acquired::Clean) => Ok(self.written(id.unless_panicking(), me)),
             Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
             Err(error) => Err(RwLockError::Failed(error)),

@@ -3,7 +3,7 @@
 
 use crate::kit::{self, Bare, LONG, NET, Random, await_word, board, raise};
 use crate::place::{Actor, Place, await_asleep, say_where};
-use interproc::queue::{ByteQueue, ByteRing, Limit, Popped, RawByteQueue};
+use interproc::queue::{ByteQueue, ByteRing, Popped, RawByteQueue, Wait};
 use interproc::{Deadline, ErrorKind, Segment};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -54,13 +54,13 @@ fn push_with(seg: &Segment, inside: impl FnOnce()) {
         // SAFETY: there is room for a byte.
         unsafe { room.write(7) };
     };
-    q.push_with(bare.member(), 1, Limit::ForEver, fill).expect("push");
+    q.push_with(bare.member(), 1, Wait::ForEver, fill).expect("push");
 }
 
 /// Pops, and does `inside` in the middle of the copy.
 fn pop_with(seg: &Segment, inside: impl FnOnce()) {
     let (bare, q) = bare(seg);
-    let popped = q.pop_with(bare.member(), LONGEST, Limit::ForEver, |_, _| inside()).expect("pop");
+    let popped = q.pop_with(bare.member(), LONGEST, Wait::ForEver, |_, _| inside()).expect("pop");
     assert!(matches!(popped, Popped::Taken(..)));
 }
 

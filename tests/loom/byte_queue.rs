@@ -8,8 +8,9 @@ use crate::line::{
 };
 use crate::runner::Model;
 use crate::support::Place;
+use interproc::Wait;
 use interproc::member::{Member, OwnerId};
-use interproc::queue::{ByteRing, Limit, Popped, RawByteQueue};
+use interproc::queue::{ByteRing, Popped, RawByteQueue};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, next_step, pause, settle,
     until_asleep, until_asleep_or_gone,
@@ -195,11 +196,11 @@ impl Line for RawByteQueue {
             writing();
             write(p, value);
         };
-        self.push_with(me, SMALL, Limit::ForEver, fill).map_err(|e| e.kind())
+        self.push_with(me, SMALL, Wait::ForEver, fill).map_err(|e| e.kind())
     }
 
     fn pop(&self, me: &Member, wait: bool, reading: impl FnOnce()) -> Got {
-        take_by(self, me, if wait { Limit::ForEver } else { Limit::Never }, reading)
+        take_by(self, me, if wait { Wait::ForEver } else { Wait::Never }, reading)
     }
 
     fn close(&self, me: &Member) {
@@ -215,12 +216,12 @@ impl Line for RawByteQueue {
     }
 }
 
-fn put_by(q: &RawByteQueue, me: &Member, value: u64, len: usize, limit: Limit) -> Result<(), ErrorKind> {
+fn put_by(q: &RawByteQueue, me: &Member, value: u64, len: usize, limit: Wait) -> Result<(), ErrorKind> {
     q.push_with(me, len, limit, |p| write(p, value)).map_err(|e| e.kind())
 }
 
 #[allow(unsafe_code)]
-fn take_by(q: &RawByteQueue, me: &Member, limit: Limit, reading: impl FnOnce()) -> Got {
+fn take_by(q: &RawByteQueue, me: &Member, limit: Wait, reading: impl FnOnce()) -> Got {
     let drain = |p: *const u8, _| {
         reading();
         // SAFETY: a modelled message has at least 8 bytes, aligned.
@@ -240,7 +241,7 @@ fn pushes_large(place: &Place, death: Death, q: RawByteQueue, value: u64) -> Vic
             commit.set(Some(next_step() + RawByteQueue::LAG));
             write(p, value);
         };
-        q.push_with(me, LARGE, Limit::ForEver, fill).expect("open");
+        q.push_with(me, LARGE, Wait::ForEver, fill).expect("open");
     })
 }
 
@@ -261,7 +262,7 @@ fn round() {
     let q = queue_from(4, 2, &me);
     let producer = place.thread(Death::NEVER, move |me| {
         put(&q, me, 1).expect("open");
-        put_by(&q, me, 2, LARGE, Limit::ForEver).expect("open");
+        put_by(&q, me, 2, LARGE, Wait::ForEver).expect("open");
         put(&q, me, 3).expect("open");
     });
     assert_eq!(take(&q, &me), Ok((1, false)));
@@ -277,7 +278,7 @@ fn two_producers() {
     let me = place.member();
     let q = queue_from(4, 3, &me);
     let producer =
-        place.thread(Death::NEVER, move |me| put_by(&q, me, 1, LARGE, Limit::ForEver).expect("open"));
+        place.thread(Death::NEVER, move |me| put_by(&q, me, 1, LARGE, Wait::ForEver).expect("open"));
     put(&q, &me, 2).expect("open");
     producer.join();
     let mut got = drain(&q, &me);
@@ -295,7 +296,7 @@ fn large_and_two_readers() {
         put(&q, &me, value).expect("open");
     }
     let producer =
-        place.thread(Death::NEVER, move |me| put_by(&q, me, 4, LARGE, Limit::ForEver).expect("open"));
+        place.thread(Death::NEVER, move |me| put_by(&q, me, 4, LARGE, Wait::ForEver).expect("open"));
     until_asleep(1);
     let other = place.thread(Death::NEVER, move |me| take(&q, me).expect("open"));
     let mine = take(&q, &me).expect("open");
@@ -314,7 +315,7 @@ fn large_and_small() {
     for value in 0..4 {
         put(&q, &me, value).expect("open");
     }
-    let large = place.thread(Death::NEVER, move |me| put_by(&q, me, 5, LARGE, Limit::ForEver).expect("open"));
+    let large = place.thread(Death::NEVER, move |me| put_by(&q, me, 5, LARGE, Wait::ForEver).expect("open"));
     until_asleep(1);
     let small = place.thread(Death::NEVER, move |me| put(&q, me, 4).expect("open"));
     until_asleep(2);
@@ -357,8 +358,8 @@ fn stale_walk(death: Death) {
     let expected: &[_] = if fate.is_done() { &[1, 2, 3] } else { &[1, 2] };
     assert_eq!(got.iter().map(|&(n, _)| n).collect::<Vec<_>>(), expected);
     settle();
-    put_by(&q, &me, 4, SMALL, Limit::Never).expect("room");
-    put_by(&q, &me, 5, SMALL, Limit::Never).expect("room");
+    put_by(&q, &me, 4, SMALL, Wait::Never).expect("room");
+    put_by(&q, &me, 5, SMALL, Wait::Never).expect("room");
     assert_eq!(drain(&q, &me), [(4, false), (5, false)]);
 }
 
@@ -377,7 +378,7 @@ fn dying_over_the_end(death: Death) {
     settle();
     // No room is lost.
     for value in 3..=5 {
-        put_by(&q, &me, value, LARGE, Limit::Never).expect("room");
+        put_by(&q, &me, value, LARGE, Wait::Never).expect("room");
         assert_eq!(drain(&q, &me), [(value, false)]);
     }
     assert_eq!(q.len_bytes(), 0);
@@ -406,8 +407,8 @@ fn dead_producers_room(death: Death) {
     if fate.is_done() {
         assert_eq!(take(&q, &me), Ok((1, false)));
     }
-    let other = place.thread(Death::NEVER, move |me| put_by(&q, me, 2, LARGE, Limit::Never));
-    put_by(&q, &me, 3, LARGE, Limit::Never).expect("room");
+    let other = place.thread(Death::NEVER, move |me| put_by(&q, me, 2, LARGE, Wait::Never));
+    put_by(&q, &me, 3, LARGE, Wait::Never).expect("room");
     assert_eq!(other.join(), Outcome::Finished(Ok(())));
     let mut got = drain(&q, &me);
     got.sort_unstable();
@@ -421,7 +422,7 @@ fn dying_in_place(death: Death) {
     let q = queue(2);
     let me = place.member();
     let victim = place.thread(death, move |me| {
-        let claim = q.receive(me, Limit::ForEver).expect("open");
+        let claim = q.receive(me, Wait::ForEver).expect("open");
         pause();
         q.release(me, claim).expect("ours");
     });
@@ -467,7 +468,7 @@ fn two_in_place() {
     let (first, second) = (Puppet::new(&place), place.member());
     put(&q, &second, 1).expect("open");
     put(&q, &second, 2).expect("open");
-    let claims = [&first.member, &second].map(|me| q.receive(me, Limit::Never).expect("a message"));
+    let claims = [&first.member, &second].map(|me| q.receive(me, Wait::Never).expect("a message"));
     let sleeper = place.thread(Death::NEVER, move |me| take(&q, me));
     first.kill();
     assert_eq!(sleeper.join(), Outcome::Finished(Ok((1, true))));
@@ -479,7 +480,7 @@ fn dying_reserver() {
     let place = Place::new(4);
     let q = queue(4);
     let (slow, fast) = (Puppet::new(&place), place.member());
-    let _claim = q.reserve(&slow.member, SMALL, Limit::Never).expect("room");
+    let _claim = q.reserve(&slow.member, SMALL, Wait::Never).expect("room");
     put(&q, &fast, 1).expect("open");
     put(&q, &fast, 2).expect("open");
     let takers = [(); 2].map(|()| place.thread(Death::NEVER, move |me| take(&q, me)));
@@ -494,7 +495,7 @@ fn two_reservations() {
     let q = queue(4);
     let (first, second, third) = (place.member(), Puppet::new(&place), place.member());
     let takers = two_sleepers(&place, q);
-    let [one, _two] = [&first, &second.member].map(|me| q.reserve(me, SMALL, Limit::Never).expect("room"));
+    let [one, _two] = [&first, &second.member].map(|me| q.reserve(me, SMALL, Wait::Never).expect("room"));
     put(&q, &third, 3).expect("open");
     write(q.room(&one).0, 1);
     q.commit(&first, one, SMALL).expect("ours");
@@ -507,13 +508,13 @@ fn watch_passed_on() {
     let place = Place::new(4);
     let q = queue(4);
     let (slow, fast) = (Puppet::new(&place), place.member());
-    let soon = Limit::Until(Deadline::from_monotonic_ns(1000));
+    let soon = Wait::Until(Deadline::from_monotonic_ns(1000));
     let hasty = place.thread(Death::NEVER, move |me| take_by(&q, me, soon, || ()));
     until_asleep(1);
     let patient = place.thread(Death::NEVER, move |me| take(&q, me));
     until_asleep(2);
     allow_timeouts(1);
-    let _claim = q.reserve(&slow.member, SMALL, Limit::Never).expect("room");
+    let _claim = q.reserve(&slow.member, SMALL, Wait::Never).expect("room");
     put(&q, &fast, 1).expect("open");
     assert_eq!(hasty.join(), Outcome::Finished(Err(ErrorKind::TimedOut)));
     slow.kill();
@@ -525,7 +526,7 @@ fn given_up() {
     let place = Place::new(4);
     let q = queue(4);
     let (slow, fast) = (place.member(), place.member());
-    let claim = q.reserve(&slow, SMALL, Limit::Never).expect("room");
+    let claim = q.reserve(&slow, SMALL, Wait::Never).expect("room");
     put(&q, &fast, 1).expect("open");
     put(&q, &fast, 2).expect("open");
     let takers = two_sleepers(&place, q);
@@ -542,7 +543,7 @@ fn put_back(death: Death) {
     let held = Rc::new(Cell::new(false));
     let note = held.clone();
     let victim = place.thread(death, move |me| {
-        let claim = q.receive(me, Limit::Never).map_err(|e| e.kind())?;
+        let claim = q.receive(me, Wait::Never).map_err(|e| e.kind())?;
         note.set(true);
         q.put_back(me, claim).map_err(|e| e.kind())
     });

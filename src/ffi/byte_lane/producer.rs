@@ -20,7 +20,7 @@ unsafe fn send(
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|producer| unsafe {
-        producer.send(once(bytes(message, len, "message")?), patience.limit()?)
+        producer.send(once(bytes(message, len, "message")?), patience.wait()?)
     }))
 }
 
@@ -35,7 +35,7 @@ unsafe fn send_vectored(
     // SAFETY: by the contract.
     report(
         unsafe { find_mut(handle) }
-            .and_then(|producer| unsafe { producer.send(parts(list, count, "parts")?, patience.limit()?) }),
+            .and_then(|producer| unsafe { producer.send(parts(list, count, "parts")?, patience.wait()?) }),
     )
 }
 
@@ -51,7 +51,7 @@ unsafe fn reserve(
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|producer| unsafe {
         let place = output(place, "place")?;
-        place.set(producer.reserve(len, patience.limit()?)?.as_ptr().cast());
+        place.set(producer.reserve(len, patience.wait()?)?.as_ptr().cast());
         Ok(())
     }))
 }

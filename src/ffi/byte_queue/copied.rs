@@ -23,7 +23,7 @@ unsafe fn push(
     // SAFETY: by the contract; the record has room for the message.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let message = bytes(message, length, "message")?;
-        queue.push_with(me(queue)?, length, patience.limit()?, |room| {
+        queue.push_with(me(queue)?, length, patience.wait()?, |room| {
             copy_nonoverlapping(message.as_ptr(), room, length);
         })
     }))
@@ -41,7 +41,7 @@ unsafe fn push_vectored(
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let parts = parts(list, count, "parts")?;
         let length = parts.clone().try_fold(0usize, |sum, part| sum.checked_add(part.len()));
-        queue.push_with(me(queue)?, length.ok_or(ErrorKind::TooLarge)?, patience.limit()?, |mut room| {
+        queue.push_with(me(queue)?, length.ok_or(ErrorKind::TooLarge)?, patience.wait()?, |mut room| {
             for part in parts {
                 copy_nonoverlapping(part.as_ptr(), room, part.len());
                 room = room.add(part.len());
@@ -71,7 +71,7 @@ unsafe fn pop(
             }
             length
         };
-        match queue.pop_with(me(queue)?, size, patience.limit()?, drain)? {
+        match queue.pop_with(me(queue)?, size, patience.wait()?, drain)? {
             Popped::Taken(len, again) => {
                 length.write(len);
                 tell(redelivered, again);

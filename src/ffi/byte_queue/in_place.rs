@@ -22,7 +22,7 @@ unsafe fn reserve(
     // SAFETY: by the contract.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let room = output(room, "room")?;
-        let claim = queue.reserve(me(queue)?, length, patience.limit()?)?;
+        let claim = queue.reserve(me(queue)?, length, patience.wait()?)?;
         room.set(queue.room(&claim).0.cast());
         Ok(())
     }))
@@ -40,7 +40,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let (message, length) = (output(message, "message")?, output(length, "length")?);
-        let claim = queue.receive(me(queue)?, patience.limit()?)?;
+        let claim = queue.receive(me(queue)?, patience.wait()?)?;
         let (place, len) = queue.message(&claim);
         message.set(place.cast_const().cast());
         length.set(len);

@@ -21,9 +21,8 @@ unsafe fn send(
 ) -> c_int {
     // SAFETY: by the contract.
     report(
-        unsafe { sender(pipe) }.and_then(|sender| unsafe {
-            sender.send_by(bytes(message, size, "message")?, patience.limit()?)
-        }),
+        unsafe { sender(pipe) }
+            .and_then(|sender| unsafe { sender.send_by(bytes(message, size, "message")?, patience.wait()?) }),
     )
 }
 
@@ -42,7 +41,7 @@ unsafe fn recv(
         if received.is_null() || buffer.is_null() && size > 0 {
             return Err(invalid("buffer or received is NULL"));
         }
-        let len = receiver.recv_raw(buffer.cast(), size, patience.limit()?)?;
+        let len = receiver.recv_raw(buffer.cast(), size, patience.wait()?)?;
         received.write(len);
         Ok(len)
     });
@@ -118,7 +117,7 @@ pub unsafe extern "C" fn interproc_pipe_send_vectored(
     // SAFETY: by C's contract.
     report(
         unsafe { sender(pipe) }.and_then(|sender| unsafe {
-            sender.send_parts(parts(pieces, count, "pieces")?, ForEver.limit()?)
+            sender.send_parts(parts(pieces, count, "pieces")?, ForEver.wait()?)
         }),
     )
 }

@@ -21,7 +21,7 @@ unsafe fn reserve(
     // SAFETY: by the contract.
     report(unsafe { sender(pipe) }.and_then(|sender| unsafe {
         let place = output(place, "place")?;
-        place.set(sender.place(size, patience.limit()?)?.as_ptr().cast());
+        place.set(sender.place(size, patience.wait()?)?.as_ptr().cast());
         open_mut(pipe)?.reserved = Some(size);
         Ok(())
     }))
@@ -38,7 +38,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
         let (message, size) = (output(message, "message")?, output(size, "size")?);
-        let Found { bytes, len } = receiver.find(patience.limit()?)?;
+        let Found { bytes, len } = receiver.find(patience.wait()?)?;
         message.set(bytes.as_ptr().cast_const().cast());
         size.set(len);
         open_mut(pipe)?.held = true;

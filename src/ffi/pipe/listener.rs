@@ -33,7 +33,7 @@ unsafe fn connect(
     // SAFETY: by the contract.
     unsafe {
         answer(end, "end", || {
-            boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, patience.limit()?))
+            boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, patience.wait()?))
         })
     }
 }
@@ -120,7 +120,7 @@ unsafe fn accept(
     patience: impl Patience,
 ) -> c_int {
     // SAFETY: by the contract.
-    unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(patience.limit()?))) }
+    unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(patience.wait()?))) }
 }
 
 /// Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or

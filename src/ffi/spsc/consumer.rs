@@ -24,7 +24,7 @@ unsafe fn pop(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        seat.ready(patience.limit()?)?;
+        seat.ready(patience.wait()?)?;
         let lane = seat.raw.lane();
         copy(lane.bytes(seat.raw.next()).as_ptr(), element.cast(), lane.unit());
         tell(redelivered, seat.raw.is_redelivered());
@@ -52,7 +52,7 @@ unsafe fn pop_batch(
         let (mut run, mut again) = (0, 0);
         if max > 0 {
             let unit = seat.raw.lane().unit();
-            seat.ready(patience.limit()?)?;
+            seat.ready(patience.wait()?)?;
             run = seat.there_up_to(max)?;
             again = seat.raw.suspects().min(run as u64) as usize;
             let told = seat.raw.reads(run as u64);
@@ -84,7 +84,7 @@ unsafe fn read_chunk(
     // SAFETY: by the contract.
     report(unsafe { find_mut(consumer) }.and_then(|Held { seat, lent }| unsafe {
         let slots = output(slots, "slots")?;
-        seat.ready_for(count, patience.limit()?)?;
+        seat.ready_for(count, patience.wait()?)?;
         let count = count.min(seat.raw.known() as usize);
         seat.raw.reads(count as u64);
         *lent = count;

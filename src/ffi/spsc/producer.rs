@@ -23,7 +23,7 @@ unsafe fn push(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        seat.ready(patience.limit()?)?;
+        seat.ready(patience.wait()?)?;
         let lane = seat.raw.lane();
         copy(element.cast(), lane.bytes(seat.raw.next()).as_ptr(), lane.unit());
         seat.raw.advance_one()
@@ -45,7 +45,7 @@ unsafe fn push_batch(
         if elements.is_null() {
             return Err(invalid("elements is NULL"));
         }
-        let (wait, unit) = (patience.limit()?, seat.raw.lane().unit());
+        let (wait, unit) = (patience.wait()?, seat.raw.lane().unit());
         let mut done = 0;
         while done < count {
             let run = seat.ready(wait).and_then(|()| seat.room_up_to(count - done)).and_then(|run| {
@@ -78,7 +78,7 @@ unsafe fn write_chunk(
     // SAFETY: by the contract.
     report(unsafe { find_mut(producer) }.and_then(|Held { seat, lent }| unsafe {
         let slots = output(slots, "slots")?;
-        seat.ready_for(count, patience.limit()?)?;
+        seat.ready_for(count, patience.wait()?)?;
         *lent = count;
         slots.set(lend(seat.raw.lane(), seat.slots(count)));
         Ok(())

@@ -1,12 +1,13 @@
 //! [`ByteConsumer`]: the reading side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{Patience, RawByteConsumer, RecvError, Seated};
+use super::{RawByteConsumer, RecvError, Seated};
 use crate::error::{Error, Result};
 use crate::heap::Keep;
 use crate::member::{GuardMark, Unwinding};
 use crate::member::{Who, view};
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::mem::forget;
 use core::ops::Deref;
@@ -84,7 +85,7 @@ impl ByteConsumer {
     /// ```
     #[inline]
     pub fn receive(&mut self) -> Result<ByteMessage<'_>> {
-        self.receive_by(Patience::ForEver)
+        self.receive_by(Wait::ForEver)
     }
 
     /// [`receive`](Self::receive), if there is a message now.
@@ -101,7 +102,7 @@ impl ByteConsumer {
     /// ```
     #[inline]
     pub fn try_receive(&mut self) -> Result<ByteMessage<'_>> {
-        self.receive_by(Patience::Never)
+        self.receive_by(Wait::Never)
     }
 
     /// [`receive`](Self::receive), waiting at most `timeout`.
@@ -135,12 +136,12 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive_until(&mut self, deadline: Deadline) -> Result<ByteMessage<'_>> {
-        self.receive_by(Patience::Until(deadline))
+        self.receive_by(Wait::Until(deadline))
     }
 
     #[inline(always)]
-    fn receive_by(&mut self, patience: Patience) -> Result<ByteMessage<'_>> {
-        let (found, redelivered) = self.side.receive(patience)?;
+    fn receive_by(&mut self, wait: Wait) -> Result<ByteMessage<'_>> {
+        let (found, redelivered) = self.side.receive(wait)?;
         let guard = GuardMark::at(self.side.lane().address());
         let unwinding = Unwinding::begin();
         Ok(ByteMessage {
@@ -172,7 +173,7 @@ impl ByteConsumer {
     /// ```
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Patience::ForEver)
+        self.recv_into_by(buffer, Wait::ForEver)
     }
 
     /// [`recv_into`](Self::recv_into), if there is a message now.
@@ -189,7 +190,7 @@ impl ByteConsumer {
     /// ```
     #[inline]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Patience::Never)
+        self.recv_into_by(buffer, Wait::Never)
     }
 
     /// [`recv_into`](Self::recv_into), waiting at most `timeout`.
@@ -229,17 +230,13 @@ impl ByteConsumer {
         buffer: &mut [u8],
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Patience::Until(deadline))
+        self.recv_into_by(buffer, Wait::Until(deadline))
     }
 
     #[inline(always)]
-    fn recv_into_by(
-        &mut self,
-        buffer: &mut [u8],
-        patience: Patience,
-    ) -> core::result::Result<usize, RecvError> {
+    fn recv_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         // SAFETY: as long as it is.
-        let (len, _) = unsafe { self.side.receive_into(buffer.as_mut_ptr(), buffer.len(), patience) }?;
+        let (len, _) = unsafe { self.side.receive_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
         if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
     }
 

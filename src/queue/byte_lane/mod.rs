@@ -22,4 +22,4 @@ pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
 pub use producer::{ByteProducer, ByteReservation};
 pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
 #[cfg(feature = "std")]
-pub(crate) use seated::{Patience, Seated, Side};
+pub(crate) use seated::{Seated, Side};

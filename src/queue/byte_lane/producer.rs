@@ -1,12 +1,13 @@
 //! [`ByteProducer`]: the writing side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{Patience, RawByteProducer, Seated};
+use super::{RawByteProducer, Seated};
 use crate::error::{ErrorKind, Result};
 use crate::heap::Keep;
 use crate::member::GuardMark;
 use crate::member::{Who, view};
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::iter::once;
 use core::ops::{Deref, DerefMut};
@@ -90,7 +91,7 @@ impl ByteProducer {
     /// ```
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<ByteReservation<'_>> {
-        self.reserve_by(len, Patience::ForEver)
+        self.reserve_by(len, Wait::ForEver)
     }
 
     /// [`reserve`](Self::reserve), if there is room now.
@@ -109,7 +110,7 @@ impl ByteProducer {
     /// ```
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<ByteReservation<'_>> {
-        self.reserve_by(len, Patience::Never)
+        self.reserve_by(len, Wait::Never)
     }
 
     /// [`reserve`](Self::reserve), waiting at most `timeout`.
@@ -141,12 +142,12 @@ impl ByteProducer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_until(&mut self, len: usize, deadline: Deadline) -> Result<ByteReservation<'_>> {
-        self.reserve_by(len, Patience::Until(deadline))
+        self.reserve_by(len, Wait::Until(deadline))
     }
 
     #[inline(always)]
-    fn reserve_by(&mut self, len: usize, patience: Patience) -> Result<ByteReservation<'_>> {
-        let bytes = self.side.reserve(len, patience)?;
+    fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<ByteReservation<'_>> {
+        let bytes = self.side.reserve(len, wait)?;
         let guard = GuardMark::at(self.side.lane().address());
         Ok(ByteReservation { side: &mut self.side, bytes, len, _guard: guard })
     }
@@ -167,7 +168,7 @@ impl ByteProducer {
     /// ```
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.side.send(once(message), Patience::ForEver)
+        self.side.send(once(message), Wait::ForEver)
     }
 
     /// [`send`](Self::send), if there is room now.
@@ -185,7 +186,7 @@ impl ByteProducer {
     /// ```
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        self.side.send(once(message), Patience::Never)
+        self.side.send(once(message), Wait::Never)
     }
 
     /// [`send`](Self::send), waiting at most `timeout`.
@@ -220,7 +221,7 @@ impl ByteProducer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
-        self.side.send(once(message), Patience::Until(deadline))
+        self.side.send(once(message), Wait::Until(deadline))
     }
 
     /// [`send`](Self::send) of one message whose parts lie in several places.
@@ -238,7 +239,7 @@ impl ByteProducer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.send_parts(parts, Patience::ForEver)
+        self.send_parts(parts, Wait::ForEver)
     }
 
     /// [`send_vectored`](Self::send_vectored), if there is room now.
@@ -255,7 +256,7 @@ impl ByteProducer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.send_parts(parts, Patience::Never)
+        self.send_parts(parts, Wait::Never)
     }
 
     /// [`send_vectored`](Self::send_vectored), waiting at most `timeout`.
@@ -289,11 +290,11 @@ impl ByteProducer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn send_vectored_until(&mut self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
-        self.send_parts(parts, Patience::Until(deadline))
+        self.send_parts(parts, Wait::Until(deadline))
     }
 
-    fn send_parts(&mut self, parts: &[IoSlice<'_>], patience: Patience) -> Result<()> {
-        self.side.send(parts.iter().map(|part| &**part), patience)
+    fn send_parts(&mut self, parts: &[IoSlice<'_>], wait: Wait) -> Result<()> {
+        self.side.send(parts.iter().map(|part| &**part), wait)
     }
 
     /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message. Then

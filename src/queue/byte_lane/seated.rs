@@ -11,29 +11,9 @@ use crate::member::{self, Member, OwnerId, Unwinding};
 use crate::queue::Lane;
 use crate::queue::push_error::with_lengths;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::ptr::NonNull;
 use core::time::Duration;
-
-/// How long an operation may wait.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
-    /// Not at all.
-    Never,
-    /// As long as it takes.
-    ForEver,
-    /// Until then.
-    Until(Deadline),
-}
-
-impl Patience {
-    pub(crate) fn after(time: Duration) -> Self {
-        Patience::Until(Deadline::after(time))
-    }
-
-    pub(crate) fn deadline(self) -> Option<Deadline> {
-        if let Patience::Until(deadline) = self { Some(deadline) } else { None }
-    }
-}
 
 /// What both sides have in common.
 pub(crate) trait Side {
@@ -194,25 +174,25 @@ impl Seated<RawByteProducer> {
 
     /// The place of the next message of `len` bytes.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+    pub(crate) fn reserve(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.me()?;
-        self.reserve_as(me, len, patience)
+        self.reserve_as(me, len, wait)
     }
 
     /// [`reserve`](Self::reserve) for the thread in the seat.
     #[inline(always)]
-    pub(crate) fn reserve_as(&mut self, me: &Member, len: usize, patience: Patience) -> Result<NonNull<u8>> {
+    pub(crate) fn reserve_as(&mut self, me: &Member, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         match self.raw.has_room(len) {
             Ok(true) => Ok(self.raw.space(len)),
-            Ok(false) => self.reserve_later(me, len, patience),
+            Ok(false) => self.reserve_later(me, len, wait),
             Err(error) => Err(with_lengths(error, len, self.longest())),
         }
     }
 
     #[cold]
-    fn reserve_later(&mut self, me: &Member, len: usize, patience: Patience) -> Result<NonNull<u8>> {
-        if !matches!(patience, Patience::Never) {
-            self.raw.wait_for_room(me, len, patience.deadline())?;
+    fn reserve_later(&mut self, me: &Member, len: usize, wait: Wait) -> Result<NonNull<u8>> {
+        if !matches!(wait, Wait::Never) {
+            self.raw.wait_for_room(me, len, wait.deadline())?;
         } else if !self.raw.look_for_room(me, len)? {
             return Err(ErrorKind::Full.into());
         }
@@ -236,10 +216,10 @@ impl Seated<RawByteProducer> {
     pub(crate) fn send<'p>(
         &mut self,
         parts: impl Iterator<Item = &'p [u8]> + Clone,
-        patience: Patience,
+        wait: Wait,
     ) -> Result<()> {
         let me = self.me()?;
-        self.send_as(me, parts, patience)
+        self.send_as(me, parts, wait)
     }
 
     /// [`send`](Self::send) for the thread in the seat.
@@ -248,10 +228,10 @@ impl Seated<RawByteProducer> {
         &mut self,
         me: &Member,
         parts: impl Iterator<Item = &'p [u8]> + Clone,
-        patience: Patience,
+        wait: Wait,
     ) -> Result<()> {
         let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
-        let mut to = self.reserve_as(me, len, patience)?;
+        let mut to = self.reserve_as(me, len, wait)?;
         for part in parts {
             // SAFETY: the parts are as long together as what was reserved, which is nobody else's.
             unsafe {
@@ -286,19 +266,19 @@ impl Seated<RawByteConsumer> {
 
     /// The next message, and whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, patience: Patience) -> Result<(Found, bool)> {
+    pub(crate) fn receive(&mut self, wait: Wait) -> Result<(Found, bool)> {
         let me = self.me()?;
         match self.raw.next()? {
             Some(found) => Ok((found, self.raw.is_redelivered())),
-            None => self.receive_later(me, patience),
+            None => self.receive_later(me, wait),
         }
     }
 
     #[cold]
-    fn receive_later(&mut self, me: &Member, patience: Patience) -> Result<(Found, bool)> {
+    fn receive_later(&mut self, me: &Member, wait: Wait) -> Result<(Found, bool)> {
         loop {
-            if !matches!(patience, Patience::Never) {
-                self.raw.wait(me, patience.deadline())?;
+            if !matches!(wait, Wait::Never) {
+                self.raw.wait(me, wait.deadline())?;
             } else if !self.raw.look(me)? {
                 return Err(ErrorKind::Empty.into());
             }
@@ -336,9 +316,9 @@ impl Seated<RawByteConsumer> {
         &mut self,
         into: *mut u8,
         size: usize,
-        patience: Patience,
+        wait: Wait,
     ) -> Result<(usize, bool)> {
-        let (Found { bytes, len }, redelivered) = self.receive(patience)?;
+        let (Found { bytes, len }, redelivered) = self.receive(wait)?;
         if len <= size {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };

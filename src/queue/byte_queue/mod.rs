@@ -36,4 +36,4 @@ pub use handle::ByteQueue;
 pub use place::ByteRing;
 #[cfg(not(interproc_loom))]
 pub use place::byte_ring_size;
-pub use raw::{Claim, Limit, Popped, RawByteQueue};
+pub use raw::{Claim, Popped, RawByteQueue};

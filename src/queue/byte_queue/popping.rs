@@ -3,10 +3,11 @@
 
 use super::guard::Message;
 use super::handle::ByteQueue;
-use super::raw::{Limit, Popped};
+use super::raw::Popped;
 use crate::error::{Error, Result};
 use crate::queue::{Delivery, RecvError};
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::cell::Cell;
 use core::time::Duration;
 use std::vec::Vec;
@@ -22,13 +23,13 @@ unsafe fn bytes<'a>(place: *const u8, len: usize) -> &'a [u8] {
 }
 
 impl ByteQueue {
-    fn receive_by(&self, limit: Limit) -> Result<Message<'_>> {
+    fn receive_by(&self, wait: Wait) -> Result<Message<'_>> {
         let me = self.me()?;
-        let claim = self.raw.receive(me, limit)?;
+        let claim = self.raw.receive(me, wait)?;
         Ok(Message::new(&self.raw, me, claim))
     }
 
-    fn pop_by(&self, limit: Limit) -> Result<Delivery<Vec<u8>>> {
+    fn pop_by(&self, wait: Wait) -> Result<Delivery<Vec<u8>>> {
         let list = Cell::new(Vec::new());
         // The room first: without it the message stays where it is.
         let fits = |len| {
@@ -43,24 +44,24 @@ impl ByteQueue {
             copy.extend_from_slice(unsafe { bytes(place, len) });
             copy
         };
-        match self.raw.pop_fitting(self.me()?, fits, limit, copy)? {
+        match self.raw.pop_fitting(self.me()?, fits, wait, copy)? {
             Popped::Taken(value, redelivered) => Ok(Delivery { value, redelivered }),
             Popped::TooLong(_) => Err(Error::no_memory()),
         }
     }
 
-    fn pop_value_by(&self, limit: Limit) -> Result<Vec<u8>> {
-        Ok(self.pop_by(limit)?.value)
+    fn pop_value_by(&self, wait: Wait) -> Result<Vec<u8>> {
+        Ok(self.pop_by(wait)?.value)
     }
 
-    fn pop_into_by(&self, into: &mut [u8], limit: Limit) -> core::result::Result<usize, RecvError> {
+    fn pop_into_by(&self, into: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         let max = into.len();
         let copy = |place, len| {
             // SAFETY: the record is ours while it is copied.
             into[..len].copy_from_slice(unsafe { bytes(place, len) });
             len
         };
-        match self.raw.pop_with(self.me()?, max, limit, copy)? {
+        match self.raw.pop_with(self.me()?, max, wait, copy)? {
             Popped::Taken(len, _) => Ok(len),
             Popped::TooLong(needed) => Err(RecvError::too_small(needed, max)),
         }
@@ -81,7 +82,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop(&self) -> Result<Vec<u8>> {
-        self.pop_value_by(Limit::ForEver)
+        self.pop_value_by(Wait::ForEver)
     }
 
     /// Takes the first message out, if that is possible now; never waits.
@@ -98,7 +99,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_pop(&self) -> Result<Vec<u8>> {
-        self.pop_value_by(Limit::Never)
+        self.pop_value_by(Wait::Never)
     }
 
     /// Takes the first message out, waiting at most `timeout`.
@@ -115,7 +116,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_timeout(&self, timeout: Duration) -> Result<Vec<u8>> {
-        self.pop_value_by(Limit::Until(Deadline::after(timeout)))
+        self.pop_value_by(Wait::Until(Deadline::after(timeout)))
     }
 
     /// Takes the first message out, waiting until `deadline` at the latest. One in the past: what can be done
@@ -133,7 +134,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_until(&self, deadline: Deadline) -> Result<Vec<u8>> {
-        self.pop_value_by(Limit::Until(deadline))
+        self.pop_value_by(Wait::Until(deadline))
     }
 
     /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
@@ -152,7 +153,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_delivery(&self) -> Result<Delivery<Vec<u8>>> {
-        self.pop_by(Limit::ForEver)
+        self.pop_by(Wait::ForEver)
     }
 
     /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back, if
@@ -171,7 +172,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_pop_delivery(&self) -> Result<Delivery<Vec<u8>>> {
-        self.pop_by(Limit::Never)
+        self.pop_by(Wait::Never)
     }
 
     /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
@@ -190,7 +191,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_delivery_timeout(&self, timeout: Duration) -> Result<Delivery<Vec<u8>>> {
-        self.pop_by(Limit::Until(Deadline::after(timeout)))
+        self.pop_by(Wait::Until(Deadline::after(timeout)))
     }
 
     /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
@@ -209,7 +210,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_delivery_until(&self, deadline: Deadline) -> Result<Delivery<Vec<u8>>> {
-        self.pop_by(Limit::Until(deadline))
+        self.pop_by(Wait::Until(deadline))
     }
 
     /// Takes the first message out into a buffer; says how long it is, waiting as long as it takes.
@@ -229,7 +230,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.pop_into_by(into, Limit::ForEver)
+        self.pop_into_by(into, Wait::ForEver)
     }
 
     /// Takes the first message out into a buffer; says how long it is, if that is possible now; never waits.
@@ -248,7 +249,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_pop_into(&self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.pop_into_by(into, Limit::Never)
+        self.pop_into_by(into, Wait::Never)
     }
 
     /// Takes the first message out into a buffer; says how long it is, waiting at most `timeout`.
@@ -271,7 +272,7 @@ impl ByteQueue {
         into: &mut [u8],
         timeout: Duration,
     ) -> core::result::Result<usize, RecvError> {
-        self.pop_into_by(into, Limit::Until(Deadline::after(timeout)))
+        self.pop_into_by(into, Wait::Until(Deadline::after(timeout)))
     }
 
     /// Takes the first message out into a buffer; says how long it is, waiting until `deadline` at the
@@ -295,7 +296,7 @@ impl ByteQueue {
         into: &mut [u8],
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
-        self.pop_into_by(into, Limit::Until(deadline))
+        self.pop_into_by(into, Wait::Until(deadline))
     }
 
     /// Claims the first message, to be read where it lies, waiting as long as it takes.
@@ -312,7 +313,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive(&self) -> Result<Message<'_>> {
-        self.receive_by(Limit::ForEver)
+        self.receive_by(Wait::ForEver)
     }
 
     /// Claims the first message, to be read where it lies, if that is possible now; never waits.
@@ -329,7 +330,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_receive(&self) -> Result<Message<'_>> {
-        self.receive_by(Limit::Never)
+        self.receive_by(Wait::Never)
     }
 
     /// Claims the first message, to be read where it lies, waiting at most `timeout`.
@@ -346,7 +347,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Message<'_>> {
-        self.receive_by(Limit::Until(Deadline::after(timeout)))
+        self.receive_by(Wait::Until(Deadline::after(timeout)))
     }
 
     /// Claims the first message, to be read where it lies, waiting until `deadline` at the latest. One in the
@@ -364,7 +365,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_>> {
-        self.receive_by(Limit::Until(deadline))
+        self.receive_by(Wait::Until(deadline))
     }
 
     /// The messages as they come, until the queue is closed and drained. Waits for each as long as it takes.

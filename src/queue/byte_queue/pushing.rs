@@ -3,23 +3,23 @@
 
 use super::guard::Reservation;
 use super::handle::ByteQueue;
-use super::raw::Limit;
 use crate::error::{ErrorKind, Result};
 use crate::queue::push_error::with_lengths;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::time::Duration;
 use std::io::IoSlice;
 
 impl ByteQueue {
     #[inline(always)]
-    fn push_by(&self, message: &[u8], limit: Limit) -> Result<()> {
+    fn push_by(&self, message: &[u8], wait: Wait) -> Result<()> {
         // SAFETY: the record is ours and has room for the message.
         let fill = |p: *mut u8| unsafe { p.copy_from_nonoverlapping(message.as_ptr(), message.len()) };
-        let pushed = self.raw.push_with(self.me()?, message.len(), limit, fill);
+        let pushed = self.raw.push_with(self.me()?, message.len(), wait, fill);
         pushed.map_err(|e| with_lengths(e, message.len(), self.longest()))
     }
 
-    fn push_vectored_by(&self, parts: &[IoSlice<'_>], limit: Limit) -> Result<()> {
+    fn push_vectored_by(&self, parts: &[IoSlice<'_>], wait: Wait) -> Result<()> {
         let len = parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.len()));
         let fill = |mut p: *mut u8| {
             for part in parts {
@@ -31,12 +31,12 @@ impl ByteQueue {
             }
         };
         let len = len.ok_or(ErrorKind::TooLarge)?;
-        self.raw.push_with(self.me()?, len, limit, fill).map_err(|e| with_lengths(e, len, self.longest()))
+        self.raw.push_with(self.me()?, len, wait, fill).map_err(|e| with_lengths(e, len, self.longest()))
     }
 
-    fn reserve_by(&self, len: usize, limit: Limit) -> Result<Reservation<'_>> {
+    fn reserve_by(&self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let me = self.me()?;
-        let claim = self.raw.reserve(me, len, limit).map_err(|e| with_lengths(e, len, self.longest()))?;
+        let claim = self.raw.reserve(me, len, wait).map_err(|e| with_lengths(e, len, self.longest()))?;
         Ok(Reservation::new(&self.raw, me, claim, len))
     }
 
@@ -56,7 +56,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push(&self, message: &[u8]) -> Result<()> {
-        self.push_by(message, Limit::ForEver)
+        self.push_by(message, Wait::ForEver)
     }
 
     /// Copies a message in, if that is possible now; never waits.
@@ -73,7 +73,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_push(&self, message: &[u8]) -> Result<()> {
-        self.push_by(message, Limit::Never)
+        self.push_by(message, Wait::Never)
     }
 
     /// Copies a message in, waiting at most `timeout`.
@@ -90,7 +90,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push_timeout(&self, message: &[u8], timeout: Duration) -> Result<()> {
-        self.push_by(message, Limit::Until(Deadline::after(timeout)))
+        self.push_by(message, Wait::Until(Deadline::after(timeout)))
     }
 
     /// Copies a message in, waiting until `deadline` at the latest. One in the past: what can be done now is done.
@@ -107,7 +107,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push_until(&self, message: &[u8], deadline: Deadline) -> Result<()> {
-        self.push_by(message, Limit::Until(deadline))
+        self.push_by(message, Wait::Until(deadline))
     }
 
     /// Copies one message in that lies in several parts, waiting as long as it takes.
@@ -126,7 +126,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push_vectored(&self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.push_vectored_by(parts, Limit::ForEver)
+        self.push_vectored_by(parts, Wait::ForEver)
     }
 
     /// Copies one message in that lies in several parts, if that is possible now; never waits.
@@ -145,7 +145,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_push_vectored(&self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.push_vectored_by(parts, Limit::Never)
+        self.push_vectored_by(parts, Wait::Never)
     }
 
     /// Copies one message in that lies in several parts, waiting at most `timeout`.
@@ -164,7 +164,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push_vectored_timeout(&self, parts: &[IoSlice<'_>], timeout: Duration) -> Result<()> {
-        self.push_vectored_by(parts, Limit::Until(Deadline::after(timeout)))
+        self.push_vectored_by(parts, Wait::Until(Deadline::after(timeout)))
     }
 
     /// Copies one message in that lies in several parts, waiting until `deadline` at the latest. One in the
@@ -184,7 +184,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn push_vectored_until(&self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
-        self.push_vectored_by(parts, Limit::Until(deadline))
+        self.push_vectored_by(parts, Wait::Until(deadline))
     }
 
     /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting as long
@@ -204,7 +204,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve(&self, len: usize) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Limit::ForEver)
+        self.reserve_by(len, Wait::ForEver)
     }
 
     /// Claims room for a message of up to `len` bytes, to be written where it will be read, if that is
@@ -224,7 +224,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_reserve(&self, len: usize) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Limit::Never)
+        self.reserve_by(len, Wait::Never)
     }
 
     /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting at most
@@ -244,7 +244,7 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_timeout(&self, len: usize, timeout: Duration) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Limit::Until(Deadline::after(timeout)))
+        self.reserve_by(len, Wait::Until(Deadline::after(timeout)))
     }
 
     /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting until
@@ -264,6 +264,6 @@ impl ByteQueue {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn reserve_until(&self, len: usize, deadline: Deadline) -> Result<Reservation<'_>> {
-        self.reserve_by(len, Limit::Until(deadline))
+        self.reserve_by(len, Wait::Until(deadline))
     }
 }

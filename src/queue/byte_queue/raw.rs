@@ -89,6 +89,7 @@ use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, Role};
 use crate::time::Deadline;
+use crate::time::Wait;
 
 /// In a record's length word: it was taken and put back.
 const RETURNED: u64 = 1 << 63;
@@ -98,7 +99,8 @@ const RETURNED: u64 = 1 << 63;
 /// # Examples
 /// ```
 /// use interproc::member::{Domain, Table};
-/// use interproc::queue::{ByteRing, Limit, Popped, RawByteQueue};
+/// use interproc::Wait;
+/// use interproc::queue::{ByteRing, Popped, RawByteQueue};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };
@@ -120,25 +122,25 @@ const RETURNED: u64 = 1 << 63;
 /// let me = unsafe { domain.register(None) }?;
 /// let queue = RawByteQueue::new(ring);
 /// // SAFETY: there is room for the 5 bytes.
-/// queue.push_with(&me, 5, Limit::ForEver, |room| unsafe { room.copy_from(b"hello".as_ptr(), 5) })?;
-/// let claim = queue.receive(&me, Limit::Never)?;
+/// queue.push_with(&me, 5, Wait::ForEver, |room| unsafe { room.copy_from(b"hello".as_ptr(), 5) })?;
+/// let claim = queue.receive(&me, Wait::Never)?;
 /// let (message, len) = queue.message(&claim);
 /// // SAFETY: the record is ours until the release.
 /// assert_eq!(unsafe { core::slice::from_raw_parts(message, len) }, b"hello");
 /// queue.put_back(&me, claim)?;
-/// let popped = queue.pop_with(&me, 3, Limit::Never, |_, _| unreachable!("it is too long"))?;
+/// let popped = queue.pop_with(&me, 3, Wait::Never, |_, _| unreachable!("it is too long"))?;
 /// assert!(matches!(popped, Popped::TooLong(5)));
-/// let claim = queue.receive(&me, Limit::Never)?;
+/// let claim = queue.receive(&me, Wait::Never)?;
 /// assert!(claim.redelivered());
 /// queue.release(&me, claim)?;
 ///
-/// let claim = queue.reserve(&me, 100, Limit::Never)?; // in place
+/// let claim = queue.reserve(&me, 100, Wait::Never)?; // in place
 /// let (room, most) = queue.room(&claim);
 /// assert!(most >= 100);
 /// // SAFETY: the record is ours until the commit, and has 100 bytes.
 /// unsafe { room.write_bytes(7, 10) };
 /// queue.commit(&me, claim, 10)?;
-/// let claim = queue.reserve(&me, 100, Limit::Never)?;
+/// let claim = queue.reserve(&me, 100, Wait::Never)?;
 /// queue.abort(&me, claim)?; // no message comes of it
 /// assert_eq!(queue.len(), 1);
 /// queue.close(&me);
@@ -194,29 +196,6 @@ pub(super) struct Seen {
     pub(super) obstacle: Option<OwnerId>,
 }
 
-/// How long an operation may wait.
-///
-/// # Examples
-/// See [`RawByteQueue`].
-#[derive(Clone, Copy, Debug)]
-pub enum Limit {
-    /// Not at all.
-    Never,
-    /// As long as it takes.
-    ForEver,
-    /// Until then.
-    Until(Deadline),
-}
-
-impl Limit {
-    fn deadline(self) -> Option<Deadline> {
-        match self {
-            Limit::Until(deadline) => Some(deadline),
-            _ => None,
-        }
-    }
-}
-
 /// What a pop with a limit to the message's length came to.
 ///
 /// # Examples
@@ -248,9 +227,9 @@ impl RawByteQueue {
     ///
     /// # Examples
     /// See [`RawByteQueue`].
-    pub fn reserve(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
+    pub fn reserve(&self, me: &Member, len: usize, wait: Wait) -> Result<Claim> {
         let pending = me.pend();
-        let claim = self.claim_to_write(me, len, limit);
+        let claim = self.claim_to_write(me, len, wait);
         if let Ok(claim) = &claim {
             // For who commits by the place alone: see `by_place`.
             self.set_length_word(claim, len as u64);
@@ -260,18 +239,18 @@ impl RawByteQueue {
     }
 
     #[inline]
-    fn claim_to_write(&self, me: &Member, len: usize, limit: Limit) -> Result<Claim> {
+    fn claim_to_write(&self, me: &Member, len: usize, wait: Wait) -> Result<Claim> {
         if len > self.ring.longest() {
             return Err(ErrorKind::TooLarge.into());
         }
         let granules = self.ring.granules_for(len);
-        match (self.claim_space(me, granules), limit) {
+        match (self.claim_space(me, granules), wait) {
             (Ok(claim), _) => Ok(claim),
             (Err(Refused::Closed), _) => Err(ErrorKind::Closed.into()),
             (Err(Refused::Broken), _) => Err(ErrorKind::Corrupt.into()),
-            (Err(_), Limit::Never) => Err(ErrorKind::Full.into()),
-            (Err(_), limit) => {
-                self.wait(me, limit.deadline(), Side::Producer, |_| self.claim_space(me, granules))
+            (Err(_), Wait::Never) => Err(ErrorKind::Full.into()),
+            (Err(_), wait) => {
+                self.wait(me, wait.deadline(), Side::Producer, |_| self.claim_space(me, granules))
             }
         }
     }
@@ -387,9 +366,9 @@ impl RawByteQueue {
     /// # Examples
     /// See [`RawByteQueue`].
     #[inline]
-    pub fn push_with(&self, me: &Member, len: usize, limit: Limit, fill: impl FnOnce(*mut u8)) -> Result<()> {
+    pub fn push_with(&self, me: &Member, len: usize, wait: Wait, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
-        let result = self.claim_to_write(me, len, limit).map(|claim| {
+        let result = self.claim_to_write(me, len, wait).map(|claim| {
             fill(self.room(&claim).0);
             self.publish(claim, len);
         });
@@ -405,9 +384,9 @@ impl RawByteQueue {
     ///
     /// # Examples
     /// See [`RawByteQueue`].
-    pub fn receive(&self, me: &Member, limit: Limit) -> Result<Claim> {
+    pub fn receive(&self, me: &Member, wait: Wait) -> Result<Claim> {
         let pending = me.pend();
-        let claim = self.claim_to_read(me, limit);
+        let claim = self.claim_to_read(me, wait);
         if let Ok(claim) = &claim
             && !crate::mutant!("byte-receive-untold")
         {
@@ -420,14 +399,14 @@ impl RawByteQueue {
     }
 
     #[inline]
-    fn claim_to_read(&self, me: &Member, limit: Limit) -> Result<Claim> {
-        let mut claim = match (self.claim_message(me, None), limit) {
+    fn claim_to_read(&self, me: &Member, wait: Wait) -> Result<Claim> {
+        let mut claim = match (self.claim_message(me, None), wait) {
             (Ok(claim), _) => claim,
             (Err(Refused::Closed), _) => return Err(ErrorKind::Closed.into()),
             (Err(Refused::Broken), _) => return Err(ErrorKind::Corrupt.into()),
-            (Err(_), Limit::Never) => return Err(ErrorKind::Empty.into()),
-            (Err(_), limit) => {
-                self.wait(me, limit.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
+            (Err(_), Wait::Never) => return Err(ErrorKind::Empty.into()),
+            (Err(_), wait) => {
+                self.wait(me, wait.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
             }
         };
         crate::crash_window!("B-d: claimed for reading");
@@ -508,10 +487,10 @@ impl RawByteQueue {
         &self,
         me: &Member,
         max: usize,
-        limit: Limit,
+        wait: Wait,
         drain: impl FnOnce(*const u8, usize) -> R,
     ) -> Result<Popped<R>> {
-        self.pop_fitting(me, |len| len <= max, limit, drain)
+        self.pop_fitting(me, |len| len <= max, wait, drain)
     }
 
     /// As [`pop_with`](Self::pop_with), for a message whose length is asked after.
@@ -520,11 +499,11 @@ impl RawByteQueue {
         &self,
         me: &Member,
         fits: impl FnOnce(usize) -> bool,
-        limit: Limit,
+        wait: Wait,
         drain: impl FnOnce(*const u8, usize) -> R,
     ) -> Result<Popped<R>> {
         let pending = me.pend();
-        let popped = self.claim_to_read(me, limit).map(|claim| {
+        let popped = self.claim_to_read(me, wait).map(|claim| {
             let (message, len) = self.message(&claim);
             if !fits(len) {
                 // A dead reader's word told of it; ours, when it is gone, does not.

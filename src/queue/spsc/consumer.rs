@@ -1,7 +1,7 @@
 //! The typed consumer.
 #![allow(unsafe_code)]
 
-use super::{Drain, Iter, ReadChunk, Reader, TryIter, Wait};
+use super::{Drain, Iter, ReadChunk, Reader, TryIter};
 use crate::error::{ErrorKind, Result};
 use crate::heap::Keep;
 use crate::member::{Member, Who, view};
@@ -9,6 +9,7 @@ use crate::queue::Delivery;
 use crate::queue::lane::Lane;
 use crate::shared::Plain;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, copy_nonoverlapping};

@@ -22,13 +22,3 @@ pub use consumer::Consumer;
 pub use iter::{Drain, Iter, TryIter};
 pub use producer::Producer;
 pub(crate) use seat::{Reader, Writer};
-
-use crate::time::Deadline;
-
-/// How long an operation may wait.
-#[derive(Clone, Copy)]
-pub(crate) enum Wait {
-    Never,
-    ForEver,
-    Until(Deadline),
-}

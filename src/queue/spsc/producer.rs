@@ -1,7 +1,7 @@
 //! The typed producer.
 #![allow(unsafe_code)]
 
-use super::{Wait, WriteChunk, WriteChunkUninit, Writer};
+use super::{WriteChunk, WriteChunkUninit, Writer};
 use crate::error::{ErrorKind, Result};
 use crate::heap::Keep;
 use crate::member::{Member, Who, view};
@@ -9,6 +9,7 @@ use crate::queue::lane::Lane;
 use crate::queue::{BatchError, PushError};
 use crate::shared::Plain;
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{NonNull, copy_nonoverlapping};

@@ -1,9 +1,9 @@
 //! The seats of the handles, whatever is in the slots: for Rust and C.
 
-use super::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Here, Member, OwnerId};
 use crate::queue::lane::{Lane, RawConsumer, RawProducer};
+use crate::time::Wait;
 
 /// Sees to it that the calling thread, of the process where there had been so many forks, sits in the seat: by `move_to`, if
 /// it is another one than `id`'s.

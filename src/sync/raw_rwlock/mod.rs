@@ -87,6 +87,7 @@ use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Table};
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
+use crate::time::Wait;
 use readers::{first_cell, home, leave_hold};
 
 /// In a cell: a writer sleeps on it.
@@ -126,24 +127,6 @@ pub(crate) enum Free {
     Gate,
     /// Nothing.
     Not,
-}
-
-/// How long to wait.
-#[derive(Clone, Copy)]
-pub(crate) enum Patience {
-    /// Not at all.
-    None,
-    /// As long as it takes, or until then.
-    Until(Option<Deadline>),
-}
-
-impl Patience {
-    fn deadline(self) -> Option<Deadline> {
-        match self {
-            Patience::None => None,
-            Patience::Until(deadline) => deadline,
-        }
-    }
 }
 
 /// Whether a reader may come in.
@@ -203,7 +186,7 @@ impl RawRwLock {
     /// `Deadlock` if the caller writes, `NotRecoverable`, `TimedOut`; `TooManyHolds` if there is neither a free cell
     /// (6 readers) nor a free word among the caller's own 16, or after 32,767 reads by one thread.
     pub fn read(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        self.read_as(me.id(), me, self.name(me), Patience::Until(deadline)).map(Entered::told)
+        self.read_as(me.id(), me, self.name(me), Wait::from(deadline)).map(Entered::told)
     }
 
     /// Locks for reading if nobody alive writes or waits to write.
@@ -211,7 +194,7 @@ impl RawRwLock {
     /// # Errors
     /// As [`RawRwLock::read`], and `WouldBlock`.
     pub fn try_read(&self, me: &Member) -> Result<Acquired> {
-        self.read_as(me.id(), me, self.name(me), Patience::None).map(Entered::told)
+        self.read_as(me.id(), me, self.name(me), Wait::Never).map(Entered::told)
     }
 
     /// Locks for writing, waiting until `deadline` if one is given.
@@ -219,7 +202,7 @@ impl RawRwLock {
     /// # Errors
     /// `Deadlock` if the caller reads or writes, `NotRecoverable`, `TimedOut`.
     pub fn write(&self, me: &Member, deadline: Option<Deadline>) -> Result<Acquired> {
-        self.write_as(me.id(), me, Patience::Until(deadline))
+        self.write_as(me.id(), me, Wait::from(deadline))
     }
 
     /// Locks for writing if nobody alive reads or writes, or waits to write.
@@ -227,7 +210,7 @@ impl RawRwLock {
     /// # Errors
     /// As [`RawRwLock::write`], and `WouldBlock`.
     pub fn try_write(&self, me: &Member) -> Result<Acquired> {
-        self.write_as(me.id(), me, Patience::None)
+        self.write_as(me.id(), me, Wait::Never)
     }
 
     /// Unlocks, once, whichever way the caller holds it. A write lock that was inherited and not marked consistent

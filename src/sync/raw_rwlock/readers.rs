@@ -1,6 +1,6 @@
 //! How readers come in and leave.
 
-use super::{CELLS, COUNT, Entered, ONE, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, is_open};
+use super::{CELLS, COUNT, Entered, ONE, Place, RawRwLock, SLEEPERS, STEP, WAITER, is_open};
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_models};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HOLDS, Holds};
@@ -8,10 +8,11 @@ use crate::member::{Member, OwnerId};
 use crate::sync::raw_mutex::{KEPT, READING};
 use crate::sync::{Acquired, Lost};
 use crate::sys::{Word, futex};
+use crate::time::Wait;
 
 impl RawRwLock {
     #[inline(always)]
-    pub(crate) fn read_as(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
+    pub(crate) fn read_as(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
         // Relaxed: a hint, which way to try.
         let gate = self.gate.load(Ordering::Relaxed);
         if gate == 0 {
@@ -48,7 +49,7 @@ impl RawRwLock {
                 leave_hold(holds, at, me);
             }
         }
-        self.read_slow(id, me, name, patience)
+        self.read_slow(id, me, name, wait)
     }
 
     /// R3, the reader's side: to be followed by a look at the gate.
@@ -68,7 +69,7 @@ impl RawRwLock {
     }
 
     #[cold]
-    fn read_slow(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
+    fn read_slow(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
         // The writer who would be waited for waits for us.
         if !crate::mutant!("no-second-read")
             && let Some(place) = self.read_again(id, me, name)?
@@ -79,7 +80,7 @@ impl RawRwLock {
         let pending = me.pend();
         let entered = match self.enter(id, me, name) {
             Ok(Some(place)) => Ok(Entered::At(place)),
-            Ok(None) => self.pass_the_gate(id, me, name, patience),
+            Ok(None) => self.pass_the_gate(id, me, name, wait),
             Err(error) => Err(error),
         };
         me.unpend(pending);
@@ -150,13 +151,13 @@ impl RawRwLock {
     }
 
     /// Queues at the gate, takes a place while it has it, gives it back.
-    fn pass_the_gate(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<Entered> {
-        let acquired = match patience {
-            Patience::None => self.gate.try_lock_with(me, READING)?,
-            Patience::Until(deadline) => self.gate.lock_with(me, deadline, READING)?,
+    fn pass_the_gate(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
+        let acquired = match wait {
+            Wait::Never => self.gate.try_lock_with(me, READING)?,
+            _ => self.gate.lock_with(me, wait.deadline(), READING)?,
         };
         if acquired == Acquired::OwnerDied {
-            self.serve_heir(id, me, name, patience)?;
+            self.serve_heir(id, me, name, wait)?;
             return Ok(Entered::OwnerDied);
         }
         crate::crash_window!("R5: a reader has the gate");

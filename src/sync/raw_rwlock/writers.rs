@@ -1,6 +1,6 @@
 //! How a writer comes in, waits until nobody reads, and leaves.
 
-use super::{COUNT, Free, Patience, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
+use super::{COUNT, Free, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
 use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId};
@@ -8,15 +8,16 @@ use crate::sync::raw_mutex::{DRAINING, KEPT};
 use crate::sync::{Acquired, Lost, RawMutex, Spin};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
+use crate::time::Wait;
 use core::time::Duration;
 
 impl RawRwLock {
     #[inline(always)]
-    pub(crate) fn write_as(&self, id: OwnerId, me: &Member, patience: Patience) -> Result<Acquired> {
+    pub(crate) fn write_as(&self, id: OwnerId, me: &Member, wait: Wait) -> Result<Acquired> {
         match self.write_free(id) {
             Free::Locked => Ok(Acquired::Clean),
-            Free::Gate => self.write_slow(id, me, patience, true),
-            Free::Not => self.write_slow(id, me, patience, false),
+            Free::Gate => self.write_slow(id, me, wait, true),
+            Free::Not => self.write_slow(id, me, wait, false),
         }
     }
 
@@ -44,16 +45,16 @@ impl RawRwLock {
         &self,
         id: OwnerId,
         me: &Member,
-        patience: Patience,
+        wait: Wait,
         has_gate: bool,
     ) -> Result<Acquired> {
         let pending = me.pend();
-        let result = self.write_pended(id, me, patience, has_gate);
+        let result = self.write_pended(id, me, wait, has_gate);
         me.unpend(pending);
         result
     }
 
-    fn write_pended(&self, id: OwnerId, me: &Member, patience: Patience, has_gate: bool) -> Result<Acquired> {
+    fn write_pended(&self, id: OwnerId, me: &Member, wait: Wait, has_gate: bool) -> Result<Acquired> {
         let mut acquired = Acquired::Clean;
         if has_gate {
             self.gate.set(DRAINING);
@@ -62,12 +63,12 @@ impl RawRwLock {
             if self.is_read_by(id, me) {
                 return Err(ErrorKind::Deadlock.into());
             }
-            acquired = match patience {
-                Patience::None => {
+            acquired = match wait {
+                Wait::Never => {
                     self.refuse_if_read(me)?;
                     self.gate.try_lock_with(me, DRAINING)?
                 }
-                Patience::Until(deadline) => self.gate.lock_with(me, deadline, DRAINING)?,
+                _ => self.gate.lock_with(me, wait.deadline(), DRAINING)?,
             };
         }
         crate::crash_window!("W1: the gate is taken, the readers are not gone");
@@ -75,16 +76,16 @@ impl RawRwLock {
         let drained = if has_gate && self.is_read_by(id, me) {
             Err(ErrorKind::Deadlock.into())
         } else {
-            self.drain(id, me, self.name(me), patience)
+            self.drain(id, me, self.name(me), wait)
         };
         self.settle(me, acquired, drained)?;
         Ok(acquired)
     }
 
     /// A reader has inherited the write lock.
-    pub(super) fn serve_heir(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<()> {
+    pub(super) fn serve_heir(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<()> {
         // Readers are there only if the dead writer had not looked for them yet.
-        let drained = self.drain(id, me, name, patience);
+        let drained = self.drain(id, me, name, wait);
         self.settle(me, Acquired::OwnerDied, drained)
     }
 
@@ -113,17 +114,17 @@ impl RawRwLock {
     }
 
     /// Waits until nobody reads. The caller has the gate, so nobody comes in meanwhile.
-    fn drain(&self, id: OwnerId, me: &Member, name: u64, patience: Patience) -> Result<()> {
+    fn drain(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<()> {
         // R2: behind the gate's compare-and-swap, which need not be SeqCst.
         if !crate::mutant!("writer-no-fence") {
             fence(Ordering::SeqCst);
         }
         let mut spin = Spin::new(me.spinning());
         for cell in &self.cells {
-            drain_cell(cell, id, me, patience, &mut spin)?;
+            drain_cell(cell, id, me, wait, &mut spin)?;
         }
         if self.gate.load(Ordering::Relaxed) & KEPT != 0 {
-            self.drain_holds(id, me, name, patience, &mut spin)?;
+            self.drain_holds(id, me, name, wait, &mut spin)?;
         }
         spin.done();
         Ok(())
@@ -135,12 +136,12 @@ impl RawRwLock {
         id: OwnerId,
         me: &Member,
         name: u64,
-        patience: Patience,
+        wait: Wait,
         spin: &mut Spin<'_>,
     ) -> Result<()> {
         let began = self.fence_holds(me);
         for index in 0..me.table().count() {
-            drain_slot(&self.gate, index, id, me, name, patience, spin)?;
+            drain_slot(&self.gate, index, id, me, name, wait, spin)?;
         }
         self.note_price(began);
         Ok(())
@@ -179,7 +180,7 @@ impl RawRwLock {
         let mut place = None;
         while place.is_none() && lost.again_until(until) {
             let spin = &mut Spin::new(me.spinning());
-            match drain_cell(&self.cells[0], id, me, Patience::Until(until), spin) {
+            match drain_cell(&self.cells[0], id, me, Wait::from(until), spin) {
                 // Nobody of ours has put our name there.
                 Err(e) if e.kind() == ErrorKind::Deadlock => self.cells[0].store(0, Ordering::Release),
                 Err(e) if e.kind() == ErrorKind::TimedOut => break,
@@ -212,16 +213,10 @@ impl RawRwLock {
 const PLACE_WITHIN: Duration = Duration::from_millis(20);
 
 /// Waits until a cell is free. The caller is pending.
-fn drain_cell(
-    cell: &AtomicU64,
-    id: OwnerId,
-    me: &Member,
-    patience: Patience,
-    spin: &mut Spin<'_>,
-) -> Result<()> {
+fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut Spin<'_>) -> Result<()> {
     let mut lost = Lost::new();
-    while lost.again_until(patience.deadline()) {
-        if matches!(patience, Patience::None) && !lost.again() {
+    while lost.again_until(wait.deadline()) {
+        if matches!(wait, Wait::Never) && !lost.again() {
             return would_block();
         }
         // R1, R2
@@ -242,7 +237,10 @@ fn drain_cell(
             let _ = cell.compare_exchange(word, 0, Ordering::Acquire, Ordering::Relaxed);
             continue;
         };
-        let Patience::Until(deadline) = patience else { return would_block() };
+        if matches!(wait, Wait::Never) {
+            return would_block();
+        }
+        let deadline = wait.deadline();
         if spin.again() {
             continue;
         }
@@ -269,7 +267,7 @@ fn drain_slot(
     id: OwnerId,
     me: &Member,
     name: u64,
-    patience: Patience,
+    wait: Wait,
     spin: &mut Spin<'_>,
 ) -> Result<()> {
     let table = me.table();
@@ -278,7 +276,7 @@ fn drain_slot(
     let holds_it = || holds.words.iter().any(|h| h.load(Ordering::Acquire) & !COUNT == name);
     let mut lost = Lost::new();
     // A try goes round but once.
-    while lost.again_until(patience.deadline()) {
+    while lost.again_until(wait.deadline()) {
         // The slot before its holds: these are of that generation or of a later one.
         let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
         if table.life(owner) == Life::Dead || !holds_it() || !me.lives(owner) {
@@ -287,7 +285,10 @@ fn drain_slot(
         if owner == id {
             return Err(ErrorKind::Deadlock.into());
         }
-        let Patience::Until(deadline) = patience else { return would_block() };
+        if matches!(wait, Wait::Never) {
+            return would_block();
+        }
+        let deadline = wait.deadline();
         if spin.again() {
             continue;
         }
