@@ -142,7 +142,7 @@ fn main() {
             what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received,
             what_a_dead_consumer_was_reading_is_delivered_again_and_said_so,
             what_was_read_and_not_freed_is_delivered_again,
-            who_waits_goes_on_with_the_next_partner,
+            who_waits_goes_on_with_the_next_peer,
             scribbled_headers_and_counts_are_told_and_touch_nothing_else,
             no_scribbled_word_makes_an_operation_crash_or_hang;
         condvar:
@@ -346,7 +346,7 @@ fn main() {
             what_a_dead_consumer_had_not_freed_comes_again_and_is_flagged,
             who_waits_for_the_dead_goes_on_with_the_next,
             a_handle_moves_between_threads,
-            a_partner_asleep_sees_the_seat_move,
+            a_peer_asleep_sees_the_seat_move,
             a_forked_child_has_no_part_in_its_parents_seats,
             scribbled_counts_and_seats_are_errors_never_a_crash,
             a_queue_of_another_shape_is_refused_with_both_sides_named,

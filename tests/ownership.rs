@@ -129,21 +129,19 @@ fn ways() -> Vec<Way> {
         Way {
             name: "a message in a queue",
             prepare: |seg| seg.queue::<u64>("queue", 1).expect("queue").push(7).expect("room"),
-            leak: |seg| _ = leak(forever(seg.queue::<u64>("queue", 1)).receive().expect("a message")),
+            leak: |seg| _ = leak(forever(seg.queue::<u64>("queue", 1)).borrow().expect("a message")),
             take: |seg, within| {
                 let queue = seg.queue::<u64>("queue", 1).expect("queue");
-                queue.receive_timeout(within).ok().map(|m| m.is_redelivered())
+                queue.borrow_timeout(within).ok().map(|m| m.is_redelivered())
             },
         },
         Way {
             name: "a message in a queue of bytes",
             prepare: |seg| seg.byte_queue("bytes", 1 << 12, 100).expect("queue").push(b"one").expect("room"),
-            leak: |seg| {
-                _ = leak(forever(seg.byte_queue("bytes", 1 << 12, 100)).receive().expect("a message"))
-            },
+            leak: |seg| _ = leak(forever(seg.byte_queue("bytes", 1 << 12, 100)).borrow().expect("a message")),
             take: |seg, within| {
                 let queue = seg.byte_queue("bytes", 1 << 12, 100).expect("queue");
-                queue.receive_timeout(within).ok().map(|m| m.is_redelivered())
+                queue.borrow_timeout(within).ok().map(|m| m.is_redelivered())
             },
         },
         Way {
@@ -151,7 +149,7 @@ fn ways() -> Vec<Way> {
             prepare: nothing,
             leak: |seg| {
                 let producer: &mut spsc::Producer<u64> = forever(seg.spsc_producer("ring", 4));
-                leak(producer.write_chunk(2).expect("room"));
+                leak(producer.reserve(2).expect("room"));
             },
             take: |seg, within| take_seat(|| seg.spsc_producer::<u64>("ring", 4), within),
         },
@@ -160,7 +158,7 @@ fn ways() -> Vec<Way> {
             prepare: |seg| seg.spsc_producer("ring", 4).expect("free").push(1u64).expect("room"),
             leak: |seg| {
                 let consumer: &mut spsc::Consumer<u64> = forever(seg.spsc_consumer("ring", 4));
-                leak(consumer.read_chunk(1).expect("a message"));
+                leak(consumer.borrow(1).expect("a message"));
             },
             take: |seg, within| take_seat(|| seg.spsc_consumer::<u64>("ring", 4), within),
         },
@@ -173,10 +171,10 @@ fn ways() -> Vec<Way> {
         Way {
             name: "a message in a lane of bytes",
             prepare: |seg| {
-                seg.byte_producer("lane", 1 << 12, 100).expect("free").send(b"one").expect("room");
+                seg.byte_producer("lane", 1 << 12, 100).expect("free").push(b"one").expect("room");
             },
             leak: |seg| {
-                leak(forever(seg.byte_consumer("lane", 1 << 12, 100)).receive().expect("a message"));
+                leak(forever(seg.byte_consumer("lane", 1 << 12, 100)).borrow().expect("a message"));
             },
             take: |seg, within| take_seat(|| seg.byte_consumer("lane", 1 << 12, 100), within),
         },
@@ -266,8 +264,8 @@ fn fifty_threads_that_use_and_drop_guards_leave_no_slot_behind() {
             let mut place = q.reserve().expect("room");
             *place = n;
             place.commit().expect("ours");
-            q.receive().expect("a message").put_back().expect("ours");
-            assert_eq!(q.receive().expect("a message").take(), n);
+            q.borrow().expect("a message").put_back().expect("ours");
+            assert_eq!(q.borrow().expect("a message").take(), n);
             drop(q.reserve().expect("room"));
         });
     }
@@ -420,13 +418,13 @@ fn a_fork_under_a_guard_is_refused() {
     let place = queue.reserve().expect("room");
     no();
     place.commit().expect("ours");
-    let message = queue.receive().expect("a message");
+    let message = queue.borrow().expect("a message");
     no();
     drop(message);
     let place = bytes.reserve(9).expect("room");
     no();
     drop(place);
-    let chunk = producer.write_chunk(2).expect("room");
+    let chunk = producer.reserve(2).expect("room");
     no();
     chunk.commit_all().expect("ours");
     yes();

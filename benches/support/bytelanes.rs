@@ -97,12 +97,12 @@ pub fn spinning() -> Measurement {
             n,
             0,
             |p, message| {
-                while p.try_send(message).is_err() {
+                while p.try_push(message).is_err() {
                     spin_loop();
                 }
             },
             |c, message| {
-                while c.try_recv_into(message).is_err() {
+                while c.try_pop_into(message).is_err() {
                     spin_loop();
                 }
             },
@@ -116,9 +116,9 @@ pub fn blocking(every: usize) -> Measurement {
         lane(
             n,
             every,
-            |p, message| p.send(message).expect("open"),
+            |p, message| p.push(message).expect("open"),
             |c, message| {
-                c.recv_into(message).expect("a message");
+                c.pop_into(message).expect("a message");
             },
         )
     })

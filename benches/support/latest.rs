@@ -33,7 +33,7 @@ pub fn hand_over(touched: bool) -> Measurement {
         };
         let receive = |side: usize, i| {
             loop {
-                let Ok(frame) = queues[side].try_receive() else {
+                let Ok(frame) = queues[side].try_borrow() else {
                     spin_loop();
                     continue;
                 };
@@ -59,7 +59,7 @@ pub fn hand_over_small() -> Measurement {
         };
         let receive = |side: usize, i| {
             loop {
-                let Ok(message) = queues[side].try_receive() else {
+                let Ok(message) = queues[side].try_borrow() else {
                     spin_loop();
                     continue;
                 };

@@ -349,7 +349,7 @@ where
                 Lap::of(|| {
                     for i in (0..n).step_by(BATCH) {
                         let mut chunk = loop {
-                            match end.try_write_chunk(BATCH) {
+                            match end.try_reserve(BATCH) {
                                 Ok(chunk) => break chunk,
                                 Err(_) => spin_loop(),
                             }
@@ -367,7 +367,7 @@ where
                 Lap::of(|| {
                     for i in (0..n).step_by(BATCH) {
                         let chunk = loop {
-                            match end.try_read_chunk(BATCH) {
+                            match end.try_borrow(BATCH) {
                                 Ok(chunk) => break chunk,
                                 Err(_) => spin_loop(),
                             }
@@ -377,7 +377,7 @@ where
                             piece.iter().zip(i..).all(|(&slot, i)| number(slot) == i)
                         };
                         assert!(right(a, i) && right(b, i + a.len() as u64), "out of order");
-                        chunk.commit_all();
+                        chunk.release_all();
                     }
                     (n, 0)
                 })

@@ -508,56 +508,56 @@ impl End {
         self.receiver.recv_into_timeout(into, timeout)
     }
 
-    /// The next message in its place, not copied: [`Receiver::receive`].
+    /// The next message in its place, not copied: [`Receiver::borrow`].
     ///
     /// # Errors
-    /// As [`Receiver::receive`].
+    /// As [`Receiver::borrow`].
     ///
     /// # Examples
     /// ```
     /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
     /// a.send(b"one")?;
-    /// assert_eq!(&*b.receive()?, b"one");
+    /// assert_eq!(&*b.borrow()?, b"one");
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn receive(&mut self) -> Result<Message<'_>> {
+    pub fn borrow(&mut self) -> Result<Message<'_>> {
         self.come()?;
-        self.receiver.receive()
+        self.receiver.borrow()
     }
 
-    /// As [`receive`](Self::receive), if there is a message now.
+    /// As [`borrow`](Self::borrow), if there is a message now.
     ///
     /// # Errors
-    /// As [`Receiver::try_receive`].
+    /// As [`Receiver::try_borrow`].
     ///
     /// # Examples
     /// ```
     /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
-    /// assert!(b.try_receive().is_err());
+    /// assert!(b.try_borrow().is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn try_receive(&mut self) -> Result<Message<'_>> {
+    pub fn try_borrow(&mut self) -> Result<Message<'_>> {
         self.come()?;
-        self.receiver.try_receive()
+        self.receiver.try_borrow()
     }
 
-    /// As [`receive`](Self::receive), waiting at most `timeout`.
+    /// As [`borrow`](Self::borrow), waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`Receiver::receive_timeout`].
+    /// As [`Receiver::borrow_timeout`].
     ///
     /// # Examples
     /// ```
     /// # let (_a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
-    /// assert!(b.receive_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// assert!(b.borrow_timeout(std::time::Duration::from_millis(1)).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
         self.come()?;
-        self.receiver.receive_timeout(timeout)
+        self.receiver.borrow_timeout(timeout)
     }
 
     /// Whether a receive would not wait: [`Receiver::poll`].

@@ -60,19 +60,19 @@ impl<S: Side> Half<S> {
         self.seated.me()
     }
 
-    /// As [`Half::me`], if the partner lives; two loads more of words that nobody writes. Who it is is not remembered: it
+    /// As [`Half::me`], if the peer lives; two loads more of words that nobody writes. Who it is is not remembered: it
     /// may be a child by now, or another thread, and the one before may live on.
     ///
     /// # Errors
     /// `Closed` otherwise, and the lane is.
     #[inline(always)]
-    pub(super) fn me_and_partner<'a>(
+    pub(super) fn me_and_peer<'a>(
         &mut self,
         closed: impl Fn(&mut S, &Member) -> Result<()>,
     ) -> Result<&'a Member> {
         let me = self.me()?;
-        let dead = self.seated.partner().is_some_and(|id| me.table().life(id) == Life::Dead);
-        if dead && !crate::mutant!("pipe-dead-partner") {
+        let dead = self.seated.peer().is_some_and(|id| me.table().life(id) == Life::Dead);
+        if dead && !crate::mutant!("pipe-dead-peer") {
             closed(self.seated.raw(), me)?;
         }
         Ok(me)

@@ -7,7 +7,7 @@
 //! The *seats* of a slot's lanes are the truth; there is no other record of who has a slot. A client that wants one takes
 //! its own two seats and the other two, all vacant or dead, renews the lanes, puts the listener's id with [`UNANSWERED`]
 //! into the far seats and sets the slot's bit in the *calls*. So the pipe is whole from its first moment: who listens is
-//! the partner, its death is the end. The listener answers by taking the mark away from the seats and then the bit.
+//! the peer, its death is the end. The listener answers by taking the mark away from the seats and then the bit.
 //!
 //! | far seat | bit | meaning |
 //! |---|---|---|
@@ -29,15 +29,15 @@
 //! | M-a | a client with some seats of a slot | dead holders | the next client takes the slot | nothing |
 //! | M-b | a client, its lanes renewed, not called | the listener's name in far seats, no bit: void | the next client takes the slot | nothing |
 //! | M-c | a client, called, nobody woken | a call, the listener asleep | the bell; who was about to sleep watches the calls | nothing: it is answered, and ends at once |
-//! | M-d | a listener, some far seats its own, the call still there | a dead partner | its client, by its slot's mark | the call |
-//! | M-e | a listener that has answered | a dead partner | as M-d | nothing |
+//! | M-d | a listener, some far seats its own, the call still there | a dead peer | its client, by its slot's mark | the call |
+//! | M-e | a listener that has answered | a dead peer | as M-d | nothing |
 //! | M-f | an end that has left, nobody woken | a free slot, clients asleep | those clients: they watch its owner | nothing |
-//! | M-g | a listener that has left its word, its calls not refused | nobody listens; calls to a dead partner | the clients, as M-d | the calls |
+//! | M-g | a listener that has left its word, its calls not refused | nobody listens; calls to a dead peer | the clients, as M-d | the calls |
 //! | M-h | a listener that has moved, its calls not told | calls to where it was | the clients when that thread ends, too | the calls |
 //!
 //! Rejected: a queue of calls (its cells need owners of their own, and a full one would stand between a client and a free
 //! slot); a state word for each slot beside the seats (two truths, and a window between any two writes); a call that
-//! gives no partner until it is answered (a client would have to watch the listener by other means).
+//! gives no peer until it is answered (a client would have to watch the listener by other means).
 
 use super::place::Place;
 use crate::atomic::{AtomicU64, Ordering, fence};

@@ -26,9 +26,9 @@
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
 //! | P-a | a child before it has taken the end | the parent in the seat | the parent's `fork_with` or `hand_over`, which closes it: at once; within 10 ms | nothing |
-//! | P-b | a child that has taken one seat or both, its parent not told | a dead partner, a parent that waits | the other end by the slot's mark; the parent as above | nothing |
+//! | P-b | a child that has taken one seat or both, its parent not told | a dead peer, a parent that waits | the other end by the slot's mark; the parent as above | nothing |
 //! | P-c | who has closed, still seated | a closed lane, a dead holder | nobody need; whoever wants the slot takes it | nothing |
-//! | P-d | a receiver that has copied a message, not released it | a dead partner | the sender, at its next send | the message, with its receiver |
+//! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |
 //!
 //! The windows of meeting by name are in [`RawMeeting`]'s page. Descriptors are not passed through a pipe.
 

@@ -45,7 +45,7 @@ impl Receiver {
     /// The next message. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn find(&mut self, wait: Wait) -> Result<Found> {
-        Ok(self.half.seated.receive(wait)?.0)
+        Ok(self.half.seated.borrow(wait)?.0)
     }
 
     /// Ends the message that was found last.
@@ -93,7 +93,7 @@ impl Receiver {
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let (found, redelivered) = self.half.seated.receive(wait)?;
+        let (found, redelivered) = self.half.seated.borrow(wait)?;
         let unwinding = Unwinding::begin();
         let guard = GuardMark::at(self.half.seated.lane().address());
         Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
@@ -263,15 +263,15 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// to.send(b"hello")?;
-    /// assert_eq!(from.receive()?.len(), 5); // read, and gone
-    /// assert!(from.try_receive().is_err());
+    /// assert_eq!(from.borrow()?.len(), 5); // read, and gone
+    /// assert!(from.try_borrow().is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive(&mut self) -> Result<Message<'_>> {
+    pub fn borrow(&mut self) -> Result<Message<'_>> {
         self.message_by(Wait::ForEver)
     }
 
-    /// As [`receive`](Self::receive), if there is a message now.
+    /// As [`borrow`](Self::borrow), if there is a message now.
     ///
     /// # Errors
     /// As [`try_recv`](Self::try_recv).
@@ -280,15 +280,15 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// # to.send(b"hello")?;
-    /// from.try_receive()?.keep(); // a look at it
+    /// from.try_borrow()?.put_back(); // a look at it
     /// assert_eq!(from.recv()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_receive(&mut self) -> Result<Message<'_>> {
+    pub fn try_borrow(&mut self) -> Result<Message<'_>> {
         self.message_by(Wait::Never)
     }
 
-    /// As [`receive`](Self::receive), waiting at most `timeout`.
+    /// As [`borrow`](Self::borrow), waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`recv_timeout`](Self::recv_timeout).
@@ -297,14 +297,14 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// # to.send(b"hello")?;
-    /// assert_eq!(&*from.receive_timeout(std::time::Duration::from_millis(1))?, b"hello");
+    /// assert_eq!(&*from.borrow_timeout(std::time::Duration::from_millis(1))?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<Message<'_>> {
         self.message_by(Wait::after(timeout))
     }
 
-    /// As [`receive`](Self::receive), waiting until `deadline` at the latest.
+    /// As [`borrow`](Self::borrow), waiting until `deadline` at the latest.
     ///
     /// # Errors
     /// As [`recv_until`](Self::recv_until).
@@ -313,10 +313,10 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// # to.send(b"hello")?;
-    /// assert_eq!(&*from.receive_until(interproc::Deadline::now())?, b"hello");
+    /// assert_eq!(&*from.borrow_until(interproc::Deadline::now())?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_until(&mut self, deadline: Deadline) -> Result<Message<'_>> {
+    pub fn borrow_until(&mut self, deadline: Deadline) -> Result<Message<'_>> {
         self.message_by(Wait::Until(deadline))
     }
 
@@ -426,7 +426,7 @@ impl Receiver {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.partner().map(|id| me.domain().who(id)))
+        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: sends are refused from now on. Dropping does the same, and says nothing of errors.
@@ -519,7 +519,7 @@ impl fmt::Debug for Receiver {
 /// ```
 /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
 /// to.send(b"one line")?;
-/// let line = from.receive()?; // no copy
+/// let line = from.borrow()?; // no copy
 /// assert!(line.starts_with(b"one"));
 /// drop(line); // done
 /// assert_eq!(from.len_bytes(), 0);
@@ -543,11 +543,11 @@ impl Message<'_> {
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// to.send(b"one line")?;
     /// let panics = || {
-    ///     let _line = from.receive();
+    ///     let _line = from.borrow();
     ///     panic!("over it");
     /// };
     /// let _ = catch_unwind(AssertUnwindSafe(panics)).map(|()| unreachable!());
-    /// assert!(from.receive()?.is_redelivered());
+    /// assert!(from.borrow()?.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_redelivered(&self) -> bool {
@@ -560,11 +560,11 @@ impl Message<'_> {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// to.send(b"one line")?;
-    /// from.receive()?.keep();
+    /// from.borrow()?.put_back();
     /// assert_eq!(from.recv()?, b"one line");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn keep(self) {
+    pub fn put_back(self) {
         self.guard.end();
         core::mem::forget(self);
     }

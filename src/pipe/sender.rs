@@ -58,7 +58,7 @@ impl Sender {
     /// The place of a message of `len` bytes.
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
-        let me = self.half.me_and_partner(refusal)?;
+        let me = self.half.me_and_peer(refusal)?;
         self.half.seated.reserve_as(me, len, wait)
     }
 
@@ -74,8 +74,8 @@ impl Sender {
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         wait: Wait,
     ) -> Result<()> {
-        let me = self.half.me_and_partner(refusal)?;
-        self.half.seated.send_as(me, parts, wait)
+        let me = self.half.me_and_peer(refusal)?;
+        self.half.seated.push_as(me, parts, wait)
     }
 
     #[inline(always)]
@@ -327,7 +327,7 @@ impl Sender {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.partner().map(|id| me.domain().who(id)))
+        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.
@@ -457,7 +457,7 @@ impl Reservation<'_> {
     /// Sends the first `len` bytes as the message.
     ///
     /// # Errors
-    /// As [`commit`](Self::commit), and [`ErrorKind::InvalidInput`] if there are not so many.
+    /// As [`commit`](Self::commit), and [`ErrorKind::TooLarge`] for more than were reserved: nothing is sent.
     ///
     /// # Examples
     /// ```
@@ -470,7 +470,7 @@ impl Reservation<'_> {
     /// ```
     pub fn commit_len(self, len: usize) -> Result<()> {
         if len > self.len {
-            return Err(ErrorKind::InvalidInput.into());
+            return Err(ErrorKind::TooLarge.into());
         }
         self.sender.commit(len)
     }

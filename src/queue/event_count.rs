@@ -22,7 +22,7 @@
 //!
 //! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left, for the second
 //! time in a row (`LONELY`; an announcement between the two starts anew), and the value is still the one it wrote. Once
-//! would do, but two that sleep in turns often wake a partner that is not asleep yet: then the next announcement would
+//! would do, but two that sleep in turns often wake a peer that is not asleep yet: then the next announcement would
 //! need the heavy fence again.
 //!
 //! Rejected: publishers that look at the bit before they publish, too, and bump the sequence (2 ns on every

@@ -27,7 +27,7 @@ impl Segment {
     /// # use interproc::{ErrorKind, Segment};
     /// let seg = Segment::anonymous(1 << 16)?;
     /// let mut lines = seg.byte_producer("lines", 4096, 1024)?;
-    /// lines.send(b"a line")?;
+    /// lines.push(b"a line")?;
     /// assert_eq!(seg.byte_producer("lines", 4096, 1024).unwrap_err().kind(), ErrorKind::WouldBlock);
     /// drop(lines); // the message stays
     /// let again = seg.byte_producer("lines", 4096, 1024)?;

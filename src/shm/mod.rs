@@ -26,15 +26,15 @@
 //! | keep others from opening the segment, by locks on its file: each gets an error after a second | |
 //!
 //! *It can break a Rust reference.* A guard of a lock gives `&T` and `&mut T` to memory that it can change meanwhile, and so
-//! do messages that are read or written in place ([`Queue::receive`](crate::queue::Queue::receive),
-//! [`ByteQueue::receive`](crate::queue::ByteQueue::receive), chunks, reservations) and [`Object`]s of other types than
+//! do messages that are read or written in place ([`Queue::borrow`](crate::queue::Queue::borrow),
+//! [`ByteQueue::borrow`](crate::queue::ByteQueue::borrow), chunks, reservations) and [`Object`]s of other types than
 //! atomics: a value can change between the check and the use, and for the compiler that is undefined behaviour. Between
 //! processes that do not trust each other use what copies out, and check the copy:
 //!
 //! | copies out | |
 //! |---|---|
 //! | [`Queue::pop`](crate::queue::Queue::pop), [`spsc::Consumer::pop`](crate::queue::spsc::Consumer::pop) and their other forms | an element |
-//! | [`ByteQueue::pop_into`](crate::queue::ByteQueue::pop_into), [`ByteConsumer::recv_into`](crate::queue::byte_lane::ByteConsumer::recv_into), [`End::recv_into`](crate::pipe::End::recv_into) | bytes, never more than fit |
+//! | [`ByteQueue::pop_into`](crate::queue::ByteQueue::pop_into), [`ByteConsumer::pop_into`](crate::queue::byte_lane::ByteConsumer::pop_into), [`End::recv_into`](crate::pipe::End::recv_into) | bytes, never more than fit |
 //! | [`Latest::get`](crate::queue::Latest::get) | a whole value, word by word |
 //! | [`Snapshot::read`] | an object, without a mapping |
 //! | atomics in an [`Object`] | a word |

@@ -161,7 +161,8 @@ static void messages(void)
     RETURNS(EMSGSIZE, interproc_byte_producer_reserve(&p, LONGEST + 1, &place));
     OK(interproc_byte_producer_reserve(&p, LONGEST, &place));
     memcpy(place, "in place", 8);
-    RETURNS(EINVAL, interproc_byte_producer_commit(&p, LONGEST + 1));
+    RETURNS(EMSGSIZE, interproc_byte_producer_commit(&p, LONGEST + 1));
+    OK(interproc_byte_producer_commit(&p, 8)); /* the reservation was still there */
     OK(interproc_byte_producer_tryreserve(&p, LONGEST, &place));
     OK(interproc_byte_producer_abort(&p));
     RETURNS(EINVAL, interproc_byte_producer_commit(&p, 0));
@@ -169,8 +170,9 @@ static void messages(void)
     memcpy(place, "in place", 8);
     OK(interproc_byte_producer_commit(&p, 8));
     OK(interproc_byte_consumer_len_bytes(&c, &n));
-    CHECK(n == 16 + 8 + 16 + 24 + 8 + 16 + 16);
+    CHECK(n == 16 + 8 + 16 + 24 + 8 + 16 + 16 + 16);
     comes(&c, "one", false);
+    RETURNS(EINVAL, interproc_byte_consumer_release(&c)); /* it is released already */
     comes(&c, "", false);
     /* Without a release it comes again. */
     OK(interproc_byte_consumer_receive(&c, &message, &n, NULL));
@@ -186,6 +188,7 @@ static void messages(void)
     CHECK(n == 10 && memcmp(buffer, "head, body", 10) == 0);
     OK(interproc_byte_consumer_timedrecv_into(&c, NULL, 0, &past, &n, NULL));
     comes(&c, "head, ", false);
+    comes(&c, "in place", false);
     comes(&c, "in place", false);
     RETURNS(EAGAIN, interproc_byte_consumer_tryreceive(&c, &message, &n, NULL));
     RETURNS(EAGAIN, interproc_byte_consumer_tryrecv_into(&c, buffer, 1, &n, NULL));

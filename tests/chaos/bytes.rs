@@ -168,7 +168,7 @@ fn consume(queue: &ByteQueue, consumer: usize, books: &Books) {
         let result = if consumer == 0 {
             queue.pop_delivery().map(|d| books.enter(books.check(consumer, &d.value, d.redelivered)))
         } else {
-            queue.receive().and_then(|message| {
+            queue.borrow().and_then(|message| {
                 let which = books.check(consumer, &message, message.is_redelivered());
                 if round.is_multiple_of(8) {
                     return message.put_back();

@@ -1,7 +1,7 @@
 //! Rounds of one lane (Spsc): a producer and a consumer, killed, stopped and started again, take over each other's seats.
 //!
 //! What was acknowledged is delivered, but for one message of each consumer that died while it popped; a consumer that reads in
-//! place and commits afterwards loses none. What comes twice is called redelivered. Everything in order.
+//! place and releases afterwards loses none. What comes twice is called redelivered. Everything in order.
 
 use super::{Dice, PATIENCE, Totals, priority, signal, slay};
 use interproc::process::{self, Child};
@@ -125,11 +125,11 @@ fn consume(segment: &Segment, books: &Books, life: u64) {
             c.pop_delivery().map(|d| books.enter(d.value, d.redelivered))
         } else {
             let most = 1 + (life / 2) as usize % 3;
-            c.read_chunk(most).map(|chunk| {
+            c.borrow(most).map(|chunk| {
                 let suspect = chunk.redelivered();
                 let (a, b) = chunk.as_slices();
                 a.iter().chain(b).enumerate().for_each(|(i, &m)| books.enter(m, i < suspect));
-                chunk.commit_all();
+                chunk.release_all();
             })
         };
         match result {

@@ -62,7 +62,7 @@ fn pour(side: Side, mut end: End) {
             if came % 7 == 0 {
                 std::thread::yield_now();
             }
-            match end.receive() {
+            match end.borrow() {
                 Ok(message) => side.hears(&mut came, Ok(&message)),
                 Err(e) => side.hears(&mut came, Err(e)),
             }

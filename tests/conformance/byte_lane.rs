@@ -49,7 +49,7 @@ pub fn messages_of_any_length_come_whole_in_order_and_each_once(at: Place) {
             for n in 0..each {
                 let bytes = message(n, longest);
                 match n % 3 {
-                    0 => p.send(&bytes).expect("send"),
+                    0 => p.push(&bytes).expect("push"),
                     1 => {
                         let mut place = p.reserve(longest).expect("reserve");
                         place[..bytes.len()].copy_from_slice(&bytes);
@@ -58,7 +58,7 @@ pub fn messages_of_any_length_come_whole_in_order_and_each_once(at: Place) {
                     _ => {
                         let (a, b) = bytes.split_at(bytes.len() / 3);
                         let parts = [IoSlice::new(a), IoSlice::new(&[]), IoSlice::new(b)];
-                        p.send_vectored(&parts).expect("send_vectored");
+                        p.push_vectored(&parts).expect("push");
                     }
                 }
             }
@@ -70,20 +70,20 @@ pub fn messages_of_any_length_come_whole_in_order_and_each_once(at: Place) {
         for n in 0..each {
             let expected = message(n, longest);
             match n % 4 {
-                0 => assert_eq!(c.recv_vec().expect("recv_vec"), expected, "{n}"),
+                0 => assert_eq!(c.pop().expect("pop"), expected, "{n}"),
                 1 => {
-                    let len = c.recv_into(&mut buffer).expect("recv_into");
+                    let len = c.pop_into(&mut buffer).expect("pop_into");
                     assert_eq!(buffer[..len], expected, "{n}");
                 }
                 _ => {
-                    let came = c.receive().expect("receive");
+                    let came = c.borrow().expect("borrow");
                     assert_eq!(*came, *expected, "{n}");
                     assert!(!came.is_redelivered());
                     assert_eq!(came.as_ptr().addr() % 8, 0);
                 }
             }
         }
-        assert_eq!(kind(c.receive()).err(), Some(ErrorKind::Closed));
+        assert_eq!(kind(c.borrow()).err(), Some(ErrorKind::Closed));
         sender.join();
     }
 }
@@ -110,8 +110,8 @@ fn model(seg: &Segment, seed: u64) {
         match random.below(20) {
             0..=6 => {
                 let sent = match random.below(4) {
-                    0 => p.try_send(&bytes),
-                    1 => p.try_send_vectored(&[IoSlice::new(&bytes)]),
+                    0 => p.try_push(&bytes),
+                    1 => p.try_push_vectored(&[IoSlice::new(&bytes)]),
                     2 => p.try_reserve(bytes.len()).and_then(|mut place| {
                         place.copy_from_slice(&bytes);
                         place.commit()
@@ -128,7 +128,7 @@ fn model(seg: &Segment, seed: u64) {
                         there.append(&mut held);
                         if there.is_empty() {
                             c.flush().expect("flush"); // what was read and not freed
-                            p.try_send(&bytes).expect("full of nothing");
+                            p.try_push(&bytes).expect("full of nothing");
                             held.push_back(bytes);
                         }
                     }
@@ -168,7 +168,7 @@ fn model(seg: &Segment, seed: u64) {
                 c = consumer(seg, capacity, longest);
             }
             15 => {
-                if let Ok(came) = c.try_receive() {
+                if let Ok(came) = c.try_borrow() {
                     assert_eq!(*came, **there.front().expect("one too many"));
                     came.put_back();
                 }
@@ -176,7 +176,7 @@ fn model(seg: &Segment, seed: u64) {
             16 if there.front().is_some_and(|m| !m.is_empty()) => {
                 let len = there[0].len();
                 let mut small = vec![0; len - 1];
-                let e = c.try_recv_into(&mut small).expect_err("too small");
+                let e = c.try_pop_into(&mut small).expect_err("too small");
                 assert_eq!((e.kind(), e.needed()), (ErrorKind::TooLarge, Some(len)));
                 assert!(e.to_string().contains(&format!("has {len} bytes")), "{e}");
             }
@@ -186,14 +186,14 @@ fn model(seg: &Segment, seed: u64) {
             }
             _ => {
                 let came = match random.below(3) {
-                    0 => kind(c.try_recv_vec()),
-                    1 => kind(c.try_receive()).map(|m| {
+                    0 => kind(c.try_pop()),
+                    1 => kind(c.try_borrow()).map(|m| {
                         assert!(!m.is_redelivered());
                         m.to_vec()
                     }),
                     _ => {
                         let mut buffer = vec![0; longest];
-                        kind(c.try_recv_into(&mut buffer)).map(|len| buffer[..len].to_vec())
+                        kind(c.try_pop_into(&mut buffer)).map(|len| buffer[..len].to_vec())
                     }
                 };
                 assert_eq!(came, there.pop_front().ok_or(ErrorKind::Empty), "step {n} of seed {seed}");
@@ -209,24 +209,24 @@ pub fn a_full_one_refuses_or_waits(at: Place) {
     let mut c = consumer(&seg, 0, 24); // room for two
     let sender = at.start(&seg, move |seg| {
         let mut p = producer(seg, 0, 24);
-        p.send(&[1; 24]).expect("room");
-        p.send(&[2; 17]).expect("room");
-        assert_eq!(kind(p.try_send(b"")), Err(ErrorKind::Full));
+        p.push(&[1; 24]).expect("room");
+        p.push(&[2; 17]).expect("room");
+        assert_eq!(kind(p.try_push(b"")), Err(ErrorKind::Full));
         assert_eq!(kind(p.try_reserve(0)).err(), Some(ErrorKind::Full));
         for timeout in [0, 1, 30].map(Duration::from_millis) {
             let started = Instant::now();
-            assert_eq!(kind(p.send_timeout(b"", timeout)), Err(ErrorKind::TimedOut));
+            assert_eq!(kind(p.push_timeout(b"", timeout)), Err(ErrorKind::TimedOut));
             assert_eq!(kind(p.reserve_timeout(3, timeout)).err(), Some(ErrorKind::TimedOut));
             assert!(started.elapsed() >= 2 * timeout && started.elapsed() < 2 * timeout + NET);
         }
         say_where(&words[0]);
-        p.send(&[3; 20]).expect("send");
+        p.push(&[3; 20]).expect("push");
     });
     await_asleep(&words[0]);
     assert_eq!((c.len_bytes(), c.peak()), (64, 64));
     let started = Instant::now();
     for expected in [&[1; 24][..], &[2; 17], &[3; 20]] {
-        assert_eq!(*c.receive_timeout(LONG).expect("a message"), *expected);
+        assert_eq!(*c.borrow_timeout(LONG).expect("a message"), *expected);
     }
     sender.join();
     assert!(started.elapsed() < NET);
@@ -238,20 +238,20 @@ pub fn an_empty_one_refuses_or_waits(at: Place) {
     let mut p = producer(&seg, 1000, 100);
     let receiver = at.start(&seg, move |seg| {
         let mut c = consumer(seg, 1000, 100);
-        assert_eq!(kind(c.try_receive()).err(), Some(ErrorKind::Empty));
+        assert_eq!(kind(c.try_borrow()).err(), Some(ErrorKind::Empty));
         assert_eq!(c.try_iter().count(), 0);
         for timeout in [0, 1, 30].map(Duration::from_millis) {
             let started = Instant::now();
-            assert_eq!(kind(c.receive_timeout(timeout)).err(), Some(ErrorKind::TimedOut));
-            assert_eq!(kind(c.recv_into_timeout(&mut [], timeout)), Err(ErrorKind::TimedOut));
+            assert_eq!(kind(c.borrow_timeout(timeout)).err(), Some(ErrorKind::TimedOut));
+            assert_eq!(kind(c.pop_into_timeout(&mut [], timeout)), Err(ErrorKind::TimedOut));
             assert!(started.elapsed() >= 2 * timeout && started.elapsed() < 2 * timeout + NET);
         }
         say_where(&words[0]);
-        assert_eq!(kind(c.recv_vec()), Ok(b"woken".to_vec()));
+        assert_eq!(kind(c.pop()), Ok(b"woken".to_vec()));
     });
     await_asleep(&words[0]);
     let started = Instant::now();
-    p.send(b"woken").expect("send");
+    p.push(b"woken").expect("push");
     receiver.join();
     assert!(started.elapsed() < NET);
 }
@@ -261,12 +261,12 @@ pub fn a_deadline_in_the_past_does_what_can_be_done_now(at: Place) {
     at.start(&seg, |seg| {
         let (mut p, mut c) = (producer(seg, 0, 24), consumer(seg, 0, 24));
         for past in [Deadline::from_monotonic_ns(0), Deadline::now()] {
-            assert_eq!(kind(c.receive_until(past)).err(), Some(ErrorKind::TimedOut));
-            assert_eq!(kind(p.send_until(&[1; 24], past)), Ok(()));
-            assert_eq!(kind(p.send_vectored_until(&[IoSlice::new(&[2; 24])], past)), Ok(()));
-            assert_eq!(kind(p.send_until(&[1; 24], past)), Err(ErrorKind::TimedOut));
-            assert_eq!(kind(c.recv_vec_until(past)), Ok(vec![1; 24]));
-            assert_eq!(kind(c.recv_vec_until(past)), Ok(vec![2; 24]));
+            assert_eq!(kind(c.borrow_until(past)).err(), Some(ErrorKind::TimedOut));
+            assert_eq!(kind(p.push_until(&[1; 24], past)), Ok(()));
+            assert_eq!(kind(p.push_vectored_until(&[IoSlice::new(&[2; 24])], past)), Ok(()));
+            assert_eq!(kind(p.push_until(&[1; 24], past)), Err(ErrorKind::TimedOut));
+            assert_eq!(kind(c.pop_until(past)), Ok(vec![1; 24]));
+            assert_eq!(kind(c.pop_until(past)), Ok(vec![2; 24]));
         }
     })
     .join();
@@ -278,7 +278,7 @@ pub fn closing_wakes_the_other_side_and_what_is_there_is_drained(at: Place) {
     let receiver = at.start(&seg, move |seg| {
         let mut c = consumer(seg, 1000, 100);
         say_where(&words[0]);
-        assert_eq!(kind(c.recv_vec()), Err(ErrorKind::Closed));
+        assert_eq!(kind(c.pop()), Err(ErrorKind::Closed));
         assert!(c.is_closed());
     });
     await_asleep(&words[0]);
@@ -288,22 +288,22 @@ pub fn closing_wakes_the_other_side_and_what_is_there_is_drained(at: Place) {
     let full = kit::segment();
     let sender = at.start(&full, move |seg| {
         let mut p = producer(seg, 0, 24);
-        p.send(&[1; 24]).expect("room");
-        p.send(&[2; 24]).expect("room");
+        p.push(&[1; 24]).expect("room");
+        p.push(&[2; 24]).expect("room");
         say_where(&words[1]);
-        assert_eq!(kind(p.send(&[3; 24])), Err(ErrorKind::Closed));
-        assert_eq!(kind(p.try_send(&[3; 24])), Err(ErrorKind::Closed));
+        assert_eq!(kind(p.push(&[3; 24])), Err(ErrorKind::Closed));
+        assert_eq!(kind(p.try_push(&[3; 24])), Err(ErrorKind::Closed));
     });
     await_asleep(&words[1]);
     let mut c = consumer(&full, 0, 24);
     c.close().expect("close");
     sender.join();
     assert_eq!(c.iter().collect::<Vec<_>>(), [[1; 24], [2; 24]]);
-    assert_eq!(kind(c.try_receive()).err(), Some(ErrorKind::Closed));
+    assert_eq!(kind(c.try_borrow()).err(), Some(ErrorKind::Closed));
     // For a newcomer, too.
     drop(c);
-    assert_eq!(kind(consumer(&full, 0, 24).receive()).err(), Some(ErrorKind::Closed));
-    assert_eq!(kind(producer(&full, 0, 24).send(b"")), Err(ErrorKind::Closed));
+    assert_eq!(kind(consumer(&full, 0, 24).borrow()).err(), Some(ErrorKind::Closed));
+    assert_eq!(kind(producer(&full, 0, 24).push(b"")), Err(ErrorKind::Closed));
 }
 
 pub fn what_is_sent_while_the_consumer_closes_is_received_or_refused(at: Place) {
@@ -316,7 +316,7 @@ pub fn what_is_sent_while_the_consumer_closes_is_received_or_refused(at: Place) 
             let mut p = producer(seg, 0, longest);
             raise(&words[0]);
             let mut acknowledged = 0;
-            while p.send(&message(acknowledged, longest)).is_ok() {
+            while p.push(&message(acknowledged, longest)).is_ok() {
                 acknowledged += 1;
             }
             words[1].store(acknowledged, Ordering::SeqCst);
@@ -330,7 +330,7 @@ pub fn what_is_sent_while_the_consumer_closes_is_received_or_refused(at: Place) 
         c.close().expect("close");
         received += c.iter().count() as u64;
         sender.join();
-        assert_eq!(kind(c.try_receive()).err(), Some(ErrorKind::Closed), "something came after the end");
+        assert_eq!(kind(c.try_borrow()).err(), Some(ErrorKind::Closed), "something came after the end");
         assert_eq!(received, words[1].load(Ordering::SeqCst), "round {round}");
     }
 }
@@ -340,11 +340,11 @@ pub fn what_is_not_published_is_refused_by_a_closed_one_and_told(at: Place) {
     at.start(&seg, |seg| {
         let (mut p, mut c) = (producer(seg, 1000, 100), consumer(seg, 1000, 100));
         p.publish_every(500).expect("publish_every");
-        p.send(b"one").expect("room");
+        p.push(b"one").expect("room");
         c.close().expect("close");
         assert_eq!(kind(p.flush()), Err(ErrorKind::Closed));
         assert_eq!(kind(p.flush()), Ok(()), "there is nothing left");
-        assert_eq!(kind(c.try_receive()).err(), Some(ErrorKind::Closed));
+        assert_eq!(kind(c.try_borrow()).err(), Some(ErrorKind::Closed));
         assert_eq!(p.len_bytes(), 0);
     })
     .join();
@@ -362,13 +362,13 @@ pub fn a_seat_is_one_holders_until_it_is_left(at: Place) {
         assert_eq!(kind(seg.queue::<u64>("lane", 8)).err(), Some(ErrorKind::TypeMismatch));
     })
     .join();
-    assert_eq!(p.partner().expect("a look").map(|who| who.pid), Some(std::process::id()));
+    assert_eq!(p.peer().expect("a look").map(|who| who.pid), Some(std::process::id()));
     drop((p, c));
     at.start(&seg, |seg| {
         let (p, c) = (producer(seg, 1000, 100), consumer(seg, 1000, 100));
-        assert!(p.partner().is_ok_and(|who| who.is_some_and(|who| who.alive)));
+        assert!(p.peer().is_ok_and(|who| who.is_some_and(|who| who.alive)));
         drop(p);
-        assert_eq!(c.partner(), Ok(None));
+        assert_eq!(c.peer(), Ok(None));
     })
     .join();
 }
@@ -378,23 +378,23 @@ pub fn a_handle_goes_from_thread_to_thread(at: Place) {
     at.start(&seg, |seg| {
         let (mut p, mut c) = (producer(seg, 1000, 100), consumer(seg, 1000, 100));
         p.publish_every(1000).expect("publish_every");
-        p.send(b"one").expect("room");
+        p.push(b"one").expect("room");
         std::thread::scope(|s| {
             s.spawn(|| {
-                p.send(b"two").expect("room");
+                p.push(b"two").expect("room");
                 p.flush().expect("flush");
-                assert_eq!(kind(c.recv_vec()), Ok(b"one".to_vec()));
+                assert_eq!(kind(c.pop()), Ok(b"one".to_vec()));
                 assert_eq!(seg.byte_producer("lane", 1000, 100).unwrap_err().kind(), ErrorKind::WouldBlock);
             });
         });
         // That thread is gone, and left the seats behind: to who comes first.
         let taken = || kind(seg.byte_producer("lane", 1000, 100).map(drop)).is_ok();
         assert!(crate::support::eventually(kit::LONG, taken), "a dead thread's seat");
-        assert_eq!(kind(p.send(b"three")), Err(ErrorKind::Stale));
+        assert_eq!(kind(p.push(b"three")), Err(ErrorKind::Stale));
         assert_eq!(kind(p.flush()), Err(ErrorKind::Stale));
-        assert_eq!(kind(c.recv_vec()), Ok(b"two".to_vec()), "nobody else has taken this one");
+        assert_eq!(kind(c.pop()), Ok(b"two".to_vec()), "nobody else has taken this one");
         drop(p);
-        let moved = std::thread::spawn(move || kind(c.try_receive()).err());
+        let moved = std::thread::spawn(move || kind(c.try_borrow()).err());
         assert_eq!(moved.join().expect("no panic"), Some(ErrorKind::Empty));
         let _again = consumer(seg, 1000, 100);
     })
@@ -408,17 +408,17 @@ pub fn a_child_is_refused_its_parents_seats(at: Place) {
             let (mut p, mut c) = (producer(seg, 1000, 100), consumer(seg, 1000, 100));
             p.publish_every(1000).expect("publish_every");
             c.free_every(1000).expect("free_every");
-            p.send(b"one").expect("room");
+            p.push(b"one").expect("room");
             p.flush().expect("flush");
-            p.send(b"two").expect("room");
-            drop(c.receive().expect("a message"));
+            p.push(b"two").expect("room");
+            drop(c.borrow().expect("a message"));
             let before = c.len_bytes();
             kit::child(raw, || {
-                assert_eq!(kind(p.send(b"three")), Err(ErrorKind::NotOwner));
+                assert_eq!(kind(p.push(b"three")), Err(ErrorKind::NotOwner));
                 assert_eq!(kind(p.reserve(3)).err(), Some(ErrorKind::NotOwner));
                 assert_eq!(kind(p.flush()), Err(ErrorKind::NotOwner));
                 assert_eq!(kind(p.close()), Err(ErrorKind::NotOwner));
-                assert_eq!(kind(c.receive()).err(), Some(ErrorKind::NotOwner));
+                assert_eq!(kind(c.borrow()).err(), Some(ErrorKind::NotOwner));
                 assert_eq!(kind(c.flush()), Err(ErrorKind::NotOwner));
                 assert_eq!(kind(c.close()), Err(ErrorKind::NotOwner));
                 assert_eq!(c.iter().count(), 0);
@@ -432,9 +432,9 @@ pub fn a_child_is_refused_its_parents_seats(at: Place) {
             kit::child(raw, || assert_eq!(kind(place.commit()), Err(ErrorKind::NotOwner))).join();
             p.flush().expect("flush");
             assert_eq!(c.drain().collect::<Vec<_>>(), [b"two"]);
-            p.send(b"left").expect("room");
+            p.push(b"left").expect("room");
             p.flush().expect("flush");
-            let message = c.receive().expect("a message");
+            let message = c.borrow().expect("a message");
             kit::child(raw, || drop(message)).join();
             drop((p, c));
             consumer(seg, 1000, 100).drain().for_each(drop);
@@ -448,18 +448,18 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
     let words = board();
     let receiver = at.start(&seg, |seg| {
         let mut c = consumer(seg, 0, 24);
-        assert_eq!(under_signals(&words[0], || kind(c.recv_vec())), Ok(vec![7; 24]));
+        assert_eq!(under_signals(&words[0], || kind(c.pop())), Ok(vec![7; 24]));
         raise(&words[1]);
         await_word(&words[2], MANY);
         assert_eq!(c.iter().count(), 3);
     });
     await_word(&words[0], MANY);
     let mut p = producer(&seg, 0, 24);
-    p.send(&[7; 24]).expect("send");
+    p.push(&[7; 24]).expect("push");
     await_word(&words[1], 1);
-    p.send(&[8; 24]).expect("room");
-    p.send(&[8; 24]).expect("room");
-    under_signals(&words[2], || p.send(&[9; 24])).expect("send");
+    p.push(&[8; 24]).expect("room");
+    p.push(&[8; 24]).expect("room");
+    under_signals(&words[2], || p.push(&[9; 24])).expect("push");
     p.close().expect("close");
     receiver.join();
 }

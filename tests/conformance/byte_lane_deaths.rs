@@ -12,9 +12,9 @@ pub fn what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received(a
         let seg = kit::segment();
         at.start(&seg, move |seg| {
             let mut p = producer(seg, 1000, 100);
-            p.send(b"one").expect("room");
+            p.push(b"one").expect("room");
             p.publish_every(1000).expect("publish_every");
-            p.send(b"two").expect("room");
+            p.push(b"two").expect("room");
             if reserves {
                 let mut place = p.reserve(100).expect("room");
                 place.fill(7);
@@ -25,9 +25,9 @@ pub fn what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received(a
         })
         .gone();
         let mut c = consumer(&seg, 1000, 100);
-        assert!(c.partner().is_ok_and(|who| who.is_some_and(|who| !who.alive)));
+        assert!(c.peer().is_ok_and(|who| who.is_some_and(|who| !who.alive)));
         let mut p = producer(&seg, 1000, 100);
-        p.send(b"three").expect("room");
+        p.push(b"three").expect("room");
         assert_eq!(c.drain().collect::<Vec<_>>(), [&b"one"[..], b"three"]);
     }
 }
@@ -37,17 +37,17 @@ pub fn what_a_dead_consumer_was_reading_is_delivered_again_and_said_so(at: Place
         let seg = kit::segment();
         let mut p = producer(&seg, 0, 24);
         // From somewhere in the ring, so that the second one needs a pad.
-        p.send(b"").expect("room");
+        p.push(b"").expect("room");
         assert_eq!(consumer(&seg, 0, 24).drain().count(), 1);
-        p.send(&[1; 16]).expect("room");
-        p.send(&[2; 9]).expect("room");
+        p.push(&[1; 16]).expect("room");
+        p.push(&[2; 9]).expect("room");
         at.start(&seg, move |seg| {
             let mut c = consumer(seg, 0, 24);
             for _ in 1..takes {
-                drop(c.receive().expect("a message"));
+                drop(c.borrow().expect("a message"));
             }
             if takes > 0 {
-                forget(c.receive().expect("a message"));
+                forget(c.borrow().expect("a message"));
             }
             forget(c);
             at.die()
@@ -55,46 +55,46 @@ pub fn what_a_dead_consumer_was_reading_is_delivered_again_and_said_so(at: Place
         .gone();
         let mut c = consumer(&seg, 0, 24);
         let mut came = Vec::new();
-        while let Ok(message) = c.try_receive() {
+        while let Ok(message) = c.try_borrow() {
             came.push((message[0], message.is_redelivered()));
         }
         // Who took nothing may have been about to.
         let expected = if takes < 2 { vec![(1, true), (2, false)] } else { vec![(2, true)] };
         assert_eq!(came, expected);
         drop(c);
-        p.send(&[3; 24]).expect("room");
-        assert!(!consumer(&seg, 0, 24).receive().expect("a message").is_redelivered(), "told again");
+        p.push(&[3; 24]).expect("room");
+        assert!(!consumer(&seg, 0, 24).borrow().expect("a message").is_redelivered(), "told again");
     }
 }
 
 pub fn what_was_read_and_not_freed_is_delivered_again(at: Place) {
     let seg = kit::segment();
     let mut p = producer(&seg, 1000, 24);
-    (0..10).for_each(|n| p.send(&[n; 8]).expect("room"));
+    (0..10).for_each(|n| p.push(&[n; 8]).expect("room"));
     at.start(&seg, move |seg| {
         let mut c = consumer(seg, 1000, 24);
         c.free_every(48).expect("free_every"); // three of them
-        (0..5).for_each(|n| assert_eq!(c.receive().expect("a message")[0], n));
+        (0..5).for_each(|n| assert_eq!(c.borrow().expect("a message")[0], n));
         forget(c);
         at.die()
     })
     .gone();
     let mut c = consumer(&seg, 1000, 24);
     let mut came = Vec::new();
-    while let Ok(message) = c.try_receive() {
+    while let Ok(message) = c.try_borrow() {
         came.push((message[0], message.is_redelivered()));
     }
     assert_eq!(came, (3..10).map(|n| (n, n < 6)).collect::<Vec<_>>());
 }
 
-pub fn who_waits_goes_on_with_the_next_partner(at: Place) {
+pub fn who_waits_goes_on_with_the_next_peer(at: Place) {
     let seg = kit::segment();
     let words = board();
     // A consumer that sleeps over its producer's death.
     let receiver = at.start(&seg, move |seg| {
         let mut c = consumer(seg, 0, 24);
         say_where(&words[0]);
-        assert_eq!(kind(c.recv_vec()), Ok(b"from the second one, all".to_vec()));
+        assert_eq!(kind(c.pop()), Ok(b"from the second one, all".to_vec()));
     });
     await_asleep(&words[0]);
     at.start(&seg, move |seg| {
@@ -104,27 +104,27 @@ pub fn who_waits_goes_on_with_the_next_partner(at: Place) {
     .gone();
     let mut p = producer(&seg, 0, 24);
     let started = Instant::now();
-    p.send(b"from the second one, all").expect("room");
+    p.push(b"from the second one, all").expect("room");
     receiver.join();
     assert!(started.elapsed() < NET);
     // A producer that sleeps over its consumer's death.
     drop(p);
     let sender = at.start(&seg, move |seg| {
         let mut p = producer(seg, 0, 24);
-        (0..2).for_each(|n| p.send(&[n; 24]).expect("room"));
+        (0..2).for_each(|n| p.push(&[n; 24]).expect("room"));
         say_where(&words[1]);
-        p.send(&[2; 24]).expect("send");
+        p.push(&[2; 24]).expect("send");
         raise(&words[2]);
     });
     await_asleep(&words[1]);
     at.start(&seg, move |seg| {
-        forget(consumer(seg, 0, 24).receive());
+        forget(consumer(seg, 0, 24).borrow());
         at.die()
     })
     .gone();
     let mut c = consumer(&seg, 0, 24);
     for n in 0..3 {
-        assert_eq!(*c.receive().expect("a message"), [n; 24]);
+        assert_eq!(*c.borrow().expect("a message"), [n; 24]);
     }
     await_word(&words[2], 1);
     sender.join();
@@ -151,12 +151,12 @@ pub fn scribbled_headers_and_counts_are_told_and_touch_nothing_else(at: Place) {
         // Behind the lane lies another object.
         let guard = seg.object("guard", || AtomicU64::new(0x6a7d)).expect("room");
         let corrupt = |c: &mut interproc::queue::byte_lane::ByteConsumer| {
-            assert_eq!(kind(c.try_receive()).err(), Some(ErrorKind::Corrupt));
-            assert_eq!(kind(c.receive()).err(), Some(ErrorKind::Corrupt));
-            assert_eq!(kind(c.recv_into(&mut [0; 256])), Err(ErrorKind::Corrupt));
+            assert_eq!(kind(c.try_borrow()).err(), Some(ErrorKind::Corrupt));
+            assert_eq!(kind(c.borrow()).err(), Some(ErrorKind::Corrupt));
+            assert_eq!(kind(c.pop_into(&mut [0; 256])), Err(ErrorKind::Corrupt));
             assert_eq!(c.iter().count(), 0);
         };
-        p.send(&[1; 50]).expect("room");
+        p.push(&[1; 50]).expect("room");
         let header = &words[UNITS];
         let good = header.load(Ordering::SeqCst);
         let lengths = [51, 57, 100, 101, 1 << 20, u64::from(u32::MAX)].map(|len| len << 32 | 1);
@@ -167,14 +167,14 @@ pub fn scribbled_headers_and_counts_are_told_and_touch_nothing_else(at: Place) {
         }
         // A length that fits what was published is what the bytes say.
         header.store(51 << 32 | 1, Ordering::SeqCst);
-        assert_eq!(c.receive().expect("a message").len(), 51);
+        assert_eq!(c.borrow().expect("a message").len(), 51);
 
         // A pad with nothing behind it, two of them, one at the start.
-        p.send(&[2; 100]).expect("room");
-        p.send(&[3; 40]).expect("room");
+        p.push(&[2; 100]).expect("room");
+        p.push(&[3; 40]).expect("room");
         assert_eq!(c.drain().count(), 2);
         let at = words[TAIL].load(Ordering::SeqCst);
-        p.send(&[4; 100]).expect("room, behind a pad");
+        p.push(&[4; 100]).expect("room, behind a pad");
         let tail = words[TAIL].load(Ordering::SeqCst);
         words[TAIL].store(32, Ordering::SeqCst);
         assert!(at < 32 && tail > 32);
@@ -249,7 +249,7 @@ fn scribble(seg: &Segment, seed: u64) {
             }
             7 => drop(p.as_mut().map(|p| p.flush())),
             _ => {
-                if let Some(message) = c.as_mut().and_then(|c| c.receive_until(soon()).ok()) {
+                if let Some(message) = c.as_mut().and_then(|c| c.borrow_until(soon()).ok()) {
                     assert!(message.len() <= 100);
                     std::hint::black_box(message.iter().fold(0u8, |sum, &byte| sum ^ byte));
                 }

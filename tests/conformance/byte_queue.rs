@@ -72,7 +72,7 @@ pub fn messages_of_any_length_come_in_order_whole_and_each_once(at: Place) {
             loop {
                 let got = match c {
                     0 => q.pop_into(&mut buffer).map(|len| read(&buffer[..len])).map_err(|e| e.kind()),
-                    _ => kind(q.receive()).map(|message| read(&message)),
+                    _ => kind(q.borrow()).map(|message| read(&message)),
                 };
                 let (n, i) = match got {
                     Ok(got) => got,
@@ -100,7 +100,7 @@ pub fn every_length_goes_through_at_every_place_of_the_ring(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg);
     let echo: ByteQueue = seg.byte_queue("echo", CAPACITY, LONGEST).expect("queue");
-    let partner = at.start(&seg, |seg| {
+    let peer = at.start(&seg, |seg| {
         let (q, echo) = (queue(seg), seg.byte_queue("echo", CAPACITY, LONGEST).expect("queue"));
         q.iter().for_each(|message| echo.push(&message).expect("push"));
         echo.close().expect("close");
@@ -116,7 +116,7 @@ pub fn every_length_goes_through_at_every_place_of_the_ring(at: Place) {
         assert_eq!(echo.pop().expect("pop"), []);
     }
     q.close().expect("close");
-    partner.join();
+    peer.join();
     assert_eq!(kind(echo.pop()), Err(ErrorKind::Closed));
 }
 
@@ -201,11 +201,11 @@ pub fn an_empty_queue_refuses_or_waits(at: Place) {
     at.start(&seg, |seg| {
         let q = queue(seg);
         assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
-        assert_eq!(kind(q.try_receive()).map(drop), Err(ErrorKind::Empty));
+        assert_eq!(kind(q.try_borrow()).map(drop), Err(ErrorKind::Empty));
         for timeout in [0, 1, 30].map(Duration::from_millis) {
             let started = Instant::now();
             assert_eq!(kind(q.pop_timeout(timeout)), Err(ErrorKind::TimedOut));
-            assert_eq!(kind(q.receive_timeout(timeout)).map(drop), Err(ErrorKind::TimedOut));
+            assert_eq!(kind(q.borrow_timeout(timeout)).map(drop), Err(ErrorKind::TimedOut));
             assert!(started.elapsed() >= 2 * timeout && started.elapsed() < 2 * timeout + NET);
         }
     })
@@ -215,7 +215,7 @@ pub fn an_empty_queue_refuses_or_waits(at: Place) {
         at.start(&seg, move |seg| {
             let q = queue(seg);
             say_where(&words[n]);
-            let value = if n == 0 { q.receive().expect("receive")[0] } else { q.pop().expect("pop")[0] };
+            let value = if n == 0 { q.borrow().expect("borrow")[0] } else { q.pop().expect("pop")[0] };
             words[8].fetch_add(value.into(), Ordering::SeqCst);
         })
     };
@@ -239,7 +239,7 @@ pub fn a_deadline_in_the_past_does_what_can_be_done_now(at: Place) {
             (0..4u8).for_each(|i| q.push_until(&[i; LONGEST], deadline).expect("room"));
             assert_eq!(kind(q.push_until(&[9], deadline)), Err(ErrorKind::TimedOut));
             assert_eq!(kind(q.reserve_until(1, deadline)).map(drop), Err(ErrorKind::TimedOut));
-            (0..4u8).for_each(|i| assert_eq!(q.receive_until(deadline).expect("message")[0], i));
+            (0..4u8).for_each(|i| assert_eq!(q.borrow_until(deadline).expect("message")[0], i));
         }
         assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
     })
@@ -262,7 +262,7 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
     })
     .join();
     room.commit_len(40).expect("ours");
-    let message = q.receive().expect("message");
+    let message = q.borrow().expect("message");
     assert_eq!((message.as_ptr().addr(), &*message), (written, &[0xa5; 40][..]));
     // Behind a message that is being read others pop.
     at.start(&seg, |seg| assert_eq!(queue(seg).try_pop().expect("pop"), b"later")).join();
@@ -270,7 +270,7 @@ pub fn what_is_written_in_place_is_read_in_place(at: Place) {
     message.put_back().expect("ours");
     at.start(&seg, |seg| {
         let q = queue(seg);
-        let again = q.receive().expect("again");
+        let again = q.borrow().expect("again");
         assert!(again.is_redelivered() && *again == [0xa5; 40]);
         again.put_back().expect("ours");
     })
@@ -293,9 +293,9 @@ pub fn waiting_for_oneself_is_an_error(at: Place) {
         let room = q.reserve(1).expect("room");
         assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
         assert_eq!(kind(q.pop()), Err(ErrorKind::Deadlock));
-        assert_eq!(kind(q.receive_timeout(LONG)).map(drop), Err(ErrorKind::Deadlock));
+        assert_eq!(kind(q.borrow_timeout(LONG)).map(drop), Err(ErrorKind::Deadlock));
         room.commit().expect("ours");
-        let message = q.receive().expect("message");
+        let message = q.borrow().expect("message");
         (0..7u8).for_each(|i| q.push(&[i]).expect("room"));
         assert_eq!(kind(q.try_push(&[])), Err(ErrorKind::Full));
         assert_eq!(kind(q.push(&[])), Err(ErrorKind::Deadlock));
@@ -312,7 +312,7 @@ pub fn a_forked_child_does_not_hold_what_its_parent_holds(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg);
     q.push(b"message").expect("push");
-    let (room, message) = (q.reserve(8).expect("room"), q.receive().expect("message"));
+    let (room, message) = (q.reserve(8).expect("room"), q.borrow().expect("message"));
     let mut guards = Some((room, message));
     kit::fork(|| {
         let (room, message) = guards.take().expect("the child's copy");
@@ -341,7 +341,7 @@ pub fn closing_wakes_all_that_wait(at: Place) {
             say_where(&words[n]);
             match n {
                 0 => assert_eq!(kind(empty.pop()), Err(ErrorKind::Closed)),
-                1 => assert_eq!(kind(empty.receive_timeout(LONG)).map(drop), Err(ErrorKind::Closed)),
+                1 => assert_eq!(kind(empty.borrow_timeout(LONG)).map(drop), Err(ErrorKind::Closed)),
                 2 => assert_eq!(kind(full.push(&[5])), Err(ErrorKind::Closed)),
                 _ => assert_eq!(kind(full.reserve_timeout(6, LONG)).map(drop), Err(ErrorKind::Closed)),
             }
@@ -393,14 +393,14 @@ pub fn the_end_is_told_beside_messages_in_hand_unless_all_room_is(at: Place) {
     let q = queue(&seg);
     while q.try_push(&[7; LONGEST]).is_ok() {}
     let mut messages = Vec::new();
-    while let Ok(message) = q.try_receive() {
+    while let Ok(message) = q.try_borrow() {
         messages.push(message);
     }
     assert!(messages.len() > 1);
     q.close().expect("close");
     // All room is in our hands: nothing says that it is the end.
     assert_eq!((kind(q.try_pop()), kind(q.pop())), (Err(ErrorKind::Empty), Err(ErrorKind::Deadlock)));
-    assert_eq!(kind(q.receive()).map(drop), Err(ErrorKind::Deadlock));
+    assert_eq!(kind(q.borrow()).map(drop), Err(ErrorKind::Deadlock));
     let words = board();
     let waiter = at.start(&seg, |seg| {
         let q = queue(seg);
@@ -562,7 +562,7 @@ pub fn it_can_be_looked_at_from_outside(at: Place) {
     (0..8u8).for_each(|i| q.push(&[i]).expect("push"));
     assert_eq!(look().state, Some("full"));
     assert_eq!((fact("depth"), fact("depth in bytes"), fact("peak in bytes")), (8, 512, 512));
-    let first = q.receive().expect("message");
+    let first = q.borrow().expect("message");
     assert_eq!((fact("depth"), look().holders[0].part), (8, "blocks"));
     drop(first);
     assert_eq!((fact("depth"), fact("depth in bytes"), look().state), (7, 448, Some("open")));

@@ -3,7 +3,8 @@
 
 use crate::kit::{self, Bare, LONG, NET, Random, await_word, board, raise};
 use crate::place::{Actor, Place, await_asleep, say_where};
-use interproc::queue::{ByteQueue, ByteRing, Popped, RawByteQueue, Wait};
+use interproc::Wait;
+use interproc::queue::{ByteQueue, ByteRing, Popped, RawByteQueue};
 use interproc::{Deadline, ErrorKind, Segment};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ fn reserve_with(seg: &Segment, inside: impl FnOnce()) {
 /// Receives a message, and does `inside` before it is done. Its first byte.
 fn receive_with(seg: &Segment, inside: impl FnOnce()) -> u8 {
     let q = queue(seg);
-    let message = q.receive().expect("message");
+    let message = q.borrow().expect("message");
     inside();
     message[0]
 }
@@ -269,7 +270,7 @@ pub fn who_slept_before_gets_what_a_reader_in_place_dies_with(at: Place) {
             at.start(&seg, move |seg| {
                 say_where(&words[n]);
                 let q = queue(seg);
-                let message = q.receive().expect("message");
+                let message = q.borrow().expect("message");
                 // The first one dies over it; the other one, who was asleep all the time, gets it.
                 if raise(&words[2]) == 1 {
                     at.die();
@@ -296,12 +297,12 @@ pub fn a_buffer_that_is_too_small_does_not_forget_who_had_the_message(at: Place)
     q.push(&[1; 40]).expect("push");
     at.start(&seg, move |seg| {
         let q = queue(seg);
-        let _message = q.receive().expect("message");
+        let _message = q.borrow().expect("message");
         at.die();
     })
     .gone();
     assert_eq!(q.try_pop_into(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TooLarge);
-    let message = q.try_receive().expect("message");
+    let message = q.try_borrow().expect("message");
     assert!(message.is_redelivered() && *message == [1; 40]);
 }
 
@@ -348,8 +349,8 @@ pub fn a_scribbled_queue_ends_every_operation_and_harms_nobody(at: Place) {
                 if let Ok(mut room) = q.try_reserve(LONGEST) {
                     room.fill(1);
                 }
-                let _ = q.try_receive().map(|message| assert!(message.len() <= LONGEST));
-                let _ = q.receive_timeout(soon).map(|message| message.put_back());
+                let _ = q.try_borrow().map(|message| assert!(message.len() <= LONGEST));
+                let _ = q.borrow_timeout(soon).map(|message| message.put_back());
                 let _ = (q.len(), q.len_bytes(), q.peak(), q.is_empty(), q.is_full());
                 let _ = q.blocker().map(|who| who.is_some_and(|who| who.pid == me));
             }

@@ -387,7 +387,7 @@ const CHANNELS: [Channel; 5] = [
         |seg| (1..4u64).for_each(|n| seg.queue("q", 4).expect("queue").push(n).expect("room")),
         |seg, each| {
             let q = seg.queue::<u64>("q", 4).expect("queue");
-            while let Ok(message) = q.try_receive() {
+            while let Ok(message) = q.try_borrow() {
                 each(*message, message.is_redelivered());
             }
         },
@@ -401,7 +401,7 @@ const CHANNELS: [Channel; 5] = [
         },
         |seg, each| {
             let q = seg.byte_queue("b", 1024, 64).expect("queue");
-            while let Ok(message) = q.try_receive() {
+            while let Ok(message) = q.try_borrow() {
                 each(message[0].into(), message.is_redelivered());
             }
         },
@@ -411,11 +411,11 @@ const CHANNELS: [Channel; 5] = [
         "byte lane",
         |seg| {
             let mut p = seg.byte_producer("l", 1024, 64).expect("vacant");
-            (1..4).for_each(|n| p.send(&[n]).expect("room"));
+            (1..4).for_each(|n| p.push(&[n]).expect("room"));
         },
         |seg, each| {
             let mut c = seg.byte_consumer("l", 1024, 64).expect("vacant");
-            while let Ok(message) = c.try_receive() {
+            while let Ok(message) = c.try_borrow() {
                 each(message[0].into(), message.is_redelivered());
             }
         },
@@ -426,9 +426,9 @@ const CHANNELS: [Channel; 5] = [
         |seg| seg.spsc_producer("s", 4).expect("vacant").push_batch(&[1u64, 2, 3]).expect("room"),
         |seg, each| {
             let mut c = seg.spsc_consumer::<u64>("s", 4).expect("vacant");
-            while let Ok(chunk) = c.try_read_chunk(1) {
+            while let Ok(chunk) = c.try_borrow(1) {
                 each(chunk.as_slices().0[0], chunk.redelivered() == 1);
-                chunk.commit_all();
+                chunk.release_all();
             }
         },
         1,
@@ -438,7 +438,7 @@ const CHANNELS: [Channel; 5] = [
         |seg| seg.spsc_producer("s", 4).expect("vacant").push_batch(&[1u64, 2, 3]).expect("room"),
         |seg, each| {
             let mut c = seg.spsc_consumer::<u64>("s", 4).expect("vacant");
-            let Ok(chunk) = c.try_read_chunk(3) else { return };
+            let Ok(chunk) = c.try_borrow(3) else { return };
             let again = chunk.redelivered();
             chunk.into_iter().enumerate().for_each(|(n, value)| each(value, n < again));
         },

@@ -42,7 +42,7 @@ pub fn a_large_message_is_written_and_read_in_one_place(at: Place) {
         }
     });
     for round in 0..5u8 {
-        let frame = frames.receive_timeout(LONG).expect("a message");
+        let frame = frames.borrow_timeout(LONG).expect("a message");
         assert!(frame.iter().all(|&b| b == round + 1));
         assert_eq!(offset(&seg, &*frame), words[round as usize].load(Ordering::SeqCst), "it was copied");
         assert!(!frame.is_redelivered());
@@ -124,17 +124,17 @@ pub fn a_message_put_back_is_next_whatever_was_read_behind_it(at: Place) {
     let q = queue(&seg, 4);
     q.push_batch(&[0, 1, 2]).expect("room");
     // Done in the wrong order, so that the hint for consumers lags.
-    let mut read: Vec<_> = (0..3).map(|_| q.receive().expect("a message")).collect();
+    let mut read: Vec<_> = (0..3).map(|_| q.borrow().expect("a message")).collect();
     while let Some(message) = read.pop() {
         drop(message);
     }
     q.push_batch(&[3, 4, 5]).expect("room");
-    let kept = q.receive().expect("a message");
+    let kept = q.borrow().expect("a message");
     assert_eq!((kind(q.try_pop()), kind(q.try_pop())), (Ok(4), Ok(5)));
     kept.put_back().expect("ours");
     at.start(&seg, |seg| {
         let q = queue(seg, 4);
-        let again = q.try_receive().expect("it is there");
+        let again = q.try_borrow().expect("it is there");
         assert_eq!((*again, again.is_redelivered()), (3, true));
     })
     .join();
@@ -189,13 +189,13 @@ pub fn a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies(at: Plac
         for _ in 0..deaths {
             at.start(&seg, move |seg| {
                 let q = queue(seg, 3);
-                let message = q.receive().expect("a message");
+                let message = q.borrow().expect("a message");
                 assert_eq!(*message, 1);
                 at.die()
             })
             .gone();
         }
-        let first = q.receive().expect("a message");
+        let first = q.borrow().expect("a message");
         assert_eq!((*first, first.is_redelivered()), (1, true));
         // The others are passed on, the room is not.
         assert_eq!((q.try_pop().expect("pop"), q.len()), (2, 3));
@@ -203,7 +203,7 @@ pub fn a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies(at: Plac
         drop(first);
         assert_eq!((kind(q.try_pop()), q.len()), (Ok(3), 0));
         q.push_batch(&[4, 5, 6]).expect("no room was lost");
-        let next = q.receive().expect("a message");
+        let next = q.borrow().expect("a message");
         assert_eq!((*next, next.is_redelivered()), (4, false));
     }
 }
@@ -214,13 +214,13 @@ pub fn behind_messages_in_hand_the_others_come_in_order_however_many(at: Place) 
     for round in 0..3u64 {
         q.push_batch(&(0..200).map(|n| 1000 * round + n).collect::<Vec<_>>()).expect("room");
         // One by us, one by somebody who dies, just where the way from the first to it is noted.
-        let first = q.receive().expect("a message");
+        let first = q.borrow().expect("a message");
         at.start(&seg, move |seg| {
             let q = queue(seg, 200);
             for n in 1..=16 {
                 assert_eq!(q.pop().expect("a message"), 1000 * round + n);
             }
-            let second = q.receive().expect("a message");
+            let second = q.borrow().expect("a message");
             assert_eq!(*second, 1000 * round + 17);
             for n in 18..=170 {
                 assert_eq!(q.pop().expect("a message"), 1000 * round + n);
@@ -228,7 +228,7 @@ pub fn behind_messages_in_hand_the_others_come_in_order_however_many(at: Place) 
             at.die()
         })
         .gone();
-        let again = q.receive().expect("a message");
+        let again = q.borrow().expect("a message");
         assert_eq!((*again, again.is_redelivered()), (1000 * round + 17, true));
         for n in 171..200 {
             assert_eq!(q.pop().expect("a message"), 1000 * round + n);
@@ -256,7 +256,7 @@ pub fn who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once(at: Pl
         let victim = at.start(&seg, move |seg| {
             say_where(&words[0]);
             let q = queue(seg, 2);
-            let message = q.receive().expect("a message");
+            let message = q.borrow().expect("a message");
             raise(&words[1]);
             await_word(&words[2], 1);
             assert_eq!(*message, 1);
@@ -267,7 +267,7 @@ pub fn who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once(at: Pl
         let other = at.start(&seg, |seg| {
             say_where(&words[4]);
             let q = queue(seg, 2);
-            let message = q.receive().expect("a message");
+            let message = q.borrow().expect("a message");
             words[5].store(Deadline::now().as_monotonic_ns(), Ordering::SeqCst);
             assert_eq!((*message, message.is_redelivered()), (1, true));
         });
@@ -321,11 +321,11 @@ pub fn what_is_put_back_comes_next_and_is_told(at: Place) {
     let words = board();
     q.push_batch(&[1, 2, 3]).expect("room");
     for _ in 0..3 {
-        at.start(&seg, |seg| queue(seg, 3).receive().expect("a message").put_back().expect("ours")).join();
+        at.start(&seg, |seg| queue(seg, 3).borrow().expect("a message").put_back().expect("ours")).join();
     }
     let again = q.pop_delivery().expect("pop");
     assert_eq!((again.value, again.redelivered), (1, true));
-    let (two, three) = (q.receive().expect("a message"), q.receive().expect("a message"));
+    let (two, three) = (q.borrow().expect("a message"), q.borrow().expect("a message"));
     assert_eq!((*two, *three, two.is_redelivered()), (2, 3, false));
     // Out of order, and nothing else is there: one who waits gets what is put back first.
     three.put_back().expect("ours");
@@ -345,7 +345,7 @@ pub fn what_is_put_back_comes_next_and_is_told(at: Place) {
     // Closed, the end told, and the last message comes back.
     assert_eq!(q.drain().collect::<Vec<_>>(), [5, 6]);
     q.push(7).expect("room");
-    let message = q.receive().expect("a message");
+    let message = q.borrow().expect("a message");
     q.close().expect("close");
     assert_eq!(kind(q.pop()), Err(ErrorKind::Closed), "nothing is left to be handed out");
     message.put_back().expect("ours");
@@ -356,13 +356,13 @@ pub fn the_end_is_told_beside_messages_in_hand_unless_every_place_is(at: Place) 
     let seg = kit::segment();
     let q = queue(&seg, 2);
     q.push_batch(&[1, 2]).expect("room");
-    let (one, two) = (q.receive().expect("a message"), q.receive().expect("a message"));
+    let (one, two) = (q.borrow().expect("a message"), q.borrow().expect("a message"));
     q.close().expect("close");
     // Every place is in our hands: nothing says that it is the end.
     assert_eq!(kind(q.try_pop()), Err(ErrorKind::Empty));
-    assert_eq!(kind(q.try_receive().map(drop)), Err(ErrorKind::Empty));
+    assert_eq!(kind(q.try_borrow().map(drop)), Err(ErrorKind::Empty));
     assert_eq!(kind(q.pop()), Err(ErrorKind::Deadlock));
-    assert_eq!(kind(q.receive().map(drop)), Err(ErrorKind::Deadlock));
+    assert_eq!(kind(q.borrow().map(drop)), Err(ErrorKind::Deadlock));
     let words = board();
     let waiter = at.start(&seg, |seg| {
         let q = queue(seg, 2);
@@ -391,7 +391,7 @@ pub fn a_closed_queue_takes_what_was_reserved_before_and_nothing_else(at: Place)
     let consumers = [0, 1].map(|n| {
         at.start(&seg, move |seg| {
             say_where(&words[n]);
-            match kind(queue(seg, 2).receive().map(|m| *m)) {
+            match kind(queue(seg, 2).borrow().map(|m| *m)) {
                 Ok(7) => drop(raise(&words[2])),
                 Err(ErrorKind::Closed) => drop(raise(&words[3])),
                 other => panic!("{other:?}"),
@@ -403,7 +403,7 @@ pub fn a_closed_queue_takes_what_was_reserved_before_and_nothing_else(at: Place)
     place.commit().expect("ours");
     consumers.into_iter().for_each(|c| c.join());
     assert_eq!((words[2].load(Ordering::SeqCst), words[3].load(Ordering::SeqCst)), (1, 1));
-    assert_eq!(kind(q.try_receive().map(drop)), Err(ErrorKind::Closed));
+    assert_eq!(kind(q.try_borrow().map(drop)), Err(ErrorKind::Closed));
 }
 
 pub fn in_place_too_a_past_deadline_does_what_can_be_done_now(at: Place) {
@@ -411,7 +411,7 @@ pub fn in_place_too_a_past_deadline_does_what_can_be_done_now(at: Place) {
     at.start(&seg, |seg| {
         let q = queue(seg, 1);
         let past = Deadline::from_monotonic_ns(1);
-        assert_eq!(kind(q.receive_until(past).map(drop)), Err(ErrorKind::TimedOut));
+        assert_eq!(kind(q.borrow_until(past).map(drop)), Err(ErrorKind::TimedOut));
         let mut place = q.reserve_until(past).expect("room");
         *place = 5;
         place.commit().expect("ours");
@@ -420,7 +420,7 @@ pub fn in_place_too_a_past_deadline_does_what_can_be_done_now(at: Place) {
         let long = Duration::from_millis(30);
         assert_eq!(kind(q.reserve_timeout(long).map(drop)), Err(ErrorKind::TimedOut));
         assert!(started.elapsed() >= long && started.elapsed() < long + NET);
-        assert_eq!(kind(q.receive_until(past).map(|m| m.take())), Ok(5));
+        assert_eq!(kind(q.borrow_until(past).map(|m| m.take())), Ok(5));
         assert!(q.is_empty());
     })
     .join();
@@ -438,7 +438,7 @@ pub fn who_waits_for_itself_is_told(at: Place) {
         drop(place);
         // The message in its hands has the place of the next one.
         q.push_batch(&[1, 2]).expect("room");
-        let message = q.receive().expect("a message");
+        let message = q.borrow().expect("a message");
         let e = q.push(3).expect_err("its own hands");
         assert_eq!((e.kind(), e.into_value()), (ErrorKind::Deadlock, 3));
         assert_eq!(kind(q.reserve().map(drop)), Err(ErrorKind::Deadlock));
@@ -457,7 +457,7 @@ pub fn in_a_forked_child_a_parents_cells_are_not_the_childs(at: Place) {
     let seg = kit::segment();
     let q = queue(&seg, 3);
     q.push(1).expect("room");
-    let message = q.receive().expect("a message");
+    let message = q.borrow().expect("a message");
     let (dropped, committed) = (q.reserve().expect("room"), q.reserve().expect("room"));
     // Borrowed by the child's body: the parent keeps its own until the child has looked.
     let mut hands = Some((message, dropped, committed));
@@ -494,7 +494,7 @@ pub fn the_oldest_makes_way_and_no_other(at: Place) {
         // Room is used before anything is displaced.
         assert_eq!(forced(q.force_push(1)), Ok(None));
         // What somebody has in its hands, or has reserved, stays, and nothing is displaced instead.
-        let message = q.receive().expect("a message");
+        let message = q.borrow().expect("a message");
         (1..n).for_each(|i| q.push(i).expect("room"));
         let e = q.force_push(77).expect_err("it is being read");
         assert_eq!((e.kind(), e.into_value(), q.len()), (ErrorKind::Full, 77, capacity));
@@ -511,7 +511,7 @@ pub fn the_oldest_makes_way_and_no_other(at: Place) {
         (0..n).for_each(|i| q.push(i).expect("room"));
         at.start(&seg, move |seg| {
             let q = queue(seg, capacity);
-            let _message = q.receive().expect("a message");
+            let _message = q.borrow().expect("a message");
             at.die()
         })
         .gone();

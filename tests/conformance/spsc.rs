@@ -73,7 +73,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                     }
                     2 => {
                         let n = n.min(half as u64);
-                        let chunk = p.write_chunk_uninit(n as usize).expect("room");
+                        let chunk = p.reserve_uninit(n as usize).expect("room");
                         assert_eq!(
                             chunk.fill_from_iter(next..next + n).map_err(|e| e.kind()),
                             Ok(n as usize)
@@ -83,7 +83,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                     }
                     _ => {
                         let n = n.min(half as u64);
-                        let mut chunk = p.write_chunk(n as usize).expect("room");
+                        let mut chunk = p.reserve(n as usize).expect("room");
                         let (a, b) = chunk.as_mut_slices();
                         a.iter_mut().chain(b).zip(next..).for_each(|(slot, value)| *slot = value);
                         // Only a part of it.
@@ -109,16 +109,16 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                         next += n as u64;
                     }
                     1 => {
-                        let chunk = c.read_chunk(3.min(half)).expect("some");
+                        let chunk = c.borrow(3.min(half)).expect("some");
                         let got: Vec<u64> = [chunk.as_slices().0, chunk.as_slices().1].concat();
                         assert!(got.iter().copied().eq(next..next + got.len() as u64));
                         let part = got.len().div_ceil(2);
-                        chunk.commit(part);
+                        chunk.release(part);
                         next += part as u64;
                     }
                     _ => {
                         let mut taken = 0;
-                        for value in c.read_chunk(2.min(half)).expect("some").into_iter().take(1) {
+                        for value in c.borrow(2.min(half)).expect("some").into_iter().take(1) {
                             assert_eq!(value, next);
                             taken += 1;
                         }
@@ -143,8 +143,8 @@ pub fn a_full_queue_refuses_or_waits_and_gives_the_value_back(at: Place) {
             assert!(p.is_full() && p.len() == capacity);
             assert_eq!(pushed(91, p.try_push(91)), Err(ErrorKind::Full));
             assert_eq!(kind(p.try_push_batch(&[1, 2])), Err(ErrorKind::Full));
-            assert_eq!(kind(p.try_write_chunk(1).map(drop)), Err(ErrorKind::Full));
-            assert_eq!(kind(p.try_write_chunk(capacity + 1).map(drop)), Err(ErrorKind::InvalidInput));
+            assert_eq!(kind(p.try_reserve(1).map(drop)), Err(ErrorKind::Full));
+            assert_eq!(kind(p.try_reserve(capacity + 1).map(drop)), Err(ErrorKind::InvalidInput));
             for timeout in [0, 1, 30].map(Duration::from_millis) {
                 let started = Instant::now();
                 assert_eq!(pushed(92, p.push_timeout(92, timeout)), Err(ErrorKind::TimedOut));
@@ -172,7 +172,7 @@ pub fn an_empty_queue_refuses_or_waits(at: Place) {
         assert_eq!(kind(c.try_pop()), Err(ErrorKind::Empty));
         assert_eq!(kind(c.peek().map(drop)), Err(ErrorKind::Empty));
         assert_eq!(kind(c.try_pop_batch(&mut [0; 4])), Err(ErrorKind::Empty));
-        assert_eq!(kind(c.try_read_chunk(1).map(drop)), Err(ErrorKind::Empty));
+        assert_eq!(kind(c.try_borrow(1).map(drop)), Err(ErrorKind::Empty));
         assert_eq!(c.try_iter().count() + c.drain().count(), 0);
         for timeout in [0, 1, 30].map(Duration::from_millis) {
             let started = Instant::now();
@@ -256,7 +256,7 @@ pub fn closing_by_either_side_wakes_the_other_and_ends_it(at: Place) {
             await_asleep(&words[0]);
             c.close().expect("close");
             waits.join();
-            assert_eq!(c.read_chunk(2).expect("what is there").len(), 2);
+            assert_eq!(c.borrow(2).expect("what is there").len(), 2);
             assert_eq!((c.pop().expect("1"), c.pop().expect("2")), (1, 2));
             assert_eq!(kind(c.pop()), Err(ErrorKind::Closed));
             drop(c);
@@ -327,13 +327,13 @@ pub fn a_seat_is_one_threads_as_long_as_it_lives(at: Place) {
     let text = format!("thread {} of process {}", where_it_is as u32, where_it_is >> 32);
     assert!(refused.to_string().contains(&text), "{refused}");
     let c = consumer(&seg, 4);
-    let partner = c.partner().expect("a look").expect("somebody");
-    assert_eq!((partner.pid, partner.tid), ((where_it_is >> 32) as u32, where_it_is as u32));
-    assert!(partner.alive);
+    let peer = c.peer().expect("a look").expect("somebody");
+    assert_eq!((peer.pid, peer.tid), ((where_it_is >> 32) as u32, where_it_is as u32));
+    assert!(peer.alive);
     assert_eq!(kind(seg.spsc_consumer::<u64>("spsc", 4).map(drop)), Err(ErrorKind::WouldBlock), "also by us");
     raise(&words[1]);
     holds.join();
-    assert_eq!(c.partner().expect("a look"), None);
+    assert_eq!(c.peer().expect("a look"), None);
     // One that dies leaves it without a word, and what it had published.
     at.start(&seg, move |seg| {
         let mut p = producer(seg, 4);
@@ -342,7 +342,7 @@ pub fn a_seat_is_one_threads_as_long_as_it_lives(at: Place) {
         at.die();
     })
     .gone();
-    assert!(c.partner().expect("a look").is_some_and(|who| !who.alive));
+    assert!(c.peer().expect("a look").is_some_and(|who| !who.alive));
     let mut p = producer(&seg, 4);
     p.push(4).expect("room");
     drop(c);
@@ -367,7 +367,7 @@ pub fn what_a_dead_consumer_had_not_freed_comes_again_and_is_flagged(at: Place) 
         let mut c = consumer(seg, 8);
         let first = c.pop_delivery().expect("1");
         assert!(first.value == 1 && first.redelivered);
-        let chunk = c.read_chunk(2).expect("two");
+        let chunk = c.borrow(2).expect("two");
         assert_eq!(chunk.redelivered(), 2, "the first one may have read so many");
         at.die();
     })
@@ -412,7 +412,7 @@ pub fn a_handle_moves_between_threads(at: Place) {
         std::thread::scope(|s| {
             s.spawn(|| {
                 p.push(2).expect("moved");
-                let here = c.partner().expect("a look").expect("somebody");
+                let here = c.peer().expect("a look").expect("somebody");
                 assert_eq!(here.tid, kit::gettid() as u32, "its seat came along");
             });
         });
@@ -444,7 +444,7 @@ pub fn a_handle_moves_between_threads(at: Place) {
     .join();
 }
 
-pub fn a_partner_asleep_sees_the_seat_move(at: Place) {
+pub fn a_peer_asleep_sees_the_seat_move(at: Place) {
     let seg = kit::segment();
     let words = board();
     let waits = at.start(&seg, |seg| {
@@ -483,14 +483,14 @@ pub fn a_forked_child_has_no_part_in_its_parents_seats(_: Place) {
         assert_eq!((c.pop().expect("1"), c.pop().expect("2")), (1, 2));
         assert!(!p.is_closed());
         // Chunks, too, are the parent's.
-        let chunk = std::cell::RefCell::new(Some(p.write_chunk(2).expect("room")));
+        let chunk = std::cell::RefCell::new(Some(p.reserve(2).expect("room")));
         kit::child(raw, || {
             let chunk = chunk.take().expect("ours");
             assert_eq!(kind(chunk.commit_all()), Err(ErrorKind::NotOwner));
         })
         .join();
         chunk.take().expect("ours").fill_from_iter([7, 8]).expect("still ours");
-        let chunk = std::cell::RefCell::new(Some(c.read_chunk(2).expect("two")));
+        let chunk = std::cell::RefCell::new(Some(c.borrow(2).expect("two")));
         kit::child(raw, || {
             let values: Vec<u64> = chunk.take().expect("ours").into_iter().collect();
             assert_eq!(values, [7, 8]);
@@ -530,10 +530,10 @@ pub fn scribbled_counts_and_seats_are_errors_never_a_crash(at: Place) {
             for i in 0..6 {
                 let _ = p.push_until(i, soon());
                 let _ = p.try_push_batch(&[1, 2, 3, 4, 5]);
-                let _ = p.try_write_chunk(3).map(|chunk| chunk.fill_from_iter(0..));
+                let _ = p.try_reserve(3).map(|chunk| chunk.fill_from_iter(0..));
                 let _ = c.pop_until(soon());
                 let _ = c.try_pop_batch(&mut [0; 5]);
-                let _ = c.try_read_chunk(3).map(|chunk| chunk.into_iter().count());
+                let _ = c.try_borrow(3).map(|chunk| chunk.into_iter().count());
                 let _ = (p.len(), c.len(), p.peak(), p.is_full(), c.is_empty(), c.try_iter().take(9).count());
             }
         }

@@ -42,10 +42,10 @@ impl World {
         let world = World { segment, filled };
         let (mut p, mut c) = (world.producer(), world.consumer());
         for _ in 0..unit {
-            p.send(&[]).expect("room");
-            drop(c.receive().expect("a message"));
+            p.push(&[]).expect("room");
+            drop(c.borrow().expect("a message"));
         }
-        (1..=filled as u8).for_each(|tag| p.try_send(&[tag; LONGEST]).expect("room"));
+        (1..=filled as u8).for_each(|tag| p.try_push(&[tag; LONGEST]).expect("room"));
         drop((p, c));
         world
     }
@@ -67,11 +67,11 @@ impl World {
             p.publish_every(64).expect("publish_every");
             c.free_every(64).expect("free_every");
             for _ in 0..5 {
-                p.send(&[7; LONGEST]).expect("room");
+                p.push(&[7; LONGEST]).expect("room");
                 p.flush().expect("flush");
-                drop(c.receive());
+                drop(c.borrow());
             }
-            let _ = (c.receive_timeout(Duration::ZERO).map(drop), c.try_recv_into(&mut []));
+            let _ = (c.borrow_timeout(Duration::ZERO).map(drop), c.try_pop_into(&mut []));
         }
     }
 
@@ -86,9 +86,9 @@ impl World {
                     Ok(mut p) => {
                         // Whoever waits for a message gets this one.
                         let sent =
-                            p.send_timeout(&[LAST; LONGEST], Duration::from_millis(0)).map_err(|e| e.kind());
+                            p.push_timeout(&[LAST; LONGEST], Duration::from_millis(0)).map_err(|e| e.kind());
                         let fine = [Ok(()), Err(ErrorKind::Closed), Err(ErrorKind::TimedOut)];
-                        ensure!(fine.contains(&sent), "send: {sent:?}");
+                        ensure!(fine.contains(&sent), "push: {sent:?}");
                         Some(p)
                     }
                     Err(e) => taken(e).map_or(Ok(None), |e| Err(format!("the producer's seat: {e:?}")))?,
@@ -119,10 +119,10 @@ impl World {
     /// Receives what is there; each message is whole.
     fn drain(&self, part: &Part, c: &mut ByteConsumer) -> Check {
         loop {
-            match c.try_receive() {
+            match c.try_borrow() {
                 Ok(message) => note(part, &message, message.is_redelivered())?,
                 Err(e) if [ErrorKind::Empty, ErrorKind::Closed].contains(&e.kind()) => return Ok(()),
-                Err(e) => return Err(format!("receive: {e:?}")),
+                Err(e) => return Err(format!("borrow: {e:?}")),
             }
         }
     }
@@ -181,20 +181,20 @@ impl World {
     /// It takes what fits, and gives it back.
     fn still_works(&self, p: &mut ByteProducer, c: &mut ByteConsumer) -> Check {
         if p.is_closed() {
-            let refused = p.try_send(&[1]).map_err(|e| e.kind());
+            let refused = p.try_push(&[1]).map_err(|e| e.kind());
             ensure!(refused == Err(ErrorKind::Closed), "closed, and takes a message: {refused:?}");
             return Ok(());
         }
         let mut n = 0;
-        while p.try_send(&[200 + n; LONGEST]).is_ok() {
+        while p.try_push(&[200 + n; LONGEST]).is_ok() {
             n += 1;
         }
         ensure!((3..=4).contains(&n), "takes {n} messages");
         for tag in 200..200 + n {
-            let came = c.try_recv_vec();
+            let came = c.try_pop();
             ensure!(came.as_deref() == Ok(&[tag; LONGEST]), "{came:?} instead of {tag}");
         }
-        ensure!(c.try_recv_vec().is_err_and(|e| e.kind() == ErrorKind::Empty), "a message too many");
+        ensure!(c.try_pop().is_err_and(|e| e.kind() == ErrorKind::Empty), "a message too many");
         ensure!(p.len_bytes() == 0, "empty, but {} bytes are in use", p.len_bytes());
         Ok(())
     }
@@ -266,13 +266,13 @@ fn sent(cut: &Cut, n: u64) {
 }
 
 fn send(_: &World, p: &mut ByteProducer, cut: &Cut) {
-    if p.send(&next(cut)).is_ok() {
+    if p.push(&next(cut)).is_ok() {
         sent(cut, 1);
     }
 }
 
 fn receive(_: &World, c: &mut ByteConsumer, cut: &Cut) {
-    if let Ok(message) = c.receive() {
+    if let Ok(message) = c.borrow() {
         let old = message[0] < 60;
         drop(message);
         cut.part.fact(DONE_WITH).fetch_add(u64::from(old), SeqCst);
@@ -286,7 +286,7 @@ fn sleeping_consumer(w: &World, part: &Part) -> Check {
     let mut c = w.consumer();
     part.ready();
     loop {
-        let last = match c.receive() {
+        let last = match c.borrow() {
             Ok(message) => {
                 note(part, &message, message.is_redelivered())?;
                 message[0] == LAST
@@ -306,7 +306,7 @@ fn sleeping_producer(w: &World, part: &Part) -> Check {
     w.warm_up();
     let mut p = w.producer();
     part.ready();
-    match p.send(&[60; LONGEST]) {
+    match p.push(&[60; LONGEST]) {
         Ok(()) => part.fact(PUT).store(1, SeqCst),
         Err(e) if e.kind() == ErrorKind::Closed => {}
         Err(e) => return Err(format!("{e:?}")),
@@ -321,7 +321,7 @@ fn taker(w: &World, part: &Part) -> Check {
     let mut c = w.consumer();
     part.ready();
     part.await_cue(1);
-    let message = c.receive().map_err(|e| format!("{e:?}"))?;
+    let message = c.borrow().map_err(|e| format!("{e:?}"))?;
     note(part, &message, message.is_redelivered())
 }
 
@@ -331,7 +331,7 @@ fn feeder(w: &World, part: &Part) -> Check {
     let mut p = w.producer();
     part.ready();
     part.await_cue(1);
-    p.send(&[60; LONGEST]).map_err(|e| format!("{e:?}"))?;
+    p.push(&[60; LONGEST]).map_err(|e| format!("{e:?}"))?;
     part.fact(PUT).store(1, SeqCst);
     Ok(())
 }
@@ -376,7 +376,7 @@ fn producers() -> Vec<Box<dyn Scenario>> {
         let _ = p.publish_every(1 << 20);
         for tag in [101, 102, 103u8] {
             let half = [tag; LONGEST / 2];
-            let _ = p.send_vectored(&[IoSlice::new(&half), IoSlice::new(&half)]);
+            let _ = p.push_vectored(&[IoSlice::new(&half), IoSlice::new(&half)]);
         }
         if p.flush().is_ok() {
             sent(cut, 3);
@@ -391,7 +391,7 @@ fn producers() -> Vec<Box<dyn Scenario>> {
         let _ = p.close();
     };
     let timed = |_: &World, p: &mut ByteProducer, cut: &Cut| {
-        if p.send_timeout(&next(cut), Duration::from_millis(20)).is_ok() {
+        if p.push_timeout(&next(cut), Duration::from_millis(20)).is_ok() {
             sent(cut, 1);
         }
     };
@@ -399,7 +399,7 @@ fn producers() -> Vec<Box<dyn Scenario>> {
         w.warm_up();
         let mut p = w.producer();
         let _ = p.publish_every(1 << 20);
-        let _ = p.send(&next(cut));
+        let _ = p.push(&next(cut));
         cut.start();
         drop(p);
         sent(cut, 1);
@@ -414,20 +414,20 @@ fn producers() -> Vec<Box<dyn Scenario>> {
     };
     let case = |operation, scenario, unit, filled| case(operation, scenario, unit, filled).role("producer");
     vec![
-        story(1, 0).ends(case("send", "empty", 0, 0).victim(producing(send))),
-        story(1, 0).ends(case("send", "part full, with a pad", 9, 1).victim(producing(send))),
+        story(1, 0).ends(case("push", "empty", 0, 0).victim(producing(send))),
+        story(1, 0).ends(case("push", "part full, with a pad", 9, 1).victim(producing(send))),
         story(1, 0).ends(case("reserve, commit", "with a pad", 13, 0).victim(producing(reserve))),
-        story(1, 0).ends(case("reserve, drop, send", "with a pad", 13, 0).victim(producing(thinks_better))),
+        story(1, 0).ends(case("reserve, drop, push", "with a pad", 13, 0).victim(producing(thinks_better))),
         story(3, 0).ends(case("three sends, flush", "empty, with a pad", 9, 0).victim(producing(three))),
-        story(1, 1).ends(fed(case("send", "a consumer asleep", 0, 0)).victim(producing(send))),
+        story(1, 1).ends(fed(case("push", "a consumer asleep", 0, 0)).victim(producing(send))),
         story(2, 1)
-            .ends(fed(case("send twice", "with a pad, a consumer asleep", 13, 0)).victim(producing(twice))),
-        story(1, 1).ends(fed(case("send, close", "a consumer asleep", 0, 0)).victim(producing(close))),
+            .ends(fed(case("push twice", "with a pad, a consumer asleep", 13, 0)).victim(producing(twice))),
+        story(1, 1).ends(fed(case("push, close", "a consumer asleep", 0, 0)).victim(producing(close))),
         story(1, 1).ends(fed(case("drop", "not flushed, a consumer asleep", 0, 0)).victim(leaves)),
-        story(1, 1).ends(fed(case("byte_producer, send", "a consumer asleep", 0, 0)).victim(comes)),
-        story(1, 0).ends(case("timed send", "full for longer", 0, 4).victim(producing(timed))),
+        story(1, 1).ends(fed(case("byte_producer, push", "a consumer asleep", 0, 0)).victim(comes)),
+        story(1, 0).ends(case("timed push", "full for longer", 0, 4).victim(producing(timed))),
         story(1, 1).ends(
-            on_cue(case("send", "full, then room", 0, 4), taker)
+            on_cue(case("push", "full, then room", 0, 4), taker)
                 .role("sleeping producer")
                 .victim(producing(send)),
         ),
@@ -443,8 +443,8 @@ fn consumers() -> Vec<Box<dyn Scenario>> {
     };
     let into = |_: &World, c: &mut ByteConsumer, cut: &Cut| {
         let mut buffer = [0; LONGEST];
-        let _ = c.recv_into(&mut buffer[..1]);
-        if c.recv_into(&mut buffer).is_ok() {
+        let _ = c.pop_into(&mut buffer[..1]);
+        if c.pop_into(&mut buffer).is_ok() {
             cut.part.fact(DONE_WITH).fetch_add(1, SeqCst);
         }
     };
@@ -469,30 +469,29 @@ fn consumers() -> Vec<Box<dyn Scenario>> {
         receive(w, &mut c, cut);
         cut.end();
     };
-    let timed = |_: &World, c: &mut ByteConsumer, _: &Cut| drop(c.receive_timeout(Duration::from_millis(20)));
+    let timed = |_: &World, c: &mut ByteConsumer, _: &Cut| drop(c.borrow_timeout(Duration::from_millis(20)));
     let case = |operation, scenario, unit, filled| case(operation, scenario, unit, filled).role("consumer");
     vec![
-        story(0).ends(case("receive", "one message", 0, 1).victim(consuming(1, receives(1)))),
-        story(0).ends(case("receive twice", "two, with a pad", 9, 2).victim(consuming(1, receives(2)))),
-        story(0).ends(case("recv_into", "too small, then not", 13, 2).victim(consuming(1, into))),
+        story(0).ends(case("borrow", "one message", 0, 1).victim(consuming(1, receives(1)))),
+        story(0).ends(case("borrow twice", "two, with a pad", 9, 2).victim(consuming(1, receives(2)))),
+        story(0).ends(case("pop_into", "too small, then not", 13, 2).victim(consuming(1, into))),
         story(0).ends(
-            case("receive three times", "freed together, with a pad", 5, 3).victim(consuming(3, receives(3))),
+            case("borrow three times", "freed together, with a pad", 5, 3).victim(consuming(3, receives(3))),
         ),
+        story(1)
+            .ends(drained(case("borrow", "full, a producer asleep", 0, 4)).victim(consuming(1, receives(1)))),
         story(1).ends(
-            drained(case("receive", "full, a producer asleep", 0, 4)).victim(consuming(1, receives(1))),
-        ),
-        story(1).ends(
-            drained(case("receive three times", "full, freed by twos, a producer asleep", 0, 4))
+            drained(case("borrow three times", "full, freed by twos, a producer asleep", 0, 4))
                 .victim(consuming(2, receives(3))),
         ),
         story(1).ends(
-            drained(case("receive, close", "full, a producer asleep", 0, 4)).victim(consuming(1, close)),
+            drained(case("borrow, close", "full, a producer asleep", 0, 4)).victim(consuming(1, close)),
         ),
         story(1).ends(drained(case("drop", "not flushed, a producer asleep", 0, 4)).victim(leaves)),
-        story(1).ends(drained(case("byte_consumer, receive", "full, a producer asleep", 0, 4)).victim(comes)),
-        story(0).ends(case("timed receive", "empty for longer", 0, 0).victim(consuming(1, timed))),
+        story(1).ends(drained(case("byte_consumer, borrow", "full, a producer asleep", 0, 4)).victim(comes)),
+        story(0).ends(case("timed borrow", "empty for longer", 0, 0).victim(consuming(1, timed))),
         Story { fed: true, ..story(1) }.ends(
-            on_cue(case("receive", "empty, then fed", 0, 0), feeder)
+            on_cue(case("borrow", "empty, then fed", 0, 0), feeder)
                 .role("sleeping consumer")
                 .victim(consuming(1, receive)),
         ),
@@ -504,14 +503,14 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
     let story = Story { consumers: 2, ..Story::default() };
     vec![
         story.ends(
-            case("receive", "two deaths: a consumer, then the next", 9, 3)
+            case("borrow", "two deaths: a consumer, then the next", 9, 3)
                 .role("consumer, then consumer")
                 .limits(thin)
                 .first(consuming(1, receive))
                 .victim(consuming(1, receive)),
         ),
         Story { tries: 1, ..Story::default() }.ends(
-            case("send", "two deaths: a producer, then the next", 13, 0)
+            case("push", "two deaths: a producer, then the next", 13, 0)
                 .role("producer, then producer")
                 .limits(thin)
                 .first(producing(|_, p, _| drop(p.reserve(LONGEST).map(|mut place| place.fill(9)))))

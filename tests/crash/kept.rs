@@ -50,7 +50,7 @@ impl Line {
                 Ok(got.value | flag(got.redelivered))
             }
             Line::Bytes(q) => {
-                let got = q.try_receive().map_err(|e| e.kind())?;
+                let got = q.try_borrow().map_err(|e| e.kind())?;
                 let tag = u64::from_ne_bytes(got[..].try_into().map_err(|_| ErrorKind::Corrupt)?);
                 Ok(tag | flag(got.is_redelivered()))
             }
@@ -61,13 +61,13 @@ impl Line {
     fn keep(&self, then: impl FnOnce() -> Check) -> Check {
         match self {
             Line::Queue(q) => {
-                let kept = q.try_receive().map_err(|e| format!("{e:?}"))?;
+                let kept = q.try_borrow().map_err(|e| format!("{e:?}"))?;
                 let done = then();
                 drop(kept);
                 done
             }
             Line::Bytes(q) => {
-                let kept = q.try_receive().map_err(|e| format!("{e:?}"))?;
+                let kept = q.try_borrow().map_err(|e| format!("{e:?}"))?;
                 let done = then();
                 drop(kept);
                 done

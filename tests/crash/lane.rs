@@ -446,7 +446,7 @@ fn alone() -> Vec<Box<dyn Scenario>> {
     };
     let in_place = |p: &mut Producer<Message>, cut: &Cut| {
         let tags = [0, 1].map(|n| tag(cut, n));
-        let chunk = p.write_chunk(2).expect("room");
+        let chunk = p.reserve(2).expect("room");
         if chunk.fill_from_iter(tags.map(|tag| [tag; 4])).is_ok() {
             say(cut, PUSHED, tags);
         }
@@ -474,10 +474,10 @@ fn alone() -> Vec<Box<dyn Scenario>> {
         pop(c, cut);
     };
     let read_in_place = |c: &mut Consumer<Message>, cut: &Cut| {
-        let chunk = c.read_chunk(2).expect("two");
+        let chunk = c.borrow(2).expect("two");
         let tags: Vec<u64> =
             [chunk.as_slices().0, chunk.as_slices().1].concat().into_iter().map(tag_of).collect();
-        chunk.commit_all();
+        chunk.release_all();
         say(cut, POPPED, tags);
     };
     let late_pop = |c: &mut Consumer<Message>, cut: &Cut| {
@@ -493,13 +493,13 @@ fn alone() -> Vec<Box<dyn Scenario>> {
         pushing.ends(by(case("timed push", "full for longer", 0, 3), late_push)),
         pushing.ends(by(case("push_batch", "three, round the end", 1, 0), batch)),
         pushing.ends(by(case("push, flush", "two, published as one", 1, 0), seldom)),
-        pushing.ends(by(case("write_chunk", "two, round the end", 2, 1), in_place)),
+        pushing.ends(by(case("reserve", "two, round the end", 2, 1), in_place)),
         popping.ends(of(case("pop", "full", 0, 3), pop)),
         popping.ends(of(case("pop", "one message, the last slot", 2, 1), pop)),
         popping.ends(of(case("timed pop", "empty for longer", 0, 0), late_pop)),
         some(3).ends(of(case("pop_batch", "three of three", 2, 3), pop_batch)),
         some(2).ends(of(case("pop twice", "freed as one", 0, 3), slowly)),
-        some(2).ends(of(case("read_chunk", "two of three", 2, 3), read_in_place)),
+        some(2).ends(of(case("borrow", "two of three", 2, 3), read_in_place)),
     ]
 }
 

@@ -538,7 +538,7 @@ fn hears_of_the_child(end: &mut End, part: &Part) -> Check {
 }
 
 /// Who meets the parent of the victim, and hears nothing of that the end is given on.
-fn partner(world: &World, part: &Part) -> Check {
+fn peer(world: &World, part: &Part) -> Check {
     let (listener, mut end) = meets(world, part)?;
     hears_of_the_child(&mut end, part)?;
     drop(listener);
@@ -672,7 +672,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
         case("fork_with", "the other end waits")
             .role("child")
             .limits(follow)
-            .helper(Enter::Before, Until::Ready, Over::Alone, partner)
+            .helper(Enter::Before, Until::Ready, Over::Alone, peer)
             .victim(given_on)
             .verify(next_listener(1)),
         case("adopt", "a bare fork's child").role("child").limits(follow).victim(adopted).verify(free),

@@ -196,12 +196,12 @@ fn a_lane_lies_of_a_message(meter: &mut Meter) {
         let named = Named::new(1 << 16);
         let mut producer = named.seg.byte_producer("l", 1024, 100).expect("a seat");
         let mut consumer = named.seg.byte_consumer("l", 1024, 100).expect("a seat");
-        producer.send(b"one").expect("room");
+        producer.push(b"one").expect("room");
         let peer = Scribbler::new(&named.seg);
         let header = peer.find(&named.seg, "l").0 + 384;
         assert_eq!(peer.read(header), 1 | 3 << 32, "the word before a message");
         peer.write(header, lie);
-        let got = meter.now("try_recv_vec", || consumer.try_recv_vec().map(|message| message.len()));
+        let got = meter.now("try_pop", || consumer.try_pop().map(|message| message.len()));
         assert_eq!(got.map_err(|e| e.kind()), Err(ErrorKind::Corrupt), "lane, {lie:#x}");
     }
 }

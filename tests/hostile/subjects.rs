@@ -248,7 +248,7 @@ pub fn queues() {
         if let Ok(place) = meter.walks("try_reserve", 1, || q.try_reserve()) {
             meter.now("commit or abort", || if dice % 2 == 0 { drop(place.commit()) } else { drop(place) });
         }
-        if let Ok(message) = meter.walks("try_receive", 1, || q.try_receive()) {
+        if let Ok(message) = meter.walks("try_borrow", 1, || q.try_borrow()) {
             meter.now("release or put back", || {
                 if dice % 2 == 0 { drop(message.put_back()) } else { drop(message) }
             });
@@ -290,7 +290,7 @@ pub fn byte_queues() {
                 if dice % 3 == 0 { place.abort() } else { drop(place.commit_len(len)) }
             });
         }
-        if let Ok(message) = meter.now("try_receive", || q.try_receive()) {
+        if let Ok(message) = meter.now("try_borrow", || q.try_borrow()) {
             meter.now("release or put back", || {
                 if dice % 2 == 0 { drop(message.put_back()) } else { drop(message) }
             });
@@ -360,16 +360,16 @@ pub fn byte_lanes() {
         let mut seated = producer.is_some() && consumer.is_some();
         let message = vec![dice as u8; dice as usize % 4000];
         if let Some(p) = producer {
-            let _ = meter.now("try_send", || p.try_send(&message));
-            let _ = meter.timed("send_until", |deadline| p.send_until(&message, deadline));
+            let _ = meter.now("try_push", || p.try_push(&message));
+            let _ = meter.timed("push_until", |deadline| p.push_until(&message, deadline));
             let _ = meter.now("reserve and commit", || {
                 p.try_reserve(message.len()).and_then(|place| place.commit_len(message.len() / 2))
             });
         }
         if let Some(c) = consumer {
-            let _ = meter.now("try_recv_vec", || c.try_recv_vec());
+            let _ = meter.now("try_pop", || c.try_pop());
             let _ =
-                meter.timed("recv_into_until", |deadline| c.recv_into_until(&mut [0; 20], deadline).is_ok());
+                meter.timed("pop_into_until", |deadline| c.pop_into_until(&mut [0; 20], deadline).is_ok());
         }
         if dice % 64 == 0 {
             meter.now("close", || drop(consumer.as_mut().map(ByteConsumer::close)));

@@ -342,7 +342,7 @@ fn queue_pop(reads: bool) -> Story {
     }
     let take = move || -> GiveBack {
         if reads {
-            let message = q.receive().expect("receive");
+            let message = q.borrow().expect("borrow");
             return Box::new(|| message.put_back().expect("put back"));
         }
         let place = q.reserve().expect("reserve");
@@ -350,7 +350,7 @@ fn queue_pop(reads: bool) -> Story {
         give_back(place)
     };
     let ask = |wait| {
-        let got = by!(wait, q: receive, try_receive, receive_timeout);
+        let got = by!(wait, q: borrow, try_borrow, borrow_timeout);
         match got {
             Ok(message) if message.is_redelivered() => FromTheDead,
             other => answer(other),
@@ -378,7 +378,7 @@ fn byte_queue_pop(reads: bool) -> Story {
     }
     let take = move || -> GiveBack {
         if reads {
-            let message = q.receive().expect("receive");
+            let message = q.borrow().expect("borrow");
             return Box::new(|| message.put_back().expect("put back"));
         }
         let place = q.reserve(8).expect("reserve");
@@ -386,7 +386,7 @@ fn byte_queue_pop(reads: bool) -> Story {
         give_back(place)
     };
     let ask = |wait| {
-        let got = by!(wait, q: receive, try_receive, receive_timeout);
+        let got = by!(wait, q: borrow, try_borrow, borrow_timeout);
         match got {
             Ok(message) if message.is_redelivered() => FromTheDead,
             other => answer(other),

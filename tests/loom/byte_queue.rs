@@ -115,7 +115,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "byte queue: who reads in place dies, and one who slept before gets the message",
         run: || for_every_death(Bounds::default(), false, dying_in_place),
-        catches: &["byte-receive-untold"],
+        catches: &["byte-borrow-untold"],
     },
     Model {
         name: "byte queue: two read in place, and the first of them dies",
@@ -422,7 +422,7 @@ fn dying_in_place(death: Death) {
     let q = queue(2);
     let me = place.member();
     let victim = place.thread(death, move |me| {
-        let claim = q.receive(me, Wait::ForEver).expect("open");
+        let claim = q.borrow(me, Wait::ForEver).expect("open");
         pause();
         q.release(me, claim).expect("ours");
     });
@@ -468,7 +468,7 @@ fn two_in_place() {
     let (first, second) = (Puppet::new(&place), place.member());
     put(&q, &second, 1).expect("open");
     put(&q, &second, 2).expect("open");
-    let claims = [&first.member, &second].map(|me| q.receive(me, Wait::Never).expect("a message"));
+    let claims = [&first.member, &second].map(|me| q.borrow(me, Wait::Never).expect("a message"));
     let sleeper = place.thread(Death::NEVER, move |me| take(&q, me));
     first.kill();
     assert_eq!(sleeper.join(), Outcome::Finished(Ok((1, true))));
@@ -543,7 +543,7 @@ fn put_back(death: Death) {
     let held = Rc::new(Cell::new(false));
     let note = held.clone();
     let victim = place.thread(death, move |me| {
-        let claim = q.receive(me, Wait::Never).map_err(|e| e.kind())?;
+        let claim = q.borrow(me, Wait::Never).map_err(|e| e.kind())?;
         note.set(true);
         q.put_back(me, claim).map_err(|e| e.kind())
     });

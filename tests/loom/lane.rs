@@ -31,22 +31,22 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "lane: a producer dies, its consumer gets what it published, then the next one's",
         run: || for_every_death(Bounds::default(), false, dying_producer),
-        catches: &["lane-partner-not-watched"],
+        catches: &["lane-peer-not-watched"],
     },
     Model {
         name: "lane: a producer sits down beside a sleeping consumer and dies, and so another one",
         run: || for_every_death(Bounds::default(), false, newcomer),
-        catches: &["lane-partner-not-told"],
+        catches: &["lane-peer-not-told"],
     },
     Model {
         name: "lane: a producer that moves to another thread may die anywhere",
         run: || for_every_death(Bounds::default(), false, moving),
-        catches: &["lane-partner-not-told"],
+        catches: &["lane-peer-not-told"],
     },
     Model {
         name: "lane: a consumer dies, its producer gets room, or the next one its message",
         run: || for_every_death(Bounds::default(), false, dying_consumer),
-        catches: &["lane-partner-not-watched", "lane-redelivery-untold"],
+        catches: &["lane-peer-not-watched", "lane-redelivery-untold"],
     },
     Model {
         name: "lane: what a dead consumer read stays suspect, whoever dies over it",
@@ -81,12 +81,12 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "lane: hanging up, the producer's death is the end, after what it published",
         run: || for_every_death(Bounds::default(), false, hanging_up),
-        catches: &["lane-hang-up-unseen", "lane-partner-not-watched"],
+        catches: &["lane-hang-up-unseen", "lane-peer-not-watched"],
     },
     Model {
         name: "lane: hanging up, the consumer's death is the end",
         run: || for_every_death(Bounds::default(), false, hanging_up_on_a_producer),
-        catches: &["lane-hang-up-unseen", "lane-partner-not-watched"],
+        catches: &["lane-hang-up-unseen", "lane-peer-not-watched"],
     },
     Model {
         name: "lane: hanging up, who has sat down in a dead one's place is heard or refused",

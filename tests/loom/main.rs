@@ -34,7 +34,7 @@
 //! | byte-one-producer-woken | byte queue: room for a small one reaches it past a large one that waits |
 //! | byte-passed-reader-forgotten | byte queue: a consumer dies, another gets its message and is told; byte queue: two read in place, and the first of them dies |
 //! | byte-put-back-no-wake | byte queue: a message that is put back reaches who waits, and says so |
-//! | byte-receive-untold | byte queue: who reads in place dies, and one who slept before gets the message |
+//! | byte-borrow-untold | byte queue: who reads in place dies, and one who slept before gets the message |
 //! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left; byte queue: a message that is put back reaches who waits, and says so |
 //! | byte-relaxed-release | byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end |
 //! | byte-wake-only-one | byte queue: what is published out of order reaches both who wait; byte queue: two have reserved, one commits and the other dies, and the message behind arrives |
@@ -67,8 +67,8 @@
 //! | lane-close-no-wake | lane: the end wakes a consumer; lane: the end wakes a producer |
 //! | lane-hang-up-unsealed | lane: hanging up, who has sat down in a dead one's place is heard or refused |
 //! | lane-hang-up-unseen | lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
-//! | lane-partner-not-told | lane: a producer sits down beside a sleeping consumer and dies, and so another one; lane: a producer that moves to another thread may die anywhere |
-//! | lane-partner-not-watched | lane: a producer dies, its consumer gets what it published, then the next one's; lane: a consumer dies, its producer gets room, or the next one its message; lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
+//! | lane-peer-not-told | lane: a producer sits down beside a sleeping consumer and dies, and so another one; lane: a producer that moves to another thread may die anywhere |
+//! | lane-peer-not-watched | lane: a producer dies, its consumer gets what it published, then the next one's; lane: a consumer dies, its producer gets room, or the next one its message; lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
 //! | lane-proposal-not-withdrawn | lane: what was pushed before the end comes before the end |
 //! | lane-redelivery-untold | lane: a consumer dies, its producer gets room, or the next one its message; lane: what a dead consumer read stays suspect, whoever dies over it |
 //! | lane-refusal-untold | lane: what was pushed before the end comes before the end |

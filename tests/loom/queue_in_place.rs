@@ -108,7 +108,7 @@ fn read(q: &RawQueue, index: u32) -> u64 {
 
 /// Receives, and releases.
 fn receive(q: &RawQueue, me: &Member) -> Got {
-    let (index, again) = q.receive(me, None).map_err(|e| e.kind())?;
+    let (index, again) = q.borrow(me, None).map_err(|e| e.kind())?;
     let value = read(q, index);
     q.release(me, index).expect("ours");
     Ok((value, again))
@@ -136,7 +136,7 @@ fn through() {
     assert_eq!(receive(&q, &me), Ok((1, false)));
     assert_eq!(receive(&q, &me), Ok((2, false)));
     producer.join();
-    assert_eq!(q.try_receive(&me).map_err(|e| e.kind()), Err(ErrorKind::Empty));
+    assert_eq!(q.try_borrow(&me).map_err(|e| e.kind()), Err(ErrorKind::Empty));
 }
 
 fn aborted_in_front() {
@@ -231,7 +231,7 @@ fn put_back() {
     let q = queue(2);
     let me = place.member();
     put(&q, &me, 1).expect("open");
-    let (index, again) = q.receive(&me, None).expect("open");
+    let (index, again) = q.borrow(&me, None).expect("open");
     assert_eq!((read(&q, index), again), (1, false));
     let taker = place.thread(Death::NEVER, move |me| take(&q, me));
     q.put_back(&me, index).expect("ours");
@@ -246,8 +246,8 @@ fn two_put_back() {
     let (one, two) = (place.member(), place.member());
     put(&q, &one, 1).expect("open");
     put(&q, &one, 2).expect("open");
-    let (first, _) = q.receive(&one, None).expect("open");
-    let (second, _) = q.receive(&two, None).expect("open");
+    let (first, _) = q.borrow(&one, None).expect("open");
+    let (second, _) = q.borrow(&two, None).expect("open");
     let takers = two_sleepers(&place, q);
     q.put_back(&two, second).expect("ours");
     q.put_back(&one, first).expect("ours");
@@ -288,7 +288,7 @@ fn dying_receiver(death: Death) {
     let at = Rc::new(Cell::new(None));
     let note = at.clone();
     let thread = place.thread(death, move |me| {
-        let (index, again) = q.receive(me, None).expect("open");
+        let (index, again) = q.borrow(me, None).expect("open");
         note.set(Some(next_step() + 1));
         assert_eq!((read(&q, index), again), (1, false));
         q.release(me, index).expect("ours");
@@ -334,7 +334,7 @@ fn dying_put_back(death: Death) {
     let me = place.member();
     put(&q, &me, 1).expect("open");
     let victim = place.thread(death, move |me| {
-        let (index, _) = q.try_receive(me).map_err(|e| e.kind())?;
+        let (index, _) = q.try_borrow(me).map_err(|e| e.kind())?;
         q.put_back(me, index).map_err(|e| e.kind())
     });
     let consumer = place.thread(Death::NEVER, move |me| take(&q, me));

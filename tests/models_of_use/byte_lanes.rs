@@ -241,8 +241,8 @@ impl Modelled for LaneInUse {
             (OfLane::CloseConsumer, _, Some(c)) => answer(c.close(), nothing),
             (OfLane::IsEmpty, _, Some(c)) => Ok(vec![c.is_empty().into()]),
             (OfLane::Send(sends), Some(p), _) => match *sends {
-                Sends::Try(text) => answer(p.try_send(&text.bytes()), nothing),
-                Sends::Now(text) => answer(p.send_until(&text.bytes(), Deadline::now()), nothing),
+                Sends::Try(text) => answer(p.try_push(&text.bytes()), nothing),
+                Sends::Now(text) => answer(p.push_until(&text.bytes(), Deadline::now()), nothing),
                 Sends::InPlace(text, more) => {
                     let sent = p.try_reserve((text.len + more).into()).and_then(|mut place| {
                         place[..text.len.into()].fill(text.byte);
@@ -254,15 +254,15 @@ impl Modelled for LaneInUse {
                 Sends::GiveUp(len) => answer(p.try_reserve(len.into()).map(drop), nothing),
             },
             (OfLane::Receive(receives), _, Some(c)) => match *receives {
-                Receives::Try => answer(c.try_recv_vec(), |text| read(&text)),
-                Receives::Now => answer(c.recv_vec_until(Deadline::now()), |text| read(&text)),
+                Receives::Try => answer(c.try_pop(), |text| read(&text)),
+                Receives::Now => answer(c.pop_until(Deadline::now()), |text| read(&text)),
                 Receives::Into(room) => {
                     let mut into = vec![0; room.into()];
-                    let got = c.try_recv_into(&mut into);
+                    let got = c.try_pop_into(&mut into);
                     read_into(&into, got)
                 }
-                Receives::InPlace => answer(c.try_receive(), |text| read_late(&text)),
-                Receives::Left => answer(c.try_receive(), |text| {
+                Receives::InPlace => answer(c.try_borrow(), |text| read_late(&text)),
+                Receives::Left => answer(c.try_borrow(), |text| {
                     let seen = read_late(&text);
                     text.put_back();
                     seen
@@ -425,10 +425,10 @@ impl Modelled for PipeInUse {
                 let got = end.try_recv_into(&mut into);
                 read_into(&into, got)
             }
-            OfPipe::Receive(_, Receives::InPlace) => answer(end.try_receive(), |text| read_late(&text)),
-            OfPipe::Receive(_, Receives::Left) => answer(end.try_receive(), |text| {
+            OfPipe::Receive(_, Receives::InPlace) => answer(end.try_borrow(), |text| read_late(&text)),
+            OfPipe::Receive(_, Receives::Left) => answer(end.try_borrow(), |text| {
                 let seen = read_late(&text);
-                text.keep();
+                text.put_back();
                 seen
             }),
             OfPipe::Poll(_) => answer(end.poll(Duration::ZERO), |ready| vec![ready.into()]),

@@ -158,7 +158,7 @@ impl Modelled for InUse {
             Op::Drain => Ok(q.drain().flat_map(|message| read(&message, false)).collect()),
             Op::TryReceive | Op::ReceiveNow => {
                 let message =
-                    if matches!(op, Op::TryReceive) { q.try_receive() } else { q.receive_until(now()) };
+                    if matches!(op, Op::TryReceive) { q.try_borrow() } else { q.borrow_until(now()) };
                 answer(message, |message| {
                     let seen = read(&message, message.is_redelivered());
                     self.held.push(message);

@@ -122,7 +122,7 @@ impl Modelled for InUse {
             Op::Drain => Ok(q.drain().collect()),
             Op::TryReceive | Op::ReceiveNow => {
                 let message =
-                    if matches!(op, Op::TryReceive) { q.try_receive() } else { q.receive_until(now()) };
+                    if matches!(op, Op::TryReceive) { q.try_borrow() } else { q.borrow_until(now()) };
                 answer(message, |message| {
                     let seen = vec![*message, message.is_redelivered().into()];
                     self.held.push(message);

@@ -356,7 +356,7 @@ impl Modelled for InUse {
                     return answer(p.try_push_batch(&values), |n| vec![n as u64]);
                 }
                 Op::WriteChunk(count, of_it) => {
-                    let committed = p.try_write_chunk(count.into()).and_then(|mut chunk| {
+                    let committed = p.try_reserve(count.into()).and_then(|mut chunk| {
                         let (a, b) = chunk.as_mut_slices();
                         a.iter_mut().chain(b).zip(1000..).for_each(|(slot, value)| *slot = value);
                         dawdle();
@@ -380,11 +380,11 @@ impl Modelled for InUse {
                     return answer(c.try_pop_batch(&mut into), |n| into[..n].to_vec());
                 }
                 Op::ReadChunk(count, of_it) => {
-                    let seen = c.try_read_chunk(count.into()).map(|chunk| {
+                    let seen = c.try_borrow(count.into()).map(|chunk| {
                         dawdle();
                         let (a, b) = chunk.as_slices();
                         let seen = [a, b].concat();
-                        chunk.commit(seen.len().min(of_it.into()));
+                        chunk.release(seen.len().min(of_it.into()));
                         seen
                     });
                     return answer(seen, |mut seen| {

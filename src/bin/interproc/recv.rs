@@ -48,7 +48,7 @@ fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop
     };
     let mut again = 0;
     loop {
-        match stream.ring.receive_timeout(NAP) {
+        match stream.ring.borrow_timeout(NAP) {
             Ok(first) => {
                 let delivered = deliver(&stream, first, bar)?;
                 again += delivered.again;
@@ -91,7 +91,7 @@ fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) ->
     let mut batch = vec![first];
     while batch.len() < BATCH && bytes < PIECE / 4 {
         // An error is told again, if it is more than an empty ring.
-        let Ok(message) = stream.ring.try_receive() else { break };
+        let Ok(message) = stream.ring.try_borrow() else { break };
         bytes += message.len();
         batch.push(message);
     }

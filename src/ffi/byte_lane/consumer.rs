@@ -23,7 +23,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|consumer| unsafe {
         let (message, len) = (output(message, "message")?, output(len, "len")?);
-        let (found, again) = consumer.receive(patience.wait()?)?;
+        let (found, again) = consumer.borrow(patience.wait()?)?;
         message.set(found.bytes.as_ptr().cast());
         len.set(found.len);
         tell(redelivered, again);
@@ -48,7 +48,7 @@ unsafe fn recv_into(
         if buffer.is_null() && size > 0 {
             return Err(invalid("buffer is NULL"));
         }
-        let (length, again) = consumer.receive_into(buffer.cast(), size, patience.wait()?)?;
+        let (length, again) = consumer.pop_into(buffer.cast(), size, patience.wait()?)?;
         len.set(length);
         if length > size {
             return Err(RecvError::too_small(length, size).into());

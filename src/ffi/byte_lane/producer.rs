@@ -20,7 +20,7 @@ unsafe fn send(
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|producer| unsafe {
-        producer.send(once(bytes(message, len, "message")?), patience.wait()?)
+        producer.push(once(bytes(message, len, "message")?), patience.wait()?)
     }))
 }
 
@@ -35,7 +35,7 @@ unsafe fn send_vectored(
     // SAFETY: by the contract.
     report(
         unsafe { find_mut(handle) }
-            .and_then(|producer| unsafe { producer.send(parts(list, count, "parts")?, patience.wait()?) }),
+            .and_then(|producer| unsafe { producer.push(parts(list, count, "parts")?, patience.wait()?) }),
     )
 }
 

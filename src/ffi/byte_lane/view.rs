@@ -91,7 +91,7 @@ pub unsafe extern "C" fn interproc_byte_producer_partner(
     unsafe {
         who::holder(partner, || {
             let side = find(producer)?;
-            view::who(side.lane().address(), side.partner())
+            view::who(side.lane().address(), side.peer())
         })
     }
 }
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_partner(
     unsafe {
         who::holder(partner, || {
             let side = find(consumer)?;
-            view::who(side.lane().address(), side.partner())
+            view::who(side.lane().address(), side.peer())
         })
     }
 }

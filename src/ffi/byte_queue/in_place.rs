@@ -40,7 +40,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let (message, length) = (output(message, "message")?, output(length, "length")?);
-        let claim = queue.receive(me(queue)?, patience.wait()?)?;
+        let claim = queue.borrow(me(queue)?, patience.wait()?)?;
         let (place, len) = queue.message(&claim);
         message.set(place.cast_const().cast());
         length.set(len);

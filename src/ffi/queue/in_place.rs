@@ -43,7 +43,7 @@ unsafe fn receive<P: Patience>(
         let cell = output(cell, "cell")?;
         let limit = patience.deadline()?;
         let me = me(queue)?;
-        let (index, again) = if P::NEVER { queue.try_receive(me) } else { queue.receive(me, limit) }?;
+        let (index, again) = if P::NEVER { queue.try_borrow(me) } else { queue.borrow(me, limit) }?;
         cell.set(queue.ring().payload(index).as_ptr().cast());
         tell(redelivered, again);
         Ok(())

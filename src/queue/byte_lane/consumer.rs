@@ -22,8 +22,8 @@ use std::vec::Vec;
 /// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
 /// of one compare-and-swap at the next use there. Dropped, it leaves the seat; what it has not read stays in the queue.
 ///
-/// *A message* is read in place ([`receive`](Self::receive)) or copied out ([`recv_into`](Self::recv_into),
-/// [`recv_vec`](Self::recv_vec)). Messages come in the order in which they were sent, each once.
+/// *A message* is read in place ([`borrow`](Self::borrow)) or copied out ([`pop_into`](Self::pop_into),
+/// [`pop`](Self::pop)). Messages come in the order in which they were sent, each once.
 ///
 /// *When the consumer dies*, nothing is lost: the next one takes the seat over and begins with what was not freed. That may
 /// have been read: it is told ([`ByteMessage::is_redelivered`]). With the usual settings that is at most one message, the one
@@ -46,11 +46,11 @@ use std::vec::Vec;
 /// let seg = Segment::anonymous(1 << 16)?;
 /// let mut producer = seg.byte_producer("lines", 4096, 1024)?;
 /// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?;
-/// producer.send(b"one")?;
-/// producer.send(b"two")?;
+/// producer.push(b"one")?;
+/// producer.push(b"two")?;
 /// producer.close()?;
 /// {
-///     let message = consumer.receive()?; // in place
+///     let message = consumer.borrow()?; // in place
 ///     assert_eq!(&*message, b"one");
 /// } // and now its room is free
 /// assert_eq!(consumer.iter().collect::<Vec<_>>(), [b"two"]);
@@ -78,70 +78,70 @@ impl ByteConsumer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"hello")?;
-    /// let message = c.receive()?;
+    /// p.push(b"hello")?;
+    /// let message = c.borrow()?;
     /// assert!(message.starts_with(b"he") && !message.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn receive(&mut self) -> Result<ByteMessage<'_>> {
-        self.receive_by(Wait::ForEver)
+    pub fn borrow(&mut self) -> Result<ByteMessage<'_>> {
+        self.borrow_by(Wait::ForEver)
     }
 
-    /// [`receive`](Self::receive), if there is a message now.
+    /// [`borrow`](Self::borrow), if there is a message now.
     ///
     /// # Errors
-    /// `Empty`; as [`receive`](Self::receive).
+    /// `Empty`; as [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert_eq!(c.try_receive().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// assert_eq!(c.try_borrow().unwrap_err().kind(), interproc::ErrorKind::Empty);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn try_receive(&mut self) -> Result<ByteMessage<'_>> {
-        self.receive_by(Wait::Never)
+    pub fn try_borrow(&mut self) -> Result<ByteMessage<'_>> {
+        self.borrow_by(Wait::Never)
     }
 
-    /// [`receive`](Self::receive), waiting at most `timeout`.
+    /// [`borrow`](Self::borrow), waiting at most `timeout`.
     ///
     /// # Errors
-    /// `TimedOut`; as [`receive`](Self::receive).
+    /// `TimedOut`; as [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// let nothing = c.receive_timeout(std::time::Duration::from_millis(1));
+    /// let nothing = c.borrow_timeout(std::time::Duration::from_millis(1));
     /// assert_eq!(nothing.unwrap_err().kind(), interproc::ErrorKind::TimedOut);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<ByteMessage<'_>> {
-        self.receive_until(Deadline::after(timeout))
+    pub fn borrow_timeout(&mut self, timeout: Duration) -> Result<ByteMessage<'_>> {
+        self.borrow_until(Deadline::after(timeout))
     }
 
-    /// [`receive`](Self::receive), waiting until `deadline` at the latest.
+    /// [`borrow`](Self::borrow), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// `TimedOut`; as [`receive`](Self::receive).
+    /// `TimedOut`; as [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"")?;
-    /// assert!(c.receive_until(interproc::Deadline::now())?.is_empty());
+    /// p.push(b"")?;
+    /// assert!(c.borrow_until(interproc::Deadline::now())?.is_empty());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_until(&mut self, deadline: Deadline) -> Result<ByteMessage<'_>> {
-        self.receive_by(Wait::Until(deadline))
+    pub fn borrow_until(&mut self, deadline: Deadline) -> Result<ByteMessage<'_>> {
+        self.borrow_by(Wait::Until(deadline))
     }
 
     #[inline(always)]
-    fn receive_by(&mut self, wait: Wait) -> Result<ByteMessage<'_>> {
-        let (found, redelivered) = self.side.receive(wait)?;
+    fn borrow_by(&mut self, wait: Wait) -> Result<ByteMessage<'_>> {
+        let (found, redelivered) = self.side.borrow(wait)?;
         let guard = GuardMark::at(self.side.lane().address());
         let unwinding = Unwinding::begin();
         Ok(ByteMessage {
@@ -158,161 +158,161 @@ impl ByteConsumer {
     ///
     /// # Errors
     /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays where it is. Else
-    /// as [`receive`](Self::receive).
+    /// as [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"a long message")?;
-    /// let e = c.recv_into(&mut [0; 4]).unwrap_err();
+    /// p.push(b"a long message")?;
+    /// let e = c.pop_into(&mut [0; 4]).unwrap_err();
     /// let mut buffer = vec![0; e.needed().unwrap()];
-    /// assert_eq!(c.recv_into(&mut buffer)?, 14);
+    /// assert_eq!(c.pop_into(&mut buffer)?, 14);
     /// assert_eq!(buffer, b"a long message");
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Wait::ForEver)
+    pub fn pop_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.pop_into_by(buffer, Wait::ForEver)
     }
 
-    /// [`recv_into`](Self::recv_into), if there is a message now.
+    /// [`pop_into`](Self::pop_into), if there is a message now.
     ///
     /// # Errors
-    /// `Empty`; as [`recv_into`](Self::recv_into).
+    /// `Empty`; as [`pop_into`](Self::pop_into).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert_eq!(c.try_recv_into(&mut [0; 9]).unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// assert_eq!(c.try_pop_into(&mut [0; 9]).unwrap_err().kind(), interproc::ErrorKind::Empty);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Wait::Never)
+    pub fn try_pop_into(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, RecvError> {
+        self.pop_into_by(buffer, Wait::Never)
     }
 
-    /// [`recv_into`](Self::recv_into), waiting at most `timeout`.
+    /// [`pop_into`](Self::pop_into), waiting at most `timeout`.
     ///
     /// # Errors
-    /// `TimedOut`; as [`recv_into`](Self::recv_into).
+    /// `TimedOut`; as [`pop_into`](Self::pop_into).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert!(c.recv_into_timeout(&mut [0; 9], std::time::Duration::from_millis(1)).is_err());
+    /// assert!(c.pop_into_timeout(&mut [0; 9], std::time::Duration::from_millis(1)).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn recv_into_timeout(
+    pub fn pop_into_timeout(
         &mut self,
         buffer: &mut [u8],
         timeout: Duration,
     ) -> core::result::Result<usize, RecvError> {
-        self.recv_into_until(buffer, Deadline::after(timeout))
+        self.pop_into_until(buffer, Deadline::after(timeout))
     }
 
-    /// [`recv_into`](Self::recv_into), waiting until `deadline` at the latest.
+    /// [`pop_into`](Self::pop_into), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// `TimedOut`; as [`recv_into`](Self::recv_into).
+    /// `TimedOut`; as [`pop_into`](Self::pop_into).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert!(c.recv_into_until(&mut [0; 9], interproc::Deadline::now()).is_err());
+    /// assert!(c.pop_into_until(&mut [0; 9], interproc::Deadline::now()).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn recv_into_until(
+    pub fn pop_into_until(
         &mut self,
         buffer: &mut [u8],
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
-        self.recv_into_by(buffer, Wait::Until(deadline))
+        self.pop_into_by(buffer, Wait::Until(deadline))
     }
 
     #[inline(always)]
-    fn recv_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
+    fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         // SAFETY: as long as it is.
-        let (len, _) = unsafe { self.side.receive_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
+        let (len, _) = unsafe { self.side.pop_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
         if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
     }
 
     /// The next message, copied, waiting for one as long as it takes.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// As [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"hello")?;
-    /// assert_eq!(c.recv_vec()?, b"hello");
+    /// p.push(b"hello")?;
+    /// assert_eq!(c.pop()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn recv_vec(&mut self) -> Result<Vec<u8>> {
-        self.receive()?.into_vec()
+    pub fn pop(&mut self) -> Result<Vec<u8>> {
+        self.borrow()?.into_vec()
     }
 
     /// The next message, copied, if there is one now.
     ///
     /// # Errors
-    /// As [`try_receive`](Self::try_receive).
+    /// As [`try_borrow`](Self::try_borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert_eq!(c.try_recv_vec().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// assert_eq!(c.try_pop().unwrap_err().kind(), interproc::ErrorKind::Empty);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_recv_vec(&mut self) -> Result<Vec<u8>> {
-        self.try_receive()?.into_vec()
+    pub fn try_pop(&mut self) -> Result<Vec<u8>> {
+        self.try_borrow()?.into_vec()
     }
 
-    /// [`recv_vec`](Self::recv_vec), waiting at most `timeout`.
+    /// [`pop`](Self::pop), waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`receive_timeout`](Self::receive_timeout).
+    /// As [`borrow_timeout`](Self::borrow_timeout).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert!(c.recv_vec_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// assert!(c.pop_timeout(std::time::Duration::from_millis(1)).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn recv_vec_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
-        self.receive_timeout(timeout)?.into_vec()
+    pub fn pop_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>> {
+        self.borrow_timeout(timeout)?.into_vec()
     }
 
-    /// [`recv_vec`](Self::recv_vec), waiting until `deadline` at the latest.
+    /// [`pop`](Self::pop), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`receive_until`](Self::receive_until).
+    /// As [`borrow_until`](Self::borrow_until).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert!(c.recv_vec_until(interproc::Deadline::now()).is_err());
+    /// assert!(c.pop_until(interproc::Deadline::now()).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn recv_vec_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
-        self.receive_until(deadline)?.into_vec()
+    pub fn pop_until(&mut self, deadline: Deadline) -> Result<Vec<u8>> {
+        self.borrow_until(deadline)?.into_vec()
     }
 
     /// All messages, each copied, waiting for the next one as long as it takes: until the queue is closed and drained. Any
-    /// other error ends it, too; [`receive`](Self::receive) then says which.
+    /// other error ends it, too; [`borrow`](Self::borrow) then says which.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"one")?;
+    /// p.push(b"one")?;
     /// p.close()?;
     /// for message in c.iter() {
     ///     assert_eq!(message, b"one");
@@ -329,7 +329,7 @@ impl ByteConsumer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"one")?;
+    /// p.push(b"one")?;
     /// assert_eq!(c.try_iter().count(), 1);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -343,9 +343,9 @@ impl ByteConsumer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"one")?;
+    /// p.push(b"one")?;
     /// let mut drain = c.drain();
-    /// p.send(b"two")?;
+    /// p.push(b"two")?;
     /// assert_eq!(drain.next().as_deref(), Some(&b"one"[..]));
     /// assert_eq!(drain.next(), None);
     /// assert_eq!(c.drain().count(), 1);
@@ -362,15 +362,15 @@ impl ByteConsumer {
     /// free, too. At most the capacity.
     ///
     /// # Errors
-    /// `NotOwner`, `Stale`, `TooManyMembers`, as [`receive`](Self::receive).
+    /// `NotOwner`, `Stale`, `TooManyMembers`, as [`borrow`](Self::borrow).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
     /// c.free_every(1024)?;
-    /// p.send(b"first")?;
-    /// drop(c.receive()?);
+    /// p.push(b"first")?;
+    /// drop(c.borrow()?);
     /// assert_eq!(c.len_bytes(), 16); // read, not free yet
     /// c.flush()?;
     /// assert_eq!(c.len_bytes(), 0);
@@ -406,7 +406,7 @@ impl ByteConsumer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
     /// c.close()?;
-    /// assert_eq!(p.send(b"hello").unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// assert_eq!(p.push(b"hello").unwrap_err().kind(), interproc::ErrorKind::Closed);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(&mut self) -> Result<()> {
@@ -420,10 +420,10 @@ impl ByteConsumer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// p.send(b"hello")?;
+    /// p.push(b"hello")?;
     /// p.close()?;
     /// assert!(c.is_closed());
-    /// assert_eq!(c.recv_vec()?, b"hello"); // what is there can still be received
+    /// assert_eq!(c.pop()?, b"hello"); // what is there can still be received
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
@@ -450,7 +450,7 @@ impl ByteConsumer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
     /// let mut buffer = vec![0; c.longest()]; // any message has room in it
-    /// # drop(c.try_recv_into(&mut buffer));
+    /// # drop(c.try_pop_into(&mut buffer));
     /// assert_eq!(buffer.len(), 1024);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -465,9 +465,9 @@ impl ByteConsumer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// p.send(b"five!")?;
+    /// p.push(b"five!")?;
     /// assert_eq!(c.len_bytes(), 8 + 8);
-    /// drop(c.receive()?);
+    /// drop(c.borrow()?);
     /// assert_eq!(c.len_bytes(), 0);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -494,8 +494,8 @@ impl ByteConsumer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// while p.try_send(&[7; 1000]).is_ok() {}
-    /// while c.try_recv_vec().is_ok() {}
+    /// while p.try_push(&[7; 1000]).is_ok() {}
+    /// while c.try_pop().is_ok() {}
     /// assert!(c.peak() > 3000 && c.is_empty());
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -511,11 +511,11 @@ impl ByteConsumer {
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// assert!(seg.byte_consumer("b", 4096, 1024)?.partner()?.is_none());
+    /// assert!(seg.byte_consumer("b", 4096, 1024)?.peer()?.is_none());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn partner(&self) -> Result<Option<Who>> {
-        view::who(self.side.lane().address(), self.side.partner())
+    pub fn peer(&self) -> Result<Option<Who>> {
+        view::who(self.side.lane().address(), self.side.peer())
     }
 }
 
@@ -544,8 +544,8 @@ impl fmt::Debug for ByteConsumer {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
 /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-/// p.send(b"one line")?;
-/// let line = c.receive()?; // no copy
+/// p.push(b"one line")?;
+/// let line = c.borrow()?; // no copy
 /// assert!(line.starts_with(b"one") && !line.is_redelivered());
 /// drop(line); // done
 /// assert!(c.is_empty());
@@ -568,14 +568,14 @@ impl ByteMessage<'_> {
     /// ```
     /// use interproc::{Segment, process};
     /// let seg = Segment::anonymous(1 << 16)?;
-    /// seg.byte_producer("b", 4096, 1024)?.send(b"hello")?;
+    /// seg.byte_producer("b", 4096, 1024)?.push(b"hello")?;
     /// let child = process::fork(|| {
     ///     let mut c = seg.byte_consumer("b", 4096, 1024).unwrap();
-    ///     let _message = c.receive().unwrap();
+    ///     let _message = c.borrow().unwrap();
     ///     std::process::abort();
     /// })?;
     /// child.join()?;
-    /// assert!(seg.byte_consumer("b", 4096, 1024)?.receive()?.is_redelivered());
+    /// assert!(seg.byte_consumer("b", 4096, 1024)?.borrow()?.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_redelivered(&self) -> bool {
@@ -588,9 +588,9 @@ impl ByteMessage<'_> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"hello")?;
-    /// c.receive()?.put_back();
-    /// assert_eq!(&*c.receive()?, b"hello");
+    /// p.push(b"hello")?;
+    /// c.borrow()?.put_back();
+    /// assert_eq!(&*c.borrow()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn put_back(self) {
@@ -644,8 +644,8 @@ impl Drop for ByteMessage<'_> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
 /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-/// p.send(b"one")?;
-/// p.send(b"another")?;
+/// p.push(b"one")?;
+/// p.push(b"another")?;
 /// p.close()?;
 /// assert_eq!(c.iter().map(|line| line.len()).sum::<usize>(), 10);
 /// # Ok::<(), interproc::Error>(())
@@ -659,7 +659,7 @@ impl Iterator for ByteIter<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.recv_vec().ok()
+        self.consumer.pop().ok()
     }
 }
 
@@ -670,7 +670,7 @@ impl Iterator for ByteIter<'_> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
 /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-/// p.send(b"one")?;
+/// p.push(b"one")?;
 /// let mut lines = c.try_iter();
 /// assert_eq!(lines.next().as_deref(), Some(&b"one"[..]));
 /// assert_eq!(lines.next(), None);
@@ -685,7 +685,7 @@ impl Iterator for ByteTryIter<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.try_recv_vec().ok()
+        self.consumer.try_pop().ok()
     }
 }
 
@@ -696,11 +696,11 @@ impl Iterator for ByteTryIter<'_> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
 /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-/// p.send(b"one")?;
+/// p.push(b"one")?;
 /// let lines = c.drain();
-/// p.send(b"another")?; // not of this round
+/// p.push(b"another")?; // not of this round
 /// assert_eq!(lines.count(), 1);
-/// assert_eq!(c.recv_vec()?, b"another");
+/// assert_eq!(c.pop()?, b"another");
 /// # Ok::<(), interproc::Error>(())
 /// ```
 #[derive(Debug)]
@@ -713,6 +713,6 @@ impl Iterator for ByteDrain<'_> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_recv_vec().ok() }
+        if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_pop().ok() }
     }
 }

@@ -24,7 +24,7 @@ use std::io::IoSlice;
 /// of one compare-and-swap at the next use there. Dropped, it publishes the rest and leaves the seat; the queue stays, and
 /// so do its messages.
 ///
-/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`send`](Self::send)). Each takes its length,
+/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`push`](Self::push)). Each takes its length,
 /// rounded up to 8 bytes, and 8 more. It is contiguous: at the end of the ring some room may be left out for that. A message
 /// is at most as long as was said when the queue was made, and takes at most half of the ring.
 ///
@@ -48,13 +48,13 @@ use std::io::IoSlice;
 /// let mut producer = seg.byte_producer("lines", 4096, 1024)?;
 /// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?; // in another process, say
 ///
-/// producer.send(b"one line")?;
+/// producer.push(b"one line")?;
 /// let mut place = producer.reserve(100)?; // written where it is read
 /// place[..7].copy_from_slice(b"another");
 /// place.commit_len(7)?;
 ///
-/// assert_eq!(&*consumer.receive()?, b"one line");
-/// assert_eq!(&*consumer.receive()?, b"another");
+/// assert_eq!(&*consumer.borrow()?, b"one line");
+/// assert_eq!(&*consumer.borrow()?, b"another");
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct ByteProducer {
@@ -85,7 +85,7 @@ impl ByteProducer {
     /// place.copy_from_slice(b"ping");
     /// place.commit()?;
     /// drop(p.reserve(1000)?); // thought better of it: nothing has happened
-    /// assert_eq!(c.recv_vec()?, b"ping");
+    /// assert_eq!(c.pop()?, b"ping");
     /// assert!(p.try_reserve(1025).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -162,139 +162,139 @@ impl ByteProducer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"hello")?;
-    /// assert_eq!(&*c.receive()?, b"hello");
+    /// p.push(b"hello")?;
+    /// assert_eq!(&*c.borrow()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn send(&mut self, message: &[u8]) -> Result<()> {
-        self.side.send(once(message), Wait::ForEver)
+    pub fn push(&mut self, message: &[u8]) -> Result<()> {
+        self.side.push(once(message), Wait::ForEver)
     }
 
-    /// [`send`](Self::send), if there is room now.
+    /// [`push`](Self::push), if there is room now.
     ///
     /// # Errors
-    /// `Full`; as [`send`](Self::send).
+    /// `Full`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// while p.try_send(b"again").is_ok() {}
-    /// assert_eq!(p.try_send(b"again").unwrap_err().kind(), interproc::ErrorKind::Full);
+    /// while p.try_push(b"again").is_ok() {}
+    /// assert_eq!(p.try_push(b"again").unwrap_err().kind(), interproc::ErrorKind::Full);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn try_send(&mut self, message: &[u8]) -> Result<()> {
-        self.side.send(once(message), Wait::Never)
+    pub fn try_push(&mut self, message: &[u8]) -> Result<()> {
+        self.side.push(once(message), Wait::Never)
     }
 
-    /// [`send`](Self::send), waiting at most `timeout`.
+    /// [`push`](Self::push), waiting at most `timeout`.
     ///
     /// # Errors
-    /// `TimedOut`; as [`send`](Self::send).
+    /// `TimedOut`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 64, 24)?;
     /// # let timeout = std::time::Duration::from_millis(1);
-    /// p.send_timeout(&[1; 24], timeout)?;
-    /// p.send_timeout(&[2; 24], timeout)?;
-    /// assert_eq!(p.send_timeout(&[3; 24], timeout).unwrap_err().kind(), interproc::ErrorKind::TimedOut);
+    /// p.push_timeout(&[1; 24], timeout)?;
+    /// p.push_timeout(&[2; 24], timeout)?;
+    /// assert_eq!(p.push_timeout(&[3; 24], timeout).unwrap_err().kind(), interproc::ErrorKind::TimedOut);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
-        self.send_until(message, Deadline::after(timeout))
+    pub fn push_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.push_until(message, Deadline::after(timeout))
     }
 
-    /// [`send`](Self::send), waiting until `deadline` at the latest.
+    /// [`push`](Self::push), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// `TimedOut`; as [`send`](Self::send).
+    /// `TimedOut`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.send_until(b"now or never", interproc::Deadline::now())?;
+    /// p.push_until(b"now or never", interproc::Deadline::now())?;
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn send_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
-        self.side.send(once(message), Wait::Until(deadline))
+    pub fn push_until(&mut self, message: &[u8], deadline: Deadline) -> Result<()> {
+        self.side.push(once(message), Wait::Until(deadline))
     }
 
-    /// [`send`](Self::send) of one message whose parts lie in several places.
+    /// [`push`](Self::push) of one message whose parts lie in several places.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// use std::io::IoSlice;
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
-    /// assert_eq!(&*c.receive()?, b"head, body");
+    /// p.push_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
+    /// assert_eq!(&*c.borrow()?, b"head, body");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.send_parts(parts, Wait::ForEver)
+    pub fn push_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.push_parts(parts, Wait::ForEver)
     }
 
-    /// [`send_vectored`](Self::send_vectored), if there is room now.
+    /// [`push_vectored`](Self::push_vectored), if there is room now.
     ///
     /// # Errors
-    /// `Full`; as [`send`](Self::send).
+    /// `Full`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # use std::io::IoSlice;
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.try_send_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
+    /// p.try_push_vectored(&[IoSlice::new(b"head, "), IoSlice::new(b"body")])?;
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
-        self.send_parts(parts, Wait::Never)
+    pub fn try_push_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.push_parts(parts, Wait::Never)
     }
 
-    /// [`send_vectored`](Self::send_vectored), waiting at most `timeout`.
+    /// [`push_vectored`](Self::push_vectored), waiting at most `timeout`.
     ///
     /// # Errors
-    /// `TimedOut`; as [`send`](Self::send).
+    /// `TimedOut`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # use std::io::IoSlice;
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.send_vectored_timeout(&[IoSlice::new(b"a"), IoSlice::new(b"b")], std::time::Duration::from_millis(1))?;
+    /// p.push_vectored_timeout(&[IoSlice::new(b"a"), IoSlice::new(b"b")], std::time::Duration::from_millis(1))?;
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn send_vectored_timeout(&mut self, parts: &[IoSlice<'_>], timeout: Duration) -> Result<()> {
-        self.send_vectored_until(parts, Deadline::after(timeout))
+    pub fn push_vectored_timeout(&mut self, parts: &[IoSlice<'_>], timeout: Duration) -> Result<()> {
+        self.push_vectored_until(parts, Deadline::after(timeout))
     }
 
-    /// [`send_vectored`](Self::send_vectored), waiting until `deadline` at the latest.
+    /// [`push_vectored`](Self::push_vectored), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// `TimedOut`; as [`send`](Self::send).
+    /// `TimedOut`; as [`push`](Self::push).
     ///
     /// # Examples
     /// ```
     /// # use std::io::IoSlice;
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.send_vectored_until(&[IoSlice::new(b"a"), IoSlice::new(b"b")], interproc::Deadline::now())?;
+    /// p.push_vectored_until(&[IoSlice::new(b"a"), IoSlice::new(b"b")], interproc::Deadline::now())?;
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn send_vectored_until(&mut self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
-        self.send_parts(parts, Wait::Until(deadline))
+    pub fn push_vectored_until(&mut self, parts: &[IoSlice<'_>], deadline: Deadline) -> Result<()> {
+        self.push_parts(parts, Wait::Until(deadline))
     }
 
-    fn send_parts(&mut self, parts: &[IoSlice<'_>], wait: Wait) -> Result<()> {
-        self.side.send(parts.iter().map(|part| &**part), wait)
+    fn push_parts(&mut self, parts: &[IoSlice<'_>], wait: Wait) -> Result<()> {
+        self.side.push(parts.iter().map(|part| &**part), wait)
     }
 
     /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message. Then
@@ -310,10 +310,10 @@ impl ByteProducer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
     /// p.publish_every(1024)?;
-    /// p.send(b"first")?;
-    /// assert!(c.try_receive().is_err());
+    /// p.push(b"first")?;
+    /// assert!(c.try_borrow().is_err());
     /// p.flush()?;
-    /// assert_eq!(&*c.try_receive()?, b"first");
+    /// assert_eq!(&*c.try_borrow()?, b"first");
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn publish_every(&mut self, bytes: usize) -> Result<()> {
@@ -344,11 +344,11 @@ impl ByteProducer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.send(b"the last")?;
+    /// p.push(b"the last")?;
     /// p.close()?;
-    /// assert!(p.is_closed() && p.send(b"too late").is_err());
-    /// assert_eq!(&*c.receive()?, b"the last");
-    /// assert_eq!(c.receive().unwrap_err().kind(), interproc::ErrorKind::Closed);
+    /// assert!(p.is_closed() && p.push(b"too late").is_err());
+    /// assert_eq!(&*c.borrow()?, b"the last");
+    /// assert_eq!(c.borrow().unwrap_err().kind(), interproc::ErrorKind::Closed);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(&mut self) -> Result<()> {
@@ -390,7 +390,7 @@ impl ByteProducer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
     /// assert_eq!(p.longest(), 1024);
-    /// assert_eq!(p.send(&[7; 1025]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// assert_eq!(p.push(&[7; 1025]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {
@@ -403,7 +403,7 @@ impl ByteProducer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.send(b"five!")?;
+    /// p.push(b"five!")?;
     /// assert_eq!(p.len_bytes(), 8 + 8);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -419,8 +419,8 @@ impl ByteProducer {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// while p.try_send(&[7; 1000]).is_ok() {}
-    /// while c.try_recv_vec().is_ok() {}
+    /// while p.try_push(&[7; 1000]).is_ok() {}
+    /// while c.try_pop().is_ok() {}
     /// assert!(p.peak() > 3000 && p.len_bytes() == 0); // it ran out of room: a larger capacity would help
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -437,13 +437,13 @@ impl ByteProducer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// let p = seg.byte_producer("b", 4096, 1024)?;
-    /// assert!(p.partner()?.is_none());
+    /// assert!(p.peer()?.is_none());
     /// let c = seg.byte_consumer("b", 4096, 1024)?;
-    /// assert_eq!(p.partner()?.map(|who| who.pid), Some(std::process::id()));
+    /// assert_eq!(p.peer()?.map(|who| who.pid), Some(std::process::id()));
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn partner(&self) -> Result<Option<Who>> {
-        view::who(self.side.lane().address(), self.side.partner())
+    pub fn peer(&self) -> Result<Option<Who>> {
+        view::who(self.side.lane().address(), self.side.peer())
     }
 }
 
@@ -476,7 +476,7 @@ impl fmt::Debug for ByteProducer {
 /// place[..5].copy_from_slice(b"hello");
 /// place.commit_len(5)?; // it became 5
 /// drop(p.reserve(100)?); // nothing has happened
-/// assert_eq!(c.recv_vec()?, b"hello");
+/// assert_eq!(c.pop()?, b"hello");
 /// assert!(c.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
@@ -492,7 +492,7 @@ impl ByteReservation<'_> {
     /// Sends it whole.
     ///
     /// # Errors
-    /// As [`ByteProducer::send`]: it was not sent.
+    /// As [`ByteProducer::push`]: it was not sent.
     ///
     /// # Examples
     /// ```
@@ -511,7 +511,7 @@ impl ByteReservation<'_> {
     /// Sends its first `len` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` for more than was reserved; as [`ByteProducer::send`]: it was not sent.
+    /// `TooLarge` for more than was reserved; as [`ByteProducer::push`]: it was not pushed.
     ///
     /// # Examples
     /// ```
@@ -523,14 +523,14 @@ impl ByteReservation<'_> {
     /// let mut place = p.reserve(1000)?;
     /// let len = source.read(&mut place).unwrap();
     /// place.commit_len(len)?;
-    /// assert_eq!(&*c.receive()?, b"from a file, say");
+    /// assert_eq!(&*c.borrow()?, b"from a file, say");
     /// assert!(p.reserve(10)?.commit_len(11).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
     pub fn commit_len(self, len: usize) -> Result<()> {
         if len > self.len {
-            return Err(ErrorKind::InvalidInput.into());
+            return Err(ErrorKind::TooLarge.into());
         }
         self.side.commit(len)
     }

@@ -209,14 +209,17 @@ impl RawByteProducer {
         unsafe { self.lane().bytes(header).add(UNIT) }
     }
 
-    /// Sends the first `len` bytes of the space that was given out.
+    /// Pushes the first `len` bytes of the space that was given out.
     ///
     /// # Errors
-    /// `Closed`: it was not sent, nor what was not published before. `InvalidInput` if none was given out, or less.
+    /// `Closed`: it was not pushed, nor was what had not been published before. `InvalidInput` if no space was given out.
+    /// `TooLarge` for more than was given out: the reservation stays.
     #[inline(always)]
     pub fn commit(&mut self, len: usize) -> Result<()> {
-        if self.reserved.take().is_none_or(|most| len > most) {
-            return Err(ErrorKind::InvalidInput.into());
+        match self.reserved {
+            None => return Err(ErrorKind::InvalidInput.into()),
+            Some(most) if len > most => return Err(ErrorKind::TooLarge.into()),
+            Some(_) => self.reserved = None,
         }
         let pad = self.pad;
         let mut at = self.seat.index();
@@ -375,6 +378,12 @@ impl RawByteConsumer {
     #[cold]
     pub fn give_up(&mut self) {
         self.seat.suspect(core::mem::take(&mut self.current));
+    }
+
+    /// Whether a message was found and has not been ended yet.
+    #[inline]
+    pub fn is_borrowed(&self) -> bool {
+        self.current != 0
     }
 
     /// Ends the message that was found last: its place may be written to.

@@ -10,19 +10,17 @@ use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Unwinding};
 use crate::queue::Lane;
 use crate::queue::push_error::with_lengths;
-use crate::time::Deadline;
 use crate::time::Wait;
 use core::ptr::NonNull;
-use core::time::Duration;
 
 /// What both sides have in common.
 pub(crate) trait Side {
     fn lane(&self) -> &Lane;
     fn holder(&self) -> OwnerId;
     /// Who sits opposite, dead or alive.
-    fn partner(&self) -> Option<OwnerId>;
+    fn peer(&self) -> Option<OwnerId>;
     fn move_to(&mut self, me: &Member) -> Result<()>;
-    /// Tells the partner what it does not know yet, and gets up.
+    /// Tells the peer what it does not know yet, and gets up.
     fn leave(&mut self);
 }
 
@@ -36,7 +34,7 @@ impl Side for RawByteProducer {
         RawByteProducer::holder(self)
     }
     #[inline(always)]
-    fn partner(&self) -> Option<OwnerId> {
+    fn peer(&self) -> Option<OwnerId> {
         self.lane().consumer()
     }
     fn move_to(&mut self, me: &Member) -> Result<()> {
@@ -57,7 +55,7 @@ impl Side for RawByteConsumer {
         RawByteConsumer::holder(self)
     }
     #[inline(always)]
-    fn partner(&self) -> Option<OwnerId> {
+    fn peer(&self) -> Option<OwnerId> {
         self.lane().producer()
     }
     fn move_to(&mut self, me: &Member) -> Result<()> {
@@ -131,8 +129,8 @@ impl<S: Side> Seated<S> {
 
     /// Who sits opposite, dead or alive.
     #[inline(always)]
-    pub(crate) fn partner(&self) -> Option<OwnerId> {
-        self.raw.partner()
+    pub(crate) fn peer(&self) -> Option<OwnerId> {
+        self.raw.peer()
     }
 
     pub(crate) fn leave(&mut self) {
@@ -199,7 +197,7 @@ impl Seated<RawByteProducer> {
         Ok(self.raw.space(len))
     }
 
-    /// Sends the first `len` bytes of what was reserved last.
+    /// Pushes the first `len` bytes of what was reserved last.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
         self.me()?;
@@ -213,18 +211,18 @@ impl Seated<RawByteProducer> {
 
     /// Copies a message in, made of these parts.
     #[inline(always)]
-    pub(crate) fn send<'p>(
+    pub(crate) fn push<'p>(
         &mut self,
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         wait: Wait,
     ) -> Result<()> {
         let me = self.me()?;
-        self.send_as(me, parts, wait)
+        self.push_as(me, parts, wait)
     }
 
-    /// [`send`](Self::send) for the thread in the seat.
+    /// [`push`](Self::push) for the thread in the seat.
     #[inline(always)]
-    pub(crate) fn send_as<'p>(
+    pub(crate) fn push_as<'p>(
         &mut self,
         me: &Member,
         parts: impl Iterator<Item = &'p [u8]> + Clone,
@@ -266,16 +264,16 @@ impl Seated<RawByteConsumer> {
 
     /// The next message, and whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, wait: Wait) -> Result<(Found, bool)> {
+    pub(crate) fn borrow(&mut self, wait: Wait) -> Result<(Found, bool)> {
         let me = self.me()?;
         match self.raw.next()? {
             Some(found) => Ok((found, self.raw.is_redelivered())),
-            None => self.receive_later(me, wait),
+            None => self.borrow_later(me, wait),
         }
     }
 
     #[cold]
-    fn receive_later(&mut self, me: &Member, wait: Wait) -> Result<(Found, bool)> {
+    fn borrow_later(&mut self, me: &Member, wait: Wait) -> Result<(Found, bool)> {
         loop {
             if !matches!(wait, Wait::Never) {
                 self.raw.wait(me, wait.deadline())?;
@@ -289,9 +287,15 @@ impl Seated<RawByteConsumer> {
     }
 
     /// Ends the message that was found last.
+    ///
+    /// # Errors
+    /// `InvalidInput` if there is none.
     #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<()> {
         self.me()?;
+        if !self.raw.is_borrowed() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
         self.raw.release();
         Ok(())
     }
@@ -299,12 +303,13 @@ impl Seated<RawByteConsumer> {
     /// Ends a guard of the message that was found last.
     #[inline(always)]
     pub(crate) fn end(&mut self, unwinding: Unwinding) -> Result<()> {
+        self.me()?;
         if unwinding.interrupts() {
-            self.me()?;
             self.raw.give_up();
-            return Ok(());
+        } else {
+            self.raw.release();
         }
-        self.release()
+        Ok(())
     }
 
     /// Copies a message out; how long it is, and whether it was redelivered. One that does not fit stays where it is.
@@ -312,13 +317,13 @@ impl Seated<RawByteConsumer> {
     /// # Safety
     /// `into` is writable for `size` bytes.
     #[inline(always)]
-    pub(crate) unsafe fn receive_into(
+    pub(crate) unsafe fn pop_into(
         &mut self,
         into: *mut u8,
         size: usize,
         wait: Wait,
     ) -> Result<(usize, bool)> {
-        let (Found { bytes, len }, redelivered) = self.receive(wait)?;
+        let (Found { bytes, len }, redelivered) = self.borrow(wait)?;
         if len <= size {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };

@@ -97,7 +97,7 @@ impl<'a> Reservation<'a> {
     /// Publishes the first `len` bytes as one message.
     ///
     /// # Errors
-    /// `TooLarge` when more was written than reserved: then it comes to nothing. `NotOwner` in the child of a fork.
+    /// `TooLarge` for more than was reserved: it is aborted. `NotOwner` in the child of a fork.
     ///
     /// # Examples
     /// ```
@@ -180,7 +180,7 @@ impl fmt::Debug for Reservation<'_> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// let log = seg.byte_queue("log", 4096, 512)?;
 /// log.push(b"one line")?;
-/// let line = log.receive()?; // no copy
+/// let line = log.borrow()?; // no copy
 /// assert!(line.starts_with(b"one"));
 /// assert!(!line.is_redelivered());
 /// drop(line); // done
@@ -211,11 +211,11 @@ impl<'a> Message<'a> {
     /// let log = seg.byte_queue("log", 4096, 512)?;
     /// log.push(b"one line")?;
     /// let child = process::fork(|| {
-    ///     let _line = log.receive().unwrap();
+    ///     let _line = log.borrow().unwrap();
     ///     std::process::abort(); // with it in its hands
     /// })?;
     /// child.join()?;
-    /// let line = log.receive()?;
+    /// let line = log.borrow()?;
     /// assert!(&*line == b"one line" && line.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -234,8 +234,8 @@ impl<'a> Message<'a> {
     /// # let log = seg.byte_queue("log", 4096, 512)?;
     /// log.push(b"first")?;
     /// log.push(b"second")?;
-    /// log.receive()?.put_back()?;
-    /// let again = log.receive()?;
+    /// log.borrow()?.put_back()?;
+    /// let again = log.borrow()?;
     /// assert!(&*again == b"first" && again.is_redelivered());
     /// # Ok::<(), interproc::Error>(())
     /// ```

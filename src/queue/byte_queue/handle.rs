@@ -15,7 +15,7 @@ use core::fmt;
 ///
 /// A message is copied in and out ([`push`](Self::push), [`pop`](Self::pop), [`pop_into`](Self::pop_into)), or
 /// written and
-/// read where it lies, without a copy ([`reserve`](Self::reserve), [`receive`](Self::receive)).
+/// read where it lies, without a copy ([`reserve`](Self::reserve), [`borrow`](Self::borrow)).
 ///
 /// *Room*: a message takes its length, rounded up to granules of 64 bytes (larger ones where messages may
 /// be longer than about 500 KB or the queue than 1 GiB), and lies in one piece: at the end of the ring some
@@ -52,7 +52,7 @@ use core::fmt;
 /// log.push(b"a longer one")?;
 /// log.close()?;
 /// assert_eq!(log.pop()?, b"hello");
-/// assert_eq!(&*log.receive()?, b"a longer one");
+/// assert_eq!(&*log.borrow()?, b"a longer one");
 /// assert!(log.pop().is_err()); // closed and drained
 /// # Ok::<(), interproc::Error>(())
 /// ```

@@ -23,9 +23,9 @@ unsafe fn bytes<'a>(place: *const u8, len: usize) -> &'a [u8] {
 }
 
 impl ByteQueue {
-    fn receive_by(&self, wait: Wait) -> Result<Message<'_>> {
+    fn borrow_by(&self, wait: Wait) -> Result<Message<'_>> {
         let me = self.me()?;
-        let claim = self.raw.receive(me, wait)?;
+        let claim = self.raw.borrow(me, wait)?;
         Ok(Message::new(&self.raw, me, claim))
     }
 
@@ -309,63 +309,63 @@ impl ByteQueue {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.byte_queue("q", 1024, 64)?;
     /// q.push(b"hello")?;
-    /// assert_eq!(&*q.receive()?, b"hello");
+    /// assert_eq!(&*q.borrow()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive(&self) -> Result<Message<'_>> {
-        self.receive_by(Wait::ForEver)
+    pub fn borrow(&self) -> Result<Message<'_>> {
+        self.borrow_by(Wait::ForEver)
     }
 
     /// Claims the first message, to be read where it lies, if that is possible now; never waits.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and `Empty`.
+    /// As [`borrow`](Self::borrow), and `Empty`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.byte_queue("q", 1024, 64)?;
     /// q.push(b"hello")?;
-    /// assert_eq!(&*q.try_receive()?, b"hello");
+    /// assert_eq!(&*q.try_borrow()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_receive(&self) -> Result<Message<'_>> {
-        self.receive_by(Wait::Never)
+    pub fn try_borrow(&self) -> Result<Message<'_>> {
+        self.borrow_by(Wait::Never)
     }
 
     /// Claims the first message, to be read where it lies, waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and `TimedOut`.
+    /// As [`borrow`](Self::borrow), and `TimedOut`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.byte_queue("q", 1024, 64)?;
     /// q.push(b"hello")?;
-    /// assert_eq!(&*q.receive_timeout(std::time::Duration::from_secs(1))?, b"hello");
+    /// assert_eq!(&*q.borrow_timeout(std::time::Duration::from_secs(1))?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message<'_>> {
-        self.receive_by(Wait::Until(Deadline::after(timeout)))
+    pub fn borrow_timeout(&self, timeout: Duration) -> Result<Message<'_>> {
+        self.borrow_by(Wait::Until(Deadline::after(timeout)))
     }
 
     /// Claims the first message, to be read where it lies, waiting until `deadline` at the latest. One in the
     /// past: what can be done now is done.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive), and `TimedOut`.
+    /// As [`borrow`](Self::borrow), and `TimedOut`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.byte_queue("q", 1024, 64)?;
     /// q.push(b"hello")?;
-    /// assert_eq!(&*q.receive_until(interproc::Deadline::now())?, b"hello");
+    /// assert_eq!(&*q.borrow_until(interproc::Deadline::now())?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_>> {
-        self.receive_by(Wait::Until(deadline))
+    pub fn borrow_until(&self, deadline: Deadline) -> Result<Message<'_>> {
+        self.borrow_by(Wait::Until(deadline))
     }
 
     /// The messages as they come, until the queue is closed and drained. Waits for each as long as it takes.

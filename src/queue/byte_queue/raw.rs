@@ -88,7 +88,6 @@ use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, Role};
-use crate::time::Deadline;
 use crate::time::Wait;
 
 /// In a record's length word: it was taken and put back.
@@ -123,14 +122,14 @@ const RETURNED: u64 = 1 << 63;
 /// let queue = RawByteQueue::new(ring);
 /// // SAFETY: there is room for the 5 bytes.
 /// queue.push_with(&me, 5, Wait::ForEver, |room| unsafe { room.copy_from(b"hello".as_ptr(), 5) })?;
-/// let claim = queue.receive(&me, Wait::Never)?;
+/// let claim = queue.borrow(&me, Wait::Never)?;
 /// let (message, len) = queue.message(&claim);
 /// // SAFETY: the record is ours until the release.
 /// assert_eq!(unsafe { core::slice::from_raw_parts(message, len) }, b"hello");
 /// queue.put_back(&me, claim)?;
 /// let popped = queue.pop_with(&me, 3, Wait::Never, |_, _| unreachable!("it is too long"))?;
 /// assert!(matches!(popped, Popped::TooLong(5)));
-/// let claim = queue.receive(&me, Wait::Never)?;
+/// let claim = queue.borrow(&me, Wait::Never)?;
 /// assert!(claim.redelivered());
 /// queue.release(&me, claim)?;
 ///
@@ -384,11 +383,11 @@ impl RawByteQueue {
     ///
     /// # Examples
     /// See [`RawByteQueue`].
-    pub fn receive(&self, me: &Member, wait: Wait) -> Result<Claim> {
+    pub fn borrow(&self, me: &Member, wait: Wait) -> Result<Claim> {
         let pending = me.pend();
         let claim = self.claim_to_read(me, wait);
         if let Ok(claim) = &claim
-            && !crate::mutant!("byte-receive-untold")
+            && !crate::mutant!("byte-borrow-untold")
         {
             crate::crash_window!("B-t: taken in place, nobody told");
             // Somebody has to watch us from now on: see `sleep`.
@@ -478,7 +477,7 @@ impl RawByteQueue {
     /// Pops a message of at most `max` bytes through `drain`, which gets its place and length.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive); then `drain` was not called.
+    /// As [`borrow`](Self::borrow); then `drain` was not called.
     ///
     /// # Examples
     /// See [`RawByteQueue`].

@@ -20,16 +20,16 @@
 //! | L-b | a producer, published, not woken | messages, the consumer asleep | the consumer, by the producer's slot, which it watches | nothing |
 //! | L-c | a consumer, read, not freed | messages, unread | the next consumer takes the seat and is told: redelivered | nothing |
 //! | L-d | a consumer, freed, not woken | room, the producer asleep | the producer, by the consumer's slot | nothing |
-//! | L-e | who took or moved a seat, partner not told | a dead holder, that had done nothing yet | nobody need, the next one tells; hanging up: the bell, or the net if the last holder lives | nothing |
+//! | L-e | who took or moved a seat, peer not told | a dead holder, that had done nothing yet | nobody need, the next one tells; hanging up: the bell, or the net if the last holder lives | nothing |
 //! | L-f | a closer, marked, not closed | an open lane with slower publishers | nobody need | the close, which never returned |
-//! | L-g | a closer, closed, not woken | a closed lane, the partner asleep | the closer's slot; who was about to sleep watches the mark or the closed word | nothing |
+//! | L-g | a closer, closed, not woken | a closed lane, the peer asleep | the closer's slot; who was about to sleep watches the mark or the closed word | nothing |
 //! | L-h | a consumer, the end proposed, not final | a proposal | a producer withdraws it, the next consumer makes its own | nothing |
 //! | L-i | who leaves, all published or freed, still seated | a dead holder | the next one takes the seat | nothing |
 //! | L-j | a consumer, seated, before its step is its own | messages, unread, and what is suspect of them | the next consumer, as in L-c | nothing |
 //!
-//! A sleeper watches its partner's slot, so the partner has no need to keep its pending pointer at the bell: a fast path
+//! A sleeper watches its peer's slot, so the peer has no need to keep its pending pointer at the bell: a fast path
 //! without it. Nor has the sleeper need of the bell, as long as somebody alive sits opposite: two or three words to sleep on,
-//! where other sleepers have five. The partner changes only by a take or a move, which bump the count that the sleeper
+//! where other sleepers have five. The peer changes only by a take or a move, which bump the count that the sleeper
 //! watches. There is no net under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by
 //! the next operation, at the latest when somebody takes the seat (who asks the second channel).
 //!
@@ -39,7 +39,7 @@
 //! proposal it withdraws (then the message got in), a final one tells it that the message was refused. Of the two
 //! stores (`tail`, the proposal) each before the other's load, one is seen.
 //!
-//! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a partner's death is the end, as its close is: for a consumer
+//! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a peer's death is the end, as its close is: for a consumer
 //! once what was published is drained. Whoever notices closes the lane, so that nobody who sits down in the dead one's
 //! place is heard; one who has just done so may be, so the end is sealed here, too. Sleeping there is sleeping on an
 //! owner, so the net is under it.
@@ -205,19 +205,19 @@ impl Lane {
         me.unpend(pending);
     }
 
-    /// Whether this lane hangs up and the partner in that seat has died: then it is closed here and now.
+    /// Whether this lane hangs up and the peer in that seat has died: then it is closed here and now.
     #[cold]
-    fn is_hung_up(&self, me: &Member, partner: &Seat) -> bool {
+    fn is_hung_up(&self, me: &Member, peer: &Seat) -> bool {
         let gone = self.hangs_up()
             && !crate::mutant!("lane-hang-up-unseen")
-            && partner.holder().is_some_and(|id| !me.lives(id));
+            && peer.holder().is_some_and(|id| !me.lives(id));
         if gone && !self.is_closed() {
             self.close(me);
         }
         gone
     }
 
-    /// Whether the seat of `holder` may go on with another thread. On a lane that hangs up a death is the end for the partner,
+    /// Whether the seat of `holder` may go on with another thread. On a lane that hangs up a death is the end for the peer,
     /// whether it has looked by now or not: so it is for the handle.
     ///
     /// # Errors
@@ -227,13 +227,13 @@ impl Lane {
         if lost { Err(ErrorKind::Stale.into()) } else { Ok(()) }
     }
 
-    /// Sits down by `sit` and tells a partner that sleeps, so that it watches the new holder.
-    fn sit<R>(&self, me: &Member, partner: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
+    /// Sits down by `sit` and tells a peer that sleeps, so that it watches the new holder.
+    fn sit<R>(&self, me: &Member, peer: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
         let pending = me.pend();
         let seated = sit();
-        crate::crash_window!("L-e: seated, the partner not told");
-        if seated.is_ok() && !crate::mutant!("lane-partner-not-told") {
-            partner.wake(|| u32::MAX);
+        crate::crash_window!("L-e: seated, the peer not told");
+        if seated.is_ok() && !crate::mutant!("lane-peer-not-told") {
+            peer.wake(|| u32::MAX);
         }
         me.unpend(pending);
         seated
@@ -246,7 +246,7 @@ impl Lane {
         me: &Member,
         deadline: Option<Deadline>,
         count: &EventCount,
-        partner: &Seat,
+        peer: &Seat,
         mut look: impl FnMut() -> Result<bool>,
     ) -> Result<()> {
         let pending = me.pend();
@@ -267,7 +267,7 @@ impl Lane {
             spin.failed();
             let (watch, sure) = count.announce(me.table());
             // Before the look: what comes after it changes a word that we watch.
-            let partner = partner.living(me).filter(|_| !crate::mutant!("lane-partner-not-watched"));
+            let peer = peer.living(me).filter(|_| !crate::mutant!("lane-peer-not-watched"));
             let closed = self.header().closed.load(Ordering::Acquire);
             let closed = Watch { word: Word::High(&self.header().closed), expected: (closed >> 32) as u32 };
             // A closer marks the count first: unless that is done already, its mark is the change.
@@ -278,8 +278,8 @@ impl Lane {
                 Err(error) => break Err(error),
             }
             crate::crash_window!("L-s: about to sleep");
-            let woken = match partner {
-                Some(partner) => me.sleep_beside(watches, partner, self.hangs_up(), sure, deadline),
+            let woken = match peer {
+                Some(peer) => me.sleep_beside(watches, peer, self.hangs_up(), sure, deadline),
                 None => me.sleep(watches, None, sure, deadline),
             };
             if woken == Woken::TimedOut {

@@ -34,7 +34,7 @@ pub(in crate::queue) struct Header {
     /// Where the end is, once it is closed: see `consumer`.
     pub(in crate::queue) seal: AtomicU64,
     /// Whose turn it is to write. The seats are here, and not beside the counts, because nobody writes them while the two
-    /// talk: a pipe's sender looks at its partner's before every message.
+    /// talk: a pipe's sender looks at its peer's before every message.
     pub(in crate::queue) producer: Seat,
     /// Whose turn it is to read.
     pub(in crate::queue) consumer: Seat,
@@ -168,12 +168,12 @@ mod imp {
             self.limit
         }
 
-        /// The same lane, for a user to whom its partner's death is the end.
+        /// The same lane, for a user to whom its peer's death is the end.
         pub fn hanging_up(self) -> Self {
             Lane { hangs_up: true, ..self }
         }
 
-        /// Whether a partner's death is the end.
+        /// Whether a peer's death is the end.
         #[inline(always)]
         pub fn hangs_up(&self) -> bool {
             self.hangs_up
@@ -269,12 +269,12 @@ mod imp {
             Lane { header: Box::leak(Box::new(header)), units: Box::leak(units), hangs_up: false }
         }
 
-        /// The same lane, for a user to whom its partner's death is the end.
+        /// The same lane, for a user to whom its peer's death is the end.
         pub fn hanging_up(self) -> Self {
             Lane { hangs_up: true, ..self }
         }
 
-        /// Whether a partner's death is the end.
+        /// Whether a peer's death is the end.
         pub fn hangs_up(&self) -> bool {
             self.hangs_up
         }

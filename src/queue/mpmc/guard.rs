@@ -27,7 +27,7 @@ impl<T: Plain> Queue<T> {
     /// frame[..5].copy_from_slice(b"hello"); // in the segment itself
     /// frame.commit()?;
     ///
-    /// let frame = frames.receive()?; // the very same bytes
+    /// let frame = frames.borrow()?; // the very same bytes
     /// assert_eq!(&frame[..5], b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -108,19 +108,19 @@ impl<T: Plain> Queue<T> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let jobs = seg.queue::<[u64; 32]>("jobs", 4)?;
     /// jobs.push([7; 32])?;
-    /// let job = jobs.receive()?;
+    /// let job = jobs.borrow()?;
     /// assert_eq!((job[31], job.is_redelivered()), (7, false));
     /// drop(job); // done
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn receive(&self) -> Result<Message<'_, T>> {
+    pub fn borrow(&self) -> Result<Message<'_, T>> {
         let me = self.me()?;
-        let got = self.raw.receive(me, None)?;
+        let got = self.raw.borrow(me, None)?;
         Ok(self.message(me, got))
     }
 
-    /// As [`Queue::receive`] if there is a message now.
+    /// As [`Queue::borrow`] if there is a message now.
     ///
     /// # Errors
     /// `Empty`, or `Closed` when closed and drained; `TooManyMembers`.
@@ -129,49 +129,49 @@ impl<T: Plain> Queue<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 1)?;
-    /// assert_eq!(q.try_receive().unwrap_err().kind(), interproc::ErrorKind::Empty);
+    /// assert_eq!(q.try_borrow().unwrap_err().kind(), interproc::ErrorKind::Empty);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn try_receive(&self) -> Result<Message<'_, T>> {
+    pub fn try_borrow(&self) -> Result<Message<'_, T>> {
         let me = self.me()?;
-        let got = self.raw.try_receive(me)?;
+        let got = self.raw.try_borrow(me)?;
         Ok(self.message(me, got))
     }
 
-    /// As [`Queue::receive`], waiting at most `timeout`.
+    /// As [`Queue::borrow`], waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`Queue::receive`], and `TimedOut`.
+    /// As [`Queue::borrow`], and `TimedOut`.
     ///
     /// # Examples
     /// ```
     /// # use std::time::Duration;
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 1)?;
-    /// assert!(q.receive_timeout(Duration::from_millis(1)).is_err());
+    /// assert!(q.borrow_timeout(Duration::from_millis(1)).is_err());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message<'_, T>> {
-        self.receive_until(Deadline::after(timeout))
+    pub fn borrow_timeout(&self, timeout: Duration) -> Result<Message<'_, T>> {
+        self.borrow_until(Deadline::after(timeout))
     }
 
-    /// As [`Queue::receive`], waiting until `deadline` at the latest.
+    /// As [`Queue::borrow`], waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`Queue::receive_timeout`].
+    /// As [`Queue::borrow_timeout`].
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 1)?;
     /// q.push(5)?;
-    /// assert_eq!(*q.receive_until(interproc::Deadline::now())?, 5);
+    /// assert_eq!(*q.borrow_until(interproc::Deadline::now())?, 5);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn receive_until(&self, deadline: Deadline) -> Result<Message<'_, T>> {
+    pub fn borrow_until(&self, deadline: Deadline) -> Result<Message<'_, T>> {
         let me = self.me()?;
-        let got = self.raw.receive(me, Some(deadline))?;
+        let got = self.raw.borrow(me, Some(deadline))?;
         Ok(self.message(me, got))
     }
 
@@ -309,7 +309,7 @@ impl<T: Plain> fmt::Debug for Reservation<'_, T> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let frames = seg.queue::<[u8; 1000]>("frames", 2)?;
 /// frames.push([7; 1000])?;
-/// let frame = frames.receive()?; // nothing is copied
+/// let frame = frames.borrow()?; // nothing is copied
 /// assert!(frame.iter().all(|&byte| byte == 7) && !frame.is_redelivered());
 /// drop(frame); // done: its place is room again
 /// assert!(frames.is_empty());
@@ -335,11 +335,11 @@ impl<T: Plain> Message<'_, T> {
     /// # let q = seg.queue::<u64>("q", 2)?;
     /// q.push(5)?;
     /// let child = process::fork(|| {
-    ///     let _message = q.receive().unwrap();
+    ///     let _message = q.borrow().unwrap();
     ///     std::process::abort();
     /// })?;
     /// child.join()?;
-    /// assert!(q.receive()?.is_redelivered());
+    /// assert!(q.borrow()?.is_redelivered());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn is_redelivered(&self) -> bool {
@@ -353,7 +353,7 @@ impl<T: Plain> Message<'_, T> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 2)?;
     /// q.push(5)?;
-    /// assert_eq!(q.receive()?.take(), 5);
+    /// assert_eq!(q.borrow()?.take(), 5);
     /// assert!(q.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -372,8 +372,8 @@ impl<T: Plain> Message<'_, T> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 2)?;
     /// q.push_batch(&[5, 6])?;
-    /// q.receive()?.put_back()?;
-    /// let again = q.receive()?;
+    /// q.borrow()?.put_back()?;
+    /// let again = q.borrow()?;
     /// assert_eq!((*again, again.is_redelivered()), (5, true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

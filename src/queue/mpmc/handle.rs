@@ -33,7 +33,7 @@ use core::time::Duration;
 /// | wanted | use |
 /// |---|---|
 /// | copies in and out | [`push`](Self::push), [`pop`](Self::pop), their `try_`, `_timeout` and `_until` forms, batches |
-/// | large messages, written and read where they lie | [`reserve`](Self::reserve), [`receive`](Self::receive) |
+/// | large messages, written and read where they lie | [`reserve`](Self::reserve), [`borrow`](Self::borrow) |
 /// | the newest messages, whatever becomes of the oldest | [`force_push`](Self::force_push) |
 /// | a loop | [`iter`](Self::iter), [`try_iter`](Self::try_iter), [`drain`](Self::drain) |
 /// | only the newest value, for many readers | [`Latest`](crate::queue::Latest) |
@@ -338,7 +338,7 @@ impl<T: Plain> Queue<T> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let q = seg.queue::<u64>("q", 2)?;
     /// q.push(5)?;
-    /// let message = q.receive()?;
+    /// let message = q.borrow()?;
     /// assert_eq!(q.len(), 1); // it is in somebody's hands
     /// drop(message);
     /// assert_eq!(q.len(), 0);

@@ -95,7 +95,7 @@ impl RawQueue {
     /// # Examples
     /// See [`RawQueue`].
     #[inline]
-    pub fn try_receive(&self, me: &Member) -> Result<(u32, bool)> {
+    pub fn try_borrow(&self, me: &Member) -> Result<(u32, bool)> {
         let claim = || match self.claim_pop_at_hint(me) {
             Some(position) => Ok(at_hint(position)),
             None => self.claim_pop(me).map_err(|refused| match refused {
@@ -115,7 +115,7 @@ impl RawQueue {
     /// # Examples
     /// See [`RawQueue`].
     #[inline]
-    pub fn receive(&self, me: &Member, deadline: Option<Deadline>) -> Result<(u32, bool)> {
+    pub fn borrow(&self, me: &Member, deadline: Option<Deadline>) -> Result<(u32, bool)> {
         let claim = || match self.claim_pop_at_hint(me) {
             Some(position) => Ok(at_hint(position)),
             None => match self.claim_pop(me) {

@@ -116,11 +116,11 @@ const COUNTED: u32 = 1 << 12;
 /// // SAFETY: as above.
 /// queue.write_in(cell, |cell| unsafe { cell.cast::<u64>().write_unaligned(43) });
 /// queue.commit(&me, cell)?;
-/// let (cell, _) = queue.try_receive(&me)?;
+/// let (cell, _) = queue.try_borrow(&me)?;
 /// // SAFETY: as above.
 /// assert_eq!(queue.read_in(cell, |cell| unsafe { cell.cast::<u64>().read_unaligned() }), 43);
 /// queue.put_back(&me, cell)?;
-/// let (cell, redelivered) = queue.receive(&me, None)?;
+/// let (cell, redelivered) = queue.borrow(&me, None)?;
 /// assert!(redelivered);
 /// queue.release(&me, cell)?;
 /// let cell = queue.try_reserve(&me)?;

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use super::{Consumer, Producer};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::member::{GuardMark, Unwinding};
 use crate::shared::Plain;
 use core::fmt;
@@ -17,7 +17,7 @@ use core::slice::{from_raw_parts, from_raw_parts_mut};
 /// Guards stay in the thread that sits in the seat.
 type InThisThread = PhantomData<*const ()>;
 
-/// Free slots, to be written in place: see [`Producer::write_chunk`]. Dropped without a commit, nothing has happened.
+/// Free slots, to be written in place: see [`Producer::reserve`]. Dropped without a commit, nothing has happened.
 ///
 /// *When the producer dies* with a chunk, nothing of it was pushed: its slots are free, and the next producer gets them. *Fork*:
 /// in the child a commit of a chunk that its parent holds is refused with `NotOwner`, and nothing is pushed; dropping it does
@@ -28,10 +28,10 @@ type InThisThread = PhantomData<*const ()>;
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
 /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
-/// let mut chunk = p.write_chunk(4)?;
+/// let mut chunk = p.reserve(4)?;
 /// chunk.as_mut_slices().0.copy_from_slice(&[1, 2, 3, 4]); // the ring does not end in it
 /// chunk.commit(3)?;
-/// drop(p.write_chunk(4)?); // nothing has happened
+/// drop(p.reserve(4)?); // nothing has happened
 /// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
@@ -41,7 +41,7 @@ type InThisThread = PhantomData<*const ()>;
 ///
 /// let seg = Segment::anonymous(1 << 16)?;
 /// let mut p = seg.spsc_producer::<u64>("q", 8)?;
-/// let mut chunk = Some(p.write_chunk(4)?);
+/// let mut chunk = Some(p.reserve(4)?);
 /// // SAFETY: the child writes nothing in the chunk.
 /// let child = unsafe {
 ///     process::fork_unchecked(|| {
@@ -79,7 +79,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[0; 6])?;
     /// c.drain().count();
-    /// let mut chunk = p.write_chunk(4)?; // slots 6, 7, and then 0, 1
+    /// let mut chunk = p.reserve(4)?; // slots 6, 7, and then 0, 1
     /// let (a, b) = chunk.as_mut_slices();
     /// assert_eq!((a.len(), b.len()), (2, 2));
     /// for (number, slot) in (1..).zip(a.iter_mut().chain(b)) {
@@ -103,7 +103,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert_eq!(p.write_chunk(5)?.len(), 5);
+    /// assert_eq!(p.reserve(5)?.len(), 5);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
@@ -117,31 +117,34 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert!(p.write_chunk(0)?.is_empty());
+    /// assert!(p.reserve(0)?.is_empty());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Pushes the first `count` of them, as one. At most all are.
+    /// Pushes the first `count` of them, as one.
     ///
     /// # Errors
-    /// `Closed`, and in the child of a fork `NotOwner`: none is pushed.
+    /// `TooLarge` for more than were reserved; `Closed`; `NotOwner` in the child of a fork. None is pushed then.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// let mut chunk = p.write_chunk(4)?;
+    /// let mut chunk = p.reserve(4)?;
     /// chunk.as_mut_slices().0[0] = 7;
     /// chunk.commit(1)?; // three were not needed
+    /// assert!(p.reserve(4)?.commit(5).is_err());
     /// assert_eq!(p.len(), 1);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline(always)]
     pub fn commit(self, count: usize) -> Result<()> {
-        let count = count.min(self.len());
+        if count > self.len() {
+            return Err(ErrorKind::TooLarge.into());
+        }
         if count == 0 {
             return Ok(());
         }
@@ -159,7 +162,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// let mut chunk = p.write_chunk(2)?;
+    /// let mut chunk = p.reserve(2)?;
     /// chunk.as_mut_slices().0.fill(7);
     /// chunk.commit_all()?;
     /// assert_eq!(p.len(), 2);
@@ -180,8 +183,8 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert_eq!(p.write_chunk(4)?.fill_from_iter([1, 2, 3])?, 3); // three are pushed
-    /// assert_eq!(p.write_chunk(4)?.fill_from_iter(4..)?, 4); // as many as there is room for
+    /// assert_eq!(p.reserve(4)?.fill_from_iter([1, 2, 3])?, 3); // three are pushed
+    /// assert_eq!(p.reserve(4)?.fill_from_iter(4..)?, 4); // as many as there is room for
     /// assert_eq!(p.len(), 7);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -190,7 +193,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     }
 }
 
-/// Free slots that are written without a look at what is in them: see [`Producer::write_chunk_uninit`]. Dropped without a
+/// Free slots that are written without a look at what is in them: see [`Producer::reserve_uninit`]. Dropped without a
 /// commit, nothing has happened.
 ///
 /// *When the producer dies* with it, and after a *fork*: as [`WriteChunk`].
@@ -200,7 +203,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
 /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
-/// let mut chunk = p.write_chunk_uninit(2)?;
+/// let mut chunk = p.reserve_uninit(2)?;
 /// for slot in chunk.as_mut_slices().0 {
 ///     slot.write(7);
 /// }
@@ -224,7 +227,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// let mut chunk = p.write_chunk_uninit(4)?;
+    /// let mut chunk = p.reserve_uninit(4)?;
     /// let (a, b) = chunk.as_mut_slices();
     /// assert_eq!((a.len(), b.len()), (4, 0));
     /// # Ok::<(), interproc::Error>(())
@@ -242,7 +245,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert_eq!(p.write_chunk_uninit(5)?.len(), 5);
+    /// assert_eq!(p.reserve_uninit(5)?.len(), 5);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
@@ -256,17 +259,17 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert!(p.write_chunk_uninit(0)?.is_empty());
+    /// assert!(p.reserve_uninit(0)?.is_empty());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Pushes the first `count` of them, as one. At most all are.
+    /// Pushes the first `count` of them, as one.
     ///
     /// # Errors
-    /// `Closed`, and in the child of a fork `NotOwner`: none is pushed.
+    /// `TooLarge` for more than were reserved; `Closed`; `NotOwner` in the child of a fork. None is pushed then.
     ///
     /// # Safety
     /// Nothing uninitialised was written to them.
@@ -275,7 +278,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// let mut chunk = p.write_chunk_uninit(4)?;
+    /// let mut chunk = p.reserve_uninit(4)?;
     /// chunk.as_mut_slices().0[0].write(7);
     /// // SAFETY: the first one was written, the others are left as they were.
     /// unsafe { chunk.commit(1) }?;
@@ -299,7 +302,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// let mut chunk = p.write_chunk_uninit(2)?;
+    /// let mut chunk = p.reserve_uninit(2)?;
     /// for slot in chunk.as_mut_slices().0 {
     ///     slot.write(7);
     /// }
@@ -322,7 +325,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert_eq!(p.write_chunk_uninit(4)?.fill_from_iter([1, 2, 3])?, 3); // no `unsafe` for this
+    /// assert_eq!(p.reserve_uninit(4)?.fill_from_iter([1, 2, 3])?, 3); // no `unsafe` for this
     /// assert_eq!(p.len(), 3);
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -340,11 +343,11 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 }
 
-/// Messages, to be read in place: see [`Consumer::read_chunk`]. Dropped without a commit, also by a panic, none is
+/// Messages, to be read in place: see [`Consumer::borrow`]. Dropped without a release, also by a panic, none is
 /// taken; and if the panic drops the consumer, too, they are flagged as after its death.
 ///
 /// *When the consumer dies* with a chunk, the next consumer gets all of them again, flagged
-/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a commit of a chunk that its parent holds does nothing: the messages
+/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a release of a chunk that its parent holds does nothing: the messages
 /// stay the parent's. What the child reads there may have been overwritten.
 ///
 /// # Examples
@@ -353,14 +356,14 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
 /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
 /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
 /// p.push_batch(&[1, 2, 3])?;
-/// let chunk = c.read_chunk(2)?;
+/// let chunk = c.borrow(2)?;
 /// assert_eq!(chunk.as_slices().0, [1, 2]);
-/// chunk.commit(1); // the first one is taken
-/// assert_eq!(c.read_chunk(2)?.as_slices().0, [2, 3]); // dropped: none is
+/// chunk.release(1); // the first one is taken
+/// assert_eq!(c.borrow(2)?.as_slices().0, [2, 3]); // dropped: none is
 /// assert_eq!(c.pop()?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "no message is taken without a commit"]
+#[must_use = "no message is taken without a release"]
 pub struct ReadChunk<'a, T: Plain> {
     consumer: &'a mut Consumer<T>,
     slots: [(NonNull<T>, usize); 2],
@@ -386,9 +389,9 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// p.push_batch(&[0; 6])?;
     /// c.drain().count();
     /// p.push_batch(&[1, 2, 3, 4])?; // into slots 6, 7, and then 0, 1
-    /// let chunk = c.read_chunk(4)?;
+    /// let chunk = c.borrow(4)?;
     /// assert_eq!(chunk.as_slices(), (&[1, 2][..], &[3, 4][..]));
-    /// chunk.commit_all();
+    /// chunk.release_all();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
@@ -407,9 +410,9 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// assert_eq!(c.read_chunk(2)?.len(), 2);
+    /// assert_eq!(c.borrow(2)?.len(), 2);
     /// p.close()?;
-    /// assert_eq!(c.read_chunk(8)?.len(), 3); // closed: no more will come
+    /// assert_eq!(c.borrow(8)?.len(), 3); // closed: no more will come
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -424,7 +427,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
-    /// assert!(c.read_chunk(0)?.is_empty());
+    /// assert!(c.borrow(0)?.is_empty());
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_empty(&self) -> bool {
@@ -442,14 +445,14 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// p.push_batch(&[1, 2, 3])?;
     /// let child = process::fork(|| {
     ///     let mut c = seg.spsc_consumer::<u64>("q", 8).unwrap();
-    ///     let _chunk = c.read_chunk(2).unwrap();
+    ///     let _chunk = c.borrow(2).unwrap();
     ///     std::process::abort(); // with two of them in its hands
     /// })?;
     /// child.join()?;
     /// let mut c = seg.spsc_consumer::<u64>("q", 8)?;
-    /// let chunk = c.read_chunk(3)?;
+    /// let chunk = c.borrow(3)?;
     /// assert_eq!((chunk.len(), chunk.redelivered()), (3, 2));
-    /// chunk.commit_all();
+    /// chunk.release_all();
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redelivered(&self) -> usize {
@@ -464,12 +467,12 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// c.read_chunk(3)?.commit(2);
+    /// c.borrow(3)?.release(2);
     /// assert_eq!(c.pop()?, 3); // it stayed
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn commit(self, count: usize) {
+    pub fn release(self, count: usize) {
         let count = count.min(self.len());
         let seat = &mut self.consumer.seat;
         if seat.here().is_err() {
@@ -489,16 +492,16 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// let chunk = c.read_chunk(3)?;
+    /// let chunk = c.borrow(3)?;
     /// let sum: u64 = chunk.as_slices().0.iter().sum();
-    /// chunk.commit_all();
+    /// chunk.release_all();
     /// assert_eq!((sum, c.len()), (6, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn commit_all(self) {
+    pub fn release_all(self) {
         let all = self.len();
-        self.commit(all);
+        self.release(all);
     }
 }
 
@@ -522,7 +525,7 @@ impl<'a, T: Plain> IntoIterator for ReadChunk<'a, T> {
 /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
 /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
 /// p.push_batch(&[1, 2, 3])?;
-/// assert_eq!(c.read_chunk(3)?.into_iter().take(2).sum::<u64>(), 3);
+/// assert_eq!(c.borrow(3)?.into_iter().take(2).sum::<u64>(), 3);
 /// assert_eq!(c.pop()?, 3); // it was not given out
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -558,7 +561,7 @@ impl<T: Plain> Drop for ReadChunkIntoIter<'_, T> {
         if let Some(chunk) = self.chunk.take()
             && !self.unwinding.interrupts()
         {
-            chunk.commit(self.next);
+            chunk.release(self.next);
         }
     }
 }

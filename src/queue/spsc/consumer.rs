@@ -23,7 +23,7 @@ use core::time::Duration;
 /// *When somebody dies* (a thread or its process, at any instruction): what this consumer had not freed is read again by the next
 /// one, and what it may have read of that is flagged ([`Delivery::redelivered`]); so it is at least once, for one message, or
 /// as many as [`free_every`](Self::free_every) or a chunk says. A producer's death costs nothing that was published. A pop that
-/// waits gets that at once, and then goes on waiting, for the next producer; who is [there](Self::partner) can be asked.
+/// waits gets that at once, and then goes on waiting, for the next producer; who is [there](Self::peer) can be asked.
 ///
 /// *Ordering, threads, fork, signals*: as for the producer. *Cost*: a pop that need not wait is one store more than the
 /// message; no read-modify-write, no fence, no system call. Wait-free.
@@ -369,7 +369,7 @@ impl<T: Plain> Consumer<T> {
     }
 
     /// Waits until there are `count` messages and lends them, to be read in place; fewer when the queue is closed. None is taken
-    /// before a [`commit`](ReadChunk::commit).
+    /// before a [`release`](ReadChunk::release).
     ///
     /// # Errors
     /// `InvalidInput` for more than the capacity; as [`Consumer::pop`].
@@ -380,22 +380,22 @@ impl<T: Plain> Consumer<T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// let chunk = c.read_chunk(3)?;
+    /// let chunk = c.borrow(3)?;
     /// let (a, b) = chunk.as_slices(); // two, as the ring may end in between
     /// assert_eq!([a, b].concat(), [1, 2, 3]);
-    /// chunk.commit(2);
+    /// chunk.release(2);
     /// assert_eq!(c.pop()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
+    pub fn borrow(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| ReadChunk::new(self, n))
     }
 
-    /// As [`read_chunk`](Self::read_chunk), if so many are there now.
+    /// As [`borrow`](Self::borrow), if so many are there now.
     ///
     /// # Errors
-    /// As [`Consumer::read_chunk`], and `Empty`.
+    /// As [`Consumer::borrow`], and `Empty`.
     ///
     /// # Examples
     /// ```
@@ -403,20 +403,20 @@ impl<T: Plain> Consumer<T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// assert!(c.try_read_chunk(4).is_err());
-    /// let sum: u64 = c.try_read_chunk(c.len())?.into_iter().sum();
+    /// assert!(c.try_borrow(4).is_err());
+    /// let sum: u64 = c.try_borrow(c.len())?.into_iter().sum();
     /// assert_eq!((sum, c.len()), (6, 0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn try_read_chunk(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
+    pub fn try_borrow(&mut self, count: usize) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| ReadChunk::new(self, n))
     }
 
-    /// As [`read_chunk`](Self::read_chunk), at most for `timeout`.
+    /// As [`borrow`](Self::borrow), at most for `timeout`.
     ///
     /// # Errors
-    /// As [`Consumer::read_chunk`], and `TimedOut`.
+    /// As [`Consumer::borrow`], and `TimedOut`.
     ///
     /// # Examples
     /// ```
@@ -424,17 +424,17 @@ impl<T: Plain> Consumer<T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push(1)?;
-    /// assert!(c.read_chunk_timeout(2, std::time::Duration::from_millis(1)).is_err());
+    /// assert!(c.borrow_timeout(2, std::time::Duration::from_millis(1)).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn read_chunk_timeout(&mut self, count: usize, timeout: Duration) -> Result<ReadChunk<'_, T>> {
-        self.read_chunk_until(count, Deadline::after(timeout))
+    pub fn borrow_timeout(&mut self, count: usize, timeout: Duration) -> Result<ReadChunk<'_, T>> {
+        self.borrow_until(count, Deadline::after(timeout))
     }
 
-    /// As [`read_chunk`](Self::read_chunk), waiting until `deadline` at the latest.
+    /// As [`borrow`](Self::borrow), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`Consumer::read_chunk`], and `TimedOut`.
+    /// As [`Consumer::borrow`], and `TimedOut`.
     ///
     /// # Examples
     /// ```
@@ -442,12 +442,12 @@ impl<T: Plain> Consumer<T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push(1)?;
-    /// assert!(c.read_chunk_until(2, interproc::Deadline::now()).is_err());
+    /// assert!(c.borrow_until(2, interproc::Deadline::now()).is_err());
     /// p.push(2)?;
-    /// assert_eq!(c.read_chunk_until(2, interproc::Deadline::now())?.len(), 2);
+    /// assert_eq!(c.borrow_until(2, interproc::Deadline::now())?.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn read_chunk_until(&mut self, count: usize, deadline: Deadline) -> Result<ReadChunk<'_, T>> {
+    pub fn borrow_until(&mut self, count: usize, deadline: Deadline) -> Result<ReadChunk<'_, T>> {
         self.chunk(count, Wait::Until(deadline)).map(|n| ReadChunk::new(self, n))
     }
 
@@ -704,10 +704,10 @@ impl<T> Consumer<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// let c = seg.spsc_consumer::<u64>("q", 8)?;
-    /// assert!(c.partner()?.is_none());
+    /// assert!(c.peer()?.is_none());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn partner(&self) -> Result<Option<Who>> {
+    pub fn peer(&self) -> Result<Option<Who>> {
         let lane = self.seat.raw.lane();
         view::who(lane.address(), lane.producer())
     }

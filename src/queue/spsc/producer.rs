@@ -26,7 +26,7 @@ type Pushed<T> = core::result::Result<(), PushError<T>>;
 /// had not (see [`publish_every`](Self::publish_every)) is gone; the next producer goes on behind it. A consumer's death costs
 /// the producer nothing: what was not consumed waits for the next one. A push that
 /// waits for room gets what the dead one had freed at once, and then goes on waiting, for the next consumer; who is
-/// [there](Self::partner) can be asked. (To be told of the end by a death, use a [pipe](crate::pipe).)
+/// [there](Self::peer) can be asked. (To be told of the end by a death, use a [pipe](crate::pipe).)
 ///
 /// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in order. *Threads*: may be
 /// moved to another thread, and its seat comes along with the first use there; `Stale` if its thread had ended and another
@@ -284,7 +284,7 @@ impl<T: Plain> Producer<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// let mut samples = seg.spsc_producer::<f32>("samples", 1024)?;
-    /// let mut chunk = samples.write_chunk(256)?;
+    /// let mut chunk = samples.reserve(256)?;
     /// let (a, b) = chunk.as_mut_slices(); // two, as the ring may end in between
     /// a.fill(0.5);
     /// b.fill(0.5);
@@ -293,96 +293,96 @@ impl<T: Plain> Producer<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
-    pub fn write_chunk(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
+    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`write_chunk`](Self::write_chunk), if so many are free now.
+    /// As [`reserve`](Self::reserve), if so many are free now.
     ///
     /// # Errors
-    /// As [`Producer::write_chunk`], and `Full`.
+    /// As [`Producer::reserve`], and `Full`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
     /// p.push(1)?;
-    /// assert!(p.try_write_chunk(4).is_err());
-    /// assert_eq!(p.try_write_chunk(3)?.fill_from_iter(2..)?, 3);
+    /// assert!(p.try_reserve(4).is_err());
+    /// assert_eq!(p.try_reserve(3)?.fill_from_iter(2..)?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn try_write_chunk(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
+    pub fn try_reserve(&mut self, count: usize) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`write_chunk`](Self::write_chunk), at most for `timeout`.
+    /// As [`reserve`](Self::reserve), at most for `timeout`.
     ///
     /// # Errors
-    /// As [`Producer::write_chunk`], and `TimedOut`.
+    /// As [`Producer::reserve`], and `TimedOut`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
-    /// p.write_chunk_timeout(2, std::time::Duration::from_millis(1))?.commit(1)?;
-    /// assert!(p.write_chunk_timeout(2, std::time::Duration::from_millis(1)).is_err());
+    /// p.reserve_timeout(2, std::time::Duration::from_millis(1))?.commit(1)?;
+    /// assert!(p.reserve_timeout(2, std::time::Duration::from_millis(1)).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn write_chunk_timeout(&mut self, count: usize, timeout: Duration) -> Result<WriteChunk<'_, T>> {
-        self.write_chunk_until(count, Deadline::after(timeout))
+    pub fn reserve_timeout(&mut self, count: usize, timeout: Duration) -> Result<WriteChunk<'_, T>> {
+        self.reserve_until(count, Deadline::after(timeout))
     }
 
-    /// As [`write_chunk`](Self::write_chunk), waiting until `deadline` at the latest.
+    /// As [`reserve`](Self::reserve), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`Producer::write_chunk`], and `TimedOut`.
+    /// As [`Producer::reserve`], and `TimedOut`.
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 4)?;
-    /// p.write_chunk_until(4, interproc::Deadline::now())?.commit(1)?;
-    /// assert!(p.write_chunk_until(4, interproc::Deadline::now()).is_err());
+    /// p.reserve_until(4, interproc::Deadline::now())?.commit(1)?;
+    /// assert!(p.reserve_until(4, interproc::Deadline::now()).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn write_chunk_until(&mut self, count: usize, deadline: Deadline) -> Result<WriteChunk<'_, T>> {
+    pub fn reserve_until(&mut self, count: usize, deadline: Deadline) -> Result<WriteChunk<'_, T>> {
         self.chunk(count, Wait::Until(deadline)).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`write_chunk`](Self::write_chunk), with slots that are written without a look at what is there.
+    /// As [`reserve`](Self::reserve), with slots that are written without a look at what is there.
     ///
     /// # Errors
-    /// As [`Producer::write_chunk`].
+    /// As [`Producer::reserve`].
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert_eq!(p.write_chunk_uninit(8)?.fill_from_iter([1, 2, 3])?, 3);
+    /// assert_eq!(p.reserve_uninit(8)?.fill_from_iter([1, 2, 3])?, 3);
     /// assert_eq!(p.len(), 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn write_chunk_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
+    pub fn reserve_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunkUninit::new(self, n))
     }
 
-    /// As [`write_chunk_uninit`](Self::write_chunk_uninit), if so many are free now.
+    /// As [`reserve_uninit`](Self::reserve_uninit), if so many are free now.
     ///
     /// # Errors
-    /// As [`Producer::try_write_chunk`].
+    /// As [`Producer::try_reserve`].
     ///
     /// # Examples
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
-    /// assert_eq!(p.try_write_chunk_uninit(2)?.fill_from_iter(0..)?, 2);
-    /// assert!(p.try_write_chunk_uninit(1).is_err());
+    /// assert_eq!(p.try_reserve_uninit(2)?.fill_from_iter(0..)?, 2);
+    /// assert!(p.try_reserve_uninit(1).is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    pub fn try_write_chunk_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
+    pub fn try_reserve_uninit(&mut self, count: usize) -> Result<WriteChunkUninit<'_, T>> {
         self.chunk(count, Wait::Never).map(|n| WriteChunkUninit::new(self, n))
     }
 
@@ -592,13 +592,13 @@ impl<T> Producer<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let p = seg.spsc_producer::<u64>("q", 8)?;
-    /// assert!(p.partner()?.is_none());
+    /// assert!(p.peer()?.is_none());
     /// let c = seg.spsc_consumer::<u64>("q", 8)?;
-    /// let consumer = p.partner()?.expect("somebody");
+    /// let consumer = p.peer()?.expect("somebody");
     /// assert!(consumer.alive && consumer.pid == std::process::id());
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn partner(&self) -> Result<Option<Who>> {
+    pub fn peer(&self) -> Result<Option<Who>> {
         let lane = self.seat.raw.lane();
         view::who(lane.address(), lane.consumer())
     }

@@ -69,7 +69,7 @@ impl World {
     }
 
     fn try_pop(&self) -> IpcResult<(u64, bool)> {
-        self.queue.try_receive().map(|message| seen(&message))
+        self.queue.try_borrow().map(|message| seen(&message))
     }
 
     /// Registers the caller and runs the code of both paths, on another ring, round its end.
@@ -79,10 +79,10 @@ impl World {
             let _ = self.other.pop_delivery();
         }
         let _ = send(&self.other, 7, LARGE);
-        if let Ok(message) = self.other.receive() {
+        if let Ok(message) = self.other.borrow() {
             let _ = message.put_back();
         }
-        let _ = self.other.receive();
+        let _ = self.other.borrow();
         if let Ok(mut room) = self.other.reserve(SMALL * 8) {
             room.copy_from_slice(&bytes(7)[..SMALL * 8]);
         }
@@ -197,7 +197,7 @@ fn try_pop(w: &World, cut: &Cut) {
 
 /// Reads in place.
 fn receive(w: &World, cut: &Cut) {
-    if let Ok(message) = w.queue.receive() {
+    if let Ok(message) = w.queue.borrow() {
         let tag = seen(&message);
         drop(message);
         say(cut, POPPED, packed(tag));
@@ -205,7 +205,7 @@ fn receive(w: &World, cut: &Cut) {
 }
 
 fn receive_requeue(w: &World, _cut: &Cut) {
-    if let Ok(message) = w.queue.receive() {
+    if let Ok(message) = w.queue.borrow() {
         let _ = message.put_back();
     }
 }

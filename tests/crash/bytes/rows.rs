@@ -57,7 +57,7 @@ fn alone() -> Vec<Box<dyn Scenario>> {
         ("pop", "one message, last of the lap", 3, 1, pop),
         ("try_pop", "a message", 0, 1, try_pop),
         ("try_pop", "empty", 1, 0, try_pop),
-        ("receive+release", "part full", 0, 2, receive),
+        ("borrow+release", "part full", 0, 2, receive),
     ] {
         all.push(popping.ends(consumer_does(case(operation, name, shift, filled), op)));
     }
@@ -74,7 +74,7 @@ fn alone() -> Vec<Box<dyn Scenario>> {
     };
     let putting_back = Story::putting_back();
     all.extend([
-        putting_back.ends(consumer_does(case("receive+put_back", "part full", 0, 2), receive_requeue)),
+        putting_back.ends(consumer_does(case("borrow+put_back", "part full", 0, 2), receive_requeue)),
         putting_back.ends(consumer_does(case("pop_into", "too small a buffer", 0, 2), pop_into_too_small)),
         pushing.ends(producer_does(case("timed push", "full for longer", 0, 4), timed_push)),
         popping.ends(consumer_does(case("timed pop", "empty for longer", 0, 0), timed_pop)),
@@ -99,7 +99,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
     };
     let push_then_receive: Op = |w, cut| {
         push(w, cut);
-        if let Ok(message) = w.queue.try_receive() {
+        if let Ok(message) = w.queue.try_borrow() {
             let tag = seen(&message);
             drop(message);
             say(cut, POPPED, packed(tag));
@@ -107,7 +107,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
     };
     let push_then_requeue: Op = |w, cut| {
         push(w, cut);
-        if let Ok(message) = w.queue.try_receive() {
+        if let Ok(message) = w.queue.try_borrow() {
             let _ = message.put_back();
         }
     };
@@ -129,12 +129,12 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
             before_a_message,
         )),
         consumers(2, popping).ends(
-            fed(case("push+receive", "two consumers asleep", 0, 0), 2)
+            fed(case("push+borrow", "two consumers asleep", 0, 0), 2)
                 .role("producer, then consumer in place")
                 .victim(on_stage(push_then_receive)),
         ),
         consumers(1, Story::putting_back()).ends(
-            fed(case("push+receive+put_back", "a consumer asleep", 0, 0), 1)
+            fed(case("push+borrow+put_back", "a consumer asleep", 0, 0), 1)
                 .role("producer, then consumer in place")
                 .victim(on_stage(push_then_requeue)),
         ),
@@ -143,7 +143,7 @@ fn others_asleep() -> Vec<Box<dyn Scenario>> {
         producers(2, popping)
             .ends(consumer_does(drained(case("pop", "full, two producers asleep", 1, 4), 2), pop)),
         producers(1, popping).ends(consumer_does(
-            drained(case("receive+release", "full, a producer asleep", 1, 4), 1),
+            drained(case("borrow+release", "full, a producer asleep", 1, 4), 1),
             receive,
         )),
         Story { large: true, lost: 1, ..producers(1, popping) }.ends(consumer_does(
@@ -181,11 +181,7 @@ fn asleep_itself() -> Vec<Box<dyn Scenario>> {
         // In place: the message comes back to one who sleeps.
         Story { helpers: 3, consumers: 2, ..popping }.ends(pops(
             on_cue(
-                before(
-                    case("receive+release", "empty, two consumers behind it, then fed", 0, 0),
-                    2,
-                    consumer,
-                ),
+                before(case("borrow+release", "empty, two consumers behind it, then fed", 0, 0), 2, consumer),
                 feeder(1),
             ),
             receive,
@@ -267,7 +263,7 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
         ),
         both.ends(two("pop", "two deaths: pop, then pop", (1, 2), try_pop, try_pop).role("two consumers")),
         both.ends(
-            two("receive", "two deaths: receive, then put_back", (1, 2), receive, receive_requeue)
+            two("borrow", "two deaths: borrow, then put_back", (1, 2), receive, receive_requeue)
                 .role("two consumers"),
         ),
         popping.ends(
@@ -281,7 +277,7 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
         ),
         Story { helpers: 1, ..both }.ends(
             on_cue(
-                two("receive", "two deaths: behind a stopped receive, then fed", (0, 1), receive, receive),
+                two("borrow", "two deaths: behind a stopped borrow, then fed", (0, 1), receive, receive),
                 feeder(1),
             )
             .limits(stands)
@@ -335,7 +331,7 @@ fn bystanders() -> Vec<Box<dyn Scenario>> {
                 .role("producer"),
         ),
         Story { bystander: Some(Side::Consumer), ..Story::popping() }.ends(
-            row("push+receive", "a consumer about to sleep", (0, 0), Side::Consumer, push_receive)
+            row("push+borrow", "a consumer about to sleep", (0, 0), Side::Consumer, push_receive)
                 .role("producer, then consumer in place"),
         ),
         producer.ends(
@@ -366,11 +362,11 @@ fn stopped() -> Vec<Box<dyn Scenario>> {
             .helper(Enter::AtKill, Until::Over, End::Alone, feeds(&[301, 302])),
         ),
         Story { producers: 2, helpers: 3, ..Story::popping() }.ends(one_taker(consumer_does(
-            two(case("receive+release", "full, stopped, two producers and a consumer come", 0, 4), producer),
+            two(case("borrow+release", "full, stopped, two producers and a consumer come", 0, 4), producer),
             receive,
         ))),
         Story { consumers: 2, helpers: 2, ..Story::popping() }.ends(consumer_does(
-            two(case("receive+release", "one message, stopped, two consumers come", 0, 1), consumer),
+            two(case("borrow+release", "one message, stopped, two consumers come", 0, 1), consumer),
             receive,
         )),
         Story { producers: 2, helpers: 2, ..Story::pushing() }.ends(producer_does(

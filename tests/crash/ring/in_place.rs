@@ -27,7 +27,7 @@ fn abort(w: &World, cut: &Cut) {
 }
 
 fn receive(w: &World, cut: &Cut) {
-    if let Ok(message) = w.queue.receive() {
+    if let Ok(message) = w.queue.borrow() {
         let got = (tag_of(*message), message.is_redelivered());
         drop(message);
         say(cut, POPPED, [packed(got)]);
@@ -35,7 +35,7 @@ fn receive(w: &World, cut: &Cut) {
 }
 
 fn put_back(w: &World, _: &Cut) {
-    if let Ok(message) = w.queue.receive() {
+    if let Ok(message) = w.queue.borrow() {
         let _ = message.put_back();
     }
 }
@@ -122,19 +122,19 @@ fn receiving() -> Vec<Box<dyn Scenario>> {
     let keeping = Story { readers: 1, ..Story::default() };
     let drained = |case, n| helpers(case, n, Enter::Before, producer);
     vec![
-        popping.ends(consumer_does(case("receive+release", "full", 0, 3), receive)),
+        popping.ends(consumer_does(case("borrow+release", "full", 0, 3), receive)),
         popping
-            .ends(consumer_does(case("receive+release", "one message, last cell of the lap", 2, 1), receive)),
-        keeping.ends(consumer_does(case("receive+put_back", "part full", 0, 2), put_back)),
+            .ends(consumer_does(case("borrow+release", "one message, last cell of the lap", 2, 1), receive)),
+        keeping.ends(consumer_does(case("borrow+put_back", "part full", 0, 2), put_back)),
         Story { producers: 2, helpers: 2, ..popping }.ends(consumer_does(
-            drained(case("receive+release", "full, two producers asleep", 0, 3), 2),
+            drained(case("borrow+release", "full, two producers asleep", 0, 3), 2),
             receive,
         )),
         // The victim and others sleep, the message goes to the victim.
         Story { helpers: 3, consumers: 2, ..popping }.ends(
             on_cue(
                 helpers(
-                    case("receive+release", "empty, two consumers behind it, then fed", 0, 0),
+                    case("borrow+release", "empty, two consumers behind it, then fed", 0, 0),
                     2,
                     Enter::WhenAsleep,
                     consumer,
@@ -147,7 +147,7 @@ fn receiving() -> Vec<Box<dyn Scenario>> {
         Story { helpers: 2, consumers: 1, ..keeping }.ends(
             on_cue(
                 helpers(
-                    case("receive+put_back", "empty, another consumer behind it, then fed", 0, 0),
+                    case("borrow+put_back", "empty, another consumer behind it, then fed", 0, 0),
                     1,
                     Enter::WhenAsleep,
                     consumer,
@@ -159,7 +159,7 @@ fn receiving() -> Vec<Box<dyn Scenario>> {
         ),
         Story { helpers: 1, consumers: 1, ..keeping }.ends(consumer_does(
             helpers(
-                case("receive+put_back", "one message, a consumer comes", 1, 1),
+                case("borrow+put_back", "one message, a consumer comes", 1, 1),
                 1,
                 Enter::AtKill,
                 consumer,
@@ -223,22 +223,22 @@ fn two_deaths() -> Vec<Box<dyn Scenario>> {
                 .role("two producers"),
         ),
         both.ends(
-            two("force_push", "two deaths: receive, then force_push", (1, 3), receive, force)
+            two("force_push", "two deaths: borrow, then force_push", (1, 3), receive, force)
                 .role("consumer, producer"),
         ),
         Story { lost: 1, readers: 1, ..both }.ends(
-            two("receive+release", "two deaths: reserve, then receive", (2, 1), reserve, receive)
+            two("borrow+release", "two deaths: reserve, then borrow", (2, 1), reserve, receive)
                 .role("producer, consumer"),
         ),
         Story { lost: 1, readers: 1, ..both }.ends(
-            two("receive+release", "two deaths: abort, then receive", (0, 1), abort, receive)
+            two("borrow+release", "two deaths: abort, then borrow", (0, 1), abort, receive)
                 .role("producer, consumer"),
         ),
         Story { helpers: 1, ..both }.ends(
             on_cue(
                 two(
-                    "receive+release",
-                    "two deaths: behind a stopped receive, then fed",
+                    "borrow+release",
+                    "two deaths: behind a stopped borrow, then fed",
                     (0, 1),
                     receive,
                     receive,

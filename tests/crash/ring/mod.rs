@@ -69,8 +69,8 @@ impl World {
         for _ in 0..2 {
             let _ = self.other.reserve().and_then(|place| place.commit());
             drop(self.other.try_reserve());
-            let _ = self.other.receive().and_then(|message| message.put_back());
-            drop(self.other.try_receive());
+            let _ = self.other.borrow().and_then(|message| message.put_back());
+            drop(self.other.try_borrow());
         }
         for _ in 0..=CAPACITY {
             let _ = self.other.force_push([7; 4]);

@@ -273,7 +273,7 @@ impl World {
                     *place = [n; 120];
                     let _ = if n % 3 == 0 { Ok(drop(place)) } else { place.commit() };
                 }
-                if let Ok(message) = self.large.receive_until(soon()) {
+                if let Ok(message) = self.large.borrow_until(soon()) {
                     let _ = (message[0], message[119]);
                     let _ = if n % 2 == 0 { message.put_back() } else { Ok(drop(message)) };
                 }
@@ -299,7 +299,7 @@ impl World {
                     let _ =
                         if n % 3 == 0 { Ok(place.abort()) } else { place.commit_len(usize::from(len) / 2) };
                 }
-                if let Ok(message) = self.bytes.receive_until(soon()) {
+                if let Ok(message) = self.bytes.borrow_until(soon()) {
                     let _ = message.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
                     let _ = if n % 2 == 0 { message.put_back() } else { Ok(drop(message)) };
                 }
@@ -356,7 +356,7 @@ impl World {
                 if let Some(producer) = &mut ends.producer {
                     producer.publish_every(usize::from(pushes) / 64);
                     (0..pushes % 8).for_each(|n| drop(producer.push_until(n.into(), soon())));
-                    let _ = (producer.try_push_batch(&[1, 2, 3]), producer.flush(), producer.partner());
+                    let _ = (producer.try_push_batch(&[1, 2, 3]), producer.flush(), producer.peer());
                 }
                 if let Some(consumer) = &mut ends.consumer {
                     let _ = consumer.free_every(usize::from(pops) / 64);
@@ -366,7 +366,7 @@ impl World {
             }
             Operation::SpscChunks(write, read) => {
                 if let Some(Ok(mut chunk)) =
-                    ends.producer.as_mut().map(|p| p.write_chunk_until(usize::from(write % 6), soon()))
+                    ends.producer.as_mut().map(|p| p.reserve_until(usize::from(write % 6), soon()))
                 {
                     let (first, second) = chunk.as_mut_slices();
                     first.fill(1);
@@ -374,26 +374,26 @@ impl World {
                     let _ = chunk.commit(usize::from(write / 64));
                 }
                 if let Some(Ok(chunk)) =
-                    ends.consumer.as_mut().map(|c| c.read_chunk_until(usize::from(read % 6), soon()))
+                    ends.consumer.as_mut().map(|c| c.borrow_until(usize::from(read % 6), soon()))
                 {
                     let (first, second) = chunk.as_slices();
                     let _ = (first.iter().max(), second.iter().max());
                     let there = first.len() + second.len();
-                    chunk.commit(usize::from(read / 64).min(there));
+                    chunk.release(usize::from(read / 64).min(there));
                 }
             }
             Operation::Bytes(n, len) => {
                 let message = vec![n; usize::from(len) % 48];
                 if let Some(sender) = &mut ends.sender {
                     let _ = sender.publish_every(usize::from(n / 16));
-                    (0..n % 8).for_each(|_| drop(sender.send_until(&message, soon())));
+                    (0..n % 8).for_each(|_| drop(sender.push_until(&message, soon())));
                     let _ =
                         sender.try_reserve(message.len()).map(|place| place.commit_len(usize::from(n % 9)));
                 }
                 if let Some(receiver) = &mut ends.receiver {
-                    (0..n / 32).for_each(|_| drop(receiver.recv_into_until(&mut [0; 20], soon())));
-                    let _ = receiver.receive_until(soon()).map(|message| message.iter().max().copied());
-                    let _ = receiver.try_recv_vec();
+                    (0..n / 32).for_each(|_| drop(receiver.pop_into_until(&mut [0; 20], soon())));
+                    let _ = receiver.borrow_until(soon()).map(|message| message.iter().max().copied());
+                    let _ = receiver.try_pop();
                 }
             }
             Operation::Pipe(n, len) => {

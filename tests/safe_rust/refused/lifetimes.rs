@@ -28,7 +28,7 @@ fn an_object_under_its_guard(lock: Object<Mutex<u64>>) {
 }
 
 fn a_queue_under_its_message(queue: Queue<u64>) {
-    let message = queue.receive().unwrap();
+    let message = queue.borrow().unwrap();
     drop(queue); //~ E0505
     let _ = *message;
 }
@@ -40,13 +40,13 @@ fn a_slice_under_its_element(bytes: Object<[AtomicU8]>) {
 }
 
 fn a_producer_under_its_chunk(mut producer: spsc::Producer<u64>) {
-    let chunk = producer.write_chunk(4).unwrap();
-    let another = producer.write_chunk(4); //~ E0499
+    let chunk = producer.reserve(4).unwrap();
+    let another = producer.reserve(4); //~ E0499
     drop(chunk);
 }
 
 fn a_consumer_under_its_chunk(mut consumer: spsc::Consumer<u64>) {
-    let chunk = consumer.read_chunk(4).unwrap();
+    let chunk = consumer.borrow(4).unwrap();
     let _ = consumer.pop(); //~ E0499
     drop(chunk);
 }

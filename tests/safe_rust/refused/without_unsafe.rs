@@ -31,6 +31,6 @@ fn forks(gift: pipe::End) {
 
 /// Slots that nobody may have written.
 fn slots(samples: &mut Producer<u64>) {
-    let _ = samples.write_chunk_uninit(8).map(|chunk| chunk.commit(8)); //~ E0133
-    let _ = samples.write_chunk_uninit(8).map(|chunk| chunk.commit_all()); //~ E0133
+    let _ = samples.reserve_uninit(8).map(|chunk| chunk.commit(8)); //~ E0133
+    let _ = samples.reserve_uninit(8).map(|chunk| chunk.commit_all()); //~ E0133
 }
