@@ -4,13 +4,13 @@ use super::arguments::{output, tell};
 use super::error::report;
 use super::handle::{Marked, find};
 use super::invalid;
-use super::time::deadline;
+use super::time::{deadline, timed};
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
 use crate::heap;
 use crate::member::{self, Member, view};
 use crate::sync::{BarrierTurn, RawBarrier};
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -76,10 +76,11 @@ unsafe fn enter<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarri
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn wait(barrier: *const interproc_barrier_t, limit: Option<Deadline>, leader: *mut bool) -> c_int {
+#[inline(never)]
+unsafe fn wait(barrier: *const interproc_barrier_t, wait: Wait, leader: *mut bool) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
-        let led = raw.wait(me, limit)?;
+        let led = raw.wait(me, wait.deadline())?;
         // SAFETY: by the contract.
         unsafe { tell(leader, led) };
         Ok(())
@@ -88,6 +89,7 @@ unsafe fn wait(barrier: *const interproc_barrier_t, limit: Option<Deadline>, lea
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn ask<T>(
     barrier: *const interproc_barrier_t,
     out: *mut T,
@@ -117,7 +119,7 @@ pub unsafe extern "C" fn interproc_barrier_wait(
     leader: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { wait(barrier, None, leader) }
+    unsafe { wait(barrier, Wait::ForEver, leader) }
 }
 
 /// Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -135,11 +137,7 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
     leader: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec.
-    match unsafe { deadline(abstime) } {
-        // SAFETY: by C's contract.
-        Ok(until) => unsafe { wait(barrier, Some(until), leader) },
-        Err(error) => report(Err(error)),
-    }
+    unsafe { timed(abstime, |until| wait(barrier, until, leader)) }
 }
 
 /// As interproc_barrier_timedwait(), in slices, for whoever has to look at something else now and then, as a language

@@ -4,12 +4,12 @@ use super::arguments::output;
 use super::error::{fail, report};
 use super::handle::{Marked, find};
 use super::invalid;
-use super::time::deadline;
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, view};
 use crate::sync::{RawBoundedSemaphore, RawPermit};
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -93,18 +93,24 @@ unsafe fn enter<'a>(
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
 unsafe fn acquire(
     semaphore: *const interproc_bounded_semaphore_t,
+    count: Option<u32>,
+    wait: Wait,
     permit: *mut interproc_permit_t,
-    how: impl FnOnce(&RawBoundedSemaphore, &Member) -> Result<RawPermit>,
 ) -> c_int {
     // SAFETY: by the contract.
     let result = unsafe { enter(semaphore) }.and_then(|(raw, me)| {
         if permit.is_null() {
             return Err(invalid("permit is NULL"));
         }
-        let got = how(raw, me)?;
+        let got = match (count, wait) {
+            (None, Wait::Never) => raw.try_acquire(me),
+            (None, _) => raw.acquire(me, wait.deadline()),
+            (Some(count), Wait::Never) => raw.try_acquire_many(me, count),
+            (Some(count), _) => raw.acquire_many(me, count, wait.deadline()),
+        }?;
         let held = Held { value: got.value, first: got.first, count: got.count, forks: member::forks() };
         // SAFETY: not NULL; large enough, by the contract.
         unsafe { permit.cast::<Held>().write(held) };
@@ -134,13 +140,6 @@ unsafe fn held(permit: *const interproc_permit_t, me: &Member) -> Result<RawPerm
     Ok(raw)
 }
 
-/// # Safety
-/// NULL or a timespec.
-unsafe fn until(abstime: *const timespec) -> Result<Option<Deadline>> {
-    // SAFETY: by the contract.
-    unsafe { deadline(abstime) }.map(Some)
-}
-
 /// Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
 ///
 /// @return 0: the calling thread has it, in `permit`.
@@ -157,7 +156,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.acquire(me, None)) }
+    unsafe { acquire(semaphore, None, Wait::ForEver, permit) }
 }
 
 /// Acquires a permit if one is free, or its holder dead; never waits. It looks at one permit after the other, once: beside
@@ -172,7 +171,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.try_acquire(me)) }
+    unsafe { acquire(semaphore, None, Wait::Never, permit) }
 }
 
 /// Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -189,7 +188,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.acquire(me, until(abstime)?)) }
+    unsafe { timed(abstime, |wait| acquire(semaphore, None, wait, permit)) }
 }
 
 /// Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
@@ -207,7 +206,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire_many(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.acquire_many(me, count, None)) }
+    unsafe { acquire(semaphore, Some(count), Wait::ForEver, permit) }
 }
 
 /// Acquires `count` permits as one if so many are free: all or nothing; never waits. It takes one after the other, and
@@ -223,7 +222,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire_many(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.try_acquire_many(me, count)) }
+    unsafe { acquire(semaphore, Some(count), Wait::Never, permit) }
 }
 
 /// Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
@@ -241,7 +240,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire_many(
     permit: *mut interproc_permit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, permit, |raw, me| raw.acquire_many(me, count, until(abstime)?)) }
+    unsafe { timed(abstime, |wait| acquire(semaphore, Some(count), wait, permit)) }
 }
 
 /// Gives a permit back, all of it, and clears it. If it fails, nothing is changed.

@@ -4,14 +4,14 @@ use super::arguments::output;
 use super::error::report;
 use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
-use super::patience::{Patience, Until};
 use super::placed;
 use super::recursive_mutex::{self, interproc_recursive_mutex_t};
+use super::time::timed;
 use super::who;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, view};
 use crate::sync::{Acquired, RawCondvar, Waited};
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -95,14 +95,10 @@ fn answer(waited: Result<Waited>) -> Result<()> {
 
 /// # Safety
 /// As C's callers promise: a condition variable and a mutex.
-unsafe fn wait(
-    cond: *mut interproc_cond_t,
-    mutex: *mut interproc_mutex_t,
-    deadline: Option<Deadline>,
-) -> Result<()> {
+unsafe fn wait(cond: *mut interproc_cond_t, mutex: *mut interproc_mutex_t, until: Wait) -> Result<()> {
     // SAFETY: by the contract.
     let ((here, cond), (me, lock)) = unsafe { (find(cond)?, mutex::find(mutex)?) };
-    answer(cond.wait(both(here, me)?, lock, deadline))
+    answer(cond.wait(both(here, me)?, lock, until.deadline()))
 }
 
 /// # Safety
@@ -110,11 +106,11 @@ unsafe fn wait(
 unsafe fn wait_recursive(
     cond: *mut interproc_cond_t,
     mutex: *mut interproc_recursive_mutex_t,
-    deadline: Option<Deadline>,
+    until: Wait,
 ) -> Result<()> {
     // SAFETY: by the contract.
     let ((here, cond), (me, lock)) = unsafe { (find(cond)?, recursive_mutex::find(mutex)?) };
-    answer(cond.wait_recursive(both(here, me)?, lock, deadline))
+    answer(cond.wait_recursive(both(here, me)?, lock, until.deadline()))
 }
 
 /// Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
@@ -164,7 +160,7 @@ pub unsafe extern "C" fn interproc_cond_wait(
     mutex: *mut interproc_mutex_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { wait(cond, mutex, None) })
+    report(unsafe { wait(cond, mutex, Wait::ForEver) })
 }
 
 /// As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -181,7 +177,7 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract; abstime is NULL or a timespec.
-    report(unsafe { Until(abstime).deadline().and_then(|until| wait(cond, mutex, until)) })
+    unsafe { timed(abstime, |until| report(wait(cond, mutex, until))) }
 }
 
 /// As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
@@ -202,7 +198,7 @@ pub unsafe extern "C" fn interproc_cond_wait_recursive(
     mutex: *mut interproc_recursive_mutex_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { wait_recursive(cond, mutex, None) })
+    report(unsafe { wait_recursive(cond, mutex, Wait::ForEver) })
 }
 
 /// As interproc_cond_wait_recursive(), until `abstime` at the latest; see interproc_cond_timedwait().
@@ -218,7 +214,7 @@ pub unsafe extern "C" fn interproc_cond_timedwait_recursive(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract; abstime is NULL or a timespec.
-    report(unsafe { Until(abstime).deadline().and_then(|until| wait_recursive(cond, mutex, until)) })
+    unsafe { timed(abstime, |until| report(wait_recursive(cond, mutex, until))) }
 }
 
 /// Wakes one of those who wait, if anybody does. Best called with the mutex held.

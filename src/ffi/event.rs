@@ -4,12 +4,12 @@
 
 use super::error::{fail, report};
 use super::placed;
-use super::time::deadline;
+use super::time::timed;
 use super::who;
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, view};
 use crate::sync::RawEvent;
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -144,18 +144,18 @@ pub unsafe extern "C" fn interproc_event_sets(event: *const interproc_event_t, s
 /// # Safety
 /// An address in an attached segment is an event's.
 #[inline(always)]
-unsafe fn wait(event: *mut interproc_event_t, until: Option<Deadline>) -> c_int {
+unsafe fn wait(event: *mut interproc_event_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     match unsafe { at(event) } {
         Some(raw) if raw.is_set() => 0,
-        Some(raw) => report(wait_slow(raw, until)),
+        Some(raw) => report(wait_slow(raw, wait)),
         None => fail(placed::nothing_there()),
     }
 }
 
 #[cold]
-fn wait_slow(raw: &RawEvent, until: Option<Deadline>) -> Result<()> {
-    raw.wait(member::current(core::ptr::from_ref(raw).cast())?, until)
+fn wait_slow(raw: &RawEvent, wait: Wait) -> Result<()> {
+    raw.wait(member::current(core::ptr::from_ref(raw).cast())?, wait.deadline())
 }
 
 /// Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
@@ -168,7 +168,7 @@ fn wait_slow(raw: &RawEvent, until: Option<Deadline>) -> Result<()> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_wait(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { wait(event, None) }
+    unsafe { wait(event, Wait::ForEver) }
 }
 
 /// Waits until it is set, or until `abstime`: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
@@ -183,12 +183,7 @@ pub unsafe extern "C" fn interproc_event_timedwait(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract.
-    unsafe { wait(event, Some(until)) }
+    unsafe { timed(abstime, |until| wait(event, until)) }
 }
 
 /// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member

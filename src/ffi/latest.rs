@@ -4,14 +4,15 @@ use super::arguments::{answer, tell, text};
 use super::error::report;
 use super::handle::{Marked, ask, find, found_in};
 use super::invalid;
-use super::patience::{ForEver, Never, Patience, Until};
 use super::segment::interproc_segment_t;
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
 use crate::member::{self, Member, view};
 use crate::queue::RawLatest;
 use crate::shared::TypeId;
 use crate::shm::Element;
+use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 use libc::timespec;
 
@@ -59,6 +60,7 @@ fn me<'a>(latest: &RawLatest) -> Result<&'a Member> {
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn get(latest: &RawLatest, value: *mut c_void, version: *mut u64) -> Result<()> {
     // SAFETY: by the contract.
     unsafe {
@@ -73,10 +75,11 @@ unsafe fn get(latest: &RawLatest, value: *mut c_void, version: *mut u64) -> Resu
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn set<P: Patience>(
+#[inline(never)]
+unsafe fn set(
     handle: *const interproc_latest_t,
     value: *const c_void,
-    patience: P,
+    wait: Wait,
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by the contract.
@@ -84,12 +87,10 @@ unsafe fn set<P: Patience>(
         if value.is_null() {
             return Err(invalid("value is NULL"));
         }
-        let (limit, size) = (patience.deadline()?, latest.place().element());
-        let me = me(latest)?;
-        let made = if P::NEVER {
-            latest.try_store(me, value.cast(), size)
-        } else {
-            latest.store(me, value.cast(), size, limit)
+        let (me, size) = (me(latest)?, latest.place().element());
+        let made = match wait {
+            Wait::Never => latest.try_store(me, value.cast(), size),
+            _ => latest.store(me, value.cast(), size, wait.deadline()),
         }?;
         tell(version, made);
         Ok(())
@@ -98,10 +99,11 @@ unsafe fn set<P: Patience>(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn wait_newer<P: Patience>(
+#[inline(never)]
+unsafe fn wait_newer(
     handle: *const interproc_latest_t,
     seen: u64,
-    patience: P,
+    wait: Wait,
     value: *mut c_void,
     version: *mut u64,
 ) -> c_int {
@@ -110,7 +112,7 @@ unsafe fn wait_newer<P: Patience>(
         if value.is_null() {
             return Err(invalid("value is NULL"));
         }
-        latest.wait_newer(me(latest)?, seen, patience.deadline()?)?;
+        latest.wait_newer(me(latest)?, seen, wait.deadline())?;
         get(latest, value, version)
     }))
 }
@@ -197,7 +199,7 @@ pub unsafe extern "C" fn interproc_latest_set(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { set(latest, value, ForEver, version) }
+    unsafe { set(latest, value, Wait::ForEver, version) }
 }
 
 /// As interproc_latest_set() if nobody else is about to; never waits.
@@ -212,7 +214,7 @@ pub unsafe extern "C" fn interproc_latest_tryset(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { set(latest, value, Never, version) }
+    unsafe { set(latest, value, Wait::Never, version) }
 }
 
 /// As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -230,14 +232,14 @@ pub unsafe extern "C" fn interproc_latest_timedset(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { set(latest, value, Until(abstime), version) }
+    unsafe { timed(abstime, |wait| set(latest, value, wait, version)) }
 }
 
 /// Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
 ///
 /// @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
 ///
-/// Thread-safe and fork-safe; not for signal handlers. Never waits.
+/// Thread-safe and fork-safe; not for signal handlers. Wait::Never waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_get(
     latest: *const interproc_latest_t,
@@ -276,7 +278,7 @@ pub unsafe extern "C" fn interproc_latest_wait_newer(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { wait_newer(latest, seen, ForEver, value, version) }
+    unsafe { wait_newer(latest, seen, Wait::ForEver, value, version) }
 }
 
 /// As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -295,7 +297,7 @@ pub unsafe extern "C" fn interproc_latest_timedwait_newer(
     version: *mut u64,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { wait_newer(latest, seen, Until(abstime), value, version) }
+    unsafe { timed(abstime, |wait| wait_newer(latest, seen, wait, value, version)) }
 }
 
 /// Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.

@@ -28,7 +28,6 @@ mod latest;
 mod lease;
 mod mutex;
 mod once;
-mod patience;
 mod pipe;
 mod placed;
 mod process;

@@ -1,8 +1,8 @@
 //! The robust mutex.
 
 use super::error::{fail, report};
-use super::patience::{Patience, Until};
 use super::placed::{self, acquired, at};
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, view};
@@ -134,7 +134,9 @@ pub unsafe extern "C" fn interproc_mutex_timedlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract it is a mutex, and abstime is NULL or a timespec.
-    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, unsafe { Until(abstime).deadline() }?)))
+    unsafe {
+        timed(abstime, |wait| acquired(find(mutex).and_then(|(me, raw)| raw.lock(me, wait.deadline()))))
+    }
 }
 
 /// Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait

@@ -4,12 +4,12 @@ use super::arguments::output;
 use super::error::{fail, report};
 use super::invalid;
 use super::placed;
-use super::time::deadline;
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, view};
 use crate::sync::{Begun, RawOnce};
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
@@ -85,16 +85,19 @@ impl Drop for Job<'_> {
     }
 }
 
-unsafe fn call(
+/// # Safety
+/// By C's contract of the functions below.
+#[cold]
+unsafe fn call_slow(
     raw: &RawOnce,
-    until: Option<Deadline>,
+    wait: Wait,
     job: interproc_once_job_t,
     argument: *mut c_void,
 ) -> core::result::Result<(), c_int> {
     let Some(run) = job else { return Err(fail(invalid("job is NULL"))) };
     let failed = |error| fail(error);
     let me = me(raw).map_err(failed)?;
-    let retry = match raw.begin(me, until).map_err(failed)? {
+    let retry = match raw.begin(me, wait.deadline()).map_err(failed)? {
         Begun::Done => return Ok(()),
         begun => begun == Begun::Again,
     };
@@ -106,6 +109,24 @@ unsafe fn call(
     }
     core::mem::forget(mine);
     raw.done(me).map_err(failed)
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline]
+unsafe fn call(
+    once: *mut interproc_once_t,
+    job: interproc_once_job_t,
+    argument: *mut c_void,
+    wait: Wait,
+) -> c_int {
+    // SAFETY: by the contract.
+    match unsafe { at(once) } {
+        Ok(raw) if raw.is_done() => 0,
+        // SAFETY: by the contract.
+        Ok(raw) => unsafe { call_slow(raw, wait, job, argument) }.err().unwrap_or(0),
+        Err(error) => fail(error),
+    }
 }
 
 /// Runs the job if it has not been done, or waits for whoever is at it, as long as it takes.
@@ -128,12 +149,7 @@ pub unsafe extern "C-unwind" fn interproc_once_call(
     argument: *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    match unsafe { at(once) } {
-        Ok(raw) if raw.is_done() => 0,
-        // SAFETY: by C's contract.
-        Ok(raw) => unsafe { call(raw, None, job, argument) }.err().unwrap_or(0),
-        Err(error) => fail(error),
-    }
+    unsafe { call(once, job, argument, Wait::ForEver) }
 }
 
 /// As interproc_once_call(), but waits for another one until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC,
@@ -151,17 +167,7 @@ pub unsafe extern "C-unwind" fn interproc_once_timedcall(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract.
-    match unsafe { at(once) } {
-        Ok(raw) if raw.is_done() => 0,
-        // SAFETY: by C's contract.
-        Ok(raw) => unsafe { call(raw, Some(until), job, argument) }.err().unwrap_or(0),
-        Err(error) => fail(error),
-    }
+    unsafe { timed(abstime, |wait| call(once, job, argument, wait)) }
 }
 
 /// The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and

@@ -1,8 +1,8 @@
 //! The recursive robust mutex.
 
 use super::error::report;
-use super::patience::{Patience, Until};
 use super::placed::{self, acquired};
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, view};
@@ -122,7 +122,9 @@ pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract it is a mutex, and abstime is NULL or a timespec.
-    acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, unsafe { Until(abstime).deadline() }?)))
+    unsafe {
+        timed(abstime, |wait| acquired(find(mutex).and_then(|(me, raw)| raw.lock(me, wait.deadline()))))
+    }
 }
 
 /// Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:

@@ -1,12 +1,13 @@
 //! The robust reader-writer lock.
 
 use super::error::report;
-use super::patience::{ForEver, Never, Patience, Until};
 use super::placed::{acquired, at};
+use super::time::timed;
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, view};
 use crate::sync::{Entered, RawRwLock};
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -62,21 +63,20 @@ unsafe fn find<'a>(lock: *const interproc_rwlock_t) -> Result<(OwnerId, &'a Memb
 /// # Safety
 /// As [`find`].
 #[inline(always)]
-unsafe fn read(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
+unsafe fn read(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
-    acquired(unsafe { find(lock) }.and_then(|(id, me, name, raw)| unsafe {
-        raw.read_as(id, me, name, patience.wait()?).map(Entered::told)
-    }))
+    acquired(
+        unsafe { find(lock) }
+            .and_then(|(id, me, name, raw)| raw.read_as(id, me, name, wait).map(Entered::told)),
+    )
 }
 
 /// # Safety
 /// As [`find`].
 #[inline(always)]
-unsafe fn write(lock: *const interproc_rwlock_t, patience: impl Patience) -> c_int {
+unsafe fn write(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
-    acquired(
-        unsafe { find(lock) }.and_then(|(id, me, _, raw)| unsafe { raw.write_as(id, me, patience.wait()?) }),
-    )
+    acquired(unsafe { find(lock) }.and_then(|(id, me, _, raw)| raw.write_as(id, me, wait)))
 }
 
 /// Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, ForEver) }
+    unsafe { read(rwlock, Wait::ForEver) }
 }
 
 /// Locks for reading if no living thread writes or waits to write; never waits. One in the middle of
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, Never) }
+    unsafe { read(rwlock, Wait::Never) }
 }
 
 /// Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    unsafe { read(rwlock, Until(abstime)) }
+    unsafe { timed(abstime, |wait| read(rwlock, wait)) }
 }
 
 /// Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, ForEver) }
+    unsafe { write(rwlock, Wait::ForEver) }
 }
 
 /// Locks for writing if no living thread reads or writes; never waits.
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_trywrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, Never) }
+    unsafe { write(rwlock, Wait::Never) }
 }
 
 /// Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -204,7 +204,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    unsafe { write(rwlock, Until(abstime)) }
+    unsafe { timed(abstime, |wait| write(rwlock, wait)) }
 }
 
 /// Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it

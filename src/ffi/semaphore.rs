@@ -6,12 +6,12 @@
 use super::error::{fail, report};
 use super::invalid;
 use super::placed;
-use super::time::deadline;
+use super::time::timed;
 use super::who;
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, view};
 use crate::sync::RawSemaphore;
-use crate::time::Deadline;
+use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
@@ -123,21 +123,19 @@ pub unsafe extern "C" fn interproc_semaphore_post_many(
 /// # Safety
 /// An address in an attached segment is a semaphore's.
 #[inline(always)]
-unsafe fn acquire(
-    semaphore: *mut interproc_semaphore_t,
-    until: impl FnOnce() -> Result<Option<Deadline>>,
-) -> c_int {
+unsafe fn acquire(semaphore: *mut interproc_semaphore_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     match unsafe { at(semaphore) } {
         Some(raw) if raw.try_acquire().is_ok() => 0,
-        Some(raw) => wait(raw, until),
+        Some(raw) => acquire_slow(raw, wait),
         None => fail(placed::nothing_there()),
     }
 }
 
 #[cold]
-fn wait(raw: &RawSemaphore, until: impl FnOnce() -> Result<Option<Deadline>>) -> c_int {
-    report(until().and_then(|until| raw.acquire(member::current(core::ptr::from_ref(raw).cast())?, until)))
+fn acquire_slow(raw: &RawSemaphore, wait: Wait) -> c_int {
+    let me = member::current(core::ptr::from_ref(raw).cast());
+    report(me.and_then(|me| raw.acquire(me, wait.deadline())))
 }
 
 /// Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
@@ -150,7 +148,7 @@ fn wait(raw: &RawSemaphore, until: impl FnOnce() -> Result<Option<Deadline>>) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_acquire(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, || Ok(None)) }
+    unsafe { acquire(semaphore, Wait::ForEver) }
 }
 
 /// Takes one if there is one; never waits.
@@ -180,12 +178,7 @@ pub unsafe extern "C" fn interproc_semaphore_timedacquire(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec.
-    let until = match unsafe { deadline(abstime) } {
-        Ok(until) => until,
-        Err(error) => return fail(error),
-    };
-    // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, || Ok(Some(until))) }
+    unsafe { timed(abstime, |wait| acquire(semaphore, wait)) }
 }
 
 /// Tells the value: a snapshot.

@@ -11,11 +11,11 @@
 //! would wait for ever otherwise, without a word. The bound is a constant, so that no clock is read to check it.
 
 use super::arguments::output;
-use super::error::report;
+use super::error::{fail, report};
 use super::invalid;
 use crate::error::{Error, Result};
 use crate::sys;
-use crate::time::Deadline;
+use crate::time::{Deadline, Wait};
 use core::ffi::c_int;
 use core::time::Duration;
 use libc::timespec;
@@ -44,6 +44,19 @@ pub(super) unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
         return Err(of_another_clock());
     }
     Ok(Deadline::from_monotonic_ns(seconds.saturating_mul(NS).saturating_add(nanoseconds)))
+}
+
+/// What a `timed` form does: the body with the time limit that the caller passed, unless that is none.
+///
+/// # Safety
+/// NULL, or a valid pointer to a timespec.
+#[inline]
+pub(super) unsafe fn timed(abstime: *const timespec, body: impl FnOnce(Wait) -> c_int) -> c_int {
+    // SAFETY: by the contract.
+    match unsafe { deadline(abstime) } {
+        Ok(deadline) => body(Wait::Until(deadline)),
+        Err(error) => fail(error),
+    }
 }
 
 #[cold]

@@ -5,17 +5,18 @@ use crate::ffi::arguments::{output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::queue::byte_lane::RecvError;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
 unsafe fn receive(
     handle: *mut interproc_byte_consumer_t,
-    patience: impl Patience,
+    wait: Wait,
     message: *mut *const c_void,
     len: *mut usize,
     redelivered: *mut bool,
@@ -23,7 +24,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|consumer| unsafe {
         let (message, len) = (output(message, "message")?, output(len, "len")?);
-        let (found, again) = consumer.borrow(patience.wait()?)?;
+        let (found, again) = consumer.borrow(wait)?;
         message.set(found.bytes.as_ptr().cast());
         len.set(found.len);
         tell(redelivered, again);
@@ -33,12 +34,12 @@ unsafe fn receive(
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
 unsafe fn recv_into(
     handle: *mut interproc_byte_consumer_t,
     buffer: *mut c_void,
     size: usize,
-    patience: impl Patience,
+    wait: Wait,
     len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
@@ -48,7 +49,7 @@ unsafe fn recv_into(
         if buffer.is_null() && size > 0 {
             return Err(invalid("buffer is NULL"));
         }
-        let (length, again) = consumer.pop_into(buffer.cast(), size, patience.wait()?)?;
+        let (length, again) = consumer.pop_into(buffer.cast(), size, wait)?;
         len.set(length);
         if length > size {
             return Err(RecvError::too_small(length, size).into());
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_receive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(consumer, ForEver, message, len, redelivered) }
+    unsafe { receive(consumer, Wait::ForEver, message, len, redelivered) }
 }
 
 /// Gives the next message if there is one; never waits.
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_tryreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(consumer, Never, message, len, redelivered) }
+    unsafe { receive(consumer, Wait::Never, message, len, redelivered) }
 }
 
 /// Waits for the next message until `abstime` at the latest.
@@ -110,7 +111,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_timedreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(consumer, Until(abstime), message, len, redelivered) }
+    unsafe { timed(abstime, |wait| receive(consumer, wait, message, len, redelivered)) }
 }
 
 /// Ends the message that was received last: its room is free. Without one it does nothing.
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_recv_into(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv_into(consumer, buffer, size, ForEver, len, redelivered) }
+    unsafe { recv_into(consumer, buffer, size, Wait::ForEver, len, redelivered) }
 }
 
 /// Copies the next message to `buffer` if there is one; never waits.
@@ -159,7 +160,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_tryrecv_into(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv_into(consumer, buffer, size, Never, len, redelivered) }
+    unsafe { recv_into(consumer, buffer, size, Wait::Never, len, redelivered) }
 }
 
 /// Copies the next message to `buffer`, waiting for one until `abstime` at the latest.
@@ -177,7 +178,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_timedrecv_into(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv_into(consumer, buffer, size, Until(abstime), len, redelivered) }
+    unsafe { timed(abstime, |wait| recv_into(consumer, buffer, size, wait, len, redelivered)) }
 }
 
 /// Frees by itself only when so many bytes (headers included) were read, instead of with every message: for many short ones.

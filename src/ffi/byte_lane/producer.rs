@@ -4,54 +4,57 @@ use super::interproc_byte_producer_t;
 use crate::ffi::arguments::{bytes, output, parts};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::iter::once;
 use libc::{iovec, timespec};
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
 unsafe fn send(
     handle: *mut interproc_byte_producer_t,
     message: *const c_void,
     len: usize,
-    patience: impl Patience,
-) -> c_int {
-    // SAFETY: by the contract.
-    report(unsafe { find_mut(handle) }.and_then(|producer| unsafe {
-        producer.push(once(bytes(message, len, "message")?), patience.wait()?)
-    }))
-}
-
-/// # Safety
-/// By C's contract of the functions below.
-unsafe fn send_vectored(
-    handle: *mut interproc_byte_producer_t,
-    list: *const iovec,
-    count: usize,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract.
     report(
         unsafe { find_mut(handle) }
-            .and_then(|producer| unsafe { producer.push(parts(list, count, "parts")?, patience.wait()?) }),
+            .and_then(|producer| unsafe { producer.push(once(bytes(message, len, "message")?), wait) }),
     )
 }
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
+unsafe fn send_vectored(
+    handle: *mut interproc_byte_producer_t,
+    list: *const iovec,
+    count: usize,
+    wait: Wait,
+) -> c_int {
+    // SAFETY: by the contract.
+    report(
+        unsafe { find_mut(handle) }
+            .and_then(|producer| unsafe { producer.push(parts(list, count, "parts")?, wait) }),
+    )
+}
+
+/// # Safety
+/// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn reserve(
     handle: *mut interproc_byte_producer_t,
     len: usize,
-    patience: impl Patience,
+    wait: Wait,
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find_mut(handle) }.and_then(|producer| unsafe {
         let place = output(place, "place")?;
-        place.set(producer.reserve(len, patience.wait()?)?.as_ptr().cast());
+        place.set(producer.reserve(len, wait)?.as_ptr().cast());
         Ok(())
     }))
 }
@@ -73,7 +76,7 @@ pub unsafe extern "C" fn interproc_byte_producer_send(
     len: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(producer, message, len, ForEver) }
+    unsafe { send(producer, message, len, Wait::ForEver) }
 }
 
 /// Copies a message into the queue if there is room; never waits.
@@ -88,7 +91,7 @@ pub unsafe extern "C" fn interproc_byte_producer_trysend(
     len: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(producer, message, len, Never) }
+    unsafe { send(producer, message, len, Wait::Never) }
 }
 
 /// Copies a message into the queue, waiting for room until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -106,7 +109,7 @@ pub unsafe extern "C" fn interproc_byte_producer_timedsend(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(producer, message, len, Until(abstime)) }
+    unsafe { timed(abstime, |wait| send(producer, message, len, wait)) }
 }
 
 /// Sends one message whose parts lie in `count` places, waiting for room as long as it takes.
@@ -121,7 +124,7 @@ pub unsafe extern "C" fn interproc_byte_producer_send_vectored(
     count: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send_vectored(producer, parts, count, ForEver) }
+    unsafe { send_vectored(producer, parts, count, Wait::ForEver) }
 }
 
 /// Sends one message whose parts lie in `count` places, if there is room; never waits.
@@ -136,7 +139,7 @@ pub unsafe extern "C" fn interproc_byte_producer_trysend_vectored(
     count: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send_vectored(producer, parts, count, Never) }
+    unsafe { send_vectored(producer, parts, count, Wait::Never) }
 }
 
 /// Sends one message whose parts lie in `count` places, waiting for room until `abstime` at the latest.
@@ -152,7 +155,7 @@ pub unsafe extern "C" fn interproc_byte_producer_timedsend_vectored(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send_vectored(producer, parts, count, Until(abstime)) }
+    unsafe { timed(abstime, |wait| send_vectored(producer, parts, count, wait)) }
 }
 
 /// Reserves room for a message of at most `len` bytes, to be written at `*place`, waiting as long as it takes. It is sent by
@@ -169,7 +172,7 @@ pub unsafe extern "C" fn interproc_byte_producer_reserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(producer, len, ForEver, place) }
+    unsafe { reserve(producer, len, Wait::ForEver, place) }
 }
 
 /// Reserves room for a message if there is any; never waits.
@@ -184,7 +187,7 @@ pub unsafe extern "C" fn interproc_byte_producer_tryreserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(producer, len, Never, place) }
+    unsafe { reserve(producer, len, Wait::Never, place) }
 }
 
 /// Reserves room for a message, waiting until `abstime` at the latest.
@@ -200,7 +203,7 @@ pub unsafe extern "C" fn interproc_byte_producer_timedreserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(producer, len, Until(abstime), place) }
+    unsafe { timed(abstime, |wait| reserve(producer, len, wait, place)) }
 }
 
 /// Sends the first `len` bytes of what was reserved.

@@ -6,24 +6,26 @@ use crate::ffi::arguments::{bytes, parts, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::queue::Popped;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::ptr::copy_nonoverlapping;
 use libc::{iovec, timespec};
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn push(
     queue: *const interproc_byte_queue_t,
     message: *const c_void,
     length: usize,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract; the record has room for the message.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let message = bytes(message, length, "message")?;
-        queue.push_with(me(queue)?, length, patience.wait()?, |room| {
+        queue.push_with(me(queue)?, length, wait, |room| {
             copy_nonoverlapping(message.as_ptr(), room, length);
         })
     }))
@@ -31,17 +33,18 @@ unsafe fn push(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn push_vectored(
     queue: *const interproc_byte_queue_t,
     list: *const iovec,
     count: usize,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract; the record has room for the sum of the parts.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let parts = parts(list, count, "parts")?;
         let length = parts.clone().try_fold(0usize, |sum, part| sum.checked_add(part.len()));
-        queue.push_with(me(queue)?, length.ok_or(ErrorKind::TooLarge)?, patience.wait()?, |mut room| {
+        queue.push_with(me(queue)?, length.ok_or(ErrorKind::TooLarge)?, wait, |mut room| {
             for part in parts {
                 copy_nonoverlapping(part.as_ptr(), room, part.len());
                 room = room.add(part.len());
@@ -52,9 +55,10 @@ unsafe fn push_vectored(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn pop(
     queue: *const interproc_byte_queue_t,
-    patience: impl Patience,
+    wait: Wait,
     buffer: *mut c_void,
     size: usize,
     length: *mut usize,
@@ -71,7 +75,7 @@ unsafe fn pop(
             }
             length
         };
-        match queue.pop_with(me(queue)?, size, patience.wait()?, drain)? {
+        match queue.pop_with(me(queue)?, size, wait, drain)? {
             Popped::Taken(len, again) => {
                 length.write(len);
                 tell(redelivered, again);
@@ -101,7 +105,7 @@ pub unsafe extern "C" fn interproc_byte_queue_push(
     length: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, message, length, ForEver) }
+    unsafe { push(queue, message, length, Wait::ForEver) }
 }
 
 /// As interproc_byte_queue_push() if there is room; never waits.
@@ -116,7 +120,7 @@ pub unsafe extern "C" fn interproc_byte_queue_trypush(
     length: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, message, length, Never) }
+    unsafe { push(queue, message, length, Wait::Never) }
 }
 
 /// As interproc_byte_queue_push(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -134,7 +138,7 @@ pub unsafe extern "C" fn interproc_byte_queue_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, message, length, Until(abstime)) }
+    unsafe { timed(abstime, |wait| push(queue, message, length, wait)) }
 }
 
 /// Copies one message in that lies in `count` parts, as writev() would; see interproc_byte_queue_push().
@@ -152,7 +156,7 @@ pub unsafe extern "C" fn interproc_byte_queue_push_vectored(
     count: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_vectored(queue, parts, count, ForEver) }
+    unsafe { push_vectored(queue, parts, count, Wait::ForEver) }
 }
 
 /// As interproc_byte_queue_push_vectored() if there is room; never waits.
@@ -167,7 +171,7 @@ pub unsafe extern "C" fn interproc_byte_queue_trypush_vectored(
     count: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_vectored(queue, parts, count, Never) }
+    unsafe { push_vectored(queue, parts, count, Wait::Never) }
 }
 
 /// As interproc_byte_queue_push_vectored(), waiting until `abstime` at the latest.
@@ -183,7 +187,7 @@ pub unsafe extern "C" fn interproc_byte_queue_timedpush_vectored(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_vectored(queue, parts, count, Until(abstime)) }
+    unsafe { timed(abstime, |wait| push_vectored(queue, parts, count, wait)) }
 }
 
 /// Takes the first message out and copies it into `buffer`, which has `size` bytes, waiting for one as long as it takes. `length`
@@ -206,7 +210,7 @@ pub unsafe extern "C" fn interproc_byte_queue_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, ForEver, buffer, size, length, redelivered) }
+    unsafe { pop(queue, Wait::ForEver, buffer, size, length, redelivered) }
 }
 
 /// As interproc_byte_queue_pop() if there is a message; never waits.
@@ -223,7 +227,7 @@ pub unsafe extern "C" fn interproc_byte_queue_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Never, buffer, size, length, redelivered) }
+    unsafe { pop(queue, Wait::Never, buffer, size, length, redelivered) }
 }
 
 /// As interproc_byte_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -243,5 +247,5 @@ pub unsafe extern "C" fn interproc_byte_queue_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Until(abstime), buffer, size, length, redelivered) }
+    unsafe { timed(abstime, |wait| pop(queue, wait, buffer, size, length, redelivered)) }
 }

@@ -5,24 +5,26 @@ use crate::error::Result;
 use crate::ffi::arguments::{output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::member::Member;
 use crate::queue::RawByteQueue;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn reserve(
     queue: *const interproc_byte_queue_t,
     length: usize,
-    patience: impl Patience,
+    wait: Wait,
     room: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let room = output(room, "room")?;
-        let claim = queue.reserve(me(queue)?, length, patience.wait()?)?;
+        let claim = queue.reserve(me(queue)?, length, wait)?;
         room.set(queue.room(&claim).0.cast());
         Ok(())
     }))
@@ -30,9 +32,10 @@ unsafe fn reserve(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn receive(
     queue: *const interproc_byte_queue_t,
-    patience: impl Patience,
+    wait: Wait,
     message: *mut *const c_void,
     length: *mut usize,
     redelivered: *mut bool,
@@ -40,7 +43,7 @@ unsafe fn receive(
     // SAFETY: by the contract.
     report(unsafe { find(queue) }.and_then(|queue| unsafe {
         let (message, length) = (output(message, "message")?, output(length, "length")?);
-        let claim = queue.borrow(me(queue)?, patience.wait()?)?;
+        let claim = queue.borrow(me(queue)?, wait)?;
         let (place, len) = queue.message(&claim);
         message.set(place.cast_const().cast());
         length.set(len);
@@ -53,6 +56,7 @@ unsafe fn receive(
 ///
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn end(
     queue: *const interproc_byte_queue_t,
     end: impl FnOnce(&RawByteQueue, &Member) -> Result<()>,
@@ -75,7 +79,7 @@ pub unsafe extern "C" fn interproc_byte_queue_reserve(
     room: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, length, ForEver, room) }
+    unsafe { reserve(queue, length, Wait::ForEver, room) }
 }
 
 /// As interproc_byte_queue_reserve() if there is room; never waits.
@@ -90,7 +94,7 @@ pub unsafe extern "C" fn interproc_byte_queue_tryreserve(
     room: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, length, Never, room) }
+    unsafe { reserve(queue, length, Wait::Never, room) }
 }
 
 /// As interproc_byte_queue_reserve(), waiting until `abstime` at the latest.
@@ -106,7 +110,7 @@ pub unsafe extern "C" fn interproc_byte_queue_timedreserve(
     room: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, length, Until(abstime), room) }
+    unsafe { timed(abstime, |wait| reserve(queue, length, wait, room)) }
 }
 
 /// Publishes the first `length` bytes of what the calling thread has reserved at `room`, as one message.
@@ -156,7 +160,7 @@ pub unsafe extern "C" fn interproc_byte_queue_receive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, ForEver, message, length, redelivered) }
+    unsafe { receive(queue, Wait::ForEver, message, length, redelivered) }
 }
 
 /// As interproc_byte_queue_receive() if there is a message; never waits.
@@ -172,7 +176,7 @@ pub unsafe extern "C" fn interproc_byte_queue_tryreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, Never, message, length, redelivered) }
+    unsafe { receive(queue, Wait::Never, message, length, redelivered) }
 }
 
 /// As interproc_byte_queue_receive(), waiting until `abstime` at the latest.
@@ -190,7 +194,7 @@ pub unsafe extern "C" fn interproc_byte_queue_timedreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, Until(abstime), message, length, redelivered) }
+    unsafe { timed(abstime, |wait| receive(queue, wait, message, length, redelivered)) }
 }
 
 /// Ends the reading of the message that the calling thread has received at `message`: it is done, and its room is free.

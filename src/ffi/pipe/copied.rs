@@ -6,42 +6,38 @@ use crate::error::{Error, ErrorKind};
 use crate::ffi::arguments::{bytes, parts};
 use crate::ffi::error::{fail, report};
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::{iovec, timespec};
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
-unsafe fn send(
-    pipe: *const interproc_pipe_t,
-    message: *const c_void,
-    size: usize,
-    patience: impl Patience,
-) -> c_int {
+#[inline(never)]
+unsafe fn send(pipe: *const interproc_pipe_t, message: *const c_void, size: usize, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     report(
         unsafe { sender(pipe) }
-            .and_then(|sender| unsafe { sender.send_by(bytes(message, size, "message")?, patience.wait()?) }),
+            .and_then(|sender| unsafe { sender.send_by(bytes(message, size, "message")?, wait) }),
     )
 }
 
 /// # Safety
 /// By C's contract of the functions below.
-#[inline(always)]
+#[inline(never)]
 unsafe fn recv(
     pipe: *const interproc_pipe_t,
     buffer: *mut c_void,
     size: usize,
     received: *mut usize,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract.
     let got = unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
         if received.is_null() || buffer.is_null() && size > 0 {
             return Err(invalid("buffer or received is NULL"));
         }
-        let len = receiver.recv_raw(buffer.cast(), size, patience.wait()?)?;
+        let len = receiver.recv_raw(buffer.cast(), size, wait)?;
         received.write(len);
         Ok(len)
     });
@@ -69,7 +65,7 @@ pub unsafe extern "C" fn interproc_pipe_send(
     size: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(pipe, message, size, ForEver) }
+    unsafe { send(pipe, message, size, Wait::ForEver) }
 }
 
 /// As interproc_pipe_send() if there is room; never waits.
@@ -84,7 +80,7 @@ pub unsafe extern "C" fn interproc_pipe_trysend(
     size: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(pipe, message, size, Never) }
+    unsafe { send(pipe, message, size, Wait::Never) }
 }
 
 /// As interproc_pipe_send(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
@@ -100,7 +96,7 @@ pub unsafe extern "C" fn interproc_pipe_timedsend(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(pipe, message, size, Until(abstime)) }
+    unsafe { timed(abstime, |wait| send(pipe, message, size, wait)) }
 }
 
 /// Sends the `count` pieces at `pieces` as one message (struct iovec of <sys/uio.h>), waiting as long as it takes.
@@ -116,9 +112,8 @@ pub unsafe extern "C" fn interproc_pipe_send_vectored(
 ) -> c_int {
     // SAFETY: by C's contract.
     report(
-        unsafe { sender(pipe) }.and_then(|sender| unsafe {
-            sender.send_parts(parts(pieces, count, "pieces")?, ForEver.wait()?)
-        }),
+        unsafe { sender(pipe) }
+            .and_then(|sender| unsafe { sender.send_parts(parts(pieces, count, "pieces")?, Wait::ForEver) }),
     )
 }
 
@@ -140,7 +135,7 @@ pub unsafe extern "C" fn interproc_pipe_recv(
     received: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv(pipe, buffer, size, received, ForEver) }
+    unsafe { recv(pipe, buffer, size, received, Wait::ForEver) }
 }
 
 /// As interproc_pipe_recv() if there is a message; never waits.
@@ -156,7 +151,7 @@ pub unsafe extern "C" fn interproc_pipe_tryrecv(
     received: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv(pipe, buffer, size, received, Never) }
+    unsafe { recv(pipe, buffer, size, received, Wait::Never) }
 }
 
 /// As interproc_pipe_recv(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
@@ -173,5 +168,5 @@ pub unsafe extern "C" fn interproc_pipe_timedrecv(
     received: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv(pipe, buffer, size, received, Until(abstime)) }
+    unsafe { timed(abstime, |wait| recv(pipe, buffer, size, received, wait)) }
 }

@@ -5,23 +5,20 @@ use crate::ffi::arguments::output;
 use crate::ffi::error::report;
 use crate::ffi::handle::open_mut;
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::queue::byte_lane::Found;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn reserve(
-    pipe: *const interproc_pipe_t,
-    size: usize,
-    place: *mut *mut c_void,
-    patience: impl Patience,
-) -> c_int {
+#[inline(never)]
+unsafe fn reserve(pipe: *const interproc_pipe_t, size: usize, place: *mut *mut c_void, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { sender(pipe) }.and_then(|sender| unsafe {
         let place = output(place, "place")?;
-        place.set(sender.place(size, patience.wait()?)?.as_ptr().cast());
+        place.set(sender.place(size, wait)?.as_ptr().cast());
         open_mut(pipe)?.reserved = Some(size);
         Ok(())
     }))
@@ -29,16 +26,17 @@ unsafe fn reserve(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn receive(
     pipe: *const interproc_pipe_t,
     message: *mut *const c_void,
     size: *mut usize,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
         let (message, size) = (output(message, "message")?, output(size, "size")?);
-        let Found { bytes, len } = receiver.find(patience.wait()?)?;
+        let Found { bytes, len } = receiver.find(wait)?;
         message.set(bytes.as_ptr().cast_const().cast());
         size.set(len);
         open_mut(pipe)?.held = true;
@@ -59,7 +57,7 @@ pub unsafe extern "C" fn interproc_pipe_reserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(pipe, size, place, ForEver) }
+    unsafe { reserve(pipe, size, place, Wait::ForEver) }
 }
 
 /// As interproc_pipe_reserve() if there is room; never waits.
@@ -74,7 +72,7 @@ pub unsafe extern "C" fn interproc_pipe_tryreserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(pipe, size, place, Never) }
+    unsafe { reserve(pipe, size, place, Wait::Never) }
 }
 
 /// As interproc_pipe_reserve(), waiting until `abstime` at the latest.
@@ -90,7 +88,7 @@ pub unsafe extern "C" fn interproc_pipe_timedreserve(
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(pipe, size, place, Until(abstime)) }
+    unsafe { timed(abstime, |wait| reserve(pipe, size, place, wait)) }
 }
 
 /// Sends the first `size` bytes of the room that interproc_pipe_reserve() gave.
@@ -125,7 +123,7 @@ pub unsafe extern "C" fn interproc_pipe_receive(
     size: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(pipe, message, size, ForEver) }
+    unsafe { receive(pipe, message, size, Wait::ForEver) }
 }
 
 /// As interproc_pipe_receive() if there is a message; never waits.
@@ -140,7 +138,7 @@ pub unsafe extern "C" fn interproc_pipe_tryreceive(
     size: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(pipe, message, size, Never) }
+    unsafe { receive(pipe, message, size, Wait::Never) }
 }
 
 /// As interproc_pipe_receive(), waiting until `abstime` at the latest.
@@ -156,7 +154,7 @@ pub unsafe extern "C" fn interproc_pipe_timedreceive(
     size: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(pipe, message, size, Until(abstime)) }
+    unsafe { timed(abstime, |wait| receive(pipe, message, size, wait)) }
 }
 
 /// Ends the message that interproc_pipe_receive() gave: its place may be written to.

@@ -5,9 +5,10 @@ use crate::ffi::arguments::{answer, text};
 use crate::ffi::call;
 use crate::ffi::handle::{Boxed, boxed, close, open, open_mut};
 use crate::ffi::lease::Pool;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
 use crate::ffi::segment::interproc_segment_t;
+use crate::ffi::time::timed;
 use crate::pipe::{self, Listener};
+use crate::time::Wait;
 use core::ffi::{c_char, c_int};
 use libc::timespec;
 
@@ -24,18 +25,15 @@ unsafe impl Boxed for interproc_listener_t {
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn connect(
     segment: *const interproc_segment_t,
     name: *const c_char,
     end: *mut interproc_pipe_t,
-    patience: impl Patience,
+    wait: Wait,
 ) -> c_int {
     // SAFETY: by the contract.
-    unsafe {
-        answer(end, "end", || {
-            boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, patience.wait()?))
-        })
-    }
+    unsafe { answer(end, "end", || boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, wait))) }
 }
 
 /// Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
@@ -52,7 +50,7 @@ pub unsafe extern "C" fn interproc_pipe_connect(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { connect(segment, name, end, ForEver) }
+    unsafe { connect(segment, name, end, Wait::ForEver) }
 }
 
 /// As interproc_pipe_connect() if there is a free pipe; never waits.
@@ -67,7 +65,7 @@ pub unsafe extern "C" fn interproc_pipe_tryconnect(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { connect(segment, name, end, Never) }
+    unsafe { connect(segment, name, end, Wait::Never) }
 }
 
 /// As interproc_pipe_connect(), waiting until `abstime` at the latest.
@@ -83,7 +81,7 @@ pub unsafe extern "C" fn interproc_pipe_timedconnect(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { connect(segment, name, end, Until(abstime)) }
+    unsafe { timed(abstime, |wait| connect(segment, name, end, wait)) }
 }
 
 /// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
@@ -114,13 +112,10 @@ pub unsafe extern "C" fn interproc_listener_bind(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn accept(
-    listener: *const interproc_listener_t,
-    end: *mut interproc_pipe_t,
-    patience: impl Patience,
-) -> c_int {
+#[inline(never)]
+unsafe fn accept(listener: *const interproc_listener_t, end: *mut interproc_pipe_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
-    unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(patience.wait()?))) }
+    unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(wait))) }
 }
 
 /// Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
@@ -136,7 +131,7 @@ pub unsafe extern "C" fn interproc_listener_accept(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { accept(listener, end, ForEver) }
+    unsafe { accept(listener, end, Wait::ForEver) }
 }
 
 /// As interproc_listener_accept() if somebody has connected; never waits.
@@ -150,7 +145,7 @@ pub unsafe extern "C" fn interproc_listener_tryaccept(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { accept(listener, end, Never) }
+    unsafe { accept(listener, end, Wait::Never) }
 }
 
 /// As interproc_listener_accept(), waiting until `abstime` at the latest.
@@ -165,7 +160,7 @@ pub unsafe extern "C" fn interproc_listener_timedaccept(
     end: *mut interproc_pipe_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { accept(listener, end, Until(abstime)) }
+    unsafe { timed(abstime, |wait| accept(listener, end, wait)) }
 }
 
 /// How many clients have connected and were not accepted yet: a snapshot.

@@ -2,35 +2,23 @@
 
 use super::copied::{pop_one, push_one};
 use super::{interproc_queue_t, me};
-use crate::error::Result;
 use crate::ffi::arguments::output;
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
-use crate::time::Deadline;
+use crate::ffi::time::timed;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
-/// In a batch: kept apart from the single forms, which are the fast ones.
-#[derive(Clone, Copy)]
-struct Batch<P>(P);
-
-impl<P: Patience> Patience for Batch<P> {
-    const NEVER: bool = P::NEVER;
-    unsafe fn deadline(self) -> Result<Option<Deadline>> {
-        // SAFETY: by the contract.
-        unsafe { self.0.deadline() }
-    }
-}
-
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn push_batch<P: Patience>(
+#[inline(never)]
+unsafe fn push_batch(
     handle: *const interproc_queue_t,
     elements: *const c_void,
     count: usize,
-    patience: P,
+    wait: Wait,
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by the contract.
@@ -40,11 +28,10 @@ unsafe fn push_batch<P: Patience>(
             return Err(invalid("elements is NULL"));
         }
         let me = me(queue)?;
-        patience.deadline()?;
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let mut done = 0;
         while done < count {
-            match push_one(queue, me, element(done), Batch(patience)) {
+            match push_one(queue, me, element(done), wait) {
                 Ok(()) => done += 1,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
@@ -57,10 +44,11 @@ unsafe fn push_batch<P: Patience>(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn pop_batch<P: Patience>(
+#[inline(never)]
+unsafe fn pop_batch(
     handle: *const interproc_queue_t,
     max: usize,
-    patience: P,
+    wait: Wait,
     elements: *mut c_void,
     popped: *mut usize,
     redelivered: *mut bool,
@@ -72,14 +60,13 @@ unsafe fn pop_batch<P: Patience>(
             return Err(invalid("elements is NULL"));
         }
         let me = me(queue)?;
-        patience.deadline()?;
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let mut done = 0;
         while done < max {
             // Only the first is waited for.
             let one = match done {
-                0 => pop_one(queue, me, element(done), Batch(patience)),
-                _ => pop_one(queue, me, element(done), Batch(Never)),
+                0 => pop_one(queue, me, element(done), wait),
+                _ => pop_one(queue, me, element(done), Wait::Never),
             };
             match one {
                 Ok(again) => {
@@ -111,7 +98,7 @@ pub unsafe extern "C" fn interproc_queue_push_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, ForEver, pushed) }
+    unsafe { push_batch(queue, elements, count, Wait::ForEver, pushed) }
 }
 
 /// As interproc_queue_push_batch(), for as many messages as there is room; never waits.
@@ -127,7 +114,7 @@ pub unsafe extern "C" fn interproc_queue_trypush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, Never, pushed) }
+    unsafe { push_batch(queue, elements, count, Wait::Never, pushed) }
 }
 
 /// As interproc_queue_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
@@ -144,7 +131,7 @@ pub unsafe extern "C" fn interproc_queue_timedpush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(queue, elements, count, Until(abstime), pushed) }
+    unsafe { timed(abstime, |wait| push_batch(queue, elements, count, wait, pushed)) }
 }
 
 /// Waits for a message, then takes as many as there are, at most `max`, into the array `elements`. Says how many.
@@ -163,7 +150,7 @@ pub unsafe extern "C" fn interproc_queue_pop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, ForEver, elements, popped, redelivered) }
+    unsafe { pop_batch(queue, max, Wait::ForEver, elements, popped, redelivered) }
 }
 
 /// As interproc_queue_pop_batch(); never waits.
@@ -180,7 +167,7 @@ pub unsafe extern "C" fn interproc_queue_trypop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, Never, elements, popped, redelivered) }
+    unsafe { pop_batch(queue, max, Wait::Never, elements, popped, redelivered) }
 }
 
 /// As interproc_queue_pop_batch(), waiting for the first message until `abstime` at the latest.
@@ -198,5 +185,5 @@ pub unsafe extern "C" fn interproc_queue_timedpop_batch(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(queue, max, Until(abstime), elements, popped, redelivered) }
+    unsafe { timed(abstime, |wait| pop_batch(queue, max, wait, elements, popped, redelivered)) }
 }

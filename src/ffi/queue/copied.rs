@@ -6,9 +6,10 @@ use crate::ffi::arguments::{copy, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::member::Member;
 use crate::queue::RawQueue;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
@@ -17,20 +18,14 @@ use libc::timespec;
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-pub(super) unsafe fn push_one<P: Patience>(
-    queue: &RawQueue,
-    me: &Member,
-    element: *const u8,
-    patience: P,
-) -> Result<()> {
+pub(super) unsafe fn push_one(queue: &RawQueue, me: &Member, element: *const u8, wait: Wait) -> Result<()> {
     let size = queue.ring().element();
     // SAFETY: the cell is ours and has `size` bytes, as has the caller's message.
     let fill = move |cell: *mut u8| unsafe { copy(element, cell, size) };
-    if P::NEVER {
-        return queue.try_push_with(me, fill);
+    match wait {
+        Wait::Never => queue.try_push_with(me, fill),
+        _ => queue.push_with(me, wait.deadline(), fill),
     }
-    // SAFETY: by the contract.
-    queue.push_with(me, unsafe { patience.deadline() }?, fill)
 }
 
 /// One message out; whether it was redelivered.
@@ -38,43 +33,36 @@ pub(super) unsafe fn push_one<P: Patience>(
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-pub(super) unsafe fn pop_one<P: Patience>(
-    queue: &RawQueue,
-    me: &Member,
-    element: *mut u8,
-    patience: P,
-) -> Result<bool> {
+pub(super) unsafe fn pop_one(queue: &RawQueue, me: &Member, element: *mut u8, wait: Wait) -> Result<bool> {
     let size = queue.ring().element();
     // SAFETY: as in `push_one`.
     let drain = move |cell: *const u8| unsafe { copy(cell, element, size) };
-    let ((), redelivered) = if P::NEVER {
-        queue.try_pop_with(me, drain)?
-    } else {
-        // SAFETY: by the contract.
-        queue.pop_with(me, unsafe { patience.deadline() }?, drain)?
-    };
+    let ((), redelivered) = match wait {
+        Wait::Never => queue.try_pop_with(me, drain),
+        _ => queue.pop_with(me, wait.deadline(), drain),
+    }?;
     Ok(redelivered)
 }
 
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push<P: Patience>(handle: *const interproc_queue_t, element: *const c_void, patience: P) -> c_int {
+unsafe fn push(handle: *const interproc_queue_t, element: *const c_void, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find(handle) }.and_then(|queue| unsafe {
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        push_one(queue, me(queue)?, element.cast(), patience)
+        push_one(queue, me(queue)?, element.cast(), wait)
     }))
 }
 
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn pop<P: Patience>(
+unsafe fn pop(
     handle: *const interproc_queue_t,
-    patience: P,
+    wait: Wait,
     element: *mut c_void,
     redelivered: *mut bool,
 ) -> c_int {
@@ -83,7 +71,7 @@ unsafe fn pop<P: Patience>(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        let again = pop_one(queue, me(queue)?, element.cast(), patience)?;
+        let again = pop_one(queue, me(queue)?, element.cast(), wait)?;
         tell(redelivered, again);
         Ok(())
     }))
@@ -102,7 +90,7 @@ pub unsafe extern "C" fn interproc_queue_push(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, ForEver) }
+    unsafe { push(queue, element, Wait::ForEver) }
 }
 
 /// Copies the message at `element` into the queue if there is room; never waits.
@@ -116,7 +104,7 @@ pub unsafe extern "C" fn interproc_queue_trypush(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Never) }
+    unsafe { push(queue, element, Wait::Never) }
 }
 
 /// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
@@ -133,7 +121,7 @@ pub unsafe extern "C" fn interproc_queue_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Until(abstime)) }
+    unsafe { timed(abstime, |wait| push(queue, element, wait)) }
 }
 
 /// Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
@@ -151,7 +139,7 @@ pub unsafe extern "C" fn interproc_queue_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, ForEver, element, redelivered) }
+    unsafe { pop(queue, Wait::ForEver, element, redelivered) }
 }
 
 /// As interproc_queue_pop() if there is a message; never waits.
@@ -166,7 +154,7 @@ pub unsafe extern "C" fn interproc_queue_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Never, element, redelivered) }
+    unsafe { pop(queue, Wait::Never, element, redelivered) }
 }
 
 /// As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -184,5 +172,5 @@ pub unsafe extern "C" fn interproc_queue_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Until(abstime), element, redelivered) }
+    unsafe { timed(abstime, |wait| pop(queue, wait, element, redelivered)) }
 }

@@ -6,25 +6,25 @@ use crate::ffi::arguments::{copy, output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::{ask, find};
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
 use crate::member::Member;
 use crate::queue::RawQueue;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn reserve<P: Patience>(
-    handle: *const interproc_queue_t,
-    patience: P,
-    cell: *mut *mut c_void,
-) -> c_int {
+#[inline(never)]
+unsafe fn reserve(handle: *const interproc_queue_t, wait: Wait, cell: *mut *mut c_void) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find(handle) }.and_then(|queue| unsafe {
         let cell = output(cell, "cell")?;
-        let limit = patience.deadline()?;
         let me = me(queue)?;
-        let index = if P::NEVER { queue.try_reserve(me) } else { queue.reserve(me, limit) }?;
+        let index = match wait {
+            Wait::Never => queue.try_reserve(me),
+            _ => queue.reserve(me, wait.deadline()),
+        }?;
         cell.set(queue.ring().payload(index).as_ptr().cast());
         Ok(())
     }))
@@ -32,18 +32,21 @@ unsafe fn reserve<P: Patience>(
 
 /// # Safety
 /// By C's contract of the functions below.
-unsafe fn receive<P: Patience>(
+#[inline(never)]
+unsafe fn receive(
     handle: *const interproc_queue_t,
-    patience: P,
+    wait: Wait,
     cell: *mut *const c_void,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find(handle) }.and_then(|queue| unsafe {
         let cell = output(cell, "cell")?;
-        let limit = patience.deadline()?;
         let me = me(queue)?;
-        let (index, again) = if P::NEVER { queue.try_borrow(me) } else { queue.borrow(me, limit) }?;
+        let (index, again) = match wait {
+            Wait::Never => queue.try_borrow(me),
+            _ => queue.borrow(me, wait.deadline()),
+        }?;
         cell.set(queue.ring().payload(index).as_ptr().cast());
         tell(redelivered, again);
         Ok(())
@@ -54,6 +57,7 @@ unsafe fn receive<P: Patience>(
 ///
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn give_back(
     handle: *const interproc_queue_t,
     cell: *const c_void,
@@ -93,7 +97,7 @@ pub unsafe extern "C" fn interproc_queue_reserve(
     cell: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, ForEver, cell) }
+    unsafe { reserve(queue, Wait::ForEver, cell) }
 }
 
 /// As interproc_queue_reserve() if there is room; never waits.
@@ -107,7 +111,7 @@ pub unsafe extern "C" fn interproc_queue_tryreserve(
     cell: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, Never, cell) }
+    unsafe { reserve(queue, Wait::Never, cell) }
 }
 
 /// As interproc_queue_reserve(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -124,7 +128,7 @@ pub unsafe extern "C" fn interproc_queue_timedreserve(
     cell: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { reserve(queue, Until(abstime), cell) }
+    unsafe { timed(abstime, |wait| reserve(queue, wait, cell)) }
 }
 
 /// Makes a reserved cell a message. A consumer that sees it sees all that happened before. A queue that was closed after the
@@ -184,7 +188,7 @@ pub unsafe extern "C" fn interproc_queue_receive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, ForEver, cell, redelivered) }
+    unsafe { receive(queue, Wait::ForEver, cell, redelivered) }
 }
 
 /// As interproc_queue_receive() if there is a message; never waits.
@@ -199,7 +203,7 @@ pub unsafe extern "C" fn interproc_queue_tryreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, Never, cell, redelivered) }
+    unsafe { receive(queue, Wait::Never, cell, redelivered) }
 }
 
 /// As interproc_queue_receive(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -217,7 +221,7 @@ pub unsafe extern "C" fn interproc_queue_timedreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { receive(queue, Until(abstime), cell, redelivered) }
+    unsafe { timed(abstime, |wait| receive(queue, wait, cell, redelivered)) }
 }
 
 /// Ends what interproc_queue_receive() began: the message is done, its place is room.

@@ -5,7 +5,8 @@ use crate::ffi::arguments::{copy, output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::ptr::copy_nonoverlapping;
 use libc::timespec;
@@ -15,7 +16,7 @@ use libc::timespec;
 #[inline(always)]
 unsafe fn pop(
     consumer: *mut interproc_spsc_consumer_t,
-    patience: impl Patience,
+    wait: Wait,
     element: *mut c_void,
     redelivered: *mut bool,
 ) -> c_int {
@@ -24,7 +25,7 @@ unsafe fn pop(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        seat.ready(patience.wait()?)?;
+        seat.ready(wait)?;
         let lane = seat.raw.lane();
         copy(lane.bytes(seat.raw.next()).as_ptr(), element.cast(), lane.unit());
         tell(redelivered, seat.raw.is_redelivered());
@@ -35,10 +36,11 @@ unsafe fn pop(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn pop_batch(
     consumer: *mut interproc_spsc_consumer_t,
     max: usize,
-    patience: impl Patience,
+    wait: Wait,
     elements: *mut c_void,
     popped: *mut usize,
     redelivered: *mut usize,
@@ -52,7 +54,7 @@ unsafe fn pop_batch(
         let (mut run, mut again) = (0, 0);
         if max > 0 {
             let unit = seat.raw.lane().unit();
-            seat.ready(patience.wait()?)?;
+            seat.ready(wait)?;
             run = seat.there_up_to(max)?;
             again = seat.raw.suspects().min(run as u64) as usize;
             let told = seat.raw.reads(run as u64);
@@ -74,17 +76,18 @@ unsafe fn pop_batch(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn read_chunk(
     consumer: *mut interproc_spsc_consumer_t,
     count: usize,
-    patience: impl Patience,
+    wait: Wait,
     slots: *mut interproc_spsc_slots_t,
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find_mut(consumer) }.and_then(|Held { seat, lent }| unsafe {
         let slots = output(slots, "slots")?;
-        seat.ready_for(count, patience.wait()?)?;
+        seat.ready_for(count, wait)?;
         let count = count.min(seat.raw.known() as usize);
         seat.raw.reads(count as u64);
         *lent = count;
@@ -108,7 +111,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(consumer, ForEver, element, redelivered) }
+    unsafe { pop(consumer, Wait::ForEver, element, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop() if there is a message; never waits.
@@ -123,7 +126,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(consumer, Never, element, redelivered) }
+    unsafe { pop(consumer, Wait::Never, element, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
@@ -141,7 +144,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(consumer, Until(abstime), element, redelivered) }
+    unsafe { timed(abstime, |wait| pop(consumer, wait, element, redelivered)) }
 }
 
 /// Waits for a message, then takes as many as there are, at most `max`, into the array `elements`; `popped` says how many. They are
@@ -159,7 +162,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_pop_batch(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(consumer, max, ForEver, elements, popped, redelivered) }
+    unsafe { pop_batch(consumer, max, Wait::ForEver, elements, popped, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop_batch(), for what is there now; never waits.
@@ -176,7 +179,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_trypop_batch(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(consumer, max, Never, elements, popped, redelivered) }
+    unsafe { pop_batch(consumer, max, Wait::Never, elements, popped, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop_batch(), waiting until `abstime` at the latest.
@@ -194,7 +197,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_timedpop_batch(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop_batch(consumer, max, Until(abstime), elements, popped, redelivered) }
+    unsafe { timed(abstime, |wait| pop_batch(consumer, max, wait, elements, popped, redelivered)) }
 }
 
 /// Waits until there are `count` messages and says where they are, to be read in place; fewer when the queue is closed. None is taken
@@ -211,7 +214,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_read_chunk(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { read_chunk(consumer, count, ForEver, slots, redelivered) }
+    unsafe { read_chunk(consumer, count, Wait::ForEver, slots, redelivered) }
 }
 
 /// As interproc_spsc_consumer_read_chunk(), if so many messages are there now.
@@ -227,7 +230,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_tryread_chunk(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { read_chunk(consumer, count, Never, slots, redelivered) }
+    unsafe { read_chunk(consumer, count, Wait::Never, slots, redelivered) }
 }
 
 /// As interproc_spsc_consumer_read_chunk(), waiting until `abstime` at the latest.
@@ -245,7 +248,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_timedread_chunk(
     redelivered: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { read_chunk(consumer, count, Until(abstime), slots, redelivered) }
+    unsafe { timed(abstime, |wait| read_chunk(consumer, count, wait, slots, redelivered)) }
 }
 
 /// Takes the first `count` of the messages that were lent last, as one; the rest stays.

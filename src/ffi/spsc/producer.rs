@@ -5,7 +5,8 @@ use crate::ffi::arguments::{copy, output};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::patience::{ForEver, Never, Patience, Until};
+use crate::ffi::time::timed;
+use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::ptr::copy_nonoverlapping;
 use libc::timespec;
@@ -13,17 +14,13 @@ use libc::timespec;
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push(
-    producer: *mut interproc_spsc_producer_t,
-    element: *const c_void,
-    patience: impl Patience,
-) -> c_int {
+unsafe fn push(producer: *mut interproc_spsc_producer_t, element: *const c_void, wait: Wait) -> c_int {
     // SAFETY: by the contract; the slot is ours by the seat, known to be free, and as large as the message.
     report(unsafe { find_mut(producer) }.and_then(|Held { seat, .. }| unsafe {
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        seat.ready(patience.wait()?)?;
+        seat.ready(wait)?;
         let lane = seat.raw.lane();
         copy(element.cast(), lane.bytes(seat.raw.next()).as_ptr(), lane.unit());
         seat.raw.advance_one()
@@ -32,11 +29,12 @@ unsafe fn push(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn push_batch(
     producer: *mut interproc_spsc_producer_t,
     elements: *const c_void,
     count: usize,
-    patience: impl Patience,
+    wait: Wait,
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by the contract.
@@ -45,7 +43,7 @@ unsafe fn push_batch(
         if elements.is_null() {
             return Err(invalid("elements is NULL"));
         }
-        let (wait, unit) = (patience.wait()?, seat.raw.lane().unit());
+        let (wait, unit) = (wait, seat.raw.lane().unit());
         let mut done = 0;
         while done < count {
             let run = seat.ready(wait).and_then(|()| seat.room_up_to(count - done)).and_then(|run| {
@@ -69,16 +67,17 @@ unsafe fn push_batch(
 
 /// # Safety
 /// By C's contract of the functions below.
+#[inline(never)]
 unsafe fn write_chunk(
     producer: *mut interproc_spsc_producer_t,
     count: usize,
-    patience: impl Patience,
+    wait: Wait,
     slots: *mut interproc_spsc_slots_t,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find_mut(producer) }.and_then(|Held { seat, lent }| unsafe {
         let slots = output(slots, "slots")?;
-        seat.ready_for(count, patience.wait()?)?;
+        seat.ready_for(count, wait)?;
         *lent = count;
         slots.set(lend(seat.raw.lane(), seat.slots(count)));
         Ok(())
@@ -99,7 +98,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_push(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(producer, element, ForEver) }
+    unsafe { push(producer, element, Wait::ForEver) }
 }
 
 /// Copies the message at `element` into the queue if there is room; never waits.
@@ -113,7 +112,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_trypush(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(producer, element, Never) }
+    unsafe { push(producer, element, Wait::Never) }
 }
 
 /// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time on
@@ -130,7 +129,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(producer, element, Until(abstime)) }
+    unsafe { timed(abstime, |wait| push(producer, element, wait)) }
 }
 
 /// Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes; each run that finds room is
@@ -147,7 +146,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_push_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(producer, elements, count, ForEver, pushed) }
+    unsafe { push_batch(producer, elements, count, Wait::ForEver, pushed) }
 }
 
 /// As interproc_spsc_producer_push_batch(), for as many messages as there is room; never waits.
@@ -163,7 +162,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_trypush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(producer, elements, count, Never, pushed) }
+    unsafe { push_batch(producer, elements, count, Wait::Never, pushed) }
 }
 
 /// As interproc_spsc_producer_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
@@ -180,7 +179,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_timedpush_batch(
     pushed: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push_batch(producer, elements, count, Until(abstime), pushed) }
+    unsafe { timed(abstime, |wait| push_batch(producer, elements, count, wait, pushed)) }
 }
 
 /// Waits until `count` slots are free and says where they are, to be written in place. Nothing is pushed before
@@ -203,7 +202,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_write_chunk(
     slots: *mut interproc_spsc_slots_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { write_chunk(producer, count, ForEver, slots) }
+    unsafe { write_chunk(producer, count, Wait::ForEver, slots) }
 }
 
 /// As interproc_spsc_producer_write_chunk(), if so many slots are free now.
@@ -218,7 +217,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_trywrite_chunk(
     slots: *mut interproc_spsc_slots_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { write_chunk(producer, count, Never, slots) }
+    unsafe { write_chunk(producer, count, Wait::Never, slots) }
 }
 
 /// As interproc_spsc_producer_write_chunk(), waiting until `abstime` at the latest.
@@ -235,7 +234,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_timedwrite_chunk(
     slots: *mut interproc_spsc_slots_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { write_chunk(producer, count, Until(abstime), slots) }
+    unsafe { timed(abstime, |wait| write_chunk(producer, count, wait, slots)) }
 }
 
 /// Pushes the first `count` of the slots that were lent last, as one.
