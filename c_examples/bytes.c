@@ -62,7 +62,7 @@ static int write_reports(void *argument)
     for (i = 0; i < REPORTS; i++) {
         void *room;
         head_t head = {me, i};
-        must(interproc_byte_queue_reserve(&reports, LONGEST, &room), "reserve"); /* as much as it may become */
+        must(interproc_byte_queue_reserve_until(&reports, LONGEST, NULL, &room), "reserve"); /* as much as it may become */
         memcpy(room, &head, sizeof head);
         memset((char *)room + sizeof head, 'a' + (int)(i % 26), length_of(i));
         must(interproc_byte_queue_commit(&reports, room, sizeof head + length_of(i)), "commit"); /* as much as it is */
@@ -76,7 +76,7 @@ static int print_reports(void *argument)
     const void *message;
     size_t length, i;
     bool redelivered;
-    while ((rc = interproc_byte_queue_receive(&reports, &message, &length, &redelivered)) == 0) {
+    while ((rc = interproc_byte_queue_borrow_until(&reports, NULL, &message, &length, &redelivered)) == 0) {
         head_t head;
         const char *text = (const char *)message + sizeof head;
         if (is_the_victim)
@@ -100,35 +100,35 @@ static void sizes(void)
     struct iovec parts[2] = {{(void *)"hello, ", 7}, {(void *)"world", 5}};
     const void *message;
     void *room;
-    size_t length, count, bytes, capacity, longest;
-    bool redelivered, empty;
+    size_t length, count;
+    bool redelivered;
+    interproc_channel_info_t info;
 
-    must(interproc_byte_queue_capacity(&reports, &capacity), "capacity");
-    must(interproc_byte_queue_longest(&reports, &longest), "longest");
-    check(capacity >= CAPACITY && longest == LONGEST, "as was asked for");
+    must(interproc_byte_queue_info(&reports, &info), "info");
+    check(info.capacity >= CAPACITY && info.longest == LONGEST, "as was asked for");
     check(interproc_byte_queue_push(&reports, buffer, LONGEST + 1) == EMSGSIZE, "longer than the longest");
-    must(interproc_byte_queue_push_vectored(&reports, parts, 2), "push parts");
+    must(interproc_byte_queue_push_vectored_until(&reports, parts, 2, NULL), "push parts");
     check(interproc_byte_queue_pop(&reports, small, sizeof small, &length, NULL) == EMSGSIZE, "a small buffer");
     check(length == 12, "how long it is");
     must(interproc_byte_queue_pop(&reports, buffer, sizeof buffer, &length, NULL), "pop"); /* it was still there */
     check(length == 12 && memcmp(buffer, "hello, world", 12) == 0, "in one piece");
 
-    must(interproc_byte_queue_reserve(&reports, 8, &room), "reserve");
+    must(interproc_byte_queue_reserve_until(&reports, 8, NULL, &room), "reserve");
     check(interproc_byte_queue_commit(&reports, room, 9) == EMSGSIZE, "more than was reserved");
     must(interproc_byte_queue_abort(&reports, room), "abort"); /* it was still reserved */
     check(interproc_byte_queue_trypop(&reports, buffer, sizeof buffer, &length, NULL) == EAGAIN, "nothing came of it");
 
     must(interproc_byte_queue_trypush(&reports, "later", 5), "push");
-    must(interproc_byte_queue_receive(&reports, &message, &length, NULL), "receive");
+    must(interproc_byte_queue_borrow_until(&reports, NULL, &message, &length, NULL), "borrow");
     must(interproc_byte_queue_put_back(&reports, message), "put_back");
     must(interproc_byte_queue_len(&reports, &count), "len");
-    must(interproc_byte_queue_len_bytes(&reports, &bytes), "len_bytes");
-    check(count == 1 && bytes >= 5, "one message");
-    must(interproc_byte_queue_tryreceive(&reports, &message, &length, &redelivered), "receive");
+    must(interproc_byte_queue_info(&reports, &info), "info");
+    check(count == 1 && info.used >= 5, "one message");
+    must(interproc_byte_queue_borrow_until(&reports, NULL, &message, &length, &redelivered), "borrow");
     check(redelivered && length == 5, "again, and flagged");
     must(interproc_byte_queue_release(&reports, message), "release");
-    must(interproc_byte_queue_is_empty(&reports, &empty), "is_empty");
-    check(empty, "empty");
+    must(interproc_byte_queue_info(&reports, &info), "info");
+    check(info.is_empty, "empty");
 }
 
 static int write_letters(void *unused)
@@ -141,23 +141,23 @@ static int write_letters(void *unused)
     /* In the process that sends: a seat belongs to the thread that takes it. */
     must(interproc_segment_byte_producer(&segment, "letters", CAPACITY, LONGEST, &letters), "seat");
     memset(text, 'x', sizeof text);
-    check(interproc_byte_producer_send(&letters, text, LONGEST + 1) == EMSGSIZE, "longer than the longest");
+    check(interproc_byte_producer_push(&letters, text, LONGEST + 1) == EMSGSIZE, "longer than the longest");
     /* Published when so many bytes have gathered, or there is no room: faster, and as much is lost by a death. */
     must(interproc_byte_producer_publish_every(&letters, 4 * LONGEST), "publish_every");
     for (i = 0; i < LETTERS; i++) {
         struct iovec parts[2] = {{&i, sizeof i}, {text, i}};
         if (i % 2 == 0) {
-            must(interproc_byte_producer_send_vectored(&letters, parts, 2), "send parts");
+            must(interproc_byte_producer_push_vectored_until(&letters, parts, 2, NULL), "send parts");
             continue;
         }
-        must(interproc_byte_producer_reserve(&letters, LONGEST, &place), "reserve");
+        must(interproc_byte_producer_reserve_until(&letters, LONGEST, NULL, &place), "reserve");
         memcpy(place, &i, sizeof i);
         memset((char *)place + sizeof i, 'x', i);
         must(interproc_byte_producer_commit(&letters, sizeof i + i), "commit");
     }
-    must(interproc_byte_producer_send(&letters, "yours", 5), "send");
+    must(interproc_byte_producer_push(&letters, "yours", 5), "send");
     must(interproc_byte_producer_flush(&letters), "flush"); /* those that had gathered */
-    must(interproc_byte_producer_reserve(&letters, 100, &place), "reserve");
+    must(interproc_byte_producer_reserve_until(&letters, 100, NULL, &place), "reserve");
     must(interproc_byte_producer_abort(&letters), "abort"); /* thought better of it */
     must(interproc_byte_producer_close(&letters), "close");
     return interproc_byte_producer_leave(&letters);
@@ -168,28 +168,28 @@ static void read_letters(void)
     interproc_byte_consumer_t letters, second;
     const void *letter;
     char buffer[LONGEST], small[4];
-    size_t length, longest;
+    size_t length;
     uint32_t i, number;
-    bool closed;
+    interproc_channel_info_t info;
     must(interproc_segment_byte_consumer(&segment, "letters", CAPACITY, LONGEST, &letters), "seat");
     check(interproc_segment_byte_consumer(&segment, "letters", CAPACITY, LONGEST, &second) == EBUSY, "taken");
-    must(interproc_byte_consumer_longest(&letters, &longest), "longest");
-    check(longest == sizeof buffer, "room for any letter");
+    must(interproc_byte_consumer_info(&letters, &info), "info");
+    check(info.longest == sizeof buffer, "room for any letter");
     must(interproc_byte_consumer_free_every(&letters, 2 * LONGEST), "free_every");
     for (i = 0; i < LETTERS; i++) {
-        must(interproc_byte_consumer_receive(&letters, &letter, &length, NULL), "receive");
+        must(interproc_byte_consumer_borrow_until(&letters, NULL, &letter, &length, NULL), "borrow");
         memcpy(&number, letter, sizeof number);
         check(number == i && length == sizeof i + i, "the next letter");
         must(interproc_byte_consumer_release(&letters), "release"); /* without this it would be the next one again */
         office->letters++;
     }
-    check(interproc_byte_consumer_recv_into(&letters, small, sizeof small, &length, NULL) == EMSGSIZE, "too small");
+    check(interproc_byte_consumer_pop(&letters, small, sizeof small, &length, NULL) == EMSGSIZE, "too small");
     check(length == 5, "how long it is");
-    must(interproc_byte_consumer_recv_into(&letters, buffer, sizeof buffer, &length, NULL), "copy out");
+    must(interproc_byte_consumer_pop(&letters, buffer, sizeof buffer, &length, NULL), "copy out");
     check(length == 5 && memcmp(buffer, "yours", 5) == 0, "the last one");
-    check(interproc_byte_consumer_receive(&letters, &letter, &length, NULL) == EPIPE, "closed and drained");
-    must(interproc_byte_consumer_is_closed(&letters, &closed), "is_closed");
-    check(closed, "closed");
+    check(interproc_byte_consumer_borrow_until(&letters, NULL, &letter, &length, NULL) == EPIPE, "closed and drained");
+    must(interproc_byte_consumer_info(&letters, &info), "info");
+    check(info.is_closed, "closed");
     must(interproc_byte_consumer_leave(&letters), "leave");
 }
 

@@ -78,7 +78,7 @@ static int take_pictures(void *unused)
     (void)unused;
     for (uint32_t i = 0; i < PICTURES; i++) {
         picture_t *picture;
-        must(interproc_queue_reserve(&pictures, (void **)&picture), "reserve");
+        must(interproc_queue_reserve_until(&pictures, NULL, (void **)&picture), "reserve");
         picture->number = i;
         picture->sum = 0;
         for (size_t k = 0; k < PIXELS; k++)
@@ -122,11 +122,11 @@ static void flight(void)
     must(interproc_latest_get(&position, &pose, &version), "get");
     check(version == SETS && pose.z == SETS, "the newest");
     must(interproc_deadline_after(1000000, &soon), "deadline");
-    check(interproc_latest_timedwait_newer(&position, version, &soon, &pose, NULL) == ETIMEDOUT, "nothing newer");
+    check(interproc_latest_wait_newer_until(&position, version, &soon, &pose, NULL) == ETIMEDOUT, "nothing newer");
     must(interproc_latest_writer(&position, &writer), "writer");
     must(interproc_latest_waiters(&position, &waiters), "waiters");
     check(!writer.found && waiters == 0, "nobody sets it or waits");
-    must(interproc_latest_tryset(&position, &pose, &version), "set");
+    must(interproc_latest_set(&position, &pose, &version), "set");
     printf("position: set %d times, by two pilots, one of them killed: the newest is %.0f\n", SETS, pose.x);
 }
 
@@ -136,41 +136,41 @@ static void newest_readings(void)
     const void *oldest;
     uint32_t reading, displaced, gone = 0;
     bool was_displaced;
-    size_t len, peak;
+    interproc_channel_info_t info;
     must(interproc_segment_queue(&segment, "readings", sizeof reading, KEPT, &readings), "queue");
     for (reading = 0; reading < READINGS; reading++) {
         must(interproc_queue_force_push(&readings, &reading, &displaced, &was_displaced), "force_push");
         if (was_displaced)
             check(displaced == gone++, "the oldest makes way");
     }
-    must(interproc_queue_len(&readings, &len), "len");
-    must(interproc_queue_peak(&readings, &peak), "peak");
-    check(len == KEPT && peak == KEPT && gone == READINGS - KEPT, "the others are there");
+    must(interproc_queue_info(&readings, &info), "info");
+    check(info.used == KEPT && info.peak == KEPT && gone == READINGS - KEPT, "the others are there");
 
-    /* What somebody has in its hands is never taken away. */
-    must(interproc_queue_receive(&readings, &oldest, NULL), "receive");
+    /* What somebody has borrowed is never taken away. */
+    must(interproc_queue_borrow_until(&readings, NULL, &oldest, NULL), "borrow");
     check(*(const uint32_t *)oldest == READINGS - KEPT, "the oldest of them");
     check(interproc_queue_force_push(&readings, &reading, NULL, NULL) == EAGAIN, "no room, and none to be made");
     must(interproc_queue_release(&readings, oldest), "release");
     must(interproc_queue_force_push(&readings, &reading, NULL, &was_displaced), "force_push");
     check(!was_displaced, "there was room");
-    printf("readings: %d taken, %u made way, the newest %d kept\n", READINGS, gone, (int)len);
+    printf("readings: %d taken, %u made way, the newest %d kept\n", READINGS, gone, (int)info.used);
 }
 
 static void look_at_pictures(void)
 {
+    const struct timespec at_once = {0, 0}; /* a time in the past: does not wait */
     const picture_t *picture;
     picture_t *unfinished;
     bool redelivered;
     must(interproc_segment_queue(&segment, "pictures", sizeof(picture_t), 3, &pictures), "queue");
 
     interproc_process_t camera = start("camera", take_pictures, 0);
-    must(interproc_queue_receive(&pictures, (const void **)&picture, &redelivered), "receive");
+    must(interproc_queue_borrow_until(&pictures, NULL, (const void **)&picture, &redelivered), "borrow");
     check(!redelivered && picture->number == 0, "the first one");
     must(interproc_queue_put_back(&pictures, picture), "put_back"); /* for another consumer, or for later */
     for (uint32_t i = 0; i < PICTURES; i++) {
         uint32_t sum = 0;
-        must(interproc_queue_receive(&pictures, (const void **)&picture, &redelivered), "receive");
+        must(interproc_queue_borrow_until(&pictures, NULL, (const void **)&picture, &redelivered), "borrow");
         check(redelivered == (i == 0), "flagged is what was put back");
         for (size_t k = 0; k < PIXELS; k++)
             sum += picture->pixels[k];
@@ -179,9 +179,9 @@ static void look_at_pictures(void)
     }
     check(ended(camera).code == 0, "the camera ended well");
 
-    must(interproc_queue_tryreserve(&pictures, (void **)&unfinished), "reserve");
+    must(interproc_queue_reserve_until(&pictures, &at_once, (void **)&unfinished), "reserve");
     must(interproc_queue_abort(&pictures, unfinished), "abort"); /* no picture comes of it */
-    check(interproc_queue_tryreceive(&pictures, (const void **)&picture, NULL) == EAGAIN, "none left");
+    check(interproc_queue_borrow_until(&pictures, &at_once, (const void **)&picture, NULL) == ETIMEDOUT, "none left");
     printf("pictures: %d of %d bytes, none of them copied\n", PICTURES, (int)sizeof *picture);
 }
 

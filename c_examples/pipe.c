@@ -31,7 +31,7 @@ static int client(void *argument)
         size_t answer, size;
         memset(word, 'a', sizeof word);
         must(interproc_pipe_send(&server, word, (size_t)(i % 30)));
-        must(interproc_pipe_recv(&server, &answer, sizeof answer, &size));
+        must(interproc_pipe_recv(&server, &answer, sizeof answer, &size, NULL));
         if (answer != (size_t)(i % 30))
             return 1;
         if (me == VICTIM && i == QUESTIONS / 2)
@@ -47,7 +47,7 @@ static int serve(interproc_pipe_t *end, void *unused)
     size_t size;
     int rc;
     (void)unused;
-    while ((rc = interproc_pipe_recv(end, word, sizeof word, &size)) == 0)
+    while ((rc = interproc_pipe_recv(end, word, sizeof word, &size, NULL)) == 0)
         if ((rc = interproc_pipe_send(end, &size, sizeof size)) != 0)
             break;
     return rc == EPIPE ? 0 : 1; /* the client is gone, one way or the other */

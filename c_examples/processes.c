@@ -55,11 +55,11 @@ int main(void)
     char nothing;
     if (pipe(ends) != 0)
         return 1;
-    must(interproc_process_start(&crew[0], &options, works, NULL), "worker");
-    must(interproc_process_start(&crew[1], &options, crashes, NULL), "crasher");
+    must(interproc_process_fork_with(&crew[0], &options, works, NULL), "worker");
+    must(interproc_process_fork_with(&crew[1], &options, crashes, NULL), "crasher");
     must(interproc_process_spawn(&crew[2], &options, "sh", arguments, NULL), "program");
     options.name = "deaf";
-    must(interproc_process_start(&crew[3], &options, is_deaf, &ends[1]), "deaf");
+    must(interproc_process_fork_with(&crew[3], &options, is_deaf, &ends[1]), "deaf");
     close(ends[1]);
 
     int count = 3;

@@ -169,13 +169,13 @@ int main(void)
     interproc_mutex_unlock(&house->lock);
     wrong += !ended_well(&kitchen) + !ended_well(&waiter);
 
-    uint32_t tables = 0;
-    if (interproc_bounded_semaphore_available(&guest.tables, &tables) != 0)
-        return failed("available");
-    wrong += house->served != (GUESTS - 1) * VISITS || tables != TABLES || house->cleared != 1;
+    interproc_bounded_semaphore_info_t tables;
+    if (interproc_bounded_semaphore_info(&guest.tables, &tables) != 0)
+        return failed("info");
+    wrong += house->served != (GUESTS - 1) * VISITS || tables.available != TABLES || house->cleared != 1;
     wrong += house->soup != 4 + CHANGES || house->orders + house->dishes != 0;
     printf("served: %u, tables free: %u; one guest killed at table, cleared: %u times: %s\n", house->served,
-           (unsigned)tables, house->cleared, wrong ? "WRONG" : "right");
+           (unsigned)tables.available, house->cleared, wrong ? "WRONG" : "right");
     interproc_segment_close(&segment);
     return wrong != 0;
 }

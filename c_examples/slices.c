@@ -125,7 +125,7 @@ int main(void)
     interproc_process_t child;
     interproc_exit_t end;
     struct timespec moment = {0, 20000000};
-    uint32_t waiting = 0;
+    interproc_barrier_info_t there;
     int rounds = 0, rc;
 
     must("segment", interproc_segment_anonymous(&segment, 1 << 16));
@@ -153,8 +153,9 @@ int main(void)
     }
     printf("rounds: %d of %d\n", rounds, ROUNDS);
 
-    while (waiting < 1)
-        must("waiting", interproc_barrier_n_waiting(&steps, &waiting));
+    do
+        must("info", interproc_barrier_info(&steps, &there));
+    while (there.n_waiting < 1);
     must("interrupt", interproc_process_signal(&child, SIGINT));
     must("join", interproc_process_join(&child, &end));
     rc = interproc_barrier_wait(&steps, NULL);

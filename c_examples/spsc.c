@@ -60,7 +60,7 @@ static int record(void *is_the_victim)
     /* In the process that records: a seat belongs to the thread that takes it. */
     must(interproc_segment_spsc_producer(&segment, "samples", sizeof(sample_t), CAPACITY, &samples), "seat");
     while (progress->recorded < SAMPLES) {
-        must(interproc_spsc_producer_write_chunk(&samples, CHUNK, &slots), "write_chunk");
+        must(interproc_spsc_producer_reserve_until(&samples, CHUNK, NULL, &slots), "write_chunk");
         for (size_t i = 0; i < CHUNK; i++) {
             uint64_t number = progress->recorded + i;
             *slot(&slots, i) = (sample_t){number, (int32_t)number, -(int32_t)number};
@@ -82,7 +82,7 @@ static int play(void *is_the_victim)
     size_t redelivered;
     int rc;
     must(interproc_segment_spsc_consumer(&segment, "samples", sizeof(sample_t), CAPACITY, &samples), "seat");
-    while ((rc = interproc_spsc_consumer_read_chunk(&samples, CHUNK, &slots, &redelivered)) == 0) {
+    while ((rc = interproc_spsc_consumer_borrow_until(&samples, CHUNK, NULL, &slots, &redelivered)) == 0) {
         size_t count = slots.first_count + slots.second_count; /* fewer than CHUNK only at the end */
         progress->flagged += redelivered;
         for (size_t i = 0; i < count; i++) {
@@ -98,7 +98,7 @@ static int play(void *is_the_victim)
             if (*(int *)is_the_victim && sample->number == SAMPLES / 2 - CHUNK / 2 - 1)
                 raise(SIGKILL); /* none of this chunk has been taken */
         }
-        must(interproc_spsc_consumer_commit(&samples, count), "commit");
+        must(interproc_spsc_consumer_release(&samples, count), "commit");
     }
     check(rc == EPIPE, "closed and drained"); /* not by a recorder's death: then we go on waiting for the next one */
     return interproc_spsc_consumer_leave(&samples);
@@ -118,10 +118,11 @@ static void seats_and_batches(void)
     interproc_process_t child;
     interproc_exit_t end;
     interproc_who_t who;
-    struct timespec soon;
+    struct timespec soon = {0, 0};                          /* in the past: does not wait */
     uint64_t numbers[6] = {1, 2, 3, 4, 5, 6}, taken[8];
-    size_t count, capacity, peak, redelivered;
-    bool again, closed;
+    size_t count, redelivered;
+    interproc_channel_info_t info;
+    bool again;
 
     must(interproc_segment_spsc_producer(&segment, "numbers", sizeof(uint64_t), 4, &in), "seat");
     check(interproc_segment_spsc_producer(&segment, "numbers", sizeof(uint64_t), 4, &second) == EBUSY, "taken");
@@ -131,15 +132,15 @@ static void seats_and_batches(void)
     must(interproc_process_close(&child), "close");
 
     must(interproc_segment_spsc_consumer(&segment, "numbers", sizeof(uint64_t), 4, &out), "seat");
-    must(interproc_spsc_consumer_partner(&out, &who), "partner");
+    must(interproc_spsc_consumer_peer(&out, &who), "peer");
     check(who.found && who.alive, "the producer is there");
-    must(interproc_spsc_producer_trypush_batch(&in, numbers, 6, &count), "push a batch");
-    must(interproc_spsc_producer_capacity(&in, &capacity), "capacity");
-    check(count == 4 && count == capacity, "as many as there is room for");
+    must(interproc_spsc_producer_push_batch_until(&in, numbers, 6, &soon, &count), "push a batch");
+    must(interproc_spsc_producer_info(&in, &info), "info");
+    check(count == 4 && count == info.capacity, "as many as there is room for");
     check(interproc_spsc_producer_trypush(&in, &numbers[4]) == EAGAIN, "full");
     must(interproc_spsc_consumer_pop(&out, taken, &again), "pop");
     check(taken[0] == 1 && !again, "the first one");
-    must(interproc_spsc_consumer_pop_batch(&out, 8, taken, &count, &redelivered), "pop a batch");
+    must(interproc_spsc_consumer_pop_batch_until(&out, NULL, taken, 8, &count, &redelivered), "pop a batch");
     check(count == 3 && taken[0] == 2 && taken[2] == 4 && redelivered == 0, "those that are there");
     must(interproc_deadline_after(1000000, &soon), "deadline");
     check(interproc_spsc_consumer_timedpop(&out, &soon, taken, NULL) == ETIMEDOUT, "nothing within 1 ms");
@@ -149,15 +150,14 @@ static void seats_and_batches(void)
     must(interproc_spsc_producer_push(&in, &numbers[4]), "push");
     check(interproc_spsc_consumer_trypop(&out, taken, NULL) == EAGAIN, "not published yet");
     must(interproc_spsc_producer_flush(&in), "flush");
-    must(interproc_spsc_consumer_len(&out, &count), "len");
-    must(interproc_spsc_producer_peak(&in, &peak), "peak");
-    check(count == 1 && peak == 4, "one there, and once four");
+    must(interproc_spsc_consumer_info(&out, &info), "info");
+    check(info.used == 1 && info.peak == 4, "one there, and once four");
     must(interproc_spsc_consumer_trypop(&out, taken, NULL), "pop");
 
     must(interproc_spsc_producer_publish_every(&in, 1), "publish_every"); /* as at first */
     must(interproc_spsc_consumer_close(&out), "close");
-    must(interproc_spsc_producer_is_closed(&in, &closed), "is_closed");
-    check(closed && interproc_spsc_producer_push(&in, numbers) == EPIPE, "closed");
+    must(interproc_spsc_producer_info(&in, &info), "info");
+    check(info.is_closed && interproc_spsc_producer_push(&in, numbers) == EPIPE, "closed");
     must(interproc_spsc_consumer_leave(&out), "leave");
     interproc_spsc_producer_leave(&in);
 }

@@ -2,52 +2,81 @@
  *
  * Generated from src/ffi by cbindgen; do not edit.
  *
- * CONVENTIONS
+ * What is said here holds for every function; the comment of a function says only what is its own.
  *
- * Every function returns 0 or a positive errno value, and leaves errno alone. Outputs come last and are written only
- * on success, but for the length of a message that is too large for a buffer. NULL where it is not allowed is EINVAL. interproc_strerror() explains a value, and
- * interproc_last_error_message() tells what exactly went wrong in the thread's last failed call.
+ * CALLS AND RESULTS
  *
- * A waiting operation has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
- * until an absolute time on CLOCK_MONOTONIC. interproc_deadline_after() gives one, and says what odd times mean;
- * interproc_deadline_from() makes one of a time on CLOCK_REALTIME, which would be EINVAL. Signal handlers run meanwhile, and
- * the waiting goes on: there is no EINTR. Whoever must look at its signals waits in slices, as a language binding does: a
- * time limit that runs out loses no wake-up, and the next wait goes on (see c_examples/slices.c). Only a barrier is broken by
- * a time limit; interproc_barrier_wait_slice() does not break it.
+ * A function returns 0 or a positive errno value, and leaves errno alone; `@return` lists the values that are its own.
+ * The handle or object comes first, then what goes in, then `abstime`, then what comes out; a buffer and its size
+ * stand together. Outputs are written only on success, except for the length of a message that is too large for a
+ * buffer. interproc_strerror() explains a value, and interproc_last_error_message() tells what exactly went wrong in
+ * the thread's last failed call.
+ *
+ * These values any function may return:
+ *   EINVAL   an argument is NULL that may not be, or out of its range; a handle is closed, or none; an address is
+ *            misaligned, or in no segment that this process has open. Nothing was done.
+ *   EUSERS   every member slot of the segment is held by a living thread (see max_members).
+ *   ENOTSUP  the kernel or sandbox lacks something that cannot be done without, such as robust lists.
+ *   ENOMEM   an allocation failed. (Texts of errors need no memory. The C library itself ends a process that has no
+ *            memory for a thread's storage in a library that came by dlopen().)
  *
  * Objects lie in segments and are found by name: a C and a Rust program use the same ones. interproc_mutex_t,
  * interproc_recursive_mutex_t, interproc_rwlock_t, interproc_semaphore_t, interproc_cond_t, interproc_event_t and
  * interproc_once_t may also be placed anywhere in a segment, and zero bytes are a valid idle one. All other types are
  * handles of one process, or its data, and do not belong in shared memory.
  *
+ * WAITING
+ *
+ * A call that waits has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
+ * until `abstime`. Other calls have one form with a time limit, `_until`. Where it would have to wait, `try` returns
+ * EBUSY (locks and permits) or EAGAIN (queues, lanes, pipes), as pthreads and POSIX queues do; a call whose
+ * time is over returns ETIMEDOUT.
+ *
+ * `abstime` is an absolute time on CLOCK_MONOTONIC; interproc_deadline_after() makes one. NULL is no time limit. With a
+ * time in the past, such as {0, 0}, a call does what needs no waiting, and nothing else. EINVAL: nanoseconds that are
+ * not in 0..999999999; and seconds from 1000000000 on (31 years after boot), which are those of CLOCK_REALTIME and
+ * would mean for ever: interproc_deadline_from() converts them. From 18446744073 seconds on, where the clock ends, it
+ * is for ever.
+ *
+ * Signal handlers run while a call waits, and the wait goes on: there is no EINTR. To look at your signals, wait in
+ * slices, as a language binding does: a time limit that runs out loses no wake-up, and the next wait goes on (see
+ * c_examples/slices.c). Only a barrier is broken by a time limit; interproc_barrier_wait_slice() does not break it.
+ *
+ * MESSAGES
+ *
+ * Queues and lanes copy by `push` and `pop`, pipes by `send` and `recv`. In place: `reserve`, then `commit` or `abort`,
+ * to write; `borrow`, then `release` or (queues) `put_back`, to read. A commit of more than was reserved is EMSGSIZE,
+ * and the reservation stays; a release of what is not borrowed is EINVAL or, where it is another thread's, EPERM.
+ * `redelivered` says that a message may have been read before, by a consumer that died; in batches it is a count.
+ *
  * WHEN SOMEBODY DIES
  *
- * Any participant may be killed at any instruction. Nobody hangs, nothing is corrupted, and whoever inherits is told:
- * EOWNERDEAD from a lock or with a permit, `redelivered` from a queue, ECANCELED from a barrier.
+ * Any participant may be killed at any instruction. A death never blocks others, leaks capacity or corrupts data, and
+ * the heir is told: EOWNERDEAD from a lock or with a permit, `redelivered` from a queue, ECANCELED from a barrier.
  *
- * THREADS, FORKS, SIGNALS
+ * THREADS, FORKS, SIGNALS, CANCELLATION
  *
- * Every function may be called by any thread, if its comment does not say otherwise. A thread becomes a member of a
- * segment when it first uses an object there; at its end, by any cause, the kernel gives its place back. What a
- * parent holds is not its child's. A child of vfork(), or of clone() with CLONE_VM and without CLONE_THREAD, must not
- * use the library. A child of fork() may. Signal handlers may use only the functions marked async-signal-safe.
- * These use no thread-local storage, so they are safe, too, where the library came by dlopen() and the thread has
- * never called it. (Any other function may allocate the thread's storage at its first call there.)
+ * Every function may be called by any thread, unless its type's comment says that one thread at a time uses a handle. A
+ * close must not run while another thread uses the handle. A thread becomes a member of a segment when it first uses
+ * an object there; at its end, by any cause, the kernel gives its slot back. A forked child may use what it inherits,
+ * but does not own what its parent holds: EPERM. A child of vfork(), or of clone() with CLONE_VM and without
+ * CLONE_THREAD, must not use the library.
  *
- * No function is a cancellation point, and none leaves anything behind in a thread that is cancelled: a cancellation acts
- * at the thread's next cancellation point outside. With asynchronous cancellation do not call the library. A job of yours
- * that a function runs (interproc_once_call()) may be cancelled, and may throw a C++ exception through it.
+ * Signal handlers may use only the functions marked async-signal-safe. These use no thread-local storage, so they are
+ * safe, too, where the library came by dlopen() and the thread has never called it, and they keep no error for
+ * interproc_last_error_message().
  *
- * DESCRIPTORS, MEMORY
+ * No function is a cancellation point, and none leaves anything behind in a thread that is cancelled: a cancellation
+ * acts at the thread's next cancellation point outside. With asynchronous cancellation do not call the library. A job
+ * of yours that a function runs (interproc_once_call()) may be cancelled, and may throw a C++ exception through it.
  *
- * The library's descriptors have numbers of 3 and above and are close-on-exec. A program may close them behind its back,
- * as daemons do with closefrom(3): what this process holds stays held, locks and queues go on working, and nothing is
- * done to a file that has got one of the numbers since. What is left without is the check for deaths that the kernel does
- * not report (rare: see the README), unless the segment has a name to open it by; and a call that needs the descriptor
- * itself says EBADF.
+ * DESCRIPTORS
  *
- * When an allocation fails, a call returns ENOMEM; texts of errors need no memory. (The C library itself ends a process
- * that has no memory for a thread's storage in a library that came by dlopen().)
+ * The library's descriptors have numbers of 3 and above and are close-on-exec. A program may close them behind its
+ * back, as daemons do with closefrom(3): what this process holds stays held, locks and queues go on working, and
+ * nothing is done to a file that has got one of the numbers since. What is lost is the check for deaths that the
+ * kernel does not report (rare: see the README), unless the segment has a name to open it by; and a call that needs
+ * the descriptor itself returns EBADF.
  *
  * All sizes are part of the binary interface and are checked at the end of this file.
  */
@@ -59,8 +88,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The version of this header, and as a number: 1,000,000 times the first part, 1,000 times the second, and the third. That
- * of the library is interproc_version() and interproc_version_number(). */
+/* The version of this header, and as a number: 1,000,000 times the first part, 1,000 times the second, and the third.
+ * That of the library is interproc_version() and interproc_version_number(). */
 #define INTERPROC_VERSION "0.1.0"
 #define INTERPROC_VERSION_NUMBER 1000
 
@@ -141,10 +170,20 @@ struct iovec;
 #define INTERPROC_PROCESS_CLOSE_OTHERS 64
 
 /**
+ * A direction of a pipe, for interproc_pipe_shutdown(): what this end sends.
+ */
+#define INTERPROC_PIPE_SEND 1
+
+/**
+ * What this end receives.
+ */
+#define INTERPROC_PIPE_RECV 2
+
+/**
  * Shared memory with a directory of named objects, as one process has it open.
  *
- * This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of
- * the structure is the same handle: close only one of them.
+ * This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of the
+ * structure is the same handle: close only one of them.
  *
  *     typedef struct { interproc_mutex_t lock; unsigned tickets; } shop_t;
  *
@@ -158,17 +197,17 @@ struct iovec;
  *
  * A forked child may go on using its parent's open segments and the objects in them.
  *
- * Threat model: who may write to a segment can break what is in it, but cannot make this library read or write
- * outside of it. Who may write to a *named* segment can also truncate its file; a later access is then a SIGBUS.
- * An anonymous segment is sealed against that.
+ * Threat model: a process that may write to a segment can break what is in it, but cannot make this library read or
+ * write outside of it. If it may write to a *named* segment, it can also truncate its file; a later access is then a
+ * SIGBUS. An anonymous segment is sealed against that.
  */
 typedef struct interproc_segment_t {
   /**
-   * Not for use. NULL when closed.
+   * Private. NULL when closed.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_segment_t;
@@ -224,9 +263,8 @@ typedef struct interproc_segment_options_t {
 /**
  * A bounded first-in-first-out queue between any processes: many producers, many consumers, messages of a fixed size.
  *
- * This is a local handle, obtained by interproc_segment_queue(); the queue itself lies in the segment. The handle need
- * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
- * long as it is used.
+ * This is a local handle from interproc_segment_queue(); the queue itself lies in the segment. The handle need not be
+ * freed, may be copied, and may be used by any thread and by forked children while the segment is open.
  *
  *     interproc_queue_t jobs;
  *     job_t job = {42};
@@ -234,19 +272,19 @@ typedef struct interproc_segment_options_t {
  *     if (rc == 0)
  *         rc = interproc_queue_push(&jobs, &job);
  *
- * When somebody dies inside an operation, nobody else is held up: what a producer had not finished is dropped, what it
- * had pushed is delivered, what a consumer was reading is delivered again and flagged (`redelivered`). A message
- * that a consumer had taken when it died is gone with it. Sleepers are told at once, not by polling.
+ * A death never blocks the others: what a producer had not finished is dropped, what it had pushed is delivered, and
+ * what a consumer was reading is delivered again, flagged `redelivered`. Pop is at-most-once: a message that a
+ * consumer had taken is lost with it. Sleepers are told of a death at once, not by polling.
  *
- * A pop sees everything that happened before the push of its message. Messages of one producer come out in its
+ * A pop sees everything that happened before the push of its message. The messages of one producer come out in its
  * order. A push or pop that need not wait makes no system call.
  *
- * Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
- * could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
+ * Large messages are written and read in place: interproc_queue_reserve_until(), interproc_queue_borrow_until(). A
+ * call that only the caller itself could end, because it holds the cell, returns EDEADLK instead of waiting.
  */
 typedef struct interproc_queue_t {
   /**
-   * Not for use. Zero when it is no queue.
+   * Private. Zero when it is no queue.
    */
   uint64_t private_[8];
 } interproc_queue_t;
@@ -254,65 +292,64 @@ typedef struct interproc_queue_t {
 /**
  * A bounded first-in-first-out queue of messages of any length between any processes: many producers, many consumers.
  *
- * This is a local handle, obtained by interproc_segment_byte_queue(); the queue itself lies in the segment. The handle need
- * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
- * long as it is used.
+ * This is a local handle from interproc_segment_byte_queue(); the queue itself lies in the segment. The handle need
+ * not be freed, may be copied, and may be used by any thread and by forked children while the segment is open.
  *
  *     interproc_byte_queue_t log;
  *     int rc = interproc_segment_byte_queue(&segment, "log", 1 << 20, 4096, &log);
  *     if (rc == 0)
  *         rc = interproc_byte_queue_push(&log, "hello", 5);
  *
- * Messages are copied in and out, or written and read where they lie:
+ * Messages are copied in and out, or written and read in place:
  *
  *     void *room;
- *     rc = interproc_byte_queue_reserve(&log, 4096, &room);
+ *     rc = interproc_byte_queue_reserve_until(&log, 4096, NULL, &room);
  *     if (rc == 0) {
- *         size_t length = render(room, 4096);
- *         rc = interproc_byte_queue_commit(&log, room, length);
+ *         size_t len = render(room, 4096);
+ *         rc = interproc_byte_queue_commit(&log, room, len);
  *     }
  *
  *     const void *message;
- *     size_t length;
- *     rc = interproc_byte_queue_receive(&log, &message, &length, NULL);
+ *     size_t len;
+ *     rc = interproc_byte_queue_borrow_until(&log, NULL, &message, &len, NULL);
  *     if (rc == 0) {
- *         fwrite(message, 1, length, stdout);
+ *         fwrite(message, 1, len, stdout);
  *         rc = interproc_byte_queue_release(&log, message);
  *     }
  *
- * A message takes its length, rounded up to 64 bytes (more where messages may be longer than about 500 KB or
- * the queue than 1 GiB). Where it lies it is aligned to 64.
+ * A message takes its length, rounded up to 64 bytes (more where messages may be longer than about 500 KB or the queue
+ * than 1 GiB). In place it is aligned to 64.
  *
- * When somebody dies inside an operation, or with a message reserved or received, nobody else is held up: what a producer
- * had not finished is dropped and its room is free, what it had pushed is delivered, what a consumer was reading
- * is delivered again and flagged (`redelivered`). A message that was popped is gone with who popped it. Sleepers are
- * told at once, not by polling.
+ * A death never blocks the others: what a producer had not finished is discarded and its room reclaimed, what it had
+ * pushed is delivered, what a consumer was reading is delivered again, flagged `redelivered`. A message that was
+ * popped is lost with its consumer. Sleepers are told at once, not by polling.
  *
  * A pop sees everything that happened before the push of its message. Messages come out in the order in which their
  * room was claimed, each producer's in the order of its pushes. A push or pop that need not wait makes no system call.
  *
- * What is reserved or received belongs to the calling *thread*: another thread, or a child, is refused with EPERM.
+ * What is reserved or borrowed belongs to the calling *thread*: another thread, or a child, is refused with EPERM.
+ * EBADMSG from any function: somebody wrote over the queue.
  */
 typedef struct interproc_byte_queue_t {
   /**
-   * Not for use. Zero when it is no queue.
+   * Private. Zero when it is no queue.
    */
   uint64_t private_[8];
 } interproc_byte_queue_t;
 
 /**
- * A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
+ * A number of permits between threads of any processes. A holder may be killed, and nothing is lost.
  *
- * This is a local handle, obtained by interproc_segment_bounded_semaphore(); the semaphore itself lies in the segment. The
- * handle need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay
- * open as long as it is used.
+ * This is a local handle from interproc_segment_bounded_semaphore(); the semaphore itself lies in the segment. The
+ * handle need not be freed, may be copied, and may be used by any thread and by forked children while the segment is
+ * open.
  *
  *     interproc_bounded_semaphore_t lines;
  *     interproc_permit_t line;
  *     int rc = interproc_segment_bounded_semaphore(&segment, "telephone lines", 3, &lines);
  *     if (rc == 0)
  *         rc = interproc_bounded_semaphore_acquire(&lines, &line);
- *     if (rc == EOWNERDEAD) {                 // we have it; whoever had it was killed with it
+ *     if (rc == EOWNERDEAD) {                 // we have it; its holder was killed
  *         hang_up(&line);
  *         rc = 0;
  *     }
@@ -321,26 +358,26 @@ typedef struct interproc_byte_queue_t {
  *         interproc_bounded_semaphore_release(&lines, &line);
  *     }
  *
- * When a holder dies (the thread or its process, by any cause, at any instruction) its permits go to the next ones that
- * want them, within microseconds if somebody waits, and they are told by EOWNERDEAD. Up to 120 holders are watched
+ * When a holder dies (the thread or its process, by any cause, at any instruction) its permits go to the next callers
+ * that ask, within microseconds if somebody waits, and they are told by EOWNERDEAD. Up to 120 holders are watched
  * without any polling; with more, a death is found within 50 ms.
  *
- * Who gets a permit sees what its last holder did. Those who wait are served one after the other, but a newcomer may be
- * faster. Acquiring and releasing while permits are free makes no system call.
+ * The new holder of a permit sees what its last holder did. Waiters are served one after the other, but a newcomer may
+ * be faster. Acquiring and releasing while permits are free makes no system call.
  */
 typedef struct interproc_bounded_semaphore_t {
   /**
-   * Not for use. Zero when it is no semaphore.
+   * Private. Zero when it is no semaphore.
    */
   uint64_t private_[8];
 } interproc_bounded_semaphore_t;
 
 /**
- * A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+ * A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the
+ * dead.
  *
- * This is a local handle, obtained by interproc_segment_barrier(); the barrier itself lies in the segment. The handle
- * need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
- * long as it is used.
+ * This is a local handle from interproc_segment_barrier(); the barrier itself lies in the segment. The handle need not
+ * be freed, may be copied, and may be used by any thread and by forked children while the segment is open.
  *
  *     interproc_barrier_t steps;
  *     bool leader;
@@ -352,29 +389,52 @@ typedef struct interproc_bounded_semaphore_t {
  *     interproc_barrier_leave(&steps);        // a good end is no death
  *
  * A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
- * while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come, get
- * ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends well calls
- * interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
- * waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
+ * while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come,
+ * get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends
+ * well calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
+ * this round, or waits for the next. Up to 120 parties are watched without any polling; with more, a death is found
+ * within 50 ms.
  *
- * A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later. (Only
- * after more than four resets that can no longer be known: then it is told ECANCELED.)
+ * A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later.
+ * (Only after more than four resets that can no longer be known: then it is told ECANCELED.)
  *
  * What any party did before its wait happens before what any of them does after it.
  */
 typedef struct interproc_barrier_t {
   /**
-   * Not for use. Zero when it is no barrier.
+   * Private. Zero when it is no barrier.
    */
   uint64_t private_[8];
 } interproc_barrier_t;
 
 /**
+ * What there is to see of a segment.
+ */
+typedef struct interproc_segment_info_t {
+  /**
+   * The bytes that it has for objects.
+   */
+  size_t size;
+  /**
+   * Whether its name was removed: a newcomer does not find it any more.
+   */
+  bool is_retired;
+  /**
+   * Zero.
+   */
+  uint8_t reserved[7];
+  /**
+   * Zero.
+   */
+  uint64_t reserved1[2];
+} interproc_segment_info_t;
+
+/**
  * A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
  *
- * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero
- * bytes are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a
- * `sync::Mutex` whose value are the bytes behind it, or as a `sync::RawMutex`.
+ * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+ * are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a `sync::Mutex`
+ * whose value are the bytes behind it, or as a `sync::RawMutex`.
  *
  * When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
  * within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
@@ -395,14 +455,14 @@ typedef struct interproc_barrier_t {
  */
 typedef struct interproc_mutex_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[2];
 } interproc_mutex_t;
 
 /**
- * A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody. Its ids are what it,
- * or anybody else who may write to the segment, has written there: no proof of who it is.
+ * A thread that holds something: a snapshot, diagnostic only. All zero when there is nobody. Its ids are what it, or
+ * anybody else who may write to the segment, has written there: no proof of who it is.
  *
  *     interproc_who_t who;
  *     if (interproc_mutex_holder(&shop->lock, &who) == 0 && who.found)
@@ -472,7 +532,7 @@ typedef struct interproc_who_t {
  */
 typedef struct interproc_recursive_mutex_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[3];
 } interproc_recursive_mutex_t;
@@ -481,8 +541,8 @@ typedef struct interproc_recursive_mutex_t {
  * A condition variable: waiting, under a mutex, until another thread of any process makes a condition true and says
  * so.
  *
- * It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the same
- * mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
+ * It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the
+ * same mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
  *
  *     int rc = interproc_mutex_lock(&shop->lock);
  *     while ((rc == 0 || rc == EOWNERDEAD)) {
@@ -495,10 +555,10 @@ typedef struct interproc_recursive_mutex_t {
  *         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
  *     }
  *
- * With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it: when a
- * signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a loop. Who
- * has none to look at tells the one from the other by interproc_cond_signals(). A thread or process that ends in good
- * order wakes nobody.
+ * With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it:
+ * when a signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a
+ * loop. Without a condition to look at, interproc_cond_signals() tells the one from the other. A thread or process
+ * that ends in good order wakes nobody.
  *
  * To look at something else now and then, as a language binding at its signals, wait in slices. No signal that is sent
  * with the mutex held is lost between two of them, as the waiter holds it, too:
@@ -514,14 +574,14 @@ typedef struct interproc_recursive_mutex_t {
  *     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
  *     signalled = now != before;                                   // what the binding's own wait returns
  *
- * When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
- * lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
- * killed after it has unlocked and before it has signalled wakes those who are asleep: signal before you unlock if nothing at
- * all may depend on luck.
+ * When somebody dies: a killed waiter takes no signal along. A thread that is killed between its change and its
+ * signal, lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait.
+ * One that is killed after it has unlocked and before it has signalled wakes those that are asleep: for a guarantee,
+ * signal before you unlock.
  */
 typedef struct interproc_cond_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[2];
 } interproc_cond_t;
@@ -529,21 +589,21 @@ typedef struct interproc_cond_t {
 /**
  * A counting semaphore: a number that anybody may raise and that nobody can lower below zero without waiting.
  *
- * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value
- * 0. A Rust program sees it as a `sync::Semaphore`.
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value 0.
+ * A Rust program sees it as a `sync::Semaphore`.
  *
  *     rc = interproc_segment_object(&seg, "ready", sizeof *ready, 8, (void **)&ready);
  *     ...
  *     interproc_semaphore_post(ready);               // in one process, or in a signal handler
  *     rc = interproc_semaphore_acquire(ready);       // in another
  *
- * It has no owner: what a thread has acquired and not posted when it dies is gone. Nothing else is: a poster that is
- * killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others, at
- * once. With nobody asleep every operation is one compare-and-swap and no system call.
+ * It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a poster that is
+ * killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others,
+ * at once. With nobody asleep every operation is one compare-and-swap and no system call.
  */
 typedef struct interproc_semaphore_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[2];
 } interproc_semaphore_t;
@@ -559,12 +619,12 @@ typedef struct interproc_semaphore_t {
  *     interproc_event_set(stop);                     // in one process, or in a signal handler
  *     rc = interproc_event_wait(stop);               // in others: all of them go
  *
- * A set lets all go who wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter that
- * is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+ * A set lets all go that wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter
+ * that is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
  */
 typedef struct interproc_event_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[2];
 } interproc_event_t;
@@ -572,8 +632,8 @@ typedef struct interproc_event_t {
 /**
  * One-time initialisation among threads of any processes.
  *
- * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees it
- * as a `sync::Once`.
+ * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees
+ * it as a `sync::Once`.
  *
  *     static int set_up(void *argument, bool is_retry)
  *     {
@@ -585,12 +645,12 @@ typedef struct interproc_event_t {
  *     ...
  *     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
  *
- * When the one that is at it dies, the next, one of those who wait, does the job within microseconds, and is told. Once
- * it is done, a call is one load.
+ * When the thread that does the job dies, a waiter takes it over within microseconds, and is told. Once it is done, a
+ * call is one load.
  */
 typedef struct interproc_once_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[3];
 } interproc_once_t;
@@ -607,9 +667,9 @@ typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
  * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
  * whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
  *
- * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
- * at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
- * EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+ * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any
+ * cause, at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is
+ * told by EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
  * interproc_rwlock_downgrade() or as the writer that it is.
  *
  *     int rc = interproc_rwlock_rdlock(&prices->lock);
@@ -631,7 +691,7 @@ typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
  */
 typedef struct interproc_rwlock_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[8];
 } interproc_rwlock_t;
@@ -645,28 +705,129 @@ typedef struct interproc_rwlock_t {
  */
 typedef struct interproc_permit_t {
   /**
-   * Not for use. Zero when it is no permit.
+   * Private. Zero when it is no permit.
    */
   uint64_t private_[4];
 } interproc_permit_t;
+
+/**
+ * What there is to see of a semaphore.
+ */
+typedef struct interproc_bounded_semaphore_info_t {
+  /**
+   * How many permits there are.
+   */
+  uint32_t permits;
+  /**
+   * How many could be had now, those of dead holders among them. Those of a thread that waits for more are not
+   * counted. One is looked at after the other: beside others that release and acquire it can be a number that there
+   * never was.
+   */
+  uint32_t available;
+  /**
+   * How many living threads are asleep for it; threads that still spin are not counted.
+   */
+  uint32_t waiters;
+  /**
+   * Zero.
+   */
+  uint32_t reserved[5];
+} interproc_bounded_semaphore_info_t;
 
 /**
  * One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
  */
 typedef struct interproc_barrier_turn_t {
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t private_[2];
 } interproc_barrier_turn_t;
 
 /**
+ * What there is to see of a barrier.
+ */
+typedef struct interproc_barrier_info_t {
+  /**
+   * How many must come.
+   */
+  uint32_t parties;
+  /**
+   * How many have come and wait; 0 while it is broken.
+   */
+  uint32_t n_waiting;
+  /**
+   * How many living threads are asleep for it; threads that still spin are not counted.
+   */
+  uint32_t waiters;
+  /**
+   * Whether the next one to come would get ECANCELED.
+   */
+  bool is_broken;
+  /**
+   * Zero.
+   */
+  uint8_t reserved[3];
+  /**
+   * Zero.
+   */
+  uint32_t reserved1[4];
+} interproc_barrier_info_t;
+
+/**
+ * How full a queue is, and whether it is closed: a snapshot of a few loads. Counted in messages for interproc_queue_t
+ * and spsc; in bytes, headers included, for byte queues and byte lanes.
+ *
+ *     interproc_channel_info_t info;
+ *     if (interproc_queue_info(&jobs, &info) == 0)
+ *         printf("%zu of %zu, at most %zu\n", info.used, info.capacity, info.peak);
+ */
+typedef struct interproc_channel_info_t {
+  /**
+   * The most that it holds.
+   */
+  size_t capacity;
+  /**
+   * How much of that is not free.
+   */
+  size_t used;
+  /**
+   * The most that was seen used since it was made: a statistic, and a lower bound.
+   */
+  size_t peak;
+  /**
+   * The bytes of its longest message: of each, where all have one size.
+   */
+  size_t longest;
+  /**
+   * Whether there is no message in it.
+   */
+  bool is_empty;
+  /**
+   * Whether not even the shortest message has room.
+   */
+  bool is_full;
+  /**
+   * Whether it was closed, by any side.
+   */
+  bool is_closed;
+  /**
+   * Zero.
+   */
+  uint8_t reserved[5];
+  /**
+   * Zero.
+   */
+  uint64_t reserved1[3];
+} interproc_channel_info_t;
+
+/**
  * The producer of a queue with one producer and one consumer, in any processes: the fastest way from here to there.
  * Messages have a fixed size.
  *
- * It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling thread, and
- * moves to another thread of the process with its first use there. The handle must not be copied, nor be used by two threads at
- * once. It is left by interproc_spsc_producer_leave(), before the segment is closed; a forked child cannot use it.
+ * It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling
+ * thread, and moves to another thread of the process with its first use there. Do not copy the handle. Leave it by
+ * interproc_spsc_producer_leave() before the segment is closed.
  *
  *     interproc_spsc_producer_t samples;
  *     sample_t sample = {42};
@@ -675,18 +836,21 @@ typedef struct interproc_barrier_turn_t {
  *         rc = interproc_spsc_producer_push(&samples, &sample);
  *     interproc_spsc_producer_leave(&samples);
  *
- * When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next one takes
- * its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the dead
- * one had done at once, not by polling, and then waits for the next one.
+ * When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next
+ * one takes its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the
+ * dead one had done at once, not by polling, and then waits for the next one.
  *
- * A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that need
- * not wait makes no system call and no atomic read-modify-write.
+ * A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that
+ * need not wait makes no system call and no atomic read-modify-write.
+ *
+ * **All functions of either seat**: one thread at a time with a handle. EPERM: the seat is the parent process's;
+ * ESTALE: the thread that used the handle last has died, and somebody else has taken over.
  */
 typedef struct interproc_spsc_producer_t {
   /**
-   * Not for use. Zero when it is no producer.
+   * Private. Zero when it is no producer.
    */
-  uint64_t private_[24];
+  uint64_t private_[32];
 } interproc_spsc_producer_t;
 
 /**
@@ -701,13 +865,13 @@ typedef struct interproc_spsc_producer_t {
  */
 typedef struct interproc_spsc_consumer_t {
   /**
-   * Not for use. Zero when it is no consumer.
+   * Private. Zero when it is no consumer.
    */
-  uint64_t private_[24];
+  uint64_t private_[32];
 } interproc_spsc_consumer_t;
 
 /**
- * Slots where they lie, in two pieces: the second is empty unless the ring ends in between.
+ * Slots in place, in two pieces: the second is empty unless the ring ends in between.
  */
 typedef struct interproc_spsc_slots_t {
   /**
@@ -729,79 +893,76 @@ typedef struct interproc_spsc_slots_t {
 } interproc_spsc_slots_t;
 
 /**
- * The one producer of a queue of messages of any length, from this process to whoever is its consumer.
+ * The one producer of a queue of messages of any length, from this process to its consumer in any other.
  *
- * This is a local handle, obtained by interproc_segment_byte_producer(); the queue itself lies in the segment. **It
- * holds the producer's seat**: nobody else gets one until interproc_byte_producer_leave() or the death of the thread that
- * used it last. It must not be copied, and only one thread at a time may use it; another thread of the process may go on
- * with it. The segment must stay open as long as it is used.
+ * This is a local handle from interproc_segment_byte_producer(); the queue itself lies in the segment. It is the
+ * producer's *seat*: nobody else gets one until interproc_byte_producer_leave() or the death of the thread that used
+ * it last. Do not copy it. Another thread of the process may go on with it. The segment must stay open as long as it
+ * is used.
  *
  *     interproc_byte_producer_t lines;
  *     int rc = interproc_segment_byte_producer(&segment, "lines", 1 << 20, 4096, &lines);
  *     if (rc == 0)
- *         rc = interproc_byte_producer_send(&lines, "hello", 5);
+ *         rc = interproc_byte_producer_push(&lines, "hello", 5);
  *     void *place;                                            // or written where it is read:
- *     if (rc == 0 && (rc = interproc_byte_producer_reserve(&lines, 4096, &place)) == 0) {
+ *     if (rc == 0 && (rc = interproc_byte_producer_reserve_until(&lines, 4096, NULL, &place)) == 0) {
  *         ssize_t n = read(0, place, 4096);
  *         rc = n > 0 ? interproc_byte_producer_commit(&lines, n) : interproc_byte_producer_abort(&lines);
  *     }
  *
- * A message takes its length, rounded up to 8 bytes, and 8 more. It lies in one piece; at the end of the ring some room
- * may be left out for that.
+ * A message takes its length, rounded up to 8 bytes, and 8 more. It lies in one piece; at the end of the ring some
+ * room may be left out for that.
  *
- * When the producer dies, what it had not committed, or not published, is gone as if it had never been; all the rest
- * is received, and the next producer takes the seat over. When the consumer dies, its messages stay.
+ * When the producer dies, what it had not committed, or not published, is discarded; all the rest can be read, and the
+ * next producer takes the seat over. When the consumer dies, its messages stay.
  *
- * Who receives a message sees everything that happened before it was published. A message costs one store to shared
- * memory beside the copy, and no system call unless somebody sleeps. A forked child that uses its copy gets EPERM.
+ * The reader of a message sees everything that happened before it was published. A message costs one store to shared
+ * memory beside the copy, and no system call unless somebody sleeps.
+ *
+ * **All functions of either seat**: one thread at a time with a handle. EPERM: the handle is a parent process's;
+ * ESTALE: the thread that used the handle last has died, and somebody else has taken over; EBADMSG: somebody wrote
+ * over the queue.
  */
 typedef struct interproc_byte_producer_t {
   /**
-   * Not for use. Zero when it is no producer.
+   * Private. Zero when it is no producer.
    */
-  uint64_t private_[24];
+  uint64_t private_[32];
 } interproc_byte_producer_t;
 
 /**
- * The one consumer of a queue of messages of any length.
- *
- * This is a local handle, obtained by interproc_segment_byte_consumer(). **It holds the consumer's seat**: nobody else
- * gets one until interproc_byte_consumer_leave() or the death of the thread that used it last. It must not be copied, and
- * only one thread at a time may use it; another thread of the process may go on with it. The segment must stay open as
- * long as it is used.
+ * The one consumer of a queue of messages of any length: see interproc_byte_producer_t, whose rules are its, too.
  *
  *     interproc_byte_consumer_t lines;
  *     const void *line;
  *     size_t len;
  *     int rc = interproc_segment_byte_consumer(&segment, "lines", 1 << 20, 4096, &lines);
- *     while (rc == 0 && (rc = interproc_byte_consumer_receive(&lines, &line, &len, NULL)) == 0) {
+ *     while (rc == 0 && (rc = interproc_byte_consumer_borrow_until(&lines, NULL, &line, &len, NULL)) == 0) {
  *         fwrite(line, 1, len, stdout);                       // read where it lies
  *         rc = interproc_byte_consumer_release(&lines);
  *     }                                                       // EPIPE: closed and drained
  *
- * Messages come in the order in which they were sent, each once. When the consumer dies, the next one takes the seat over
- * and begins with what was not freed: what the dead may have read is flagged (`redelivered`), with the usual settings at
- * most one message. When the producer dies, what it had published is received, and a consumer that waits goes on
- * waiting for the next producer.
+ * Messages come in the order in which they were pushed, each once. When the consumer dies, the next one takes the seat
+ * over and begins with what was not freed: what the dead one may have read is flagged (`redelivered`), with the usual
+ * settings at most one message. When the producer dies, what it had published can be read, and a consumer that waits
+ * goes on waiting for the next producer.
  *
  * Headers are checked: whatever a peer writes, no byte outside of the ring is touched. But a peer that breaks the
- * protocol can change a message while it is read in place: copy out what you do not trust, then look at it. A forked
- * child that uses its copy gets EPERM.
+ * protocol can change a message while it is read in place: copy out what you do not trust, then look at it.
  */
 typedef struct interproc_byte_consumer_t {
   /**
-   * Not for use. Zero when it is no consumer.
+   * Private. Zero when it is no consumer.
    */
-  uint64_t private_[24];
+  uint64_t private_[32];
 } interproc_byte_consumer_t;
 
 /**
- * A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
- * waits for readers, and readers wait for nobody.
+ * A value of which only the newest counts, between any processes: a state, a position, a frame. Writers never wait for
+ * readers, and readers wait for nobody.
  *
- * This is a local handle, obtained by interproc_segment_latest(); the value itself lies in the segment. The handle need
- * not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
- * long as it is used.
+ * This is a local handle from interproc_segment_latest(); the value itself lies in the segment. The handle need not be
+ * freed, may be copied, and may be used by any thread and by forked children while the segment is open.
  *
  *     interproc_latest_t position;
  *     pose_t pose = {0};
@@ -809,21 +970,21 @@ typedef struct interproc_byte_consumer_t {
  *     if (rc == 0)
  *         rc = interproc_latest_set(&position, &pose, NULL);      // one process
  *     if (rc == 0)
- *         rc = interproc_latest_get(&position, &pose, NULL);  // any others
+ *         rc = interproc_latest_get(&position, &pose, NULL);      // any others
  *
- * A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces itself,
- * and they go round what it reads. For this there are four announcements, or as many as
- * interproc_segment_latest_for() was told; a reader beyond that tries on. Writers wait for each other.
+ * A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces
+ * itself, and they go round what it reads. For this there are four announcements, or as many as
+ * interproc_segment_latest_as() was told; a reader beyond that tries on. Writers wait for each other.
  *
- * When a writer dies in the middle, the value that it was setting is lost, and the next writer goes on; a dead reader costs
- * nothing. A process that is stopped in the middle of a set delays other writers, never readers.
+ * When a writer dies in the middle, the value that it was setting is discarded, and the next writer goes on; a dead
+ * reader costs nothing. A process that is stopped in the middle of a set delays other writers, never readers.
  *
- * Who reads a value, or sees its version, sees everything that happened before it was set. A read makes no system call and needs no
- * member slot of the segment.
+ * The reader of a value, or of its version, sees everything that happened before it was set. A read makes no system
+ * call and needs no member slot of the segment.
  */
 typedef struct interproc_latest_t {
   /**
-   * Not for use. Zero when it is none.
+   * Private. Zero when it is none.
    */
   uint64_t private_[8];
 } interproc_latest_t;
@@ -850,11 +1011,11 @@ typedef struct interproc_latest_t {
  */
 typedef struct interproc_process_t {
   /**
-   * Not for use. NULL when closed.
+   * Private. NULL when closed.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_process_t;
@@ -917,8 +1078,8 @@ typedef struct interproc_usage_t {
 } interproc_usage_t;
 
 /**
- * A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
- * It need be no child.
+ * A process of the machine, held fast: not its number, which the kernel gives to another process some time after its
+ * end. It need be no child.
  *
  * This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
  * close only one of them.
@@ -926,15 +1087,15 @@ typedef struct interproc_usage_t {
  *     interproc_process_ref_t server;
  *     int rc = interproc_process_ref_find(&server, note->pid, note->start_time);
  *     if (rc == ESRCH)
- *         puts("it has ended, whoever has its number now");
+ *         puts("it has ended; another process may have its number");
  */
 typedef struct interproc_process_ref_t {
   /**
-   * Not for use. NULL when closed.
+   * Private. NULL when closed.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_process_ref_t;
@@ -984,7 +1145,8 @@ typedef struct interproc_process_details_t {
    */
   uint64_t memory;
   /**
-   * What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not joined.
+   * What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
+   * joined.
    */
   char state;
   /**
@@ -998,8 +1160,8 @@ typedef struct interproc_process_details_t {
 } interproc_process_details_t;
 
 /**
- * One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any length
- * up to the pipe's longest and arrive as they were sent, whole or not at all.
+ * One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
+ * length up to the pipe's longest and arrive as they were sent, whole or not at all.
  *
  * This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
  * same handle: close only one of them.
@@ -1014,25 +1176,29 @@ typedef struct interproc_process_details_t {
  *     if (rc == 0)
  *         rc = interproc_pipe_send(&ours, "question", 8);
  *     if (rc == 0)
- *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size);
+ *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size, NULL);
  *     if (rc == EPIPE)
  *         complain("the worker is gone");
  *
- * When the other end is closed, or whoever has it dies, at whatever instruction, what it had sent can be received, and
- * after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
+ * When the other end is closed, or its holder dies, at any instruction, what it had sent can be received, and after
+ * that every call returns EPIPE; waiters are told at once. What was sent to a dead end is lost with it.
  *
- * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
- * until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE, whether the
- * other end has seen it or not. (The sending and the receiving half of an end go with the threads that used them.) A forked child does not have its parent's ends: its calls return EPERM, and its
- * interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
+ * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call
+ * on; until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE,
+ * whether the other end has seen it or not. (The sending and the receiving half of an end go with the threads that
+ * used them.)
+ *
+ * A forked child does not have its parent's ends: its calls return EPERM, and its interproc_pipe_close() frees the
+ * copy only. See interproc_pipe_fork() and interproc_pipe_adopt(). EBADMSG from any function: somebody wrote over the
+ * pipe.
  */
 typedef struct interproc_pipe_t {
   /**
-   * Not for use. NULL when closed.
+   * Private. NULL when closed.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_pipe_t;
@@ -1043,9 +1209,11 @@ typedef struct interproc_pipe_t {
 typedef int (*interproc_pipe_entry_t)(struct interproc_pipe_t *end, void *argument);
 
 /**
- * Who listens at a name in a segment: it gets an end of each pipe that a client connects.
+ * A listener at a name in a segment: it gets an end of each pipe that a client connects. One thread at a time uses it.
  *
- * This is a local handle. interproc_listener_close() frees it and ends the listening.
+ * This is a local handle. interproc_listener_close() frees it and ends the listening. A forked child's copy returns
+ * EPERM.
+ * ESTALE: the thread that listened has died, and another one listens.
  *
  *     interproc_listener_t listener;
  *     interproc_pipe_t client;
@@ -1056,16 +1224,16 @@ typedef int (*interproc_pipe_entry_t)(struct interproc_pipe_t *end, void *argume
  * There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
  * accepted. A pipe is free again when both its ends were closed or their holders died.
  *
- * When the listener dies, who was not accepted sees the end of its pipe, pipes that were accepted go on with those who
- * have them, connecting returns ECONNREFUSED, and anybody may bind again.
+ * When the listener dies, clients that were not accepted see the end of their pipes, accepted pipes go on, connecting
+ * returns ECONNREFUSED, and anybody may bind again.
  */
 typedef struct interproc_listener_t {
   /**
-   * Not for use. NULL when closed.
+   * Private. NULL when closed.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_listener_t;
@@ -1227,11 +1395,11 @@ typedef struct interproc_daemon_options_t {
  */
 typedef struct interproc_ready_t {
   /**
-   * Not for use. NULL when it was told.
+   * Private. NULL when it was told.
    */
   void *private_;
   /**
-   * Not for use.
+   * Private.
    */
   uint64_t reserved;
 } interproc_ready_t;
@@ -1248,39 +1416,37 @@ extern "C" {
 /**
  * Explains an errno value that a function of this library returned: what happened and what to do.
  *
- * When several causes share a value, the text names them all; interproc_last_error_message() knows which it was.
- * For values that this library has no text of its own for, it is the C library's text.
+ * When several causes share a value, the text names them all; interproc_last_error_message() knows which it was. For
+ * values that this library has no text of its own for, it is the C library's text.
  *
- * The string is never NULL and need not be freed. It is constant, but for values that the library does not know:
+ * The string is never NULL and need not be freed. It is constant, except for values that the library does not know:
  * then it is valid until the thread's next call with such a value.
- *
- * Thread-safe. Not for signal handlers.
  */
 const char *interproc_strerror(int error);
 
 /**
- * What the thread's last failed call of this library had to say, in one line: the text of the error and, where there
- * is more to tell, the details: the file, the two sizes, the argument that is NULL.
+ * What exactly went wrong in the thread's last failed call of this library, in one line: the text of the error and,
+ * where there is more to tell, the details: the file, the two sizes, the argument that is NULL. Functions marked
+ * async-signal-safe keep no error.
  *
- * Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no
- * call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
- * again, or ends.
- *
- * Thread-safe; allocates nothing. Not for signal handlers.
+ * Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no call of
+ * the thread has failed. The string need not be freed; it is valid until the thread calls this function again, or
+ * ends. Allocates nothing.
  */
 const char *interproc_last_error_message(void);
 
 /**
  * The version of the library that is linked, such as "0.1.0"; that of the header is INTERPROC_VERSION. Constant.
  *
- * Thread-safe, fork-safe and async-signal-safe.
+ * Async-signal-safe.
  */
 const char *interproc_version(void);
 
 /**
- * The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the header.
+ * The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the
+ * header.
  *
- * Thread-safe, fork-safe and async-signal-safe.
+ * Async-signal-safe.
  */
 uint32_t interproc_version_number(void);
 
@@ -1291,21 +1457,12 @@ uint32_t interproc_version_number(void);
  *     interproc_deadline_after(5000000, &until);             // 5 ms from now
  *     int rc = interproc_mutex_timedlock(&shop->lock, &until);
  *
- * A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock
- * moves it. 0 gives the current time; more than 31 years give the end of time, for ever.
+ * A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock moves
+ * it. 0 gives the current time; more than 31 years give the end of time, for ever.
  *
- * Every function that takes an `abstime` takes the same times. In the past, zero or negative: it does what needs no waiting,
- * and else says ETIMEDOUT. NULL, if it is not said to mean something else, or nanoseconds that are not in 0..999999999:
- * EINVAL. Seconds from 1000000000 on (31 years after boot) are EINVAL, too, as they are those of CLOCK_REALTIME, by which it
- * would wait for ever: see interproc_deadline_from(). From 18446744073 seconds on, where the clock ends, it is for ever.
- * After EINVAL nothing was done.
- *
- * @return 0; EINVAL: deadline is NULL.
- *
- * Thread-safe, fork-safe and async-signal-safe.
+ * Async-signal-safe.
  */
-int interproc_deadline_after(uint64_t nanoseconds,
-                             struct timespec *deadline);
+int interproc_deadline_after(uint64_t nanoseconds, struct timespec *deadline);
 
 /**
  * Makes a deadline of a time on another clock: a `clockid_t`, such as CLOCK_REALTIME or CLOCK_BOOTTIME.
@@ -1314,99 +1471,72 @@ int interproc_deadline_after(uint64_t nanoseconds,
  *     interproc_deadline_from(CLOCK_REALTIME, &noon, &until);
  *     int rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until);
  *
- * It is as far from now as `abstime` is by that clock now; if that is set anew later, the deadline stays. A time in the past
- * gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the end of time.
+ * It is as far from now as `abstime` is by that clock now; if that clock is set anew later, the deadline stays. A time
+ * in the past gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the
+ * end of time.
  *
- * @return 0; EINVAL: there is no such clock; abstime or deadline is NULL; the nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe.
+ * @return 0; EINVAL also when there is no such clock, abstime is NULL or its nanoseconds are not in 0..999999999.
  */
-int interproc_deadline_from(int clock,
-                            const struct timespec *abstime,
-                            struct timespec *deadline);
+int interproc_deadline_from(int clock, const struct timespec *abstime, struct timespec *deadline);
 
 /**
  * How many living threads are asleep for anything that lies in these `size` bytes: for one lock, or for all in a
- * structure of yours. A snapshot; who still spins is not counted. The caller need not be a member of the segment.
+ * structure of yours. A snapshot; threads that still spin are not counted. A waiter on a condition that is signalled
+ * counts until it can have the mutex. The caller need not be a member of the segment.
  *
  *     uint32_t asleep;
  *     rc = interproc_waiters(shop, sizeof *shop, &asleep);
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_waiters(const void *address,
-                      size_t size,
-                      uint32_t *waiters);
+int interproc_waiters(const void *address, size_t size, uint32_t *waiters);
 
 /**
  * Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
  * objects, and opens it. `mode` are its permission bits, which the umask does not change; 0 means 0600.
  *
- * The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever
- * sees a half-made segment.
+ * The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever sees a
+ * half-made segment.
  *
- * @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL: a
- * NULL, a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL also for
+ * a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
  */
-int interproc_segment_create(struct interproc_segment_t *segment,
-                             const char *name,
-                             size_t size,
-                             uint32_t mode);
+int interproc_segment_create(struct interproc_segment_t *segment, const char *name, size_t size, uint32_t mode);
 
 /**
  * Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
  * mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
  *
- * @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
- * is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;
- * EPROTO: not a segment; EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over;
- * EUSERS: as many processes have it open as it has member slots.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; ENOENT: there is none; EACCES: not permitted, or it belongs to a user who is neither this one nor root
+ * (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file; EPROTO: not a segment;
+ * EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over; EUSERS: as many processes
+ * have it open as it has member slots.
  */
-int interproc_segment_open(struct interproc_segment_t *segment,
-                           const char *name);
+int interproc_segment_open(struct interproc_segment_t *segment, const char *name);
 
 /**
- * Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it
- * and all open the same. `mode` as in interproc_segment_create().
+ * Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it and
+ * all open the same. `mode` as in interproc_segment_create().
  *
- * @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there
- * is one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there is
+ * one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
  */
-int interproc_segment_open_or_create(struct interproc_segment_t *segment,
-                                     const char *name,
-                                     size_t size,
-                                     uint32_t mode);
+int interproc_segment_open_or_create(struct interproc_segment_t *segment, const char *name, size_t size, uint32_t mode);
 
 /**
- * Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size
- * is sealed: nobody can truncate it.
+ * Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size is
+ * sealed: nobody can truncate it.
  *
  * @return As interproc_segment_create(), without EEXIST.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_segment_anonymous(struct interproc_segment_t *segment,
-                                size_t size);
+int interproc_segment_anonymous(struct interproc_segment_t *segment, size_t size);
 
 /**
- * Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the
- * caller's, who may close it afterwards.
+ * Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the caller's, who
+ * may close it afterwards.
  *
- * @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is
- * not open at all; ENOTSUP: no /proc.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is not
+ * open at all; ENOTSUP: no /proc.
  */
-int interproc_segment_attach_fd(struct interproc_segment_t *segment,
-                                int fd);
+int interproc_segment_attach_fd(struct interproc_segment_t *segment, int fd);
 
 /**
  * Opens the segment that the parent has given to this program by `key`; see interproc_process_options_t.
@@ -1420,11 +1550,8 @@ int interproc_segment_attach_fd(struct interproc_segment_t *segment,
  *     rc = interproc_segment_inherited(&segment, "shop"); // in the program
  *
  * @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
- *
- * Thread-safe; not for signal handlers.
  */
-int interproc_segment_inherited(struct interproc_segment_t *segment,
-                                const char *key);
+int interproc_segment_inherited(struct interproc_segment_t *segment, const char *key);
 
 /**
  * As interproc_segment_create(), with options.
@@ -1462,63 +1589,55 @@ int interproc_segment_anonymous_with(struct interproc_segment_t *segment,
                                      const struct interproc_segment_options_t *options);
 
 /**
- * Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes. Do not
- * close a segment while this process holds one of its mutexes.
+ * Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes.
+ * Do not close a segment while this process holds one of its mutexes, nor while another thread uses it.
  *
- * **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it (queues,
- * latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches nothing, and
- * keeps to that when another segment lies at the same address by then. So it is for copies of a closed handle, for a second
- * close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good until that, and keep what
- * they need of the segment.
+ * **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it
+ * (queues, latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches
+ * nothing, and keeps to that when another segment lies at the same address by then. So it is for copies of a closed
+ * handle, for a second close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good
+ * until that, and keep what they need of the segment.
  *
- * *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
- * afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open segment is there;
- * when another one is, they act on what lies there now. The inits of semaphores, events and onces write to whatever memory
- * they are given.
+ * *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is
+ * invalid afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open
+ * segment is there; when another one is, they act on what lies there now. The inits of semaphores, events and onces
+ * write to whatever memory they are given.
  *
- * @return 0; EINVAL: NULL, or closed already; then nothing was done.
- *
- * Not to be called while another thread uses the segment; not for signal handlers.
+ * @return 0; EINVAL: closed already; then nothing was done.
  */
 int interproc_segment_close(struct interproc_segment_t *segment);
 
 /**
- * Removes the name. Who has the segment open keeps it, and the memory is freed when the last one is gone. The name
- * is free for a new segment at once.
+ * Removes the name. Processes that have the segment open keep it, and the memory is freed when the last one is gone.
+ * The name is free for a new segment at once.
  *
- * @return 0; ENOENT: there is none; EINVAL: NULL or a bad name; EACCES: not permitted.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; ENOENT: there is none; EINVAL also for a bad name; EACCES: not permitted.
  */
 int interproc_segment_unlink(const char *name);
 
 /**
- * Removes the name if no process has the segment open; nobody can open it in between. Says whether it did.
- * Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will come
- * back for.
+ * Removes the name if no process has the segment open; nobody can open it in between. `*removed` becomes whether it
+ * did. Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will
+ * come back for.
  *
  * @return 0; otherwise as interproc_segment_open() and interproc_segment_unlink().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_segment_unlink_if_stale(const char *name,
-                                      bool *removed);
+int interproc_segment_unlink_if_stale(const char *name, bool *removed);
 
 /**
- * Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes come
- * at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give it
- * its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
+ * Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes
+ * come at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give
+ * it its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
  *
  * `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
- * pointer is good until the segment is closed; another process may have the object at another address, so do not
- * store pointers in it. A name has 1 to 47 bytes.
+ * pointer is good until the segment is closed; another process may have the object at another address, so do not store
+ * pointers in it. A name has 1 to 47 bytes.
  *
  * @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
- * interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
- * alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
+ * interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL
+ * also for a bad name, size or alignment; EBADMSG: somebody wrote over the directory.
  *
- * Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
- * Not for signal handlers.
+ * Safe against death: a process that dies in it leaves either no object or a whole one.
  */
 int interproc_segment_object(const struct interproc_segment_t *segment,
                              const char *name,
@@ -1527,20 +1646,20 @@ int interproc_segment_object(const struct interproc_segment_t *segment,
                              void **object);
 
 /**
- * Finds the object `name` of this type, or makes it with the bytes at `initial`, and says whether it made it. Of all
- * processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it is
- * initialised once.
+ * Finds the object `name` of this type, or makes it with the bytes at `initial`; `*created` becomes whether it made
+ * it. Of all processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it
+ * is initialised once.
  *
  *     shop_t first = { INTERPROC_MUTEX_INIT, 3 };
  *     rc = interproc_segment_object_as(&segment, "shop", 0, sizeof first, 8, &first, (void **)&shop, NULL);
  *
- * `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds the
- * object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has `size`
- * bytes; NULL stands for zeros. `created` may be NULL.
+ * `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds
+ * the object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has
+ * `size` bytes; NULL stands for zeros. `created` may be NULL.
  *
  * @return As interproc_segment_object(); EEXIST also for another type.
  *
- * Thread-safe, fork-safe, and safe against death, as interproc_segment_object(). Not for signal handlers.
+ * Safe against death, as interproc_segment_object().
  */
 int interproc_segment_object_as(const struct interproc_segment_t *segment,
                                 const char *name,
@@ -1555,8 +1674,6 @@ int interproc_segment_object_as(const struct interproc_segment_t *segment,
  * Finds the object `name` of this type; makes none. `type_id` as in interproc_segment_object_as().
  *
  * @return ENOENT: there is none; otherwise as interproc_segment_object_as(), without ENOMEM.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_segment_find_as(const struct interproc_segment_t *segment,
                               const char *name,
@@ -1566,10 +1683,10 @@ int interproc_segment_find_as(const struct interproc_segment_t *segment,
                               void **object);
 
 /**
- * The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in order.
- * These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
- * `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and plain
- * data (numbers, arrays of them, structures that derive Pod) none.
+ * The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in
+ * order. These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
+ * `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and
+ * plain data (numbers, arrays of them, structures that derive Pod) none.
  *
  *     uint64_t word = interproc_type_id("u64", 8, 8, NULL, 0);
  *     uint64_t counter = interproc_type_id("Mutex", 24, 8, &word, 1); // Mutex<u64>
@@ -1579,18 +1696,12 @@ int interproc_segment_find_as(const struct interproc_segment_t *segment,
  *
  * Async-signal-safe.
  */
-uint64_t interproc_type_id(const char *name,
-                           size_t size,
-                           size_t alignment,
-                           const uint64_t *parts,
-                           size_t count);
+uint64_t interproc_type_id(const char *name, size_t size, size_t alignment, const uint64_t *parts, size_t count);
 
 /**
  * Finds the object of bytes `name`; makes none.
  *
  * @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_segment_find(const struct interproc_segment_t *segment,
                            const char *name,
@@ -1599,17 +1710,14 @@ int interproc_segment_find(const struct interproc_segment_t *segment,
                            void **object);
 
 /**
- * Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of them. A
- * Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has messages of a type,
- * and is found by interproc_segment_queue_as().
+ * Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of
+ * them. A Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has
+ * messages of a type, and is found by interproc_segment_queue_as().
  *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
+ * @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type;
+ * EINVAL: one of them is 0, or the capacity is beyond 2^24.
  *
- * @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type; EINVAL:
- * one of them is 0, or the capacity is beyond 2^24.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_queue(const struct interproc_segment_t *segment,
                             const char *name,
@@ -1618,8 +1726,8 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
                             struct interproc_queue_t *queue);
 
 /**
- * As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`. It is found
- * by exactly this type, by both.
+ * As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`.
+ * It is found by exactly this type, by both.
  *
  *     typedef struct { uint64_t id; double weight; } job_t; // in Rust: struct Job, which derives Pod
  *     uint64_t job = interproc_type_id("Job", sizeof(job_t), 8, NULL, 0);
@@ -1628,8 +1736,6 @@ int interproc_segment_queue(const struct interproc_segment_t *segment,
  * `type_id` is 0 for bytes, or an id by interproc_type_id().
  *
  * @return As interproc_segment_queue(); EEXIST also for another type.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_queue_as(const struct interproc_segment_t *segment,
                                const char *name,
@@ -1639,16 +1745,13 @@ int interproc_segment_queue_as(const struct interproc_segment_t *segment,
                                struct interproc_queue_t *queue);
 
 /**
- * Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
- * up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
- *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
+ * Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded up, and to
+ * at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
  *
  * @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
  * or beyond 2^60.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_byte_queue(const struct interproc_segment_t *segment,
                                  const char *name,
@@ -1660,13 +1763,10 @@ int interproc_segment_byte_queue(const struct interproc_segment_t *segment,
  * Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
  * `Segment::bounded_semaphore`.
  *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
- *
  * @return As interproc_segment_object(); EEXIST also for another number of permits; EINVAL also for no permit, or more
  * than 1048576.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_bounded_semaphore(const struct interproc_segment_t *segment,
                                         const char *name,
@@ -1674,15 +1774,13 @@ int interproc_segment_bounded_semaphore(const struct interproc_segment_t *segmen
                                         struct interproc_bounded_semaphore_t *semaphore);
 
 /**
- * Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by `Segment::barrier`.
- *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
+ * Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by
+ * `Segment::barrier`.
  *
  * @return As interproc_segment_object(); EEXIST also for another number of parties; EINVAL also for no party, or more
  * than 1048576.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_barrier(const struct interproc_segment_t *segment,
                               const char *name,
@@ -1690,38 +1788,22 @@ int interproc_segment_barrier(const struct interproc_segment_t *segment,
                               struct interproc_barrier_t *barrier);
 
 /**
- * The bytes that the segment has for objects.
- *
- * @return 0; EINVAL: a NULL, or closed.
- *
- * Thread-safe and fork-safe.
+ * How large it is, and whether its name was removed.
  */
-int interproc_segment_len(const struct interproc_segment_t *segment, size_t *len);
+int interproc_segment_info(const struct interproc_segment_t *segment, struct interproc_segment_info_t *info);
 
 /**
- * The descriptor of the segment's file, to be sent through a socket or inherited, for
- * interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
+ * The descriptor of the segment's file, to be sent through a socket or inherited, for interproc_segment_attach_fd()
+ * there. It stays the segment's: do not close it. It is close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back, and the segment has no
- * name to open it by.
- *
- * Thread-safe and fork-safe.
+ * @return 0; EBADF: the program has closed it behind the library's back, and the segment has no name to open it by.
  */
-int interproc_segment_fd(const struct interproc_segment_t *segment,
-                         int *fd);
+int interproc_segment_fd(const struct interproc_segment_t *segment, int *fd);
 
 /**
- * Whether the name was removed: a newcomer does not find this segment any more.
- *
- * @return 0; EINVAL: a NULL, or closed.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_segment_is_retired(const struct interproc_segment_t *segment, bool *is_retired);
-
-/**
- * Adds to `*total` the bytes that a segment needs for an object of this size and alignment: interproc_segment_object().
- * Begin with 0: the sum is what a segment of all these objects, in any order, must have as its size.
+ * Adds to `*total` the bytes that a segment needs for an object of this size and alignment:
+ * interproc_segment_object(). Begin with 0: the sum is what a segment of all these objects, in any order, must have as
+ * its size.
  *
  *     size_t total = 0;
  *     rc = interproc_room_object(sizeof(shop_t), 8, &total);
@@ -1730,234 +1812,136 @@ int interproc_segment_is_retired(const struct interproc_segment_t *segment, bool
  *     if (rc == 0)
  *         rc = interproc_segment_create(&segment, "/shop", total, 0600);
  *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
+ * @return 0; EINVAL: the object is impossible, or no segment can be so large. So it is for all interproc_room_
+ * functions.
  */
-int interproc_room_object(size_t size,
-                          size_t alignment,
-                          size_t *total);
+int interproc_room_object(size_t size, size_t alignment, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a queue: interproc_segment_queue().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
 int interproc_room_queue(size_t element_size, size_t capacity, size_t *total);
 
 /**
- * Adds to `*total` the bytes that a segment needs for a queue of messages of any length: interproc_segment_byte_queue().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
+ * Adds to `*total` the bytes that a segment needs for a queue of messages of any length:
+ * interproc_segment_byte_queue().
  */
-int interproc_room_byte_queue(size_t capacity,
-                              size_t longest,
-                              size_t *total);
+int interproc_room_byte_queue(size_t capacity, size_t longest, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a queue from one to one: interproc_segment_spsc_producer().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
-int interproc_room_spsc(size_t element_size,
-                        size_t capacity,
-                        size_t *total);
+int interproc_room_spsc(size_t element_size, size_t capacity, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a byte lane: interproc_segment_byte_producer().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
-int interproc_room_byte_lane(size_t capacity,
-                             size_t longest,
-                             size_t *total);
+int interproc_room_byte_lane(size_t capacity, size_t longest, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a semaphore of permits: interproc_segment_bounded_semaphore().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
-int interproc_room_bounded_semaphore(size_t permits,
-                                     size_t *total);
+int interproc_room_bounded_semaphore(size_t permits, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a barrier: interproc_segment_barrier().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
 int interproc_room_barrier(size_t parties, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a latest value: interproc_segment_latest().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
 int interproc_room_latest(size_t element_size, size_t readers, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a pipe, with one way or two: interproc_segment_pipe_pair().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
-int interproc_room_pipe(size_t capacity,
-                        size_t longest,
-                        size_t *total);
+int interproc_room_pipe(size_t capacity, size_t longest, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a listener and its pipes: interproc_listener_bind().
- *
- * @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
- *
- * Thread-safe and fork-safe.
  */
-int interproc_room_listener(size_t pipes,
-                            size_t capacity,
-                            size_t longest,
-                            size_t *total);
+int interproc_room_listener(size_t pipes, size_t capacity, size_t longest, size_t *total);
 
 /**
- * The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do not
- * read the header. They are part of the binary interface: a program may also know them.
+ * The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do
+ * not read the header. They are part of the binary interface: a program may also know them.
  *
- * @return 0; EINVAL: a NULL, or there is no such structure.
- *
- * Thread-safe and fork-safe.
+ * @return 0; EINVAL also when there is no such structure.
  */
-int interproc_size_of(const char *name,
-                      size_t *size,
-                      size_t *alignment);
+int interproc_size_of(const char *name, size_t *size, size_t *alignment);
 
 /**
- * Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is
- * an unlocked mutex already. Nobody else may use the memory meanwhile.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is an
+ * unlocked mutex already. Nobody else may use the memory meanwhile.
  */
 int interproc_mutex_init(struct interproc_mutex_t *mutex);
 
 /**
  * Ends the use of a mutex before its memory is used for something else. The caller holds it, or nobody does; nobody
  * waits for it or will lock it again. What others did with it before is over: a thread whose unlock let you lock it
- * does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its
- * segment is closed or unlinked.
+ * does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its segment
+ * is closed or unlinked.
  *
- * @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
- * segment that this process has open.
+ * @return 0; EBUSY: another living thread holds it, and nothing was changed.
  */
 int interproc_mutex_destroy(struct interproc_mutex_t *mutex);
 
 /**
- * Locks, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ * Locks, waiting as long as it takes.
  *
  * @return 0: the calling thread holds it.
  * EOWNERDEAD: the calling thread holds it, and its last owner died holding it. Repair the data, call
  * interproc_mutex_consistent(), go on.
- * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable
- * until interproc_mutex_init().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable until
+ * interproc_mutex_init().
  * EDEADLK: the calling thread holds it already.
- * EINVAL: NULL, misaligned, or in no segment that this process has open.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_mutex_lock(struct interproc_mutex_t *mutex);
 
 /**
- * Locks if no living thread holds it; never waits.
- *
- * @return As interproc_mutex_lock(), and EBUSY: another living thread holds it.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_mutex_lock(), but never waits: EBUSY when another living thread holds it.
  */
 int interproc_mutex_trylock(struct interproc_mutex_t *mutex);
 
 /**
- * Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
- *
- * @return As interproc_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_mutex_lock(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_mutex_timedlock(struct interproc_mutex_t *mutex,
-                              const struct timespec *abstime);
+int interproc_mutex_timedlock(struct interproc_mutex_t *mutex, const struct timespec *abstime);
 
 /**
- * Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait
- * included, gets ENOTRECOVERABLE from then on.
+ * Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, waiters included,
+ * gets ENOTRECOVERABLE from then on.
  *
- * Once it is released, the memory is neither read nor written: whoever locks it next may destroy it.
+ * Once it is released, the memory is neither read nor written: the next locker may destroy it.
  *
- * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
- * process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not hold it.
  */
 int interproc_mutex_unlock(struct interproc_mutex_t *mutex);
 
 /**
  * Says that the data is whole again. For a holder that got the lock with EOWNERDEAD.
  *
- * @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
- * or NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL also when it was not got with EOWNERDEAD, or marked
+ * already.
  */
 int interproc_mutex_consistent(struct interproc_mutex_t *mutex);
 
 /**
  * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
  * need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_mutex_holder(const struct interproc_mutex_t *mutex,
-                           struct interproc_who_t *holder);
+int interproc_mutex_holder(const struct interproc_mutex_t *mutex, struct interproc_who_t *holder);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. For a whole structure:
- * interproc_waiters(). The caller need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_mutex_waiters(const struct interproc_mutex_t *mutex,
-                            uint32_t *waiters);
-
-/**
- * Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
- * memory meanwhile.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * Makes an unlocked mutex; see interproc_mutex_init().
  */
 int interproc_recursive_mutex_init(struct interproc_recursive_mutex_t *mutex);
 
 /**
  * Ends the use of a mutex before its memory is used for something else; see interproc_mutex_destroy().
  *
- * @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
- * segment that this process has open.
+ * @return 0; EBUSY: another living thread holds it, and nothing was changed.
  */
 int interproc_recursive_mutex_destroy(struct interproc_recursive_mutex_t *mutex);
 
@@ -1969,341 +1953,209 @@ int interproc_recursive_mutex_destroy(struct interproc_recursive_mutex_t *mutex)
  * interproc_recursive_mutex_consistent(), go on.
  * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_recursive_mutex_consistent().
  * EOVERFLOW: the calling thread holds it 65535 times already.
- * EINVAL: NULL, misaligned, or in no segment that this process has open.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_recursive_mutex_lock(struct interproc_recursive_mutex_t *mutex);
 
 /**
- * Locks if no other living thread holds it; never waits.
- *
- * @return As interproc_recursive_mutex_lock(), and EBUSY: another living thread holds it.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_recursive_mutex_lock(), but never waits: EBUSY when another living thread holds it.
  */
 int interproc_recursive_mutex_trylock(struct interproc_recursive_mutex_t *mutex);
 
 /**
- * Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
- *
- * @return As interproc_recursive_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_recursive_mutex_lock(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_recursive_mutex_timedlock(struct interproc_recursive_mutex_t *mutex,
-                                        const struct timespec *abstime);
+int interproc_recursive_mutex_timedlock(struct interproc_recursive_mutex_t *mutex, const struct timespec *abstime);
 
 /**
- * Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:
- * everybody gets ENOTRECOVERABLE from then on.
+ * Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes
+ * unusable: everybody gets ENOTRECOVERABLE from then on.
  *
- * @return 0; EPERM: the calling thread does not hold it: also one unlock too many; EINVAL: NULL, misaligned, or in no
- * segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not hold it: also one unlock too many.
  */
 int interproc_recursive_mutex_unlock(struct interproc_recursive_mutex_t *mutex);
 
 /**
  * Says that the data is whole again. For a holder that got the lock with EOWNERDEAD, at any depth.
  *
- * @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
- * or NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not hold it; EINVAL also when it was not got with EOWNERDEAD, or marked
+ * already.
  */
 int interproc_recursive_mutex_consistent(struct interproc_recursive_mutex_t *mutex);
 
 /**
- * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The
- * caller need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
+ * need not be a member of the segment.
  */
-int interproc_recursive_mutex_holder(const struct interproc_recursive_mutex_t *mutex,
-                                     struct interproc_who_t *holder);
+int interproc_recursive_mutex_holder(const struct interproc_recursive_mutex_t *mutex, struct interproc_who_t *holder);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_recursive_mutex_waiters(const struct interproc_recursive_mutex_t *mutex,
-                                      uint32_t *waiters);
-
-/**
- * Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
- * Nobody else may use the memory meanwhile.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else
+ * before. Nobody else may use the memory meanwhile.
  */
 int interproc_cond_init(struct interproc_cond_t *cond);
 
 /**
- * Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait or
- * signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is closed.
+ * Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait
+ * or signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is
+ * closed.
  *
- * @return 0; EBUSY: somebody is asleep here, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
- * this process has open.
+ * @return 0; EBUSY: somebody is asleep here, and nothing was changed.
  */
 int interproc_cond_destroy(struct interproc_cond_t *cond);
 
 /**
- * Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling asleep are
- * one step: no signal that is sent under the lock afterwards is missed.
+ * Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling
+ * asleep are one step: no signal that is sent under the lock afterwards is missed.
  *
  * @return 0: the mutex is held again. Look at the condition, which may be false.
  * EOWNERDEAD: it is held again, and its last owner died holding it: repair the data, call
- * interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with EOWNERDEAD
- * and is not marked consistent.
+ * interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with
+ * EOWNERDEAD and is not marked consistent.
  * ENOTRECOVERABLE: the mutex became unusable; it is not held.
- * EPERM: the calling thread did not hold the mutex.
- * EINVAL: NULL, misaligned, in no segment that this process has open, in two different ones, or somebody waits with another
- * mutex; the mutex is held as before.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * EPERM: the calling thread did not hold the mutex. EINVAL also when they lie in two segments, or somebody waits with
+ * another mutex; the mutex is held as before.
  */
-int interproc_cond_wait(struct interproc_cond_t *cond,
-                        struct interproc_mutex_t *mutex);
+int interproc_cond_wait(struct interproc_cond_t *cond, struct interproc_mutex_t *mutex);
 
 /**
- * As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). Locking the mutex again is not limited. A time in the past unlocks and locks.
- *
- * @return As interproc_cond_wait(), and ETIMEDOUT: the time has passed, and the mutex is held. EINVAL also when abstime is
- * NULL or its nanoseconds are not in 0..999999999; then nothing was done.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * As interproc_cond_wait(), until `abstime`: then ETIMEDOUT, and the mutex is held. Locking the mutex again is not
+ * limited. A time in the past unlocks and locks.
  */
 int interproc_cond_timedwait(struct interproc_cond_t *cond,
                              struct interproc_mutex_t *mutex,
                              const struct timespec *abstime);
 
 /**
- * As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
- * it again as often. So what it guards may change under the callers' feet.
+ * As interproc_cond_timedwait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it,
+ * and locks it again as often. So what it guards may change under the callers' feet.
  *
  *     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
  *     while (account->cents < cents && rc == 0)
- *         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock);
+ *         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock, NULL);
  *
- * @return As interproc_cond_wait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its depth was, died
- * holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it once; to one that held it
- * twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * @return As interproc_cond_timedwait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its
+ * depth was, died holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it
+ * once; to one that held it twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
  */
 int interproc_cond_wait_recursive(struct interproc_cond_t *cond,
-                                  struct interproc_recursive_mutex_t *mutex);
+                                  struct interproc_recursive_mutex_t *mutex,
+                                  const struct timespec *abstime);
 
 /**
- * As interproc_cond_wait_recursive(), until `abstime` at the latest; see interproc_cond_timedwait().
- *
- * @return As interproc_cond_wait_recursive(), and ETIMEDOUT: the time has passed, and the mutex is held as often as before.
- * EINVAL also when abstime is NULL or its nanoseconds are not in 0..999999999; then nothing was done.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_cond_timedwait_recursive(struct interproc_cond_t *cond,
-                                       struct interproc_recursive_mutex_t *mutex,
-                                       const struct timespec *abstime);
-
-/**
- * Wakes one of those who wait, if anybody does. Best called with the mutex held.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open; EUSERS, ENOTSUP: the caller cannot
- * become a member of the segment.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Wakes one of the waiters, if there are any. Best called with the mutex held.
  */
 int interproc_cond_signal(struct interproc_cond_t *cond);
 
 /**
- * Wakes all who wait: one now, each of the others when it can have the mutex. Best called with the mutex held.
- *
- * @return As interproc_cond_signal().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Wakes all waiters: one now, each of the others when it can have the mutex. Best called with the mutex held.
  */
 int interproc_cond_broadcast(struct interproc_cond_t *cond);
 
 /**
- * How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647. Taken with
- * the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has signalled
- * meanwhile: the wait ended without. It is not said whom a signal was for: of several who wait, and one who is
- * signalled, another one that wakes at the time sees the new number, too.
- *
- * @return 0; EINVAL: signals is NULL, or as interproc_cond_signal(), EUSERS and ENOTSUP, too.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647.
+ * Taken with the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has
+ * signalled meanwhile: the wait ended without. It is not said whom a signal was for: of several waiters, one of which
+ * is signalled, another one that wakes at the time sees the new number, too.
  */
-int interproc_cond_signals(const struct interproc_cond_t *cond,
-                           uint32_t *signals);
-
-/**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. One that
- * is signalled counts until it can have the mutex. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_cond_waiters(const struct interproc_cond_t *cond, uint32_t *waiters);
+int interproc_cond_signals(const struct interproc_cond_t *cond, uint32_t *signals);
 
 /**
  * Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
- * before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of the
- * program's own may be the first value of an object, see interproc_segment_object_as().
+ * before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of
+ * the program's own may be the first value of an object, see interproc_segment_object_as().
  *
- * @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
+ * @return 0; EINVAL also for a value above 2147483647.
  */
-int interproc_semaphore_init(struct interproc_semaphore_t *semaphore,
-                             uint32_t value);
+int interproc_semaphore_init(struct interproc_semaphore_t *semaphore, uint32_t value);
 
 /**
- * Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
- * memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+ * Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again.
+ * The memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
  */
 int interproc_semaphore_destroy(struct interproc_semaphore_t *semaphore);
 
 /**
  * Adds one, and wakes a thread that waits.
  *
- * @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
- * this process has open.
+ * @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed.
  *
- * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
- * of it. A handler may run in the middle of any function of this library. An error is not kept for
- * interproc_last_error_message().
+ * Async-signal-safe, in any thread: one that never used the segment does not become a member of it. A handler may run
+ * in the middle of any function of this library.
  */
 int interproc_semaphore_post(struct interproc_semaphore_t *semaphore);
 
 /**
- * Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: who is killed
- * in it has posted some of them.
+ * Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: a thread
+ * that is killed in it has posted some of them.
  *
- * @return As interproc_semaphore_post(); EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
+ * @return 0; EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
  *
- * Thread-safe, fork-safe and async-signal-safe, as interproc_semaphore_post().
+ * Async-signal-safe, as interproc_semaphore_post().
  */
-int interproc_semaphore_post_many(struct interproc_semaphore_t *semaphore,
-                                  uint32_t n);
+int interproc_semaphore_post_many(struct interproc_semaphore_t *semaphore, uint32_t n);
 
 /**
- * Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
- * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * Takes one, waiting as long as it takes. EUSERS and ENOTSUP only if it has to wait.
  */
 int interproc_semaphore_acquire(struct interproc_semaphore_t *semaphore);
 
 /**
- * Takes one if there is one; never waits.
+ * As interproc_semaphore_acquire(), but never waits: EBUSY when the value is 0.
  *
- * @return 0; EBUSY: the value is 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ * Async-signal-safe.
  */
 int interproc_semaphore_tryacquire(struct interproc_semaphore_t *semaphore);
 
 /**
- * Takes one, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). What is there is taken whatever the time.
- *
- * @return As interproc_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_semaphore_acquire(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_semaphore_timedacquire(struct interproc_semaphore_t *semaphore,
-                                     const struct timespec *abstime);
+int interproc_semaphore_timedacquire(struct interproc_semaphore_t *semaphore, const struct timespec *abstime);
 
 /**
  * Tells the value: a snapshot.
  *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ * Async-signal-safe.
  */
-int interproc_semaphore_value(const struct interproc_semaphore_t *semaphore,
-                              uint32_t *value);
-
-/**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_semaphore_waiters(const struct interproc_semaphore_t *semaphore,
-                                uint32_t *waiters);
+int interproc_semaphore_value(const struct interproc_semaphore_t *semaphore, uint32_t *value);
 
 /**
  * Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
  * use the memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
- *
- * @return 0; EINVAL: NULL or misaligned.
  */
 int interproc_event_init(struct interproc_event_t *event);
 
 /**
  * Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
  * memory is left as an event that is not set. An event needs no destroying before its segment is closed.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  */
 int interproc_event_destroy(struct interproc_event_t *event);
 
 /**
- * Sets it, and lets all go who wait.
+ * Sets it, and lets all go that wait.
  *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
- * of it. A handler may run in the middle of any function of this library. An error is not kept for
- * interproc_last_error_message().
+ * Async-signal-safe, as interproc_semaphore_post().
  */
 int interproc_event_set(struct interproc_event_t *event);
 
 /**
- * Takes the set back: who comes from now on waits.
+ * Clears it: who comes from now on waits.
  *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ * Async-signal-safe.
  */
 int interproc_event_clear(struct interproc_event_t *event);
 
 /**
  * Tells whether it is set: a snapshot.
  *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ * Async-signal-safe.
  */
 int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
 
 /**
- * How many times it has been set, of which those are not counted that found it set: a number that wraps after 2147483647.
+ * How many times it has been set, not counting those that found it set: a number that wraps after 2147483647.
  *
- * For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
- * waits sees it by another number only.
+ * For a wait in slices, of an event that is set and cleared at once: that lets a wait go, but a thread between two
+ * waits sees it by the number only.
  *
  *     uint32_t before, now;
  *     interproc_event_sets(tick, &before);
@@ -2313,56 +2165,28 @@ int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
  *         interproc_event_sets(tick, &now);
  *     } while (rc == ETIMEDOUT && now == before && !interrupted());
  *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+ * Async-signal-safe.
  */
-int interproc_event_sets(const struct interproc_event_t *event,
-                         uint32_t *sets);
+int interproc_event_sets(const struct interproc_event_t *event, uint32_t *sets);
 
 /**
- * Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
- * If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * Waits until it is set, as long as it takes. EUSERS and ENOTSUP only if it has to wait.
  */
 int interproc_event_wait(struct interproc_event_t *event);
 
 /**
- * Waits until it is set, or until `abstime`: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
- *
- * @return As interproc_event_wait(), and ETIMEDOUT: not set in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_event_wait(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_event_timedwait(struct interproc_event_t *event,
-                              const struct timespec *abstime);
+int interproc_event_timedwait(struct interproc_event_t *event, const struct timespec *abstime);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_event_waiters(const struct interproc_event_t *event,
-                            uint32_t *waiters);
-
-/**
- * Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
- * meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
- *
- * @return 0; EINVAL: NULL or misaligned.
+ * Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the
+ * memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
  */
 int interproc_once_init(struct interproc_once_t *once);
 
 /**
- * Runs the job if it has not been done, or waits for whoever is at it, as long as it takes.
+ * Runs the job if it has not been done, or waits for the thread that does it.
  *
  * The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
  * must not end by longjmp(), and not in a forked child.
@@ -2370,227 +2194,147 @@ int interproc_once_init(struct interproc_once_t *once);
  * @return 0: it is done, now or earlier.
  * What the job returned, if that is not 0: then it is the next caller's.
  * EDEADLK: called from inside the job.
- * EINVAL: an argument is NULL, or the once is misaligned or in no segment that this process has open.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
  *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+ * The job may be a cancellation point.
  */
-int interproc_once_call(struct interproc_once_t *once,
-                        interproc_once_job_t job,
-                        void *argument);
+int interproc_once_call(struct interproc_once_t *once, interproc_once_job_t job, void *argument);
 
 /**
- * As interproc_once_call(), but waits for another one until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC,
- * see interproc_deadline_after().
- *
- * @return As interproc_once_call(), and ETIMEDOUT: another one was at it all the time, and the job was not run. EINVAL
- * also when abstime is NULL or its nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+ * As interproc_once_call(), but waits for another thread until `abstime`: then ETIMEDOUT, and the job was not run.
  */
-int interproc_once_timedcall(struct interproc_once_t *once,
-                             interproc_once_job_t job,
-                             void *argument,
-                             const struct timespec *abstime);
+int interproc_once_call_until(struct interproc_once_t *once,
+                              interproc_once_job_t job,
+                              void *argument,
+                              const struct timespec *abstime);
 
 /**
  * The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
- * INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_done() or interproc_once_abandon().
+ * INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_finish() or interproc_once_abandon().
  *
- * @return 0; EDEADLK: the caller is at it already; EINVAL, EUSERS, ENOTSUP: as interproc_once_call().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EDEADLK: the caller is at it already.
  */
-int interproc_once_begin(struct interproc_once_t *once,
-                         int *begun);
+int interproc_once_begin(struct interproc_once_t *once, int *begun);
 
 /**
- * Says that the job is done.
+ * Says that the caller has done the job.
  *
- * @return 0; EPERM: it was not the calling thread's; EINVAL: NULL, misaligned, or in no segment that this process has
- * open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: it was not the calling thread's.
  */
-int interproc_once_done(struct interproc_once_t *once);
+int interproc_once_finish(struct interproc_once_t *once);
 
 /**
  * Gives the job up: it is the next one's.
  *
- * @return As interproc_once_done().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: it was not the calling thread's.
  */
 int interproc_once_abandon(struct interproc_once_t *once);
 
 /**
  * Tells whether it is done.
  *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+ * Async-signal-safe.
  */
-int interproc_once_is_done(const struct interproc_once_t *once,
-                           bool *is_done);
+int interproc_once_is_done(const struct interproc_once_t *once, bool *is_done);
 
 /**
- * Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The
- * caller need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The caller need not
+ * be a member of the segment.
  */
-int interproc_once_holder(const struct interproc_once_t *once,
-                          struct interproc_who_t *holder);
-
-/**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_once_waiters(const struct interproc_once_t *once,
-                           uint32_t *waiters);
+int interproc_once_holder(const struct interproc_once_t *once, struct interproc_who_t *holder);
 
 /**
  * Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
  * unlocked lock already. Nobody else may use the memory meanwhile.
- *
- * @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
  */
 int interproc_rwlock_init(struct interproc_rwlock_t *rwlock);
 
 /**
  * Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
  * holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
- * let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
- * segment is closed or unlinked.
+ * let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before
+ * its segment is closed or unlinked.
  *
- * @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
- * misaligned, or in no segment that this process has open.
+ * @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed.
  */
 int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ * Locks for reading, waiting as long as it takes.
  *
  * @return 0: the calling thread reads.
  * EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
  * then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
- * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
- * until interproc_rwlock_init().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable until
+ * interproc_rwlock_init().
  * EDEADLK: the calling thread writes it.
  * ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
  * times.
- * EINVAL: NULL, misaligned, or in no segment that this process has open.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for reading if no living thread writes or waits to write; never waits. One in the middle of
- * interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
- *
- * @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits or tries to.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. One in
+ * the middle of interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
  */
 int interproc_rwlock_tryrdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
- *
- * @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_rwlock_rdlock(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_rwlock_timedrdlock(struct interproc_rwlock_t *rwlock,
-                                 const struct timespec *abstime);
+int interproc_rwlock_timedrdlock(struct interproc_rwlock_t *rwlock, const struct timespec *abstime);
 
 /**
- * Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ * Locks for writing, waiting as long as it takes.
  *
  * @return 0: the calling thread writes.
  * EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
  * interproc_rwlock_consistent(), go on.
- * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
- * until interproc_rwlock_init().
+ * ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable until
+ * interproc_rwlock_init().
  * EDEADLK: the calling thread reads or writes it.
- * EINVAL: NULL, misaligned, or in no segment that this process has open.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_rwlock_wrlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for writing if no living thread reads or writes; never waits.
- *
- * @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_rwlock_wrlock(), but never waits: EBUSY when another living thread reads or writes, or waits to write.
  */
 int interproc_rwlock_trywrlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
- *
- * @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_rwlock_wrlock(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_rwlock_timedwrlock(struct interproc_rwlock_t *rwlock,
-                                 const struct timespec *abstime);
+int interproc_rwlock_timedwrlock(struct interproc_rwlock_t *rwlock, const struct timespec *abstime);
 
 /**
  * Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
- * becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
+ * becomes unusable: everybody, waiters included, gets ENOTRECOVERABLE from then on.
  *
- * Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+ * Once it is released, the memory is neither read nor written: the next writer may destroy it.
  *
- * @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
- * process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not hold it.
  */
 int interproc_rwlock_unlock(struct interproc_rwlock_t *rwlock);
 
 /**
  * Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
  *
- * @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
- * nothing was changed; or NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not write; EINVAL also when it was got with EOWNERDEAD and not marked
+ * consistent: nothing was changed.
  */
 int interproc_rwlock_downgrade(struct interproc_rwlock_t *rwlock);
 
 /**
  * Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
  *
- * @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
- * already; or NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread does not write; EINVAL also when it was not got with EOWNERDEAD, or marked
+ * already.
  */
 int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
 
 /**
- * Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on its
- * way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for readers
- * holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
+ * Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on
+ * its way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for
+ * readers holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
  *
  *     interproc_who_t by[8];
  *     size_t found;
@@ -2598,11 +2342,7 @@ int interproc_rwlock_consistent(struct interproc_rwlock_t *rwlock);
  *         for (size_t i = 0; i < found && i < 8; i++)
  *             printf("held by %d.%d %s\n", by[i].pid, by[i].tid, by[i].name);
  *
- * Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Fills in at most `room` of them; `*found` becomes the number that there are. With no room `holders` may be NULL.
  */
 int interproc_rwlock_holders(const struct interproc_rwlock_t *lock,
                              struct interproc_who_t *holders,
@@ -2610,114 +2350,55 @@ int interproc_rwlock_holders(const struct interproc_rwlock_t *lock,
                              size_t *found);
 
 /**
- * Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named until the next has the lock. The
- * caller need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named
+ * until the next has the lock. The caller need not be a member of the segment.
  */
-int interproc_rwlock_writer(const struct interproc_rwlock_t *lock,
-                            struct interproc_who_t *writer);
+int interproc_rwlock_writer(const struct interproc_rwlock_t *lock, struct interproc_who_t *writer);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
- *
- * @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_rwlock_waiters(const struct interproc_rwlock_t *lock,
-                             uint32_t *waiters);
-
-/**
- * Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+ * Acquires a permit, waiting as long as it takes.
  *
  * @return 0: the calling thread has it, in `permit`.
  * EOWNERDEAD: the calling thread has it, and its last holder died with it. Put in order what it stands for, and go on;
  * there is nothing to mark.
- * EINVAL: a NULL, no semaphore, or its segment is closed.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore_t *semaphore,
                                         struct interproc_permit_t *permit);
 
 /**
- * Acquires a permit if one is free, or its holder dead; never waits. It looks at one permit after the other, once: beside
- * others that release and acquire at the same moment it can be refused though there was a free one all the time.
- *
- * @return As interproc_bounded_semaphore_acquire(), and EBUSY: all were seen held by living threads.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_bounded_semaphore_acquire(), but never waits: EBUSY when all were seen held by living threads. It looks
+ * at one permit after the other, once: beside others that release and acquire at the same moment it can be refused
+ * though there was a free one all the time.
  */
 int interproc_bounded_semaphore_tryacquire(const struct interproc_bounded_semaphore_t *semaphore,
                                            struct interproc_permit_t *permit);
 
 /**
- * Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still takes one that it can have at once.
- *
- * @return As interproc_bounded_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or
- * its nanoseconds are not in 0..999999999; then nothing was tried.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_bounded_semaphore_acquire(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_bounded_semaphore_timedacquire(const struct interproc_bounded_semaphore_t *semaphore,
                                              const struct timespec *abstime,
                                              struct interproc_permit_t *permit);
 
 /**
- * Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
- * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and
- * waits for more can.
+ * Acquires `count` permits as one, waiting until `abstime`. It keeps what it has got while it waits for the rest, and
+ * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits
+ * for more can. If it does not get all in time, it gives back what it has got: all or nothing. So of two that do not
+ * wait (a time in the past) both can fail, also if one wants a single permit.
  *
- * @return As interproc_bounded_semaphore_acquire(). EOWNERDEAD: the last holder of one of them died with it. EINVAL also
- * when count is 0 or more than there are.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return As interproc_bounded_semaphore_timedacquire(). EOWNERDEAD: the last holder of one of them died with it.
+ * EINVAL also when count is 0 or more than there are.
  */
-int interproc_bounded_semaphore_acquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                             uint32_t count,
-                                             struct interproc_permit_t *permit);
-
-/**
- * Acquires `count` permits as one if so many are free: all or nothing; never waits. It takes one after the other, and
- * gives them back if they are too few: two that try at the same moment can both fail, also if one wants a single permit.
- *
- * @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_bounded_semaphore_tryacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                                uint32_t count,
-                                                struct interproc_permit_t *permit);
-
-/**
- * Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
- * has got.
- *
- * @return As interproc_bounded_semaphore_acquire_many(), and ETIMEDOUT: not got in time. EINVAL also for abstime as
- * interproc_bounded_semaphore_timedacquire().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_bounded_semaphore_timedacquire_many(const struct interproc_bounded_semaphore_t *semaphore,
-                                                  uint32_t count,
-                                                  const struct timespec *abstime,
-                                                  struct interproc_permit_t *permit);
+int interproc_bounded_semaphore_acquire_many_until(const struct interproc_bounded_semaphore_t *semaphore,
+                                                   uint32_t count,
+                                                   const struct timespec *abstime,
+                                                   struct interproc_permit_t *permit);
 
 /**
  * Gives a permit back, all of it, and clears it. If it fails, nothing is changed.
  *
- * @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to the
- * parent process; ESTALE: the thread that acquired it is dead, and it goes to whoever takes it over; EINVAL: a
- * NULL, no semaphore, or its segment is closed; EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to
+ * the parent process; ESTALE: the thread that acquired it is dead, and somebody else gets it.
  */
 int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore_t *semaphore,
                                         struct interproc_permit_t *permit);
@@ -2727,42 +2408,20 @@ int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore
  * counts. Copies of the permit from before are void.
  *
  * @return As interproc_bounded_semaphore_release().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_bounded_semaphore_adopt(const struct interproc_bounded_semaphore_t *semaphore,
                                       struct interproc_permit_t *permit);
 
 /**
- * How many permits there are.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe.
+ * How many permits there are, and how many are free: a snapshot.
  */
-int interproc_bounded_semaphore_permits(const struct interproc_bounded_semaphore_t *semaphore,
-                                        uint32_t *permits);
+int interproc_bounded_semaphore_info(const struct interproc_bounded_semaphore_t *semaphore,
+                                     struct interproc_bounded_semaphore_info_t *info);
 
 /**
- * How many permits could be had now, those of dead holders among them: a snapshot. Those that somebody has got who waits
- * for more are not counted. One is looked at after the other: beside others that release and acquire it can be a number
- * that there never was.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_bounded_semaphore_available(const struct interproc_bounded_semaphore_t *semaphore,
-                                          uint32_t *available);
-
-/**
- * Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what they
- * held. Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL. The caller
- * need not be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, no semaphore, or its segment is closed.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over
+ * what they held. Fills in at most `room` of them; `*found` becomes the number that there are. With no room `holders`
+ * may be NULL. The caller need not be a member of the segment.
  */
 int interproc_bounded_semaphore_holders(const struct interproc_bounded_semaphore_t *semaphore,
                                         struct interproc_who_t *holders,
@@ -2770,49 +2429,28 @@ int interproc_bounded_semaphore_holders(const struct interproc_bounded_semaphore
                                         size_t *found);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
+ * Waits until all parties have come.
  *
- * @return 0; EINVAL: a NULL, or no semaphore, or its segment is closed.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_bounded_semaphore_waiters(const struct interproc_bounded_semaphore_t *semaphore,
-                                        uint32_t *waiters);
-
-/**
- * Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
- *
- * `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
+ * `leader` may be NULL. It becomes true in one of the parties of each round, otherwise false.
  *
  * @return 0: all have come.
  * ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
- * EINVAL: barrier is NULL, no barrier, or its segment is closed.
- * EUSERS: every member slot of the segment is held by a living thread (see max_members).
- * ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_barrier_wait(const struct interproc_barrier_t *barrier, bool *leader);
 
 /**
- * Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
- * still passes if it is the last to come.
- *
- * @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
- * abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_barrier_wait(), until `abstime`. Then ETIMEDOUT, and the barrier is broken for all; ETIMEDOUT goes to
+ * the thread that ran out of time, ECANCELED to the others. With a time in the past it still passes if it is the last
+ * to come.
  */
 int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
                                 const struct timespec *abstime,
                                 bool *leader);
 
 /**
- * As interproc_barrier_timedwait(), in slices, for whoever has to look at something else now and then, as a language
- * binding at its signals: when `abstime` passes nothing is broken. The caller has come, and goes on by another call with
- * the same `turn`, which begins all-zero.
+ * As interproc_barrier_timedwait(), in slices, for callers that look at something else now and then, as a language
+ * binding at its signals: when `abstime` passes, nothing is broken. The caller has come, and goes on by another call
+ * with the same `turn`, which begins all-zero.
  *
  *     interproc_barrier_turn_t turn = {{0}};
  *     struct timespec slice;
@@ -2825,10 +2463,10 @@ int interproc_barrier_timedwait(const struct interproc_barrier_t *barrier,
  *         rc = interproc_barrier_wait_slice(&steps, &turn, &slice, &leader);
  *     } while (rc == ETIMEDOUT);
  *
- * @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it again
- * with the same turn, or abort. EINVAL also when turn is NULL, or abstime is no time (see interproc_deadline_after()).
+ * @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it
+ * again with the same turn, or abort.
  *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point. A turn is one thread's.
+ * A turn is one thread's.
  */
 int interproc_barrier_wait_slice(const struct interproc_barrier_t *barrier,
                                  struct interproc_barrier_turn_t *turn,
@@ -2837,69 +2475,31 @@ int interproc_barrier_wait_slice(const struct interproc_barrier_t *barrier,
 
 /**
  * Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
 
 /**
- * Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
- * live keep theirs. To free those that wait and to open the new round is one step: whoever is told ECANCELED by the reset
- * may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Makes a new round, whatever was before: waiters get ECANCELED, seats of the dead are free again. Living parties keep
+ * theirs. To free the waiters and to open the new round is one step: a party that is told ECANCELED by the reset may
+ * come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
  */
 int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
 
 /**
- * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
- * The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
+ * instead. The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
  */
 int interproc_barrier_leave(const struct interproc_barrier_t *barrier);
 
 /**
- * How many must come.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
+ * How many must come, and how many have: a snapshot.
  */
-int interproc_barrier_parties(const struct interproc_barrier_t *barrier, uint32_t *parties);
+int interproc_barrier_info(const struct interproc_barrier_t *barrier, struct interproc_barrier_info_t *info);
 
 /**
- * How many have come and wait: a snapshot; 0 while it is broken.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_barrier_n_waiting(const struct interproc_barrier_t *barrier, uint32_t *n_waiting);
-
-/**
- * Whether the next one to come would get ECANCELED: a snapshot.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
- *
- * Thread-safe and fork-safe.
- */
-int interproc_barrier_is_broken(const struct interproc_barrier_t *barrier, bool *is_broken);
-
-/**
- * The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most `room`
- * of them; `found` tells how many there are. `has_come` may be NULL, and with no room `seats`, too. The caller need not
- * be a member of the segment.
- *
- * @return 0; EINVAL: a NULL, no barrier, or its segment is closed.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most
+ * `room` of them; `*found` becomes the number that there are. `has_come` may be NULL, and with no room `seats`, too.
+ * The caller need not be a member of the segment.
  */
 int interproc_barrier_seats(const struct interproc_barrier_t *barrier,
                             struct interproc_who_t *seats,
@@ -2908,81 +2508,41 @@ int interproc_barrier_seats(const struct interproc_barrier_t *barrier,
                             size_t *found);
 
 /**
- * How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
- * of the segment.
+ * Copies the message at `element` into the queue, waiting for room.
  *
- * @return 0; EINVAL: a NULL, or no barrier, or its segment is closed.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPIPE: the queue is closed.
  */
-int interproc_barrier_waiters(const struct interproc_barrier_t *barrier,
-                              uint32_t *waiters);
+int interproc_queue_push(const struct interproc_queue_t *queue, const void *element);
 
 /**
- * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
- * runs, and the waiting goes on.
- *
- * @return 0; EPIPE: the queue is closed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every member slot
- * of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_push(const struct interproc_queue_t *queue,
-                         const void *element);
-
-/**
- * Copies the message at `element` into the queue if there is room; never waits.
- *
- * @return As interproc_queue_push(), and EAGAIN: the queue is full.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_queue_push(), but never waits: EAGAIN when the queue is full.
  */
 int interproc_queue_trypush(const struct interproc_queue_t *queue, const void *element);
 
 /**
- * Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
- * on CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
- *
- * @return As interproc_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_queue_push(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_queue_timedpush(const struct interproc_queue_t *queue,
                               const void *element,
                               const struct timespec *abstime);
 
 /**
- * Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
+ * Takes the oldest message out and copies it to `element`, waiting for one.
  *
- * `redelivered` may be NULL. It is set to true when an earlier consumer died in the middle of popping this message:
- * its call never returned, so the message was not processed; otherwise to false.
+ * `redelivered` may be NULL. It becomes true when an earlier consumer died while it popped this message: its call
+ * never returned, so the message was not processed; otherwise false.
  *
- * @return 0; EPIPE: the queue is closed and drained; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: the queue is closed and drained.
  */
-int interproc_queue_pop(const struct interproc_queue_t *queue,
-                        void *element,
-                        bool *redelivered);
+int interproc_queue_pop(const struct interproc_queue_t *queue, void *element, bool *redelivered);
 
 /**
- * As interproc_queue_pop() if there is a message; never waits.
- *
- * @return As interproc_queue_pop(), and EAGAIN: the queue is empty.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_queue_pop(), but never waits: EAGAIN when the queue is empty.
  */
 int interproc_queue_trypop(const struct interproc_queue_t *queue, void *element, bool *redelivered);
 
 /**
- * As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still pops what is there.
- *
- * @return As interproc_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_queue_pop(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_queue_timedpop(const struct interproc_queue_t *queue,
                              const struct timespec *abstime,
@@ -2990,177 +2550,73 @@ int interproc_queue_timedpop(const struct interproc_queue_t *queue,
                              bool *redelivered);
 
 /**
- * Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes. Others' messages
- * may come between. Says how many went in: fewer than `count` only when the queue was closed meanwhile.
- *
- * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_push(), and none went in.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_push_batch(const struct interproc_queue_t *queue,
-                               const void *elements,
-                               size_t count,
-                               size_t *pushed);
-
-/**
- * As interproc_queue_push_batch(), for as many messages as there is room; never waits.
- *
- * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_trypush(), and none went in.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_trypush_batch(const struct interproc_queue_t *queue,
-                                  const void *elements,
-                                  size_t count,
-                                  size_t *pushed);
-
-/**
- * As interproc_queue_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
+ * Pushes the `count` messages of the array `elements` in order, waiting for room until `abstime`. Other producers'
+ * messages may come between. `*pushed` becomes the number that went in: fewer than `count` when the time is over or
+ * the queue was closed meanwhile.
  *
  * @return 0: at least one went in (or count is 0). Otherwise as interproc_queue_timedpush(), and none went in.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_queue_timedpush_batch(const struct interproc_queue_t *queue,
-                                    const void *elements,
-                                    size_t count,
+int interproc_queue_push_batch_until(const struct interproc_queue_t *queue,
+                                     const void *elements,
+                                     size_t count,
+                                     const struct timespec *abstime,
+                                     size_t *pushed);
+
+/**
+ * Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+ * `*popped` becomes the number.
+ *
+ * `redelivered` may be NULL. It becomes the number of them that are redelivered: see interproc_queue_pop().
+ *
+ * @return 0: at least one came out (or most is 0). Otherwise as interproc_queue_timedpop().
+ */
+int interproc_queue_pop_batch_until(const struct interproc_queue_t *queue,
                                     const struct timespec *abstime,
-                                    size_t *pushed);
-
-/**
- * Waits for a message, then takes as many as there are, at most `max`, into the array `elements`. Says how many.
- *
- * `redelivered` may be NULL, or an array of `max` flags: see interproc_queue_pop().
- *
- * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_pop().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_pop_batch(const struct interproc_queue_t *queue,
-                              size_t max,
-                              void *elements,
-                              size_t *popped,
-                              bool *redelivered);
-
-/**
- * As interproc_queue_pop_batch(); never waits.
- *
- * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_trypop().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_trypop_batch(const struct interproc_queue_t *queue,
-                                 size_t max,
-                                 void *elements,
-                                 size_t *popped,
-                                 bool *redelivered);
-
-/**
- * As interproc_queue_pop_batch(), waiting for the first message until `abstime` at the latest.
- *
- * @return 0: at least one came out (or max is 0). Otherwise as interproc_queue_timedpop().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_timedpop_batch(const struct interproc_queue_t *queue,
-                                   size_t max,
-                                   const struct timespec *abstime,
-                                   void *elements,
-                                   size_t *popped,
-                                   bool *redelivered);
+                                    void *elements,
+                                    size_t most,
+                                    size_t *popped,
+                                    size_t *redelivered);
 
 /**
  * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes are
- * refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
- * time either gets in, and is then delivered, or is refused. Closing again is no error.
+ * refused from now on, pops take what is there and then return EPIPE. All waiters are told. A push at the same time
+ * either gets in, and is then delivered, or is refused. Closing again is no error.
  *
- * EPIPE also while messages are in somebody's hands (interproc_queue_receive()): nobody waits for one to come back; if one does,
- * whoever asks again gets it. Only while *every* place is in somebody's hands a try is EAGAIN, and a wait goes on until one is
- * given back, or is EDEADLK if the caller has the first of them.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * EPIPE also while messages are borrowed: nobody waits for one to be put back; if one is, the next caller to ask for
+ * it gets it. Only while *every* place is borrowed or reserved, a try returns EAGAIN, and a wait goes on until one is
+ * given back, or returns EDEADLK if the caller has the first of them.
  */
 int interproc_queue_close(const struct interproc_queue_t *queue);
 
 /**
- * Whether the queue was closed by interproc_queue_close().
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * How full it is and whether it is closed: a snapshot, counted in messages. `peak` is a lower bound: that the queue
+ * was full is never missed; below that, only slow-path pushes sample the depth (others at work, a thread asleep), and
+ * this call does.
  */
-int interproc_queue_is_closed(const struct interproc_queue_t *queue, bool *is_closed);
+int interproc_queue_info(const struct interproc_queue_t *queue, struct interproc_channel_info_t *info);
 
 /**
- * How many messages are in it: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * The living thread in the middle of an operation that the others wait for: a snapshot. A process that is *stopped*
+ * (SIGSTOP, a debugger) there holds up those behind it, and shows up here.
  */
-int interproc_queue_len(const struct interproc_queue_t *queue, size_t *len);
+int interproc_queue_blocker(const struct interproc_queue_t *queue, struct interproc_who_t *blocker);
 
 /**
- * Whether it is empty: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * How many living threads are asleep for a message and how many for room: a snapshot; threads that still spin are not
+ * counted.
  */
-int interproc_queue_is_empty(const struct interproc_queue_t *queue, bool *is_empty);
+int interproc_queue_waiters(const struct interproc_queue_t *queue, uint32_t *consumers, uint32_t *producers);
 
 /**
- * Whether it is full: a snapshot.
+ * Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for
+ * `capacity` of them. The queue is found or made; a Rust program reaches the same one by
+ * `Segment::spsc_producer_of_bytes`. A dead producer has left the seat. Slots lie one behind the other, the first one
+ * aligned to 64 bytes.
  *
- * @return 0; EINVAL: a NULL, or no queue.
+ * @return As interproc_segment_object(); EBUSY: a living thread has the seat; EEXIST also for another element size or
+ * capacity, or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40.
  *
- * Thread-safe and fork-safe.
- */
-int interproc_queue_is_full(const struct interproc_queue_t *queue, bool *is_full);
-
-/**
- * The most messages that it holds.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_queue_capacity(const struct interproc_queue_t *queue, size_t *capacity);
-
-/**
- * Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
- * a debugger) there holds up those behind it, and shows up here.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_blocker(const struct interproc_queue_t *queue,
-                            struct interproc_who_t *blocker);
-
-/**
- * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_waiters(const struct interproc_queue_t *queue,
-                            uint32_t *consumers,
-                            uint32_t *producers);
-
-/**
- * Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for `capacity` of
- * them. The queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer_of_bytes`. Whoever died in
- * the seat has left it. Slots lie one behind the other, the first one aligned to 64 bytes.
- *
- * @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity,
- * or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is
- * held by a living thread.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_spsc_producer(const struct interproc_segment_t *segment,
                                     const char *name,
@@ -3170,12 +2626,10 @@ int interproc_segment_spsc_producer(const struct interproc_segment_t *segment,
 
 /**
  * As interproc_segment_spsc_producer(), for messages of this type: a Rust program reaches the same queue by
- * `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for bytes, or
- * an id by interproc_type_id().
+ * `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for
+ * bytes, or an id by interproc_type_id().
  *
  * @return As interproc_segment_spsc_producer(); EEXIST also for another type.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_spsc_producer_as(const struct interproc_segment_t *segment,
                                        const char *name,
@@ -3185,12 +2639,10 @@ int interproc_segment_spsc_producer_as(const struct interproc_segment_t *segment
                                        struct interproc_spsc_producer_t *producer);
 
 /**
- * Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a consumer that
- * died had not freed is popped again.
+ * Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a
+ * consumer that died had not freed is popped again.
  *
  * @return As interproc_segment_spsc_producer().
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_spsc_consumer(const struct interproc_segment_t *segment,
                                     const char *name,
@@ -3202,8 +2654,6 @@ int interproc_segment_spsc_consumer(const struct interproc_segment_t *segment,
  * Takes the consumer's seat, as interproc_segment_spsc_producer_as() does the producer's.
  *
  * @return As interproc_segment_spsc_producer_as().
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_spsc_consumer_as(const struct interproc_segment_t *segment,
                                        const char *name,
@@ -3213,205 +2663,110 @@ int interproc_segment_spsc_consumer_as(const struct interproc_segment_t *segment
                                        struct interproc_spsc_consumer_t *consumer);
 
 /**
- * Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler runs, and
- * the waiting goes on.
+ * Copies the message at `element` into the queue, waiting for room.
  *
- * @return 0; EPIPE: the queue is closed; EPERM: the seat is the parent process's; ESTALE: the thread that used the handle last has
- * died, and another producer has taken over; EINVAL: a NULL, no producer, or its segment is closed; EUSERS: every member slot
- * of the segment is held by a living thread; EBADMSG: somebody has written over the queue.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: the queue is closed.
  */
-int interproc_spsc_producer_push(struct interproc_spsc_producer_t *producer,
-                                 const void *element);
+int interproc_spsc_producer_push(struct interproc_spsc_producer_t *producer, const void *element);
 
 /**
- * Copies the message at `element` into the queue if there is room; never waits.
- *
- * @return As interproc_spsc_producer_push(), and EAGAIN: the queue is full.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * As interproc_spsc_producer_push(), but never waits: EAGAIN when the queue is full.
  */
-int interproc_spsc_producer_trypush(struct interproc_spsc_producer_t *producer,
-                                    const void *element);
+int interproc_spsc_producer_trypush(struct interproc_spsc_producer_t *producer, const void *element);
 
 /**
- * Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time on
- * CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
- *
- * @return As interproc_spsc_producer_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_spsc_producer_push(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_spsc_producer_timedpush(struct interproc_spsc_producer_t *producer,
                                       const void *element,
                                       const struct timespec *abstime);
 
 /**
- * Pushes the `count` messages of the array `elements` in order, waiting for room as long as it takes; each run that finds room is
- * published as one. Says how many went in: fewer than `count` only when the queue was closed meanwhile.
- *
- * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_push(), and none went in.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_spsc_producer_push_batch(struct interproc_spsc_producer_t *producer,
-                                       const void *elements,
-                                       size_t count,
-                                       size_t *pushed);
-
-/**
- * As interproc_spsc_producer_push_batch(), for as many messages as there is room; never waits.
- *
- * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_trypush(), and none went in.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_producer_trypush_batch(struct interproc_spsc_producer_t *producer,
-                                          const void *elements,
-                                          size_t count,
-                                          size_t *pushed);
-
-/**
- * As interproc_spsc_producer_push_batch(), waiting until `abstime` at the latest. Says how many went in until then.
+ * Pushes the `count` messages of the array `elements` in order, waiting for room until `abstime`; each run that finds
+ * room is published as one. `*pushed` becomes the number that went in: fewer than `count` when the time is over or the
+ * queue was closed meanwhile.
  *
  * @return 0: at least one went in (or count is 0). Otherwise as interproc_spsc_producer_timedpush(), and none went in.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_spsc_producer_timedpush_batch(struct interproc_spsc_producer_t *producer,
-                                            const void *elements,
-                                            size_t count,
-                                            const struct timespec *abstime,
-                                            size_t *pushed);
+int interproc_spsc_producer_push_batch_until(struct interproc_spsc_producer_t *producer,
+                                             const void *elements,
+                                             size_t count,
+                                             const struct timespec *abstime,
+                                             size_t *pushed);
 
 /**
- * Waits until `count` slots are free and says where they are, to be written in place. Nothing is pushed before
- * interproc_spsc_producer_commit(), and without it nothing has happened.
+ * Waits until `abstime` for `count` free slots and says where they are, to be written in place. Nothing is pushed
+ * before interproc_spsc_producer_commit(); without it nothing has happened.
  *
  *     interproc_spsc_slots_t slots;
- *     if (interproc_spsc_producer_write_chunk(&samples, 64, &slots) == 0) {
+ *     if (interproc_spsc_producer_reserve_until(&samples, 64, NULL, &slots) == 0) {
  *         fill(slots.first, slots.first_count);
  *         fill(slots.second, slots.second_count);
  *         interproc_spsc_producer_commit(&samples, 64);
  *     }
  *
- * @return As interproc_spsc_producer_push(); EINVAL also for more than the capacity.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * @return As interproc_spsc_producer_timedpush(); EINVAL also for more than the capacity.
  */
-int interproc_spsc_producer_write_chunk(struct interproc_spsc_producer_t *producer,
-                                        size_t count,
-                                        struct interproc_spsc_slots_t *slots);
+int interproc_spsc_producer_reserve_until(struct interproc_spsc_producer_t *producer,
+                                          size_t count,
+                                          const struct timespec *abstime,
+                                          struct interproc_spsc_slots_t *slots);
 
 /**
- * As interproc_spsc_producer_write_chunk(), if so many slots are free now.
+ * Pushes the first `count` of the slots that were reserved last, as one, and ends the reservation.
  *
- * @return As interproc_spsc_producer_write_chunk(), and EAGAIN: fewer are free.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * @return 0; EPIPE: the queue is closed, none is pushed; EMSGSIZE: more than were reserved, which they still are;
+ * EINVAL: none are.
  */
-int interproc_spsc_producer_trywrite_chunk(struct interproc_spsc_producer_t *producer,
-                                           size_t count,
-                                           struct interproc_spsc_slots_t *slots);
+int interproc_spsc_producer_commit(struct interproc_spsc_producer_t *producer, size_t count);
 
 /**
- * As interproc_spsc_producer_write_chunk(), waiting until `abstime` at the latest.
- *
- * @return As interproc_spsc_producer_write_chunk(), and ETIMEDOUT: fewer are free in time. EINVAL also for abstime as
- * interproc_spsc_producer_timedpush().
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * Publishes only every `messages`, at least 1, which is what a producer begins with. What is not published is not seen
+ * by the consumer, and lost if this producer dies. It is published at the latest before a push waits or finds the
+ * queue full, by interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
  */
-int interproc_spsc_producer_timedwrite_chunk(struct interproc_spsc_producer_t *producer,
-                                             size_t count,
-                                             const struct timespec *abstime,
-                                             struct interproc_spsc_slots_t *slots);
-
-/**
- * Pushes the first `count` of the slots that were lent last, as one.
- *
- * @return As interproc_spsc_producer_push(); EINVAL also for more than were lent. EPIPE: none is pushed.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_producer_commit(struct interproc_spsc_producer_t *producer,
-                                   size_t count);
-
-/**
- * Publishes by itself every `messages` only, at least 1, which is what a producer begins with. What is not published is not seen by
- * the consumer, and lost if this producer dies; it is published at the latest before a push waits or finds the queue full, by
- * interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_producer_publish_every(struct interproc_spsc_producer_t *producer,
-                                          size_t messages);
+int interproc_spsc_producer_publish_every(struct interproc_spsc_producer_t *producer, size_t messages);
 
 /**
  * Publishes what was pushed and not published.
  *
- * @return As interproc_spsc_producer_push(). EPIPE: it is lost.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * @return 0; EPIPE: the queue is closed, and it is lost.
  */
 int interproc_spsc_producer_flush(struct interproc_spsc_producer_t *producer);
 
 /**
- * Closes the queue itself for good: the consumer takes what is there and is then told EPIPE. Closing again is no error.
+ * Closes the queue itself for good: the consumer takes what is there and is then told EPIPE. Closing again is no
+ * error.
  *
- * @return 0; EPIPE: the consumer had closed it before what was not published yet, which is lost; EPERM, ESTALE, EINVAL, EUSERS: as
- * interproc_spsc_producer_push().
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * @return 0; EPIPE: the consumer had closed it before what was not published yet, which is lost.
  */
 int interproc_spsc_producer_close(struct interproc_spsc_producer_t *producer);
 
 /**
- * Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is zero afterwards, whatever is
- * returned.
+ * Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is zero afterwards,
+ * whatever is returned.
  *
  * @return As interproc_spsc_producer_flush().
- *
- * One thread at a time; fork-safe; not for signal handlers.
  */
 int interproc_spsc_producer_leave(struct interproc_spsc_producer_t *producer);
 
 /**
- * Takes the next message out and copies it to `element`, waiting for one as long as it takes.
+ * Takes the next message out and copies it to `element`, waiting for one.
  *
- * `redelivered` may be NULL. It is set to true when a consumer that died may have read this message before, otherwise to false.
+ * `redelivered` may be NULL. It becomes true when a consumer that died may have read this message before, otherwise
+ * false.
  *
- * @return 0; EPIPE: the queue is closed and drained; EPERM, ESTALE, EINVAL, EUSERS, EBADMSG: as interproc_spsc_producer_push().
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: the queue is closed and drained.
  */
-int interproc_spsc_consumer_pop(struct interproc_spsc_consumer_t *consumer,
-                                void *element,
-                                bool *redelivered);
+int interproc_spsc_consumer_pop(struct interproc_spsc_consumer_t *consumer, void *element, bool *redelivered);
 
 /**
- * As interproc_spsc_consumer_pop() if there is a message; never waits.
- *
- * @return As interproc_spsc_consumer_pop(), and EAGAIN: the queue is empty.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * As interproc_spsc_consumer_pop(), but never waits: EAGAIN when the queue is empty.
  */
-int interproc_spsc_consumer_trypop(struct interproc_spsc_consumer_t *consumer,
-                                   void *element,
-                                   bool *redelivered);
+int interproc_spsc_consumer_trypop(struct interproc_spsc_consumer_t *consumer, void *element, bool *redelivered);
 
 /**
- * As interproc_spsc_consumer_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still pops what is there.
- *
- * @return As interproc_spsc_consumer_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_spsc_consumer_pop(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_spsc_consumer_timedpop(struct interproc_spsc_consumer_t *consumer,
                                      const struct timespec *abstime,
@@ -3419,243 +2774,97 @@ int interproc_spsc_consumer_timedpop(struct interproc_spsc_consumer_t *consumer,
                                      bool *redelivered);
 
 /**
- * Waits for a message, then takes as many as there are, at most `max`, into the array `elements`; `popped` says how many. They are
- * freed as one. `redelivered` may be NULL; it says how many of them, the first ones, a consumer that died may have read before.
+ * Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+ * `*popped` becomes the number. They are freed as one. `redelivered` may be NULL; it becomes the number of them, the
+ * first ones, that a consumer that died may have read before.
  *
- * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_pop().
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0: at least one came (or most is 0). Otherwise as interproc_spsc_consumer_timedpop().
  */
-int interproc_spsc_consumer_pop_batch(struct interproc_spsc_consumer_t *consumer,
-                                      size_t max,
-                                      void *elements,
-                                      size_t *popped,
-                                      size_t *redelivered);
-
-/**
- * As interproc_spsc_consumer_pop_batch(), for what is there now; never waits.
- *
- * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_trypop().
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_trypop_batch(struct interproc_spsc_consumer_t *consumer,
-                                         size_t max,
-                                         void *elements,
-                                         size_t *popped,
-                                         size_t *redelivered);
-
-/**
- * As interproc_spsc_consumer_pop_batch(), waiting until `abstime` at the latest.
- *
- * @return 0: at least one came (or max is 0). Otherwise as interproc_spsc_consumer_timedpop().
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_spsc_consumer_timedpop_batch(struct interproc_spsc_consumer_t *consumer,
-                                           size_t max,
-                                           const struct timespec *abstime,
-                                           void *elements,
-                                           size_t *popped,
-                                           size_t *redelivered);
-
-/**
- * Waits until there are `count` messages and says where they are, to be read in place; fewer when the queue is closed. None is taken
- * before interproc_spsc_consumer_commit(). `redelivered` is as of interproc_spsc_consumer_pop_batch().
- *
- * @return As interproc_spsc_consumer_pop(); EINVAL also for more than the capacity.
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_spsc_consumer_read_chunk(struct interproc_spsc_consumer_t *consumer,
-                                       size_t count,
-                                       struct interproc_spsc_slots_t *slots,
-                                       size_t *redelivered);
-
-/**
- * As interproc_spsc_consumer_read_chunk(), if so many messages are there now.
- *
- * @return As interproc_spsc_consumer_read_chunk(), and EAGAIN: fewer are there.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_tryread_chunk(struct interproc_spsc_consumer_t *consumer,
-                                          size_t count,
-                                          struct interproc_spsc_slots_t *slots,
-                                          size_t *redelivered);
-
-/**
- * As interproc_spsc_consumer_read_chunk(), waiting until `abstime` at the latest.
- *
- * @return As interproc_spsc_consumer_read_chunk(), and ETIMEDOUT: fewer are there in time. EINVAL also for abstime as
- * interproc_spsc_consumer_timedpop().
- *
- * One thread at a time; fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_spsc_consumer_timedread_chunk(struct interproc_spsc_consumer_t *consumer,
-                                            size_t count,
+int interproc_spsc_consumer_pop_batch_until(struct interproc_spsc_consumer_t *consumer,
                                             const struct timespec *abstime,
-                                            struct interproc_spsc_slots_t *slots,
+                                            void *elements,
+                                            size_t most,
+                                            size_t *popped,
                                             size_t *redelivered);
 
 /**
- * Takes the first `count` of the messages that were lent last, as one; the rest stays.
+ * Waits until `abstime` for `count` messages and says where they are, to be read in place; fewer when the queue is
+ * closed. None is taken before interproc_spsc_consumer_release(). `redelivered` is as of
+ * interproc_spsc_consumer_pop_batch_until().
  *
- * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push(); EINVAL also for more than were lent.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * @return As interproc_spsc_consumer_timedpop(); EINVAL also for more than the capacity.
  */
-int interproc_spsc_consumer_commit(struct interproc_spsc_consumer_t *consumer,
-                                   size_t count);
+int interproc_spsc_consumer_borrow_until(struct interproc_spsc_consumer_t *consumer,
+                                         size_t count,
+                                         const struct timespec *abstime,
+                                         struct interproc_spsc_slots_t *slots,
+                                         size_t *redelivered);
 
 /**
- * Frees by itself every `messages` only, at least 1, which is what a consumer begins with. What is popped and not freed takes up room,
- * and if this consumer dies it is read again by the next one, flagged. It is freed at the latest before a pop waits or finds
- * nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
+ * Takes the first `count` of the messages that were borrowed last, as one, and ends the borrow; the rest stays.
  *
- * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * @return 0; EMSGSIZE: more than were borrowed, which they still are; EINVAL: none are.
  */
-int interproc_spsc_consumer_free_every(struct interproc_spsc_consumer_t *consumer,
-                                       size_t messages);
+int interproc_spsc_consumer_release(struct interproc_spsc_consumer_t *consumer, size_t count);
+
+/**
+ * Frees only every `messages`, at least 1, which is what a consumer begins with. What is popped and not freed takes up
+ * room, and if this consumer dies, the next one reads it again, flagged. It is freed at the latest before a pop waits
+ * or finds nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
+ */
+int interproc_spsc_consumer_free_every(struct interproc_spsc_consumer_t *consumer, size_t messages);
 
 /**
  * Frees what was popped and not freed.
- *
- * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
- *
- * One thread at a time; fork-safe; not for signal handlers.
  */
 int interproc_spsc_consumer_flush(struct interproc_spsc_consumer_t *consumer);
 
 /**
- * Closes the queue itself for good: the producer is refused from now on, what it has published can be popped. A push at the same
- * time either gets in, and is then delivered, or is refused. Closing again is no error.
- *
- * @return 0; EPERM, ESTALE, EINVAL, EUSERS: as interproc_spsc_producer_push().
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * Closes the queue itself for good: the producer is refused from now on, what it has published can be popped. A push
+ * at the same time either gets in, and is then delivered, or is refused. Closing again is no error.
  */
 int interproc_spsc_consumer_close(struct interproc_spsc_consumer_t *consumer);
 
 /**
- * Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is zero afterwards, whatever is
- * returned.
+ * Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is zero afterwards,
+ * whatever is returned.
  *
  * @return As interproc_spsc_consumer_flush().
- *
- * One thread at a time; fork-safe; not for signal handlers.
  */
 int interproc_spsc_consumer_leave(struct interproc_spsc_consumer_t *consumer);
 
 /**
- * How many messages are published and not freed: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * How many messages are published and not freed, and the like: a snapshot. `peak` is what a producer has seen whenever
+ * it ran out of room that it knew of, and now.
  */
-int interproc_spsc_producer_len(const struct interproc_spsc_producer_t *producer, size_t *len);
+int interproc_spsc_producer_info(const struct interproc_spsc_producer_t *producer,
+                                 struct interproc_channel_info_t *info);
 
 /**
- * The most messages that it holds.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * Who has the consumer's seat, dead or alive: a snapshot. Nobody while it is vacant.
  */
-int interproc_spsc_producer_capacity(const struct interproc_spsc_producer_t *producer,
-                                     size_t *capacity);
+int interproc_spsc_producer_peer(const struct interproc_spsc_producer_t *producer, struct interproc_who_t *peer);
 
 /**
- * The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * As interproc_spsc_producer_info().
  */
-int interproc_spsc_producer_peak(const struct interproc_spsc_producer_t *producer,
-                                 size_t *peak);
+int interproc_spsc_consumer_info(const struct interproc_spsc_consumer_t *consumer,
+                                 struct interproc_channel_info_t *info);
 
 /**
- * Whether it was closed, by either side.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
+ * Who has the producer's seat, dead or alive: a snapshot. Nobody while it is vacant.
  */
-int interproc_spsc_producer_is_closed(const struct interproc_spsc_producer_t *producer,
-                                      bool *is_closed);
+int interproc_spsc_consumer_peer(const struct interproc_spsc_consumer_t *consumer, struct interproc_who_t *peer);
 
 /**
- * Who sits in the consumer's seat, dead or alive.
+ * Finds the queue `name` for messages of any length up to `longest` bytes from one producer to one consumer, or makes
+ * it, and takes the producer's seat. The ring has at least `capacity` bytes, and room for two of the longest messages.
+ * A Rust program reaches the same one by `Segment::byte_producer`.
  *
- * @return 0; EINVAL: a NULL, no producer, or its segment is closed.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_producer_partner(const struct interproc_spsc_producer_t *producer,
-                                    struct interproc_who_t *partner);
-
-/**
- * How many messages are published and not freed: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_len(const struct interproc_spsc_consumer_t *consumer, size_t *len);
-
-/**
- * The most messages that it holds.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_capacity(const struct interproc_spsc_consumer_t *consumer,
-                                     size_t *capacity);
-
-/**
- * The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_peak(const struct interproc_spsc_consumer_t *consumer,
-                                 size_t *peak);
-
-/**
- * Whether it was closed, by either side.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_is_closed(const struct interproc_spsc_consumer_t *consumer,
-                                      bool *is_closed);
-
-/**
- * Who sits in the producer's seat, dead or alive.
- *
- * @return 0; EINVAL: a NULL, no consumer, or its segment is closed.
- *
- * One thread at a time; fork-safe; not for signal handlers.
- */
-int interproc_spsc_consumer_partner(const struct interproc_spsc_consumer_t *consumer,
-                                    struct interproc_who_t *partner);
-
-/**
- * Finds the queue `name` for messages of any length up to `longest` bytes from one producer to one consumer, or makes it,
- * and takes the producer's seat. The ring has at least `capacity` bytes, and room for two of the longest messages. A Rust
- * program reaches the same one by `Segment::byte_producer`.
- *
- * @return As interproc_segment_object(); EBUSY: somebody who lives holds the seat, perhaps the caller; EEXIST also for
+ * @return As interproc_segment_object(); EBUSY: a living thread has the seat, perhaps the caller; EEXIST also for
  * another capacity or longest message; EINVAL also for a longest message of 4 GiB or more.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_byte_producer(const struct interproc_segment_t *segment,
                                     const char *name,
@@ -3667,8 +2876,6 @@ int interproc_segment_byte_producer(const struct interproc_segment_t *segment,
  * Finds the queue `name`, as interproc_segment_byte_producer() does, or makes it, and takes the consumer's seat.
  *
  * @return As interproc_segment_byte_producer().
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_byte_consumer(const struct interproc_segment_t *segment,
                                     const char *name,
@@ -3677,584 +2884,284 @@ int interproc_segment_byte_consumer(const struct interproc_segment_t *segment,
                                     struct interproc_byte_consumer_t *consumer);
 
 /**
- * Copies the message of `len` bytes at `message` into the queue, waiting for room as long as it takes. An interrupting signal
- * handler runs, and the waiting goes on. An empty message is one, too.
+ * Copies the message of `len` bytes at `message` into the queue, waiting for room. A message may be empty.
  *
- * @return 0; EMSGSIZE: longer than the longest message of the queue; EPIPE: the queue is closed; it was not sent, nor what
- * was not published yet; EPERM: the handle is a parent process's; ESTALE: the thread that used the handle last died, and
- * another producer has taken over; EBADMSG: somebody wrote over the queue; EINVAL: a NULL, no producer, or its segment is
- * closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust
- * lists.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * @return 0; EMSGSIZE: longer than the longest message of the queue; EPIPE: the queue is closed; it was not pushed,
+ * nor what was not published yet.
  */
-int interproc_byte_producer_send(struct interproc_byte_producer_t *producer,
-                                 const void *message,
-                                 size_t len);
+int interproc_byte_producer_push(struct interproc_byte_producer_t *producer, const void *message, size_t len);
 
 /**
- * Copies a message into the queue if there is room; never waits.
- *
- * @return As interproc_byte_producer_send(), and EAGAIN: there is no room.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * As interproc_byte_producer_push(), but never waits: EAGAIN when there is no room.
  */
-int interproc_byte_producer_trysend(struct interproc_byte_producer_t *producer,
-                                    const void *message,
-                                    size_t len);
+int interproc_byte_producer_trypush(struct interproc_byte_producer_t *producer, const void *message, size_t len);
 
 /**
- * Copies a message into the queue, waiting for room until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it is still sent if there is room.
- *
- * @return As interproc_byte_producer_send(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * As interproc_byte_producer_push(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_byte_producer_timedsend(struct interproc_byte_producer_t *producer,
+int interproc_byte_producer_timedpush(struct interproc_byte_producer_t *producer,
                                       const void *message,
                                       size_t len,
                                       const struct timespec *abstime);
 
 /**
- * Sends one message whose parts lie in `count` places, waiting for room as long as it takes.
+ * Pushes one message whose parts lie in `count` places, as writev(2) would, waiting for room until `abstime`.
  *
- * @return As interproc_byte_producer_send().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * @return As interproc_byte_producer_timedpush().
  */
-int interproc_byte_producer_send_vectored(struct interproc_byte_producer_t *producer,
-                                          const struct iovec *parts,
-                                          size_t count);
+int interproc_byte_producer_push_vectored_until(struct interproc_byte_producer_t *producer,
+                                                const struct iovec *parts,
+                                                size_t count,
+                                                const struct timespec *abstime);
 
 /**
- * Sends one message whose parts lie in `count` places, if there is room; never waits.
+ * Reserves room for a message of at most `len` bytes, to be written at `*place`, waiting for it until `abstime`. It is
+ * pushed by interproc_byte_producer_commit(), given back by interproc_byte_producer_abort(), or by the next reserve or
+ * push. At first it contains what is left over from older messages. A forked child must not write there.
  *
- * @return As interproc_byte_producer_trysend().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * @return As interproc_byte_producer_timedpush().
  */
-int interproc_byte_producer_trysend_vectored(struct interproc_byte_producer_t *producer,
-                                             const struct iovec *parts,
-                                             size_t count);
+int interproc_byte_producer_reserve_until(struct interproc_byte_producer_t *producer,
+                                          size_t len,
+                                          const struct timespec *abstime,
+                                          void **place);
 
 /**
- * Sends one message whose parts lie in `count` places, waiting for room until `abstime` at the latest.
+ * Pushes the first `len` bytes of what was reserved.
  *
- * @return As interproc_byte_producer_timedsend().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * @return 0; EMSGSIZE: more than was reserved, which it still is; EINVAL: nothing is reserved; EPIPE: the queue is
+ * closed, and it was not pushed.
  */
-int interproc_byte_producer_timedsend_vectored(struct interproc_byte_producer_t *producer,
-                                               const struct iovec *parts,
-                                               size_t count,
-                                               const struct timespec *abstime);
-
-/**
- * Reserves room for a message of at most `len` bytes, to be written at `*place`, waiting as long as it takes. It is sent by
- * interproc_byte_producer_commit(), given back by interproc_byte_producer_abort(), or by the next reserve or send. What is
- * in it at first is left over from older messages. A forked child must not write there.
- *
- * @return As interproc_byte_producer_send().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
- */
-int interproc_byte_producer_reserve(struct interproc_byte_producer_t *producer,
-                                    size_t len,
-                                    void **place);
-
-/**
- * Reserves room for a message if there is any; never waits.
- *
- * @return As interproc_byte_producer_reserve(), and EAGAIN: there is no room.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_producer_tryreserve(struct interproc_byte_producer_t *producer,
-                                       size_t len,
-                                       void **place);
-
-/**
- * Reserves room for a message, waiting until `abstime` at the latest.
- *
- * @return As interproc_byte_producer_reserve(), and ETIMEDOUT: no room in time. EINVAL also for a bad abstime.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
- */
-int interproc_byte_producer_timedreserve(struct interproc_byte_producer_t *producer,
-                                         size_t len,
-                                         const struct timespec *abstime,
-                                         void **place);
-
-/**
- * Sends the first `len` bytes of what was reserved.
- *
- * @return 0; EINVAL also when nothing is reserved, or less; then nothing is reserved any more. EPIPE, EPERM, ESTALE, EUSERS,
- * ENOTSUP: as interproc_byte_producer_send(); it was not sent.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer,
-                                   size_t len);
+int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer, size_t len);
 
 /**
  * Gives back what was reserved: nothing has happened.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
 int interproc_byte_producer_abort(struct interproc_byte_producer_t *producer);
 
 /**
- * Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message: for many short
- * ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of it,
- * interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
+ * Publishes only when so many bytes (headers included) have gathered, instead of with every message: for many short
+ * ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of
+ * it, interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
  *
  * @return As interproc_byte_producer_flush().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
-int interproc_byte_producer_publish_every(struct interproc_byte_producer_t *producer,
-                                          size_t bytes);
+int interproc_byte_producer_publish_every(struct interproc_byte_producer_t *producer, size_t bytes);
 
 /**
- * Publishes what was sent and not published.
+ * Publishes what was pushed and not published.
  *
- * @return 0; EPIPE: the queue is closed; it is lost, as nobody will read it; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as
- * interproc_byte_producer_send().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * @return 0; EPIPE: the queue is closed, and it is lost.
  */
 int interproc_byte_producer_flush(struct interproc_byte_producer_t *producer);
 
 /**
- * Closes the queue itself, for good: what was sent can still be received, then the consumer gets EPIPE.
+ * Closes the queue itself, for good: what was pushed can still be read, then the consumer gets EPIPE.
  *
  * @return As interproc_byte_producer_flush(). EPIPE if it was closed before what was not published yet.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
 int interproc_byte_producer_close(struct interproc_byte_producer_t *producer);
 
 /**
- * Publishes what was sent, gives back what was reserved, and leaves the seat. The queue and its messages stay. The handle is
- * none any more, whatever is returned.
+ * Publishes what was pushed, gives back what was reserved, and leaves the seat. The queue and its messages stay. The
+ * handle is none any more, whatever is returned.
  *
- * @return 0; EPERM: the handle is a parent process's, whose seat is untouched; ESTALE: another producer has taken over; EINVAL:
- * a NULL, or no producer; EUSERS, ENOTSUP: the seat is free when the thread that used the handle last ends.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * @return 0; EPERM: the handle is a parent process's, whose seat is untouched; EUSERS, ENOTSUP: the seat is free when
+ * the thread that used the handle last ends.
  */
 int interproc_byte_producer_leave(struct interproc_byte_producer_t *producer);
 
 /**
- * Waits for the next message as long as it takes, and says where it lies and how long it is. It stays there until
- * interproc_byte_consumer_release(); without that it is the next one again. A signal handler that interrupts runs, and the
- * waiting goes on.
+ * Borrows the next message, waiting for one until `abstime`, and says where it lies and how long it is. It stays there
+ * until interproc_byte_consumer_release(); without that it is the next one again.
  *
- * `redelivered` may be NULL. It is set to true when a consumer died that may have read this message, otherwise to false.
+ * `redelivered` may be NULL. It becomes true when a consumer that died may have read this message, otherwise false.
  *
- * @return 0; EPIPE: closed and drained; EBADMSG: a header or a count that cannot be: somebody wrote over the queue; EPERM: the
- * handle is a parent process's; ESTALE: the thread that used the handle last died, and another consumer has taken over;
- * EINVAL: a NULL, no consumer, or its segment is closed; EUSERS, ENOTSUP: as interproc_byte_producer_send().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * @return 0; ETIMEDOUT; EPIPE: closed and drained.
  */
-int interproc_byte_consumer_receive(struct interproc_byte_consumer_t *consumer,
-                                    const void **message,
-                                    size_t *len,
-                                    bool *redelivered);
-
-/**
- * Gives the next message if there is one; never waits.
- *
- * @return As interproc_byte_consumer_receive(), and EAGAIN: there is none.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_tryreceive(struct interproc_byte_consumer_t *consumer,
-                                       const void **message,
-                                       size_t *len,
-                                       bool *redelivered);
-
-/**
- * Waits for the next message until `abstime` at the latest.
- *
- * @return As interproc_byte_consumer_receive(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
- */
-int interproc_byte_consumer_timedreceive(struct interproc_byte_consumer_t *consumer,
+int interproc_byte_consumer_borrow_until(struct interproc_byte_consumer_t *consumer,
                                          const struct timespec *abstime,
                                          const void **message,
                                          size_t *len,
                                          bool *redelivered);
 
 /**
- * Ends the message that was received last: its room is free. Without one it does nothing.
+ * Ends the message that was borrowed last: its room is free.
  *
- * @return 0; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as interproc_byte_consumer_receive().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * @return 0; EINVAL: none is borrowed.
  */
 int interproc_byte_consumer_release(struct interproc_byte_consumer_t *consumer);
 
 /**
- * Copies the next message to `buffer`, which has room for `size` bytes, waiting for one as long as it takes; and says how
- * long it is.
+ * Copies the next message to `buffer`, which has room for `size` bytes, waiting for one. `*len` becomes its length.
  *
- * `redelivered` may be NULL; see interproc_byte_consumer_receive().
+ * `redelivered` may be NULL; see interproc_byte_consumer_borrow_until().
  *
- * @return As interproc_byte_consumer_receive(), and EMSGSIZE: the message is longer than `size`. Then `len` is set, too, and
- * the message stays where it is.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: closed and drained; EMSGSIZE: the message is longer than `size`: `len` is set, too, and the
+ * message stays the next one.
  */
-int interproc_byte_consumer_recv_into(struct interproc_byte_consumer_t *consumer,
-                                      void *buffer,
-                                      size_t size,
-                                      size_t *len,
-                                      bool *redelivered);
+int interproc_byte_consumer_pop(struct interproc_byte_consumer_t *consumer,
+                                void *buffer,
+                                size_t size,
+                                size_t *len,
+                                bool *redelivered);
 
 /**
- * Copies the next message to `buffer` if there is one; never waits.
- *
- * @return As interproc_byte_consumer_recv_into(), and EAGAIN: there is none.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * As interproc_byte_consumer_pop(), but never waits: EAGAIN when there is no message.
  */
-int interproc_byte_consumer_tryrecv_into(struct interproc_byte_consumer_t *consumer,
-                                         void *buffer,
-                                         size_t size,
-                                         size_t *len,
-                                         bool *redelivered);
+int interproc_byte_consumer_trypop(struct interproc_byte_consumer_t *consumer,
+                                   void *buffer,
+                                   size_t size,
+                                   size_t *len,
+                                   bool *redelivered);
 
 /**
- * Copies the next message to `buffer`, waiting for one until `abstime` at the latest.
- *
- * @return As interproc_byte_consumer_recv_into(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+ * As interproc_byte_consumer_pop(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_byte_consumer_timedrecv_into(struct interproc_byte_consumer_t *consumer,
-                                           void *buffer,
-                                           size_t size,
-                                           const struct timespec *abstime,
-                                           size_t *len,
-                                           bool *redelivered);
+int interproc_byte_consumer_timedpop(struct interproc_byte_consumer_t *consumer,
+                                     const struct timespec *abstime,
+                                     void *buffer,
+                                     size_t size,
+                                     size_t *len,
+                                     bool *redelivered);
 
 /**
- * Frees by itself only when so many bytes (headers included) were read, instead of with every message: for many short ones.
- * Until then the producer has less room, and as much may be read again, and is flagged, after a death. A wait, EAGAIN for
+ * Frees only when so many bytes (headers included) were read, instead of with every message: for many short ones.
+ * Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN for
  * want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
- *
- * @return As interproc_byte_consumer_release().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
-int interproc_byte_consumer_free_every(struct interproc_byte_consumer_t *consumer,
-                                       size_t bytes);
+int interproc_byte_consumer_free_every(struct interproc_byte_consumer_t *consumer, size_t bytes);
 
 /**
  * Frees what was read and not freed.
- *
- * @return As interproc_byte_consumer_release().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
 int interproc_byte_consumer_flush(struct interproc_byte_consumer_t *consumer);
 
 /**
- * Closes the queue itself, for good: the producer is refused from now on, what is there can be received. A message that is
- * being published meanwhile is either received or refused.
- *
- * @return As interproc_byte_consumer_release().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * Closes the queue itself, for good: the producer is refused from now on, what is there can be read. A message that is
+ * being published meanwhile is either read or refused.
  */
 int interproc_byte_consumer_close(struct interproc_byte_consumer_t *consumer);
 
 /**
- * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever is
- * returned.
+ * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever
+ * is returned.
  *
  * @return As interproc_byte_producer_leave().
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
  */
 int interproc_byte_consumer_leave(struct interproc_byte_consumer_t *consumer);
 
 /**
- * Whether the queue was closed, by either side.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * How many bytes of the ring are in use, headers and pads included, and the like: a snapshot. The capacity is at least
+ * what was asked for, and twice what the longest message takes. `peak` is what the producer has seen when it looked
+ * how much the consumer has freed, which it does only when it seems to run out of room.
  */
-int interproc_byte_producer_is_closed(struct interproc_byte_producer_t *producer, bool *is_closed);
+int interproc_byte_producer_info(const struct interproc_byte_producer_t *producer,
+                                 struct interproc_channel_info_t *info);
 
 /**
- * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * Who has the consumer's seat, dead or alive: a snapshot. Nobody while it is vacant.
  */
-int interproc_byte_producer_capacity(struct interproc_byte_producer_t *producer,
-                                     size_t *capacity);
+int interproc_byte_producer_peer(const struct interproc_byte_producer_t *producer, struct interproc_who_t *peer);
 
 /**
- * The longest message, in bytes.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * As interproc_byte_producer_info().
  */
-int interproc_byte_producer_longest(struct interproc_byte_producer_t *producer, size_t *longest);
+int interproc_byte_consumer_info(const struct interproc_byte_consumer_t *consumer,
+                                 struct interproc_channel_info_t *info);
 
 /**
- * The bytes in use, headers and pads included: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
+ * Who has the producer's seat, dead or alive: a snapshot. Nobody while it is vacant.
  */
-int interproc_byte_producer_len_bytes(struct interproc_byte_producer_t *producer, size_t *len);
+int interproc_byte_consumer_peer(const struct interproc_byte_consumer_t *consumer, struct interproc_who_t *peer);
 
 /**
- * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
- * it seems to run out of room.
- *
- * @return 0; EINVAL: a NULL, or no producer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_producer_peak(struct interproc_byte_producer_t *producer,
-                                 size_t *peak);
-
-/**
- * Who holds the consumer's seat, dead or alive: a snapshot. Nobody while it is vacant.
- *
- * @return 0; EINVAL: a NULL, no producer, or its segment is closed.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_producer_partner(struct interproc_byte_producer_t *producer,
-                                    struct interproc_who_t *partner);
-
-/**
- * Whether the queue was closed, by either side.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_is_closed(struct interproc_byte_consumer_t *consumer, bool *is_closed);
-
-/**
- * The ring's bytes, headers included: at least what was asked for, and twice what the longest message takes.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_capacity(struct interproc_byte_consumer_t *consumer,
-                                     size_t *capacity);
-
-/**
- * The longest message, in bytes.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_longest(struct interproc_byte_consumer_t *consumer, size_t *longest);
-
-/**
- * The bytes in use, headers and pads included: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_len_bytes(struct interproc_byte_consumer_t *consumer, size_t *len);
-
-/**
- * The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does only when
- * it seems to run out of room.
- *
- * @return 0; EINVAL: a NULL, or no consumer.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_peak(struct interproc_byte_consumer_t *consumer,
-                                 size_t *peak);
-
-/**
- * Who holds the producer's seat, dead or alive: a snapshot. Nobody while it is vacant.
- *
- * @return 0; EINVAL: a NULL, no consumer, or its segment is closed.
- *
- * Thread-safe (one thread at a time with this handle); not for signal handlers.
- */
-int interproc_byte_consumer_partner(struct interproc_byte_consumer_t *consumer,
-                                    struct interproc_who_t *partner);
-
-/**
- * Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be read,
- * without a copy. `*cell` is where it goes: as many bytes as an element has, aligned to 16, with an earlier message
- * or zeros in it. Then interproc_queue_commit() or interproc_queue_abort().
+ * Reserves the place of the next message, waiting for room until `abstime`: to write the message where it will be
+ * read, without a copy. `*cell` becomes the place: as many bytes as an element has, aligned to 16, with an earlier
+ * message or zeros in it. End the reservation by interproc_queue_commit() or interproc_queue_abort().
  *
  *     frame_t *frame;
- *     int rc = interproc_queue_reserve(&frames, (void **)&frame);
+ *     int rc = interproc_queue_reserve_until(&frames, NULL, (void **)&frame);
  *     if (rc == 0) {
  *         draw(frame);                                   // in the segment itself
  *         rc = interproc_queue_commit(&frames, frame);
  *     }
  *
- * The place belongs to the calling thread. Its turn in the order is that of the reservation, and *messages behind it
- * wait for it*: so write, commit, and do the long work before. When the thread dies, the place is room again and the messages
- * behind it go on.
+ * The place belongs to the calling thread. It has its turn in the order from now on, and *messages behind it wait for
+ * it*: do the long work before the reservation. If the thread dies, its place is discarded and the messages behind it
+ * go on.
  *
- * @return 0; EPIPE: the queue is closed; EDEADLK: the caller itself has the place in its hands; EINVAL: a NULL, no
- * queue, or its segment is closed; EUSERS: every member slot of the segment is held by a living thread; ENOTSUP: the
- * kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; ETIMEDOUT; EPIPE: the queue is closed; EDEADLK: the caller itself holds the place that is needed.
  */
-int interproc_queue_reserve(const struct interproc_queue_t *queue,
-                            void **cell);
+int interproc_queue_reserve_until(const struct interproc_queue_t *queue, const struct timespec *abstime, void **cell);
 
 /**
- * As interproc_queue_reserve() if there is room; never waits.
+ * Makes a reserved cell a message. A consumer that sees it sees everything that happened before. A queue that was
+ * closed after the reservation still takes and delivers it.
  *
- * @return As interproc_queue_reserve(), and EAGAIN: the queue is full.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread has not reserved this cell; EINVAL: not a cell of this queue.
  */
-int interproc_queue_tryreserve(const struct interproc_queue_t *queue, void **cell);
+int interproc_queue_commit(const struct interproc_queue_t *queue, const void *cell);
 
 /**
- * As interproc_queue_reserve(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
- *
- * @return As interproc_queue_reserve(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_timedreserve(const struct interproc_queue_t *queue,
-                                 const struct timespec *abstime,
-                                 void **cell);
-
-/**
- * Makes a reserved cell a message. A consumer that sees it sees all that happened before. A queue that was closed after the
- * reservation takes and delivers it still.
- *
- * @return 0; EPERM: the calling thread has not reserved this cell (or a forked child has its parent's); EINVAL: no
- * cell of this queue, and as interproc_queue_reserve().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_commit(const struct interproc_queue_t *queue,
-                           const void *cell);
-
-/**
- * Gives a reserved cell back without a message: it is room again.
+ * Gives a reserved cell back without a message: its room is free again.
  *
  * @return As interproc_queue_commit().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_queue_abort(const struct interproc_queue_t *queue, const void *cell);
 
 /**
- * Takes the oldest message into the caller's hands, waiting for one as long as it takes: to read it where it lies, without a
- * copy. `*cell` is where it is. Then interproc_queue_release() or interproc_queue_put_back().
+ * Borrows the oldest message, waiting for one until `abstime`: to read it where it lies, without a copy. `*cell`
+ * becomes its place. End it by interproc_queue_release() or interproc_queue_put_back().
  *
  *     const frame_t *frame;
- *     int rc = interproc_queue_receive(&frames, (const void **)&frame, NULL);
+ *     int rc = interproc_queue_borrow_until(&frames, NULL, (const void **)&frame, NULL);
  *     if (rc == 0) {
  *         show(frame);
  *         rc = interproc_queue_release(&frames, frame);
  *     }
  *
- * The message belongs to the calling thread. Others take the messages behind it meanwhile; producers need its place one lap
- * later and wait for it then. When the thread dies, the message goes to another consumer, at its old place in the order.
+ * The message belongs to the calling thread. Others take the messages behind it meanwhile; producers need its place
+ * one lap later and wait for it then. If the thread dies, the message goes to another consumer, at its old place in
+ * the order.
  *
- * `redelivered` may be NULL. It is set to true when another consumer had the message in its hands and died, or put it
- * back: it may have done part of the work; otherwise to false.
+ * `redelivered` may be NULL. It becomes true when another consumer had borrowed the message and died, or put it back:
+ * it may have done part of the work; otherwise false.
  *
- * @return 0; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own reservation; EINVAL,
- * EUSERS, ENOTSUP: as interproc_queue_reserve().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; ETIMEDOUT; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own
+ * reservation.
  */
-int interproc_queue_receive(const struct interproc_queue_t *queue,
-                            const void **cell,
-                            bool *redelivered);
-
-/**
- * As interproc_queue_receive() if there is a message; never waits.
- *
- * @return As interproc_queue_receive(), and EAGAIN: the queue is empty.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_queue_tryreceive(const struct interproc_queue_t *queue,
-                               const void **cell,
-                               bool *redelivered);
-
-/**
- * As interproc_queue_receive(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
- *
- * @return As interproc_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_queue_timedreceive(const struct interproc_queue_t *queue,
+int interproc_queue_borrow_until(const struct interproc_queue_t *queue,
                                  const struct timespec *abstime,
                                  const void **cell,
                                  bool *redelivered);
 
 /**
- * Ends what interproc_queue_receive() began: the message is done, its place is room.
+ * Ends a borrow: the message is done, its room is free.
  *
- * @return 0; EPERM: the calling thread has not received this cell's message (or a forked child has its parent's);
- * EINVAL: no cell of this queue, and as interproc_queue_reserve().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread has not borrowed this cell's message; EINVAL: not a cell of this queue.
  */
-int interproc_queue_release(const struct interproc_queue_t *queue,
-                            const void *cell);
+int interproc_queue_release(const struct interproc_queue_t *queue, const void *cell);
 
 /**
- * Puts a received message back at its old place: the next consumer gets it, before all that came later, with `redelivered`
- * true.
+ * Puts a borrowed message back at its old place: the next consumer gets it, before all that came later, with
+ * `redelivered` true.
  *
  * @return As interproc_queue_release().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_queue_put_back(const struct interproc_queue_t *queue,
-                             const void *cell);
+int interproc_queue_put_back(const struct interproc_queue_t *queue, const void *cell);
 
 /**
- * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message makes
- * way and is copied to `displaced`, and `*was_displaced` is true; otherwise it is false. Exactly one goes for one that comes, and
- * nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not overlap.
+ * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message is
+ * removed and copied to `displaced`, and `*was_displaced` becomes true; otherwise false. Exactly one goes for one that
+ * comes, and nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do
+ * not overlap.
  *
- * A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never taken
- * away: if that is the oldest, it is EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says who it
- * is). When the caller dies in it, the oldest message is still there, or gone as it would have been.
+ * A message that a living consumer has borrowed, or a cell that a living producer has reserved, is never displaced: if
+ * that is the oldest, the call returns EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says
+ * who it is). If the caller dies in it, the oldest message is still there, or gone as it would have been.
  *
- * @return 0; EPIPE: the queue is closed; EAGAIN: as said above; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPIPE: the queue is closed; EAGAIN: see above.
  */
 int interproc_queue_force_push(const struct interproc_queue_t *queue,
                                const void *element,
@@ -4262,28 +3169,13 @@ int interproc_queue_force_push(const struct interproc_queue_t *queue,
                                bool *was_displaced);
 
 /**
- * The most messages that were seen in it since it was made: a statistic, and a lower bound of the truth. That it was full is never
- * missed; below that, producers look only when they do not come the short way (others at work, somebody asleep). This call
- * looks, too.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_queue_peak(const struct interproc_queue_t *queue,
-                         size_t *peak);
-
-/**
- * Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL: zeros),
- * and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same one
- * by `Segment::latest`.
- *
- * The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
- * stay open as long as it is used.**
+ * Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL:
+ * zeros), and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same
+ * one by `Segment::latest`.
  *
  * @return As interproc_segment_object(); EEXIST also for another size or number of announcements.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_latest(const struct interproc_segment_t *segment,
                              const char *name,
@@ -4292,27 +3184,12 @@ int interproc_segment_latest(const struct interproc_segment_t *segment,
                              struct interproc_latest_t *latest);
 
 /**
- * As interproc_segment_latest(), with announcements for `readers` at a time, at most 250: so many readers that were
- * overtaken twice can read wait-free at the same time. Each costs a slot, which takes the value and 8 bytes, rounded up to 64.
+ * As interproc_segment_latest(), for a value of this type, and with announcements for `readers` at a time, at most
+ * 250: so many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
+ * value and 8 bytes, rounded up to 64. A Rust program reaches the same one by `Segment::latest_for`. It is found by
+ * exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
  *
- * @return As interproc_segment_latest(); EINVAL also for more than 250 readers.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
- */
-int interproc_segment_latest_for(const struct interproc_segment_t *segment,
-                                 const char *name,
-                                 size_t size,
-                                 const void *initial,
-                                 size_t readers,
-                                 struct interproc_latest_t *latest);
-
-/**
- * As interproc_segment_latest_for(), for a value of this type: a Rust program reaches the same one by `Segment::latest_for`. It
- * is found by exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
- *
- * @return As interproc_segment_latest_for(); EEXIST also for another type.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * @return As interproc_segment_latest(); EEXIST also for another type; EINVAL also for more than 250 readers.
  */
 int interproc_segment_latest_as(const struct interproc_segment_t *segment,
                                 const char *name,
@@ -4323,471 +3200,221 @@ int interproc_segment_latest_as(const struct interproc_segment_t *segment,
                                 struct interproc_latest_t *latest);
 
 /**
- * Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
- * of sets up to this one.
- *
- * @return 0; EINVAL: a NULL, no latest value, or its segment is closed; EUSERS: every member slot of the segment is held by a
- * living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * Sets the value to the bytes at `value`, waiting for another writer. `version` may be NULL; it becomes the number of
+ * sets up to this one.
  */
-int interproc_latest_set(const struct interproc_latest_t *latest,
-                         const void *value,
-                         uint64_t *version);
+int interproc_latest_set(const struct interproc_latest_t *latest, const void *value, uint64_t *version);
 
 /**
- * As interproc_latest_set() if nobody else is about to; never waits.
- *
- * @return As interproc_latest_set(), and EBUSY: somebody else sets it.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_latest_set(), until `abstime`: then ETIMEDOUT, as others set it all the time.
  */
-int interproc_latest_tryset(const struct interproc_latest_t *latest,
-                            const void *value,
-                            uint64_t *version);
+int interproc_latest_set_until(const struct interproc_latest_t *latest,
+                               const void *value,
+                               const struct timespec *abstime,
+                               uint64_t *version);
 
 /**
- * As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
+ * Copies the newest value to `value`. `version` may be NULL; it becomes the number of sets up to it. Never waits.
  *
- * @return As interproc_latest_set(), and ETIMEDOUT: somebody else set it all the time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EBADMSG: its bytes make no sense.
  */
-int interproc_latest_timedset(const struct interproc_latest_t *latest,
-                              const void *value,
-                              const struct timespec *abstime,
-                              uint64_t *version);
-
-/**
- * Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
- *
- * @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
- *
- * Thread-safe and fork-safe; not for signal handlers. Never waits.
- */
-int interproc_latest_get(const struct interproc_latest_t *latest,
-                         void *value,
-                         uint64_t *version);
+int interproc_latest_get(const struct interproc_latest_t *latest, void *value, uint64_t *version);
 
 /**
  * How often the value was set. Cheaper than a read.
- *
- * @return 0; EINVAL: a NULL, or no latest value.
- *
- * Thread-safe and fork-safe.
  */
 int interproc_latest_version(const struct interproc_latest_t *latest, uint64_t *version);
 
 /**
- * Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
- * between are passed over. `version` may be NULL.
+ * Waits for a value that is newer than version `seen`, and copies the newest to `value`. Those in between are passed
+ * over. `version` may be NULL.
  *
- * @return As interproc_latest_get(); EUSERS, ENOTSUP: as interproc_latest_set().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EBADMSG: its bytes make no sense.
  */
-int interproc_latest_wait_newer(const struct interproc_latest_t *latest,
-                                uint64_t seen,
-                                void *value,
-                                uint64_t *version);
+int interproc_latest_wait_newer(const struct interproc_latest_t *latest, uint64_t seen, void *value, uint64_t *version);
 
 /**
- * As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
- *
- * @return As interproc_latest_wait_newer(), and ETIMEDOUT: no newer value in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_latest_wait_newer(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_latest_timedwait_newer(const struct interproc_latest_t *latest,
-                                     uint64_t seen,
-                                     const struct timespec *abstime,
-                                     void *value,
-                                     uint64_t *version);
+int interproc_latest_wait_newer_until(const struct interproc_latest_t *latest,
+                                      uint64_t seen,
+                                      const struct timespec *abstime,
+                                      void *value,
+                                      uint64_t *version);
 
 /**
- * Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_latest_set().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a
+ * set.
  */
-int interproc_latest_writer(const struct interproc_latest_t *latest,
-                            struct interproc_who_t *writer);
+int interproc_latest_writer(const struct interproc_latest_t *latest, struct interproc_who_t *writer);
 
 /**
  * How many living threads are asleep for a newer value, or to set it: a snapshot.
- *
- * @return 0; EINVAL: a NULL, no latest value, or its segment is closed.
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
 int interproc_latest_waiters(const struct interproc_latest_t *latest, uint32_t *waiters);
 
 /**
- * Copies a message of `length` bytes in, waiting for room as long as it takes. An interrupting signal handler runs, and the
- * waiting goes on. `message` may be NULL if `length` is 0.
+ * Copies a message of `len` bytes in, waiting for room. `message` may be NULL if `len` is 0.
  *
- * @return 0; EMSGSIZE: longer than the queue's messages may be; EPIPE: the queue is closed; EDEADLK: the calling thread itself
- * holds the message or reservation whose room is needed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every
- * member slot of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists; EBADMSG: somebody
- * wrote over the queue.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EMSGSIZE: longer than the queue's messages may be; EPIPE: the queue is closed; EDEADLK: the calling
+ * thread itself holds the message or reservation whose room is needed.
  */
-int interproc_byte_queue_push(const struct interproc_byte_queue_t *queue,
-                              const void *message,
-                              size_t length);
+int interproc_byte_queue_push(const struct interproc_byte_queue_t *queue, const void *message, size_t len);
 
 /**
- * As interproc_byte_queue_push() if there is room; never waits.
- *
- * @return As interproc_byte_queue_push(), and EAGAIN: there is no room for it.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_byte_queue_push(), but never waits: EAGAIN when there is no room for it.
  */
-int interproc_byte_queue_trypush(const struct interproc_byte_queue_t *queue,
-                                 const void *message,
-                                 size_t length);
+int interproc_byte_queue_trypush(const struct interproc_byte_queue_t *queue, const void *message, size_t len);
 
 /**
- * As interproc_byte_queue_push(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still pushes if there is room.
- *
- * @return As interproc_byte_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
- * are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_byte_queue_push(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_byte_queue_timedpush(const struct interproc_byte_queue_t *queue,
                                    const void *message,
-                                   size_t length,
+                                   size_t len,
                                    const struct timespec *abstime);
 
 /**
- * Copies one message in that lies in `count` parts, as writev() would; see interproc_byte_queue_push().
+ * Copies one message in that lies in `count` parts, as writev(2) would, waiting for room until `abstime`.
  *
- *     struct iovec parts[2] = {{&head, sizeof head}, {body, length}};
- *     rc = interproc_byte_queue_push_vectored(&log, parts, 2);
- *
- * @return As interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_byte_queue_push_vectored(const struct interproc_byte_queue_t *queue,
-                                       const struct iovec *parts,
-                                       size_t count);
-
-/**
- * As interproc_byte_queue_push_vectored() if there is room; never waits.
- *
- * @return As interproc_byte_queue_trypush().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_byte_queue_trypush_vectored(const struct interproc_byte_queue_t *queue,
-                                          const struct iovec *parts,
-                                          size_t count);
-
-/**
- * As interproc_byte_queue_push_vectored(), waiting until `abstime` at the latest.
+ *     struct iovec parts[2] = {{&head, sizeof head}, {body, len}};
+ *     rc = interproc_byte_queue_push_vectored_until(&log, parts, 2, NULL);
  *
  * @return As interproc_byte_queue_timedpush().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_byte_queue_timedpush_vectored(const struct interproc_byte_queue_t *queue,
-                                            const struct iovec *parts,
-                                            size_t count,
-                                            const struct timespec *abstime);
+int interproc_byte_queue_push_vectored_until(const struct interproc_byte_queue_t *queue,
+                                             const struct iovec *parts,
+                                             size_t count,
+                                             const struct timespec *abstime);
 
 /**
- * Takes the first message out and copies it into `buffer`, which has `size` bytes, waiting for one as long as it takes. `length`
- * becomes the message's length.
+ * Takes the first message out and copies it into `buffer`, which has `size` bytes, waiting for one. `*len` becomes the
+ * message's length.
  *
- * `redelivered` may be NULL. It is set to true when an earlier consumer died with this message, or put it back; otherwise to
- * false.
+ * `redelivered` may be NULL. It becomes true when an earlier consumer died with this message, or put it back;
+ * otherwise false.
  *
- * @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `length` says how long it is; EPIPE: the queue is
- * closed and drained; EDEADLK: what is first is a reservation of the calling thread; EINVAL, EUSERS, ENOTSUP, EBADMSG: as
- * interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `len` says how long it is; EPIPE: the
+ * queue is closed and drained; EDEADLK: a reservation of the calling thread is first.
  */
 int interproc_byte_queue_pop(const struct interproc_byte_queue_t *queue,
                              void *buffer,
                              size_t size,
-                             size_t *length,
+                             size_t *len,
                              bool *redelivered);
 
 /**
- * As interproc_byte_queue_pop() if there is a message; never waits.
- *
- * @return As interproc_byte_queue_pop(), and EAGAIN: there is none.
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * As interproc_byte_queue_pop(), but never waits: EAGAIN when there is no message.
  */
 int interproc_byte_queue_trypop(const struct interproc_byte_queue_t *queue,
                                 void *buffer,
                                 size_t size,
-                                size_t *length,
+                                size_t *len,
                                 bool *redelivered);
 
 /**
- * As interproc_byte_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after(). With a time in the past it still pops what is there.
- *
- * @return As interproc_byte_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * As interproc_byte_queue_pop(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_byte_queue_timedpop(const struct interproc_byte_queue_t *queue,
+                                  const struct timespec *abstime,
                                   void *buffer,
                                   size_t size,
-                                  const struct timespec *abstime,
-                                  size_t *length,
+                                  size_t *len,
                                   bool *redelivered);
 
 /**
- * Claims room for a message of up to `length` bytes, waiting for it as long as it takes: to be written at `room`, and then
- * given to interproc_byte_queue_commit() or interproc_byte_queue_abort() by the same thread. Until then the consumers wait
- * behind it. If the thread dies before, it comes to nothing, and its room is free again.
- *
- * @return As interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_byte_queue_reserve(const struct interproc_byte_queue_t *queue,
-                                 size_t length,
-                                 void **room);
-
-/**
- * As interproc_byte_queue_reserve() if there is room; never waits.
- *
- * @return As interproc_byte_queue_trypush().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_byte_queue_tryreserve(const struct interproc_byte_queue_t *queue,
-                                    size_t length,
-                                    void **room);
-
-/**
- * As interproc_byte_queue_reserve(), waiting until `abstime` at the latest.
+ * Reserves room for a message of up to `len` bytes, waiting for it until `abstime`: to be written at `*room`, and then
+ * given to interproc_byte_queue_commit() or interproc_byte_queue_abort() by the same thread. Until then the consumers
+ * wait behind it. If the thread dies before, it is discarded and its room reclaimed.
  *
  * @return As interproc_byte_queue_timedpush().
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
  */
-int interproc_byte_queue_timedreserve(const struct interproc_byte_queue_t *queue,
-                                      size_t length,
-                                      const struct timespec *abstime,
-                                      void **room);
+int interproc_byte_queue_reserve_until(const struct interproc_byte_queue_t *queue,
+                                       size_t len,
+                                       const struct timespec *abstime,
+                                       void **room);
 
 /**
- * Publishes the first `length` bytes of what the calling thread has reserved at `room`, as one message.
+ * Publishes the first `len` bytes of what the calling thread has reserved at `room`, as one message.
  *
- * @return 0; EMSGSIZE: more than was reserved (it stays reserved); EPERM: the calling thread has nothing reserved there; EINVAL:
- * no queue, or no place of a message in it; EUSERS, ENOTSUP: as interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EMSGSIZE: more than was reserved (it stays reserved); EPERM: the calling thread has nothing reserved
+ * there; EINVAL: not the place of a message in this queue.
  */
-int interproc_byte_queue_commit(const struct interproc_byte_queue_t *queue,
-                                void *room,
-                                size_t length);
+int interproc_byte_queue_commit(const struct interproc_byte_queue_t *queue, void *room, size_t len);
 
 /**
- * Gives up what the calling thread has reserved at `room`: no message comes of it, and the room is free.
+ * Gives back what the calling thread has reserved at `room`: no message comes of it, and the room is free.
  *
  * @return As interproc_byte_queue_commit().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_byte_queue_abort(const struct interproc_byte_queue_t *queue,
-                               void *room);
+int interproc_byte_queue_abort(const struct interproc_byte_queue_t *queue, void *room);
 
 /**
- * Claims the first message, waiting for one as long as it takes, to be read where it lies: `length` bytes at `message`, until
- * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_put_back(). The other consumers go on
- * behind it. If the thread dies before, the next consumer gets it, flagged.
+ * Borrows the first message, waiting for one until `abstime`, to be read in place: `*len` bytes at `*message`, until
+ * the same thread gives it to interproc_byte_queue_release() or interproc_byte_queue_put_back(). The other consumers
+ * go on behind it. If the thread dies before, the next consumer gets it, flagged.
  *
  * `redelivered` may be NULL: see interproc_byte_queue_pop().
  *
- * @return As interproc_byte_queue_pop(), but for EMSGSIZE.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+ * @return As interproc_byte_queue_timedpop(), without EMSGSIZE.
  */
-int interproc_byte_queue_receive(const struct interproc_byte_queue_t *queue,
-                                 const void **message,
-                                 size_t *length,
-                                 bool *redelivered);
-
-/**
- * As interproc_byte_queue_receive() if there is a message; never waits.
- *
- * @return As interproc_byte_queue_receive(), and EAGAIN: there is none.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_byte_queue_tryreceive(const struct interproc_byte_queue_t *queue,
-                                    const void **message,
-                                    size_t *length,
-                                    bool *redelivered);
-
-/**
- * As interproc_byte_queue_receive(), waiting until `abstime` at the latest.
- *
- * @return As interproc_byte_queue_receive(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_byte_queue_timedreceive(const struct interproc_byte_queue_t *queue,
+int interproc_byte_queue_borrow_until(const struct interproc_byte_queue_t *queue,
                                       const struct timespec *abstime,
                                       const void **message,
-                                      size_t *length,
+                                      size_t *len,
                                       bool *redelivered);
 
 /**
- * Ends the reading of the message that the calling thread has received at `message`: it is done, and its room is free.
+ * Ends the borrow of the message at `message`: it is done, and its room is free.
  *
- * @return 0; EPERM: the calling thread has received nothing there; EINVAL: no queue, or no place of a message in it; EUSERS,
- * ENOTSUP: as interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * @return 0; EPERM: the calling thread has borrowed nothing there; EINVAL: not the place of a message in this queue.
  */
-int interproc_byte_queue_release(const struct interproc_byte_queue_t *queue,
-                                 const void *message);
+int interproc_byte_queue_release(const struct interproc_byte_queue_t *queue, const void *message);
 
 /**
- * Puts the message that the calling thread has received at `message` back where it was: the next consumer gets it, flagged.
+ * Puts the message that the calling thread has borrowed at `message` back where it was: the next consumer gets it,
+ * flagged.
  *
  * @return As interproc_byte_queue_release().
- *
- * Thread-safe and fork-safe; not for signal handlers.
  */
-int interproc_byte_queue_put_back(const struct interproc_byte_queue_t *queue,
-                                  const void *message);
+int interproc_byte_queue_put_back(const struct interproc_byte_queue_t *queue, const void *message);
 
 /**
- * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations
- * are refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. What is reserved
- * already may be committed, and the consumers wait for it. Closing again is no error.
+ * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and
+ * reservations are refused from now on, pops take what is there and then return EPIPE. All waiters are told. What is
+ * reserved already may be committed, and the consumers wait for it. Closing again is no error.
  *
- * EPIPE also while messages are in somebody's hands (interproc_byte_queue_receive()): nobody waits for one to come back; if one
- * does, whoever asks again gets it. Only while they leave no room for another one a try is EAGAIN, and a wait goes on until one
- * is given back, or is EDEADLK if the caller has the first of them.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
+ * EPIPE also while messages are borrowed: nobody waits for one to be put back; if one is, the next caller to ask for
+ * it gets it. Only while they leave no room for another one, a try returns EAGAIN, and a wait goes on until one is
+ * given back, or returns EDEADLK if the caller has the first of them.
  */
 int interproc_byte_queue_close(const struct interproc_byte_queue_t *queue);
 
 /**
- * Whether the queue was closed by interproc_byte_queue_close().
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * How many messages are in it, borrowed ones included: a snapshot. Counts them one by one.
  */
-int interproc_byte_queue_is_closed(const struct interproc_byte_queue_t *queue, bool *is_closed);
+int interproc_byte_queue_len(const struct interproc_byte_queue_t *queue, size_t *len);
 
 /**
- * How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * How full it is and whether it is closed: a snapshot, in bytes. The capacity is what was asked for, rounded up, and
+ * at least twice the longest message. Room becomes free in order, behind the oldest message that is unread or
+ * borrowed; a long message may have no room before the queue is full. `peak` is the most unread bytes: a sample, taken
+ * by producers whenever they have come round the ring and look for room, and now.
  */
-int interproc_byte_queue_len(const struct interproc_byte_queue_t *queue,
-                             size_t *len);
+int interproc_byte_queue_info(const struct interproc_byte_queue_t *queue, struct interproc_channel_info_t *info);
 
 /**
- * Whether there is no message in it: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * The living thread that the others wait for: the producer of the record that is in the consumers' way, else the
+ * holder of the record whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that
+ * keeps a reservation, shows up here.
  */
-int interproc_byte_queue_is_empty(const struct interproc_byte_queue_t *queue, bool *is_empty);
+int interproc_byte_queue_blocker(const struct interproc_byte_queue_t *queue, struct interproc_who_t *blocker);
 
 /**
- * Whether not even the shortest message has room: a snapshot. A longer one may have none before.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
+ * How many living threads are asleep for a message and how many for room: a snapshot; threads that still spin are not
+ * counted.
  */
-int interproc_byte_queue_is_full(const struct interproc_byte_queue_t *queue, bool *is_full);
-
-/**
- * How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest message that is unread
- * or being read.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_byte_queue_len_bytes(const struct interproc_byte_queue_t *queue,
-                                   size_t *len_bytes);
-
-/**
- * The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
- * for room, and now.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_byte_queue_peak(const struct interproc_byte_queue_t *queue,
-                              size_t *peak);
-
-/**
- * The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_byte_queue_capacity(const struct interproc_byte_queue_t *queue,
-                                  size_t *capacity);
-
-/**
- * The bytes of the longest message.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe.
- */
-int interproc_byte_queue_longest(const struct interproc_byte_queue_t *queue, size_t *longest);
-
-/**
- * Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record
- * whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that keeps a reservation,
- * shows up here.
- *
- * @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_byte_queue_blocker(const struct interproc_byte_queue_t *queue,
-                                 struct interproc_who_t *blocker);
-
-/**
- * How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
- *
- * @return 0; EINVAL: a NULL, or no queue.
- *
- * Thread-safe and fork-safe; not for signal handlers.
- */
-int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue,
-                                 uint32_t *consumers,
-                                 uint32_t *producers);
+int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue, uint32_t *consumers, uint32_t *producers);
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
@@ -4795,18 +3422,16 @@ int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue,
  *
  * The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
  * shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
- * runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception or
- * a cancellation that leaves `entry` ends the child by SIGABRT.
+ * runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception
+ * or a cancellation that leaves `entry` ends the child by SIGABRT.
  *
- * In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
- * held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best
- * fork before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
+ * In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread held
+ * at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best fork
+ * before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
  *
  * @return 0; EAGAIN, ENOMEM, EMFILE, ENFILE: a limit of the system; ENOTSUP: no pidfd (before Linux 5.4, or a
- * sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an
- * error there is no child, and entry has not run.
- *
- * Thread-safe; not for signal handlers.
+ * sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an error
+ * there is no child, and entry has not run.
  */
 int interproc_process_fork(struct interproc_process_t *process,
                            const char *name,
@@ -4815,64 +3440,34 @@ int interproc_process_fork(struct interproc_process_t *process,
 
 /**
  * The child's process id. After its join the number may name another process.
- *
- * @return 0; EINVAL: a NULL, or closed.
- *
- * Thread-safe.
  */
 int interproc_process_pid(const struct interproc_process_t *process, int32_t *pid);
 
 /**
- * Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL.
- *
- * The handle still has to be closed.
+ * Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL. The handle still has to be
+ * closed.
  *
  * @return 0; ECHILD: ended, and its status was taken by other code or lost because SIGCHLD is ignored; EPERM: the
- * child is not this process's but its parent's; EINVAL: process is NULL or closed.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * child is not this process's but its parent's.
  */
-int interproc_process_join(const struct interproc_process_t *process,
-                           struct interproc_exit_t *end);
+int interproc_process_join(const struct interproc_process_t *process, struct interproc_exit_t *end);
 
 /**
- * As interproc_process_join() if the child has ended; never waits.
- *
- * @return As interproc_process_join(), and EBUSY: the child still runs.
- *
- * Thread-safe; not for signal handlers.
+ * As interproc_process_join(), until `abstime`: then ETIMEDOUT, as the child still runs.
  */
-int interproc_process_tryjoin(const struct interproc_process_t *process,
-                              struct interproc_exit_t *end);
-
-/**
- * As interproc_process_join(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
- * interproc_deadline_after().
- *
- * @return As interproc_process_join(), and ETIMEDOUT: the child still runs. EINVAL also when abstime is NULL or its
- * nanoseconds are not in 0..999999999.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_process_timedjoin(const struct interproc_process_t *process,
-                                const struct timespec *abstime,
-                                struct interproc_exit_t *end);
+int interproc_process_join_until(const struct interproc_process_t *process,
+                                 const struct timespec *abstime,
+                                 struct interproc_exit_t *end);
 
 /**
  * Whether the child has not ended yet. A zombie is not alive; a stopped process is.
- *
- * @return 0; EINVAL: a NULL, or closed.
- *
- * Thread-safe.
  */
 int interproc_process_is_alive(const struct interproc_process_t *process, bool *is_alive);
 
 /**
  * Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
  *
- * @return 0; EPERM: not this process's child, or it has changed its user; EINVAL: NULL or closed.
- *
- * Thread-safe.
+ * @return 0; EPERM: not this process's child, or it has changed its user.
  */
 int interproc_process_terminate(const struct interproc_process_t *process);
 
@@ -4880,8 +3475,6 @@ int interproc_process_terminate(const struct interproc_process_t *process);
  * Ends the child for certain: SIGKILL. One that has ended already is no error.
  *
  * @return As interproc_process_terminate().
- *
- * Thread-safe.
  */
 int interproc_process_kill(const struct interproc_process_t *process);
 
@@ -4889,8 +3482,6 @@ int interproc_process_kill(const struct interproc_process_t *process);
  * Sends any signal to the child; 0 sends none. One that has ended already is no error.
  *
  * @return As interproc_process_terminate(); EINVAL also when there is no such signal.
- *
- * Thread-safe.
  */
 int interproc_process_signal(const struct interproc_process_t *process, int signal);
 
@@ -4899,53 +3490,40 @@ int interproc_process_signal(const struct interproc_process_t *process, int sign
  *
  * @return 0; ESRCH: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
  * EINVAL.
- *
- * Thread-safe.
  */
-int interproc_process_signal_group(const struct interproc_process_t *process,
-                                   int signal);
+int interproc_process_signal_group(const struct interproc_process_t *process, int signal);
 
 /**
- * Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it. `end`
- * may be NULL.
+ * Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it.
+ * `end` may be NULL.
  *
  * @return As interproc_process_join().
- *
- * Thread-safe; not for signal handlers.
  */
 int interproc_process_terminate_within(const struct interproc_process_t *process,
                                        uint64_t grace_ns,
                                        struct interproc_exit_t *end);
 
 /**
- * What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
- * joined; - when it was joined.
+ * What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and
+ * not joined; - when it was joined.
  *
- * @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: a NULL, or closed.
- *
- * Thread-safe; not for signal handlers.
+ * @return 0; ENOTSUP: /proc is missing or shows another PID namespace.
  */
-int interproc_process_state(const struct interproc_process_t *process,
-                            char *state);
+int interproc_process_state(const struct interproc_process_t *process, char *state);
 
 /**
  * What the child has used, once it was joined.
  *
- * @return 0; EBUSY: it was not joined; EINVAL: a NULL, or closed.
- *
- * Thread-safe.
+ * @return 0; EBUSY: it was not joined.
  */
-int interproc_process_usage(const struct interproc_process_t *process,
-                            struct interproc_usage_t *usage);
+int interproc_process_usage(const struct interproc_process_t *process, struct interproc_usage_t *usage);
 
 /**
- * Waits until one of `count` children has ended: which one (its place in the list, from 0), and how. Joined ones count as
- * ended: leave them out. `end` may be NULL; `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+ * Waits until `abstime` for the end of one of `count` children: `*index` becomes its place in the list, from 0, `*end`
+ * how it ended. Joined ones count as ended: leave them out. `end` may be NULL.
  *
- * @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's; EINVAL: a
- * NULL, closed, or count is 0.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's;
+ * EINVAL also when count is 0.
  */
 int interproc_process_wait_any(const struct interproc_process_t *const *processes,
                                size_t count,
@@ -4954,12 +3532,10 @@ int interproc_process_wait_any(const struct interproc_process_t *const *processe
                                struct interproc_exit_t *end);
 
 /**
- * Waits until all of `count` children have ended, with one time limit for all; `ends` has room for `count` results in
- * the same order, or is NULL. `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+ * Waits until `abstime` for the end of all of `count` children; `ends` has room for `count` results in the same order,
+ * or is NULL.
  *
  * @return 0; ETIMEDOUT: one still runs, and none was told; otherwise as interproc_process_wait_any().
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
  */
 int interproc_process_wait_all(const struct interproc_process_t *const *processes,
                                size_t count,
@@ -4967,12 +3543,8 @@ int interproc_process_wait_all(const struct interproc_process_t *const *processe
                                struct interproc_exit_t *ends);
 
 /**
- * Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be NULL.
- * Never waits, and never takes a child that somebody still has a handle of or that other code started.
- *
- * @return 0.
- *
- * Thread-safe; not for signal handlers.
+ * Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be
+ * NULL. Never waits, and never takes a child that somebody still has a handle of or that other code started.
  */
 int interproc_process_reap(size_t *count);
 
@@ -4980,8 +3552,6 @@ int interproc_process_reap(size_t *count);
  * Whether the orphans among this process's descendants come to it instead of to init, from now on.
  *
  * @return 0; EINVAL and the like in sandboxes that forbid it.
- *
- * Thread-safe.
  */
 int interproc_adopt_orphans(bool adopt);
 
@@ -4991,30 +3561,23 @@ int interproc_adopt_orphans(bool adopt);
  * `count` may be NULL. Never waits.
  *
  * @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
- *
- * Thread-safe; not for signal handlers.
  */
-int interproc_reap_orphans(const int32_t *except,
-                           size_t except_count,
-                           size_t *count);
+int interproc_reap_orphans(const int32_t *except, size_t except_count, size_t *count);
 
 /**
  * The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
  * close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
- *
- * Thread-safe.
+ * @return 0; EBADF: the program has closed it behind the library's back.
  */
-int interproc_process_fd(const struct interproc_process_t *process,
-                         int *fd);
+int interproc_process_fd(const struct interproc_process_t *process, int *fd);
 
 /**
  * As interproc_process_close(), and a daemon child then no longer ends with this process.
  *
  * @return As interproc_process_close().
  *
- * Not to be called while another thread uses the handle; not for signal handlers.
+ * Not while another thread uses the handle.
  */
 int interproc_process_detach(struct interproc_process_t *process);
 
@@ -5022,9 +3585,9 @@ int interproc_process_detach(struct interproc_process_t *process);
  * Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
  * a child by this process reaps it when it has ended.
  *
- * @return 0; EINVAL: NULL, or closed already.
+ * @return 0; EINVAL: closed already.
  *
- * Not to be called while another thread uses the handle; not for signal handlers.
+ * Not while another thread uses the handle.
  */
 int interproc_process_close(struct interproc_process_t *process);
 
@@ -5033,110 +3596,76 @@ int interproc_process_close(struct interproc_process_t *process);
  *
  * @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
  * namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
- *
- * Thread-safe; not for signal handlers.
  */
-int interproc_process_ref_open(struct interproc_process_ref_t *process,
-                               int32_t pid);
+int interproc_process_ref_open(struct interproc_process_ref_t *process, int32_t pid);
 
 /**
- * The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by both
- * (see interproc_process_ref_details()).
+ * The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by
+ * both (see interproc_process_ref_details()).
  *
  * @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
- *
- * Thread-safe; not for signal handlers.
  */
-int interproc_process_ref_find(struct interproc_process_ref_t *process,
-                               int32_t pid,
-                               uint64_t start_time);
+int interproc_process_ref_find(struct interproc_process_ref_t *process, int32_t pid, uint64_t start_time);
 
 /**
- * The parent of the calling process, or who has adopted it.
+ * The parent of the calling process, or the process that has adopted it.
  *
  * @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
- *
- * Thread-safe; not for signal handlers.
  */
 int interproc_process_ref_parent(struct interproc_process_ref_t *process);
 
 /**
  * Whether it has not ended yet. A zombie is not alive; a stopped process is.
- *
- * @return 0; EINVAL: a NULL, or closed.
- *
- * Thread-safe.
  */
 int interproc_process_ref_is_alive(const struct interproc_process_ref_t *process, bool *is_alive);
 
 /**
- * Waits until it has ended. How it ended is told to its parent alone.
+ * Waits until `abstime` for its end. How it ended is told to its parent alone.
  *
- * @return 0; EINVAL: NULL or closed.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
+ * @return 0; ETIMEDOUT: it still runs.
  */
-int interproc_process_ref_wait(const struct interproc_process_ref_t *process);
-
-/**
- * As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
- *
- * @return As interproc_process_ref_wait(); ETIMEDOUT: it still runs; EINVAL also when abstime is NULL or not valid.
- *
- * Thread-safe; not for signal handlers; not a cancellation point.
- */
-int interproc_process_ref_timedwait(const struct interproc_process_ref_t *process,
-                                    const struct timespec *abstime);
+int interproc_process_ref_wait_until(const struct interproc_process_ref_t *process, const struct timespec *abstime);
 
 /**
  * Sends a signal to this very process; 0 sends none.
  *
  * @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
- *
- * Thread-safe.
  */
-int interproc_process_ref_signal(const struct interproc_process_ref_t *process,
-                                 int signal);
+int interproc_process_ref_signal(const struct interproc_process_ref_t *process, int signal);
 
 /**
  * What ps shows of it.
  *
- * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
- *
- * Thread-safe; not for signal handlers.
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
  */
 int interproc_process_ref_details(const struct interproc_process_ref_t *process,
                                   struct interproc_process_details_t *details);
 
 /**
- * The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most` is 0; how many
- * there are into `count`. They are numbers only: to be opened, and asked for their parent, before they are relied on.
+ * The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when
+ * `most` is 0; `*count` becomes the number that there are. They are numbers only: open them, and ask for their parent,
+ * before you rely on them.
  *
- * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
- *
- * Thread-safe; not for signal handlers.
+ * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
  */
 int interproc_process_ref_children(const struct interproc_process_ref_t *process,
-                                   size_t most,
                                    int32_t *pids,
+                                   size_t most,
                                    size_t *count);
 
 /**
  * Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
  *
- * @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
- *
- * Thread-safe.
+ * @return 0; EBADF: the program has closed it behind the library's back.
  */
-int interproc_process_ref_fd(const struct interproc_process_ref_t *process,
-                             int *fd);
+int interproc_process_ref_fd(const struct interproc_process_ref_t *process, int *fd);
 
 /**
  * Frees the handle.
  *
- * @return 0; EINVAL: NULL, or closed already.
+ * @return 0; EINVAL: closed already.
  *
- * Not to be called while another thread uses the handle; not for signal handlers.
+ * Not while another thread uses the handle.
  */
 int interproc_process_ref_close(struct interproc_process_ref_t *process);
 
@@ -5144,24 +3673,17 @@ int interproc_process_ref_close(struct interproc_process_ref_t *process);
  * Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
  * message's header included, and for two messages of `longest` bytes, the longest that can be sent.
  *
- * It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up to 32
- * threads can use it at the same time. Both ends are the calling thread's.
+ * It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up
+ * to 32 threads can use it at a time. Both ends are the calling thread's.
  *
- * @return 0; EINVAL: a NULL, or a size out of range; ENOSPC, EMFILE and other limits; ENOTSUP.
- *
- * Thread-safe; not for signal handlers.
+ * @return 0; EINVAL also for a size out of range; ENOSPC, EMFILE and other limits.
  */
-int interproc_pipe_pair(size_t capacity,
-                        size_t longest,
-                        struct interproc_pipe_t *one,
-                        struct interproc_pipe_t *other);
+int interproc_pipe_pair(size_t capacity, size_t longest, struct interproc_pipe_t *one, struct interproc_pipe_t *other);
 
 /**
  * Makes a one-way pipe: what is sent into `sender` comes out of `receiver`. Otherwise as interproc_pipe_pair().
  *
  * @return As interproc_pipe_pair().
- *
- * Thread-safe; not for signal handlers.
  */
 int interproc_pipe_one_way(size_t capacity,
                            size_t longest,
@@ -5169,13 +3691,13 @@ int interproc_pipe_one_way(size_t capacity,
                            struct interproc_pipe_t *receiver);
 
 /**
- * Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were all
- * closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
+ * Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were
+ * all closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
  *
- * @return As interproc_segment_object(); EBUSY: somebody alive has an end of it; EEXIST also for other sizes; EINVAL also
- * for a size out of range.
+ * @return As interproc_segment_object(); EBUSY: a living thread has an end of it; EEXIST also for other sizes; EINVAL
+ * also for a size out of range.
  *
- * Thread-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_segment_pipe_pair(const struct interproc_segment_t *segment,
                                 const char *name,
@@ -5188,8 +3710,6 @@ int interproc_segment_pipe_pair(const struct interproc_segment_t *segment,
  * Both ends of the one-way pipe `name` in a segment, found or made. Otherwise as interproc_segment_pipe_pair().
  *
  * @return As interproc_segment_pipe_pair().
- *
- * Thread-safe and safe against death; not for signal handlers.
  */
 int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
                                    const char *name,
@@ -5199,33 +3719,20 @@ int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
                                    struct interproc_pipe_t *receiver);
 
 /**
- * Sends the `size` bytes at `message` as one message, waiting for room as long as it takes. NULL with 0 is an empty one.
+ * Sends the `size` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
  *
- * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL: a NULL, a closed
- * handle, or an end that only receives; EPERM: a forked child's copy; ESTALE: the thread that had the end died, and its
- * seat is gone; EBADMSG: somebody wrote over the pipe; EUSERS. The message was not sent then.
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL also for an end
+ * that only receives. After an error the message was not sent.
  */
-int interproc_pipe_send(const struct interproc_pipe_t *pipe,
-                        const void *message,
-                        size_t size);
+int interproc_pipe_send(const struct interproc_pipe_t *pipe, const void *message, size_t size);
 
 /**
- * As interproc_pipe_send() if there is room; never waits.
- *
- * @return As interproc_pipe_send(), and EAGAIN: the pipe is full.
- *
- * One thread at a time for each end; not for signal handlers.
+ * As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full.
  */
 int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t size);
 
 /**
- * As interproc_pipe_send(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
- *
- * @return As interproc_pipe_send(), and ETIMEDOUT.
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * As interproc_pipe_send(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
                              const void *message,
@@ -5233,208 +3740,140 @@ int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
                              const struct timespec *abstime);
 
 /**
- * Sends the `count` pieces at `pieces` as one message (struct iovec of <sys/uio.h>), waiting as long as it takes.
+ * Sends the `count` parts at `parts` as one message (struct iovec of <sys/uio.h>), waiting for room until `abstime`.
  *
- * @return As interproc_pipe_send().
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * @return As interproc_pipe_timedsend().
  */
-int interproc_pipe_send_vectored(const struct interproc_pipe_t *pipe,
-                                 const struct iovec *pieces,
-                                 size_t count);
+int interproc_pipe_send_vectored_until(const struct interproc_pipe_t *pipe,
+                                       const struct iovec *parts,
+                                       size_t count,
+                                       const struct timespec *abstime);
 
 /**
- * Receives a message into `buffer` of `size` bytes and says its length, waiting for it as long as it takes.
+ * Receives a message into `buffer` of `size` bytes, waiting for it. `*received` becomes its length.
  *
- * When the message is longer than the buffer, the call returns EMSGSIZE and `received` is set to its length, the one
- * output of this library that an error writes; the message stays the next one.
+ * `redelivered` may be NULL. It becomes true when the thread that had this end before may have read the message and
+ * died before it had taken it; otherwise false.
  *
- * @return 0; EPIPE: the end: the other end is closed or dead, and all was received; EMSGSIZE; EINVAL: a NULL, a closed
- * handle, an end that only sends, or a message received in place that was not released; EPERM, ESTALE, EBADMSG, EUSERS:
- * as interproc_pipe_send().
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * @return 0; EPIPE: the other end is closed or dead, and everything was received; EMSGSIZE: the message is longer than
+ * the buffer: `received` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
+ * while a message is borrowed.
  */
 int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
                         void *buffer,
                         size_t size,
-                        size_t *received);
+                        size_t *received,
+                        bool *redelivered);
 
 /**
- * As interproc_pipe_recv() if there is a message; never waits.
- *
- * @return As interproc_pipe_recv(), and EAGAIN: there is none.
- *
- * One thread at a time for each end; not for signal handlers.
+ * As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.
  */
 int interproc_pipe_tryrecv(const struct interproc_pipe_t *pipe,
                            void *buffer,
                            size_t size,
-                           size_t *received);
+                           size_t *received,
+                           bool *redelivered);
 
 /**
- * As interproc_pipe_recv(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
- *
- * @return As interproc_pipe_recv(), and ETIMEDOUT.
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * As interproc_pipe_recv(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_pipe_timedrecv(const struct interproc_pipe_t *pipe,
+                             const struct timespec *abstime,
                              void *buffer,
                              size_t size,
-                             const struct timespec *abstime,
-                             size_t *received);
+                             size_t *received,
+                             bool *redelivered);
 
 /**
- * Gives room for a message of `size` bytes, to be written in place and sent by interproc_pipe_commit(); waits for it as
- * long as it takes. Until then nobody sees it; any other call that sends by this end, or closes it, forgets it.
- *
- * @return As interproc_pipe_send().
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
- */
-int interproc_pipe_reserve(const struct interproc_pipe_t *pipe,
-                           size_t size,
-                           void **place);
-
-/**
- * As interproc_pipe_reserve() if there is room; never waits.
- *
- * @return As interproc_pipe_trysend().
- *
- * One thread at a time for each end; not for signal handlers.
- */
-int interproc_pipe_tryreserve(const struct interproc_pipe_t *pipe, size_t size, void **place);
-
-/**
- * As interproc_pipe_reserve(), waiting until `abstime` at the latest.
+ * Reserves room for a message of `size` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
+ * for it until `abstime`. Nobody sees it before. Any other call that sends by this end, or closes it, aborts the
+ * reservation.
  *
  * @return As interproc_pipe_timedsend().
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
  */
-int interproc_pipe_timedreserve(const struct interproc_pipe_t *pipe,
-                                size_t size,
-                                const struct timespec *abstime,
-                                void **place);
+int interproc_pipe_reserve_until(const struct interproc_pipe_t *pipe,
+                                 size_t size,
+                                 const struct timespec *abstime,
+                                 void **place);
 
 /**
- * Sends the first `size` bytes of the room that interproc_pipe_reserve() gave.
+ * Sends the first `size` bytes of what was reserved.
  *
- * @return 0; EPIPE: it was not sent; EINVAL: none was reserved, or less; else as interproc_pipe_send().
- *
- * One thread at a time for each end; not for signal handlers.
+ * @return 0; EPIPE: it was not sent; EMSGSIZE: more than was reserved, which it still is; EINVAL: nothing is reserved.
  */
-int interproc_pipe_commit(const struct interproc_pipe_t *pipe,
-                          size_t size);
+int interproc_pipe_commit(const struct interproc_pipe_t *pipe, size_t size);
 
 /**
- * Gives the next message in its place, not copied; waits for it as long as it takes. It is to be released by
- * interproc_pipe_release(); until then this end receives nothing else.
+ * Gives back what was reserved: nothing has happened.
  *
- * A sender that breaks the rules could change the bytes meanwhile: who does not trust it copies them first.
- *
- * @return As interproc_pipe_recv(), without EMSGSIZE.
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * @return 0; EINVAL: nothing is reserved.
  */
-int interproc_pipe_receive(const struct interproc_pipe_t *pipe,
-                           const void **message,
-                           size_t *size);
+int interproc_pipe_abort(const struct interproc_pipe_t *pipe);
 
 /**
- * As interproc_pipe_receive() if there is a message; never waits.
+ * Borrows the next message in place, waiting for it until `abstime`. End it by interproc_pipe_release(); until then
+ * this end receives nothing else. `redelivered` is as of interproc_pipe_recv().
  *
- * @return As interproc_pipe_tryrecv(), without EMSGSIZE.
- *
- * One thread at a time for each end; not for signal handlers.
- */
-int interproc_pipe_tryreceive(const struct interproc_pipe_t *pipe,
-                              const void **message,
-                              size_t *size);
-
-/**
- * As interproc_pipe_receive(), waiting until `abstime` at the latest.
+ * A sender that breaks the protocol could change the bytes meanwhile: copy out what you do not trust, then look at it.
  *
  * @return As interproc_pipe_timedrecv(), without EMSGSIZE.
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
  */
-int interproc_pipe_timedreceive(const struct interproc_pipe_t *pipe,
+int interproc_pipe_borrow_until(const struct interproc_pipe_t *pipe,
                                 const struct timespec *abstime,
                                 const void **message,
-                                size_t *size);
+                                size_t *size,
+                                bool *redelivered);
 
 /**
- * Ends the message that interproc_pipe_receive() gave: its place may be written to.
+ * Ends the message that was borrowed: its place may be written to.
  *
- * @return 0; EINVAL: there is none; else as interproc_pipe_recv().
- *
- * One thread at a time for each end; not for signal handlers.
+ * @return 0; EINVAL: none is borrowed.
  */
 int interproc_pipe_release(const struct interproc_pipe_t *pipe);
 
 /**
- * Whether a receive would not wait, that is whether there is a message or the end; waits until `abstime` for that (a
- * time in the past: just looks).
- *
- * @return 0; EINVAL, EPERM, ESTALE, EBADMSG, EUSERS: as interproc_pipe_recv().
- *
- * One thread at a time for each end; not for signal handlers; not a cancellation point.
+ * Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait.
  */
-int interproc_pipe_poll(const struct interproc_pipe_t *pipe,
-                        const struct timespec *abstime,
-                        bool *is_ready);
+int interproc_pipe_poll(const struct interproc_pipe_t *pipe, const struct timespec *abstime, bool *is_ready);
 
 /**
- * Who has the other end, dead or alive; `pid` 0 when it was closed. A snapshot.
- *
- * @return 0; EINVAL, EPERM, ESTALE, EUSERS: as interproc_pipe_send().
- *
- * One thread at a time for each end; not for signal handlers.
+ * Who has the other end, dead or alive; nobody when it was closed. A snapshot.
  */
 int interproc_pipe_peer(const struct interproc_pipe_t *pipe, struct interproc_who_t *peer);
 
 /**
  * The longest message, in bytes.
- *
- * @return 0; EINVAL: a NULL, or closed.
  */
 int interproc_pipe_longest(const struct interproc_pipe_t *pipe, size_t *longest);
 
 /**
  * Closes the end and frees the handle. The other end gets what was sent, and then EPIPE.
  *
- * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed.
+ * @return 0; EINVAL: closed already; EPERM: a forked child's copy, which is freed.
  *
- * Not to be called while another thread uses the end; not for signal handlers.
+ * Not while another thread uses the end.
  */
 int interproc_pipe_close(struct interproc_pipe_t *pipe);
 
 /**
- * Closes one direction: nothing more is sent by this end (the other one sees the end after what was sent), or it receives
- * nothing more (sends to it return EPIPE). The other direction goes on.
+ * Closes one direction, or both: INTERPROC_PIPE_SEND: nothing more is sent by this end (the other one sees the end
+ * after what was sent); INTERPROC_PIPE_RECV: it receives nothing more (sends to it return EPIPE). `how` has one or
+ * both of them.
  *
- * @return 0; EINVAL: a NULL, a closed handle, or that direction is closed or not this end's; EPERM: a forked child's copy.
- *
- * One thread at a time for each end; not for signal handlers.
+ * @return 0; EINVAL also when that direction is closed or not this end's.
  */
-int interproc_pipe_shutdown(const struct interproc_pipe_t *pipe,
-                            bool sending,
-                            bool receiving);
+int interproc_pipe_shutdown(const struct interproc_pipe_t *pipe, uint32_t how);
 
 /**
  * Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
- * without one. The child has the end before `entry` runs, and until it has, this process holds it: so whoever has
- * the other end is told when the child dies, at whatever instruction.
+ * without one. The child has the end before `entry` runs, and until then this process holds it: the holder of the
+ * other end is told when the child dies, at any instruction.
  *
- * On success the handle `end` is closed here: the end is the child's. There the handle is good until `entry` returns, which
+ * On success the handle `end` is closed here: the end is the child's. There it is good until `entry` returns, which
  * closes it.
  *
- * @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the end is
- * closed, and there is no child.
- *
- * Thread-safe; not for signal handlers.
+ * @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the
+ * end is closed, and there is no child.
  */
 int interproc_pipe_fork(struct interproc_process_t *process,
                         const char *name,
@@ -5443,19 +3882,17 @@ int interproc_pipe_fork(struct interproc_process_t *process,
                         void *argument);
 
 /**
- * In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the child's
- * copy is refused with EPERM.
+ * In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the
+ * child's copy is refused with EPERM.
  *
- * @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it; EUSERS; EINVAL: a NULL, or closed.
- *
- * Not for signal handlers.
+ * @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it.
  */
 int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
 
 /**
  * In the parent, after its own fork(): waits until the child `pid` has taken the end by interproc_pipe_adopt(), or has
- * ended, and frees the handle. **It must be called** before anything is waited for at the other end: as long as nobody has
- * taken the end, this process's own life keeps it open. The child must not be reaped before.
+ * ended, and frees the handle. **Call it** before you wait for anything at the other end: as long as nobody has taken
+ * the end, this process's own life keeps it open. Do not reap the child before.
  *
  *     pid_t pid = fork();
  *     if (pid == 0)
@@ -5466,59 +3903,38 @@ int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
  *
  * It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
  *
- * @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is closed;
- * EPERM: in a forked child, of its parent's end; EINVAL: a NULL, or closed.
- *
- * Not for signal handlers; not a cancellation point.
+ * @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is
+ * closed.
  */
-int interproc_pipe_hand_over(struct interproc_pipe_t *pipe,
-                             int32_t pid);
+int interproc_pipe_hand_over(struct interproc_pipe_t *pipe, int32_t pid);
 
 /**
- * Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
- * as it takes. It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
+ * Connects a pipe to the listener at `name` in the segment, and gives this end of it; waits for a free pipe. It does
+ * not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
  *
- * @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else; EINVAL:
- * a NULL, or the segment is closed; EBADMSG, EUSERS.
+ * @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+ * Safe against death.
  */
-int interproc_pipe_connect(const struct interproc_segment_t *segment,
-                           const char *name,
-                           struct interproc_pipe_t *end);
+int interproc_pipe_connect(const struct interproc_segment_t *segment, const char *name, struct interproc_pipe_t *end);
 
 /**
- * As interproc_pipe_connect() if there is a free pipe; never waits.
- *
- * @return As interproc_pipe_connect(), and EAGAIN: all pipes are in use.
- *
- * Thread-safe, fork-safe and safe against death; not for signal handlers.
+ * As interproc_pipe_connect(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_pipe_tryconnect(const struct interproc_segment_t *segment,
-                              const char *name,
-                              struct interproc_pipe_t *end);
+int interproc_pipe_connect_until(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 const struct timespec *abstime,
+                                 struct interproc_pipe_t *end);
 
 /**
- * As interproc_pipe_connect(), waiting until `abstime` at the latest.
+ * Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for
+ * `capacity` bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program
+ * connects by `pipe::connect`.
  *
- * @return As interproc_pipe_connect(), and ETIMEDOUT.
+ * @return As interproc_segment_object(); EBUSY: a living thread listens there; EEXIST also for other numbers; EINVAL
+ * also for a number out of range.
  *
- * Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
- */
-int interproc_pipe_timedconnect(const struct interproc_segment_t *segment,
-                                const char *name,
-                                const struct timespec *abstime,
-                                struct interproc_pipe_t *end);
-
-/**
- * Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
- * bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program connects by
- * `pipe::connect`.
- *
- * @return As interproc_segment_object(); EBUSY: somebody alive listens there; EEXIST also for other numbers; EINVAL also for
- * a number out of range.
- *
- * Thread-safe and safe against death; not for signal handlers.
+ * Safe against death.
  */
 int interproc_listener_bind(const struct interproc_segment_t *segment,
                             const char *name,
@@ -5528,51 +3944,27 @@ int interproc_listener_bind(const struct interproc_segment_t *segment,
                             struct interproc_listener_t *listener);
 
 /**
- * Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
- * died before is accepted, too: what it had sent is there, and then EPIPE.
- *
- * @return 0; EINVAL: a NULL, or closed; EPERM: a forked child's copy; ESTALE: the thread that listened died, and somebody
- * else listens; EBADMSG, EUSERS.
- *
- * One thread at a time for each listener; not for signal handlers; not a cancellation point.
+ * Gives this end of the next pipe that a client has connected; waits for one. A client that closed or died before is
+ * accepted, too: what it had sent is there, and then EPIPE.
  */
-int interproc_listener_accept(const struct interproc_listener_t *listener,
-                              struct interproc_pipe_t *end);
+int interproc_listener_accept(const struct interproc_listener_t *listener, struct interproc_pipe_t *end);
 
 /**
- * As interproc_listener_accept() if somebody has connected; never waits.
- *
- * @return As interproc_listener_accept(), and EAGAIN.
- *
- * One thread at a time for each listener; not for signal handlers.
+ * As interproc_listener_accept(), until `abstime`: then ETIMEDOUT.
  */
-int interproc_listener_tryaccept(const struct interproc_listener_t *listener,
-                                 struct interproc_pipe_t *end);
-
-/**
- * As interproc_listener_accept(), waiting until `abstime` at the latest.
- *
- * @return As interproc_listener_accept(), and ETIMEDOUT.
- *
- * One thread at a time for each listener; not for signal handlers; not a cancellation point.
- */
-int interproc_listener_timedaccept(const struct interproc_listener_t *listener,
-                                   const struct timespec *abstime,
-                                   struct interproc_pipe_t *end);
+int interproc_listener_accept_until(const struct interproc_listener_t *listener,
+                                    const struct timespec *abstime,
+                                    struct interproc_pipe_t *end);
 
 /**
  * How many clients have connected and were not accepted yet: a snapshot.
- *
- * @return 0; EINVAL: a NULL, or closed.
  */
 int interproc_listener_pending(const struct interproc_listener_t *listener, size_t *pending);
 
 /**
  * Ends listening and frees the handle: clients that were not accepted see the end of their pipes.
  *
- * @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed; ESTALE.
- *
- * Not for signal handlers.
+ * @return 0; EINVAL: closed already; EPERM: a forked child's copy, which is freed; ESTALE.
  */
 int interproc_listener_close(struct interproc_listener_t *listener);
 
@@ -5581,17 +3973,15 @@ int interproc_listener_close(struct interproc_listener_t *listener);
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
  *     options.flags = INTERPROC_PROCESS_DAEMON;
- *     int rc = interproc_process_start(&child, &options, buyer, shop);
+ *     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
  *
  * @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
  * interproc_last_error_message() names the step. After an error there is no child.
- *
- * Thread-safe; not for signal handlers.
  */
-int interproc_process_start(struct interproc_process_t *process,
-                            const struct interproc_process_options_t *options,
-                            interproc_process_entry_t entry,
-                            void *argument);
+int interproc_process_fork_with(struct interproc_process_t *process,
+                                const struct interproc_process_options_t *options,
+                                interproc_process_entry_t entry,
+                                void *argument);
 
 /**
  * Starts a child process that runs the program `file`: a path if there is a slash in it, otherwise looked for in this
@@ -5609,11 +3999,9 @@ int interproc_process_start(struct interproc_process_t *process,
  *     options.descriptor_count = 2;
  *     int rc = interproc_process_spawn(&child, &options, "wc", arguments, NULL);
  *
- * @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM, EMFILE,
- * ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL: process, file or
- * arguments is NULL. After an error there is no child.
- *
- * Thread-safe; not for signal handlers.
+ * @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM,
+ * EMFILE, ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL:
+ * process, file or arguments is NULL. After an error there is no child.
  */
 int interproc_process_spawn(struct interproc_process_t *process,
                             const struct interproc_process_options_t *options,
@@ -5633,9 +4021,9 @@ int interproc_process_spawn(struct interproc_process_t *process,
  *         return accept_for_ever();
  *     }
  *
- * @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it ended
- * before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile; EAGAIN, ENOMEM,
- * EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
+ * @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it
+ * ended before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile;
+ * EAGAIN, ENOMEM, EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
  *
  * Thread-safe; not for signal handlers. In a threaded program `entry` is bound by the rules of forked children.
  */
@@ -5652,28 +4040,25 @@ int interproc_daemon_start(const struct interproc_daemon_options_t *options,
 int interproc_ready_now(struct interproc_ready_t *ready);
 
 /**
- * In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end then.
+ * In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end
+ * then.
  *
  * @return 0; EINVAL: NULL, or told already.
  */
-int interproc_ready_failed(struct interproc_ready_t *ready,
-                           int error);
+int interproc_ready_failed(struct interproc_ready_t *ready, int error);
 
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
 
-/* An unlocked mutex: `interproc_mutex_t lock = INTERPROC_MUTEX_INIT;`. Zeroed memory is one too. */
+/* Idle objects: `interproc_mutex_t lock = INTERPROC_MUTEX_INIT;`. Zeroed memory is the same. */
 #define INTERPROC_MUTEX_INIT { { 0, 0 } }
-/* A value of 0; not set; unlocked; not done. Zeroed memory is the same. */
+#define INTERPROC_RECURSIVE_MUTEX_INIT { { 0, 0, 0 } }
+#define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_COND_INIT { { 0, 0 } }
 #define INTERPROC_SEMAPHORE_INIT { { 0, 0 } }
 #define INTERPROC_EVENT_INIT { { 0, 0 } }
-#define INTERPROC_RECURSIVE_MUTEX_INIT { { 0, 0, 0 } }
 #define INTERPROC_ONCE_INIT { { 0, 0, 0 } }
-/* An unlocked reader-writer lock. Zeroed memory is one too. */
-#define INTERPROC_RWLOCK_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
-/* One that nobody waits for; zeroed memory is one too. */
-#define INTERPROC_COND_INIT { { 0, 0 } }
 /* Handles of nothing: every function refuses them with EINVAL. */
 #define INTERPROC_SEGMENT_INIT { NULL, 0 }
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
@@ -5720,14 +4105,14 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_opt
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_queue_t) == 64, interproc_byte_queue_has_64_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_producer_t) == 192, interproc_spsc_producer_has_192_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 192, interproc_spsc_consumer_has_192_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_producer_t) == 256, interproc_spsc_producer_has_256_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 256, interproc_spsc_consumer_has_256_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 64, interproc_bounded_semaphore_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_permit_t) == 32, interproc_permit_has_32_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_t) == 64, interproc_barrier_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_turn_t) == 16, interproc_barrier_turn_has_16_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_producer_t) == 192, interproc_byte_producer_has_192_bytes);
-INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_consumer_t) == 192, interproc_byte_consumer_has_192_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_producer_t) == 256, interproc_byte_producer_has_256_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_consumer_t) == 256, interproc_byte_consumer_has_256_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_t) == 16, interproc_process_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_ref_t) == 16, interproc_process_ref_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_details_t) == 80, interproc_process_details_have_80_bytes);
@@ -5741,6 +4126,10 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_process_limit_t) == 24, interproc_proce
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_descriptor_t) == 8, interproc_process_descriptor_has_8_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_daemon_options_t) == 64, interproc_daemon_options_have_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_who_t) == 48, interproc_who_has_48_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_channel_info_t) == 64, interproc_channel_info_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_info_t) == 32, interproc_semaphore_info_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_barrier_info_t) == 32, interproc_barrier_info_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_info_t) == 32, interproc_segment_info_has_32_bytes);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_mutex_t) == 8, interproc_mutex_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_event_t) == 8, interproc_event_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_once_t) == 8, interproc_once_is_aligned_to_8);
@@ -5755,7 +4144,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_latest_t) == 8, interproc_la
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_byte_queue_t) == 8, interproc_byte_queue_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_producer_t) == 8, interproc_spsc_producer_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_consumer_t) == 8, interproc_spsc_consumer_is_aligned_to_8);
-INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_bounded_semaphore_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_permits_are_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_permit_t) == 8, interproc_permit_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_barrier_t) == 8, interproc_barrier_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_process_t) == 8, interproc_process_is_aligned_to_8);

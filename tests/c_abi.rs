@@ -34,6 +34,7 @@ const SOURCES: &[&str] = &[
     "rwlock",
     "bounded_semaphore",
     "barrier",
+    "channel",
     "queue/handle",
     "queue/copied",
     "queue/batch",

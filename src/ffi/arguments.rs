@@ -9,7 +9,7 @@ use core::ptr::copy_nonoverlapping;
 use core::slice;
 use libc::iovec;
 
-/// What a pointer that must not be NULL is refused with.
+/// The error for a pointer that must not be NULL.
 #[cold]
 #[inline(never)]
 fn null(name: &str) -> Error {
@@ -114,7 +114,7 @@ pub(super) unsafe fn tell<T>(pointer: *mut T, value: T) {
     }
 }
 
-/// What every function does that gives one thing and may go through the standard library.
+/// The body of a function that gives one thing and may go through the standard library.
 ///
 /// # Safety
 /// As [`output`].

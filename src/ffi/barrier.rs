@@ -4,21 +4,21 @@ use super::arguments::{output, tell};
 use super::error::report;
 use super::handle::{Marked, find};
 use super::invalid;
-use super::time::{deadline, timed};
+use super::time::{timed, until};
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
 use crate::heap;
 use crate::member::{self, Member, view};
 use crate::sync::{BarrierTurn, RawBarrier};
-use crate::time::Wait;
+use crate::time::{Deadline, Wait};
 use core::ffi::c_int;
 use libc::timespec;
 
-/// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+/// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the
+/// dead.
 ///
-/// This is a local handle, obtained by interproc_segment_barrier(); the barrier itself lies in the segment. The handle
-/// need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
-/// long as it is used.
+/// This is a local handle from interproc_segment_barrier(); the barrier itself lies in the segment. The handle need not
+/// be freed, may be copied, and may be used by any thread and by forked children while the segment is open.
 ///
 ///     interproc_barrier_t steps;
 ///     bool leader;
@@ -30,27 +30,47 @@ use libc::timespec;
 ///     interproc_barrier_leave(&steps);        // a good end is no death
 ///
 /// A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
-/// while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come, get
-/// ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends well calls
-/// interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in this round, or
-/// waits for the next. Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
+/// while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come,
+/// get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends
+/// well calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
+/// this round, or waits for the next. Up to 120 parties are watched without any polling; with more, a death is found
+/// within 50 ms.
 ///
-/// A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later. (Only
-/// after more than four resets that can no longer be known: then it is told ECANCELED.)
+/// A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later.
+/// (Only after more than four resets that can no longer be known: then it is told ECANCELED.)
 ///
 /// What any party did before its wait happens before what any of them does after it.
 #[repr(C)]
 pub struct interproc_barrier_t {
-    /// Not for use. Zero when it is no barrier.
+    /// Private. Zero when it is no barrier.
     pub private_: [u64; 8],
 }
 
 /// One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
 #[repr(C)]
 pub struct interproc_barrier_turn_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 2],
 }
+
+/// What there is to see of a barrier.
+#[repr(C)]
+pub struct interproc_barrier_info_t {
+    /// How many must come.
+    pub parties: u32,
+    /// How many have come and wait; 0 while it is broken.
+    pub n_waiting: u32,
+    /// How many living threads are asleep for it; threads that still spin are not counted.
+    pub waiters: u32,
+    /// Whether the next one to come would get ECANCELED.
+    pub is_broken: bool,
+    /// Zero.
+    pub reserved: [u8; 3],
+    /// Zero.
+    pub reserved1: [u32; 4],
+}
+
+const _: () = assert!(size_of::<interproc_barrier_info_t>() == 32);
 
 const _: () = {
     assert!(size_of::<interproc_barrier_turn_t>() == size_of::<BarrierTurn>());
@@ -87,32 +107,12 @@ unsafe fn wait(barrier: *const interproc_barrier_t, wait: Wait, leader: *mut boo
     }))
 }
 
-/// # Safety
-/// By C's contract of the functions below.
-#[inline(never)]
-unsafe fn ask<T>(
-    barrier: *const interproc_barrier_t,
-    out: *mut T,
-    answer: impl FnOnce(&RawBarrier, &Member) -> T,
-) -> c_int {
-    // SAFETY: by the contract.
-    report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
-        // SAFETY: by the contract.
-        unsafe { output(out, "the place for the answer") }.map(|out| out.set(answer(raw, me)))
-    }))
-}
-
-/// Waits until all parties have come. An interrupting signal handler runs, and the waiting goes on.
+/// Waits until all parties have come.
 ///
-/// `leader` may be NULL. It is set to true in one of the parties of each round, otherwise to false.
+/// `leader` may be NULL. It becomes true in one of the parties of each round, otherwise false.
 ///
 /// @return 0: all have come.
 /// ECANCELED: the barrier is broken: a party died, ran out of time, or somebody aborted or reset it.
-/// EINVAL: barrier is NULL, no barrier, or its segment is closed.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_wait(
     barrier: *const interproc_barrier_t,
@@ -122,14 +122,9 @@ pub unsafe extern "C" fn interproc_barrier_wait(
     unsafe { wait(barrier, Wait::ForEver, leader) }
 }
 
-/// Waits until all parties have come, until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). If it runs out of time, the barrier is broken for all. With a time in the past it
-/// still passes if it is the last to come.
-///
-/// @return As interproc_barrier_wait(), and ETIMEDOUT: it was the calling thread that ran out of time. EINVAL also when
-/// abstime is NULL or its nanoseconds are not in 0..999999999; then it did not come.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_barrier_wait(), until `abstime`. Then ETIMEDOUT, and the barrier is broken for all; ETIMEDOUT goes to
+/// the thread that ran out of time, ECANCELED to the others. With a time in the past it still passes if it is the last
+/// to come.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_timedwait(
     barrier: *const interproc_barrier_t,
@@ -140,9 +135,9 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
     unsafe { timed(abstime, |until| wait(barrier, until, leader)) }
 }
 
-/// As interproc_barrier_timedwait(), in slices, for whoever has to look at something else now and then, as a language
-/// binding at its signals: when `abstime` passes nothing is broken. The caller has come, and goes on by another call with
-/// the same `turn`, which begins all-zero.
+/// As interproc_barrier_timedwait(), in slices, for callers that look at something else now and then, as a language
+/// binding at its signals: when `abstime` passes, nothing is broken. The caller has come, and goes on by another call
+/// with the same `turn`, which begins all-zero.
 ///
 ///     interproc_barrier_turn_t turn = {{0}};
 ///     struct timespec slice;
@@ -155,10 +150,10 @@ pub unsafe extern "C" fn interproc_barrier_timedwait(
 ///         rc = interproc_barrier_wait_slice(&steps, &turn, &slice, &leader);
 ///     } while (rc == ETIMEDOUT);
 ///
-/// @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it again
-/// with the same turn, or abort. EINVAL also when turn is NULL, or abstime is no time (see interproc_deadline_after()).
+/// @return As interproc_barrier_wait(), which ends the turn, all-zero again. ETIMEDOUT: not yet all have come: call it
+/// again with the same turn, or abort.
 ///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point. A turn is one thread's.
+/// A turn is one thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_wait_slice(
     barrier: *const interproc_barrier_t,
@@ -169,7 +164,10 @@ pub unsafe extern "C" fn interproc_barrier_wait_slice(
     // SAFETY: by C's contract: a barrier's handle; turn is NULL or a turn, which is two words; abstime is NULL or a timespec.
     report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
         // SAFETY: as above.
-        let until = unsafe { deadline(abstime) }?;
+        let until = match unsafe { until(abstime) }? {
+            Wait::Until(deadline) => deadline,
+            _ => Deadline::from_monotonic_ns(u64::MAX), // the end of time
+        };
         // SAFETY: as above.
         let turn = unsafe { turn.cast::<BarrierTurn>().as_mut() }.ok_or_else(|| invalid("turn is NULL"))?;
         let led = raw.wait_slice(me, turn, until)?;
@@ -180,90 +178,54 @@ pub unsafe extern "C" fn interproc_barrier_wait_slice(
 }
 
 /// Breaks the barrier: all that wait, and all that come, get ECANCELED until a reset.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(barrier) }.map(|(raw, me)| raw.abort(me)))
 }
 
-/// Makes a new round, whatever was before: those that wait get ECANCELED, seats of the dead are free again. Those that
-/// live keep theirs. To free those that wait and to open the new round is one step: whoever is told ECANCELED by the reset
-/// may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Makes a new round, whatever was before: waiters get ECANCELED, seats of the dead are free again. Living parties keep
+/// theirs. To free the waiters and to open the new round is one step: a party that is told ECANCELED by the reset may
+/// come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(barrier) }.map(|(raw, me)| raw.reset(me)))
 }
 
-/// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come instead.
-/// The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
+/// instead. The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_leave(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(barrier) }.map(|(raw, me)| raw.leave(me)))
 }
 
-/// How many must come.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe.
+/// How many must come, and how many have: a snapshot.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_barrier_parties(
+pub unsafe extern "C" fn interproc_barrier_info(
     barrier: *const interproc_barrier_t,
-    parties: *mut u32,
+    info: *mut interproc_barrier_info_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(barrier, parties, |raw, _| raw.parties()) }
+    report(unsafe { enter(barrier) }.and_then(|(raw, me)| {
+        // SAFETY: by C's contract.
+        let info = unsafe { output(info, "info") }?;
+        info.set(interproc_barrier_info_t {
+            parties: raw.parties(),
+            n_waiting: raw.n_waiting(me),
+            waiters: view::waiters(raw.row().address(), raw.row().size())?,
+            is_broken: raw.is_broken(me),
+            reserved: [0; 3],
+            reserved1: [0; 4],
+        });
+        Ok(())
+    }))
 }
 
-/// How many have come and wait: a snapshot; 0 while it is broken.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_barrier_n_waiting(
-    barrier: *const interproc_barrier_t,
-    n_waiting: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(barrier, n_waiting, |raw, me| raw.n_waiting(me)) }
-}
-
-/// Whether the next one to come would get ECANCELED: a snapshot.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_barrier_wait().
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_barrier_is_broken(
-    barrier: *const interproc_barrier_t,
-    is_broken: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(barrier, is_broken, |raw, me| raw.is_broken(me)) }
-}
-
-/// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most `room`
-/// of them; `found` tells how many there are. `has_come` may be NULL, and with no room `seats`, too. The caller need not
-/// be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, no barrier, or its segment is closed.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Fills in at most
+/// `room` of them; `*found` becomes the number that there are. `has_come` may be NULL, and with no room `seats`, too.
+/// The caller need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_seats(
     barrier: *const interproc_barrier_t,
@@ -286,25 +248,6 @@ pub unsafe extern "C" fn interproc_barrier_seats(
                 };
                 heap::collected(seats.map(seat))
             })?
-        })
-    }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or no barrier, or its segment is closed.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_barrier_waiters(
-    barrier: *const interproc_barrier_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe {
-        who::waiters(waiters, || {
-            find(barrier).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
         })
     }
 }

@@ -13,18 +13,18 @@ use crate::time::Wait;
 use core::ffi::c_int;
 use libc::timespec;
 
-/// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
+/// A number of permits between threads of any processes. A holder may be killed, and nothing is lost.
 ///
-/// This is a local handle, obtained by interproc_segment_bounded_semaphore(); the semaphore itself lies in the segment. The
-/// handle need not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay
-/// open as long as it is used.
+/// This is a local handle from interproc_segment_bounded_semaphore(); the semaphore itself lies in the segment. The
+/// handle need not be freed, may be copied, and may be used by any thread and by forked children while the segment is
+/// open.
 ///
 ///     interproc_bounded_semaphore_t lines;
 ///     interproc_permit_t line;
 ///     int rc = interproc_segment_bounded_semaphore(&segment, "telephone lines", 3, &lines);
 ///     if (rc == 0)
 ///         rc = interproc_bounded_semaphore_acquire(&lines, &line);
-///     if (rc == EOWNERDEAD) {                 // we have it; whoever had it was killed with it
+///     if (rc == EOWNERDEAD) {                 // we have it; its holder was killed
 ///         hang_up(&line);
 ///         rc = 0;
 ///     }
@@ -33,15 +33,15 @@ use libc::timespec;
 ///         interproc_bounded_semaphore_release(&lines, &line);
 ///     }
 ///
-/// When a holder dies (the thread or its process, by any cause, at any instruction) its permits go to the next ones that
-/// want them, within microseconds if somebody waits, and they are told by EOWNERDEAD. Up to 120 holders are watched
+/// When a holder dies (the thread or its process, by any cause, at any instruction) its permits go to the next callers
+/// that ask, within microseconds if somebody waits, and they are told by EOWNERDEAD. Up to 120 holders are watched
 /// without any polling; with more, a death is found within 50 ms.
 ///
-/// Who gets a permit sees what its last holder did. Those who wait are served one after the other, but a newcomer may be
-/// faster. Acquiring and releasing while permits are free makes no system call.
+/// The new holder of a permit sees what its last holder did. Waiters are served one after the other, but a newcomer may
+/// be faster. Acquiring and releasing while permits are free makes no system call.
 #[repr(C)]
 pub struct interproc_bounded_semaphore_t {
-    /// Not for use. Zero when it is no semaphore.
+    /// Private. Zero when it is no semaphore.
     pub private_: [u64; 8],
 }
 
@@ -52,9 +52,26 @@ pub struct interproc_bounded_semaphore_t {
 /// forked child does not own what its parent holds. Releasing it clears it; zero is no permit.
 #[repr(C)]
 pub struct interproc_permit_t {
-    /// Not for use. Zero when it is no permit.
+    /// Private. Zero when it is no permit.
     pub private_: [u64; 4],
 }
+
+/// What there is to see of a semaphore.
+#[repr(C)]
+pub struct interproc_bounded_semaphore_info_t {
+    /// How many permits there are.
+    pub permits: u32,
+    /// How many could be had now, those of dead holders among them. Those of a thread that waits for more are not
+    /// counted. One is looked at after the other: beside others that release and acquire it can be a number that there
+    /// never was.
+    pub available: u32,
+    /// How many living threads are asleep for it; threads that still spin are not counted.
+    pub waiters: u32,
+    /// Zero.
+    pub reserved: [u32; 5],
+}
+
+const _: () = assert!(size_of::<interproc_bounded_semaphore_info_t>() == 32);
 
 /// What is in a permit.
 #[repr(C)]
@@ -140,16 +157,11 @@ unsafe fn held(permit: *const interproc_permit_t, me: &Member) -> Result<RawPerm
     Ok(raw)
 }
 
-/// Acquires a permit, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+/// Acquires a permit, waiting as long as it takes.
 ///
 /// @return 0: the calling thread has it, in `permit`.
 /// EOWNERDEAD: the calling thread has it, and its last holder died with it. Put in order what it stands for, and go on;
 /// there is nothing to mark.
-/// EINVAL: a NULL, no semaphore, or its segment is closed.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_acquire(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -159,12 +171,9 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire(
     unsafe { acquire(semaphore, None, Wait::ForEver, permit) }
 }
 
-/// Acquires a permit if one is free, or its holder dead; never waits. It looks at one permit after the other, once: beside
-/// others that release and acquire at the same moment it can be refused though there was a free one all the time.
-///
-/// @return As interproc_bounded_semaphore_acquire(), and EBUSY: all were seen held by living threads.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_bounded_semaphore_acquire(), but never waits: EBUSY when all were seen held by living threads. It looks
+/// at one permit after the other, once: beside others that release and acquire at the same moment it can be refused
+/// though there was a free one all the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -174,13 +183,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire(
     unsafe { acquire(semaphore, None, Wait::Never, permit) }
 }
 
-/// Acquires a permit, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). With a time in the past it still takes one that it can have at once.
-///
-/// @return As interproc_bounded_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or
-/// its nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_bounded_semaphore_acquire(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -191,49 +194,15 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire(
     unsafe { timed(abstime, |wait| acquire(semaphore, None, wait, permit)) }
 }
 
-/// Acquires `count` permits as one, waiting as long as it takes. It keeps what it has got while it waits for the rest, and
-/// only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and
-/// waits for more can.
+/// Acquires `count` permits as one, waiting until `abstime`. It keeps what it has got while it waits for the rest, and
+/// only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits
+/// for more can. If it does not get all in time, it gives back what it has got: all or nothing. So of two that do not
+/// wait (a time in the past) both can fail, also if one wants a single permit.
 ///
-/// @return As interproc_bounded_semaphore_acquire(). EOWNERDEAD: the last holder of one of them died with it. EINVAL also
-/// when count is 0 or more than there are.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// @return As interproc_bounded_semaphore_timedacquire(). EOWNERDEAD: the last holder of one of them died with it.
+/// EINVAL also when count is 0 or more than there are.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_acquire_many(
-    semaphore: *const interproc_bounded_semaphore_t,
-    count: u32,
-    permit: *mut interproc_permit_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, Some(count), Wait::ForEver, permit) }
-}
-
-/// Acquires `count` permits as one if so many are free: all or nothing; never waits. It takes one after the other, and
-/// gives them back if they are too few: two that try at the same moment can both fail, also if one wants a single permit.
-///
-/// @return As interproc_bounded_semaphore_acquire_many(), and EBUSY: not so many are free.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire_many(
-    semaphore: *const interproc_bounded_semaphore_t,
-    count: u32,
-    permit: *mut interproc_permit_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { acquire(semaphore, Some(count), Wait::Never, permit) }
-}
-
-/// Acquires `count` permits as one, waiting until `abstime` at the latest. If it does not get all, it gives back what it
-/// has got.
-///
-/// @return As interproc_bounded_semaphore_acquire_many(), and ETIMEDOUT: not got in time. EINVAL also for abstime as
-/// interproc_bounded_semaphore_timedacquire().
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire_many(
+pub unsafe extern "C" fn interproc_bounded_semaphore_acquire_many_until(
     semaphore: *const interproc_bounded_semaphore_t,
     count: u32,
     abstime: *const timespec,
@@ -245,11 +214,8 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire_many(
 
 /// Gives a permit back, all of it, and clears it. If it fails, nothing is changed.
 ///
-/// @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to the
-/// parent process; ESTALE: the thread that acquired it is dead, and it goes to whoever takes it over; EINVAL: a
-/// NULL, no semaphore, or its segment is closed; EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: it was given back before (a copy of it was, or it is zero), belongs to another semaphore, or to
+/// the parent process; ESTALE: the thread that acquired it is dead, and somebody else gets it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_release(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -267,8 +233,6 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_release(
 /// counts. Copies of the permit from before are void.
 ///
 /// @return As interproc_bounded_semaphore_release().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_adopt(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -282,49 +246,26 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_adopt(
     }))
 }
 
-/// How many permits there are.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
-///
-/// Thread-safe and fork-safe.
+/// How many permits there are, and how many are free: a snapshot.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_permits(
+pub unsafe extern "C" fn interproc_bounded_semaphore_info(
     semaphore: *const interproc_bounded_semaphore_t,
-    permits: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract.
-    report(unsafe { enter(semaphore) }.and_then(|(raw, _)| {
-        // SAFETY: by C's contract.
-        unsafe { output(permits, "permits") }.map(|permits| permits.set(raw.permits()))
-    }))
-}
-
-/// How many permits could be had now, those of dead holders among them: a snapshot. Those that somebody has got who waits
-/// for more are not counted. One is looked at after the other: beside others that release and acquire it can be a number
-/// that there never was.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_bounded_semaphore_acquire().
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_available(
-    semaphore: *const interproc_bounded_semaphore_t,
-    available: *mut u32,
+    info: *mut interproc_bounded_semaphore_info_t,
 ) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(semaphore) }.and_then(|(raw, me)| {
+        let waiters = view::waiters(raw.row().address(), raw.row().size())?;
+        let (permits, available) = (raw.permits(), raw.available(me));
         // SAFETY: by C's contract.
-        unsafe { output(available, "available") }.map(|available| available.set(raw.available(me)))
+        let info = unsafe { output(info, "info") }?;
+        info.set(interproc_bounded_semaphore_info_t { permits, available, waiters, reserved: [0; 5] });
+        Ok(())
     }))
 }
 
-/// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what they
-/// held. Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL. The caller
-/// need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, no semaphore, or its segment is closed.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over
+/// what they held. Fills in at most `room` of them; `*found` becomes the number that there are. With no room `holders`
+/// may be NULL. The caller need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -337,25 +278,6 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
         who::holders(holders, room, found, || {
             let raw = find(semaphore)?;
             view::all(raw.row().address(), |_, _| Ok(raw.holders()))
-        })
-    }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or no semaphore, or its segment is closed.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_bounded_semaphore_waiters(
-    semaphore: *const interproc_bounded_semaphore_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe {
-        who::waiters(waiters, || {
-            find(semaphore).and_then(|raw| view::waiters(raw.row().address(), raw.row().size()))
         })
     }
 }

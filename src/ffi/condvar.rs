@@ -6,10 +6,9 @@ use super::invalid;
 use super::mutex::{self, interproc_mutex_t};
 use super::placed;
 use super::recursive_mutex::{self, interproc_recursive_mutex_t};
-use super::time::timed;
-use super::who;
+use super::time::{timed, until};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, view};
+use crate::member::Member;
 use crate::sync::{Acquired, RawCondvar, Waited};
 use crate::time::Wait;
 use core::ffi::c_int;
@@ -18,8 +17,8 @@ use libc::timespec;
 /// A condition variable: waiting, under a mutex, until another thread of any process makes a condition true and says
 /// so.
 ///
-/// It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the same
-/// mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
+/// It lies in the same segment as the mutex (see interproc_segment_object()), and all who wait at one time name the
+/// same mutex. All-zero bytes are one that nobody waits for, so one in a new object needs no initialisation.
 ///
 ///     int rc = interproc_mutex_lock(&shop->lock);
 ///     while ((rc == 0 || rc == EOWNERDEAD)) {
@@ -32,10 +31,10 @@ use libc::timespec;
 ///         rc = interproc_cond_wait(&shop->arrived, &shop->lock);
 ///     }
 ///
-/// With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it: when a
-/// signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a loop. Who
-/// has none to look at tells the one from the other by interproc_cond_signals(). A thread or process that ends in good
-/// order wakes nobody.
+/// With a recursive mutex: interproc_cond_wait_recursive(). A wait may end without a signal, with 0 as POSIX has it:
+/// when a signal handler has run, when somebody in the segment is killed, or by a race. So look at the condition in a
+/// loop. Without a condition to look at, interproc_cond_signals() tells the one from the other. A thread or process
+/// that ends in good order wakes nobody.
 ///
 /// To look at something else now and then, as a language binding at its signals, wait in slices. No signal that is sent
 /// with the mutex held is lost between two of them, as the waiter holds it, too:
@@ -51,13 +50,13 @@ use libc::timespec;
 ///     } while ((rc == 0 || rc == ETIMEDOUT) && now == before);     // or: while the condition is false
 ///     signalled = now != before;                                   // what the binding's own wait returns
 ///
-/// When somebody dies: a killed waiter takes no signal along, and one that is killed between its change and its signal,
-/// lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait. One that is
-/// killed after it has unlocked and before it has signalled wakes those who are asleep: signal before you unlock if nothing at
-/// all may depend on luck.
+/// When somebody dies: a killed waiter takes no signal along. A thread that is killed between its change and its
+/// signal, lock held, leaves nobody asleep: all waiters wake, and the first gets the lock by EOWNERDEAD from its wait.
+/// One that is killed after it has unlocked and before it has signalled wakes those that are asleep: for a guarantee,
+/// signal before you unlock.
 #[repr(C)]
 pub struct interproc_cond_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 2],
 }
 
@@ -113,21 +112,19 @@ unsafe fn wait_recursive(
     answer(cond.wait_recursive(both(here, me)?, lock, until.deadline()))
 }
 
-/// Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else before.
-/// Nobody else may use the memory meanwhile.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// Makes a condition variable that nobody waits for. Needed only for memory in a segment that held something else
+/// before. Nobody else may use the memory meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_init(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract the memory is a condition variable's and unused.
     report(unsafe { find(cond) }.map(|_| unsafe { cond.cast::<RawCondvar>().write(RawCondvar::new()) }))
 }
 
-/// Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait or
-/// signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is closed.
+/// Ends the use of a condition variable before its memory is used for something else: nobody waits and nobody will wait
+/// or signal again. The memory is left as one that nobody waits for. It needs no destroying before its segment is
+/// closed.
 ///
-/// @return 0; EBUSY: somebody is asleep here, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
-/// this process has open.
+/// @return 0; EBUSY: somebody is asleep here, and nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_destroy(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract it is a condition variable.
@@ -141,19 +138,16 @@ pub unsafe extern "C" fn interproc_cond_destroy(cond: *mut interproc_cond_t) -> 
     }))
 }
 
-/// Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling asleep are
-/// one step: no signal that is sent under the lock afterwards is missed.
+/// Unlocks the mutex, which the calling thread holds, waits for a signal, and locks it again. Unlocking and falling
+/// asleep are one step: no signal that is sent under the lock afterwards is missed.
 ///
 /// @return 0: the mutex is held again. Look at the condition, which may be false.
 /// EOWNERDEAD: it is held again, and its last owner died holding it: repair the data, call
-/// interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with EOWNERDEAD
-/// and is not marked consistent.
+/// interproc_mutex_consistent(), look at the condition. Also at once, without a wait, when the lock was got with
+/// EOWNERDEAD and is not marked consistent.
 /// ENOTRECOVERABLE: the mutex became unusable; it is not held.
-/// EPERM: the calling thread did not hold the mutex.
-/// EINVAL: NULL, misaligned, in no segment that this process has open, in two different ones, or somebody waits with another
-/// mutex; the mutex is held as before.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// EPERM: the calling thread did not hold the mutex. EINVAL also when they lie in two segments, or somebody waits with
+/// another mutex; the mutex is held as before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_wait(
     cond: *mut interproc_cond_t,
@@ -163,13 +157,8 @@ pub unsafe extern "C" fn interproc_cond_wait(
     report(unsafe { wait(cond, mutex, Wait::ForEver) })
 }
 
-/// As interproc_cond_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). Locking the mutex again is not limited. A time in the past unlocks and locks.
-///
-/// @return As interproc_cond_wait(), and ETIMEDOUT: the time has passed, and the mutex is held. EINVAL also when abstime is
-/// NULL or its nanoseconds are not in 0..999999999; then nothing was done.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// As interproc_cond_wait(), until `abstime`: then ETIMEDOUT, and the mutex is held. Locking the mutex again is not
+/// limited. A time in the past unlocks and locks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_timedwait(
     cond: *mut interproc_cond_t,
@@ -180,74 +169,44 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     unsafe { timed(abstime, |until| report(wait(cond, mutex, until))) }
 }
 
-/// As interproc_cond_wait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it, and locks
-/// it again as often. So what it guards may change under the callers' feet.
+/// As interproc_cond_timedwait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it,
+/// and locks it again as often. So what it guards may change under the callers' feet.
 ///
 ///     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
 ///     while (account->cents < cents && rc == 0)
-///         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock);
+///         rc = interproc_cond_wait_recursive(&account->paid_in, &account->lock, NULL);
 ///
-/// @return As interproc_cond_wait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its depth was, died
-/// holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it once; to one that held it
-/// twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// @return As interproc_cond_timedwait(). EOWNERDEAD: it is held as often as before, and the last owner, whatever its
+/// depth was, died holding it; call interproc_recursive_mutex_consistent(). ENOTRECOVERABLE only to one that held it
+/// once; to one that held it twice or more EOWNERDEAD, and the mutex is held: the caller's callers count on it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_wait_recursive(
-    cond: *mut interproc_cond_t,
-    mutex: *mut interproc_recursive_mutex_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    report(unsafe { wait_recursive(cond, mutex, Wait::ForEver) })
-}
-
-/// As interproc_cond_wait_recursive(), until `abstime` at the latest; see interproc_cond_timedwait().
-///
-/// @return As interproc_cond_wait_recursive(), and ETIMEDOUT: the time has passed, and the mutex is held as often as before.
-/// EINVAL also when abstime is NULL or its nanoseconds are not in 0..999999999; then nothing was done.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_cond_timedwait_recursive(
     cond: *mut interproc_cond_t,
     mutex: *mut interproc_recursive_mutex_t,
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract; abstime is NULL or a timespec.
-    unsafe { timed(abstime, |until| report(wait_recursive(cond, mutex, until))) }
+    report(unsafe { until(abstime).and_then(|wait| wait_recursive(cond, mutex, wait)) })
 }
 
-/// Wakes one of those who wait, if anybody does. Best called with the mutex held.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open; EUSERS, ENOTSUP: the caller cannot
-/// become a member of the segment.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Wakes one of the waiters, if there are any. Best called with the mutex held.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_signal(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract it is a condition variable.
     report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_one(me)))
 }
 
-/// Wakes all who wait: one now, each of the others when it can have the mutex. Best called with the mutex held.
-///
-/// @return As interproc_cond_signal().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Wakes all waiters: one now, each of the others when it can have the mutex. Best called with the mutex held.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -> c_int {
     // SAFETY: by C's contract it is a condition variable.
     report(unsafe { find(cond) }.map(|(me, raw)| raw.notify_all(me)))
 }
 
-/// How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647. Taken with
-/// the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has signalled
-/// meanwhile: the wait ended without. It is not said whom a signal was for: of several who wait, and one who is
-/// signalled, another one that wakes at the time sees the new number, too.
-///
-/// @return 0; EINVAL: signals is NULL, or as interproc_cond_signal(), EUSERS and ENOTSUP, too.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647.
+/// Taken with the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has
+/// signalled meanwhile: the wait ended without. It is not said whom a signal was for: of several waiters, one of which
+/// is signalled, another one that wakes at the time sees the new number, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_signals(cond: *const interproc_cond_t, signals: *mut u32) -> c_int {
     // SAFETY: by C's contract it is a condition variable, and signals is NULL or writable.
@@ -255,17 +214,4 @@ pub unsafe extern "C" fn interproc_cond_signals(cond: *const interproc_cond_t, s
         // SAFETY: as above.
         unsafe { output(signals, "signals") }.map(|signals| signals.set(raw.notifications()))
     }))
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. One that
-/// is signalled counts until it can have the mutex. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_cond_waiters(cond: *const interproc_cond_t, waiters: *mut u32) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(cond.cast(), size_of::<RawCondvar>())) }
 }

@@ -125,13 +125,11 @@ impl Texts {
 
 /// Explains an errno value that a function of this library returned: what happened and what to do.
 ///
-/// When several causes share a value, the text names them all; interproc_last_error_message() knows which it was.
-/// For values that this library has no text of its own for, it is the C library's text.
+/// When several causes share a value, the text names them all; interproc_last_error_message() knows which it was. For
+/// values that this library has no text of its own for, it is the C library's text.
 ///
-/// The string is never NULL and need not be freed. It is constant, but for values that the library does not know:
+/// The string is never NULL and need not be freed. It is constant, except for values that the library does not know:
 /// then it is valid until the thread's next call with such a value.
-///
-/// Thread-safe. Not for signal handlers.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_strerror(error: c_int) -> *const c_char {
     if error == 0 {
@@ -161,14 +159,13 @@ fn foreign<'a>(error: c_int) -> &'a str {
     unsafe { CStr::from_ptr(foreign_c(error)) }.to_str().unwrap_or("unknown error")
 }
 
-/// What the thread's last failed call of this library had to say, in one line: the text of the error and, where there
-/// is more to tell, the details: the file, the two sizes, the argument that is NULL.
+/// What exactly went wrong in the thread's last failed call of this library, in one line: the text of the error and,
+/// where there is more to tell, the details: the file, the two sizes, the argument that is NULL. Functions marked
+/// async-signal-safe keep no error.
 ///
-/// Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no
-/// call of the thread has failed. The string need not be freed; it is valid until the thread calls this function
-/// again, or ends.
-///
-/// Thread-safe; allocates nothing. Not for signal handlers.
+/// Calls that succeed do not change it, so ask right after a call that returned an error. An empty string if no call of
+/// the thread has failed. The string need not be freed; it is valid until the thread calls this function again, or
+/// ends. Allocates nothing.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_last_error_message() -> *const c_char {
     LAST.with(|last| {
@@ -209,7 +206,7 @@ impl Write for Line<'_> {
 
 /// The version of the library that is linked, such as "0.1.0"; that of the header is INTERPROC_VERSION. Constant.
 ///
-/// Thread-safe, fork-safe and async-signal-safe.
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_version() -> *const c_char {
     const VERSION: &CStr =
@@ -220,9 +217,10 @@ pub extern "C" fn interproc_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
-/// The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the header.
+/// The version of the library that is linked as a number, to be compared with INTERPROC_VERSION_NUMBER, that of the
+/// header.
 ///
-/// Thread-safe, fork-safe and async-signal-safe.
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_version_number() -> u32 {
     const fn part(text: &str) -> u32 {

@@ -5,9 +5,8 @@
 use super::error::{fail, report};
 use super::placed;
 use super::time::timed;
-use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, view};
+use crate::member;
 use crate::sync::RawEvent;
 use crate::time::Wait;
 use core::ffi::c_int;
@@ -23,11 +22,11 @@ use libc::timespec;
 ///     interproc_event_set(stop);                     // in one process, or in a signal handler
 ///     rc = interproc_event_wait(stop);               // in others: all of them go
 ///
-/// A set lets all go who wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter that
-/// is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+/// A set lets all go that wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter
+/// that is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
 #[repr(C)]
 pub struct interproc_event_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 2],
 }
 
@@ -48,8 +47,6 @@ unsafe fn at<'a>(event: *const interproc_event_t) -> Option<&'a RawEvent> {
 
 /// Makes an event that is not set. Needed only for memory in a segment that held something else before. Nobody else may
 /// use the memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
-///
-/// @return 0; EINVAL: NULL or misaligned.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_init(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract the memory is an event's and unused.
@@ -58,21 +55,15 @@ pub unsafe extern "C" fn interproc_event_init(event: *mut interproc_event_t) -> 
 
 /// Ends the use of an event before its memory is used for something else. Nobody waits for it or will use it again. The
 /// memory is left as an event that is not set. An event needs no destroying before its segment is closed.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_destroy(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract nobody uses it any more.
     unsafe { placed::unmake(event.cast(), RawEvent::new()) }
 }
 
-/// Sets it, and lets all go who wait.
+/// Sets it, and lets all go that wait.
 ///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
-/// of it. A handler may run in the middle of any function of this library. An error is not kept for
-/// interproc_last_error_message().
+/// Async-signal-safe, as interproc_semaphore_post().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_set(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract it is an event.
@@ -81,11 +72,9 @@ pub unsafe extern "C" fn interproc_event_set(event: *mut interproc_event_t) -> c
     0
 }
 
-/// Takes the set back: who comes from now on waits.
+/// Clears it: who comes from now on waits.
 ///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_clear(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract it is an event.
@@ -96,9 +85,7 @@ pub unsafe extern "C" fn interproc_event_clear(event: *mut interproc_event_t) ->
 
 /// Tells whether it is set: a snapshot.
 ///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t, is_set: *mut bool) -> c_int {
     // SAFETY: by C's contract it is an event, and is_set is NULL or writable.
@@ -112,10 +99,10 @@ pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t,
     }
 }
 
-/// How many times it has been set, of which those are not counted that found it set: a number that wraps after 2147483647.
+/// How many times it has been set, not counting those that found it set: a number that wraps after 2147483647.
 ///
-/// For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
-/// waits sees it by another number only.
+/// For a wait in slices, of an event that is set and cleared at once: that lets a wait go, but a thread between two
+/// waits sees it by the number only.
 ///
 ///     uint32_t before, now;
 ///     interproc_event_sets(tick, &before);
@@ -125,9 +112,7 @@ pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t,
 ///         interproc_event_sets(tick, &now);
 ///     } while (rc == ETIMEDOUT && now == before && !interrupted());
 ///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe, as interproc_event_set().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_sets(event: *const interproc_event_t, sets: *mut u32) -> c_int {
     // SAFETY: by C's contract it is an event, and sets is NULL or writable.
@@ -158,25 +143,14 @@ fn wait_slow(raw: &RawEvent, wait: Wait) -> Result<()> {
     raw.wait(member::current(core::ptr::from_ref(raw).cast())?, wait.deadline())
 }
 
-/// Waits until it is set, as long as it takes. An interrupting signal handler runs, and the waiting goes on.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// Waits until it is set, as long as it takes. EUSERS and ENOTSUP only if it has to wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_wait(event: *mut interproc_event_t) -> c_int {
     // SAFETY: by C's contract.
     unsafe { wait(event, Wait::ForEver) }
 }
 
-/// Waits until it is set, or until `abstime`: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
-///
-/// @return As interproc_event_wait(), and ETIMEDOUT: not set in time. EINVAL also when abstime is NULL or its nanoseconds
-/// are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_event_wait(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_event_timedwait(
     event: *mut interproc_event_t,
@@ -184,19 +158,4 @@ pub unsafe extern "C" fn interproc_event_timedwait(
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec.
     unsafe { timed(abstime, |until| wait(event, until)) }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_event_waiters(
-    event: *const interproc_event_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(event.cast(), size_of::<RawEvent>())) }
 }

@@ -1,8 +1,8 @@
-//! Handles: what C has a library's object by. Zero is the handle of nothing.
+//! Handles: how C holds an object of the library. All-zero is the handle of nothing.
 //!
-//! **One rule for all of them**: a handle is good until its own close (or leave), and one that needs no close until that of the
-//! segment that it was found by. After that every function refuses it, and each copy of it, with EINVAL, and touches no
-//! memory but the handle's: not where the object was, nor what lies there now. See `lease`.
+//! **One rule for all of them**: a handle is good until its own close (or leave), and one that needs no close, until that of
+//! the segment that it was found by. After that every function refuses it, and each copy of it, with EINVAL, and touches
+//! no memory but the handle's: not where the object was, nor what lies there now. See `lease`.
 
 use super::arguments::{input, output};
 use super::error::report;
@@ -16,8 +16,8 @@ use core::ffi::c_int;
 use core::mem::{MaybeUninit, forget};
 use std::boxed::Box;
 
-/// A handle with the object inside, beside a mark that tells whether it is one, and the term for which it is good. It need
-/// not be freed.
+/// A handle with the object inside, beside a mark that tells whether it is one, and the term for which it is good. It
+/// need not be freed.
 ///
 /// # Safety
 /// A `repr(C)` array of words.
@@ -81,8 +81,8 @@ pub(super) unsafe fn found_in<B: Boxed, H: Marked>(
     Ok(marked(find(unsafe { slot.object() })?, slot.lease.current()))
 }
 
-/// A handle of what `take` takes in what `holder` points to: good until it is taken out of the handle again, or until that is
-/// closed.
+/// A handle of what `take` takes in what `holder` points to: good until it is taken out of the handle again, or until
+/// that is closed.
 ///
 /// # Safety
 /// As [`open`].
@@ -143,7 +143,7 @@ pub(super) unsafe fn take<H: Marked>(handle: *mut H) -> Result<H::Object> {
     if !unsafe { (*inside).term.assume_init() }.end() {
         return Err(refuse(H::NAME, true));
     }
-    // SAFETY: whoever has ended the term, and nobody else, reads the object.
+    // SAFETY: only the caller that has ended the term reads the object.
     unsafe {
         (*inside).mark = 0;
         Ok(object.read())
@@ -299,7 +299,7 @@ pub(super) unsafe fn close<H: Boxed>(handle: *mut H) -> Result<H::Object> {
         return Err(invalid(H::CLOSED));
     }
     slot.lease.end_below();
-    // SAFETY: whoever has ended the term, and nobody else, takes the object, and then gives the slot back.
+    // SAFETY: only the caller that has ended the term takes the object; then it gives the slot back.
     unsafe {
         pointing.write(Pointing { slot: None, serial: 0 });
         let object = (*slot.object.get()).assume_init_read();

@@ -16,12 +16,11 @@ use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 use libc::timespec;
 
-/// A value of which only the newest counts, between any processes: a state, a position, a frame. Whoever sets it never
-/// waits for readers, and readers wait for nobody.
+/// A value of which only the newest counts, between any processes: a state, a position, a frame. Writers never wait for
+/// readers, and readers wait for nobody.
 ///
-/// This is a local handle, obtained by interproc_segment_latest(); the value itself lies in the segment. The handle need
-/// not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
-/// long as it is used.
+/// This is a local handle from interproc_segment_latest(); the value itself lies in the segment. The handle need not be
+/// freed, may be copied, and may be used by any thread and by forked children while the segment is open.
 ///
 ///     interproc_latest_t position;
 ///     pose_t pose = {0};
@@ -29,20 +28,20 @@ use libc::timespec;
 ///     if (rc == 0)
 ///         rc = interproc_latest_set(&position, &pose, NULL);      // one process
 ///     if (rc == 0)
-///         rc = interproc_latest_get(&position, &pose, NULL);  // any others
+///         rc = interproc_latest_get(&position, &pose, NULL);      // any others
 ///
-/// A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces itself,
-/// and they go round what it reads. For this there are four announcements, or as many as
-/// interproc_segment_latest_for() was told; a reader beyond that tries on. Writers wait for each other.
+/// A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces
+/// itself, and they go round what it reads. For this there are four announcements, or as many as
+/// interproc_segment_latest_as() was told; a reader beyond that tries on. Writers wait for each other.
 ///
-/// When a writer dies in the middle, the value that it was setting is lost, and the next writer goes on; a dead reader costs
-/// nothing. A process that is stopped in the middle of a set delays other writers, never readers.
+/// When a writer dies in the middle, the value that it was setting is discarded, and the next writer goes on; a dead
+/// reader costs nothing. A process that is stopped in the middle of a set delays other writers, never readers.
 ///
-/// Who reads a value, or sees its version, sees everything that happened before it was set. A read makes no system call and needs no
-/// member slot of the segment.
+/// The reader of a value, or of its version, sees everything that happened before it was set. A read makes no system
+/// call and needs no member slot of the segment.
 #[repr(C)]
 pub struct interproc_latest_t {
-    /// Not for use. Zero when it is none.
+    /// Private. Zero when it is none.
     pub private_: [u64; 8],
 }
 
@@ -117,16 +116,13 @@ unsafe fn wait_newer(
     }))
 }
 
-/// Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL: zeros),
-/// and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same one
-/// by `Segment::latest`.
-///
-/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
-/// stay open as long as it is used.**
+/// Finds the latest value `name` of `size` bytes, or makes it with the bytes at `initial` as its version 0 (NULL:
+/// zeros), and with announcements for four readers at a time: see interproc_latest_t. A Rust program reaches the same
+/// one by `Segment::latest`.
 ///
 /// @return As interproc_segment_object(); EEXIST also for another size or number of announcements.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_latest(
     segment: *const interproc_segment_t,
@@ -136,36 +132,15 @@ pub unsafe extern "C" fn interproc_segment_latest(
     latest: *mut interproc_latest_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { interproc_segment_latest_for(segment, name, size, initial, 4, latest) }
+    unsafe { interproc_segment_latest_as(segment, name, TypeId::BYTES.bits(), size, initial, 4, latest) }
 }
 
-/// As interproc_segment_latest(), with announcements for `readers` at a time, at most 250: so many readers that were
-/// overtaken twice can read wait-free at the same time. Each costs a slot, which takes the value and 8 bytes, rounded up to 64.
+/// As interproc_segment_latest(), for a value of this type, and with announcements for `readers` at a time, at most
+/// 250: so many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
+/// value and 8 bytes, rounded up to 64. A Rust program reaches the same one by `Segment::latest_for`. It is found by
+/// exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
 ///
-/// @return As interproc_segment_latest(); EINVAL also for more than 250 readers.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_segment_latest_for(
-    segment: *const interproc_segment_t,
-    name: *const c_char,
-    size: usize,
-    initial: *const c_void,
-    readers: usize,
-    latest: *mut interproc_latest_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe {
-        interproc_segment_latest_as(segment, name, TypeId::BYTES.bits(), size, initial, readers, latest)
-    }
-}
-
-/// As interproc_segment_latest_for(), for a value of this type: a Rust program reaches the same one by `Segment::latest_for`. It
-/// is found by exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
-///
-/// @return As interproc_segment_latest_for(); EEXIST also for another type.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// @return As interproc_segment_latest(); EEXIST also for another type; EINVAL also for more than 250 readers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_latest_as(
     segment: *const interproc_segment_t,
@@ -185,13 +160,8 @@ pub unsafe extern "C" fn interproc_segment_latest_as(
     }
 }
 
-/// Sets the value to the bytes at `value`, waiting for another writer as long as it takes. `version`, if not NULL, is set to the number
-/// of sets up to this one.
-///
-/// @return 0; EINVAL: a NULL, no latest value, or its segment is closed; EUSERS: every member slot of the segment is held by a
-/// living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// Sets the value to the bytes at `value`, waiting for another writer. `version` may be NULL; it becomes the number of
+/// sets up to this one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_set(
     latest: *const interproc_latest_t,
@@ -202,30 +172,9 @@ pub unsafe extern "C" fn interproc_latest_set(
     unsafe { set(latest, value, Wait::ForEver, version) }
 }
 
-/// As interproc_latest_set() if nobody else is about to; never waits.
-///
-/// @return As interproc_latest_set(), and EBUSY: somebody else sets it.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_latest_set(), until `abstime`: then ETIMEDOUT, as others set it all the time.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_latest_tryset(
-    latest: *const interproc_latest_t,
-    value: *const c_void,
-    version: *mut u64,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { set(latest, value, Wait::Never, version) }
-}
-
-/// As interproc_latest_set(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after().
-///
-/// @return As interproc_latest_set(), and ETIMEDOUT: somebody else set it all the time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_latest_timedset(
+pub unsafe extern "C" fn interproc_latest_set_until(
     latest: *const interproc_latest_t,
     value: *const c_void,
     abstime: *const timespec,
@@ -235,11 +184,9 @@ pub unsafe extern "C" fn interproc_latest_timedset(
     unsafe { timed(abstime, |wait| set(latest, value, wait, version)) }
 }
 
-/// Copies the newest value to `value`. `version`, if not NULL, is set to the number of sets up to it.
+/// Copies the newest value to `value`. `version` may be NULL; it becomes the number of sets up to it. Never waits.
 ///
-/// @return 0; EINVAL: a NULL, or no latest value; EBADMSG: its bytes make no sense.
-///
-/// Thread-safe and fork-safe; not for signal handlers. Wait::Never waits.
+/// @return 0; EBADMSG: its bytes make no sense.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_get(
     latest: *const interproc_latest_t,
@@ -251,10 +198,6 @@ pub unsafe extern "C" fn interproc_latest_get(
 }
 
 /// How often the value was set. Cheaper than a read.
-///
-/// @return 0; EINVAL: a NULL, or no latest value.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_version(
     latest: *const interproc_latest_t,
@@ -264,12 +207,10 @@ pub unsafe extern "C" fn interproc_latest_version(
     unsafe { ask(latest, version, RawLatest::version) }
 }
 
-/// Waits for a value that is newer than version `seen`, as long as it takes, and copies the newest to `value`. Those in
-/// between are passed over. `version` may be NULL.
+/// Waits for a value that is newer than version `seen`, and copies the newest to `value`. Those in between are passed
+/// over. `version` may be NULL.
 ///
-/// @return As interproc_latest_get(); EUSERS, ENOTSUP: as interproc_latest_set().
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// @return 0; EBADMSG: its bytes make no sense.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_wait_newer(
     latest: *const interproc_latest_t,
@@ -281,15 +222,9 @@ pub unsafe extern "C" fn interproc_latest_wait_newer(
     unsafe { wait_newer(latest, seen, Wait::ForEver, value, version) }
 }
 
-/// As interproc_latest_wait_newer(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after().
-///
-/// @return As interproc_latest_wait_newer(), and ETIMEDOUT: no newer value in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_latest_wait_newer(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_latest_timedwait_newer(
+pub unsafe extern "C" fn interproc_latest_wait_newer_until(
     latest: *const interproc_latest_t,
     seen: u64,
     abstime: *const timespec,
@@ -300,11 +235,8 @@ pub unsafe extern "C" fn interproc_latest_timedwait_newer(
     unsafe { timed(abstime, |wait| wait_newer(latest, seen, wait, value, version)) }
 }
 
-/// Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a set.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_latest_set().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Who sets the value at this moment, dead or alive: a snapshot, to find a process that was stopped in the middle of a
+/// set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_writer(
     latest: *const interproc_latest_t,
@@ -321,10 +253,6 @@ pub unsafe extern "C" fn interproc_latest_writer(
 }
 
 /// How many living threads are asleep for a newer value, or to set it: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, no latest value, or its segment is closed.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_waiters(
     latest: *const interproc_latest_t,

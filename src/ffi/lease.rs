@@ -1,19 +1,19 @@
 //! Until when a handle is good.
 //!
-//! A handle names a *lease* and a serial number. While the lease has this number the handle is good; closing what the lease
-//! stands for moves the number, and all handles that name it, copies included, are refused from then on. Numbers are
-//! never given twice and leases are never freed, so this is safe to ask at any time, whatever has become of the segment, of
-//! its address, or of the memory of the handle's object. It costs a load and a comparison.
+//! A handle names a *lease* and a serial number. While the lease has this number, the handle is good. Closing the object
+//! moves the number, and all handles that name it, copies included, are refused from then on. Numbers are never given twice
+//! and leases are never freed, so it is safe to ask at any time, whatever has become of the segment, of its address, or of
+//! the memory of the handle's object. It costs a load and a comparison.
 //!
-//! | what | its lease ends by |
+//! | object | its lease ends by |
 //! |---|---|
 //! | a segment; a process; a pipe's end; a listener | its own close |
-//! | a queue, a latest value, a barrier, a bounded semaphore | the close of the segment handle that it was found by: it names that lease |
+//! | a queue, a latest value, a barrier, a bounded semaphore | the close of the segment handle that it was found by, whose lease it names |
 //! | a seat of a lane | its own leave, or the close of the segment, which ends the leases below its own |
 //!
-//! An odd number is a lease that somebody has, an even one a free lease. All of it is the process's own memory: a forked child
-//! has copies, and what it closes is good in its parent. No lock is held anywhere in here, so that a fork at any
-//! moment leaves the child nothing that never ends; at worst it does not reuse the leases that were being passed around.
+//! An odd number is a lease in use, an even one a free lease. All of it is the process's own memory: a forked child has
+//! copies, and what it closes stays good in its parent. No lock is held anywhere in here, so a fork at any moment leaves the
+//! child no lock that is never released; at worst it does not reuse the leases that were being passed around.
 
 use crate::error::Result;
 use crate::heap;
@@ -50,7 +50,7 @@ impl Lease {
 
     /// Begins a term of a free lease that is in the caller's hands.
     pub(super) fn begin(&'static self) -> Term {
-        // Relaxed: whoever gets the handle gets it by the program's own means.
+        // Relaxed: another thread gets the handle by the program's own means.
         let serial = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
         debug_assert!(serial % 2 == 1);
         Term { lease: NonNull::from(self), serial }
@@ -153,8 +153,9 @@ impl Pool {
         Pool(AtomicPtr::new(null_mut()))
     }
 
-    /// A free lease, if there is one. The whole list is taken and its rest put back: taking the first one alone could meet
-    /// one that was taken and given back meanwhile, with another one behind it. Whoever comes in between makes a new one.
+    /// A free lease, if there is one. The whole list is taken and its rest put back: taking the first one alone could
+    /// meet one that was taken and given back meanwhile, with another one behind it. Whoever comes in between makes a
+    /// new one.
     pub(super) fn take(&self) -> Option<&'static Lease> {
         // Acquire: what its last user has left behind.
         let first = self.0.swap(null_mut(), Ordering::Acquire);

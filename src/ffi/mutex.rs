@@ -12,9 +12,9 @@ use libc::timespec;
 
 /// A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
 ///
-/// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero
-/// bytes are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a
-/// `sync::Mutex` whose value are the bytes behind it, or as a `sync::RawMutex`.
+/// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
+/// are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a `sync::Mutex`
+/// whose value are the bytes behind it, or as a `sync::RawMutex`.
 ///
 /// When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
 /// within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
@@ -34,7 +34,7 @@ use libc::timespec;
 /// unlocking while nobody else wants the lock makes no system call.
 #[repr(C)]
 pub struct interproc_mutex_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 2],
 }
 
@@ -53,10 +53,8 @@ pub(super) unsafe fn find<'a>(mutex: *const interproc_mutex_t) -> Result<(&'a Me
     unsafe { placed::find(mutex.cast()) }
 }
 
-/// Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is
-/// an unlocked mutex already. Nobody else may use the memory meanwhile.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// Makes an unlocked mutex. Needed only for memory in a segment that held something else before: zeroed memory is an
+/// unlocked mutex already. Nobody else may use the memory meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_init(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract the memory is a mutex's and unused.
@@ -65,11 +63,10 @@ pub unsafe extern "C" fn interproc_mutex_init(mutex: *mut interproc_mutex_t) -> 
 
 /// Ends the use of a mutex before its memory is used for something else. The caller holds it, or nobody does; nobody
 /// waits for it or will lock it again. What others did with it before is over: a thread whose unlock let you lock it
-/// does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its
-/// segment is closed or unlinked.
+/// does not touch it any more. The memory is left as an unlocked mutex. A mutex needs no destroying before its segment
+/// is closed or unlinked.
 ///
-/// @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
-/// segment that this process has open.
+/// @return 0; EBUSY: another living thread holds it, and nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_destroy(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
@@ -84,19 +81,14 @@ pub unsafe extern "C" fn interproc_mutex_destroy(mutex: *mut interproc_mutex_t) 
     }))
 }
 
-/// Locks, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+/// Locks, waiting as long as it takes.
 ///
 /// @return 0: the calling thread holds it.
 /// EOWNERDEAD: the calling thread holds it, and its last owner died holding it. Repair the data, call
 /// interproc_mutex_consistent(), go on.
-/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable
-/// until interproc_mutex_init().
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_mutex_consistent(); it is unusable until
+/// interproc_mutex_init().
 /// EDEADLK: the calling thread holds it already.
-/// EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> c_int {
     let (id, me) = match member::current_id(mutex.cast()) {
@@ -110,24 +102,14 @@ pub unsafe extern "C" fn interproc_mutex_lock(mutex: *mut interproc_mutex_t) -> 
     )
 }
 
-/// Locks if no living thread holds it; never waits.
-///
-/// @return As interproc_mutex_lock(), and EBUSY: another living thread holds it.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_mutex_lock(), but never waits: EBUSY when another living thread holds it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_trylock(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
     acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.try_lock(me)))
 }
 
-/// Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
-///
-/// @return As interproc_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_mutex_lock(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_timedlock(
     mutex: *mut interproc_mutex_t,
@@ -139,15 +121,12 @@ pub unsafe extern "C" fn interproc_mutex_timedlock(
     }
 }
 
-/// Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, those who wait
-/// included, gets ENOTRECOVERABLE from then on.
+/// Unlocks. If it was got with EOWNERDEAD and not marked consistent, it becomes unusable: everybody, waiters included,
+/// gets ENOTRECOVERABLE from then on.
 ///
-/// Once it is released, the memory is neither read nor written: whoever locks it next may destroy it.
+/// Once it is released, the memory is neither read nor written: the next locker may destroy it.
 ///
-/// @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
-/// process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not hold it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_unlock(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
@@ -156,10 +135,8 @@ pub unsafe extern "C" fn interproc_mutex_unlock(mutex: *mut interproc_mutex_t) -
 
 /// Says that the data is whole again. For a holder that got the lock with EOWNERDEAD.
 ///
-/// @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
-/// or NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL also when it was not got with EOWNERDEAD, or marked
+/// already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_consistent(mutex: *mut interproc_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
@@ -168,10 +145,6 @@ pub unsafe extern "C" fn interproc_mutex_consistent(mutex: *mut interproc_mutex_
 
 /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
 /// need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_mutex_holder(
     mutex: *const interproc_mutex_t,
@@ -184,19 +157,4 @@ pub unsafe extern "C" fn interproc_mutex_holder(
             view::who(mutex.cast(), at(mutex.cast::<RawMutex>())?.owner())
         })
     }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. For a whole structure:
-/// interproc_waiters(). The caller need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_mutex_waiters(
-    mutex: *const interproc_mutex_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The mutex itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(mutex.cast(), size_of::<RawMutex>())) }
 }

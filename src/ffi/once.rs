@@ -15,8 +15,8 @@ use libc::timespec;
 
 /// One-time initialisation among threads of any processes.
 ///
-/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees it
-/// as a `sync::Once`.
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are not done. A Rust program sees
+/// it as a `sync::Once`.
 ///
 ///     static int set_up(void *argument, bool is_retry)
 ///     {
@@ -28,11 +28,11 @@ use libc::timespec;
 ///     ...
 ///     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
 ///
-/// When the one that is at it dies, the next, one of those who wait, does the job within microseconds, and is told. Once
-/// it is done, a call is one load.
+/// When the thread that does the job dies, a waiter takes it over within microseconds, and is told. Once it is done, a
+/// call is one load.
 #[repr(C)]
 pub struct interproc_once_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 3],
 }
 
@@ -66,10 +66,8 @@ fn me<'a>(raw: &RawOnce) -> Result<&'a Member> {
     member::current(core::ptr::from_ref(raw).cast())
 }
 
-/// Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the memory
-/// meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
-///
-/// @return 0; EINVAL: NULL or misaligned.
+/// Makes it not done. Needed only for memory in a segment that held something else before. Nobody else may use the
+/// memory meanwhile, which need not be in a segment yet (see interproc_semaphore_init()).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_init(once: *mut interproc_once_t) -> c_int {
     // SAFETY: by C's contract the memory is a once's and unused.
@@ -129,7 +127,7 @@ unsafe fn call(
     }
 }
 
-/// Runs the job if it has not been done, or waits for whoever is at it, as long as it takes.
+/// Runs the job if it has not been done, or waits for the thread that does it.
 ///
 /// The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
 /// must not end by longjmp(), and not in a forked child.
@@ -137,11 +135,8 @@ unsafe fn call(
 /// @return 0: it is done, now or earlier.
 /// What the job returned, if that is not 0: then it is the next caller's.
 /// EDEADLK: called from inside the job.
-/// EINVAL: an argument is NULL, or the once is misaligned or in no segment that this process has open.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
 ///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+/// The job may be a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn interproc_once_call(
     once: *mut interproc_once_t,
@@ -152,15 +147,9 @@ pub unsafe extern "C-unwind" fn interproc_once_call(
     unsafe { call(once, job, argument, Wait::ForEver) }
 }
 
-/// As interproc_once_call(), but waits for another one until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC,
-/// see interproc_deadline_after().
-///
-/// @return As interproc_once_call(), and ETIMEDOUT: another one was at it all the time, and the job was not run. EINVAL
-/// also when abstime is NULL or its nanoseconds are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point, but for the job.
+/// As interproc_once_call(), but waits for another thread until `abstime`: then ETIMEDOUT, and the job was not run.
 #[unsafe(no_mangle)]
-pub unsafe extern "C-unwind" fn interproc_once_timedcall(
+pub unsafe extern "C-unwind" fn interproc_once_call_until(
     once: *mut interproc_once_t,
     job: interproc_once_job_t,
     argument: *mut c_void,
@@ -171,11 +160,9 @@ pub unsafe extern "C-unwind" fn interproc_once_timedcall(
 }
 
 /// The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
-/// INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_done() or interproc_once_abandon().
+/// INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_finish() or interproc_once_abandon().
 ///
-/// @return 0; EDEADLK: the caller is at it already; EINVAL, EUSERS, ENOTSUP: as interproc_once_call().
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// @return 0; EDEADLK: the caller is at it already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_begin(once: *mut interproc_once_t, begun: *mut c_int) -> c_int {
     // SAFETY: by C's contract begun is NULL or writable, and once NULL or a once.
@@ -192,23 +179,18 @@ pub unsafe extern "C" fn interproc_once_begin(once: *mut interproc_once_t, begun
     }))
 }
 
-/// Says that the job is done.
+/// Says that the caller has done the job.
 ///
-/// @return 0; EPERM: it was not the calling thread's; EINVAL: NULL, misaligned, or in no segment that this process has
-/// open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: it was not the calling thread's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_once_done(once: *mut interproc_once_t) -> c_int {
+pub unsafe extern "C" fn interproc_once_finish(once: *mut interproc_once_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { at(once) }.and_then(|raw| raw.done(me(raw)?)))
 }
 
 /// Gives the job up: it is the next one's.
 ///
-/// @return As interproc_once_done().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: it was not the calling thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_abandon(once: *mut interproc_once_t) -> c_int {
     // SAFETY: by C's contract.
@@ -217,9 +199,7 @@ pub unsafe extern "C" fn interproc_once_abandon(once: *mut interproc_once_t) -> 
 
 /// Tells whether it is done.
 ///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, is_done: *mut bool) -> c_int {
     // SAFETY: by C's contract it is a once, and is_done is NULL or writable.
@@ -233,12 +213,8 @@ pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, i
     }
 }
 
-/// Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The
-/// caller need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The caller need not
+/// be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_holder(
     once: *const interproc_once_t,
@@ -251,16 +227,4 @@ pub unsafe extern "C" fn interproc_once_holder(
             view::who(once.cast(), raw.owner())
         })
     }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_once_waiters(once: *const interproc_once_t, waiters: *mut u32) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(once.cast(), size_of::<RawOnce>())) }
 }

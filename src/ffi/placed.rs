@@ -1,8 +1,8 @@
 //! Objects that C places itself, anywhere in a segment.
 //!
-//! They have no handle that could end, so of each address is asked whether it lies in a segment that the process has open.
-//! For a lock the thread's member answers that; for what needs no member, because it is only counted or flagged and perhaps
-//! from a signal handler, [`open`] does.
+//! They have no handle that could end, so each call asks whether the address lies in a segment that the process has open. For
+//! a lock the look-up of the thread's member answers that. Counters and flags need no member and may be used in a signal
+//! handler: for them [`open`] does.
 
 use super::error::fail;
 use super::invalid;
@@ -24,8 +24,8 @@ pub(super) unsafe fn at<'a, T>(address: *const T) -> Result<&'a T> {
     Ok(unsafe { &*address })
 }
 
-/// The object at an address; `None` if it is NULL, misaligned or in no attached segment. A few loads more than nothing, and
-/// async-signal-safe.
+/// The object at an address; `None` if it is NULL, misaligned or in no attached segment. A few loads more than nothing,
+/// and async-signal-safe.
 ///
 /// # Safety
 /// An address in an attached segment is that of a `T`, which has only atomics inside.
@@ -36,8 +36,8 @@ pub(super) unsafe fn open<'a, T>(address: *const T) -> Option<&'a T> {
     is_open.then(|| unsafe { &*address })
 }
 
-/// What every `interproc_<type>_init` of such an object does: in whatever memory, as it may become the first value of an object
-/// in a segment.
+/// The body of every `interproc_<type>_init` of such an object: in whatever memory, as it may become the first value of
+/// an object in a segment.
 ///
 /// # Safety
 /// NULL, misaligned, or memory for a `T` that nobody uses.
@@ -50,7 +50,7 @@ pub(super) unsafe fn make<T>(address: *mut T, object: T) -> c_int {
     0
 }
 
-/// What every `interproc_<type>_destroy` of such an object does.
+/// The body of every `interproc_<type>_destroy` of such an object.
 ///
 /// # Safety
 /// An address in an attached segment is that of a `T` that nobody uses any more.
@@ -66,7 +66,7 @@ pub(super) unsafe fn unmake<T>(address: *mut T, object: T) -> c_int {
     }
 }
 
-/// What is said of an address where [`open`] finds nothing.
+/// The error for an address where [`open`] finds nothing.
 #[cold]
 pub(super) fn nothing_there() -> Error {
     invalid("NULL, misaligned, or in no segment that this process has open")

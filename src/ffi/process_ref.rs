@@ -4,14 +4,15 @@ use super::arguments::{answer, output};
 use super::call;
 use super::handle::{Boxed, boxed, close, open};
 use super::lease::Pool;
-use super::time::deadline;
+use super::time::until;
 use crate::error::{ErrorKind, Result};
 use crate::process::Process;
+use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
 
-/// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its end.
-/// It need be no child.
+/// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its
+/// end. It need be no child.
 ///
 /// This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
 /// close only one of them.
@@ -19,12 +20,12 @@ use std::os::fd::AsRawFd;
 ///     interproc_process_ref_t server;
 ///     int rc = interproc_process_ref_find(&server, note->pid, note->start_time);
 ///     if (rc == ESRCH)
-///         puts("it has ended, whoever has its number now");
+///         puts("it has ended; another process may have its number");
 #[repr(C)]
 pub struct interproc_process_ref_t {
-    /// Not for use. NULL when closed.
+    /// Private. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 
@@ -51,7 +52,8 @@ pub struct interproc_process_details_t {
     pub cpu_ns: u64,
     /// Memory that it has in RAM, in bytes.
     pub memory: u64,
-    /// What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not joined.
+    /// What it is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
+    /// joined.
     pub state: c_char,
     /// Its name, NUL-terminated.
     pub name: [c_char; 16],
@@ -83,8 +85,6 @@ unsafe fn start(handle: *mut interproc_process_ref_t, open: impl FnOnce() -> Res
 ///
 /// @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
 /// namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_open(
     process: *mut interproc_process_ref_t,
@@ -99,12 +99,10 @@ pub unsafe extern "C" fn interproc_process_ref_open(
     unsafe { start(process, open) }
 }
 
-/// The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by both
-/// (see interproc_process_ref_details()).
+/// The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by
+/// both (see interproc_process_ref_details()).
 ///
 /// @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_find(
     process: *mut interproc_process_ref_t,
@@ -116,11 +114,9 @@ pub unsafe extern "C" fn interproc_process_ref_find(
     unsafe { start(process, find) }
 }
 
-/// The parent of the calling process, or who has adopted it.
+/// The parent of the calling process, or the process that has adopted it.
 ///
 /// @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_parent(process: *mut interproc_process_ref_t) -> c_int {
     // SAFETY: by C's contract.
@@ -128,10 +124,6 @@ pub unsafe extern "C" fn interproc_process_ref_parent(process: *mut interproc_pr
 }
 
 /// Whether it has not ended yet. A zombie is not alive; a stopped process is.
-///
-/// @return 0; EINVAL: a NULL, or closed.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_is_alive(
     process: *const interproc_process_ref_t,
@@ -141,30 +133,20 @@ pub unsafe extern "C" fn interproc_process_ref_is_alive(
     unsafe { answer(is_alive, "is_alive", || Ok(open(process)?.is_alive())) }
 }
 
-/// Waits until it has ended. How it ended is told to its parent alone.
+/// Waits until `abstime` for its end. How it ended is told to its parent alone.
 ///
-/// @return 0; EINVAL: NULL or closed.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// @return 0; ETIMEDOUT: it still runs.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_ref_wait(process: *const interproc_process_ref_t) -> c_int {
-    // SAFETY: by C's contract.
-    call(|| unsafe { open(process)?.wait() })
-}
-
-/// As interproc_process_ref_wait(), until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC.
-///
-/// @return As interproc_process_ref_wait(); ETIMEDOUT: it still runs; EINVAL also when abstime is NULL or not valid.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_ref_timedwait(
+pub unsafe extern "C" fn interproc_process_ref_wait_until(
     process: *const interproc_process_ref_t,
     abstime: *const libc::timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let ended = open(process)?.wait_until(deadline(abstime)?)?;
+        let ended = match until(abstime)? {
+            Wait::Until(deadline) => open(process)?.wait_until(deadline)?,
+            _ => open(process)?.wait().map(|()| true)?,
+        };
         if ended { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
     })
 }
@@ -172,8 +154,6 @@ pub unsafe extern "C" fn interproc_process_ref_timedwait(
 /// Sends a signal to this very process; 0 sends none.
 ///
 /// @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_signal(
     process: *const interproc_process_ref_t,
@@ -185,9 +165,7 @@ pub unsafe extern "C" fn interproc_process_ref_signal(
 
 /// What ps shows of it.
 ///
-/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
-///
-/// Thread-safe; not for signal handlers.
+/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_details(
     process: *const interproc_process_ref_t,
@@ -219,17 +197,16 @@ pub unsafe extern "C" fn interproc_process_ref_details(
     })
 }
 
-/// The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most` is 0; how many
-/// there are into `count`. They are numbers only: to be opened, and asked for their parent, before they are relied on.
+/// The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when
+/// `most` is 0; `*count` becomes the number that there are. They are numbers only: open them, and ask for their parent,
+/// before you rely on them.
 ///
-/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open(); EINVAL: a NULL, or closed.
-///
-/// Thread-safe; not for signal handlers.
+/// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_children(
     process: *const interproc_process_ref_t,
-    most: usize,
     pids: *mut i32,
+    most: usize,
     count: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
@@ -249,9 +226,7 @@ pub unsafe extern "C" fn interproc_process_ref_children(
 
 /// Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
-///
-/// Thread-safe.
+/// @return 0; EBADF: the program has closed it behind the library's back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_fd(
     process: *const interproc_process_ref_t,
@@ -263,9 +238,9 @@ pub unsafe extern "C" fn interproc_process_ref_fd(
 
 /// Frees the handle.
 ///
-/// @return 0; EINVAL: NULL, or closed already.
+/// @return 0; EINVAL: closed already.
 ///
-/// Not to be called while another thread uses the handle; not for signal handlers.
+/// Not while another thread uses the handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_close(process: *mut interproc_process_ref_t) -> c_int {
     // SAFETY: by C's contract.

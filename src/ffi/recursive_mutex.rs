@@ -29,7 +29,7 @@ use libc::timespec;
 /// When a holder dies, at whatever depth, the next locker gets the lock at depth one and is told by EOWNERDEAD.
 #[repr(C)]
 pub struct interproc_recursive_mutex_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 3],
 }
 
@@ -50,10 +50,7 @@ pub(super) unsafe fn find<'a>(
     unsafe { placed::find(mutex.cast()) }
 }
 
-/// Makes an unlocked mutex. Needed only for memory in a segment that held something else before. Nobody else may use the
-/// memory meanwhile.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// Makes an unlocked mutex; see interproc_mutex_init().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_init(mutex: *mut interproc_recursive_mutex_t) -> c_int {
     // SAFETY: by C's contract the memory is a mutex's and unused.
@@ -65,8 +62,7 @@ pub unsafe extern "C" fn interproc_recursive_mutex_init(mutex: *mut interproc_re
 
 /// Ends the use of a mutex before its memory is used for something else; see interproc_mutex_destroy().
 ///
-/// @return 0; EBUSY: another living thread holds it, and nothing was changed; EINVAL: NULL, misaligned, or in no
-/// segment that this process has open.
+/// @return 0; EBUSY: another living thread holds it, and nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_destroy(mutex: *mut interproc_recursive_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
@@ -88,34 +84,20 @@ pub unsafe extern "C" fn interproc_recursive_mutex_destroy(mutex: *mut interproc
 /// interproc_recursive_mutex_consistent(), go on.
 /// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_recursive_mutex_consistent().
 /// EOVERFLOW: the calling thread holds it 65535 times already.
-/// EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_lock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
     acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.lock(me, None)))
 }
 
-/// Locks if no other living thread holds it; never waits.
-///
-/// @return As interproc_recursive_mutex_lock(), and EBUSY: another living thread holds it.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_recursive_mutex_lock(), but never waits: EBUSY when another living thread holds it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_trylock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
     acquired(unsafe { find(mutex) }.and_then(|(me, raw)| raw.try_lock(me)))
 }
 
-/// Locks, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see interproc_deadline_after().
-///
-/// @return As interproc_recursive_mutex_lock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_recursive_mutex_lock(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
     mutex: *mut interproc_recursive_mutex_t,
@@ -127,13 +109,10 @@ pub unsafe extern "C" fn interproc_recursive_mutex_timedlock(
     }
 }
 
-/// Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes unusable:
-/// everybody gets ENOTRECOVERABLE from then on.
+/// Unlocks once; the last one frees it. If it was got with EOWNERDEAD and not marked consistent, it then becomes
+/// unusable: everybody gets ENOTRECOVERABLE from then on.
 ///
-/// @return 0; EPERM: the calling thread does not hold it: also one unlock too many; EINVAL: NULL, misaligned, or in no
-/// segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not hold it: also one unlock too many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_unlock(mutex: *mut interproc_recursive_mutex_t) -> c_int {
     // SAFETY: by C's contract it is a mutex.
@@ -142,10 +121,8 @@ pub unsafe extern "C" fn interproc_recursive_mutex_unlock(mutex: *mut interproc_
 
 /// Says that the data is whole again. For a holder that got the lock with EOWNERDEAD, at any depth.
 ///
-/// @return 0; EPERM: the calling thread does not hold it; EINVAL: held, but not with EOWNERDEAD, or marked already;
-/// or NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not hold it; EINVAL also when it was not got with EOWNERDEAD, or marked
+/// already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_consistent(
     mutex: *mut interproc_recursive_mutex_t,
@@ -154,12 +131,8 @@ pub unsafe extern "C" fn interproc_recursive_mutex_consistent(
     report(unsafe { find(mutex) }.and_then(|(me, raw)| raw.mark_consistent(me)))
 }
 
-/// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The
-/// caller need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. The caller
+/// need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_recursive_mutex_holder(
     mutex: *const interproc_recursive_mutex_t,
@@ -172,19 +145,4 @@ pub unsafe extern "C" fn interproc_recursive_mutex_holder(
             view::who(mutex.cast(), raw.owner())
         })
     }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_recursive_mutex_waiters(
-    mutex: *const interproc_recursive_mutex_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(mutex.cast(), size_of::<RawRecursiveMutex>())) }
 }

@@ -18,8 +18,9 @@ unsafe fn add(total: *mut usize, room: Room) -> Result<()> {
     Ok(())
 }
 
-/// Adds to `*total` the bytes that a segment needs for an object of this size and alignment: interproc_segment_object().
-/// Begin with 0: the sum is what a segment of all these objects, in any order, must have as its size.
+/// Adds to `*total` the bytes that a segment needs for an object of this size and alignment:
+/// interproc_segment_object(). Begin with 0: the sum is what a segment of all these objects, in any order, must have as
+/// its size.
 ///
 ///     size_t total = 0;
 ///     rc = interproc_room_object(sizeof(shop_t), 8, &total);
@@ -28,9 +29,8 @@ unsafe fn add(total: *mut usize, room: Room) -> Result<()> {
 ///     if (rc == 0)
 ///         rc = interproc_segment_create(&segment, "/shop", total, 0600);
 ///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
+/// @return 0; EINVAL: the object is impossible, or no segment can be so large. So it is for all interproc_room_
+/// functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_object(size: usize, alignment: usize, total: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -38,10 +38,6 @@ pub unsafe extern "C" fn interproc_room_object(size: usize, alignment: usize, to
 }
 
 /// Adds to `*total` the bytes that a segment needs for a queue: interproc_segment_queue().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_queue(
     element_size: usize,
@@ -52,11 +48,8 @@ pub unsafe extern "C" fn interproc_room_queue(
     call(|| unsafe { add(total, Room::new().queue_of(element_size, capacity)) })
 }
 
-/// Adds to `*total` the bytes that a segment needs for a queue of messages of any length: interproc_segment_byte_queue().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
+/// Adds to `*total` the bytes that a segment needs for a queue of messages of any length:
+/// interproc_segment_byte_queue().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_byte_queue(
     capacity: usize,
@@ -68,10 +61,6 @@ pub unsafe extern "C" fn interproc_room_byte_queue(
 }
 
 /// Adds to `*total` the bytes that a segment needs for a queue from one to one: interproc_segment_spsc_producer().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_spsc(
     element_size: usize,
@@ -83,10 +72,6 @@ pub unsafe extern "C" fn interproc_room_spsc(
 }
 
 /// Adds to `*total` the bytes that a segment needs for a byte lane: interproc_segment_byte_producer().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_byte_lane(
     capacity: usize,
@@ -98,10 +83,6 @@ pub unsafe extern "C" fn interproc_room_byte_lane(
 }
 
 /// Adds to `*total` the bytes that a segment needs for a semaphore of permits: interproc_segment_bounded_semaphore().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_bounded_semaphore(permits: usize, total: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -109,10 +90,6 @@ pub unsafe extern "C" fn interproc_room_bounded_semaphore(permits: usize, total:
 }
 
 /// Adds to `*total` the bytes that a segment needs for a barrier: interproc_segment_barrier().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_barrier(parties: usize, total: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -120,10 +97,6 @@ pub unsafe extern "C" fn interproc_room_barrier(parties: usize, total: *mut usiz
 }
 
 /// Adds to `*total` the bytes that a segment needs for a latest value: interproc_segment_latest().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_latest(
     element_size: usize,
@@ -135,10 +108,6 @@ pub unsafe extern "C" fn interproc_room_latest(
 }
 
 /// Adds to `*total` the bytes that a segment needs for a pipe, with one way or two: interproc_segment_pipe_pair().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_pipe(capacity: usize, longest: usize, total: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -146,10 +115,6 @@ pub unsafe extern "C" fn interproc_room_pipe(capacity: usize, longest: usize, to
 }
 
 /// Adds to `*total` the bytes that a segment needs for a listener and its pipes: interproc_listener_bind().
-///
-/// @return 0; EINVAL: total is NULL, or the object is impossible, or no segment can be so large.
-///
-/// Thread-safe and fork-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_room_listener(
     pipes: usize,

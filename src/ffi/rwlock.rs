@@ -17,9 +17,9 @@ use libc::timespec;
 /// are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
 /// whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
 ///
-/// When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any cause,
-/// at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is told by
-/// EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
+/// When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any
+/// cause, at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is
+/// told by EOWNERDEAD: it repairs the data, says so by interproc_rwlock_consistent(), and goes on; a reader by
 /// interproc_rwlock_downgrade() or as the writer that it is.
 ///
 ///     int rc = interproc_rwlock_rdlock(&prices->lock);
@@ -40,7 +40,7 @@ use libc::timespec;
 /// for the first write after a long time of reading.
 #[repr(C)]
 pub struct interproc_rwlock_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 8],
 }
 
@@ -81,8 +81,6 @@ unsafe fn write(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
 
 /// Makes an unlocked lock. Needed only for memory in a segment that held something else before: zeroed memory is an
 /// unlocked lock already. Nobody else may use the memory meanwhile.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_init(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract the memory is a lock's and unused.
@@ -91,11 +89,10 @@ pub unsafe extern "C" fn interproc_rwlock_init(rwlock: *mut interproc_rwlock_t) 
 
 /// Ends the use of a lock before its memory is used for something else. The caller holds it for writing, or nobody
 /// holds it; nobody waits for it or will lock it again. What others did with it before is over: a thread whose unlock
-/// let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before its
-/// segment is closed or unlinked.
+/// let you write does not touch it any more. The memory is left as an unlocked lock. A lock needs no destroying before
+/// its segment is closed or unlinked.
 ///
-/// @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed; EINVAL: NULL,
-/// misaligned, or in no segment that this process has open.
+/// @return 0; EBUSY: a living thread reads it, or another one writes, and nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
@@ -112,46 +109,31 @@ pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_
     }))
 }
 
-/// Locks for reading, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+/// Locks for reading, waiting as long as it takes.
 ///
 /// @return 0: the calling thread reads.
 /// EOWNERDEAD: the calling thread *writes*: the last writer died. Repair the data, call interproc_rwlock_consistent(),
 /// then interproc_rwlock_downgrade() or interproc_rwlock_unlock().
-/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
-/// until interproc_rwlock_init().
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable until
+/// interproc_rwlock_init().
 /// EDEADLK: the calling thread writes it.
 /// ENOLCK: six other readers are there, and the calling thread reads 16 other such locks; or it reads this one 32,767
 /// times.
-/// EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     unsafe { read(rwlock, Wait::ForEver) }
 }
 
-/// Locks for reading if no living thread writes or waits to write; never waits. One in the middle of
-/// interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
-///
-/// @return As interproc_rwlock_rdlock(), and EBUSY: another living thread writes, or waits or tries to.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. One in
+/// the middle of interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     unsafe { read(rwlock, Wait::Never) }
 }
 
-/// Locks for reading, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
-///
-/// @return As interproc_rwlock_rdlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_rwlock_rdlock(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
     rwlock: *mut interproc_rwlock_t,
@@ -161,43 +143,28 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
     unsafe { timed(abstime, |wait| read(rwlock, wait)) }
 }
 
-/// Locks for writing, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
+/// Locks for writing, waiting as long as it takes.
 ///
 /// @return 0: the calling thread writes.
 /// EOWNERDEAD: the calling thread writes, and the last writer died. Repair the data, call
 /// interproc_rwlock_consistent(), go on.
-/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable
-/// until interproc_rwlock_init().
+/// ENOTRECOVERABLE: a lock got with EOWNERDEAD was unlocked without interproc_rwlock_consistent(); it is unusable until
+/// interproc_rwlock_init().
 /// EDEADLK: the calling thread reads or writes it.
-/// EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// EUSERS: every member slot of the segment is held by a living thread (see max_members).
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     unsafe { write(rwlock, Wait::ForEver) }
 }
 
-/// Locks for writing if no living thread reads or writes; never waits.
-///
-/// @return As interproc_rwlock_wrlock(), and EBUSY: another living thread reads or writes, or waits to write.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_rwlock_wrlock(), but never waits: EBUSY when another living thread reads or writes, or waits to write.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_trywrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     unsafe { write(rwlock, Wait::Never) }
 }
 
-/// Locks for writing, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). With a time in the past it still takes a lock that it can have at once.
-///
-/// @return As interproc_rwlock_wrlock(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_rwlock_wrlock(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
     rwlock: *mut interproc_rwlock_t,
@@ -208,14 +175,11 @@ pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
 }
 
 /// Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it
-/// becomes unusable: everybody, those who wait included, gets ENOTRECOVERABLE from then on.
+/// becomes unusable: everybody, waiters included, gets ENOTRECOVERABLE from then on.
 ///
-/// Once it is released, the memory is neither read nor written: whoever writes next may destroy it.
+/// Once it is released, the memory is neither read nor written: the next writer may destroy it.
 ///
-/// @return 0; EPERM: the calling thread does not hold it; EINVAL: NULL, misaligned, or in no segment that this
-/// process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not hold it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_unlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
@@ -224,10 +188,8 @@ pub unsafe extern "C" fn interproc_rwlock_unlock(rwlock: *mut interproc_rwlock_t
 
 /// Turns the calling thread's write lock into a read lock. No writer comes in between; other readers may.
 ///
-/// @return 0; EPERM: the calling thread does not write; EINVAL: it was got with EOWNERDEAD and not marked consistent, and
-/// nothing was changed; or NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not write; EINVAL also when it was got with EOWNERDEAD and not marked
+/// consistent: nothing was changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_downgrade(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
@@ -236,19 +198,17 @@ pub unsafe extern "C" fn interproc_rwlock_downgrade(rwlock: *mut interproc_rwloc
 
 /// Says that the data is whole again. For a thread that got the lock with EOWNERDEAD.
 ///
-/// @return 0; EPERM: the calling thread does not write; EINVAL: it does, but did not get it with EOWNERDEAD, or marked it
-/// already; or NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EPERM: the calling thread does not write; EINVAL also when it was not got with EOWNERDEAD, or marked
+/// already.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_consistent(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
     report(unsafe { find(rwlock) }.and_then(|(_, me, _, raw)| raw.mark_consistent(me)))
 }
 
-/// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on its
-/// way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for readers
-/// holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
+/// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on
+/// its way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for
+/// readers holds nothing: see interproc_rwlock_writer(). The caller need not be a member of the segment.
 ///
 ///     interproc_who_t by[8];
 ///     size_t found;
@@ -256,11 +216,7 @@ pub unsafe extern "C" fn interproc_rwlock_consistent(rwlock: *mut interproc_rwlo
 ///         for (size_t i = 0; i < found && i < 8; i++)
 ///             printf("held by %d.%d %s\n", by[i].pid, by[i].tid, by[i].name);
 ///
-/// Fills in at most `room` of them; `found` tells how many there are. With no room `holders` may be NULL.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Fills in at most `room` of them; `*found` becomes the number that there are. With no room `holders` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_holders(
     lock: *const interproc_rwlock_t,
@@ -277,12 +233,8 @@ pub unsafe extern "C" fn interproc_rwlock_holders(
     }
 }
 
-/// Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named until the next has the lock. The
-/// caller need not be a member of the segment.
-///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named
+/// until the next has the lock. The caller need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_writer(
     lock: *const interproc_rwlock_t,
@@ -295,19 +247,4 @@ pub unsafe extern "C" fn interproc_rwlock_writer(
             view::who(lock.cast(), raw.writer())
         })
     }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_rwlock_waiters(
-    lock: *const interproc_rwlock_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(lock.cast(), size_of::<RawRwLock>())) }
 }

@@ -18,8 +18,8 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Shared memory with a directory of named objects, as one process has it open.
 ///
-/// This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of
-/// the structure is the same handle: close only one of them.
+/// This is a local handle: it does not lie in shared memory. interproc_segment_close() frees it. A plain copy of the
+/// structure is the same handle: close only one of them.
 ///
 ///     typedef struct { interproc_mutex_t lock; unsigned tickets; } shop_t;
 ///
@@ -33,14 +33,14 @@ use std::os::fd::{FromRawFd, OwnedFd};
 ///
 /// A forked child may go on using its parent's open segments and the objects in them.
 ///
-/// Threat model: who may write to a segment can break what is in it, but cannot make this library read or write
-/// outside of it. Who may write to a *named* segment can also truncate its file; a later access is then a SIGBUS.
-/// An anonymous segment is sealed against that.
+/// Threat model: a process that may write to a segment can break what is in it, but cannot make this library read or
+/// write outside of it. If it may write to a *named* segment, it can also truncate its file; a later access is then a
+/// SIGBUS. An anonymous segment is sealed against that.
 #[repr(C)]
 pub struct interproc_segment_t {
-    /// Not for use. NULL when closed.
+    /// Private. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 
@@ -141,13 +141,11 @@ unsafe fn start(segment: *mut interproc_segment_t, make: impl FnOnce() -> Result
 /// Creates a segment by the name `name` (one slash, then 1 to 249 bytes without a slash) with room for `size` bytes of
 /// objects, and opens it. `mode` are its permission bits, which the umask does not change; 0 means 0600.
 ///
-/// The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever
-/// sees a half-made segment.
+/// The memory is reserved at once: a full file system is an ENOSPC here and never a SIGBUS later. Nobody ever sees a
+/// half-made segment.
 ///
-/// @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL: a
-/// NULL, a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; EEXIST: the name is taken; ENOSPC: no room (containers often give /dev/shm only 64 MiB); EINVAL also for
+/// a bad name, or a size or mode out of range; EACCES; EMFILE and other limits of the system; ENOTSUP: no /dev/shm.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_create(
     segment: *mut interproc_segment_t,
@@ -162,12 +160,10 @@ pub unsafe extern "C" fn interproc_segment_create(
 /// Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
 /// mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
 ///
-/// @return 0; ENOENT: there is none; EINVAL: a NULL or a bad name; EACCES: not permitted, or it belongs to a user who
-/// is neither this one nor root (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file;
-/// EPROTO: not a segment; EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over;
-/// EUSERS: as many processes have it open as it has member slots.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; ENOENT: there is none; EACCES: not permitted, or it belongs to a user who is neither this one nor root
+/// (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file; EPROTO: not a segment;
+/// EPROTONOSUPPORT: of another format version; ENODATA: truncated; EBADMSG: written over; EUSERS: as many processes
+/// have it open as it has member slots.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_open(
     segment: *mut interproc_segment_t,
@@ -177,13 +173,11 @@ pub unsafe extern "C" fn interproc_segment_open(
     unsafe { start(segment, || Segment::open(text(name, "name")?)) }
 }
 
-/// Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it
-/// and all open the same. `mode` as in interproc_segment_create().
+/// Opens the segment `name`, or creates it if there is none. When several processes come at once, one creates it and
+/// all open the same. `mode` as in interproc_segment_create().
 ///
-/// @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there
-/// is one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return As interproc_segment_create() and interproc_segment_open(), without EEXIST and ENOENT; but EEXIST: there is
+/// one that is smaller than `size`. EBUSY: others remove and remake the name all the time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_open_or_create(
     segment: *mut interproc_segment_t,
@@ -195,12 +189,10 @@ pub unsafe extern "C" fn interproc_segment_open_or_create(
     unsafe { start(segment, || sized(size, mode).open_or_create(text(name, "name")?)) }
 }
 
-/// Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size
-/// is sealed: nobody can truncate it.
+/// Creates a segment without a name, for forked children and for processes that are sent its descriptor. Its size is
+/// sealed: nobody can truncate it.
 ///
 /// @return As interproc_segment_create(), without EEXIST.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_anonymous(
     segment: *mut interproc_segment_t,
@@ -210,13 +202,11 @@ pub unsafe extern "C" fn interproc_segment_anonymous(
     unsafe { start(segment, || sized(size, 0).anonymous()) }
 }
 
-/// Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the
-/// caller's, who may close it afterwards.
+/// Opens the segment behind a descriptor that was inherited, or received through a socket. `fd` stays the caller's, who
+/// may close it afterwards.
 ///
-/// @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is
-/// not open at all; ENOTSUP: no /proc.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return As interproc_segment_open(), and EROFS: the descriptor is not open for reading and writing; EBADF: it is not
+/// open at all; ENOTSUP: no /proc.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_attach_fd(segment: *mut interproc_segment_t, fd: c_int) -> c_int {
     // SAFETY: by C's contract.
@@ -234,8 +224,6 @@ pub unsafe extern "C" fn interproc_segment_attach_fd(segment: *mut interproc_seg
 ///     rc = interproc_segment_inherited(&segment, "shop"); // in the program
 ///
 /// @return As interproc_segment_attach_fd(); ENOENT: the parent gave none with this key.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_inherited(
     segment: *mut interproc_segment_t,
@@ -301,68 +289,61 @@ pub unsafe extern "C" fn interproc_segment_anonymous_with(
     unsafe { start(segment, || input(options, "options")?.read()?.anonymous()) }
 }
 
-/// Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes. Do not
-/// close a segment while this process holds one of its mutexes.
+/// Closes a segment: unmaps it and frees the handle. Never removes the name, and changes nothing for other processes.
+/// Do not close a segment while this process holds one of its mutexes, nor while another thread uses it.
 ///
-/// **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it (queues,
-/// latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches nothing, and
-/// keeps to that when another segment lies at the same address by then. So it is for copies of a closed handle, for a second
-/// close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good until that, and keep what
-/// they need of the segment.
+/// **After a close there is one rule for all handles**: every function refuses a closed one, and what was found by it
+/// (queues, latest values, barriers, bounded semaphores, the producers and consumers of lanes), with EINVAL, touches
+/// nothing, and keeps to that when another segment lies at the same address by then. So it is for copies of a closed
+/// handle, for a second close, and for a handle of zeros. Pipes and listeners have a close of their own: they are good
+/// until that, and keep what they need of the segment.
 ///
-/// *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is invalid
-/// afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open segment is there;
-/// when another one is, they act on what lies there now. The inits of semaphores, events and onces write to whatever memory
-/// they are given.
+/// *Objects at an address* (locks, conditions, semaphores, events, onces) are no handles, and a pointer to one is
+/// invalid afterwards like every pointer to memory that was freed. Their functions return EINVAL, too, when no open
+/// segment is there; when another one is, they act on what lies there now. The inits of semaphores, events and onces
+/// write to whatever memory they are given.
 ///
-/// @return 0; EINVAL: NULL, or closed already; then nothing was done.
-///
-/// Not to be called while another thread uses the segment; not for signal handlers.
+/// @return 0; EINVAL: closed already; then nothing was done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_close(segment: *mut interproc_segment_t) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe { close(segment) }.map(drop))
 }
 
-/// Removes the name. Who has the segment open keeps it, and the memory is freed when the last one is gone. The name
-/// is free for a new segment at once.
+/// Removes the name. Processes that have the segment open keep it, and the memory is freed when the last one is gone.
+/// The name is free for a new segment at once.
 ///
-/// @return 0; ENOENT: there is none; EINVAL: NULL or a bad name; EACCES: not permitted.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// @return 0; ENOENT: there is none; EINVAL also for a bad name; EACCES: not permitted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_unlink(name: *const c_char) -> c_int {
     // SAFETY: by C's contract.
     call(|| Segment::unlink(unsafe { text(name, "name") }?))
 }
 
-/// Removes the name if no process has the segment open; nobody can open it in between. Says whether it did.
-/// Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will come
-/// back for.
+/// Removes the name if no process has the segment open; nobody can open it in between. `*removed` becomes whether it
+/// did. Nothing is ever removed for being unused unless you ask for it by this: it may hold data that somebody will
+/// come back for.
 ///
 /// @return 0; otherwise as interproc_segment_open() and interproc_segment_unlink().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_unlink_if_stale(name: *const c_char, removed: *mut bool) -> c_int {
     // SAFETY: by C's contract.
     unsafe { answer(removed, "removed", || Segment::unlink_if_stale(text(name, "name")?)) }
 }
 
-/// Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes come
-/// at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give it
-/// its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
+/// Finds the object of bytes `name` in the segment, or makes it. A new object is all zero bytes. When several processes
+/// come at once, all get the same object. It stays where it is until the segment is gone: there is no removing. To give
+/// it its first value in the same call, or to share an object of a Rust type, use interproc_segment_object_as().
 ///
 /// `alignment` is a power of two up to the page size: C11's _Alignof(type), or 8 for a structure with a mutex. The
-/// pointer is good until the segment is closed; another process may have the object at another address, so do not
-/// store pointers in it. A name has 1 to 47 bytes.
+/// pointer is good until the segment is closed; another process may have the object at another address, so do not store
+/// pointers in it. A name has 1 to 47 bytes.
 ///
 /// @return 0; EEXIST: the name belongs to an object of another kind, size or alignment, see
-/// interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL: a NULL, a bad name, size or
-/// alignment; EBADMSG: somebody wrote over the directory; EUSERS: as in interproc_mutex_lock().
+/// interproc_last_error_message(), or is of a type with an id; ENOMEM: the segment or its directory is full; EINVAL
+/// also for a bad name, size or alignment; EBADMSG: somebody wrote over the directory.
 ///
-/// Thread-safe, fork-safe, and safe against death: whoever dies in it leaves either no object or a whole one.
-/// Not for signal handlers.
+/// Safe against death: a process that dies in it leaves either no object or a whole one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_object(
     segment: *const interproc_segment_t,
@@ -381,20 +362,20 @@ pub unsafe extern "C" fn interproc_segment_object(
     }
 }
 
-/// Finds the object `name` of this type, or makes it with the bytes at `initial`, and says whether it made it. Of all
-/// processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it is
-/// initialised once.
+/// Finds the object `name` of this type, or makes it with the bytes at `initial`; `*created` becomes whether it made
+/// it. Of all processes that come at once exactly one makes it, and nobody sees it before it has its first value: so it
+/// is initialised once.
 ///
 ///     shop_t first = { INTERPROC_MUTEX_INIT, 3 };
 ///     rc = interproc_segment_object_as(&segment, "shop", 0, sizeof first, 8, &first, (void **)&shop, NULL);
 ///
-/// `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds the
-/// object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has `size`
-/// bytes; NULL stands for zeros. `created` may be NULL.
+/// `type_id` is 0 for bytes, as in interproc_segment_object(), or an id by interproc_type_id(): a Rust program finds
+/// the object as a type of this id only, and this function finds what a Rust program has made of it. `initial` has
+/// `size` bytes; NULL stands for zeros. `created` may be NULL.
 ///
 /// @return As interproc_segment_object(); EEXIST also for another type.
 ///
-/// Thread-safe, fork-safe, and safe against death, as interproc_segment_object(). Not for signal handlers.
+/// Safe against death, as interproc_segment_object().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_object_as(
     segment: *const interproc_segment_t,
@@ -420,8 +401,6 @@ pub unsafe extern "C" fn interproc_segment_object_as(
 /// Finds the object `name` of this type; makes none. `type_id` as in interproc_segment_object_as().
 ///
 /// @return ENOENT: there is none; otherwise as interproc_segment_object_as(), without ENOMEM.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_find_as(
     segment: *const interproc_segment_t,
@@ -441,10 +420,10 @@ pub unsafe extern "C" fn interproc_segment_find_as(
     })
 }
 
-/// The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in order.
-/// These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
-/// `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and plain
-/// data (numbers, arrays of them, structures that derive Pod) none.
+/// The id of a Rust type: of its name without path, its size and alignment, and of the ids of its `count` parts, in
+/// order. These are: for Mutex, RecursiveMutex, RwLock and OnceLock the type inside; for a structure declared by
+/// `interproc::shared!` its fields; for an array of shared objects, which is called "[]", the element; for atomics and
+/// plain data (numbers, arrays of them, structures that derive Pod) none.
 ///
 ///     uint64_t word = interproc_type_id("u64", 8, 8, NULL, 0);
 ///     uint64_t counter = interproc_type_id("Mutex", 24, 8, &word, 1); // Mutex<u64>
@@ -476,8 +455,6 @@ pub unsafe extern "C" fn interproc_type_id(
 /// Finds the object of bytes `name`; makes none.
 ///
 /// @return ENOENT: there is none; otherwise as interproc_segment_object(), without ENOMEM.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_find(
     segment: *const interproc_segment_t,
@@ -490,17 +467,14 @@ pub unsafe extern "C" fn interproc_segment_find(
     unsafe { interproc_segment_find_as(segment, name, TypeId::BYTES.bits(), size, alignment, object) }
 }
 
-/// Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of them. A
-/// Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has messages of a type,
-/// and is found by interproc_segment_queue_as().
+/// Finds the queue `name`, or makes it: for messages of `element_size` bytes of no type, with room for `capacity` of
+/// them. A Rust program reaches the same queue by `Segment::queue_of_bytes`; what it makes by `Segment::queue` has
+/// messages of a type, and is found by interproc_segment_queue_as().
 ///
-/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
-/// stay open as long as it is used.**
+/// @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type;
+/// EINVAL: one of them is 0, or the capacity is beyond 2^24.
 ///
-/// @return As interproc_segment_object(); EEXIST also for another element size or capacity, or for messages of a type; EINVAL:
-/// one of them is 0, or the capacity is beyond 2^24.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_queue(
     segment: *const interproc_segment_t,
@@ -513,8 +487,8 @@ pub unsafe extern "C" fn interproc_segment_queue(
     unsafe { interproc_segment_queue_as(segment, name, TypeId::BYTES.bits(), element_size, capacity, queue) }
 }
 
-/// As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`. It is found
-/// by exactly this type, by both.
+/// As interproc_segment_queue(), for messages of this type: a Rust program reaches the same queue by `Segment::queue`.
+/// It is found by exactly this type, by both.
 ///
 ///     typedef struct { uint64_t id; double weight; } job_t; // in Rust: struct Job, which derives Pod
 ///     uint64_t job = interproc_type_id("Job", sizeof(job_t), 8, NULL, 0);
@@ -523,8 +497,6 @@ pub unsafe extern "C" fn interproc_segment_queue(
 /// `type_id` is 0 for bytes, or an id by interproc_type_id().
 ///
 /// @return As interproc_segment_queue(); EEXIST also for another type.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_queue_as(
     segment: *const interproc_segment_t,
@@ -541,16 +513,13 @@ pub unsafe extern "C" fn interproc_segment_queue_as(
     }
 }
 
-/// Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded
-/// up, and to at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
-///
-/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
-/// stay open as long as it is used.**
+/// Finds the queue `name` of messages of up to `longest` bytes each, with `capacity` bytes for them (rounded up, and to
+/// at least two of the longest messages), or makes it. A Rust program reaches the same queue by `Segment::byte_queue`.
 ///
 /// @return As interproc_segment_object(); EEXIST also for another capacity or longest message; EINVAL: one of them is 0
 /// or beyond 2^60.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_byte_queue(
     segment: *const interproc_segment_t,
@@ -570,13 +539,10 @@ pub unsafe extern "C" fn interproc_segment_byte_queue(
 /// Finds the semaphore `name` of so many robust permits, or makes it. A Rust program reaches the same one by
 /// `Segment::bounded_semaphore`.
 ///
-/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
-/// stay open as long as it is used.**
-///
 /// @return As interproc_segment_object(); EEXIST also for another number of permits; EINVAL also for no permit, or more
 /// than 1048576.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_bounded_semaphore(
     segment: *const interproc_segment_t,
@@ -592,15 +558,13 @@ pub unsafe extern "C" fn interproc_segment_bounded_semaphore(
     }
 }
 
-/// Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by `Segment::barrier`.
-///
-/// The handle need not be freed, may be copied and used by any thread and by forked children. **The segment must
-/// stay open as long as it is used.**
+/// Finds the barrier `name` for so many parties, or makes it. A Rust program reaches the same one by
+/// `Segment::barrier`.
 ///
 /// @return As interproc_segment_object(); EEXIST also for another number of parties; EINVAL also for no party, or more
 /// than 1048576.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_barrier(
     segment: *const interproc_segment_t,
@@ -614,43 +578,43 @@ pub unsafe extern "C" fn interproc_segment_barrier(
     }
 }
 
-/// The bytes that the segment has for objects.
-///
-/// @return 0; EINVAL: a NULL, or closed.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_segment_len(
-    segment: *const interproc_segment_t,
-    len: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { answer(len, "len", || Ok(open(segment)?.len())) }
+/// What there is to see of a segment.
+#[repr(C)]
+pub struct interproc_segment_info_t {
+    /// The bytes that it has for objects.
+    pub size: usize,
+    /// Whether its name was removed: a newcomer does not find it any more.
+    pub is_retired: bool,
+    /// Zero.
+    pub reserved: [u8; 7],
+    /// Zero.
+    pub reserved1: [u64; 2],
 }
 
-/// The descriptor of the segment's file, to be sent through a socket or inherited, for
-/// interproc_segment_attach_fd() there. It stays the segment's: do not close it. It is close-on-exec.
+const _: () = assert!(size_of::<interproc_segment_info_t>() == 32);
+
+/// How large it is, and whether its name was removed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_segment_info(
+    segment: *const interproc_segment_t,
+    info: *mut interproc_segment_info_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    unsafe {
+        answer(info, "info", || {
+            let segment = open(segment)?;
+            let (size, is_retired) = (segment.len(), segment.is_retired());
+            Ok(interproc_segment_info_t { size, is_retired, reserved: [0; 7], reserved1: [0; 2] })
+        })
+    }
+}
+
+/// The descriptor of the segment's file, to be sent through a socket or inherited, for interproc_segment_attach_fd()
+/// there. It stays the segment's: do not close it. It is close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back, and the segment has no
-/// name to open it by.
-///
-/// Thread-safe and fork-safe.
+/// @return 0; EBADF: the program has closed it behind the library's back, and the segment has no name to open it by.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_fd(segment: *const interproc_segment_t, fd: *mut c_int) -> c_int {
     // SAFETY: by C's contract.
     unsafe { answer(fd, "fd", || open(segment)?.file()) }
-}
-
-/// Whether the name was removed: a newcomer does not find this segment any more.
-///
-/// @return 0; EINVAL: a NULL, or closed.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_segment_is_retired(
-    segment: *const interproc_segment_t,
-    is_retired: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { answer(is_retired, "is_retired", || Ok(open(segment)?.is_retired())) }
 }

@@ -1,15 +1,14 @@
 //! The counting semaphore.
 //!
-//! Posting, and taking what is there, need no member: only whether a segment is there is asked, and no error is kept for
+//! Posting, and taking what is there, need no member: they only check that a segment is there, and keep no error for
 //! `interproc_last_error_message`, as that is not async-signal-safe.
 
 use super::error::{fail, report};
 use super::invalid;
 use super::placed;
 use super::time::timed;
-use super::who;
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, view};
+use crate::member;
 use crate::sync::RawSemaphore;
 use crate::time::Wait;
 use core::ffi::c_int;
@@ -17,20 +16,20 @@ use libc::timespec;
 
 /// A counting semaphore: a number that anybody may raise and that nobody can lower below zero without waiting.
 ///
-/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value
-/// 0. A Rust program sees it as a `sync::Semaphore`.
+/// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are a semaphore with the value 0.
+/// A Rust program sees it as a `sync::Semaphore`.
 ///
 ///     rc = interproc_segment_object(&seg, "ready", sizeof *ready, 8, (void **)&ready);
 ///     ...
 ///     interproc_semaphore_post(ready);               // in one process, or in a signal handler
 ///     rc = interproc_semaphore_acquire(ready);       // in another
 ///
-/// It has no owner: what a thread has acquired and not posted when it dies is gone. Nothing else is: a poster that is
-/// killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others, at
-/// once. With nobody asleep every operation is one compare-and-swap and no system call.
+/// It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a poster that is
+/// killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others,
+/// at once. With nobody asleep every operation is one compare-and-swap and no system call.
 #[repr(C)]
 pub struct interproc_semaphore_t {
-    /// Not for use.
+    /// Private.
     pub private_: [u64; 2],
 }
 
@@ -59,10 +58,10 @@ fn quietly(result: Result<()>) -> c_int {
 }
 
 /// Makes a semaphore with this value. Needed only for a value other than 0, or for memory that held something else
-/// before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of the
-/// program's own may be the first value of an object, see interproc_segment_object_as().
+/// before. Nobody else may use the memory meanwhile. It need not be in a segment yet: what is made in a structure of
+/// the program's own may be the first value of an object, see interproc_segment_object_as().
 ///
-/// @return 0; EINVAL: NULL, misaligned, or a value above 2147483647.
+/// @return 0; EINVAL also for a value above 2147483647.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_init(
     semaphore: *mut interproc_semaphore_t,
@@ -75,10 +74,8 @@ pub unsafe extern "C" fn interproc_semaphore_init(
     unsafe { placed::make(semaphore.cast(), RawSemaphore::new(value)) }
 }
 
-/// Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again. The
-/// memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
+/// Ends the use of a semaphore before its memory is used for something else. Nobody waits on it or will use it again.
+/// The memory is left as a semaphore with the value 0. A semaphore needs no destroying before its segment is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_destroy(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract nobody uses it any more.
@@ -87,12 +84,10 @@ pub unsafe extern "C" fn interproc_semaphore_destroy(semaphore: *mut interproc_s
 
 /// Adds one, and wakes a thread that waits.
 ///
-/// @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed; EINVAL: NULL, misaligned, or in no segment that
-/// this process has open.
+/// @return 0; EOVERFLOW: the value is 2147483647, and nothing was changed.
 ///
-/// Thread-safe, fork-safe and async-signal-safe, in any thread: one that never used the segment does not become a member
-/// of it. A handler may run in the middle of any function of this library. An error is not kept for
-/// interproc_last_error_message().
+/// Async-signal-safe, in any thread: one that never used the segment does not become a member of it. A handler may run
+/// in the middle of any function of this library.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_post(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract it is a semaphore.
@@ -102,12 +97,12 @@ pub unsafe extern "C" fn interproc_semaphore_post(semaphore: *mut interproc_sema
     }
 }
 
-/// Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: who is killed
-/// in it has posted some of them.
+/// Adds n, and wakes as many threads that wait. While somebody sleeps it is done in steps of at most 2047: a thread
+/// that is killed in it has posted some of them.
 ///
-/// @return As interproc_semaphore_post(); EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
+/// @return 0; EOVERFLOW: the value would exceed 2147483647, and nothing was changed.
 ///
-/// Thread-safe, fork-safe and async-signal-safe, as interproc_semaphore_post().
+/// Async-signal-safe, as interproc_semaphore_post().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_post_many(
     semaphore: *mut interproc_semaphore_t,
@@ -138,24 +133,16 @@ fn acquire_slow(raw: &RawSemaphore, wait: Wait) -> c_int {
     report(me.and_then(|me| raw.acquire(me, wait.deadline())))
 }
 
-/// Takes one, waiting as long as it takes. An interrupting signal handler runs, and the waiting goes on.
-///
-/// @return 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
-/// If it has to wait: EUSERS: every member slot of the segment is held by a living thread (see max_members);
-/// ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// Takes one, waiting as long as it takes. EUSERS and ENOTSUP only if it has to wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_acquire(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract.
     unsafe { acquire(semaphore, Wait::ForEver) }
 }
 
-/// Takes one if there is one; never waits.
+/// As interproc_semaphore_acquire(), but never waits: EBUSY when the value is 0.
 ///
-/// @return 0; EBUSY: the value is 0; EINVAL: NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_tryacquire(semaphore: *mut interproc_semaphore_t) -> c_int {
     // SAFETY: by C's contract it is a semaphore.
@@ -165,13 +152,7 @@ pub unsafe extern "C" fn interproc_semaphore_tryacquire(semaphore: *mut interpro
     }
 }
 
-/// Takes one, waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). What is there is taken whatever the time.
-///
-/// @return As interproc_semaphore_acquire(), and ETIMEDOUT: not got in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999; then nothing was tried.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_semaphore_acquire(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_timedacquire(
     semaphore: *mut interproc_semaphore_t,
@@ -183,9 +164,7 @@ pub unsafe extern "C" fn interproc_semaphore_timedacquire(
 
 /// Tells the value: a snapshot.
 ///
-/// @return 0; EINVAL: a NULL, misaligned, or in no segment that this process has open.
-///
-/// Thread-safe, fork-safe and async-signal-safe. An error is not kept for interproc_last_error_message().
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_semaphore_value(
     semaphore: *const interproc_semaphore_t,
@@ -200,19 +179,4 @@ pub unsafe extern "C" fn interproc_semaphore_value(
         }
         _ => ErrorKind::InvalidInput.errno(),
     }
-}
-
-/// How many living threads are asleep for it: a snapshot; who still spins is not counted. The caller need not be a member
-/// of the segment.
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_semaphore_waiters(
-    semaphore: *const interproc_semaphore_t,
-    waiters: *mut u32,
-) -> c_int {
-    // SAFETY: by C's contract waiters is NULL or writable. The object itself is not read.
-    unsafe { who::waiters(waiters, || view::waiters(semaphore.cast(), size_of::<RawSemaphore>())) }
 }

@@ -18,6 +18,9 @@ macro_rules! rows {
 const ROWS: &[Row] = rows![
     barrier::interproc_barrier_t,
     bounded_semaphore::interproc_bounded_semaphore_t,
+    barrier::interproc_barrier_info_t,
+    bounded_semaphore::interproc_bounded_semaphore_info_t,
+    channel::interproc_channel_info_t,
     byte_lane::interproc_byte_consumer_t,
     byte_lane::interproc_byte_producer_t,
     byte_queue::interproc_byte_queue_t,
@@ -42,6 +45,7 @@ const ROWS: &[Row] = rows![
     start::interproc_ready_t,
     recursive_mutex::interproc_recursive_mutex_t,
     rwlock::interproc_rwlock_t,
+    segment::interproc_segment_info_t,
     segment::interproc_segment_options_t,
     segment::interproc_segment_t,
     semaphore::interproc_semaphore_t,
@@ -52,12 +56,10 @@ const ROWS: &[Row] = rows![
     who::interproc_who_t,
 ];
 
-/// The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do not
-/// read the header. They are part of the binary interface: a program may also know them.
+/// The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do
+/// not read the header. They are part of the binary interface: a program may also know them.
 ///
-/// @return 0; EINVAL: a NULL, or there is no such structure.
-///
-/// Thread-safe and fork-safe.
+/// @return 0; EINVAL also when there is no such structure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_size_of(
     name: *const c_char,

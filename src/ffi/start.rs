@@ -124,14 +124,12 @@ unsafe fn builder<'a>(
 ///
 ///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
 ///     options.flags = INTERPROC_PROCESS_DAEMON;
-///     int rc = interproc_process_start(&child, &options, buyer, shop);
+///     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
 ///
 /// @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
 /// interproc_last_error_message() names the step. After an error there is no child.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_start(
+pub unsafe extern "C" fn interproc_process_fork_with(
     process: *mut interproc_process_t,
     options: *const interproc_process_options_t,
     entry: interproc_process_entry_t,
@@ -174,11 +172,9 @@ pub unsafe extern "C" fn interproc_process_start(
 ///     options.descriptor_count = 2;
 ///     int rc = interproc_process_spawn(&child, &options, "wc", arguments, NULL);
 ///
-/// @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM, EMFILE,
-/// ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL: process, file or
-/// arguments is NULL. After an error there is no child.
-///
-/// Thread-safe; not for signal handlers.
+/// @return 0; ENOENT: no such program, interpreter or directory; EACCES: it may not be executed; EAGAIN, ENOMEM,
+/// EMFILE, ENFILE: a limit of the system; E2BIG, ENOEXEC and what else execve(2) says; ENOTSUP: no pidfd; EINVAL:
+/// process, file or arguments is NULL. After an error there is no child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_spawn(
     process: *mut interproc_process_t,
@@ -229,9 +225,9 @@ pub unsafe extern "C" fn interproc_process_spawn(
 /// What a daemon tells its starter by; see interproc_daemon_start().
 #[repr(C)]
 pub struct interproc_ready_t {
-    /// Not for use. NULL when it was told.
+    /// Private. NULL when it was told.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 
@@ -280,9 +276,9 @@ pub struct interproc_daemon_options_t {
 ///         return accept_for_ever();
 ///     }
 ///
-/// @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it ended
-/// before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile; EAGAIN, ENOMEM,
-/// EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
+/// @return 0; EEXIST: another process has the pidfile locked; ETIMEDOUT: not ready in time, and killed; ECHILD: it
+/// ended before it was ready; what it said by interproc_ready_failed(); ENOENT, EACCES: its directory or pidfile;
+/// EAGAIN, ENOMEM, EMFILE: a limit of the system; EINVAL: entry or pid is NULL. After an error there is no daemon.
 ///
 /// Thread-safe; not for signal handlers. In a threaded program `entry` is bound by the rules of forked children.
 #[unsafe(no_mangle)]
@@ -342,7 +338,8 @@ pub unsafe extern "C" fn interproc_ready_now(ready: *mut interproc_ready_t) -> c
     })
 }
 
-/// In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end then.
+/// In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end
+/// then.
 ///
 /// @return 0; EINVAL: NULL, or told already.
 #[unsafe(no_mangle)]

@@ -2,13 +2,14 @@
 //!
 //! | abstime | every function with a deadline |
 //! |---|---|
-//! | NULL (where it is not said to mean for ever), nanoseconds not in 0..999999999 | EINVAL, nothing is done |
+//! | NULL | no time limit |
+//! | nanoseconds not in 0..999999999 | EINVAL, nothing is done |
 //! | in the past, zero, negative seconds | does what needs no waiting, else ETIMEDOUT |
 //! | from 1,000,000,000 s on, below the clock's range | EINVAL, nothing is done: it is of another clock |
 //! | from 18,446,744,073 s on, where the clock's range ends | for ever |
 //!
-//! The third row is what a time of CLOCK_REALTIME falls into: 1,000,000,000 s are 31 years since boot, and September 2001. It
-//! would wait for ever otherwise, without a word. The bound is a constant, so that no clock is read to check it.
+//! A time of CLOCK_REALTIME falls into the last row but one: 1,000,000,000 s are 31 years since boot, and September 2001. It
+//! would wait for ever otherwise, without a word. The bound is a constant, so no clock is read to check it.
 
 use super::arguments::output;
 use super::error::{fail, report};
@@ -31,7 +32,7 @@ const END: u64 = u64::MAX / NS;
 /// # Safety
 /// NULL, or a valid pointer to a timespec.
 #[inline]
-pub(super) unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
+unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
     // SAFETY: by the contract.
     let time = unsafe { abstime.as_ref() }.filter(|time| (time.tv_nsec as u64) < NS);
     let Some(time) = time else {
@@ -46,15 +47,28 @@ pub(super) unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
     Ok(Deadline::from_monotonic_ns(seconds.saturating_mul(NS).saturating_add(nanoseconds)))
 }
 
-/// What a `timed` form does: the body with the time limit that the caller passed, unless that is none.
+/// How long the caller lets a call wait: NULL is no time limit.
 ///
 /// # Safety
 /// NULL, or a valid pointer to a timespec.
 #[inline]
+pub(super) unsafe fn until(abstime: *const timespec) -> Result<Wait> {
+    if abstime.is_null() {
+        return Ok(Wait::ForEver);
+    }
+    // SAFETY: by the contract.
+    unsafe { deadline(abstime) }.map(Wait::Until)
+}
+
+/// What a `timed` form does: the body, which returns an errno value, with the time limit.
+///
+/// # Safety
+/// As [`until`].
+#[inline]
 pub(super) unsafe fn timed(abstime: *const timespec, body: impl FnOnce(Wait) -> c_int) -> c_int {
     // SAFETY: by the contract.
-    match unsafe { deadline(abstime) } {
-        Ok(deadline) => body(Wait::Until(deadline)),
+    match unsafe { until(abstime) } {
+        Ok(wait) => body(wait),
         Err(error) => fail(error),
     }
 }
@@ -80,18 +94,10 @@ fn in_c(ns: u64) -> timespec {
 ///     interproc_deadline_after(5000000, &until);             // 5 ms from now
 ///     int rc = interproc_mutex_timedlock(&shop->lock, &until);
 ///
-/// A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock
-/// moves it. 0 gives the current time; more than 31 years give the end of time, for ever.
+/// A deadline is a point in time: it stays the same through any number of waits, and no step of the wall clock moves
+/// it. 0 gives the current time; more than 31 years give the end of time, for ever.
 ///
-/// Every function that takes an `abstime` takes the same times. In the past, zero or negative: it does what needs no waiting,
-/// and else says ETIMEDOUT. NULL, if it is not said to mean something else, or nanoseconds that are not in 0..999999999:
-/// EINVAL. Seconds from 1000000000 on (31 years after boot) are EINVAL, too, as they are those of CLOCK_REALTIME, by which it
-/// would wait for ever: see interproc_deadline_from(). From 18446744073 seconds on, where the clock ends, it is for ever.
-/// After EINVAL nothing was done.
-///
-/// @return 0; EINVAL: deadline is NULL.
-///
-/// Thread-safe, fork-safe and async-signal-safe.
+/// Async-signal-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_deadline_after(nanoseconds: u64, deadline: *mut timespec) -> c_int {
     // SAFETY: by C's contract.
@@ -106,12 +112,11 @@ pub unsafe extern "C" fn interproc_deadline_after(nanoseconds: u64, deadline: *m
 ///     interproc_deadline_from(CLOCK_REALTIME, &noon, &until);
 ///     int rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until);
 ///
-/// It is as far from now as `abstime` is by that clock now; if that is set anew later, the deadline stays. A time in the past
-/// gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the end of time.
+/// It is as far from now as `abstime` is by that clock now; if that clock is set anew later, the deadline stays. A time
+/// in the past gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the
+/// end of time.
 ///
-/// @return 0; EINVAL: there is no such clock; abstime or deadline is NULL; the nanoseconds are not in 0..999999999.
-///
-/// Thread-safe and fork-safe.
+/// @return 0; EINVAL also when there is no such clock, abstime is NULL or its nanoseconds are not in 0..999999999.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_deadline_from(
     clock: c_int,

@@ -7,8 +7,8 @@ use crate::member::{Who, view};
 use core::ffi::{c_char, c_int, c_void};
 use std::vec::Vec;
 
-/// A thread that holds something: a snapshot, for people, tools and tests. All zero when there is nobody. Its ids are what it,
-/// or anybody else who may write to the segment, has written there: no proof of who it is.
+/// A thread that holds something: a snapshot, diagnostic only. All zero when there is nobody. Its ids are what it, or
+/// anybody else who may write to the segment, has written there: no proof of who it is.
 ///
 ///     interproc_who_t who;
 ///     if (interproc_mutex_holder(&shop->lock, &who) == 0 && who.found)
@@ -60,7 +60,7 @@ impl From<Option<Who>> for interproc_who_t {
     }
 }
 
-/// What every `interproc_<type>_holder` does.
+/// The body of every `interproc_<type>_holder`.
 ///
 /// # Safety
 /// `holder` is NULL or writable.
@@ -72,7 +72,7 @@ pub(super) unsafe fn holder(
     unsafe { answer(holder, "holder", || look().map(interproc_who_t::from)) }
 }
 
-/// What every `interproc_<type>_holders` does.
+/// The body of every `interproc_<type>_holders`.
 ///
 /// # Safety
 /// `holders` is writable for `room`, or NULL with no room; `found` is NULL or writable.
@@ -112,7 +112,7 @@ pub(super) unsafe fn looked_up<'a, T>(address: *const T) -> Result<&'a T> {
     Ok(unsafe { &*address })
 }
 
-/// What every `interproc_<type>_waiters` does.
+/// The body of every function that gives a number of waiters.
 ///
 /// # Safety
 /// `waiters` is NULL or writable.
@@ -121,7 +121,7 @@ pub(super) unsafe fn waiters(waiters: *mut u32, look: impl FnOnce() -> Result<u3
     unsafe { answer(waiters, "waiters", look) }
 }
 
-/// What the queues' `_waiters` do: who waits for a message, and who for room.
+/// The body of the queues' `_waiters`: for a message, and for room.
 ///
 /// # Safety
 /// NULL or writable.
@@ -141,14 +141,11 @@ pub(super) unsafe fn both_waiters(
 }
 
 /// How many living threads are asleep for anything that lies in these `size` bytes: for one lock, or for all in a
-/// structure of yours. A snapshot; who still spins is not counted. The caller need not be a member of the segment.
+/// structure of yours. A snapshot; threads that still spin are not counted. A waiter on a condition that is signalled
+/// counts until it can have the mutex. The caller need not be a member of the segment.
 ///
 ///     uint32_t asleep;
 ///     rc = interproc_waiters(shop, sizeof *shop, &asleep);
-///
-/// @return 0; EINVAL: a NULL, or an address in no segment that this process has open.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_waiters(address: *const c_void, size: usize, waiters: *mut u32) -> c_int {
     // SAFETY: by C's contract.

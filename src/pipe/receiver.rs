@@ -42,10 +42,10 @@ impl Receiver {
         Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, meeting, segment) })
     }
 
-    /// The next message. It stays the next one until it is released.
+    /// The next message, and whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
-    pub(crate) fn find(&mut self, wait: Wait) -> Result<Found> {
-        Ok(self.half.seated.borrow(wait)?.0)
+    pub(crate) fn find(&mut self, wait: Wait) -> Result<(Found, bool)> {
+        self.half.seated.borrow(wait)
     }
 
     /// Ends the message that was found last.
@@ -54,32 +54,37 @@ impl Receiver {
         self.half.seated.release()
     }
 
-    /// Copies the next message out; its length. What does not fit stays.
+    /// Copies the next message out; its length, and whether it may have been read before. What does not fit stays.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
     #[inline(always)]
-    pub(crate) unsafe fn recv_raw(&mut self, into: *mut u8, size: usize, wait: Wait) -> Result<usize> {
-        let Found { bytes, len } = self.find(wait)?;
+    pub(crate) unsafe fn recv_raw(
+        &mut self,
+        into: *mut u8,
+        size: usize,
+        wait: Wait,
+    ) -> Result<(usize, bool)> {
+        let (Found { bytes, len }, redelivered) = self.find(wait)?;
         if len <= size {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
             self.half.seated.raw().release();
         }
-        Ok(len)
+        Ok((len, redelivered))
     }
 
     #[inline(always)]
     fn copy_by(&mut self, into: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         // SAFETY: the slice.
-        let len = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
+        let (len, _) = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
         if len <= into.len() { Ok(len) } else { Err(RecvError::too_small(len, into.len())) }
     }
 
     #[inline(always)]
     fn vec_by(&mut self, wait: Wait) -> Result<Vec<u8>> {
-        let Found { bytes, len } = self.find(wait)?;
+        let (Found { bytes, len }, _) = self.find(wait)?;
         // Not yet released: without memory the message stays where it is.
         let mut message = Vec::new();
         message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
@@ -99,7 +104,7 @@ impl Receiver {
         Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
     }
 
-    fn poll_by(&mut self, wait: Wait) -> Result<bool> {
+    pub(crate) fn poll_by(&mut self, wait: Wait) -> Result<bool> {
         match self.find(wait) {
             Ok(_) => Ok(true),
             Err(error) => match error.kind() {

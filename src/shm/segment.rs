@@ -694,7 +694,7 @@ impl Segment {
         self.latest_as(name, Element::of::<T>(), initial, readers)
     }
 
-    /// As [`latest_for`](Self::latest_for) of bytes, which are taken for a `T`: what C's `interproc_segment_latest_for` makes
+    /// As [`latest_for`](Self::latest_for) of bytes, which are taken for a `T`: what C's `interproc_segment_latest_as` makes
     /// and finds (for 4 readers: `interproc_segment_latest`), which names no type. It is found by its bytes only; see
     /// [`queue_of_bytes`](Self::queue_of_bytes).
     ///

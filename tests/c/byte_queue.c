@@ -47,7 +47,7 @@ static size_t len(const interproc_byte_queue_t *q)
 static size_t used(const interproc_byte_queue_t *q)
 {
     size_t n = 99;
-    OK(interproc_byte_queue_len_bytes(q, &n));
+    OK(FIELD(interproc_byte_queue_info(q, &channel_), channel_.used, &n));
     return n;
 }
 
@@ -72,7 +72,6 @@ static void bad_arguments(void)
     interproc_who_t who;
     uint32_t a, b;
     size_t n;
-    bool yes;
     RETURNS(EINVAL, interproc_segment_byte_queue(NULL, "q", 1, 1, &q));
     RETURNS(EINVAL, interproc_segment_byte_queue(&segment, NULL, 1, 1, &q));
     RETURNS(EINVAL, interproc_segment_byte_queue(&segment, "q", 0, 1, &q));
@@ -85,31 +84,25 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_byte_queue_push(none, "m", 1));
         RETURNS(EINVAL, interproc_byte_queue_trypush(none, "m", 1));
         RETURNS(EINVAL, interproc_byte_queue_timedpush(none, "m", 1, &soon));
-        RETURNS(EINVAL, interproc_byte_queue_push_vectored(none, &part, 1));
-        RETURNS(EINVAL, interproc_byte_queue_trypush_vectored(none, &part, 1));
-        RETURNS(EINVAL, interproc_byte_queue_timedpush_vectored(none, &part, 1, &soon));
+        RETURNS(EINVAL, interproc_byte_queue_push_vectored_until(none, &part, 1, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_push_vectored_until(none, &part, 1, AT_ONCE));
+        RETURNS(EINVAL, interproc_byte_queue_push_vectored_until(none, &part, 1, &soon));
         RETURNS(EINVAL, interproc_byte_queue_pop(none, buffer, 8, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_trypop(none, buffer, 8, &n, NULL));
-        RETURNS(EINVAL, interproc_byte_queue_timedpop(none, buffer, 8, &soon, &n, NULL));
-        RETURNS(EINVAL, interproc_byte_queue_reserve(none, 1, &room));
-        RETURNS(EINVAL, interproc_byte_queue_tryreserve(none, 1, &room));
-        RETURNS(EINVAL, interproc_byte_queue_timedreserve(none, 1, &soon, &room));
+        RETURNS(EINVAL, interproc_byte_queue_timedpop(none, &soon, buffer, 8, &n, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_reserve_until(none, 1, NULL, &room));
+        RETURNS(EINVAL, interproc_byte_queue_reserve_until(none, 1, AT_ONCE, &room));
+        RETURNS(EINVAL, interproc_byte_queue_reserve_until(none, 1, &soon, &room));
         RETURNS(EINVAL, interproc_byte_queue_commit(none, room, 1));
         RETURNS(EINVAL, interproc_byte_queue_abort(none, room));
-        RETURNS(EINVAL, interproc_byte_queue_receive(none, &message, &n, NULL));
-        RETURNS(EINVAL, interproc_byte_queue_tryreceive(none, &message, &n, NULL));
-        RETURNS(EINVAL, interproc_byte_queue_timedreceive(none, &soon, &message, &n, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_borrow_until(none, NULL, &message, &n, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_borrow_until(none, AT_ONCE, &message, &n, NULL));
+        RETURNS(EINVAL, interproc_byte_queue_borrow_until(none, &soon, &message, &n, NULL));
         RETURNS(EINVAL, interproc_byte_queue_release(none, message));
         RETURNS(EINVAL, interproc_byte_queue_put_back(none, message));
         RETURNS(EINVAL, interproc_byte_queue_close(none));
-        RETURNS(EINVAL, interproc_byte_queue_is_closed(none, &yes));
+        RETURNS(EINVAL, interproc_byte_queue_info(none, &channel_));
         RETURNS(EINVAL, interproc_byte_queue_len(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_is_empty(none, &yes));
-        RETURNS(EINVAL, interproc_byte_queue_is_full(none, &yes));
-        RETURNS(EINVAL, interproc_byte_queue_len_bytes(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_peak(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_capacity(none, &n));
-        RETURNS(EINVAL, interproc_byte_queue_longest(none, &n));
         RETURNS(EINVAL, interproc_byte_queue_blocker(none, &who));
         RETURNS(EINVAL, interproc_byte_queue_waiters(none, &a, &b));
     }
@@ -118,25 +111,23 @@ static void bad_arguments(void)
     RETURNS(EEXIST, interproc_segment_byte_queue(&segment, "bad", CAPACITY + 1, LONGEST, &nothing));
     RETURNS(EINVAL, interproc_byte_queue_push(&nothing, "m", 1));
     RETURNS(EINVAL, interproc_byte_queue_push(&q, NULL, 1));
-    RETURNS(EINVAL, interproc_byte_queue_timedpush(&q, "m", 1, NULL));
     RETURNS(EINVAL, interproc_byte_queue_timedpush(&q, "m", 1, &wrong));
-    RETURNS(EINVAL, interproc_byte_queue_push_vectored(&q, NULL, 1));
-    RETURNS(EINVAL, interproc_byte_queue_push_vectored(&q, &bad, 1));
+    RETURNS(EINVAL, interproc_byte_queue_push_vectored_until(&q, NULL, 1, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_push_vectored_until(&q, &bad, 1, NULL));
     RETURNS(EINVAL, interproc_byte_queue_pop(&q, NULL, 1, &n, NULL));
     RETURNS(EINVAL, interproc_byte_queue_pop(&q, buffer, 8, NULL, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_timedpop(&q, buffer, 8, &wrong, &n, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_reserve(&q, 1, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_timedreserve(&q, 1, &wrong, &room));
-    RETURNS(EINVAL, interproc_byte_queue_receive(&q, NULL, &n, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_receive(&q, &message, NULL, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_timedreceive(&q, NULL, &message, &n, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_timedpop(&q, &wrong, buffer, 8, &n, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_reserve_until(&q, 1, NULL, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_reserve_until(&q, 1, &wrong, &room));
+    RETURNS(EINVAL, interproc_byte_queue_borrow_until(&q, NULL, NULL, &n, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_borrow_until(&q, NULL, &message, NULL, NULL));
     RETURNS(EINVAL, interproc_byte_queue_commit(&q, NULL, 0));
     RETURNS(EINVAL, interproc_byte_queue_commit(&q, buffer, 0));
     RETURNS(EINVAL, interproc_byte_queue_abort(&q, buffer));
     RETURNS(EINVAL, interproc_byte_queue_release(&q, buffer));
     RETURNS(EINVAL, interproc_byte_queue_put_back(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_len(&q, NULL));
-    RETURNS(EINVAL, interproc_byte_queue_is_closed(&q, NULL));
+    RETURNS(EINVAL, interproc_byte_queue_info(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_blocker(&q, NULL));
     RETURNS(EINVAL, interproc_byte_queue_waiters(&q, &a, NULL));
     CHECK(len(&q) == 0 && used(&q) == 0);
@@ -154,15 +145,15 @@ static void copies(void)
     OK(interproc_byte_queue_push(&q, "hello", 5));
     OK(interproc_byte_queue_trypush(&same, NULL, 0));
     OK(interproc_byte_queue_timedpush(&q, text, LONGEST, &past));
-    OK(interproc_byte_queue_push_vectored(&q, parts, 3));
-    OK(interproc_byte_queue_trypush_vectored(&q, NULL, 0));
-    OK(interproc_byte_queue_timedpush_vectored(&q, parts, 1, &past));
+    OK(interproc_byte_queue_push_vectored_until(&q, parts, 3, NULL));
+    OK(interproc_byte_queue_push_vectored_until(&q, NULL, 0, AT_ONCE));
+    OK(interproc_byte_queue_push_vectored_until(&q, parts, 1, &past));
     CHECK(len(&same) == 6 && used(&q) == 7 * 64);
     RETURNS(EMSGSIZE, interproc_byte_queue_push(&q, text, LONGEST + 1));
     RETURNS(EAGAIN, interproc_byte_queue_trypush(&q, text, LONGEST));
     soon = in_ms(5);
     RETURNS(ETIMEDOUT, interproc_byte_queue_timedpush(&q, text, LONGEST, &soon));
-    OK(interproc_byte_queue_is_full(&q, &yes));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.is_full, &yes));
     CHECK(!yes);
     RETURNS(EMSGSIZE, interproc_byte_queue_pop(&same, buffer, 4, &n, &again));
     CHECK(n == 5 && again);
@@ -170,21 +161,21 @@ static void copies(void)
     CHECK(n == 5 && memcmp(buffer, "hello", 5) == 0 && !again);
     OK(interproc_byte_queue_trypop(&same, NULL, 0, &n, NULL));
     CHECK(n == 0);
-    OK(interproc_byte_queue_timedpop(&same, buffer, sizeof buffer, &past, &n, NULL));
+    OK(interproc_byte_queue_timedpop(&same, &past, buffer, sizeof buffer, &n, NULL));
     CHECK(n == LONGEST && memcmp(buffer, text, LONGEST) == 0);
     expect(&q, "one message", false);
     expect(&q, "", false);
     expect(&q, "one ", false);
     RETURNS(EAGAIN, interproc_byte_queue_trypop(&q, buffer, sizeof buffer, &n, NULL));
     soon = in_ms(5);
-    RETURNS(ETIMEDOUT, interproc_byte_queue_timedpop(&q, buffer, sizeof buffer, &soon, &n, NULL));
-    OK(interproc_byte_queue_is_empty(&q, &yes));
+    RETURNS(ETIMEDOUT, interproc_byte_queue_timedpop(&q, &soon, buffer, sizeof buffer, &n, NULL));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.is_empty, &yes));
     CHECK(yes && used(&q) == 0);
-    OK(interproc_byte_queue_capacity(&q, &n));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.capacity, &n));
     CHECK(n == CAPACITY);
-    OK(interproc_byte_queue_longest(&q, &n));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.longest, &n));
     CHECK(n == LONGEST);
-    OK(interproc_byte_queue_peak(&q, &n));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.peak, &n));
     CHECK(n >= 64 && n <= CAPACITY);
 }
 
@@ -199,15 +190,14 @@ static void in_place(void)
     bool again = true;
     /* Many times round the ring, each time at another place of it. */
     for (int i = 0; i < 50; i++) {
-        OK(interproc_byte_queue_reserve(&q, LONGEST, &room));
-        OK(interproc_byte_queue_tryreserve(&q, 1, &other));
+        OK(interproc_byte_queue_reserve_until(&q, LONGEST, NULL, &room));
+        OK(interproc_byte_queue_reserve_until(&q, 1, AT_ONCE, &other));
         memcpy(room, "written in place", 16);
         CHECK((uintptr_t)room % 64 == 0 && other != room);
         CHECK(len(&q) == 0);
         OK(interproc_byte_queue_blocker(&q, &who));
         CHECK(who.pid == getpid());
-        RETURNS(EAGAIN, interproc_byte_queue_tryreceive(&q, &message, &n, NULL));
-        RETURNS(EDEADLK, interproc_byte_queue_receive(&q, &message, &n, NULL));
+        RETURNS(EDEADLK, interproc_byte_queue_borrow_until(&q, NULL, &message, &n, NULL));
         RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, room, LONGEST + 1));
         RETURNS(EPERM, interproc_byte_queue_release(&q, room));
         OK(interproc_byte_queue_commit(&q, room, 16));
@@ -215,19 +205,19 @@ static void in_place(void)
         RETURNS(EMSGSIZE, interproc_byte_queue_commit(&q, other, 2));
         OK(interproc_byte_queue_abort(&q, other));
         RETURNS(EPERM, interproc_byte_queue_abort(&q, other));
-        OK(interproc_byte_queue_timedreserve(&q, 3, &past, &other));
+        OK(interproc_byte_queue_reserve_until(&q, 3, &past, &other));
         memcpy(other, "two", 3);
         OK(interproc_byte_queue_commit(&q, other, 3));
-        OK(interproc_byte_queue_receive(&q, &message, &n, &again));
+        OK(interproc_byte_queue_borrow_until(&q, NULL, &message, &n, &again));
         CHECK(message == room && n == 16 && memcmp(message, "written in place", 16) == 0 && !again);
-        OK(interproc_byte_queue_timedreceive(&q, &past, &second, &n, NULL));
+        OK(interproc_byte_queue_borrow_until(&q, &past, &second, &n, NULL));
         CHECK(n == 3 && memcmp(second, "two", 3) == 0);
         OK(interproc_byte_queue_put_back(&q, message));
         RETURNS(EPERM, interproc_byte_queue_release(&q, message));
         OK(interproc_byte_queue_release(&q, second));
         expect(&q, "written in place", true);
         soon = in_ms(1);
-        RETURNS(ETIMEDOUT, interproc_byte_queue_timedreceive(&q, &soon, &message, &n, NULL));
+        RETURNS(ETIMEDOUT, interproc_byte_queue_borrow_until(&q, &soon, &message, &n, NULL));
         CHECK(used(&q) == 0);
         OK(interproc_byte_queue_push(&q, "", 0));
         expect(&q, "", false);
@@ -251,8 +241,8 @@ static void what_is_held_belongs_to_its_thread(void)
     size_t n;
     int status = -1;
     OK(interproc_byte_queue_push(&q, "m", 1));
-    OK(interproc_byte_queue_reserve(&q, 1, &room));
-    OK(interproc_byte_queue_receive(&q, &message, &n, NULL));
+    OK(interproc_byte_queue_reserve_until(&q, 1, NULL, &room));
+    OK(interproc_byte_queue_borrow_until(&q, NULL, &message, &n, NULL));
     both[0] = &q;
     both[1] = (void *)message;
     both[2] = room;
@@ -268,14 +258,14 @@ static void receives_and_dies(const interproc_byte_queue_t *q)
 {
     const void *message;
     size_t n;
-    OK(interproc_byte_queue_receive(q, &message, &n, NULL));
+    OK(interproc_byte_queue_borrow_until(q, NULL, &message, &n, NULL));
     die();
 }
 
 static void reserves_and_dies(const interproc_byte_queue_t *q)
 {
     void *room;
-    OK(interproc_byte_queue_reserve(q, LONGEST, &room));
+    OK(interproc_byte_queue_reserve_until(q, LONGEST, NULL, &room));
     die();
 }
 
@@ -290,7 +280,7 @@ static void deaths(void)
         OK(interproc_byte_queue_push(&q, "m", 1));
         IN_A_CHILD(receives_and_dies(&q), &status);
         CHECK(WIFSIGNALED(status));
-        OK(interproc_byte_queue_receive(&q, &message, &n, &again));
+        OK(interproc_byte_queue_borrow_until(&q, NULL, &message, &n, &again));
         CHECK(n == 1 && again);
         OK(interproc_byte_queue_release(&q, message));
         IN_A_CHILD(reserves_and_dies(&q), &status);
@@ -317,7 +307,7 @@ static void closing(void)
     pthread_t thread;
     void *room;
     bool yes = true;
-    OK(interproc_byte_queue_is_closed(&q, &yes));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.is_closed, &yes));
     CHECK(!yes);
     CHECK(pthread_create(&thread, NULL, pops, &q) == 0);
     while (consumers == 0) {
@@ -329,8 +319,8 @@ static void closing(void)
     CHECK(pthread_join(thread, NULL) == 0);
     OK(interproc_byte_queue_close(&q));
     RETURNS(EPIPE, interproc_byte_queue_push(&q, "m", 1));
-    RETURNS(EPIPE, interproc_byte_queue_tryreserve(&q, 1, &room));
-    OK(interproc_byte_queue_is_closed(&q, &yes));
+    RETURNS(EPIPE, interproc_byte_queue_reserve_until(&q, 1, AT_ONCE, &room));
+    OK(FIELD(interproc_byte_queue_info(&q, &channel_), channel_.is_closed, &yes));
     CHECK(yes);
 }
 

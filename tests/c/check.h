@@ -40,6 +40,18 @@ enum { UNTOUCHED = 4242 };
 
 #define OK(call) RETURNS(0, call)
 
+/* A time limit of a call that is not to wait. */
+#define AT_ONCE (&(const struct timespec){0, 0})
+
+/* One answer of an `_info` function, as a call of its own: FIELD(interproc_queue_info(&q, &channel_), channel_.used, &n) */
+#define FIELD(call, field, out) ((field_rc_ = (call)) != 0 ? field_rc_ : (*(out) = (field), 0))
+#define UNUSED __attribute__((unused))
+static UNUSED int field_rc_;
+static UNUSED interproc_channel_info_t channel_;
+static UNUSED interproc_bounded_semaphore_info_t permits_;
+static UNUSED interproc_barrier_info_t barrier_;
+static UNUSED interproc_segment_info_t segment_;
+
 /* A deadline so many milliseconds from now. */
 static inline struct timespec in_ms(uint64_t ms)
 {

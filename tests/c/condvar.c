@@ -84,7 +84,6 @@ static void a_wait_needs_the_lock_and_gives_it_back(void)
     while ((rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until)) == 0)
         ;
     RETURNS(ETIMEDOUT, rc);
-    RETURNS(EINVAL, interproc_cond_timedwait(&shop->arrived, &shop->lock, NULL));
     RETURNS(EINVAL, interproc_cond_timedwait(&shop->arrived, &shop->lock, &impossible));
     OK(interproc_mutex_unlock(&shop->lock));
 }
@@ -185,7 +184,7 @@ static int wait_at_depth_three(void)
     for (int i = 0; i < 3; i++)
         rc |= interproc_recursive_mutex_lock(&shop->nest);
     while (rc == 0 && shop->tickets == 0) {
-        rc = interproc_cond_wait_recursive(&shop->arrived, &shop->nest);
+        rc = interproc_cond_wait_recursive(&shop->arrived, &shop->nest, NULL);
         if (rc == EOWNERDEAD) {
             told = 1;
             rc = interproc_recursive_mutex_consistent(&shop->nest);
@@ -209,14 +208,13 @@ static int lock_twice_sell_and_die(void)
 
 static void a_recursive_mutex_is_given_back_wholly_and_taken_as_often(void)
 {
-    RETURNS(EPERM, interproc_cond_wait_recursive(&shop->arrived, &shop->nest));
-    RETURNS(EINVAL, interproc_cond_wait_recursive(&shop->arrived, NULL));
-    RETURNS(EINVAL, interproc_cond_wait_recursive(NULL, &shop->nest));
+    RETURNS(EPERM, interproc_cond_wait_recursive(&shop->arrived, &shop->nest, NULL));
+    RETURNS(EINVAL, interproc_cond_wait_recursive(&shop->arrived, NULL, NULL));
+    RETURNS(EINVAL, interproc_cond_wait_recursive(NULL, &shop->nest, NULL));
     OK(interproc_recursive_mutex_lock(&shop->nest));
     OK(interproc_recursive_mutex_lock(&shop->nest));
-    RETURNS(ETIMEDOUT, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, &past));
-    RETURNS(EINVAL, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, NULL));
-    RETURNS(EINVAL, interproc_cond_timedwait_recursive(&shop->arrived, &shop->nest, &impossible));
+    RETURNS(ETIMEDOUT, interproc_cond_wait_recursive(&shop->arrived, &shop->nest, &past));
+    RETURNS(EINVAL, interproc_cond_wait_recursive(&shop->arrived, &shop->nest, &impossible));
     OK(interproc_recursive_mutex_unlock(&shop->nest));
     OK(interproc_recursive_mutex_unlock(&shop->nest));
     RETURNS(EPERM, interproc_recursive_mutex_unlock(&shop->nest));
@@ -282,7 +280,7 @@ static int passes_through(void *kind)
 static uint32_t asleep(void)
 {
     uint32_t n = 0;
-    OK(interproc_cond_waiters(&shop->arrived, &n));
+    OK(interproc_waiters(&shop->arrived, sizeof(interproc_cond_t), &n));
     return n;
 }
 

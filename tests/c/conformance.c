@@ -110,7 +110,6 @@ static void a_past_deadline_still_takes_what_is_free_and_an_impossible_one_is_re
     OK(unlock());
     for (int i = 0; i < 3; i++)
         RETURNS(EINVAL, interproc_mutex_timedlock(&counter->lock, &impossible[i]));
-    RETURNS(EINVAL, interproc_mutex_timedlock(&counter->lock, NULL));
     OK(trylock());
     OK(unlock());
 }
@@ -236,9 +235,9 @@ static void a_queue_keeps_order_and_says_when_it_is_full_empty_or_closed(void)
     int got = -1, one = 1, two = 2, three = 3, four = 4, five = 5;
     struct timespec soon = in_ms(10);
 
-    OK(interproc_queue_capacity(&queue, &n));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.capacity, &n));
     CHECK(n == 4);
-    OK(interproc_queue_is_closed(&queue, &is));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.is_closed, &is));
     CHECK(!is);
     RETURNS(EAGAIN, interproc_queue_trypop(&queue, &got, &again));
     RETURNS(ETIMEDOUT, interproc_queue_timedpop(&queue, &soon, &got, &again));
@@ -248,16 +247,16 @@ static void a_queue_keeps_order_and_says_when_it_is_full_empty_or_closed(void)
     OK(interproc_queue_push(&queue, &one));
     OK(interproc_queue_trypush(&queue, &two));
     OK(interproc_queue_timedpush(&queue, &three, &past));
-    OK(interproc_queue_is_full(&queue, &is));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.is_full, &is));
     CHECK(!is);
     OK(interproc_queue_push(&queue, &four));
-    OK(interproc_queue_is_full(&queue, &is));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.is_full, &is));
     CHECK(is);
     RETURNS(EAGAIN, interproc_queue_trypush(&queue, &five));
     soon = in_ms(10);
     RETURNS(ETIMEDOUT, interproc_queue_timedpush(&queue, &five, &soon));
     RETURNS(ETIMEDOUT, interproc_queue_timedpush(&queue, &five, &past));
-    OK(interproc_queue_len(&queue, &n));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.used, &n));
     CHECK(n == 4);
 
     OK(interproc_queue_pop(&queue, &got, &again));
@@ -266,7 +265,7 @@ static void a_queue_keeps_order_and_says_when_it_is_full_empty_or_closed(void)
     CHECK(got == 2);
     OK(interproc_queue_close(&queue));
     OK(interproc_queue_close(&queue));
-    OK(interproc_queue_is_closed(&queue, &is));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.is_closed, &is));
     CHECK(is);
     RETURNS(EPIPE, interproc_queue_push(&queue, &five));
     RETURNS(EPIPE, interproc_queue_trypush(&queue, &five));
@@ -278,48 +277,47 @@ static void a_queue_keeps_order_and_says_when_it_is_full_empty_or_closed(void)
     RETURNS(EPIPE, interproc_queue_pop(&queue, &got, NULL));
     RETURNS(EPIPE, interproc_queue_trypop(&queue, &got, NULL));
     RETURNS(EPIPE, interproc_queue_timedpop(&queue, &past, &got, NULL));
-    OK(interproc_queue_is_empty(&queue, &is));
+    OK(FIELD(interproc_queue_info(&queue, &channel_), channel_.is_empty, &is));
     CHECK(is);
 }
 
 static void batches_go_in_and_come_out_in_order_and_say_how_many(void)
 {
     int in[] = {1, 2, 3, 4, 5, 6}, out[6] = {0, 0, 0, 0, 0, 0};
-    bool again[6] = {true, true, true, true, true, true};
-    size_t n = 99;
+    size_t n = 99, again = 99;
     struct timespec soon = in_ms(10);
 
-    RETURNS(EAGAIN, interproc_queue_trypop_batch(&queue, 6, out, &n, again));
-    RETURNS(ETIMEDOUT, interproc_queue_timedpop_batch(&queue, 6, &soon, out, &n, NULL));
-    CHECK(n == 99);
-    OK(interproc_queue_push_batch(&queue, in, 3, &n));
+    RETURNS(ETIMEDOUT, interproc_queue_pop_batch_until(&queue, AT_ONCE, out, 6, &n, &again));
+    RETURNS(ETIMEDOUT, interproc_queue_pop_batch_until(&queue, &soon, out, 6, &n, NULL));
+    CHECK(n == 99 && again == 99);
+    OK(interproc_queue_push_batch_until(&queue, in, 3, NULL, &n));
     CHECK(n == 3);
     soon = in_ms(10);
-    OK(interproc_queue_timedpush_batch(&queue, in + 3, 3, &soon, &n));
+    OK(interproc_queue_push_batch_until(&queue, in + 3, 3, &soon, &n));
     CHECK(n == 1);
-    RETURNS(EAGAIN, interproc_queue_trypush_batch(&queue, in + 4, 2, &n));
-    OK(interproc_queue_pop_batch(&queue, 2, out, &n, again));
-    CHECK(n == 2 && !again[0] && !again[1] && again[2]);
-    OK(interproc_queue_trypush_batch(&queue, in + 4, 2, &n));
+    RETURNS(ETIMEDOUT, interproc_queue_push_batch_until(&queue, in + 4, 2, AT_ONCE, &n));
+    OK(interproc_queue_pop_batch_until(&queue, NULL, out, 2, &n, &again));
+    CHECK(n == 2 && again == 0);
+    OK(interproc_queue_push_batch_until(&queue, in + 4, 2, AT_ONCE, &n));
     CHECK(n == 2);
-    OK(interproc_queue_timedpop_batch(&queue, 1, &past, out + 2, &n, NULL));
+    OK(interproc_queue_pop_batch_until(&queue, &past, out + 2, 1, &n, NULL));
     CHECK(n == 1);
-    OK(interproc_queue_trypop_batch(&queue, 6, out + 3, &n, NULL));
+    OK(interproc_queue_pop_batch_until(&queue, AT_ONCE, out + 3, 6, &n, NULL));
     CHECK(n == 3);
     CHECK(memcmp(in, out, sizeof in) == 0);
-    OK(interproc_queue_push_batch(&queue, in, 0, &n));
+    OK(interproc_queue_push_batch_until(&queue, in, 0, NULL, &n));
     CHECK(n == 0);
-    OK(interproc_queue_pop_batch(&queue, 0, out, &n, NULL));
+    OK(interproc_queue_pop_batch_until(&queue, NULL, out, 0, &n, NULL));
     CHECK(n == 0);
     for (int i = 0; i < 3; i++) {
-        RETURNS(EINVAL, interproc_queue_timedpush_batch(&queue, in, 1, &impossible[i], &n));
-        RETURNS(EINVAL, interproc_queue_timedpop_batch(&queue, 1, &impossible[i], out, &n, NULL));
+        RETURNS(EINVAL, interproc_queue_push_batch_until(&queue, in, 1, &impossible[i], &n));
+        RETURNS(EINVAL, interproc_queue_pop_batch_until(&queue, &impossible[i], out, 1, &n, NULL));
         RETURNS(EINVAL, interproc_queue_timedpush(&queue, in, &impossible[i]));
         RETURNS(EINVAL, interproc_queue_timedpop(&queue, &impossible[i], out, NULL));
     }
     OK(interproc_queue_close(&queue));
-    RETURNS(EPIPE, interproc_queue_push_batch(&queue, in, 3, &n));
-    RETURNS(EPIPE, interproc_queue_pop_batch(&queue, 3, out, &n, NULL));
+    RETURNS(EPIPE, interproc_queue_push_batch_until(&queue, in, 3, NULL, &n));
+    RETURNS(EPIPE, interproc_queue_pop_batch_until(&queue, NULL, out, 3, &n, NULL));
 }
 
 static int echo(void *copy)
@@ -392,7 +390,7 @@ static void a_mutex_says_who_holds_it_and_how_many_sleep_for_it(void)
     memset(&nobody, 0, sizeof nobody);
     OK(interproc_mutex_holder(&counter->lock, &who));
     CHECK(memcmp(&who, &nobody, sizeof who) == 0);
-    OK(interproc_mutex_waiters(&counter->lock, &n));
+    OK(interproc_waiters(&counter->lock, sizeof(interproc_mutex_t), &n));
     CHECK(n == 0);
 
     OK(lock());
@@ -403,12 +401,12 @@ static void a_mutex_says_who_holds_it_and_how_many_sleep_for_it(void)
     CHECK(asleep(&counter->lock, sizeof counter->lock, 1) == 1);
     CHECK(asleep(counter, sizeof *counter, 1) == 1);
     CHECK(asleep(&counter->value, sizeof counter->value, 0) == 0); /* not for what lies beside it */
-    OK(interproc_mutex_waiters(&counter->lock, &n));
+    OK(interproc_waiters(&counter->lock, sizeof(interproc_mutex_t), &n));
     CHECK(n == 1);
     OK(unlock());
     pthread_join(thread, NULL);
     OK(in_thread_result);
-    OK(interproc_mutex_waiters(&counter->lock, &n));
+    OK(interproc_waiters(&counter->lock, sizeof(interproc_mutex_t), &n));
     CHECK(n == 0);
 
     in_dying_child(lock);
@@ -501,12 +499,10 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     RETURNS(EINVAL, interproc_segment_queue_as(&segment, NULL, 1, 8, 8, &none));
     RETURNS(EINVAL, interproc_segment_queue_as(&segment, "q", 1, 8, 8, NULL));
     RETURNS(EINVAL, interproc_segment_queue_as(NULL, "q", 1, 8, 8, &none));
-    RETURNS(EINVAL, interproc_segment_len(&s, &n));
-    RETURNS(EINVAL, interproc_segment_len(&segment, NULL));
+    RETURNS(EINVAL, interproc_segment_info(&s, &segment_));
+    RETURNS(EINVAL, interproc_segment_info(&segment, NULL));
     RETURNS(EINVAL, interproc_segment_fd(&s, &i));
     RETURNS(EINVAL, interproc_segment_fd(&segment, NULL));
-    RETURNS(EINVAL, interproc_segment_is_retired(&s, &b));
-    RETURNS(EINVAL, interproc_segment_is_retired(&segment, NULL));
 
     const interproc_queue_t *bad[] = {NULL, &none};
     for (int k = 0; k < 2; k++) {
@@ -516,37 +512,27 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
         RETURNS(EINVAL, interproc_queue_pop(bad[k], &i, NULL));
         RETURNS(EINVAL, interproc_queue_trypop(bad[k], &i, NULL));
         RETURNS(EINVAL, interproc_queue_timedpop(bad[k], &past, &i, NULL));
-        RETURNS(EINVAL, interproc_queue_push_batch(bad[k], &i, 1, &n));
-        RETURNS(EINVAL, interproc_queue_trypush_batch(bad[k], &i, 1, &n));
-        RETURNS(EINVAL, interproc_queue_timedpush_batch(bad[k], &i, 1, &past, &n));
-        RETURNS(EINVAL, interproc_queue_pop_batch(bad[k], 1, &i, &n, NULL));
-        RETURNS(EINVAL, interproc_queue_trypop_batch(bad[k], 1, &i, &n, NULL));
-        RETURNS(EINVAL, interproc_queue_timedpop_batch(bad[k], 1, &past, &i, &n, NULL));
+        RETURNS(EINVAL, interproc_queue_push_batch_until(bad[k], &i, 1, NULL, &n));
+        RETURNS(EINVAL, interproc_queue_push_batch_until(bad[k], &i, 1, AT_ONCE, &n));
+        RETURNS(EINVAL, interproc_queue_push_batch_until(bad[k], &i, 1, &past, &n));
+        RETURNS(EINVAL, interproc_queue_pop_batch_until(bad[k], NULL, &i, 1, &n, NULL));
+        RETURNS(EINVAL, interproc_queue_pop_batch_until(bad[k], AT_ONCE, &i, 1, &n, NULL));
+        RETURNS(EINVAL, interproc_queue_pop_batch_until(bad[k], &past, &i, 1, &n, NULL));
         RETURNS(EINVAL, interproc_queue_close(bad[k]));
-        RETURNS(EINVAL, interproc_queue_is_closed(bad[k], &b));
-        RETURNS(EINVAL, interproc_queue_len(bad[k], &n));
-        RETURNS(EINVAL, interproc_queue_is_empty(bad[k], &b));
-        RETURNS(EINVAL, interproc_queue_is_full(bad[k], &b));
-        RETURNS(EINVAL, interproc_queue_capacity(bad[k], &n));
+        RETURNS(EINVAL, interproc_queue_info(bad[k], &channel_));
         RETURNS(EINVAL, interproc_queue_blocker(bad[k], &who));
         RETURNS(EINVAL, interproc_queue_waiters(bad[k], &count, &count));
     }
     RETURNS(EINVAL, interproc_queue_push(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_trypush(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_timedpush(&queue, NULL, &past));
-    RETURNS(EINVAL, interproc_queue_timedpush(&queue, &i, NULL));
     RETURNS(EINVAL, interproc_queue_pop(&queue, NULL, NULL));
     RETURNS(EINVAL, interproc_queue_trypop(&queue, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_timedpop(&queue, NULL, &i, NULL));
-    RETURNS(EINVAL, interproc_queue_push_batch(&queue, NULL, 1, &n));
-    RETURNS(EINVAL, interproc_queue_push_batch(&queue, &i, 1, NULL));
-    RETURNS(EINVAL, interproc_queue_pop_batch(&queue, 1, NULL, &n, NULL));
-    RETURNS(EINVAL, interproc_queue_pop_batch(&queue, 1, &i, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_is_closed(&queue, NULL));
-    RETURNS(EINVAL, interproc_queue_len(&queue, NULL));
-    RETURNS(EINVAL, interproc_queue_is_empty(&queue, NULL));
-    RETURNS(EINVAL, interproc_queue_is_full(&queue, NULL));
-    RETURNS(EINVAL, interproc_queue_capacity(&queue, NULL));
+    RETURNS(EINVAL, interproc_queue_push_batch_until(&queue, NULL, 1, NULL, &n));
+    RETURNS(EINVAL, interproc_queue_push_batch_until(&queue, &i, 1, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_pop_batch_until(&queue, NULL, NULL, 1, &n, NULL));
+    RETURNS(EINVAL, interproc_queue_pop_batch_until(&queue, NULL, &i, 1, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_info(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_blocker(&queue, NULL));
     RETURNS(EINVAL, interproc_queue_waiters(&queue, NULL, &count));
     RETURNS(EINVAL, interproc_queue_waiters(&queue, &count, NULL));
@@ -554,8 +540,8 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     RETURNS(EINVAL, interproc_mutex_holder(&counter->lock, NULL));
     RETURNS(EINVAL, interproc_mutex_holder((interproc_mutex_t *)&s, &who));
     RETURNS(EINVAL, interproc_mutex_holder((interproc_mutex_t *)((char *)counter + 4), &who));
-    RETURNS(EINVAL, interproc_mutex_waiters(NULL, &count));
-    RETURNS(EINVAL, interproc_mutex_waiters(&counter->lock, NULL));
+    RETURNS(EINVAL, interproc_waiters(NULL, 1, &count));
+    RETURNS(EINVAL, interproc_waiters(&counter->lock, sizeof(interproc_mutex_t), NULL));
     RETURNS(EINVAL, interproc_waiters(NULL, 1, &count));
     RETURNS(EINVAL, interproc_waiters(&s, 1, &count));
     RETURNS(EINVAL, interproc_waiters(counter, 1, NULL));
@@ -567,8 +553,8 @@ static void null_arguments_are_refused_and_outputs_left_alone(void)
     for (int k = 0; k < 2; k++) {
         RETURNS(EINVAL, interproc_process_pid(gone[k], &id));
         RETURNS(EINVAL, interproc_process_join(gone[k], &end));
-        RETURNS(EINVAL, interproc_process_tryjoin(gone[k], &end));
-        RETURNS(EINVAL, interproc_process_timedjoin(gone[k], &past, &end));
+        RETURNS(EINVAL, interproc_process_join_until(gone[k], AT_ONCE, &end));
+        RETURNS(EINVAL, interproc_process_join_until(gone[k], &past, &end));
         RETURNS(EINVAL, interproc_process_is_alive(gone[k], &b));
         RETURNS(EINVAL, interproc_process_terminate(gone[k]));
         RETURNS(EINVAL, interproc_process_kill(gone[k]));
@@ -593,7 +579,7 @@ static void segments_are_found_by_name_and_say_what_is_wrong(void)
     RETURNS(EINVAL, interproc_segment_create(&opened, "no-slash", 5000, 0));
     RETURNS(EINVAL, interproc_segment_create(&opened, "/bad\xff", 5000, 0));
     RETURNS(EINVAL, interproc_segment_create(&opened, "/interproc-c-bad-mode", 5000, 010000));
-    OK(interproc_segment_len(&made, &len));
+    OK(FIELD(interproc_segment_info(&made, &segment_), segment_.size, &len));
     CHECK(len == 8192);
     OK(interproc_segment_open(&opened, name));
     OK(interproc_segment_object(&made, "thing", 24, 8, &a));
@@ -672,10 +658,10 @@ static void segments_are_found_by_name_and_say_what_is_wrong(void)
 
     OK(interproc_segment_unlink_if_stale(name, &is));
     CHECK(!is);
-    OK(interproc_segment_is_retired(&made, &is));
+    OK(FIELD(interproc_segment_info(&made, &segment_), segment_.is_retired, &is));
     CHECK(!is);
     OK(interproc_segment_unlink(name));
-    OK(interproc_segment_is_retired(&made, &is));
+    OK(FIELD(interproc_segment_info(&made, &segment_), segment_.is_retired, &is));
     CHECK(is);
     RETURNS(ENOENT, interproc_segment_unlink(name));
     OK(interproc_segment_close(&made));
@@ -778,8 +764,8 @@ static void processes_end_with_a_code_or_a_signal_and_tell_it_again(void)
     OK(interproc_process_join(&child, NULL));
     OK(interproc_process_join(&child, &end));
     CHECK(end.code == 7 && end.signal == 0);
-    OK(interproc_process_tryjoin(&child, &end));
-    OK(interproc_process_timedjoin(&child, &past, &end));
+    OK(interproc_process_join_until(&child, AT_ONCE, &end));
+    OK(interproc_process_join_until(&child, &past, &end));
     OK(interproc_process_is_alive(&child, &alive));
     CHECK(!alive);
     OK(interproc_process_kill(&child));
@@ -792,12 +778,12 @@ static void processes_end_with_a_code_or_a_signal_and_tell_it_again(void)
     OK(interproc_process_close(&child));
 
     OK(interproc_process_fork(&child, "a name that is longer than the kernel keeps", for_ever, NULL));
-    RETURNS(EBUSY, interproc_process_tryjoin(&child, &end));
+    RETURNS(ETIMEDOUT, interproc_process_join_until(&child, AT_ONCE, &end));
     struct timespec soon = in_ms(10);
-    RETURNS(ETIMEDOUT, interproc_process_timedjoin(&child, &soon, &end));
-    RETURNS(ETIMEDOUT, interproc_process_timedjoin(&child, &past, &end));
+    RETURNS(ETIMEDOUT, interproc_process_join_until(&child, &soon, &end));
+    RETURNS(ETIMEDOUT, interproc_process_join_until(&child, &past, &end));
     for (int i = 0; i < 3; i++)
-        RETURNS(EINVAL, interproc_process_timedjoin(&child, &impossible[i], &end));
+        RETURNS(EINVAL, interproc_process_join_until(&child, &impossible[i], &end));
     CHECK(end.code == 255);
     OK(interproc_process_is_alive(&child, &alive));
     CHECK(alive);

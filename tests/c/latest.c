@@ -52,39 +52,37 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_segment_latest(&segment, NULL, 8, NULL, &l));
     RETURNS(EINVAL, interproc_segment_latest(&segment, "l", 0, NULL, &l));
     RETURNS(EINVAL, interproc_segment_latest(&segment, "l", 8, NULL, NULL));
-    RETURNS(EINVAL, interproc_segment_latest_for(&segment, "l", 8, NULL, 251, &l));
+    RETURNS(EINVAL, interproc_segment_latest_as(&segment, "l", 0, 8, NULL, 251, &l));
     RETURNS(EINVAL, interproc_segment_latest_as(&segment, NULL, 1, 8, NULL, 4, &l));
     RETURNS(EINVAL, interproc_segment_latest_as(&segment, "l", 1, 8, NULL, 4, NULL));
     RETURNS(ENOMEM, interproc_segment_latest(&segment, "l", 1 << 24, NULL, &l));
     for (int null = 0; null < 2; null++) {
         const interproc_latest_t *none = null ? NULL : &l;
         RETURNS(EINVAL, interproc_latest_set(none, &value, NULL));
-        RETURNS(EINVAL, interproc_latest_tryset(none, &value, NULL));
-        RETURNS(EINVAL, interproc_latest_timedset(none, &value, &soon, NULL));
+        RETURNS(EINVAL, interproc_latest_set_until(none, &value, AT_ONCE, NULL));
+        RETURNS(EINVAL, interproc_latest_set_until(none, &value, &soon, NULL));
         RETURNS(EINVAL, interproc_latest_get(none, &value, NULL));
         RETURNS(EINVAL, interproc_latest_version(none, &version));
         RETURNS(EINVAL, interproc_latest_wait_newer(none, 0, &value, NULL));
-        RETURNS(EINVAL, interproc_latest_timedwait_newer(none, 0, &soon, &value, NULL));
+        RETURNS(EINVAL, interproc_latest_wait_newer_until(none, 0, &soon, &value, NULL));
         RETURNS(EINVAL, interproc_latest_writer(none, &who));
         RETURNS(EINVAL, interproc_latest_waiters(none, &n));
     }
     l = latest_of("bad");
     RETURNS(EINVAL, interproc_latest_set(&l, NULL, NULL));
-    RETURNS(EINVAL, interproc_latest_tryset(&l, NULL, NULL));
-    RETURNS(EINVAL, interproc_latest_timedset(&l, NULL, &soon, NULL));
-    RETURNS(EINVAL, interproc_latest_timedset(&l, &value, NULL, NULL));
-    RETURNS(EINVAL, interproc_latest_timedset(&l, &value, &wrong, NULL));
+    RETURNS(EINVAL, interproc_latest_set_until(&l, NULL, AT_ONCE, NULL));
+    RETURNS(EINVAL, interproc_latest_set_until(&l, NULL, &soon, NULL));
+    RETURNS(EINVAL, interproc_latest_set_until(&l, &value, &wrong, NULL));
     RETURNS(EINVAL, interproc_latest_get(&l, NULL, NULL));
     RETURNS(EINVAL, interproc_latest_version(&l, NULL));
     RETURNS(EINVAL, interproc_latest_wait_newer(&l, 0, NULL, NULL));
-    RETURNS(EINVAL, interproc_latest_timedwait_newer(&l, 0, NULL, &value, NULL));
-    RETURNS(EINVAL, interproc_latest_timedwait_newer(&l, 0, &wrong, &value, NULL));
+    RETURNS(EINVAL, interproc_latest_wait_newer_until(&l, 0, &wrong, &value, NULL));
     RETURNS(EINVAL, interproc_latest_waiters(&l, NULL));
     RETURNS(EINVAL, interproc_latest_writer(&l, NULL));
     RETURNS(EEXIST, interproc_segment_latest(&segment, "bad", 8, NULL, &l));
-    RETURNS(EEXIST, interproc_segment_latest_for(&segment, "bad", sizeof value, NULL, 5, &l));
+    RETURNS(EEXIST, interproc_segment_latest_as(&segment, "bad", 0, sizeof value, NULL, 5, &l));
     /* Nothing is written on failure. */
-    RETURNS(ETIMEDOUT, interproc_latest_timedwait_newer(&l, 0, &soon, &value, &version));
+    RETURNS(ETIMEDOUT, interproc_latest_wait_newer_until(&l, 0, &soon, &value, &version));
     CHECK(is(&value, 3) && version == 77);
 }
 
@@ -106,9 +104,9 @@ static void values(void)
         if (i % 3 == 0)
             OK(interproc_latest_set(&l, &value, &version));
         else if (i % 3 == 1)
-            OK(interproc_latest_tryset(&l, &value, &version));
+            OK(interproc_latest_set_until(&l, &value, AT_ONCE, &version));
         else
-            OK(interproc_latest_timedset(&l, &value, &soon, &version));
+            OK(interproc_latest_set_until(&l, &value, &soon, &version));
         CHECK(version == i);
         OK(interproc_latest_get(&again, &value, NULL));
         CHECK(is(&value, i));
@@ -121,7 +119,7 @@ static void values(void)
     OK(interproc_latest_writer(&l, &who));
     CHECK(n == 0 && !who.found);
     /* Without a first value: zeros; and without announcements. */
-    OK(interproc_segment_latest_for(&segment, "zeros", sizeof value, NULL, 0, &l));
+    OK(interproc_segment_latest_as(&segment, "zeros", 0, sizeof value, NULL, 0, &l));
     value = of(6);
     OK(interproc_latest_get(&l, &value, NULL));
     CHECK(is(&value, 0));

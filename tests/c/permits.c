@@ -30,7 +30,7 @@ static void die(void)
 static uint32_t available(const interproc_bounded_semaphore_t *s)
 {
     uint32_t n = 99;
-    OK(interproc_bounded_semaphore_available(s, &n));
+    OK(FIELD(interproc_bounded_semaphore_info(s, &permits_), permits_.available, &n));
     return n;
 }
 
@@ -40,7 +40,6 @@ static void bad_arguments(void)
     interproc_barrier_t b = INTERPROC_BARRIER_INIT;
     interproc_permit_t p = INTERPROC_PERMIT_INIT;
     struct timespec soon = in_ms(1), wrong = {0, 1000000000};
-    uint32_t n;
     bool yes;
     RETURNS(EINVAL, interproc_segment_bounded_semaphore(NULL, "s", 1, &s));
     RETURNS(EINVAL, interproc_segment_bounded_semaphore(&segment, NULL, 1, &s));
@@ -57,21 +56,18 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_bounded_semaphore_acquire(none, &p));
         RETURNS(EINVAL, interproc_bounded_semaphore_tryacquire(none, &p));
         RETURNS(EINVAL, interproc_bounded_semaphore_timedacquire(none, &soon, &p));
-        RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many(none, 1, &p));
-        RETURNS(EINVAL, interproc_bounded_semaphore_tryacquire_many(none, 1, &p));
-        RETURNS(EINVAL, interproc_bounded_semaphore_timedacquire_many(none, 1, &soon, &p));
+        RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many_until(none, 1, NULL, &p));
+        RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many_until(none, 1, AT_ONCE, &p));
+        RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many_until(none, 1, &soon, &p));
         RETURNS(EINVAL, interproc_bounded_semaphore_release(none, &p));
         RETURNS(EINVAL, interproc_bounded_semaphore_adopt(none, &p));
-        RETURNS(EINVAL, interproc_bounded_semaphore_permits(none, &n));
-        RETURNS(EINVAL, interproc_bounded_semaphore_available(none, &n));
+        RETURNS(EINVAL, interproc_bounded_semaphore_info(none, &permits_));
         RETURNS(EINVAL, interproc_barrier_wait(nobody, &yes));
         RETURNS(EINVAL, interproc_barrier_timedwait(nobody, &soon, &yes));
         RETURNS(EINVAL, interproc_barrier_abort(nobody));
         RETURNS(EINVAL, interproc_barrier_reset(nobody));
         RETURNS(EINVAL, interproc_barrier_leave(nobody));
-        RETURNS(EINVAL, interproc_barrier_parties(nobody, &n));
-        RETURNS(EINVAL, interproc_barrier_n_waiting(nobody, &n));
-        RETURNS(EINVAL, interproc_barrier_is_broken(nobody, &yes));
+        RETURNS(EINVAL, interproc_barrier_info(nobody, &barrier_));
     }
     OK(interproc_segment_bounded_semaphore(&segment, "bad", 2, &s));
     OK(interproc_segment_barrier(&segment, "worse", 2, &b));
@@ -79,17 +75,15 @@ static void bad_arguments(void)
     RETURNS(EEXIST, interproc_segment_barrier(&segment, "worse", 3, &b));
     RETURNS(EEXIST, interproc_segment_barrier(&segment, "bad", 2, &b));
     RETURNS(EINVAL, interproc_bounded_semaphore_acquire(&s, NULL));
-    RETURNS(EINVAL, interproc_bounded_semaphore_timedacquire(&s, NULL, &p));
     RETURNS(EINVAL, interproc_bounded_semaphore_timedacquire(&s, &wrong, &p));
-    RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many(&s, 0, &p));
-    RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many(&s, 3, &p));
+    RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many_until(&s, 0, NULL, &p));
+    RETURNS(EINVAL, interproc_bounded_semaphore_acquire_many_until(&s, 3, NULL, &p));
     RETURNS(EINVAL, interproc_bounded_semaphore_release(&s, NULL));
     RETURNS(EPERM, interproc_bounded_semaphore_release(&s, &p));
     RETURNS(EPERM, interproc_bounded_semaphore_adopt(&s, &p));
-    RETURNS(EINVAL, interproc_bounded_semaphore_available(&s, NULL));
-    RETURNS(EINVAL, interproc_barrier_timedwait(&b, NULL, &yes));
+    RETURNS(EINVAL, interproc_bounded_semaphore_info(&s, NULL));
     RETURNS(EINVAL, interproc_barrier_timedwait(&b, &wrong, &yes));
-    RETURNS(EINVAL, interproc_barrier_parties(&b, NULL));
+    RETURNS(EINVAL, interproc_barrier_info(&b, NULL));
     CHECK(available(&s) == 2);
 }
 
@@ -128,15 +122,15 @@ static void permits(void)
     uint32_t n = 0;
     int status;
     OK(interproc_segment_bounded_semaphore(&segment, "lines", 3, &lines));
-    OK(interproc_bounded_semaphore_permits(&lines, &n));
+    OK(FIELD(interproc_bounded_semaphore_info(&lines, &permits_), permits_.permits, &n));
     CHECK(n == 3);
     OK(interproc_bounded_semaphore_acquire(&lines, &one));
-    OK(interproc_bounded_semaphore_tryacquire_many(&lines, 2, &two));
+    OK(interproc_bounded_semaphore_acquire_many_until(&lines, 2, AT_ONCE, &two));
     CHECK(available(&lines) == 0);
     RETURNS(EBUSY, interproc_bounded_semaphore_tryacquire(&lines, &copy));
     RETURNS(ETIMEDOUT, interproc_bounded_semaphore_timedacquire(&lines, &past, &copy));
     soon = in_ms(20);
-    RETURNS(ETIMEDOUT, interproc_bounded_semaphore_timedacquire_many(&lines, 2, &soon, &copy));
+    RETURNS(ETIMEDOUT, interproc_bounded_semaphore_acquire_many_until(&lines, 2, &soon, &copy));
     /* Given back once, by the handle or a copy of it. */
     copy = two;
     OK(interproc_bounded_semaphore_release(&lines, &two));
@@ -151,11 +145,11 @@ static void permits(void)
     CHECK(status == 0 && available(&lines) == 2);
     OK(interproc_bounded_semaphore_release(&lines, &one));
     /* The dead one's permits are told of, once. */
-    IN_A_CHILD(OK(interproc_bounded_semaphore_acquire_many(&lines, 2, &two)); die(), &status);
+    IN_A_CHILD(OK(interproc_bounded_semaphore_acquire_many_until(&lines, 2, NULL, &two)); die(), &status);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && available(&lines) == 3);
-    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many(&lines, 3, &two));
+    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many_until(&lines, 3, NULL, &two));
     OK(interproc_bounded_semaphore_release(&lines, &two));
-    OK(interproc_bounded_semaphore_acquire_many(&lines, 3, &two));
+    OK(interproc_bounded_semaphore_acquire_many_until(&lines, 3, NULL, &two));
     OK(interproc_bounded_semaphore_release(&lines, &two));
     /* Between threads. */
     OK(interproc_bounded_semaphore_acquire(&lines, &moving));
@@ -163,14 +157,14 @@ static void permits(void)
     in_a_thread(take, NULL);
     RETURNS(ESTALE, interproc_bounded_semaphore_release(&lines, &moving));
     RETURNS(ESTALE, interproc_bounded_semaphore_adopt(&lines, &moving));
-    OK(interproc_bounded_semaphore_acquire_many(&lines, 2, &moving));
+    OK(interproc_bounded_semaphore_acquire_many_until(&lines, 2, NULL, &moving));
     in_a_thread(adopt, NULL);
     RETURNS(ESTALE, interproc_bounded_semaphore_release(&lines, &moving));
-    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many(&lines, 3, &two));
+    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many_until(&lines, 3, NULL, &two));
     OK(interproc_bounded_semaphore_release(&lines, &two));
     CHECK(available(&lines) == 3);
     /* A waiter gets what a dying holder had. */
-    OK(interproc_bounded_semaphore_acquire_many(&lines, 2, &two));
+    OK(interproc_bounded_semaphore_acquire_many_until(&lines, 2, NULL, &two));
     pid_t holder = fork();
     if (holder == 0) {
         OK(interproc_bounded_semaphore_acquire(&lines, &one));
@@ -192,7 +186,7 @@ static interproc_barrier_t steps;
 static bool is_broken(void)
 {
     bool broken = false;
-    OK(interproc_barrier_is_broken(&steps, &broken));
+    OK(FIELD(interproc_barrier_info(&steps, &barrier_), barrier_.is_broken, &broken));
     return broken;
 }
 
@@ -203,9 +197,9 @@ static void barriers(void)
     bool leader, others = false;
     int status;
     OK(interproc_segment_barrier(&segment, "steps", 2, &steps));
-    OK(interproc_barrier_parties(&steps, &n));
+    OK(FIELD(interproc_barrier_info(&steps, &barrier_), barrier_.parties, &n));
     CHECK(n == 2);
-    OK(interproc_barrier_n_waiting(&steps, &n));
+    OK(FIELD(interproc_barrier_info(&steps, &barrier_), barrier_.n_waiting, &n));
     CHECK(n == 0 && !is_broken());
     /* Rounds with a child: one leader each time. */
     enum { ROUNDS = 100 };
@@ -245,10 +239,9 @@ static void barriers(void)
     soon = in_ms(2);
     RETURNS(ETIMEDOUT, interproc_barrier_wait_slice(&steps, &turn, &soon, &leader));
     RETURNS(ETIMEDOUT, interproc_barrier_wait_slice(&steps, &turn, &past, &leader));
-    OK(interproc_barrier_n_waiting(&steps, &n));
+    OK(FIELD(interproc_barrier_info(&steps, &barrier_), barrier_.n_waiting, &n));
     CHECK(n == 1 && !is_broken());
     RETURNS(EINVAL, interproc_barrier_wait_slice(&steps, NULL, &soon, &leader));
-    RETURNS(EINVAL, interproc_barrier_wait_slice(&steps, &turn, NULL, &leader));
     OK(interproc_barrier_reset(&steps));
     RETURNS(ECANCELED, interproc_barrier_wait_slice(&steps, &turn, &soon, &leader));
     CHECK(turn.private_[0] == 0 && turn.private_[1] == 0);

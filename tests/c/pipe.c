@@ -20,7 +20,7 @@ static void recv_text(interproc_pipe_t *end, const char *text)
 {
     char buffer[256];
     size_t size = 0;
-    CHECK(interproc_pipe_recv(end, buffer, sizeof buffer, &size) == 0);
+    CHECK(interproc_pipe_recv(end, buffer, sizeof buffer, &size, NULL) == 0);
     CHECK(size == strlen(text) && memcmp(buffer, text, size) == 0);
 }
 
@@ -37,21 +37,21 @@ static void messages_go_both_ways(void)
     CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
     CHECK(interproc_pipe_longest(&a, &size) == 0 && size == 200);
     CHECK(interproc_pipe_peer(&a, &who) == 0 && who.pid == getpid());
-    CHECK(interproc_pipe_tryrecv(&b, buffer, sizeof buffer, &size) == EAGAIN);
+    CHECK(interproc_pipe_tryrecv(&b, buffer, sizeof buffer, &size, NULL) == EAGAIN);
     soon = in_ms(2);
-    CHECK(interproc_pipe_timedrecv(&b, buffer, sizeof buffer, &soon, &size) == ETIMEDOUT);
+    CHECK(interproc_pipe_timedrecv(&b, &soon, buffer, sizeof buffer, &size, NULL) == ETIMEDOUT);
     CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && !ready);
     send_text(&a, "question");
     CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && ready);
-    CHECK(interproc_pipe_recv(&b, buffer, 7, &size) == EMSGSIZE && size == 8);
+    CHECK(interproc_pipe_recv(&b, buffer, 7, &size, NULL) == EMSGSIZE && size == 8);
     recv_text(&b, "question");
-    CHECK(interproc_pipe_send_vectored(&b, pieces, 2) == 0);
+    CHECK(interproc_pipe_send_vectored_until(&b, pieces, 2, NULL) == 0);
     recv_text(&a, "head body");
     CHECK(interproc_pipe_send(&a, NULL, 0) == 0);
-    CHECK(interproc_pipe_recv(&b, NULL, 0, &size) == 0 && size == 0);
+    CHECK(interproc_pipe_recv(&b, NULL, 0, &size, NULL) == 0 && size == 0);
     CHECK(interproc_pipe_send(&a, pieces, 201) == EMSGSIZE);
     CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&a) == EINVAL);
-    CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_pipe_send(&b, "x", 1) == EPIPE);
     CHECK(interproc_pipe_poll(&b, &past, &ready) == 0 && ready);
     CHECK(interproc_pipe_close(&b) == 0);
@@ -75,9 +75,9 @@ static void an_end_ends_with_its_thread(void)
         CHECK(pthread_create(&thread, NULL, sends_once, &a) == 0 && pthread_join(thread, NULL) == 0);
         recv_text(&b, "last");
         if (seen)
-            CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size) == EPIPE);
+            CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size, NULL) == EPIPE);
         CHECK(interproc_pipe_send(&a, "late", 4) == ESTALE);
-        CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size) == EPIPE);
+        CHECK(interproc_pipe_tryrecv(&b, buffer, 8, &size, NULL) == EPIPE);
         CHECK(interproc_pipe_send(&a, "late", 4) == ESTALE);
         CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
     }
@@ -103,14 +103,13 @@ static void what_is_wrong_is_refused(void)
     void *place;
 
     CHECK(interproc_pipe_one_way(0, 100, &to, &from) == 0);
-    CHECK(interproc_pipe_recv(&to, buffer, 8, &size) == EINVAL);
+    CHECK(interproc_pipe_recv(&to, buffer, 8, &size, NULL) == EINVAL);
     CHECK(interproc_pipe_send(&from, "x", 1) == EINVAL);
     CHECK(interproc_pipe_send(NULL, "x", 1) == EINVAL && interproc_pipe_send(&none, "x", 1) == EINVAL);
     CHECK(interproc_pipe_send(&to, NULL, 1) == EINVAL);
-    CHECK(interproc_pipe_recv(&from, NULL, 1, &size) == EINVAL && interproc_pipe_recv(&from, buffer, 8, NULL) == EINVAL);
-    CHECK(interproc_pipe_timedsend(&to, "x", 1, NULL) == EINVAL);
+    CHECK(interproc_pipe_recv(&from, NULL, 1, &size, NULL) == EINVAL && interproc_pipe_recv(&from, buffer, 8, NULL, NULL) == EINVAL);
     CHECK(interproc_pipe_commit(&to, 0) == EINVAL && interproc_pipe_release(&from) == EINVAL);
-    CHECK(interproc_pipe_reserve(&to, 101, &place) == EMSGSIZE);
+    CHECK(interproc_pipe_reserve_until(&to, 101, NULL, &place) == EMSGSIZE);
     CHECK(interproc_pipe_pair(1, 1, &to, NULL) == EINVAL);
     CHECK(interproc_listener_accept(&nobody, &none) == EINVAL && interproc_listener_close(&nobody) == EINVAL);
     CHECK(interproc_pipe_close(&none) == EINVAL && interproc_pipe_close(NULL) == EINVAL);
@@ -133,29 +132,33 @@ static void messages_are_written_and_read_in_place(void)
     const void *message;
     size_t size;
     char buffer[8];
+    bool again = true;
 
     CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
-    CHECK(interproc_pipe_reserve(&a, 100, &place) == 0);
+    CHECK(interproc_pipe_reserve_until(&a, 100, NULL, &place) == 0);
     memcpy(place, "in place", 8);
-    CHECK(interproc_pipe_commit(&a, 101) == EINVAL);
-    CHECK(interproc_pipe_reserve(&a, 100, &place) == 0);
-    memcpy(place, "in place", 8);
+    CHECK(interproc_pipe_commit(&a, 101) == EMSGSIZE);
+    /* The reservation was still there. */
     CHECK(interproc_pipe_commit(&a, 8) == 0 && interproc_pipe_commit(&a, 8) == EINVAL);
-    CHECK(interproc_pipe_tryreserve(&a, 10, &place) == 0);
+    CHECK(interproc_pipe_reserve_until(&a, 10, AT_ONCE, &place) == 0);
+    CHECK(interproc_pipe_abort(&a) == 0 && interproc_pipe_abort(&a) == EINVAL);
+    CHECK(interproc_pipe_commit(&a, 10) == EINVAL);
+    CHECK(interproc_pipe_reserve_until(&a, 10, AT_ONCE, &place) == 0);
     send_text(&a, "forgets it");
     CHECK(interproc_pipe_commit(&a, 10) == EINVAL);
-    CHECK(interproc_pipe_receive(&b, &message, &size) == 0);
-    CHECK(size == 8 && memcmp(message, "in place", 8) == 0);
-    CHECK(interproc_pipe_recv(&b, buffer, 8, &size) == EINVAL);
+    CHECK(interproc_pipe_borrow_until(&b, NULL, &message, &size, &again) == 0);
+    CHECK(size == 8 && !again && memcmp(message, "in place", 8) == 0);
+    CHECK(interproc_pipe_recv(&b, buffer, 8, &size, NULL) == EINVAL);
     CHECK(interproc_pipe_release(&b) == 0 && interproc_pipe_release(&b) == EINVAL);
-    CHECK(interproc_pipe_tryreceive(&b, &message, &size) == 0 && size == 10);
+    CHECK(interproc_pipe_borrow_until(&b, AT_ONCE, &message, &size, NULL) == 0 && size == 10);
     CHECK(interproc_pipe_release(&b) == 0);
-    CHECK(interproc_pipe_tryreceive(&b, &message, &size) == EAGAIN);
-    CHECK(interproc_pipe_shutdown(&a, true, false) == 0);
-    CHECK(interproc_pipe_receive(&b, &message, &size) == EPIPE);
+    CHECK(interproc_pipe_borrow_until(&b, AT_ONCE, &message, &size, NULL) == ETIMEDOUT);
+    CHECK(interproc_pipe_shutdown(&a, INTERPROC_PIPE_SEND) == 0);
+    CHECK(interproc_pipe_borrow_until(&b, NULL, &message, &size, NULL) == EPIPE);
     send_text(&b, "the other way");
     recv_text(&a, "the other way");
-    CHECK(interproc_pipe_shutdown(&a, true, false) == EINVAL);
+    CHECK(interproc_pipe_shutdown(&a, INTERPROC_PIPE_SEND) == EINVAL);
+    CHECK(interproc_pipe_shutdown(&a, 0) == EINVAL && interproc_pipe_shutdown(&a, 4) == EINVAL);
     CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
 }
 
@@ -164,7 +167,7 @@ static int echo(interproc_pipe_t *end, void *argument)
     char buffer[200];
     size_t size;
     int count = 0;
-    while (interproc_pipe_recv(end, buffer, sizeof buffer, &size) == 0) {
+    while (interproc_pipe_recv(end, buffer, sizeof buffer, &size, NULL) == 0) {
         if (size == 4 && memcmp(buffer, "die!", 4) == 0)
             raise(SIGKILL);
         CHECK(interproc_pipe_send(end, buffer, size) == 0);
@@ -194,7 +197,7 @@ static void a_child_gets_an_end(void)
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
     CHECK(interproc_pipe_fork(&child, NULL, echo, &theirs, &more) == 0);
     send_text(&ours, "die!");
-    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_pipe_close(&ours) == 0);
     CHECK(interproc_process_join(&child, &end) == 0 && end.signal == SIGKILL);
     CHECK(interproc_process_close(&child) == 0);
@@ -221,7 +224,7 @@ static void an_end_goes_over_a_bare_fork(void)
     CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs) == EINVAL);
     recv_text(&ours, "adopted");
     send_text(&ours, "good");
-    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
     CHECK(interproc_pipe_close(&ours) == 0);
 
@@ -230,7 +233,7 @@ static void an_end_goes_over_a_bare_fork(void)
     if (pid == 0)
         _exit(1);
     CHECK(interproc_pipe_hand_over(&theirs, pid) == ECHILD);
-    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size) == EPIPE);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(waitpid(pid, &status, 0) == pid);
     CHECK(interproc_pipe_close(&ours) == 0);
 }
@@ -257,12 +260,12 @@ static void clients_find_a_listener(void)
     int i;
 
     CHECK(interproc_segment_anonymous(&segment, 1 << 16) == 0);
-    CHECK(interproc_pipe_tryconnect(&segment, "door", &end) == ECONNREFUSED);
+    CHECK(interproc_pipe_connect_until(&segment, "door", AT_ONCE, &end) == ECONNREFUSED);
     CHECK(interproc_listener_bind(&segment, "door", 2, 0, 200, &listener) == 0);
     CHECK(interproc_listener_bind(&segment, "door", 2, 0, 200, &other) == EBUSY);
     CHECK(interproc_listener_bind(&segment, "door", 3, 0, 200, &other) == EEXIST);
-    CHECK(interproc_listener_tryaccept(&listener, &end) == EAGAIN);
-    CHECK(interproc_listener_timedaccept(&listener, &soon, &end) == ETIMEDOUT);
+    CHECK(interproc_listener_accept_until(&listener, AT_ONCE, &end) == ETIMEDOUT);
+    CHECK(interproc_listener_accept_until(&listener, &soon, &end) == ETIMEDOUT);
     for (i = 0; i < 4; i++)
         CHECK(pthread_create(&threads[i], NULL, client, NULL) == 0);
     for (i = 0; i < 4; i++) {
@@ -273,12 +276,12 @@ static void clients_find_a_listener(void)
     }
     for (i = 0; i < 4; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    CHECK(interproc_pipe_tryconnect(&segment, "door", &end) == 0);
+    CHECK(interproc_pipe_connect_until(&segment, "door", AT_ONCE, &end) == 0);
     soon = in_ms(20);
-    CHECK(interproc_pipe_timedconnect(&segment, "door", &soon, &again) == 0);
+    CHECK(interproc_pipe_connect_until(&segment, "door", &soon, &again) == 0);
     {
         interproc_pipe_t third;
-        CHECK(interproc_pipe_tryconnect(&segment, "door", &third) == EAGAIN);
+        CHECK(interproc_pipe_connect_until(&segment, "door", AT_ONCE, &third) == ETIMEDOUT);
     }
     CHECK(interproc_listener_pending(&listener, &pending) == 0 && pending == 2);
     CHECK(interproc_listener_close(&listener) == 0 && interproc_listener_close(&listener) == EINVAL);

@@ -32,7 +32,7 @@ static void done(interproc_process_t *child, int signal, int exit_code)
 {
     interproc_exit_t end = {0, 0, 0, 0};
     struct timespec until = in_ms(20000);
-    OK(interproc_process_timedjoin(child, &until, &end));
+    OK(interproc_process_join_until(child, &until, &end));
     CHECK(end.signal == signal && end.code == exit_code);
     OK(interproc_process_close(child));
 }
@@ -67,7 +67,7 @@ static void options_shape_a_child(void)
     options.descriptors = streams;
     options.descriptor_count = 2;
     interproc_process_t child = INTERPROC_PROCESS_INIT;
-    OK(interproc_process_start(&child, &options, is_as_told, NULL));
+    OK(interproc_process_fork_with(&child, &options, is_as_told, NULL));
     done(&child, 0, 7);
     CHECK(read(pipe_ends[0], said, sizeof said) == 3 && strcmp(said, "out") == 0);
 
@@ -77,14 +77,14 @@ static void options_shape_a_child(void)
     CHECK(read(pipe_ends[0], said, sizeof said) == 5 && memcmp(said, "/usr\n", 5) == 0);
 
     options.directory = "/no/such/directory";
-    RETURNS(ENOENT, interproc_process_start(&child, &options, is_as_told, NULL));
+    RETURNS(ENOENT, interproc_process_fork_with(&child, &options, is_as_told, NULL));
     CHECK(strstr(interproc_last_error_message(), "working directory") != NULL);
     options.directory = NULL;
     options.flags = 1u << 20;
-    RETURNS(EINVAL, interproc_process_start(&child, &options, is_as_told, NULL));
+    RETURNS(EINVAL, interproc_process_fork_with(&child, &options, is_as_told, NULL));
     options.flags = 0;
     streams[0].to = 9;
-    RETURNS(EINVAL, interproc_process_start(&child, &options, is_as_told, NULL));
+    RETURNS(EINVAL, interproc_process_fork_with(&child, &options, is_as_told, NULL));
     CHECK(wait(NULL) == -1);
     close(pipe_ends[0]);
     close(pipe_ends[1]);
@@ -165,7 +165,7 @@ static int leave_a_daemon(void *detached)
     interproc_process_t child = INTERPROC_PROCESS_INIT;
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
     options.flags = INTERPROC_PROCESS_DAEMON_GROUP;
-    if (interproc_process_start(&child, &options, for_ever, NULL) != 0)
+    if (interproc_process_fork_with(&child, &options, for_ever, NULL) != 0)
         return 1;
     if (*(int *)detached)
         return interproc_process_detach(&child);
@@ -270,7 +270,7 @@ static void a_program_gets_a_segment_without_a_name(void)
     CHECK(*tickets == 42);
     RETURNS(ENOENT, interproc_segment_inherited(&none, "shop"));
     RETURNS(EINVAL, interproc_segment_inherited(&none, NULL));
-    RETURNS(EINVAL, interproc_process_start(&child, &options, for_ever, NULL));
+    RETURNS(EINVAL, interproc_process_fork_with(&child, &options, for_ever, NULL));
     given.segment = &none;
     RETURNS(EINVAL, interproc_process_spawn(&child, &options, self, arguments, NULL));
     OK(interproc_segment_close(&segment));
@@ -315,7 +315,7 @@ static void a_process_is_known_by_number_and_start_time(void)
     OK(interproc_process_ref_open(&other, pid));
     OK(interproc_process_ref_details(&other, &its));
     CHECK(its.pid == pid && its.parent == own);
-    OK(interproc_process_ref_children(&me, 1, pids, &count));
+    OK(interproc_process_ref_children(&me, pids, 1, &count));
     CHECK(count == 1 && pids[0] == pid);
     OK(interproc_process_ref_close(&other));
     RETURNS(ESRCH, interproc_process_ref_find(&other, pid, its.start_time + 1));
@@ -323,10 +323,10 @@ static void a_process_is_known_by_number_and_start_time(void)
     OK(interproc_process_ref_is_alive(&other, &is_alive));
     CHECK(is_alive);
     struct timespec soon = in_ms(5);
-    RETURNS(ETIMEDOUT, interproc_process_ref_timedwait(&other, &soon));
+    RETURNS(ETIMEDOUT, interproc_process_ref_wait_until(&other, &soon));
     RETURNS(EINVAL, interproc_process_ref_signal(&other, 9999));
     OK(interproc_process_ref_signal(&other, SIGKILL));
-    OK(interproc_process_ref_wait(&other));
+    OK(interproc_process_ref_wait_until(&other, NULL));
     OK(interproc_process_ref_fd(&other, &fd));
     struct pollfd ended = {fd, POLLIN, 0};
     CHECK(poll(&ended, 1, 0) == 1);
@@ -338,7 +338,7 @@ static void a_process_is_known_by_number_and_start_time(void)
     RETURNS(ESRCH, interproc_process_ref_details(&other, &its));
     OK(interproc_process_ref_close(&other));
     RETURNS(EINVAL, interproc_process_ref_close(&other));
-    RETURNS(EINVAL, interproc_process_ref_wait(&other));
+    RETURNS(EINVAL, interproc_process_ref_wait_until(&other, NULL));
     RETURNS(ESRCH, interproc_process_ref_find(&other, pid, its.start_time));
     RETURNS(ESRCH, interproc_process_ref_open(&other, -5));
     OK(interproc_process_close(&child));
@@ -361,7 +361,7 @@ static void a_process_with_threads_forks(void)
     interproc_process_t child = started(code, &three);
     done(&child, 0, 3);
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-    OK(interproc_process_start(&child, &options, code, &three));
+    OK(interproc_process_fork_with(&child, &options, code, &three));
     done(&child, 0, 3);
     CHECK(close(ends[1]) == 0 && pthread_join(thread, NULL) == 0 && close(ends[0]) == 0);
 }

@@ -40,7 +40,7 @@ static uint64_t pop(const interproc_queue_t *q, bool expected)
 static size_t len(const interproc_queue_t *q)
 {
     size_t n = 99;
-    OK(interproc_queue_len(q, &n));
+    OK(FIELD(interproc_queue_info(q, &channel_), channel_.used, &n));
     return n;
 }
 
@@ -52,40 +52,37 @@ static void bad_arguments(void)
     void *cell = NULL;
     const void *message = NULL;
     bool yes;
-    size_t n;
     for (int null = 0; null < 2; null++) {
         const interproc_queue_t *none = null ? NULL : &q;
-        RETURNS(EINVAL, interproc_queue_reserve(none, &cell));
-        RETURNS(EINVAL, interproc_queue_tryreserve(none, &cell));
-        RETURNS(EINVAL, interproc_queue_timedreserve(none, &soon, &cell));
+        RETURNS(EINVAL, interproc_queue_reserve_until(none, NULL, &cell));
+        RETURNS(EINVAL, interproc_queue_reserve_until(none, AT_ONCE, &cell));
+        RETURNS(EINVAL, interproc_queue_reserve_until(none, &soon, &cell));
         RETURNS(EINVAL, interproc_queue_commit(none, &frame));
         RETURNS(EINVAL, interproc_queue_abort(none, &frame));
-        RETURNS(EINVAL, interproc_queue_receive(none, &message, &yes));
-        RETURNS(EINVAL, interproc_queue_tryreceive(none, &message, &yes));
-        RETURNS(EINVAL, interproc_queue_timedreceive(none, &soon, &message, &yes));
+        RETURNS(EINVAL, interproc_queue_borrow_until(none, NULL, &message, &yes));
+        RETURNS(EINVAL, interproc_queue_borrow_until(none, AT_ONCE, &message, &yes));
+        RETURNS(EINVAL, interproc_queue_borrow_until(none, &soon, &message, &yes));
         RETURNS(EINVAL, interproc_queue_release(none, &frame));
         RETURNS(EINVAL, interproc_queue_put_back(none, &frame));
         RETURNS(EINVAL, interproc_queue_force_push(none, &frame, NULL, NULL));
-        RETURNS(EINVAL, interproc_queue_peak(none, &n));
+        RETURNS(EINVAL, interproc_queue_info(none, &channel_));
     }
     q = queue_of("bad", 2);
-    RETURNS(EINVAL, interproc_queue_reserve(&q, NULL));
-    RETURNS(EINVAL, interproc_queue_tryreserve(&q, NULL));
-    RETURNS(EINVAL, interproc_queue_timedreserve(&q, &soon, NULL));
-    RETURNS(EINVAL, interproc_queue_timedreserve(&q, NULL, &cell));
-    RETURNS(EINVAL, interproc_queue_timedreserve(&q, &wrong, &cell));
-    RETURNS(EINVAL, interproc_queue_receive(&q, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_tryreceive(&q, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_timedreceive(&q, &soon, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_timedreceive(&q, NULL, &message, NULL));
-    RETURNS(EINVAL, interproc_queue_timedreceive(&q, &wrong, &message, NULL));
+    RETURNS(EINVAL, interproc_queue_reserve_until(&q, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_reserve_until(&q, AT_ONCE, NULL));
+    RETURNS(EINVAL, interproc_queue_reserve_until(&q, &soon, NULL));
+    RETURNS(EINVAL, interproc_queue_reserve_until(&q, &wrong, &cell));
+    RETURNS(EINVAL, interproc_queue_borrow_until(&q, NULL, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_borrow_until(&q, AT_ONCE, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_borrow_until(&q, &soon, NULL, NULL));
+    RETURNS(EINVAL, interproc_queue_borrow_until(&q, &wrong, &message, NULL));
     RETURNS(EINVAL, interproc_queue_force_push(&q, NULL, NULL, NULL));
-    RETURNS(EINVAL, interproc_queue_peak(&q, NULL));
+    RETURNS(EINVAL, interproc_queue_info(&q, NULL));
     /* No cells of this queue. */
     RETURNS(EINVAL, interproc_queue_commit(&q, NULL));
     RETURNS(EINVAL, interproc_queue_commit(&q, &frame));
     RETURNS(EINVAL, interproc_queue_release(&q, &frame));
-    OK(interproc_queue_reserve(&q, &cell));
+    OK(interproc_queue_reserve_until(&q, NULL, &cell));
     CHECK((uintptr_t)cell % 16 == 0);
     RETURNS(EINVAL, interproc_queue_commit(&q, (char *)cell + 8));
     RETURNS(EINVAL, interproc_queue_commit(&q, (char *)cell - 16));
@@ -96,7 +93,7 @@ static void bad_arguments(void)
     OK(interproc_queue_commit(&q, cell));
     RETURNS(EPERM, interproc_queue_commit(&q, cell));
     RETURNS(EPERM, interproc_queue_abort(&q, cell));
-    OK(interproc_queue_receive(&q, &message, NULL));
+    OK(interproc_queue_borrow_until(&q, NULL, &message, NULL));
     CHECK(message == cell);
     RETURNS(EPERM, interproc_queue_commit(&q, message));
     OK(interproc_queue_release(&q, message));
@@ -104,9 +101,9 @@ static void bad_arguments(void)
     /* Nothing is written on failure. */
     message = &frame;
     yes = true;
-    RETURNS(EAGAIN, interproc_queue_tryreceive(&q, &message, &yes));
+    RETURNS(ETIMEDOUT, interproc_queue_borrow_until(&q, AT_ONCE, &message, &yes));
     soon = in_ms(1);
-    RETURNS(ETIMEDOUT, interproc_queue_timedreceive(&q, &soon, &message, &yes));
+    RETURNS(ETIMEDOUT, interproc_queue_borrow_until(&q, &soon, &message, &yes));
     CHECK(message == &frame && yes);
 }
 
@@ -117,39 +114,38 @@ static void in_place(void)
     const frame_t *got;
     bool again = true;
     struct timespec soon = in_ms(5);
-    OK(interproc_queue_reserve(&q, (void **)&frame));
+    OK(interproc_queue_reserve_until(&q, NULL, (void **)&frame));
     frame->number = 1;
     memset(frame->bytes, 7, sizeof frame->bytes);
     push(&q, 2);
     CHECK(len(&q) <= 2);
-    RETURNS(EAGAIN, interproc_queue_tryreserve(&q, (void **)&other));
-    RETURNS(EDEADLK, interproc_queue_timedreserve(&q, &soon, (void **)&other));
-    RETURNS(EDEADLK, interproc_queue_receive(&q, (const void **)&got, NULL));
+    RETURNS(EDEADLK, interproc_queue_reserve_until(&q, &soon, (void **)&other));
+    RETURNS(EDEADLK, interproc_queue_borrow_until(&q, NULL, (const void **)&got, NULL));
     OK(interproc_queue_commit(&q, frame));
-    RETURNS(ETIMEDOUT, interproc_queue_timedreserve(&q, &soon, (void **)&other));
-    OK(interproc_queue_receive(&q, (const void **)&got, &again));
+    RETURNS(ETIMEDOUT, interproc_queue_reserve_until(&q, &soon, (void **)&other));
+    OK(interproc_queue_borrow_until(&q, NULL, (const void **)&got, &again));
     CHECK(got == frame && got->number == 1 && got->bytes[4087] == 7 && !again);
-    RETURNS(EDEADLK, interproc_queue_reserve(&q, (void **)&other));
+    RETURNS(EDEADLK, interproc_queue_reserve_until(&q, NULL, (void **)&other));
     OK(interproc_queue_put_back(&q, got));
-    OK(interproc_queue_timedreceive(&q, &soon, (const void **)&got, &again));
+    OK(interproc_queue_borrow_until(&q, &soon, (const void **)&got, &again));
     CHECK(got == frame && again);
     CHECK(pop(&q, false) == 2);
     OK(interproc_queue_release(&q, got));
-    OK(interproc_queue_timedreserve(&q, &soon, (void **)&frame));
+    OK(interproc_queue_reserve_until(&q, &soon, (void **)&frame));
     OK(interproc_queue_abort(&q, frame));
     CHECK(len(&q) == 0);
     push(&q, 3);
     push(&q, 4);
     CHECK(pop(&q, false) == 3 && pop(&q, false) == 4);
     /* Closed: what was reserved before comes, and then the end. */
-    OK(interproc_queue_tryreserve(&q, (void **)&frame));
+    OK(interproc_queue_reserve_until(&q, AT_ONCE, (void **)&frame));
     frame->number = 5;
     OK(interproc_queue_close(&q));
-    RETURNS(EPIPE, interproc_queue_reserve(&q, (void **)&other));
+    RETURNS(EPIPE, interproc_queue_reserve_until(&q, NULL, (void **)&other));
     RETURNS(EPIPE, interproc_queue_force_push(&q, &frame, NULL, NULL));
     OK(interproc_queue_commit(&q, frame));
     CHECK(pop(&q, false) == 5);
-    RETURNS(EPIPE, interproc_queue_receive(&q, (const void **)&got, NULL));
+    RETURNS(EPIPE, interproc_queue_borrow_until(&q, NULL, (const void **)&got, NULL));
 }
 
 static void *commits(void *cell)
@@ -165,7 +161,7 @@ static void others(void)
     pthread_t thread;
     frame_t *frame;
     int status;
-    OK(interproc_queue_reserve(&q, (void **)&frame));
+    OK(interproc_queue_reserve_until(&q, NULL, (void **)&frame));
     CHECK(pthread_create(&thread, NULL, commits, frame) == 0 && pthread_join(thread, NULL) == 0);
     pid_t child = fork();
     if (child == 0) {
@@ -190,18 +186,18 @@ static void deaths(void)
         pid_t child = fork();
         if (child == 0) {
             if (reserves)
-                interproc_queue_reserve(&q, (void **)&frame);
+                interproc_queue_reserve_until(&q, NULL, (void **)&frame);
             else
-                interproc_queue_receive(&q, (const void **)&got, NULL);
+                interproc_queue_borrow_until(&q, NULL, (const void **)&got, NULL);
             kill(getpid(), SIGKILL);
         }
         CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
     }
-    OK(interproc_queue_receive(&q, (const void **)&got, &again));
+    OK(interproc_queue_borrow_until(&q, NULL, (const void **)&got, &again));
     CHECK(got->number == 1 && again);
     OK(interproc_queue_release(&q, got));
     /* The dead one's reservation is room when the consumers come by. */
-    RETURNS(EAGAIN, interproc_queue_tryreceive(&q, (const void **)&got, NULL));
+    RETURNS(ETIMEDOUT, interproc_queue_borrow_until(&q, AT_ONCE, (const void **)&got, NULL));
     push(&q, 2);
     push(&q, 3);
     CHECK(pop(&q, false) == 2 && pop(&q, false) == 3);
@@ -220,9 +216,9 @@ static void forced(void)
         CHECK(was == (i > 2) && (!was || out.number == i - 2));
     }
     OK(interproc_queue_force_push(&q, &in, NULL, NULL));
-    OK(interproc_queue_peak(&q, &peak));
+    OK(FIELD(interproc_queue_info(&q, &channel_), channel_.peak, &peak));
     CHECK(peak == 2);
-    OK(interproc_queue_receive(&q, (const void **)&got, NULL));
+    OK(interproc_queue_borrow_until(&q, NULL, (const void **)&got, NULL));
     CHECK(got->number == 5);
     RETURNS(EAGAIN, interproc_queue_force_push(&q, &in, &out, &was));
     OK(interproc_queue_release(&q, got));

@@ -58,7 +58,6 @@ static void bad_arguments(void)
     struct timespec soon = in_ms(1), wrong = {0, 1000000000};
     message_t m = message(1);
     size_t n;
-    bool yes;
     RETURNS(EINVAL, interproc_segment_spsc_producer(NULL, "bad", 8, 4, &p));
     RETURNS(EINVAL, interproc_segment_spsc_producer(&segment, NULL, 8, 4, &p));
     RETURNS(EINVAL, interproc_segment_spsc_producer(&segment, "bad", 0, 4, &p));
@@ -76,41 +75,35 @@ static void bad_arguments(void)
         RETURNS(EINVAL, interproc_spsc_producer_push(no_p, &m));
         RETURNS(EINVAL, interproc_spsc_producer_trypush(no_p, &m));
         RETURNS(EINVAL, interproc_spsc_producer_timedpush(no_p, &m, &soon));
-        RETURNS(EINVAL, interproc_spsc_producer_push_batch(no_p, &m, 1, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_trypush_batch(no_p, &m, 1, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_timedpush_batch(no_p, &m, 1, &soon, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_write_chunk(no_p, 1, &slots));
-        RETURNS(EINVAL, interproc_spsc_producer_trywrite_chunk(no_p, 1, &slots));
-        RETURNS(EINVAL, interproc_spsc_producer_timedwrite_chunk(no_p, 1, &soon, &slots));
+        RETURNS(EINVAL, interproc_spsc_producer_push_batch_until(no_p, &m, 1, NULL, &n));
+        RETURNS(EINVAL, interproc_spsc_producer_push_batch_until(no_p, &m, 1, AT_ONCE, &n));
+        RETURNS(EINVAL, interproc_spsc_producer_push_batch_until(no_p, &m, 1, &soon, &n));
+        RETURNS(EINVAL, interproc_spsc_producer_reserve_until(no_p, 1, NULL, &slots));
+        RETURNS(EINVAL, interproc_spsc_producer_reserve_until(no_p, 1, AT_ONCE, &slots));
+        RETURNS(EINVAL, interproc_spsc_producer_reserve_until(no_p, 1, &soon, &slots));
         RETURNS(EINVAL, interproc_spsc_producer_commit(no_p, 0));
         RETURNS(EINVAL, interproc_spsc_producer_publish_every(no_p, 2));
         RETURNS(EINVAL, interproc_spsc_producer_flush(no_p));
         RETURNS(EINVAL, interproc_spsc_producer_close(no_p));
         RETURNS(EINVAL, interproc_spsc_producer_leave(no_p));
-        RETURNS(EINVAL, interproc_spsc_producer_len(no_p, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_capacity(no_p, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_peak(no_p, &n));
-        RETURNS(EINVAL, interproc_spsc_producer_is_closed(no_p, &yes));
-        RETURNS(EINVAL, interproc_spsc_producer_partner(no_p, &who));
+        RETURNS(EINVAL, interproc_spsc_producer_info(no_p, &channel_));
+        RETURNS(EINVAL, interproc_spsc_producer_peer(no_p, &who));
         RETURNS(EINVAL, interproc_spsc_consumer_pop(no_c, &m, NULL));
         RETURNS(EINVAL, interproc_spsc_consumer_trypop(no_c, &m, NULL));
         RETURNS(EINVAL, interproc_spsc_consumer_timedpop(no_c, &soon, &m, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_pop_batch(no_c, 1, &m, &n, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_trypop_batch(no_c, 1, &m, &n, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_timedpop_batch(no_c, 1, &soon, &m, &n, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_read_chunk(no_c, 1, &slots, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_tryread_chunk(no_c, 1, &slots, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_timedread_chunk(no_c, 1, &soon, &slots, NULL));
-        RETURNS(EINVAL, interproc_spsc_consumer_commit(no_c, 0));
+        RETURNS(EINVAL, interproc_spsc_consumer_pop_batch_until(no_c, NULL, &m, 1, &n, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_pop_batch_until(no_c, AT_ONCE, &m, 1, &n, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_pop_batch_until(no_c, &soon, &m, 1, &n, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_borrow_until(no_c, 1, NULL, &slots, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_borrow_until(no_c, 1, AT_ONCE, &slots, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_borrow_until(no_c, 1, &soon, &slots, NULL));
+        RETURNS(EINVAL, interproc_spsc_consumer_release(no_c, 0));
         RETURNS(EINVAL, interproc_spsc_consumer_free_every(no_c, 2));
         RETURNS(EINVAL, interproc_spsc_consumer_flush(no_c));
         RETURNS(EINVAL, interproc_spsc_consumer_close(no_c));
         RETURNS(EINVAL, interproc_spsc_consumer_leave(no_c));
-        RETURNS(EINVAL, interproc_spsc_consumer_len(no_c, &n));
-        RETURNS(EINVAL, interproc_spsc_consumer_capacity(no_c, &n));
-        RETURNS(EINVAL, interproc_spsc_consumer_peak(no_c, &n));
-        RETURNS(EINVAL, interproc_spsc_consumer_is_closed(no_c, &yes));
-        RETURNS(EINVAL, interproc_spsc_consumer_partner(no_c, &who));
+        RETURNS(EINVAL, interproc_spsc_consumer_info(no_c, &channel_));
+        RETURNS(EINVAL, interproc_spsc_consumer_peer(no_c, &who));
     }
     producer_of("bad", &p);
     consumer_of("bad", &c);
@@ -118,22 +111,21 @@ static void bad_arguments(void)
     RETURNS(EEXIST, interproc_segment_spsc_consumer(&segment, "bad", sizeof m, CAPACITY + 1, &c));
     RETURNS(EEXIST, interproc_segment_spsc_consumer(&segment, "bad", 8, CAPACITY, &c));
     RETURNS(EINVAL, interproc_spsc_producer_push(&p, NULL));
-    RETURNS(EINVAL, interproc_spsc_producer_timedpush(&p, &m, NULL));
     RETURNS(EINVAL, interproc_spsc_producer_timedpush(&p, &m, &wrong));
-    RETURNS(EINVAL, interproc_spsc_producer_push_batch(&p, NULL, 1, &n));
-    RETURNS(EINVAL, interproc_spsc_producer_push_batch(&p, &m, 1, NULL));
-    RETURNS(EINVAL, interproc_spsc_producer_write_chunk(&p, CAPACITY + 1, &slots));
-    RETURNS(EINVAL, interproc_spsc_producer_write_chunk(&p, 1, NULL));
+    RETURNS(EINVAL, interproc_spsc_producer_push_batch_until(&p, NULL, 1, NULL, &n));
+    RETURNS(EINVAL, interproc_spsc_producer_push_batch_until(&p, &m, 1, NULL, NULL));
+    RETURNS(EINVAL, interproc_spsc_producer_reserve_until(&p, CAPACITY + 1, NULL, &slots));
+    RETURNS(EINVAL, interproc_spsc_producer_reserve_until(&p, 1, NULL, NULL));
     RETURNS(EINVAL, interproc_spsc_producer_commit(&p, 1));
-    RETURNS(EINVAL, interproc_spsc_producer_len(&p, NULL));
-    RETURNS(EINVAL, interproc_spsc_producer_partner(&p, NULL));
+    RETURNS(EINVAL, interproc_spsc_producer_info(&p, NULL));
+    RETURNS(EINVAL, interproc_spsc_producer_peer(&p, NULL));
     RETURNS(EINVAL, interproc_spsc_consumer_pop(&c, NULL, NULL));
     RETURNS(EINVAL, interproc_spsc_consumer_timedpop(&c, &wrong, &m, NULL));
-    RETURNS(EINVAL, interproc_spsc_consumer_pop_batch(&c, 1, NULL, &n, NULL));
-    RETURNS(EINVAL, interproc_spsc_consumer_pop_batch(&c, 1, &m, NULL, NULL));
-    RETURNS(EINVAL, interproc_spsc_consumer_read_chunk(&c, CAPACITY + 1, &slots, NULL));
-    RETURNS(EINVAL, interproc_spsc_consumer_read_chunk(&c, 1, NULL, NULL));
-    RETURNS(EINVAL, interproc_spsc_consumer_commit(&c, 1));
+    RETURNS(EINVAL, interproc_spsc_consumer_pop_batch_until(&c, NULL, NULL, 1, &n, NULL));
+    RETURNS(EINVAL, interproc_spsc_consumer_pop_batch_until(&c, NULL, &m, 1, NULL, NULL));
+    RETURNS(EINVAL, interproc_spsc_consumer_borrow_until(&c, CAPACITY + 1, NULL, &slots, NULL));
+    RETURNS(EINVAL, interproc_spsc_consumer_borrow_until(&c, 1, NULL, NULL, NULL));
+    RETURNS(EINVAL, interproc_spsc_consumer_release(&c, 1));
     OK(interproc_spsc_producer_leave(&p));
     RETURNS(EINVAL, interproc_spsc_producer_leave(&p));
     OK(interproc_spsc_consumer_leave(&c));
@@ -154,13 +146,13 @@ static void in_order(void)
         m = message(i);
         OK(i % 2 ? interproc_spsc_producer_push(&p, &m) : interproc_spsc_producer_trypush(&p, &m));
     }
-    OK(interproc_spsc_producer_len(&p, &n));
+    OK(FIELD(interproc_spsc_producer_info(&p, &channel_), channel_.used, &n));
     CHECK(n == CAPACITY);
-    OK(interproc_spsc_consumer_capacity(&c, &n));
+    OK(FIELD(interproc_spsc_consumer_info(&c, &channel_), channel_.capacity, &n));
     CHECK(n == CAPACITY);
     RETURNS(EAGAIN, interproc_spsc_producer_trypush(&p, &m));
     RETURNS(ETIMEDOUT, interproc_spsc_producer_timedpush(&p, &m, &soon));
-    OK(interproc_spsc_producer_peak(&p, &n));
+    OK(FIELD(interproc_spsc_producer_info(&p, &channel_), channel_.peak, &n));
     CHECK(n == CAPACITY);
     OK(interproc_spsc_consumer_pop(&c, &m, &again));
     CHECK(is(&m, 0) && !again);
@@ -173,18 +165,18 @@ static void in_order(void)
     for (uint64_t i = 0; i < 9; i++) {
         many[i] = message(5 + i);
     }
-    OK(interproc_spsc_producer_trypush_batch(&p, many, 9, &n));
+    OK(interproc_spsc_producer_push_batch_until(&p, many, 9, AT_ONCE, &n));
     CHECK(n == 2);
-    RETURNS(EAGAIN, interproc_spsc_producer_trypush_batch(&p, many, 9, &n));
-    RETURNS(ETIMEDOUT, interproc_spsc_producer_timedpush_batch(&p, many, 9, &past, &n));
-    OK(interproc_spsc_producer_push_batch(&p, many, 0, &n));
+    RETURNS(ETIMEDOUT, interproc_spsc_producer_push_batch_until(&p, many, 9, AT_ONCE, &n));
+    RETURNS(ETIMEDOUT, interproc_spsc_producer_push_batch_until(&p, many, 9, &past, &n));
+    OK(interproc_spsc_producer_push_batch_until(&p, many, 0, NULL, &n));
     CHECK(n == 0);
     n = 99;
     size_t told = 99;
-    OK(interproc_spsc_consumer_pop_batch(&c, 9, many, &n, &told));
+    OK(interproc_spsc_consumer_pop_batch_until(&c, NULL, many, 9, &n, &told));
     CHECK(n == 4 && told == 0 && is(&many[0], 3) && is(&many[3], 6));
-    RETURNS(EAGAIN, interproc_spsc_consumer_trypop_batch(&c, 9, many, &n, NULL));
-    RETURNS(ETIMEDOUT, interproc_spsc_consumer_timedpop_batch(&c, 9, &past, many, &n, NULL));
+    RETURNS(ETIMEDOUT, interproc_spsc_consumer_pop_batch_until(&c, AT_ONCE, many, 9, &n, NULL));
+    RETURNS(ETIMEDOUT, interproc_spsc_consumer_pop_batch_until(&c, &past, many, 9, &n, NULL));
     RETURNS(EAGAIN, interproc_spsc_consumer_trypop(&c, &m, NULL));
     RETURNS(ETIMEDOUT, interproc_spsc_consumer_timedpop(&c, &soon, &m, NULL));
     OK(interproc_spsc_producer_leave(&p));
@@ -204,27 +196,27 @@ static void in_place(void)
     consumer_of("place", &c);
     /* Three at a time in a ring of four: round the end in every way. */
     for (int round = 0; round < 9; round++) {
-        OK(interproc_spsc_producer_write_chunk(&p, 3, &slots));
+        OK(interproc_spsc_producer_reserve_until(&p, 3, NULL, &slots));
         CHECK(slots.first_count + slots.second_count == 3);
         for (size_t i = 0; i < 3; i++) {
             message_t *slot = i < slots.first_count ? (message_t *)slots.first + i
                                                     : (message_t *)slots.second + (i - slots.first_count);
             *slot = message(next + i);
         }
-        RETURNS(EINVAL, interproc_spsc_producer_commit(&p, 4));
-        OK(interproc_spsc_producer_trywrite_chunk(&p, 3, &slots));
+        RETURNS(EMSGSIZE, interproc_spsc_producer_commit(&p, 4));
+        OK(interproc_spsc_producer_reserve_until(&p, 3, AT_ONCE, &slots));
         OK(interproc_spsc_producer_commit(&p, 3));
-        RETURNS(EAGAIN, interproc_spsc_producer_trywrite_chunk(&p, 2, &slots));
-        RETURNS(ETIMEDOUT, interproc_spsc_producer_timedwrite_chunk(&p, 2, &past, &slots));
-        OK(interproc_spsc_consumer_read_chunk(&c, 3, &slots, &told));
+        RETURNS(ETIMEDOUT, interproc_spsc_producer_reserve_until(&p, 2, AT_ONCE, &slots));
+        RETURNS(ETIMEDOUT, interproc_spsc_producer_reserve_until(&p, 2, &past, &slots));
+        OK(interproc_spsc_consumer_borrow_until(&c, 3, NULL, &slots, &told));
         CHECK(slots.first_count + slots.second_count == 3 && told == 0);
         CHECK(is((message_t *)slots.first, next));
-        OK(interproc_spsc_consumer_commit(&c, 2));
-        OK(interproc_spsc_consumer_tryread_chunk(&c, 1, &slots, NULL));
+        OK(interproc_spsc_consumer_release(&c, 2));
+        OK(interproc_spsc_consumer_borrow_until(&c, 1, AT_ONCE, &slots, NULL));
         CHECK(is((message_t *)slots.first, next + 2) && slots.second_count == 0);
-        OK(interproc_spsc_consumer_commit(&c, 1));
-        RETURNS(EAGAIN, interproc_spsc_consumer_tryread_chunk(&c, 1, &slots, NULL));
-        RETURNS(ETIMEDOUT, interproc_spsc_consumer_timedread_chunk(&c, 1, &past, &slots, NULL));
+        OK(interproc_spsc_consumer_release(&c, 1));
+        RETURNS(ETIMEDOUT, interproc_spsc_consumer_borrow_until(&c, 1, AT_ONCE, &slots, NULL));
+        RETURNS(ETIMEDOUT, interproc_spsc_consumer_borrow_until(&c, 1, &past, &slots, NULL));
         next += 3;
     }
     /* Told seldom. */
@@ -232,18 +224,18 @@ static void in_place(void)
     OK(interproc_spsc_consumer_free_every(&c, 4));
     m = message(7);
     OK(interproc_spsc_producer_push(&p, &m));
-    OK(interproc_spsc_producer_len(&p, &n));
+    OK(FIELD(interproc_spsc_producer_info(&p, &channel_), channel_.used, &n));
     CHECK(n == 0);
     OK(interproc_spsc_producer_flush(&p));
     OK(interproc_spsc_consumer_pop(&c, &m, NULL));
-    OK(interproc_spsc_consumer_len(&c, &n));
+    OK(FIELD(interproc_spsc_consumer_info(&c, &channel_), channel_.used, &n));
     CHECK(n == 1);
     OK(interproc_spsc_consumer_flush(&c));
-    OK(interproc_spsc_consumer_len(&c, &n));
+    OK(FIELD(interproc_spsc_consumer_info(&c, &channel_), channel_.used, &n));
     CHECK(n == 0);
     OK(interproc_spsc_producer_push(&p, &m));
     OK(interproc_spsc_producer_leave(&p));
-    OK(interproc_spsc_consumer_peak(&c, &n));
+    OK(FIELD(interproc_spsc_consumer_info(&c, &channel_), channel_.peak, &n));
     CHECK(n >= 1);
     OK(interproc_spsc_consumer_pop(&c, &m, NULL));
     OK(interproc_spsc_consumer_leave(&c));
@@ -257,11 +249,11 @@ static void ends(void)
     bool closed = true;
     producer_of("end", &p);
     consumer_of("end", &c);
-    OK(interproc_spsc_consumer_is_closed(&c, &closed));
+    OK(FIELD(interproc_spsc_consumer_info(&c, &channel_), channel_.is_closed, &closed));
     CHECK(!closed);
     OK(interproc_spsc_producer_push(&p, &m));
     OK(interproc_spsc_consumer_close(&c));
-    OK(interproc_spsc_producer_is_closed(&p, &closed));
+    OK(FIELD(interproc_spsc_producer_info(&p, &channel_), channel_.is_closed, &closed));
     CHECK(closed);
     RETURNS(EPIPE, interproc_spsc_producer_push(&p, &m));
     OK(interproc_spsc_producer_close(&p));
@@ -299,7 +291,7 @@ static void threads_and_children(void)
     CHECK(pthread_create(&thread, NULL, push_one, &p) == 0 && pthread_join(thread, NULL) == 0);
     m = message(3);
     OK(interproc_spsc_producer_push(&p, &m)); /* that thread has ended; nobody has taken over */
-    OK(interproc_spsc_consumer_partner(&c, &who));
+    OK(interproc_spsc_consumer_peer(&c, &who));
     CHECK(who.found && who.alive && who.pid == getpid());
     IN_A_CHILD(
         {
@@ -358,11 +350,11 @@ static void deaths(void)
         &status);
     CHECK(WIFSIGNALED(status));
     consumer_of("deaths", &c);
-    OK(interproc_spsc_consumer_partner(&c, &who));
+    OK(interproc_spsc_consumer_peer(&c, &who));
     CHECK(who.found && !who.alive);
     OK(interproc_spsc_consumer_pop(&c, &m, &again));
     CHECK(is(&m, 1) && again);
-    OK(interproc_spsc_consumer_pop_batch(&c, CAPACITY, many, &n, &told));
+    OK(interproc_spsc_consumer_pop_batch_until(&c, NULL, many, CAPACITY, &n, &told));
     CHECK(n == 2 && told == 1 && is(&many[0], 2) && is(&many[1], 3));
     producer_of("deaths", &p);
     OK(interproc_spsc_producer_push(&p, &m));

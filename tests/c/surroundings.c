@@ -199,7 +199,7 @@ static int queue_through(void)
 static int queue_in_place(void)
 {
     void *cell;
-    int rc = interproc_queue_reserve(&own.queue, &cell);
+    int rc = interproc_queue_reserve_until(&own.queue, NULL, &cell);
     return rc ? rc : interproc_queue_abort(&own.queue, cell);
 }
 static int queue_held(void)
@@ -247,8 +247,8 @@ static int bytes_one_to_one(void)
     if (rc)
         return rc;
     if ((rc = interproc_segment_byte_consumer(&own.segment, "byte lane", 1024, 100, &c)) == 0) {
-        if ((rc = interproc_byte_producer_send(&p, "hello", 5)) == 0)
-            rc = interproc_byte_consumer_recv_into(&c, text, sizeof text, &len, NULL);
+        if ((rc = interproc_byte_producer_push(&p, "hello", 5)) == 0)
+            rc = interproc_byte_consumer_pop(&c, text, sizeof text, &len, NULL);
         interproc_byte_consumer_leave(&c);
     }
     interproc_byte_producer_leave(&p);
@@ -277,7 +277,7 @@ static int pipe_through(void)
     char text[16];
     size_t size;
     int rc = interproc_pipe_send(&one, "hello", 5);
-    return rc ? rc : interproc_pipe_recv(&other, text, sizeof text, &size);
+    return rc ? rc : interproc_pipe_recv(&other, text, sizeof text, &size, NULL);
 }
 static int pipe_new(void)
 {
@@ -396,7 +396,7 @@ static int process_daemon(void)
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
     int rc;
     options.flags = INTERPROC_PROCESS_DAEMON;
-    if ((rc = interproc_process_start(&child, &options, nothing, NULL)) != 0)
+    if ((rc = interproc_process_fork_with(&child, &options, nothing, NULL)) != 0)
         return rc;
     return join();
 }
@@ -405,7 +405,7 @@ static int start_sleeper(void) { return interproc_process_fork(&child, "sleeps",
 static int process_timedjoin(void)
 {
     SOON;
-    return interproc_process_timedjoin(&child, soon, NULL);
+    return interproc_process_join_until(&child, soon, NULL);
 }
 static int process_kill(void)
 {
@@ -451,7 +451,7 @@ static int children(void)
     int rc = interproc_process_ref_open(&parent, getpid()), closed;
     if (rc)
         return rc;
-    rc = interproc_process_ref_children(&parent, 8, pids, &count);
+    rc = interproc_process_ref_children(&parent, pids, 8, &count);
     closed = interproc_process_ref_close(&parent);
     return rc ? rc : closed ? closed : count == 1 ? 0 : -1;
 }
@@ -929,7 +929,7 @@ static void holder(int ready)
         || interproc_mutex_lock(&w.objects->mutex) != 0 || interproc_recursive_mutex_lock(&w.objects->recursive) != 0
         || interproc_rwlock_wrlock(&w.objects->rwlock) != 0
         || interproc_bounded_semaphore_acquire(&w.permits, &permit) != 0
-        || interproc_queue_reserve(&w.queue, &cell) != 0)
+        || interproc_queue_reserve_until(&w.queue, NULL, &cell) != 0)
         _exit(1);
     close_all(ready + 1); /* it holds on, whatever the program closes */
     if (write(ready, "x", 1) != 1)

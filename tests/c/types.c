@@ -116,7 +116,7 @@ static void objects_fit_into_the_room_that_was_asked_for(void)
     interproc_pipe_t a, b;
     void *object;
     OK(interproc_segment_anonymous(&segment, total));
-    OK(interproc_segment_len(&segment, &len));
+    OK(FIELD(interproc_segment_info(&segment, &segment_), segment_.size, &len));
     CHECK(len >= total && len - total < 4096);
     OK(interproc_listener_bind(&segment, "listener", 3, 1 << 12, 256, &listener));
     OK(interproc_segment_pipe_pair(&segment, "pipe", 1 << 12, 256, &a, &b));

@@ -169,7 +169,7 @@ static void look_at(const one_holder_t *lock)
 }
 
 static int mutex_holder(interproc_who_t *who) { return interproc_mutex_holder(&things->mutex, who); }
-static int mutex_waiters(uint32_t *n) { return interproc_mutex_waiters(&things->mutex, n); }
+static int mutex_waiters(uint32_t *n) { return interproc_waiters(&things->mutex, sizeof(interproc_mutex_t), n); }
 static int mutex_hold(void)
 {
     int rc = interproc_mutex_lock(&things->mutex);
@@ -185,7 +185,7 @@ static int mutex_pass(void)
 }
 
 static int recursive_holder(interproc_who_t *who) { return interproc_recursive_mutex_holder(&things->recursive, who); }
-static int recursive_waiters(uint32_t *n) { return interproc_recursive_mutex_waiters(&things->recursive, n); }
+static int recursive_waiters(uint32_t *n) { return interproc_waiters(&things->recursive, sizeof(interproc_recursive_mutex_t), n); }
 static int recursive_hold(void)
 {
     int rc = interproc_recursive_mutex_lock(&things->recursive);
@@ -208,7 +208,7 @@ static int job_that_stays(void *argument, bool is_retry)
     return 1;
 }
 static int once_holder(interproc_who_t *who) { return interproc_once_holder(&things->once, who); }
-static int once_waiters(uint32_t *n) { return interproc_once_waiters(&things->once, n); }
+static int once_waiters(uint32_t *n) { return interproc_waiters(&things->once, sizeof(interproc_once_t), n); }
 static int once_hold(void) { return interproc_once_call(&things->once, job_that_stays, NULL); }
 static int job(void *argument, bool is_retry)
 {
@@ -244,19 +244,19 @@ static int wait_for_the_event(void) { return interproc_event_wait(&things->event
 static uint32_t asleep_for_cond(void)
 {
     uint32_t n = 99;
-    OK(interproc_cond_waiters(&things->cond, &n));
+    OK(interproc_waiters(&things->cond, sizeof(interproc_cond_t), &n));
     return n;
 }
 static uint32_t asleep_for_semaphore(void)
 {
     uint32_t n = 99;
-    OK(interproc_semaphore_waiters(&things->semaphore, &n));
+    OK(interproc_waiters(&things->semaphore, sizeof(interproc_semaphore_t), &n));
     return n;
 }
 static uint32_t asleep_for_event(void)
 {
     uint32_t n = 99;
-    OK(interproc_event_waiters(&things->event, &n));
+    OK(interproc_waiters(&things->event, sizeof(interproc_event_t), &n));
     return n;
 }
 
@@ -339,7 +339,7 @@ static void readers_and_writers_are_named_each_once(void)
 
     /* A writer that waits is no holder, and is the writer. */
     pid_t writes = child(write_it);
-    EVENTUALLY((interproc_rwlock_waiters(&things->rwlock, &n), n == 1));
+    EVENTUALLY((interproc_waiters(&things->rwlock, sizeof(interproc_rwlock_t), &n), n == 1));
     CHECK(asleep_anywhere() == 1);
     one = writer();
     CHECK(is_child(&one, writes) && rwlock_held_by(who, 3) == 2);
@@ -348,7 +348,7 @@ static void readers_and_writers_are_named_each_once(void)
     bury(second);
     OK(interproc_semaphore_acquire(&doors->here));
     CHECK(rwlock_held_by(who, 3) == 1 && is_child(&who[0], writes));
-    OK(interproc_rwlock_waiters(&things->rwlock, &n));
+    OK(interproc_waiters(&things->rwlock, sizeof(interproc_rwlock_t), &n));
     CHECK(n == 0);
     bury(writes);
     one = writer();
@@ -387,16 +387,16 @@ static void who_holds_permits_is_named_once_and_the_dead_until_they_are_taken_ov
     OK(interproc_bounded_semaphore_holders(&permits, who, 3, &found));
     CHECK(found == 1 && is_child(&who[0], first));
     pid_t waits = child(acquire_a_permit);
-    EVENTUALLY((interproc_bounded_semaphore_waiters(&permits, &n), n == 1));
+    EVENTUALLY((FIELD(interproc_bounded_semaphore_info(&permits, &permits_), permits_.waiters, &n), n == 1));
     bury(first);
     ended(waits);
     /* It has taken over one of two. */
     OK(interproc_bounded_semaphore_holders(&permits, who, 3, &found));
     CHECK(found == 1 && is_dead(&who[0], first));
-    OK(interproc_bounded_semaphore_waiters(&permits, &n));
+    OK(FIELD(interproc_bounded_semaphore_info(&permits, &permits_), permits_.waiters, &n));
     CHECK(n == 0);
     interproc_permit_t both;
-    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many(&permits, 2, &both));
+    RETURNS(EOWNERDEAD, interproc_bounded_semaphore_acquire_many_until(&permits, 2, NULL, &both));
     OK(interproc_bounded_semaphore_release(&permits, &both));
     OK(interproc_bounded_semaphore_holders(&permits, NULL, 0, &found));
     CHECK(found == 0);
@@ -417,7 +417,7 @@ static void parties_have_seats_and_have_come_or_not(void)
     OK(interproc_barrier_seats(&barrier, who, has_come, 3, &found));
     CHECK(found == 0);
     pid_t one = child(come_to_the_barrier), two = child(come_to_the_barrier);
-    EVENTUALLY((interproc_barrier_waiters(&barrier, &n), n == 2));
+    EVENTUALLY((FIELD(interproc_barrier_info(&barrier, &barrier_), barrier_.waiters, &n), n == 2));
     OK(interproc_barrier_seats(&barrier, who, has_come, 3, &found));
     CHECK(found == 2 && has_come[0] && has_come[1]);
     CHECK((is_child(&who[0], one) && is_child(&who[1], two)) || (is_child(&who[0], two) && is_child(&who[1], one)));
@@ -426,9 +426,9 @@ static void parties_have_seats_and_have_come_or_not(void)
     /* Its death breaks the barrier for the other. */
     bury(one);
     ended(two);
-    OK(interproc_barrier_waiters(&barrier, &n));
+    OK(FIELD(interproc_barrier_info(&barrier, &barrier_), barrier_.waiters, &n));
     CHECK(n == 0);
-    OK(interproc_barrier_is_broken(&barrier, &has_come[0]));
+    OK(FIELD(interproc_barrier_info(&barrier, &barrier_), barrier_.is_broken, &has_come[0]));
     CHECK(has_come[0]);
 }
 
@@ -485,13 +485,13 @@ static void a_look_at_nothing_is_refused_and_writes_nothing(void)
         RETURNS(EINVAL, interproc_rwlock_holders(OF(rwlock), &who, 1, &found));
         if (i == 2)
             continue; /* How many sleep in these bytes is no question of alignment. */
-        RETURNS(EINVAL, interproc_mutex_waiters(OF(mutex), &n));
-        RETURNS(EINVAL, interproc_recursive_mutex_waiters(OF(recursive), &n));
-        RETURNS(EINVAL, interproc_cond_waiters(OF(cond), &n));
-        RETURNS(EINVAL, interproc_semaphore_waiters(OF(semaphore), &n));
-        RETURNS(EINVAL, interproc_event_waiters(OF(event), &n));
-        RETURNS(EINVAL, interproc_once_waiters(OF(once), &n));
-        RETURNS(EINVAL, interproc_rwlock_waiters(OF(rwlock), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(mutex), sizeof(interproc_mutex_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(recursive), sizeof(interproc_recursive_mutex_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(cond), sizeof(interproc_cond_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(semaphore), sizeof(interproc_semaphore_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(event), sizeof(interproc_event_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(once), sizeof(interproc_once_t), &n));
+        RETURNS(EINVAL, interproc_waiters(OF(rwlock), sizeof(interproc_rwlock_t), &n));
         RETURNS(EINVAL, interproc_waiters(t, sizeof *t, &n));
     }
     interproc_bounded_semaphore_t no_permits = INTERPROC_BOUNDED_SEMAPHORE_INIT;
@@ -499,9 +499,9 @@ static void a_look_at_nothing_is_refused_and_writes_nothing(void)
     bool yes;
     for (int null = 0; null < 2; null++) {
         RETURNS(EINVAL, interproc_bounded_semaphore_holders(null ? NULL : &no_permits, &who, 1, &found));
-        RETURNS(EINVAL, interproc_bounded_semaphore_waiters(null ? NULL : &no_permits, &n));
+        RETURNS(EINVAL, interproc_bounded_semaphore_info(null ? NULL : &no_permits, &permits_));
         RETURNS(EINVAL, interproc_barrier_seats(null ? NULL : &no_barrier, &who, &yes, 1, &found));
-        RETURNS(EINVAL, interproc_barrier_waiters(null ? NULL : &no_barrier, &n));
+        RETURNS(EINVAL, interproc_barrier_info(null ? NULL : &no_barrier, &barrier_));
     }
     CHECK(memcmp(&who, &untouched, sizeof who) == 0 && n == 99 && found == 99);
     RETURNS(EINVAL, interproc_mutex_holder(&things->mutex, NULL));
@@ -514,15 +514,15 @@ static void a_look_at_nothing_is_refused_and_writes_nothing(void)
     RETURNS(EINVAL, interproc_bounded_semaphore_holders(&permits, &who, 1, NULL));
     RETURNS(EINVAL, interproc_barrier_seats(&barrier, NULL, NULL, 1, &found));
     RETURNS(EINVAL, interproc_barrier_seats(&barrier, &who, NULL, 1, NULL));
-    RETURNS(EINVAL, interproc_mutex_waiters(&things->mutex, NULL));
-    RETURNS(EINVAL, interproc_recursive_mutex_waiters(&things->recursive, NULL));
-    RETURNS(EINVAL, interproc_cond_waiters(&things->cond, NULL));
-    RETURNS(EINVAL, interproc_semaphore_waiters(&things->semaphore, NULL));
-    RETURNS(EINVAL, interproc_event_waiters(&things->event, NULL));
-    RETURNS(EINVAL, interproc_once_waiters(&things->once, NULL));
-    RETURNS(EINVAL, interproc_rwlock_waiters(&things->rwlock, NULL));
-    RETURNS(EINVAL, interproc_bounded_semaphore_waiters(&permits, NULL));
-    RETURNS(EINVAL, interproc_barrier_waiters(&barrier, NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->mutex, sizeof(interproc_mutex_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->recursive, sizeof(interproc_recursive_mutex_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->cond, sizeof(interproc_cond_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->semaphore, sizeof(interproc_semaphore_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->event, sizeof(interproc_event_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->once, sizeof(interproc_once_t), NULL));
+    RETURNS(EINVAL, interproc_waiters(&things->rwlock, sizeof(interproc_rwlock_t), NULL));
+    RETURNS(EINVAL, interproc_bounded_semaphore_info(&permits, NULL));
+    RETURNS(EINVAL, interproc_barrier_info(&barrier, NULL));
     RETURNS(EINVAL, interproc_queue_waiters(&queue, NULL, NULL));
     RETURNS(EINVAL, interproc_queue_blocker(&queue, NULL));
     RETURNS(EINVAL, interproc_waiters(things, sizeof *things, NULL));

@@ -36,42 +36,33 @@ functions! {
 
     interproc_queue_trypush(*const Handle, *const u64);
     interproc_queue_timedpush(*const Handle, *const u64, *const libc::timespec);
-    interproc_queue_trypush_batch(*const Handle, *const u64, usize, *mut usize);
+    interproc_queue_push_batch_until(*const Handle, *const u64, usize, *const libc::timespec, *mut usize);
     interproc_queue_force_push(*const Handle, *const u64, *mut u64, *mut bool);
-    interproc_queue_tryreserve(*const Handle, *mut *mut c_void);
-    interproc_queue_timedreserve(*const Handle, *const libc::timespec, *mut *mut c_void);
+    interproc_queue_reserve_until(*const Handle, *const libc::timespec, *mut *mut c_void);
     interproc_queue_commit(*const Handle, *const c_void);
     interproc_queue_abort(*const Handle, *const c_void);
     interproc_queue_trypop(*const Handle, *mut u64, *mut bool);
     interproc_queue_timedpop(*const Handle, *const libc::timespec, *mut u64, *mut bool);
-    interproc_queue_trypop_batch(*const Handle, usize, *mut u64, *mut usize, *mut bool);
-    interproc_queue_tryreceive(*const Handle, *mut *mut c_void, *mut bool);
-    interproc_queue_timedreceive(*const Handle, *const libc::timespec, *mut *mut c_void, *mut bool);
+    interproc_queue_pop_batch_until(*const Handle, *const libc::timespec, *mut u64, usize, *mut usize, *mut usize);
+    interproc_queue_borrow_until(*const Handle, *const libc::timespec, *mut *mut c_void, *mut bool);
     interproc_queue_release(*const Handle, *const c_void);
     interproc_queue_put_back(*const Handle, *const c_void);
-    interproc_queue_len(*const Handle, *mut usize);
-    interproc_queue_is_empty(*const Handle, *mut bool);
-    interproc_queue_is_full(*const Handle, *mut bool);
-    interproc_queue_is_closed(*const Handle, *mut bool);
-    interproc_queue_peak(*const Handle, *mut usize);
+    interproc_queue_info(*const Handle, *mut Info);
     interproc_queue_close(*const Handle);
 
     interproc_byte_queue_trypush(*const Handle, *const u8, usize);
     interproc_byte_queue_timedpush(*const Handle, *const u8, usize, *const libc::timespec);
-    interproc_byte_queue_trypush_vectored(*const Handle, *const libc::iovec, usize);
-    interproc_byte_queue_tryreserve(*const Handle, usize, *mut *mut c_void);
-    interproc_byte_queue_timedreserve(*const Handle, usize, *const libc::timespec, *mut *mut c_void);
+    interproc_byte_queue_push_vectored_until(*const Handle, *const libc::iovec, usize, *const libc::timespec);
+    interproc_byte_queue_reserve_until(*const Handle, usize, *const libc::timespec, *mut *mut c_void);
     interproc_byte_queue_commit(*const Handle, *const c_void, usize);
     interproc_byte_queue_abort(*const Handle, *const c_void);
     interproc_byte_queue_trypop(*const Handle, *mut u8, usize, *mut usize, *mut bool);
-    interproc_byte_queue_timedpop(*const Handle, *mut u8, usize, *const libc::timespec, *mut usize, *mut bool);
-    interproc_byte_queue_tryreceive(*const Handle, *mut *mut c_void, *mut usize, *mut bool);
-    interproc_byte_queue_timedreceive(*const Handle, *const libc::timespec, *mut *mut c_void, *mut usize, *mut bool);
+    interproc_byte_queue_timedpop(*const Handle, *const libc::timespec, *mut u8, usize, *mut usize, *mut bool);
+    interproc_byte_queue_borrow_until(*const Handle, *const libc::timespec, *mut *mut c_void, *mut usize, *mut bool);
     interproc_byte_queue_release(*const Handle, *const c_void);
     interproc_byte_queue_put_back(*const Handle, *const c_void);
     interproc_byte_queue_len(*const Handle, *mut usize);
-    interproc_byte_queue_is_empty(*const Handle, *mut bool);
-    interproc_byte_queue_is_closed(*const Handle, *mut bool);
+    interproc_byte_queue_info(*const Handle, *mut Info);
     interproc_byte_queue_close(*const Handle);
 
     interproc_mutex_trylock(*mut u64);
@@ -81,6 +72,21 @@ functions! {
     interproc_cond_timedwait(*mut u64, *mut u64, *const libc::timespec);
     interproc_cond_signal(*mut u64);
     interproc_cond_broadcast(*mut u64);
+}
+
+/// `interproc_channel_info_t`.
+#[repr(C)]
+#[derive(Default)]
+#[allow(dead_code, reason = "as C has it")]
+struct Info {
+    capacity: usize,
+    used: usize,
+    peak: usize,
+    longest: usize,
+    is_empty: bool,
+    is_full: bool,
+    is_closed: bool,
+    reserved: [u64; 3],
 }
 
 /// A segment of C's, and an object in it; what its user has in its hands is given back in the end.
@@ -140,6 +146,11 @@ fn done(errno: c_int) {
     assert_eq!(errno, 0, "errno");
 }
 
+/// What a try would have said: where C has no `try` form, it is a time limit in the past.
+fn tried(errno: c_int) -> c_int {
+    if errno == libc::ETIMEDOUT { libc::EAGAIN } else { errno }
+}
+
 /// The answer, or the first kind with this errno value.
 fn told(errno: c_int, answer: impl FnOnce() -> Vec<u64>) -> Answer {
     match ErrorKind::ALL.iter().find(|kind| kind.errno() == errno) {
@@ -178,18 +189,17 @@ impl Form for Queue {
                 Op::PushNow(new) => told(interproc_queue_timedpush(q, &new.into(), PAST), Vec::new),
                 Op::PushBatch(ref new) => {
                     let new: Vec<u64> = new.iter().map(|&new| new.into()).collect();
-                    let errno = interproc_queue_trypush_batch(q, new.as_ptr(), new.len(), &mut count);
-                    told(errno, || vec![count as u64])
+                    let errno =
+                        interproc_queue_push_batch_until(q, new.as_ptr(), new.len(), PAST, &mut count);
+                    told(tried(errno), || vec![count as u64])
                 }
                 Op::Force(new) => {
                     let errno = interproc_queue_force_push(q, &new.into(), &mut value, &mut again);
                     told(errno, || if again { vec![value] } else { vec![] })
                 }
                 Op::TryReserve | Op::ReserveNow => {
-                    let errno = match op {
-                        Op::TryReserve => interproc_queue_tryreserve(q, &mut at),
-                        _ => interproc_queue_timedreserve(q, PAST, &mut at),
-                    };
+                    let errno = interproc_queue_reserve_until(q, PAST, &mut at);
+                    let errno = if matches!(op, Op::TryReserve) { tried(errno) } else { errno };
                     self.0.reserved.extend(NonNull::new(at).map(|at| (at, 8)));
                     told(errno, Vec::new)
                 }
@@ -208,23 +218,15 @@ impl Form for Queue {
                 Op::PopNow => told(interproc_queue_timedpop(q, PAST, &mut value, &mut again), || vec![value]),
                 Op::PopBatch(most) => {
                     let mut into = vec![0; most.into()];
-                    let mut agains = vec![false; most.into()];
-                    let into_at = into.as_mut_ptr();
-                    let errno = interproc_queue_trypop_batch(
-                        q,
-                        most.into(),
-                        into_at,
-                        &mut count,
-                        agains.as_mut_ptr(),
-                    );
-                    told(errno, || into[..count].to_vec())
+                    let (room, mut agains) = (into.as_mut_ptr(), 0);
+                    let errno =
+                        interproc_queue_pop_batch_until(q, PAST, room, most.into(), &mut count, &mut agains);
+                    told(tried(errno), || into[..count].to_vec())
                 }
                 Op::Drain => unreachable!("not asked for"),
                 Op::TryReceive | Op::ReceiveNow => {
-                    let errno = match op {
-                        Op::TryReceive => interproc_queue_tryreceive(q, &mut at, &mut again),
-                        _ => interproc_queue_timedreceive(q, PAST, &mut at, &mut again),
-                    };
+                    let errno = interproc_queue_borrow_until(q, PAST, &mut at, &mut again);
+                    let errno = if matches!(op, Op::TryReceive) { tried(errno) } else { errno };
                     told(errno, || {
                         let at = NonNull::new(at).expect("a cell");
                         self.0.held.push((at, 8));
@@ -241,13 +243,12 @@ impl Form for Queue {
                         _ => self.0.end(at, interproc_queue_release),
                     }
                 }
-                Op::Look => Ok(vec![
-                    self.0.ask(interproc_queue_len) as u64,
-                    self.0.ask(interproc_queue_is_empty).into(),
-                    self.0.ask(interproc_queue_is_full).into(),
-                    self.0.ask(interproc_queue_is_closed).into(),
-                ]),
-                Op::Peak => Ok(vec![self.0.ask(interproc_queue_peak) as u64]),
+                Op::Look => {
+                    let info = self.0.ask(interproc_queue_info);
+                    let flags = [info.is_empty, info.is_full, info.is_closed].map(u64::from);
+                    Ok([&[info.used as u64][..], &flags].concat())
+                }
+                Op::Peak => Ok(vec![self.0.ask(interproc_queue_info).peak as u64]),
                 Op::Close => self.0.on(interproc_queue_close),
             }
         }
@@ -294,13 +295,14 @@ impl Form for ByteQueue {
                         iov_base: part.as_ptr().cast_mut().cast(),
                         iov_len: part.len(),
                     });
-                    told(interproc_byte_queue_trypush_vectored(q, parts.as_ptr(), 2), Vec::new)
+                    told(
+                        tried(interproc_byte_queue_push_vectored_until(q, parts.as_ptr(), 2, PAST)),
+                        Vec::new,
+                    )
                 }
                 Op::TryReserve(len) | Op::ReserveNow(len) => {
-                    let errno = match op {
-                        Op::TryReserve(_) => interproc_byte_queue_tryreserve(q, len.into(), &mut at),
-                        _ => interproc_byte_queue_timedreserve(q, len.into(), PAST, &mut at),
-                    };
+                    let errno = interproc_byte_queue_reserve_until(q, len.into(), PAST, &mut at);
+                    let errno = if matches!(op, Op::TryReserve(_)) { tried(errno) } else { errno };
                     self.0.reserved.extend(NonNull::new(at).map(|at| (at, len.into())));
                     told(errno, Vec::new)
                 }
@@ -322,9 +324,9 @@ impl Form for ByteQueue {
                     let errno = match op {
                         Op::PopNow => interproc_byte_queue_timedpop(
                             q,
+                            PAST,
                             into.as_mut_ptr(),
                             room,
-                            PAST,
                             &mut len,
                             &mut again,
                         ),
@@ -335,10 +337,8 @@ impl Form for ByteQueue {
                 }
                 Op::Drain => unreachable!("not asked for"),
                 Op::TryReceive | Op::ReceiveNow => {
-                    let errno = match op {
-                        Op::TryReceive => interproc_byte_queue_tryreceive(q, &mut at, &mut len, &mut again),
-                        _ => interproc_byte_queue_timedreceive(q, PAST, &mut at, &mut len, &mut again),
-                    };
+                    let errno = interproc_byte_queue_borrow_until(q, PAST, &mut at, &mut len, &mut again);
+                    let errno = if matches!(op, Op::TryReceive) { tried(errno) } else { errno };
                     told(errno, || {
                         let at = NonNull::new(at).expect("a message");
                         self.0.held.push((at, len));
@@ -354,11 +354,11 @@ impl Form for ByteQueue {
                         if put_back { interproc_byte_queue_put_back } else { interproc_byte_queue_release },
                     )
                 }
-                Op::Look => Ok(vec![
-                    self.0.ask(interproc_byte_queue_len) as u64,
-                    self.0.ask(interproc_byte_queue_is_empty).into(),
-                    self.0.ask(interproc_byte_queue_is_closed).into(),
-                ]),
+                Op::Look => {
+                    let info = self.0.ask(interproc_byte_queue_info);
+                    let len = self.0.ask(interproc_byte_queue_len) as u64;
+                    Ok(vec![len, info.is_empty.into(), info.is_closed.into()])
+                }
                 Op::Close => self.0.on(interproc_byte_queue_close),
             }
         }

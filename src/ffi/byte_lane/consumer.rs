@@ -1,11 +1,11 @@
-//! The consumer: messages out, copied or read where they lie.
+//! The consumer: messages out, copied or read in place.
 
 use super::interproc_byte_consumer_t;
 use crate::ffi::arguments::{output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::time::timed;
+use crate::ffi::time::{timed, until};
 use crate::queue::byte_lane::RecvError;
 use crate::time::Wait;
 use core::ffi::{c_int, c_void};
@@ -14,32 +14,11 @@ use libc::timespec;
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(never)]
-unsafe fn receive(
+unsafe fn pop(
     handle: *mut interproc_byte_consumer_t,
     wait: Wait,
-    message: *mut *const c_void,
-    len: *mut usize,
-    redelivered: *mut bool,
-) -> c_int {
-    // SAFETY: by the contract.
-    report(unsafe { find_mut(handle) }.and_then(|consumer| unsafe {
-        let (message, len) = (output(message, "message")?, output(len, "len")?);
-        let (found, again) = consumer.borrow(wait)?;
-        message.set(found.bytes.as_ptr().cast());
-        len.set(found.len);
-        tell(redelivered, again);
-        Ok(())
-    }))
-}
-
-/// # Safety
-/// By C's contract of the functions below.
-#[inline(never)]
-unsafe fn recv_into(
-    handle: *mut interproc_byte_consumer_t,
     buffer: *mut c_void,
     size: usize,
-    wait: Wait,
     len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
@@ -59,51 +38,14 @@ unsafe fn recv_into(
     }))
 }
 
-/// Waits for the next message as long as it takes, and says where it lies and how long it is. It stays there until
-/// interproc_byte_consumer_release(); without that it is the next one again. A signal handler that interrupts runs, and the
-/// waiting goes on.
+/// Borrows the next message, waiting for one until `abstime`, and says where it lies and how long it is. It stays there
+/// until interproc_byte_consumer_release(); without that it is the next one again.
 ///
-/// `redelivered` may be NULL. It is set to true when a consumer died that may have read this message, otherwise to false.
+/// `redelivered` may be NULL. It becomes true when a consumer that died may have read this message, otherwise false.
 ///
-/// @return 0; EPIPE: closed and drained; EBADMSG: a header or a count that cannot be: somebody wrote over the queue; EPERM: the
-/// handle is a parent process's; ESTALE: the thread that used the handle last died, and another consumer has taken over;
-/// EINVAL: a NULL, no consumer, or its segment is closed; EUSERS, ENOTSUP: as interproc_byte_producer_send().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+/// @return 0; ETIMEDOUT; EPIPE: closed and drained.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_receive(
-    consumer: *mut interproc_byte_consumer_t,
-    message: *mut *const c_void,
-    len: *mut usize,
-    redelivered: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { receive(consumer, Wait::ForEver, message, len, redelivered) }
-}
-
-/// Gives the next message if there is one; never waits.
-///
-/// @return As interproc_byte_consumer_receive(), and EAGAIN: there is none.
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_tryreceive(
-    consumer: *mut interproc_byte_consumer_t,
-    message: *mut *const c_void,
-    len: *mut usize,
-    redelivered: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { receive(consumer, Wait::Never, message, len, redelivered) }
-}
-
-/// Waits for the next message until `abstime` at the latest.
-///
-/// @return As interproc_byte_consumer_receive(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_timedreceive(
+pub unsafe extern "C" fn interproc_byte_consumer_borrow_until(
     consumer: *mut interproc_byte_consumer_t,
     abstime: *const timespec,
     message: *mut *const c_void,
@@ -111,31 +53,33 @@ pub unsafe extern "C" fn interproc_byte_consumer_timedreceive(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| receive(consumer, wait, message, len, redelivered)) }
+    report(unsafe { find_mut(consumer) }.and_then(|consumer| unsafe {
+        let (message, len) = (output(message, "message")?, output(len, "len")?);
+        let (found, again) = consumer.borrow(until(abstime)?)?;
+        message.set(found.bytes.as_ptr().cast());
+        len.set(found.len);
+        tell(redelivered, again);
+        Ok(())
+    }))
 }
 
-/// Ends the message that was received last: its room is free. Without one it does nothing.
+/// Ends the message that was borrowed last: its room is free.
 ///
-/// @return 0; EPERM, ESTALE, EINVAL, EUSERS, ENOTSUP: as interproc_byte_consumer_receive().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
+/// @return 0; EINVAL: none is borrowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_release(consumer: *mut interproc_byte_consumer_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find_mut(consumer) }.and_then(|consumer| consumer.release()))
 }
 
-/// Copies the next message to `buffer`, which has room for `size` bytes, waiting for one as long as it takes; and says how
-/// long it is.
+/// Copies the next message to `buffer`, which has room for `size` bytes, waiting for one. `*len` becomes its length.
 ///
-/// `redelivered` may be NULL; see interproc_byte_consumer_receive().
+/// `redelivered` may be NULL; see interproc_byte_consumer_borrow_until().
 ///
-/// @return As interproc_byte_consumer_receive(), and EMSGSIZE: the message is longer than `size`. Then `len` is set, too, and
-/// the message stays where it is.
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+/// @return 0; EPIPE: closed and drained; EMSGSIZE: the message is longer than `size`: `len` is set, too, and the
+/// message stays the next one.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_recv_into(
+pub unsafe extern "C" fn interproc_byte_consumer_pop(
     consumer: *mut interproc_byte_consumer_t,
     buffer: *mut c_void,
     size: usize,
@@ -143,16 +87,12 @@ pub unsafe extern "C" fn interproc_byte_consumer_recv_into(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv_into(consumer, buffer, size, Wait::ForEver, len, redelivered) }
+    unsafe { pop(consumer, Wait::ForEver, buffer, size, len, redelivered) }
 }
 
-/// Copies the next message to `buffer` if there is one; never waits.
-///
-/// @return As interproc_byte_consumer_recv_into(), and EAGAIN: there is none.
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
+/// As interproc_byte_consumer_pop(), but never waits: EAGAIN when there is no message.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_tryrecv_into(
+pub unsafe extern "C" fn interproc_byte_consumer_trypop(
     consumer: *mut interproc_byte_consumer_t,
     buffer: *mut c_void,
     size: usize,
@@ -160,34 +100,26 @@ pub unsafe extern "C" fn interproc_byte_consumer_tryrecv_into(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv_into(consumer, buffer, size, Wait::Never, len, redelivered) }
+    unsafe { pop(consumer, Wait::Never, buffer, size, len, redelivered) }
 }
 
-/// Copies the next message to `buffer`, waiting for one until `abstime` at the latest.
-///
-/// @return As interproc_byte_consumer_recv_into(), and ETIMEDOUT: none in time. EINVAL also for a bad abstime.
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers; not a cancellation point.
+/// As interproc_byte_consumer_pop(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_consumer_timedrecv_into(
+pub unsafe extern "C" fn interproc_byte_consumer_timedpop(
     consumer: *mut interproc_byte_consumer_t,
-    buffer: *mut c_void,
-    size: usize,
     abstime: *const timespec,
+    buffer: *mut c_void,
+    size: usize,
     len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| recv_into(consumer, buffer, size, wait, len, redelivered)) }
+    unsafe { timed(abstime, |wait| pop(consumer, wait, buffer, size, len, redelivered)) }
 }
 
-/// Frees by itself only when so many bytes (headers included) were read, instead of with every message: for many short ones.
-/// Until then the producer has less room, and as much may be read again, and is flagged, after a death. A wait, EAGAIN for
+/// Frees only when so many bytes (headers included) were read, instead of with every message: for many short ones.
+/// Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN for
 /// want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
-///
-/// @return As interproc_byte_consumer_release().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_free_every(
     consumer: *mut interproc_byte_consumer_t,
@@ -198,34 +130,24 @@ pub unsafe extern "C" fn interproc_byte_consumer_free_every(
 }
 
 /// Frees what was read and not freed.
-///
-/// @return As interproc_byte_consumer_release().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_flush(consumer: *mut interproc_byte_consumer_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find_mut(consumer) }.and_then(|consumer| consumer.flush()))
 }
 
-/// Closes the queue itself, for good: the producer is refused from now on, what is there can be received. A message that is
-/// being published meanwhile is either received or refused.
-///
-/// @return As interproc_byte_consumer_release().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
+/// Closes the queue itself, for good: the producer is refused from now on, what is there can be read. A message that is
+/// being published meanwhile is either read or refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_close(consumer: *mut interproc_byte_consumer_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find_mut(consumer) }.and_then(|consumer| consumer.close()))
 }
 
-/// Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever is
-/// returned.
+/// Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever
+/// is returned.
 ///
 /// @return As interproc_byte_producer_leave().
-///
-/// Thread-safe (one thread at a time with this handle); not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_leave(consumer: *mut interproc_byte_consumer_t) -> c_int {
     // SAFETY: by C's contract.

@@ -1,48 +1,27 @@
 //! Its end, and what there is to see of it.
 
 use super::{interproc_byte_queue_t, me};
+use crate::ffi::channel::interproc_channel_info_t;
 use crate::ffi::error::report;
 use crate::ffi::handle::{ask, find};
 use crate::ffi::who::{self, interproc_who_t};
 use crate::queue::RawByteQueue;
 use core::ffi::c_int;
 
-/// Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and reservations
-/// are refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. What is reserved
-/// already may be committed, and the consumers wait for it. Closing again is no error.
+/// Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes and
+/// reservations are refused from now on, pops take what is there and then return EPIPE. All waiters are told. What is
+/// reserved already may be committed, and the consumers wait for it. Closing again is no error.
 ///
-/// EPIPE also while messages are in somebody's hands (interproc_byte_queue_receive()): nobody waits for one to come back; if one
-/// does, whoever asks again gets it. Only while they leave no room for another one a try is EAGAIN, and a wait goes on until one
-/// is given back, or is EDEADLK if the caller has the first of them.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// EPIPE also while messages are borrowed: nobody waits for one to be put back; if one is, the next caller to ask for
+/// it gets it. Only while they leave no room for another one, a try returns EAGAIN, and a wait goes on until one is
+/// given back, or returns EDEADLK if the caller has the first of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_close(queue: *const interproc_byte_queue_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find(queue) }.and_then(|queue| me(queue).map(|me| queue.close(me))))
 }
 
-/// Whether the queue was closed by interproc_byte_queue_close().
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_is_closed(
-    queue: *const interproc_byte_queue_t,
-    is_closed: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, is_closed, RawByteQueue::is_closed) }
-}
-
-/// How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
+/// How many messages are in it, borrowed ones included: a snapshot. Counts them one by one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_len(
     queue: *const interproc_byte_queue_t,
@@ -52,99 +31,33 @@ pub unsafe extern "C" fn interproc_byte_queue_len(
     unsafe { ask(queue, len, RawByteQueue::len) }
 }
 
-/// Whether there is no message in it: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
+/// How full it is and whether it is closed: a snapshot, in bytes. The capacity is what was asked for, rounded up, and
+/// at least twice the longest message. Room becomes free in order, behind the oldest message that is unread or
+/// borrowed; a long message may have no room before the queue is full. `peak` is the most unread bytes: a sample, taken
+/// by producers whenever they have come round the ring and look for room, and now.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_is_empty(
+pub unsafe extern "C" fn interproc_byte_queue_info(
     queue: *const interproc_byte_queue_t,
-    is_empty: *mut bool,
+    info: *mut interproc_channel_info_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(queue, is_empty, RawByteQueue::is_empty) }
+    unsafe {
+        ask(queue, info, |queue| interproc_channel_info_t {
+            capacity: queue.capacity(),
+            used: queue.len_bytes(),
+            peak: queue.peak(),
+            longest: queue.ring().longest(),
+            is_empty: queue.is_empty(),
+            is_full: queue.is_full(),
+            is_closed: queue.is_closed(),
+            ..Default::default()
+        })
+    }
 }
 
-/// Whether not even the shortest message has room: a snapshot. A longer one may have none before.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_is_full(
-    queue: *const interproc_byte_queue_t,
-    is_full: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, is_full, RawByteQueue::is_full) }
-}
-
-/// How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest message that is unread
-/// or being read.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_len_bytes(
-    queue: *const interproc_byte_queue_t,
-    len_bytes: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, len_bytes, RawByteQueue::len_bytes) }
-}
-
-/// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round the ring and look
-/// for room, and now.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_peak(
-    queue: *const interproc_byte_queue_t,
-    peak: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, peak, RawByteQueue::peak) }
-}
-
-/// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_capacity(
-    queue: *const interproc_byte_queue_t,
-    capacity: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, capacity, RawByteQueue::capacity) }
-}
-
-/// The bytes of the longest message.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_byte_queue_longest(
-    queue: *const interproc_byte_queue_t,
-    longest: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, longest, |queue| queue.ring().longest()) }
-}
-
-/// Who, alive, the others wait for: the producer of the record that is in the consumers' way, else whoever holds the record
-/// whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that keeps a reservation,
-/// shows up here.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_byte_queue_push().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// The living thread that the others wait for: the producer of the record that is in the consumers' way, else the
+/// holder of the record whose room comes next. A snapshot. A process that is *stopped* (SIGSTOP, a debugger), or that
+/// keeps a reservation, shows up here.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_blocker(
     queue: *const interproc_byte_queue_t,
@@ -160,11 +73,8 @@ pub unsafe extern "C" fn interproc_byte_queue_blocker(
     }
 }
 
-/// How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// How many living threads are asleep for a message and how many for room: a snapshot; threads that still spin are not
+/// counted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_waiters(
     queue: *const interproc_byte_queue_t,

@@ -10,16 +10,14 @@ use crate::process::{Builder, HandOver};
 use core::ffi::{c_char, c_int, c_void};
 
 /// Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
-/// without one. The child has the end before `entry` runs, and until it has, this process holds it: so whoever has
-/// the other end is told when the child dies, at whatever instruction.
+/// without one. The child has the end before `entry` runs, and until then this process holds it: the holder of the
+/// other end is told when the child dies, at any instruction.
 ///
-/// On success the handle `end` is closed here: the end is the child's. There the handle is good until `entry` returns, which
+/// On success the handle `end` is closed here: the end is the child's. There it is good until `entry` returns, which
 /// closes it.
 ///
-/// @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the end is
-/// closed, and there is no child.
-///
-/// Thread-safe; not for signal handlers.
+/// @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the
+/// end is closed, and there is no child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_fork(
     process: *mut interproc_process_t,
@@ -50,12 +48,10 @@ pub unsafe extern "C" fn interproc_pipe_fork(
     })
 }
 
-/// In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the child's
-/// copy is refused with EPERM.
+/// In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the
+/// child's copy is refused with EPERM.
 ///
-/// @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it; EUSERS; EINVAL: a NULL, or closed.
-///
-/// Not for signal handlers.
+/// @return 0; ESTALE: the parent is dead, or has closed it, or somebody else took it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> c_int {
     // SAFETY: by C's contract.
@@ -63,8 +59,8 @@ pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> 
 }
 
 /// In the parent, after its own fork(): waits until the child `pid` has taken the end by interproc_pipe_adopt(), or has
-/// ended, and frees the handle. **It must be called** before anything is waited for at the other end: as long as nobody has
-/// taken the end, this process's own life keeps it open. The child must not be reaped before.
+/// ended, and frees the handle. **Call it** before you wait for anything at the other end: as long as nobody has taken
+/// the end, this process's own life keeps it open. Do not reap the child before.
 ///
 ///     pid_t pid = fork();
 ///     if (pid == 0)
@@ -75,10 +71,8 @@ pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> 
 ///
 /// It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
 ///
-/// @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is closed;
-/// EPERM: in a forked child, of its parent's end; EINVAL: a NULL, or closed.
-///
-/// Not for signal handlers; not a cancellation point.
+/// @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is
+/// closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_hand_over(pipe: *mut interproc_pipe_t, pid: i32) -> c_int {
     // SAFETY: by C's contract.

@@ -4,19 +4,19 @@ use super::{Ends, interproc_pipe_t, receiver};
 use crate::ffi::arguments::output;
 use crate::ffi::error::report;
 use crate::ffi::handle::{close, open_mut};
-use crate::ffi::time::deadline;
+use crate::ffi::time::until;
 use crate::ffi::who::{self, interproc_who_t};
 use crate::ffi::{call, invalid};
 use crate::pipe::{Receiver, Sender};
 use core::ffi::c_int;
 use libc::timespec;
 
-/// Whether a receive would not wait, that is whether there is a message or the end; waits until `abstime` for that (a
-/// time in the past: just looks).
-///
-/// @return 0; EINVAL, EPERM, ESTALE, EBADMSG, EUSERS: as interproc_pipe_recv().
-///
-/// One thread at a time for each end; not for signal handlers; not a cancellation point.
+/// A direction of a pipe, for interproc_pipe_shutdown(): what this end sends.
+pub const INTERPROC_PIPE_SEND: u32 = 1;
+/// What this end receives.
+pub const INTERPROC_PIPE_RECV: u32 = 2;
+
+/// Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_poll(
     pipe: *const interproc_pipe_t,
@@ -26,16 +26,12 @@ pub unsafe extern "C" fn interproc_pipe_poll(
     // SAFETY: by C's contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
         let is_ready = output(is_ready, "is_ready")?;
-        is_ready.set(receiver.poll_until(deadline(abstime)?)?);
+        is_ready.set(receiver.poll_by(until(abstime)?)?);
         Ok(())
     }))
 }
 
-/// Who has the other end, dead or alive; `pid` 0 when it was closed. A snapshot.
-///
-/// @return 0; EINVAL, EPERM, ESTALE, EUSERS: as interproc_pipe_send().
-///
-/// One thread at a time for each end; not for signal handlers.
+/// Who has the other end, dead or alive; nobody when it was closed. A snapshot.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_peer(
     pipe: *const interproc_pipe_t,
@@ -55,8 +51,6 @@ pub unsafe extern "C" fn interproc_pipe_peer(
 }
 
 /// The longest message, in bytes.
-///
-/// @return 0; EINVAL: a NULL, or closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_longest(pipe: *const interproc_pipe_t, longest: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -71,9 +65,9 @@ pub unsafe extern "C" fn interproc_pipe_longest(pipe: *const interproc_pipe_t, l
 
 /// Closes the end and frees the handle. The other end gets what was sent, and then EPIPE.
 ///
-/// @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed.
+/// @return 0; EINVAL: closed already; EPERM: a forked child's copy, which is freed.
 ///
-/// Not to be called while another thread uses the end; not for signal handlers.
+/// Not while another thread uses the end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_close(pipe: *mut interproc_pipe_t) -> c_int {
     // SAFETY: by C's contract.
@@ -84,26 +78,24 @@ pub unsafe extern "C" fn interproc_pipe_close(pipe: *mut interproc_pipe_t) -> c_
     })
 }
 
-/// Closes one direction: nothing more is sent by this end (the other one sees the end after what was sent), or it receives
-/// nothing more (sends to it return EPIPE). The other direction goes on.
+/// Closes one direction, or both: INTERPROC_PIPE_SEND: nothing more is sent by this end (the other one sees the end
+/// after what was sent); INTERPROC_PIPE_RECV: it receives nothing more (sends to it return EPIPE). `how` has one or
+/// both of them.
 ///
-/// @return 0; EINVAL: a NULL, a closed handle, or that direction is closed or not this end's; EPERM: a forked child's copy.
-///
-/// One thread at a time for each end; not for signal handlers.
+/// @return 0; EINVAL also when that direction is closed or not this end's.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_pipe_shutdown(
-    pipe: *const interproc_pipe_t,
-    sending: bool,
-    receiving: bool,
-) -> c_int {
+pub unsafe extern "C" fn interproc_pipe_shutdown(pipe: *const interproc_pipe_t, how: u32) -> c_int {
     call(|| {
+        if how == 0 || how & !(INTERPROC_PIPE_SEND | INTERPROC_PIPE_RECV) != 0 {
+            return Err(invalid("how is INTERPROC_PIPE_SEND, INTERPROC_PIPE_RECV or both"));
+        }
         // SAFETY: by C's contract.
         let ends = unsafe { open_mut(pipe) }?;
-        if sending {
+        if how & INTERPROC_PIPE_SEND != 0 {
             ends.reserved = None;
             ends.sender.take().ok_or_else(|| invalid("this end does not send"))?.close()?;
         }
-        if receiving {
+        if how & INTERPROC_PIPE_RECV != 0 {
             ends.held = false;
             ends.receiver.take().ok_or_else(|| invalid("this end does not receive"))?.close()?;
         }

@@ -1,4 +1,4 @@
-//! What C has an end of a pipe by, and what is behind it.
+//! The handle of an end of a pipe, and what is behind it.
 
 use crate::error::Result;
 use crate::ffi::handle::{Boxed, open_mut};
@@ -8,8 +8,8 @@ use crate::pipe::{End, Receiver, Sender};
 use crate::process::HandOver;
 use core::ffi::{c_int, c_void};
 
-/// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any length
-/// up to the pipe's longest and arrive as they were sent, whole or not at all.
+/// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
+/// length up to the pipe's longest and arrive as they were sent, whole or not at all.
 ///
 /// This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
 /// same handle: close only one of them.
@@ -24,28 +24,34 @@ use core::ffi::{c_int, c_void};
 ///     if (rc == 0)
 ///         rc = interproc_pipe_send(&ours, "question", 8);
 ///     if (rc == 0)
-///         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size);
+///         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size, NULL);
 ///     if (rc == EPIPE)
 ///         complain("the worker is gone");
 ///
-/// When the other end is closed, or whoever has it dies, at whatever instruction, what it had sent can be received, and
-/// after that every call returns EPIPE; who waits is told at once. What was sent to a dead end is gone with it.
+/// When the other end is closed, or its holder dies, at any instruction, what it had sent can be received, and after
+/// that every call returns EPIPE; waiters are told at once. What was sent to a dead end is lost with it.
 ///
-/// One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call on;
-/// until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE, whether the
-/// other end has seen it or not. (The sending and the receiving half of an end go with the threads that used them.) A forked child does not have its parent's ends: its calls return EPERM, and its
-/// interproc_pipe_close() frees the copy only. See interproc_pipe_fork() and interproc_pipe_adopt().
+/// One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call
+/// on; until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE,
+/// whether the other end has seen it or not. (The sending and the receiving half of an end go with the threads that
+/// used them.)
+///
+/// A forked child does not have its parent's ends: its calls return EPERM, and its interproc_pipe_close() frees the
+/// copy only. See interproc_pipe_fork() and interproc_pipe_adopt(). EBADMSG from any function: somebody wrote over the
+/// pipe.
 #[repr(C)]
 pub struct interproc_pipe_t {
-    /// Not for use. NULL when closed.
+    /// Private. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 
-/// Who listens at a name in a segment: it gets an end of each pipe that a client connects.
+/// A listener at a name in a segment: it gets an end of each pipe that a client connects. One thread at a time uses it.
 ///
-/// This is a local handle. interproc_listener_close() frees it and ends the listening.
+/// This is a local handle. interproc_listener_close() frees it and ends the listening. A forked child's copy returns
+/// EPERM.
+/// ESTALE: the thread that listened has died, and another one listens.
 ///
 ///     interproc_listener_t listener;
 ///     interproc_pipe_t client;
@@ -56,13 +62,13 @@ pub struct interproc_pipe_t {
 /// There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
 /// accepted. A pipe is free again when both its ends were closed or their holders died.
 ///
-/// When the listener dies, who was not accepted sees the end of its pipe, pipes that were accepted go on with those who
-/// have them, connecting returns ECONNREFUSED, and anybody may bind again.
+/// When the listener dies, clients that were not accepted see the end of their pipes, accepted pipes go on, connecting
+/// returns ECONNREFUSED, and anybody may bind again.
 #[repr(C)]
 pub struct interproc_listener_t {
-    /// Not for use. NULL when closed.
+    /// Private. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 

@@ -36,13 +36,12 @@ unsafe fn connect(
     unsafe { answer(end, "end", || boxed(|| pipe::connect_by(open(segment)?, text(name, "name")?, wait))) }
 }
 
-/// Connects a pipe to whoever listens at `name` in the segment, and gives this end of it; waits for a free pipe as long
-/// as it takes. It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
+/// Connects a pipe to the listener at `name` in the segment, and gives this end of it; waits for a free pipe. It does
+/// not wait for a listener, nor for being accepted: what is sent before stays in the pipe.
 ///
-/// @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else; EINVAL:
-/// a NULL, or the segment is closed; EBADMSG, EUSERS.
+/// @return 0; ECONNREFUSED: nobody listens there, also while it waits; EEXIST: the name belongs to something else.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_connect(
     segment: *const interproc_segment_t,
@@ -53,28 +52,9 @@ pub unsafe extern "C" fn interproc_pipe_connect(
     unsafe { connect(segment, name, end, Wait::ForEver) }
 }
 
-/// As interproc_pipe_connect() if there is a free pipe; never waits.
-///
-/// @return As interproc_pipe_connect(), and EAGAIN: all pipes are in use.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// As interproc_pipe_connect(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_pipe_tryconnect(
-    segment: *const interproc_segment_t,
-    name: *const c_char,
-    end: *mut interproc_pipe_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { connect(segment, name, end, Wait::Never) }
-}
-
-/// As interproc_pipe_connect(), waiting until `abstime` at the latest.
-///
-/// @return As interproc_pipe_connect(), and ETIMEDOUT.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_pipe_timedconnect(
+pub unsafe extern "C" fn interproc_pipe_connect_until(
     segment: *const interproc_segment_t,
     name: *const c_char,
     abstime: *const timespec,
@@ -84,14 +64,14 @@ pub unsafe extern "C" fn interproc_pipe_timedconnect(
     unsafe { timed(abstime, |wait| connect(segment, name, end, wait)) }
 }
 
-/// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for `capacity`
-/// bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program connects by
-/// `pipe::connect`.
+/// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for
+/// `capacity` bytes each way and for messages of at most `longest` bytes: see interproc_pipe_pair(). A Rust program
+/// connects by `pipe::connect`.
 ///
-/// @return As interproc_segment_object(); EBUSY: somebody alive listens there; EEXIST also for other numbers; EINVAL also for
-/// a number out of range.
+/// @return As interproc_segment_object(); EBUSY: a living thread listens there; EEXIST also for other numbers; EINVAL
+/// also for a number out of range.
 ///
-/// Thread-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_listener_bind(
     segment: *const interproc_segment_t,
@@ -118,13 +98,8 @@ unsafe fn accept(listener: *const interproc_listener_t, end: *mut interproc_pipe
     unsafe { answer(end, "end", || boxed(|| open_mut(listener)?.accept_by(wait))) }
 }
 
-/// Gives this end of the next pipe that a client has connected; waits for one as long as it takes. A client that closed or
-/// died before is accepted, too: what it had sent is there, and then EPIPE.
-///
-/// @return 0; EINVAL: a NULL, or closed; EPERM: a forked child's copy; ESTALE: the thread that listened died, and somebody
-/// else listens; EBADMSG, EUSERS.
-///
-/// One thread at a time for each listener; not for signal handlers; not a cancellation point.
+/// Gives this end of the next pipe that a client has connected; waits for one. A client that closed or died before is
+/// accepted, too: what it had sent is there, and then EPIPE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_listener_accept(
     listener: *const interproc_listener_t,
@@ -134,27 +109,9 @@ pub unsafe extern "C" fn interproc_listener_accept(
     unsafe { accept(listener, end, Wait::ForEver) }
 }
 
-/// As interproc_listener_accept() if somebody has connected; never waits.
-///
-/// @return As interproc_listener_accept(), and EAGAIN.
-///
-/// One thread at a time for each listener; not for signal handlers.
+/// As interproc_listener_accept(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_listener_tryaccept(
-    listener: *const interproc_listener_t,
-    end: *mut interproc_pipe_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { accept(listener, end, Wait::Never) }
-}
-
-/// As interproc_listener_accept(), waiting until `abstime` at the latest.
-///
-/// @return As interproc_listener_accept(), and ETIMEDOUT.
-///
-/// One thread at a time for each listener; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_listener_timedaccept(
+pub unsafe extern "C" fn interproc_listener_accept_until(
     listener: *const interproc_listener_t,
     abstime: *const timespec,
     end: *mut interproc_pipe_t,
@@ -164,8 +121,6 @@ pub unsafe extern "C" fn interproc_listener_timedaccept(
 }
 
 /// How many clients have connected and were not accepted yet: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, or closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_listener_pending(
     listener: *const interproc_listener_t,
@@ -177,9 +132,7 @@ pub unsafe extern "C" fn interproc_listener_pending(
 
 /// Ends listening and frees the handle: clients that were not accepted see the end of their pipes.
 ///
-/// @return 0; EINVAL: NULL, or closed already; EPERM: a forked child's copy, which is freed; ESTALE.
-///
-/// Not for signal handlers.
+/// @return 0; EINVAL: closed already; EPERM: a forked child's copy, which is freed; ESTALE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_listener_close(listener: *mut interproc_listener_t) -> c_int {
     // SAFETY: by C's contract.

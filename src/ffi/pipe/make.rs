@@ -38,12 +38,10 @@ unsafe fn make<A: Into<Ends>, B: Into<Ends>>(
 /// Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
 /// message's header included, and for two messages of `longest` bytes, the longest that can be sent.
 ///
-/// It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up to 32
-/// threads can use it at the same time. Both ends are the calling thread's.
+/// It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up
+/// to 32 threads can use it at a time. Both ends are the calling thread's.
 ///
-/// @return 0; EINVAL: a NULL, or a size out of range; ENOSPC, EMFILE and other limits; ENOTSUP.
-///
-/// Thread-safe; not for signal handlers.
+/// @return 0; EINVAL also for a size out of range; ENOSPC, EMFILE and other limits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_pair(
     capacity: usize,
@@ -58,8 +56,6 @@ pub unsafe extern "C" fn interproc_pipe_pair(
 /// Makes a one-way pipe: what is sent into `sender` comes out of `receiver`. Otherwise as interproc_pipe_pair().
 ///
 /// @return As interproc_pipe_pair().
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_one_way(
     capacity: usize,
@@ -71,13 +67,13 @@ pub unsafe extern "C" fn interproc_pipe_one_way(
     unsafe { make((sender, "sender"), (receiver, "receiver"), || pipe::one_way(capacity, longest)) }
 }
 
-/// Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were all
-/// closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
+/// Both ends of the two-way pipe `name` in a segment, found or made: see interproc_pipe_pair(). A pipe whose ends were
+/// all closed, or whose holders are dead, is empty and open again. A Rust program reaches it by `Segment::pipe_pair`.
 ///
-/// @return As interproc_segment_object(); EBUSY: somebody alive has an end of it; EEXIST also for other sizes; EINVAL also
-/// for a size out of range.
+/// @return As interproc_segment_object(); EBUSY: a living thread has an end of it; EEXIST also for other sizes; EINVAL
+/// also for a size out of range.
 ///
-/// Thread-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_pipe_pair(
     segment: *const interproc_segment_t,
@@ -98,8 +94,6 @@ pub unsafe extern "C" fn interproc_segment_pipe_pair(
 /// Both ends of the one-way pipe `name` in a segment, found or made. Otherwise as interproc_segment_pipe_pair().
 ///
 /// @return As interproc_segment_pipe_pair().
-///
-/// Thread-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_pipe_one_way(
     segment: *const interproc_segment_t,

@@ -4,9 +4,10 @@ use super::{interproc_exit_t, interproc_process_entry_t, interproc_process_t, in
 use crate::error::ErrorKind;
 use crate::ffi::arguments::{answer, output, tell, text};
 use crate::ffi::handle::{boxed, open};
-use crate::ffi::time::deadline;
+use crate::ffi::time::until;
 use crate::ffi::{call, call_out, invalid};
 use crate::process::Builder;
+use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 use core::time::Duration;
 
@@ -15,18 +16,16 @@ use core::time::Duration;
 ///
 /// The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
 /// shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
-/// runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception or
-/// a cancellation that leaves `entry` ends the child by SIGABRT.
+/// runs and stdio is not flushed: call fflush(stdout) before the fork, and in `entry` before it returns. An exception
+/// or a cancellation that leaves `entry` ends the child by SIGABRT.
 ///
-/// In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread
-/// held at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best
-/// fork before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
+/// In a child of a threaded parent, POSIX allows only async-signal-safe functions, for a lock that another thread held
+/// at that moment stays locked there. The functions of this library for mutexes and queues may be used. Best fork
+/// before starting threads. This is a fork(): never use the library in a vfork() child or one with CLONE_VM.
 ///
 /// @return 0; EAGAIN, ENOMEM, EMFILE, ENFILE: a limit of the system; ENOTSUP: no pidfd (before Linux 5.4, or a
-/// sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an
-/// error there is no child, and entry has not run.
-///
-/// Thread-safe; not for signal handlers.
+/// sandbox); EINVAL: process or entry is NULL; ECHILD: killed and reaped by other code before it began. After an error
+/// there is no child, and entry has not run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_fork(
     process: *mut interproc_process_t,
@@ -54,24 +53,17 @@ pub unsafe extern "C" fn interproc_process_fork(
 }
 
 /// The child's process id. After its join the number may name another process.
-///
-/// @return 0; EINVAL: a NULL, or closed.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_pid(process: *const interproc_process_t, pid: *mut i32) -> c_int {
     // SAFETY: by C's contract.
     unsafe { answer(pid, "pid", || Ok(open(process)?.pid() as i32)) }
 }
 
-/// Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL.
-///
-/// The handle still has to be closed.
+/// Waits until the child has ended, reaps it, and says how it ended. `end` may be NULL. The handle still has to be
+/// closed.
 ///
 /// @return 0; ECHILD: ended, and its status was taken by other code or lost because SIGCHLD is ignored; EPERM: the
-/// child is not this process's but its parent's; EINVAL: process is NULL or closed.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// child is not this process's but its parent's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_join(
     process: *const interproc_process_t,
@@ -84,48 +76,28 @@ pub unsafe extern "C" fn interproc_process_join(
     })
 }
 
-/// As interproc_process_join() if the child has ended; never waits.
-///
-/// @return As interproc_process_join(), and EBUSY: the child still runs.
-///
-/// Thread-safe; not for signal handlers.
+/// As interproc_process_join(), until `abstime`: then ETIMEDOUT, as the child still runs.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_tryjoin(
-    process: *const interproc_process_t,
-    end: *mut interproc_exit_t,
-) -> c_int {
-    // SAFETY: by C's contract.
-    call(|| unsafe {
-        tell(end, open(process)?.try_join()?.ok_or(ErrorKind::WouldBlock)?.into());
-        Ok(())
-    })
-}
-
-/// As interproc_process_join(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after().
-///
-/// @return As interproc_process_join(), and ETIMEDOUT: the child still runs. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_timedjoin(
+pub unsafe extern "C" fn interproc_process_join_until(
     process: *const interproc_process_t,
     abstime: *const libc::timespec,
     end: *mut interproc_exit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        tell(end, open(process)?.join_until(deadline(abstime)?)?.into());
+        tell(
+            end,
+            match until(abstime)? {
+                Wait::Until(deadline) => open(process)?.join_until(deadline),
+                _ => open(process)?.join(),
+            }?
+            .into(),
+        );
         Ok(())
     })
 }
 
 /// Whether the child has not ended yet. A zombie is not alive; a stopped process is.
-///
-/// @return 0; EINVAL: a NULL, or closed.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_is_alive(
     process: *const interproc_process_t,
@@ -137,9 +109,7 @@ pub unsafe extern "C" fn interproc_process_is_alive(
 
 /// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
 ///
-/// @return 0; EPERM: not this process's child, or it has changed its user; EINVAL: NULL or closed.
-///
-/// Thread-safe.
+/// @return 0; EPERM: not this process's child, or it has changed its user.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_terminate(process: *const interproc_process_t) -> c_int {
     // SAFETY: by C's contract.
@@ -149,8 +119,6 @@ pub unsafe extern "C" fn interproc_process_terminate(process: *const interproc_p
 /// Ends the child for certain: SIGKILL. One that has ended already is no error.
 ///
 /// @return As interproc_process_terminate().
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_kill(process: *const interproc_process_t) -> c_int {
     // SAFETY: by C's contract.
@@ -160,8 +128,6 @@ pub unsafe extern "C" fn interproc_process_kill(process: *const interproc_proces
 /// Sends any signal to the child; 0 sends none. One that has ended already is no error.
 ///
 /// @return As interproc_process_terminate(); EINVAL also when there is no such signal.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_signal(
     process: *const interproc_process_t,
@@ -175,8 +141,6 @@ pub unsafe extern "C" fn interproc_process_signal(
 ///
 /// @return 0; ESRCH: it leads no group; ECHILD: it was joined or reaped, so its number may name another group; EPERM;
 /// EINVAL.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_signal_group(
     process: *const interproc_process_t,
@@ -186,12 +150,10 @@ pub unsafe extern "C" fn interproc_process_signal_group(
     call(|| unsafe { open(process) }?.signal_group(signal))
 }
 
-/// Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it. `end`
-/// may be NULL.
+/// Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it.
+/// `end` may be NULL.
 ///
 /// @return As interproc_process_join().
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_terminate_within(
     process: *const interproc_process_t,
@@ -205,12 +167,10 @@ pub unsafe extern "C" fn interproc_process_terminate_within(
     })
 }
 
-/// What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and not
-/// joined; - when it was joined.
+/// What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and
+/// not joined; - when it was joined.
 ///
-/// @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: a NULL, or closed.
-///
-/// Thread-safe; not for signal handlers.
+/// @return 0; ENOTSUP: /proc is missing or shows another PID namespace.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_state(
     process: *const interproc_process_t,
@@ -222,9 +182,7 @@ pub unsafe extern "C" fn interproc_process_state(
 
 /// What the child has used, once it was joined.
 ///
-/// @return 0; EBUSY: it was not joined; EINVAL: a NULL, or closed.
-///
-/// Thread-safe.
+/// @return 0; EBUSY: it was not joined.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_usage(
     process: *const interproc_process_t,

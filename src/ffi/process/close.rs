@@ -11,9 +11,7 @@ use std::os::fd::AsRawFd;
 /// The child's pidfd, which polls readable when the child has ended. It stays the handle's: do not close it. It is
 /// close-on-exec.
 ///
-/// @return 0; EINVAL: a NULL, or closed; EBADF: the program has closed it behind the library's back.
-///
-/// Thread-safe.
+/// @return 0; EBADF: the program has closed it behind the library's back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_fd(process: *const interproc_process_t, fd: *mut c_int) -> c_int {
     // SAFETY: by C's contract.
@@ -24,7 +22,7 @@ pub unsafe extern "C" fn interproc_process_fd(process: *const interproc_process_
 ///
 /// @return As interproc_process_close().
 ///
-/// Not to be called while another thread uses the handle; not for signal handlers.
+/// Not while another thread uses the handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_detach(process: *mut interproc_process_t) -> c_int {
     // SAFETY: by C's contract.
@@ -34,9 +32,9 @@ pub unsafe extern "C" fn interproc_process_detach(process: *mut interproc_proces
 /// Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
 /// a child by this process reaps it when it has ended.
 ///
-/// @return 0; EINVAL: NULL, or closed already.
+/// @return 0; EINVAL: closed already.
 ///
-/// Not to be called while another thread uses the handle; not for signal handlers.
+/// Not while another thread uses the handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_close(process: *mut interproc_process_t) -> c_int {
     // SAFETY: by C's contract.

@@ -1,4 +1,4 @@
-//! What C has a child by, and what it says of one.
+//! A child's handle, and what describes one.
 
 use crate::ffi::handle::Boxed;
 use crate::ffi::lease::Pool;
@@ -26,9 +26,9 @@ use core::ffi::{c_char, c_int, c_void};
 /// process cannot use its parent's handles: EPERM.
 #[repr(C)]
 pub struct interproc_process_t {
-    /// Not for use. NULL when closed.
+    /// Private. NULL when closed.
     pub private_: *mut c_void,
-    /// Not for use.
+    /// Private.
     pub reserved: u64,
 }
 

@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::ffi::arguments::{list, output, tell};
 use crate::ffi::call;
 use crate::ffi::handle::open;
-use crate::ffi::time::deadline;
+use crate::ffi::time::until;
 use crate::heap;
 use crate::process::{self, Child, wait_all, wait_all_until, wait_any, wait_any_until};
+use crate::time::Wait;
 use core::ffi::c_int;
 use std::vec::Vec;
 
@@ -27,13 +28,11 @@ unsafe fn children<'a>(processes: *const *const interproc_process_t, count: usiz
     Ok(children)
 }
 
-/// Waits until one of `count` children has ended: which one (its place in the list, from 0), and how. Joined ones count as
-/// ended: leave them out. `end` may be NULL; `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+/// Waits until `abstime` for the end of one of `count` children: `*index` becomes its place in the list, from 0, `*end`
+/// how it ended. Joined ones count as ended: leave them out. `end` may be NULL.
 ///
-/// @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's; EINVAL: a
-/// NULL, closed, or count is 0.
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
+/// @return 0; ETIMEDOUT: all still run; ECHILD: one was reaped by other code; EPERM: one is this process's parent's;
+/// EINVAL also when count is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_wait_any(
     processes: *const *const interproc_process_t,
@@ -46,9 +45,9 @@ pub unsafe extern "C" fn interproc_process_wait_any(
     call(|| unsafe {
         let index = output(index, "index")?;
         let children = children(processes, count)?;
-        let (place, status) = match abstime.is_null() {
-            true => wait_any(&children)?,
-            false => wait_any_until(&children, deadline(abstime)?)?,
+        let (place, status) = match until(abstime)? {
+            Wait::Until(deadline) => wait_any_until(&children, deadline)?,
+            _ => wait_any(&children)?,
         };
         index.set(place);
         tell(end, status.into());
@@ -56,12 +55,10 @@ pub unsafe extern "C" fn interproc_process_wait_any(
     })
 }
 
-/// Waits until all of `count` children have ended, with one time limit for all; `ends` has room for `count` results in
-/// the same order, or is NULL. `abstime` is an absolute time on CLOCK_MONOTONIC, NULL for as long as it takes.
+/// Waits until `abstime` for the end of all of `count` children; `ends` has room for `count` results in the same order,
+/// or is NULL.
 ///
 /// @return 0; ETIMEDOUT: one still runs, and none was told; otherwise as interproc_process_wait_any().
-///
-/// Thread-safe; not for signal handlers; not a cancellation point.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_wait_all(
     processes: *const *const interproc_process_t,
@@ -72,9 +69,9 @@ pub unsafe extern "C" fn interproc_process_wait_all(
     // SAFETY: by C's contract.
     call(|| unsafe {
         let children = children(processes, count)?;
-        let all = match abstime.is_null() {
-            true => wait_all(&children)?,
-            false => wait_all_until(&children, deadline(abstime)?)?,
+        let all = match until(abstime)? {
+            Wait::Until(deadline) => wait_all_until(&children, deadline)?,
+            _ => wait_all(&children)?,
         };
         if !ends.is_null() {
             all.into_iter().enumerate().for_each(|(n, status)| ends.add(n).write(status.into()));
@@ -83,12 +80,8 @@ pub unsafe extern "C" fn interproc_process_wait_all(
     })
 }
 
-/// Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be NULL.
-/// Never waits, and never takes a child that somebody still has a handle of or that other code started.
-///
-/// @return 0.
-///
-/// Thread-safe; not for signal handlers.
+/// Reaps the ended children among those whose handles were closed while they ran, and says how many; `count` may be
+/// NULL. Never waits, and never takes a child that somebody still has a handle of or that other code started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_reap(count: *mut usize) -> c_int {
     // SAFETY: by C's contract.
@@ -101,8 +94,6 @@ pub unsafe extern "C" fn interproc_process_reap(count: *mut usize) -> c_int {
 /// Whether the orphans among this process's descendants come to it instead of to init, from now on.
 ///
 /// @return 0; EINVAL and the like in sandboxes that forbid it.
-///
-/// Thread-safe.
 #[unsafe(no_mangle)]
 pub extern "C" fn interproc_adopt_orphans(adopt: bool) -> c_int {
     call(|| process::adopt_orphans(adopt))
@@ -113,8 +104,6 @@ pub extern "C" fn interproc_adopt_orphans(adopt: bool) -> c_int {
 /// `count` may be NULL. Never waits.
 ///
 /// @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
-///
-/// Thread-safe; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_reap_orphans(
     except: *const i32,

@@ -44,6 +44,8 @@ pub(super) unsafe fn pop_one(queue: &RawQueue, me: &Member, element: *mut u8, wa
     Ok(redelivered)
 }
 
+/// Inlined into each form: counted in instructions.
+///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
@@ -57,6 +59,8 @@ unsafe fn push(handle: *const interproc_queue_t, element: *const c_void, wait: W
     }))
 }
 
+/// As [`push`].
+///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
@@ -77,13 +81,9 @@ unsafe fn pop(
     }))
 }
 
-/// Copies the message at `element` into the queue, waiting for room as long as it takes. An interrupting signal handler
-/// runs, and the waiting goes on.
+/// Copies the message at `element` into the queue, waiting for room.
 ///
-/// @return 0; EPIPE: the queue is closed; EINVAL: a NULL, no queue, or its segment is closed; EUSERS: every member slot
-/// of the segment is held by a living thread; ENOTSUP: the kernel or sandbox lacks robust lists.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// @return 0; EPIPE: the queue is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_push(
     queue: *const interproc_queue_t,
@@ -93,11 +93,7 @@ pub unsafe extern "C" fn interproc_queue_push(
     unsafe { push(queue, element, Wait::ForEver) }
 }
 
-/// Copies the message at `element` into the queue if there is room; never waits.
-///
-/// @return As interproc_queue_push(), and EAGAIN: the queue is full.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_queue_push(), but never waits: EAGAIN when the queue is full.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_trypush(
     queue: *const interproc_queue_t,
@@ -107,13 +103,7 @@ pub unsafe extern "C" fn interproc_queue_trypush(
     unsafe { push(queue, element, Wait::Never) }
 }
 
-/// Copies the message at `element` into the queue, waiting for room until `abstime` at the latest: an absolute time
-/// on CLOCK_MONOTONIC, see interproc_deadline_after(). With a time in the past it still pushes if there is room.
-///
-/// @return As interproc_queue_push(), and ETIMEDOUT: no room in time. EINVAL also when abstime is NULL or its nanoseconds
-/// are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_queue_push(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_timedpush(
     queue: *const interproc_queue_t,
@@ -124,14 +114,12 @@ pub unsafe extern "C" fn interproc_queue_timedpush(
     unsafe { timed(abstime, |wait| push(queue, element, wait)) }
 }
 
-/// Takes the oldest message out and copies it to `element`, waiting for one as long as it takes.
+/// Takes the oldest message out and copies it to `element`, waiting for one.
 ///
-/// `redelivered` may be NULL. It is set to true when an earlier consumer died in the middle of popping this message:
-/// its call never returned, so the message was not processed; otherwise to false.
+/// `redelivered` may be NULL. It becomes true when an earlier consumer died while it popped this message: its call
+/// never returned, so the message was not processed; otherwise false.
 ///
-/// @return 0; EPIPE: the queue is closed and drained; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// @return 0; EPIPE: the queue is closed and drained.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_pop(
     queue: *const interproc_queue_t,
@@ -142,11 +130,7 @@ pub unsafe extern "C" fn interproc_queue_pop(
     unsafe { pop(queue, Wait::ForEver, element, redelivered) }
 }
 
-/// As interproc_queue_pop() if there is a message; never waits.
-///
-/// @return As interproc_queue_pop(), and EAGAIN: the queue is empty.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// As interproc_queue_pop(), but never waits: EAGAIN when the queue is empty.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_trypop(
     queue: *const interproc_queue_t,
@@ -157,13 +141,7 @@ pub unsafe extern "C" fn interproc_queue_trypop(
     unsafe { pop(queue, Wait::Never, element, redelivered) }
 }
 
-/// As interproc_queue_pop(), waiting until `abstime` at the latest: an absolute time on CLOCK_MONOTONIC, see
-/// interproc_deadline_after(). With a time in the past it still pops what is there.
-///
-/// @return As interproc_queue_pop(), and ETIMEDOUT: no message in time. EINVAL also when abstime is NULL or its
-/// nanoseconds are not in 0..999999999.
-///
-/// Thread-safe and fork-safe; not for signal handlers; not a cancellation point.
+/// As interproc_queue_pop(), until `abstime`: then ETIMEDOUT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_timedpop(
     queue: *const interproc_queue_t,

@@ -1,4 +1,4 @@
-//! What C has the queue by.
+//! The queue's handle.
 
 use crate::error::Result;
 use crate::ffi::handle::Marked;
@@ -7,9 +7,8 @@ use crate::queue::RawQueue;
 
 /// A bounded first-in-first-out queue between any processes: many producers, many consumers, messages of a fixed size.
 ///
-/// This is a local handle, obtained by interproc_segment_queue(); the queue itself lies in the segment. The handle need
-/// not be freed, may be copied, and may be used by any thread and by forked children. The segment must stay open as
-/// long as it is used.
+/// This is a local handle from interproc_segment_queue(); the queue itself lies in the segment. The handle need not be
+/// freed, may be copied, and may be used by any thread and by forked children while the segment is open.
 ///
 ///     interproc_queue_t jobs;
 ///     job_t job = {42};
@@ -17,18 +16,18 @@ use crate::queue::RawQueue;
 ///     if (rc == 0)
 ///         rc = interproc_queue_push(&jobs, &job);
 ///
-/// When somebody dies inside an operation, nobody else is held up: what a producer had not finished is dropped, what it
-/// had pushed is delivered, what a consumer was reading is delivered again and flagged (`redelivered`). A message
-/// that a consumer had taken when it died is gone with it. Sleepers are told at once, not by polling.
+/// A death never blocks the others: what a producer had not finished is dropped, what it had pushed is delivered, and
+/// what a consumer was reading is delivered again, flagged `redelivered`. Pop is at-most-once: a message that a
+/// consumer had taken is lost with it. Sleepers are told of a death at once, not by polling.
 ///
-/// A pop sees everything that happened before the push of its message. Messages of one producer come out in its
+/// A pop sees everything that happened before the push of its message. The messages of one producer come out in its
 /// order. A push or pop that need not wait makes no system call.
 ///
-/// Large messages are written and read where they lie: interproc_queue_reserve(), interproc_queue_receive(). A call that
-/// could only be served by the caller itself, who has the cell in its hands, returns EDEADLK instead of waiting.
+/// Large messages are written and read in place: interproc_queue_reserve_until(), interproc_queue_borrow_until(). A
+/// call that only the caller itself could end, because it holds the cell, returns EDEADLK instead of waiting.
 #[repr(C)]
 pub struct interproc_queue_t {
-    /// Not for use. Zero when it is no queue.
+    /// Private. Zero when it is no queue.
     pub private_: [u64; 8],
 }
 

@@ -1,102 +1,50 @@
 //! Its end, and what there is to see of it.
 
 use super::{interproc_queue_t, me};
+use crate::ffi::channel::interproc_channel_info_t;
 use crate::ffi::error::report;
 use crate::ffi::handle::{ask, find};
 use crate::ffi::who::{self, interproc_who_t};
-use crate::queue::RawQueue;
 use core::ffi::c_int;
 
 /// Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): pushes are
-/// refused from now on, pops take what is there and then return EPIPE. Everybody who waits is told. A push at the same
-/// time either gets in, and is then delivered, or is refused. Closing again is no error.
+/// refused from now on, pops take what is there and then return EPIPE. All waiters are told. A push at the same time
+/// either gets in, and is then delivered, or is refused. Closing again is no error.
 ///
-/// EPIPE also while messages are in somebody's hands (interproc_queue_receive()): nobody waits for one to come back; if one does,
-/// whoever asks again gets it. Only while *every* place is in somebody's hands a try is EAGAIN, and a wait goes on until one is
-/// given back, or is EDEADLK if the caller has the first of them.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// EPIPE also while messages are borrowed: nobody waits for one to be put back; if one is, the next caller to ask for
+/// it gets it. Only while *every* place is borrowed or reserved, a try returns EAGAIN, and a wait goes on until one is
+/// given back, or returns EDEADLK if the caller has the first of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_close(queue: *const interproc_queue_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { find(queue) }.and_then(|queue| me(queue).map(|me| queue.close(me))))
 }
 
-/// Whether the queue was closed by interproc_queue_close().
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
+/// How full it is and whether it is closed: a snapshot, counted in messages. `peak` is a lower bound: that the queue
+/// was full is never missed; below that, only slow-path pushes sample the depth (others at work, a thread asleep), and
+/// this call does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_is_closed(
+pub unsafe extern "C" fn interproc_queue_info(
     queue: *const interproc_queue_t,
-    is_closed: *mut bool,
+    info: *mut interproc_channel_info_t,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { ask(queue, is_closed, RawQueue::is_closed) }
+    unsafe {
+        ask(queue, info, |queue| interproc_channel_info_t {
+            capacity: queue.capacity() as usize,
+            used: queue.len() as usize,
+            peak: queue.peak() as usize,
+            longest: queue.ring().element(),
+            is_empty: queue.is_empty(),
+            is_full: queue.is_full(),
+            is_closed: queue.is_closed(),
+            ..Default::default()
+        })
+    }
 }
 
-/// How many messages are in it: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_len(queue: *const interproc_queue_t, len: *mut usize) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, len, |queue| queue.len() as usize) }
-}
-
-/// Whether it is empty: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_is_empty(
-    queue: *const interproc_queue_t,
-    is_empty: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, is_empty, RawQueue::is_empty) }
-}
-
-/// Whether it is full: a snapshot.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_is_full(
-    queue: *const interproc_queue_t,
-    is_full: *mut bool,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, is_full, RawQueue::is_full) }
-}
-
-/// The most messages that it holds.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_queue_capacity(
-    queue: *const interproc_queue_t,
-    capacity: *mut usize,
-) -> c_int {
-    // SAFETY: by C's contract.
-    unsafe { ask(queue, capacity, |queue| queue.capacity() as usize) }
-}
-
-/// Who, alive and in the middle of an operation, the others wait for: a snapshot. A process that is *stopped* (SIGSTOP,
-/// a debugger) there holds up those behind it, and shows up here.
-///
-/// @return 0; EINVAL, EUSERS, ENOTSUP: as interproc_queue_push().
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// The living thread in the middle of an operation that the others wait for: a snapshot. A process that is *stopped*
+/// (SIGSTOP, a debugger) there holds up those behind it, and shows up here.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_blocker(
     queue: *const interproc_queue_t,
@@ -112,11 +60,8 @@ pub unsafe extern "C" fn interproc_queue_blocker(
     }
 }
 
-/// How many living threads are asleep for a message and how many for room: a snapshot; who still spins is not counted.
-///
-/// @return 0; EINVAL: a NULL, or no queue.
-///
-/// Thread-safe and fork-safe; not for signal handlers.
+/// How many living threads are asleep for a message and how many for room: a snapshot; threads that still spin are not
+/// counted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_waiters(
     queue: *const interproc_queue_t,

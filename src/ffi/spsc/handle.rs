@@ -1,7 +1,9 @@
-//! What C has the two seats by, and how it takes them.
+//! The handles of the two seats, and how C takes them.
 
+use crate::error::{ErrorKind, Result};
 use crate::ffi::arguments::{answer, text};
 use crate::ffi::handle::{Marked, taken_in};
+use crate::ffi::invalid;
 use crate::ffi::segment::interproc_segment_t;
 use crate::queue::Lane;
 use crate::queue::spsc::{Reader, Writer};
@@ -13,9 +15,9 @@ use core::ptr::null_mut;
 /// The producer of a queue with one producer and one consumer, in any processes: the fastest way from here to there.
 /// Messages have a fixed size.
 ///
-/// It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling thread, and
-/// moves to another thread of the process with its first use there. The handle must not be copied, nor be used by two threads at
-/// once. It is left by interproc_spsc_producer_leave(), before the segment is closed; a forked child cannot use it.
+/// It is a *seat*, taken by interproc_segment_spsc_producer(): there is one at a time. It belongs to the calling
+/// thread, and moves to another thread of the process with its first use there. Do not copy the handle. Leave it by
+/// interproc_spsc_producer_leave() before the segment is closed.
 ///
 ///     interproc_spsc_producer_t samples;
 ///     sample_t sample = {42};
@@ -24,16 +26,19 @@ use core::ptr::null_mut;
 ///         rc = interproc_spsc_producer_push(&samples, &sample);
 ///     interproc_spsc_producer_leave(&samples);
 ///
-/// When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next one takes
-/// its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the dead
-/// one had done at once, not by polling, and then waits for the next one.
+/// When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next
+/// one takes its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the
+/// dead one had done at once, not by polling, and then waits for the next one.
 ///
-/// A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that need
-/// not wait makes no system call and no atomic read-modify-write.
+/// A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that
+/// need not wait makes no system call and no atomic read-modify-write.
+///
+/// **All functions of either seat**: one thread at a time with a handle. EPERM: the seat is the parent process's;
+/// ESTALE: the thread that used the handle last has died, and somebody else has taken over.
 #[repr(C)]
 pub struct interproc_spsc_producer_t {
-    /// Not for use. Zero when it is no producer.
-    pub private_: [u64; 24],
+    /// Private. Zero when it is no producer.
+    pub private_: [u64; 32],
 }
 
 /// The consumer of a queue with one producer and one consumer: see interproc_spsc_producer_t, whose rules are its, too.
@@ -46,11 +51,11 @@ pub struct interproc_spsc_producer_t {
 ///     interproc_spsc_consumer_leave(&samples);
 #[repr(C)]
 pub struct interproc_spsc_consumer_t {
-    /// Not for use. Zero when it is no consumer.
-    pub private_: [u64; 24],
+    /// Private. Zero when it is no consumer.
+    pub private_: [u64; 32],
 }
 
-/// Slots where they lie, in two pieces: the second is empty unless the ring ends in between.
+/// Slots in place, in two pieces: the second is empty unless the ring ends in between.
 #[repr(C)]
 pub struct interproc_spsc_slots_t {
     /// The first ones.
@@ -65,9 +70,23 @@ pub struct interproc_spsc_slots_t {
 
 /// What is in a handle.
 pub(in crate::ffi) struct Held<S> {
-    /// Slots that are lent.
-    pub(super) lent: usize,
+    /// How many slots are reserved or borrowed.
+    pub(super) lent: Option<usize>,
     pub(super) seat: S,
+}
+
+impl<S> Held<S> {
+    /// Ends what is reserved or borrowed, of which the caller wants so many.
+    pub(super) fn end(&mut self, count: usize) -> Result<()> {
+        match self.lent {
+            None => Err(invalid("nothing is reserved or borrowed")),
+            Some(most) if count > most => Err(ErrorKind::TooLarge.into()),
+            Some(_) => {
+                self.lent = None;
+                Ok(())
+            }
+        }
+    }
 }
 
 // SAFETY: an array of words.
@@ -93,15 +112,15 @@ pub(super) fn lend(lane: &Lane, [(a, n), (b, m)]: [(u64, usize); 2]) -> interpro
     interproc_spsc_slots_t { first: at(a, n), first_count: n, second: at(b, m), second_count: m }
 }
 
-/// Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for `capacity` of
-/// them. The queue is found or made; a Rust program reaches the same one by `Segment::spsc_producer_of_bytes`. Whoever died in
-/// the seat has left it. Slots lie one behind the other, the first one aligned to 64 bytes.
+/// Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for
+/// `capacity` of them. The queue is found or made; a Rust program reaches the same one by
+/// `Segment::spsc_producer_of_bytes`. A dead producer has left the seat. Slots lie one behind the other, the first one
+/// aligned to 64 bytes.
 ///
-/// @return As interproc_segment_object(); EBUSY: somebody alive sits there; EEXIST also for another element size or capacity,
-/// or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40; EUSERS: every member slot of the segment is
-/// held by a living thread.
+/// @return As interproc_segment_object(); EBUSY: a living thread has the seat; EEXIST also for another element size or
+/// capacity, or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40.
 ///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
+/// Safe against death.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_spsc_producer(
     segment: *const interproc_segment_t,
@@ -110,26 +129,16 @@ pub unsafe extern "C" fn interproc_segment_spsc_producer(
     capacity: usize,
     producer: *mut interproc_spsc_producer_t,
 ) -> c_int {
+    let bytes = TypeId::BYTES.bits();
     // SAFETY: by C's contract.
-    unsafe {
-        interproc_segment_spsc_producer_as(
-            segment,
-            name,
-            TypeId::BYTES.bits(),
-            element_size,
-            capacity,
-            producer,
-        )
-    }
+    unsafe { interproc_segment_spsc_producer_as(segment, name, bytes, element_size, capacity, producer) }
 }
 
 /// As interproc_segment_spsc_producer(), for messages of this type: a Rust program reaches the same queue by
-/// `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for bytes, or
-/// an id by interproc_type_id().
+/// `Segment::spsc_producer` and `Segment::spsc_consumer`. It is found by exactly this type, by both. `type_id` is 0 for
+/// bytes, or an id by interproc_type_id().
 ///
 /// @return As interproc_segment_spsc_producer(); EEXIST also for another type.
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_spsc_producer_as(
     segment: *const interproc_segment_t,
@@ -146,18 +155,16 @@ pub unsafe extern "C" fn interproc_segment_spsc_producer_as(
             let name = text(name, "name")?;
             taken_in(segment, |s| {
                 let seat = s.spsc_seat(name, element, capacity, Writer::take, Lane::producer)?;
-                Ok(Held { lent: 0, seat })
+                Ok(Held { lent: None, seat })
             })
         })
     }
 }
 
-/// Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a consumer that
-/// died had not freed is popped again.
+/// Takes the consumer's seat of the queue `name`, as interproc_segment_spsc_producer() does the producer's. What a
+/// consumer that died had not freed is popped again.
 ///
 /// @return As interproc_segment_spsc_producer().
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_spsc_consumer(
     segment: *const interproc_segment_t,
@@ -166,24 +173,14 @@ pub unsafe extern "C" fn interproc_segment_spsc_consumer(
     capacity: usize,
     consumer: *mut interproc_spsc_consumer_t,
 ) -> c_int {
+    let bytes = TypeId::BYTES.bits();
     // SAFETY: by C's contract.
-    unsafe {
-        interproc_segment_spsc_consumer_as(
-            segment,
-            name,
-            TypeId::BYTES.bits(),
-            element_size,
-            capacity,
-            consumer,
-        )
-    }
+    unsafe { interproc_segment_spsc_consumer_as(segment, name, bytes, element_size, capacity, consumer) }
 }
 
 /// Takes the consumer's seat, as interproc_segment_spsc_producer_as() does the producer's.
 ///
 /// @return As interproc_segment_spsc_producer_as().
-///
-/// Thread-safe, fork-safe and safe against death; not for signal handlers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_segment_spsc_consumer_as(
     segment: *const interproc_segment_t,
@@ -200,7 +197,7 @@ pub unsafe extern "C" fn interproc_segment_spsc_consumer_as(
             let name = text(name, "name")?;
             taken_in(segment, |s| {
                 let seat = s.spsc_seat(name, element, capacity, Reader::take, Lane::consumer)?;
-                Ok(Held { lent: 0, seat })
+                Ok(Held { lent: None, seat })
             })
         })
     }
