@@ -217,9 +217,39 @@ impl Member {
         }
     }
 
-    /// The net's end, counted from now.
+    /// The end of the net, counted from now.
     pub(crate) fn net() -> Deadline {
         Deadline::from_monotonic_ns(Deadline::now().as_monotonic_ns().saturating_add(NET_NS))
+    }
+
+    /// The address `distance` bytes (two's complement) behind `from`, if it lies in the same mapping: for a distance that a
+    /// peer may have written. Where only a [`Domain`] of the caller's own knows the segment, the end of the mapping is not
+    /// known, and the answer is `None`.
+    #[cfg_attr(not(feature = "std"), allow(unused_variables))]
+    pub(crate) fn beside(&self, from: *const u8, distance: u64) -> Option<*const u8> {
+        #[cfg(interproc_loom)]
+        return Some(from.wrapping_offset(distance as isize));
+        #[cfg(all(feature = "std", not(interproc_loom)))]
+        return local::beside(from, distance);
+        #[cfg(not(any(feature = "std", interproc_loom)))]
+        None
+    }
+
+    /// The file offset of an address in the segment; 0 if it is not known.
+    #[cfg(interproc_loom)]
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
+        address.addr() as u64
+    }
+
+    /// The file offset of an address in the segment; 0 if it is not known.
+    #[cfg(not(interproc_loom))]
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
+        #[cfg(feature = "std")]
+        if let Some(offset) = local::offset_of(address) {
+            return offset as u64;
+        }
+        // A domain of the caller's own maps its segment in one piece.
+        address.addr().saturating_sub(self.table().address().addr()) as u64
     }
 }
 

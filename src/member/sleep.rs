@@ -1,41 +1,51 @@
-//! The one way to sleep: on the object, the segment's bell and, where an owner stands in the way, its slot.
+//! The one way to sleep: on the object's words, the segment's bell and, where an owner is in the way, that owner's slot.
 //!
-//! Everything that a death asks of a sleeper is here, so that no object can forget it: whoever is woken by the bell
-//! raises the *alarm*, which wakes all; whoever is woken by an owner's slot wakes all on that slot (the kernel wakes
-//! one of each); and a sleep on an owner that ends in the net asks the second channel. The alarm is a word of its
-//! own: if those who are woken by the bell woke the others by the bell, they would wake each other for ever. (A slot
-//! that has died is slept on by nobody any more, so there one word is enough.)
+//! Everything that a death requires of a sleeper is done here, so no object can forget it:
 //!
-//! A sleeper that was woken stays in the kernel's other queues until it runs, so several of its words can have a wake-up
-//! each, and it is told of one: in Linux of the last in the list (`futex_unqueue_multiple`). The bell is that last one,
-//! as it is the only wake-up that may have been meant for somebody else alone; one by the slot or by the object that
-//! comes with it is made good by the alarm, too.
+//! - A thread woken by the *bell* raises the *alarm*, which wakes everyone in the segment. The kernel wakes only one sleeper
+//!   on the bell. The alarm is a separate word: if sleepers passed the wake-up on through the bell, they would wake each
+//!   other for ever.
+//! - A thread woken by an owner's *slot* wakes everyone on that slot, because the kernel wakes only one there as well. No
+//!   second word is needed: nobody goes back to sleep on a slot whose member is dead.
+//! - A sleep on an owner that reaches the end of the *net* asks the second channel whether the owner still lives.
 //!
-//! **Stopped sleepers.** A SIGSTOP, a tracer or the freezer takes a sleeper out of all its queues at once (it is a signal to the
-//! kernel), and when it goes on it compares its words anew: so a stopped one keeps no wake-up from the others. But one
-//! that was *woken, and is stopped before it has run*, keeps it: that of a message, of the bell, of a slot. Where
-//! no net is under the others (idle waits: consumers of an empty queue, semaphores, events, conditions) they sleep until it
-//! goes on, or until the next wake-up; nothing is lost. The time for it is that between a wake-up and the woken thread's
-//! first instruction. Rejected against it: a net under idle sleeps (wake-ups for nothing, for ever); waking all at each
-//! message (a crowd for one message); several bells (the kernel rings one for each death).
+//! | kind of sleep | words in the list, in this order | net |
+//! |---|---|---|
+//! | [`Member::sleep`] | the object's (at most three), alarm, the owner's slot and its generation if there is one, bell | on an owner, or if not `sure` |
+//! | [`Member::sleep_beside`] | the object's (at most two), the peer's slot, and without a net its generation | if the peer is in the way, or if not `sure` |
+//! | [`Member::sleep_on_many`] | the object's first, alarm, the object's others, the slots of all owners, bell | if there are owners, or more words than fit |
 //!
-//! The caller has its pending pointer at the bell ([`Member::pend`]), so that its own death passes the wake-up on.
+//! The first word is the one to be watched where the kernel can watch only one. The bell comes last. A thread that has been
+//! woken stays in the kernel's other queues until it runs, so it can receive a wake-up on several of its words; Linux reports
+//! the last of them in the list (`futex_unqueue_multiple`). The bell's wake-up is the only one that may have been meant for
+//! somebody else alone, so it has to be the one that is reported. A wake-up on the slot or on the object that arrives
+//! together with it is made good by the alarm, too.
 //!
-//! A watched word that changes before the sleep is no wake-up, so a caller looks again. A peer that changes one all the time
-//! keeps nobody beyond its deadline by that: then such a change is a time-out, too.
+//! **Stopped sleepers.** SIGSTOP, a tracer or the freezer takes a sleeper out of all its queues at once (to the kernel it is a
+//! signal), and when it continues it compares its words again. So a stopped sleeper withholds no wake-up from others. But a
+//! thread that was *woken and then stopped before it ran* keeps its wake-up: a message's, the bell's or a slot's. Where others
+//! sleep without a net (idle waits: consumers of an empty queue, semaphores, events, conditions), they sleep until it
+//! continues or until the next wake-up; nothing is lost. The window lies between a wake-up and the woken thread's first
+//! instruction. Rejected remedies: a net under idle sleeps (needless wake-ups, for ever); waking everyone for each message (a
+//! crowd for one message); several bells (the kernel rings one for each death).
 //!
-//! A sleeper leaves a note in its slot's page of what it sleeps on and who is in its way: for people and for the search
-//! for deadlocks, never for decisions. Nobody who does not sleep pays for it.
+//! The caller's pending pointer is at the bell ([`Member::pend`]), so its own death passes the wake-up on.
+//!
+//! If a watched word changes before the sleep begins, that is not a wake-up, and the caller looks again. A peer that keeps
+//! changing a word cannot hold the caller beyond its deadline: after the deadline such a change counts as a time-out, too.
+//!
+//! A sleeper leaves a note in its slot's page: which word it sleeps on and who is in its way. The note is diagnostic, for
+//! people and for deadlock detection, and never used for decisions. Only sleepers pay for it.
 
 use super::table::is_live;
-use super::{Life, Member, NET_NS, OwnerId};
+use super::{Life, Member, NET_NS, OwnerId, Table};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
 impl Member {
-    /// Sleeps on `watches`, at most three, until a wake-up or the deadline. With `sure` false, or with the second channel
-    /// as the only witness, not longer than the net. `TimedOut` is only ever the caller's own deadline, and then no
-    /// wake-up was consumed; any other result means: look again. Never `Changed` after the deadline.
+    /// Sleeps on `watches`, at most three, until a wake-up or the deadline. If `sure` is false, or if an owner is in the way,
+    /// no longer than the net. `TimedOut` always means the caller's own deadline, and then no wake-up was consumed; any
+    /// other result means: look again. Never returns `Changed` after the deadline.
     pub(crate) fn sleep(
         &self,
         watches: &[Watch<'_>],
@@ -46,7 +56,7 @@ impl Member {
         self.sleep_for(watches[0].word, watches, obstacle, sure, deadline)
     }
 
-    /// [`Member::sleep`] for an object whose word is not among the watches: the note names that word.
+    /// [`Member::sleep`] for an object whose own word is not among the watches: the note names `word` instead.
     pub(crate) fn sleep_for(
         &self,
         word: Word<'_>,
@@ -55,147 +65,45 @@ impl Member {
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
-        in_time(deadline, self.sleep_for_one(word, watches, obstacle, sure, deadline))
+        let owners = obstacle.as_slice();
+        let net = obstacle.is_some() || !sure;
+        self.sleep_by(
+            &Sleep { kind: Kind::Ordinary, watches, owners, net, share: ALL, word, obstacle },
+            deadline,
+        )
     }
 
-    #[cfg_attr(interproc_loom, allow(unused_variables))]
-    fn sleep_for_one(
-        &self,
-        word: Word<'_>,
-        watches: &[Watch<'_>],
-        obstacle: Option<OwnerId>,
-        sure: bool,
-        deadline: Option<Deadline>,
-    ) -> Woken {
-        let table = self.table();
-        let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
-        // A scribbled bell would end every sleep at once: then do without it, under the net.
-        let bell_is_sound = bell.word.load() == 0;
-        let alarm = Word::Whole(table.alarm());
-        // The object's own word comes first: where only one can be watched, it is that.
-        let mut list = [Watch { word: alarm, expected: alarm.load() }; futex::MAX_WATCHES];
-        list[..watches.len()].copy_from_slice(watches);
-        let mut n = watches.len() + 1;
-        let mut bell_at = usize::MAX;
-        let mut slot_at = usize::MAX;
-        if let Some(owner) = obstacle {
-            let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
-            if !is_live(tid_word) {
-                return self.await_end(owner, deadline);
-            }
-            let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
-            if !crate::mutant!("no-owner-watch") {
-                slot_at = n;
-                list[n] = Watch { word: Word::Low(slot), expected: tid_word };
-                n += 1;
-                if !crate::mutant!("generation-not-watched") {
-                    // Nobody is woken by it: it only keeps us from falling asleep on a later member with an equal tid.
-                    list[n] = Watch { word: Word::High(slot), expected: owner.generation() };
-                    n += 1;
-                }
-            }
-        }
-        if bell_is_sound {
-            // Last: see above.
-            bell_at = n;
-            list[n] = bell;
-            n += 1;
-        }
-        if crate::mutant!("bell-not-last") && bell_at < n && slot_at < n {
-            list.swap(bell_at, slot_at);
-            (bell_at, slot_at) = (slot_at, bell_at);
-        }
-        let net = obstacle.is_some() || !bell_is_sound || !sure;
-        let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
-        #[cfg(not(interproc_loom))]
-        let _note = Note::leave(self, word, obstacle);
-        let woken = futex::wait(&list[..n], until);
-        match woken {
-            Woken::By(at) if at == bell_at && !crate::mutant!("bell-not-passed-on") => table.raise_alarm(),
-            Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
-                if let Some(owner) = obstacle {
-                    table.wake_watchers(owner);
-                }
-            }
-            Woken::Interrupted => self.pend_again(),
-            Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
-                if let Some(owner) = obstacle {
-                    self.verify(owner);
-                }
-                return Woken::Interrupted;
-            }
-            _ => {}
-        }
-        woken
-    }
-
-    /// Sleeps beside a `partner`, who alone has anything to tell: so its death is all the news that there can be, and of
-    /// bell and alarm, which each cost a third of a microsecond, there is no need. At most two `watches`.
+    /// Sleeps on `watches`, at most two, when only `peer` can wake us: then watching the peer's slot suffices, and the bell
+    /// and the alarm, which cost a third of a microsecond each, are not needed.
     ///
-    /// If it is `in_the_way` the net is under this sleep, as under every sleep on an owner. Otherwise this is an idle wait: a
-    /// death that the kernel does not report is not noticed here.
+    /// If the peer is `in_the_way` the sleep is bounded by the net, as every sleep on an owner. Otherwise this is an idle
+    /// wait: a death that the kernel does not report goes unnoticed here.
     pub(crate) fn sleep_beside(
         &self,
         watches: &[Watch<'_>],
-        partner: OwnerId,
+        peer: OwnerId,
         in_the_way: bool,
         sure: bool,
         deadline: Option<Deadline>,
     ) -> Woken {
-        in_time(deadline, self.sleep_beside_one(watches, partner, in_the_way, sure, deadline))
+        let (word, obstacle) = (watches[0].word, in_the_way.then_some(peer));
+        let (owners, net) = (&[peer], in_the_way || !sure);
+        self.sleep_by(
+            &Sleep { kind: Kind::Beside, watches, owners, net, share: ALL, word, obstacle },
+            deadline,
+        )
     }
 
-    fn sleep_beside_one(
-        &self,
-        watches: &[Watch<'_>],
-        partner: OwnerId,
-        in_the_way: bool,
-        sure: bool,
-        deadline: Option<Deadline>,
-    ) -> Woken {
-        let table = self.table();
-        let Life::Live(tid_word) = table.life(partner) else { return Woken::Changed };
-        if !is_live(tid_word) {
-            return self.await_end(partner, deadline);
-        }
-        let Some(slot) = table.slot(partner.slot()) else { return Woken::Changed };
-        let mut list = [Watch { word: Word::Low(slot), expected: tid_word }; 4];
-        list[..watches.len()].copy_from_slice(watches);
-        let slot_at = watches.len();
-        let mut n = slot_at + 1;
-        let net = in_the_way || !sure;
-        if !net && !crate::mutant!("generation-not-watched") {
-            // As below, against a later member with an equal tid: so rare a thing can be left to the net where there is one.
-            list[n] = Watch { word: Word::High(slot), expected: partner.generation() };
-            n += 1;
-        }
-        let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
-        #[cfg(not(interproc_loom))]
-        let _note = Note::leave(self, watches[0].word, in_the_way.then_some(partner));
-        let woken = futex::wait(&list[..n], until);
-        match woken {
-            Woken::By(at) if at == slot_at && !crate::mutant!("death-not-passed-on") => {
-                table.wake_watchers(partner);
-            }
-            Woken::Interrupted => self.pend_again(),
-            Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
-                self.verify(partner);
-                return Woken::Interrupted;
-            }
-            _ => {}
-        }
-        woken
-    }
-
-    /// As [`Member::sleep`], with any number of owners in the way: wakes when one of `watches` changes or one of the
-    /// owners dies. `watches` begin with the object's own word, and the owners were alive when the caller looked. Whoever
-    /// is [beyond](Owners::beyond) the list's end is not watched, and the sleep is bounded by the net as every sleep
-    /// on an owner: so the caller looks again, and watches others the next time.
+    /// [`Member::sleep`] with any number of owners in the way: wakes when one of `watches` changes or one of the owners dies.
+    /// `watches` starts with the object's own word, and the owners were alive when the caller looked. Owners
+    /// [beyond](Owners::beyond) the end of the list are not watched; the net bounds the sleep, as every sleep on an owner,
+    /// so the caller looks again and watches others next time.
     ///
-    /// When the net ends it the owners are verified. Where many sleep on the same ones, each need not ask about all:
-    /// with a `share` of (which, of how many) it asks about that part of the slots, another one each time.
+    /// When the net ends the sleep, the owners are verified. Where many threads sleep on the same owners, each need not ask
+    /// about all of them: with a `share` of (which, of how many) it asks about that part of the slots, a different part each
+    /// time.
     ///
-    /// `obstacle` is for the note alone: nobody, if the sleeper waits for any of several.
+    /// `obstacle` is only for the note: `None` if the sleeper waits for any one of several.
     pub(crate) fn sleep_on_many(
         &self,
         watches: &[Watch<'_>],
@@ -204,78 +112,83 @@ impl Member {
         share: (u32, u32),
         deadline: Option<Deadline>,
     ) -> Woken {
-        in_time(deadline, self.sleep_on_all(watches, owners, obstacle, share, deadline))
+        let (word, net) = (watches[0].word, !owners.as_slice().is_empty() || owners.beyond());
+        let owners = owners.as_slice();
+        self.sleep_by(&Sleep { kind: Kind::OnMany, watches, owners, net, share, word, obstacle }, deadline)
     }
 
-    #[cfg_attr(interproc_loom, allow(unused_variables))]
-    fn sleep_on_all(
+    fn sleep_by(&self, sleep: &Sleep<'_>, deadline: Option<Deadline>) -> Woken {
+        let mut list = futex::List::new(sleep.watches[0]);
+        let woken = match Watched::fill(&mut list, self.table(), sleep) {
+            Ok(watched) => self.sleep_on(sleep, &list, &watched, deadline),
+            Err(Awake::Died) => Woken::Changed,
+            Err(Awake::Ending(owner)) => self.await_end(owner, deadline),
+        };
+        match woken {
+            // The sleep did not begin, as something had changed, and the time is up: nothing was consumed.
+            Woken::Changed if deadline.is_some_and(Deadline::has_passed) => Woken::TimedOut,
+            woken => woken,
+        }
+    }
+
+    fn sleep_on(
         &self,
-        watches: &[Watch<'_>],
-        owners: &Owners,
-        obstacle: Option<OwnerId>,
-        share: (u32, u32),
+        sleep: &Sleep<'_>,
+        list: &futex::List<'_>,
+        watched: &Watched,
         deadline: Option<Deadline>,
     ) -> Woken {
-        let table = self.table();
-        let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
-        let bell_is_sound = bell.word.load() == 0;
-        let alarm = Word::Whole(table.alarm());
-        let mut list = futex::List::new(watches[0]);
-        list.push(Watch { word: alarm, expected: alarm.load() });
-        // The bell comes last (see above): its place is kept free.
-        let mut all = true;
-        for &watch in &watches[1..] {
-            all &= list.len() + 1 < futex::MAX_LIST && list.push(watch);
-        }
-        let slots_at = list.len();
-        for &owner in owners.as_slice() {
-            // One that has died since the look: the news is there.
-            let Life::Live(tid_word) = table.life(owner) else { return Woken::Changed };
-            if !is_live(tid_word) {
-                return self.await_end(owner, deadline);
-            }
-            let Some(slot) = table.slot(owner.slot()) else { return Woken::Changed };
-            let watched = crate::mutant!("many-no-owner-watch")
-                || list.len() + 1 < futex::MAX_LIST
-                    && list.push(Watch { word: Word::Low(slot), expected: tid_word });
-            all &= watched;
-        }
-        let bell_at = if bell_is_sound && list.push(bell) { list.len() - 1 } else { usize::MAX };
-        let net = !owners.as_slice().is_empty() || !bell_is_sound || !all || owners.beyond();
+        let net = sleep.net || !watched.all;
         let until = if net { Deadline::earlier(deadline, Some(Member::net())) } else { deadline };
         #[cfg(not(interproc_loom))]
-        let _note = Note::leave(self, watches[0].word, obstacle);
+        let _note = Note::leave(self, sleep.word, sleep.obstacle);
         let woken = list.wait(until);
         match woken {
-            Woken::By(at) if at == bell_at => table.raise_alarm(),
-            // Of several that have died we are told of one, and may have had the wake-up of each.
-            Woken::By(at) if at >= slots_at && !crate::mutant!("many-death-not-passed-on") => {
-                let told = owners.as_slice().get(at - slots_at);
-                let dead = |owner: &&OwnerId| table.life(**owner) == Life::Dead;
-                let one = crate::mutant!("many-one-death-passed-on");
-                for &owner in owners.as_slice().iter().filter(dead).filter(|&o| !one || Some(o) == told) {
-                    table.wake_watchers(owner);
+            Woken::By(at) if at == watched.bell => {
+                if !crate::mutant!("bell-not-passed-on") {
+                    self.table().raise_alarm();
                 }
             }
+            Woken::By(at) if at >= watched.slots => self.pass_deaths_on(sleep, at - watched.slots),
             Woken::Interrupted => self.pend_again(),
             Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
-                // By the clock, so that all sleepers move on together.
-                let nets = (Deadline::now().as_monotonic_ns() / NET_NS) as u32;
-                for &owner in owners.as_slice() {
-                    if owner.slot().wrapping_add(share.0).wrapping_add(nets) % share.1.max(1) == 0 {
-                        self.verify(owner);
-                    }
-                }
+                self.verify_share(sleep);
                 return Woken::Interrupted;
             }
             _ => {}
         }
         woken
     }
-}
 
-impl Member {
-    /// Sleeps, not for long, for an owner that is dead and whose process may still write.
+    /// Wakes the others who sleep on the slot that woke us. If several owners have died we are told of one, and may have
+    /// taken the wake-up of each.
+    fn pass_deaths_on(&self, sleep: &Sleep<'_>, told: usize) {
+        let forgotten = match sleep.kind {
+            Kind::OnMany => crate::mutant!("many-death-not-passed-on"),
+            _ => crate::mutant!("death-not-passed-on"),
+        };
+        let table = self.table();
+        for (index, &owner) in sleep.owners.iter().enumerate().filter(|_| !forgotten) {
+            let is_dead = || !crate::mutant!("many-one-death-passed-on") && table.life(owner) == Life::Dead;
+            if index == told || is_dead() {
+                table.wake_watchers(owner);
+            }
+        }
+    }
+
+    /// The net is over: asks the second channel about the caller's share of the owners.
+    fn verify_share(&self, sleep: &Sleep<'_>) {
+        let (which, of) = sleep.share;
+        // By the clock, so that all sleepers move on together.
+        let nets = (Deadline::now().as_monotonic_ns() / NET_NS) as u32;
+        for &owner in sleep.owners {
+            if owner.slot().wrapping_add(which).wrapping_add(nets) % of.max(1) == 0 {
+                self.verify(owner);
+            }
+        }
+    }
+
+    /// Sleeps briefly, for an owner that is dead but whose process may still write.
     #[cold]
     #[cfg_attr(interproc_loom, allow(unused_variables))]
     fn await_end(&self, owner: OwnerId, deadline: Option<Deadline>) -> Woken {
@@ -288,11 +201,101 @@ impl Member {
     }
 }
 
-/// A sleep that did not begin, as something had changed, and whose time is over, has run out of time: nothing was consumed.
-fn in_time(deadline: Option<Deadline>, woken: Woken) -> Woken {
-    match woken {
-        Woken::Changed if deadline.is_some_and(Deadline::has_passed) => Woken::TimedOut,
-        woken => woken,
+/// The kinds of sleep: see the module's table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ordinary,
+    Beside,
+    OnMany,
+}
+
+/// The share of a sleeper that verifies every owner.
+const ALL: (u32, u32) = (0, 1);
+
+/// One sleep.
+#[cfg_attr(interproc_loom, allow(dead_code, reason = "models leave no notes"))]
+struct Sleep<'a> {
+    kind: Kind,
+    /// The object's words.
+    watches: &'a [Watch<'a>],
+    /// Whose death ends it.
+    owners: &'a [OwnerId],
+    /// Whether the net bounds it in any case.
+    net: bool,
+    /// Which part of the owners to verify when the net ends it, and how many parts there are.
+    share: (u32, u32),
+    /// For the note.
+    word: Word<'a>,
+    /// For the note.
+    obstacle: Option<OwnerId>,
+}
+
+/// Why a sleep did not begin.
+enum Awake {
+    /// An owner has died since the caller looked.
+    Died,
+    /// This owner is dead, but its process may still write.
+    Ending(OwnerId),
+}
+
+/// Where the slots and the bell are in a watch list.
+struct Watched {
+    slots: usize,
+    bell: usize,
+    /// Whether everything is watched that ought to be.
+    all: bool,
+}
+
+impl Watched {
+    /// Completes the watch list of a sleep, which begins with the object's first word.
+    fn fill<'a>(list: &mut futex::List<'a>, table: &'a Table, sleep: &Sleep<'a>) -> Result<Watched, Awake> {
+        // The bell comes last: its place is kept free.
+        let push = |list: &mut futex::List<'a>, watch| list.len() + 1 < futex::MAX_LIST && list.push(watch);
+        let by_segment = sleep.kind != Kind::Beside;
+        let bell = Watch { word: Word::Whole(table.bell()), expected: 0 };
+        // A scribbled bell would end every sleep at once: then it is not watched, and the net bounds the sleep.
+        let by_bell = by_segment && bell.word.load() == 0;
+        let mut all = by_bell == by_segment;
+        // Where the words may be too many, the alarm comes before those that may find no room.
+        let others = &sleep.watches[1..];
+        let (ahead, behind) = others.split_at(if sleep.kind == Kind::OnMany { 0 } else { others.len() });
+        ahead.iter().for_each(|&watch| all &= push(list, watch));
+        if by_segment {
+            let alarm = Word::Whole(table.alarm());
+            all &= push(list, Watch { word: alarm, expected: alarm.load() });
+        }
+        behind.iter().for_each(|&watch| all &= push(list, watch));
+        let mut bell_at = usize::MAX;
+        if by_bell && crate::mutant!("bell-not-last") {
+            bell_at = list.len();
+            list.push(bell);
+        }
+        let slots = list.len();
+        for &owner in sleep.owners {
+            let Life::Live(tid_word) = table.life(owner) else { return Err(Awake::Died) };
+            if !is_live(tid_word) {
+                return Err(Awake::Ending(owner));
+            }
+            let Some(slot) = table.slot(owner.slot()) else { return Err(Awake::Died) };
+            let (unwatched, generation) = match sleep.kind {
+                Kind::Ordinary => (crate::mutant!("no-owner-watch"), true),
+                // Rare enough to be left to the net where there is one.
+                Kind::Beside => (false, !sleep.net),
+                Kind::OnMany => (crate::mutant!("many-no-owner-watch"), false),
+            };
+            if unwatched {
+                continue;
+            }
+            all &= push(list, Watch { word: Word::Low(slot), expected: tid_word });
+            if generation && !crate::mutant!("generation-not-watched") {
+                // Nobody is ever woken by it. It keeps us from falling asleep on a later member that has the same tid.
+                all &= push(list, Watch { word: Word::High(slot), expected: owner.generation() });
+            }
+        }
+        if by_bell && bell_at == usize::MAX && list.push(bell) {
+            bell_at = list.len() - 1;
+        }
+        Ok(Watched { slots, bell: bell_at, all })
     }
 }
 
@@ -300,12 +303,12 @@ fn in_time(deadline: Option<Deadline>, woken: Woken) -> Woken {
 pub(crate) struct Owners {
     ids: [OwnerId; Owners::MOST],
     len: usize,
-    /// Something is not watched that ought to be.
+    /// Something that ought to be watched is not.
     beyond: bool,
 }
 
 impl Owners {
-    /// How many are watched at a time: the kernel's list less the object's word, the alarm, the bell and a few more.
+    /// How many are watched at a time: the kernel's limit less the object's word, the alarm, the bell and a few more.
     pub(crate) const MOST: usize = 120;
 
     /// Nobody.
@@ -332,7 +335,7 @@ impl Owners {
         true
     }
 
-    /// There is more than can be watched: the sleep is bounded by the net.
+    /// There is more than can be watched: the net bounds the sleep.
     pub(crate) fn go_beyond(&mut self) {
         self.beyond = true;
     }
@@ -346,13 +349,13 @@ impl Owners {
         &self.ids[..self.len]
     }
 
-    /// The owner, if there is but one.
+    /// The owner, if there is exactly one.
     pub(crate) fn only(&self) -> Option<OwnerId> {
         if let [one] = *self.as_slice() { Some(one) } else { None }
     }
 }
 
-/// What a sleeper says of itself while it sleeps.
+/// What a sleeper says about itself while it sleeps.
 #[cfg(not(interproc_loom))]
 struct Note<'a>(Option<&'a crate::format::SlotPage>);
 
@@ -373,36 +376,5 @@ impl Drop for Note<'_> {
         if let Some(page) = self.0 {
             super::view::write_note(page, 0, None);
         }
-    }
-}
-
-impl Member {
-    /// The word so many bytes behind another one (two's complement), if it lies in the same mapping: for a distance that a
-    /// peer may have written. Where only a domain of its own knows the segment, its end is not known, and nothing is.
-    #[cfg_attr(not(feature = "std"), allow(unused_variables))]
-    pub(crate) fn beside(&self, from: *const u8, distance: u64) -> Option<*const u8> {
-        #[cfg(interproc_loom)]
-        return Some(from.wrapping_offset(distance as isize));
-        #[cfg(all(feature = "std", not(interproc_loom)))]
-        return super::local::beside(from, distance);
-        #[cfg(not(any(feature = "std", interproc_loom)))]
-        None
-    }
-
-    /// Where an address of the segment is in its file; 0 if that is not known.
-    #[cfg(interproc_loom)]
-    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
-        address.addr() as u64
-    }
-
-    /// Where an address of the segment is in its file; 0 if that is not known.
-    #[cfg(not(interproc_loom))]
-    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
-        #[cfg(feature = "std")]
-        if let Some(offset) = super::local::offset_of(address) {
-            return offset as u64;
-        }
-        // A domain of its own maps its segment in one piece.
-        address.addr().saturating_sub(self.table().address().addr()) as u64
     }
 }
