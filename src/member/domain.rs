@@ -111,7 +111,7 @@ impl Domain {
         let (seat, shared_seat) = (AtomicU64::new(NO_SEAT.into()), AtomicU16::new(NO_SEAT));
         let domain = Domain { table, file, seat, shared_seat, pairs: pairs.cast() };
         domain.take_seat()?;
-        crate::sync::measure_pause();
+        super::spin::measure_pause();
         if !sys::register_membarrier() {
             table.use_strong_fences();
         }
@@ -310,12 +310,12 @@ impl Domain {
             table: self.table,
             robust,
             bell: robust.node_of(core::ptr::from_ref(self.table.bell()).cast()),
-            spinning: crate::sync::Habit::new(),
+            spinning: super::spin::Habit::new(),
             uses: core::cell::Cell::new(0),
             awaited: core::cell::Cell::new(0),
             guards: core::cell::Cell::new(0),
             wanted,
-            reading: crate::sync::Sampler::new(),
+            reading: super::sampler::Sampler::new(),
             glance: super::doubt::Glance::new(),
             domain: self,
         }))

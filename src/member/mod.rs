@@ -27,7 +27,10 @@ mod doubt;
 mod guards;
 mod id;
 mod identity;
+mod retries;
+mod sampler;
 mod sleep;
+mod spin;
 mod table;
 #[cfg(not(interproc_loom))]
 pub(crate) mod view;
@@ -45,7 +48,9 @@ pub(crate) use claim::NO_SEAT;
 pub(crate) use guards::{GuardMark, Unwinding};
 pub use id::OwnerId;
 pub use identity::Identity;
+pub(crate) use retries::{Retries, Updated, update};
 pub(crate) use sleep::Owners;
+pub(crate) use spin::Spin;
 pub(crate) use table::Life;
 pub use table::Table;
 pub(crate) use table::is_live;
@@ -64,10 +69,11 @@ use crate::sys::model as robust;
 #[cfg(not(interproc_loom))]
 use crate::sys::robust;
 
-use crate::sync::{Habit, Sampler};
 use crate::time::Deadline;
 use core::cell::Cell;
 use robust::{BellNode, Pending, RobustList};
+use sampler::Sampler;
+use spin::Habit;
 
 /// The net: the longest sleep on an owner before its life is checked through the second channel.
 pub(crate) use crate::sys::futex::NET_NS;

@@ -29,9 +29,8 @@
 //! Rejected: a count of sleepers (the killed are never subtracted); the bit in the lock's own word (the release must then be a
 //! read-modify-write: 11 ns for lock and unlock, 5.4 so); a flag in the object beside its word (read after the release).
 
-use super::{Member, OwnerId, Table};
+use super::{Member, OwnerId, Table, Updated, update};
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence};
-use crate::sync::Lost;
 use crate::sys::{Watch, Word, futex};
 
 const WANTED: u64 = 1;
@@ -74,21 +73,16 @@ impl Member {
         // Acquire: before the announcement.
         let answers = Watch { word: Word::Low(answers), expected: answers.load(Ordering::Acquire) as u32 };
         let mark = self.mark_of(lock);
-        let mut seen = word.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        loop {
-            if !lost.again() {
-                // Perhaps the owner is not told, so the net is under this sleep, if it comes to one.
-                return Some(Announced { word, mark, answers, sure: false });
-            }
+        let seen = word.load(Ordering::Relaxed);
+        // AcqRel, though the value may be the same: the announcement comes before the look.
+        let announced = update(word, seen, (Ordering::AcqRel, Ordering::Relaxed), |seen| {
             let others = seen & !STRONG;
-            let now = if mark != MANY && (others == 0 || others == mark) { seen | mark } else { seen | MANY };
-            // AcqRel, though the value may be the same: the announcement comes before the look.
-            match word.compare_exchange(seen, now, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(other) => seen = other,
-            }
-        }
+            Some(if mark != MANY && (others == 0 || others == mark) { seen | mark } else { seen | MANY })
+        });
+        let Updated::From(seen) = announced else {
+            // Perhaps the owner is not told, so the net bounds the sleep, if there is one.
+            return Some(Announced { word, mark, answers, sure: false });
+        };
         let sure = if seen & STRONG != 0 {
             fence(Ordering::SeqCst);
             true
@@ -114,20 +108,11 @@ impl Member {
         if word.load(Ordering::Relaxed) & STRONG != 0 {
             fence(Ordering::SeqCst);
         }
-        let mut seen = word.load(Ordering::Acquire);
-        let mut lost = Lost::new();
-        loop {
-            if seen & !STRONG == 0 {
-                return;
-            }
-            if !lost.again() {
-                break; // it moves without us
-            }
-            match word.compare_exchange(seen, seen & STRONG, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
+        let seen = word.load(Ordering::Acquire);
+        let cleared = update(word, seen, (Ordering::AcqRel, Ordering::Acquire), |seen| {
+            (seen & !STRONG != 0).then_some(seen & STRONG)
+        });
+        let (Updated::From(seen) | Updated::GaveUp(seen)) = cleared else { return };
         // Only we write it. Release: after the word.
         let answers = self.answers();
         answers.store(answers.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);

@@ -39,8 +39,7 @@
 //! other core pass a `dmb ish` between the two or after both, which is what its own fence pairs with.
 
 use crate::atomic::{AtomicU32, Ordering, fence, light_fence};
-use crate::member::Table;
-use crate::sync::Lost;
+use crate::member::{Retries, Table};
 use crate::sys::{Watch, Word, futex};
 
 /// Somebody may sleep.
@@ -86,7 +85,7 @@ impl EventCount {
     /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         let mine = loop {
             let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
             let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
@@ -96,7 +95,7 @@ impl EventCount {
                 Ok(_) => break mine,
                 Err(now) => seen = now,
             }
-            if !lost.again() {
+            if !retries.again() {
                 // Nobody is told, so the net is under this sleep, if it comes to one.
                 return (Watch { word: Word::Whole(&self.0), expected: seen }, false);
             }
@@ -181,13 +180,13 @@ impl EventCount {
     /// Moves the sequence on; the new value.
     fn bump(&self) -> u32 {
         let mut seen = self.0.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         loop {
             let moved = seen & !SEQUENCE | seen.wrapping_add(1) & SEQUENCE;
             // AcqRel: a sleeper that announces itself over this value sees what came before.
             match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return moved,
-                Err(now) if !lost.again() => return now, // it moves without us
+                Err(now) if !retries.again() => return now, // it moves without us
                 Err(now) => seen = now,
             }
         }

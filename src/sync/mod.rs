@@ -8,7 +8,6 @@ mod bounded_semaphore;
 mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod event;
-mod lost;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -29,7 +28,6 @@ mod row;
 mod rwlock;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod semaphore;
-mod spin;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
@@ -41,7 +39,6 @@ pub use bounded_semaphore::{BoundedSemaphore, Permit};
 pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
-pub(crate) use lost::Lost;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -56,7 +53,6 @@ pub use raw_recursive_mutex::RawRecursiveMutex;
 #[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
 pub(crate) use raw_rwlock::Entered;
 pub use raw_rwlock::RawRwLock;
-pub(crate) use raw_rwlock::Sampler;
 pub use raw_semaphore::RawSemaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
@@ -69,6 +65,3 @@ pub use rwlock::{
 };
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use semaphore::Semaphore;
-#[cfg(not(interproc_loom))]
-pub(crate) use spin::measure_pause;
-pub(crate) use spin::{Habit, Spin};

@@ -77,8 +77,7 @@
 use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Owners};
-use crate::sync::{Lost, Spin};
+use crate::member::{Member, OwnerId, Owners, Retries, Spin, Updated, update};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -272,9 +271,9 @@ impl RawBarrier {
 
     /// Comes to a round. `None`: all have, and the caller is the leader.
     fn come(&self, me: &Member, deadline: Option<Deadline>) -> Result<Option<Came>> {
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         let came = loop {
-            if !lost.again_until(deadline) {
+            if !retries.again_until(deadline) {
                 return Err(ErrorKind::TimedOut.into());
             }
             let seat = self.seat_of(me);
@@ -332,13 +331,13 @@ impl RawBarrier {
     /// not.
     fn stay(&self, me: &Member, came: Came, breaks: bool, deadline: Option<Deadline>) -> Result<bool> {
         let mut spin = Spin::new(me.spinning());
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         let mut owners = Owners::new();
         let mut from = 0;
         #[cfg(not(interproc_loom))]
         let mut gave_way = false;
         loop {
-            if !lost.again_until(deadline) && (!breaks || self.break_round(came.round)) {
+            if !retries.again_until(deadline) && (!breaks || self.break_round(came.round)) {
                 return Err(ErrorKind::TimedOut.into());
             }
             // B3
@@ -539,24 +538,18 @@ impl RawBarrier {
     /// Changes the word of a round, and wakes all that sleep. False if it is over, or `to` has nothing to change. The
     /// caller's death rings the bell.
     fn turn(&self, round: u64, to: impl Fn(u64) -> Option<u64>) -> bool {
-        let mut word = self.word().load(Ordering::Acquire);
-        let mut lost = Lost::new();
-        while generation(word) == round && lost.again() {
-            let Some(new) = to(word) else { return false };
-            // B3
-            match self.word().compare_exchange(word, new, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
-                    crate::crash_window!("B-d, B-e: the round is over, nobody woken");
-                    if word & SLEEPERS != 0 && !crate::mutant!("barrier-no-wake") {
-                        let n = if crate::mutant!("barrier-wakes-one") { 1 } else { u32::MAX };
-                        futex::wake(Word::High(self.word()), n);
-                    }
-                    return true;
-                }
-                Err(now) => word = now,
-            }
+        let word = self.word().load(Ordering::Acquire);
+        let to = |word| if generation(word) == round { to(word) } else { None };
+        // B3
+        let Updated::From(word) = update(self.word(), word, (Ordering::AcqRel, Ordering::Acquire), to) else {
+            return false;
+        };
+        crate::crash_window!("B-d, B-e: the round is over, nobody woken");
+        if word & SLEEPERS != 0 && !crate::mutant!("barrier-no-wake") {
+            let n = if crate::mutant!("barrier-wakes-one") { 1 } else { u32::MAX };
+            futex::wake(Word::High(self.word()), n);
         }
-        false
+        true
     }
 
     /// Breaks the barrier: all that wait, and all that come until a reset, get `Broken`.
@@ -567,8 +560,8 @@ impl RawBarrier {
     }
 
     fn abort_now(&self) {
-        let mut lost = Lost::new();
-        while lost.again() {
+        let mut retries = Retries::new();
+        while retries.again() {
             let word = self.word().load(Ordering::Acquire);
             if word & BROKEN != 0 || self.break_round(generation(word)) {
                 return;
@@ -583,8 +576,8 @@ impl RawBarrier {
     pub fn reset(&self, me: &Member) {
         let pending = me.pend();
         let before = resets(self.word().load(Ordering::Acquire));
-        let mut lost = Lost::new();
-        while lost.again() {
+        let mut retries = Retries::new();
+        while retries.again() {
             let word = self.word().load(Ordering::Acquire);
             let some_dead = self.some_party_is_dead(me);
             if resets(word) != before && !some_dead {
@@ -616,15 +609,11 @@ impl RawBarrier {
     /// Notes what a reset makes an end of, if nobody has noted a later one.
     fn note_end(&self, new: u64) {
         let ends = self.ends((new >> 32) as u32);
-        let mut old = ends.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        while is_older(old, new) && lost.again() && !crate::mutant!("reset-unnoted") {
-            // Release: what the word will tell of.
-            match ends.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => old = now,
-            }
-        }
+        let old = ends.load(Ordering::Relaxed);
+        // Release: what the word will tell of.
+        let _ = update(ends, old, (Ordering::Release, Ordering::Relaxed), |old| {
+            (is_older(old, new) && !crate::mutant!("reset-unnoted")).then_some(new)
+        });
     }
 
     /// Changes what idle seats, and those of the dead, hold.

@@ -53,8 +53,8 @@ use super::RawMutex;
 use super::row::{Row, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Owners};
-use crate::sync::{Acquired, Lost, Spin};
+use crate::member::{Member, OwnerId, Owners, Spin, Updated, update};
+use crate::sync::Acquired;
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -338,18 +338,13 @@ impl RawBoundedSemaphore {
 
     #[cold]
     fn wake_front(&self) {
-        let mut seen = self.word().load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        while seen & WAITING != 0 && lost.again() {
-            let moved = (seen & !WAITING).wrapping_add(STEP) & !WAITING;
-            match self.word().compare_exchange(seen, moved, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => {
-                    crate::crash_window!("P-g: flag cleared, not woken");
-                    futex::wake(Word::High(self.word()), 1);
-                    return;
-                }
-                Err(now) => seen = now,
-            }
+        let seen = self.word().load(Ordering::Relaxed);
+        let moved = update(self.word(), seen, (Ordering::SeqCst, Ordering::Relaxed), |seen| {
+            (seen & WAITING != 0).then_some((seen & !WAITING).wrapping_add(STEP) & !WAITING)
+        });
+        if let Updated::From(_) = moved {
+            crate::crash_window!("P-g: flag cleared, not woken");
+            futex::wake(Word::High(self.word()), 1);
         }
     }
 

@@ -88,8 +88,8 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, is_live};
-use crate::sync::{Acquired, Lost, RawMutex, RawRecursiveMutex, Spin};
+use crate::member::{Life, Member, OwnerId, Retries, Spin, Updated, is_live, update};
+use crate::sync::{Acquired, RawMutex, RawRecursiveMutex};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -258,14 +258,14 @@ impl RawCondvar {
             return;
         }
         let pending = me.pend();
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
             // Relaxed: what the waiter may see it sees by the lock.
             if let Err(now) =
                 self.word.compare_exchange(word, notified(word), Ordering::Relaxed, Ordering::Relaxed)
             {
                 word = now;
-                if !lost.again() {
+                if !retries.again() {
                     self.wake_uncounted();
                     break;
                 }
@@ -290,14 +290,14 @@ impl RawCondvar {
             return;
         }
         let pending = me.pend();
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
             // All are told: whoever comes now sets the flag anew.
             let all = (word & ALL_MASK).wrapping_add(ALL) & ALL_MASK;
             let next = notified(word) & !(SLEEPERS | ALL_MASK) | all;
             if let Err(now) = self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
                 word = now;
-                if !lost.again() {
+                if !retries.again() {
                     self.wake_uncounted();
                     break;
                 }
@@ -344,20 +344,17 @@ impl RawCondvar {
 
     /// Says that there will be a sleeper. The counts as of then.
     fn announce(&self) -> u64 {
-        let mut word = self.word.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        loop {
-            if !lost.again() {
-                return self.word.fetch_or(SLEEPERS, Ordering::Relaxed) | SLEEPERS; // it moves without us
-            }
+        let next = |word: u64| {
             let waiters = (word & WAITERS_MASK).wrapping_add(1) & WAITERS_MASK;
             let waiters = if crate::mutant!("waiter-uncounted") { word & WAITERS_MASK } else { waiters };
-            let next = word & !WAITERS_MASK | waiters | SLEEPERS;
-            // Relaxed: the unlock publishes it.
-            match self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return next,
-                Err(now) => word = now,
-            }
+            word & !WAITERS_MASK | waiters | SLEEPERS
+        };
+        let word = self.word.load(Ordering::Relaxed);
+        // Relaxed: the unlock publishes it.
+        match update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| Some(next(word))) {
+            Updated::From(word) => next(word),
+            // It moves without us.
+            _ => self.word.fetch_or(SLEEPERS, Ordering::Relaxed) | SLEEPERS,
         }
     }
 

@@ -37,8 +37,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::Member;
-use crate::sync::{Lost, Spin};
+use crate::member::{Member, Retries, Spin};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -108,10 +107,10 @@ impl RawEvent {
 
     #[cold]
     fn set_slow(&self) {
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         loop {
             let word = self.word.load(Ordering::Relaxed);
-            if word & SLEEPERS != 0 && word & SET == 0 || !lost.again() {
+            if word & SLEEPERS != 0 && word & SET == 0 || !retries.again() {
                 return self.set_and_wake();
             }
             // V1: an exchange also where nothing changes.
@@ -141,9 +140,9 @@ impl RawEvent {
     #[inline]
     pub fn clear(&self) {
         let mut word = self.word.load(Ordering::Acquire);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         while word & SET != 0 {
-            if !lost.again() {
+            if !retries.again() {
                 self.word.fetch_and(!SET, Ordering::AcqRel); // V1
                 return;
             }
@@ -181,8 +180,8 @@ impl RawEvent {
             return Ok(());
         }
         let mut spin = Spin::new(me.spinning());
-        let mut lost = Lost::new();
-        while lost.again_until(deadline) {
+        let mut retries = Retries::new();
+        while retries.again_until(deadline) {
             let word = self.word.load(Ordering::Acquire); // V1
             if count(word) != came {
                 spin.done();

@@ -68,8 +68,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId};
-use crate::sync::{Lost, Spin};
+use crate::member::{Member, OwnerId, Retries, Spin, Updated, update};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -203,7 +202,7 @@ impl RawMutex {
     /// `NotOwner`, and nothing is changed.
     #[cold]
     pub fn hand_back(&self, me: &Member) -> Result<()> {
-        let mut word = self.word.load(Ordering::Relaxed);
+        let word = self.word.load(Ordering::Relaxed);
         if OwnerId::of(word) != Some(me.id()) {
             return Err(ErrorKind::NotOwner.into());
         }
@@ -214,16 +213,14 @@ impl RawMutex {
             self.sign(0); // as in `release`
         }
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
-        let mut lost = Lost::new();
-        while let Err(now) =
-            self.word.compare_exchange(word, word & STAYS | DIRTY, Ordering::Release, Ordering::Relaxed)
-        {
-            word = now;
-            if !lost.again() {
+        let release = (Ordering::Release, Ordering::Relaxed);
+        let word = match update(&self.word, word, release, |word| Some(word & STAYS | DIRTY)) {
+            Updated::From(word) => word,
+            Updated::Kept(word) | Updated::GaveUp(word) => {
                 self.word.store(DIRTY, Ordering::Release);
-                break;
+                word
             }
-        }
+        };
         crate::crash_window!("C2: released, not woken");
         if !crate::mutant!("hand-back-no-wake") {
             futex::wake_high(lock, 1);
@@ -357,8 +354,8 @@ impl RawMutex {
 
     #[cold]
     fn try_lock_slow(&self, me: &Member, mut word: u64, flags: u64) -> Result<Acquired> {
-        let mut lost = Lost::new();
-        while lost.again() {
+        let mut retries = Retries::new();
+        while retries.again() {
             if word & !STAYS == 0 {
                 let mine = me.id().bits() | flags | word;
                 match self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Acquire) {
@@ -413,8 +410,8 @@ impl RawMutex {
     fn contend(&self, me: &Member, mine: u64, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         let mut mine = mine | flags;
         let mut spin = Spin::new(me.spinning());
-        let mut lost = Lost::new();
-        while lost.again_until(deadline) {
+        let mut retries = Retries::new();
+        while retries.again_until(deadline) {
             let word = self.word.load(Ordering::Acquire);
             if word & !STAYS == 0 {
                 if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
@@ -584,8 +581,8 @@ impl RawMutex {
     #[cold]
     pub(crate) fn lock_even_unrecoverable(&self, me: &Member) -> Result<Acquired> {
         let inherited = me.id().bits() | DIRTY;
-        let mut lost = Lost::new();
-        while lost.again() {
+        let mut retries = Retries::new();
+        while retries.again() {
             match self.lock(me, None) {
                 Err(e) if e.kind() == ErrorKind::NotRecoverable => {}
                 other => return other,

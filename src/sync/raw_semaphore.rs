@@ -47,8 +47,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::Member;
-use crate::sync::{Lost, Spin};
+use crate::member::{Member, Retries, Spin, update};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -126,13 +125,13 @@ impl RawSemaphore {
 
     #[cold]
     fn post_slow(&self, mut left: u32) -> Result<()> {
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         while left > 0 {
             let word = self.word.load(Ordering::Relaxed);
             if left > Self::MAX.saturating_sub(value(word)) {
                 return Err(ErrorKind::Overflow.into());
             }
-            if word & FLAGS == 0 && lost.again() {
+            if word & FLAGS == 0 && retries.again() {
                 let posted = word + u64::from(left);
                 // P1
                 if self.word.compare_exchange(word, posted, Ordering::Release, Ordering::Relaxed).is_ok() {
@@ -175,8 +174,8 @@ impl RawSemaphore {
     fn take(&self) -> bool {
         // Relaxed: the CAS decides.
         let mut word = self.word.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        while value(word) > 0 && lost.again() {
+        let mut retries = Retries::new();
+        while value(word) > 0 && retries.again() {
             // P1
             match self.word.compare_exchange(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => {
@@ -246,8 +245,8 @@ impl RawSemaphore {
         let mut spin = Spin::new(me.spinning());
         // The high half that our announcement has made, if it was the first: while it stands, it is the only one.
         let mut alone = None;
-        let mut lost = Lost::new();
-        while lost.again_until(deadline) {
+        let mut retries = Retries::new();
+        while retries.again_until(deadline) {
             let mut word = self.word.load(Ordering::Relaxed);
             let is_alone = alone == Some(high(word));
             if value(word) > 0 {
@@ -295,13 +294,9 @@ impl RawSemaphore {
 
     /// Takes one's own flag back, if it is the only one.
     fn take_back(&self, alone: Option<u32>) {
-        let mut word = self.word.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        while alone == Some(high(word)) && lost.again() {
-            match self.word.compare_exchange(word, word - FIRST, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => word = now,
-            }
-        }
+        let word = self.word.load(Ordering::Relaxed);
+        let _ = update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| {
+            (alone == Some(high(word))).then_some(word - FIRST)
+        });
     }
 }

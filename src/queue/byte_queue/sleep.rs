@@ -15,9 +15,8 @@
 use super::raw::{RawByteQueue, Refused};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, Owners};
+use crate::member::{Member, Owners, Spin};
 use crate::queue::event_count::EventCount;
-use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 

@@ -4,8 +4,7 @@ use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence, spin_loop};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId};
-use crate::sync::Lost;
+use crate::member::{Member, OwnerId, Retries};
 use crate::time::Deadline;
 use core::time::Duration;
 
@@ -350,11 +349,11 @@ impl RawConsumer {
         let here = self.head & POSITION;
         let mut seen = header.seal.load(Ordering::Acquire);
         let proposal = here | PROPOSED;
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         while let Err(now) = header.seal.compare_exchange(seen, proposal, Ordering::AcqRel, Ordering::Acquire)
         {
             seen = now;
-            if !lost.again() {
+            if !retries.again() {
                 return false;
             }
         }

@@ -4,8 +4,7 @@ use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId};
-use crate::sync::Lost;
+use crate::member::{Member, OwnerId, Retries};
 use crate::time::Deadline;
 
 /// As many bytes are fetched for writing at a time, as many before they are written.
@@ -384,7 +383,7 @@ impl RawProducer {
         // The publication before the look at the seal; the consumer's heavy fence between its proposal and its look.
         fence(Ordering::SeqCst);
         let mut seen = seal.load(Ordering::Acquire);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         loop {
             if seen & FINAL != 0 {
                 // At or behind what we had published before: nobody reads what came after.
@@ -396,7 +395,7 @@ impl RawProducer {
                 self.back_to(before);
                 return Err(ErrorKind::Closed.into());
             }
-            if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") || !lost.again() {
+            if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") || !retries.again() {
                 return Ok(()); // whoever proposes the end from now on sees what we published
             }
             match seal.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {

@@ -52,8 +52,8 @@
 use super::place::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId};
-use crate::sync::{Acquired, Spin};
+use crate::member::{Member, OwnerId, Spin};
+use crate::sync::Acquired;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 

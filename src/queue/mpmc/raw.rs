@@ -68,11 +68,10 @@ use super::look::{Behind, Claim, Refused};
 use super::ring::Ring;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::Member;
+use crate::member::{Member, Spin};
 use crate::queue::CLOSED;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
-use crate::sync::Spin;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 

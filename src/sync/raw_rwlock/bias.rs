@@ -16,7 +16,6 @@ use crate::atomic::Ordering;
 use crate::member::Member;
 use crate::sys::{Watch, Word, futex};
 use crate::time::Deadline;
-use core::cell::Cell;
 
 /// Samples without a write between them before the lock is biased.
 const CALM: u64 = 16;
@@ -28,24 +27,6 @@ const NEVER: u64 = u64::MAX >> CALM_BITS;
 const RARELY: u64 = 100;
 /// The most that counts for it, in microseconds: a writer that waited for readers did not pay for the bias.
 const DEAREST: u64 = 200;
-
-/// Calls out one read in 64, on the average.
-#[derive(Debug)]
-pub(crate) struct Sampler(Cell<u32>);
-
-impl Sampler {
-    pub(crate) const fn new() -> Self {
-        Sampler(Cell::new(1))
-    }
-
-    /// A linear congruential generator (Numerical Recipes), so that no pattern of use falls in step with it.
-    #[inline(always)]
-    pub(super) fn hit(&self) -> bool {
-        let next = self.0.get().wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        self.0.set(next);
-        cfg!(not(interproc_loom)) && next >> 26 == 0
-    }
-}
 
 impl RawRwLock {
     /// Biases it, as if it had been read for long.

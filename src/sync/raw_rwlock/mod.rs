@@ -79,8 +79,6 @@ mod bias;
 mod readers;
 mod writers;
 
-pub(crate) use bias::Sampler;
-
 use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};

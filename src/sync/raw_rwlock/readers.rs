@@ -4,9 +4,9 @@ use super::{CELLS, COUNT, Entered, ONE, Place, RawRwLock, SLEEPERS, STEP, WAITER
 use crate::atomic::{AtomicU64, Ordering, fence, light_fence, seq_cst_fence_for_models};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{HOLDS, Holds};
-use crate::member::{Member, OwnerId};
+use crate::member::{Member, OwnerId, Retries, update};
+use crate::sync::Acquired;
 use crate::sync::raw_mutex::{KEPT, READING};
-use crate::sync::{Acquired, Lost};
 use crate::sys::{Word, futex};
 use crate::time::Wait;
 
@@ -91,8 +91,8 @@ impl RawRwLock {
     fn read_again(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
         for (at, cell) in self.cells.iter().enumerate() {
             let mut word = cell.load(Ordering::Relaxed);
-            let mut lost = Lost::new();
-            while OwnerId::of(word) == Some(id) && lost.again() {
+            let mut retries = Retries::new();
+            while OwnerId::of(word) == Some(id) && retries.again() {
                 if word & COUNT == COUNT {
                     return Err(ErrorKind::TooManyHolds.into());
                 }
@@ -119,8 +119,8 @@ impl RawRwLock {
 
     /// Comes in if the gate is open.
     fn enter(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
-        let mut lost = Lost::new();
-        while lost.again() {
+        let mut retries = Retries::new();
+        while retries.again() {
             let gate = self.gate.load(Ordering::Acquire);
             if !is_open(gate) {
                 return Ok(None);
@@ -250,8 +250,8 @@ impl RawRwLock {
     pub(super) fn leave_cell(&self, at: usize, id: OwnerId, me: &Member) -> bool {
         let cell = &self.cells[at];
         let mut word = cell.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
-        while OwnerId::of(word) == Some(id) && lost.again() {
+        let mut retries = Retries::new();
+        while OwnerId::of(word) == Some(id) && retries.again() {
             let last = word & COUNT <= ONE;
             // R3: between the release and the wake our death rings the bell.
             let pending = (last && word & WAITER != 0).then(|| me.pend());
@@ -304,20 +304,11 @@ pub(super) fn leave_hold(holds: &Holds, at: usize, me: &Member) {
 #[cold]
 fn wake_writers(holds: &Holds) {
     crate::crash_window!("R4: a hold is left, the writers are not woken");
-    let mut word = holds.sleepers.load(Ordering::Relaxed);
-    let mut lost = Lost::new();
-    // Release: who announces itself over this value sees the hold.
-    while let Err(now) = holds.sleepers.compare_exchange(
-        word,
-        word.wrapping_add(STEP) & !SLEEPERS,
-        Ordering::AcqRel,
-        Ordering::Relaxed,
-    ) {
-        word = now;
-        if !lost.again() {
-            break; // it moves without us
-        }
-    }
+    let word = holds.sleepers.load(Ordering::Relaxed);
+    // Release: a writer that announces itself over this value sees the hold. If we give up, the word moves without us.
+    let _ = update(&holds.sleepers, word, (Ordering::AcqRel, Ordering::Relaxed), |word| {
+        Some(word.wrapping_add(STEP) & !SLEEPERS)
+    });
     if !crate::mutant!("hold-no-wake") {
         futex::wake(Word::High(&holds.sleepers), u32::MAX);
     }

@@ -3,9 +3,9 @@
 use super::{COUNT, Free, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
 use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId};
+use crate::member::{Life, Member, OwnerId, Retries, Spin};
 use crate::sync::raw_mutex::{DRAINING, KEPT};
-use crate::sync::{Acquired, Lost, RawMutex, Spin};
+use crate::sync::{Acquired, RawMutex};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 use crate::time::Wait;
@@ -176,9 +176,9 @@ impl RawRwLock {
     fn wait_for_place(&self, id: OwnerId, me: &Member, name: u64) -> Option<Place> {
         let until = (!cfg!(interproc_loom)).then(|| Deadline::after(PLACE_WITHIN));
         let pending = me.pend();
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         let mut place = None;
-        while place.is_none() && lost.again_until(until) {
+        while place.is_none() && retries.again_until(until) {
             let spin = &mut Spin::new(me.spinning());
             match drain_cell(&self.cells[0], id, me, Wait::from(until), spin) {
                 // Nobody of ours has put our name there.
@@ -214,9 +214,9 @@ const PLACE_WITHIN: Duration = Duration::from_millis(20);
 
 /// Waits until a cell is free. The caller is pending.
 fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut Spin<'_>) -> Result<()> {
-    let mut lost = Lost::new();
-    while lost.again_until(wait.deadline()) {
-        if matches!(wait, Wait::Never) && !lost.again() {
+    let mut retries = Retries::new();
+    while retries.again_until(wait.deadline()) {
+        if matches!(wait, Wait::Never) && !retries.again() {
             return would_block();
         }
         // R1, R2
@@ -274,9 +274,9 @@ fn drain_slot(
     let (Some(slot), Some(holds)) = (table.slot(index), table.holds(index)) else { return Ok(()) };
     // R1
     let holds_it = || holds.words.iter().any(|h| h.load(Ordering::Acquire) & !COUNT == name);
-    let mut lost = Lost::new();
+    let mut retries = Retries::new();
     // A try goes round but once.
-    while lost.again_until(wait.deadline()) {
+    while retries.again_until(wait.deadline()) {
         // The slot before its holds: these are of that generation or of a later one.
         let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
         if table.life(owner) == Life::Dead || !holds_it() || !me.lives(owner) {

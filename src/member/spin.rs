@@ -136,7 +136,7 @@ mod pause {
     }
 
     /// Measures it: a microsecond or five.
-    pub(crate) fn measure() {
+    pub(in crate::member) fn measure() {
         const SAMPLE: u64 = 32;
         let one = || {
             let start = Deadline::now().as_monotonic_ns();
@@ -158,4 +158,4 @@ mod pause {
 }
 
 #[cfg(not(interproc_loom))]
-pub(crate) use pause::measure as measure_pause;
+pub(super) use pause::measure as measure_pause;
