@@ -65,7 +65,8 @@ impl<'a, T: Plain> CondvarGuard for MutexGuard<'a, T> {
         here: &Member,
         deadline: Option<Deadline>,
     ) -> core::result::Result<(Self, bool), LockError<'a, T>> {
-        let (mutex, lock, me) = self.into_parts();
+        let (mutex, me) = self.into_parts();
+        let lock = &mutex.raw;
         let me = me.ok_or(Error::from(ErrorKind::NotOwner))?;
         let waited = if core::ptr::eq(here, me) {
             raw.wait(me, lock, deadline)

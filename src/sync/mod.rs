@@ -9,6 +9,8 @@ mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod event;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod guard;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod once;
@@ -39,6 +41,8 @@ pub use bounded_semaphore::{BoundedSemaphore, Permit};
 pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use event::Event;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use guard::{AcquireError, Inherited};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]

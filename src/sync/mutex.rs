@@ -1,14 +1,14 @@
 //! [`Mutex`]: the robust lock with the data that it guards.
 #![allow(unsafe_code)]
 
-use crate::error::{Error, ErrorKind, Result};
+use super::guard::{self, AcquireError, Holding, Inherited, LockGuard};
+use crate::error::Result;
 use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Acquired, RawMutex};
 use crate::time::Deadline;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -44,7 +44,7 @@ use std::thread::panicking;
 /// ```
 #[repr(C)]
 pub struct Mutex<T> {
-    raw: RawMutex,
+    pub(super) raw: RawMutex,
     value: UnsafeCell<T>,
 }
 
@@ -297,8 +297,7 @@ impl<T: Plain> Mutex<T> {
 
     #[inline(always)]
     fn guard(&self, me: &Member, owner: OwnerId) -> MutexGuard<'_, T> {
-        me.guard_begins();
-        MutexGuard { mutex: self, me, owner, _not_send: PhantomData }
+        MutexGuard { mutex: self, by: Holding::begin(me, owner) }
     }
 
     /// What came of a lock that was not simply free.
@@ -308,14 +307,7 @@ impl<T: Plain> Mutex<T> {
         me: &Member,
         how: Result<Acquired>,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        let guard = || self.guard(me, me.id().flagged().unless_panicking());
-        match how {
-            Ok(Acquired::Clean) => Ok(guard()),
-            Ok(Acquired::OwnerDied) => {
-                Err(LockError::OwnerDied(OwnerDied { guard: ManuallyDrop::new(guard()) }))
-            }
-            Err(error) => Err(LockError::Failed(error)),
-        }
+        guard::acquired(how, || self.guard(me, me.id().flagged().unless_panicking()))
     }
 }
 
@@ -333,38 +325,36 @@ impl<T> fmt::Debug for Mutex<T> {
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: Plain> {
     mutex: &'a Mutex<T>,
-    /// The locking thread's member. In the child of a fork its memory is wiped.
-    me: *const Member,
-    /// Its id, flagged if there may be flags in the lock's word.
-    owner: OwnerId,
-    _not_send: PhantomData<*const ()>,
+    /// The id is flagged if there may be flags in the lock's word.
+    by: Holding,
 }
 
 // SAFETY: a shared guard gives `&T` only.
 unsafe impl<T: Plain + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: Plain> MutexGuard<'a, T> {
-    #[inline(always)]
-    fn member(&self) -> &Member {
-        // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
-        // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
-        unsafe { &*self.me }
-    }
-
-    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
-    fn holder(&self) -> Option<&Member> {
-        let me = self.member();
-        (me.id() == self.owner.plain()).then_some(me)
-    }
-
-    /// Takes the guard apart for a wait: the mutex, its lock, and the holder.
-    pub(super) fn into_parts(self) -> (&'a Mutex<T>, &'a RawMutex, Option<&'a Member>) {
+    /// Takes the guard apart for a wait: the mutex, and the holder. The lock stays held.
+    pub(super) fn into_parts(self) -> (&'a Mutex<T>, Option<&'a Member>) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: as in `member`; the segment stays attached as long as the mutex is borrowed.
-        let me = unsafe { &*this.me };
-        let me = this.holder().map(|_| me);
-        me.inspect(|me| me.guard_ends());
-        (this.mutex, &this.mutex.raw, me)
+        (this.mutex, this.by.end(this.mutex))
+    }
+}
+
+impl<T: Plain> LockGuard for MutexGuard<'_, T> {
+    fn holding(&self) -> &Holding {
+        &self.by
+    }
+
+    fn hand_back(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.hand_back(me)
+    }
+
+    fn make_consistent(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.mark_consistent(me)
+    }
+
+    fn unlock_for_good(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.unlock(me)
     }
 }
 
@@ -402,13 +392,13 @@ impl<T: Plain> DerefMut for MutexGuard<'_, T> {
 impl<T: Plain> Drop for MutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        let me = self.member();
-        // Equal only if it was free without any flag.
-        if me.id() == self.owner && !panicking() {
-            me.guard_ends();
-            self.mutex.raw.unlock_held(me);
-        } else {
-            unlock(&self.mutex.raw, me, self.owner);
+        match self.by.unflagged() {
+            // The lock was free, without any flag.
+            Some(me) if !panicking() => {
+                me.guard_ends();
+                self.mutex.raw.unlock_held(me);
+            }
+            _ => unlock(&self.mutex.raw, self.by.member(), self.by.owner()),
         }
     }
 }
@@ -419,162 +409,8 @@ impl<T: Plain + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
-/// Why a lock was not simply acquired.
-///
-/// It carries the guard, so it does not outlive the lock as `Box<dyn Error>` and `anyhow` want it: the plain error does, which
-/// [`lock_or_repair`](Mutex::lock_or_repair) gives, too.
-///
-/// # Examples
-/// ```
-/// use interproc::{Error, Segment, sync::Mutex};
-///
-/// fn add() -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-///     let count = Segment::anonymous(4096)?.object("count", || Mutex::new(0u64))?;
-///     *count.lock_or_repair(|count| *count = 0)? += 1;
-///     Ok(*count.lock().map_err(Error::from)?)
-/// }
-/// assert_eq!(add().unwrap(), 1);
-/// ```
-pub enum LockError<'a, T: Plain> {
-    /// It was acquired, from the dead.
-    OwnerDied(OwnerDied<'a, T>),
-    /// It was not.
-    Failed(Error),
-}
+/// Why a [`Mutex`] was not simply acquired.
+pub type LockError<'a, T> = AcquireError<MutexGuard<'a, T>>;
 
-impl<'a, T: Plain> LockError<'a, T> {
-    /// Repairs what the dead owner left and goes on with the lock held. If `repair` panics, the next locker is told of the
-    /// death again.
-    ///
-    /// # Errors
-    /// That of [`LockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
-    pub fn recover(self, repair: impl FnOnce(&mut T)) -> Result<MutexGuard<'a, T>> {
-        match self {
-            LockError::OwnerDied(mut died) => {
-                repair(&mut died);
-                Ok(died.mark_consistent())
-            }
-            LockError::Failed(error) => Err(error),
-        }
-    }
-
-    /// The plain error. From [`LockError::OwnerDied`] this releases the lock; the next locker is told again.
-    pub fn error(self) -> Error {
-        self.into()
-    }
-}
-
-impl<T: Plain> From<Error> for LockError<'_, T> {
-    fn from(error: Error) -> Self {
-        LockError::Failed(error)
-    }
-}
-
-impl<T: Plain> From<LockError<'_, T>> for Error {
-    fn from(e: LockError<'_, T>) -> Error {
-        match e {
-            LockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
-            LockError::Failed(error) => error,
-        }
-    }
-}
-
-crate::error::into_io! { ['a, T: Plain] LockError<'a, T> }
-
-impl<T: Plain> fmt::Debug for LockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<T: Plain> fmt::Display for LockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
-            LockError::Failed(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl<T: Plain> core::error::Error for LockError<'_, T> {}
-
-/// The lock, held, with a value that its last owner may have left half-changed.
-///
-/// Dropping it without [`OwnerDied::mark_consistent`] releases the lock as it was acquired: the next locker is told.
-pub struct OwnerDied<'a, T: Plain> {
-    /// Dropped by hand.
-    guard: ManuallyDrop<MutexGuard<'a, T>>,
-}
-
-impl<T: Plain> Drop for OwnerDied<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: dropped once, here. It is dirty, so the next one is told.
-        unsafe { ManuallyDrop::drop(&mut self.guard) }
-    }
-}
-
-impl<'a, T: Plain> OwnerDied<'a, T> {
-    /// Says that the value is whole again.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, sync::{LockError, Mutex}};
-    /// # let seg = Segment::anonymous(4096)?;
-    /// # let m = seg.object("m", || Mutex::new(0u64))?;
-    /// let guard = match m.lock() {
-    ///     Err(LockError::OwnerDied(mut died)) => {
-    ///         *died = 0;
-    ///         died.mark_consistent()
-    ///     }
-    ///     other => other?,
-    /// };
-    /// # drop(guard);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn mark_consistent(self) -> MutexGuard<'a, T> {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so the guard moves out once.
-        let guard = unsafe { ManuallyDrop::take(&mut this.guard) };
-        if let Some(me) = guard.holder() {
-            // Cannot fail: we hold it, and it is dirty.
-            let _ = guard.mutex.raw.mark_consistent(me);
-        }
-        guard
-    }
-}
-
-impl<T: Plain> OwnerDied<'_, T> {
-    /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment, sync::{LockError, Mutex}};
-    /// # let seg = Segment::anonymous(4096)?;
-    /// # let m: &'static _ = Box::leak(Box::new(seg.object("m", || Mutex::new(0u64))?));
-    /// # let _ = std::thread::spawn(|| { let _guard = m.lock(); panic!("half done") }).join();
-    /// if let Err(LockError::OwnerDied(died)) = m.lock() {
-    ///     died.mark_not_recoverable(); // nobody could repair this
-    /// }
-    /// assert_eq!(m.lock().unwrap_err().error().kind(), ErrorKind::NotRecoverable);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn mark_not_recoverable(self) {
-        if let Some(me) = self.guard.holder() {
-            // Cannot fail: we hold it, and it is dirty. What is dropped next holds nothing any more.
-            let _ = self.guard.mutex.raw.unlock(me);
-        }
-    }
-}
-
-impl<T: Plain> Deref for OwnerDied<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.guard
-    }
-}
-
-impl<T: Plain> DerefMut for OwnerDied<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
-    }
-}
+/// A [`Mutex`], held, with a value that its last owner may have left half-changed.
+pub type OwnerDied<'a, T> = Inherited<MutexGuard<'a, T>>;

@@ -1,14 +1,14 @@
 //! [`RecursiveMutex`]: the robust lock that its holder may take again, with the data that it guards.
 #![allow(unsafe_code)]
 
-use crate::error::{Error, ErrorKind, Result};
+use super::guard::{self, AcquireError, Holding, Inherited, LockGuard};
+use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared, TypeId};
 use crate::sync::{Acquired, RawRecursiveMutex};
 use crate::time::Deadline;
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::time::Duration;
@@ -321,21 +321,13 @@ impl<T: Plain> RecursiveMutex<T> {
 
     #[inline(always)]
     fn guard<'a>(&'a self, me: &Member, id: OwnerId) -> RecursiveMutexGuard<'a, T> {
-        me.guard_begins();
-        RecursiveMutexGuard { mutex: self, me, owner: id.unless_panicking(), _not_send: PhantomData }
+        RecursiveMutexGuard { mutex: self, by: Holding::begin(me, id.unless_panicking()) }
     }
 
     /// What came of a lock that was not simply free.
     #[cold]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
-        let guard = || self.guard(me, id);
-        match how {
-            Ok(Acquired::Clean) => Ok(guard()),
-            Ok(Acquired::OwnerDied) => {
-                Err(RecursiveLockError::OwnerDied(RecursiveOwnerDied { guard: ManuallyDrop::new(guard()) }))
-            }
-            Err(error) => Err(RecursiveLockError::Failed(error)),
-        }
+        guard::acquired(how, || self.guard(me, id))
     }
 }
 
@@ -349,32 +341,32 @@ impl<T> fmt::Debug for RecursiveMutex<T> {
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct RecursiveMutexGuard<'a, T: Plain> {
     mutex: &'a RecursiveMutex<T>,
-    /// The locking thread's member. In the child of a fork its memory is wiped.
-    me: *const Member,
-    /// Its id.
-    owner: OwnerId,
-    _not_send: PhantomData<*const ()>,
+    by: Holding,
 }
 
 impl<'a, T: Plain> RecursiveMutexGuard<'a, T> {
-    /// The mutex, and the locking thread's member, if it is not a forked child that asks. Its level stays as it is.
+    /// The mutex, and the locking thread's member, unless a forked child asks. The guard's level stays as it is.
     pub(super) fn into_parts(self) -> (&'a RecursiveMutex<T>, Option<&'a Member>) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: as in `holder`; the mutex's borrow keeps the segment attached, and the member does not leave its thread: the
-        // caller's call is all that it is used in.
-        let me = unsafe { &*this.me };
-        let me = (me.id() == this.owner.plain()).then_some(me);
-        me.inspect(|me| me.guard_ends());
-        (this.mutex, me)
+        (this.mutex, this.by.end(this.mutex))
+    }
+}
+
+impl<T: Plain> LockGuard for RecursiveMutexGuard<'_, T> {
+    fn holding(&self) -> &Holding {
+        &self.by
     }
 
-    /// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
-    #[inline(always)]
-    fn holder(&self) -> Option<&Member> {
-        // SAFETY: the guard does not leave its thread and keeps the segment attached, so the member stays; a
-        // forked child has a wiped copy of its memory, all zero, which is a `Member` that has no id.
-        let me = unsafe { &*self.me };
-        (me.id() == self.owner.plain()).then_some(me)
+    fn hand_back(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.hand_back(me)
+    }
+
+    fn make_consistent(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.mark_consistent(me)
+    }
+
+    fn unlock_for_good(&self, me: &Member) -> Result<()> {
+        self.mutex.raw.unlock(me)
     }
 }
 
@@ -392,11 +384,11 @@ impl<T: Plain> Deref for RecursiveMutexGuard<'_, T> {
 impl<T: Plain> Drop for RecursiveMutexGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(me) = self.holder() {
+        if let Some(me) = self.by.holder() {
             me.guard_ends();
             if panicking() {
-                unlock_in_a_panic(&self.mutex.raw, me, self.owner);
-            } else if !self.mutex.raw.unlock_free(self.owner.plain(), me) {
+                unlock_in_a_panic(&self.mutex.raw, me, self.by.owner());
+            } else if !self.mutex.raw.unlock_free(self.by.owner().plain(), me) {
                 unlock_below(&self.mutex.raw, me);
             }
         }
@@ -426,21 +418,15 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RecursiveMutexGuard<'_, T> {
     }
 }
 
-/// Why a recursive lock was not simply acquired. As [`LockError`](crate::sync::LockError) it carries the guard: the plain error
-/// goes into boxes.
-pub enum RecursiveLockError<'a, T: Plain> {
-    /// It was acquired, from the dead.
-    OwnerDied(RecursiveOwnerDied<'a, T>),
-    /// It was not.
-    Failed(Error),
-}
+/// Why a [`RecursiveMutex`] was not simply acquired.
+pub type RecursiveLockError<'a, T> = AcquireError<RecursiveMutexGuard<'a, T>>;
 
 impl<'a, T: Plain> RecursiveLockError<'a, T> {
-    /// Repairs what the dead owner left and goes on with the lock held. If `repair` panics, the next locker is told of the
+    /// Repairs what the dead owner left, and goes on with the lock held. If `repair` panics, the next locker is told of the
     /// death again.
     ///
     /// # Errors
-    /// That of [`RecursiveLockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
+    /// That of [`RecursiveLockError::Failed`]: the lock was not acquired, and nothing was repaired.
     pub fn recover(self, repair: impl FnOnce(&Cell<T>)) -> Result<RecursiveMutexGuard<'a, T>> {
         match self {
             RecursiveLockError::OwnerDied(died) => {
@@ -450,110 +436,40 @@ impl<'a, T: Plain> RecursiveLockError<'a, T> {
             RecursiveLockError::Failed(error) => Err(error),
         }
     }
-
-    /// The plain error. From [`RecursiveLockError::OwnerDied`] this releases the lock; the next locker is told again.
-    pub fn error(self) -> Error {
-        self.into()
-    }
 }
 
-impl<T: Plain> From<Error> for RecursiveLockError<'_, T> {
-    fn from(error: Error) -> Self {
-        RecursiveLockError::Failed(error)
-    }
-}
-
-impl<T: Plain> From<RecursiveLockError<'_, T>> for Error {
-    fn from(e: RecursiveLockError<'_, T>) -> Error {
-        match e {
-            RecursiveLockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
-            RecursiveLockError::Failed(error) => error,
-        }
-    }
-}
-
-crate::error::into_io! { ['a, T: Plain] RecursiveLockError<'a, T> }
-
-impl<T: Plain> fmt::Debug for RecursiveLockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<T: Plain> fmt::Display for RecursiveLockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecursiveLockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
-            RecursiveLockError::Failed(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl<T: Plain> core::error::Error for RecursiveLockError<'_, T> {}
-
-/// The lock, held, with a value that its last owner may have left half-changed.
+/// A [`RecursiveMutex`], held, with a value that its last owner may have left half-changed.
 ///
-/// If the last guard goes without [`RecursiveOwnerDied::mark_consistent`] the next locker is told again.
-pub struct RecursiveOwnerDied<'a, T: Plain> {
-    guard: ManuallyDrop<RecursiveMutexGuard<'a, T>>,
-}
-
-impl<T: Plain> Drop for RecursiveOwnerDied<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: dropped once, here.
-        unsafe { ManuallyDrop::drop(&mut self.guard) }
-    }
-}
-
-impl<'a, T: Plain> RecursiveOwnerDied<'a, T> {
-    /// Says that the value is whole again.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, sync::{RecursiveLockError, RecursiveMutex}};
-    /// # let seg = Segment::anonymous(4096)?;
-    /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
-    /// let guard = match m.lock() {
-    ///     Err(RecursiveLockError::OwnerDied(died)) => {
-    ///         died.set(0);
-    ///         died.mark_consistent()
-    ///     }
-    ///     other => other?,
-    /// };
-    /// # drop(guard);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn mark_consistent(self) -> RecursiveMutexGuard<'a, T> {
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: `this` is not dropped, so the guard moves out once.
-        let guard = unsafe { ManuallyDrop::take(&mut this.guard) };
-        if let Some(me) = guard.holder() {
-            // Cannot fail: we hold it, and it is dirty.
-            let _ = guard.mutex.raw.mark_consistent(me);
-        }
-        guard
-    }
-}
+/// # Examples
+/// ```
+/// # use interproc::{Segment, sync::{RecursiveLockError, RecursiveMutex}};
+/// # let seg = Segment::anonymous(4096)?;
+/// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
+/// let guard = match m.lock() {
+///     Err(RecursiveLockError::OwnerDied(died)) => {
+///         died.set(0);
+///         died.mark_consistent()
+///     }
+///     other => other?,
+/// };
+/// # drop(guard);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type RecursiveOwnerDied<'a, T> = Inherited<RecursiveMutexGuard<'a, T>>;
 
 impl<T: Plain> RecursiveOwnerDied<'_, T> {
     /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
     ///
     /// # Errors
-    /// `Deadlock` when the thread has locked it once more and still holds that: then this level alone is released, and the
+    /// `Deadlock` when the thread has locked it once more and still holds that: then only this level is released, and the
     /// next locker is told.
     pub fn mark_not_recoverable(self) -> Result<()> {
-        match self.guard.holder() {
-            Some(me) if self.guard.mutex.raw.depth(me) > 1 => Err(ErrorKind::Deadlock.into()),
+        let raw = &self.guard().mutex.raw;
+        match self.guard().by.holder() {
+            Some(me) if raw.depth(me) > 1 => Err(ErrorKind::Deadlock.into()),
             // We hold it, and it is dirty. What is dropped next holds nothing any more.
-            Some(me) => self.guard.mutex.raw.unlock(me),
+            Some(me) => raw.unlock(me),
             None => Ok(()),
         }
-    }
-}
-
-impl<T: Plain> Deref for RecursiveOwnerDied<'_, T> {
-    type Target = Cell<T>;
-    fn deref(&self) -> &Cell<T> {
-        &self.guard
     }
 }

@@ -1,16 +1,16 @@
 //! [`RwLock`]: the robust reader-writer lock with the data that it guards.
 #![allow(unsafe_code)]
 
+use super::guard::{self, AcquireError, Holding, Inherited, LockGuard};
 use super::raw_rwlock::{Entered, Free, Place};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::member::{self, Member, OwnerId, Who, view};
 use crate::shared::{Plain, Shared, TypeId};
-use crate::sync::{Acquired, RawRwLock};
+use crate::sync::RawRwLock;
 use crate::time::Deadline;
 use crate::time::Wait;
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::time::Duration;
@@ -471,8 +471,7 @@ impl<T: Plain> RwLock<T> {
         let (id, me, name) = member::current_at(self.address())?;
         match self.raw.read_as(id, me, name, wait) {
             Ok(Entered::At(place)) => {
-                me.guard_begins();
-                Ok(RwLockReadGuard { lock: self, me, owner: id, name, place, _not_send: PhantomData })
+                Ok(RwLockReadGuard { lock: self, by: Holding::begin(me, id), name, place })
             }
             Ok(Entered::OwnerDied) => Err(self.inherited(id, me)),
             Err(error) => Err(RwLockError::Failed(error)),
@@ -493,23 +492,18 @@ impl<T: Plain> RwLock<T> {
     /// Apart from the rest: else what comes of the usual way would go through memory, too.
     #[cold]
     fn write_slow(&self, id: OwnerId, me: &Member, wait: Wait, has_gate: bool) -> WriteResult<'_, T> {
-        match self.raw.write_slow(id, me, wait, has_gate) {
-            Ok(Acquired::Clean) => Ok(self.written(id.unless_panicking(), me)),
-            Ok(Acquired::OwnerDied) => Err(self.inherited(id, me)),
-            Err(error) => Err(RwLockError::Failed(error)),
-        }
+        let how = self.raw.write_slow(id, me, wait, has_gate);
+        guard::acquired(how, || self.written(id.unless_panicking(), me))
     }
 
     #[inline(always)]
     fn written(&self, id: OwnerId, me: &Member) -> RwLockWriteGuard<'_, T> {
-        me.guard_begins();
-        RwLockWriteGuard { lock: self, me, owner: id, _not_send: PhantomData }
+        RwLockWriteGuard { lock: self, by: Holding::begin(me, id) }
     }
 
     #[cold]
     fn inherited(&self, id: OwnerId, me: &Member) -> RwLockError<'_, T> {
-        let guard = self.written(id.unless_panicking(), me);
-        RwLockError::OwnerDied(RwLockOwnerDied { guard: ManuallyDrop::new(guard) })
+        RwLockError::OwnerDied(Inherited::of(self.written(id.unless_panicking(), me)))
     }
 }
 
@@ -519,33 +513,17 @@ impl<T> fmt::Debug for RwLock<T> {
     }
 }
 
-/// The locking thread's member; `None` in the child of a fork, where the parent's lock is left alone.
-///
-/// # Safety
-/// `me` is the member of a guard that has not left its thread and keeps the segment attached.
-#[inline(always)]
-unsafe fn holder<'g>(me: *const Member, owner: OwnerId) -> Option<&'g Member> {
-    // SAFETY: so the member stays; a forked child has a wiped copy of its memory, all zero, which is a `Member` that
-    // has no id.
-    let me = unsafe { &*me };
-    (me.id() == owner).then_some(me)
-}
-
 /// The lock, held for reading; dropped, it is released. Not `Send`: the thread that locks unlocks.
 ///
 /// As for [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer copy the value first and check the copy.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct RwLockReadGuard<'a, T: Plain> {
     lock: &'a RwLock<T>,
-    /// The locking thread's member. In the child of a fork its memory is wiped.
-    me: *const Member,
-    /// Its id.
-    owner: OwnerId,
+    by: Holding,
     /// Where the lock is in the file.
     name: u64,
     /// Where the hold is.
     place: Place,
-    _not_send: PhantomData<*const ()>,
 }
 
 // SAFETY: a shared guard gives `&T` only.
@@ -563,10 +541,9 @@ impl<T: Plain> Deref for RwLockReadGuard<'_, T> {
 impl<T: Plain> Drop for RwLockReadGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: this guard's.
-        if let Some(me) = unsafe { holder(self.me, self.owner) } {
+        if let Some(me) = self.by.unflagged() {
             me.guard_ends();
-            self.lock.raw.leave(self.place, self.owner, me, self.name);
+            self.lock.raw.leave(self.place, self.by.owner(), me, self.name);
         }
     }
 }
@@ -583,11 +560,7 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct RwLockWriteGuard<'a, T: Plain> {
     lock: &'a RwLock<T>,
-    /// The locking thread's member. In the child of a fork its memory is wiped.
-    me: *const Member,
-    /// Its id.
-    owner: OwnerId,
-    _not_send: PhantomData<*const ()>,
+    by: Holding,
 }
 
 // SAFETY: a shared guard gives `&T` only.
@@ -610,17 +583,34 @@ impl<'a, T: Plain> RwLockWriteGuard<'a, T> {
     /// ```
     pub fn downgrade(self) -> RwLockReadGuard<'a, T> {
         let this = ManuallyDrop::new(self);
-        let (lock, me, owner) = (this.lock, this.me, this.owner.plain());
-        // SAFETY: this guard's.
-        let (name, place) = match unsafe { holder(me, owner) } {
+        let (lock, by) = (this.lock, this.by.plain());
+        let (name, place) = match by.holder() {
             Some(me) => {
                 let name = me.offset_of(lock.address());
                 // Cannot fail: we hold it, and one that is inconsistent is in a `RwLockOwnerDied`.
-                (name, lock.raw.downgrade_as(owner, me, name).unwrap_or(0))
+                (name, lock.raw.downgrade_as(by.owner(), me, name).unwrap_or(0))
             }
             None => (0, 0),
         };
-        RwLockReadGuard { lock, me, owner, name, place, _not_send: PhantomData }
+        RwLockReadGuard { lock, by, name, place }
+    }
+}
+
+impl<T: Plain> LockGuard for RwLockWriteGuard<'_, T> {
+    fn holding(&self) -> &Holding {
+        &self.by
+    }
+
+    fn hand_back(&self, me: &Member) -> Result<()> {
+        self.lock.raw.hand_back(me)
+    }
+
+    fn make_consistent(&self, me: &Member) -> Result<()> {
+        self.lock.raw.mark_consistent(me)
+    }
+
+    fn unlock_for_good(&self, me: &Member) -> Result<()> {
+        self.lock.raw.unlock(me)
     }
 }
 
@@ -644,29 +634,28 @@ impl<T: Plain> DerefMut for RwLockWriteGuard<'_, T> {
 impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: this guard's.
-        match unsafe { holder(self.me, self.owner) } {
+        match self.by.unflagged() {
             // Clean: one that is not is in a `RwLockOwnerDied`.
             Some(me) if !panicking() => {
                 me.guard_ends();
                 self.lock.raw.unlock_written(me);
             }
-            _ => unlock_in_a_panic(&self.lock.raw, self.me, self.owner),
+            _ => unlock_in_a_panic(&self.lock.raw, self.by.member(), self.by.owner()),
         }
     }
 }
 
 /// The end of a guard in a panic, or in the child of a fork. By value: see [`OwnerId::unless_panicking`].
 #[cold]
-fn unlock_in_a_panic(raw: &RawRwLock, me: *const Member, owner: OwnerId) {
-    // SAFETY: the guard's.
-    if let Some(me) = unsafe { holder(me, owner.plain()) } {
-        me.guard_ends();
-        match owner.is_dropped_by_a_panic() {
-            // Cannot fail: we hold it.
-            true => _ = raw.hand_back(me),
-            false => raw.unlock_written(me),
-        }
+fn unlock_in_a_panic(raw: &RawRwLock, me: &Member, owner: OwnerId) {
+    if me.id() != owner.plain() {
+        return; // the child of a fork: the parent's lock is left alone
+    }
+    me.guard_ends();
+    match owner.is_dropped_by_a_panic() {
+        // Cannot fail: we hold it.
+        true => _ = raw.hand_back(me),
+        false => raw.unlock_written(me),
     }
 }
 
@@ -676,145 +665,24 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// Why a lock was not simply acquired. As [`LockError`](crate::sync::LockError) it carries the guard: the plain error goes into
-/// boxes.
-pub enum RwLockError<'a, T: Plain> {
-    /// It was acquired, for writing, from a dead writer: also if it was wanted for reading.
-    OwnerDied(RwLockOwnerDied<'a, T>),
-    /// It was not.
-    Failed(Error),
-}
+/// Why a [`RwLock`] was not simply acquired.
+pub type RwLockError<'a, T> = AcquireError<RwLockWriteGuard<'a, T>>;
 
-impl<'a, T: Plain> RwLockError<'a, T> {
-    /// Repairs what the dead writer left and goes on with the lock held for writing. If `repair` panics, the next one is told
-    /// of the death again.
-    ///
-    /// # Errors
-    /// That of [`RwLockError::Failed`]: the lock was not acquired at all, and nothing is repaired.
-    pub fn recover(self, repair: impl FnOnce(&mut T)) -> Result<RwLockWriteGuard<'a, T>> {
-        match self {
-            RwLockError::OwnerDied(mut died) => {
-                repair(&mut died);
-                Ok(died.mark_consistent())
-            }
-            RwLockError::Failed(error) => Err(error),
-        }
-    }
-
-    /// The plain error. From [`RwLockError::OwnerDied`] this releases the lock; the next one is told again.
-    pub fn error(self) -> Error {
-        self.into()
-    }
-}
-
-impl<T: Plain> From<Error> for RwLockError<'_, T> {
-    fn from(error: Error) -> Self {
-        RwLockError::Failed(error)
-    }
-}
-
-impl<T: Plain> From<RwLockError<'_, T>> for Error {
-    fn from(e: RwLockError<'_, T>) -> Error {
-        match e {
-            RwLockError::OwnerDied(_) => ErrorKind::OwnerDied.into(),
-            RwLockError::Failed(error) => error,
-        }
-    }
-}
-
-crate::error::into_io! { ['a, T: Plain] RwLockError<'a, T> }
-
-impl<T: Plain> fmt::Debug for RwLockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl<T: Plain> fmt::Display for RwLockError<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RwLockError::OwnerDied(_) => f.write_str(ErrorKind::OwnerDied.text()),
-            RwLockError::Failed(error) => fmt::Display::fmt(error, f),
-        }
-    }
-}
-
-impl<T: Plain> core::error::Error for RwLockError<'_, T> {}
-
-/// The lock, held for writing, with a value that its last writer may have left half-changed.
+/// A [`RwLock`], held for writing, with a value that its last writer may have left half-changed.
 ///
-/// Dropping it without [`RwLockOwnerDied::mark_consistent`] releases the lock as it was acquired: the next one, reader or
-/// writer, is told.
-pub struct RwLockOwnerDied<'a, T: Plain> {
-    /// Not dropped as a guard: that would release the lock as if it were clean.
-    guard: ManuallyDrop<RwLockWriteGuard<'a, T>>,
-}
-
-impl<T: Plain> RwLockOwnerDied<'_, T> {
-    fn holder(&self) -> Option<&Member> {
-        // SAFETY: this guard's.
-        unsafe { holder(self.guard.me, self.guard.owner.plain()) }
-    }
-}
-
-impl<T: Plain> Drop for RwLockOwnerDied<'_, T> {
-    fn drop(&mut self) {
-        if let Some(me) = self.holder() {
-            me.guard_ends();
-            // Cannot fail: we hold it, unless it was given up.
-            let _ = self.guard.lock.raw.hand_back(me);
-        }
-    }
-}
-
-impl<'a, T: Plain> RwLockOwnerDied<'a, T> {
-    /// Says that the value is whole again.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, sync::{RwLock, RwLockError}};
-    /// # let seg = Segment::anonymous(4096)?;
-    /// # let m = seg.object("m", || RwLock::new(0u64))?;
-    /// let guard = match m.read() {
-    ///     Err(RwLockError::OwnerDied(mut died)) => {
-    ///         *died = 0;
-    ///         died.mark_consistent().downgrade()
-    ///     }
-    ///     other => other?,
-    /// };
-    /// # drop(guard);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn mark_consistent(self) -> RwLockWriteGuard<'a, T> {
-        let mut this = ManuallyDrop::new(self);
-        if let Some(me) = this.holder() {
-            // Cannot fail: we hold it, and it is dirty.
-            let _ = this.guard.lock.raw.mark_consistent(me);
-        }
-        // SAFETY: `this` is not dropped, so the guard moves out once.
-        unsafe { ManuallyDrop::take(&mut this.guard) }
-    }
-}
-
-impl<T: Plain> RwLockOwnerDied<'_, T> {
-    /// Gives the lock up for good: it is released, and from now on everybody gets `NotRecoverable`.
-    pub fn mark_not_recoverable(self) {
-        if let Some(me) = self.holder() {
-            // Cannot fail: we hold it, and it is dirty. What is dropped next holds nothing any more.
-            let _ = self.guard.lock.raw.unlock(me);
-        }
-    }
-}
-
-impl<T: Plain> Deref for RwLockOwnerDied<'_, T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.guard
-    }
-}
-
-impl<T: Plain> DerefMut for RwLockOwnerDied<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        &mut self.guard
-    }
-}
+/// # Examples
+/// ```
+/// # use interproc::{Segment, sync::{RwLock, RwLockError}};
+/// # let seg = Segment::anonymous(4096)?;
+/// # let m = seg.object("m", || RwLock::new(0u64))?;
+/// let guard = match m.read() {
+///     Err(RwLockError::OwnerDied(mut died)) => {
+///         *died = 0;
+///         died.mark_consistent().downgrade()
+///     }
+///     other => other?,
+/// };
+/// # drop(guard);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type RwLockOwnerDied<'a, T> = Inherited<RwLockWriteGuard<'a, T>>;
