@@ -9,10 +9,10 @@
 //!
 //! | window | the process dies | what the others see | who repairs |
 //! |---|---|---|---|
-//! | W1 | between K1 and K2 | a claim by its process seat; the kernel marks nothing, as no tid is in the word | the next search: the seat's byte lock is free, so the claim is abandoned |
-//! | W2 | after K2 | a live slot | the kernel marks it |
-//! | W3 | unlinked, before K3 | a live slot that the kernel will not mark; it owns nothing | the next taker of its seat, or the net |
-//! | W4 | left (K3) or buried, the sleepers not woken | a slot that nobody need watch | the net; a buried one's next claim |
+//! | SL-a | between K1 and K2 | a claim by its process seat; the kernel marks nothing, as no tid is in the word | the next search: the seat's byte lock is free, so the claim is abandoned |
+//! | SL-b | after K2 | a live slot | the kernel marks it |
+//! | SL-c | unlinked, before K3 | a live slot that the kernel will not mark; it owns nothing | the next taker of its seat, or the net |
+//! | SL-d | left (K3) or buried, the sleepers not woken | a slot that nobody need watch | the net; a buried one's next claim |
 //!
 //! Why the claim holds the *seat* and not the tid: two processes in different PID namespaces can have equal
 //! tids. A claimant whose node is linked while another one owns the slot would, dying, have the kernel mark the
@@ -71,7 +71,7 @@ impl Table {
             joiner.link();
         }
         let Some(generation) = self.claim(index, seat, |of| joiner.abandoned(of)) else { return Ok(None) };
-        crate::crash_window!("W1: claimed, not confirmed");
+        crate::crash_window!("SL-a: claimed, not confirmed");
         if let Err(e) = joiner.map() {
             self.bury(index, seat, |_| false);
             return Err(e);
@@ -88,7 +88,7 @@ impl Table {
             joiner.unlink();
             return Ok(None);
         }
-        crate::crash_window!("W2: confirmed");
+        crate::crash_window!("SL-b: confirmed");
         if crate::mutant!("confirm-before-describe") {
             joiner.describe(generation);
         }
@@ -106,7 +106,7 @@ impl Table {
         }
         self.end_well(OwnerId::new(index as u16, generation));
         joiner.unlink();
-        crate::crash_window!("W3: unlinked, not left");
+        crate::crash_window!("SL-c: unlinked, not left");
         self.leave(index, generation, tid);
     }
 

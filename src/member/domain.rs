@@ -266,7 +266,7 @@ impl Domain {
         Err(ErrorKind::TooManyMembers.into())
     }
 
-    /// Before a newcomer is refused: asks the second channel about every slot. A member that died in leaving (W3), or
+    /// Before a newcomer is refused: asks the second channel about every slot. A member that died in leaving (SL-c), or
     /// whose death the kernel did not report, owns nothing that anybody waits for, so nobody else would ask.
     #[cold]
     fn mark_unreported(&self) {

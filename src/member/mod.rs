@@ -152,7 +152,7 @@ impl Member {
     /// condition. Not if it ends with a lock that others wait under: that is a death.
     ///
     /// A thread that goes on to use the segment, in a destructor that runs later, only loses the help for those it forgets to
-    /// notify if it is killed then, after an unlock (window D8 of [`RawCondvar`](crate::sync::RawCondvar)).
+    /// notify if it is killed then, after an unlock (window CV-g of [`RawCondvar`](crate::sync::RawCondvar)).
     #[cold]
     pub fn end_well(&self) {
         if self.awaited.get() == 0 || crate::mutant!("ends-well-with-a-lock") {

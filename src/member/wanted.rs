@@ -23,8 +23,8 @@
 //!
 //! | window | who dies | what the others see | who notices |
 //! |---|---|---|---|
-//! | X1 | an owner, anywhere between its release and the wake-up | a free lock, somebody asleep | the sleeper: it watches its owner's slot |
-//! | X2 | a sleeper, anywhere behind its announcement | one spare look of the owner's | nobody need |
+//! | HO-a | an owner, anywhere between its release and the wake-up | a free lock, somebody asleep | the sleeper: it watches its owner's slot |
+//! | HO-b | a sleeper, anywhere behind its announcement | one spare look of the owner's | nobody need |
 //!
 //! Rejected: a count of sleepers (the killed are never subtracted); the bit in the lock's own word (the release must then be a
 //! read-modify-write: 11 ns for lock and unlock, 5.4 so); a flag in the object beside its word (read after the release).
@@ -116,7 +116,7 @@ impl Member {
         // Only we write it. Release: after the word.
         let answers = self.answers();
         answers.store(answers.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-        crate::crash_window!("X1: released, not woken");
+        crate::crash_window!("HO-a: released, not woken");
         if crate::mutant!("unlock-no-wake") {
             return;
         }

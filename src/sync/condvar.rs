@@ -133,7 +133,7 @@ impl<'a, T: Plain> CondvarGuard for RecursiveMutexGuard<'a, T> {
 /// *When somebody dies*: a killed waiter takes no notification along; a notifier that is killed between its change and its
 /// notification, lock held, has not left anybody asleep: all waiters wake, and the first gets the lock with the news,
 /// [`LockError::OwnerDied`], out of its wait. Killed between its unlock and the notification, too, it wakes those who are asleep;
-/// notify before you unlock if nothing at all may depend on luck (see [`RawCondvar`], window D8). A death that the
+/// notify before you unlock if nothing at all may depend on luck (see [`RawCondvar`], window CV-g). A death that the
 /// kernel does not report (exec in a second thread) is passed on by the next locker.
 ///
 /// *A recursive mutex* is given back wholly, whatever its depth, and taken again at the same depth: also from the dead, whose own depth is

@@ -52,14 +52,14 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | B-a | a party that computes, or comes | a dead id in a seat | who waits, on its slot, by the kernel's mark; who comes, by one load | the round: broken |
-//! | B-b | a newcomer, seated after the others' look | as B-a | asleep: the bell; about to sleep: the seat's word has changed | as B-a |
-//! | B-c | the last to arrive, before the flip | as B-a | as B-a, and the bell | as B-a |
-//! | B-d | the leader, flipped, not woken | the next round; others asleep | the bell; about to sleep: the word has changed | nothing: the round has passed, its leader is dead |
-//! | B-e | who breaks or resets, not woken | a broken or new round | as B-d | nothing |
-//! | B-f | a resetter, the end noted, before the new round | what was before; a dead one's seat may be free, the round is broken then | nobody need | the reset, which never returned |
-//! | B-h | a resetter, before it has tidied the seats up | marks of a round that is over: idle | nobody need; the next reset does it | nothing |
-//! | B-g | a thread that took over an idle seat | as B-a | asleep: the bell; about to sleep: the net, at most 50 ms | as B-a |
+//! | BA-a | a party that computes, or comes | a dead id in a seat | who waits, on its slot, by the kernel's mark; who comes, by one load | the round: broken |
+//! | BA-b | a newcomer, seated after the others' look | as BA-a | asleep: the bell; about to sleep: the seat's word has changed | as BA-a |
+//! | BA-c | the last to arrive, before the flip | as BA-a | as BA-a, and the bell | as BA-a |
+//! | BA-d | the leader, flipped, not woken | the next round; others asleep | the bell; about to sleep: the word has changed | nothing: the round has passed, its leader is dead |
+//! | BA-e | who breaks or resets, not woken | a broken or new round | as BA-d | nothing |
+//! | BA-f | a resetter, the end noted, before the new round | what was before; a dead one's seat may be free, the round is broken then | nobody need | the reset, which never returned |
+//! | BA-h | a resetter, before it has tidied the seats up | marks of a round that is over: idle | nobody need; the next reset does it | nothing |
+//! | BA-g | a thread that took over an idle seat | as BA-a | asleep: the bell; about to sleep: the net, at most 50 ms | as BA-a |
 //!
 //! A death that the kernel does not report is found by the net, at most 50 ms, by whoever sleeps on the dead party's seat:
 //! all that looked after it took its seat, and one that it wakes for this purpose when it comes for the first time. With
@@ -68,7 +68,7 @@
 //! Who has spun in vain gives way once (`sched_yield`) before it sleeps: parties that share a processor then pass most
 //! rounds without a sleep and a wake-up (3.6 µs a round instead of 9.3; a bare futex needs 3.9).
 //!
-//! **In slices** ([`RawBarrier::wait_slice`]): a party whose slice runs out has come, and is neither spinning nor asleep: B-a.
+//! **In slices** ([`RawBarrier::wait_slice`]): a party whose slice runs out has come, and is neither spinning nor asleep: BA-a.
 //!
 //! Rejected: how each of the last 32 rounds ended, a bit each (who looked later was told that a round that had passed was
 //! broken); a count of arrivals (a death between counting and acting leaves it wrong for ever); one seat for each member
@@ -318,7 +318,7 @@ impl RawBarrier {
                 return Err(ErrorKind::TimedOut.into());
             }
         };
-        crate::crash_window!("B-c: arrived, not looked");
+        crate::crash_window!("BA-c: arrived, not looked");
         if let Seats::Complete = self.look(me, came.round, 0, None)
             && self.flip(came.round)
         {
@@ -420,7 +420,7 @@ impl RawBarrier {
         if !seated {
             return false;
         }
-        crate::crash_window!("B-b: newly seated");
+        crate::crash_window!("BA-b: newly seated");
         // B4: somebody who sleeps is to watch us.
         fence_behind_rmw();
         if self.word().load(Ordering::SeqCst) & SLEEPERS != 0 {
@@ -518,7 +518,7 @@ impl RawBarrier {
         if free.too_many {
             owners.go_beyond();
         }
-        crate::crash_window!("B-a: about to sleep");
+        crate::crash_window!("BA-a: about to sleep");
         // Each party that waits asks after a part of all, and two after each part.
         // Nobody in particular is in the way: of two that have come, neither waits for the other, and in the place of one
         // that has not come another may.
@@ -544,7 +544,7 @@ impl RawBarrier {
         let Updated::From(word) = update(self.word(), word, (Ordering::AcqRel, Ordering::Acquire), to) else {
             return false;
         };
-        crate::crash_window!("B-d, B-e: the round is over, nobody woken");
+        crate::crash_window!("BA-d, BA-e: the round is over, nobody woken");
         if word & SLEEPERS != 0 && !crate::mutant!("barrier-no-wake") {
             let n = if crate::mutant!("barrier-wakes-one") { 1 } else { u32::MAX };
             futex::wake(Word::High(self.word()), n);
@@ -591,10 +591,10 @@ impl RawBarrier {
                 self.clear_seats(|old| if self.is_dead(me, old) { 0 } else { old });
             }
             self.note_end(end(resets(word), generation(word)));
-            crate::crash_window!("B-f: the end noted, the round not open");
+            crate::crash_window!("BA-f: the end noted, the round not open");
             let same = |now: u64| resets(now) == resets(word) && (now ^ word) & BROKEN == 0;
             if self.turn(generation(word), |now| same(now).then(|| reopened(now))) {
-                crate::crash_window!("B-h: open, the seats not tidied up");
+                crate::crash_window!("BA-h: open, the seats not tidied up");
                 // A mark that nobody takes back would come round, as there are but 32,768.
                 self.clear_seats(|old| {
                     let come = marks(old) == arrived_in(generation(self.word().load(Ordering::Acquire)));

@@ -30,13 +30,13 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | P-a | a holder | a dead id in its cell | the front waiter on its slot, by the kernel's mark; the next acquirer | nothing: the next is told |
-//! | P-b | a releaser, given back, not woken | a free cell, the front asleep | the front asleep: the bell; about to sleep: the releaser's slot | nothing |
-//! | P-c | a releaser of another thread's permit, as P-b | as P-b | asleep: the bell; about to sleep: the net, at most 50 ms | nothing |
-//! | P-d | the front waiter | a turnstile with a dead owner, dead ids in what it had got | those behind: the bell, its slot | nothing |
-//! | P-e | a waiter behind the front | nothing | nobody need; a wake-up that it took along: the bell | nothing |
-//! | P-f | who tried for several, between taking and giving back | dead ids | as P-a | nothing |
-//! | P-g | a waker that has cleared `WAITING`, not woken | a moved word | asleep: the bell; about to sleep: the word has changed | nothing |
+//! | BS-a | a holder | a dead id in its cell | the front waiter on its slot, by the kernel's mark; the next acquirer | nothing: the next is told |
+//! | BS-b | a releaser, given back, not woken | a free cell, the front asleep | the front asleep: the bell; about to sleep: the releaser's slot | nothing |
+//! | BS-c | a releaser of another thread's permit, as BS-b | as BS-b | asleep: the bell; about to sleep: the net, at most 50 ms | nothing |
+//! | BS-d | the front waiter | a turnstile with a dead owner, dead ids in what it had got | those behind: the bell, its slot | nothing |
+//! | BS-e | a waiter behind the front | nothing | nobody need; a wake-up that it took along: the bell | nothing |
+//! | BS-f | who tried for several, between taking and giving back | dead ids | as BS-a | nothing |
+//! | BS-g | a waker that has cleared `WAITING`, not woken | a moved word | asleep: the bell; about to sleep: the word has changed | nothing |
 //!
 //! **More than 120 holders** (not permits: one thread may hold many) are not all watched at a time. The front then wakes at
 //! the end of each net, at most 50 ms, looks at all cells, and watches the next 120 in turn: a death that the kernel
@@ -203,12 +203,12 @@ impl RawBoundedSemaphore {
         let own = permit.owner() == Some(me.id()) && permit.count == 1;
         match self.row.cell(permit.first) {
             Some(cell) if own => {
-                // P-b: our death rings the bell from before the release.
+                // BS-b: our death rings the bell from before the release.
                 let pending = me.pend();
                 // P1, P2.
                 let done = cell.compare_exchange(permit.value, 0, Ordering::SeqCst, Ordering::Relaxed);
                 if done.is_ok() {
-                    crate::crash_window!("P-b: given back, not woken");
+                    crate::crash_window!("BS-b: given back, not woken");
                     self.released();
                 }
                 me.unpend(pending);
@@ -240,7 +240,7 @@ impl RawBoundedSemaphore {
         let pending = me.pend();
         let given = self.give_back(permit, news);
         if given > 0 {
-            crate::crash_window!("P-c: given back in a row or for another thread, not woken");
+            crate::crash_window!("BS-c: given back in a row or for another thread, not woken");
             self.released();
         }
         me.unpend(pending);
@@ -343,7 +343,7 @@ impl RawBoundedSemaphore {
             (seen & WAITING != 0).then_some((seen & !WAITING).wrapping_add(STEP) & !WAITING)
         });
         if let Updated::From(_) = moved {
-            crate::crash_window!("P-g: flag cleared, not woken");
+            crate::crash_window!("BS-g: flag cleared, not woken");
             futex::wake(Word::High(self.word()), 1);
         }
     }
@@ -356,7 +356,7 @@ impl RawBoundedSemaphore {
             return Ok(permit);
         }
         if permit.count > 0 {
-            crate::crash_window!("P-f: some taken, not enough");
+            crate::crash_window!("BS-f: some taken, not enough");
             self.release_with(me, &permit, news)?;
         }
         Err(ErrorKind::WouldBlock.into())
@@ -417,14 +417,14 @@ impl RawBoundedSemaphore {
                 return Ok(permit);
             }
         }
-        // P-d, P-e: from here on our death rings the bell.
+        // BS-d, BS-e: from here on our death rings the bell.
         let pending = me.pend();
         let result = self.turnstile().lock(me, deadline).and_then(|how| {
             if how == Acquired::OwnerDied {
                 // Nothing to repair: what the dead one had got are cells with its id.
                 self.turnstile().mark_consistent(me)?;
             }
-            crate::crash_window!("P-d: at the front");
+            crate::crash_window!("BS-d: at the front");
             let waited = self.wait_at_front(me, count, &mut permit, &mut news, deadline);
             if waited.is_err() && permit.count > 0 {
                 // Nobody need be woken: the next one at the front looks first.
@@ -470,7 +470,7 @@ impl RawBoundedSemaphore {
                 continue;
             }
             let watch = Watch { word: Word::High(self.word()), expected: (announced >> 32) as u32 };
-            crate::crash_window!("P-d: about to sleep");
+            crate::crash_window!("BS-d: about to sleep");
             // Several: any of them will do. One: it is in the way as with a lock.
             if me.sleep_on_many(&[watch], &owners, owners.only(), (0, 1), deadline) == Woken::TimedOut {
                 return Err(ErrorKind::TimedOut.into());

@@ -46,14 +46,14 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | D2 | a waiter after its announcement, lock held | a dead owner | the next locker, told | nothing; SLEEPERS and AWAITED are cleared later |
-//! | D3 | a waiter after its unlock, asleep, or woken and not yet locked | a notification that nobody acts on | all waiters: its pending rings the bell | nothing |
-//! | D4 | a woken waiter with the lock, before it unlocks | a dead owner; others asleep for the lock or the condition | all: its pending rests at the bell; one of them is told by the lock | nothing |
-//! | D5 | a notifier with the lock, between its change and the notification | as D4 | as D4 | nothing |
-//! | D6 | a notifier between the count and the wake | waiters asleep on an old count | all: its pending is at the bell | nothing |
-//! | D7 | a notifier to all after it woke one and moved the rest | nothing: the woken one goes on | | nothing |
-//! | D8 | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all who are asleep or about to: its pending still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; notify under the lock to be sure |
-//! | D9 | one that has said that it ends well, before its end | a dead one that owes nothing | nobody need: it took that back when it took a lock that is awaited | nothing, but the help of D8 in a destructor that runs later |
+//! | CV-a | a waiter after its announcement, lock held | a dead owner | the next locker, told | nothing; SLEEPERS and AWAITED are cleared later |
+//! | CV-b | a waiter after its unlock, asleep, or woken and not yet locked | a notification that nobody acts on | all waiters: its pending rings the bell | nothing |
+//! | CV-c | a woken waiter with the lock, before it unlocks | a dead owner; others asleep for the lock or the condition | all: its pending rests at the bell; one of them is told by the lock | nothing |
+//! | CV-d | a notifier with the lock, between its change and the notification | as CV-c | as CV-c | nothing |
+//! | CV-e | a notifier between the count and the wake | waiters asleep on an old count | all: its pending is at the bell | nothing |
+//! | CV-f | a notifier to all after it woke one and moved the rest | nothing: the woken one goes on | | nothing |
+//! | CV-g | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all who are asleep or about to: its pending still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; notify under the lock to be sure |
+//! | CV-h | one that has said that it ends well, before its end | a dead one that owes nothing | nobody need: it took that back when it took a lock that is awaited | nothing, but the help of CV-g in a destructor that runs later |
 //!
 //! **Where the bell is not enough.** A thread's pending pointer is one for all segments, and the C library's own robust
 //! mutexes set it to NULL: who uses one of those, or an awaited lock in another segment, in its critical section
@@ -193,7 +193,7 @@ impl RawCondvar {
         if lock.is_dirty() {
             return Ok(Waited { how: Acquired::OwnerDied, timed_out: false });
         }
-        // D3: from here on our death rings the bell.
+        // CV-b: from here on our death rings the bell.
         let mut pending = Some(me.pend());
         if crate::mutant!("waiter-no-bell") {
             pending.take().into_iter().for_each(|pending| me.unpend(pending));
@@ -201,10 +201,10 @@ impl RawCondvar {
         let result = self.name_lock(me, lock).and_then(|()| {
             lock.set_awaited(me);
             let seen = self.announce();
-            crate::crash_window!("D2: announced, the lock held");
+            crate::crash_window!("CV-a: announced, the lock held");
             lock.unlock_to_wait(me);
             let timed_out = self.sleep(me, lock, seen, deadline);
-            crate::crash_window!("D3: awake, not locked");
+            crate::crash_window!("CV-b: awake, not locked");
             // Relaxed: what tells of a move comes by way of the kernel.
             let now = self.word.load(Ordering::Relaxed);
             let moved = (now ^ seen) & ALL_MASK != 0 && !crate::mutant!("moved-forgets-waiters");
@@ -215,7 +215,7 @@ impl RawCondvar {
                 if crate::mutant!("timed-out-looks-early") { now } else { self.word.load(Ordering::Relaxed) };
             Ok(Waited { how, timed_out: timed_out && same_count(word, seen) })
         });
-        crate::crash_window!("D4: woken, with the lock");
+        crate::crash_window!("CV-c: woken, with the lock");
         if let Some(pending) = pending
             && (!lock.is_held_by(me) || !lock.is_awaited())
         {
@@ -245,7 +245,7 @@ impl RawCondvar {
             waited = below.lock_even_unrecoverable(me).map(|how| Waited { how, timed_out: false });
         }
         if depth != 0 && below.is_held_by(me) {
-            crate::crash_window!("N1: locked again, no hold yet");
+            crate::crash_window!("RM-a: locked again, no hold yet");
             lock.set_depth(me, if crate::mutant!("wait-forgets-depth") { 1 } else { depth });
         }
         waited
@@ -271,7 +271,7 @@ impl RawCondvar {
                 }
                 continue;
             }
-            crate::crash_window!("D6: counted, not woken");
+            crate::crash_window!("CV-e: counted, not woken");
             let word = notified(word);
             if !crate::mutant!("notify-no-wake") && futex::wake(Word::High(&self.word), 1) == 0 {
                 // Nobody sleeps; whoever has announced itself since has changed the word.
@@ -303,14 +303,14 @@ impl RawCondvar {
                 }
                 continue;
             }
-            crate::crash_window!("D6: counted, not woken");
+            crate::crash_window!("CV-e: all counted, none woken");
             // Written before SLEEPERS was first set.
             let lock = self.lock.load(Ordering::Relaxed);
             // A peer may have written it: nobody is moved out of the segment.
             let mutex = me.beside(core::ptr::from_ref(&self.word).cast(), lock);
             let moved = mutex
                 .is_some_and(|mutex| futex::wake_one_and_move(Word::High(&self.word), high(next), mutex));
-            crate::crash_window!("D7: moved");
+            crate::crash_window!("CV-f: moved");
             if !moved {
                 // Somebody has come to wait meanwhile, and must not be moved, as it does not know of it; or nobody can be.
                 futex::wake(Word::High(&self.word), u32::MAX);

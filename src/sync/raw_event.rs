@@ -27,8 +27,8 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | V2 | a waiter, announced, about to sleep | a flag without sleepers | nobody needs to; the next set wakes nobody, the next clear takes it back | one spare system call |
-//! | V3 | a waiter that was woken | nothing | nobody needs to: all were woken | nothing |
+//! | EV-a | a waiter, announced, about to sleep | a flag without sleepers | nobody needs to; the next set wakes nobody, the next clear takes it back | one spare system call |
+//! | EV-b | a waiter that was woken | nothing | nobody needs to: all were woken | nothing |
 //!
 //! A setter and a clearer have no window: each is one step.
 //!
@@ -198,12 +198,12 @@ impl RawEvent {
                 continue;
             }
             spin.failed();
-            crate::crash_window!("V2: about to sleep");
+            crate::crash_window!("EV-a: about to sleep");
             let watch = Watch { word: Word::Low(&self.word), expected: came };
             if me.sleep(&[watch], None, true, deadline) == Woken::TimedOut {
                 break;
             }
-            crate::crash_window!("V3: woken");
+            crate::crash_window!("EV-b: woken");
         }
         Err(ErrorKind::TimedOut.into())
     }

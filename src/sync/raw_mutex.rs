@@ -39,17 +39,17 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | C1 | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next is told |
-//! | X1 | an unlocker after the store, before the wake | a free lock, others asleep | the sleeper that announced itself: it watches the unlocker's slot | nothing |
-//! | C2 | an unlocker with WAITERS after the release, before the wake | as X1 | all: its pending pointer is at the bell | nothing |
-//! | C3 | a woken sleeper before it runs, or anywhere in the slow path | as X1 | its pending pointer rings the bell | nothing |
-//! | C4 | a recoverer before `mark_consistent` | a dead id with DIRTY | as C1 | nothing; the next one is told again |
-//! | C5 | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as C2 | nothing |
-//! | C6 | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
-//! | C7 | a holder of an AWAITED lock before its name is in `last` | nothing: it has changed nothing | the next locker inherits and raises the alarm | nothing |
-//! | C8 | a holder that asks whether anybody still waits | AWAITED, `last` without a name | who is about to wait takes it for a wake-up; the bell | nothing |
+//! | MX-a | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next is told |
+//! | HO-a | an unlocker after the store, before the wake | a free lock, others asleep | the sleeper that announced itself: it watches the unlocker's slot | nothing |
+//! | MX-b | an unlocker with WAITERS after the release, before the wake | as HO-a | all: its pending pointer is at the bell | nothing |
+//! | MX-c | a woken sleeper before it runs, or anywhere in the slow path | as HO-a | its pending pointer rings the bell | nothing |
+//! | MX-d | a recoverer before `mark_consistent` | a dead id with DIRTY | as MX-a | nothing; the next one is told again |
+//! | MX-e | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as MX-b | nothing |
+//! | MX-f | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
+//! | MX-g | a holder of an AWAITED lock before its name is in `last` | nothing: it has changed nothing | the next locker inherits and raises the alarm | nothing |
+//! | MX-h | a holder that asks whether anybody still waits | AWAITED, `last` without a name | who is about to wait takes it for a wake-up; the bell | nothing |
 //!
-//! *How often C6 happens*: in an experiment with two or seven others contending on two processors, 1 to 60 µs inside and 0 to
+//! *How often MX-f happens*: in an experiment with two or seven others contending on two processors, 1 to 60 µs inside and 0 to
 //! 60 outside, no heir of 57,000 dead holders had its last sleep ended by the net. There the dead were replaced, and a
 //! newcomer finds a dead holder by one load; with newcomers held back it was not measured.
 //!
@@ -59,7 +59,7 @@
 //! Rejected: WAITERS set by the sleeper, so that every unlock is a read-modify-write (11 ns for lock and unlock on the machine
 //! where a store takes 5.4, and 1.0 instead of 0.5 of what a lock that is not robust takes); a bell in each object (16
 //! more bytes, and the kernel would touch a destroyed object). A *baton* in place of WAITERS (who got the lock after sleeping wakes
-//! one more at once, who announces itself on it, so that C6 is closed): an empty section of two contenders took 7 % more time
+//! one more at once, who announces itself on it, so that MX-f is closed): an empty section of two contenders took 7 % more time
 //! (42 and 40 million a second without, 39 and 37 with it), the rest stayed within the noise (100 ns sections of two: 4.1
 //! and 5.2, 5.3 and 5.3; of eight on two processors: 4.3 and 4.6, 4.7 and 4.6), and so did the fairness of eight (a sleeper
 //! can starve beside 100 ns sections; with 1 µs inside the worst share is 0.9 of a fair one).
@@ -221,7 +221,7 @@ impl RawMutex {
                 word
             }
         };
-        crate::crash_window!("C2: released, not woken");
+        crate::crash_window!("MX-b: handed back, not woken");
         if !crate::mutant!("hand-back-no-wake") {
             futex::wake_high(lock, 1);
         }
@@ -313,7 +313,7 @@ impl RawMutex {
         if word & DIRTY == 0 {
             return Err(ErrorKind::InvalidInput.into());
         }
-        crate::crash_window!("C4: before mark_consistent");
+        crate::crash_window!("MX-d: before mark_consistent");
         // Relaxed: the unlock publishes the data.
         self.word.fetch_and(!DIRTY, Ordering::Relaxed);
         Ok(())
@@ -398,7 +398,7 @@ impl RawMutex {
     }
 
     fn contended(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
-        // C3: from here on our death rings the bell.
+        // MX-c: from here on our death rings the bell.
         let pending = me.pend();
         let result = self.contend(me, me.id().bits(), deadline, flags);
         if result.is_err() || !self.is_awaited() || crate::mutant!("holder-does-not-rest") {
@@ -470,7 +470,7 @@ impl RawMutex {
             if !crate::mutant!("sleeper-forgets-waiters") {
                 mine |= WAITERS;
             }
-            crate::crash_window!("C3: about to sleep");
+            crate::crash_window!("MX-c: about to sleep");
             if me.sleep(&watches[..n], Some(owner), sure, deadline) == Woken::TimedOut {
                 break;
             }
@@ -486,7 +486,7 @@ impl RawMutex {
         if OwnerId::of(word) != Some(me.id()) {
             return Err(Error::from(ErrorKind::NotOwner));
         }
-        // C2, C5: if we die between the release and the wake, the bell tells the sleepers.
+        // MX-b, MX-e: if we die between the release and the wake, the bell tells the sleepers.
         let pending = (!crate::mutant!("unlock-no-bell")).then(|| me.pend());
         if word & AWAITED != 0 {
             self.ask_who_waits(me);
@@ -514,7 +514,7 @@ impl RawMutex {
         } else {
             u32::from(self.word.fetch_and(STAYS, Ordering::Release) & WAITERS != 0)
         };
-        crate::crash_window!("C2: released, not woken");
+        crate::crash_window!("MX-b: released, not woken");
         if wake > 0 && !crate::mutant!("unlock-no-wake") {
             futex::wake_high(lock, wake);
         }
@@ -605,7 +605,7 @@ impl RawMutex {
     fn took(&self, me: &Member, word: u64) {
         if word & AWAITED != 0 {
             me.has_awaited();
-            crate::crash_window!("C7: taken, not signed");
+            crate::crash_window!("MX-g: taken, not signed");
             if !crate::mutant!("holder-unsigned") {
                 self.sign(me.id().bits());
             }
@@ -627,7 +627,7 @@ impl RawMutex {
         }
         // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.
         self.sign(0);
-        crate::crash_window!("C8: asking who waits");
+        crate::crash_window!("MX-h: asking who waits");
         if futex::count(Word::High(&self.last)) == 0 || crate::mutant!("awaited-uncounted") {
             self.word.fetch_and(!AWAITED, Ordering::Relaxed);
         } else {

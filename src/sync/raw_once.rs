@@ -19,9 +19,9 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | I2 | an initialiser before it has begun | a dead id in the lock, state 0 | as C1 of `RawMutex` | nothing; the next is the first |
-//! | I3 | an initialiser at work | a dead id in the lock, `BEGUN` | as C1 | nothing; the next does it again and is told |
-//! | I4 | an initialiser after the store of `DONE`, or one who came too late, holding the lock | a dead id in the lock, `DONE` | those who wait, as C1; all others look at the state only | nothing |
+//! | ON-a | an initialiser before it has begun | a dead id in the lock, state 0 | as MX-a of `RawMutex` | nothing; the next is the first |
+//! | ON-b | an initialiser at work | a dead id in the lock, `BEGUN` | as MX-a | nothing; the next does it again and is told |
+//! | ON-c | an initialiser after the store of `DONE`, or one who came too late, holding the lock | a dead id in the lock, `DONE` | those who wait, as MX-a; all others look at the state only | nothing |
 //!
 //! Rejected: state and owner in one word (a second robust lock, to be proved again).
 
@@ -101,7 +101,7 @@ impl RawOnce {
     }
 
     fn entered(&self, me: &Member, how: Acquired) -> Result<Begun> {
-        crate::crash_window!("I2: the lock is ours");
+        crate::crash_window!("ON-a: the lock is ours");
         if how == Acquired::OwnerDied {
             // The state tells all there is to tell.
             self.lock.mark_consistent(me)?;
@@ -109,7 +109,7 @@ impl RawOnce {
         // Relaxed: under the lock.
         match self.state.load(Ordering::Relaxed) {
             DONE => {
-                crate::crash_window!("I4: it was done meanwhile");
+                crate::crash_window!("ON-c: it was done meanwhile");
                 self.lock.unlock(me)?;
                 Ok(Begun::Done)
             }
@@ -117,7 +117,7 @@ impl RawOnce {
                 if !crate::mutant!("retry-untold") {
                     self.state.store(BEGUN, Ordering::Relaxed);
                 }
-                crate::crash_window!("I3: begun");
+                crate::crash_window!("ON-b: begun");
                 Ok(if before == BEGUN { Begun::Again } else { Begun::First })
             }
         }
@@ -133,7 +133,7 @@ impl RawOnce {
         }
         let order = if crate::mutant!("done-relaxed") { Ordering::Relaxed } else { Ordering::Release };
         self.state.store(DONE, order); // I1
-        crate::crash_window!("I4: done, not unlocked");
+        crate::crash_window!("ON-c: done, not unlocked");
         self.lock.unlock(me)
     }
 

@@ -15,7 +15,7 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | N1 | the holder, at any depth, or before it wrote its hold, or after it took it back | a dead id in the lock, and some hold | as C1 of `RawMutex`, by the lock alone; the next holder writes its own hold | nothing; the next is told |
+//! | RM-a | the holder, at any depth, or before it wrote its hold, or after it took it back | a dead id in the lock, and some hold | as MX-a of `RawMutex`, by the lock alone; the next holder writes its own hold | nothing; the next is told |
 //!
 //! All else is the lock's: see the windows of [`RawMutex`].
 //!
@@ -82,7 +82,7 @@ impl RawRecursiveMutex {
     #[inline(always)]
     fn first(&self, id: OwnerId, how: Result<Acquired>) -> Result<Acquired> {
         if how.is_ok() {
-            crate::crash_window!("N1: locked, no hold yet");
+            crate::crash_window!("RM-a: locked, no hold yet");
             let before = if crate::mutant!("depth-inherited") {
                 self.hold.load(Ordering::Relaxed) & !OwnerId::MASK
             } else {
@@ -166,7 +166,7 @@ impl RawRecursiveMutex {
             Some(_) => {
                 // Before the lock is free: then it is the next one's to write.
                 self.hold.store(0, Ordering::Relaxed);
-                crate::crash_window!("N1: no hold any more");
+                crate::crash_window!("RM-a: no hold any more");
                 Ok(true)
             }
             None => Err(ErrorKind::NotOwner.into()),

@@ -30,9 +30,9 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | P2 | an acquirer, announced, about to sleep or asleep | a flag without a sleeper | one of the next acquirers (tidy) | until then a spare system call a post |
-//! | P3 | a sleeper that was woken, before it takes what it was woken for | a value above 0, others asleep | all: its pending pointer is at the bell | nothing |
-//! | P4 | an acquirer after its CAS | a value that is lower by one, perhaps flags too many | nobody: it has no owner. The flags as P2 | what it acquired |
+//! | SM-a | an acquirer, announced, about to sleep or asleep | a flag without a sleeper | one of the next acquirers (tidy) | until then a spare system call a post |
+//! | SM-b | a sleeper that was woken, before it takes what it was woken for | a value above 0, others asleep | all: its pending pointer is at the bell | nothing |
+//! | SM-c | an acquirer after its CAS | a value that is lower by one, perhaps flags too many | nobody: it has no owner. The flags as SM-a | what it acquired |
 //!
 //! A poster has no window, but between the steps of a large `post`: more than 2047 at once, while somebody sleeps, are
 //! posted in several.
@@ -193,7 +193,7 @@ impl RawSemaphore {
     /// Somebody may sleep, or nobody any more: now and then looks.
     #[cold]
     fn taken_under_flags(&self) {
-        crate::crash_window!("P4: acquired");
+        crate::crash_window!("SM-c: acquired");
         // Relaxed, and lost counts do not matter: a hint.
         let n = self.flagged.load(Ordering::Relaxed).wrapping_add(1);
         self.flagged.store(n, Ordering::Relaxed);
@@ -232,7 +232,7 @@ impl RawSemaphore {
 
     #[cold]
     fn wait(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
-        // P3: from here on our death rings the bell.
+        // SM-b: from here on our death rings the bell.
         let pending = (!crate::mutant!("acquire-no-bell")).then(|| me.pend());
         let result = self.contend(me, deadline);
         if let Some(pending) = pending {
@@ -275,14 +275,14 @@ impl RawSemaphore {
                 word = announced;
             }
             spin.failed();
-            crate::crash_window!("P2: announced");
+            crate::crash_window!("SM-a: announced");
             let watches = [
                 Watch { word: Word::Low(&self.word), expected: 0 },
                 Watch { word: Word::High(&self.word), expected: high(word) },
             ];
             let watches = if crate::mutant!("flags-not-watched") { &watches[..1] } else { &watches[..] };
             let woken = me.sleep(watches, None, true, deadline);
-            crate::crash_window!("P3: woken");
+            crate::crash_window!("SM-b: woken");
             if woken == Woken::TimedOut {
                 break;
             }

@@ -266,7 +266,7 @@ fn notifiers() -> Vec<Box<dyn Scenario>> {
             .helper(Enter::Before, Until::Ready, End::AfterVerifier, silent)
             .victim(only_notifies)
             .verify(|w, part| {
-                if part.killed_in("D6: counted") {
+                if part.killed_in("CV-e") {
                     // It has begun: nobody may have to help.
                     let until = os::now() + 1_000_000_000;
                     while !part.is_over(0) && os::now() < until {

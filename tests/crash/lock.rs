@@ -214,7 +214,7 @@ fn sleepers(mut case: Case<World>, n: usize, when: Enter) -> Case<World> {
     case
 }
 
-/// A stale watch (window C6: the owner died holding, while the sleeper watches an earlier one) is found by the net.
+/// A stale watch (window MX-f: the owner died holding, while the sleeper watches an earlier one) is found by the net.
 fn net(limits: &mut Limits) {
     limits.net_when_told = true;
 }

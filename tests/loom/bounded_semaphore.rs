@@ -203,7 +203,7 @@ fn both(death: Death) {
     guarded.all_there(&me);
 }
 
-/// Another thread than the holder gives the permit back. In window P-c the net is promised and no more.
+/// Another thread than the holder gives the permit back. In window BS-c the net is promised and no more.
 fn errand(death: Death) {
     spread_net();
     let place = Place::new(3);

@@ -300,7 +300,7 @@ fn unreported(death: Death) {
     });
     let end = victim.join();
     let me = place.member();
-    // After its unlock that debt nobody can see (window D8).
+    // After its unlock that debt nobody can see (window CV-g).
     let seen = shop.lock.owner().is_some();
     shop.locked(&me);
     if shop.added.load(SeqCst) == 0 {

@@ -173,7 +173,7 @@ fn contender(death: Death, guard: bool) {
     let other = place.thread(Death::NEVER, |me| guarded.add(me));
     guarded.work(&me, how);
     if victim.join() == Outcome::Died && guarded.lock.owner() == Some(id) {
-        // C6, where the net is promised and no more: the other may still watch us.
+        // MX-f, where the net is promised and no more: the other may still watch us.
         futex::wake(Word::Low(place.table.slot(me.id().slot()).expect("ours")), u32::MAX);
     }
     other.join();

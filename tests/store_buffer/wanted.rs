@@ -9,7 +9,7 @@
 //!
 //! Everybody begins with a lock that the first thread holds; threads lock so many times. Property: nobody is in
 //! the section beside another, and where nothing moves nobody sleeps for a free lock or, if it alone waits, for a
-//! dead holder's. (Where two wait there is the stale watch, C6 of `RawMutex`: the net's.)
+//! dead holder's. (Where two wait there is the stale watch, MX-f of `RawMutex`: the net's.)
 //!
 //! Where fences are full the sleeper's own has no mutant here: the announcement is a locked operation, on these processors a
 //! fence already. The models' `no-want-fence` takes it away.

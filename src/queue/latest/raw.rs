@@ -30,7 +30,7 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as C1 of `RawMutex` | the value that was being set |
+//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as MX-a of `RawMutex` | the value that was being set |
 //! | L-b | a writer, filled, not current | the same | as L-a | as L-a |
 //! | L-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; who was about to sleep watches `current` | nothing |
 //! | L-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |

@@ -51,14 +51,14 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | R1 | a reader with a cell, on its way in, inside or on its way out | a dead id in a cell | a writer asleep on its slot, by the kernel's mark; any other by one load | nothing, nobody is told |
-//! | R2 | a reader with a hold | a hold in a slot that is not live: void | as R1 | nothing |
-//! | R3 | a reader that left its cell, before it wakes the writer | a free cell, a writer asleep | its pending pointer is at the bell; the writer watches its slot, too | nothing |
-//! | R4 | a reader that left its hold, before it wakes the writers | a free hold, writers asleep | they watch its slot | nothing |
-//! | R5 | a reader that has the gate | a dead id with READING | as C1 of `RawMutex`; not news | nothing |
-//! | W1 | a writer that waits for readers | a dead id with DRAINING | as C1; not news | nothing |
-//! | W2 | a writer between taking a free gate and its look at the cells (a few instructions), or while it writes | a dead id | as C1 | nothing; the next one is told |
-//! | W3 | a writer that becomes a reader, with a cell and the gate | both dead | as C1 and R1 | nothing; the next one is told |
+//! | RW-a | a reader with a cell, on its way in, inside or on its way out | a dead id in a cell | a writer asleep on its slot, by the kernel's mark; any other by one load | nothing, nobody is told |
+//! | RW-b | a reader with a hold | a hold in a slot that is not live: void | as RW-a | nothing |
+//! | RW-c | a reader that left its cell, before it wakes the writer | a free cell, a writer asleep | its pending pointer is at the bell; the writer watches its slot, too | nothing |
+//! | RW-d | a reader that left its hold, before it wakes the writers | a free hold, writers asleep | they watch its slot | nothing |
+//! | RW-e | a reader that has the gate | a dead id with READING | as MX-a of `RawMutex`; not news | nothing |
+//! | RW-f | a writer that waits for readers | a dead id with DRAINING | as MX-a; not news | nothing |
+//! | RW-g | a writer between taking a free gate and its look at the cells (a few instructions), or while it writes | a dead id | as MX-a | nothing; the next one is told |
+//! | RW-h | a writer that becomes a reader, with a cell and the gate | both dead | as MX-a and RW-a | nothing; the next one is told |
 //!
 //! *A hold's slot is claimed anew while a writer looks at it*: a hold is of whatever generation the slot has. The new
 //! member clears the words before its slot becomes live (K2 of `member::claim`), so a writer that reads the slot live,

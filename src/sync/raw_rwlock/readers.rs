@@ -22,7 +22,7 @@ impl RawRwLock {
                 .compare_exchange(0, id.bits() | ONE, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok()
             {
-                crate::crash_window!("R1: a cell is taken");
+                crate::crash_window!("RW-a: a cell is taken");
                 if !crate::mutant!("reader-no-fence") {
                     seq_cst_fence_for_models();
                 }
@@ -60,7 +60,7 @@ impl RawRwLock {
         if !crate::mutant!("hold-no-fence") {
             publish(me);
         }
-        crate::crash_window!("R2: a hold is written");
+        crate::crash_window!("RW-b: a hold is written");
     }
 
     #[cold]
@@ -160,7 +160,7 @@ impl RawRwLock {
             self.serve_heir(id, me, name, wait)?;
             return Ok(Entered::OwnerDied);
         }
-        crate::crash_window!("R5: a reader has the gate");
+        crate::crash_window!("RW-e: a reader has the gate");
         let place = self.take_place(id, me, name);
         // M1, and whoever locks the gate next sees the place.
         self.gate.unlock(me)?;
@@ -253,14 +253,14 @@ impl RawRwLock {
         let mut retries = Retries::new();
         while OwnerId::of(word) == Some(id) && retries.again() {
             let last = word & COUNT <= ONE;
-            // R3: between the release and the wake our death rings the bell.
+            // RW-c: between the release and the wake our death rings the bell.
             let pending = (last && word & WAITER != 0).then(|| me.pend());
             let left = if last { 0 } else { word - ONE };
             // R1
             let result = cell.compare_exchange(word, left, Ordering::Release, Ordering::Relaxed);
             if let Some(pending) = pending {
                 if result.is_ok() && !crate::mutant!("cell-no-wake") {
-                    crate::crash_window!("R3: a cell is left, the writer is not woken");
+                    crate::crash_window!("RW-c: a cell is left, the writer is not woken");
                     futex::wake(Word::High(cell), u32::MAX);
                 }
                 me.unpend(pending);
@@ -303,7 +303,7 @@ pub(super) fn leave_hold(holds: &Holds, at: usize, me: &Member) {
 /// Wakes the writers that sleep on a member's holds.
 #[cold]
 fn wake_writers(holds: &Holds) {
-    crate::crash_window!("R4: a hold is left, the writers are not woken");
+    crate::crash_window!("RW-d: a hold is left, the writers are not woken");
     let word = holds.sleepers.load(Ordering::Relaxed);
     // Release: a writer that announces itself over this value sees the hold. If we give up, the word moves without us.
     let _ = update(&holds.sleepers, word, (Ordering::AcqRel, Ordering::Relaxed), |word| {

@@ -34,7 +34,7 @@ impl RawRwLock {
         if self.cells.iter().fold(0, |all, cell| all | cell.load(Ordering::SeqCst)) != 0 {
             return Free::Gate;
         }
-        crate::crash_window!("W2: it writes");
+        crate::crash_window!("RW-g: it writes");
         self.note_write();
         Free::Locked
     }
@@ -71,7 +71,7 @@ impl RawRwLock {
                 _ => self.gate.lock_with(me, wait.deadline(), DRAINING)?,
             };
         }
-        crate::crash_window!("W1: the gate is taken, the readers are not gone");
+        crate::crash_window!("RW-f: the gate is taken, the readers are not gone");
         // Before it waits for another reader, who may wait for it. Without the gate that was asked above.
         let drained = if has_gate && self.is_read_by(id, me) {
             Err(ErrorKind::Deadlock.into())
@@ -163,7 +163,7 @@ impl RawRwLock {
         };
         // There is none: the caller reads as the writer that it is, and `leave` gives the write lock up.
         let Some(place) = place else { return Ok(0) };
-        crate::crash_window!("W3: it reads and writes");
+        crate::crash_window!("RW-h: it reads and writes");
         if !crate::mutant!("downgrade-lets-go") {
             self.gate.unlock(me)?;
         }
@@ -252,7 +252,7 @@ fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut
         }
         spin.failed();
         let watch = Watch { word: Word::High(cell), expected: high(announced) };
-        crate::crash_window!("W1: about to sleep for a reader with a cell");
+        crate::crash_window!("RW-f: about to sleep for a reader with a cell");
         if me.sleep(&[watch], Some(owner), true, deadline) == Woken::TimedOut {
             break;
         }
@@ -305,7 +305,7 @@ fn drain_slot(
         }
         spin.failed();
         let watch = Watch { word: Word::High(&holds.sleepers), expected: high(announced) };
-        crate::crash_window!("W1: about to sleep for a reader with a hold");
+        crate::crash_window!("RW-f: about to sleep for a reader with a hold");
         if me.sleep_for(Word::High(gate.word()), &[watch], Some(owner), sure, deadline) == Woken::TimedOut {
             break;
         }
