@@ -135,7 +135,7 @@ pub struct SlotPage {
     pub waits_for: AtomicU64,
     /// The id of the owner in its way, 0 for nobody in particular. As above.
     pub waits_on: AtomicU64,
-    /// What others want of the member: see `member::wanted`.
+    /// What others want of the member: see `member::handoff`.
     pub wanted: AtomicU64,
     /// How often the member has answered. As above.
     pub answers: AtomicU64,

@@ -30,8 +30,8 @@ use std::collections::HashSet;
 mod bias;
 #[path = "store_buffer/machine.rs"]
 mod machine;
-#[path = "store_buffer/wanted.rs"]
-mod wanted;
+#[path = "store_buffer/handoff.rs"]
+mod handoff;
 
 const SLEEPERS: u8 = 0x80;
 /// A sleeper has passed its membarrier since `SLEEPERS` was set: the next ones need not.

@@ -91,7 +91,7 @@ unsafe impl Marked for interproc_barrier_t {
 unsafe fn enter<'a>(barrier: *const interproc_barrier_t) -> Result<(&'a RawBarrier, &'a Member)> {
     // SAFETY: by the contract.
     let raw = unsafe { find(barrier) }?;
-    Ok((raw, member::current(raw.row().address())?))
+    Ok((raw, member::current(raw.cells().address())?))
 }
 
 /// # Safety
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn interproc_barrier_info(
         info.set(interproc_barrier_info_t {
             parties: raw.parties(),
             n_waiting: raw.n_waiting(me),
-            waiters: view::waiters(raw.row().address(), raw.row().size())?,
+            waiters: view::waiters(raw.cells().address(), raw.cells().size())?,
             is_broken: raw.is_broken(me),
             reserved: [0; 3],
             reserved1: [0; 4],
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn interproc_barrier_seats(
     unsafe {
         who::holders(seats, room, found, || {
             let raw = find(barrier)?;
-            view::look(raw.row().address(), |domain| {
+            view::look(raw.cells().address(), |domain| {
                 let seats = (0..raw.parties()).filter_map(|index| raw.seat(index)).enumerate();
                 let seat = |(index, (id, come))| {
                     if index < room && !has_come.is_null() {

@@ -105,7 +105,7 @@ unsafe fn enter<'a>(
 ) -> Result<(&'a RawBoundedSemaphore, &'a Member)> {
     // SAFETY: by the contract.
     let raw = unsafe { find(semaphore) }?;
-    Ok((raw, member::current(raw.row().address())?))
+    Ok((raw, member::current(raw.cells().address())?))
 }
 
 /// # Safety
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_info(
 ) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(semaphore) }.and_then(|(raw, me)| {
-        let waiters = view::waiters(raw.row().address(), raw.row().size())?;
+        let waiters = view::waiters(raw.cells().address(), raw.cells().size())?;
         let (permits, available) = (raw.permits(), raw.available(me));
         // SAFETY: by C's contract.
         let info = unsafe { output(info, "info") }?;
@@ -277,7 +277,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_holders(
     unsafe {
         who::holders(holders, room, found, || {
             let raw = find(semaphore)?;
-            view::all(raw.row().address(), |_, _| Ok(raw.holders()))
+            view::all(raw.cells().address(), |_, _| Ok(raw.holders()))
         })
     }
 }

@@ -53,7 +53,7 @@ struct Pair {
     base: AtomicPtr<u8>,
     /// 0: free for any thread of the process. [`BUSY`]: a thread is registering. Else the generation in use.
     held: AtomicU32,
-    /// When this process last asked whether the slot's member lives, behind its generation: see `doubt`.
+    /// When this process last asked whether the slot's member lives, behind its generation: see `liveness`.
     asked: AtomicU64,
 }
 
@@ -316,7 +316,7 @@ impl Domain {
             guards: core::cell::Cell::new(0),
             wanted,
             reading: super::sampler::Sampler::new(),
-            glance: super::doubt::Glance::new(),
+            glance: super::liveness::Glance::new(),
             domain: self,
         }))
     }
@@ -492,7 +492,7 @@ impl Domain {
         }
     }
 
-    /// When this process last asked about a member: see `doubt`.
+    /// When this process last asked about a member: see `liveness`.
     #[inline]
     pub(super) fn note(&self, id: OwnerId) -> &AtomicU64 {
         &self.pair(id.slot()).asked

@@ -14,19 +14,20 @@
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
 //! | `sleep` | waiting, and what a death asks of a sleeper |
-//! | `doubt` | whether an owner lives, asked by whoever tries or asks without sleeping |
-//! | `wanted` | telling an owner that somebody waits for what it holds |
+//! | `liveness` | whether an owner lives, asked by whoever tries or asks without sleeping |
+//! | `handoff` | telling an owner that somebody waits for what it holds |
 //! | `view` | who holds something and how many wait, for people |
 //! | `guards` | guards that were leaked outlive their thread (needs `std`) |
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
 mod claim;
-mod doubt;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod guards;
+mod handoff;
 mod id;
 mod identity;
+mod liveness;
 mod retries;
 mod sampler;
 mod sleep;
@@ -34,7 +35,6 @@ mod spin;
 mod table;
 #[cfg(not(interproc_loom))]
 pub(crate) mod view;
-mod wanted;
 
 #[cfg(not(interproc_loom))]
 mod domain;
@@ -94,7 +94,7 @@ pub struct Member {
     guards: Cell<u32>,
     reading: Sampler,
     #[cfg(not(interproc_loom))]
-    glance: doubt::Glance,
+    glance: liveness::Glance,
     #[cfg(not(interproc_loom))]
     wanted: [*const crate::atomic::AtomicU64; 2],
     #[cfg(interproc_loom)]

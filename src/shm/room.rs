@@ -8,7 +8,7 @@ use crate::pipe::room_of;
 use crate::queue::byte_lane::{UNIT, units_for};
 use crate::queue::{byte_ring_size, lane_size, latest_size, ring_size};
 use crate::shared::{Plain, Shared};
-use crate::sync::row_size;
+use crate::sync::cells_size;
 use std::string::String;
 use std::{format, vec::Vec};
 
@@ -167,7 +167,7 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn bounded_semaphore(self, permits: usize) -> Room {
-        self.add(row_size(permits), 64, || format!("a semaphore of {permits} permits"))
+        self.add(cells_size(permits), 64, || format!("a semaphore of {permits} permits"))
     }
 
     /// For a barrier: see [`Segment::barrier`].
@@ -179,7 +179,7 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn barrier(self, parties: usize) -> Room {
-        self.add(row_size(parties), 64, || format!("a barrier of {parties} parties"))
+        self.add(cells_size(parties), 64, || format!("a barrier of {parties} parties"))
     }
 
     /// For a latest value: see [`Segment::latest_for`]; [`Segment::latest`] is for 4 readers.

@@ -17,7 +17,7 @@ use crate::heap::{self, Keep};
 use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
 use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
 use crate::shared::{Plain, Shared, TypeId};
-use crate::sync::{Barrier, BoundedSemaphore, RawBarrier, RawBoundedSemaphore, Row, row_size};
+use crate::sync::{Barrier, BoundedSemaphore, Cells, RawBarrier, RawBoundedSemaphore, cells_size};
 use crate::sys::own::{self, Own};
 use core::fmt;
 use core::ptr::NonNull;
@@ -770,31 +770,31 @@ impl Segment {
 
     /// [`bounded_semaphore`](Self::bounded_semaphore) for C.
     pub(crate) fn raw_bounded_semaphore(&self, name: &str, permits: usize) -> Result<RawBoundedSemaphore> {
-        self.row(name, Kind::BoundedSemaphore, permits).map(RawBoundedSemaphore::new)
+        self.cells(name, Kind::BoundedSemaphore, permits).map(RawBoundedSemaphore::new)
     }
 
     /// [`barrier`](Self::barrier) for C.
     pub(crate) fn raw_barrier(&self, name: &str, parties: usize) -> Result<RawBarrier> {
-        self.row(name, Kind::Barrier, parties).map(RawBarrier::new)
+        self.cells(name, Kind::Barrier, parties).map(RawBarrier::new)
     }
 
-    fn row(&self, name: &str, kind: Kind, count: usize) -> Result<Row> {
-        let size = row_size(count)
+    fn cells(&self, name: &str, kind: Kind, count: usize) -> Result<Cells> {
+        let size = cells_size(count)
             .ok_or_else(|| fail(ErrorKind::InvalidInput, format!("a {kind:?} of {count}: from 1 to 2^20")))?;
         let shape = Shape {
             kind: kind as u32,
             type_id: 0,
             size: size as u64,
-            align: Row::ALIGN as u64,
+            align: Cells::ALIGN as u64,
             params: [count as u64, 0],
         };
         let place = self.place(name, &shape, |place| {
             // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { Row::make(place, size, count) };
+            let made = unsafe { Cells::make(place, size, count) };
             debug_assert!(made.is_ok(), "the shape was checked");
         })?;
         // SAFETY: checked by the directory; every user of the row keeps the mapping.
-        let row = unsafe { Row::attach(place, size) }?;
+        let row = unsafe { Cells::attach(place, size) }?;
         if row.count() as usize != count {
             // The row's own head disagrees with the directory.
             return Err(fail(ErrorKind::Corrupt, format!("{kind:?} {name:?}")));

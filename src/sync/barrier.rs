@@ -93,7 +93,7 @@ impl Barrier {
 
     #[inline(always)]
     fn me(&self) -> Result<&Member> {
-        member::current(self.raw.row().address())
+        member::current(self.raw.cells().address())
     }
 
     /// Waits until all parties have come.
@@ -320,7 +320,7 @@ impl Barrier {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn seats(&self) -> Result<Vec<(Who, bool)>> {
-        view::look(self.raw.row().address(), |domain| {
+        view::look(self.raw.cells().address(), |domain| {
             let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
             heap::collected(seats.map(|(id, has_come)| (domain.who(id), has_come)))
         })?
@@ -347,7 +347,7 @@ impl Barrier {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn waiters(&self) -> Result<u32> {
-        view::waiters(self.raw.row().address(), self.raw.row().size())
+        view::waiters(self.raw.cells().address(), self.raw.cells().size())
     }
 }
 

@@ -65,7 +65,7 @@ impl BoundedSemaphore {
 
     #[inline(always)]
     fn me(&self) -> Result<&Member> {
-        member::current(self.raw.row().address())
+        member::current(self.raw.cells().address())
     }
 
     #[inline(always)]
@@ -272,7 +272,7 @@ impl BoundedSemaphore {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn holders(&self) -> Result<Vec<Who>> {
-        view::all(self.raw.row().address(), |_, _| Ok(self.raw.holders()))
+        view::all(self.raw.cells().address(), |_, _| Ok(self.raw.holders()))
     }
 
     /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
@@ -296,7 +296,7 @@ impl BoundedSemaphore {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn waiters(&self) -> Result<u32> {
-        view::waiters(self.raw.row().address(), self.raw.row().size())
+        view::waiters(self.raw.cells().address(), self.raw.cells().size())
     }
 }
 

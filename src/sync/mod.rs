@@ -4,6 +4,7 @@
 mod barrier;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod bounded_semaphore;
+mod cells;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -25,7 +26,6 @@ mod raw_rwlock;
 mod raw_semaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recursive_mutex;
-mod row;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod rwlock;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -37,6 +37,9 @@ pub(crate) mod view;
 pub use barrier::{Barrier, BarrierWaitResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use bounded_semaphore::{BoundedSemaphore, Permit};
+pub use cells::Cells;
+#[cfg(not(interproc_loom))]
+pub use cells::cells_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -60,9 +63,6 @@ pub use raw_rwlock::RawRwLock;
 pub use raw_semaphore::RawSemaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
-pub use row::Row;
-#[cfg(not(interproc_loom))]
-pub use row::row_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use rwlock::{
     ReadResult, RwLock, RwLockError, RwLockOwnerDied, RwLockReadGuard, RwLockWriteGuard, WriteResult,

@@ -50,7 +50,7 @@
 //! acquirer would have to read the cell first: 4 ns, see `RawMutex::unlock`).
 
 use super::RawMutex;
-use super::row::{Row, fence_behind_rmw};
+use super::cells::{Cells, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners, Spin, Updated, update};
@@ -67,7 +67,7 @@ const STEP: u64 = 1 << 32;
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawBoundedSemaphore {
-    row: Row,
+    cells: Cells,
 }
 
 /// One permit, or several that were acquired together: what to give back. A note, not a guard; giving it back twice is an
@@ -109,28 +109,28 @@ const _: () = assert!(crate::format::MAX_MEMBERS <= u16::MAX as u32);
 
 impl RawBoundedSemaphore {
     /// The semaphore on a row: a permit for each cell.
-    pub fn new(row: Row) -> Self {
-        RawBoundedSemaphore { row }
+    pub fn new(cells: Cells) -> Self {
+        RawBoundedSemaphore { cells }
     }
 
     /// Where it lies.
-    pub fn row(&self) -> &Row {
-        &self.row
+    pub fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     /// How many permits there are.
     pub fn permits(&self) -> u32 {
-        self.row.count()
+        self.cells.count()
     }
 
     #[inline(always)]
     fn word(&self) -> &AtomicU64 {
-        &self.row.head().word
+        &self.cells.head().word
     }
 
     #[inline(always)]
     fn turnstile(&self) -> &RawMutex {
-        &self.row.head().lock
+        &self.cells.head().lock
     }
 
     /// Acquires one permit, waiting until `deadline` if one is given.
@@ -184,8 +184,8 @@ impl RawBoundedSemaphore {
     #[inline(always)]
     fn take_own(&self, me: &Member) -> core::result::Result<RawPermit, u64> {
         let value = me.new_use();
-        let first = self.row.start(me.id().slot());
-        let Some(cell) = self.row.cell(first) else { return Err(value) };
+        let first = self.cells.start(me.id().slot());
+        let Some(cell) = self.cells.cell(first) else { return Err(value) };
         // P1: sees what the last holder did.
         match cell.compare_exchange(0, value, Ordering::Acquire, Ordering::Relaxed) {
             Ok(_) => Ok(RawPermit { value, first, count: 1, owner_died: false }),
@@ -201,7 +201,7 @@ impl RawBoundedSemaphore {
     #[inline]
     pub fn release(&self, me: &Member, permit: &RawPermit) -> Result<()> {
         let own = permit.owner() == Some(me.id()) && permit.count == 1;
-        match self.row.cell(permit.first) {
+        match self.cells.cell(permit.first) {
             Some(cell) if own => {
                 // BS-b: our death rings the bell from before the release.
                 let pending = me.pend();
@@ -262,7 +262,7 @@ impl RawBoundedSemaphore {
         }
         let (value, mut count) = (me.new_use(), 0);
         let pending = me.pend();
-        for (_, cell) in self.row.from(permit.first) {
+        for (_, cell) in self.cells.from(permit.first) {
             if count == permit.count {
                 break;
             }
@@ -289,13 +289,13 @@ impl RawBoundedSemaphore {
             // Acquire: as in `take`.
             OwnerId::of(cell.load(Ordering::Acquire)).is_none_or(|id| !me.lives(id))
         };
-        self.row.from(0).filter(|(_, cell)| free(cell)).count() as u32
+        self.cells.from(0).filter(|(_, cell)| free(cell)).count() as u32
     }
 
     /// Who holds the permit of this index, dead or alive: a snapshot.
     pub fn holder(&self, index: u32) -> Option<OwnerId> {
         // Acquire: as in `take`.
-        OwnerId::of(self.row.cell(index)?.load(Ordering::Acquire)).filter(|id| id.bits() != NEWS)
+        OwnerId::of(self.cells.cell(index)?.load(Ordering::Acquire)).filter(|id| id.bits() != NEWS)
     }
 
     /// Who holds permits, dead or alive, as often as it holds one: a snapshot.
@@ -311,7 +311,7 @@ impl RawBoundedSemaphore {
     /// Frees the permit's cells, so many of them with `news`. How many it freed.
     fn give_back(&self, permit: &RawPermit, news: u32) -> u32 {
         let mut given = 0;
-        for (_, cell) in self.row.from(permit.first) {
+        for (_, cell) in self.cells.from(permit.first) {
             if given == permit.count {
                 break;
             }
@@ -365,7 +365,7 @@ impl RawBoundedSemaphore {
     /// Takes free permits until it has `count`, then those of the dead.
     fn take(&self, me: &Member, count: u32, permit: &mut RawPermit, news: &mut u32) {
         for of_the_dead in [false, true] {
-            for (index, cell) in self.row.from(self.row.start(me.id().slot())) {
+            for (index, cell) in self.cells.from(self.cells.start(me.id().slot())) {
                 if permit.count == count {
                     return;
                 }
@@ -493,7 +493,7 @@ impl RawBoundedSemaphore {
         owners: &mut Owners,
     ) -> bool {
         let mut settled = true;
-        for (index, cell) in self.row.from(from) {
+        for (index, cell) in self.cells.from(from) {
             if permit.count == count {
                 return false;
             }

@@ -3,7 +3,7 @@
 use super::raw_mutex::{AWAITED, DIRTY, DRAINING, KEPT, NOT_RECOVERABLE, READING};
 use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
-use super::row::{CELLS_OFF, row_size};
+use super::cells::{CELLS_OFF, cells_size};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
 use crate::error::Result;
 use crate::heap;
@@ -114,7 +114,7 @@ pub(crate) fn once(look: &Look<'_>) -> Option<State> {
 /// The cells of a row that somebody is in: `None` if it is not as its parameters say.
 fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
     let [count, _] = look.params;
-    let need = row_size(usize::try_from(count).ok()?)?;
+    let need = cells_size(usize::try_from(count).ok()?)?;
     if need as u64 > look.size || look.word(0)? != count {
         return None;
     }

@@ -4,7 +4,7 @@ use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::atomic::Ordering;
 use interproc::member::{Member, OwnerId};
-use interproc::sync::{BarrierTurn, RawBarrier, Row};
+use interproc::sync::{BarrierTurn, Cells, RawBarrier};
 use interproc::sys::FUTEX_OWNER_DIED;
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, settle, spread_net, until_asleep,
@@ -117,7 +117,7 @@ struct Meeting {
 impl Meeting {
     fn leak(parties: usize) -> &'static Meeting {
         let said = (0..parties).map(|_| Data::new()).collect();
-        leak(Meeting { barrier: RawBarrier::new(Row::leak(parties)), said })
+        leak(Meeting { barrier: RawBarrier::new(Cells::leak(parties)), said })
     }
 
     fn wait(&self, me: &Member) -> Result<bool, ErrorKind> {

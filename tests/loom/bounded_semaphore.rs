@@ -3,7 +3,7 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::member::Member;
-use interproc::sync::{Acquired, RawBoundedSemaphore, RawMutex, RawPermit, Row};
+use interproc::sync::{Acquired, Cells, RawBoundedSemaphore, RawMutex, RawPermit};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Report, allow_timeouts, check, for_every_death, pause, spread_net, until_asleep,
 };
@@ -75,7 +75,7 @@ struct Guarded {
 
 impl Guarded {
     fn leak(permits: usize) -> &'static Guarded {
-        leak(Guarded { permits: RawBoundedSemaphore::new(Row::leak(permits)), data: Data::new() })
+        leak(Guarded { permits: RawBoundedSemaphore::new(Cells::leak(permits)), data: Data::new() })
     }
 
     /// With the one permit: loom panics if somebody else has it, too.
@@ -150,7 +150,7 @@ fn heirs(death: Death, heirs: u64) {
 /// somebody waits for.
 fn two_deaths() {
     let place = Place::new(4);
-    let permits = RawBoundedSemaphore::new(Row::leak(2));
+    let permits = RawBoundedSemaphore::new(Cells::leak(2));
     let lock: &RawMutex = leak(RawMutex::new());
     let holders = [place.join(), place.join()];
     for (n, &id) in holders.iter().enumerate() {

@@ -4,7 +4,7 @@
 use interproc::format::{Changing, ENTRY_SIZE, Entry, Fixed, Header, SLOT_WORD_BACK, SlotPage};
 use interproc::member::{self, Attachment, Member, OwnerId};
 use interproc::queue::{RawQueue, Ring};
-use interproc::sync::{Mutex, RawBoundedSemaphore, RawMutex, Row};
+use interproc::sync::{Cells, Mutex, RawBoundedSemaphore, RawMutex};
 use interproc::{Plain, Segment};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -321,7 +321,7 @@ impl Bare {
     pub fn bounded_semaphore(&self, name: &str) -> RawBoundedSemaphore {
         let (at, size) = self.object(name);
         // SAFETY: the directory's word for it; the mapping stays.
-        RawBoundedSemaphore::new(unsafe { Row::attach(self.base.add(at), size) }.expect("a semaphore"))
+        RawBoundedSemaphore::new(unsafe { Cells::attach(self.base.add(at), size) }.expect("a semaphore"))
     }
 
     /// Where an object is, and its bytes.

@@ -4,7 +4,7 @@
 use interproc::process::{self, Builder, Daemon};
 use interproc::queue::Ring;
 use interproc::queue::spsc::Producer;
-use interproc::sync::{Mutex, Row};
+use interproc::sync::{Mutex, Cells};
 use interproc::{Segment, member, pipe};
 use std::ptr::NonNull;
 
@@ -12,7 +12,7 @@ fn contracts(seg: &Segment, memory: NonNull<u8>) {
     let _ = seg.object_of_bytes::<Mutex<u64>>("bytes"); //~ E0133
     let _ = Ring::make(memory, 64, 8, 8); //~ E0133
     let _ = Ring::attach(memory, 64); //~ E0133
-    let _ = Row::attach(memory, 64); //~ E0133
+    let _ = Cells::attach(memory, 64); //~ E0133
     let _ = member::Table::new(memory, 4096, 1, 1); //~ E0133
 }
 

@@ -1,4 +1,4 @@
-//! [`Row`]: a word, a lock and a number of cells, chosen at run time, in shared memory: where a
+//! [`Cells`]: a word, a lock and a number of cells, chosen at run time, in shared memory: where a
 //! [`RawBoundedSemaphore`](super::RawBoundedSemaphore) and a [`RawBarrier`](super::RawBarrier) lie.
 //!
 //! ```text
@@ -50,22 +50,22 @@ mod place {
 
     /// Where a row is mapped, with its number of cells as it was checked: never read again from shared memory.
     #[derive(Clone, Copy, Debug)]
-    pub struct Row {
+    pub struct Cells {
         head: NonNull<Head>,
         count: u32,
     }
 
     // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics.
-    unsafe impl Send for Row {}
+    unsafe impl Send for Cells {}
     // SAFETY: as above.
-    unsafe impl Sync for Row {}
+    unsafe impl Sync for Cells {}
 
     /// The bytes that a row of so many cells needs; `None` if that is not a possible number.
-    pub fn row_size(count: usize) -> Option<usize> {
+    pub fn cells_size(count: usize) -> Option<usize> {
         (1..=MAX_CELLS).contains(&count).then(|| CELLS_OFF + 8 * count)
     }
 
-    impl Row {
+    impl Cells {
         /// The alignment of a row's first byte.
         pub const ALIGN: usize = align_of::<Head>();
 
@@ -75,9 +75,9 @@ mod place {
         /// `InvalidInput` for an impossible number of cells or too few bytes.
         ///
         /// # Safety
-        /// `memory` is aligned to [`Row::ALIGN`], `len` bytes long, zeroed, in a segment, and nobody uses it yet.
+        /// `memory` is aligned to [`Cells::ALIGN`], `len` bytes long, zeroed, in a segment, and nobody uses it yet.
         pub unsafe fn make(memory: NonNull<u8>, len: usize, count: usize) -> Result<()> {
-            if row_size(count).is_none_or(|need| need > len) {
+            if cells_size(count).is_none_or(|need| need > len) {
                 return Err(ErrorKind::InvalidInput.into());
             }
             // SAFETY: aligned and large enough.
@@ -91,7 +91,7 @@ mod place {
         /// `Corrupt` when the number is impossible.
         ///
         /// # Safety
-        /// `memory` is aligned to [`Row::ALIGN`] and `len` bytes long, and stays mapped, readable and writable as
+        /// `memory` is aligned to [`Cells::ALIGN`] and `len` bytes long, and stays mapped, readable and writable as
         /// long as the row or a copy is used.
         pub unsafe fn attach(memory: NonNull<u8>, len: usize) -> Result<Self> {
             if len < CELLS_OFF {
@@ -100,10 +100,10 @@ mod place {
             let head = memory.cast::<Head>();
             // SAFETY: aligned and large enough for the head.
             let count = unsafe { head.as_ref() }.count.load(Ordering::Acquire) as usize;
-            if row_size(count).is_none_or(|need| need > len) {
+            if cells_size(count).is_none_or(|need| need > len) {
                 return Err(ErrorKind::Corrupt.into());
             }
-            Ok(Row { head, count: count as u32 })
+            Ok(Cells { head, count: count as u32 })
         }
 
         /// Where it lies.
@@ -147,12 +147,12 @@ mod place {
 
     /// A modelled row, leaked for the length of one model execution.
     #[derive(Clone, Copy)]
-    pub struct Row {
+    pub struct Cells {
         head: &'static Head,
         cells: &'static [AtomicU64],
     }
 
-    impl Row {
+    impl Cells {
         /// An idle row.
         pub fn leak(count: usize) -> Self {
             let head = Head {
@@ -162,7 +162,7 @@ mod place {
                 more: std::array::from_fn(|_| AtomicU64::new(0)),
             };
             let cells = (0..count).map(|_| AtomicU64::new(0)).collect();
-            Row { head: Box::leak(Box::new(head)), cells: Box::leak(cells) }
+            Cells { head: Box::leak(Box::new(head)), cells: Box::leak(cells) }
         }
 
         /// Cells.
@@ -182,11 +182,11 @@ mod place {
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(super) use place::CELLS_OFF;
-pub use place::Row;
+pub use place::Cells;
 #[cfg(not(interproc_loom))]
-pub use place::row_size;
+pub use place::cells_size;
 
-impl Row {
+impl Cells {
     /// Where a member begins to look: each at a cell of its own, as long as there are enough.
     #[inline(always)]
     pub(super) fn start(&self, slot: u32) -> u32 {

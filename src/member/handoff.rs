@@ -14,7 +14,7 @@
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
-//! | X1 | sleeper: word, heavy fence, look at the lock | owner: release, light fence, look at the word | one of the two sees the other (litmus SB; `tests/store_buffer/wanted.rs`) |
+//! | X1 | sleeper: word, heavy fence, look at the lock | owner: release, light fence, look at the word | one of the two sees the other (litmus SB; `tests/store_buffer/handoff.rs`) |
 //!
 //! The owner clears the word, counts its answer, and wakes. A sleeper that is between its last look and its sleep might sleep
 //! on a lock that its owner has released and taken again meanwhile; so it watches the count of answers as it was

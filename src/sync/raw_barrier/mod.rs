@@ -74,73 +74,17 @@
 //! broken); a count of arrivals (a death between counting and acting leaves it wrong for ever); one seat for each member
 //! of the segment (no parties at run time, and nobody would know whose death concerns whom).
 
-use super::row::{Row, fence_behind_rmw};
+mod round;
+
+pub(super) use round::{BROKEN, arrived_in, generation, marks};
+
+use super::cells::{Cells, fence_behind_rmw};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners, Retries, Spin, Updated, update};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
-
-pub(super) const BROKEN: u64 = 1 << 63;
-const SLEEPERS: u64 = 1 << 62;
-const GENERATION_BITS: u32 = 30;
-const GENERATION: u64 = ((1 << GENERATION_BITS) - 1) << 32;
-
-const ARRIVED: u64 = 1 << 63;
-const TAG_SHIFT: u32 = 48;
-const TAG_MASK: u64 = 0x7fff;
-
-pub(super) const fn generation(word: u64) -> u64 {
-    (word & GENERATION) >> 32
-}
-
-/// The upper bits of the seat of one that has come to this round.
-pub(super) const fn arrived_in(generation: u64) -> u64 {
-    ARRIVED | (generation & TAG_MASK) << TAG_SHIFT
-}
-
-/// The upper bits of a seat.
-pub(super) const fn marks(seat: u64) -> u64 {
-    seat >> TAG_SHIFT << TAG_SHIFT
-}
-
-/// The number of resets before this.
-const fn resets(word: u64) -> u32 {
-    word as u32
-}
-
-const fn next_generation(word: u64) -> u64 {
-    (generation(word) + 1) << 32 & GENERATION
-}
-
-/// The word of the next round, after one that passed.
-const fn passed(word: u64) -> u64 {
-    next_generation(word) | resets(word) as u64
-}
-
-/// The word of the next round, after a reset.
-const fn reopened(word: u64) -> u64 {
-    next_generation(word) | resets(word).wrapping_add(1) as u64
-}
-
-/// The rounds that had passed before this one, counted as the generation is.
-const fn passes(generation: u64, resets: u32) -> u64 {
-    generation.wrapping_sub(resets as u64) & GENERATION >> 32
-}
-
-/// What `Head::more` says of a reset.
-const fn end(resets: u32, generation: u64) -> u64 {
-    (resets as u64) << 32 | generation
-}
-
-/// Whether what `a` says is older than what `b` says: of an earlier reset, or of the same, which then was begun anew in a later
-/// round.
-const fn is_older(a: u64, b: u64) -> bool {
-    let resets = ((a >> 32) as u32).wrapping_sub((b >> 32) as u32) as i32;
-    // Of 30 bits, as signed numbers.
-    let rounds = (a as u32).wrapping_sub(b as u32) << (32 - GENERATION_BITS);
-    resets < 0 || resets == 0 && (rounds as i32) < 0
-}
+use round::{GENERATION, SLEEPERS, end, is_older, passed, passes, reopened, resets};
 
 /// One party's round, as it remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +128,7 @@ impl BarrierTurn {
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawBarrier {
-    row: Row,
+    cells: Cells,
 }
 
 /// Who sleeps.
@@ -208,23 +152,23 @@ enum Seats {
 
 impl RawBarrier {
     /// The barrier on a row: a party for each cell.
-    pub fn new(row: Row) -> Self {
-        RawBarrier { row }
+    pub fn new(cells: Cells) -> Self {
+        RawBarrier { cells }
     }
 
     /// Where it lies.
-    pub fn row(&self) -> &Row {
-        &self.row
+    pub fn cells(&self) -> &Cells {
+        &self.cells
     }
 
     /// How many must come.
     pub fn parties(&self) -> u32 {
-        self.row.count()
+        self.cells.count()
     }
 
     #[inline(always)]
     fn word(&self) -> &AtomicU64 {
-        &self.row.head().word
+        &self.cells.head().word
     }
 
     /// Waits until all parties have come, or `deadline` if one is given. Whether the caller is the round's leader.
@@ -395,13 +339,13 @@ impl RawBarrier {
 
     /// Where the end is noted that the reset with this number made.
     fn ends(&self, resets: u32) -> &AtomicU64 {
-        let ends = &self.row.head().more;
+        let ends = &self.cells.head().more;
         &ends[resets as usize % ends.len()]
     }
 
     /// The caller's seat, if it has one, with what it holds.
     fn seat_of(&self, me: &Member) -> Option<(&AtomicU64, u64)> {
-        let mut seats = self.row.from(self.row.start(me.id().slot()));
+        let mut seats = self.cells.from(self.cells.start(me.id().slot()));
         seats.find_map(|(_, seat)| {
             let old = seat.load(Ordering::Relaxed);
             (OwnerId::of(old) == Some(me.id())).then_some((seat, old))
@@ -410,7 +354,7 @@ impl RawBarrier {
 
     /// Takes a seat that the caller, who has not come yet, may take. False if there is none.
     fn be_seated(&self, me: &Member, may: impl Fn(u64) -> bool) -> bool {
-        let seated = self.row.from(self.row.start(me.id().slot())).any(|(_, seat)| {
+        let seated = self.cells.from(self.cells.start(me.id().slot())).any(|(_, seat)| {
             // Acquire: `may` does not read the word as of before this.
             let old = seat.load(Ordering::Acquire);
             // B4
@@ -434,7 +378,7 @@ impl RawBarrier {
     }
 
     fn some_party_is_dead(&self, me: &Member) -> bool {
-        self.row.from(0).any(|(_, seat)| self.is_dead(me, seat.load(Ordering::Acquire)))
+        self.cells.from(0).any(|(_, seat)| self.is_dead(me, seat.load(Ordering::Acquire)))
     }
 
     /// Looks at all seats, behind an arrival or an announcement. Notes for a sleeper whom and what to watch.
@@ -448,7 +392,7 @@ impl RawBarrier {
         // B1, B4: behind the read-modify-write of the caller.
         fence_behind_rmw();
         let mut complete = true;
-        for (_, seat) in self.row.from(from) {
+        for (_, seat) in self.cells.from(from) {
             // B2
             let word = seat.load(Ordering::SeqCst);
             let arrived = marks(word) == arrived_in(round);
@@ -618,7 +562,7 @@ impl RawBarrier {
 
     /// Changes what idle seats, and those of the dead, hold.
     fn clear_seats(&self, to: impl Fn(u64) -> u64) {
-        for (_, seat) in self.row.from(0) {
+        for (_, seat) in self.cells.from(0) {
             // Acquire: `to` does not read the word as of before this.
             let old = seat.load(Ordering::Acquire);
             let new = to(old);
@@ -631,7 +575,7 @@ impl RawBarrier {
 
     /// Gives the caller's seat up, if it has one: its end concerns nobody any more, and somebody else may come instead.
     pub fn leave(&self, me: &Member) {
-        for (_, seat) in self.row.from(self.row.start(me.id().slot())) {
+        for (_, seat) in self.cells.from(self.cells.start(me.id().slot())) {
             let old = seat.load(Ordering::Relaxed);
             if OwnerId::of(old) == Some(me.id()) {
                 // Lost only to one that takes it over.
@@ -655,13 +599,13 @@ impl RawBarrier {
         let waits = |seat: u64| {
             marks(seat) == arrived_in(generation(word)) && OwnerId::of(seat).is_some_and(|id| me.lives(id))
         };
-        self.row.from(0).filter(|(_, seat)| waits(seat.load(Ordering::Acquire))).count() as u32
+        self.cells.from(0).filter(|(_, seat)| waits(seat.load(Ordering::Acquire))).count() as u32
     }
 
     /// Whose seat this is, dead or alive, and whether it has come to the current round: a snapshot.
     pub fn seat(&self, index: u32) -> Option<(OwnerId, bool)> {
         let word = self.word().load(Ordering::Acquire);
-        let seat = self.row.cell(index)?.load(Ordering::Acquire);
+        let seat = self.cells.cell(index)?.load(Ordering::Acquire);
         Some((OwnerId::of(seat)?, marks(seat) == arrived_in(generation(word))))
     }
 }
@@ -697,35 +641,5 @@ impl<'a> FreeSeats<'a> {
 
     fn as_slice(&self) -> &[Watch<'a>] {
         &self.watches[..self.len]
-    }
-}
-
-#[cfg(all(test, not(interproc_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_notes_the_later_one_stays_also_where_numbers_wrap() {
-        assert!(is_older(end(3, 900), end(4, 5)) && !is_older(end(4, 5), end(3, 900)));
-        assert!(is_older(end(4, 5), end(4, 6)) && !is_older(end(4, 5), end(4, 5)));
-        assert!(is_older(end(u32::MAX, 7), end(0, 7)) && !is_older(end(0, 7), end(u32::MAX, 7)));
-        let last = generation(GENERATION);
-        assert!(is_older(end(4, last), end(4, 0)) && !is_older(end(4, 0), end(4, last)));
-    }
-
-    #[test]
-    fn rounds_that_have_passed_are_told_from_those_that_a_reset_ended_also_where_numbers_wrap() {
-        let count = |word| passes(generation(word), resets(word));
-        for word in [0, 5 << 32 | 3, GENERATION | 9, GENERATION | u64::from(u32::MAX)] {
-            assert_eq!(count(reopened(word)), count(word));
-            assert_eq!(count(passed(word)), (count(word) + 1) & GENERATION >> 32);
-        }
-    }
-
-    #[test]
-    fn generations_wrap() {
-        let last = GENERATION | u64::from(u32::MAX);
-        assert_eq!((generation(passed(last)), resets(passed(last))), (0, u32::MAX));
-        assert_eq!((generation(reopened(last)), resets(reopened(last))), (0, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! How a mutex is released by a plain store (`src/member/wanted.rs`, `RawMutex::contend`): who wants to sleep says so in
+//! How a mutex is released by a plain store (`src/member/handoff.rs`, `RawMutex::contend`): who wants to sleep says so in
 //! the holder's own page and passes the heavy fence; the holder looks at its page *behind its store and without a fence*.
 //!
 //! | thread | steps |

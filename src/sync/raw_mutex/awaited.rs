@@ -1,0 +1,121 @@
+//! AWAITED: a lock under which somebody may wait for a condition. What it is for is told with
+//! [`RawCondvar`](crate::sync::RawCondvar); the word `last` and its windows are in the tables of [`RawMutex`].
+
+use super::{AWAITED, Acquired, DIRTY, NOT_RECOVERABLE, RawMutex, WAITERS};
+use crate::atomic::{AtomicU64, Ordering};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId, Retries};
+use crate::sys::{Word, futex};
+
+/// One in the turns of `last`.
+const TURN: u64 = 1 << 48;
+/// Every how many turns a holder asks the kernel whether anybody still waits.
+const TURNS_TO_ASK: u64 = if cfg!(interproc_loom) { 2 } else { 32 };
+
+impl RawMutex {
+    /// Whether somebody may wait for a condition under this lock. Told to the holder, it stays true until it unlocks.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        // Relaxed: the holder alone changes it.
+        self.word.load(Ordering::Relaxed) & AWAITED != 0
+    }
+
+    /// Whether the holder inherited it and has not marked it consistent.
+    #[inline]
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & DIRTY != 0
+    }
+
+    /// The caller, who holds it, is about to wait for a condition.
+    pub(crate) fn set_awaited(&self, me: &Member) {
+        if !self.is_awaited() {
+            self.sign(me.id().bits());
+            // Relaxed: the unlock publishes it.
+            self.word.fetch_or(AWAITED, Ordering::Relaxed);
+            me.has_awaited();
+        }
+    }
+
+    /// Who took it last, in a word to watch (the upper half). Only while somebody may wait.
+    #[inline]
+    pub(crate) fn last(&self) -> &AtomicU64 {
+        &self.last
+    }
+
+    /// The word that lockers sleep on (the upper half).
+    #[inline]
+    pub(crate) fn word(&self) -> &AtomicU64 {
+        &self.word
+    }
+
+    /// Unlocks for a wait. The caller holds it, clean, and its pending is at the bell.
+    pub(crate) fn unlock_to_wait(&self, me: &Member) {
+        me.gives_awaited();
+        self.release(me, 0);
+    }
+
+    /// Locks after a wait, without a time limit; the caller's pending is at the bell, and stays there if the lock is
+    /// awaited. `others`: there may be more who sleep for the lock without having announced it.
+    pub(crate) fn lock_again(&self, me: &Member, others: bool) -> Result<Acquired> {
+        self.contend(me, me.id().bits() | if others { WAITERS } else { 0 }, None, 0)
+    }
+
+    /// Locks, without a time limit, and takes over even a lock that nobody repaired, as if its owner had died now. For one
+    /// that has given the lock back for a wait and whose callers go on to use what it guards.
+    #[cold]
+    pub(crate) fn lock_even_unrecoverable(&self, me: &Member) -> Result<Acquired> {
+        let inherited = me.id().bits() | DIRTY;
+        let mut retries = Retries::new();
+        while retries.again() {
+            match self.lock(me, None) {
+                Err(e) if e.kind() == ErrorKind::NotRecoverable => {}
+                other => return other,
+            }
+            let word = self.word.load(Ordering::Relaxed);
+            // Whatever else stands in the word: who breaks the rules may have set it. M1, from whoever gave it up.
+            if word & NOT_RECOVERABLE != 0
+                && self.word.compare_exchange(word, inherited, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            {
+                return Ok(Acquired::OwnerDied);
+            }
+        }
+        // A peer writes over it without end. The callers go on in any case: better with the lock in their name.
+        self.word.store(inherited, Ordering::SeqCst);
+        Ok(Acquired::OwnerDied)
+    }
+
+    /// What whoever took the lock over from `word` owes to those who wait for a condition.
+    #[inline]
+    pub(super) fn took(&self, me: &Member, word: u64) {
+        if word & AWAITED != 0 {
+            me.has_awaited();
+            crate::crash_window!("MX-g: taken, not signed");
+            if !crate::mutant!("holder-unsigned") {
+                self.sign(me.id().bits());
+            }
+        }
+    }
+
+    /// Writes this into `last`. For the holder.
+    pub(super) fn sign(&self, id: u64) {
+        // Relaxed: only holders write it. Release: a name comes with AWAITED.
+        let turn = self.last.load(Ordering::Relaxed).wrapping_add(TURN) & !OwnerId::MASK;
+        self.last.store(turn | id, Ordering::Release);
+    }
+
+    /// Now and then the holder asks the kernel whether anybody still waits for a condition; if not, the lock is an
+    /// ordinary one again.
+    pub(super) fn ask_who_waits(&self, me: &Member) {
+        if !(self.last.load(Ordering::Relaxed) / TURN).is_multiple_of(TURNS_TO_ASK) {
+            return;
+        }
+        // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.
+        self.sign(0);
+        crate::crash_window!("MX-h: asking who waits");
+        if futex::count(Word::High(&self.last)) == 0 || crate::mutant!("awaited-uncounted") {
+            self.word.fetch_and(!AWAITED, Ordering::Relaxed);
+        } else {
+            self.sign(me.id().bits());
+        }
+    }
+}
