@@ -21,6 +21,8 @@
 //! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod attachment;
 mod claim;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod guards;
@@ -40,6 +42,8 @@ pub(crate) mod view;
 mod domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod local;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod thread_end;
 
 pub use claim::Joiner;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -55,12 +59,16 @@ pub(crate) use table::Life;
 pub use table::Table;
 pub(crate) use table::is_live;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use attachment::is_attached;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use attachment::{Attachment, attach};
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use local::{Attachment, attach};
+pub(crate) use local::{Here, current, current_at, current_id, forks};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use local::{Here, current, current_at, current_id, end_well, forks, has_guards, is_attached};
+pub(crate) use thread_end::{end_well, has_guards};
 #[cfg(not(interproc_loom))]
 pub use view::Who;
 
@@ -236,7 +244,7 @@ impl Member {
         #[cfg(interproc_loom)]
         return Some(from.wrapping_offset(distance as isize));
         #[cfg(all(feature = "std", not(interproc_loom)))]
-        return local::beside(from, distance);
+        return attachment::beside(from, distance);
         #[cfg(not(any(feature = "std", interproc_loom)))]
         None
     }
@@ -251,7 +259,7 @@ impl Member {
     #[cfg(not(interproc_loom))]
     pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
         #[cfg(feature = "std")]
-        if let Some(offset) = local::offset_of(address) {
+        if let Some(offset) = attachment::offset_of(address) {
             return offset as u64;
         }
         // A domain of the caller's own maps its segment in one piece.

@@ -209,7 +209,7 @@ mod by_address {
     use super::Who;
     use crate::error::Result;
     use crate::heap;
-    use crate::member::{Domain, OwnerId, Table, local};
+    use crate::member::{Domain, OwnerId, Table, attachment};
     use std::vec::Vec;
 
     /// Who an owner of the object at `address` is.
@@ -217,7 +217,7 @@ mod by_address {
     /// # Errors
     /// `InvalidInput` for an address in no attached segment.
     pub(crate) fn who(address: *const u8, owner: Option<OwnerId>) -> Result<Option<Who>> {
-        local::visit(address, |domain, _| owner.map(|id| domain.who(id)))
+        attachment::visit(address, |domain, _| owner.map(|id| domain.who(id)))
     }
 
     /// [`who`], for objects that many hold: each of them once. `owners` is told the object's place in the file.
@@ -225,7 +225,7 @@ mod by_address {
         address: *const u8,
         owners: impl FnOnce(&Table, u64) -> Result<I>,
     ) -> Result<Vec<Who>> {
-        local::visit(address, |domain, offset| {
+        attachment::visit(address, |domain, offset| {
             let mut ids = heap::collected(owners(domain.table(), offset)?)?;
             ids.sort_unstable_by_key(|id| id.bits());
             ids.dedup();
@@ -238,7 +238,7 @@ mod by_address {
     /// # Errors
     /// `InvalidInput` for an address in no attached segment.
     pub(crate) fn look<R>(address: *const u8, look: impl FnOnce(&Domain) -> R) -> Result<R> {
-        local::visit(address, |domain, _| look(domain))
+        attachment::visit(address, |domain, _| look(domain))
     }
 
     /// How many living members sleep on a word in these `len` bytes.
@@ -246,7 +246,7 @@ mod by_address {
     /// # Errors
     /// `InvalidInput` for an address in no attached segment.
     pub(crate) fn waiters(address: *const u8, len: usize) -> Result<u32> {
-        local::visit(address, |domain, offset| domain.waiters(offset, len as u64))
+        attachment::visit(address, |domain, offset| domain.waiters(offset, len as u64))
     }
 }
 

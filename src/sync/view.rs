@@ -1,9 +1,9 @@
 //! The state of locks and signals, read from copied bytes (see `crate::view`).
 
+use super::cells::{CELLS_OFF, cells_size};
 use super::raw_mutex::{AWAITED, DIRTY, DRAINING, KEPT, NOT_RECOVERABLE, READING};
 use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
-use super::cells::{CELLS_OFF, cells_size};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
 use crate::error::Result;
 use crate::heap;
