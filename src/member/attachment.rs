@@ -23,22 +23,22 @@ use memmap2::{MmapOptions, MmapRaw};
 use std::boxed::Box;
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-/// A page of the program's zero-initialised data that a fork wipes: one load away on the fast path, which a page
-/// found through a pointer is not.
+/// A page of the program's zero-initialised data that a fork wipes. On the fast path it is one load away; a page behind a pointer
+/// would be two.
 #[repr(C)]
 #[cfg_attr(target_arch = "x86_64", repr(align(4096)))]
 #[cfg_attr(not(target_arch = "x86_64"), repr(align(65536)))]
 pub(super) struct Wiped {
     /// The attach epoch; 0 before the first attach and in a child that has not noticed its birth.
     pub(super) epoch: AtomicU64,
-    /// The lock of everything below: 0 free, 1 taken, 2 taken and waited for.
+    /// The lock of everything below: 0 free, 1 taken, 2 taken with waiters.
     lock: AtomicU32,
 }
 
 pub(super) static WIPED: Wiped = Wiped { epoch: AtomicU64::new(0), lock: AtomicU32::new(0) };
 /// The last epoch given out, in memory that a fork keeps.
 static LAST_EPOCH: AtomicU64 = AtomicU64::new(0);
-/// Counts forks noticed: a thread's list of members is of one process only.
+/// Counts the forks noticed: a thread's list of members is valid in one process only.
 pub(super) static FORKS: AtomicU64 = AtomicU64::new(0);
 static ATTACHMENTS: AtomicPtr<Node> = AtomicPtr::new(null_mut());
 static DOMAINS: AtomicPtr<Home> = AtomicPtr::new(null_mut());
@@ -65,15 +65,15 @@ pub(super) struct Home {
     _head: MmapRaw,
 }
 
-/// How many pages' nodes are noted.
+/// For how many pages the node is noted.
 const NOTED: usize = 64;
 
-/// The node that an address was last found in, by a hash of its page: a process may have thousands of attachments. Only where
-/// to look first: what it says is checked.
+/// The node in which an address was last found, by a hash of its page: a process may have thousands of attachments. A hint only;
+/// it is checked.
 static NOTES: [AtomicPtr<Node>; NOTED] = [const { AtomicPtr::new(null_mut()) }; NOTED];
 
-/// Whether an address lies in an attached segment: a few loads, no system call, nothing of the thread's, so that a signal
-/// handler may ask.
+/// Whether an address lies in an attached segment: a few loads, no system call, no thread-local data, so that a signal handler
+/// may ask.
 #[inline(always)]
 pub(crate) fn is_attached(address: *const u8) -> bool {
     noted(address.addr()).is_some() || walk(address.addr()).is_some()
@@ -83,7 +83,7 @@ pub(super) fn node_of(address: usize) -> Option<&'static Node> {
     noted(address).or_else(|| walk(address))
 }
 
-/// Pages of one segment lie beside each other, and so do mappings: the upper bits of the product differ for both.
+/// The pages of one segment are adjacent, and so are mappings: the upper bits of the product differ for both.
 #[inline(always)]
 fn note_of(address: usize) -> &'static AtomicPtr<Node> {
     let hash = ((address >> 12) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -118,14 +118,13 @@ impl Node {
     }
 }
 
-/// Where an address of an attached segment is in its file.
+/// The file offset of an address in an attached segment.
 pub(super) fn offset_of(address: *const u8) -> Option<usize> {
     let node = node_of(address.addr())?;
     Some(address.addr().wrapping_sub(node.base.load(Ordering::Relaxed)))
 }
 
-/// The address so many bytes behind another one (two's complement), if all eight bytes there lie in the same attached
-/// segment.
+/// The address `distance` bytes (two's complement) behind `from`, if all eight bytes there lie in the same attached segment.
 pub(super) fn beside(from: *const u8, distance: u64) -> Option<*const u8> {
     let node = node_of(from.addr())?;
     let offset = from.addr().wrapping_sub(node.base.load(Ordering::Relaxed)).wrapping_add(distance as usize);
@@ -133,8 +132,8 @@ pub(super) fn beside(from: *const u8, distance: u64) -> Option<*const u8> {
     inside.then(|| from.wrapping_offset(distance as isize))
 }
 
-/// For a look at the segment that `address` lies in, without becoming a member: its domain, and where the address is in
-/// its file.
+/// Runs `look` with the domain of the segment that contains `address`, and the address's file offset, without making the caller a
+/// member.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] for an address in no attached segment.
@@ -143,7 +142,7 @@ pub(super) fn visit<R>(address: *const u8, look: impl FnOnce(&Domain, u64) -> R)
     let (home, offset) = {
         let _quiet = task::SignalsBlocked::new();
         let _lock = Lock::take();
-        // The second channel must not ask by a descriptor that the parent has, too.
+        // The second channel must not use a descriptor that it shares with the parent.
         notice_fork();
         let node = node_of(address.addr()).ok_or(ErrorKind::InvalidInput)?;
         let offset = address.addr().wrapping_sub(node.base.load(Ordering::Relaxed));
@@ -153,7 +152,7 @@ pub(super) fn visit<R>(address: *const u8, look: impl FnOnce(&Domain, u64) -> R)
     Ok(look(unsafe { &(*home).domain }, offset))
 }
 
-/// In a forked child, at its first call: the seats and slots are the parent's.
+/// In a forked child, at its first call: gives up the seats and slots, which are the parent's.
 pub(super) fn notice_fork() {
     if WIPED.epoch.load(Ordering::Relaxed) != 0 || LAST_EPOCH.load(Ordering::Relaxed) == 0 {
         return;
@@ -215,7 +214,7 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
         }
         None => add_home(key, file, fixed)?,
     };
-    // Before it counts: an empty home that stays for want of memory is the next attach's to remove.
+    // Before the home counts: if memory runs out here, the next attach removes the empty home.
     let node = free_node()?;
     home.refs.fetch_add(1, Ordering::Relaxed);
     node.home.store(core::ptr::from_ref(home).cast_mut(), Ordering::Relaxed);
@@ -225,8 +224,7 @@ pub unsafe fn attach(fd: OwnedFd, base: NonNull<u8>, fixed: &Fixed) -> Result<At
     Ok(Attachment { node })
 }
 
-/// Asks the kernel to wipe [`WIPED`] in forked children; where it cannot, a fork handler does (raw clones are then
-/// not noticed).
+/// Asks the kernel to wipe [`WIPED`] in forked children. Where it cannot, a fork handler does (raw clones then go unnoticed).
 fn wipe_on_fork() -> Result<()> {
     if LAST_EPOCH.load(Ordering::Relaxed) != 0 {
         return Ok(());
@@ -286,7 +284,7 @@ fn free_node() -> Result<&'static Node> {
     Ok(node)
 }
 
-/// Frees the homes that are detached and whose last thread is gone.
+/// Frees the homes that are detached and have no member left.
 fn remove_empty_homes() {
     let mut link = &DOMAINS;
     loop {

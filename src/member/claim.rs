@@ -4,24 +4,24 @@
 //! |---|---|---|
 //! | K1 | free, dead, or abandoned claim → claimed (generation + 1) | AcqRel: after the former member's last write, before our description |
 //! | K2 | claimed → live, once the node is linked | Release: whoever reads our id reads our description |
-//! | K4 | the fence behind K2 → an Acquire load of an id in any object, then of its slot | an id that can be read belongs to a slot that is not read as of before K2 |
+//! | K4 | the fence after K2 → an Acquire load of an id in any object, then of its slot | an id that can be read belongs to a slot that is not read as of before K2 |
 //! | K3 | live → free, once the node is unlinked | Release: after our last use |
 //!
 //! | window | the process dies | what the others see | who repairs |
 //! |---|---|---|---|
 //! | SL-a | between K1 and K2 | a claim by its process seat; the kernel marks nothing, as no tid is in the word | the next search: the seat's byte lock is free, so the claim is abandoned |
 //! | SL-b | after K2 | a live slot | the kernel marks it |
-//! | SL-c | unlinked, before K3 | a live slot that the kernel will not mark; it owns nothing | the next taker of its seat, or the net |
-//! | SL-d | left (K3) or buried, the sleepers not woken | a slot that nobody need watch | the net; a buried one's next claim |
+//! | SL-c | unlinked, before K3 | a live slot that the kernel will not mark; it owns nothing | the next process to take its seat, or the net |
+//! | SL-d | left (K3) or buried, the sleepers not woken | a slot that nobody needs to watch | the net; for a buried slot, its next claim |
 //!
-//! Why the claim holds the *seat* and not the tid: two processes in different PID namespaces can have equal
-//! tids. A claimant whose node is linked while another one owns the slot would, dying, have the kernel mark the
-//! other's word. With the byte lock a claim is taken over only after its process is gone for good (files are
-//! closed after the robust lists are walked), so the two never overlap.
+//! Why the claim names the *seat* and not the tid: two processes in different PID namespaces can have equal tids. If a claimant
+//! died with its node linked while another member owned the slot, the kernel would mark the other's word. With the
+//! byte lock, a claim is taken over only after its process is gone for good (files are closed after the robust lists are
+//! walked), so the two never overlap.
 //!
-//! The futex half does not name the generation: a sleeper that has looked at a slot, and queues on it after it died and
-//! went to a thread with the same tid (of another namespace, or a tid that came round), sleeps on its next member. The
-//! net ends that; no more is promised.
+//! The futex half does not name the generation. A sleeper that has looked at a slot may queue on it only after the member died
+//! and the slot went to a thread with the same tid (of another namespace, or a reused tid); it then sleeps on the next member.
+//! The net ends that sleep; no more is promised.
 
 #[cfg(not(interproc_loom))]
 use super::Life;
@@ -40,18 +40,18 @@ const fn claimed_by(seat: u16) -> u32 {
     FUTEX_WAITERS | SLOT_CLAIMED | seat as u32
 }
 
-/// What a thread that joins or leaves does beside the slot word, in the product a [`Domain`](super::Domain)'s
-/// business. The order of the steps is here, so that the models run it.
+/// What a thread that joins or leaves does apart from the slot word; in the product a [`Domain`](super::Domain) does it. The
+/// order of the steps is defined here, so that the models run it.
 #[doc(hidden)]
 pub trait Joiner {
-    /// Whether a claim by this seat was left by a process that is gone.
+    /// Whether a claim by this seat was left behind by a process that is gone.
     fn abandoned(&self, seat: u16) -> bool;
-    /// Gets the node's memory ready. The slot is claimed.
+    /// Prepares the node's memory. The slot is claimed.
     ///
     /// # Errors
     /// The claim is given up.
     fn map(&self) -> Result<()>;
-    /// Says who the new member is.
+    /// Describes the new member.
     fn describe(&self, generation: u32);
     /// Links the slot's node into the calling thread's robust list.
     fn link(&self);
@@ -60,8 +60,8 @@ pub trait Joiner {
 }
 
 impl Table {
-    /// Makes the calling thread, `tid` of the process at `seat`, the member of slot `index` if nobody can be using that;
-    /// the generation.
+    /// Makes the calling thread, `tid` of the process at `seat`, the member of slot `index`, if nobody can be using that slot.
+    /// Returns the generation.
     ///
     /// # Errors
     /// Those of [`Joiner::map`].
@@ -110,15 +110,15 @@ impl Table {
         self.leave(index, generation, tid);
     }
 
-    /// Claims slot `index` for a process seat if nobody can be using it; the new generation.
-    /// `abandoned` says whether a claim by that seat was left by a process that is gone.
+    /// Claims slot `index` for a process seat if nobody can be using it, and returns the new generation.
+    /// `abandoned` says whether a claim by that seat was left behind by a process that is gone.
     pub fn claim(&self, index: u32, seat: u16, abandoned: impl Fn(u16) -> bool) -> Option<u32> {
         let slot = self.slot(index)?;
         let relaxed = crate::mutant!("claim-relaxed");
         let mut word = slot.load(if relaxed { Ordering::Relaxed } else { Ordering::Acquire });
         #[cfg(not(interproc_loom))]
         if word as u32 == DEAD {
-            // While its process may still write, what it held must find out who it was.
+            // While its process may still write, the objects that it held must be able to find out who it was.
             if self.life(OwnerId::new(index as u16, (word >> 32) as u32)) != Life::Dead {
                 return None;
             }
@@ -132,12 +132,12 @@ impl Table {
             || (low & SLOT_CLAIMED != 0
                 && !is_live(low)
                 && (abandoned(low as u16) || crate::mutant!("claim-takes-live-claim")));
-        // The last value is no generation: a process marks a slot with it that one of its threads is joining.
+        // The last value is not a generation: a process marks a slot with it while one of its threads is joining.
         if !free || generation >= u32::MAX - 1 {
             return None; // in use, or retired: generations never wrap
         }
         if low != 0 && !crate::mutant!("reclaim-no-wake") {
-            // Whoever still sleeps on the dead generation looks again before the slot means somebody else.
+            // Threads that still sleep on the dead generation look again before the slot stands for somebody else.
             futex::wake(Word::Low(slot), u32::MAX);
         }
         let next = if crate::mutant!("claim-no-generation") { generation.max(1) } else { generation + 1 };
@@ -155,7 +155,7 @@ impl Table {
         let live = slot_value(generation, FUTEX_WAITERS | tid);
         // K2
         let confirmed = slot.compare_exchange(claimed, live, Ordering::Release, Ordering::Relaxed).is_ok();
-        // K4: whoever reads our id in any object (Acquire) reads our slot as live or later. Once here, instead of a
+        // K4: a thread that reads our id in any object (Acquire) reads our slot as live or later. One fence here replaces a
         // Release in every operation that writes an id.
         if !crate::mutant!("confirm-no-fence") {
             fence(Ordering::Release);
@@ -163,7 +163,7 @@ impl Table {
         confirmed
     }
 
-    /// Gives a live slot back. The node must be unlinked. What the member still owned is found ownerless.
+    /// Gives a live slot back. The node must be unlinked. What the member still owned counts as owned by a dead member.
     pub fn leave(&self, index: u32, generation: u32, tid: u32) {
         let Some(slot) = self.slot(index) else { return };
         let live = slot_value(generation, FUTEX_WAITERS | tid);
@@ -175,8 +175,8 @@ impl Table {
         }
     }
 
-    /// The process seat belongs to another process from now on: its name (low half: the index, high half: the low
-    /// half of its incarnation). The caller holds the seat's byte lock.
+    /// The process seat belongs to a new process from now on. Returns its name (low half: the index; high half: the low half of
+    /// its incarnation). The caller holds the seat's byte lock.
     #[doc(hidden)]
     pub fn sit_down(&self, seat: u16) -> Option<u64> {
         let page = self.description(seat.into())?;
@@ -184,7 +184,7 @@ impl Table {
         Some(u64::from(seat) | incarnation << 32)
     }
 
-    /// Clears what the former processes of `ours`, the name that [`Table::sit_down`] gave, left in the slots.
+    /// Clears what former processes at our seat left in the slots. `ours` is the name that [`Table::sit_down`] returned.
     #[doc(hidden)]
     pub fn bury_former(&self, ours: u64) {
         let seat = ours as u16;
@@ -202,7 +202,7 @@ impl Table {
         }
     }
 
-    /// Whether the process with this name is known to be gone: another one, or nobody, sits at its seat.
+    /// Whether the process with this name is known to be gone: its seat is free or belongs to another process.
     #[doc(hidden)]
     pub fn has_lost_its_seat(&self, sat: u64, nobody_sits_at: impl Fn(u16) -> bool) -> bool {
         let Some(holder) = self.description((sat as u16).into()) else { return false };
@@ -211,8 +211,8 @@ impl Table {
             || nobody_sits_at(sat as u16)
     }
 
-    /// Clears what a former process of this seat left in slot `index`. The caller holds the seat's byte lock,
-    /// so that process is gone. `its_member` says whether the slot's live generation belonged to it.
+    /// Clears what a former process of this seat left in slot `index`. The caller holds the seat's byte lock, so that process is
+    /// gone. `its_member` says whether the slot's live generation belonged to it.
     pub fn bury(&self, index: u32, seat: u16, its_member: impl Fn(u32) -> bool) {
         let Some(slot) = self.slot(index) else { return };
         let word = slot.load(Ordering::Acquire);

@@ -1,14 +1,15 @@
-//! [`Domain`]: one process in one segment. It takes a process seat, registers threads as members, and is the
-//! second channel by which deaths that the kernel did not report are found.
+//! [`Domain`]: one process in one segment. It takes a process seat, registers threads as members, and is the second channel that
+//! finds deaths which the kernel did not report. Most users never need it: [`Segment`](crate::Segment) has one. It is
+//! public for programs without `std` that map a segment themselves.
 //!
-//! A **process seat** is a byte of the segment's file, locked by the process's own open file description. The
-//! kernel frees it when the process is gone by any cause, in a zombie, and at exec; it is seen across PID
-//! namespaces. So "is the process of this member gone" has an exact answer everywhere. Whether one *thread* of a
-//! living process is gone is asked by its id, in the same PID namespace only; whether a later thread has got that
+//! A **process seat** is a byte of the segment's file, locked by an open file description of the process's own. The
+//! kernel frees it when the process is gone for any reason, also for a zombie and at exec, and it is visible across PID
+//! namespaces. So "is this member's process gone" has an exact answer everywhere. Whether one *thread* of a
+//! living process is gone is found by its id, in the same PID namespace only; whether a later thread has got that
 //! id, by the start time in /proc, if that is of the same namespaces. No answer means alive: taking a living
-//! owner for dead would let two into one lock.
+//! owner for dead would let two threads into one lock.
 //!
-//! What the kernel does not report by itself, and who finds it:
+//! What the kernel does not report by itself, and what finds it:
 //!
 //! | death | found by |
 //! |---|---|
@@ -17,18 +18,18 @@
 //! | `process_mrelease`, the OOM reaper before the victim runs | the byte lock |
 //! | a robust list with more than 2,048 entries, or a broken one, of a thread whose process lives | the thread's id, in the same PID namespace; across namespaces not before the process ends |
 //!
-//! **The descriptor is the program's to close.** The seat is not lost by that: the table is mapped from the description
+//! **The program may close the descriptor.** That does not lose the seat: the table is mapped from the description
 //! that holds it, and a mapping keeps its description as well as a descriptor does. Slots are mapped as copies of the
-//! table's mapping, by no descriptor. What needs one is asking about others' seats; it is looked at before each time,
-//! and opened again if it was closed and the file has a name. Where that fails the question has no answer, and the
-//! owner counts as alive.
+//! table's mapping, without a descriptor. Only asking about other seats needs one. It is checked before each use and opened
+//! again if it was closed and the file has a name. Where that fails the question has no answer, and the owner counts as alive.
 //!
-//! *Who may only read the segment's file* can lock bytes of it for reading, and so keep free seats free: whoever finds none
-//! goes without one, and the first two rows of the table above are found in the same PID namespace only, by the thread's id.
+//! *A process that may only read the segment's file* can lock bytes of it for reading, and so keep free seats occupied. A
+//! process that finds no seat goes without one; then the first two rows of the table are found in the same PID namespace only, by
+//! the thread's id.
 //!
 //! Limits: a child that inherits the descriptor by a raw `clone` or `fork` and never uses the library keeps its
-//! parent's byte locked as long as it lives; it then hides only those of the parent's deaths that the kernel did
-//! not report and a look at the thread's id cannot tell.
+//! parent's byte locked as long as it lives. It hides only those of the parent's deaths that the kernel did
+//! not report and that a look at the thread's id cannot tell.
 #![allow(unsafe_code)]
 
 use super::claim::{Joiner, NO_SEAT};
@@ -42,31 +43,31 @@ use core::ffi::c_int;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// The slot pairs of this process: where a slot is mapped with its node, and which generation holds it.
+/// A slot pair of this process: where a slot is mapped together with its node, and which generation holds it.
 ///
-/// Whether the thread that holds it lives is not read from the shared slot, where a peer could write that it is dead
-/// while its node is linked: another thread would then link the same node into a second list. It is a *life word*
-/// in the pair's private page, linked into the thread's robust list like the slot's, so that the kernel marks both.
+/// Whether the holding thread lives is not read from the shared slot: a peer could write there that it is dead while its node is
+/// linked, and another thread would link the same node into a second list. Instead the pair's private page has a *life word*,
+/// linked into the thread's robust list like the slot's word, so that the kernel marks both.
 #[repr(C)]
 #[derive(Debug)]
 struct Pair {
     base: AtomicPtr<u8>,
-    /// 0: free for any thread of the process. [`BUSY`]: a thread is registering. Else the generation in use.
+    /// 0: free for any thread of the process. [`BUSY`]: a thread is registering. Otherwise the generation in use.
     held: AtomicU32,
-    /// When this process last asked whether the slot's member lives, behind its generation: see `liveness`.
+    /// The generation, and when this process last asked whether that member lives: see `liveness`.
     asked: AtomicU64,
 }
 
 const BUSY: u32 = u32::MAX;
 
-/// The life word starts this many bytes before the end of the private page; its node follows it there.
+/// The life word starts this many bytes before the end of the private page, followed by its node.
 const LIFE_BACK: usize = 128;
 
-/// In a life word: the thread has ended, and its slot is the process's. It reads as live.
+/// In a life word: the thread has ended, and its slot belongs to the process. It reads as live.
 #[cfg(feature = "std")]
 const KEPT: u32 = sys::FUTEX_WAITERS | 1;
 
-/// Not a seat: a forked child that has not taken one yet.
+/// No seat: a forked child that has not taken one yet.
 const UNSEATED: u16 = u16::MAX - 1;
 
 /// One process in one segment.
@@ -76,7 +77,7 @@ pub struct Domain {
     file: Own,
     /// Low half: the seat's index; high half: the low half of its incarnation.
     seat: AtomicU64,
-    /// A seat whose byte cannot be asked after: that of a parent whose open file description this still is.
+    /// A seat whose byte we cannot query: that of a parent whose open file description we still share.
     shared_seat: AtomicU16,
     pairs: NonNull<Pair>,
 }
@@ -90,7 +91,7 @@ impl Domain {
     /// Enters a segment.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyMembers`] when as many processes are in it as it has slots.
+    /// [`ErrorKind::TooManyMembers`] if the segment already has as many processes as slots.
     ///
     /// # Safety
     /// `fd` is the segment's file, open for reading and writing, with an open file description that no other
@@ -133,7 +134,7 @@ impl Domain {
         unsafe { self.pairs.add(index as usize).as_ref() }
     }
 
-    /// In a forked child takes the seat that it has not got yet. The caller keeps other threads from doing the same.
+    /// In a forked child, takes the seat that it does not have yet. The caller keeps other threads from doing the same.
     ///
     /// # Errors
     /// [`ErrorKind::TooManyMembers`], as for [`Domain::new`].
@@ -146,7 +147,7 @@ impl Domain {
         let start = task::pid() % count;
         let mut barred = false;
         for index in (0..count).map(|i| (start + i) % count) {
-            // Not one that could be opened again: the table's mapping would not keep that one's description.
+            // Not by a descriptor that is opened again: the table's mapping would not keep that one's description.
             let locked =
                 self.file.get().ok_or(libc::EBADF).and_then(|fd| file::try_lock_byte(fd, index.into()));
             match locked {
@@ -154,12 +155,12 @@ impl Domain {
                     self.sit_down(index as u16);
                     return Ok(());
                 }
-                // Nobody sits there, and yet it is refused: somebody who may only read the file has locked it.
+                // Nobody sits there, and yet it is refused: a process that may only read the file has locked it.
                 Ok(false) => {
                     barred |=
                         self.file.get().is_some_and(|fd| file::byte_is_locked(fd, index.into()) == Ok(false));
                 }
-                // No such locks here, or no descriptor: go without the second channel across namespaces.
+                // No such locks here, or no descriptor: do without the second channel across namespaces.
                 Err(_) => {
                     self.seat.store(NO_SEAT.into(), Ordering::Relaxed);
                     return Ok(());
@@ -173,18 +174,17 @@ impl Domain {
         Err(ErrorKind::TooManyMembers.into())
     }
 
-    /// The seat is ours: nobody of its former process is left, so what it left in the slots is dead.
+    /// The seat is ours: its former process is gone, so what it left in the slots is dead.
     fn sit_down(&self, seat: u16) {
         let Some(ours) = self.table.sit_down(seat) else { return };
         self.seat.store(ours, Ordering::Release);
         self.table.bury_former(ours);
     }
 
-    /// In a forked child: replaces the inherited open file description by one of our own, which the table is then
-    /// mapped from, so that nothing but the mapping is needed to keep it. False when that is not possible: no /proc, no
-    /// descriptor left or, for a file without a name, all closed by the program; privileges dropped since the segment
-    /// was opened; somebody holds a lease on the file. Waits for nothing: the file is no FIFO, leases are not waited for,
-    /// and the lock is a shared one that the inherited description holds, too.
+    /// In a forked child: replaces the inherited open file description by one of our own, and maps the table from it, so that
+    /// the mapping alone keeps it. False if that is not possible: no /proc; no descriptor left, or for a file without a name all
+    /// closed by the program; privileges dropped since the segment was opened; a lease on the file. Never waits: the file
+    /// is no FIFO, leases are not waited for, and the lock is a shared one that the inherited description holds, too.
     ///
     /// # Safety
     /// As [`Domain::after_fork`], and the table's mapping is the domain's.
@@ -196,7 +196,7 @@ impl Domain {
             None => own::open_mapped(start, end),
         };
         let Ok(fresh) = fresh else { return false };
-        // SAFETY: the range is the domain's own mapping of the same file; who reads in it meanwhile finds the same words.
+        // SAFETY: the range is the domain's own mapping of the same file; a concurrent reader finds the same words.
         let mapped = self.file.identity().is_at(fresh)
             && file::try_use(fresh) == Ok(true)
             && unsafe { memory::map_file_over(start, end - start, fresh) }.is_ok();
@@ -208,22 +208,22 @@ impl Domain {
         mapped
     }
 
-    /// From where to where the table is mapped.
+    /// The start and the end of the table's mapping.
     fn mapped(&self) -> (usize, usize) {
         let start = self.table.address().addr();
         (start, start + self.table.slot_file_offset(self.table.count()) as usize)
     }
 
-    /// In the child of a fork, before anything else uses the domain there: the parent's seat and slots are not ours.
-    /// The first thread that registers takes a seat, if it has a description of its own (`own`). If it has none,
-    /// the child goes without: on the parent's open file description the parent's byte is its own, so that it
+    /// To be called in a forked child before anything else uses the domain there: the parent's seat and slots are not ours.
+    /// The first thread that registers takes a seat, if the child has a description of its own (`own`). If it has none,
+    /// the child goes without a seat: on the parent's open file description the parent's byte counts as its own, so it
     /// would take the parent's seat and bury the parent's members, and it cannot see that the byte is locked.
     ///
     /// # Safety
     /// The caller is the only thread that uses the domain.
     pub unsafe fn after_fork(&self, own: bool) {
         sys::dying::forget_namespace();
-        // The pair array was wiped; what the parent had mapped stays mapped and unused until the child ends.
+        // The array of pairs was wiped; what the parent had mapped stays mapped and unused until the child ends.
         if own {
             self.shared_seat.store(NO_SEAT, Ordering::Relaxed);
             self.seat.store(UNSEATED.into(), Ordering::Relaxed);
@@ -241,8 +241,8 @@ impl Domain {
     /// [`ErrorKind::TooManyMembers`], or [`ErrorKind::Unsupported`] where there is no robust list.
     ///
     /// # Safety
-    /// One thread registers at a time. The domain outlives the thread or the member is given back first with [`Domain::unregister`]. The thread is
-    /// not a member of this domain already.
+    /// One thread registers at a time. The domain outlives the thread, or the member is given back first with
+    /// [`Domain::unregister`]. The thread is not yet a member of this domain.
     pub unsafe fn register(&self, remembered: Option<RobustList>) -> Result<Member> {
         let _quiet = task::SignalsBlocked::new();
         let robust = RobustList::current(remembered).ok_or(ErrorKind::Unsupported)?;
@@ -266,8 +266,8 @@ impl Domain {
         Err(ErrorKind::TooManyMembers.into())
     }
 
-    /// Before a newcomer is refused: asks the second channel about every slot. A member that died in leaving (SL-c), or
-    /// whose death the kernel did not report, owns nothing that anybody waits for, so nobody else would ask.
+    /// Before a newcomer is refused: asks the second channel about every slot. A member that died while leaving (SL-c), or whose
+    /// death the kernel did not report, may own nothing that anybody waits for, and then nobody else asks.
     #[cold]
     fn mark_unreported(&self) {
         for index in 0..self.table.count() {
@@ -335,11 +335,11 @@ impl Domain {
         pair.held.store(0, Ordering::Release);
     }
 
-    /// Makes the calling thread's slot the process's: the end of the thread is no death to what it holds. The kernel will not
-    /// mark it any more; the second channel finds the end of the process, by its seat.
+    /// Makes the calling thread's slot the process's: the end of the thread is then no death for what it holds. The kernel no
+    /// longer marks the slot; the second channel finds the end of the process by its seat.
     ///
-    /// The thread dies in here only with its process. Before the slot is unlinked the kernel marks it; after, it is described
-    /// as the process's.
+    /// In here the thread can die only with its process. Before the slot is unlinked the kernel marks it; after that it is
+    /// described as the process's.
     ///
     /// # Safety
     /// `member` is the calling thread's, from this domain; the thread is about to end.
@@ -359,8 +359,8 @@ impl Domain {
         member.robust.forget(member.bell);
     }
 
-    /// The process has no mapping of the segment any more, so nothing refers to what its ended threads have kept: they are
-    /// dead. How many it were.
+    /// The process no longer maps the segment, so nothing refers to what its ended threads have kept: they are marked dead.
+    /// Returns how many there were.
     #[cfg(feature = "std")]
     pub(crate) fn end_kept(&self) -> u32 {
         let mut ended = 0;
@@ -397,7 +397,7 @@ impl Domain {
         }
         // SAFETY: a pair that was held is mapped.
         let life = unsafe { self.life_word(pair.base.load(Ordering::Acquire)) };
-        // Acquire pairs with the kernel's mark, after which it does not look at the nodes again.
+        // Acquire pairs with the kernel's mark; after it the kernel does not look at the nodes again.
         super::table::is_live(life.load(Ordering::Acquire))
     }
 
@@ -429,8 +429,8 @@ impl Domain {
         }
     }
 
-    /// The private memory behind a member's slot that the library may use: it is wiped on fork and lives as
-    /// long as the member. One page less the nodes and the life word.
+    /// The private memory beside a member's slot that the library may use: it is wiped on fork and lives as long as the member.
+    /// One page less the nodes and the life word.
     #[cfg(feature = "std")]
     pub(crate) fn private_page(&self, member: &Member) -> NonNull<u8> {
         const NODE_ROOM: usize = 64;
@@ -444,13 +444,13 @@ impl Domain {
         seat != self.seat_index() && seat != NO_SEAT && self.nobody_sits_at(seat)
     }
 
-    /// Whether another process's seat is known to be free. Who cannot ask does not know.
+    /// Whether another process's seat is known to be free. False if we cannot ask.
     fn nobody_sits_at(&self, seat: u16) -> bool {
         let ask = |fd| file::byte_is_locked(fd, seat.into());
         seat != self.shared_seat.load(Ordering::Relaxed) && self.file().and_then(ask) == Ok(false)
     }
 
-    /// A descriptor of the segment's file, to ask by.
+    /// A descriptor of the segment's file, for questions about seats.
     fn file(&self) -> core::result::Result<c_int, i32> {
         let (start, end) = self.mapped();
         self.file.get_or(|| own::open_mapped(start, end))
@@ -458,19 +458,19 @@ impl Domain {
 
     /// The second channel: whether `id`, which looks alive, is known to be dead.
     pub(crate) fn is_dead(&self, id: OwnerId) -> bool {
-        // Changing under our eyes: look again next time.
+        // It is changing right now: look again next time.
         let Some(who) = self.table.identity(id) else { return false };
-        // Its process lives, or cannot be asked after: then by its id.
+        // If its process lives or cannot be queried, the thread's id decides.
         self.process_is_gone(who.seat) || who.thread_is_gone()
     }
 
-    /// Whether another process, by the name of its seat, is known to be gone.
+    /// Whether another process, named by its seat, is known to be gone.
     fn process_is_gone(&self, sat: u64) -> bool {
         let asked = sat as u16 != NO_SEAT && sat != self.seat.load(Ordering::Relaxed);
         asked && self.table.has_lost_its_seat(sat, |seat| self.nobody_sits_at(seat))
     }
 
-    /// Asks about `id`, and marks it if it is dead; with it all members of its process, if that is gone.
+    /// Asks about `id` and marks it if it is dead. If its process is gone, marks all members of that process.
     #[cold]
     pub(crate) fn mark_if_dead(&self, id: OwnerId) {
         let Some(who) = self.table.identity(id) else { return };
@@ -523,9 +523,9 @@ impl Joiner for Joining<'_> {
         Ok(())
     }
 
-    /// For the second channel and for people.
+    /// For the second channel, and for people.
     fn describe(&self, generation: u32) {
-        // An heir is in a hurry: known before.
+        // Looked up now, as an heir will be in a hurry.
         sys::dying::shown_namespace();
         let who = Identity {
             pid: task::pid(),
@@ -574,7 +574,7 @@ impl Drop for Domain {
 }
 
 impl Member {
-    /// What others want of the member.
+    /// What others want from this member.
     #[inline(always)]
     pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
         // SAFETY: in the member's slot page, which is mapped as long as the domain.

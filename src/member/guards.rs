@@ -1,5 +1,5 @@
-//! [`GuardMark`]: a guard that gives out references into a segment, counted as one of its thread. [`Unwinding`]: what a panic
-//! makes of a guard's end.
+//! [`GuardMark`]: counts a guard that gives out references into a segment as one of its thread. [`Unwinding`]: what a panic makes
+//! of a guard's end.
 #![allow(unsafe_code)]
 
 use super::{Member, OwnerId, current};
@@ -7,8 +7,8 @@ use core::cell::Cell;
 use core::ptr::null;
 use std::thread::panicking;
 
-/// One of the calling thread's guards, from [`GuardMark::at`] until it is dropped or [ended](GuardMark::end): for guards that
-/// do not know their member. If the thread ends before it, it was leaked, and the thread's slot becomes the process's.
+/// One of the calling thread's guards, from [`GuardMark::at`] until it is dropped or [ended](GuardMark::end). For guards that do
+/// not know their member. If the thread ends first, the guard was leaked, and the thread's slot becomes the process's.
 #[derive(Debug)]
 pub(crate) struct GuardMark {
     /// Null once it has ended, or if there is no member.
@@ -17,7 +17,8 @@ pub(crate) struct GuardMark {
 }
 
 impl GuardMark {
-    /// A guard in the segment around `address`, which stays attached as long as the guard's borrow. It does not leave its thread.
+    /// A guard in the segment around `address`, which stays attached as long as the guard's borrow. The guard does not leave its
+    /// thread.
     #[inline(always)]
     pub(crate) fn at(address: *const u8) -> GuardMark {
         match current(address) {
@@ -25,7 +26,7 @@ impl GuardMark {
                 me.guard_begins();
                 GuardMark { me: Cell::new(me), owner: me.id() }
             }
-            // There is nothing that it could hold.
+            // Without a member it can hold nothing.
             Err(_) => GuardMark { me: Cell::new(null()), owner: OwnerId::new(0, 0) },
         }
     }
@@ -50,8 +51,8 @@ impl Drop for GuardMark {
     }
 }
 
-/// When a guard began. A panic that drops it counts as a death; but the use of one that began while its thread was panicking
-/// already, in a destructor, is not interrupted by that panic.
+/// Whether its thread was panicking when a guard began. A panic that drops a guard counts as a death. But a guard that began
+/// while its thread was already panicking, in a destructor, is not interrupted by that panic.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unwinding(bool);
 
@@ -62,7 +63,7 @@ impl Unwinding {
         Unwinding(panicking())
     }
 
-    /// Whether a panic drops the guard, which is being dropped.
+    /// Whether a panic is what drops the guard, which is being dropped now.
     #[inline(always)]
     pub(crate) fn interrupts(self) -> bool {
         panicking() && !self.0

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// A member's identity in one segment: its slot and that slot's generation. Never given out twice.
+/// A member's identity in one segment: its slot and that slot's generation. Never reused.
 ///
 /// Bits 0..32 hold the generation (1 or more), bits 32..48 the slot; the upper 16 bits of a word that holds an id
 /// belong to the object, so that the upper half (slot and flags) can serve as a futex.
@@ -25,32 +25,32 @@ impl OwnerId {
         if word as u32 == 0 { None } else { Some(OwnerId(word & Self::MASK)) }
     }
 
-    /// An id that was remembered as bits.
+    /// An id that was stored as bits.
     #[inline(always)]
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) const fn cached(bits: u64) -> Self {
         OwnerId(bits)
     }
 
-    /// The id with a mark, equal to no member's.
+    /// The id with a flag: it equals no member's id.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) const fn flagged(self) -> Self {
         OwnerId(self.0 | 1 << 63)
     }
 
-    /// The id, [flagged](Self::flagged) and marked if the thread is panicking: what is locked now is not locked by code that
-    /// the panic interrupts, but by a destructor, and its end is an orderly one.
+    /// The id; if the thread is panicking, [flagged](Self::flagged) and with a second flag. A lock taken then is taken by a
+    /// destructor, not by code that the panic interrupts, so its end is an orderly one.
     ///
-    /// A word in, a word out: a guard that is made in two ways, or handed on by reference, goes through memory, where the
-    /// copy of what was just written in pieces costs more than the lock.
+    /// A word in, a word out: a guard that is built on two paths, or passed by reference, goes through memory, and copying what
+    /// was just written in pieces costs more than the lock.
     #[inline(always)]
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) fn unless_panicking(self) -> Self {
         OwnerId(self.0 | if std::thread::panicking() { 1 << 63 | 1 << 62 } else { 0 })
     }
 
-    /// For the id that [`unless_panicking`](Self::unless_panicking) gave a guard which is being dropped now: whether a panic
+    /// For the id that [`unless_panicking`](Self::unless_panicking) gave to a guard that is being dropped now: whether a panic
     /// drops it.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
@@ -58,7 +58,7 @@ impl OwnerId {
         self.0 & 1 << 62 == 0 && std::thread::panicking()
     }
 
-    /// The id without the marks.
+    /// The id without the flags.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) const fn plain(self) -> Self {
@@ -71,7 +71,7 @@ impl OwnerId {
         self.0
     }
 
-    /// The slot's index. Read from shared memory it may be beyond the table: the table checks.
+    /// The slot's index. If read from shared memory it may be beyond the table; the table checks.
     #[inline]
     pub const fn slot(self) -> u32 {
         (self.0 >> 32) as u32

@@ -1,4 +1,5 @@
-//! Who a member is, for people: process, thread, and the namespace in which these ids mean something.
+//! Who a member is: its process, its thread, and the namespace in which these ids are valid. For people, and for the second
+//! channel.
 
 use super::{OwnerId, Table};
 use crate::atomic::{Ordering, fence};
@@ -15,7 +16,7 @@ pub struct Identity {
     pub tid: u32,
     /// The PID namespace's inode number, 0 if unknown.
     pub pid_namespace: u64,
-    /// The thread's start time in clock ticks since boot, 0 if unknown: with the ids it names a thread for good.
+    /// The thread's start time in clock ticks since boot, 0 if unknown: together with the ids it names a thread uniquely.
     pub start_time: u64,
     /// The time namespace of the start time.
     pub(crate) time_namespace: u64,
@@ -45,8 +46,7 @@ impl Identity {
         self.pid_namespace != 0 && self.pid_namespace == task::pid_namespace()
     }
 
-    /// Whether the thread itself is known to be gone, by ids that mean the same here and there. Anything that cannot be
-    /// told for certain is a no.
+    /// Whether the thread itself is known to be gone, judged by ids that are valid in both namespaces. False unless certain.
     pub(crate) fn thread_is_gone(&self) -> bool {
         if !self.is_of_our_namespace() {
             return false;
@@ -54,25 +54,25 @@ impl Identity {
         match task::exists(self.pid, self.tid) {
             Some(false) => true,
             None => false,
-            // Somebody has this id. Is it a later one?
+            // A thread has this id. Is it a later one?
             Some(true) => {
                 task::start_time(self.pid, self.tid).is_ok_and(|now| !self.may_have_started_at(now))
             }
         }
     }
 
-    /// Whether a thread with the member's ids that started then may be the member: no only for certain.
+    /// Whether a thread with the member's ids that started at this time may be the member. False only if certain.
     pub(crate) fn may_have_started_at(&self, start_time: u64) -> bool {
         self.start_time == 0 || self.time_namespace != task::time_namespace() || self.start_time == start_time
     }
 }
 
 impl Table {
-    /// Says who the member of slot `index` is, which is claimed as `generation`, by the caller.
+    /// Describes the member of slot `index`, which the caller has claimed as `generation`.
     #[doc(hidden)]
     pub fn describe(&self, index: u32, generation: u32, who: &Identity) {
         let Some(page) = self.description(index) else { return };
-        // A sequence lock: nothing is described while the words change.
+        // A sequence lock: while the words change, nothing counts as described.
         page.described.store(0, Ordering::Relaxed);
         if !crate::mutant!("describe-no-fence") {
             fence(Ordering::Release);
@@ -87,21 +87,21 @@ impl Table {
             page.waits_for.store(0, Ordering::Relaxed);
             page.waits_on.store(0, Ordering::Relaxed);
             page.wanted.store(0, Ordering::Relaxed);
-            // Against `Table::use_strong_fences`: it sees this slot's word, or we see its flag.
+            // Pairs with `Table::use_strong_fences`: either it sees this slot's word, or we see its flag.
             fence(Ordering::SeqCst);
             if self.strong_fences() {
                 self.warn(index);
             }
             page.waits_changed.store(0, Ordering::Relaxed);
-            // What the slot's last member held for reading. Seen by whoever sees the slot live (K2).
+            // What the slot's last member held for reading. Visible to all who see the slot live (K2).
             page.holds.words.iter().for_each(|hold| hold.store(0, Ordering::Relaxed));
         }
         page.described.store(generation.into(), Ordering::Release);
     }
 
-    /// Says that the live member of slot `index` is the process from now on, and no thread of it: what it holds is held
-    /// as long as the process lives. By its thread, whose mark the kernel still makes: after a death in here nobody needs
-    /// the description.
+    /// From now on the live member of slot `index` is the process itself and none of its threads: what it holds stays held as
+    /// long as the process lives. Called by the member's thread, which the kernel can still mark: after a death in here nobody
+    /// needs the description.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(super) fn describe_process(&self, index: u32, generation: u32, pid: u32, start_time: u64) {
         let Some(page) = self.description(index) else { return };
@@ -113,7 +113,7 @@ impl Table {
         page.described.store(generation.into(), Ordering::Release);
     }
 
-    /// Reads a member's description; `None` if the slot has moved on, or is changing right now.
+    /// Reads a member's description; `None` if the slot belongs to a later member, or is changing right now.
     pub fn identity(&self, id: OwnerId) -> Option<Identity> {
         let page = self.description(id.slot())?;
         let describes_it = |order| page.described.load(order) == u64::from(id.generation());

@@ -15,7 +15,7 @@ use core::cell::Cell;
 use core::ptr::null;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// What the private page of a member's slot holds behind the list node.
+/// What the private page of a member's slot holds after the list node.
 pub(super) struct Record {
     pub(super) member: Member,
     pub(super) home: *const Home,
@@ -36,7 +36,7 @@ impl Seen {
     }
 }
 
-/// How many mappings a thread may use in turns without looking them up anew (which takes a lock and system calls).
+/// How many mappings a thread may use in turns without looking them up again (which takes a lock and system calls).
 const SEEN: usize = 8;
 
 pub(super) struct Local {
@@ -47,9 +47,9 @@ pub(super) struct Local {
     thread: Cell<u64>,
     id: Cell<u64>,
     member: Cell<*const Member>,
-    /// The last few, the one above among them. Written only while signals are blocked.
+    /// The last few, including the one above. Written only while signals are blocked.
     seen: [Seen; SEEN],
-    /// Where the next one goes, counted on.
+    /// Counts the entries; the next one goes to this index modulo the length.
     next_seen: Cell<usize>,
     records: Cell<*const Record>,
     forks: Cell<u64>,
@@ -74,7 +74,7 @@ std::thread_local! {
     };
 }
 
-/// The calling thread's member of the segment that `address` lies in, made now if this is its first use.
+/// The calling thread's member of the segment that contains `address`, made now if this is the first use.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`] for an address in no attached segment; those of [`Domain::register`].
@@ -87,12 +87,12 @@ pub(crate) fn current<'a>(address: *const u8) -> Result<&'a Member> {
     })
 }
 
-/// As [`current`], with the id beside it: on the way to a lock's compare-and-swap every dependent load counts.
+/// [`current`], together with the id: on the way to a lock's compare-and-swap every dependent load counts.
 #[inline(always)]
 pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)> {
     LOCAL.with(|local| {
-        // Read before the check: read after it on both ways, the compiler would choose an address first and then load
-        // from it, one load behind the other.
+        // Read before the check. If it were read after it on both paths, the compiler would choose an address first and then
+        // load from it: two loads in a row.
         let id = OwnerId::cached(local.id.get());
         if is_cached(local, address) {
             // SAFETY: as in `current`.
@@ -103,7 +103,7 @@ pub(crate) fn current_id<'a>(address: *const u8) -> Result<(OwnerId, &'a Member)
     })
 }
 
-/// As [`current_id`], with the address as a file offset.
+/// [`current_id`], together with the address as a file offset.
 #[inline(always)]
 pub(crate) fn current_at<'a>(address: *const u8) -> Result<(OwnerId, &'a Member, u64)> {
     LOCAL.with(|local| {
@@ -124,7 +124,8 @@ fn is_cached(local: &Local, address: *const u8) -> bool {
         && local.epoch.get() == WIPED.epoch.load(Ordering::Relaxed)
 }
 
-/// A thread of a process, between two changes of what it has attached: in it, each of the thread's members stays as it is.
+/// A thread of a process between two changes of what the process has attached. As long as it holds, none of the thread's members
+/// changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Here {
     thread: u64,
@@ -135,7 +136,7 @@ impl Here {
     /// Nowhere.
     pub(crate) const NOWHERE: Here = Here { thread: 0, epoch: u64::MAX };
 
-    /// Where the caller is, who has just asked for its [`current`] member.
+    /// The caller, which has just asked for its [`current`] member.
     pub(crate) fn now() -> Here {
         static THREADS: AtomicU64 = AtomicU64::new(0);
         LOCAL.with(|local| {
@@ -146,7 +147,7 @@ impl Here {
         })
     }
 
-    /// Whether the caller is there.
+    /// Whether this is still the caller.
     #[inline(always)]
     pub(crate) fn is_now(self) -> bool {
         LOCAL.with(|local| local.thread.get() == self.thread)
@@ -161,7 +162,7 @@ pub(crate) fn forks() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// The member for an address that is not in the mapping looked up last.
+/// The member for an address that is not in the last mapping looked up.
 #[inline(never)]
 fn find<'a>(local: &Local, address: *const u8) -> Result<&'a Member> {
     let epoch = WIPED.epoch.load(Ordering::Relaxed);

@@ -1,25 +1,30 @@
-//! Membership: the one mechanism under everything.
+//! Membership: the mechanism under everything. Most users never need this module; the objects use it by themselves.
 //!
-//! A thread that uses a segment is a *member* of it: it holds a slot of the segment's [`Table`], and the slot's
-//! futex word is linked into the thread's own kernel robust list for as long as the thread lives. When it dies,
-//! the kernel marks the word and wakes a sleeper. Objects name their owner by [`OwnerId`]; whether that owner
-//! lives is one load. A death is *settled* by whoever looks first: while another thread of the dead process can still write
-//! (`sys::dying`), its owner counts as alive. A process of one thread costs that look one system call (a `stat` in
-//! /proc); the rest is paid only where there were more threads. In another PID namespace, or without /proc, the kernel's mark
-//! alone counts.
+//! A thread that uses a segment is a *member* of it. It holds a slot of the segment's [`Table`], and the slot's futex word is
+//! linked into the thread's kernel robust list for as long as the thread lives. When the thread dies, the kernel marks the word
+//! and wakes a sleeper. Objects name their owner by [`OwnerId`]; whether that owner lives is one load.
+//!
+//! A death is *settled* by the first thread that looks: as long as another thread of the dead process can still write
+//! (`sys::dying`), the owner counts as alive. For a single-threaded process that check is one system call (a `stat` in /proc);
+//! only processes with more threads cost more. In another PID namespace, or without /proc, the kernel's mark alone counts.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `id` | the owner's name |
 //! | `table` | slots, life and death |
 //! | `claim` | taking, confirming and leaving a slot |
-//! | `sleep` | waiting, and what a death asks of a sleeper |
-//! | `liveness` | whether an owner lives, asked by whoever tries or asks without sleeping |
+//! | `domain` | one process in one segment: its seat, its slots, the second channel for deaths |
+//! | `identity` | what a member says about itself: process, thread, namespace |
+//! | `liveness` | whether an owner lives, for callers that do not sleep |
+//! | `sleep` | the one sleep, and what a death requires of a sleeper |
+//! | `spin` | how long to look again before a sleep |
+//! | `retries` | the bound on retry loops |
 //! | `handoff` | telling an owner that somebody waits for what it holds |
-//! | `view` | who holds something and how many wait, for people |
-//! | `guards` | guards that were leaked outlive their thread (needs `std`) |
-//! | `domain` | one process in one segment: its seat, claiming and leaving slots, the second channel |
+//! | `sampler` | picks one operation in 64 |
+//! | `view` | who holds something and how many wait: diagnostic only |
+//! | `attachment` | mappings and domains of this process (needs `std`) |
 //! | `local` | from an address to the calling thread's member (needs `std`) |
+//! | `guards`, `thread_end` | leaked guards outlive their thread (needs `std`) |
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod attachment;
@@ -83,10 +88,10 @@ use robust::{BellNode, Pending, RobustList};
 use sampler::Sampler;
 use spin::Habit;
 
-/// The net: the longest sleep on an owner before its life is checked through the second channel.
+/// The net: the longest sleep on an owner before the second channel is asked whether it lives.
 pub(crate) use crate::sys::futex::NET_NS;
 
-/// The calling thread as a member of one segment. Belongs to that thread alone.
+/// The calling thread as a member of one segment. Only that thread may use it.
 #[derive(Debug)]
 pub struct Member {
     id: OwnerId,
@@ -95,7 +100,7 @@ pub struct Member {
     bell: BellNode,
     spinning: Habit,
     uses: Cell<u16>,
-    /// The locks that it holds under which somebody may wait for a condition.
+    /// How many locks it holds under which somebody may wait for a condition.
     awaited: Cell<u32>,
     /// How many Rust guards of this thread give access to memory of the segment.
     #[cfg(not(interproc_loom))]
@@ -124,28 +129,28 @@ impl Member {
         &self.table
     }
 
-    /// From here to [`Member::unpend`] the thread's death wakes a sleeper of the segment, who wakes all. No user
+    /// From here to [`Member::unpend`], the thread's death wakes a sleeper of the segment, which wakes all the others. No user
     /// code may run in between.
     #[inline(always)]
     pub(crate) fn pend(&self) -> Pending {
         self.robust.pend(self.bell)
     }
 
-    /// Ends what [`Member::pend`] began: leaves pending as it was found, NULL or resting.
+    /// Ends what [`Member::pend`] began: leaves the pending pointer as it was found, NULL or at the bell.
     #[inline(always)]
     pub(crate) fn unpend(&self, old: Pending) {
         self.robust.unpend(old);
     }
 
-    /// As [`Member::pend`], and pending *rests* at the bell until the thread leaves the segment: every operation leaves it
-    /// as it was found. For whoever holds a lock under which somebody waits for a condition. The C library's own
-    /// robust mutexes set it to NULL.
+    /// As [`Member::pend`], but the pending pointer *rests* at the bell until the thread leaves the segment, since every
+    /// operation leaves it as it was found. For the holder of a lock under which somebody waits for a condition. The C library's
+    /// own robust mutexes set it to NULL.
     #[inline]
     pub(crate) fn rest(&self) {
         let _ = self.pend();
     }
 
-    /// The thread has a lock under which somebody may wait for a condition.
+    /// The thread has taken a lock under which somebody may wait for a condition.
     pub(crate) fn has_awaited(&self) {
         self.awaited.set(self.awaited.get().saturating_add(1));
         self.table.go_on(self.id);
@@ -156,11 +161,11 @@ impl Member {
         self.awaited.set(self.awaited.get().saturating_sub(1));
     }
 
-    /// The thread is about to end in good order: it will notify nobody any more, so its end need wake nobody who waits for a
-    /// condition. Not if it ends with a lock that others wait under: that is a death.
+    /// The thread is about to end in good order. It owes no more notifications, so its end need not wake threads that wait for a
+    /// condition. If it ends with a lock under which others wait, that is a death, and this does nothing.
     ///
-    /// A thread that goes on to use the segment, in a destructor that runs later, only loses the help for those it forgets to
-    /// notify if it is killed then, after an unlock (window CV-g of [`RawCondvar`](crate::sync::RawCondvar)).
+    /// If the thread goes on to use the segment, in a destructor that runs later, and is killed then after an unlock, those that
+    /// it did not notify get no help (window CV-g of [`RawCondvar`](crate::sync::RawCondvar)).
     #[cold]
     pub fn end_well(&self) {
         if self.awaited.get() == 0 || crate::mutant!("ends-well-with-a-lock") {
@@ -171,10 +176,10 @@ impl Member {
         }
     }
 
-    /// Sets pending again after a signal handler may have used it.
+    /// Sets the pending pointer again after a signal handler may have used it.
     #[cold]
     pub(crate) fn pend_again(&self) {
-        // The value found is the handler's leavings (NULL), not what `pend` has to restore.
+        // The value found is what the handler left (NULL), not the one to restore later.
         let _ = self.pend();
     }
 
@@ -183,8 +188,7 @@ impl Member {
         &self.spinning
     }
 
-    /// A word that names this use of something by this member: its id, and above it a number that comes again after
-    /// 65,536 others.
+    /// A word that names one use of something by this member: its id, and above it a number that repeats after 65,536 uses.
     #[inline(always)]
     pub(crate) fn new_use(&self) -> u64 {
         let n = self.uses.get();
@@ -192,8 +196,8 @@ impl Member {
         self.id.bits() | u64::from(n) << 48
     }
 
-    /// A guard begins that gives out references into the segment. If the thread ends before the guard does, what it holds
-    /// stays held as long as the process lives: the references may be anywhere in it.
+    /// A guard begins that gives out references into the segment. If the thread ends before the guard does, what the guard holds
+    /// stays held as long as the process lives, as the references may be anywhere in it.
     #[inline(always)]
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) fn guard_begins(&self) {
@@ -218,7 +222,7 @@ impl Member {
         self.table.holds(self.id.slot())
     }
 
-    /// Asks the second channel about an owner that the kernel has not reported; marks it if it is dead.
+    /// Asks the second channel about an owner whose death the kernel has not reported, and marks it if it is dead.
     #[cold]
     pub(crate) fn verify(&self, id: OwnerId) {
         #[cfg(not(interproc_loom))]
@@ -285,7 +289,7 @@ impl Member {
         }
     }
 
-    /// What others want of the member.
+    /// What others want from this member.
     pub(crate) fn wanted(&self) -> &crate::atomic::AtomicU64 {
         self.wanted[0]
     }

@@ -1,41 +1,40 @@
 //! [`Spin`]: how long to look again before sleeping.
 //!
-//! A wake-up across processors costs 10 to 50 µs, a cache line about 0.1 µs: an active partner is worth waiting for,
-//! an absent one is not. Each member has a [`Habit`]: a budget that grows when spinning has paid and halves when it
-//! has not. At zero it sleeps at once, and tries again after a number of sleeps that doubles as long as it fails:
-//! so two that share a processor, where nobody can answer while the other spins, soon stop trying.
+//! A wake-up across processors costs 10 to 50 µs, a cache line about 0.1 µs. An active peer is worth waiting for,
+//! an absent one is not. Each member has a [`Habit`]: a budget that grows when spinning has paid off and halves when it
+//! has not. At zero the member sleeps at once, and tries spinning again after a number of sleeps that doubles as long as that
+//! fails. So two peers that share a processor, where neither can answer while the other spins, soon stop trying.
 //!
 //! Budgets are in nanoseconds, as a `PAUSE` takes 10 ns on one machine and 60 on another.
 //!
-//! Rejected: no spinning when the caller may run on one processor only. It says nothing about its partner: two
-//! processes that are pinned to a processor each would never spin. Giving the processor away (`sched_yield`) before a
-//! sleep: two that share a processor with nobody else answer each other in 2 µs instead of 4.5 under a real-time class,
-//! but in 15 instead of 6 under the ordinary one, and beside one busy process in 1,800 instead of 10 (Linux 6.18):
-//! who yields there gives up its whole slice.
+//! Rejected: no spinning if the caller may run on one processor only. That says nothing about its peer: two processes that are
+//! pinned to a processor each would never spin. Also rejected: giving the processor away (`sched_yield`) before a sleep. Two
+//! peers that share a processor with nobody else then answer each other in 2 µs instead of 4.5 under a real-time class, but in
+//! 15 instead of 6 under the ordinary one, and beside one busy process in 1,800 instead of 10 (Linux 6.18): a thread that
+//! yields there gives up its whole slice.
 
 use crate::atomic::spin_loop;
 use core::cell::Cell;
 
-/// The longest spinning before a sleep: it must outlast a partner's wake-up, or two that sleep in turns would never
-/// meet awake.
+/// The longest spinning before a sleep. It must outlast a peer's wake-up, or two that sleep in turns would never meet awake.
 const MOST: u32 = 40_000;
 /// The budget of a new member.
 const FRESH: u32 = 2_000;
-/// A budget below this is none.
+/// A budget below this counts as none.
 const LEAST: u32 = 250;
 /// The longest single back-off.
 const LONGEST_STEP: u32 = 80;
-/// Sleeps without any spinning before it is tried again: at first, and at most. Exponents of two.
+/// The number of sleeps without spinning before it is tried again: at first, and at most. Exponents of two.
 const PATIENCE: (u32, u32) = (6, 12);
 
-/// What a member has learnt about spinning.
+/// What a member has learned about spinning.
 #[derive(Debug)]
 pub(crate) struct Habit {
     /// Nanoseconds.
     budget: Cell<u32>,
-    /// Sleeps since the budget became zero; not zero while it is tried again.
+    /// Sleeps since the budget became zero; nonzero while spinning is tried again.
     slept: Cell<u32>,
-    /// After two to the power of how many of them it is tried again.
+    /// Spinning is tried again after two to the power of this many sleeps.
     patience: Cell<u32>,
 }
 
@@ -45,7 +44,7 @@ impl Habit {
         Habit { budget: Cell::new(FRESH), slept: Cell::new(0), patience: Cell::new(PATIENCE.0) }
     }
 
-    /// Spinning has paid.
+    /// Spinning has paid off.
     fn paid(&self) {
         self.budget.set((self.budget.get() * 2).min(MOST));
         self.slept.set(0);
@@ -102,7 +101,7 @@ impl<'m> Spin<'m> {
         true
     }
 
-    /// What was waited for has come.
+    /// What the caller waited for has come.
     #[inline]
     pub(crate) fn done(self) {
         if !self.slept {
@@ -110,7 +109,7 @@ impl<'m> Spin<'m> {
         }
     }
 
-    /// It has not: a sleep follows. After it, another look, and no more spinning.
+    /// It has not: a sleep follows. After it comes another look, without spinning.
     #[cold]
     pub(crate) fn failed(&mut self) {
         self.habit.failed();
@@ -126,7 +125,7 @@ mod pause {
     use crate::time::Deadline;
     use core::sync::atomic::{AtomicU32, Ordering};
 
-    /// Until it is measured: that of a slow one, so that nobody spins for long.
+    /// Until it is measured: the value of a slow machine, so that nobody spins for long.
     static PAUSE: AtomicU32 = AtomicU32::new(60);
 
     #[inline]
@@ -135,7 +134,7 @@ mod pause {
         PAUSE.load(Ordering::Relaxed)
     }
 
-    /// Measures it: a microsecond or five.
+    /// Measures it, in 1 to 5 µs.
     pub(in crate::member) fn measure() {
         const SAMPLE: u64 = 32;
         let one = || {
@@ -143,13 +142,13 @@ mod pause {
             (0..SAMPLE).for_each(|_| spin_loop());
             (Deadline::now().as_monotonic_ns() - start) / SAMPLE
         };
-        // The least of a few: whoever was interrupted measured too much.
+        // The least of a few: an interrupted run measures too much.
         let ns = (0..3).map(|_| one()).min().unwrap_or(0).clamp(1, 1000);
         PAUSE.store(ns as u32, Ordering::Relaxed);
     }
 }
 
-/// In a model nobody spins: all interleavings are tried anyway.
+/// Models do not spin: they try all interleavings anyway.
 #[cfg(interproc_loom)]
 mod pause {
     pub(super) fn ns() -> u32 {

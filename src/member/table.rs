@@ -1,19 +1,19 @@
 //! [`Table`]: the member slots of a segment, and the one question that everything asks: does this owner live?
 //!
-//! A slot word is `generation:32 | futex word:32`, read and changed by us only as one 64-bit atomic.
+//! A slot word is `generation:32 | futex word:32`. We read and change it only as one 64-bit atomic.
 //!
 //! | low half | meaning | changed by |
 //! |---|---|---|
-//! | 0 | free | the member itself, leaving |
+//! | 0 | free | the member itself, when it leaves |
 //! | `WAITERS + CLAIMED + seat` | claimed by a process, not confirmed; owns nothing | the claimant |
-//! | `WAITERS + tid` | a live member, or a dead one whose death nobody reported | the claimant, confirming |
-//! | `WAITERS + OWNER_DIED` | dead; other threads of its process may still be writing | the kernel, or whoever verified the death |
-//! | the same `+ 1` | dead, and they write no more: what it held may be taken over, and the slot reclaimed | whoever asked ([`sys::dying`]) |
+//! | `WAITERS + tid` | a live member, or a dead one whose death nobody reported | the claimant, when it confirms |
+//! | `WAITERS + OWNER_DIED` | dead; other threads of its process may still be writing | the kernel, or a thread that verified the death |
+//! | the same `+ 1` | dead, and its process writes no more: what it held may be taken over, and the slot reclaimed | whoever asked ([`sys::dying`]) |
 //!
 //! The kernel changes the low half with a 32-bit compare-exchange of its own. That mixed-size access is outside
-//! Rust's memory model; on x86-64 and aarch64 aligned accesses of different sizes to one word are coherent and
-//! a locked (or exclusive) operation on either size is atomic against the other (Intel SDM 3A §8.2.3.1 and §8.1;
-//! Arm ARM B2.2.1), and no 64-bit operation of ours depends on more: each compare-and-swap names the exact old
+//! Rust's memory model. On x86-64 and aarch64, aligned accesses of different sizes to one word are coherent, and
+//! a locked (or exclusive) operation of either size is atomic against the other (Intel SDM 3A §8.2.3.1 and §8.1;
+//! Arm ARM B2.2.1). No 64-bit operation of ours depends on more: each compare-and-swap names the exact old
 //! value of both halves.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -31,14 +31,14 @@ const SETTLED: u32 = DEAD | 1;
 /// Whether an owner lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// It lives; the futex half of its slot word, to sleep on. Or it is dead and its process may still write: then that half is
-    /// not [live](is_live), and nobody will be woken by it ([`Member::sleep`](super::Member::sleep) knows).
+    /// It lives. Carries the futex half of its slot word, to sleep on. Or it is dead but its process may still write: then that
+    /// half is not [live](is_live) and wakes nobody, which [`Member::sleep`](super::Member::sleep) knows.
     Live(u32),
-    /// It is dead, or never was (a scribbled word). What it held may be taken over.
+    /// It is dead, or never existed (a scribbled word). What it held may be taken over.
     Dead,
 }
 
-/// What the low half of a slot word says.
+/// Whether the low half of a slot word is that of a live member.
 #[inline]
 pub(crate) fn is_live(low: u32) -> bool {
     low & (FUTEX_OWNER_DIED | SLOT_CLAIMED) == 0 && low & FUTEX_TID_MASK != 0
@@ -55,7 +55,7 @@ mod place {
     use crate::format::{Changing, Header, Holds, SLOT_WORD_BACK, SlotPage};
     use core::ptr::NonNull;
 
-    /// Where a segment's header and slots are mapped. Whoever makes one keeps the mapping alive.
+    /// Where a segment's header and slots are mapped. The creator of a table keeps the mapping alive.
     #[derive(Clone, Copy, Debug)]
     pub struct Table {
         header: NonNull<u8>,
@@ -127,13 +127,13 @@ mod place {
             Some(unsafe { self.slots.add(index as usize * self.page).cast::<SlotPage>().as_ref() })
         }
 
-        /// What others want of a slot's member, and how often it has answered.
+        /// What others want from a slot's member, and how often it has answered.
         #[inline]
         pub(crate) fn wanted(&self, index: u32) -> Option<[&AtomicU64; 2]> {
             self.description(index).map(|page| [&page.wanted, &page.answers])
         }
 
-        /// The last generation of a slot's members that ended in good order.
+        /// The last generation of a slot that ended in good order.
         pub(super) fn ended(&self, index: u32) -> Option<&AtomicU64> {
             self.description(index).map(|page| &page.ended_well)
         }
@@ -258,12 +258,12 @@ mod place {
             self.mark_dead(id);
         }
 
-        /// What others want of a slot's member, and how often it has answered.
+        /// What others want from a slot's member, and how often it has answered.
         pub fn wanted(&self, index: u32) -> Option<[&'static AtomicU64; 2]> {
             self.wanted.get(index as usize).map(|[wanted, answers]| [wanted, answers])
         }
 
-        /// The last generation of a slot's members that ended in good order.
+        /// The last generation of a slot that ended in good order.
         pub(super) fn ended(&self, index: u32) -> Option<&'static AtomicU64> {
             self.ended.get(index as usize)
         }
@@ -318,8 +318,8 @@ impl Table {
         Life::Dead
     }
 
-    /// A death that nobody has asked about: whether the rest of the process has stopped writing, too. One ask for each death,
-    /// but for those that come too early.
+    /// A death that nobody has asked about yet: checks whether the rest of the process has stopped writing, too. One check per
+    /// death, unless it comes too early.
     #[cfg(not(interproc_loom))]
     #[cold]
     fn settle(&self, id: OwnerId, slot: &AtomicU64, word: u64) -> Life {
@@ -329,13 +329,13 @@ impl Table {
         if self.identity(id).is_some_and(dying) {
             return Life::Live(word as u32);
         }
-        // Lost only to whoever says the same, or to a new claim.
+        // Fails only if somebody else said the same, or claimed the slot.
         let settled = slot_value(id.generation(), SETTLED);
         let _ = slot.compare_exchange(word, settled, Ordering::AcqRel, Ordering::Relaxed);
         Life::Dead
     }
 
-    /// Sleeps, not for long, until the rest of a dead member's process is gone.
+    /// Sleeps briefly, until the rest of a dead member's process is gone.
     #[cfg(not(interproc_loom))]
     #[cold]
     pub(crate) fn await_end(&self, id: OwnerId, deadline: Option<crate::time::Deadline>) {
@@ -344,15 +344,15 @@ impl Table {
         }
     }
 
-    /// Says that a member ends in good order, before its slot does.
+    /// Records that a member ends in good order, before its slot ends.
     pub(super) fn end_well(&self, id: OwnerId) {
         if let Some(ended) = self.ended(id.slot()) {
-            // T2, Release: with all that it did before.
+            // T2, Release: publishes all that it did before.
             ended.store(id.generation().into(), Ordering::Release);
         }
     }
 
-    /// Takes that back: it goes on after all.
+    /// Takes that back: the member goes on after all.
     pub(super) fn go_on(&self, id: OwnerId) {
         if let Some(ended) = self.ended(id.slot())
             && ended.load(Ordering::Relaxed) == id.generation().into()
@@ -361,21 +361,20 @@ impl Table {
         }
     }
 
-    /// Whether a member that does not live any more has ended in good order. (Not known once a later one in its slot
-    /// has, too.)
+    /// Whether a member that no longer lives ended in good order. (Unknown once a later member of its slot has, too.)
     pub(crate) fn has_ended_well(&self, id: OwnerId) -> bool {
         // T2, Acquire
         self.ended(id.slot()).is_some_and(|ended| ended.load(Ordering::Acquire) == id.generation().into())
     }
 
-    /// Marks a member dead in the kernel's stead. Only after its death was verified by a second channel.
+    /// Marks a member dead in place of the kernel, only after the second channel has verified its death.
     #[cold]
     pub(crate) fn mark_dead(&self, id: OwnerId) {
         let Some(slot) = self.slot(id.slot()) else { return };
         let word = slot.load(Ordering::Acquire);
         let same = (word >> 32) as u32 == id.generation() || crate::mutant!("mark-dead-no-generation");
         if same && is_live(word as u32) {
-            // Lost only to the kernel's own mark or to another verifier: either says the same.
+            // Fails only if the kernel or another verifier marked it: the result is the same.
             let dead = slot_value((word >> 32) as u32, DEAD);
             let _ = slot.compare_exchange(word, dead, Ordering::AcqRel, Ordering::Relaxed);
         }
@@ -384,7 +383,7 @@ impl Table {
         }
     }
 
-    /// Wakes all who sleep on a slot. The kernel wakes one; whoever notices a death tells the rest.
+    /// Wakes everyone who sleeps on a slot. The kernel wakes one; whoever notices a death wakes the rest.
     #[cold]
     pub(crate) fn wake_watchers(&self, id: OwnerId) {
         if let Some(slot) = self.slot(id.slot()) {
@@ -392,15 +391,15 @@ impl Table {
         }
     }
 
-    /// Has all who sleep in the segment, or are about to, look again. Whoever is woken by the bell owes this.
+    /// Makes everyone who sleeps in the segment, or is about to, look again. A thread woken by the bell must call this.
     #[cold]
     pub(crate) fn raise_alarm(&self) {
         self.alarm().fetch_add(1, Ordering::AcqRel);
         futex::wake(Word::Whole(self.alarm()), u32::MAX);
     }
 
-    /// Between a sleeper's flag and its last look at the object. Returns whether every publisher is sure to see
-    /// the flag; if not, the sleep must be bounded by the net and the publishers told to use full fences.
+    /// The fence between a sleeper's flag and its last look at the object. Returns whether every publisher is sure to see the
+    /// flag. If not, publishers are told to use full fences from now on, and the net must bound the sleep.
     #[inline]
     pub(crate) fn sleeper_fence(&self) -> bool {
         let reached = !self.strong_fences() && sys::membarrier();
@@ -422,7 +421,7 @@ impl Table {
     pub(crate) fn use_strong_fences(&self) {
         self.strong_flag().store(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        // Whoever joins from now on sees the flag (`Domain::describe`).
+        // Members that join from now on see the flag (`Table::describe`).
         (0..self.count()).for_each(|index| self.warn(index));
     }
 }

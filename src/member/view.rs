@@ -1,9 +1,9 @@
-//! Who holds what, and how many wait for it: for people, tools and tests, never for decisions.
+//! Who holds what, and how many wait for it: for people, tools and tests; diagnostic only, never for decisions.
 //!
-//! A look costs only the one who looks. Who holds an object is read from the object's own word; who waits, from the
-//! notes that sleepers leave in their slots ([`Member::sleep`]). Whoever looks need not be a member.
+//! A query costs only the caller. Who holds an object is read from the object's own word; who waits, from the
+//! notes that sleepers leave in their slots ([`Member::sleep`](super::Member::sleep)). The caller need not be a member.
 //!
-//! **For a new object** it takes these lines: its holder is an [`OwnerId`] in its word, its waiters are those whose
+//! **A new object** needs these lines: its holder is an [`OwnerId`] in its word, its waiters are those whose
 //! notes point into its bytes.
 //!
 //! ```ignore
@@ -18,10 +18,9 @@
 //! }
 //! ```
 //!
-//! Several holders: [`all`]. In C: `ffi::who`. What `interproc inspect` shows of it: an entry in the table of
-//! `shm::decode`.
+//! For several holders: [`all`]. In C: `ffi::who`. For `interproc inspect`: an entry in the table of `shm::decode`.
 //!
-//! | what is read | how it is kept whole |
+//! | what is read | how it is kept consistent |
 //! |---|---|
 //! | a member's description | `described` before and after: [`Table::identity`] |
 //! | what it waits for, and on whom | `waits_changed` and `described` before and after: `write_note`, `read_note` |
@@ -34,13 +33,13 @@ use crate::sys::task;
 use core::fmt;
 use core::sync::atomic::fence;
 
-/// A thread that holds something, stands in the way or waits, as it was when it was looked at.
+/// A thread that holds something, is in the way, or waits: a snapshot.
 ///
-/// Displayed as `"name" (pid 12, tid 13)`, with what else there is to say: that it is dead or stopped, that its ids
-/// are of another PID namespace.
+/// Displays as `"name" (pid 12, tid 13)`, and says if the thread is dead or stopped, or if its ids are of another PID
+/// namespace.
 ///
-/// *For people, and for decisions among processes that trust each other.* The ids are what that thread, or anybody else
-/// who may write to the segment, has written there: they are no proof of who it is (see [`shm`](crate::shm)).
+/// *Diagnostic, and for decisions among processes that trust each other.* The ids are what that thread, or anyone else who may
+/// write to the segment, has written there: they prove nothing (see [`shm`](crate::shm)).
 ///
 /// # Examples
 /// ```
@@ -60,26 +59,26 @@ use core::sync::atomic::fence;
 pub struct Who {
     /// Its name in the segment.
     pub id: OwnerId,
-    /// Its process id, in its own PID namespace. 0 if it is not known any more: it is dead, and its slot has been given
-    /// to somebody else since.
+    /// Its process id, in its own PID namespace. 0 if it is no longer known: the thread is dead and its slot has gone to
+    /// somebody else.
     pub pid: u32,
     /// Its thread id, as above.
     pub tid: u32,
     /// Its PID namespace's inode number, 0 if unknown.
     pub pid_namespace: u64,
-    /// Its start time in clock ticks since boot, 0 if unknown: with the ids it names a thread for good.
+    /// Its start time in clock ticks since boot, 0 if unknown: together with the ids it names a thread uniquely.
     pub start_time: u64,
-    /// Whether it lives. A stopped thread does.
+    /// Whether it lives. A stopped thread lives.
     pub alive: bool,
-    /// Its state by the letter that ps shows: `S` sleeping, `R` running, `T` stopped, `t` stopped by a debugger, `D` in a
-    /// system call that cannot be interrupted. `None` for the dead and where the caller cannot see it.
+    /// Its state as the letter that ps shows: `S` sleeping, `R` running, `T` stopped, `t` stopped by a debugger, `D` in an
+    /// uninterruptible system call. `None` for the dead, and where the caller cannot see it.
     pub state: Option<char>,
     name: [u8; 16],
 }
 
 impl Who {
-    /// The thread's name, if it lives in the caller's PID namespace and /proc shows it. What is not ASCII in a
-    /// name that is not UTF-8 is replaced.
+    /// The thread's name, if it lives in the caller's PID namespace and /proc shows it. If the name is not UTF-8, its non-ASCII
+    /// bytes are replaced.
     pub fn name(&self) -> Option<&str> {
         let len = self.name.iter().position(|&b| b == 0).unwrap_or(self.name.len());
         core::str::from_utf8(&self.name[..len]).ok().filter(|name| !name.is_empty())
@@ -113,7 +112,7 @@ impl fmt::Display for Who {
             return write!(f, "a thread long dead (slot {:?})", self.id);
         }
         match self.name() {
-            // As a literal: a name can hold anything, and may go to a terminal.
+            // As a literal: a name can contain anything, and may go to a terminal.
             Some(name) => write!(f, "{name:?} (pid {}, tid {}", self.pid, self.tid)?,
             None => write!(f, "(pid {}, tid {}", self.pid, self.tid)?,
         }
@@ -134,20 +133,20 @@ impl fmt::Display for Who {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Waiting {
     pub id: OwnerId,
-    /// The word's place in the file.
+    /// The word's file offset.
     pub waits_for: u64,
     /// Who is in its way.
     pub waits_on: Option<OwnerId>,
 }
 
-/// How often a note is read anew because it changed meanwhile.
+/// How often a note is read again because it changed meanwhile.
 const LOOKS: u32 = 64;
 
-/// Says what the member of a slot sleeps on; 0 for nothing. Only its own thread does. A sequence lock, so that no reader
-/// joins the object of one sleep to the owner of another.
+/// Notes what the member of a slot sleeps on; 0 for nothing. Only its own thread writes the note. It is a sequence lock, so
+/// that no reader combines the object of one sleep with the owner of another.
 pub(super) fn write_note(page: &SlotPage, waits_for: u64, waits_on: Option<OwnerId>) {
-    // Relaxed: nobody else writes it. It is even, unless a peer scribbled: a member that was killed here is not
-    // read, and its successor begins anew.
+    // Relaxed: nobody else writes it. It is even, unless a peer scribbled: the note of a member that was killed here is not
+    // read, and its successor starts from 0.
     let changes = page.waits_changed.load(Ordering::Relaxed) & !1;
     page.waits_changed.store(changes.wrapping_add(1), Ordering::Relaxed);
     fence(Ordering::Release);
@@ -156,7 +155,7 @@ pub(super) fn write_note(page: &SlotPage, waits_for: u64, waits_on: Option<Owner
     page.waits_changed.store(changes.wrapping_add(2), Ordering::Release);
 }
 
-/// What the member of a slot's generation sleeps on, and on whom; `None` while that changes.
+/// What the member of this generation sleeps on, and on whom; `None` while that changes.
 fn read_note(page: &SlotPage, generation: u32) -> Option<(u64, Option<OwnerId>)> {
     let stamp = |order| (page.waits_changed.load(order), page.described.load(order));
     let before = stamp(Ordering::Acquire);
@@ -169,7 +168,7 @@ fn read_note(page: &SlotPage, generation: u32) -> Option<(u64, Option<OwnerId>)>
 }
 
 impl Table {
-    /// What the member in a slot sleeps on; `None` if it does not, or nobody alive is there.
+    /// What the member in a slot sleeps on; `None` if it does not sleep, or if no living member is there.
     pub(crate) fn waiting(&self, index: u32) -> Option<Waiting> {
         let (slot, page) = (self.slot(index)?, self.description(index)?);
         for _ in 0..LOOKS {
@@ -183,7 +182,7 @@ impl Table {
             }
             core::hint::spin_loop();
         }
-        // It changes all the time, so it is awake.
+        // It keeps changing, so the member is awake.
         None
     }
 }
@@ -220,7 +219,7 @@ mod by_address {
         attachment::visit(address, |domain, _| owner.map(|id| domain.who(id)))
     }
 
-    /// [`who`], for objects that many hold: each of them once. `owners` is told the object's place in the file.
+    /// [`who`], for objects with many holders: each of them once. `owners` gets the object's file offset.
     pub(crate) fn all<I: IntoIterator<Item = OwnerId>>(
         address: *const u8,
         owners: impl FnOnce(&Table, u64) -> Result<I>,
@@ -233,7 +232,7 @@ mod by_address {
         })?
     }
 
-    /// A look at an object in the segment around `address`.
+    /// Runs `look` with the domain of the segment around `address`.
     ///
     /// # Errors
     /// `InvalidInput` for an address in no attached segment.

@@ -1,4 +1,4 @@
-//! [`Barrier`]: the handle of a row of seats in a segment.
+//! [`Barrier`]: the handle of a barrier in a segment.
 
 use super::{BarrierTurn, RawBarrier};
 use crate::error::Result;
@@ -9,29 +9,29 @@ use core::fmt;
 use core::time::Duration;
 use std::vec::Vec;
 
-/// A place where a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
+/// Lets a number of threads of any processes wait for each other, round after round. Nobody waits for the dead.
 ///
-/// Made or found by [`Segment::barrier`](crate::Segment::barrier), for as many parties as it is made with. The handle is cheap
+/// Made or found by [`Segment::barrier`](crate::Segment::barrier), which sets the number of parties. The handle is cheap
 /// to clone and may be used by any thread; a forked child may go on using it. The barrier has 64 bytes, and 8 for each
 /// party.
 ///
-/// A thread takes a seat when it first waits, and keeps it. *When a party dies* (a thread or its process, by any cause, while
+/// A thread takes a seat when it first waits, and keeps it. *When a party dies* (a thread or its process, for any reason, while
 /// it waits, or computes between two rounds), the barrier is **broken** at once: all that wait, and all that come, get
-/// `Broken`, until somebody [resets](Barrier::reset) it. It is broken, too, when a party runs out of time or
-/// [aborts](Barrier::abort). A round passes for all or is broken for all. If it is the leader that dies when the round
+/// `Broken`, until somebody [resets](Barrier::reset) it. It is also broken when a party times out or
+/// [aborts](Barrier::abort). A round passes for all or is broken for all. If the leader dies after the round
 /// has passed, the others pass; the next round is broken.
 ///
-/// The end of a thread is a death: **a thread that ends well [leaves](Barrier::leave) first**. Leaving frees its seat and breaks
-/// nothing; the others see one party fewer that has a seat, and still wait for as many as before: somebody else is to come
-/// in its place. If nobody will, [abort](Barrier::abort). If more threads than parties come, each takes a seat that is idle in
-/// this round, or waits for the next.
+/// The end of a thread is a death, so **a thread must [leave](Barrier::leave) before it ends**. Leaving frees its seat and
+/// breaks nothing. The others still wait for as many parties as before: another thread must come in its place. If none will,
+/// [abort](Barrier::abort). If more threads than parties come, each takes a seat that is idle in this round, or waits for the
+/// next.
 ///
-/// A party that looks late, as its process was stopped or its thread got no processor, is told how its own round ended, however
-/// many rounds later. (Only after more than four resets that can no longer be known: then it is told `Broken`.)
+/// A party that looks late, because its process was stopped or its thread got no processor, is told how its own round ended,
+/// however many rounds later. (Only after more than four resets this can be unknown: then it gets `Broken`.)
 ///
 /// Up to 120 parties are watched without any polling; with more, a death is found within 50 ms.
 ///
-/// *Ordering*: what any party did before its wait happens before what any of them does after it. *Signals*: not to be used
+/// *Ordering*: what any party did before its wait happens before what any of them does after it. *Signals*: do not use it
 /// in a handler; signals do not end a wait. *Cost*: a compare-and-swap to come, one for the leader; a round in which
 /// nobody had to sleep makes no system call.
 ///
@@ -86,7 +86,7 @@ impl BarrierWaitResult {
 }
 
 impl Barrier {
-    /// A handle on a row in a segment that `segment` keeps mapped.
+    /// A handle on cells in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawBarrier, segment: Keep) -> Self {
         Barrier { raw, _segment: segment }
     }
@@ -117,10 +117,10 @@ impl Barrier {
         self.raw.wait(self.me()?, None).map(BarrierWaitResult)
     }
 
-    /// Waits until all parties have come, at most `timeout`. If it runs out of time, the barrier is broken for all.
+    /// Waits until all parties have come, at most `timeout`. A time-out breaks the barrier for all.
     ///
     /// # Errors
-    /// `TimedOut`: it was us who ran out of time. `Broken`; `TooManyMembers`.
+    /// `TimedOut`: this caller timed out. `Broken`; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -153,13 +153,14 @@ impl Barrier {
         self.raw.wait(self.me()?, Some(deadline)).map(BarrierWaitResult)
     }
 
-    /// As [`Barrier::wait_until`], in slices, for whoever has to look at something else now and then, as a language binding at
-    /// its signals: when `deadline` passes *nothing is broken*. The caller has come, and goes on by another call with the same
-    /// `turn`, which begins as [`BarrierTurn::new`]. Any answer but `TimedOut` ends the turn, and it can be used for the next
-    /// round. Who does not want to go on [aborts](Barrier::abort): its party has come, and the others count on it.
+    /// [`Barrier::wait_until`] in slices, for callers that must look at something else from time to time, as a language binding
+    /// looks at its signals: when `deadline` passes, *nothing is broken*. The caller still counts as having come, and goes on
+    /// with another call with the same `turn`, which starts as [`BarrierTurn::new`]. Any result but `TimedOut` ends the turn,
+    /// which can then be used for the next round. A caller that does not go on must [abort](Barrier::abort): its party has
+    /// come, and the others count on it.
     ///
     /// # Errors
-    /// `TimedOut`: not yet all have come: call it again. `Broken`; `TooManyMembers`.
+    /// `TimedOut`: not all have come yet: call it again. `Broken`; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -207,9 +208,10 @@ impl Barrier {
         Ok(())
     }
 
-    /// Makes a new round, whatever was before: those that wait get `Broken`, seats of the dead are free again. Those that
-    /// live keep theirs. To free those that wait and to open the new round is one step: whoever is told `Broken` by the reset
-    /// may come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
+    /// Opens a new round, whatever was before: waiting threads get `Broken`, and the seats of the dead become free. Living
+    /// parties keep theirs. Releasing the waiting threads and opening the new round is one step: a thread that gets `Broken`
+    /// because of the reset may come again at once. (After an abort, a time-out or a death before the reset, it must wait for
+    /// the reset.)
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -228,7 +230,7 @@ impl Barrier {
         Ok(())
     }
 
-    /// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
+    /// Gives up the calling thread's seat, if it has one: its end then breaks nothing, and another thread may come
     /// instead.
     ///
     /// # Errors
@@ -274,7 +276,7 @@ impl Barrier {
         self.raw.parties()
     }
 
-    /// How many have come and wait: a snapshot; 0 while it is broken.
+    /// How many have come and wait; 0 while it is broken: a snapshot.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -289,7 +291,7 @@ impl Barrier {
         Ok(self.raw.n_waiting(self.me()?))
     }
 
-    /// Whether the next one to come would get `Broken`: a snapshot.
+    /// Whether the next thread to come would get `Broken`: a snapshot.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -304,11 +306,11 @@ impl Barrier {
         Ok(self.raw.is_broken(self.me()?))
     }
 
-    /// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. Whoever asks need
+    /// The parties that have a seat, dead or alive, and whether each has come to this round: a snapshot. The caller need
     /// not be a member of the segment.
     ///
     /// # Errors
-    /// `InvalidInput` when the segment is closed.
+    /// `InvalidInput` if the segment is closed.
     ///
     /// # Examples
     /// ```
@@ -326,8 +328,8 @@ impl Barrier {
         })?
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted. Those
-    /// that have come, asleep or not: [`Barrier::n_waiting`].
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted. For all
+    /// that have come, asleep or not, see [`Barrier::n_waiting`].
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.

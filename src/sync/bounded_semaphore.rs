@@ -1,4 +1,4 @@
-//! [`BoundedSemaphore`]: the handle of a row of robust permits in a segment.
+//! [`BoundedSemaphore`]: the handle of a number of robust permits in a segment.
 #![allow(unsafe_code)]
 
 use super::{RawBoundedSemaphore, RawPermit};
@@ -11,24 +11,24 @@ use core::mem::forget;
 use core::time::Duration;
 use std::vec::Vec;
 
-/// A number of permits between threads of any processes. Whoever holds one can be killed, and nothing is lost.
+/// A number of permits between threads of any processes. A holder can be killed, and nothing is lost.
 ///
-/// Made or found by [`Segment::bounded_semaphore`](crate::Segment::bounded_semaphore), with as many permits as it is made
-/// with. The handle is cheap to clone and may be used by any thread; a forked child may go on using it. The semaphore has
-/// 64 bytes, and 8 for each permit.
+/// Made or found by [`Segment::bounded_semaphore`](crate::Segment::bounded_semaphore), which sets the number of permits. The
+/// handle is cheap to clone and may be used by any thread; a forked child may go on using it. The semaphore has 64 bytes, and 8
+/// for each permit.
 ///
-/// *When a holder dies* (a thread or its process, by any cause), its permits go to the next ones that want them, within
-/// microseconds if somebody waits, and they are told: [`Permit::owner_died`]. So it is for a number of *things* that each can
-/// be left in disorder: connections, licences, devices, slots of a cache. For events that nobody owns there is `Semaphore`.
-/// *A panic that drops a permit* counts as a death, and an `acquire_many` that fails leaves the news of a death for the next.
+/// *When a holder dies* (a thread or its process, for any reason), its permits go to the next acquirers, within
+/// microseconds if somebody waits, and these are told: [`Permit::owner_died`]. So it suits a number of *things* that can each
+/// be left in disorder: connections, licences, devices, slots of a cache. For events that nobody owns, use `Semaphore`.
+/// *A panic that drops a permit* counts as a death, and a failed `acquire_many` leaves the news of a death to the next holder.
 /// Up to 120 holders are watched without any polling; with more, a death is found within 50 ms.
 ///
 /// *Bounded*: a permit is given back once. Giving it back again (in C, or with [`RawBoundedSemaphore`]; a [`Permit`] cannot) is
 /// an error and changes nothing.
 ///
-/// *Ordering*: giving back is a release, acquiring an acquire: who gets a permit sees what its last holder did. Those who wait
+/// *Ordering*: giving back is a release, acquiring an acquire: a new holder sees what the last holder did. Waiting threads
 /// are served one after the other, but a newcomer may be faster. *Fork*: the child does not own what its parent holds; a
-/// permit that it inherits does nothing. *Signals*: not to be used in a handler; signals do not end a wait. *Cost*:
+/// permit that it inherits does nothing. *Signals*: do not use it in a handler; signals do not end a wait. *Cost*:
 /// uncontended one compare-and-swap each way, no system call.
 ///
 /// Algorithm: see [`RawBoundedSemaphore`].
@@ -58,7 +58,7 @@ pub struct BoundedSemaphore {
 }
 
 impl BoundedSemaphore {
-    /// A handle on a row in a segment that `segment` keeps mapped.
+    /// A handle on cells in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawBoundedSemaphore, segment: Keep) -> Self {
         BoundedSemaphore { raw, _segment: segment }
     }
@@ -92,8 +92,8 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.acquire(self.me()?, None)?))
     }
 
-    /// Acquires a permit if one is free, or its holder dead. It looks at one permit after the other, once: beside others that
-    /// release and acquire at the same moment it can be refused though there was a free one all the time.
+    /// Acquires a permit if one is free or its holder is dead. It looks at each permit once: while others release and acquire, it
+    /// can be refused although one was free all the time.
     ///
     /// # Errors
     /// `WouldBlock`; `TooManyMembers`.
@@ -150,9 +150,9 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.acquire(self.me()?, Some(deadline))?))
     }
 
-    /// Acquires `count` permits, waiting as long as it takes. It keeps what it has got while it waits for the rest, and only
-    /// one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits for
-    /// more can.
+    /// Acquires `count` permits, waiting as long as it takes. It keeps those that it has while it waits for the rest. Only one
+    /// thread at a time does so: two threads that want several cannot deadlock. A thread that already holds a permit and waits
+    /// for more can.
     ///
     /// # Errors
     /// `InvalidInput` for none, or more than there are; `TooManyMembers`.
@@ -170,8 +170,8 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.acquire_many(self.me()?, count, None)?))
     }
 
-    /// Acquires `count` permits if so many are free: all or nothing. It takes one after the other, and gives them back if they are
-    /// too few: two that try at the same moment can both fail, also if one of them wants a single permit.
+    /// Acquires `count` permits if that many are free: all or nothing. It takes one after the other, and gives them back if there
+    /// are too few: two threads that try at the same moment can both fail, even if one of them wants a single permit.
     ///
     /// # Errors
     /// `WouldBlock`; as [`BoundedSemaphore::acquire_many`].
@@ -190,7 +190,7 @@ impl BoundedSemaphore {
         Ok(self.permit(self.raw.try_acquire_many(self.me()?, count)?))
     }
 
-    /// Acquires `count` permits, waiting at most `timeout`. If it does not get all, it gives back what it has got.
+    /// Acquires `count` permits, waiting at most `timeout`. If it does not get all, it gives back those that it has.
     ///
     /// # Errors
     /// `TimedOut`; as [`BoundedSemaphore::acquire_many`].
@@ -239,8 +239,8 @@ impl BoundedSemaphore {
         self.raw.permits()
     }
 
-    /// How many permits could be had now: a snapshot. Those that somebody has got who waits for more are not counted. One is
-    /// looked at after the other: beside others that release and acquire it can be a number that there never was.
+    /// How many permits are available now: a snapshot. Permits held by a thread that waits for more are not counted. It looks at
+    /// one after the other: while others release and acquire, the number may be one that was never true.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -255,11 +255,11 @@ impl BoundedSemaphore {
         Ok(self.raw.available(self.me()?))
     }
 
-    /// Who holds permits, dead or alive, each thread once: a snapshot. The dead are named until somebody has taken over what
-    /// they held. Whoever asks need not be a member of the segment.
+    /// Who holds permits, dead or alive, each thread once: a snapshot. Dead holders are named until somebody has taken over their
+    /// permits. The caller need not be a member of the segment.
     ///
     /// # Errors
-    /// `InvalidInput` when the segment is closed.
+    /// `InvalidInput` if the segment is closed.
     ///
     /// # Examples
     /// ```
@@ -275,7 +275,7 @@ impl BoundedSemaphore {
         view::all(self.raw.cells().address(), |_, _| Ok(self.raw.holders()))
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -306,22 +306,22 @@ impl fmt::Debug for BoundedSemaphore {
     }
 }
 
-/// A permit, or several that were acquired together. Dropped, it is given back.
+/// A permit, or several that were acquired together. Dropping it gives it back.
 ///
-/// It belongs to the *thread* that acquired it: with that thread's death it goes to somebody else. It may be moved to another
-/// thread and given back there as long as the first one lives; a thread that is to keep it [adopts](Permit::adopt) it.
+/// It belongs to the *thread* that acquired it: when that thread dies, it goes to somebody else. It may be moved to another
+/// thread and given back there as long as the first one lives; to keep it, the other thread must [adopt](Permit::adopt) it.
 #[must_use = "the permit is given back at once if it is not kept"]
 pub struct Permit<'a> {
     semaphore: &'a BoundedSemaphore,
     raw: RawPermit,
-    /// The process that it was acquired in.
+    /// The process in which it was acquired.
     forks: u64,
     unwinding: Unwinding,
 }
 
 impl Permit<'_> {
-    /// Whether the last holder died with it (of one of them, if they are several). What it stands for may be in disorder; it
-    /// is told once.
+    /// Whether the last holder died holding it (for several permits: the last holder of one of them). What it stands for may be
+    /// in disorder. Reported once.
     ///
     /// # Examples
     /// ```
@@ -353,10 +353,10 @@ impl Permit<'_> {
         self.raw.count
     }
 
-    /// Gives it back, as dropping it does, and says whether that went well.
+    /// Gives it back, as dropping it does, and reports errors.
     ///
     /// # Errors
-    /// `Stale` if the thread that acquired it died: it belongs to somebody else. `NotOwner` in a forked child.
+    /// `Stale` if the thread that acquired it died: it now belongs to somebody else. `NotOwner` in a forked child.
     ///
     /// # Examples
     /// ```
@@ -382,7 +382,7 @@ impl Permit<'_> {
     /// Makes the calling thread its owner.
     ///
     /// # Errors
-    /// `Stale` if the thread that acquired it died; `NotOwner` in a forked child. It is gone then.
+    /// `Stale` if the thread that acquired it died; `NotOwner` in a forked child. The permit is gone then.
     ///
     /// # Examples
     /// ```
@@ -405,12 +405,12 @@ impl Permit<'_> {
         Ok(Permit { semaphore, raw: adopted?, forks, unwinding })
     }
 
-    /// The calling thread's member, if the permit is this process's.
+    /// The calling thread's member, if the permit belongs to this process.
     #[inline(always)]
     fn member(&self) -> Result<&Member> {
-        // First: it notices a fork.
+        // First, as it notices a fork.
         let me = self.semaphore.me()?;
-        // A thread that acquired it itself is in the process that did.
+        // If this thread acquired it, so did this process.
         if self.raw.owner() != Some(me.id()) && self.forks != member::forks() {
             return Err(ErrorKind::NotOwner.into());
         }
@@ -430,7 +430,7 @@ impl Permit<'_> {
 impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
-        // What fails is not ours any more.
+        // If this fails, it is no longer ours.
         let _ = self.give_back();
     }
 }

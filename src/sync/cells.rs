@@ -1,8 +1,8 @@
-//! [`Cells`]: a word, a lock and a number of cells, chosen at run time, in shared memory: where a
-//! [`RawBoundedSemaphore`](super::RawBoundedSemaphore) and a [`RawBarrier`](super::RawBarrier) lie.
+//! [`Cells`]: a word, a lock and a number of cells, chosen at run time, in shared memory: the place of a
+//! [`RawBoundedSemaphore`](super::RawBoundedSemaphore) or a [`RawBarrier`](super::RawBarrier).
 //!
 //! ```text
-//! 0     count of cells, the object's word, its lock, four more words of its own
+//! 0     number of cells, the object's word, its lock, four more words of its own
 //! 64    cells of 8 bytes
 //! ```
 #![allow(unsafe_code)]
@@ -10,11 +10,11 @@
 use super::RawMutex;
 use crate::atomic::AtomicU64;
 
-/// The head of a row. All-zero (but for the count) is an idle object.
+/// What precedes the cells. All-zero (except the count) is an idle object.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Cells; written once, copied and checked at attach.
+    /// The number of cells; written once, copied and checked at attach.
     pub(super) count: AtomicU64,
     /// The object's own.
     pub(super) word: AtomicU64,
@@ -24,9 +24,9 @@ pub(super) struct Head {
     pub(super) more: [AtomicU64; 4],
 }
 
-/// A full fence behind a sequentially consistent read-modify-write, before a sequentially consistent load. In the product
-/// there is nothing to do: all four accesses of the two sides are in the one total order of such accesses. loom orders
-/// fences only.
+/// A full fence between a sequentially consistent read-modify-write and a sequentially consistent load. In the product
+/// nothing is needed: all four accesses of the two sides are in the one total order of such accesses. loom orders only
+/// fences.
 #[inline(always)]
 pub(super) fn fence_behind_rmw() {
     #[cfg(interproc_loom)]
@@ -45,31 +45,31 @@ mod place {
     pub(in crate::sync) const CELLS_OFF: usize = 64;
     const _: () = assert!(size_of::<Head>() == CELLS_OFF);
 
-    /// The most cells of a row.
+    /// The largest number of cells.
     pub const MAX_CELLS: usize = 1 << 20;
 
-    /// Where a row is mapped, with its number of cells as it was checked: never read again from shared memory.
+    /// Where cells are mapped, with their number as it was checked: never read again from shared memory.
     #[derive(Clone, Copy, Debug)]
     pub struct Cells {
         head: NonNull<Head>,
         count: u32,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics.
+    // SAFETY: a place; its creator answers for the mapping. All access is through atomics.
     unsafe impl Send for Cells {}
     // SAFETY: as above.
     unsafe impl Sync for Cells {}
 
-    /// The bytes that a row of so many cells needs; `None` if that is not a possible number.
+    /// The bytes that this many cells need; `None` if the number is not possible.
     pub fn cells_size(count: usize) -> Option<usize> {
         (1..=MAX_CELLS).contains(&count).then(|| CELLS_OFF + 8 * count)
     }
 
     impl Cells {
-        /// The alignment of a row's first byte.
+        /// The alignment of the first byte.
         pub const ALIGN: usize = align_of::<Head>();
 
-        /// Makes an idle row in zeroed memory.
+        /// Makes idle cells in zeroed memory.
         ///
         /// # Errors
         /// `InvalidInput` for an impossible number of cells or too few bytes.
@@ -85,10 +85,10 @@ mod place {
             Ok(())
         }
 
-        /// The row that lies in `memory`. Its number of cells is copied and checked against `len`.
+        /// The cells that lie in `memory`. Their number is copied and checked against `len`.
         ///
         /// # Errors
-        /// `Corrupt` when the number is impossible.
+        /// `Corrupt` if the number is impossible.
         ///
         /// # Safety
         /// `memory` is aligned to [`Cells::ALIGN`] and `len` bytes long, and stays mapped, readable and writable as
@@ -106,13 +106,13 @@ mod place {
             Ok(Cells { head, count: count as u32 })
         }
 
-        /// Where it lies.
+        /// Where they are mapped.
         #[inline(always)]
         pub fn address(&self) -> *const u8 {
             self.head.as_ptr().cast()
         }
 
-        /// Its bytes.
+        /// The size in bytes.
         pub fn size(&self) -> usize {
             CELLS_OFF + 8 * self.count as usize
         }
@@ -145,7 +145,7 @@ mod place {
     use crate::atomic::AtomicU64;
     use crate::sync::RawMutex;
 
-    /// A modelled row, leaked for the length of one model execution.
+    /// Modelled cells, leaked for the length of one model execution.
     #[derive(Clone, Copy)]
     pub struct Cells {
         head: &'static Head,
@@ -153,7 +153,7 @@ mod place {
     }
 
     impl Cells {
-        /// An idle row.
+        /// Idle cells.
         pub fn leak(count: usize) -> Self {
             let head = Head {
                 count: AtomicU64::new(count as u64),
@@ -187,7 +187,7 @@ pub use place::Cells;
 pub use place::cells_size;
 
 impl Cells {
-    /// Where a member begins to look: each at a cell of its own, as long as there are enough.
+    /// The cell at which a member begins to look: each its own, as long as there are enough.
     #[inline(always)]
     pub(super) fn start(&self, slot: u32) -> u32 {
         if slot < self.count() {
@@ -197,7 +197,7 @@ impl Cells {
         ((u64::from(slot.wrapping_mul(0x9e37_79b1)) * u64::from(self.count())) >> 32) as u32
     }
 
-    /// All cells once, from one on, with their indices.
+    /// All cells once, beginning with `start`, with their indices.
     pub(super) fn from(&self, start: u32) -> impl Iterator<Item = (u32, &AtomicU64)> {
         let indices = (start..self.count()).chain(0..start.min(self.count()));
         indices.filter_map(|index| Some((index, self.cell(index)?)))

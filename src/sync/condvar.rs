@@ -10,12 +10,12 @@ use crate::time::Deadline;
 use core::fmt;
 use core::time::Duration;
 
-/// What a wait gives: the lock again, or why not simply.
+/// The result of a wait: the lock again, or an error.
 type Locked<G> = core::result::Result<G, <G as CondvarGuard>::Error>;
-/// What a wait with a limit gives.
+/// The result of a wait with a time limit.
 type LockedInTime<G> = core::result::Result<(G, WaitTimeoutResult), <G as CondvarGuard>::Error>;
 
-/// A lock that one can wait for a condition under: [`MutexGuard`] and [`RecursiveMutexGuard`].
+/// A lock under which a thread can wait for a condition: [`MutexGuard`] and [`RecursiveMutexGuard`].
 ///
 /// # Examples
 /// ```
@@ -35,7 +35,7 @@ pub trait CondvarGuard: Sized + sealed::Wait {
     #[doc(hidden)]
     fn target(&mut self) -> &mut Self::Target;
 
-    /// Waits, `here` being the condition variable's segment. Whether the deadline passed.
+    /// Waits; `here` is the caller's member of the condition variable's segment. Returns whether the deadline passed.
     #[doc(hidden)]
     fn wait_at(
         self,
@@ -118,30 +118,32 @@ impl<'a, T: Plain> CondvarGuard for RecursiveMutexGuard<'a, T> {
     }
 }
 
-/// Waiting, under a [`Mutex`](crate::sync::Mutex) or a [`RecursiveMutex`](crate::sync::RecursiveMutex), until another thread of any process makes a condition true and says so.
+/// A condition variable: lets a thread wait, under a [`Mutex`](crate::sync::Mutex) or a
+/// [`RecursiveMutex`](crate::sync::RecursiveMutex), until another thread of any process makes a condition true and notifies it.
 ///
-/// It must lie in the same segment as the mutex, and all who wait at one time name the same mutex. All-zero bytes are an
+/// It must lie in the same segment as the mutex, and all concurrent waiters must name the same mutex. All-zero bytes are an
 /// idle one. 16 bytes.
 ///
-/// A wait may end without a notification: when a signal handler has run, when somebody in the segment is killed, or by a race. So
-/// look at the condition in a loop, or use [`Condvar::wait_while`], which does. Who has none to look at asks
+/// A wait may end without a notification: after a signal handler has run, when somebody in the segment is killed, or by a race.
+/// So check the condition in a loop, or use [`Condvar::wait_while`], which does. If there is no condition to check, use
 /// [`Condvar::notifications`]. A thread or process that ends in good order wakes nobody.
 ///
-/// To look at something else now and then, as a language binding at its signals, wait in slices: no notification that is
-/// sent with the lock held is lost between two of them, as the waiter holds it, too.
+/// To look at something else from time to time, as a language binding looks at its signals, wait in slices: no notification that
+/// is sent with the lock held is lost between two slices, as the waiter holds the lock then.
 ///
-/// *When somebody dies*: a killed waiter takes no notification along; a notifier that is killed between its change and its
-/// notification, lock held, has not left anybody asleep: all waiters wake, and the first gets the lock with the news,
-/// [`LockError::OwnerDied`], out of its wait. Killed between its unlock and the notification, too, it wakes those who are asleep;
-/// notify before you unlock if nothing at all may depend on luck (see [`RawCondvar`], window CV-g). A death that the
-/// kernel does not report (exec in a second thread) is passed on by the next locker.
+/// *When somebody dies*: a killed waiter takes no notification along. A notifier that is killed between its change and its
+/// notification, with the lock held, leaves nobody asleep: all waiters wake, and the wait of the first to get the lock returns
+/// the news, [`LockError::OwnerDied`]. A notifier that is killed between its unlock and the notification also wakes those who
+/// are asleep; for a guarantee, notify before unlocking (see [`RawCondvar`], window CV-g). A death that the kernel does not
+/// report (exec in a second thread) is passed on by the next locker.
 ///
-/// *A recursive mutex* is given back wholly, whatever its depth, and taken again at the same depth: also from the dead, whose own depth is
-/// void, as the waiter's other guards go on to count on theirs. So the value may change under those guards in a wait. And one with
-/// other guards is never told `NotRecoverable`: it gets the lock that nobody repaired once more, with the news.
+/// *A recursive mutex* is released completely, whatever its depth, and taken again at the same depth. That holds also if it
+/// comes from the dead: the dead owner's depth is void, as the waiter's other guards rely on their own. So the value may change
+/// under those guards during a wait. A waiter with other guards never gets `NotRecoverable`: it gets the lock that nobody
+/// repaired once more, with the news.
 ///
 /// *Ordering*: that of the mutex. *Threads*: any. *Fork*: a parent's guard is refused in the child (`NotOwner`).
-/// *Signals*: not to be used in a handler. *Cost*: a notification with nobody waiting is one load.
+/// *Signals*: do not use it in a handler. *Cost*: a notification with nobody waiting is one load.
 ///
 /// Algorithm: see [`RawCondvar`].
 ///
@@ -198,7 +200,7 @@ unsafe impl Shared for Condvar {}
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Whether the deadline passed before a notification came. The condition may be true all the same: look.
+    /// Whether the deadline passed before a notification came. The condition may be true nevertheless: check it.
     ///
     /// # Examples
     /// ```
@@ -218,7 +220,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// One with nobody waiting, to be put into a segment.
+    /// One that nobody waits for, to be put into a segment.
     ///
     /// # Examples
     /// ```
@@ -234,10 +236,10 @@ impl Condvar {
     /// Unlocks, waits for a notification, and locks again.
     ///
     /// # Errors
-    /// [`LockError::OwnerDied`]: it holds the lock again, whose last owner died: repair the value, mark it consistent, go on.
+    /// [`LockError::OwnerDied`]: holds the lock again, whose last owner died: repair the value, mark it consistent, go on.
     /// `NotRecoverable`: nobody repaired it. `InvalidInput`: outside a segment, or in another one than the mutex, or
-    /// somebody waits here with another mutex. `NotOwner`: the guard is that of a forked child's parent. With a plain
-    /// error the lock is not held any more.
+    /// somebody waits here with another mutex. `NotOwner`: the guard belongs to a forked child's parent. After a plain
+    /// error the lock is no longer held.
     ///
     /// # Examples
     /// ```
@@ -256,10 +258,10 @@ impl Condvar {
         self.wait_raw(guard, None).map(|(guard, _)| guard)
     }
 
-    /// [`Condvar::wait`] as long as `condition` gives true, at first before any wait.
+    /// [`Condvar::wait`] as long as `condition` returns true; checks it first before any wait.
     ///
     /// # Errors
-    /// As [`Condvar::wait`]; `OwnerDied` comes without another look at the condition.
+    /// As [`Condvar::wait`]; `OwnerDied` is returned without checking the condition again.
     ///
     /// # Examples
     /// ```
@@ -285,7 +287,7 @@ impl Condvar {
     /// [`Condvar::wait`], for at most `timeout`. Taking the lock again is not limited.
     ///
     /// # Errors
-    /// As [`Condvar::wait`]. A time-out is none.
+    /// As [`Condvar::wait`]. A time-out is not an error.
     ///
     /// # Examples
     /// ```
@@ -301,10 +303,11 @@ impl Condvar {
         self.wait_until(guard, Deadline::after(timeout))
     }
 
-    /// [`Condvar::wait`], until `deadline` at the latest. One in the past gives the lock to whoever wants it, and takes it again.
+    /// [`Condvar::wait`], until `deadline` at the latest. With a deadline in the past it releases the lock, so that others may
+    /// take it, and locks again.
     ///
     /// # Errors
-    /// As [`Condvar::wait`]. A time-out is none.
+    /// As [`Condvar::wait`]. A time-out is not an error.
     ///
     /// # Examples
     /// ```
@@ -324,7 +327,7 @@ impl Condvar {
     /// [`Condvar::wait_while`], for at most `timeout`.
     ///
     /// # Errors
-    /// As [`Condvar::wait_while`]. A time-out is none: the result tells, and the condition was still true.
+    /// As [`Condvar::wait_while`]. A time-out is not an error: the result says so, and the condition was still true.
     ///
     /// # Examples
     /// ```
@@ -350,7 +353,7 @@ impl Condvar {
     /// [`Condvar::wait_while`], until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`Condvar::wait_while`]. A time-out is none: the result tells, and the condition was still true.
+    /// As [`Condvar::wait_while`]. A time-out is not an error: the result says so, and the condition was still true.
     ///
     /// # Examples
     /// ```
@@ -381,10 +384,10 @@ impl Condvar {
         }
     }
 
-    /// Wakes one of those who wait, if anybody does. Best called with the lock held.
+    /// Wakes one waiter, if there is any. Best called with the lock held.
     ///
     /// # Errors
-    /// Only with somebody waiting: `InvalidInput` outside a segment, `TooManyMembers`.
+    /// Only if somebody waits: `InvalidInput` outside a segment, `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -403,7 +406,7 @@ impl Condvar {
         if self.raw.may_have_waiters() { self.notify(RawCondvar::notify_one) } else { Ok(()) }
     }
 
-    /// Wakes all who wait: one now, each of the others when it can have the lock. Best called with the lock held.
+    /// Wakes all waiters: one now, each of the others when the lock is available to it. Best called with the lock held.
     ///
     /// # Errors
     /// As [`Condvar::notify_one`].
@@ -423,10 +426,10 @@ impl Condvar {
         if self.raw.may_have_waiters() { self.notify(RawCondvar::notify_all) } else { Ok(()) }
     }
 
-    /// How many notifications, to one or to all, have been sent while somebody waited: a number that wraps after 2³¹ − 1. Taken with
-    /// the lock held before a wait and after it, or after several in slices, equal numbers say that there was none. It is not
-    /// said whom one was for: of several who wait, and one who is notified, another one that wakes at the time sees the new
-    /// number, too.
+    /// How many notifications, to one or to all, were sent while somebody waited; the number wraps after 2³¹ − 1. Read it with
+    /// the lock held before and after a wait, or after several slices: equal numbers mean that there was none. The number does
+    /// not say for whom a notification was: if one of several waiters is notified, another one that wakes at that time sees the
+    /// new number, too.
     ///
     /// # Examples
     /// ```
@@ -451,8 +454,8 @@ impl Condvar {
         self.raw.notifications()
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
-    /// One that is notified counts until it can have the lock.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
+    /// A notified thread counts until the lock is available to it.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.

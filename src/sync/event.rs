@@ -8,18 +8,18 @@ use crate::time::Deadline;
 use core::fmt;
 use core::time::Duration;
 
-/// A flag between threads of any processes: who waits goes when it is set.
+/// A flag between threads of any processes: waiting threads go on when it is set.
 ///
 /// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere waiting is `InvalidInput`.
 /// All-zero bytes are an event that is not set. 16 bytes.
 ///
-/// A set lets all go who wait at that moment, even if it is cleared right after it.
+/// A set releases all threads that wait at that moment, even if it is cleared right afterwards.
 ///
-/// *When somebody dies*: nobody owns an event. A setter that is killed has set it and woken all, or has done nothing; a
-/// waiter that is killed leaves nothing behind.
+/// *When somebody dies*: nobody owns an event. A killed setter has set it and woken all, or has done nothing; a
+/// killed waiter leaves nothing behind.
 ///
-/// *Ordering*: a set is a release, also where it finds the event set; `wait`, `is_set` and `clear` are acquires. *Threads*,
-/// *fork*: anybody may do anything. *Signals*: [`set`](Self::set), [`clear`](Self::clear) and [`is_set`](Self::is_set)
+/// *Ordering*: a set is a release, also if the event is already set; `wait`, `is_set` and `clear` are acquires. *Threads*,
+/// *fork*: no restrictions. *Signals*: [`set`](Self::set), [`clear`](Self::clear) and [`is_set`](Self::is_set)
 /// are async-signal-safe, in threads that never used the segment, too. *Cost*: `is_set`, and `wait` when it is set,
 /// are one load; `set` and `clear` with nobody asleep are one compare-and-swap; no system call.
 ///
@@ -57,7 +57,7 @@ impl Event {
         Event { raw: RawEvent::new() }
     }
 
-    /// Whether it is set: the form of `wait` that does not wait. Async-signal-safe.
+    /// Whether it is set, without waiting. Async-signal-safe.
     ///
     /// # Examples
     /// ```
@@ -71,7 +71,7 @@ impl Event {
         self.raw.is_set()
     }
 
-    /// Sets it and lets all go who wait. Async-signal-safe; in any thread of any process that has the segment mapped.
+    /// Sets it and releases all who wait. Async-signal-safe; in any thread of any process that has the segment mapped.
     ///
     /// # Examples
     /// ```
@@ -87,7 +87,7 @@ impl Event {
         self.raw.set();
     }
 
-    /// Takes the set back: who comes from now on waits. Async-signal-safe.
+    /// Clears it: threads that come from now on wait. Async-signal-safe.
     ///
     /// # Examples
     /// ```
@@ -104,10 +104,10 @@ impl Event {
         self.raw.clear();
     }
 
-    /// How many times it has been set, of which those are not counted that found it set: a number that wraps after 2³¹ − 1.
+    /// How many times it has been set, not counting sets that found it set; the number wraps after 2³¹ − 1.
     ///
-    /// For a wait in slices, of an event that is set and cleared at once: a wait is let go by that, but whoever is between two
-    /// waits sees it by another number only. Async-signal-safe.
+    /// For waiting in slices for an event that is set and cleared at once: that releases a wait, but a thread between two waits
+    /// sees it only by a changed number. Async-signal-safe.
     ///
     /// # Examples
     /// ```
@@ -190,7 +190,7 @@ impl Event {
         if self.is_set() { Ok(()) } else { self.wait_slow(Some(deadline)) }
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.

@@ -205,7 +205,7 @@ impl<G: LockGuard> Inherited<G> {
         &self.guard
     }
 
-    /// Says that the value is whole again.
+    /// Declares the value whole again.
     ///
     /// # Examples
     /// ```

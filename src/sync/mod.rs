@@ -1,4 +1,8 @@
-//! Locks in shared memory that survive the death of anyone.
+//! Locks and other synchronisation in shared memory that survive the death of any participant.
+//!
+//! Most users need the types without `Raw` in their names. The raw types are the algorithms: they take the calling member
+//! explicitly and are public for programs without `std`. Their pages say, window by window, what happens when somebody dies in
+//! them.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod barrier;

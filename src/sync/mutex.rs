@@ -19,15 +19,17 @@ use std::thread::panicking;
 /// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere every operation is
 /// `InvalidInput`. All-zero bytes are an unlocked mutex around a zero value. 16 bytes and the value.
 ///
-/// *When a holder dies* (a thread or its process, by any cause), the next locker gets the lock within microseconds
+/// *When a holder dies* (a thread or its process, for any reason), the next locker gets the lock within microseconds
 /// together with the news: [`LockError::OwnerDied`]. It repairs the value, marks it consistent and goes on; in one line
-/// with [`Mutex::lock_or_repair`]. If it unlocks without doing so, or dies or panics over the repair, the next locker is told
-/// again: the news is never lost. Only [`OwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic under a
-/// guard* counts as a death: the next locker is told.
+/// with [`Mutex::lock_or_repair`]. If it unlocks without doing so, or dies or panics during the repair, the next locker is told
+/// again: the news is never lost. Only [`OwnerDied::mark_not_recoverable`](crate::sync::Inherited::mark_not_recoverable) makes a
+/// lock unusable. *A panic under a guard* counts as a death: the next locker is told.
 ///
-/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, and is the same owner by whichever mapping of the segment. *A guard that is leaked* stays held as long as the process lives, though its thread
-/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
-/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: not to be locked in a handler. *Cost*: uncontended one compare-and-swap and one store, no system call.
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks; it is the same owner
+/// through every mapping of the segment. *A leaked guard* stays held as long as the process lives, even after its thread has
+/// ended, because references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent
+/// holds; the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: do not lock in a handler.
+/// *Cost*: uncontended one compare-and-swap and one store, no system call.
 ///
 /// Algorithm: see [`RawMutex`].
 ///
@@ -82,7 +84,7 @@ impl<T: Plain> Mutex<T> {
     /// Locks, waiting as long as it takes.
     ///
     /// # Errors
-    /// [`LockError::OwnerDied`] holds the lock; `Deadlock` when the calling thread holds it already;
+    /// [`LockError::OwnerDied`], which holds the lock; `Deadlock` if the calling thread holds it already;
     /// `NotRecoverable`; `InvalidInput` outside a segment; `TooManyMembers`.
     ///
     /// # Examples
@@ -96,7 +98,7 @@ impl<T: Plain> Mutex<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    // Out of line the result would go through memory.
+    // Out of line, the result would go through memory.
     #[inline(always)]
     pub fn lock(&self) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
         let (id, me) = member::current_id(self.address())?;
@@ -106,7 +108,7 @@ impl<T: Plain> Mutex<T> {
         self.acquired(me, self.raw.lock_slow(me, None))
     }
 
-    /// Locks, waiting as long as it takes. If the last holder died, `repair` is run first, under the lock.
+    /// Locks, waiting as long as it takes. If the last holder died, runs `repair` first, under the lock.
     ///
     /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
     ///
@@ -126,7 +128,7 @@ impl<T: Plain> Mutex<T> {
         self.lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`Mutex::try_lock`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    /// [`Mutex::try_lock`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`Mutex::try_lock`], but never `OwnerDied`.
@@ -135,7 +137,7 @@ impl<T: Plain> Mutex<T> {
         self.try_lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`Mutex::try_lock_for`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    /// [`Mutex::try_lock_for`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`Mutex::try_lock_for`], but never `OwnerDied`.
@@ -147,7 +149,7 @@ impl<T: Plain> Mutex<T> {
         self.try_lock_for(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`Mutex::try_lock_until`], and a value left by the dead is repaired first, as by [`Mutex::lock_or_repair`].
+    /// [`Mutex::try_lock_until`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`Mutex::try_lock_until`], but never `OwnerDied`.
@@ -159,7 +161,7 @@ impl<T: Plain> Mutex<T> {
         self.try_lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
-    /// Locks if nobody alive holds it.
+    /// Locks if no living thread holds it.
     ///
     /// # Errors
     /// As [`Mutex::lock`], and `WouldBlock`.
@@ -248,8 +250,8 @@ impl<T: Plain> Mutex<T> {
         self.raw.is_locked()
     }
 
-    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. Whoever
-    /// asks need not be a member of the segment. Not for signal handlers.
+    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited the lock. The caller
+    /// need not be a member of the segment. Not for signal handlers.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -270,7 +272,7 @@ impl<T: Plain> Mutex<T> {
         view::who(self.address(), self.raw.owner())
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -300,7 +302,7 @@ impl<T: Plain> Mutex<T> {
         MutexGuard { mutex: self, by: Holding::begin(me, owner) }
     }
 
-    /// What came of a lock that was not simply free.
+    /// The result for a lock that was not simply free.
     #[cold]
     pub(super) fn acquired(
         &self,
@@ -319,8 +321,8 @@ impl<T> fmt::Debug for Mutex<T> {
 
 /// The lock, held; dropped, it is released. Not `Send`: the thread that locks unlocks.
 ///
-/// Its references are to memory that a peer which breaks the protocol could change; any bit pattern is a valid
-/// value, so that is a wrong number, never an invalid one. Against a hostile peer copy the value first ([`Copy`])
+/// Its references point to memory that a peer which breaks the protocol could change. Any bit pattern is a valid
+/// value, so that gives a wrong number, never an invalid one. Against a hostile peer, copy the value first ([`Copy`])
 /// and check the copy.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: Plain> {
@@ -358,7 +360,8 @@ impl<T: Plain> LockGuard for MutexGuard<'_, T> {
     }
 }
 
-/// The end of a guard whose lock was not simply free, or that a panic ends. By value: see [`OwnerId::unless_panicking`].
+/// The end of a guard whose lock was not simply free, or which a panic ends. Takes words by value: see
+/// [`OwnerId::unless_panicking`].
 #[cold]
 fn unlock(raw: &RawMutex, me: &Member, owner: OwnerId) {
     if me.id() != owner.plain() {

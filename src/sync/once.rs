@@ -1,4 +1,4 @@
-//! [`Once`] and [`OnceLock`]: initialisation that happens once among all processes.
+//! [`Once`] and [`OnceLock`]: initialisation that happens once across all processes.
 #![allow(unsafe_code)]
 
 use crate::error::Result;
@@ -10,14 +10,14 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::time::Duration;
 
-/// What an initialiser is told.
+/// What an initialiser learns about earlier attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct OnceState {
     retry: bool,
 }
 
 impl OnceState {
-    /// Whether an earlier initialiser has begun and died, panicked or failed: it may have left something half-made.
+    /// Whether an earlier initialiser began and then died, panicked or failed: it may have left something half-made.
     pub fn is_retry(&self) -> bool {
         self.retry
     }
@@ -25,14 +25,14 @@ impl OnceState {
 
 /// One-time initialisation among threads of any processes.
 ///
-/// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere a call that is not done yet is
+/// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere a call before it is done is
 /// `InvalidInput`. All-zero bytes are not done. 24 bytes.
 ///
-/// *When the initialiser dies*, panics or fails, the next caller, one of those who wait, does the job within
-/// microseconds, and is told ([`OnceState::is_retry`]).
+/// *When the initialiser dies*, panics or fails, the next caller does the job; a waiting one starts within
+/// microseconds. It is told ([`OnceState::is_retry`]).
 ///
-/// *Ordering*: what the initialiser did is seen by all who find it done. *Threads*: a call from inside the initialiser is
-/// `Deadlock`. *Fork*: a child of the initialiser is not the initialiser. *Signals*: not in a handler, but for
+/// *Ordering*: all who find it done see what the initialiser did. *Threads*: a call from inside the initialiser is
+/// `Deadlock`. *Fork*: a child of the initialiser is not the initialiser. *Signals*: do not use it in a handler, except
 /// [`is_done`](Self::is_done). *Cost*: once it is done, one load.
 ///
 /// Algorithm: see [`RawOnce`].
@@ -58,7 +58,7 @@ pub struct Once {
 // SAFETY: transparent around atomics; any bytes are valid; zero is not done; nothing to drop.
 unsafe impl Shared for Once {}
 
-/// The job is the next one's, unless it is done.
+/// When dropped, the job goes to the next caller, unless it is done.
 struct Job<'a> {
     raw: &'a RawOnce,
     me: &'a Member,
@@ -92,7 +92,7 @@ fn begin(raw: &RawOnce, deadline: Option<Deadline>) -> Result<Option<(Job<'_>, O
     })
 }
 
-/// A job that cannot fail as one that may.
+/// Turns a job that cannot fail into one that may.
 fn done(job: impl FnOnce(OnceState)) -> impl FnOnce(OnceState) -> Result<()> {
     |state| {
         job(state);
@@ -129,9 +129,8 @@ impl Once {
         self.raw.is_done()
     }
 
-    /// Who is at it, dead or alive: a snapshot. One that died at it is named until the next
-    /// has begun. Whoever
-    /// asks need not be a member of the segment. Not for signal handlers.
+    /// Who runs the initialiser, dead or alive: a snapshot. A dead initialiser is named until the next has begun. The caller need
+    /// not be a member of the segment. Not for signal handlers.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -150,7 +149,7 @@ impl Once {
         view::who(core::ptr::from_ref(self).cast(), self.raw.owner())
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -167,7 +166,7 @@ impl Once {
         view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawOnce>())
     }
 
-    /// Runs `job` if it has not been done, or waits for whoever is at it. If it panics, it is the next one's.
+    /// Runs `job` if it has not been done, or waits for the thread that runs it. If `job` panics, the next caller runs it.
     ///
     /// # Errors
     /// `Deadlock` from inside the job; `InvalidInput` outside a segment; `TooManyMembers`.
@@ -189,10 +188,10 @@ impl Once {
         if self.is_done() { Ok(()) } else { self.run(None, done(job)) }
     }
 
-    /// As [`Once::call`], with a job that may fail: then it is the next one's.
+    /// [`Once::call`] with a job that may fail: then the next caller runs it.
     ///
     /// # Errors
-    /// As [`Once::call`], and the job's.
+    /// As [`Once::call`], and those of the job.
     ///
     /// # Examples
     /// ```
@@ -207,7 +206,7 @@ impl Once {
         if self.is_done() { Ok(()) } else { self.run(None, job) }
     }
 
-    /// As [`Once::call`], but waits for another one at most `timeout`.
+    /// [`Once::call`], but waits for another thread at most `timeout`.
     ///
     /// # Errors
     /// As [`Once::call`], and `TimedOut`: then the job was not run.
@@ -224,7 +223,7 @@ impl Once {
         self.call_until(Deadline::after(timeout), job)
     }
 
-    /// As [`Once::call`], but waits for another one until `deadline` at the latest.
+    /// [`Once::call`], but waits for another thread until `deadline` at the latest.
     ///
     /// # Errors
     /// As [`Once::call_timeout`].
@@ -257,10 +256,10 @@ impl fmt::Debug for Once {
 
 /// A plain value that is made once among threads of any processes, and then never changes.
 ///
-/// It must lie in a segment; all-zero bytes have no value yet. 24 bytes and the value. As [`Once`] for deaths, threads,
-/// forks and signals: a value is either there as a whole or not there, and the maker's death hands the job to the next.
+/// It must lie in a segment; all-zero bytes have no value yet. 24 bytes and the value. For deaths, threads, forks and signals see
+/// [`Once`]: a value is there completely or not at all, and if its maker dies the next caller makes it.
 ///
-/// Its references are to memory that a peer which breaks the protocol could change; any bit pattern is a valid value.
+/// Its references point to memory that a peer which breaks the protocol could change; any bit pattern is a valid value.
 ///
 /// # Examples
 /// ```
@@ -310,7 +309,7 @@ impl<T: Plain> OnceLock<T> {
         OnceLock { raw: RawOnce::new(), value: UnsafeCell::new(unsafe { core::mem::zeroed() }) }
     }
 
-    /// The value, if it is there. Async-signal-safe.
+    /// The value, if there is one. Async-signal-safe.
     ///
     /// # Examples
     /// ```
@@ -321,13 +320,12 @@ impl<T: Plain> OnceLock<T> {
     /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
-        // SAFETY: it is done: no protocol-abiding thread writes any more; any bit pattern is a `T`.
+        // SAFETY: it is done: no protocol-abiding thread writes to it; any bit pattern is a `T`.
         self.raw.is_done().then(|| unsafe { &*self.value.get() })
     }
 
-    /// Who makes the value, dead or alive: a snapshot. One that died at it is named until the next
-    /// has begun. Whoever
-    /// asks need not be a member of the segment. Not for signal handlers.
+    /// Who makes the value, dead or alive: a snapshot. A dead maker is named until the next has begun. The caller need not be a
+    /// member of the segment. Not for signal handlers.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -347,7 +345,7 @@ impl<T: Plain> OnceLock<T> {
         view::who(core::ptr::from_ref(self).cast(), self.raw.owner())
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -364,7 +362,7 @@ impl<T: Plain> OnceLock<T> {
         view::waiters(core::ptr::from_ref(self).cast(), size_of::<RawOnce>())
     }
 
-    /// The value, made now by `make` if it is not there. While another one makes it, waits.
+    /// The value; made now by `make` if there is none. Waits while another thread makes it.
     ///
     /// # Errors
     /// `Deadlock` from inside `make`; `InvalidInput` outside a segment; `TooManyMembers`.
@@ -382,10 +380,10 @@ impl<T: Plain> OnceLock<T> {
         self.get_or_try_init(|| Ok(make()))
     }
 
-    /// As [`OnceLock::get_or_init`], with a maker that may fail: then it is the next one's job.
+    /// [`OnceLock::get_or_init`] with a function that may fail: then the next caller makes the value.
     ///
     /// # Errors
-    /// As [`OnceLock::get_or_init`], and the maker's.
+    /// As [`OnceLock::get_or_init`], and those of `make`.
     ///
     /// # Examples
     /// ```
@@ -404,7 +402,7 @@ impl<T: Plain> OnceLock<T> {
         }
     }
 
-    /// The value; while another one makes it, waits at most for `timeout`.
+    /// [`OnceLock::get_or_init`], but waits for another thread at most `timeout`.
     ///
     /// # Errors
     /// As [`OnceLock::get_or_init`], and `TimedOut`.
@@ -422,7 +420,7 @@ impl<T: Plain> OnceLock<T> {
         self.get_or_init_until(Deadline::after(timeout), make)
     }
 
-    /// The value; while another one makes it, waits until `deadline` at the latest.
+    /// [`OnceLock::get_or_init`], but waits for another thread until `deadline` at the latest.
     ///
     /// # Errors
     /// As [`OnceLock::get_or_init`], and `TimedOut`.
@@ -442,7 +440,7 @@ impl<T: Plain> OnceLock<T> {
         }
     }
 
-    /// Gives it this value if it has none; whether it had none.
+    /// Sets the value if there is none. Returns whether there was none.
     ///
     /// # Errors
     /// As [`OnceLock::get_or_init`].
@@ -470,7 +468,7 @@ impl<T: Plain> OnceLock<T> {
     fn make(&self, deadline: Option<Deadline>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
         if let Some((mine, _)) = begin(&self.raw, deadline)? {
             let value = make()?;
-            // SAFETY: the job is ours alone, and nobody reads before it is done.
+            // SAFETY: only we have the job, and nobody reads before it is done.
             unsafe { self.value.get().write(value) };
             mine.done()?;
         }

@@ -1,25 +1,27 @@
-//! [`RawBoundedSemaphore`]: robust permits, under [`BoundedSemaphore`](crate::sync::BoundedSemaphore) and the C one.
+//! [`RawBoundedSemaphore`]: robust permits, under [`BoundedSemaphore`](crate::sync::BoundedSemaphore) and the C one. Most users
+//! never need it: use [`BoundedSemaphore`](crate::sync::BoundedSemaphore).
 //!
-//! **Promise.** Never more permits out than there are, and none is lost: a dead holder's permit goes to the next one that
-//! wants it, at once, who is told. A permit is given back once. Uncontended: one compare-and-swap each way.
+//! **Promise.** Never more permits are out than there are, and none is lost: a dead holder's permit goes at once to the next
+//! acquirer, who is told. A permit is given back once. Uncontended: one compare-and-swap each way.
 //!
 //! | cell | meaning |
 //! |---|---|
 //! | 0 | free |
 //! | `id + use << 48` | held by `id`; the number of the use tells two permits of one thread apart |
-//! | the same, `id` dead | free, with news: whoever takes it over is told |
-//! | `NEWS`, nobody's id | the same: who had taken it over gave it back unused, or a panic ended its use |
+//! | the same, `id` dead | free, with news: the thread that takes it over is told |
+//! | `NEWS`, nobody's id | the same: a thread that had taken it over gave it back unused, or a panic ended its use |
 //!
 //! | word, high half | meaning |
 //! |---|---|
-//! | `WAITING`, bit 31 | the waiter at the front sleeps, or is about to; cleared by whoever wakes it |
-//! | the rest | a sequence, moved on by whoever wakes |
+//! | `WAITING`, bit 31 | the waiter at the front sleeps, or is about to; cleared by the thread that wakes it |
+//! | the rest | a sequence, advanced by the thread that wakes |
 //!
-//! Who finds no permit queues at the *turnstile*, a [`RawMutex`](super::RawMutex): the one that holds it is at the front,
-//! and sleeps on the word and on the slots of all holders (at most 120 of them, see below). It takes what it came for,
-//! wakes the next through the turnstile's unlock, and so on: one wake-up for each hand-over. Who wants several permits
-//! keeps, at the front, what it has got until it has all: there is only one front, so two cannot wait for each other's
-//! halves. A newcomer that finds a free permit takes it, whoever waits: as with all locks here, no order is promised.
+//! A thread that finds no permit queues at the *turnstile*, a [`RawMutex`](super::RawMutex). The thread that holds the
+//! turnstile is at the front, and sleeps on the word and on the slots of all holders (at most 120 of them, see below). It takes
+//! what it came for, wakes the next through the turnstile's unlock, and so on: one wake-up per hand-over. A thread that wants
+//! several permits keeps, at the front, what it has until it has all; there is only one front, so two cannot wait for each
+//! other's halves. A newcomer that finds a free permit takes it, even if others wait: as with all locks here, no order is
+//! promised.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -30,23 +32,23 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | BS-a | a holder | a dead id in its cell | the front waiter on its slot, by the kernel's mark; the next acquirer | nothing: the next is told |
-//! | BS-b | a releaser, given back, not woken | a free cell, the front asleep | the front asleep: the bell; about to sleep: the releaser's slot | nothing |
+//! | BS-a | a holder | a dead id in its cell | the front waiter on its slot, by the kernel's mark; the next acquirer | nothing: the next holder is told |
+//! | BS-b | a releaser, given back, not woken | a free cell, the front asleep | if the front is asleep: the bell; if about to sleep: the releaser's slot | nothing |
 //! | BS-c | a releaser of another thread's permit, as BS-b | as BS-b | asleep: the bell; about to sleep: the net, at most 50 ms | nothing |
-//! | BS-d | the front waiter | a turnstile with a dead owner, dead ids in what it had got | those behind: the bell, its slot | nothing |
-//! | BS-e | a waiter behind the front | nothing | nobody need; a wake-up that it took along: the bell | nothing |
-//! | BS-f | who tried for several, between taking and giving back | dead ids | as BS-a | nothing |
-//! | BS-g | a waker that has cleared `WAITING`, not woken | a moved word | asleep: the bell; about to sleep: the word has changed | nothing |
+//! | BS-d | the front waiter | a turnstile with a dead owner, dead ids in the cells that it had taken | those behind: the bell, its slot | nothing |
+//! | BS-e | a waiter behind the front | nothing | no action needed; a wake-up that it took along: the bell | nothing |
+//! | BS-f | a thread that tried for several, between taking and giving back | dead ids | as BS-a | nothing |
+//! | BS-g | a waker that has cleared `WAITING`, not woken | a changed word | asleep: the bell; about to sleep: the word has changed | nothing |
 //!
-//! **More than 120 holders** (not permits: one thread may hold many) are not all watched at a time. The front then wakes at
-//! the end of each net, at most 50 ms, looks at all cells, and watches the next 120 in turn: a death that the kernel
-//! reports is found within 50 ms instead of at once, one that it does not report within 50 ms for each 120 holders.
-//! Releases are told at once in any case.
+//! **More than 120 holders** (not permits: one thread may hold many) cannot all be watched at a time. The front then wakes at
+//! the end of each net, at most 50 ms, looks at all cells, and watches the next 120 in turn. A death that the kernel
+//! reports is then found within 50 ms instead of at once, one that it does not report within 50 ms per 120 holders.
+//! Releases are always told at once.
 //!
 //! A *stopped* process at the front delays those behind it, even if permits are free; newcomers are not delayed.
 //!
 //! Rejected: a counter beside the cells (two words that a death can leave in disagreement); all waiters watching all
-//! holders (each release and each death would wake the whole herd); cells that keep a use count while they are free (the
+//! holders (each release and each death would wake everybody); cells that keep a use count while they are free (the
 //! acquirer would have to read the cell first: 4 ns, see `RawMutex::unlock`).
 
 use super::RawMutex;
@@ -63,21 +65,22 @@ const WAITING: u64 = 1 << 63;
 /// One step of the sequence, in the high half.
 const STEP: u64 = 1 << 32;
 
-/// The semaphore. All operations take the calling thread's member of the segment that the row lies in.
+/// The semaphore. All operations take the calling thread's member of the segment in which the cells lie. Most users never need
+/// it: see [`BoundedSemaphore`](crate::sync::BoundedSemaphore).
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawBoundedSemaphore {
     cells: Cells,
 }
 
-/// One permit, or several that were acquired together: what to give back. A note, not a guard; giving it back twice is an
-/// error that is noticed.
+/// One permit, or several that were acquired together: what to give back. A note, not a guard. Giving it back twice is
+/// detected and an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a permit that is forgotten is given back by its thread's death only"]
 pub struct RawPermit {
-    /// What stands in its cells.
+    /// The value in its cells.
     pub(crate) value: u64,
-    /// Where the first of them is.
+    /// The index of the first of them.
     pub(crate) first: u32,
     /// How many.
     pub(crate) count: u32,
@@ -102,18 +105,18 @@ impl RawPermit {
     }
 }
 
-/// In a cell: free, and its last holder did not end its use well. The id of a slot that no segment has.
+/// In a cell: free, and its last holder did not end its use properly. The id of a slot that no segment has.
 const NEWS: u64 = OwnerId::new(u16::MAX, 1).bits();
 #[cfg(not(interproc_loom))]
 const _: () = assert!(crate::format::MAX_MEMBERS <= u16::MAX as u32);
 
 impl RawBoundedSemaphore {
-    /// The semaphore on a row: a permit for each cell.
+    /// The semaphore on these cells: one permit for each.
     pub fn new(cells: Cells) -> Self {
         RawBoundedSemaphore { cells }
     }
 
-    /// Where it lies.
+    /// Its cells.
     pub fn cells(&self) -> &Cells {
         &self.cells
     }
@@ -145,7 +148,7 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// Acquires one permit if one is free, or its holder dead.
+    /// Acquires one permit if one is free or its holder is dead.
     ///
     /// # Errors
     /// `WouldBlock`.
@@ -157,8 +160,8 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// Acquires `count` permits, waiting until `deadline` if one is given. What it has got it keeps while it waits for the
-    /// rest; at a time-out it gives all back as it got them: the news of a death goes to the next one.
+    /// Acquires `count` permits, waiting until `deadline` if one is given. Keeps those that it has while it waits for the
+    /// rest. At a time-out it gives all back as it got them: the news of a death goes to the next holder.
     ///
     /// # Errors
     /// `TimedOut`; `InvalidInput` for none or more than there are.
@@ -167,7 +170,7 @@ impl RawBoundedSemaphore {
         self.acquire_slow(me, me.new_use(), count, deadline)
     }
 
-    /// Acquires `count` permits if so many are free: all or nothing. Two that try at the same moment can both fail.
+    /// Acquires `count` permits if that many are free: all or nothing. Two threads that try at the same moment may both fail.
     ///
     /// # Errors
     /// `WouldBlock`; `InvalidInput` for none or more than there are.
@@ -180,7 +183,7 @@ impl RawBoundedSemaphore {
         if (1..=self.permits()).contains(&count) { Ok(()) } else { Err(ErrorKind::InvalidInput.into()) }
     }
 
-    /// The fast path: the member's own cell. If it is not free, the name of this use.
+    /// The fast path: the member's own cell. If it is not free, returns the name of this use.
     #[inline(always)]
     fn take_own(&self, me: &Member) -> core::result::Result<RawPermit, u64> {
         let value = me.new_use();
@@ -193,11 +196,11 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// Gives a permit back. Another thread than the one that acquired it may do so as long as that one lives.
+    /// Gives a permit back. Another thread than the one that acquired it may do so, as long as that one lives.
     ///
     /// # Errors
-    /// `NotOwner`: it was given back before, or never acquired here; `Stale`: the thread that acquired it is dead, and the
-    /// permit belongs to whoever takes it over. Nothing is changed then.
+    /// `NotOwner`: it was already given back, or never acquired here; `Stale`: the thread that acquired it is dead, and the
+    /// permit belongs to the thread that takes it over. Nothing is changed then.
     #[inline]
     pub fn release(&self, me: &Member, permit: &RawPermit) -> Result<()> {
         let own = permit.owner() == Some(me.id()) && permit.count == 1;
@@ -218,7 +221,7 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// As [`RawBoundedSemaphore::release`], as if the holder had died: whoever takes it next is told.
+    /// [`RawBoundedSemaphore::release`] as if the holder had died: the next holder is told.
     ///
     /// # Errors
     /// As [`RawBoundedSemaphore::release`].
@@ -240,14 +243,14 @@ impl RawBoundedSemaphore {
         let pending = me.pend();
         let given = self.give_back(permit, news);
         if given > 0 {
-            crate::crash_window!("BS-c: given back in a row or for another thread, not woken");
+            crate::crash_window!("BS-c: several given back or for another thread, not woken");
             self.released();
         }
         me.unpend(pending);
         if given == permit.count { Ok(()) } else { Err(ErrorKind::NotOwner.into()) }
     }
 
-    /// Takes a permit over from the thread that acquired it, which lives: from now on it is the caller's, and its death
+    /// Takes a permit over from the living thread that acquired it: from now on it is the caller's, and the caller's death
     /// gives it back.
     ///
     /// # Errors
@@ -269,11 +272,11 @@ impl RawBoundedSemaphore {
             let adopted = cell.compare_exchange(permit.value, value, Ordering::SeqCst, Ordering::Relaxed);
             count += u32::from(adopted.is_ok());
         }
-        // The front watches the former holder: it is to look again.
+        // The front watches the former holder: make it look again.
         self.released();
         me.unpend(pending);
         if count < permit.count {
-            // It was not whole. What we have got was of the same permit: nobody else gives it back.
+            // Parts were missing. What we have was of the same permit: nobody else gives it back.
             let part = RawPermit { value, count, ..*permit };
             if count > 0 {
                 self.release(me, &part)?;
@@ -283,7 +286,7 @@ impl RawBoundedSemaphore {
         Ok(RawPermit { value, ..*permit })
     }
 
-    /// How many permits are free, those of dead holders among them: a snapshot.
+    /// How many permits are free, including those of dead holders: a snapshot.
     pub fn available(&self, me: &Member) -> u32 {
         let free = |cell: &AtomicU64| {
             // Acquire: as in `take`.
@@ -292,13 +295,13 @@ impl RawBoundedSemaphore {
         self.cells.from(0).filter(|(_, cell)| free(cell)).count() as u32
     }
 
-    /// Who holds the permit of this index, dead or alive: a snapshot.
+    /// Who holds the permit with this index, dead or alive: a snapshot.
     pub fn holder(&self, index: u32) -> Option<OwnerId> {
         // Acquire: as in `take`.
         OwnerId::of(self.cells.cell(index)?.load(Ordering::Acquire)).filter(|id| id.bits() != NEWS)
     }
 
-    /// Who holds permits, dead or alive, as often as it holds one: a snapshot.
+    /// Who holds permits, dead or alive, once for each permit: a snapshot.
     pub fn holders(&self) -> impl Iterator<Item = OwnerId> + '_ {
         (0..self.permits()).filter_map(|index| self.holder(index))
     }
@@ -308,7 +311,7 @@ impl RawBoundedSemaphore {
         self.turnstile().is_locked()
     }
 
-    /// Frees the permit's cells, so many of them with `news`. How many it freed.
+    /// Frees the permit's cells, the first `news` of them with news. Returns how many it freed.
     fn give_back(&self, permit: &RawPermit, news: u32) -> u32 {
         let mut given = 0;
         for (_, cell) in self.cells.from(permit.first) {
@@ -329,7 +332,7 @@ impl RawBoundedSemaphore {
     /// After a release: wakes the front if it sleeps.
     #[inline(always)]
     fn released(&self) {
-        // P2: behind the read-modify-write of the release.
+        // P2: after the read-modify-write of the release.
         fence_behind_rmw();
         if self.word().load(Ordering::SeqCst) & WAITING != 0 && !crate::mutant!("permit-no-wake") {
             self.wake_front();
@@ -362,14 +365,14 @@ impl RawBoundedSemaphore {
         Err(ErrorKind::WouldBlock.into())
     }
 
-    /// Takes free permits until it has `count`, then those of the dead.
+    /// Takes free permits until it has `count`, and if they do not suffice, those of the dead.
     fn take(&self, me: &Member, count: u32, permit: &mut RawPermit, news: &mut u32) {
         for of_the_dead in [false, true] {
             for (index, cell) in self.cells.from(self.cells.start(me.id().slot())) {
                 if permit.count == count {
                     return;
                 }
-                // Acquire: whoever names itself here has joined before, which `life` must see.
+                // Acquire: the holder named here had joined before, which `life` must see.
                 let held = cell.load(Ordering::Acquire);
                 let holder = OwnerId::of(held);
                 if holder.is_none() || of_the_dead && holder.is_some_and(|h| !me.lives(h)) {
@@ -379,7 +382,7 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// Takes a cell that was seen free, or with a dead holder, which counts as `news`. False if somebody was faster.
+    /// Takes a cell that was seen free, or with a dead holder, which counts as news. False if somebody was faster.
     fn take_cell(
         &self,
         index: u32,
@@ -388,7 +391,7 @@ impl RawBoundedSemaphore {
         permit: &mut RawPermit,
         news: &mut u32,
     ) -> bool {
-        // P1; P3: the dead one's writes were acquired by `life`, and those before by this.
+        // P1; P3: `life` acquired the dead holder's writes, and this acquires those before.
         if cell.compare_exchange(held, permit.value, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
@@ -396,7 +399,7 @@ impl RawBoundedSemaphore {
             permit.first = index;
         }
         permit.count += 1;
-        // A word that names nobody and is not zero was scribbled.
+        // A nonzero word that names nobody was scribbled.
         *news += u32::from(OwnerId::of(held).is_some());
         permit.owner_died = *news > 0 && !crate::mutant!("permit-untold");
         true
@@ -421,13 +424,13 @@ impl RawBoundedSemaphore {
         let pending = me.pend();
         let result = self.turnstile().lock(me, deadline).and_then(|how| {
             if how == Acquired::OwnerDied {
-                // Nothing to repair: what the dead one had got are cells with its id.
+                // Nothing to repair: what the dead waiter had taken are cells with its id.
                 self.turnstile().mark_consistent(me)?;
             }
             crate::crash_window!("BS-d: at the front");
             let waited = self.wait_at_front(me, count, &mut permit, &mut news, deadline);
             if waited.is_err() && permit.count > 0 {
-                // Nobody need be woken: the next one at the front looks first.
+                // Nobody needs a wake-up: the next thread at the front looks first.
                 self.give_back(&permit, news);
             }
             self.turnstile().unlock(me)?;
@@ -458,12 +461,12 @@ impl RawBoundedSemaphore {
                 continue;
             }
             spin.failed();
-            // P2: the announcement, then the look.
+            // P2: first the announcement, then the look.
             let announced = self.word().fetch_or(WAITING, Ordering::SeqCst) | WAITING;
             fence_behind_rmw();
             owners.clear();
             if !self.look(me, count, permit, news, from, &mut owners) {
-                // Something moved, or all is there: round again. Who scribbles cannot keep us beyond our time.
+                // Something changed, or we have all: try again. A scribbling peer cannot keep us beyond our deadline.
                 if permit.count < count && deadline.is_some_and(Deadline::has_passed) {
                     return Err(ErrorKind::TimedOut.into());
                 }
@@ -471,7 +474,7 @@ impl RawBoundedSemaphore {
             }
             let watch = Watch { word: Word::High(self.word()), expected: (announced >> 32) as u32 };
             crate::crash_window!("BS-d: about to sleep");
-            // Several: any of them will do. One: it is in the way as with a lock.
+            // Several owners: any of them will do. A single one is in the way, as with a lock.
             if me.sleep_on_many(&[watch], &owners, owners.only(), (0, 1), deadline) == Woken::TimedOut {
                 return Err(ErrorKind::TimedOut.into());
             }
@@ -481,7 +484,7 @@ impl RawBoundedSemaphore {
         }
     }
 
-    /// The look behind an announcement: takes what is free, notes who has the rest. False if the caller is to start anew
+    /// The look after an announcement: takes what is free, and notes who has the rest. False if the caller must start again
     /// instead of sleeping.
     fn look(
         &self,

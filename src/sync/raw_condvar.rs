@@ -1,17 +1,18 @@
-//! [`RawCondvar`]: waiting for a condition that others make true under a [`RawMutex`].
+//! [`RawCondvar`]: waiting for a condition that others make true under a [`RawMutex`]. Most users never need it: use
+//! [`Condvar`](crate::sync::Condvar).
 //!
-//! **Promise.** A waiter gives the lock back and falls asleep as one step: no notification that is sent under the lock
-//! after it is missed. Whoever dies takes nothing along: a killed waiter, woken or not, leaves at most a spare wake-up to
-//! the others, and a killed notifier, who may have changed the condition and not said so, wakes all. A wait may
-//! end without a notification (a *spurious* wake-up: a signal, a death, a race): callers look at their condition again.
-//! Nobody waiting: a notification is one load.
+//! **Promise.** A waiter gives the lock back and falls asleep in one step: it misses no notification that is sent under the lock
+//! after that. A death takes nothing along: a killed waiter, woken or not, leaves at most a spare wake-up to
+//! the others, and a killed notifier, which may have changed the condition without saying so, wakes all. A wait may
+//! end without a notification (a *spurious* wake-up: a signal, a death, a race), so callers look at their condition again.
+//! If nobody waits, a notification is one load.
 //!
 //! | `word` | meaning |
 //! |---|---|
 //! | bit 63, SLEEPERS | somebody may sleep: set by waiters under the lock, cleared by a notification that finds nobody |
 //! | bits 32..63 | notifications, counted; with SLEEPERS the waiters' futex |
-//! | bits 16..32 | notifications to all, counted: a waiter that sees another number than it came with may have been moved |
-//! | bits 0..16 | waiters, counted: so that a notifier that found nobody cannot clear SLEEPERS of one who came meanwhile |
+//! | bits 16..32 | notifications to all, counted: a waiter that sees another number than when it came may have been moved |
+//! | bits 0..16 | waiters, counted, so that a notifier that found nobody cannot clear SLEEPERS of one that came meanwhile |
 //!
 //! | `lock` | meaning |
 //! |---|---|
@@ -24,67 +25,67 @@
 //! | D1 | `last` signed, Release | waiter's look, Acquire | that the holder's slot is the one to watch |
 //!
 //! **Waiting.** Under the lock: announce, note the counts, mark the lock AWAITED. Unlock. Sleep on three words: the count of
-//! notifications; `last` of the mutex, who took the lock last; and that member's slot. Only the first is ever woken; the
-//! others are *values that must not have changed* between the look and the sleep: the bell of one who dies is heard
-//! only by those asleep already, so a holder that comes or dies in between must show in a word. Once
-//! asleep, the bell tells of every later holder's death, as its pending pointer rests there (see
-//! [`RawMutex`]'s page: AWAITED). Then lock again, and tell how.
-//! `last` changes with each locker: a waiter that does not get to sleep because of that, four times, sleeps once under the net
-//! of 50 ms.
+//! notifications; the mutex's `last`, which says who took the lock last; and that member's slot. Only the first is ever woken.
+//! The others are *values that must not have changed* between the look and the sleep: only threads that are already asleep hear
+//! the bell of a death, so a holder that comes or dies in between must show in a word. Once the waiter is asleep, the bell
+//! tells it of every later holder's death, as each holder's pending pointer rests there (see AWAITED in [`RawMutex`]). Then it
+//! locks again and reports how. `last` changes with each locker. A waiter that fails to fall asleep because of that, four
+//! times, sleeps once under the net of 50 ms.
 //!
-//! **An orderly end** is no death: a thread that ends well, with no lock of its own under which others wait, says so in
-//! its slot's page and takes its pending pointer off the bell ([`Member::end_well`]). Who watches its slot, as it
-//! took the lock last, sees that it owes nothing, and sleeps on.
+//! **An orderly end** is no death: a thread that ends well, without a lock of its own under which others wait, says so in
+//! its slot's page and takes its pending pointer off the bell ([`Member::end_well`]). A waiter that watches its slot, because it
+//! took the lock last, sees that it owes nothing and sleeps on.
 //!
-//! **Slices.** A wait that ran out of time counts a notification that was sent before it had the lock again, and one that is
-//! begun anew while the lock is held misses none that is sent under the lock. A notification without the lock between two
+//! **Slices.** A wait that ran out of time counts a notification that was sent before it had the lock again; and a wait that
+//! starts again while the lock is held misses none that is sent under the lock. A notification without the lock between two
 //! slices shows in [`RawCondvar::notifications`].
 //!
 //! **Notifying all** wakes one waiter and moves the others to the mutex's word (`FUTEX_CMP_REQUEUE`), where each unlock
-//! wakes the next. They keep their other watches, so that deaths reach them there too. A waiter that may have
+//! wakes the next. They keep their other watches, so deaths reach them there too. A waiter that may have
 //! been moved sets WAITERS when it locks again, as it cannot know whether it was the last.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
 //! | CV-a | a waiter after its announcement, lock held | a dead owner | the next locker, told | nothing; SLEEPERS and AWAITED are cleared later |
-//! | CV-b | a waiter after its unlock, asleep, or woken and not yet locked | a notification that nobody acts on | all waiters: its pending rings the bell | nothing |
-//! | CV-c | a woken waiter with the lock, before it unlocks | a dead owner; others asleep for the lock or the condition | all: its pending rests at the bell; one of them is told by the lock | nothing |
+//! | CV-b | a waiter after its unlock, asleep, or woken and not yet locked | a notification that nobody acts on | all waiters: its pending pointer rings the bell | nothing |
+//! | CV-c | a woken waiter with the lock, before it unlocks | a dead owner; others asleep for the lock or the condition | all: its pending pointer rests at the bell; one of them is told by the lock | nothing |
 //! | CV-d | a notifier with the lock, between its change and the notification | as CV-c | as CV-c | nothing |
-//! | CV-e | a notifier between the count and the wake | waiters asleep on an old count | all: its pending is at the bell | nothing |
+//! | CV-e | a notifier between the count and the wake | waiters asleep on an old count | all: its pending pointer is at the bell | nothing |
 //! | CV-f | a notifier to all after it woke one and moved the rest | nothing: the woken one goes on | | nothing |
-//! | CV-g | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all who are asleep or about to: its pending still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; notify under the lock to be sure |
-//! | CV-h | one that has said that it ends well, before its end | a dead one that owes nothing | nobody need: it took that back when it took a lock that is awaited | nothing, but the help of CV-g in a destructor that runs later |
+//! | CV-g | a notifier between its *unlock* and the notification | waiters asleep, the condition true | all that are asleep or about to: its pending pointer still rests at the bell, and the lock has its name | nothing, if nobody locked between it and a waiter that was about to sleep; for a guarantee, notify under the lock |
+//! | CV-h | a thread that has said that it ends well, before its end | a dead member that owes nothing | no action needed: it took that back if it took an awaited lock | nothing, except the help of CV-g in a destructor that runs later |
 //!
-//! **Where the bell is not enough.** A thread's pending pointer is one for all segments, and the C library's own robust
-//! mutexes set it to NULL: who uses one of those, or an awaited lock in another segment, in its critical section
-//! and is killed before it unlocks is found by the next locker, whose alarm wakes the waiters. So is a death that the kernel does not
-//! report (exec in a second thread, a reaped memory).
+//! **Where the bell is not enough.** A thread has one pending pointer for all segments, and the C library's own robust
+//! mutexes set it to NULL. If a thread uses one of those, or an awaited lock in another segment, in its critical section
+//! and is killed before it unlocks, the next locker finds it and raises the alarm, which wakes the waiters. So it is with a death
+//! that the kernel does not report (exec in a second thread, memory that is reaped first).
 //!
-//! **Stopped processes** delay others: one that was woken by a notification to all and is stopped before it locks delays
-//! those behind it until the lock is next contended, or until it goes on.
+//! **Stopped processes** delay others: a waiter that was woken by a notification to all and is stopped before it locks delays
+//! those behind it until the lock is next contended, or until it continues.
 //!
-//! **Recursive locks** ([`RawCondvar::wait_recursive`]): the wait sets the depth aside, releases the lock wholly, and puts the
-//! waiter's own depth back after, also when the lock comes from the dead: the dead one's depth is void, and the waiter's outer levels
-//! go on to count on theirs. For the same reason a waiter with outer levels is never refused the lock: one that
-//! nobody repaired it takes over once more, with the news. (Refused it would go on, in those levels, beside others of its kind.)
+//! **Recursive locks** ([`RawCondvar::wait_recursive`]): the wait saves the depth, releases the lock completely, and restores
+//! the waiter's own depth afterwards, also when the lock comes from the dead: the dead owner's depth is void, and the waiter's
+//! outer levels still rely on their own. For the same reason a waiter with outer levels is never refused the lock: if nobody
+//! repaired it, the waiter takes it over once more, with the news. (If refused, it would go on, in those levels, beside others
+//! in the same situation.)
 //!
 //! **What a sleep costs.** Five words are watched: the count, `last`, its slot, the alarm and the bell. `futex_waitv` takes
-//! 0.33 µs for each (1.70 µs for five, 0.34 µs for a wait on one, both refused by the last word). That is all of what a hand-over on
-//! one processor takes more than pthread's, 4.6 to 3.2 µs. On two, where waiters spin, it is 0.23 µs to 15.
+//! 0.33 µs for each (1.70 µs for five, 0.34 µs for a wait on one, both refused by the last word). This is the whole difference to
+//! pthread in a hand-over on one processor, 4.6 against 3.2 µs. On two, where waiters spin, it is 0.23 µs against 15.
 //!
 //! Rejected: waking all on each notification to all (each then sleeps a second time for the lock); the mutex's futex word among
 //! the watches (the waiter would take the lockers' wake-ups); the owner's generation in place of `last` (two members
 //! may have the same one); a count of waiters in the mutex (the dead do not count themselves out).
 //!
 //! Rejected: *moving the one waiter to the mutex* when the notifier holds that, as a notification to all does with the rest
-//! (`FUTEX_CMP_REQUEUE` of one, and a wake-up by the unlock). Notified under the lock a hand-over took, moved and not, 5.4 and 7.4
-//! to 8.6 µs on one processor where a woken thread may preempt its waker; 5.7 and 4.6 µs where it may not, as there it costs a
-//! system call for nothing; 1.2 and 0.57 µs on two. Notified after the unlock there is no difference. And it was not right: a
-//! notifier that dies in between its unlock and the wake-up without the kernel's telling (exec in a second thread) left the
-//! moved one asleep under no net, out of every later notification's reach; the model of such deaths found it.
+//! (`FUTEX_CMP_REQUEUE` of one, and a wake-up by the unlock). Notified under the lock, a hand-over took, moved and not, 5.4 and
+//! 7.4 to 8.6 µs on one processor where a woken thread may preempt its waker; 5.7 and 4.6 µs where it may not, as there it
+//! costs a needless system call; 1.2 and 0.57 µs on two. Notified after the unlock there is no difference. And it was wrong: a
+//! notifier that dies between its unlock and the wake-up without a report by the kernel (exec in a second thread) left the
+//! moved waiter asleep without a net, out of every later notification's reach. The model of such deaths found it.
 //!
 //! After glibc's condition variable before 2.25 (sequence and requeue) and Brinch Hansen's signalling convention
-//! as in Mesa: a notified waiter locks again like anybody else.
+//! as in Mesa: a notified waiter locks again like any other thread.
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
@@ -101,7 +102,7 @@ const ALL: u64 = 1 << 16;
 const ALL_MASK: u64 = 0xffff << 16;
 /// The waiters.
 const WAITERS_MASK: u64 = 0xffff;
-/// How often a locker may keep a waiter from falling asleep before it sleeps under the net.
+/// How many times lockers may keep a waiter from falling asleep before it sleeps under the net.
 const TRIES: u32 = 4;
 
 #[inline]
@@ -109,7 +110,7 @@ const fn high(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The same notifications? Whether somebody sleeps does not matter.
+/// Whether the counts of notifications are equal, whatever SLEEPERS says.
 #[inline]
 const fn same_count(a: u64, b: u64) -> bool {
     ((a ^ b) & !SLEEPERS) >> 32 == 0
@@ -128,15 +129,16 @@ const fn notified(word: u64) -> u64 {
 pub struct Waited {
     /// How the lock was acquired again.
     pub how: Acquired,
-    /// Whether the deadline passed, and no notification was seen.
+    /// Whether the deadline passed without a notification.
     pub timed_out: bool,
 }
 
-/// The condition variable. 16 bytes; all-zero is idle. Must lie in the same segment as the mutex.
+/// The condition variable. 16 bytes; all-zero is idle. It must lie in the same segment as the mutex. Most users never need it:
+/// see [`Condvar`](crate::sync::Condvar).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawCondvar {
-    /// Counts and flag. A death leaves at most SLEEPERS too many.
+    /// Counts and flag. A death leaves at most a needless SLEEPERS.
     word: AtomicU64,
     /// Where the mutex is.
     lock: AtomicU64,
@@ -144,35 +146,35 @@ pub struct RawCondvar {
 
 #[allow(clippy::new_without_default)]
 impl RawCondvar {
-    /// With nobody waiting.
+    /// One that nobody waits for.
     #[cfg(not(interproc_loom))]
     pub const fn new() -> Self {
         RawCondvar { word: AtomicU64::new(0), lock: AtomicU64::new(0) }
     }
 
-    /// With nobody waiting.
+    /// One that nobody waits for.
     #[cfg(interproc_loom)]
     pub fn new() -> Self {
         RawCondvar { word: AtomicU64::new(0), lock: AtomicU64::new(0) }
     }
 
-    /// Whether somebody may sleep: a notification has to say so. One load.
+    /// Whether somebody may sleep, so that a notification must do something. One load.
     #[inline]
     pub fn may_have_waiters(&self) -> bool {
-        // Relaxed: the flag was set under the lock (M1), which the caller has locked since, or will lock before it
+        // Relaxed: the flag was set under the lock (M1), which the caller has locked since then, or will lock before it
         // changes the condition.
         self.word.load(Ordering::Relaxed) & SLEEPERS != 0
     }
 
-    /// How many notifications have been sent while somebody waited, modulo 2³¹. With the lock held before and after a wait,
+    /// How many notifications were sent while somebody waited, modulo 2³¹. Read with the lock held before and after a wait,
     /// the difference tells whether there was one.
     pub fn notifications(&self) -> u32 {
         // Relaxed: M1.
         high(self.word.load(Ordering::Relaxed) & !SLEEPERS)
     }
 
-    /// How many sleep here now, not counting those that a notification to all has sent to the mutex: a snapshot that
-    /// asks the kernel.
+    /// How many sleep here now, without those that a notification to all has moved to the mutex: a snapshot, by asking the
+    /// kernel.
     #[cfg(not(interproc_loom))]
     pub fn sleepers(&self) -> u32 {
         futex::count(Word::High(&self.word))
@@ -180,12 +182,11 @@ impl RawCondvar {
 
     /// Gives `lock` back, waits for a notification, until `deadline` if one is given, and takes the lock again however long
     /// that takes. May end without a notification. A lock that was inherited and not marked consistent is not given
-    /// back: the answer is `OwnerDied` at once.
+    /// back: the result is `OwnerDied` at once.
     ///
     /// # Errors
-    /// The lock is still held, and nothing was done: `NotOwner` if the caller did not hold it; `InvalidInput` if somebody waits here
-    /// with another mutex.
-    /// The lock is not held: `NotRecoverable`.
+    /// With nothing done: `NotOwner` if the caller does not hold the lock; `InvalidInput` if somebody waits here with another
+    /// mutex (the lock is still held). With the lock not held: `NotRecoverable`.
     pub fn wait(&self, me: &Member, lock: &RawMutex, deadline: Option<Deadline>) -> Result<Waited> {
         if !lock.is_held_by(me) {
             return Err(ErrorKind::NotOwner.into());
@@ -205,12 +206,12 @@ impl RawCondvar {
             lock.unlock_to_wait(me);
             let timed_out = self.sleep(me, lock, seen, deadline);
             crate::crash_window!("CV-b: awake, not locked");
-            // Relaxed: what tells of a move comes by way of the kernel.
+            // Relaxed: the news of a move comes through the kernel.
             let now = self.word.load(Ordering::Relaxed);
             let moved = (now ^ seen) & ALL_MASK != 0 && !crate::mutant!("moved-forgets-waiters");
             let how = lock.lock_again(me, moved)?;
-            // Relaxed: M1. With the lock: what was sent under it, up to now, is not lost on one whose time had run out, and who
-            // may wait for it in another slice.
+            // Relaxed: M1. Read with the lock held: a waiter whose time had run out, and which may wait on in another slice, does
+            // not miss what was sent under the lock up to now.
             let word =
                 if crate::mutant!("timed-out-looks-early") { now } else { self.word.load(Ordering::Relaxed) };
             Ok(Waited { how, timed_out: timed_out && same_count(word, seen) })
@@ -227,8 +228,8 @@ impl RawCondvar {
     /// [`RawCondvar::wait`] with a recursive lock: gives all levels back, and takes as many again.
     ///
     /// # Errors
-    /// As [`RawCondvar::wait`]. Never `NotRecoverable` to one that holds it twice or more: that one gets `OwnerDied` and the lock
-    /// once more.
+    /// As [`RawCondvar::wait`]. Never `NotRecoverable` for a caller that holds the lock twice or more: that one gets `OwnerDied`
+    /// and the lock once more.
     pub fn wait_recursive(
         &self,
         me: &Member,
@@ -236,7 +237,7 @@ impl RawCondvar {
         deadline: Option<Deadline>,
     ) -> Result<Waited> {
         let (depth, below) = (lock.depth(me), lock.lock_below());
-        // Before the lock is free: then it is the next one's to write.
+        // While the lock is still held: after that only the next holder may write it.
         if depth != 0 {
             lock.set_depth(me, 0);
         }
@@ -251,7 +252,7 @@ impl RawCondvar {
         waited
     }
 
-    /// Wakes one of those who wait, if any does.
+    /// Wakes one waiter, if there is any.
     pub fn notify_one(&self, me: &Member) {
         let mut word = self.word.load(Ordering::Relaxed);
         if word & SLEEPERS == 0 {
@@ -260,7 +261,7 @@ impl RawCondvar {
         let pending = me.pend();
         let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
-            // Relaxed: what the waiter may see it sees by the lock.
+            // Relaxed: the lock orders what the waiter sees.
             if let Err(now) =
                 self.word.compare_exchange(word, notified(word), Ordering::Relaxed, Ordering::Relaxed)
             {
@@ -274,7 +275,7 @@ impl RawCondvar {
             crate::crash_window!("CV-e: counted, not woken");
             let word = notified(word);
             if !crate::mutant!("notify-no-wake") && futex::wake(Word::High(&self.word), 1) == 0 {
-                // Nobody sleeps; whoever has announced itself since has changed the word.
+                // Nobody sleeps; a waiter that has announced itself since has changed the word.
                 let _ =
                     self.word.compare_exchange(word, word & !SLEEPERS, Ordering::Relaxed, Ordering::Relaxed);
             }
@@ -283,7 +284,7 @@ impl RawCondvar {
         me.unpend(pending);
     }
 
-    /// Wakes all who wait: one now, and the others one by one as they get the lock.
+    /// Wakes all waiters: one now, and the others one by one as they get the lock.
     pub fn notify_all(&self, me: &Member) {
         let mut word = self.word.load(Ordering::Relaxed);
         if word & SLEEPERS == 0 {
@@ -292,7 +293,7 @@ impl RawCondvar {
         let pending = me.pend();
         let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
-            // All are told: whoever comes now sets the flag anew.
+            // All are told: a waiter that comes now sets the flag again.
             let all = (word & ALL_MASK).wrapping_add(ALL) & ALL_MASK;
             let next = notified(word) & !(SLEEPERS | ALL_MASK) | all;
             if let Err(now) = self.word.compare_exchange(word, next, Ordering::Relaxed, Ordering::Relaxed) {
@@ -312,7 +313,7 @@ impl RawCondvar {
                 .is_some_and(|mutex| futex::wake_one_and_move(Word::High(&self.word), high(next), mutex));
             crate::crash_window!("CV-f: moved");
             if !moved {
-                // Somebody has come to wait meanwhile, and must not be moved, as it does not know of it; or nobody can be.
+                // A waiter has come meanwhile, which must not be moved as it does not know about it; or nobody can be moved.
                 futex::wake(Word::High(&self.word), u32::MAX);
             }
             break;
@@ -320,20 +321,20 @@ impl RawCondvar {
         me.unpend(pending);
     }
 
-    /// For a word that a peer writes without end: it moves, so whoever is about to sleep looks again, and so do all who do.
+    /// For a word that a peer keeps writing: it changes, so threads about to sleep look again; those asleep are woken.
     #[cold]
     fn wake_uncounted(&self) {
         futex::wake(Word::High(&self.word), u32::MAX);
     }
 
-    /// Notes where the mutex is; all who wait at one time must name the same.
+    /// Records where the mutex is; all concurrent waiters must name the same one.
     fn name_lock(&self, me: &Member, lock: &RawMutex) -> Result<()> {
         let distance = distance(me, &self.word, lock.word());
         let named = self.lock.load(Ordering::Relaxed);
         if named == distance {
             return Ok(());
         }
-        // By the flag alone the dead would wait for ever.
+        // Judged by the flag alone, the dead would wait for ever.
         let in_use = named != 0 && self.may_have_waiters() && futex::count(Word::High(&self.word)) != 0;
         let taken = || self.lock.compare_exchange(named, distance, Ordering::Relaxed, Ordering::Relaxed);
         if in_use || taken().is_err_and(|now| now != distance) {
@@ -342,7 +343,7 @@ impl RawCondvar {
         Ok(())
     }
 
-    /// Says that there will be a sleeper. The counts as of then.
+    /// Announces a sleeper. Returns the word as of then.
     fn announce(&self) -> u64 {
         let next = |word: u64| {
             let waiters = (word & WAITERS_MASK).wrapping_add(1) & WAITERS_MASK;
@@ -358,7 +359,7 @@ impl RawCondvar {
         }
     }
 
-    /// Sleeps until a notification, or until the caller should look again. Whether the deadline passed.
+    /// Sleeps until a notification, or until the caller should look again. Returns whether the deadline passed.
     fn sleep(&self, me: &Member, lock: &RawMutex, seen: u64, deadline: Option<Deadline>) -> bool {
         let mut spin = Spin::new(me.spinning());
         while spin.again() {
@@ -371,7 +372,7 @@ impl RawCondvar {
         let count = Watch { word: Word::High(&self.word), expected: high(seen | SLEEPERS) };
         let mut tries = 0;
         loop {
-            // D1. No name: nobody is sure to tell us of deaths. A dead one: it may have owed a notification.
+            // D1. No name: nobody is sure to tell us of deaths. A dead member: it may have owed a notification.
             let last = lock.last().load(Ordering::Acquire);
             let Some(owner) = OwnerId::of(last) else { return false };
             let Some(slot) = me.table().slot(owner.slot()) else { return false };
@@ -382,7 +383,7 @@ impl RawCondvar {
                     watches[n] = Watch { word: Word::Low(slot), expected: tid_word };
                     n += 1;
                 }
-                // Of the next holder the bell tells.
+                // The bell tells of the next holder.
                 _ if owes_nothing(me, owner) => {}
                 _ => return false,
             }
@@ -403,7 +404,7 @@ impl RawCondvar {
                 }
                 Woken::TimedOut => return true,
                 Woken::Changed if high(self.word.load(Ordering::Relaxed)) == count.expected => {
-                    // `last`, that one's slot, or an alarm.
+                    // `last`, the slot, or the alarm has changed.
                     tries += 1;
                     continue;
                 }
@@ -418,12 +419,12 @@ impl RawCondvar {
     }
 }
 
-/// Whether one that has held the lock, and does not live any more, owes no notification.
+/// Whether a former holder that no longer lives owes no notification.
 fn owes_nothing(me: &Member, owner: OwnerId) -> bool {
     me.table().has_ended_well(owner) && !crate::mutant!("every-end-is-a-death")
 }
 
-/// How far the mutex lies behind the condition variable, whatever they are mapped at.
+/// How far the mutex lies behind the condition variable, wherever they are mapped.
 fn distance(me: &Member, from: &AtomicU64, to: &AtomicU64) -> u64 {
     let (from, to) = (core::ptr::from_ref(from).cast::<u8>(), core::ptr::from_ref(to).cast::<u8>());
     #[cfg(not(interproc_loom))]

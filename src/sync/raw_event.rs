@@ -1,38 +1,39 @@
-//! [`RawEvent`]: the event under [`Event`](crate::sync::Event) and the C event.
+//! [`RawEvent`]: the event under [`Event`](crate::sync::Event) and the C event. Most users never need it: use
+//! [`Event`](crate::sync::Event).
 //!
-//! **Promise.** A set lets everybody go who waits at that moment, even if it is cleared at once, and everybody who comes
-//! until it is cleared; whatever dies. Nobody owns an event, so a death leaves nothing to repair.
+//! **Promise.** A set releases everybody who waits at that moment, even if it is cleared at once, and everybody who comes
+//! until it is cleared, whatever dies. Nobody owns an event, so a death leaves nothing to repair.
 //!
 //! | word | meaning |
 //! |---|---|
 //! | low half | counts: odd = set. `set` makes it odd, `clear` the next even number |
 //! | `SLEEPERS`, the highest bit | somebody may sleep since the last clear: a set goes through the kernel |
 //!
-//! A waiter goes as soon as the low half is not what it was when the waiter came: so no set is missed, however short. (It
-//! would be by one that sleeps while exactly 2³¹ sets and clears go by.)
+//! A waiter goes on as soon as the low half differs from what it was when the waiter came, so it misses no set, however short.
+//! (Except while exactly 2³¹ sets and clears go by during its sleep.)
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
-//! | V1 | set, CAS Release (or the kernel's own change of the word, a full fence), **also where it is set already** | wait and `is_set`, load Acquire | what was done before the set |
-//! | V1 | the same | clear, CAS AcqRel | the same: who clears, then looks, sees what was done before every set that this clear has undone |
+//! | V1 | set, CAS Release (or the kernel's own change of the word, a full fence), **also if it is already set** | wait and `is_set`, load Acquire | what was done before the set |
+//! | V1 | the same | clear, CAS AcqRel | the same: a thread that clears and then looks sees what was done before every set that this clear has undone |
 //!
-//! The second row is why a set that finds the event set is a read-modify-write all the same: as a mere load it could be
-//! answered from before a clear whose owner then does not see what the setter had to say: both would go on as if nothing
+//! Because of the second row, a set that finds the event set is still a read-modify-write. A mere load could read a value from
+//! before a clear, and the clearing thread would then not see what the setter had to say: both would go on as if nothing
 //! had happened (litmus SB).
 //!
-//! A set that finds `SLEEPERS` sets the bit and wakes all in **one step of the kernel** (`futex::change_and_wake`), so a
-//! killed setter has done both or neither, and set touches neither membership nor robust list nor thread-local storage:
-//! it is async-signal-safe. Clear takes `SLEEPERS` back: whoever slept was woken by the set, and who is about to sleep
+//! A set that finds `SLEEPERS` sets the bit and wakes all in **one step of the kernel** (`futex::change_and_wake`). So a
+//! killed setter has done both or neither, and set needs neither membership nor robust list nor thread-local storage:
+//! it is async-signal-safe. Clear removes `SLEEPERS`: all sleepers were woken by the set, and a thread about to sleep
 //! finds the low half changed.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | EV-a | a waiter, announced, about to sleep | a flag without sleepers | nobody needs to; the next set wakes nobody, the next clear takes it back | one spare system call |
-//! | EV-b | a waiter that was woken | nothing | nobody needs to: all were woken | nothing |
+//! | EV-a | a waiter, announced, about to sleep | a flag without sleepers | no action needed; the next set wakes nobody, the next clear removes the flag | one spare system call |
+//! | EV-b | a waiter that was woken | nothing | no action needed: all were woken | nothing |
 //!
 //! A setter and a clearer have no window: each is one step.
 //!
-//! Rejected: compare-and-swap, then wake-all, with a flag by which those who are woken finish what a killed setter left
+//! Rejected: compare-and-swap, then wake-all, with a flag by which the woken threads finish what a killed setter left
 //! (see `RawSemaphore`).
 
 use crate::atomic::{AtomicU64, Ordering};
@@ -50,8 +51,8 @@ const fn count(word: u64) -> u32 {
     word as u32
 }
 
-/// The event. 16 bytes; all-zero is not set. To wait for it a thread must be a member of the segment that it lies in; for
-/// all else it need not.
+/// The event. 16 bytes; all-zero is not set. To wait for it, a thread must be a member of the segment in which it lies; for
+/// everything else it need not be. Most users never need it: see [`Event`](crate::sync::Event).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawEvent {
@@ -88,7 +89,7 @@ impl RawEvent {
         ((count >> 1) + (count & 1)) & (u32::MAX >> 1)
     }
 
-    /// Sets it and lets all go who wait. Async-signal-safe.
+    /// Sets it and releases all who wait. Async-signal-safe.
     #[inline]
     pub fn set(&self) {
         // Relaxed: the CAS decides.
@@ -113,7 +114,7 @@ impl RawEvent {
             if word & SLEEPERS != 0 && word & SET == 0 || !retries.again() {
                 return self.set_and_wake();
             }
-            // V1: an exchange also where nothing changes.
+            // V1: an exchange even if nothing changes.
             if self.word.compare_exchange(word, word | SET, Ordering::Release, Ordering::Relaxed).is_ok() {
                 return;
             }
@@ -136,7 +137,7 @@ impl RawEvent {
         futex::change_and_wake(Change::Set(SET_BIT), low, low, n);
     }
 
-    /// Takes the set back. Async-signal-safe.
+    /// Clears it. Async-signal-safe.
     #[inline]
     pub fn clear(&self) {
         let mut word = self.word.load(Ordering::Acquire);
@@ -167,7 +168,7 @@ impl RawEvent {
 
     #[cold]
     fn wait_slow(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
-        // Not for what this wait does: whoever sleeps in a segment may be woken by its bell, and passes that on.
+        // Not for this wait's own sake: any sleeper in a segment may be woken by its bell, and must pass that on.
         let pending = me.pend();
         let result = self.wait_for_change(me, deadline);
         me.unpend(pending);
@@ -191,7 +192,7 @@ impl RawEvent {
                 continue;
             }
             let announced = word | SLEEPERS;
-            // Relaxed: nothing but the word itself is looked at after it.
+            // Relaxed: only the word itself is read after it.
             if word != announced
                 && self.word.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
             {

@@ -1,16 +1,16 @@
 //! [`RawOnce`]: one-time initialisation under [`Once`](crate::sync::Once), [`OnceLock`](crate::sync::OnceLock) and the C
-//! once.
+//! once. Most users never need it: use [`Once`](crate::sync::Once) or [`OnceLock`](crate::sync::OnceLock).
 //!
-//! **Promise.** One initialiser at a time, until one has come to its end; from then on none, and everybody sees what it
-//! did, for one load. An initialiser that dies, or gives up, hands the job to the next, who is told (`Begun::Again`) if
-//! anything had begun.
+//! **Promise.** One initialiser at a time, until one has finished; from then on none, and everybody sees what it
+//! did, for one load. If an initialiser dies or gives up, the job goes to the next, who is told (`Begun::Again`) if
+//! anybody had begun.
 //!
-//! It is a [`RawMutex`], held while the initialiser runs, and beside it the *state*, written by the holder alone:
+//! It is a [`RawMutex`], held while the initialiser runs, and beside it the *state*, written only by the holder:
 //!
 //! | state | meaning |
 //! |---|---|
 //! | 0 | nobody has begun |
-//! | `BEGUN` | somebody has begun, and is at it, or has died or given up |
+//! | `BEGUN` | somebody has begun, and is at work, or has died or given up |
 //! | `DONE` | done, for good |
 //!
 //! | edge | from | to | what it carries |
@@ -21,9 +21,9 @@
 //! |---|---|---|---|---|
 //! | ON-a | an initialiser before it has begun | a dead id in the lock, state 0 | as MX-a of `RawMutex` | nothing; the next is the first |
 //! | ON-b | an initialiser at work | a dead id in the lock, `BEGUN` | as MX-a | nothing; the next does it again and is told |
-//! | ON-c | an initialiser after the store of `DONE`, or one who came too late, holding the lock | a dead id in the lock, `DONE` | those who wait, as MX-a; all others look at the state only | nothing |
+//! | ON-c | an initialiser after the store of `DONE`, or a thread that came too late, holding the lock | a dead id in the lock, `DONE` | waiting threads, as MX-a; all others look at the state only | nothing |
 //!
-//! Rejected: state and owner in one word (a second robust lock, to be proved again).
+//! Rejected: state and owner in one word (a second robust lock that would need its own proof).
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::Result;
@@ -40,19 +40,19 @@ pub(super) const DONE: u64 = 2;
 pub enum Begun {
     /// Nothing: it is done.
     Done,
-    /// The job: nobody has begun it before. Then [`RawOnce::done`] or [`RawOnce::abandon`].
+    /// The job, which nobody has begun before. Call [`RawOnce::done`] or [`RawOnce::abandon`] afterwards.
     First,
-    /// The job: somebody has begun it and died or given up. Then [`RawOnce::done`] or [`RawOnce::abandon`].
+    /// The job, which somebody has begun before and died or given up. Call [`RawOnce::done`] or [`RawOnce::abandon`] afterwards.
     Again,
 }
 
-/// One-time initialisation. 24 bytes; all-zero is not done. Must lie in a segment of which those are members who find it
-/// not done.
+/// One-time initialisation. 24 bytes; all-zero is not done. It must lie in a segment of which all callers that find it not done
+/// are members. Most users never need it: see [`Once`](crate::sync::Once).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawOnce {
     lock: RawMutex,
-    /// Written by the lock's holder. After a death it says what the dead one had reached.
+    /// Written by the lock's holder. After a death it says how far the dead holder had come.
     state: AtomicU64,
 }
 
@@ -76,10 +76,10 @@ impl RawOnce {
         self.state.load(Ordering::Acquire) == DONE // I1
     }
 
-    /// Waits until it is done or the caller's to do, until `deadline` if one is given.
+    /// Waits until it is done or the job is the caller's, until `deadline` if one is given.
     ///
     /// # Errors
-    /// `Deadlock` if the caller is at it already; `TimedOut`.
+    /// `Deadlock` if the caller has the job already; `TimedOut`.
     pub fn begin(&self, me: &Member, deadline: Option<Deadline>) -> Result<Begun> {
         if self.is_done() {
             return Ok(Begun::Done);
@@ -91,7 +91,7 @@ impl RawOnce {
     /// As [`RawOnce::begin`], without waiting.
     ///
     /// # Errors
-    /// `WouldBlock` if another one is at it; `Deadlock`.
+    /// `WouldBlock` if another thread has the job; `Deadlock`.
     pub fn try_begin(&self, me: &Member) -> Result<Begun> {
         if self.is_done() {
             return Ok(Begun::Done);
@@ -103,7 +103,7 @@ impl RawOnce {
     fn entered(&self, me: &Member, how: Acquired) -> Result<Begun> {
         crate::crash_window!("ON-a: the lock is ours");
         if how == Acquired::OwnerDied {
-            // The state tells all there is to tell.
+            // Nothing to repair: the state says it all.
             self.lock.mark_consistent(me)?;
         }
         // Relaxed: under the lock.
@@ -126,7 +126,7 @@ impl RawOnce {
     /// The caller has done the job.
     ///
     /// # Errors
-    /// `NotOwner` if it was not its.
+    /// `NotOwner` if the job was not the caller's.
     pub fn done(&self, me: &Member) -> Result<()> {
         if !self.lock.is_held_by(me) {
             return Err(crate::error::ErrorKind::NotOwner.into());
@@ -137,15 +137,15 @@ impl RawOnce {
         self.lock.unlock(me)
     }
 
-    /// The caller gives up: the job is the next one's.
+    /// The caller gives up: the job goes to the next caller.
     ///
     /// # Errors
-    /// `NotOwner` if it was not its.
+    /// `NotOwner` if the job was not the caller's.
     pub fn abandon(&self, me: &Member) -> Result<()> {
         self.lock.unlock(me)
     }
 
-    /// Who is at it, dead or alive: a snapshot.
+    /// Who has the job, dead or alive: a snapshot.
     pub fn owner(&self) -> Option<crate::member::OwnerId> {
         self.lock.owner()
     }

@@ -1,26 +1,27 @@
-//! [`RawRecursiveMutex`]: the robust lock that its holder may take again.
+//! [`RawRecursiveMutex`]: the robust lock that its holder may take again. Most users never need it: use
+//! [`RecursiveMutex`](crate::sync::RecursiveMutex).
 //!
-//! **Promise.** That of [`RawMutex`], which it is built on, and: the holder may lock it again, at most
+//! **Promise.** That of [`RawMutex`], on which it is built, and: the holder may lock it again, at most
 //! [`RawRecursiveMutex::DEEPEST`] times in all, and it is free after as many unlocks. A dead holder's depth dies with it:
-//! the next one is told, and begins at one. A second level costs no read-modify-write.
+//! the next holder is told, and begins at one. A second level costs no read-modify-write.
 //!
-//! Beside the lock stands the *hold*: `owner id + depth << 48`. It is written by the holder alone, with plain stores, and
-//! read by anybody who asks "is it me": it names the reader only if the reader wrote it, as ids are never given out
-//! twice and the holder takes its name out before it unlocks.
+//! Beside the lock is the *hold*: `owner id + depth << 48`. Only the holder writes it, with plain stores. Anybody may
+//! read it to ask "is it me": it names the reader only if the reader wrote it, as ids are never reused
+//! and the holder removes its name before it unlocks.
 //!
 //! | hold | meaning |
 //! |---|---|
-//! | 0 | nobody holds it, or its holder has not said so yet |
+//! | 0 | nobody holds it, or its holder has not written its hold yet |
 //! | `id + n << 48` | held n times by `id` |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | RM-a | the holder, at any depth, or before it wrote its hold, or after it took it back | a dead id in the lock, and some hold | as MX-a of `RawMutex`, by the lock alone; the next holder writes its own hold | nothing; the next is told |
+//! | RM-a | the holder, at any depth, or before it wrote its hold, or after it cleared it | a dead id in the lock, and some hold | as MX-a of `RawMutex`, by the lock alone; the next holder writes its own hold | nothing; the next holder is told |
 //!
-//! All else is the lock's: see the windows of [`RawMutex`].
+//! Everything else is the lock's: see the windows of [`RawMutex`].
 //!
-//! Rejected: asking the lock's own word who holds it (a load beside a locked operation on the same word waits for it);
-//! the depth in the lock's word (each level would be a read-modify-write).
+//! Rejected: reading the lock's own word to find out who holds it (a load beside a locked operation on the same word waits for
+//! it); the depth in the lock's word (each level would be a read-modify-write).
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
@@ -35,18 +36,19 @@ pub(super) const fn depth(hold: u64) -> u32 {
     (hold >> 48) as u32
 }
 
-/// The recursive robust lock. 24 bytes; all-zero is unlocked. Must lie in a segment of which the callers are members.
+/// The recursive robust lock. 24 bytes; all-zero is unlocked. It must lie in a segment of which the callers are members. Most
+/// users never need it: see [`RecursiveMutex`](crate::sync::RecursiveMutex).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawRecursiveMutex {
     lock: RawMutex,
-    /// The holder's id and depth. After a death: the dead one's, or nothing; the lock alone decides.
+    /// The holder's id and depth. After a death: the dead holder's, or 0; the lock alone decides.
     hold: AtomicU64,
 }
 
 #[allow(clippy::new_without_default)]
 impl RawRecursiveMutex {
-    /// How often it can be held at a time.
+    /// How many times it can be held at once.
     pub const DEEPEST: u32 = u16::MAX as u32;
 
     /// An unlocked mutex.
@@ -64,12 +66,12 @@ impl RawRecursiveMutex {
     /// The hold, if it is this owner's.
     #[inline(always)]
     fn hold_of(&self, id: OwnerId) -> Option<u64> {
-        // Relaxed: it is ours only if we wrote it, and the lock orders what it guards.
+        // Relaxed: it names us only if we wrote it, and the lock orders what it guards.
         let hold = self.hold.load(Ordering::Relaxed);
         (hold & OwnerId::MASK == id.bits()).then_some(hold)
     }
 
-    /// Once more, for who holds it.
+    /// Locks once more, for the holder.
     #[inline(always)]
     fn deeper(&self, hold: u64) -> Result<Acquired> {
         if depth(hold) == Self::DEEPEST {
@@ -93,7 +95,7 @@ impl RawRecursiveMutex {
         how
     }
 
-    /// Locks, or once more, waiting until `deadline` if one is given.
+    /// Locks, or locks once more, waiting until `deadline` if one is given.
     ///
     /// # Errors
     /// `Overflow` at the deepest level; `NotRecoverable`, `TimedOut`.
@@ -111,7 +113,7 @@ impl RawRecursiveMutex {
         }
     }
 
-    /// The first try of a lock: whether it was free, or the caller's.
+    /// The first attempt to lock: succeeds if the lock is free, or the caller's.
     #[inline(always)]
     pub(crate) fn lock_free(&self, id: OwnerId) -> bool {
         match self.hold_of(id) {
@@ -120,8 +122,8 @@ impl RawRecursiveMutex {
         }
     }
 
-    /// Unlocks once what the caller holds. False if the lock below, no longer held at any depth, is still to be unlocked, as it
-    /// has flags: by [`RawRecursiveMutex::lock_below`].
+    /// Unlocks once what the caller holds. False if the lock below has flags and is no longer held at any depth: then the caller
+    /// must unlock it, through [`RawRecursiveMutex::lock_below`].
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) fn unlock_free(&self, id: OwnerId, me: &Member) -> bool {
@@ -140,10 +142,10 @@ impl RawRecursiveMutex {
         }
     }
 
-    /// Unlocks once. The last one frees it; a lock that was inherited and not marked consistent then becomes unusable.
+    /// Unlocks once. The last unlock frees it; a lock that was inherited and not marked consistent then becomes unusable.
     ///
     /// # Errors
-    /// `NotOwner`, and nothing is changed: also for one unlock too many.
+    /// `NotOwner`, also for one unlock too many; nothing is changed.
     #[inline]
     pub fn unlock(&self, me: &Member) -> Result<()> {
         self.unlock_as(me.id(), me)
@@ -155,7 +157,7 @@ impl RawRecursiveMutex {
         if self.leave_level(id)? { self.lock.unlock(me) } else { Ok(()) }
     }
 
-    /// One level less. Whether it was the last: then the lock below is still to be unlocked.
+    /// Removes one level. True if it was the last: then the lock below must still be unlocked.
     #[inline(always)]
     fn leave_level(&self, id: OwnerId) -> Result<bool> {
         match self.hold_of(id) {
@@ -164,7 +166,7 @@ impl RawRecursiveMutex {
                 Ok(false)
             }
             Some(_) => {
-                // Before the lock is free: then it is the next one's to write.
+                // While the lock is still held: after that only the next holder may write it.
                 self.hold.store(0, Ordering::Relaxed);
                 crate::crash_window!("RM-a: no hold any more");
                 Ok(true)
@@ -173,7 +175,7 @@ impl RawRecursiveMutex {
         }
     }
 
-    /// [`RawRecursiveMutex::unlock`], but a lock that was inherited and not marked consistent goes to the next one with the
+    /// [`RawRecursiveMutex::unlock`], but a lock that was inherited and not marked consistent goes to the next holder with the
     /// news.
     ///
     /// # Errors
@@ -183,7 +185,7 @@ impl RawRecursiveMutex {
         if self.leave_level(me.id())? { self.lock.unlock_keeping_news(me) } else { Ok(()) }
     }
 
-    /// Unlocks once, as if the caller had died: when it is free the next one is told.
+    /// Unlocks once, as if the caller had died: once the lock is free, the next holder is told.
     ///
     /// # Errors
     /// `NotOwner`, and nothing is changed.
@@ -196,21 +198,21 @@ impl RawRecursiveMutex {
         Ok(())
     }
 
-    /// Says that the data is whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`], at any depth.
+    /// Declares the data whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`], at any depth.
     ///
     /// # Errors
-    /// `NotOwner` when the caller does not hold it, `InvalidInput` when it is not inconsistent.
+    /// `NotOwner` if the caller does not hold it, `InvalidInput` if it is not inconsistent.
     pub fn mark_consistent(&self, me: &Member) -> Result<()> {
         self.lock.mark_consistent(me)
     }
 
-    /// How often the calling member holds it.
+    /// How many times the calling member holds it.
     pub fn depth(&self, me: &Member) -> u32 {
         self.hold_of(me.id()).map_or(0, depth)
     }
 
-    /// The lock below, for objects that wait for it or give it away as a whole. Whoever unlocks it there has set the
-    /// depth to 0 before, and whoever locks it there sets the depth after.
+    /// The lock below, for objects that wait for it or release it as a whole. Set the depth to 0 before you unlock it there,
+    /// and set the depth after you lock it there.
     pub fn lock_below(&self) -> &RawMutex {
         &self.lock
     }

@@ -1,46 +1,47 @@
-//! [`RawSemaphore`]: the counting semaphore under [`Semaphore`](crate::sync::Semaphore) and the C semaphore.
+//! [`RawSemaphore`]: the counting semaphore under [`Semaphore`](crate::sync::Semaphore) and the C semaphore. Most users never
+//! need it: use [`Semaphore`](crate::sync::Semaphore).
 //!
-//! **Promise.** As many acquires succeed as were posted (and were there at the beginning), whatever dies; a poster that
-//! is killed has posted or has not, and if it has, a sleeper comes. It has no owner: what the dead had acquired and not
+//! **Promise.** As many acquires succeed as were posted (and were there at the beginning), whatever dies. A poster that
+//! is killed has posted or has not; if it has, a sleeper comes. It has no owner: what a dead thread had acquired and not
 //! posted is gone, as with every counting semaphore (a `BoundedSemaphore` gives it back). Uncontended: one
 //! compare-and-swap each way.
 //!
 //! | part of the word | meaning |
 //! |---|---|
-//! | low half | the value: how many acquires can be had |
+//! | low half | the value: how many acquires are available |
 //! | high half, `FLAGS` | 0: nobody sleeps. 1: one may sleep. 2, 3: more may. If not 0, a post goes through the kernel |
-//! | high half, the rest | epoch: how often the flags were taken back for all |
+//! | high half, the rest | epoch: how often the flags were cleared for all |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | P1 | post, Release (or the kernel's own change of the word, a full fence) | acquire, CAS Acquire | what was done before the post; other acquires in between are read-modify-writes and pass it on |
 //!
 //! **Posting.** A post that finds a flag adds to the low half and wakes in *one step of the kernel*
-//! (`futex::change_and_wake`), and a sleeper watches the low half. So there is no moment at which a permit lies there and
-//! nobody was told: a killed poster needs no successor. For the same reason a post touches neither the thread's
-//! membership nor its robust list nor its thread-local storage: it is async-signal-safe, and works in threads that are no
-//! members and cannot be. And it is the poster's last access: who acquires may destroy the semaphore at once.
+//! (`futex::change_and_wake`), and a sleeper watches the low half. So at no moment is a permit there without somebody
+//! having been told, and a killed poster needs no successor. For the same reason a post needs neither the thread's
+//! membership nor its robust list nor its thread-local storage: it is async-signal-safe, and works in threads that are not
+//! members and cannot be. It is also the poster's last access: the thread that acquires may destroy the semaphore at once.
 //!
-//! **The flags** are therefore taken back by those who acquire. A sleeper that announced itself first (0 → 1), and finds
-//! the high half as it left it, is the only one: it takes the flag back in the same compare-and-swap with which it takes
-//! the permit. Else (others came, or a killed sleeper left its flag) some of those who acquire under a flag ask the kernel
-//! whether anybody sleeps (*tidy*). If not, the flags go back to 0 and the epoch on by one, in one step with waking all:
-//! who fell asleep in between looks again, and who is about to, watches the high half, too. Two that do this at once
+//! **The flags** are therefore cleared by those who acquire. A sleeper that announced itself first (0 → 1), and finds
+//! the high half as it left it, is the only one: it clears the flag in the same compare-and-swap with which it takes
+//! the permit. Otherwise (others came, or a killed sleeper left its flag) some of those who acquire under a flag ask the kernel
+//! whether anybody sleeps (*tidy*). If not, the flags go back to 0 and the epoch advances by one, in one step with waking all:
+//! a thread that fell asleep in between looks again, and one about to sleep watches the high half, too. Two that do this at once
 //! leave a flag too many, never one too few.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | SM-a | an acquirer, announced, about to sleep or asleep | a flag without a sleeper | one of the next acquirers (tidy) | until then a spare system call a post |
+//! | SM-a | an acquirer, announced, about to sleep or asleep | a flag without a sleeper | one of the next acquirers (tidy) | until then a spare system call per post |
 //! | SM-b | a sleeper that was woken, before it takes what it was woken for | a value above 0, others asleep | all: its pending pointer is at the bell | nothing |
 //! | SM-c | an acquirer after its CAS | a value that is lower by one, perhaps flags too many | nobody: it has no owner. The flags as SM-a | what it acquired |
 //!
-//! A poster has no window, but between the steps of a large `post`: more than 2047 at once, while somebody sleeps, are
-//! posted in several.
+//! A poster has no window, except between the steps of a large `post`: more than 2047 at once, while somebody sleeps, are
+//! posted in several steps.
 //!
 //! Rejected: post as compare-and-swap, then wake, with the pending pointer at the bell in between, the usual way here (the
 //! wake-up call is half a microsecond cheaper, but a handler would have to find the segment's bell and the thread's robust
-//! list, and where there is no list a kill could strand a sleeper); flags taken back by the poster that wakes nobody (it
-//! would write to what may be destroyed by then); a count of sleepers (a killed one would stay in it for good); post by
+//! list, and where there is no list a kill could strand a sleeper); flags cleared by the poster that wakes nobody (it
+//! would write to what may be destroyed by then); a count of sleepers (a killed one would stay in it for ever); post by
 //! `fetch_add` (one instruction less, but it learns of sleepers only afterwards).
 //!
 //! After glibc's `sem_waitcommon.c` for the packed word; `FUTEX_WAKE_OP` is Jelínek's (2005).
@@ -55,7 +56,7 @@ use crate::time::Deadline;
 const FIRST: u64 = 1 << 32;
 /// The flags, in the high half.
 const FLAGS: u64 = 3 << 32;
-/// Of so many that acquire under a flag one tidies.
+/// One in this many acquires under a flag tidies.
 const TIDY_EVERY: u64 = if cfg!(interproc_loom) { 1 } else { 16 };
 
 #[inline]
@@ -68,14 +69,15 @@ const fn high(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The counting semaphore. 16 bytes; all-zero has the value 0. To wait on it a thread must be a member of the segment
-/// that it lies in; to post, or to take what is there, it need not.
+/// The counting semaphore. 16 bytes; all-zero has the value 0. To wait on it, a thread must be a member of the segment
+/// in which it lies; to post, or to take what is there, it need not be. Most users never need it: see
+/// [`Semaphore`](crate::sync::Semaphore).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawSemaphore {
-    /// Value and flag; nobody owns it, so a death leaves nothing to repair.
+    /// Value and flags; nobody owns it, so a death leaves nothing to repair.
     word: AtomicU64,
-    /// Counts those who acquire under a flag: a hint for when to tidy.
+    /// Counts acquires under a flag: a hint when to tidy.
     flagged: AtomicU64,
 }
 
@@ -106,7 +108,7 @@ impl RawSemaphore {
     /// Adds `n` and wakes as many sleepers. Async-signal-safe.
     ///
     /// # Errors
-    /// `Overflow` if the value would exceed [`RawSemaphore::MAX`]; nothing is changed (with other posters at the same
+    /// `Overflow` if the value would exceed [`RawSemaphore::MAX`]; nothing is changed (but with other posters at the same
     /// limit, and sleepers, a part may have been posted).
     #[inline]
     pub fn post(&self, n: u32) -> Result<()> {
@@ -146,7 +148,7 @@ impl RawSemaphore {
         Ok(())
     }
 
-    /// P1: in one step, and the last access.
+    /// P1: in one step, which is the last access.
     fn post_and_wake(&self, n: u32) {
         let low = Word::Low(&self.word);
         if crate::mutant!("post-no-wake") {
@@ -161,7 +163,7 @@ impl RawSemaphore {
         futex::change_and_wake(Change::Add(n), low, low, n);
     }
 
-    /// Takes one if there is one. Async-signal-safe.
+    /// Acquires one if there is one. Async-signal-safe.
     ///
     /// # Errors
     /// `WouldBlock`.
@@ -190,11 +192,11 @@ impl RawSemaphore {
         false
     }
 
-    /// Somebody may sleep, or nobody any more: now and then looks.
+    /// Under a flag somebody may sleep, or no longer does: looks from time to time.
     #[cold]
     fn taken_under_flags(&self) {
         crate::crash_window!("SM-c: acquired");
-        // Relaxed, and lost counts do not matter: a hint.
+        // Relaxed, and counts may be lost: a hint.
         let n = self.flagged.load(Ordering::Relaxed).wrapping_add(1);
         self.flagged.store(n, Ordering::Relaxed);
         if n.is_multiple_of(TIDY_EVERY) {
@@ -202,7 +204,7 @@ impl RawSemaphore {
         }
     }
 
-    /// Takes the flags back if nobody sleeps.
+    /// Clears the flags if nobody sleeps.
     fn tidy(&self) {
         let low = Word::Low(&self.word);
         if futex::count(low) > 0 {
@@ -217,11 +219,11 @@ impl RawSemaphore {
             let _ = self.word.compare_exchange(word, word & !FLAGS, Ordering::Relaxed, Ordering::Relaxed);
             return;
         }
-        // To the next epoch's 0. Who fell asleep since the count is woken in the same step.
+        // To the next epoch's 0. A thread that fell asleep since the count is woken in the same step.
         futex::change_and_wake(Change::Add(4 - flags), Word::High(&self.word), low, u32::MAX);
     }
 
-    /// Takes one, waiting until `deadline` if one is given.
+    /// Acquires one, waiting until `deadline` if one is given.
     ///
     /// # Errors
     /// `TimedOut`.
@@ -243,7 +245,7 @@ impl RawSemaphore {
 
     fn contend(&self, me: &Member, deadline: Option<Deadline>) -> Result<()> {
         let mut spin = Spin::new(me.spinning());
-        // The high half that our announcement has made, if it was the first: while it stands, it is the only one.
+        // The high half as our announcement left it, if it was the first: while it stands, ours is the only one.
         let mut alone = None;
         let mut retries = Retries::new();
         while retries.again_until(deadline) {
@@ -266,7 +268,7 @@ impl RawSemaphore {
             }
             if !is_alone && word & FLAGS != FLAGS {
                 let announced = word | if word & FLAGS == 0 { FIRST } else { FLAGS };
-                // Relaxed: nothing but this very word is looked at after it.
+                // Relaxed: only this word is read after it.
                 if self.word.compare_exchange(word, announced, Ordering::Relaxed, Ordering::Relaxed).is_err()
                 {
                     continue;
@@ -287,12 +289,12 @@ impl RawSemaphore {
                 break;
             }
         }
-        // No wake-up of a post was consumed.
+        // No post's wake-up was consumed.
         self.take_back(alone);
         Err(ErrorKind::TimedOut.into())
     }
 
-    /// Takes one's own flag back, if it is the only one.
+    /// Clears the caller's own flag, if it is the only one.
     fn take_back(&self, alone: Option<u32>) {
         let word = self.word.load(Ordering::Relaxed);
         let _ = update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| {

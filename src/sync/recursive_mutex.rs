@@ -21,17 +21,18 @@ use std::thread::panicking;
 ///
 /// As one thread can have several guards, a guard gives a [`Cell`], not a `&mut`.
 ///
-/// *When a holder dies* at whatever depth, the next locker gets the lock within microseconds, at depth one, together
-/// with the news: [`RecursiveLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on; in one line
-/// with [`RecursiveMutex::lock_or_repair`]. If its last guard goes without that, or it dies or panics over the repair, the next
-/// locker is told again: the news is never lost. Only [`RecursiveOwnerDied::mark_not_recoverable`] makes a lock unusable. *A
-/// panic under a guard*, at whatever depth, counts as a death.
+/// *When a holder dies*, at any depth, the next locker gets the lock within microseconds, at depth one, together with the news:
+/// [`RecursiveLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on; in one line with
+/// [`RecursiveMutex::lock_or_repair`]. If its last guard is dropped without that, or it dies or panics during the repair, the
+/// next locker is told again: the news is never lost. Only
+/// [`RecursiveOwnerDied::mark_not_recoverable`](crate::sync::Inherited::mark_not_recoverable) makes a lock unusable. *A panic
+/// under a guard*, at any depth, counts as a death.
 ///
 /// *Ordering*: the last unlock is a release, the first lock an acquire. *Threads*: the thread that locks unlocks; guards
-/// may go in any order. *A guard that is leaked* stays held as long as the process lives, though its thread
-/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
-/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard.
-/// *Signals*: not to be locked in a handler. *Cost*: uncontended two compare-and-swaps for the first level, two plain
+/// may be dropped in any order. *A leaked guard* stays held as long as the process lives, even
+/// after its thread has ended, because references that it gave out may be anywhere in the process. *Fork*: the child does not own
+/// what its parent holds; the safe forms of [`process::fork`](crate::process::fork) refuse under a guard.
+/// *Signals*: do not lock in a handler. *Cost*: uncontended two compare-and-swaps for the first level, two plain
 /// stores for each further one, no system call.
 ///
 /// Algorithm: see [`RawRecursiveMutex`].
@@ -79,7 +80,7 @@ unsafe impl<T: Plain + Send> Shared for RecursiveMutex<T> {
 type Locked<'a, T> = core::result::Result<RecursiveMutexGuard<'a, T>, RecursiveLockError<'a, T>>;
 
 impl<T> RecursiveMutex<T> {
-    /// How often it can be held at a time.
+    /// How many times it can be held at once.
     pub const DEEPEST: u32 = RawRecursiveMutex::DEEPEST;
 
     /// An unlocked mutex, to be put into a segment.
@@ -97,7 +98,7 @@ impl<T: Plain> RecursiveMutex<T> {
     /// Locks, waiting as long as it takes; at once if the calling thread holds it.
     ///
     /// # Errors
-    /// [`RecursiveLockError::OwnerDied`] holds the lock; `Overflow` at [`RecursiveMutex::DEEPEST`]; `NotRecoverable`;
+    /// [`RecursiveLockError::OwnerDied`], which holds the lock; `Overflow` at [`RecursiveMutex::DEEPEST`]; `NotRecoverable`;
     /// `InvalidInput` outside a segment; `TooManyMembers`.
     ///
     /// # Examples
@@ -111,7 +112,7 @@ impl<T: Plain> RecursiveMutex<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    // Out of line the result would go through memory.
+    // Out of line, the result would go through memory.
     #[inline(always)]
     pub fn lock(&self) -> Locked<'_, T> {
         let (id, me) = member::current_id(self.address())?;
@@ -121,7 +122,7 @@ impl<T: Plain> RecursiveMutex<T> {
         self.acquired(id, me, self.raw.lock_slow(me, None))
     }
 
-    /// Locks, waiting as long as it takes. If the last holder died, `repair` is run first, under the lock.
+    /// Locks, waiting as long as it takes. If the last holder died, runs `repair` first, under the lock.
     ///
     /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
     ///
@@ -143,8 +144,8 @@ impl<T: Plain> RecursiveMutex<T> {
         self.lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`RecursiveMutex::try_lock`], and a value left by the dead is repaired first, as by
-    /// [`RecursiveMutex::lock_or_repair`].
+    /// [`RecursiveMutex::try_lock`], which first repairs a value left by the dead, as
+    /// [`RecursiveMutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`RecursiveMutex::try_lock`], but never `OwnerDied`.
@@ -153,8 +154,8 @@ impl<T: Plain> RecursiveMutex<T> {
         self.try_lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`RecursiveMutex::try_lock_for`], and a value left by the dead is repaired first, as by
-    /// [`RecursiveMutex::lock_or_repair`].
+    /// [`RecursiveMutex::try_lock_for`], which first repairs a value left by the dead, as
+    /// [`RecursiveMutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`RecursiveMutex::try_lock_for`], but never `OwnerDied`.
@@ -166,8 +167,8 @@ impl<T: Plain> RecursiveMutex<T> {
         self.try_lock_for(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`RecursiveMutex::try_lock_until`], and a value left by the dead is repaired first, as by
-    /// [`RecursiveMutex::lock_or_repair`].
+    /// [`RecursiveMutex::try_lock_until`], which first repairs a value left by the dead, as
+    /// [`RecursiveMutex::lock_or_repair`] does.
     ///
     /// # Errors
     /// As [`RecursiveMutex::try_lock_until`], but never `OwnerDied`.
@@ -179,7 +180,7 @@ impl<T: Plain> RecursiveMutex<T> {
         self.try_lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
-    /// Locks if nobody else alive holds it.
+    /// Locks if no other living thread holds it.
     ///
     /// # Errors
     /// As [`RecursiveMutex::lock`], and `WouldBlock`.
@@ -218,7 +219,7 @@ impl<T: Plain> RecursiveMutex<T> {
         self.try_lock_until(Deadline::after(timeout))
     }
 
-    /// Locks, waiting until `deadline` at the latest. What can be had at once is had whatever the deadline.
+    /// Locks, waiting until `deadline` at the latest. A lock that is available at once is taken whatever the deadline.
     ///
     /// # Errors
     /// As [`RecursiveMutex::lock`], and `TimedOut`.
@@ -237,7 +238,7 @@ impl<T: Plain> RecursiveMutex<T> {
         self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
     }
 
-    /// How often the calling thread holds it.
+    /// How many times the calling thread holds it.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment; `TooManyMembers`.
@@ -273,8 +274,8 @@ impl<T: Plain> RecursiveMutex<T> {
         self.raw.is_locked()
     }
 
-    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited it. Whoever
-    /// asks need not be a member of the segment. Not for signal handlers.
+    /// Who holds it, dead or alive: a snapshot. A dead holder is named until the next locker has inherited the lock. The caller
+    /// need not be a member of the segment. Not for signal handlers.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -294,7 +295,7 @@ impl<T: Plain> RecursiveMutex<T> {
         view::who(self.address(), self.raw.owner())
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -324,7 +325,7 @@ impl<T: Plain> RecursiveMutex<T> {
         RecursiveMutexGuard { mutex: self, by: Holding::begin(me, id.unless_panicking()) }
     }
 
-    /// What came of a lock that was not simply free.
+    /// The result for a lock that was not simply free.
     #[cold]
     pub(super) fn acquired(&self, id: OwnerId, me: &Member, how: Result<Acquired>) -> Locked<'_, T> {
         guard::acquired(how, || self.guard(me, id))
@@ -402,7 +403,7 @@ fn unlock_below(raw: &RawRecursiveMutex, me: &Member) {
     let _ = raw.lock_below().unlock_keeping_news(me);
 }
 
-/// The end of a guard in a panic. By value: see [`OwnerId::unless_panicking`].
+/// The end of a guard in a panic. Takes words by value: see [`OwnerId::unless_panicking`].
 #[cold]
 fn unlock_in_a_panic(raw: &RawRecursiveMutex, me: &Member, owner: OwnerId) {
     // Cannot fail: the caller holds it.

@@ -22,26 +22,27 @@ use std::vec::Vec;
 /// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere every operation is
 /// `InvalidInput`. All-zero bytes are an unlocked lock around a zero value. 64 bytes and the value.
 ///
-/// *When a reader dies* (a thread or its process, by any cause), its hold is gone: nobody is told, and a writer that
-/// waits for it goes on within microseconds. *When a writer dies*, the next one, reader or writer, gets the write lock
-/// together with the news: [`RwLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on, a
-/// reader by [`RwLockWriteGuard::downgrade`]; in one line with [`RwLock::write_or_repair`] and
-/// [`RwLock::read_or_repair`]. If it unlocks without doing so, or dies or panics over the repair, the next one is told again:
-/// the news is never lost. Only [`RwLockOwnerDied::mark_not_recoverable`] makes a lock unusable. *A panic of a writer* counts as
-/// a death; one of a reader does not. A writer that dies while it waits has not touched anything, and nobody is told.
+/// *When a reader dies* (a thread or its process, for any reason), its hold is void: nobody is told, and a writer that waits
+/// for it goes on within microseconds. *When a writer dies*, the next locker, reader or writer, gets the write lock together
+/// with the news: [`RwLockError::OwnerDied`]. It repairs the value, marks it consistent and goes on, a reader by
+/// [`RwLockWriteGuard::downgrade`]; in one line with [`RwLock::write_or_repair`] and [`RwLock::read_or_repair`]. If it unlocks
+/// without doing so, or dies or panics during the repair, the next locker is told again: the news is never lost. Only
+/// [`RwLockOwnerDied::mark_not_recoverable`](crate::sync::Inherited::mark_not_recoverable) makes a lock unusable. *A panic of a
+/// writer* counts as a death; one of a reader does not. A writer that dies while it waits has not touched anything, and nobody
+/// is told.
 ///
-/// *Preference*: when a writer has come, new readers wait until it has had its turn. Writers and readers that wait are
-/// served in the order of their wake-ups; whoever comes at the right moment may be faster. *Recursion*: a thread that
-/// reads may read once more, at any time and without waiting; writing what one reads or writes, and reading what one
-/// writes, is `Deadlock`. *Limits*: six readers have a place in the lock; every other reader, and every one of a lock that
-/// is read much more often than written, keeps its hold in its thread's own place, which has room for 16 locks;
+/// *Preference*: once a writer has come, new readers wait until it has had its turn. Waiting writers and readers are
+/// served in the order of their wake-ups; a newcomer may be faster. *Recursion*: a thread that
+/// reads may read once more, at any time and without waiting. Writing while the thread reads or writes, and reading while it
+/// writes, is `Deadlock`. *Limits*: six readers have a place in the lock. Every other reader, and every reader of a lock that
+/// is read much more often than written, keeps its hold in its thread's own slot, which has room for 16 locks;
 /// beyond that a read is `TooManyHolds`.
 ///
-/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, in any order.
-/// *A guard that is leaked* stays held as long as the process lives, though its thread
-/// ends: references that it gave out may be anywhere in the process. *Fork*: the child does not own what its parent holds;
-/// the safe forms of [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: not to be locked in a handler. *Cost*: an uncontended read or write makes no system call; only the first write after a long
-/// time of reading makes one or two.
+/// *Ordering*: an unlock is a release, a lock an acquire. *Threads*: the thread that locks unlocks, in any order. *A leaked
+/// guard* stays held as long as the process lives, even after its thread has ended, because references that it gave out may be
+/// anywhere in the process. *Fork*: the child does not own what its parent holds; the safe forms of
+/// [`process::fork`](crate::process::fork) refuse under a guard. *Signals*: do not lock in a handler. *Cost*: an uncontended
+/// read or write makes no system call, except for the first write after a long time of reading, which makes one or two.
 ///
 /// Algorithm: see [`RawRwLock`].
 ///
@@ -82,9 +83,9 @@ unsafe impl<T: Plain + Send + Sync> Shared for RwLock<T> {
     }
 }
 
-/// What a read gives.
+/// The result of locking for reading.
 pub type ReadResult<'a, T> = core::result::Result<RwLockReadGuard<'a, T>, RwLockError<'a, T>>;
-/// What a write gives.
+/// The result of locking for writing.
 pub type WriteResult<'a, T> = core::result::Result<RwLockWriteGuard<'a, T>, RwLockError<'a, T>>;
 
 impl<T> RwLock<T> {
@@ -103,7 +104,7 @@ impl<T: Plain> RwLock<T> {
     /// Locks for reading, waiting as long as it takes.
     ///
     /// # Errors
-    /// [`RwLockError::OwnerDied`] holds the lock, *for writing*; `Deadlock` when the calling thread writes;
+    /// [`RwLockError::OwnerDied`], which holds the lock *for writing*; `Deadlock` if the calling thread writes;
     /// `NotRecoverable`; `TooManyHolds`; `InvalidInput` outside a segment; `TooManyMembers`.
     ///
     /// # Examples
@@ -117,16 +118,16 @@ impl<T: Plain> RwLock<T> {
     /// # drop(value);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    // Out of line the result would go through memory.
+    // Out of line, the result would go through memory.
     #[inline(always)]
     pub fn read(&self) -> ReadResult<'_, T> {
         self.read_with(Wait::ForEver)
     }
 
-    /// Locks for reading, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
-    /// lock; no writer comes in between.
+    /// Locks for reading, waiting as long as it takes. If the last writer died, runs `repair` first, under the write
+    /// lock; no writer gets in between.
     ///
-    /// If `repair` panics, or the process dies in it, the next one is told of the death again.
+    /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
     ///
     /// # Errors
     /// As [`RwLock::read`], but never `OwnerDied`.
@@ -144,7 +145,7 @@ impl<T: Plain> RwLock<T> {
         self.read().or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// [`RwLock::try_read`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    /// [`RwLock::try_read`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_read`], but never `OwnerDied`.
@@ -153,7 +154,7 @@ impl<T: Plain> RwLock<T> {
         self.try_read().or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// [`RwLock::try_read_for`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    /// [`RwLock::try_read_for`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_read_for`], but never `OwnerDied`.
@@ -165,7 +166,7 @@ impl<T: Plain> RwLock<T> {
         self.try_read_for(timeout).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// [`RwLock::try_read_until`], and a value left by a dead writer is repaired first, as by [`RwLock::read_or_repair`].
+    /// [`RwLock::try_read_until`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_read_until`], but never `OwnerDied`.
@@ -177,8 +178,8 @@ impl<T: Plain> RwLock<T> {
         self.try_read_until(deadline).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// Locks for reading if nobody alive writes or waits to write. Somebody in the middle of a [`RwLock::try_write`] writes, too,
-    /// even if it is about to be refused: of two that try at the same moment both can be refused.
+    /// Locks for reading if no living thread writes or waits to write. A thread in the middle of a [`RwLock::try_write`] counts
+    /// as writing, even if it is about to be refused: of two that try at the same moment, both can be refused.
     ///
     /// # Errors
     /// As [`RwLock::read`], and `WouldBlock`.
@@ -239,7 +240,7 @@ impl<T: Plain> RwLock<T> {
     /// Locks for writing, waiting as long as it takes.
     ///
     /// # Errors
-    /// [`RwLockError::OwnerDied`] holds the lock; `Deadlock` when the calling thread reads or writes;
+    /// [`RwLockError::OwnerDied`], which holds the lock; `Deadlock` if the calling thread reads or writes;
     /// `NotRecoverable`; `InvalidInput` outside a segment; `TooManyMembers`.
     ///
     /// # Examples
@@ -253,16 +254,16 @@ impl<T: Plain> RwLock<T> {
     /// # drop(reading);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    // Out of line the result would go through memory.
+    // Out of line, the result would go through memory.
     #[inline(always)]
     pub fn write(&self) -> WriteResult<'_, T> {
         self.write_with(Wait::ForEver)
     }
 
-    /// Locks for writing, waiting as long as it takes. If the last writer died, `repair` is run first, under the write
+    /// Locks for writing, waiting as long as it takes. If the last writer died, runs `repair` first, under the write
     /// lock.
     ///
-    /// If `repair` panics, or the process dies in it, the next one is told of the death again.
+    /// If `repair` panics, or the process dies in it, the next locker is told of the death again.
     ///
     /// # Errors
     /// As [`RwLock::write`], but never `OwnerDied`.
@@ -280,7 +281,7 @@ impl<T: Plain> RwLock<T> {
         self.write().or_else(|e| e.recover(repair))
     }
 
-    /// [`RwLock::try_write`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    /// [`RwLock::try_write`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_write`], but never `OwnerDied`.
@@ -289,7 +290,7 @@ impl<T: Plain> RwLock<T> {
         self.try_write().or_else(|e| e.recover(repair))
     }
 
-    /// [`RwLock::try_write_for`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    /// [`RwLock::try_write_for`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_write_for`], but never `OwnerDied`.
@@ -301,7 +302,7 @@ impl<T: Plain> RwLock<T> {
         self.try_write_for(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`RwLock::try_write_until`], and a value left by a dead writer is repaired first, as by [`RwLock::write_or_repair`].
+    /// [`RwLock::try_write_until`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
     ///
     /// # Errors
     /// As [`RwLock::try_write_until`], but never `OwnerDied`.
@@ -313,7 +314,8 @@ impl<T: Plain> RwLock<T> {
         self.try_write_until(deadline).or_else(|e| e.recover(repair))
     }
 
-    /// Locks for writing if nobody alive reads or writes, or waits to write. Two that try at the same moment can both be refused.
+    /// Locks for writing if no living thread reads, writes or waits to write. Two that try at the same moment can both be
+    /// refused.
     ///
     /// # Errors
     /// As [`RwLock::write`], and `WouldBlock`.
@@ -369,7 +371,7 @@ impl<T: Plain> RwLock<T> {
         self.write_with(Wait::Until(deadline))
     }
 
-    /// Whether anybody alive writes, waits for the readers to leave, or tries at this moment to write: a snapshot.
+    /// Whether a living thread writes, waits for the readers to leave, or is just trying to write: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -397,9 +399,9 @@ impl<T: Plain> RwLock<T> {
         Ok(count)
     }
 
-    /// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, in which a reader that is on
-    /// its way in may be seen. A dead writer is named until the next one has inherited the lock. A writer that waits for
-    /// readers holds nothing: see [`RwLock::writer`]. Whoever asks need not be a member of the segment. Not for
+    /// Who holds it: the writer, dead or alive, or the living readers, each once: a snapshot, which may contain a reader on
+    /// its way in. A dead writer is named until the next locker has inherited the lock. A writer that waits for
+    /// readers holds nothing: see [`RwLock::writer`]. The caller need not be a member of the segment. Not for
     /// signal handlers.
     ///
     /// # Errors
@@ -421,8 +423,8 @@ impl<T: Plain> RwLock<T> {
         view::all(self.address(), |table, name| self.raw.holders(table, name))
     }
 
-    /// Who writes, or has come to write and waits for the readers to leave; dead or alive: a snapshot. Whoever asks need
-    /// not be a member of the segment. Not for signal handlers.
+    /// Who writes, or waits for the readers to leave in order to write; dead or alive: a snapshot. The caller need not be a
+    /// member of the segment. Not for signal handlers.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -441,7 +443,7 @@ impl<T: Plain> RwLock<T> {
         view::who(self.address(), self.raw.writer())
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.
@@ -489,7 +491,7 @@ impl<T: Plain> RwLock<T> {
         self.write_slow(id, me, wait, has_gate)
     }
 
-    /// Apart from the rest: else what comes of the usual way would go through memory, too.
+    /// Out of line: otherwise the result of the fast path would go through memory, too.
     #[cold]
     fn write_slow(&self, id: OwnerId, me: &Member, wait: Wait, has_gate: bool) -> WriteResult<'_, T> {
         let how = self.raw.write_slow(id, me, wait, has_gate);
@@ -515,12 +517,12 @@ impl<T> fmt::Debug for RwLock<T> {
 
 /// The lock, held for reading; dropped, it is released. Not `Send`: the thread that locks unlocks.
 ///
-/// As for [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer copy the value first and check the copy.
+/// As with [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer, copy the value first and check the copy.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct RwLockReadGuard<'a, T: Plain> {
     lock: &'a RwLock<T>,
     by: Holding,
-    /// Where the lock is in the file.
+    /// The lock's file offset.
     name: u64,
     /// Where the hold is.
     place: Place,
@@ -556,7 +558,7 @@ impl<T: Plain + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
 
 /// The lock, held for writing; dropped, it is released. Not `Send`: the thread that locks unlocks.
 ///
-/// As for [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer copy the value first and check the copy.
+/// As with [`MutexGuard`](crate::sync::MutexGuard): against a hostile peer, copy the value first and check the copy.
 #[must_use = "the lock is released at once if the guard is not kept"]
 pub struct RwLockWriteGuard<'a, T: Plain> {
     lock: &'a RwLock<T>,
@@ -567,7 +569,7 @@ pub struct RwLockWriteGuard<'a, T: Plain> {
 unsafe impl<T: Plain + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<'a, T: Plain> RwLockWriteGuard<'a, T> {
-    /// Goes on as a reader. No writer comes in between; other readers may.
+    /// Goes on as a reader. No writer gets in between; other readers may.
     ///
     /// # Examples
     /// ```
@@ -635,7 +637,7 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         match self.by.unflagged() {
-            // Clean: one that is not is in a `RwLockOwnerDied`.
+            // Clean: otherwise it would be in a `RwLockOwnerDied`.
             Some(me) if !panicking() => {
                 me.guard_ends();
                 self.lock.raw.unlock_written(me);
@@ -645,7 +647,7 @@ impl<T: Plain> Drop for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// The end of a guard in a panic, or in the child of a fork. By value: see [`OwnerId::unless_panicking`].
+/// The end of a guard in a panic, or in the child of a fork. Takes words by value: see [`OwnerId::unless_panicking`].
 #[cold]
 fn unlock_in_a_panic(raw: &RawRwLock, me: &Member, owner: OwnerId) {
     if me.id() != owner.plain() {

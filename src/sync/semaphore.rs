@@ -1,4 +1,4 @@
-//! [`Semaphore`]: a number of permits that anybody may post and anybody may take.
+//! [`Semaphore`]: a number of permits that anybody may post and anybody may acquire.
 
 use crate::error::Result;
 use crate::member::{self, view};
@@ -13,12 +13,12 @@ use core::time::Duration;
 /// It must lie in a segment ([`Segment::object`](crate::Segment::object)); elsewhere waiting is `InvalidInput`.
 /// All-zero bytes are a semaphore with the value 0. 16 bytes.
 ///
-/// *When somebody dies*: it has no owner, so what a thread acquired and did not post when it died is gone (where that
-/// must come back, use a `BoundedSemaphore`, or a [`Mutex`](crate::sync::Mutex)). Nothing else is: a poster that is killed
-/// has posted and woken, or has not posted; a sleeper that is killed leaves the permit to the others, at once.
+/// *When somebody dies*: it has no owner, so what a thread had acquired and not posted when it died is gone (if that
+/// must come back, use a `BoundedSemaphore`, or a [`Mutex`](crate::sync::Mutex)). Nothing else is lost: a killed poster
+/// has posted and woken, or has not posted; a killed sleeper leaves the permit to the others, at once.
 ///
-/// *Ordering*: a post is a release, an acquire an acquire. *Threads*: any thread may post what any has acquired. *Fork*:
-/// nothing belongs to anybody; a child goes on as its parent. *Signals*: [`post`](Self::post),
+/// *Ordering*: a post is a release, an acquire an acquire. *Threads*: any thread may post what any other has acquired. *Fork*:
+/// nothing belongs to anybody; a child goes on like its parent. *Signals*: [`post`](Self::post),
 /// [`post_many`](Self::post_many), [`try_acquire`](Self::try_acquire) and [`value`](Self::value) are async-signal-safe,
 /// in threads that never used the segment, too; a handler may run in the middle of any operation of this crate. *Cost*:
 /// uncontended one compare-and-swap each way, no system call.
@@ -70,7 +70,7 @@ impl Semaphore {
         }
     }
 
-    /// Takes one, waiting as long as it takes.
+    /// Acquires one, waiting as long as it takes.
     ///
     /// # Errors
     /// If it has to wait: `InvalidInput` outside a segment, `TooManyMembers`.
@@ -89,7 +89,7 @@ impl Semaphore {
         self.take_or_wait(|| None)
     }
 
-    /// Takes one if there is one. Async-signal-safe.
+    /// Acquires one if there is one. Async-signal-safe.
     ///
     /// # Errors
     /// `WouldBlock`.
@@ -108,7 +108,7 @@ impl Semaphore {
         self.raw.try_acquire()
     }
 
-    /// Takes one, waiting at most `timeout`.
+    /// Acquires one, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`], and `TimedOut`.
@@ -127,7 +127,7 @@ impl Semaphore {
         self.take_or_wait(|| Some(Deadline::after(timeout)))
     }
 
-    /// Takes one, waiting until `deadline` at the latest. What is there is taken whatever the deadline.
+    /// Acquires one, waiting until `deadline` at the latest. An available one is acquired whatever the deadline.
     ///
     /// # Errors
     /// As [`Semaphore::acquire`], and `TimedOut`.
@@ -163,8 +163,8 @@ impl Semaphore {
         self.raw.post(1)
     }
 
-    /// Adds `n` and wakes as many sleepers. Async-signal-safe. While somebody sleeps it is done in steps of at most 2047;
-    /// who dies in it has posted some of them.
+    /// Adds `n` and wakes as many sleepers. Async-signal-safe. While somebody sleeps it posts in steps of at most 2047;
+    /// a thread that dies in between has posted a part.
     ///
     /// # Errors
     /// `Overflow` if the value would exceed [`Semaphore::MAX`]; nothing is changed.
@@ -199,7 +199,7 @@ impl Semaphore {
         self.raw.value()
     }
 
-    /// How many living threads are asleep for it: a snapshot. Those that still spin are not counted.
+    /// How many living threads are asleep for it: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
     /// `InvalidInput` outside a segment.

@@ -67,7 +67,7 @@ pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
         return (gate & !(KEPT | DIRTY) == 0).then(|| state(text));
     };
     let state = match (look.lives(owner), gate & (READING | DRAINING)) {
-        // On its way in, or dead on the way: the lock is what it was.
+        // On its way in, or dead on the way: the lock's state is unchanged.
         (_, READING) | (false, DRAINING) => state(read),
         (true, DRAINING) => state("read, a writer waits").with([owner], "is next to write"),
         (true, _) if gate & DIRTY != 0 => state("written, being repaired").with([owner], "writes"),
@@ -98,7 +98,7 @@ pub(crate) fn condvar(look: &Look<'_>) -> Option<State> {
 pub(crate) fn once(look: &Look<'_>) -> Option<State> {
     let (lock, state) = (look.word(0)?, look.word(16)?);
     let text = match (OwnerId::of(lock), state) {
-        // Whoever has the lock then found it done.
+        // A thread that has the lock now found it done.
         (_, DONE) => return Some(State::new("done")),
         (_, state) if state > DONE => return None,
         (Some(owner), _) => {
@@ -111,7 +111,7 @@ pub(crate) fn once(look: &Look<'_>) -> Option<State> {
     Some(State::new(text))
 }
 
-/// The cells of a row that somebody is in: `None` if it is not as its parameters say.
+/// The taken cells of a semaphore or barrier; `None` if it contradicts its parameters.
 fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
     let [count, _] = look.params;
     let need = cells_size(usize::try_from(count).ok()?)?;
@@ -120,7 +120,7 @@ fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
     }
     let mut cells = Vec::new();
     look.words(CELLS_OFF as u64, count, |cell| {
-        // The last slot's number is nobody's: it says "free, with news".
+        // The highest slot number is nobody's: it means "free, with news".
         let owner = OwnerId::of(cell).filter(|id| id.slot() != u16::MAX.into());
         if let Some(id) = owner {
             look.push(&mut cells, (id, cell));
@@ -142,7 +142,7 @@ pub(crate) fn bounded_semaphore(look: &Look<'_>) -> Option<State> {
         n if n == permits => "free",
         _ => "open",
     };
-    // Behind the count and the word there is the turnstile.
+    // The turnstile follows the count and the word.
     let front = OwnerId::of(look.word(16)?).filter(|&id| look.lives(id));
     let state = State::new(text).with(holders, "holds").with(front, "is next");
     Some(state.fact("permits", permits).fact("available", permits - held))
@@ -173,7 +173,7 @@ fn distinct(ids: &mut Vec<OwnerId>) {
 }
 
 impl RawRwLock {
-    /// The writer, dead or alive, and the living readers: a snapshot. The lock's place in the file is its name.
+    /// The writer, dead or alive, and the living readers: a snapshot. The lock's file offset is its name.
     ///
     /// # Errors
     /// No memory.

@@ -1,8 +1,9 @@
-//! [`RawBarrier`]: the robust barrier, under [`Barrier`](crate::sync::Barrier) and the C one.
+//! [`RawBarrier`]: the robust barrier, under [`Barrier`](crate::sync::Barrier) and the C one. Most users never need it: use
+//! [`Barrier`](crate::sync::Barrier).
 //!
-//! **Promise.** A round passes when all parties have come, with exactly one leader; or it is broken, for all alike. It is
-//! broken at once when a party dies (on its way, waiting, or computing between two rounds), runs out of time, or aborts,
-//! and stays so until a reset.
+//! **Promise.** A round passes when all parties have come, with exactly one leader; or it is broken, for all alike. It breaks
+//! at once when a party dies (on its way, waiting, or computing between two rounds), times out, or aborts,
+//! and stays broken until a reset.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -14,34 +15,34 @@
 //! | seat | meaning |
 //! |---|---|
 //! | 0 | free: its party never came, or has left |
-//! | `id` (+ `ARRIVED` + tag of another round) | a party's, not come yet: *idle* |
-//! | `id + ARRIVED` + this round's tag | come |
-//! | any of them, `id` dead | the barrier is to be broken |
+//! | `id` (+ `ARRIVED` + tag of another round) | belongs to a party that has not come yet: *idle* |
+//! | `id + ARRIVED` + this round's tag | its party has come |
+//! | any of them, `id` dead | the barrier must be broken |
 //!
 //! | ends, four words | meaning |
 //! |---|---|
-//! | bits 0..30 | the round that was made an end of |
-//! | bits 32..64 | by the reset with this number; it lies in the word with that number modulo 4 |
+//! | bits 0..30 | the round that a reset ended |
+//! | bits 32..64 | the number of that reset; the word's index is that number modulo 4 |
 //!
-//! A thread takes a seat when it first waits, and keeps it until it leaves: so the others know whose death concerns them
+//! A thread takes a seat when it first waits, and keeps it until it leaves, so the others know whose death concerns them
 //! while it computes. A thread that finds all seats taken takes over an idle one (whose owner, if it comes back, does the
-//! same), and where all have come, waits for the next round. A seat is first taken as an idle one, and only then, with the
-//! word read anew, does its party come: while it has a seat and has not come, the round cannot pass without it. So it
-//! never comes to a round that is over. For the same reason an idle seat is told from one of a party that has come by a
+//! same); if all have come, it waits for the next round. A seat is first taken as an idle one, and only then, with the
+//! word read again, does its party come: while it has a seat and has not come, the round cannot pass without it. So it
+//! never comes to a round that is over. For the same reason, whether a seat is idle or its party has come is judged by a
 //! word that is read *after* the seat.
 //!
-//! **One word decides.** A round ends by one compare-and-swap of the word, from this generation: passed (by whoever sees
-//! all seats arrived; that is the leader), broken, or reset. **A party that looks late** remembers its round and the number
-//! of resets. If there was no reset since, its round has passed, however long ago. The rounds since then that no reset ended
-//! have passed: if there is none, its own has not. If there is one and the party still has its seat, that was its own, as no
-//! later one could pass without it. If another thread has its seat, then the *first* reset after it came made an end of its
-//! round, which then is broken, or of a later one. The ends of the last four resets are kept: only a party whose seat was
-//! taken over, and that slept through more resets than that and through a round that passed, is told that its round is
-//! broken and cannot know.
+//! **One word decides.** A round ends by one compare-and-swap of the word, from this generation: it passes (by the thread that
+//! sees all seats arrived, which is the leader), breaks, or is reset. **A party that looks late** remembers its round and the
+//! number of resets. If there was no reset since, its round has passed, however long ago. Otherwise count the rounds since then
+//! that passed and were not ended by a reset. If there is none, its own has not passed. If there is one and the party still has
+//! its seat, that was its own, as no later one could pass without it. If another thread has its seat, then the *first* reset
+//! after it came ended either its round, which then is broken, or a later one. The ends of the last four resets are kept. Only
+//! a party whose seat was taken over, and that slept through more resets than that and through a round that passed, is told
+//! that its round is broken although it cannot know.
 //!
-//! **Reset** frees those who wait and opens the next round in one exchange, so they may come again at once. Only where a
-//! party is dead there are two: its death breaks the round, its seat is freed, the next one is opened. (Who is told of a death by
-//! its seat must be told by the word before the seat is free.)
+//! **Reset** releases the waiting parties and opens the next round in one exchange, so they may come again at once. Only if a
+//! party is dead there are two: its death breaks the round, its seat is freed, the next round is opened. (A thread that would
+//! learn of a death from a seat must learn it from the word before the seat is free.)
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -52,27 +53,27 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | BA-a | a party that computes, or comes | a dead id in a seat | who waits, on its slot, by the kernel's mark; who comes, by one load | the round: broken |
+//! | BA-a | a party that computes, or comes | a dead id in a seat | waiting parties on its slot, by the kernel's mark; coming ones by one load | the round: broken |
 //! | BA-b | a newcomer, seated after the others' look | as BA-a | asleep: the bell; about to sleep: the seat's word has changed | as BA-a |
 //! | BA-c | the last to arrive, before the flip | as BA-a | as BA-a, and the bell | as BA-a |
 //! | BA-d | the leader, flipped, not woken | the next round; others asleep | the bell; about to sleep: the word has changed | nothing: the round has passed, its leader is dead |
-//! | BA-e | who breaks or resets, not woken | a broken or new round | as BA-d | nothing |
-//! | BA-f | a resetter, the end noted, before the new round | what was before; a dead one's seat may be free, the round is broken then | nobody need | the reset, which never returned |
-//! | BA-h | a resetter, before it has tidied the seats up | marks of a round that is over: idle | nobody need; the next reset does it | nothing |
+//! | BA-e | a thread that broke or reset it, not woken | a broken or new round | as BA-d | nothing |
+//! | BA-f | a resetter, the end noted, before the new round | what was before; a dead party's seat may be free, the round is broken then | no action needed | the reset, which never returned |
+//! | BA-h | a resetter, before it has tidied the seats | marks of a round that is over: idle | no action needed; the next reset does it | nothing |
 //! | BA-g | a thread that took over an idle seat | as BA-a | asleep: the bell; about to sleep: the net, at most 50 ms | as BA-a |
 //!
-//! A death that the kernel does not report is found by the net, at most 50 ms, by whoever sleeps on the dead party's seat:
-//! all that looked after it took its seat, and one that it wakes for this purpose when it comes for the first time. With
+//! A death that the kernel does not report is found by the net, within 50 ms, by a thread that sleeps on the dead party's seat:
+//! by all that looked after it took its seat, and by one that it wakes for this purpose when it comes for the first time. With
 //! more than 120 parties each sleeper watches 120 at a time in turn, and the net finds the rest.
 //!
-//! Who has spun in vain gives way once (`sched_yield`) before it sleeps: parties that share a processor then pass most
+//! A party that has spun in vain yields once (`sched_yield`) before it sleeps: parties that share a processor then pass most
 //! rounds without a sleep and a wake-up (3.6 µs a round instead of 9.3; a bare futex needs 3.9).
 //!
 //! **In slices** ([`RawBarrier::wait_slice`]): a party whose slice runs out has come, and is neither spinning nor asleep: BA-a.
 //!
-//! Rejected: how each of the last 32 rounds ended, a bit each (who looked later was told that a round that had passed was
-//! broken); a count of arrivals (a death between counting and acting leaves it wrong for ever); one seat for each member
-//! of the segment (no parties at run time, and nobody would know whose death concerns whom).
+//! Rejected: one bit for how each of the last 32 rounds ended (a party that looked later was told that a round that had passed
+//! was broken); a count of arrivals (a death between counting and acting leaves it wrong for ever); one seat for each member of
+//! the segment (the number of parties could not be chosen, and nobody would know whose death concerns whom).
 
 mod round;
 
@@ -93,8 +94,8 @@ struct Came {
     resets: u32,
 }
 
-/// One thread's wait in slices, between two of them: see [`RawBarrier::wait_slice`]. All-zero: it has not come yet. It is
-/// that thread's, in memory of its own.
+/// One thread's wait in slices, between two slices: see [`RawBarrier::wait_slice`]. All-zero: it has not come yet. It belongs to
+/// that thread and lies in its private memory.
 ///
 /// # Examples
 /// ```
@@ -104,9 +105,9 @@ struct Came {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BarrierTurn {
-    /// The round that it has come to, and `HAS_COME`.
+    /// The round to which it has come, and `HAS_COME`.
     round: u64,
-    /// The resets before that.
+    /// The number of resets before that.
     resets: u64,
 }
 
@@ -124,7 +125,8 @@ impl BarrierTurn {
     }
 }
 
-/// The barrier. All operations take the calling thread's member of the segment that the row lies in.
+/// The barrier. All operations take the calling thread's member of the segment in which the cells lie. Most users never need
+/// it: see [`Barrier`](crate::sync::Barrier).
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawBarrier {
@@ -134,13 +136,13 @@ pub struct RawBarrier {
 /// Who sleeps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// One that has come.
+    /// A party that has come.
     Party,
-    /// One that found no seat.
+    /// A thread that found no seat.
     OneTooMany,
 }
 
-/// What a look at the seats told.
+/// What a look at the seats found.
 enum Seats {
     /// All have come.
     Complete,
@@ -151,12 +153,12 @@ enum Seats {
 }
 
 impl RawBarrier {
-    /// The barrier on a row: a party for each cell.
+    /// The barrier on these cells: one party for each.
     pub fn new(cells: Cells) -> Self {
         RawBarrier { cells }
     }
 
-    /// Where it lies.
+    /// Its cells.
     pub fn cells(&self) -> &Cells {
         &self.cells
     }
@@ -171,10 +173,10 @@ impl RawBarrier {
         &self.cells.head().word
     }
 
-    /// Waits until all parties have come, or `deadline` if one is given. Whether the caller is the round's leader.
+    /// Waits until all parties have come, or until `deadline` if one is given. Returns whether the caller is the round's leader.
     ///
     /// # Errors
-    /// `Broken`; `TimedOut`, and then it is broken for the others.
+    /// `Broken`; `TimedOut`, which breaks the barrier for the others.
     pub fn wait(&self, me: &Member, deadline: Option<Deadline>) -> Result<bool> {
         // From here on our death rings the bell.
         let pending = me.pend();
@@ -186,11 +188,11 @@ impl RawBarrier {
         result
     }
 
-    /// As [`RawBarrier::wait`], in slices: when `deadline` passes nothing is broken, the caller has come and remains so, and
-    /// it goes on with the same `turn`. Any other answer ends the turn.
+    /// [`RawBarrier::wait`] in slices: when `deadline` passes nothing is broken. The caller still counts as having come, and
+    /// goes on with the same `turn`. Any other result ends the turn.
     ///
     /// # Errors
-    /// `Broken`; `TimedOut`: to be called again. Who will not go on aborts or leaves.
+    /// `Broken`; `TimedOut`: call it again. A caller that will not go on must abort or leave.
     pub fn wait_slice(&self, me: &Member, turn: &mut BarrierTurn, deadline: Deadline) -> Result<bool> {
         let pending = me.pend();
         let came = if turn.has_come() {
@@ -213,7 +215,7 @@ impl RawBarrier {
         result
     }
 
-    /// Comes to a round. `None`: all have, and the caller is the leader.
+    /// Comes to a round. `None`: all have come, and the caller is the leader.
     fn come(&self, me: &Member, deadline: Option<Deadline>) -> Result<Option<Came>> {
         let mut retries = Retries::new();
         let came = loop {
@@ -221,14 +223,14 @@ impl RawBarrier {
                 return Err(ErrorKind::TimedOut.into());
             }
             let seat = self.seat_of(me);
-            // After the seat: see above.
+            // Read after the seat: see above.
             let word = self.word().load(Ordering::Acquire);
             if word & BROKEN != 0 {
                 return Err(ErrorKind::Broken.into());
             }
             if let Some((seat, old)) = seat {
                 let mine = me.id().bits() | arrived_in(generation(word));
-                // B1, B2. Lost only to one that takes it over.
+                // B1, B2. Fails only if another thread takes the seat over.
                 if seat.compare_exchange(old, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                     break Came { round: generation(word), resets: resets(word) };
                 }
@@ -237,7 +239,7 @@ impl RawBarrier {
             let free = |old| OwnerId::of(old).is_none();
             let mut seated = self.be_seated(me, free);
             if !seated {
-                // A dead party's seat is nobody's until a reset.
+                // Nobody may take a dead party's seat until a reset.
                 if self.some_party_is_dead(me) {
                     self.break_round(generation(word));
                     continue;
@@ -257,7 +259,7 @@ impl RawBarrier {
                 }
                 continue;
             }
-            // All have come, and we are one too many: wait for the next round. Nothing is broken if that takes too long.
+            // All have come, and we are one too many: wait for the next round. If that takes too long, nothing is broken.
             if self.sleep(me, word, Role::OneTooMany, &mut Owners::new(), 0, deadline) == Woken::TimedOut {
                 return Err(ErrorKind::TimedOut.into());
             }
@@ -271,8 +273,7 @@ impl RawBarrier {
         Ok(Some(came))
     }
 
-    /// Waits for the end of the round that the caller has come to. If that takes too long, the round is to be broken, or
-    /// not.
+    /// Waits for the end of the round to which the caller has come. `breaks`: whether a time-out breaks the round.
     fn stay(&self, me: &Member, came: Came, breaks: bool, deadline: Option<Deadline>) -> Result<bool> {
         let mut spin = Spin::new(me.spinning());
         let mut retries = Retries::new();
@@ -303,7 +304,7 @@ impl RawBarrier {
             spin.failed();
             #[cfg(not(interproc_loom))]
             if !core::mem::replace(&mut gave_way, true) {
-                // A party that shares our processor can come now, without a sleep and a wake-up: half the time.
+                // A party that shares our processor can come now, without a sleep and a wake-up, which takes half the time.
                 crate::sys::task::give_way();
                 continue;
             }
@@ -317,7 +318,7 @@ impl RawBarrier {
         }
     }
 
-    /// How the round ended that is not this word's any more: whether it passed.
+    /// Whether the caller's round, which is no longer this word's, passed.
     fn has_passed(&self, me: &Member, word: u64, came: Came) -> bool {
         if crate::mutant!("barrier-short-memory") && generation(word) != came.round + 1 {
             return false;
@@ -328,22 +329,22 @@ impl RawBarrier {
         if passes(generation(word), resets(word)) == passes(came.round, came.resets) {
             return false;
         }
-        // Its seat is still its own behind the look at the word, so it was then.
+        // Its seat is still its own after the look at the word, so it was at that time.
         if self.seat_of(me).is_some() && !crate::mutant!("barrier-trusts-notes-alone") {
             return true;
         }
-        // Acquire: noted before the reset, which the word has told of.
+        // Acquire: noted before the reset of which the word tells.
         let ended = self.ends(came.resets).load(Ordering::Acquire);
         (ended >> 32) as u32 == came.resets && ended & GENERATION >> 32 != came.round
     }
 
-    /// Where the end is noted that the reset with this number made.
+    /// The word for the end that the reset with this number made.
     fn ends(&self, resets: u32) -> &AtomicU64 {
         let ends = &self.cells.head().more;
         &ends[resets as usize % ends.len()]
     }
 
-    /// The caller's seat, if it has one, with what it holds.
+    /// The caller's seat, if it has one, with its value.
     fn seat_of(&self, me: &Member) -> Option<(&AtomicU64, u64)> {
         let mut seats = self.cells.from(self.cells.start(me.id().slot()));
         seats.find_map(|(_, seat)| {
@@ -352,7 +353,7 @@ impl RawBarrier {
         })
     }
 
-    /// Takes a seat that the caller, who has not come yet, may take. False if there is none.
+    /// Takes a seat for which `may` answers true, for a caller that has not come yet. False if there is none.
     fn be_seated(&self, me: &Member, may: impl Fn(u64) -> bool) -> bool {
         let seated = self.cells.from(self.cells.start(me.id().slot())).any(|(_, seat)| {
             // Acquire: `may` does not read the word as of before this.
@@ -365,7 +366,7 @@ impl RawBarrier {
             return false;
         }
         crate::crash_window!("BA-b: newly seated");
-        // B4: somebody who sleeps is to watch us.
+        // B4: a sleeper must look again, to watch us.
         fence_behind_rmw();
         if self.word().load(Ordering::SeqCst) & SLEEPERS != 0 {
             futex::wake(Word::High(self.word()), 1);
@@ -381,7 +382,7 @@ impl RawBarrier {
         self.cells.from(0).any(|(_, seat)| self.is_dead(me, seat.load(Ordering::Acquire)))
     }
 
-    /// Looks at all seats, behind an arrival or an announcement. Notes for a sleeper whom and what to watch.
+    /// Looks at all seats, after an arrival or an announcement. For a sleeper, notes whom and what to watch.
     fn look<'a>(
         &'a self,
         me: &Member,
@@ -389,7 +390,7 @@ impl RawBarrier {
         from: u32,
         mut watch: Option<(&mut Owners, &mut FreeSeats<'a>)>,
     ) -> Seats {
-        // B1, B4: behind the read-modify-write of the caller.
+        // B1, B4: after the caller's read-modify-write.
         fence_behind_rmw();
         let mut complete = true;
         for (_, seat) in self.cells.from(from) {
@@ -423,14 +424,14 @@ impl RawBarrier {
                 }
             }
             if watch.is_none() && !complete {
-                // Only completeness was asked for; a death shows before a sleep.
+                // The caller only asked for completeness; a death shows before a sleep.
                 return Seats::Missing;
             }
         }
         if complete { Seats::Complete } else { Seats::Missing }
     }
 
-    /// Sleeps until this round ends or a party dies, which breaks it. `word` is that of a sound round.
+    /// Sleeps until this round ends or a party dies, which breaks it. `word` is that of an unbroken round.
     fn sleep(
         &self,
         me: &Member,
@@ -442,7 +443,7 @@ impl RawBarrier {
     ) -> Woken {
         let round = generation(word);
         let announced = word | SLEEPERS;
-        // B4: a read-modify-write even if the flag stands, as the fence in front of the look.
+        // B4: a read-modify-write even if the flag is set, as the fence before the look.
         if self.word().compare_exchange(word, announced, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Woken::Changed;
         }
@@ -454,33 +455,33 @@ impl RawBarrier {
                 self.break_round(round);
                 return Woken::Changed;
             }
-            // There is a seat for it after all.
+            // There is a seat for the caller after all.
             Seats::Missing if role == Role::OneTooMany => return Woken::Changed,
-            // Complete: whoever came last passes on, or, if it died, its slot tells.
+            // Complete: the last to come flips, or if it died, its slot tells.
             Seats::Complete | Seats::Missing => {}
         }
         if free.too_many {
             owners.go_beyond();
         }
         crate::crash_window!("BA-a: about to sleep");
-        // Each party that waits asks after a part of all, and two after each part.
-        // Nobody in particular is in the way: of two that have come, neither waits for the other, and in the place of one
-        // that has not come another may.
+        // Each waiting party verifies a share of all, and two verify each share.
+        // Nobody in particular is in the way: of two that have come, neither waits for the other, and another thread may come in
+        // place of one that has not.
         me.sleep_on_many(free.as_slice(), owners, None, (free.before_us, free.arrived / 2), deadline)
     }
 
-    /// Ends the round well. Whether it was us: there is one leader.
+    /// Lets the round pass. True if it was us: there is one leader.
     fn flip(&self, round: u64) -> bool {
         self.turn(round, |word| (word & BROKEN == 0).then(|| passed(word)))
     }
 
-    /// Breaks the round, if it is still the current one and sound. Whether it was us.
+    /// Breaks the round, if it is still current and not broken. True if it was us.
     fn break_round(&self, round: u64) -> bool {
         self.turn(round, |word| if word & BROKEN != 0 { None } else { Some(word & !SLEEPERS | BROKEN) })
     }
 
-    /// Changes the word of a round, and wakes all that sleep. False if it is over, or `to` has nothing to change. The
-    /// caller's death rings the bell.
+    /// Changes the word of a round, and wakes all sleepers. False if the round is over, or if `to` answers `None`. The caller's
+    /// pending pointer is at the bell.
     fn turn(&self, round: u64, to: impl Fn(u64) -> Option<u64>) -> bool {
         let word = self.word().load(Ordering::Acquire);
         let to = |word| if generation(word) == round { to(word) } else { None };
@@ -496,7 +497,7 @@ impl RawBarrier {
         true
     }
 
-    /// Breaks the barrier: all that wait, and all that come until a reset, get `Broken`.
+    /// Breaks the barrier: all waiting parties, and all that come until a reset, get `Broken`.
     pub fn abort(&self, me: &Member) {
         let pending = me.pend();
         self.abort_now();
@@ -511,12 +512,12 @@ impl RawBarrier {
                 return;
             }
         }
-        // It is written over without end: nobody is kept waiting by it in any case.
+        // A peer keeps overwriting it: in any case nobody is kept waiting.
         self.word().fetch_or(BROKEN, Ordering::AcqRel);
         futex::wake(Word::High(self.word()), u32::MAX);
     }
 
-    /// Makes a new round, whatever was before: all that wait get `Broken`, the seats of the dead are free again.
+    /// Opens a new round, whatever was before: all waiting parties get `Broken`, and the seats of the dead become free.
     pub fn reset(&self, me: &Member) {
         let pending = me.pend();
         let before = resets(self.word().load(Ordering::Acquire));
@@ -525,7 +526,7 @@ impl RawBarrier {
             let word = self.word().load(Ordering::Acquire);
             let some_dead = self.some_party_is_dead(me);
             if resets(word) != before && !some_dead {
-                break; // another one's reset came in between: it will do
+                break; // another reset came in between, which is enough
             }
             if word & BROKEN == 0 && (some_dead || crate::mutant!("reset-breaks-first")) {
                 self.break_round(generation(word));
@@ -538,8 +539,8 @@ impl RawBarrier {
             crate::crash_window!("BA-f: the end noted, the round not open");
             let same = |now: u64| resets(now) == resets(word) && (now ^ word) & BROKEN == 0;
             if self.turn(generation(word), |now| same(now).then(|| reopened(now))) {
-                crate::crash_window!("BA-h: open, the seats not tidied up");
-                // A mark that nobody takes back would come round, as there are but 32,768.
+                crate::crash_window!("BA-h: open, the seats not tidied");
+                // A mark that is never removed would become valid again, as there are only 32,768.
                 self.clear_seats(|old| {
                     let come = marks(old) == arrived_in(generation(self.word().load(Ordering::Acquire)));
                     if come { old } else { old & !marks(old) }
@@ -550,7 +551,7 @@ impl RawBarrier {
         me.unpend(pending);
     }
 
-    /// Notes what a reset makes an end of, if nobody has noted a later one.
+    /// Notes which round a reset ends, unless a later note is there.
     fn note_end(&self, new: u64) {
         let ends = self.ends((new >> 32) as u32);
         let old = ends.load(Ordering::Relaxed);
@@ -560,37 +561,37 @@ impl RawBarrier {
         });
     }
 
-    /// Changes what idle seats, and those of the dead, hold.
+    /// Changes the values of idle seats and of those of the dead.
     fn clear_seats(&self, to: impl Fn(u64) -> u64) {
         for (_, seat) in self.cells.from(0) {
             // Acquire: `to` does not read the word as of before this.
             let old = seat.load(Ordering::Acquire);
             let new = to(old);
             if new != old {
-                // Lost only to one that has come, or left.
+                // Fails only if its party has come or left.
                 let _ = seat.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
     }
 
-    /// Gives the caller's seat up, if it has one: its end concerns nobody any more, and somebody else may come instead.
+    /// Gives up the caller's seat, if it has one: its end no longer concerns the others, and another thread may come instead.
     pub fn leave(&self, me: &Member) {
         for (_, seat) in self.cells.from(self.cells.start(me.id().slot())) {
             let old = seat.load(Ordering::Relaxed);
             if OwnerId::of(old) == Some(me.id()) {
-                // Lost only to one that takes it over.
+                // Fails only if another thread takes it over.
                 let _ = seat.compare_exchange(old, 0, Ordering::AcqRel, Ordering::Relaxed);
             }
         }
     }
 
-    /// Whether it is broken: by a snapshot of the word, and of the seats, as the next one to come would find.
+    /// Whether it is broken, as the next thread to come would find: by a snapshot of the word and of the seats.
     pub fn is_broken(&self, me: &Member) -> bool {
-        // Acquire: who sees it broken sees what came before.
+        // Acquire: a thread that sees it broken sees what came before.
         self.word().load(Ordering::Acquire) & BROKEN != 0 || self.some_party_is_dead(me)
     }
 
-    /// How many have come to the current round and wait: a snapshot; 0 while it is broken.
+    /// How many have come to the current round and wait; 0 while it is broken: a snapshot.
     pub fn n_waiting(&self, me: &Member) -> u32 {
         let word = self.word().load(Ordering::Acquire);
         if word & BROKEN != 0 {
@@ -610,8 +611,8 @@ impl RawBarrier {
     }
 }
 
-/// The word, and the seats that nobody has: a sleeper that takes no notice of their being taken would not watch who takes
-/// them.
+/// A sleeper's watches: the word, and the free seats. If a sleeper did not notice that a seat is taken, it would not watch the
+/// thread that took it.
 struct FreeSeats<'a> {
     watches: [Watch<'a>; 1 + Owners::MOST],
     len: usize,
@@ -634,7 +635,7 @@ impl<'a> FreeSeats<'a> {
             self.too_many = true;
             return;
         };
-        // The generation of an owner, never 0.
+        // This half is the generation of an owner, which is never 0.
         *place = Watch { word: Word::Low(seat), expected: 0 };
         self.len += 1;
     }

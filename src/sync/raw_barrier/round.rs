@@ -1,4 +1,4 @@
-//! The arithmetic of rounds: what a barrier's word, a seat's marks and the note of an end say, also where numbers wrap.
+//! The arithmetic of rounds: what a barrier's word, a seat's marks and the note of an end say, also when numbers wrap.
 
 pub(in crate::sync) const BROKEN: u64 = 1 << 63;
 pub(super) const SLEEPERS: u64 = 1 << 62;
@@ -13,7 +13,7 @@ pub(in crate::sync) const fn generation(word: u64) -> u64 {
     (word & GENERATION) >> 32
 }
 
-/// The upper bits of the seat of one that has come to this round.
+/// The upper bits of the seat of a party that has come to this round.
 pub(in crate::sync) const fn arrived_in(generation: u64) -> u64 {
     ARRIVED | (generation & TAG_MASK) << TAG_SHIFT
 }
@@ -47,13 +47,12 @@ pub(super) const fn passes(generation: u64, resets: u32) -> u64 {
     generation.wrapping_sub(resets as u64) & GENERATION >> 32
 }
 
-/// What `Head::more` says of a reset.
+/// The note of an end in `Head::more`: this reset ended this round.
 pub(super) const fn end(resets: u32, generation: u64) -> u64 {
     (resets as u64) << 32 | generation
 }
 
-/// Whether what `a` says is older than what `b` says: of an earlier reset, or of the same, which then was begun anew in a later
-/// round.
+/// Whether note `a` is older than note `b`: of an earlier reset, or of the same one when it was tried again in a later round.
 pub(super) const fn is_older(a: u64, b: u64) -> bool {
     let resets = ((a >> 32) as u32).wrapping_sub((b >> 32) as u32) as i32;
     // Of 30 bits, as signed numbers.

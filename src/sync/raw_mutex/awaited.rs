@@ -1,5 +1,5 @@
-//! AWAITED: a lock under which somebody may wait for a condition. What it is for is told with
-//! [`RawCondvar`](crate::sync::RawCondvar); the word `last` and its windows are in the tables of [`RawMutex`].
+//! AWAITED: a lock under which somebody may wait for a condition. [`RawCondvar`](crate::sync::RawCondvar) explains what it is
+//! for; the tables of [`RawMutex`] have the word `last` and its windows.
 
 use super::{AWAITED, Acquired, DIRTY, NOT_RECOVERABLE, RawMutex, WAITERS};
 use crate::atomic::{AtomicU64, Ordering};
@@ -9,24 +9,24 @@ use crate::sys::{Word, futex};
 
 /// One in the turns of `last`.
 const TURN: u64 = 1 << 48;
-/// Every how many turns a holder asks the kernel whether anybody still waits.
+/// A holder asks the kernel whether anybody still waits once in this many turns.
 const TURNS_TO_ASK: u64 = if cfg!(interproc_loom) { 2 } else { 32 };
 
 impl RawMutex {
-    /// Whether somebody may wait for a condition under this lock. Told to the holder, it stays true until it unlocks.
+    /// Whether somebody may wait for a condition under this lock. For the holder, true stays true until it unlocks.
     #[inline]
     pub(crate) fn is_awaited(&self) -> bool {
-        // Relaxed: the holder alone changes it.
+        // Relaxed: only the holder changes it.
         self.word.load(Ordering::Relaxed) & AWAITED != 0
     }
 
-    /// Whether the holder inherited it and has not marked it consistent.
+    /// Whether the holder inherited the lock and has not marked it consistent.
     #[inline]
     pub(crate) fn is_dirty(&self) -> bool {
         self.word.load(Ordering::Relaxed) & DIRTY != 0
     }
 
-    /// The caller, who holds it, is about to wait for a condition.
+    /// The caller, which holds the lock, is about to wait for a condition.
     pub(crate) fn set_awaited(&self, me: &Member) {
         if !self.is_awaited() {
             self.sign(me.id().bits());
@@ -36,32 +36,32 @@ impl RawMutex {
         }
     }
 
-    /// Who took it last, in a word to watch (the upper half). Only while somebody may wait.
+    /// The word that says who took the lock last, to watch its upper half. Only while somebody may wait.
     #[inline]
     pub(crate) fn last(&self) -> &AtomicU64 {
         &self.last
     }
 
-    /// The word that lockers sleep on (the upper half).
+    /// The word on whose upper half lockers sleep.
     #[inline]
     pub(crate) fn word(&self) -> &AtomicU64 {
         &self.word
     }
 
-    /// Unlocks for a wait. The caller holds it, clean, and its pending is at the bell.
+    /// Unlocks for a wait. The caller holds the lock, clean, and its pending pointer is at the bell.
     pub(crate) fn unlock_to_wait(&self, me: &Member) {
         me.gives_awaited();
         self.release(me, 0);
     }
 
-    /// Locks after a wait, without a time limit; the caller's pending is at the bell, and stays there if the lock is
-    /// awaited. `others`: there may be more who sleep for the lock without having announced it.
+    /// Locks after a wait, without a time limit. The caller's pending pointer is at the bell, and stays there if the lock is
+    /// awaited. `others`: more threads may sleep for the lock without having announced it.
     pub(crate) fn lock_again(&self, me: &Member, others: bool) -> Result<Acquired> {
         self.contend(me, me.id().bits() | if others { WAITERS } else { 0 }, None, 0)
     }
 
-    /// Locks, without a time limit, and takes over even a lock that nobody repaired, as if its owner had died now. For one
-    /// that has given the lock back for a wait and whose callers go on to use what it guards.
+    /// Locks, without a time limit. Takes over even a lock that nobody repaired, as if its owner had died now. For a thread that
+    /// gave the lock back for a wait and whose callers go on to use what it guards.
     #[cold]
     pub(crate) fn lock_even_unrecoverable(&self, me: &Member) -> Result<Acquired> {
         let inherited = me.id().bits() | DIRTY;
@@ -72,19 +72,19 @@ impl RawMutex {
                 other => return other,
             }
             let word = self.word.load(Ordering::Relaxed);
-            // Whatever else stands in the word: who breaks the rules may have set it. M1, from whoever gave it up.
+            // Whatever else is in the word: a peer that breaks the rules may have set it. M1, from the thread that gave it up.
             if word & NOT_RECOVERABLE != 0
                 && self.word.compare_exchange(word, inherited, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 return Ok(Acquired::OwnerDied);
             }
         }
-        // A peer writes over it without end. The callers go on in any case: better with the lock in their name.
+        // A peer keeps overwriting it. The callers go on in any case: better with the lock in their name.
         self.word.store(inherited, Ordering::SeqCst);
         Ok(Acquired::OwnerDied)
     }
 
-    /// What whoever took the lock over from `word` owes to those who wait for a condition.
+    /// To be called after taking the lock over from `word`: what the new holder owes to those who wait for a condition.
     #[inline]
     pub(super) fn took(&self, me: &Member, word: u64) {
         if word & AWAITED != 0 {
@@ -96,20 +96,20 @@ impl RawMutex {
         }
     }
 
-    /// Writes this into `last`. For the holder.
+    /// Writes the id (or 0) into `last`. For the holder.
     pub(super) fn sign(&self, id: u64) {
-        // Relaxed: only holders write it. Release: a name comes with AWAITED.
+        // Relaxed: only holders write it. Release: a name becomes visible with AWAITED.
         let turn = self.last.load(Ordering::Relaxed).wrapping_add(TURN) & !OwnerId::MASK;
         self.last.store(turn | id, Ordering::Release);
     }
 
-    /// Now and then the holder asks the kernel whether anybody still waits for a condition; if not, the lock is an
+    /// From time to time the holder asks the kernel whether anybody still waits for a condition. If not, the lock becomes an
     /// ordinary one again.
     pub(super) fn ask_who_waits(&self, me: &Member) {
         if !(self.last.load(Ordering::Relaxed) / TURN).is_multiple_of(TURNS_TO_ASK) {
             return;
         }
-        // From here on nobody falls asleep: who is about to has another value in mind, and finds no name.
+        // From here on nobody falls asleep: a thread about to expects another value, and one that looks now finds no name.
         self.sign(0);
         crate::crash_window!("MX-h: asking who waits");
         if futex::count(Word::High(&self.last)) == 0 || crate::mutant!("awaited-uncounted") {

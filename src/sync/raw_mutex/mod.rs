@@ -1,22 +1,23 @@
-//! [`RawMutex`]: the robust lock under [`Mutex`](crate::sync::Mutex), the C mutex and the directory.
+//! [`RawMutex`]: the robust lock under [`Mutex`](crate::sync::Mutex), the C mutex and the directory. Most users never need it:
+//! use [`Mutex`](crate::sync::Mutex).
 //!
-//! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told. What
-//! becomes of a recovered lock that is released without being marked consistent, the releaser says: [`RawMutex::unlock`] makes
-//! it unusable for good (the rule of POSIX, and of the C interface); [`RawMutex::unlock_keeping_news`] has the next locker told
-//! again (the rule of the Rust guards).
-//! Uncontended: one compare-and-swap to lock, a plain store and a load to unlock; nothing else.
+//! **Promise.** One holder at a time, whatever dies. A dead holder's lock goes to the next locker, who is told. What happens to
+//! an inherited lock that is released without being marked consistent depends on the release: [`RawMutex::unlock`] makes it
+//! unusable for good (the rule of POSIX, and of the C interface); after [`RawMutex::unlock_keeping_news`] the next locker is
+//! told again (the rule of the Rust guards). Uncontended: one compare-and-swap to lock, a plain store and a load to unlock;
+//! nothing else.
 //!
 //! | word | meaning |
 //! |---|---|
 //! | 0 | free |
-//! | `id` | held. Nobody but the holder changes this word: who wants to sleep says so in the holder's own page (`member::handoff`) |
-//! | `id + WAITERS` | held by one who has slept for it, or inherited it, and does not know who else sleeps: its unlock wakes |
-//! | `id + DIRTY (+ WAITERS)` | held by one who inherited it from the dead and has not marked it consistent |
-//! | `NOT_RECOVERABLE` | unusable for good, but to one that has been waiting for a condition with outer levels of a recursive lock: it inherits |
-//! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by one who has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): its death is no news |
-//! | `DIRTY` | free, and the next one is told of a death: an heir gave it back unrepaired, or a holder in the middle of its work |
+//! | `id` | held. Only the holder changes this word: a thread that wants to sleep announces it in the holder's own page (`member::handoff`) |
+//! | `id + WAITERS` | held by a thread that has slept for it, or inherited it, and does not know who else sleeps: its unlock wakes |
+//! | `id + DIRTY (+ WAITERS)` | held by a thread that inherited it from the dead and has not marked it consistent |
+//! | `NOT_RECOVERABLE` | unusable for good, except for a thread that has been waiting for a condition with outer levels of a recursive lock: that one inherits it |
+//! | `id + READING` or `+ DRAINING (+ WAITERS)` | held by a thread that has not touched the data yet ([`RawRwLock`](crate::sync::RawRwLock)): nobody is told of its death |
+//! | `DIRTY` | free, and the next locker is told of a death: an heir gave it back unrepaired, or a holder in the middle of its work |
 //! | any of these but `NOT_RECOVERABLE`, `+ AWAITED` | somebody may wait for a condition under this lock; stays when the lock is released |
-//! | any of these but `NOT_RECOVERABLE`, `+ KEPT` | an object built on this lock wants every locker on the slow way; stays when the lock is released |
+//! | any of these but `NOT_RECOVERABLE`, `+ KEPT` | an object built on this lock sends every locker to the slow path; stays when the lock is released |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -24,45 +25,45 @@
 //! | M2 | kernel's mark of the owner's slot | `Table::life`, Acquire (T1) | the guarded data as the dead left it |
 //! | X1 | a sleeper's announcement | the unlocker's look | see `member::handoff` |
 //!
-//! While AWAITED is set, lockers take the slow way: a holder writes its name into the second word, `last`, and has its
-//! pending pointer rest at the bell, so that its death wakes those who wait for a condition, whom it may owe a
-//! notification; who inherits the lock raises the alarm. What this is for is told with [`RawCondvar`](super::RawCondvar).
+//! While AWAITED is set, lockers take the slow path. The holder writes its name into the second word, `last`, and lets its
+//! pending pointer rest at the bell, so that its death wakes those who wait for a condition, to whom it may owe a
+//! notification. A thread that inherits the lock raises the alarm. [`RawCondvar`](super::RawCondvar) explains what this is for.
 //!
 //! | `last` | meaning |
 //! |---|---|
-//! | 0 in the lower 48 bits | nobody waits for a condition, or it is being asked |
-//! | `id + turn` (16 bits) | the last member that took the lock while AWAITED was set; written by it, as holder |
+//! | 0 in the lower 48 bits | nobody waits for a condition, or the holder is asking the kernel whether anybody does |
+//! | `id + turn` (16 bits) | the last member that took the lock while AWAITED was set; it writes this while it holds the lock |
 //!
-//! A sleeper watches the lock, its announcement, the segment's bell, and its owner's slot. *While anybody sleeps, somebody
-//! who waits is awake, or has announced itself on the holder and watches it, or the holder has WAITERS.* Whoever is
-//! woken keeps that true before it sleeps again or leaves, and if it dies, rings the bell.
+//! A sleeper watches the lock, its announcement, the segment's bell, and its owner's slot. *While anybody sleeps, a
+//! waiter is awake, or has announced itself to the holder and watches it, or the holder has WAITERS.* A woken thread
+//! keeps that true before it sleeps again or leaves; if it dies, its pending pointer rings the bell.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | MX-a | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next is told |
+//! | MX-a | the holder, anywhere between lock and unlock | a dead id in the word | a sleeper on its slot, by the kernel's mark; the next locker by one load | nothing; the next locker is told |
 //! | HO-a | an unlocker after the store, before the wake | a free lock, others asleep | the sleeper that announced itself: it watches the unlocker's slot | nothing |
 //! | MX-b | an unlocker with WAITERS after the release, before the wake | as HO-a | all: its pending pointer is at the bell | nothing |
 //! | MX-c | a woken sleeper before it runs, or anywhere in the slow path | as HO-a | its pending pointer rings the bell | nothing |
-//! | MX-d | a recoverer before `mark_consistent` | a dead id with DIRTY | as MX-a | nothing; the next one is told again |
+//! | MX-d | a recoverer before `mark_consistent` | a dead id with DIRTY | as MX-a | nothing; the next locker is told again |
 //! | MX-e | the releaser of a dirty lock before it wakes all | `NOT_RECOVERABLE`, others asleep | as MX-b | nothing |
 //! | MX-f | the holder, while every sleeper watches an earlier holder (*stale watch*: three or more contenders, the middle one got the lock after sleeping and died in its critical section) | a dead id | the net, at most 50 ms | nothing |
 //! | MX-g | a holder of an AWAITED lock before its name is in `last` | nothing: it has changed nothing | the next locker inherits and raises the alarm | nothing |
-//! | MX-h | a holder that asks whether anybody still waits | AWAITED, `last` without a name | who is about to wait takes it for a wake-up; the bell | nothing |
+//! | MX-h | a holder that asks whether anybody still waits | AWAITED, `last` without a name | a thread about to wait takes it for a wake-up; the bell | nothing |
 //!
 //! *How often MX-f happens*: in an experiment with two or seven others contending on two processors, 1 to 60 µs inside and 0 to
 //! 60 outside, no heir of 57,000 dead holders had its last sleep ended by the net. There the dead were replaced, and a
-//! newcomer finds a dead holder by one load; with newcomers held back it was not measured.
+//! newcomer finds a dead holder by one load. It was not measured with newcomers held back.
 //!
 //! After the releasing store in `unlock` the object is neither read nor written: at most a wake-up is sent to its
-//! address. It may be destroyed as soon as it was acquired.
+//! address. So it may be destroyed as soon as another thread has acquired it.
 //!
 //! Rejected: WAITERS set by the sleeper, so that every unlock is a read-modify-write (11 ns for lock and unlock on the machine
-//! where a store takes 5.4, and 1.0 instead of 0.5 of what a lock that is not robust takes); a bell in each object (16
-//! more bytes, and the kernel would touch a destroyed object). A *baton* in place of WAITERS (who got the lock after sleeping wakes
-//! one more at once, who announces itself on it, so that MX-f is closed): an empty section of two contenders took 7 % more time
-//! (42 and 40 million a second without, 39 and 37 with it), the rest stayed within the noise (100 ns sections of two: 4.1
-//! and 5.2, 5.3 and 5.3; of eight on two processors: 4.3 and 4.6, 4.7 and 4.6), and so did the fairness of eight (a sleeper
-//! can starve beside 100 ns sections; with 1 µs inside the worst share is 0.9 of a fair one).
+//! where a store takes 5.4, and 1.0 instead of 0.5 of what a lock that is not robust takes); a bell in each object (16 more
+//! bytes, and the kernel would touch a destroyed object). A *baton* in place of WAITERS (a thread that got the lock after
+//! sleeping at once wakes one more, which announces itself to it, so that MX-f is closed): an empty section of two contenders
+//! took 7 % more time (42 and 40 million a second without, 39 and 37 with it), the rest stayed within the noise (100 ns
+//! sections of two: 4.1 and 5.2, 5.3 and 5.3; of eight on two processors: 4.3 and 4.6, 4.7 and 4.6), and so did the fairness of
+//! eight (a sleeper can starve beside 100 ns sections; with 1 µs inside the worst share is 0.9 of a fair one).
 //!
 //! After Drepper, *Futexes Are Tricky* (mutex 2), with glibc's robust-mutex verdicts.
 
@@ -89,7 +90,7 @@ pub(super) const READING: u64 = 1 << 59;
 pub(super) const DRAINING: u64 = 1 << 58;
 /// The holder has not touched the data.
 const UNTOUCHED: u64 = READING | DRAINING;
-/// With any of these in the word its owner unlocks the slow way.
+/// With any of these in the word, its owner unlocks on the slow path.
 const FLAGS: u64 = !OwnerId::MASK;
 
 #[inline]
@@ -103,18 +104,19 @@ const fn high(word: u64) -> u32 {
 pub enum Acquired {
     /// From a living owner, or for the first time.
     Clean,
-    /// From a dead one: the data may be half-changed. Repair it, then [`RawMutex::mark_consistent`].
+    /// From a dead owner: the data may be half-changed. Repair it, then call [`RawMutex::mark_consistent`].
     OwnerDied,
 }
 
-/// The robust lock. 16 bytes; all-zero is unlocked. Must lie in a segment of which the callers are members.
+/// The robust lock. 16 bytes; all-zero is unlocked. It must lie in a segment of which the callers are members. Most users never
+/// need it: see [`Mutex`](crate::sync::Mutex).
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawMutex {
     /// Owner id and flags. After a death: the dead owner's id, until the next locker replaces it.
     word: AtomicU64,
-    /// While AWAITED: who took the lock last, and how often it was taken. A sleeper's futex is the upper half; nobody is
-    /// ever woken there. A reader-writer lock, under which nobody waits for a condition, uses it otherwise.
+    /// While AWAITED: who took the lock last, and how often it was taken. Sleepers watch the upper half as a futex; nobody is
+    /// ever woken there. A reader-writer lock, under which nobody waits for a condition, uses the word for something else.
     last: AtomicU64,
 }
 
@@ -141,14 +143,14 @@ impl RawMutex {
         if self.lock_free(me.id()) { Ok(Acquired::Clean) } else { self.lock_slow(me, deadline) }
     }
 
-    /// The first try of a lock: whether it was free, without any flag in its word.
+    /// The first attempt to lock: succeeds if the lock is free, without any flag in its word.
     #[inline(always)]
     pub(crate) fn lock_free(&self, id: OwnerId) -> bool {
         // M1: sees the last owner's writes.
         self.word.compare_exchange(0, id.bits(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Locks, with `flags` beside the id if it comes clean: [`READING`] or [`DRAINING`].
+    /// Locks, and if the lock comes clean, adds `flags` to the id: [`READING`] or [`DRAINING`].
     #[cold]
     pub(super) fn lock_with(&self, me: &Member, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         self.contended(me, deadline, flags)
@@ -161,7 +163,7 @@ impl RawMutex {
         self.try_lock_slow(me, word, flags)
     }
 
-    /// Locks if it is free and bears no mark. SeqCst: a load of another word that follows is ordered behind it.
+    /// Locks if it is free, without any flag. SeqCst: a later load of another word is ordered after it.
     #[inline(always)]
     pub(super) fn lock_if_plain(&self, id: OwnerId) -> bool {
         self.word.compare_exchange(0, id.bits(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
@@ -183,7 +185,7 @@ impl RawMutex {
         self.word.fetch_and(!flags, Ordering::SeqCst);
     }
 
-    /// Adds KEPT to this word, if it still is the word. Not to a bare id's: its holder releases it by a plain store.
+    /// Adds KEPT if this is still the word. The word must not be a bare id: its holder releases that by a plain store.
     pub(super) fn keep(&self, word: u64) -> bool {
         self.word.compare_exchange(word, word | KEPT, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
@@ -194,7 +196,7 @@ impl RawMutex {
         &self.last
     }
 
-    /// Unlocks as if the caller, who holds it, had died: the next one is told.
+    /// Unlocks as if the caller, which holds the lock, had died: the next locker is told.
     ///
     /// # Errors
     /// `NotOwner`, and nothing is changed.
@@ -227,14 +229,14 @@ impl RawMutex {
             me.tell(lock);
         }
         if word & AWAITED != 0 {
-            me.table().raise_alarm(); // the caller may have owed them a notification
+            me.table().raise_alarm(); // the caller may owe the waiters a notification
         }
         me.unpend(pending);
         Ok(())
     }
 
     /// [`RawMutex::unlock`], but a lock that was inherited and not marked consistent is [handed back](RawMutex::hand_back): the
-    /// next one is told.
+    /// next locker is told.
     ///
     /// # Errors
     /// `NotOwner`, and nothing is changed.
@@ -243,11 +245,11 @@ impl RawMutex {
         if self.unlock_if_plain(me) {
             return Ok(());
         }
-        // Relaxed: if it is ours, nobody else changes that flag.
+        // Relaxed: while the lock is ours, nobody else changes that flag.
         if self.word.load(Ordering::Relaxed) & DIRTY != 0 { self.hand_back(me) } else { self.unlock_slow(me) }
     }
 
-    /// The caller holds it and goes on holding it; it is to be handed back like one that was inherited.
+    /// Marks a lock that the caller holds, and goes on holding, as inherited: it will be handed back.
     pub(super) fn spoil(&self, me: &Member) {
         if self.is_held_by(me) {
             // Relaxed: the unlock publishes it.
@@ -276,10 +278,10 @@ impl RawMutex {
         if self.unlock_if_plain(me) { Ok(()) } else { self.unlock_slow(me) }
     }
 
-    /// Unlocks what the caller holds without any flag in the word; false, and nothing is done, if that is not so.
+    /// Unlocks if the caller holds the lock without any flag in the word. Otherwise does nothing and returns false.
     #[inline(always)]
     pub(crate) fn unlock_if_plain(&self, me: &Member) -> bool {
-        // Relaxed: a word that names us is ours, and while it has no flag nobody else changes it (see `RawRwLock` for KEPT).
+        // Relaxed: a word that names us is ours, and without a flag nobody else changes it (see `RawRwLock` for KEPT).
         let plain = self.word.load(Ordering::Relaxed) == me.id().bits();
         if plain {
             self.unlock_held(me);
@@ -287,7 +289,7 @@ impl RawMutex {
         plain
     }
 
-    /// [`RawMutex::unlock`] for a caller that is sure to hold it, without any flag in the word: a guard.
+    /// [`RawMutex::unlock`] for a caller that certainly holds the lock without any flag in the word: a guard.
     #[inline(always)]
     pub(crate) fn unlock_held(&self, me: &Member) {
         let lock = &raw const self.word;
@@ -299,10 +301,10 @@ impl RawMutex {
         }
     }
 
-    /// Says that the data is whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`].
+    /// Declares the data whole again. For the holder of a lock acquired as [`Acquired::OwnerDied`].
     ///
     /// # Errors
-    /// `NotOwner` when the caller does not hold it, `InvalidInput` when it is not inconsistent.
+    /// `NotOwner` if the caller does not hold it, `InvalidInput` if it is not inconsistent.
     pub fn mark_consistent(&self, me: &Member) -> Result<()> {
         let word = self.word.load(Ordering::Relaxed);
         if OwnerId::of(word) != Some(me.id()) {
@@ -333,18 +335,18 @@ impl RawMutex {
         OwnerId::of(self.word.load(Ordering::Relaxed))
     }
 
-    /// Takes the lock over from a dead owner seen in `word`. `None` if somebody else was faster.
+    /// Takes the lock over from the dead owner in `word`. `None` if somebody else was faster.
     fn inherit(&self, me: &Member, word: u64, flags: u64) -> Option<Acquired> {
-        // One who had not touched the data leaves no news, unless it had been told itself.
+        // A holder that had not touched the data leaves no news, unless it had been told itself.
         let news = word & UNTOUCHED == 0 || word & DIRTY != 0 || crate::mutant!("passing-is-news");
-        // WAITERS: who else slept on the dead owner is unknown.
+        // WAITERS: we do not know who else slept on the dead owner.
         let mine = me.id().bits() | WAITERS | if news { DIRTY } else { flags } | word & STAYS;
         let mine = if crate::mutant!("inherit-not-dirty") { mine & !DIRTY } else { mine };
         // M2: the dead owner's writes were acquired by `life`; Acquire here pairs with those before it.
         self.word.compare_exchange(word, mine, Ordering::Acquire, Ordering::Relaxed).ok()?;
         self.took(me, word);
         if word & AWAITED != 0 && !crate::mutant!("heir-raises-no-alarm") {
-            // The dead one may have owed a notification, and its bell may not have rung.
+            // The dead owner may have owed a notification, and its bell may not have rung.
             me.table().raise_alarm();
         }
         Some(if news { Acquired::OwnerDied } else { Acquired::Clean })
@@ -385,7 +387,7 @@ impl RawMutex {
                 word = self.word.load(Ordering::Acquire);
             }
         }
-        // Somebody else was faster, all the time.
+        // Somebody else was faster every time.
         Err(ErrorKind::WouldBlock.into())
     }
 
@@ -414,7 +416,7 @@ impl RawMutex {
             if word & !STAYS == 0 {
                 if self.word.compare_exchange(word, mine | word, Ordering::Acquire, Ordering::Relaxed).is_ok()
                 {
-                    // A lock that is awaited comes here though it is free: nothing is learnt from it.
+                    // An awaited lock comes here even if it was free: that says nothing about spinning.
                     if word & STAYS == 0 {
                         spin.done();
                     }
@@ -444,7 +446,7 @@ impl RawMutex {
             let mut sure = true;
             let mut n = 1;
             if word & FLAGS == 0 {
-                // Nobody but its owner may change this word: the owner is told in its own page.
+                // Only its owner may change this word: we tell the owner in its own page.
                 let Some(told) = me.want(owner, &self.word) else { continue };
                 let Some(watch) = told.watch() else { continue };
                 // X1
@@ -464,7 +466,7 @@ impl RawMutex {
                 continue;
             }
             spin.failed();
-            // Whoever has slept does not know who else sleeps.
+            // A thread that has slept does not know who else sleeps.
             if !crate::mutant!("sleeper-forgets-waiters") {
                 mine |= WAITERS;
             }
@@ -473,7 +475,7 @@ impl RawMutex {
                 break;
             }
         }
-        // No wake-up was consumed. Another sleeper may have relied on our watching this owner.
+        // No wake-up was consumed. But another sleeper may have relied on our watching this owner.
         futex::wake_high(&raw const self.word, 1);
         Err(ErrorKind::TimedOut.into())
     }
@@ -496,7 +498,7 @@ impl RawMutex {
         Ok(())
     }
 
-    /// Releases it, and wakes who has to know. `word` says whether it is dirty.
+    /// Releases the lock and wakes those who must know. `word` says whether it is dirty.
     fn release(&self, me: &Member, word: u64) {
         let lock = &raw const self.word;
         if word & AWAITED != 0 {
@@ -505,7 +507,7 @@ impl RawMutex {
         // M1. Others may set WAITERS or KEPT meanwhile. From here on `self` may be gone.
         let wake = if word & DIRTY != 0 {
             if word & AWAITED != 0 {
-                self.sign(0); // who is about to wait for a condition is not asleep yet when the alarm comes
+                self.sign(0); // a thread about to wait for a condition is not asleep yet when the alarm comes
             }
             self.word.swap(NOT_RECOVERABLE, Ordering::Release);
             u32::MAX
@@ -520,7 +522,7 @@ impl RawMutex {
             me.tell(lock);
         }
         if word & (DIRTY | AWAITED) == DIRTY | AWAITED {
-            me.table().raise_alarm(); // nobody will notify them
+            me.table().raise_alarm(); // nobody will notify the waiters
         }
     }
 }

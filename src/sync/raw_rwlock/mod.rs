@@ -1,16 +1,16 @@
-//! [`RawRwLock`]: many readers or one writer, whoever dies.
+//! [`RawRwLock`]: many readers or one writer, whoever dies. Most users never need it: use [`RwLock`](crate::sync::RwLock).
 //!
-//! **Promise.** Readers hold it together, a writer alone. A dead reader is folded: nobody is told, nobody waits for it. A
-//! dead writer's lock goes to the next one, reader or writer, who gets the *write* lock with the news and repairs the
-//! data. *Writer preference*: once a writer has the gate, no new reader comes in before it has been served. Whoever
-//! reads already may read once more at any time, also with a writer waiting.
+//! **Promise.** Readers hold it together, a writer alone. A dead reader's hold is void: nobody is told, nobody waits for it. A
+//! dead writer's lock goes to the next locker, reader or writer, which gets the *write* lock with the news and repairs the
+//! data. *Writer preference*: once a writer has the gate, no new reader comes in before it has been served. A thread that already
+//! reads may read once more at any time, even with a writer waiting.
 //!
 //! **How.** A [`RawMutex`] is the *gate*; a writer holds it for as long as it writes. A reader takes a *cell* of the
-//! lock (0 → its id), then looks at the gate: free, and it is in; else it gives the cell back and queues at the gate,
-//! where it takes a cell while it has the gate. A writer takes the gate and then waits until every cell is 0 or its owner
+//! lock (0 → its id), then looks at the gate. If the gate is free, it is in; otherwise it gives the cell back and queues at the
+//! gate, and takes a cell while it has the gate. A writer takes the gate and then waits until every cell is 0 or its owner
 //! dead. A reader that finds no free cell, and every reader while the lock is *biased*, writes its *hold* into its own
-//! member slot instead: one of 16 words there that name the lock by its place in the file. Holds count only while the
-//! gate's word says so (KEPT); a writer that sees KEPT looks at the holds of all members, and clears it when they are
+//! member slot instead: one of 16 words there that name the lock by its file offset. Holds count only while the
+//! gate's word says so (KEPT). A writer that sees KEPT looks at the holds of all members, and clears KEPT when they are
 //! gone.
 //!
 //! | gate word ([`RawMutex`]'s) | meaning here |
@@ -24,13 +24,13 @@
 //! | cell | meaning |
 //! |---|---|
 //! | 0 | free |
-//! | `id + n × ONE` | read `n` times by this member; dead: free |
+//! | `id + n × ONE` | read `n` times by this member; if it is dead: free |
 //! | `… + WAITER` | a writer sleeps until it changes |
 //!
 //! | hold (`format::Holds`) | meaning |
 //! |---|---|
 //! | 0 | free |
-//! | `offset + n × ONE` | the lock at this offset, read `n` times by the slot's member if that lives |
+//! | `offset + n × ONE` | the lock at this offset, read `n` times by the slot's member, if that lives |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -40,14 +40,14 @@
 //! | R4 | hold released; light fence; sleepers' word read | sleepers' word written; `Table::sleeper_fence`; hold read | no writer sleeps through it |
 //! | M1, M2 | as in [`RawMutex`] | the gate's word changes by read-modify-writes, and a writer's releasing store, only | the guarded data, from the last writer, alive or dead |
 //!
-//! R2 needs all four to be SeqCst, or a SeqCst fence in the place of one side's (C++20 [atomics.order]); on x86-64 that is
+//! R2 needs all four to be SeqCst, or a SeqCst fence in place of one side's (C++20 [atomics.order]); on x86-64 that is
 //! the locked instruction that is there anyway. R3 and R4 are the asymmetric fence of `tests/store_buffer/bias.rs`.
 //!
-//! *A writer unlocks as the holder of any [`RawMutex`]*, by a plain store while its word is the bare id, and no KEPT is lost by it:
-//! others add KEPT by a compare-and-swap of a word that is open to readers (0, or with READING), so never to a writer's; it is in
-//! a writer's word only if that writer has put it there (it becomes a reader and found no cell) or has inherited it, and
-//! then it is seen in the word and the release is a read-modify-write. The same with READING and DRAINING: they
-//! are flags.
+//! *A writer unlocks like the holder of any [`RawMutex`]*, by a plain store while its word is the bare id, and this loses no
+//! KEPT. Others add KEPT only by a compare-and-swap of a word that is open to readers (0, or with READING), so never to a
+//! writer's word. KEPT is in a writer's word only if that writer put it there (it becomes a reader and found no cell) or
+//! inherited it; then the writer sees it in the word and releases by a read-modify-write. The same holds for READING and
+//! DRAINING, which are flags.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
@@ -57,17 +57,17 @@
 //! | RW-d | a reader that left its hold, before it wakes the writers | a free hold, writers asleep | they watch its slot | nothing |
 //! | RW-e | a reader that has the gate | a dead id with READING | as MX-a of `RawMutex`; not news | nothing |
 //! | RW-f | a writer that waits for readers | a dead id with DRAINING | as MX-a; not news | nothing |
-//! | RW-g | a writer between taking a free gate and its look at the cells (a few instructions), or while it writes | a dead id | as MX-a | nothing; the next one is told |
-//! | RW-h | a writer that becomes a reader, with a cell and the gate | both dead | as MX-a and RW-a | nothing; the next one is told |
+//! | RW-g | a writer between taking a free gate and its look at the cells (a few instructions), or while it writes | a dead id | as MX-a | nothing; the next locker is told |
+//! | RW-h | a writer that becomes a reader, with a cell and the gate | both dead | as MX-a and RW-a | nothing; the next locker is told |
 //!
-//! *A hold's slot is claimed anew while a writer looks at it*: a hold is of whatever generation the slot has. The new
-//! member clears the words before its slot becomes live (K2 of `member::claim`), so a writer that reads the slot live,
-//! then a hold, reads one of that generation or of a later one; and if a later one, its sleep on the slot's word ends at
+//! *A slot is claimed again while a writer looks at its holds*: a hold belongs to whatever generation the slot has. The new
+//! member clears the words before its slot becomes live (K2 of `member::claim`). So a writer that reads the slot live and
+//! then a hold reads one of that generation or of a later one; if of a later one, its sleep on the slot's word ends at
 //! once. A member that came after the writer took the gate sees the gate (R3) and leaves.
 //!
-//! *Without membarrier* a writer cannot make sure of R3 and R4. It makes full fences the rule (`use_strong_fences`), and
-//! waits once for each lock until what others wrote before they could know is visible: 10 ms for what takes
-//! microseconds. It is the only assumption about time in this module. R4 is under the net then.
+//! *Without membarrier* a writer cannot make sure of R3 and R4. It switches the segment to full fences (`use_strong_fences`), and
+//! waits once per lock until what others wrote before they could know is visible: 10 ms for what takes
+//! microseconds. This is the only assumption about time in this module. The net then covers R4.
 //!
 //! **Bias.** A lock that is read and not written is *biased*, so that reading costs two plain stores: see `bias.rs`.
 //!
@@ -105,7 +105,7 @@ pub(super) const CELLS: usize = 6;
 #[cfg(interproc_loom)]
 const CELLS: usize = 2;
 
-/// Where a reader's place is, so that it need not search for it when it leaves: a cell, or `CELLS` + a hold.
+/// Where a reader's place is, so that it can leave without a search: the index of a cell, or `CELLS` + that of a hold.
 pub(crate) type Place = u8;
 
 /// How a reader came in.
@@ -113,11 +113,11 @@ pub(crate) type Place = u8;
 pub(crate) enum Entered {
     /// It reads.
     At(Place),
-    /// It has the write lock, from the dead.
+    /// It has inherited the write lock from the dead.
     OwnerDied,
 }
 
-/// What the first try to write has got.
+/// What the first attempt to write has got.
 pub(crate) enum Free {
     /// The lock.
     Locked,
@@ -143,8 +143,8 @@ fn would_block<T>() -> Result<T> {
     Err(ErrorKind::WouldBlock.into())
 }
 
-/// The robust reader-writer lock. 64 bytes; all-zero is unlocked. Must lie in a segment of which the callers are
-/// members.
+/// The robust reader-writer lock. 64 bytes; all-zero is unlocked. It must lie in a segment of which the callers are
+/// members. Most users never need it: see [`RwLock`](crate::sync::RwLock).
 ///
 /// # Examples
 /// ```
@@ -155,9 +155,9 @@ fn would_block<T>() -> Result<T> {
 #[repr(C)]
 #[derive(Debug)]
 pub struct RawRwLock {
-    /// Who writes, or who is on the way. Its second word is the bias' book.
+    /// Who writes, or is on the way in. Its second word is the bias's record.
     gate: RawMutex,
-    /// Who reads. After a death: the dead reader's id, until somebody wants the cell.
+    /// Who reads. After a death: the dead reader's id, until somebody needs the cell.
     cells: [AtomicU64; CELLS],
 }
 
@@ -175,10 +175,10 @@ impl RawRwLock {
         RawRwLock { gate: RawMutex::new(), cells: core::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
-    /// Locks for reading, waiting until `deadline` if one is given. [`Acquired::OwnerDied`] is the *write* lock: the last
-    /// writer died. Repair the data, [`RawRwLock::mark_consistent`], then unlock or [`RawRwLock::downgrade`].
+    /// Locks for reading, waiting until `deadline` if one is given. [`Acquired::OwnerDied`] means the *write* lock: the last
+    /// writer died. Repair the data, call [`RawRwLock::mark_consistent`], then unlock or [`RawRwLock::downgrade`].
     ///
-    /// A thread that reads it already reads once more, without waiting; it unlocks as often.
+    /// A thread that already reads it may read once more, without waiting; it must unlock as many times.
     ///
     /// # Errors
     /// `Deadlock` if the caller writes, `NotRecoverable`, `TimedOut`; `TooManyHolds` if there is neither a free cell
@@ -211,7 +211,7 @@ impl RawRwLock {
         self.write_as(me.id(), me, Wait::Never)
     }
 
-    /// Unlocks, once, whichever way the caller holds it. A write lock that was inherited and not marked consistent
+    /// Unlocks once, however the caller holds it. A write lock that was inherited and not marked consistent
     /// becomes unusable.
     ///
     /// # Errors
@@ -220,7 +220,7 @@ impl RawRwLock {
         self.unlock_as(me.id(), me, self.name(me))
     }
 
-    /// Gives the write lock back as if the caller, who writes, had died: the next one, reader or writer, is told.
+    /// Gives the write lock back as if the caller, which writes, had died: the next locker, reader or writer, is told.
     ///
     /// # Errors
     /// `NotOwner`, and nothing is changed.
@@ -229,7 +229,7 @@ impl RawRwLock {
         self.gate.hand_back(me)
     }
 
-    /// [`RawRwLock::unlock`] for a caller that knows where the lock is in the file.
+    /// [`RawRwLock::unlock`] for a caller that knows the lock's file offset.
     #[inline]
     pub(crate) fn unlock_as(&self, id: OwnerId, me: &Member, name: u64) -> Result<()> {
         if OwnerId::of(self.gate.load(Ordering::Relaxed)) == Some(id) {
@@ -248,19 +248,19 @@ impl RawRwLock {
         Err(ErrorKind::NotOwner.into())
     }
 
-    /// Turns the caller's write lock into a read lock; no writer comes in between. If there is no place for a reader within
-    /// 20 ms (neither a free cell nor a free hold) it stays a write lock, under which the caller may read.
+    /// Turns the caller's write lock into a read lock; no writer gets in between. If no place for a reader (a cell or a hold)
+    /// becomes free within 20 ms, it stays a write lock, under which the caller may read.
     ///
     /// # Errors
-    /// `NotOwner` when the caller does not write, `InvalidInput` when the lock was inherited and not marked consistent.
+    /// `NotOwner` if the caller does not write, `InvalidInput` if the lock was inherited and not marked consistent.
     pub fn downgrade(&self, me: &Member) -> Result<()> {
         self.downgrade_as(me.id(), me, self.name(me)).map(drop)
     }
 
-    /// Says that the data is whole again. For the holder of a write lock acquired as [`Acquired::OwnerDied`].
+    /// Declares the data whole again. For the holder of a write lock acquired as [`Acquired::OwnerDied`].
     ///
     /// # Errors
-    /// `NotOwner` when the caller does not write, `InvalidInput` when it is not inconsistent.
+    /// `NotOwner` if the caller does not write, `InvalidInput` if it is not inconsistent.
     pub fn mark_consistent(&self, me: &Member) -> Result<()> {
         self.gate.mark_consistent(me)
     }
@@ -277,19 +277,19 @@ impl RawRwLock {
         if word & READING != 0 { None } else { OwnerId::of(word) }
     }
 
-    /// Calls `with` for every living reader and says how often it reads: a snapshot, in which a reader that is on its way
-    /// in may be seen.
+    /// Calls `with` for every living reader, with the number of its reads: a snapshot, which may contain a reader on its way
+    /// in.
     pub fn for_each_reader(&self, me: &Member, with: impl FnMut(OwnerId, u32)) {
         self.for_each_reader_of(me.table(), self.name(me), |id| me.lives(id), with);
     }
 
-    /// Who writes, and not only waits for the readers to leave, dead or alive: a snapshot.
+    /// Who writes, dead or alive: a snapshot. Not a writer that still waits for the readers to leave.
     pub fn holding_writer(&self) -> Option<OwnerId> {
         let word = self.gate.load(Ordering::Relaxed);
         if word & (READING | DRAINING) != 0 { None } else { OwnerId::of(word) }
     }
 
-    /// [`RawRwLock::for_each_reader`] for whoever is no member, but knows where the lock is in the file and who lives.
+    /// [`RawRwLock::for_each_reader`] for a caller that is not a member but knows the lock's file offset and who lives.
     pub(crate) fn for_each_reader_of(
         &self,
         table: &Table,
@@ -323,7 +323,7 @@ impl RawRwLock {
         }
     }
 
-    /// Where the lock is in the file: its name in a hold.
+    /// The lock's file offset: its name in a hold.
     fn name(&self, me: &Member) -> u64 {
         me.offset_of(core::ptr::from_ref(self).cast())
     }

@@ -13,7 +13,7 @@ use crate::time::Wait;
 impl RawRwLock {
     #[inline(always)]
     pub(crate) fn read_as(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
-        // Relaxed: a hint, which way to try.
+        // Relaxed: a hint which path to try.
         let gate = self.gate.load(Ordering::Relaxed);
         if gate == 0 {
             let first = first_cell(id);
@@ -52,7 +52,7 @@ impl RawRwLock {
         self.read_slow(id, me, name, wait)
     }
 
-    /// R3, the reader's side: to be followed by a look at the gate.
+    /// R3, the reader's side: a look at the gate must follow.
     #[inline(always)]
     fn write_hold(&self, hold: &AtomicU64, name: u64, me: &Member) {
         // Relaxed: the fence orders it.
@@ -70,7 +70,7 @@ impl RawRwLock {
 
     #[cold]
     fn read_slow(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
-        // The writer who would be waited for waits for us.
+        // Otherwise we would wait for a writer that waits for us.
         if !crate::mutant!("no-second-read")
             && let Some(place) = self.read_again(id, me, name)?
         {
@@ -87,7 +87,7 @@ impl RawRwLock {
         entered
     }
 
-    /// One read more of a lock that the caller reads already.
+    /// Reads once more a lock that the caller already reads.
     fn read_again(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
         for (at, cell) in self.cells.iter().enumerate() {
             let mut word = cell.load(Ordering::Relaxed);
@@ -96,7 +96,7 @@ impl RawRwLock {
                 if word & COUNT == COUNT {
                     return Err(ErrorKind::TooManyHolds.into());
                 }
-                // Relaxed: it is held already. A writer may set WAITER meanwhile.
+                // Relaxed: we hold it already. A writer may set WAITER meanwhile.
                 match cell.compare_exchange(word, word + ONE, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => return Ok(Some(at as Place)),
                     Err(now) => word = now,
@@ -117,7 +117,7 @@ impl RawRwLock {
         Ok(None)
     }
 
-    /// Comes in if the gate is open.
+    /// Enters if the gate is open.
     fn enter(&self, id: OwnerId, me: &Member, name: u64) -> Result<Option<Place>> {
         let mut retries = Retries::new();
         while retries.again() {
@@ -143,14 +143,14 @@ impl RawRwLock {
             if is_open(gate) && (gate & KEPT != 0 || crate::mutant!("hold-without-kept")) {
                 return Ok(Some((CELLS + at) as Place));
             }
-            // A writer is there, or was there and has cleared KEPT.
+            // A writer has come, or has come and gone and cleared KEPT.
             leave_hold(holds, at, me);
         }
-        // Open and shut without end: by way of the gate, then.
+        // It keeps opening and shutting: queue at the gate instead.
         Ok(None)
     }
 
-    /// Queues at the gate, takes a place while it has it, gives it back.
+    /// Queues at the gate, takes a place while it has the gate, and gives the gate back.
     fn pass_the_gate(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<Entered> {
         let acquired = match wait {
             Wait::Never => self.gate.try_lock_with(me, READING)?,
@@ -162,12 +162,12 @@ impl RawRwLock {
         }
         crate::crash_window!("RW-e: a reader has the gate");
         let place = self.take_place(id, me, name);
-        // M1, and whoever locks the gate next sees the place.
+        // M1: the next thread to lock the gate sees the place.
         self.gate.unlock(me)?;
         place.map(Entered::At)
     }
 
-    /// A place for a caller that has the gate: no writer is looking.
+    /// Takes a place for a caller that has the gate: no writer is looking.
     pub(super) fn take_place(&self, id: OwnerId, me: &Member, name: u64) -> Result<Place> {
         if let Some(cell) = self.take_cell(id, me) {
             return Ok(cell as Place);
@@ -186,7 +186,7 @@ impl RawRwLock {
             let cell = &self.cells[at];
             let word = cell.load(Ordering::Acquire);
             if OwnerId::of(word).is_none_or(|owner| !me.lives(owner)) {
-                // R2. WAITER: a writer that sleeps for the dead one looks again for its own reasons.
+                // R2. WAITER stays: a writer that sleeps for the dead reader looks again for its own reasons.
                 let mine = id.bits() | ONE | word & WAITER;
                 if cell.compare_exchange(word, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                     return Some(at);
@@ -207,7 +207,7 @@ impl RawRwLock {
         Ok((holds, at))
     }
 
-    /// Gives up one read of a caller that surely has one: at this place, or wherever else.
+    /// Gives up one read of a caller that certainly has one: at this place, or wherever else it is.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) fn leave(&self, place: Place, id: OwnerId, me: &Member, name: u64) {
@@ -225,8 +225,8 @@ impl RawRwLock {
                 return;
             }
         }
-        // A thread's reads are worth the same: another one may have ended the one at this place. None at all: a writer that
-        // became a reader and found no place.
+        // A thread's reads are interchangeable: another guard may have ended the one at this place. If it has none at all, it is
+        // a writer that became a reader and found no place.
         if !self.leave_any(id, me, name) {
             let _ = self.gate.unlock(me);
         }
@@ -253,7 +253,7 @@ impl RawRwLock {
         let mut retries = Retries::new();
         while OwnerId::of(word) == Some(id) && retries.again() {
             let last = word & COUNT <= ONE;
-            // RW-c: between the release and the wake our death rings the bell.
+            // RW-c: between the release and the wake-up our death rings the bell.
             let pending = (last && word & WAITER != 0).then(|| me.pend());
             let left = if last { 0 } else { word - ONE };
             // R1
@@ -314,7 +314,7 @@ fn wake_writers(holds: &Holds) {
     }
 }
 
-/// The reader's half of the asymmetric fence, after a hold was written.
+/// The reader's half of the asymmetric fence, after a hold was written or cleared.
 #[inline(always)]
 fn publish(me: &Member) {
     light_fence();
@@ -323,13 +323,13 @@ fn publish(me: &Member) {
     }
 }
 
-/// The cell that a member tries first: so that few readers meet.
+/// The cell that a member tries first, chosen so that few readers collide.
 #[inline(always)]
 pub(super) const fn first_cell(id: OwnerId) -> usize {
     id.slot() as usize % CELLS
 }
 
-/// The hold that a lock's readers try first. Locks are 64 bytes apart, or nearly.
+/// The hold that a lock's readers try first. Locks are at least about 64 bytes apart.
 #[inline(always)]
 #[cfg_attr(interproc_loom, allow(clippy::modulo_one))]
 pub(super) const fn home(name: u64) -> usize {

@@ -21,7 +21,7 @@ impl RawRwLock {
         }
     }
 
-    /// The first try: whether nobody was there.
+    /// The first attempt: succeeds if nobody is there.
     #[inline(always)]
     pub(crate) fn write_free(&self, id: OwnerId) -> Free {
         // R2, M1
@@ -39,7 +39,7 @@ impl RawRwLock {
         Free::Locked
     }
 
-    /// After [`RawRwLock::write_free`] was in vain; whether that has got the gate.
+    /// After [`RawRwLock::write_free`] has failed; `has_gate` says whether that got the gate.
     #[cold]
     pub(crate) fn write_slow(
         &self,
@@ -59,7 +59,7 @@ impl RawRwLock {
         if has_gate {
             self.gate.set(DRAINING);
         } else {
-            // Before it waits for a writer that would wait for it.
+            // Checked before it waits for a writer that would wait for it.
             if self.is_read_by(id, me) {
                 return Err(ErrorKind::Deadlock.into());
             }
@@ -72,7 +72,7 @@ impl RawRwLock {
             };
         }
         crate::crash_window!("RW-f: the gate is taken, the readers are not gone");
-        // Before it waits for another reader, who may wait for it. Without the gate that was asked above.
+        // Checked before it waits for another reader that may wait for it. Without the gate that was checked above.
         let drained = if has_gate && self.is_read_by(id, me) {
             Err(ErrorKind::Deadlock.into())
         } else {
@@ -84,12 +84,12 @@ impl RawRwLock {
 
     /// A reader has inherited the write lock.
     pub(super) fn serve_heir(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<()> {
-        // Readers are there only if the dead writer had not looked for them yet.
+        // There are readers only if the dead writer had not looked for them yet.
         let drained = self.drain(id, me, name, wait);
         self.settle(me, Acquired::OwnerDied, drained)
     }
 
-    /// The readers are gone, or the caller gives up and gives the gate back as it got it.
+    /// Either the readers are gone, or the caller gives up and returns the gate as it got it.
     fn settle(&self, me: &Member, acquired: Acquired, drained: Result<()>) -> Result<()> {
         match drained {
             Ok(()) => {
@@ -102,7 +102,7 @@ impl RawRwLock {
         drained
     }
 
-    /// Before a try takes the gate: so that it does not turn readers away for nothing.
+    /// Checked before a try takes the gate, so that it does not turn readers away needlessly.
     fn refuse_if_read(&self, me: &Member) -> Result<()> {
         for cell in &self.cells {
             let owner = OwnerId::of(cell.load(Ordering::Acquire));
@@ -113,9 +113,9 @@ impl RawRwLock {
         Ok(())
     }
 
-    /// Waits until nobody reads. The caller has the gate, so nobody comes in meanwhile.
+    /// Waits until nobody reads. The caller has the gate, so nobody enters meanwhile.
     fn drain(&self, id: OwnerId, me: &Member, name: u64, wait: Wait) -> Result<()> {
-        // R2: behind the gate's compare-and-swap, which need not be SeqCst.
+        // R2: after the gate's compare-and-swap, which need not be SeqCst.
         if !crate::mutant!("writer-no-fence") {
             fence(Ordering::SeqCst);
         }
@@ -161,7 +161,7 @@ impl RawRwLock {
             Ok(place) => Some(place),
             Err(_) => self.wait_for_place(id, me, name),
         };
-        // There is none: the caller reads as the writer that it is, and `leave` gives the write lock up.
+        // No place: the caller goes on as a writer that only reads, and `leave` gives the write lock up.
         let Some(place) = place else { return Ok(0) };
         crate::crash_window!("RW-h: it reads and writes");
         if !crate::mutant!("downgrade-lets-go") {
@@ -170,8 +170,8 @@ impl RawRwLock {
         Ok(place)
     }
 
-    /// Waits until a writer that becomes a reader finds a place. Every cell is taken by somebody who will find that we write,
-    /// and leave at once; if nobody does for long, they are stopped, or the cells are written over.
+    /// Waits until a writer that becomes a reader finds a place. Every cell is taken by a thread that will find that we write and
+    /// leave at once. If none does for long, these threads are stopped, or a peer overwrites the cells.
     #[cold]
     fn wait_for_place(&self, id: OwnerId, me: &Member, name: u64) -> Option<Place> {
         let until = (!cfg!(interproc_loom)).then(|| Deadline::after(PLACE_WITHIN));
@@ -181,7 +181,7 @@ impl RawRwLock {
         while place.is_none() && retries.again_until(until) {
             let spin = &mut Spin::new(me.spinning());
             match drain_cell(&self.cells[0], id, me, Wait::from(until), spin) {
-                // Nobody of ours has put our name there.
+                // It was not us who put our name there.
                 Err(e) if e.kind() == ErrorKind::Deadlock => self.cells[0].store(0, Ordering::Release),
                 Err(e) if e.kind() == ErrorKind::TimedOut => break,
                 _ => {}
@@ -192,7 +192,7 @@ impl RawRwLock {
         place
     }
 
-    /// Releases a write lock that the caller surely holds, clean: a guard.
+    /// Releases a write lock that the caller certainly holds, clean: a guard.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[inline(always)]
     pub(crate) fn unlock_written(&self, me: &Member) {
@@ -212,7 +212,7 @@ impl RawRwLock {
 /// How long a writer that becomes a reader waits for a place.
 const PLACE_WITHIN: Duration = Duration::from_millis(20);
 
-/// Waits until a cell is free. The caller is pending.
+/// Waits until a cell is free. The caller's pending pointer is at the bell.
 fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut Spin<'_>) -> Result<()> {
     let mut retries = Retries::new();
     while retries.again_until(wait.deadline()) {
@@ -233,7 +233,7 @@ fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut
             if crate::mutant!("dead-reader-stays") {
                 return would_block();
             }
-            // R1: folded. Acquire: after its last read.
+            // R1: the dead reader's cell is freed. Acquire: after its last read.
             let _ = cell.compare_exchange(word, 0, Ordering::Acquire, Ordering::Relaxed);
             continue;
         };
@@ -260,7 +260,7 @@ fn drain_cell(cell: &AtomicU64, id: OwnerId, me: &Member, wait: Wait, spin: &mut
     Err(ErrorKind::TimedOut.into())
 }
 
-/// Waits until a slot's member holds the lock no more. The caller is pending.
+/// Waits until a slot's member no longer holds the lock. The caller's pending pointer is at the bell.
 fn drain_slot(
     gate: &RawMutex,
     index: u32,
@@ -275,9 +275,9 @@ fn drain_slot(
     // R1
     let holds_it = || holds.words.iter().any(|h| h.load(Ordering::Acquire) & !COUNT == name);
     let mut retries = Retries::new();
-    // A try goes round but once.
+    // A try goes round only once.
     while retries.again_until(wait.deadline()) {
-        // The slot before its holds: these are of that generation or of a later one.
+        // The slot is read before its holds: these belong to that generation or to a later one.
         let owner = OwnerId::new(index as u16, high(slot.load(Ordering::Acquire)));
         if table.life(owner) == Life::Dead || !holds_it() || !me.lives(owner) {
             return Ok(());
