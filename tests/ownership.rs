@@ -78,7 +78,7 @@ fn ways() -> Vec<Way> {
             name: "a mutex",
             prepare: nothing,
             leak: |seg| _ = leak(mutex(seg).lock().expect("free")),
-            take: |seg, within| match mutex(seg).try_lock_for(within) {
+            take: |seg, within| match mutex(seg).lock_timeout(within) {
                 Ok(_) => Some(false),
                 Err(LockError::OwnerDied(_)) => Some(true),
                 Err(LockError::Failed(_)) => None,
@@ -91,7 +91,7 @@ fn ways() -> Vec<Way> {
                 leak(recursive(seg).lock().expect("free"));
                 drop(recursive(seg).lock().expect("ours"));
             },
-            take: |seg, within| match recursive(seg).try_lock_for(within) {
+            take: |seg, within| match recursive(seg).lock_timeout(within) {
                 Ok(_) => Some(false),
                 Err(e) => (e.error().kind() == ErrorKind::OwnerDied).then_some(true),
             },
@@ -100,7 +100,7 @@ fn ways() -> Vec<Way> {
             name: "a lock that is written",
             prepare: nothing,
             leak: |seg| _ = leak(rwlock(seg).write().expect("free")),
-            take: |seg, within| match rwlock(seg).try_read_for(within) {
+            take: |seg, within| match rwlock(seg).read_timeout(within) {
                 Ok(_) => Some(false),
                 Err(e) => (e.error().kind() == ErrorKind::OwnerDied).then_some(true),
             },
@@ -109,13 +109,13 @@ fn ways() -> Vec<Way> {
             name: "a lock that is read",
             prepare: nothing,
             leak: |seg| _ = leak(rwlock(seg).read().expect("free")),
-            take: |seg, within| rwlock(seg).try_write_for(within).is_ok().then_some(true),
+            take: |seg, within| rwlock(seg).write_timeout(within).is_ok().then_some(true),
         },
         Way {
             name: "a lock that was written and is read",
             prepare: nothing,
             leak: |seg| _ = leak(rwlock(seg).write().expect("free").downgrade()),
-            take: |seg, within| rwlock(seg).try_write_for(within).is_ok().then_some(true),
+            take: |seg, within| rwlock(seg).write_timeout(within).is_ok().then_some(true),
         },
         Way {
             name: "a place in a queue",
@@ -213,7 +213,7 @@ fn what_a_process_kept_is_given_up_when_it_has_let_the_segment_go() {
     });
     await_word(&words[0], 1);
     let seg = seg.expect("the parent's");
-    assert!(matches!(mutex(&seg).try_lock_for(LONG), Err(LockError::OwnerDied(_))));
+    assert!(matches!(mutex(&seg).lock_timeout(LONG), Err(LockError::OwnerDied(_))));
     drop(keeper);
 }
 
@@ -339,7 +339,7 @@ fn the_dead_write_no_more_when_the_heir_is_told() {
                 let answer = match form {
                     Form::Waits | Form::WaitsBlindly => m.lock(),
                     Form::Tries => m.try_lock(),
-                    Form::WaitsABit => m.try_lock_for(Duration::from_millis(1)),
+                    Form::WaitsABit => m.lock_timeout(Duration::from_millis(1)),
                 };
                 match answer {
                     Err(LockError::OwnerDied(died)) => break died.mark_consistent(),
@@ -442,7 +442,7 @@ fn after_a_wait_for_a_condition_its_guard_counts_once() {
     let m = mutex(&seg);
     let changed = seg.object("changed", interproc::sync::Condvar::new).expect("condvar");
     let guard = m.lock().expect("free");
-    let (guard, result) = changed.wait_for(guard, Duration::from_millis(1)).expect("time");
+    let (guard, result) = changed.wait_timeout(guard, Duration::from_millis(1)).expect("time");
     assert!(result.timed_out());
     assert_eq!(refused(process::fork(|| ())), ErrorKind::NotAlone);
     drop(guard);

@@ -115,7 +115,7 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
     ("lock", |w, _| w.free.lock().map(drop).map_err(Error::from), &[]),
     (
         "lock of the living",
-        |w, _| w.held.try_lock_for(SOON).map(drop).map_err(Error::from),
+        |w, _| w.held.lock_timeout(SOON).map(drop).map_err(Error::from),
         &[ErrorKind::TimedOut],
     ),
     ("write", |w, _| w.rwlock.write().map(drop).map_err(Error::from), &[]),

@@ -340,8 +340,8 @@ fn circles_that_pass_are_no_deadlock() {
         let [first, second] = order.map(|i| &locks[i]);
         crew.start("impatient", || {
             loop {
-                let Ok(_mine) = first.try_lock_for(Duration::from_millis(1)) else { continue };
-                let _ = second.try_lock_for(Duration::from_millis(1)).map(drop);
+                let Ok(_mine) = first.lock_timeout(Duration::from_millis(1)) else { continue };
+                let _ = second.lock_timeout(Duration::from_millis(1)).map(drop);
             }
         });
     }
@@ -394,7 +394,7 @@ fn no_look_joins_one_sleeps_lock_to_the_others_holder() {
         crew.start("restless", || {
             loop {
                 for lock in &locks {
-                    let _ = lock.try_lock_for(Duration::from_micros(20)).map(drop);
+                    let _ = lock.lock_timeout(Duration::from_micros(20)).map(drop);
                 }
             }
         });

@@ -188,7 +188,7 @@ fn main() {
         locking_and_unlocking: |o, _| *o.lock.lock().expect("lock") += 1;
         trying_a_free_lock: |o, _| *o.lock.try_lock().expect("lock") += 1;
         a_timed_lock_of_a_free_lock: |o, _| {
-            *o.lock.try_lock_until(Deadline::from_monotonic_ns(1)).expect("lock") += 1;
+            *o.lock.lock_until(Deadline::from_monotonic_ns(1)).expect("lock") += 1;
         };
         trying_a_held_lock: |o, _| {
             let guard = o.lock.lock().expect("lock");
@@ -242,8 +242,8 @@ fn main() {
             drop(guard.downgrade());
         };
         a_timed_write_and_read: |o, _| {
-            *o.rwlock.try_write_until(Deadline::from_monotonic_ns(1)).expect("write") += 1;
-            drop(o.rwlock.try_read_until(Deadline::from_monotonic_ns(1)).expect("read"));
+            *o.rwlock.write_until(Deadline::from_monotonic_ns(1)).expect("write") += 1;
+            drop(o.rwlock.read_until(Deadline::from_monotonic_ns(1)).expect("read"));
         };
         trying_what_is_held: |o, _| {
             let guard = o.rwlock.read().expect("read");

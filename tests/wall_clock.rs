@@ -274,21 +274,21 @@ fn every_timed_wait_ends_in_its_time(kernel: Kernel) {
     let kind = |e: interproc::Error| e.kind();
     let late = Err(ErrorKind::TimedOut);
     let m = &locks;
-    assert_eq!(in_time("mutex", || m.mutex.try_lock_for(TIME).map(drop)).map_err(|e| e.error().kind()), late);
+    assert_eq!(in_time("mutex", || m.mutex.lock_timeout(TIME).map(drop)).map_err(|e| e.error().kind()), late);
     assert_eq!(
-        in_time("recursive", || m.recursive.try_lock_for(TIME).map(drop)).map_err(|e| e.error().kind()),
+        in_time("recursive", || m.recursive.lock_timeout(TIME).map(drop)).map_err(|e| e.error().kind()),
         late
     );
     assert_eq!(
-        in_time("a reader", || m.written.try_read_for(TIME).map(drop)).map_err(|e| e.error().kind()),
+        in_time("a reader", || m.written.read_timeout(TIME).map(drop)).map_err(|e| e.error().kind()),
         late
     );
     assert_eq!(
-        in_time("a writer", || m.written.try_write_for(TIME).map(drop)).map_err(|e| e.error().kind()),
+        in_time("a writer", || m.written.write_timeout(TIME).map(drop)).map_err(|e| e.error().kind()),
         late
     );
     assert_eq!(
-        in_time("before a reader", || m.read.try_write_for(TIME).map(drop)).map_err(|e| e.error().kind()),
+        in_time("before a reader", || m.read.write_timeout(TIME).map(drop)).map_err(|e| e.error().kind()),
         late
     );
     assert_eq!(in_time("semaphore", || m.semaphore.acquire_timeout(TIME)).map_err(kind), late);
@@ -305,7 +305,7 @@ fn every_timed_wait_ends_in_its_time(kernel: Kernel) {
     let guard = m.others.lock().expect("free");
     // A single wait may end earlier, without a reason.
     let (guard, waited) =
-        in_time("cond", || m.cond.wait_while_for(guard, TIME, |_| true)).expect("nobody dies");
+        in_time("cond", || m.cond.wait_while_timeout(guard, TIME, |_| true)).expect("nobody dies");
     assert!(waited.timed_out());
     drop(guard);
 

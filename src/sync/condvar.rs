@@ -209,7 +209,7 @@ impl WaitTimeoutResult {
     /// # let m = seg.object("m", || Mutex::new(0u32))?;
     /// # let changed = seg.object("changed", Condvar::new)?;
     /// let (guard, result) =
-    ///     changed.wait_while_for(m.lock()?, std::time::Duration::from_millis(1), |m| *m == 0)?;
+    ///     changed.wait_while_timeout(m.lock()?, std::time::Duration::from_millis(1), |m| *m == 0)?;
     /// assert!(result.timed_out());
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
@@ -295,11 +295,11 @@ impl Condvar {
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || Mutex::new(1u32))?;
     /// # let changed = seg.object("changed", Condvar::new)?;
-    /// let (guard, result) = changed.wait_for(m.lock()?, std::time::Duration::from_millis(1))?;
+    /// let (guard, result) = changed.wait_timeout(m.lock()?, std::time::Duration::from_millis(1))?;
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_for<G: CondvarGuard>(&self, guard: G, timeout: Duration) -> LockedInTime<G> {
+    pub fn wait_timeout<G: CondvarGuard>(&self, guard: G, timeout: Duration) -> LockedInTime<G> {
         self.wait_until(guard, Deadline::after(timeout))
     }
 
@@ -336,12 +336,12 @@ impl Condvar {
     /// # let m = seg.object("m", || Mutex::new(1u32))?;
     /// # let changed = seg.object("changed", Condvar::new)?;
     /// let second = std::time::Duration::from_secs(1);
-    /// let (guard, result) = changed.wait_while_for(m.lock()?, second, |m| *m == 0)?;
+    /// let (guard, result) = changed.wait_while_timeout(m.lock()?, second, |m| *m == 0)?;
     /// assert!(!result.timed_out());
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn wait_while_for<G: CondvarGuard>(
+    pub fn wait_while_timeout<G: CondvarGuard>(
         &self,
         guard: G,
         timeout: Duration,
@@ -442,7 +442,7 @@ impl Condvar {
     /// let mut guard = m.lock()?;
     /// let before = changed.notifications();
     /// while changed.notifications() == before {
-    ///     guard = changed.wait_for(guard, Duration::from_millis(10))?.0;
+    ///     guard = changed.wait_timeout(guard, Duration::from_millis(10))?.0;
     ///     if interrupted() {
     ///         break;
     ///     }

@@ -137,28 +137,28 @@ impl<T: Plain> Mutex<T> {
         self.try_lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`Mutex::try_lock_for`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
+    /// [`Mutex::lock_timeout`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
     ///
     /// # Errors
-    /// As [`Mutex::try_lock_for`], but never `OwnerDied`.
-    pub fn try_lock_or_repair_for(
+    /// As [`Mutex::lock_timeout`], but never `OwnerDied`.
+    pub fn lock_or_repair_timeout(
         &self,
         timeout: Duration,
         repair: impl FnOnce(&mut T),
     ) -> Result<MutexGuard<'_, T>> {
-        self.try_lock_for(timeout).or_else(|e| e.recover(repair))
+        self.lock_timeout(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`Mutex::try_lock_until`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
+    /// [`Mutex::lock_until`], which first repairs a value left by the dead, as [`Mutex::lock_or_repair`] does.
     ///
     /// # Errors
-    /// As [`Mutex::try_lock_until`], but never `OwnerDied`.
-    pub fn try_lock_or_repair_until(
+    /// As [`Mutex::lock_until`], but never `OwnerDied`.
+    pub fn lock_or_repair_until(
         &self,
         deadline: Deadline,
         repair: impl FnOnce(&mut T),
     ) -> Result<MutexGuard<'_, T>> {
-        self.try_lock_until(deadline).or_else(|e| e.recover(repair))
+        self.lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks if no living thread holds it.
@@ -197,15 +197,15 @@ impl<T: Plain> Mutex<T> {
     /// # use interproc::{Segment, sync::Mutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || Mutex::new(0u64))?;
-    /// let guard = m.try_lock_for(std::time::Duration::from_millis(10))?;
+    /// let guard = m.lock_timeout(std::time::Duration::from_millis(10))?;
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_lock_for(
+    pub fn lock_timeout(
         &self,
         timeout: Duration,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {
-        self.try_lock_until(Deadline::after(timeout))
+        self.lock_until(Deadline::after(timeout))
     }
 
     /// Locks, waiting until `deadline` at the latest.
@@ -218,11 +218,11 @@ impl<T: Plain> Mutex<T> {
     /// # use interproc::{Deadline, Segment, sync::Mutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || Mutex::new(0u64))?;
-    /// let guard = m.try_lock_until(Deadline::now())?; // free: a deadline in the past does not matter
+    /// let guard = m.lock_until(Deadline::now())?; // free: a deadline in the past does not matter
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_lock_until(
+    pub fn lock_until(
         &self,
         deadline: Deadline,
     ) -> core::result::Result<MutexGuard<'_, T>, LockError<'_, T>> {

@@ -154,30 +154,30 @@ impl<T: Plain> RecursiveMutex<T> {
         self.try_lock().or_else(|e| e.recover(repair))
     }
 
-    /// [`RecursiveMutex::try_lock_for`], which first repairs a value left by the dead, as
+    /// [`RecursiveMutex::lock_timeout`], which first repairs a value left by the dead, as
     /// [`RecursiveMutex::lock_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RecursiveMutex::try_lock_for`], but never `OwnerDied`.
-    pub fn try_lock_or_repair_for(
+    /// As [`RecursiveMutex::lock_timeout`], but never `OwnerDied`.
+    pub fn lock_or_repair_timeout(
         &self,
         timeout: Duration,
         repair: impl FnOnce(&Cell<T>),
     ) -> Result<RecursiveMutexGuard<'_, T>> {
-        self.try_lock_for(timeout).or_else(|e| e.recover(repair))
+        self.lock_timeout(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`RecursiveMutex::try_lock_until`], which first repairs a value left by the dead, as
+    /// [`RecursiveMutex::lock_until`], which first repairs a value left by the dead, as
     /// [`RecursiveMutex::lock_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RecursiveMutex::try_lock_until`], but never `OwnerDied`.
-    pub fn try_lock_or_repair_until(
+    /// As [`RecursiveMutex::lock_until`], but never `OwnerDied`.
+    pub fn lock_or_repair_until(
         &self,
         deadline: Deadline,
         repair: impl FnOnce(&Cell<T>),
     ) -> Result<RecursiveMutexGuard<'_, T>> {
-        self.try_lock_until(deadline).or_else(|e| e.recover(repair))
+        self.lock_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks if no other living thread holds it.
@@ -211,12 +211,12 @@ impl<T: Plain> RecursiveMutex<T> {
     /// # use interproc::{Segment, sync::RecursiveMutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
-    /// let guard = m.try_lock_for(std::time::Duration::from_millis(10))?;
+    /// let guard = m.lock_timeout(std::time::Duration::from_millis(10))?;
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_lock_for(&self, timeout: Duration) -> Locked<'_, T> {
-        self.try_lock_until(Deadline::after(timeout))
+    pub fn lock_timeout(&self, timeout: Duration) -> Locked<'_, T> {
+        self.lock_until(Deadline::after(timeout))
     }
 
     /// Locks, waiting until `deadline` at the latest. A lock that is available at once is taken whatever the deadline.
@@ -229,11 +229,11 @@ impl<T: Plain> RecursiveMutex<T> {
     /// # use interproc::{Deadline, Segment, sync::RecursiveMutex};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RecursiveMutex::new(0u64))?;
-    /// let guard = m.try_lock_until(Deadline::now())?;
+    /// let guard = m.lock_until(Deadline::now())?;
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_lock_until(&self, deadline: Deadline) -> Locked<'_, T> {
+    pub fn lock_until(&self, deadline: Deadline) -> Locked<'_, T> {
         let me = member::current(self.address())?;
         self.acquired(me.id(), me, self.raw.lock(me, Some(deadline)))
     }

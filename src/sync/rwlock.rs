@@ -154,28 +154,28 @@ impl<T: Plain> RwLock<T> {
         self.try_read().or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// [`RwLock::try_read_for`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
+    /// [`RwLock::read_timeout`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RwLock::try_read_for`], but never `OwnerDied`.
-    pub fn try_read_or_repair_for(
+    /// As [`RwLock::read_timeout`], but never `OwnerDied`.
+    pub fn read_or_repair_timeout(
         &self,
         timeout: Duration,
         repair: impl FnOnce(&mut T),
     ) -> Result<RwLockReadGuard<'_, T>> {
-        self.try_read_for(timeout).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
+        self.read_timeout(timeout).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
-    /// [`RwLock::try_read_until`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
+    /// [`RwLock::read_until`], which first repairs a value left by a dead writer, as [`RwLock::read_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RwLock::try_read_until`], but never `OwnerDied`.
-    pub fn try_read_or_repair_until(
+    /// As [`RwLock::read_until`], but never `OwnerDied`.
+    pub fn read_or_repair_until(
         &self,
         deadline: Deadline,
         repair: impl FnOnce(&mut T),
     ) -> Result<RwLockReadGuard<'_, T>> {
-        self.try_read_until(deadline).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
+        self.read_until(deadline).or_else(|e| e.recover(repair).map(RwLockWriteGuard::downgrade))
     }
 
     /// Locks for reading if no living thread writes or waits to write. A thread in the middle of a [`RwLock::try_write`] counts
@@ -211,12 +211,12 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RwLock::new(0u64))?;
-    /// let guard = m.try_read_for(std::time::Duration::from_millis(10))?;
+    /// let guard = m.read_timeout(std::time::Duration::from_millis(10))?;
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_read_for(&self, timeout: Duration) -> ReadResult<'_, T> {
-        self.try_read_until(Deadline::after(timeout))
+    pub fn read_timeout(&self, timeout: Duration) -> ReadResult<'_, T> {
+        self.read_until(Deadline::after(timeout))
     }
 
     /// Locks for reading, waiting until `deadline` at the latest.
@@ -229,11 +229,11 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{Deadline, Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RwLock::new(0u64))?;
-    /// let guard = m.try_read_until(Deadline::now())?; // free: a deadline in the past does not matter
+    /// let guard = m.read_until(Deadline::now())?; // free: a deadline in the past does not matter
     /// # drop(guard);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_read_until(&self, deadline: Deadline) -> ReadResult<'_, T> {
+    pub fn read_until(&self, deadline: Deadline) -> ReadResult<'_, T> {
         self.read_with(Wait::Until(deadline))
     }
 
@@ -290,28 +290,28 @@ impl<T: Plain> RwLock<T> {
         self.try_write().or_else(|e| e.recover(repair))
     }
 
-    /// [`RwLock::try_write_for`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
+    /// [`RwLock::write_timeout`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RwLock::try_write_for`], but never `OwnerDied`.
-    pub fn try_write_or_repair_for(
+    /// As [`RwLock::write_timeout`], but never `OwnerDied`.
+    pub fn write_or_repair_timeout(
         &self,
         timeout: Duration,
         repair: impl FnOnce(&mut T),
     ) -> Result<RwLockWriteGuard<'_, T>> {
-        self.try_write_for(timeout).or_else(|e| e.recover(repair))
+        self.write_timeout(timeout).or_else(|e| e.recover(repair))
     }
 
-    /// [`RwLock::try_write_until`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
+    /// [`RwLock::write_until`], which first repairs a value left by a dead writer, as [`RwLock::write_or_repair`] does.
     ///
     /// # Errors
-    /// As [`RwLock::try_write_until`], but never `OwnerDied`.
-    pub fn try_write_or_repair_until(
+    /// As [`RwLock::write_until`], but never `OwnerDied`.
+    pub fn write_or_repair_until(
         &self,
         deadline: Deadline,
         repair: impl FnOnce(&mut T),
     ) -> Result<RwLockWriteGuard<'_, T>> {
-        self.try_write_until(deadline).or_else(|e| e.recover(repair))
+        self.write_until(deadline).or_else(|e| e.recover(repair))
     }
 
     /// Locks for writing if no living thread reads, writes or waits to write. Two that try at the same moment can both be
@@ -347,11 +347,11 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RwLock::new(0u64))?;
-    /// *m.try_write_for(std::time::Duration::from_millis(10))? += 1;
+    /// *m.write_timeout(std::time::Duration::from_millis(10))? += 1;
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_write_for(&self, timeout: Duration) -> WriteResult<'_, T> {
-        self.try_write_until(Deadline::after(timeout))
+    pub fn write_timeout(&self, timeout: Duration) -> WriteResult<'_, T> {
+        self.write_until(Deadline::after(timeout))
     }
 
     /// Locks for writing, waiting until `deadline` at the latest.
@@ -364,10 +364,10 @@ impl<T: Plain> RwLock<T> {
     /// # use interproc::{Deadline, Segment, sync::RwLock};
     /// # let seg = Segment::anonymous(4096)?;
     /// # let m = seg.object("m", || RwLock::new(0u64))?;
-    /// *m.try_write_until(Deadline::now())? += 1; // free: a deadline in the past does not matter
+    /// *m.write_until(Deadline::now())? += 1; // free: a deadline in the past does not matter
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_write_until(&self, deadline: Deadline) -> WriteResult<'_, T> {
+    pub fn write_until(&self, deadline: Deadline) -> WriteResult<'_, T> {
         self.write_with(Wait::Until(deadline))
     }
 

@@ -104,7 +104,7 @@ pub fn one_notification_wakes_one_and_all_wake_all(at: Place) {
     // Nobody is left: a notification does not stay.
     shop.arrived.notify_one().expect("notify");
     shop.arrived.notify_all().expect("notify");
-    let (guard, result) = shop.arrived.wait_for(shop.lock(), Duration::from_millis(5)).expect("wait");
+    let (guard, result) = shop.arrived.wait_timeout(shop.lock(), Duration::from_millis(5)).expect("wait");
     assert!(result.timed_out() && *guard == 0);
 }
 
@@ -131,7 +131,7 @@ pub fn a_timed_wait_waits_as_long_as_it_was_told(at: Place) {
         for timeout in [1, 20, 120].map(Duration::from_millis) {
             let started = Instant::now();
             let (guard, result) =
-                shop.arrived.wait_while_for(shop.lock(), timeout, |tickets| *tickets == 0).expect("wait");
+                shop.arrived.wait_while_timeout(shop.lock(), timeout, |tickets| *tickets == 0).expect("wait");
             let took = started.elapsed();
             assert!(result.timed_out() && took >= timeout && took < timeout + NET, "{timeout:?}: {took:?}");
             drop(guard);
@@ -192,7 +192,7 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
         let timeout = Duration::from_millis(80);
         let (timed_out, took) = under_signals(&words[1], || {
             let started = Instant::now();
-            let (_guard, result) = shop.arrived.wait_while_for(shop.lock(), timeout, |_| true).expect("wait");
+            let (_guard, result) = shop.arrived.wait_while_timeout(shop.lock(), timeout, |_| true).expect("wait");
             (result.timed_out(), started.elapsed())
         });
         assert!(timed_out && took >= timeout && took < timeout + NET, "{took:?}");
@@ -318,7 +318,7 @@ pub fn a_wait_with_another_mutex_is_refused(at: Place) {
     buyers.into_iter().for_each(|b| b.join());
     // Nobody waits: the other one may be used now.
     let (_guard, result) =
-        shop.arrived.wait_for(other.lock().expect("lock"), Duration::from_millis(1)).expect("wait");
+        shop.arrived.wait_timeout(other.lock().expect("lock"), Duration::from_millis(1)).expect("wait");
     assert!(result.timed_out());
 }
 
@@ -329,7 +329,7 @@ pub fn a_lock_given_up_is_refused_to_those_who_wait(at: Place) {
         say_where(&words[0]);
         let mut guard = shop.lock();
         loop {
-            match shop.arrived.wait_while_for(guard, LONG, |_| true) {
+            match shop.arrived.wait_while_timeout(guard, LONG, |_| true) {
                 Err(LockError::Failed(e)) => break assert_eq!(e.kind(), ErrorKind::NotRecoverable),
                 Err(LockError::OwnerDied(died)) => {
                     died.mark_not_recoverable(); // as the other one would
@@ -514,7 +514,7 @@ pub fn an_orderly_end_wakes_nobody_and_a_notification_is_told_apart(at: Place) {
                 let shop = Shop::of(&seg);
                 let guard = shop.lock();
                 if timed {
-                    let wait = shop.arrived.wait_for(guard, Duration::from_millis(2));
+                    let wait = shop.arrived.wait_timeout(guard, Duration::from_millis(2));
                     drop(wait.expect("nobody dies"));
                 }
             };
@@ -541,7 +541,7 @@ pub fn nothing_is_lost_between_the_slices_of_a_wait(at: Place) {
             let before = shop.arrived.notifications();
             words[0].store(round, Ordering::SeqCst);
             while shop.arrived.notifications() == before {
-                guard = shop.arrived.wait_for(guard, Duration::from_micros(50)).expect("nobody dies").0;
+                guard = shop.arrived.wait_timeout(guard, Duration::from_micros(50)).expect("nobody dies").0;
             }
         }
     });

@@ -120,7 +120,7 @@ fn everything(seg: &Segment, time: Duration, newcomer: &AtomicU32, semaphore: &S
         round += 1;
         for _ in 0..50 {
             *mutex.lock().expect("lock") += 1;
-            *mutex.try_lock_for(LONG).expect("lock") += 1;
+            *mutex.lock_timeout(LONG).expect("lock") += 1;
         }
         there.push(round).expect("push");
         assert_eq!(back.pop_timeout(LONG).expect("pop"), round);

@@ -44,7 +44,7 @@ pub fn one_holds_it_at_a_time(at: Place) {
             for round in 0..ROUNDS {
                 let mut value = match round % 3 {
                     0 => m.lock().expect("lock"),
-                    1 => m.try_lock_for(LONG).expect("lock"),
+                    1 => m.lock_timeout(LONG).expect("lock"),
                     _ => loop {
                         match m.try_lock() {
                             Ok(guard) => break guard,
@@ -96,7 +96,7 @@ pub fn a_timed_lock_waits_as_long_as_it_was_told(at: Place) {
     while_held(at, |m| {
         for timeout in [1, 20, 120].map(Duration::from_millis) {
             let started = Instant::now();
-            assert_eq!(got(m.try_lock_for(timeout)), Got::Failed(ErrorKind::TimedOut));
+            assert_eq!(got(m.lock_timeout(timeout)), Got::Failed(ErrorKind::TimedOut));
             let took = started.elapsed();
             assert!(took >= timeout && took < timeout + NET, "{timeout:?}: {took:?}");
         }
@@ -108,23 +108,23 @@ pub fn a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one(at: Pl
     while_held(at, |m| {
         let started = Instant::now();
         for deadline in past {
-            assert_eq!(got(m.try_lock_until(deadline)), Got::Failed(ErrorKind::TimedOut));
+            assert_eq!(got(m.lock_until(deadline)), Got::Failed(ErrorKind::TimedOut));
         }
-        assert_eq!(got(m.try_lock_for(Duration::ZERO)), Got::Failed(ErrorKind::TimedOut));
+        assert_eq!(got(m.lock_timeout(Duration::ZERO)), Got::Failed(ErrorKind::TimedOut));
         assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
     });
     let (seg, _m, _) = new();
     at.start(&seg, move |seg| {
         let m = mutex(seg);
         for deadline in past {
-            assert_eq!(got(m.try_lock_until(deadline)), Got::Clean);
+            assert_eq!(got(m.lock_until(deadline)), Got::Clean);
         }
-        assert_eq!(got(m.try_lock_for(Duration::ZERO)), Got::Clean);
+        assert_eq!(got(m.lock_timeout(Duration::ZERO)), Got::Clean);
         // The dead do not hold it.
         forget(m.lock().expect("lock"));
     })
     .join();
-    assert_eq!(got(mutex(&seg).try_lock_until(past[0])), Got::OwnerDied);
+    assert_eq!(got(mutex(&seg).lock_until(past[0])), Got::OwnerDied);
 }
 
 pub fn the_longest_wait_does_not_end_early(at: Place) {
@@ -135,7 +135,7 @@ pub fn the_longest_wait_does_not_end_early(at: Place) {
         let guard = m.lock().expect("lock");
         let waiter = at.start(&seg, move |seg| {
             say_where(&words[n]);
-            assert_eq!(got(mutex(seg).try_lock_until(longest)), Got::Clean);
+            assert_eq!(got(mutex(seg).lock_until(longest)), Got::Clean);
         });
         await_asleep(&words[n]);
         std::thread::sleep(Duration::from_millis(110)); // two nets
@@ -178,7 +178,7 @@ pub fn a_lock_given_up_is_refused_to_all_and_to_those_asleep(at: Place) {
         at.start(&seg, move |seg| {
             let m = mutex(seg);
             say_where(&words[n]);
-            let answer = if n == 0 { got(m.lock()) } else { got(m.try_lock_for(LONG)) };
+            let answer = if n == 0 { got(m.lock()) } else { got(m.lock_timeout(LONG)) };
             assert_eq!(answer, Got::Failed(ErrorKind::NotRecoverable));
         })
     };
@@ -189,7 +189,7 @@ pub fn a_lock_given_up_is_refused_to_all_and_to_those_asleep(at: Place) {
     for _ in 0..2 {
         assert_eq!(got(m.lock()), Got::Failed(ErrorKind::NotRecoverable));
         assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::NotRecoverable));
-        assert_eq!(got(m.try_lock_for(Duration::ZERO)), Got::Failed(ErrorKind::NotRecoverable));
+        assert_eq!(got(m.lock_timeout(Duration::ZERO)), Got::Failed(ErrorKind::NotRecoverable));
     }
     at.start(&seg, |seg| assert_eq!(got(mutex(seg).lock()), Got::Failed(ErrorKind::NotRecoverable))).join();
 }
@@ -225,7 +225,7 @@ pub fn locking_twice_is_an_error_and_changes_nothing(at: Place) {
         let mut guard = m.lock().expect("lock");
         assert_eq!(got(m.lock()), Got::Failed(ErrorKind::Deadlock));
         assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::Deadlock));
-        assert_eq!(got(m.try_lock_for(LONG)), Got::Failed(ErrorKind::Deadlock));
+        assert_eq!(got(m.lock_timeout(LONG)), Got::Failed(ErrorKind::Deadlock));
         *guard = 1;
         drop(guard);
         assert_eq!(got(m.lock()), Got::Clean);
@@ -292,7 +292,7 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
         let timeout = Duration::from_millis(80);
         let (answer, took) = under_signals(&words[1], || {
             let started = Instant::now();
-            (got(m.try_lock_for(timeout)), started.elapsed())
+            (got(m.lock_timeout(timeout)), started.elapsed())
         });
         assert_eq!(answer, Got::Failed(ErrorKind::TimedOut));
         assert!(took >= timeout && took < timeout + NET, "{took:?}");
@@ -316,7 +316,7 @@ pub fn a_death_is_told_to_a_waiter_under_signals(at: Place) {
     await_word(&words[0], 1);
     let waiter = at.start(&seg, |seg| {
         let m = mutex(seg);
-        assert_eq!(under_signals(&words[1], || got(m.try_lock_for(LONG))), Got::OwnerDied);
+        assert_eq!(under_signals(&words[1], || got(m.lock_timeout(LONG))), Got::OwnerDied);
     });
     holder.gone();
     waiter.join();
@@ -370,7 +370,7 @@ pub fn who_gives_up_takes_no_wake_up_along(at: Place) {
         at.start(&seg, move |seg| {
             let (m, mut random) = (mutex(seg), Random(seed));
             while words[0].load(Ordering::SeqCst) < 2 {
-                match got(m.try_lock_for(Duration::from_micros(random.below(150)))) {
+                match got(m.lock_timeout(Duration::from_micros(random.below(150)))) {
                     Got::Clean | Got::Failed(ErrorKind::TimedOut) => {}
                     other => panic!("{other:?}"),
                 }

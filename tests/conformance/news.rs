@@ -50,8 +50,8 @@ impl Robust for Object<Mutex<u64>> {
         match form {
             0 => self.lock().map(drop).err().map(|e| e.error().kind()),
             1 => self.try_lock().map(drop).map_err(interproc::Error::from).err().map(|e| e.kind()),
-            2 => self.try_lock_for(LONG).is_err().then_some(ErrorKind::OwnerDied),
-            _ => match self.try_lock_until(soon()) {
+            2 => self.lock_timeout(LONG).is_err().then_some(ErrorKind::OwnerDied),
+            _ => match self.lock_until(soon()) {
                 Err(LockError::OwnerDied(mut died)) => {
                     *died += 1; // touched, and not said to be whole
                     Some(ErrorKind::OwnerDied)
@@ -65,8 +65,8 @@ impl Robust for Object<Mutex<u64>> {
         match form {
             0 => self.lock_or_repair(|_| repair()).map(drop),
             1 => self.try_lock_or_repair(|_| repair()).map(drop),
-            2 => self.try_lock_or_repair_for(LONG, |_| repair()).map(drop),
-            _ => self.try_lock_or_repair_until(soon(), |_| repair()).map(drop),
+            2 => self.lock_or_repair_timeout(LONG, |_| repair()).map(drop),
+            _ => self.lock_or_repair_until(soon(), |_| repair()).map(drop),
         }
     }
 
@@ -101,10 +101,10 @@ impl Robust for Object<RecursiveMutex<u64>> {
         match form {
             0 => self.lock().map(drop).err().map(|e| e.error().kind()),
             1 => self.try_lock().map(drop).map_err(interproc::Error::from).err().map(|e| e.kind()),
-            2 => self.try_lock_for(LONG).is_err().then_some(ErrorKind::OwnerDied),
+            2 => self.lock_timeout(LONG).is_err().then_some(ErrorKind::OwnerDied),
             _ => {
                 // The one that was told goes first, and the last guard is an ordinary one.
-                let told = self.try_lock_until(soon());
+                let told = self.lock_until(soon());
                 let inner = self.lock();
                 let kind = told.map(drop).err().map(|e| e.error().kind());
                 drop(inner);
@@ -117,8 +117,8 @@ impl Robust for Object<RecursiveMutex<u64>> {
         match form {
             0 => self.lock_or_repair(|_| repair()).map(drop),
             1 => self.try_lock_or_repair(|_| repair()).map(drop),
-            2 => self.try_lock_or_repair_for(LONG, |_| repair()).map(drop),
-            _ => self.try_lock_or_repair_until(soon(), |_| repair()).map(drop),
+            2 => self.lock_or_repair_timeout(LONG, |_| repair()).map(drop),
+            _ => self.lock_or_repair_until(soon(), |_| repair()).map(drop),
         }
     }
 
@@ -154,8 +154,8 @@ impl Robust for Object<RwLock<u64>> {
         match form {
             0 => self.read().map(drop).err().map(|e| e.error().kind()),
             1 => self.try_write().map(drop).map_err(interproc::Error::from).err().map(|e| e.kind()),
-            2 => self.try_read_for(LONG).is_err().then_some(ErrorKind::OwnerDied),
-            _ => self.try_write_until(soon()).map(drop).err().map(|e| e.error().kind()),
+            2 => self.read_timeout(LONG).is_err().then_some(ErrorKind::OwnerDied),
+            _ => self.write_until(soon()).map(drop).err().map(|e| e.error().kind()),
         }
     }
 
@@ -163,8 +163,8 @@ impl Robust for Object<RwLock<u64>> {
         match form {
             0 => self.read_or_repair(|_| repair()).map(drop),
             1 => self.try_write_or_repair(|_| repair()).map(drop),
-            2 => self.try_read_or_repair_for(LONG, |_| repair()).map(drop),
-            _ => self.try_write_or_repair_until(soon(), |_| repair()).map(drop),
+            2 => self.read_or_repair_timeout(LONG, |_| repair()).map(drop),
+            _ => self.write_or_repair_until(soon(), |_| repair()).map(drop),
         }
     }
 

@@ -137,11 +137,11 @@ pub fn a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one(at
     let locks = Locks::of(&seg);
     let m = &locks.recursive[0];
     for deadline in past {
-        let guard = m.try_lock_until(deadline).expect("free");
-        let again = m.try_lock_until(deadline).expect("ours");
+        let guard = m.lock_until(deadline).expect("free");
+        let again = m.lock_until(deadline).expect("ours");
         at.start(&seg, move |seg| {
             let (locks, started) = (Locks::of(seg), Instant::now());
-            let kind = locks.recursive[0].try_lock_until(deadline).map(drop).map_err(|e| e.error().kind());
+            let kind = locks.recursive[0].lock_until(deadline).map(drop).map_err(|e| e.error().kind());
             assert_eq!(kind, Err(ErrorKind::TimedOut));
             assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
         })
@@ -151,6 +151,6 @@ pub fn a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one(at
     }
     // The dead do not hold it.
     at.start(&seg, |seg| forget(Locks::of(seg).recursive[0].lock().expect("free"))).join();
-    let told = m.try_lock_until(past[0]);
+    let told = m.lock_until(past[0]);
     assert!(matches!(told, Err(RecursiveLockError::OwnerDied(_))), "{told:?}");
 }

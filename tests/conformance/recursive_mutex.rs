@@ -39,16 +39,16 @@ pub fn its_holder_may_lock_it_again_and_nobody_else(at: Place) {
         at.start(&seg, move |seg| {
             let m = mutex(seg);
             refused(m.try_lock(), with);
-            refused(m.try_lock_for(Duration::from_millis(5)), ErrorKind::TimedOut);
-            refused(m.try_lock_until(Deadline::from_monotonic_ns(1)), ErrorKind::TimedOut);
+            refused(m.lock_timeout(Duration::from_millis(5)), ErrorKind::TimedOut);
+            refused(m.lock_until(Deadline::from_monotonic_ns(1)), ErrorKind::TimedOut);
             assert_eq!(m.depth().expect("a member"), 0);
         })
         .join();
     };
     let first = m.lock().expect("free");
     let second = m.try_lock().expect("ours");
-    let third = m.try_lock_for(LONG).expect("ours");
-    let fourth = m.try_lock_until(Deadline::from_monotonic_ns(1)).expect("ours");
+    let third = m.lock_timeout(LONG).expect("ours");
+    let fourth = m.lock_until(Deadline::from_monotonic_ns(1)).expect("ours");
     assert_eq!(m.depth().expect("a member"), 4);
     second.set(5);
     assert_eq!((first.get(), third.get(), fourth.get()), (5, 5, 5));
@@ -70,7 +70,7 @@ pub fn one_thread_holds_it_at_a_time(at: Place) {
         at.start(&seg, move |seg| {
             let m = mutex(seg);
             for round in 0..ROUNDS {
-                let outer = if round % 2 == 0 { m.lock() } else { m.try_lock_for(LONG) }.expect("lock");
+                let outer = if round % 2 == 0 { m.lock() } else { m.lock_timeout(LONG) }.expect("lock");
                 assert_eq!(words[0].swap(n, Ordering::Relaxed), 0, "two hold it");
                 let inner = (round % 3 == 0).then(|| m.lock().expect("ours"));
                 outer.set(std::hint::black_box(outer.get()) + 1);

@@ -76,7 +76,7 @@ pub fn one_writes_or_many_read(at: Place) {
                 if random.below(4) == 0 {
                     let mut value = match random.below(3) {
                         0 => lock.write().expect("write"),
-                        1 => lock.try_write_for(LONG).expect("write"),
+                        1 => lock.write_timeout(LONG).expect("write"),
                         _ => loop {
                             match lock.try_write() {
                                 Ok(guard) => break guard,
@@ -93,7 +93,7 @@ pub fn one_writes_or_many_read(at: Place) {
                 } else {
                     let value = match random.below(3) {
                         0 => lock.read().expect("read"),
-                        1 => lock.try_read_for(LONG).expect("read"),
+                        1 => lock.read_timeout(LONG).expect("read"),
                         _ => loop {
                             match lock.try_read() {
                                 Ok(guard) => break guard,
@@ -185,7 +185,7 @@ pub fn readers_read_together_and_a_writer_is_alone(at: Place) {
                 assert!(!lock.is_written());
                 assert_eq!(read(lock.read()), Got::Clean);
                 assert_eq!(read(lock.try_read()), Got::Clean);
-                assert_eq!(read(lock.try_read_for(Duration::ZERO)), Got::Clean);
+                assert_eq!(read(lock.read_timeout(Duration::ZERO)), Got::Clean);
                 for _ in 0..100 {
                     assert_eq!(written(lock.try_write()), Got::Failed(ErrorKind::WouldBlock));
                 }
@@ -208,12 +208,12 @@ pub fn a_timed_lock_waits_as_long_as_it_was_told(at: Place) {
             while_held(at, how, readers, |lock| {
                 for timeout in [1, 20, 120].map(Duration::from_millis) {
                     let started = Instant::now();
-                    assert_eq!(written(lock.try_write_for(timeout)), Got::Failed(ErrorKind::TimedOut));
+                    assert_eq!(written(lock.write_timeout(timeout)), Got::Failed(ErrorKind::TimedOut));
                     let took = started.elapsed();
                     assert!(took >= timeout && took < timeout + NET, "{timeout:?}: {took:?}");
                     if readers == 0 {
                         let started = Instant::now();
-                        assert_eq!(read(lock.try_read_for(timeout)), Got::Failed(ErrorKind::TimedOut));
+                        assert_eq!(read(lock.read_timeout(timeout)), Got::Failed(ErrorKind::TimedOut));
                         let took = started.elapsed();
                         assert!(took >= timeout && took < timeout + NET, "{timeout:?}: {took:?}");
                     }
@@ -234,17 +234,17 @@ pub fn a_deadline_in_the_past_gets_a_free_lock_and_gives_up_on_a_held_one(at: Pl
             while_held(at, how, readers, |lock| {
                 let started = Instant::now();
                 for deadline in past {
-                    assert_eq!(written(lock.try_write_until(deadline)), Got::Failed(ErrorKind::TimedOut));
+                    assert_eq!(written(lock.write_until(deadline)), Got::Failed(ErrorKind::TimedOut));
                     let expected = if readers == 0 { Got::Failed(ErrorKind::TimedOut) } else { Got::Clean };
-                    assert_eq!(read(lock.try_read_until(deadline)), expected);
+                    assert_eq!(read(lock.read_until(deadline)), expected);
                 }
                 assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
             });
         }
         let (_seg, lock, _) = new_as(how);
         for deadline in past {
-            assert_eq!(written(lock.try_write_until(deadline)), Got::Clean);
-            assert_eq!(read(lock.try_read_until(deadline)), Got::Clean);
+            assert_eq!(written(lock.write_until(deadline)), Got::Clean);
+            assert_eq!(read(lock.read_until(deadline)), Got::Clean);
         }
     }
 }
@@ -372,7 +372,7 @@ pub fn a_lock_given_up_is_refused_to_all_and_to_those_asleep(at: Place) {
         at.start(&seg, move |seg| {
             let lock = rwlock(seg);
             say_where(&words[n]);
-            let answer = if n == 0 { written(lock.write()) } else { read(lock.try_read_for(LONG)) };
+            let answer = if n == 0 { written(lock.write()) } else { read(lock.read_timeout(LONG)) };
             assert_eq!(answer, Got::Failed(ErrorKind::NotRecoverable));
         })
     };
@@ -396,7 +396,7 @@ pub fn a_writer_that_dies_waiting_is_no_news(at: Place) {
             // A signal handler that ends it in its sleep would be another test: it gives up, and its thread dies
             // holding nothing; then one that is killed asleep.
             assert_eq!(
-                written(rwlock(seg).try_write_for(Duration::from_millis(5))),
+                written(rwlock(seg).write_timeout(Duration::from_millis(5))),
                 Got::Failed(ErrorKind::TimedOut)
             );
             at.die();
@@ -430,7 +430,7 @@ pub fn locking_twice_is_an_error_unless_both_times_for_reading(at: Place) {
             let reading = lock.read().expect("read");
             for _ in 0..2 {
                 assert_eq!(written(lock.write()), Got::Failed(ErrorKind::Deadlock));
-                assert_eq!(written(lock.try_write_for(LONG)), Got::Failed(ErrorKind::Deadlock));
+                assert_eq!(written(lock.write_timeout(LONG)), Got::Failed(ErrorKind::Deadlock));
                 assert_eq!(written(lock.try_write()), Got::Failed(ErrorKind::Deadlock));
             }
             assert_eq!(read(lock.read()), Got::Clean);
@@ -441,7 +441,7 @@ pub fn locking_twice_is_an_error_unless_both_times_for_reading(at: Place) {
                 assert_eq!(written(lock.try_write()), Got::Failed(ErrorKind::Deadlock));
                 assert_eq!(read(lock.read()), Got::Failed(ErrorKind::Deadlock));
                 assert_eq!(read(lock.try_read()), Got::Failed(ErrorKind::Deadlock));
-                assert_eq!(read(lock.try_read_for(LONG)), Got::Failed(ErrorKind::Deadlock));
+                assert_eq!(read(lock.read_timeout(LONG)), Got::Failed(ErrorKind::Deadlock));
             }
             *writing = 1;
             drop(writing);
@@ -530,7 +530,7 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
             let timeout = Duration::from_millis(80);
             let (answer, took) = under_signals(&words[1], || {
                 let started = Instant::now();
-                (read(lock.try_read_for(timeout)), started.elapsed())
+                (read(lock.read_timeout(timeout)), started.elapsed())
             });
             // Behind a writer, which holds it or waits.
             assert_eq!(answer, Got::Failed(ErrorKind::TimedOut));

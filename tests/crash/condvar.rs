@@ -43,7 +43,7 @@ impl World {
     /// Registers the caller and runs the code of the usual paths once, on other objects.
     fn warm_up(&self) {
         let guard = self.other.lock().expect("free");
-        let waited = self.rung.wait_for(guard, Duration::ZERO).expect("nobody dies");
+        let waited = self.rung.wait_timeout(guard, Duration::ZERO).expect("nobody dies");
         drop(waited);
         self.rung.notify_one().expect("a member");
         self.rung.notify_all().expect("a member");
@@ -95,7 +95,7 @@ impl World {
         let mut guard = self.lock(part)?;
         *guard = [0, 0];
         let (guard, result) =
-            self.arrived.wait_for(guard, Duration::from_millis(1)).map_err(|e| format!("{e:?}"))?;
+            self.arrived.wait_timeout(guard, Duration::from_millis(1)).map_err(|e| format!("{e:?}"))?;
         ensure!(guard[0] == 0 || !result.timed_out(), "a ticket from nowhere");
         drop(guard);
         self.arrived.notify_all().map_err(|e| format!("{e:?}"))?;
@@ -189,7 +189,7 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
                 w.warm_up();
                 let guard = w.tickets.lock().expect("free");
                 cut.start();
-                drop(w.arrived.wait_for(guard, Duration::from_millis(5)));
+                drop(w.arrived.wait_timeout(guard, Duration::from_millis(5)));
                 cut.end();
             })
             .verify(verify),

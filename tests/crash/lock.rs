@@ -63,7 +63,7 @@ impl World {
     /// Registers the caller and runs the code of the usual paths once, on another lock.
     pub(crate) fn warm_up(&self) {
         drop(self.other.lock());
-        drop(self.other.try_lock_for(Duration::ZERO));
+        drop(self.other.lock_timeout(Duration::ZERO));
         drop(self.other.try_lock());
     }
 
@@ -102,7 +102,7 @@ impl World {
         ensure!(told || before || !held, "the victim died holding the lock and nobody was told");
         ensure!(!self.survive(part)?, "told of a death again");
         ensure!(self.mutex.try_lock().is_ok(), "try_lock finds it taken");
-        ensure!(self.mutex.try_lock_for(Duration::ZERO).is_ok(), "unlock did not free it");
+        ensure!(self.mutex.lock_timeout(Duration::ZERO).is_ok(), "unlock did not free it");
         Ok(())
     }
 }
@@ -149,7 +149,7 @@ fn timed(wait: Duration) -> impl Fn(&World, &Cut) {
     move |w, cut| {
         w.warm_up();
         cut.start();
-        use_it(w.mutex.try_lock_for(wait), cut);
+        use_it(w.mutex.lock_timeout(wait), cut);
         cut.end();
     }
 }

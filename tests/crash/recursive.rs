@@ -41,7 +41,7 @@ impl World {
         let rung = self.segment.object("rung", Condvar::new).expect("room");
         let outer = other.lock().expect("free");
         let inner = other.lock().expect("ours");
-        drop(rung.wait_for(inner, Duration::ZERO));
+        drop(rung.wait_timeout(inner, Duration::ZERO));
         rung.notify_one().expect("a member");
         drop(outer);
     }

@@ -65,7 +65,7 @@ impl World {
     fn warm_up(&self) {
         drop(self.other.write());
         drop(self.other.read());
-        drop(self.other.try_write_for(Duration::ZERO));
+        drop(self.other.write_timeout(Duration::ZERO));
         drop(self.other.try_read());
     }
 
@@ -123,7 +123,7 @@ impl World {
         ensure!(!self.read(part)?, "told of a death again");
         ensure!(self.lock.try_read().is_ok(), "try_read finds it written");
         ensure!(self.lock.try_write().is_ok(), "try_write finds it taken");
-        ensure!(self.lock.try_write_for(Duration::ZERO).is_ok(), "unlock did not free it");
+        ensure!(self.lock.write_timeout(Duration::ZERO).is_ok(), "unlock did not free it");
         ensure!(matches!(self.lock.readers(), Ok(0)), "a reader is left");
         Ok(())
     }
@@ -205,7 +205,7 @@ fn timed_write(wait: Duration) -> impl Fn(&World, &Cut) {
     move |w, cut| {
         w.warm_up();
         cut.start();
-        if let Ok(guard) = w.lock.try_write_for(wait) {
+        if let Ok(guard) = w.lock.write_timeout(wait) {
             inside(guard, cut);
         }
         cut.end();

@@ -46,7 +46,7 @@ pub fn a_wait_with_a_recursive_lock_ends_when_its_lock_is_marked_unusable_and_mo
                 }
                 peer.write(at, marks);
             });
-            let waited = meter.timed("wait_until", |_| c.wait_for(second, Duration::from_millis(30)));
+            let waited = meter.timed("wait_until", |_| c.wait_timeout(second, Duration::from_millis(30)));
             assert!(matches!(waited, Err(RecursiveLockError::OwnerDied(_))), "{marks:#x}");
         });
         drop(first);
@@ -75,7 +75,7 @@ pub fn a_writer_becomes_a_reader_though_every_place_is_said_to_be_taken() {
         drop(lock.write().expect("free"));
         let mine = *peer.living().iter().find(|id| !before.contains(id)).unwrap_or(&peer.living()[0]);
         for name in [mine, before[0]] {
-            let guard = meter.timed("write", |deadline| lock.try_write_until(deadline)).expect("free");
+            let guard = meter.timed("write", |deadline| lock.write_until(deadline)).expect("free");
             for cell in 0..6 {
                 peer.write(at + 16 + 8 * cell, name | 1 << 48);
             }
@@ -264,7 +264,7 @@ pub fn nobody_is_moved_out_of_the_segment_by_a_notification() {
     for lie in [private.wrapping_sub(here), 1 << 16, u64::MAX - 7, 1 << 63] {
         std::thread::scope(|s| {
             let wait = || {
-                let (guard, result) = c.wait_for(m.lock().expect("free"), LONG).expect("its lock");
+                let (guard, result) = c.wait_timeout(m.lock().expect("free"), LONG).expect("its lock");
                 drop(guard);
                 result.timed_out()
             };
@@ -333,9 +333,9 @@ pub fn a_word_that_changes_all_the_time_keeps_nobody_beyond_a_deadline() {
                 let meter = &mut meter;
                 s.spawn(|| {
                     let limit = Duration::from_millis(2);
-                    drop(meter.timed("mutex", |deadline| mutex.try_lock_until(deadline).map(drop)));
-                    drop(meter.timed("read", |deadline| rwlock.try_read_until(deadline).map(drop)));
-                    drop(meter.timed("write", |deadline| rwlock.try_write_until(deadline).map(drop)));
+                    drop(meter.timed("mutex", |deadline| mutex.lock_until(deadline).map(drop)));
+                    drop(meter.timed("read", |deadline| rwlock.read_until(deadline).map(drop)));
+                    drop(meter.timed("write", |deadline| rwlock.write_until(deadline).map(drop)));
                     let _ = meter.timed("event", |_| event.wait_timeout(limit));
                     let _ = meter.timed("semaphore", |deadline| semaphore.acquire_until(deadline));
                     let _ = meter.timed("queue", |deadline| queue.pop_until(deadline));

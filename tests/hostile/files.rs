@@ -93,7 +93,7 @@ pub fn who_may_only_read_does_not_hide_a_death() {
         if late {
             lock_all(&file);
         }
-        match lock.try_lock_for(SOON) {
+        match lock.lock_timeout(SOON) {
             Err(interproc::sync::LockError::OwnerDied(died)) => drop(died.mark_consistent()),
             Ok(_) => panic!("nobody was told"),
             Err(interproc::sync::LockError::Failed(e)) => panic!("{e}"),

@@ -90,7 +90,7 @@ pub fn mutexes() {
     let make = |seg: &Segment| seg.object("m", || Mutex::new(0u64));
     run(4096, &["m"], make, |m: &mut Object<Mutex<u64>>, meter, _| {
         meter.now("try_lock and unlock", || settle(m.try_lock()));
-        meter.timed("try_lock_until and unlock", |deadline| settle(m.try_lock_until(deadline)));
+        meter.timed("lock_until and unlock", |deadline| settle(m.lock_until(deadline)));
         let _ = meter.now("holder", || (m.holder().is_ok(), m.waiters().is_ok(), m.is_locked()));
         true
     });
@@ -115,7 +115,7 @@ pub fn recursive_mutexes_and_conditions() {
         ))
     };
     run(4096, &["r", "m", "c", "d"], make, |(r, m, c, d): &mut S, meter, dice| {
-        let first = meter.timed("recursive try_lock_until", |deadline| r.try_lock_until(deadline));
+        let first = meter.timed("recursive lock_until", |deadline| r.lock_until(deadline));
         let first = match first {
             Err(RecursiveLockError::OwnerDied(died)) => Ok(died.mark_consistent()),
             other => other,
@@ -130,7 +130,7 @@ pub fn recursive_mutexes_and_conditions() {
             }
             meter.now("recursive unlock", || drop(first));
         }
-        if let Ok(guard) = meter.timed("lock", |deadline| m.try_lock_until(deadline)) {
+        if let Ok(guard) = meter.timed("lock", |deadline| m.lock_until(deadline)) {
             drop(meter.timed("wait_until", |deadline| d.wait_until(guard, deadline)));
         }
         meter.now("notify_one", || drop((c.notify_one(), d.notify_one())));
@@ -146,7 +146,7 @@ pub fn reader_writer_locks() {
     let make = |seg: &Segment| seg.object("l", || RwLock::new(0u64));
     run(4096, &["l"], make, |l: &mut Object<RwLock<u64>>, meter, dice| {
         let first = meter.now("try_read", || l.try_read());
-        let second = meter.timed("try_read_until", |deadline| l.try_read_until(deadline));
+        let second = meter.timed("read_until", |deadline| l.read_until(deadline));
         meter.now("unlock a read", || {
             for read in [first, second] {
                 if let Err(RwLockError::OwnerDied(died)) = read {
@@ -160,7 +160,7 @@ pub fn reader_writer_locks() {
             Err(RwLockError::OwnerDied(died)) => drop(died.mark_consistent()),
             Err(RwLockError::Failed(_)) => {}
         });
-        match meter.timed("try_write_until", |deadline| l.try_write_until(deadline)) {
+        match meter.timed("write_until", |deadline| l.write_until(deadline)) {
             // It waits for a place for 20 ms at most.
             Ok(guard) if dice % 2 == 0 => meter.timed("downgrade and unlock", |_| drop(guard.downgrade())),
             other => meter.now("unlock a write", || drop(other)),

@@ -204,7 +204,7 @@ fn mutex() -> Story {
 }
 
 fn ask_mutex(m: &Mutex<u64>, wait: Wait) -> Answer {
-    match by!(wait, m: lock, try_lock, try_lock_for) {
+    match by!(wait, m: lock, try_lock, lock_timeout) {
         Ok(_) => Clean,
         Err(LockError::OwnerDied(_)) => FromTheDead,
         Err(LockError::Failed(error)) => refusal(error),
@@ -227,7 +227,7 @@ fn mutex_of_c() -> Story {
 fn recursive_mutex() -> Story {
     let m = leak(segment().object("m", || RecursiveMutex::new(0u64)).expect("mutex"));
     let ask = |wait| {
-        let got = by!(wait, m: lock, try_lock, try_lock_for);
+        let got = by!(wait, m: lock, try_lock, lock_timeout);
         match got {
             Ok(_) => Clean,
             Err(RecursiveLockError::OwnerDied(_)) => FromTheDead,
@@ -243,10 +243,10 @@ fn ask_rwlock(l: &RwLock<u64>, reads: bool, wait: Wait) -> Answer {
         RwLockError::Failed(error) => refusal(error),
     };
     if reads {
-        let got = by!(wait, l: read, try_read, try_read_for);
+        let got = by!(wait, l: read, try_read, read_timeout);
         return got.map_or_else(told, |_| Clean);
     }
-    let got = by!(wait, l: write, try_write, try_write_for);
+    let got = by!(wait, l: write, try_write, write_timeout);
     got.map_or_else(told, |_| Clean)
 }
 
@@ -490,7 +490,7 @@ fn notified() -> Story {
         });
     };
     let ask = move |wait| {
-        drop(by!(wait, m: lock, try_lock, try_lock_for));
+        drop(by!(wait, m: lock, try_lock, lock_timeout));
         match wait {
             Wait::ForEver => told.recv().expect("the sleeper"),
             Wait::Never => told.try_recv().unwrap_or(Refused),

@@ -245,7 +245,7 @@ pub fn each_copy_notices_a_fork() {
     });
     await_word(&words[0], 1);
     child.kill();
-    assert_eq!(got(ours[2].try_lock_for(LONG)), Got::OwnerDied);
+    assert_eq!(got(ours[2].lock_timeout(LONG)), Got::OwnerDied);
     child.finish();
     assert_eq!((a.unlock(0), b.unlock(1)), (0, 0));
     assert_eq!(words[0].load(Ordering::SeqCst), 1);

@@ -24,7 +24,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 #[track_caller]
 fn inherits(m: &Mutex<u64>) -> Duration {
     let started = Instant::now();
-    assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+    assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
     started.elapsed()
 }
 
@@ -47,7 +47,7 @@ pub fn the_death_of_a_thread_is_told_at_once() {
             }
             let waiter = s.spawn(|| {
                 waiter_id.store(gettid() as u64, Ordering::SeqCst);
-                assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+                assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
                 Instant::now()
             });
             owner.join().expect("owner");
@@ -100,7 +100,7 @@ pub fn the_death_of_a_process_is_told_at_once() {
         std::thread::scope(|s| {
             let waiter = s.spawn(|| {
                 tid.store(gettid() as u64, Ordering::SeqCst);
-                assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+                assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
                 Instant::now()
             });
             await_word(&tid, 1);
@@ -127,7 +127,7 @@ pub fn every_sleeper_goes_on_after_a_death() {
         await_word(&words[0], 1);
         let waiter = || {
             fork(|| {
-                let word = match got(m.try_lock_for(LONG)) {
+                let word = match got(m.lock_timeout(LONG)) {
                     Got::OwnerDied => &words[1],
                     Got::Clean => &words[2],
                     Got::Failed(kind) => panic!("{kind:?}"),
@@ -182,11 +182,11 @@ pub fn an_exec_from_the_second_thread_is_found_by_the_net() {
         });
         await_word(&words[0], 1);
         // Two that sleep: the one who finds it tells the other.
-        let other = fork(|| assert_ne!(got(m.try_lock_for(LONG)), Got::Failed(ErrorKind::TimedOut)));
+        let other = fork(|| assert_ne!(got(m.lock_timeout(LONG)), Got::Failed(ErrorKind::TimedOut)));
         await_sleep(&other);
         raise(&words[1]);
         let started = Instant::now();
-        assert_ne!(got(m.try_lock_for(LONG)), Got::Failed(ErrorKind::TimedOut));
+        assert_ne!(got(m.lock_timeout(LONG)), Got::Failed(ErrorKind::TimedOut));
         other.join();
         let took = started.elapsed();
         assert!(took < NET, "{took:?}");
@@ -213,7 +213,7 @@ pub fn a_process_reaped_of_its_memory_before_it_ran_is_found_by_the_net() {
             pause_for_ever();
         });
         await_word(&words[0], 1);
-        let other = fork(|| assert_ne!(got(m.try_lock_for(LONG)), Got::Failed(ErrorKind::TimedOut)));
+        let other = fork(|| assert_ne!(got(m.lock_timeout(LONG)), Got::Failed(ErrorKind::TimedOut)));
         await_sleep(&other);
         // SAFETY: takes integers; the descriptor is ours.
         unsafe {

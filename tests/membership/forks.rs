@@ -132,7 +132,7 @@ pub fn a_raw_clone_registers_its_robust_list() {
         await_word(&words[0], 1);
         std::thread::scope(|s| {
             let waiter = s.spawn(|| {
-                assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+                assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
                 Instant::now()
             });
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -162,7 +162,7 @@ pub fn a_grandchild_becomes_a_member_of_its_own() {
             });
             await_word(&words[0], 1);
             let started = Instant::now();
-            assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+            assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
             assert!(started.elapsed() < NET);
             dying.finish();
         })
@@ -211,7 +211,7 @@ pub fn a_child_that_closes_its_descriptors_keeps_what_it_holds() {
         });
         await_word(&words[0], 1);
         // Longer than a waiter sleeps before it asks whether the owner's process is there.
-        assert_eq!(got(m.try_lock_for(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
+        assert_eq!(got(m.lock_timeout(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
         raise(&words[1]);
         kid.join();
         assert_eq!(got(m.lock()), Got::Clean);
@@ -235,7 +235,7 @@ pub fn a_child_without_descriptors_locks_and_its_death_is_told() {
             pause_for_ever()
         });
         await_word(&words[0], 1);
-        assert_eq!(got(m.try_lock_for(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
+        assert_eq!(got(m.lock_timeout(4 * ASKS_AFTER)), Got::Failed(ErrorKind::TimedOut), "it lives");
         kid.finish();
         let Err(LockError::OwnerDied(died)) = m.lock() else { panic!("the owner died") };
         drop(died.mark_consistent());

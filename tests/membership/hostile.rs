@@ -47,7 +47,7 @@ pub fn scribbled_slots_never_break_a_robust_list() {
             move || {
                 // Ours comes to lie between two of the C library's.
                 assert_eq!(pair[0].lock(), 0);
-                let _ = m.try_lock_for(Duration::from_micros(100)).map(drop);
+                let _ = m.lock_timeout(Duration::from_micros(100)).map(drop);
                 walk_robust_list();
                 if round % 4 == 0 {
                     let _ = Segment::from_fd(seg.as_fd().try_clone_to_owned().expect("dup")).map(drop);
@@ -161,7 +161,7 @@ pub fn no_waiter_is_moved_out_of_the_segment() {
                     let started = Instant::now();
                     let guard = m.lock().expect("nobody dies");
                     let limit = Duration::from_secs(30);
-                    drop(changed.wait_while_for(guard, limit, |m| *m == 0).expect("nobody dies"));
+                    drop(changed.wait_while_timeout(guard, limit, |m| *m == 0).expect("nobody dies"));
                     started.elapsed()
                 })
             })

@@ -10,7 +10,7 @@ const FOUR_NETS: Duration = Duration::from_millis(200);
 
 #[track_caller]
 fn waits(m: &Mutex<u64>) {
-    assert_eq!(got(m.try_lock_for(FOUR_NETS)), Got::Failed(ErrorKind::TimedOut));
+    assert_eq!(got(m.lock_timeout(FOUR_NETS)), Got::Failed(ErrorKind::TimedOut));
 }
 
 pub fn a_stopped_owner_is_waited_for() {

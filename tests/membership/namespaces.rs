@@ -32,7 +32,7 @@ pub fn threads_with_equal_ids_exclude_each_other() {
             } else {
                 await_word(&words[2], 1);
                 assert_eq!(got(m.try_lock()), Got::Failed(ErrorKind::WouldBlock));
-                let answer = m.try_lock_for(Duration::from_millis(120));
+                let answer = m.lock_timeout(Duration::from_millis(120));
                 assert_eq!(got(answer), Got::Failed(ErrorKind::TimedOut));
                 raise(&words[3]);
             }
@@ -71,7 +71,7 @@ pub fn a_death_in_either_namespace_is_told_in_the_other() {
                 await_word(&words[0], 1);
                 raise(&words[1]);
                 let started = Instant::now();
-                assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+                assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
                 assert!(started.elapsed() < NET);
             })
             .join();
@@ -272,7 +272,7 @@ pub fn readers_and_writers_with_equal_ids_are_two() {
         forget(lock.read().expect("once more"));
     };
     one_of_two_dies(words, reads, || {
-        drop(at_once(words, || lock.try_write_for(LONG)).expect("a dead reader is no news"));
+        drop(at_once(words, || lock.write_timeout(LONG)).expect("a dead reader is no news"));
         assert_eq!(lock.readers().expect("a member"), 0);
     });
     for reader in [false, true] {
@@ -447,7 +447,7 @@ pub fn an_unreported_death_is_found_across_namespaces() {
         await_word(&words[0], 1);
         raise(&words[1]);
         let started = Instant::now();
-        assert_eq!(got(m.try_lock_for(LONG)), Got::OwnerDied);
+        assert_eq!(got(m.lock_timeout(LONG)), Got::OwnerDied);
         assert!(started.elapsed() < NET);
         raise(&words[2]);
     });

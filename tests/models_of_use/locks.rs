@@ -141,7 +141,7 @@ impl Modelled for MutexInUse {
         let mutex = self.mutex.get();
         match *op {
             OfMutex::Lock(ask) => {
-                let locked = if ask.waits { mutex.try_lock_until(Deadline::now()) } else { mutex.try_lock() };
+                let locked = if ask.waits { mutex.lock_until(Deadline::now()) } else { mutex.try_lock() };
                 let (guard, told) = match locked {
                     Ok(guard) => (guard, 0),
                     Err(LockError::OwnerDied(died)) if ask.repairs => (died.mark_consistent(), 1),
@@ -318,7 +318,7 @@ impl Modelled for RecursiveInUse {
         let mutex = self.mutex.get();
         match *op {
             OfRecursive::Lock(ask) => {
-                let locked = if ask.waits { mutex.try_lock_until(Deadline::now()) } else { mutex.try_lock() };
+                let locked = if ask.waits { mutex.lock_until(Deadline::now()) } else { mutex.try_lock() };
                 let (guard, told) = match locked {
                     Ok(guard) => (guard, 0),
                     Err(RecursiveLockError::OwnerDied(died)) if ask.repairs => (died.mark_consistent(), 1),
@@ -455,7 +455,7 @@ impl Modelled for RwLockInUse {
         let lock = self.lock.get();
         let error = match *op {
             OfRwLock::Read(ask) => {
-                let locked = if ask.waits { lock.try_read_until(Deadline::now()) } else { lock.try_read() };
+                let locked = if ask.waits { lock.read_until(Deadline::now()) } else { lock.try_read() };
                 match locked {
                     Ok(guard) => {
                         let value = *guard;
@@ -466,7 +466,7 @@ impl Modelled for RwLockInUse {
                 }
             }
             OfRwLock::Write(ask) => {
-                let locked = if ask.waits { lock.try_write_until(Deadline::now()) } else { lock.try_write() };
+                let locked = if ask.waits { lock.write_until(Deadline::now()) } else { lock.try_write() };
                 match locked {
                     Ok(guard) => {
                         let value = *guard;

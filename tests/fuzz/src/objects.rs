@@ -186,7 +186,7 @@ impl World {
 
     fn run(&self, operation: Operation) {
         match operation {
-            Operation::Mutex => match self.mutex.try_lock_until(soon()) {
+            Operation::Mutex => match self.mutex.lock_until(soon()) {
                 Ok(mut guard) => *guard += u64::from(*guard < 100),
                 Err(LockError::OwnerDied(died)) => drop(died.mark_consistent()),
                 Err(LockError::Failed(_)) => {}
@@ -194,17 +194,17 @@ impl World {
             Operation::Recursive(depth) => {
                 let mut held = Vec::new();
                 for _ in 0..depth % 4 {
-                    held.extend(self.recursive.try_lock_until(soon()).ok());
+                    held.extend(self.recursive.lock_until(soon()).ok());
                 }
                 held.iter().for_each(|guard| Cell::set(guard, 3));
             }
             Operation::Read => {
-                let first = self.rwlock.try_read_until(soon());
+                let first = self.rwlock.read_until(soon());
                 let second = self.rwlock.try_read();
                 let _ = first.map(|guard| *guard);
                 drop(second);
             }
-            Operation::Write(downgrade) => match self.rwlock.try_write_until(soon()) {
+            Operation::Write(downgrade) => match self.rwlock.write_until(soon()) {
                 Ok(guard) if downgrade => drop(guard.downgrade()),
                 Ok(guard) => drop(guard),
                 Err(error) => drop(error),
