@@ -28,10 +28,10 @@ use std::collections::HashSet;
 
 #[path = "store_buffer/bias.rs"]
 mod bias;
-#[path = "store_buffer/machine.rs"]
-mod machine;
 #[path = "store_buffer/handoff.rs"]
 mod handoff;
+#[path = "store_buffer/machine.rs"]
+mod machine;
 
 const SLEEPERS: u8 = 0x80;
 /// A sleeper has passed its membarrier since `SLEEPERS` was set: the next ones need not.

@@ -144,12 +144,12 @@ impl Member {
         let _note = Note::leave(self, sleep.word, sleep.obstacle);
         let woken = list.wait(until);
         match woken {
-            Woken::By(at) if at == watched.bell => {
-                if !crate::mutant!("bell-not-passed-on") {
-                    self.table().raise_alarm();
-                }
+            Woken::By(at) if at == watched.bell && !crate::mutant!("bell-not-passed-on") => {
+                self.table().raise_alarm();
             }
-            Woken::By(at) if at >= watched.slots => self.pass_deaths_on(sleep, at - watched.slots),
+            Woken::By(at) if at >= watched.slots && at != watched.bell => {
+                self.pass_deaths_on(sleep, at - watched.slots);
+            }
             Woken::Interrupted => self.pend_again(),
             Woken::TimedOut if net && deadline.is_none_or(|d| !d.has_passed()) => {
                 self.verify_share(sleep);

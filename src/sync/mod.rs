@@ -73,3 +73,9 @@ pub use rwlock::{
 };
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use semaphore::Semaphore;
+
+/// The upper half of a word, as the kernel sees it as a futex.
+#[inline]
+const fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}

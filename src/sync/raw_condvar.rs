@@ -87,6 +87,7 @@
 //! After glibc's condition variable before 2.25 (sequence and requeue) and Brinch Hansen's signalling convention
 //! as in Mesa: a notified waiter locks again like any other thread.
 
+use super::high;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId, Retries, Spin, Updated, is_live, update};
@@ -104,11 +105,6 @@ const ALL_MASK: u64 = 0xffff << 16;
 const WAITERS_MASK: u64 = 0xffff;
 /// How many times lockers may keep a waiter from falling asleep before it sleeps under the net.
 const TRIES: u32 = 4;
-
-#[inline]
-const fn high(word: u64) -> u32 {
-    (word >> 32) as u32
-}
 
 /// Whether the counts of notifications are equal, whatever SLEEPERS says.
 #[inline]

@@ -46,6 +46,7 @@
 //!
 //! After glibc's `sem_waitcommon.c` for the packed word; `FUTEX_WAKE_OP` is Jelínek's (2005).
 
+use super::high;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Retries, Spin, update};
@@ -62,11 +63,6 @@ const TIDY_EVERY: u64 = if cfg!(interproc_loom) { 1 } else { 16 };
 #[inline]
 const fn value(word: u64) -> u32 {
     word as u32
-}
-
-#[inline]
-const fn high(word: u64) -> u32 {
-    (word >> 32) as u32
 }
 
 /// The counting semaphore. 16 bytes; all-zero has the value 0. To wait on it, a thread must be a member of the segment

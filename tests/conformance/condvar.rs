@@ -192,7 +192,8 @@ pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
         let timeout = Duration::from_millis(80);
         let (timed_out, took) = under_signals(&words[1], || {
             let started = Instant::now();
-            let (_guard, result) = shop.arrived.wait_while_timeout(shop.lock(), timeout, |_| true).expect("wait");
+            let (_guard, result) =
+                shop.arrived.wait_while_timeout(shop.lock(), timeout, |_| true).expect("wait");
             (result.timed_out(), started.elapsed())
         });
         assert!(timed_out && took >= timeout && took < timeout + NET, "{took:?}");

@@ -69,6 +69,7 @@
 
 mod awaited;
 
+use super::high;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, OwnerId, Retries, Spin, Updated, update};
@@ -92,11 +93,6 @@ pub(super) const DRAINING: u64 = 1 << 58;
 const UNTOUCHED: u64 = READING | DRAINING;
 /// With any of these in the word, its owner unlocks on the slow path.
 const FLAGS: u64 = !OwnerId::MASK;
-
-#[inline]
-const fn high(word: u64) -> u32 {
-    (word >> 32) as u32
-}
 
 /// How a lock was acquired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

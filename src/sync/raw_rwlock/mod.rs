@@ -79,6 +79,7 @@ mod bias;
 mod readers;
 mod writers;
 
+use super::high;
 use super::raw_mutex::{DRAINING, KEPT, READING};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
@@ -131,11 +132,6 @@ pub(crate) enum Free {
 #[inline(always)]
 const fn is_open(gate: u64) -> bool {
     gate & !KEPT == 0 || gate & READING != 0
-}
-
-#[inline]
-const fn high(word: u64) -> u32 {
-    (word >> 32) as u32
 }
 
 #[inline]

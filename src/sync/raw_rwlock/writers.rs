@@ -1,9 +1,10 @@
 //! How a writer comes in, waits until nobody reads, and leaves.
 
-use super::{COUNT, Free, Place, RawRwLock, SLEEPERS, STEP, WAITER, high, would_block};
+use super::{COUNT, Free, Place, RawRwLock, SLEEPERS, STEP, WAITER, would_block};
 use crate::atomic::{AtomicU64, Ordering, fence, seq_cst_fence_for_models};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member, OwnerId, Retries, Spin};
+use crate::sync::high;
 use crate::sync::raw_mutex::{DRAINING, KEPT};
 use crate::sync::{Acquired, RawMutex};
 use crate::sys::{Watch, Woken, Word};
