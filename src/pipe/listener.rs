@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::make::{LISTENER, attached, found_or_made, shape};
+use super::make::{AskedPipe, LISTENER, found_or_made, shape};
 use super::meeting::RawMeeting;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -251,12 +251,10 @@ impl fmt::Debug for Listener {
 
 /// The meeting of this name.
 fn find(segment: &Segment, name: &str) -> Result<RawMeeting> {
-    let Some((place, size)) = segment.lookup_like(name, Kind::Pipe, LISTENER)? else {
+    segment.find_placed::<AskedPipe>(name, Kind::Pipe, LISTENER)?.ok_or_else(|| {
         let detail = format!("nobody has ever listened at {name:?}");
-        return Err(Error::from(ErrorKind::Refused).with_detail(detail));
-    };
-    // SAFETY: checked by the directory; every handle keeps the segment.
-    unsafe { attached(name, place, size) }
+        Error::from(ErrorKind::Refused).with_detail(detail)
+    })
 }
 
 pub(crate) fn connect_by(segment: &Segment, name: &str, wait: Wait) -> Result<End> {

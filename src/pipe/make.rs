@@ -10,7 +10,7 @@ use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member;
-use crate::shm::{Segment, Shape};
+use crate::shm::{Placed, Room, Segment};
 use core::ptr::NonNull;
 
 /// The types of kind [`Kind::Pipe`].
@@ -76,9 +76,49 @@ pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize)
     })
 }
 
-/// The bytes of so many pipes with two ways; `None` if that cannot be.
-pub(crate) fn room_of(pipes: usize, capacity: usize, longest: usize) -> Option<usize> {
-    Geometry::new(pipes, 2, capacity, longest)?.size()
+/// A pipe, or a listener with its pipes, that is asked for.
+pub(super) struct AskedPipe {
+    type_id: u64,
+    geometry: Geometry,
+}
+
+impl Placed for AskedPipe {
+    type Handle = RawMeeting;
+    const ALIGN: usize = Place::ALIGN;
+
+    fn limits(&self) -> &'static str {
+        "up to 1024 pipes, messages up to 2^32 - 1 bytes"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pipe
+    }
+
+    fn type_id(&self) -> u64 {
+        self.type_id
+    }
+
+    fn params(&self) -> [u64; 2] {
+        self.geometry.params()
+    }
+
+    fn size(&self) -> Option<usize> {
+        self.geometry.size()
+    }
+
+    unsafe fn make(&self, place: NonNull<u8>, size: usize) -> Result<()> {
+        // SAFETY: by the contract.
+        unsafe { Place::make(place, size, self.geometry) }
+    }
+
+    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<RawMeeting> {
+        // SAFETY: by the contract.
+        unsafe { Place::attach(place, size) }.map(RawMeeting::new)
+    }
+
+    fn agrees_with(&self, meeting: &RawMeeting) -> bool {
+        meeting.place().geometry() == self.geometry
+    }
 }
 
 /// Finds or makes the object.
@@ -88,42 +128,41 @@ pub(super) fn found_or_made(
     type_id: u64,
     geometry: Geometry,
 ) -> Result<RawMeeting> {
-    let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;
-    let shape = Shape {
-        kind: Kind::Pipe as u32,
-        type_id,
-        size: size as u64,
-        align: Place::ALIGN as u64,
-        params: geometry.params(),
-    };
-    let place = segment.place(name, &shape, |place| {
-        // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-        let made = unsafe { Place::make(place, size, geometry) };
-        debug_assert!(made.is_ok(), "the shape was checked");
-    })?;
-    // SAFETY: checked by the directory; every handle keeps the segment.
-    let meeting = unsafe { attached(name, place, size) }?;
-    if meeting.place().geometry() != geometry {
-        // Its own head disagrees with the directory.
-        return Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}")));
-    }
-    Ok(meeting)
-}
-
-/// # Safety
-/// As for [`Place::attach`].
-pub(super) unsafe fn attached(name: &str, place: NonNull<u8>, size: usize) -> Result<RawMeeting> {
-    // SAFETY: by the contract.
-    match unsafe { Place::attach(place, size) } {
-        Ok(place) => Ok(RawMeeting::new(place)),
-        Err(_) => Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}"))),
-    }
+    segment.find_or_make(name, &AskedPipe { type_id, geometry })
 }
 
 fn in_use(name: &str) -> impl Fn(Error) -> Error {
     move |error| match error.kind() {
         ErrorKind::WouldBlock => error.with_detail(format!("somebody has an end of the pipe {name:?}")),
         _ => error,
+    }
+}
+
+impl Room {
+    /// Adds a two-way pipe: see [`Segment::pipe_pair`]. A one-way pipe takes less.
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, Segment};
+    /// let size = Room::new().pipe(4096, 256).size()?;
+    /// Segment::anonymous(size)?.pipe_pair("talk", 4096, 256)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pipe(self, capacity: usize, longest: usize) -> Room {
+        self.listener(1, capacity, longest)
+    }
+
+    /// Adds a listener and its pipes: see [`pipe::Listener::bind`](crate::pipe::Listener::bind).
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, pipe::Listener};
+    /// let seg = Room::new().listener(8, 4096, 256).options()?.anonymous()?;
+    /// let door = Listener::bind(&seg, "door", 8, 4096, 256)?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn listener(self, pipes: usize, capacity: usize, longest: usize) -> Room {
+        let geometry = Geometry::new(pipes, 2, capacity, longest);
+        let what = || format!("{pipes} pipes of {capacity} bytes for messages to {longest}");
+        self.add(geometry.and_then(|geometry| geometry.size()), Place::ALIGN, what)
     }
 }
 

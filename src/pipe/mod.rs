@@ -59,7 +59,7 @@ pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use listener::{Listener, connect, connect_timeout, connect_until, listener, try_connect};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use make::{LISTENER, ONE_WAY, TWO_WAYS, room_of};
+pub(crate) use make::{LISTENER, ONE_WAY, TWO_WAYS};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use make::{one_way, pair};
 #[cfg(interproc_loom)]

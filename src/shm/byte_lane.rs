@@ -1,26 +1,20 @@
-//! Taking a seat of a byte lane.
+//! Byte lanes in a segment: taking one of the two seats.
 
-use super::fail;
-use super::lane::Build;
+use super::lane::AskedLane;
 use super::segment::Segment;
-use crate::error::format;
-use crate::error::{ErrorKind, Result};
-use crate::format::Kind;
-use crate::queue::byte_lane::{
-    ByteConsumer, ByteProducer, RawByteConsumer, RawByteProducer, UNIT, units_for,
-};
+use crate::error::Result;
+use crate::queue::byte_lane::{ByteConsumer, ByteProducer, RawByteConsumer, RawByteProducer};
 use crate::queue::{Lane, RawConsumer, RawProducer};
-use crate::shared::TypeId;
 
 impl Segment {
-    /// Finds or makes the queue of this name for messages of any length up to `longest` bytes, from one producer to one
-    /// consumer, and takes the *producer's* seat. The ring has at least `capacity_bytes`: a message takes its length, rounded
-    /// up to 8, and 8 more, and the longest one fits in twice.
+    /// Finds the byte lane of this name, or makes it, and takes the *producer's* seat. A byte lane carries messages of any
+    /// length up to `longest` bytes from one producer to one consumer. Its ring has at least `capacity_bytes`: a message takes
+    /// its length rounded up to 8, and 8 more, and there is always room for two of the longest.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] while somebody who lives holds the seat (the caller included);
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to such a queue of another capacity or
-    /// longest message; [`ErrorKind::InvalidInput`] for impossible sizes (messages of 4 GiB and more); else as
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while a living thread has the seat (the caller included);
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a byte lane of another capacity or
+    /// longest message; [`InvalidInput`](crate::ErrorKind::InvalidInput) for impossible sizes (messages of 4 GiB or more); else as
     /// [`object`](Self::object).
     /// # Examples
     /// ```
@@ -41,8 +35,8 @@ impl Segment {
         Ok(ByteProducer::from_raw(raw, self.keep()))
     }
 
-    /// Finds or makes the queue of this name, as [`byte_producer`](Self::byte_producer) does, and takes the *consumer's*
-    /// seat.
+    /// Finds the byte lane of this name, or makes it, as [`byte_producer`](Self::byte_producer) does, and takes the
+    /// *consumer's* seat.
     ///
     /// # Errors
     /// As [`byte_producer`](Self::byte_producer).
@@ -67,8 +61,8 @@ impl Segment {
         capacity_bytes: usize,
         longest: usize,
     ) -> Result<RawByteProducer> {
-        let build = byte_lane(capacity_bytes, longest)?;
-        RawByteProducer::new(self.seat(name, &build, RawProducer::take, Lane::producer)?)
+        let asked = AskedLane::of_bytes(capacity_bytes, longest);
+        RawByteProducer::new(self.seat(name, &asked, RawProducer::take, Lane::producer)?)
     }
 
     /// [`byte_consumer`](Self::byte_consumer) for C.
@@ -78,19 +72,7 @@ impl Segment {
         capacity_bytes: usize,
         longest: usize,
     ) -> Result<RawByteConsumer> {
-        let build = byte_lane(capacity_bytes, longest)?;
-        RawByteConsumer::new(self.seat(name, &build, RawConsumer::take, Lane::consumer)?)
+        let asked = AskedLane::of_bytes(capacity_bytes, longest);
+        RawByteConsumer::new(self.seat(name, &asked, RawConsumer::take, Lane::consumer)?)
     }
-}
-
-fn byte_lane(capacity_bytes: usize, longest: usize) -> Result<Build> {
-    let capacity = units_for(capacity_bytes, longest).ok_or_else(|| {
-        let sizes = format!(
-            "a byte lane of {capacity_bytes} bytes, messages up to {longest}: messages up to 2^32 - 1"
-        );
-        fail(ErrorKind::InvalidInput, sizes)
-    })?;
-    let params = [(capacity * UNIT) as u64, longest as u64];
-    let type_id = TypeId::BYTES;
-    Ok(Build { kind: Kind::ByteSpsc, unit: UNIT, capacity, limit: longest as u64, type_id, params })
 }

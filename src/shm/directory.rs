@@ -62,27 +62,39 @@ impl Shape {
     }
 }
 
-impl fmt::Display for Shape {
+/// An object's kind and parameters, in words.
+pub(super) struct Described {
+    pub kind: u32,
+    pub params: [u64; 2],
+}
+
+impl fmt::Display for Described {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b] = self.params;
         match self.kind {
-            k if k == Kind::Object as u32 => write!(f, "an Object")?,
-            k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}")?,
-            k if k == Kind::Spsc as u32 => write!(f, "an Spsc of {a}-byte elements x {b}")?,
-            k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits")?,
+            k if k == Kind::Object as u32 => write!(f, "an Object"),
+            k if k == Kind::Queue as u32 => write!(f, "a Queue of {a}-byte elements x {b}"),
+            k if k == Kind::Spsc as u32 => write!(f, "an Spsc of {a}-byte elements x {b}"),
+            k if k == Kind::BoundedSemaphore as u32 => write!(f, "a BoundedSemaphore of {a} permits"),
             k if k == Kind::ByteQueue as u32 => {
-                write!(f, "a ByteQueue of {a} bytes for messages of up to {b}")?
+                write!(f, "a ByteQueue of {a} bytes for messages of up to {b}")
             }
-            k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties")?,
-            k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},")?,
-            k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements")?,
+            k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties"),
+            k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},"),
+            k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements"),
             k if k == Kind::Pipe as u32 => {
-                write!(f, "{} Pipes of {a} bytes for messages to {}", b >> 32, b as u32)?
+                write!(f, "{} Pipes of {a} bytes for messages to {}", b >> 32, b as u32)
             }
-            k => write!(f, "an object of unknown kind {k} ({a}, {b})")?,
+            k => write!(f, "an object of unknown kind {k} ({a}, {b})"),
         }
-        write!(f, " of {} bytes aligned to {}", self.size, self.align)?;
-        match self.type_id {
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shape { kind, params, size, align, type_id } = *self;
+        write!(f, "{} of {size} bytes aligned to {align}", Described { kind, params })?;
+        match type_id {
             0 => Ok(()),
             id => write!(f, ", type {id:#018x}"),
         }

@@ -1,48 +1,111 @@
-//! Finding and making lanes in a segment, of one kind or the other, and taking a seat there.
+//! Lanes in a segment: finding or making one, and taking a seat in it. The two families are in `spsc` and `byte_lane`.
 #![allow(unsafe_code)]
 
-use super::directory::Shape;
-use super::{Segment, fail};
+use super::directory::Element;
+use super::placed::Placed;
+use super::segment::Segment;
 use crate::error::format;
 use crate::error::{ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId};
+use crate::queue::byte_lane::{UNIT, units_for};
 use crate::queue::{Lane, lane_size};
 use crate::shared::TypeId;
+use core::ptr::NonNull;
 
-/// What a lane is like.
-pub(super) struct Build {
-    pub(super) kind: Kind,
+/// A lane that is asked for.
+pub(super) struct AskedLane {
+    kind: Kind,
+    type_id: TypeId,
+    /// As the directory keeps them.
+    params: [u64; 2],
     /// Bytes of a unit.
-    pub(super) unit: usize,
-    /// Units.
-    pub(super) capacity: usize,
+    unit: usize,
+    /// Units; `None` if what was asked for is impossible.
+    capacity: Option<usize>,
     /// See [`Lane::limit`].
-    pub(super) limit: u64,
-    /// What the directory tells newcomers by.
-    pub(super) type_id: TypeId,
-    pub(super) params: [u64; 2],
+    limit: u64,
+}
+
+impl AskedLane {
+    /// Of elements: an Spsc queue.
+    pub(super) fn of_elements(Element { id, size }: Element, capacity: usize) -> Self {
+        let params = [size as u64, capacity as u64];
+        AskedLane { kind: Kind::Spsc, type_id: id, params, unit: size, capacity: Some(capacity), limit: 0 }
+    }
+
+    /// Of messages of any length.
+    pub(super) fn of_bytes(capacity_bytes: usize, longest: usize) -> Self {
+        let capacity = units_for(capacity_bytes, longest);
+        let bytes = capacity.map_or(capacity_bytes, |units| units * UNIT);
+        let (params, limit) = ([bytes as u64, longest as u64], longest as u64);
+        AskedLane { kind: Kind::ByteSpsc, type_id: TypeId::BYTES, params, unit: UNIT, capacity, limit }
+    }
+}
+
+impl Placed for AskedLane {
+    type Handle = Lane;
+    const ALIGN: usize = Lane::ALIGN;
+
+    fn limits(&self) -> &'static str {
+        match self.kind {
+            Kind::Spsc => "from 1 to 2^40 elements of at least 1 byte",
+            _ => "messages up to 2^32 - 1 bytes, up to 2^40 units of 8 bytes",
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn type_id(&self) -> u64 {
+        self.type_id.bits()
+    }
+
+    fn params(&self) -> [u64; 2] {
+        self.params
+    }
+
+    fn size(&self) -> Option<usize> {
+        lane_size(self.unit, self.capacity?)
+    }
+
+    unsafe fn make(&self, place: NonNull<u8>, size: usize) -> Result<()> {
+        let capacity = self.capacity.ok_or(ErrorKind::InvalidInput)?;
+        // SAFETY: by the contract.
+        unsafe { Lane::make(place, size, self.unit, capacity, self.limit) }
+    }
+
+    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<Lane> {
+        // SAFETY: by the contract.
+        unsafe { Lane::attach(place, size) }
+    }
+
+    fn agrees_with(&self, lane: &Lane) -> bool {
+        let own = (lane.unit(), Some(lane.capacity() as usize), lane.limit());
+        own == (self.unit, self.capacity, self.limit)
+    }
+
+    fn use_strong_fences(lane: &Lane) {
+        lane.use_strong_fences();
+    }
 }
 
 impl Segment {
-    /// Finds or makes the lane of this name, and takes a seat there: the one whose holder is `holder`. Whoever died in it has
-    /// left it.
+    /// Finds or makes a lane and takes a seat in it: the one whose holder `holder` names. A dead holder's seat is free.
     ///
     /// # Errors
-    /// `InvalidInput` for a shape that is none; `WouldBlock`, with who it is, while somebody alive sits there; else as `take`, and as
-    /// finding any object.
+    /// `InvalidInput` for impossible parameters; `WouldBlock`, which says by whom, while a living thread holds the seat; else
+    /// as `take`, and as finding any object.
     pub(super) fn seat<S>(
         &self,
         name: &str,
-        build: &Build,
+        asked: &AskedLane,
         take: impl FnOnce(Lane, &Member) -> Result<S>,
         holder: impl FnOnce(&Lane) -> Option<OwnerId>,
     ) -> Result<S> {
-        let lane = self.lane(name, build)?;
+        let lane = self.find_or_make(name, asked)?;
         let me: &Member = member::current(lane.address())?;
-        if self.has_strong_fences() {
-            lane.use_strong_fences();
-        }
         take(lane, me).map_err(|error| match holder(&lane) {
             Some(id) if error.kind() == ErrorKind::WouldBlock => {
                 let who = me.domain().who(id);
@@ -51,27 +114,5 @@ impl Segment {
             }
             _ => error,
         })
-    }
-
-    fn lane(&self, name: &str, build: &Build) -> Result<Lane> {
-        let &Build { kind, unit, capacity, limit, type_id, params } = build;
-        let size = lane_size(unit, capacity).ok_or_else(|| {
-            let asked = format!("a queue of {unit}-byte elements x {capacity}");
-            fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^40 elements")
-        })?;
-        let align = Lane::ALIGN as u64;
-        let shape = Shape { kind: kind as u32, type_id: type_id.bits(), size: size as u64, align, params };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { Lane::make(place, size, unit, capacity, limit) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the lane keeps the mapping.
-        let lane = unsafe { Lane::attach(place, size) }?;
-        if (lane.unit(), lane.capacity(), lane.limit()) != (unit, capacity as u64, limit) {
-            // The lane's own header disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("{kind:?} {name:?}")));
-        }
-        Ok(lane)
     }
 }

@@ -1,19 +1,21 @@
 //! [`Room`]: how large a segment must be.
 
+use super::cells::AskedCells;
+use super::directory::{Described, Element};
+use super::lane::AskedLane;
+use super::latest::AskedLatest;
 use super::options::Options;
+use super::placed::Placed;
+use super::queue::{AskedByteQueue, AskedQueue};
 use super::{fail, segment::Segment};
 use crate::error::{ErrorKind, Result};
-use crate::format::OBJECT_ALIGN;
-use crate::pipe::room_of;
-use crate::queue::byte_lane::{UNIT, units_for};
-use crate::queue::{byte_ring_size, lane_size, latest_size, ring_size};
+use crate::format::{Kind, OBJECT_ALIGN};
 use crate::shared::{Plain, Shared};
-use crate::sync::cells_size;
 use std::string::String;
 use std::{format, vec::Vec};
 
-/// How large a segment must be for what is to lie in it, known before there is one. Each object is added with the
-/// parameters that it will be made with; they fit in whatever order they are made then.
+/// Computes how large a segment must be for the objects that it will hold, before it exists. Add each object with the
+/// parameters that it will be made with; then all of them fit, in whatever order they are made.
 ///
 /// # Examples
 /// ```
@@ -35,7 +37,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// For nothing.
+    /// Room for no object.
     /// # Examples
     /// ```
     /// # use interproc::Room;
@@ -46,9 +48,10 @@ impl Room {
         Room::default()
     }
 
-    /// And for one more, of such a size and alignment; `None` stands for something impossible.
+    /// Adds an object of this size and alignment; `None` stands for an impossible one.
     pub(crate) fn add(mut self, size: Option<usize>, align: usize, what: impl FnOnce() -> String) -> Room {
-        // Where the one before ends is not known: at a cache line, and up to an alignment's length before the place.
+        // Nobody knows which object will be made before it: that one ends on a cache line, and the gap is less than this
+        // object's alignment.
         let cost = |size: usize| {
             let gap = align.saturating_sub(OBJECT_ALIGN as usize);
             size.checked_next_multiple_of(OBJECT_ALIGN as usize)?.checked_add(gap)?.checked_add(self.bytes)
@@ -60,7 +63,13 @@ impl Room {
         self
     }
 
-    /// For an object: see [`Segment::object`].
+    /// Adds what is [placed](Placed).
+    pub(crate) fn placed<P: Placed>(self, asked: &P) -> Room {
+        let what = || format!("{}", Described { kind: asked.kind() as u32, params: asked.params() });
+        self.add(asked.size(), P::ALIGN, what)
+    }
+
+    /// Adds an object: see [`Segment::object`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, sync::Mutex};
@@ -71,7 +80,7 @@ impl Room {
         self.bytes(size_of::<T>(), align_of::<T>())
     }
 
-    /// For a slice: see [`Segment::slice`].
+    /// Adds a slice: see [`Segment::slice`].
     /// # Examples
     /// ```
     /// # use core::sync::atomic::AtomicU64;
@@ -83,7 +92,7 @@ impl Room {
         self.add(len.checked_mul(size_of::<T>()), align_of::<T>(), || format!("a slice of {len}"))
     }
 
-    /// For bytes: see [`Segment::bytes`].
+    /// Adds an untyped object: see [`Segment::bytes`].
     /// # Examples
     /// ```
     /// # use interproc::Room;
@@ -95,7 +104,7 @@ impl Room {
         self.add(size, align, || format!("an object of {len} bytes aligned to {align}"))
     }
 
-    /// For a queue: see [`Segment::queue`].
+    /// Adds a queue: see [`Segment::queue`].
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Room, Segment};
@@ -109,12 +118,10 @@ impl Room {
     }
 
     pub(crate) fn queue_of(self, element: usize, capacity: usize) -> Room {
-        self.add(ring_size(element, capacity), 64, || {
-            format!("a queue of {element}-byte elements x {capacity}")
-        })
+        self.placed(&AskedQueue { element: Element::bytes(element), capacity })
     }
 
-    /// For a queue of bytes: see [`Segment::byte_queue`].
+    /// Adds a queue for messages of any length: see [`Segment::byte_queue`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -123,11 +130,10 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn byte_queue(self, capacity: usize, longest: usize) -> Room {
-        let what = || format!("a byte queue of {capacity} bytes for messages of up to {longest}");
-        self.add(byte_ring_size(capacity, longest), 64, what)
+        self.placed(&AskedByteQueue { capacity, longest })
     }
 
-    /// For an Spsc queue: see [`Segment::spsc_producer`].
+    /// Adds an Spsc queue: see [`Segment::spsc_producer`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -140,12 +146,10 @@ impl Room {
     }
 
     pub(crate) fn spsc_of(self, element: usize, capacity: usize) -> Room {
-        self.add(lane_size(element, capacity), 64, || {
-            format!("an spsc of {element}-byte elements x {capacity}")
-        })
+        self.placed(&AskedLane::of_elements(Element::bytes(element), capacity))
     }
 
-    /// For a byte lane: see [`Segment::byte_producer`].
+    /// Adds a byte lane: see [`Segment::byte_producer`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -154,11 +158,10 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn byte_lane(self, capacity_bytes: usize, longest: usize) -> Room {
-        let size = units_for(capacity_bytes, longest).and_then(|units| lane_size(UNIT, units));
-        self.add(size, 64, || format!("a byte lane of {capacity_bytes} bytes, messages up to {longest}"))
+        self.placed(&AskedLane::of_bytes(capacity_bytes, longest))
     }
 
-    /// For a semaphore: see [`Segment::bounded_semaphore`].
+    /// Adds a semaphore: see [`Segment::bounded_semaphore`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -167,10 +170,10 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn bounded_semaphore(self, permits: usize) -> Room {
-        self.add(cells_size(permits), 64, || format!("a semaphore of {permits} permits"))
+        self.placed(&AskedCells { kind: Kind::BoundedSemaphore, count: permits })
     }
 
-    /// For a barrier: see [`Segment::barrier`].
+    /// Adds a barrier: see [`Segment::barrier`].
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -179,10 +182,10 @@ impl Room {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn barrier(self, parties: usize) -> Room {
-        self.add(cells_size(parties), 64, || format!("a barrier of {parties} parties"))
+        self.placed(&AskedCells { kind: Kind::Barrier, count: parties })
     }
 
-    /// For a latest value: see [`Segment::latest_for`]; [`Segment::latest`] is for 4 readers.
+    /// Adds a latest value: see [`Segment::latest_for`]; [`Segment::latest`] has announcements for 4 readers.
     /// # Examples
     /// ```
     /// # use interproc::{Room, Segment};
@@ -195,44 +198,18 @@ impl Room {
     }
 
     pub(crate) fn latest_of(self, element: usize, readers: usize) -> Room {
-        let what = || format!("a latest value of {element} bytes for {readers} readers");
-        self.add(latest_size(element, readers), 64, what)
+        self.placed(&AskedLatest::new(Element::bytes(element), readers))
     }
 
-    /// For a pipe with two ways: see [`Segment::pipe_pair`]. One with one way takes less.
-    /// # Examples
-    /// ```
-    /// # use interproc::{Room, Segment};
-    /// let size = Room::new().pipe(4096, 256).size()?;
-    /// Segment::anonymous(size)?.pipe_pair("talk", 4096, 256)?;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn pipe(self, capacity: usize, longest: usize) -> Room {
-        self.listener(1, capacity, longest)
-    }
-
-    /// For a listener and its pipes: see [`pipe::Listener::bind`](crate::pipe::Listener::bind).
-    /// # Examples
-    /// ```
-    /// # use interproc::{Room, pipe::Listener};
-    /// let seg = Room::new().listener(8, 4096, 256).options()?.anonymous()?;
-    /// let door = Listener::bind(&seg, "door", 8, 4096, 256)?;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn listener(self, pipes: usize, capacity: usize, longest: usize) -> Room {
-        let what = || format!("{pipes} pipes of {capacity} bytes for messages to {longest}");
-        self.add(room_of(pipes, capacity, longest), 64, what)
-    }
-
-    /// The bytes: what [`Options::size`] is to be at least.
+    /// The bytes that the objects need: the least [`Options::size`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`]: one of them is impossible; the error names it.
+    /// [`ErrorKind::InvalidInput`]: one of the objects is impossible; the error names it.
     /// # Examples
     /// ```
     /// # use interproc::Room;
     /// let e = Room::new().barrier(0).size().unwrap_err();
-    /// assert!(e.to_string().contains("a barrier of 0 parties"));
+    /// assert!(e.to_string().contains("a Barrier of 0 parties"));
     /// ```
     pub fn size(&self) -> Result<usize> {
         match self.impossible.first() {
@@ -241,7 +218,7 @@ impl Room {
         }
     }
 
-    /// The objects: what [`Options::max_objects`] is to be at least.
+    /// The number of objects: the least [`Options::max_objects`].
     /// # Examples
     /// ```
     /// # use interproc::Room;
@@ -251,10 +228,10 @@ impl Room {
         self.objects
     }
 
-    /// Options of a segment with so much room, and with as many directory entries, if the usual ones are too few.
+    /// Options of a segment with this much room, and with more directory entries than usual if it needs them.
     ///
     /// # Errors
-    /// As [`size`](Self::size), and for nothing at all.
+    /// As [`size`](Self::size). Creating the segment fails if nothing was added.
     /// # Examples
     /// ```
     /// # use interproc::{Room, sync::Event};
@@ -303,16 +280,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_aligned_to_two_cache_lines_fits_behind_one() {
+        use crate::sync::Mutex;
+        let first = Room::new().object::<Mutex<u8>>().pipe(1000, 100);
+        // The segment is full to its last byte.
+        let rest = 4096 - first.size().expect("a size") % 4096;
+        let room = first.bytes(rest, 1);
+        let seg = room.options().and_then(|options| options.anonymous()).expect("a segment");
+        assert_eq!(seg.len(), room.size().expect("a size"));
+        seg.object_zeroed::<Mutex<u8>>("lock").expect("room");
+        seg.pipe_pair("talk", 1000, 100).expect("room");
+        seg.bytes("rest", rest, 1).expect("room");
+    }
+
+    #[test]
     fn what_is_impossible_is_named_and_nothing_overflows() {
         for (room, named) in [
-            (Room::new().queue::<u64>(usize::MAX), "a queue of 8-byte elements"),
+            (Room::new().queue::<u64>(usize::MAX), "a Queue of 8-byte elements"),
             (Room::new().bytes(usize::MAX, 1).bytes(1, 1), "bytes aligned to 1"),
             (Room::new().bytes(1, 3), "aligned to 3"),
             (Room::new().bytes(usize::MAX / 2, 64).bytes(usize::MAX / 2, 64).bytes(64, 64), "aligned to 64"),
             (Room::new().slice::<Page>(usize::MAX), "a slice"),
-            (Room::new().byte_queue(usize::MAX, 1), "a byte queue"),
+            (Room::new().byte_queue(usize::MAX, 1), "a ByteQueue"),
             (Room::new().byte_lane(usize::MAX, 1), "a byte lane"),
-            (Room::new().latest::<u8>(1000), "a latest value"),
+            (Room::new().latest::<u8>(1000), "a Latest of"),
             (Room::new().listener(0, 1, 1), "0 pipes"),
         ] {
             let e = room.size().expect_err(named);

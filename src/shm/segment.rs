@@ -1,37 +1,31 @@
-//! [`Segment`]: shared memory, mapped and attached.
+//! [`Segment`]: shared memory, mapped and attached. Its objects are found and made in `object`, `queue`, `latest`, `cells`,
+//! `spsc` and `byte_lane`.
 #![allow(unsafe_code)]
 
 use super::attach::Attached;
-use super::directory::{Directory, Element, Shape};
+use super::directory::{Directory, Shape};
+use super::file;
 use super::header::CHANGING_OFF;
 use super::name::Name;
-use super::object::Object;
 use super::options::Options;
 use super::snapshot::Snapshot;
-use super::{fail, file};
 use crate::atomic::Ordering::Relaxed;
-use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Changing, Fixed, Kind};
+use crate::format::{Changing, Fixed};
 use crate::heap::{self, Keep};
-use crate::queue::{ByteQueue, ByteRing, RawByteQueue, byte_ring_size};
-use crate::queue::{Latest, LatestPlace, Queue, RawLatest, RawQueue, Ring, latest_size, ring_size};
-use crate::shared::{Plain, Shared, TypeId};
-use crate::sync::{Barrier, BoundedSemaphore, Cells, RawBarrier, RawBoundedSemaphore, cells_size};
 use crate::sys::own::{self, Own};
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU8;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
-/// Shared memory with a directory of typed, named objects. Clones share one mapping; it is unmapped when the
-/// last clone and the last object handle are gone. Closing never removes the name.
+/// Shared memory with a directory of typed, named objects. Clones share one mapping, which is unmapped when the last clone
+/// and the last object handle are dropped. Dropping never removes the name.
 ///
-/// A process may open a segment several times. What is held in it (a lock, a seat, a message in hands) is the *thread's*,
-/// whichever of the mappings it came by: a thread that has locked a mutex and locks it once more by another mapping is told
-/// `Deadlock`, and a recursive mutex counts it.
+/// A process may open a segment several times. Whatever is held in it (a lock, a seat, a borrowed message) belongs to the
+/// *thread*, whichever mapping it was taken through: a thread that locks a mutex again through another mapping gets
+/// `Deadlock`, and a recursive mutex counts the second lock.
 ///
 /// # Examples
 /// ```
@@ -40,7 +34,7 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 ///
 /// let name = format!("/interproc-doc-segment-{}", std::process::id());
 /// let seg = Segment::options().size(1 << 16).open_or_create(&name)?;
-/// let left = seg.object("tickets", || AtomicU32::new(3))?; // any process that asks gets the same one
+/// let left = seg.object("tickets", || AtomicU32::new(3))?; // every process that asks gets the same one
 /// left.fetch_sub(1, Ordering::Relaxed);
 ///
 /// let other = Segment::open(&name)?; // as another process would
@@ -57,16 +51,16 @@ pub struct Segment {
 struct Inner {
     attached: Attached,
     map: MmapRaw,
-    /// Our copy, checked when the file was opened. The one in shared memory is not read again.
+    /// Our copy, checked when the file was opened. The original in shared memory is not read again.
     fixed: Fixed,
-    /// Kept for [`Segment::as_fd`]; the mapping is from its description, and so keeps the shared lock as well. Not the
-    /// description that holds the process's seat.
+    /// Kept for [`Segment::as_fd`]. The mapping belongs to the same file description, so it keeps the shared lock as well.
+    /// The process's seat is held by another description.
     file: Own,
     name: Option<Name>,
 }
 
 impl Segment {
-    /// How to create or open a segment, with every option.
+    /// All options for creating or opening a segment.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -136,7 +130,7 @@ impl Segment {
         Self::options().from_fd(fd)
     }
 
-    /// Opens a segment for looking only; see [`Snapshot`].
+    /// Opens a segment for inspection only; see [`Snapshot`].
     ///
     /// # Errors
     /// Those of [`Options::open_read_only`].
@@ -153,8 +147,8 @@ impl Segment {
         Self::options().open_read_only(name)
     }
 
-    /// Removes the name. Whoever is attached stays so, and the memory is freed when the last one is gone; a new
-    /// segment may take the name at once.
+    /// Removes the name. Attached processes keep the memory, which is freed when the last one detaches; a new segment may
+    /// take the name at once.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`], [`ErrorKind::BadName`], [`ErrorKind::PermissionDenied`].
@@ -172,9 +166,9 @@ impl Segment {
         file::unlink(&Name::new(name)?)
     }
 
-    /// Whether no process is attached to the segment. It may hold data that somebody will come back for: nothing
-    /// is ever removed for being stale alone. (Who may read the segment's file can make it look used, by a lock on it, but not
-    /// unused.)
+    /// Whether no process is attached to the segment. A stale segment may still hold data that somebody wants, so none is
+    /// ever removed for being stale alone. (Anyone who may read the segment's file can make it look used, by a lock on it,
+    /// but never unused.)
     ///
     /// # Errors
     /// Those of [`Options::open_read_only`].
@@ -193,8 +187,8 @@ impl Segment {
         file::is_stale(&Name::new(name)?, None)
     }
 
-    /// Removes the name if no process is attached, and says whether it did. Nobody can attach between the look
-    /// and the removal.
+    /// Removes the name if no process is attached, and returns whether it did. Nobody can attach between the check and the
+    /// removal.
     ///
     /// # Errors
     /// Those of [`Options::open`] and [`unlink`](Self::unlink).
@@ -223,7 +217,7 @@ impl Segment {
         heap::Shared::new(Inner { attached, map, fixed, file, name }).map(|inner| Segment { inner })
     }
 
-    /// A descriptor of its file.
+    /// The descriptor of its file.
     ///
     /// # Errors
     /// [`ErrorKind::DescriptorClosed`].
@@ -243,9 +237,9 @@ impl Segment {
         self.inner.keep()
     }
 
-    /// Whether publishers are to use full fences.
+    /// Whether publishers must use full fences.
     pub(super) fn has_strong_fences(&self) -> bool {
-        // Relaxed: sticky; until it is seen, whoever depends on it keeps to the net.
+        // Relaxed: it never goes back, and until we see it, sleepers that depend on it rely on the net.
         self.changing().strong_fences.load(Relaxed) != 0
     }
 
@@ -259,12 +253,12 @@ impl Segment {
         unsafe { self.base().add(CHANGING_OFF).cast::<Changing>().as_ref() }
     }
 
-    fn directory(&self) -> Directory<'_> {
+    pub(super) fn directory(&self) -> Directory<'_> {
         // SAFETY: mapped as long as `self`; `fixed` was checked.
         unsafe { Directory::new(self.base(), self.changing(), &self.inner.fixed) }
     }
 
-    /// The name it was created or opened by; `None` for an anonymous segment or one from a descriptor.
+    /// The name it was created or opened by; `None` for an anonymous segment and for one from a descriptor.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -275,7 +269,7 @@ impl Segment {
         self.inner.name.as_ref().map(Name::as_str)
     }
 
-    /// The payload's bytes.
+    /// The size of the payload in bytes.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -287,7 +281,7 @@ impl Segment {
         self.inner.fixed.payload_len as usize
     }
 
-    /// How many threads may use it at a time.
+    /// How many threads can use it at the same time.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -309,7 +303,7 @@ impl Segment {
         self.inner.fixed.max_objects
     }
 
-    /// Whether the name was removed: a newcomer does not find this segment any more.
+    /// Whether the name was removed, so that nobody else finds this segment.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -321,15 +315,15 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_retired(&self) -> bool {
-        // Relaxed: a hint, it orders nothing.
+        // Relaxed: a hint; it orders nothing.
         self.changing().retired.load(Relaxed) != 0
     }
 
-    /// The descriptor of the segment's file, to be sent to another process, which gives it to
-    /// [`Options::from_fd`]. Its number is 3 or above.
+    /// The descriptor of the segment's file. Send it to another process, which passes it to [`Options::from_fd`]. Its number
+    /// is 3 or above.
     ///
-    /// If the program has closed it behind the library's back, the file is opened again as long as it has a name; of a
-    /// segment without one this is then the old number, whatever it names by now.
+    /// If the program has closed it behind the library's back, a segment with a name opens its file again; one without a name
+    /// returns the old number, which may belong to another file by now.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -343,601 +337,13 @@ impl Segment {
         unsafe { BorrowedFd::borrow_raw(number) }
     }
 
-    /// Finds the object of this name and type, or makes it with the value of `init`. When several processes come
-    /// at once, all get the same object; `init` may then have been called for nothing. Which one's value it has,
-    /// [`Object::is_new`] tells.
-    ///
-    /// The value is moved to its place: for megabytes there are [`object_zeroed`](Self::object_zeroed) and
-    /// [`slice`](Self::slice).
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, [type](TypeId), size or alignment;
-    /// [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or an object without bytes;
-    /// [`ErrorKind::Corrupt`] when the directory fails its checks; [`ErrorKind::TooManyMembers`].
-    /// # Examples
-    /// ```
-    /// use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-    /// use interproc::{ErrorKind, Segment};
-    ///
-    /// let seg = Segment::anonymous(4096)?;
-    /// let tickets = seg.object("tickets", || AtomicU32::new(3))?;
-    /// assert!(tickets.is_new());
-    /// let found = seg.object("tickets", || AtomicU32::new(99))?;
-    /// assert_eq!((found.load(Ordering::Relaxed), found.is_new()), (3, false));
-    ///
-    /// let e = seg.object("tickets", || AtomicU64::new(0)).unwrap_err();
-    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
-    /// assert!(e.to_string().contains("\"tickets\" is an Object of 4 bytes aligned to 4, type 0x"));
-    /// assert!(e.to_string().contains("; you asked for an Object of 8"));
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn object<T: Shared>(&self, name: &str, init: impl FnOnce() -> T) -> Result<Object<T>> {
-        let shape = Self::shape_of::<T>();
-        let (place, is_new) = match self.lookup(name, &shape)? {
-            Some(place) => (place, false),
-            None => {
-                // Before the lock: it is the user's code.
-                let value = init();
-                // SAFETY: the place is aligned and large enough for T by its shape; nobody else refers to it yet.
-                self.find_or_place(name, &shape, |place| unsafe { value.write_to(place.cast().as_ptr()) })?
-            }
-        };
-        // SAFETY: the shape was compared with T's; the directory checked the place.
-        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
-    }
-
-    /// Finds the object of this name and type, or makes it of zeros, in its place: an unlocked mutex around 0, a counter at
-    /// 0. It may be of any size: nothing of it goes over the stack.
-    ///
-    /// # Errors
-    /// As [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, sync::Mutex};
-    /// const WORDS: usize = 1 << 20;
-    /// let seg = Segment::anonymous(8 * WORDS + 64)?;
-    /// let table = seg.object_zeroed::<Mutex<[u64; WORDS]>>("table")?;
-    /// assert!(table.is_new());
-    /// table.lock()?[WORDS - 1] = 7;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn object_zeroed<T: Shared>(&self, name: &str) -> Result<Object<T>> {
-        let (place, is_new) = self.find_or_place(name, &Self::shape_of::<T>(), |_| {})?;
-        // SAFETY: as in `object`; zeros are a `Shared`.
-        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
-    }
-
-    /// Finds the slice of this name of `len` elements, or makes it of zeros, in its place. It is the same object as an array
-    /// of that length.
-    ///
-    /// # Errors
-    /// As [`object`](Self::object); [`ErrorKind::InvalidInput`] also for no element.
-    /// # Examples
-    /// ```
-    /// # use core::sync::atomic::{AtomicU64, Ordering};
-    /// # use interproc::Segment;
-    /// let seg = Segment::anonymous(1 << 20)?;
-    /// let pixels = 100 * 100; // known at run time only
-    /// let image = seg.slice::<AtomicU64>("image", pixels)?;
-    /// image[pixels - 1].store(7, Ordering::Relaxed);
-    /// assert_eq!(seg.find_slice::<AtomicU64>("image")?.len(), pixels);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn slice<T: Shared>(&self, name: &str, len: usize) -> Result<Object<[T]>> {
-        let (place, is_new) = self.find_or_place(name, &Self::shape_of_many::<T>(len)?, |_| {})?;
-        let place = NonNull::slice_from_raw_parts(place.cast(), len);
-        // SAFETY: as in `object_zeroed`, for `len` of them.
-        Ok(unsafe { Object::new(place, self.clone(), is_new) })
-    }
-
-    /// Finds the slice or array of this name, of whatever length.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    /// # Examples
-    /// ```
-    /// # use core::sync::atomic::AtomicU32;
-    /// # use interproc::Segment;
-    /// let seg = Segment::anonymous(4096)?;
-    /// seg.object("four", || [const { AtomicU32::new(0) }; 4])?;
-    /// assert_eq!(seg.find_slice::<AtomicU32>("four")?.len(), 4);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn find_slice<T: Shared>(&self, name: &str) -> Result<Object<[T]>> {
-        let found = self.directory().look(name)?.ok_or_else(|| self.missing(name))?;
-        // Any length, but one that the bytes are a whole number of.
-        let len = found.size as usize / size_of::<T>().max(1);
-        let shape = Self::shape_of_many::<T>(len)?;
-        let place = self.lookup(name, &shape)?.ok_or_else(|| self.missing(name))?;
-        let place = NonNull::slice_from_raw_parts(place.cast(), len);
-        // SAFETY: as in `slice`.
-        Ok(unsafe { Object::new(place, self.clone(), false) })
-    }
-
-    /// Finds the object of bytes of this name, size and alignment, or makes it of zeros: what C's
-    /// `interproc_segment_object` makes and finds. It is found as bytes only; see
-    /// [`object_of_bytes`](Self::object_of_bytes).
-    ///
-    /// # Errors
-    /// As [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use core::sync::atomic::{AtomicU8, Ordering};
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(4096)?;
-    /// let flags = seg.bytes("flags", 100, 1)?;
-    /// flags[99].store(1, Ordering::Relaxed);
-    /// assert_eq!(seg.find_bytes("flags")?.len(), 100);
-    /// let e = seg.find::<[AtomicU8; 100]>("flags").unwrap_err();
-    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn bytes(&self, name: &str, len: usize, align: usize) -> Result<Object<[AtomicU8]>> {
-        let (place, is_new) = self.find_or_place(name, &Shape::object(TypeId::BYTES, len, align), |_| {})?;
-        let place = NonNull::slice_from_raw_parts(place.cast(), len);
-        // SAFETY: of so many bytes, by its shape; any are valid.
-        Ok(unsafe { Object::new(place, self.clone(), is_new) })
-    }
-
-    /// Finds the object of bytes of this name, of whatever size and alignment.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    /// # Examples
-    /// ```
-    /// # use interproc::Segment;
-    /// let seg = Segment::anonymous(4096)?;
-    /// seg.bytes("flags", 100, 1)?;
-    /// assert!(!seg.find_bytes("flags")?.is_new());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn find_bytes(&self, name: &str) -> Result<Object<[AtomicU8]>> {
-        let found = self.directory().look(name)?.ok_or_else(|| self.missing(name))?;
-        let shape = Shape { size: found.size, align: found.align, ..Shape::object(TypeId::BYTES, 0, 0) };
-        let place = self.lookup(name, &shape)?.ok_or_else(|| self.missing(name))?;
-        let place = NonNull::slice_from_raw_parts(place.cast(), found.size as usize);
-        // SAFETY: as in `bytes`.
-        Ok(unsafe { Object::new(place, self.clone(), false) })
-    }
-
-    /// Finds the object of bytes of this name, or makes it of zeros, and takes it for a `T`: how a Rust program shares a
-    /// structure with a C program that gave no id. (One that gives the id of `T` shares it by [`object`](Self::object).)
-    ///
-    /// # Errors
-    /// As [`object`](Self::object).
-    ///
-    /// # Safety
-    /// Whoever else uses the object takes it for a `T`, too, or for what has `T`'s layout and is used the same way.
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, sync::Mutex};
-    /// let seg = Segment::anonymous(4096)?;
-    /// // As C's interproc_segment_object(&segment, "counter", 24, 8, &counter).
-    /// seg.bytes("counter", 24, 8)?;
-    /// // SAFETY: in C it is `struct { interproc_mutex_t lock; uint64_t value; }`.
-    /// let counter = unsafe { seg.object_of_bytes::<Mutex<u64>>("counter") }?;
-    /// *counter.lock()? += 1;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub unsafe fn object_of_bytes<T: Shared>(&self, name: &str) -> Result<Object<T>> {
-        let (place, is_new) = self.find_or_place(name, &Self::shape_as::<T>(TypeId::BYTES), |_| {})?;
-        // SAFETY: of T's size and alignment; it is used as a T, by the contract.
-        Ok(unsafe { Object::new(place.cast(), self.clone(), is_new) })
-    }
-
-    /// Finds the object of this name and type.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NoObject`], and those of [`object`](Self::object) but for `SegmentFull`.
-    /// # Examples
-    /// ```
-    /// # use core::sync::atomic::AtomicU32;
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(4096)?;
-    /// assert_eq!(seg.find::<AtomicU32>("nothing").unwrap_err().kind(), ErrorKind::NoObject);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn find<T: Shared>(&self, name: &str) -> Result<Object<T>> {
-        let place = self.lookup(name, &Self::shape_of::<T>())?.ok_or_else(|| self.missing(name))?;
-        // SAFETY: as in `object`.
-        Ok(unsafe { Object::new(place.cast(), self.clone(), false) })
-    }
-
-    /// Finds or makes the queue of this name for messages of type `T`, with room for `capacity` of them.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another element
-    /// [type](TypeId::plain) or capacity; [`ErrorKind::InvalidInput`] for no capacity or one beyond 2^24, or for messages of
-    /// no bytes; else as [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let jobs = seg.queue::<[u8; 16]>("jobs", 1024)?;
-    /// let same = seg.queue::<[u8; 16]>("jobs", 1024)?;
-    /// let e = seg.queue::<[u8; 24]>("jobs", 1024).unwrap_err();
-    /// assert_eq!(e.kind(), ErrorKind::TypeMismatch);
-    /// assert!(e.to_string().contains("\"jobs\" is a Queue of 16-byte elements x 1024"));
-    /// assert!(e.to_string().contains("you asked for a Queue of 24-byte elements x 1024"));
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn queue<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
-        self.queue_as(name, Element::of::<T>(), capacity)
-    }
-
-    /// Finds the queue of bytes of this name, or makes it, and takes each message for a `T`: what C's
-    /// `interproc_segment_queue` makes and finds, which names no type. It is found by its bytes only, and safely: any bytes
-    /// are a `T`. (A C program that gives the id of `T`, by `interproc_segment_queue_as`, shares what
-    /// [`queue`](Self::queue) finds.)
-    ///
-    /// # Errors
-    /// As [`queue`](Self::queue).
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// // As C's interproc_segment_queue(&segment, "jobs", 8, 64, &jobs).
-    /// let jobs = seg.queue_of_bytes::<u64>("jobs", 64)?;
-    /// jobs.push(1)?;
-    /// assert_eq!(seg.queue_of_bytes::<[u32; 2]>("jobs", 64)?.pop()?, [1, 0]);
-    /// assert_eq!(seg.queue::<u64>("jobs", 64).unwrap_err().kind(), ErrorKind::TypeMismatch);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn queue_of_bytes<T: Plain>(&self, name: &str, capacity: usize) -> Result<Queue<T>> {
-        self.queue_as(name, Element::bytes(size_of::<T>()), capacity)
-    }
-
-    fn queue_as<T: Plain>(&self, name: &str, element: Element, capacity: usize) -> Result<Queue<T>> {
-        let raw = self.raw_queue(name, element, capacity)?;
-        let keep = self.keep();
-        Queue::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("queue {name:?}")))
-    }
-
-    /// Finds or makes the queue of this name for messages of any length up to `longest` bytes, with `capacity` bytes for
-    /// them (each message rounded up to 64; and at least two of the longest).
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a queue of another capacity or longest
-    /// message; [`ErrorKind::InvalidInput`] for a number that is 0 or beyond 2^60; else as [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let log = seg.byte_queue("log", 16 << 10, 1000)?;
-    /// let same = seg.byte_queue("log", 16 << 10, 1000)?;
-    /// log.push(b"of any length")?;
-    /// assert_eq!(same.pop()?, b"of any length");
-    /// assert_eq!(seg.byte_queue("log", 16 << 10, 2000).unwrap_err().kind(), ErrorKind::TypeMismatch);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<ByteQueue> {
-        let raw = self.raw_byte_queue(name, capacity, longest)?;
-        Ok(ByteQueue::from_raw(raw, self.keep()))
-    }
-
-    /// Finds or makes the semaphore of this name with so many robust permits.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a semaphore of another number of permits;
-    /// [`ErrorKind::InvalidInput`] for no permit or more than 2^20; else as [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let lines = seg.bounded_semaphore("lines", 5)?;
-    /// let same = seg.bounded_semaphore("lines", 5)?;
-    /// let permit = lines.acquire()?;
-    /// assert_eq!(same.available()?, 4);
-    /// assert_eq!(seg.bounded_semaphore("lines", 6).unwrap_err().kind(), ErrorKind::TypeMismatch);
-    /// # drop(permit);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn bounded_semaphore(&self, name: &str, permits: usize) -> Result<BoundedSemaphore> {
-        let raw = self.raw_bounded_semaphore(name, permits)?;
-        Ok(BoundedSemaphore::from_raw(raw, self.keep()))
-    }
-
-    /// Finds or makes the barrier of this name for so many parties.
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a barrier of another number of parties;
-    /// [`ErrorKind::InvalidInput`] for no party or more than 2^20; else as [`object`](Self::object).
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let steps = seg.barrier("steps", 4)?;
-    /// assert_eq!(seg.barrier("steps", 4)?.parties(), 4);
-    /// assert_eq!(seg.barrier("steps", 5).unwrap_err().kind(), ErrorKind::TypeMismatch);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn barrier(&self, name: &str, parties: usize) -> Result<Barrier> {
-        let raw = self.raw_barrier(name, parties)?;
-        Ok(Barrier::from_raw(raw, self.keep()))
-    }
-
-    /// Finds the latest value of this name, or makes it with this first value (version 0), and with announcements for
-    /// four readers at a time: see [`Latest`].
-    ///
-    /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to something else, or to a value of another
-    /// [type](TypeId::plain) or with another number of announcements; [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or a value of no bytes.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::Segment;
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let limit = seg.latest("limit", 100u32)?;
-    /// limit.set(70)?;
-    /// assert_eq!(seg.latest("limit", 100u32)?.get()?, 70); // it was there
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn latest<T: Plain>(&self, name: &str, initial: T) -> Result<Latest<T>> {
-        self.latest_for(name, initial, 4)
-    }
-
-    /// As [`latest`](Self::latest), with announcements for `readers` at a time, at most 250: so many readers that were overtaken twice
-    /// can read wait-free at the same time. Each costs a slot.
-    ///
-    /// # Errors
-    /// As [`latest`](Self::latest); [`ErrorKind::InvalidInput`] also for more than 250 readers.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::Segment;
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// let limit = seg.latest_for("limit", 100u32, 16)?;
-    /// assert_eq!(limit.get()?, 100);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn latest_for<T: Plain>(&self, name: &str, initial: T, readers: usize) -> Result<Latest<T>> {
-        self.latest_as(name, Element::of::<T>(), initial, readers)
-    }
-
-    /// As [`latest_for`](Self::latest_for) of bytes, which are taken for a `T`: what C's `interproc_segment_latest_as` makes
-    /// and finds (for 4 readers: `interproc_segment_latest`), which names no type. It is found by its bytes only; see
-    /// [`queue_of_bytes`](Self::queue_of_bytes).
-    ///
-    /// # Errors
-    /// As [`latest_for`](Self::latest_for).
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{ErrorKind, Segment};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// // As C's interproc_segment_latest(&segment, "limit", 4, &initial, &limit).
-    /// let limit = seg.latest_of_bytes("limit", 100u32, 4)?;
-    /// assert_eq!(limit.get()?, 100);
-    /// assert_eq!(seg.latest("limit", 100u32).unwrap_err().kind(), ErrorKind::TypeMismatch);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn latest_of_bytes<T: Plain>(&self, name: &str, initial: T, readers: usize) -> Result<Latest<T>> {
-        self.latest_as(name, Element::bytes(size_of::<T>()), initial, readers)
-    }
-
-    fn latest_as<T: Plain>(
-        &self,
-        name: &str,
-        element: Element,
-        initial: T,
-        readers: usize,
-    ) -> Result<Latest<T>> {
-        // SAFETY: a value of so many initialised bytes.
-        let raw = unsafe { self.raw_latest(name, element, readers, (&raw const initial).cast()) }?;
-        let keep = self.keep();
-        Latest::from_raw(raw, keep).ok_or_else(|| fail(ErrorKind::Corrupt, format!("latest value {name:?}")))
-    }
-
-    /// [`latest_for`](Self::latest_for) for C.
-    ///
-    /// # Safety
-    /// `initial` is NULL, for zeros, or has `size` bytes.
-    pub(crate) unsafe fn raw_latest(
-        &self,
-        name: &str,
-        Element { id, size: element }: Element,
-        readers: usize,
-        initial: *const u8,
-    ) -> Result<RawLatest> {
-        let size = latest_size(element, readers).ok_or_else(|| {
-            let asked = format!("a latest value of {element} bytes for {readers} readers");
-            fail(ErrorKind::InvalidInput, asked + ": from 1 to 2^32 bytes, and up to 250 readers")
-        })?;
-        let shape = Shape {
-            kind: Kind::Latest as u32,
-            type_id: id.bits(),
-            size: size as u64,
-            align: LatestPlace::ALIGN as u64,
-            params: [element as u64, readers as u64],
-        };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet; `initial` by the contract.
-            let made = unsafe { LatestPlace::make(place, size, element, readers, initial) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the place keeps the mapping.
-        let place = unsafe { LatestPlace::attach(place, size) }?;
-        if (place.element(), place.readers() as usize) != (element, readers) {
-            // The place's own header disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("latest value {name:?}")));
-        }
-        let latest = RawLatest::new(place);
-        if self.changing().strong_fences.load(Relaxed) != 0 {
-            latest.use_strong_fences();
-        }
-        Ok(latest)
-    }
-
-    /// [`bounded_semaphore`](Self::bounded_semaphore) for C.
-    pub(crate) fn raw_bounded_semaphore(&self, name: &str, permits: usize) -> Result<RawBoundedSemaphore> {
-        self.cells(name, Kind::BoundedSemaphore, permits).map(RawBoundedSemaphore::new)
-    }
-
-    /// [`barrier`](Self::barrier) for C.
-    pub(crate) fn raw_barrier(&self, name: &str, parties: usize) -> Result<RawBarrier> {
-        self.cells(name, Kind::Barrier, parties).map(RawBarrier::new)
-    }
-
-    fn cells(&self, name: &str, kind: Kind, count: usize) -> Result<Cells> {
-        let size = cells_size(count)
-            .ok_or_else(|| fail(ErrorKind::InvalidInput, format!("a {kind:?} of {count}: from 1 to 2^20")))?;
-        let shape = Shape {
-            kind: kind as u32,
-            type_id: 0,
-            size: size as u64,
-            align: Cells::ALIGN as u64,
-            params: [count as u64, 0],
-        };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { Cells::make(place, size, count) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the row keeps the mapping.
-        let row = unsafe { Cells::attach(place, size) }?;
-        if row.count() as usize != count {
-            // The row's own head disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("{kind:?} {name:?}")));
-        }
-        Ok(row)
-    }
-
-    /// Finds or makes an object by its id, size and alignment, as C does; whether it made it. A new one has the bytes at
-    /// `initial`, or zeros.
-    ///
-    /// # Safety
-    /// `initial` is NULL or has `size` bytes.
-    pub(crate) unsafe fn raw_object(
-        &self,
-        name: &str,
-        (id, size, align): (TypeId, usize, usize),
-        initial: *const u8,
-    ) -> Result<(NonNull<u8>, bool)> {
-        self.find_or_place(name, &Shape::object(id, size, align), |place| {
-            if !initial.is_null() {
-                // SAFETY: the place has as many bytes, and nobody else refers to it yet.
-                unsafe { place.as_ptr().copy_from_nonoverlapping(initial, size) };
-            }
-        })
-    }
-
-    /// Finds an object by its id, size and alignment, as C does.
-    pub(crate) fn raw_find(
-        &self,
-        name: &str,
-        (id, size, align): (TypeId, usize, usize),
-    ) -> Result<NonNull<u8>> {
-        let place = self.lookup(name, &Shape::object(id, size, align))?;
-        place.ok_or_else(|| self.missing(name))
-    }
-
-    #[cold]
-    fn missing(&self, name: &str) -> crate::Error {
-        fail(ErrorKind::NoObject, format!("{name:?} in {self:?}"))
-    }
-
-    /// [`queue`](Self::queue) for C.
-    pub(crate) fn raw_queue(
-        &self,
-        name: &str,
-        Element { id, size: element }: Element,
-        capacity: usize,
-    ) -> Result<RawQueue> {
-        let size = ring_size(element, capacity).ok_or_else(|| {
-            let asked = format!("a queue of {element}-byte elements x {capacity}");
-            fail(ErrorKind::InvalidInput, asked + ": from 1 byte and from 1 to 2^24 elements")
-        })?;
-        let shape = Shape {
-            kind: Kind::Queue as u32,
-            type_id: id.bits(),
-            size: size as u64,
-            align: Ring::ALIGN as u64,
-            params: [element as u64, capacity as u64],
-        };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { Ring::make(place, size, element, capacity) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
-        let ring = unsafe { Ring::attach(place, size) }?;
-        if (ring.element(), ring.capacity() as usize) != (element, capacity) {
-            // The ring's own header disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("queue {name:?}")));
-        }
-        let queue = RawQueue::new(ring);
-        if self.changing().strong_fences.load(Relaxed) != 0 {
-            queue.use_strong_fences();
-        }
-        Ok(queue)
-    }
-
-    /// [`byte_queue`](Self::byte_queue) for C.
-    pub(crate) fn raw_byte_queue(&self, name: &str, capacity: usize, longest: usize) -> Result<RawByteQueue> {
-        let size = byte_ring_size(capacity, longest).ok_or_else(|| {
-            let asked = format!("a byte queue of {capacity} bytes for messages of up to {longest}");
-            fail(ErrorKind::InvalidInput, asked + ": both from 1 to 2^60")
-        })?;
-        let shape = Shape {
-            kind: Kind::ByteQueue as u32,
-            type_id: 0,
-            size: size as u64,
-            align: ByteRing::ALIGN as u64,
-            params: [capacity as u64, longest as u64],
-        };
-        let place = self.place(name, &shape, |place| {
-            // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-            let made = unsafe { ByteRing::make(place, size, capacity, longest) };
-            debug_assert!(made.is_ok(), "the shape was checked");
-        })?;
-        // SAFETY: checked by the directory; every user of the ring keeps the mapping.
-        let ring = unsafe { ByteRing::attach(place, size) }?;
-        if ring.shape() != (capacity, longest) {
-            // The ring's own header disagrees with the directory.
-            return Err(fail(ErrorKind::Corrupt, format!("byte queue {name:?}")));
-        }
-        let queue = RawByteQueue::new(ring);
-        if self.changing().strong_fences.load(Relaxed) != 0 {
-            queue.use_strong_fences();
-        }
-        Ok(queue)
-    }
-
-    fn shape_of<T: Shared>() -> Shape {
-        Self::shape_as::<T>(T::shared_id())
-    }
-
-    fn shape_as<T: Shared>(id: TypeId) -> Shape {
-        const { assert!(!core::mem::needs_drop::<T>(), "an object in shared memory is never dropped") };
-        Shape::object(id, size_of::<T>(), align_of::<T>())
-    }
-
-    /// The shape of so many `T`, one after the other.
-    fn shape_of_many<T: Shared>(len: usize) -> Result<Shape> {
-        let size = len.checked_mul(size_of::<T>()).filter(|&size| isize::try_from(size).is_ok());
-        let size = size.ok_or_else(|| {
-            fail(ErrorKind::InvalidInput, format!("{len} elements of {} bytes", size_of::<T>()))
-        })?;
-        Ok(Shape { size: size as u64, ..Self::shape_as::<T>(TypeId::array::<T>(len)) })
-    }
-
-    /// Finds an object of this shape. Takes no lock.
+    /// Finds an object of this shape, without a lock.
     pub(crate) fn lookup(&self, name: &str, shape: &Shape) -> Result<Option<NonNull<u8>>> {
         self.directory().find(name, shape)
     }
 
-    /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
-    pub(crate) fn lookup_like(
-        &self,
-        name: &str,
-        kind: Kind,
-        type_id: u64,
-    ) -> Result<Option<(NonNull<u8>, usize)>> {
-        self.directory().find_like(name, kind, type_id)
-    }
-
-    /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. It runs
-    /// under the directory's lock; it neither panics nor comes back to this segment.
+    /// Finds an object of this shape, or makes it: `init` completes its first value in zeroed memory. `init` runs under the
+    /// directory's lock, so it must not panic or use this segment.
     pub(crate) fn place(
         &self,
         name: &str,
@@ -947,8 +353,8 @@ impl Segment {
         self.find_or_place(name, shape, init).map(|(place, _)| place)
     }
 
-    /// [`place`](Self::place), and whether it made it.
-    fn find_or_place(
+    /// [`place`](Self::place), and whether it made the object.
+    pub(super) fn find_or_place(
         &self,
         name: &str,
         shape: &Shape,
@@ -976,6 +382,7 @@ impl fmt::Debug for Segment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::TypeId;
     use core::sync::atomic::AtomicBool;
     use std::sync::mpsc::channel;
     use std::time::Duration;

@@ -1,21 +1,20 @@
-//! Taking a seat of an Spsc queue.
+//! Spsc queues in a segment: taking one of the two seats.
 
-use super::Segment;
 use super::directory::Element;
-use super::lane::Build;
+use super::lane::AskedLane;
+use super::segment::Segment;
 use crate::error::Result;
-use crate::format::Kind;
 use crate::member::{Member, OwnerId};
 use crate::queue::Lane;
 use crate::queue::spsc::{Consumer, Producer};
 use crate::shared::Plain;
 
 impl Segment {
-    /// Takes the producer's seat of the Spsc queue of this name for messages of type `T`, with room for `capacity` of them. The
-    /// queue is found or made. Whoever died in the seat has left it.
+    /// Takes the producer's seat of the Spsc queue of this name, for elements of type `T` with room for `capacity` of them.
+    /// The queue is found, or made. A producer that died has left the seat.
     ///
     /// # Errors
-    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while somebody alive sits there, the caller included;
+    /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while a living thread has the seat, the caller included;
     /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a queue of another
     /// element [type](crate::TypeId::plain) or capacity; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a capacity out of range;
     /// [`TooManyMembers`](crate::ErrorKind::TooManyMembers); else as [`object`](Self::object).
@@ -35,8 +34,8 @@ impl Segment {
         self.spsc_producer_as(name, Element::of::<T>(), capacity)
     }
 
-    /// Takes the producer's seat of the Spsc queue of bytes of this name, whose messages are taken for `T`s: of what C's
-    /// `interproc_segment_spsc_producer` makes and finds, which names no type. It is found by its bytes only; see
+    /// As [`spsc_producer`](Self::spsc_producer), of a queue of untyped elements, each written as a `T`: C's
+    /// `interproc_segment_spsc_producer`, which names no type, makes and finds such queues. See
     /// [`queue_of_bytes`](Self::queue_of_bytes).
     ///
     /// # Errors
@@ -68,7 +67,7 @@ impl Segment {
     }
 
     /// Takes the consumer's seat of the Spsc queue of this name, as [`spsc_producer`](Self::spsc_producer) does the producer's.
-    /// What a consumer that died had not freed is popped again.
+    /// Elements that a dead consumer had not freed are popped again.
     ///
     /// # Errors
     /// As [`spsc_producer`](Self::spsc_producer).
@@ -87,8 +86,8 @@ impl Segment {
         self.spsc_consumer_as(name, Element::of::<T>(), capacity)
     }
 
-    /// Takes the consumer's seat of the Spsc queue of bytes of this name, as
-    /// [`spsc_producer_of_bytes`](Self::spsc_producer_of_bytes) does the producer's.
+    /// As [`spsc_consumer`](Self::spsc_consumer), of a queue of untyped elements: see
+    /// [`spsc_producer_of_bytes`](Self::spsc_producer_of_bytes).
     ///
     /// # Errors
     /// As [`spsc_producer`](Self::spsc_producer).
@@ -115,21 +114,15 @@ impl Segment {
         self.spsc_seat(name, element, capacity, take, Lane::consumer)
     }
 
-    /// Takes the seat of the Spsc queue of this name whose holder is `holder`: for Rust and C.
+    /// Takes the seat of the Spsc queue of this name whose holder `holder` names: for Rust and C.
     pub(crate) fn spsc_seat<S>(
         &self,
         name: &str,
-        Element { id, size: unit }: Element,
+        element: Element,
         capacity: usize,
         take: impl FnOnce(Lane, &Member) -> Result<S>,
         holder: impl FnOnce(&Lane) -> Option<OwnerId>,
     ) -> Result<S> {
-        let params = [unit as u64, capacity as u64];
-        self.seat(
-            name,
-            &Build { kind: Kind::Spsc, unit, capacity, limit: 0, type_id: id, params },
-            take,
-            holder,
-        )
+        self.seat(name, &AskedLane::of_elements(element, capacity), take, holder)
     }
 }
