@@ -13,7 +13,7 @@
 //! | only the newest value; writers never wait for readers, nor readers for anybody | [`queue::Latest`] |
 //! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
 //! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
-//! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], the tool's `ls`, `inspect`, `deadlocks` |
+//! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], [`inspect`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; `bool` and enums [`Checked`] |
 //! | the same from C | `include/interproc.h` |
 //!
@@ -72,6 +72,8 @@ mod atomic;
 #[doc(hidden)]
 pub mod atomic; // for the models in tests/loom
 mod checked;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod decode;
 mod error;
 // Its comments are for C: their examples are no doc tests. Its symbols are exported, so it is there only for who asks: two
 // versions of the crate in one program would have them twice. Its own tests need it.
@@ -80,6 +82,8 @@ mod ffi;
 pub mod format;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod heap;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod inspect;
 mod mark;
 pub mod member;
 #[cfg(any(feature = "std", interproc_loom))]
@@ -97,8 +101,6 @@ mod sys;
 #[doc(hidden)]
 pub mod sys; // for the models in tests/loom
 mod time;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod view;
 
 #[cfg(all(interproc_mutants, feature = "std"))]
 mod mutants {

@@ -18,7 +18,7 @@
 //! }
 //! ```
 //!
-//! For several holders: [`all`]. In C: `ffi::who`. For `interproc inspect`: an entry in the table of `shm::decode`.
+//! For several holders: [`all`]. In C: `ffi::who`. For `interproc inspect`: an entry in the table of `inspect::decoders`.
 //!
 //! | what is read | how it is kept consistent |
 //! |---|---|

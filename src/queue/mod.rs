@@ -32,8 +32,6 @@ pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReser
 pub use byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use lane::lane_view;
 pub use lane::{Lane, RawConsumer, RawProducer};
 #[cfg(not(interproc_loom))]
 pub use latest::latest_size;

@@ -9,9 +9,6 @@
 //! | `directory` | finding and making objects, crash-safe, over untrusted bytes |
 //! | `placed` | the one way in which an object with parameters is found or made |
 //! | `object`; `queue`, `latest`, `cells`, `lane`, `spsc`, `byte_lane` | the objects: typed ones, and those with parameters |
-//! | `members` | the member slots as seen from outside |
-//! | `decode` | which function decodes the state of which type |
-//! | `inspect`, `deadlock` | what can be seen: objects, members, cycles of waiting |
 //! | `attach` | the calls into the member layer |
 //! | `segment`, `options`, `room`, `snapshot` | the interface |
 //!
@@ -57,16 +54,12 @@
 mod attach;
 mod byte_lane;
 mod cells;
-mod deadlock;
-mod decode;
 mod directory;
 mod file;
 mod header;
-mod inspect;
 mod kernel;
 mod lane;
 mod latest;
-mod members;
 mod name;
 mod object;
 mod options;
@@ -77,10 +70,7 @@ mod segment;
 mod snapshot;
 mod spsc;
 
-pub use deadlock::Deadlock;
 pub(crate) use directory::Element;
-pub use inspect::{Holder, ObjectState, View};
-pub use members::{MemberInfo, Waits};
 pub use object::Object;
 pub use options::Options;
 pub(crate) use placed::Placed;

@@ -1,4 +1,4 @@
-//! [`Snapshot`]: a segment opened for looking only.
+//! [`Snapshot`]: a segment opened for inspection only.
 
 use super::directory::{self, Found};
 use super::file::{self, Checked};
@@ -19,10 +19,10 @@ use std::string::String;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::vec::Vec;
 
-/// A segment opened for looking: never a member, not locked against unlinking, leaves no trace.
+/// A segment opened for inspection. It is never a member, does not keep anyone from unlinking the segment, and leaves no trace.
 ///
-/// It reads the file instead of mapping it, so that not even a truncation can hurt who looks. What it says was
-/// true at some time during the call.
+/// It reads the file instead of mapping it, so not even a truncation can harm the reader. What a call returns was true at some
+/// moment during the call. [`inspect`](crate::inspect) has what it says of objects and members.
 ///
 /// # Examples
 /// ```
@@ -45,7 +45,7 @@ use std::vec::Vec;
 #[derive(Debug)]
 pub struct Snapshot {
     file: Own,
-    pub(super) fixed: Fixed,
+    pub(crate) fixed: Fixed,
     name: Name,
 }
 
@@ -70,16 +70,16 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its [`Kind`](crate::format::Kind) as a number; a later build may have others.
     pub kind: u32,
-    /// The bits of its [`TypeId`](crate::TypeId), or of that of its elements (a queue, an spsc, a latest value); 0 for bytes and
-    /// for what its kind says it all about.
+    /// The bits of its [`TypeId`](crate::TypeId), or of its elements' (a queue, an Spsc, a latest value); 0 for untyped ones and
+    /// where the kind is enough.
     pub type_id: u64,
-    /// Where it is in the file.
+    /// Its offset in the file.
     pub offset: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// Its alignment.
     pub align: u64,
-    /// Its kind's parameters; for a queue, element size and capacity.
+    /// The parameters of its kind; for a queue, element size and capacity.
     pub params: [u64; 2],
 }
 
@@ -97,7 +97,7 @@ impl ObjectInfo {
     }
 }
 
-/// So many zeros, of which none is touched.
+/// Zeros that are not touched.
 #[allow(unsafe_code)]
 fn zeroed(len: usize) -> Result<Vec<u8>> {
     let layout = std::alloc::Layout::array::<u8>(len).map_err(|_| Error::no_memory())?;
@@ -119,8 +119,8 @@ impl Snapshot {
         Ok(Snapshot { file, fixed: checked.fixed, name })
     }
 
-    /// Its file; opened again by its name if the program has closed the descriptor.
-    pub(super) fn file(&self) -> Result<ManuallyDrop<File>> {
+    /// Its file, opened again by name if the program has closed the descriptor.
+    pub(crate) fn file(&self) -> Result<ManuallyDrop<File>> {
         let again = || own::open(self.name.path(), libc::O_RDONLY | libc::O_NOFOLLOW);
         self.file.get_or(again).map(own::as_file).map_err(Error::no_descriptor)
     }
@@ -139,7 +139,7 @@ impl Snapshot {
         self.name.as_str()
     }
 
-    /// The payload's bytes.
+    /// The size of the payload in bytes.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -184,7 +184,7 @@ impl Snapshot {
         UNIX_EPOCH + Duration::from_nanos(self.fixed.created_ns)
     }
 
-    /// Whether the name was removed since.
+    /// Whether the name has been removed since.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -204,7 +204,7 @@ impl Snapshot {
         Ok(file.metadata()?.nlink() == 0 || file::is_retired(&file)?)
     }
 
-    /// Whether any process is attached. (Who may read the segment's file can make it look so, by a lock on it.)
+    /// Whether any process is attached. (Anyone who may read the segment's file can make it look so, by a lock on it.)
     ///
     /// # Errors
     /// Those of asking for the file's locks.
@@ -222,10 +222,10 @@ impl Snapshot {
         sys::file::is_used(self.file()?.as_raw_fd()).map_err(Error::from_errno)
     }
 
-    /// What the file system says of the segment's file: its owner, mode and size.
+    /// The metadata of the segment's file: its owner, mode and size.
     ///
     /// # Errors
-    /// Those of `fstat`: none that is known.
+    /// Those of `fstat`: none are known.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -241,7 +241,7 @@ impl Snapshot {
         Ok(self.file()?.metadata()?)
     }
 
-    /// Every object in the directory.
+    /// All objects in the directory.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when an entry fails its checks; [`ErrorKind::Truncated`].
@@ -264,8 +264,8 @@ impl Snapshot {
     /// The objects up to the first entry that fails its checks, and its error.
     ///
     /// # Errors
-    /// No memory: that is no damage.
-    pub(super) fn directory(&self) -> Result<(Vec<ObjectInfo>, Option<Error>)> {
+    /// No memory, which is not damage.
+    pub(crate) fn directory(&self) -> Result<(Vec<ObjectInfo>, Option<Error>)> {
         let mut objects = Vec::new();
         match self.read_directory(&mut objects) {
             Err(error) if error.errno() == libc::ENOMEM => Err(error),
@@ -279,14 +279,14 @@ impl Snapshot {
             .try_for_each(|found| heap::push(objects, ObjectInfo::of(&found?)?))
     }
 
-    /// A copy of an object's bytes. While others write, parts of it may be of different times.
+    /// A copy of an object's bytes. While others write, parts of it may be of different moments.
     ///
-    /// It takes as much memory as the file takes for them: what was never written to is not read, and the zeros for it are the
-    /// kernel's until they are touched.
+    /// It takes as much memory as the object takes in the file: pages that were never written are not read, and their zeros
+    /// take no memory until they are touched.
     ///
     /// # Errors
-    /// [`ErrorKind::NoObject`], and those of [`objects`](Self::objects); `Resource` for more than the address space
-    /// takes.
+    /// [`ErrorKind::NoObject`], and those of [`objects`](Self::objects); `Resource` for more bytes than the address space
+    /// has room for.
     /// # Examples
     /// ```
     /// # use core::sync::atomic::AtomicU16;
@@ -306,25 +306,25 @@ impl Snapshot {
     }
 
     fn bytes(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
-        // Looked at first: a header may claim terabytes.
+        // Checked first: a header may claim terabytes.
         let file = self.file()?;
         super::header::check_length(self.name(), &self.fixed, file.metadata()?.size())?;
         let mut bytes = zeroed(len)?;
         let end = offset.checked_add(len as u64).ok_or(ErrorKind::Corrupt)?;
         let mut at = offset;
-        // Only what is there: a file may be all holes.
+        // Only the data: a file may be all holes.
         while let Some((from, to)) = kernel::data(file.as_fd(), at).filter(|&(from, _)| from < end) {
             let to = to.min(end);
             self.read_at(&mut bytes[(from - offset) as usize..(to - offset) as usize], from)?;
             at = to;
         }
-        // What was cut off meanwhile looked like a hole.
+        // A part that was cut off meanwhile looked like a hole.
         super::header::check_length(self.name(), &self.fixed, file.metadata()?.size())?;
         Ok(bytes)
     }
 
     /// Copies bytes of the file.
-    pub(super) fn read_at(&self, into: &mut [u8], offset: u64) -> Result<()> {
+    pub(crate) fn read_at(&self, into: &mut [u8], offset: u64) -> Result<()> {
         self.file()?.read_exact_at(into, offset).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => fail(ErrorKind::Truncated, self.name()),
             _ => e.into(),
@@ -332,7 +332,7 @@ impl Snapshot {
     }
 
     /// Copies an aligned word of the file.
-    pub(super) fn word(&self, offset: u64) -> Result<u64> {
+    pub(crate) fn word(&self, offset: u64) -> Result<u64> {
         let mut bytes = [0; 8];
         self.read_at(&mut bytes, offset)?;
         Ok(u64::from_le_bytes(bytes))

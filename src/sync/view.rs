@@ -1,4 +1,4 @@
-//! The state of locks and signals, read from copied bytes (see `crate::view`).
+//! The state of locks and signals, read from copied bytes (see `crate::decode`).
 
 use super::cells::{CELLS_OFF, cells_size};
 use super::raw_mutex::{AWAITED, DIRTY, DRAINING, KEPT, NOT_RECOVERABLE, READING};
@@ -8,12 +8,12 @@ use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
 use crate::error::Result;
 use crate::heap;
 use crate::member::{Life, OwnerId, Table};
-use crate::view::{Look, State};
+use crate::decode::{ObjectBytes, State};
 use std::vec::Vec;
 
 /// The state of a `RawMutex` at the object's start.
-pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
-    let word = look.word(0)?;
+pub(crate) fn mutex(object: &ObjectBytes<'_>) -> Option<State> {
+    let word = object.word(0)?;
     if word & NOT_RECOVERABLE != 0 {
         return Some(State::new("not recoverable"));
     }
@@ -21,7 +21,7 @@ pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
         let text = if word & DIRTY != 0 { "free, a holder died" } else { "free" };
         return (word & !(KEPT | AWAITED | DIRTY) == 0).then(|| State::new(text));
     };
-    let text = match (look.lives(owner), word & DIRTY != 0) {
+    let text = match (object.lives(owner), word & DIRTY != 0) {
         (true, false) => "held",
         (true, true) => "held, being repaired",
         (false, _) => "its holder died",
@@ -30,8 +30,8 @@ pub(crate) fn mutex(look: &Look<'_>) -> Option<State> {
 }
 
 /// The state of a `RawRecursiveMutex` at the object's start.
-pub(crate) fn recursive_mutex(look: &Look<'_>) -> Option<State> {
-    let (state, hold) = (mutex(look)?, look.word(16)?);
+pub(crate) fn recursive_mutex(object: &ObjectBytes<'_>) -> Option<State> {
+    let (state, hold) = (mutex(object)?, object.word(16)?);
     let owner = state.holders.first().map(|&(id, _)| id);
     let depth =
         if owner.is_some() && OwnerId::of(hold) == owner { raw_recursive_mutex::depth(hold) } else { 0 };
@@ -39,20 +39,20 @@ pub(crate) fn recursive_mutex(look: &Look<'_>) -> Option<State> {
 }
 
 /// The state of a `RawRwLock` at the object's start.
-pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
-    let gate = look.word(0)?;
+pub(crate) fn rwlock(object: &ObjectBytes<'_>) -> Option<State> {
+    let gate = object.word(0)?;
     let mut readers = Vec::new();
     let mut reads = 0;
     for index in 0..CELLS as u64 {
-        let cell = look.word(16 + 8 * index)?;
-        if let Some(reader) = OwnerId::of(cell).filter(|&id| look.lives(id)) {
-            look.push(&mut readers, reader);
+        let cell = object.word(16 + 8 * index)?;
+        if let Some(reader) = OwnerId::of(cell).filter(|&id| object.lives(id)) {
+            object.push(&mut readers, reader);
             reads += (cell & COUNT) / ONE;
         }
     }
     if gate & KEPT != 0 {
-        for &(reader, times) in look.holds {
-            look.push(&mut readers, reader);
+        for &(reader, times) in object.holds {
+            object.push(&mut readers, reader);
             reads += u64::from(times);
         }
     }
@@ -66,7 +66,7 @@ pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
         let text = if gate & DIRTY != 0 { "free, its writer died" } else { read };
         return (gate & !(KEPT | DIRTY) == 0).then(|| state(text));
     };
-    let state = match (look.lives(owner), gate & (READING | DRAINING)) {
+    let state = match (object.lives(owner), gate & (READING | DRAINING)) {
         // On its way in, or dead on the way: the lock's state is unchanged.
         (_, READING) | (false, DRAINING) => state(read),
         (true, DRAINING) => state("read, a writer waits").with([owner], "is next to write"),
@@ -78,31 +78,31 @@ pub(crate) fn rwlock(look: &Look<'_>) -> Option<State> {
 }
 
 /// The state of a `RawSemaphore`.
-pub(crate) fn semaphore(look: &Look<'_>) -> Option<State> {
-    let value = look.word(0)? as u32;
+pub(crate) fn semaphore(object: &ObjectBytes<'_>) -> Option<State> {
+    let value = object.word(0)? as u32;
     Some(State::new(if value == 0 { "none left" } else { "open" }).fact("value", value))
 }
 
 /// The state of a `RawEvent`.
-pub(crate) fn event(look: &Look<'_>) -> Option<State> {
-    Some(State::new(if look.word(0)? & raw_event::SET != 0 { "set" } else { "not set" }))
+pub(crate) fn event(object: &ObjectBytes<'_>) -> Option<State> {
+    Some(State::new(if object.word(0)? & raw_event::SET != 0 { "set" } else { "not set" }))
 }
 
 /// The state of a `RawCondvar`.
-pub(crate) fn condvar(look: &Look<'_>) -> Option<State> {
-    look.word(8)?;
-    Some(State::new(if look.waiters(0..16) == 0 { "idle" } else { "waited for" }))
+pub(crate) fn condvar(object: &ObjectBytes<'_>) -> Option<State> {
+    object.word(8)?;
+    Some(State::new(if object.waiters(0..16) == 0 { "idle" } else { "waited for" }))
 }
 
 /// The state of a `RawOnce` at the object's start.
-pub(crate) fn once(look: &Look<'_>) -> Option<State> {
-    let (lock, state) = (look.word(0)?, look.word(16)?);
+pub(crate) fn once(object: &ObjectBytes<'_>) -> Option<State> {
+    let (lock, state) = (object.word(0)?, object.word(16)?);
     let text = match (OwnerId::of(lock), state) {
         // A thread that has the lock now found it done.
         (_, DONE) => return Some(State::new("done")),
         (_, state) if state > DONE => return None,
         (Some(owner), _) => {
-            let text = if look.lives(owner) { "being done" } else { "died at it" };
+            let text = if object.lives(owner) { "being done" } else { "died at it" };
             return Some(State::new(text).with([owner], "is at it"));
         }
         (None, BEGUN) => "given up",
@@ -112,30 +112,30 @@ pub(crate) fn once(look: &Look<'_>) -> Option<State> {
 }
 
 /// The taken cells of a semaphore or barrier; `None` if it contradicts its parameters.
-fn row(look: &Look<'_>) -> Option<Vec<(OwnerId, u64)>> {
-    let [count, _] = look.params;
+fn row(object: &ObjectBytes<'_>) -> Option<Vec<(OwnerId, u64)>> {
+    let [count, _] = object.params;
     let need = cells_size(usize::try_from(count).ok()?)?;
-    if need as u64 > look.size || look.word(0)? != count {
+    if need as u64 > object.size || object.word(0)? != count {
         return None;
     }
     let mut cells = Vec::new();
-    look.words(CELLS_OFF as u64, count, |cell| {
+    object.words(CELLS_OFF as u64, count, |cell| {
         // The highest slot number is nobody's: it means "free, with news".
         let owner = OwnerId::of(cell).filter(|id| id.slot() != u16::MAX.into());
         if let Some(id) = owner {
-            look.push(&mut cells, (id, cell));
+            object.push(&mut cells, (id, cell));
         }
     })?;
     Some(cells)
 }
 
 /// The state of a `RawBoundedSemaphore`.
-pub(crate) fn bounded_semaphore(look: &Look<'_>) -> Option<State> {
-    let cells = row(look)?;
-    let permits = look.params[0];
-    let held = cells.iter().filter(|(id, _)| look.lives(*id)).count() as u64;
+pub(crate) fn bounded_semaphore(object: &ObjectBytes<'_>) -> Option<State> {
+    let cells = row(object)?;
+    let permits = object.params[0];
+    let held = cells.iter().filter(|(id, _)| object.lives(*id)).count() as u64;
     let mut holders = Vec::new();
-    cells.iter().for_each(|&(id, _)| look.push(&mut holders, id));
+    cells.iter().for_each(|&(id, _)| object.push(&mut holders, id));
     distinct(&mut holders);
     let text = match permits - held {
         0 => "none left",
@@ -143,17 +143,17 @@ pub(crate) fn bounded_semaphore(look: &Look<'_>) -> Option<State> {
         _ => "open",
     };
     // The turnstile follows the count and the word.
-    let front = OwnerId::of(look.word(16)?).filter(|&id| look.lives(id));
+    let front = OwnerId::of(object.word(16)?).filter(|&id| object.lives(id));
     let state = State::new(text).with(holders, "holds").with(front, "is next");
     Some(state.fact("permits", permits).fact("available", permits - held))
 }
 
 /// The state of a `RawBarrier`.
-pub(crate) fn barrier(look: &Look<'_>) -> Option<State> {
-    let (cells, word) = (row(look)?, look.word(8)?);
+pub(crate) fn barrier(object: &ObjectBytes<'_>) -> Option<State> {
+    let (cells, word) = (row(object)?, object.word(8)?);
     let round = raw_barrier::arrived_in(raw_barrier::generation(word));
     let here = |cell: u64| raw_barrier::marks(cell) == round;
-    let broken = word & raw_barrier::BROKEN != 0 || cells.iter().any(|(id, _)| !look.lives(*id));
+    let broken = word & raw_barrier::BROKEN != 0 || cells.iter().any(|(id, _)| !object.lives(*id));
     let come = cells.iter().filter(|&&(_, cell)| here(cell)).count() as u64;
     let text = match come {
         _ if broken => "broken",
@@ -163,7 +163,7 @@ pub(crate) fn barrier(look: &Look<'_>) -> Option<State> {
     let part =
         |has_come: bool| cells.iter().filter(move |&&(_, cell)| here(cell) == has_come).map(|&(id, _)| id);
     let state = State::new(text).with(part(true), "has come").with(part(false), "has a seat");
-    Some(state.fact("parties", look.params[0]).fact("come", come).fact("seated", cells.len() as u64))
+    Some(state.fact("parties", object.params[0]).fact("come", come).fact("seated", cells.len() as u64))
 }
 
 /// Each of them once.

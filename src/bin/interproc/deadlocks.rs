@@ -1,7 +1,7 @@
 //! `interproc deadlocks NAME`: who waits for each other in a circle.
 
 use crate::sight::{self, Guest, Problem, complain, full_name, open, person, place};
-use interproc::shm::{Deadlock, MemberInfo};
+use interproc::inspect::{Deadlock, MemberInfo};
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! `interproc inspect NAME`: the objects of a segment with their state, and its members.
 
 use crate::sight::{self, Guest, Person, Problem, clean, complain, full_name, open, person, place, table};
-use interproc::shm::{Holder, ObjectState, View};
+use interproc::inspect::{Holder, ObjectState, View};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::process::ExitCode;

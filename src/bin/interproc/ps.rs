@@ -2,8 +2,8 @@
 
 use crate::sight::{self, Guest, Problem, clean, complain, full_name, open, person, place, table};
 use indicatif::{BinaryBytes, HumanDuration};
+use interproc::inspect::{Holder, MemberInfo, ObjectState, View};
 use interproc::process::Details;
-use interproc::shm::{Holder, MemberInfo, ObjectState, View};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;

@@ -6,8 +6,9 @@
 use comfy_table::{Table, presets};
 use interproc::ErrorKind;
 use interproc::Segment;
+use interproc::inspect::{MemberInfo, Waits};
 use interproc::member::Who;
-use interproc::shm::{MemberInfo, Snapshot, Waits};
+use interproc::shm::Snapshot;
 use serde::Serialize;
 use std::fs::symlink_metadata;
 use std::os::unix::fs::MetadataExt;

@@ -1,25 +1,25 @@
-//! The state of a byte queue, read from copied bytes (see `crate::view`).
+//! The state of a byte queue, read from copied bytes (see `crate::decode`).
 
 use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
+use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
 use crate::member;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, Role};
-use crate::view::{Look, State};
 use core::mem::offset_of;
 
 /// How many records are looked at before the numbers are no longer exact.
 const MOST_RECORDS: u32 = 1 << 16;
 
 /// The state of a byte ring.
-pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
-    let [capacity, longest] = look.params;
+pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
+    let [capacity, longest] = object.params;
     let (wish, most) = (usize::try_from(capacity).ok()?, usize::try_from(longest).ok()?);
-    let header = |at: usize| look.word(at as u64);
+    let header = |at: usize| object.word(at as u64);
     let ring = Geometry::of(wish, most)?;
-    let fits = byte_ring_size(wish, most).is_some_and(|need| need as u64 <= look.size);
+    let fits = byte_ring_size(wish, most).is_some_and(|need| need as u64 <= object.size);
     let geometry = [
         header(offset_of!(Header, capacity))?,
         header(offset_of!(Header, longest))?,
@@ -29,7 +29,7 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
     if !fits || geometry != [capacity, longest, u64::from(ring.granules), 1 << ring.shift] {
         return None;
     }
-    let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
+    let words = Words { object, granules: ring.granules, head: header(offset_of!(Header, head))? };
     let closed = header(offset_of!(Header, closed))? == CLOSED;
     let (mut messages, mut blocker) = (0u64, None);
     let read = words.start(header(offset_of!(Header, read))?);
@@ -55,29 +55,20 @@ pub(crate) fn byte_queue(look: &Look<'_>) -> Option<State> {
     let used = ahead(tail, freed, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let unread = ahead(tail, read, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let peak = header(offset_of!(Header, peak))?.clamp(unread, u64::from(ring.granules));
-    let asleep = |at: usize| look.waiters(at as u64..at as u64 + 4);
-    let text = match used {
-        _ if closed && messages == 0 => "closed and drained",
-        _ if closed => "closed",
-        _ if messages == 0 => "empty",
-        n if n == u64::from(ring.granules) => "full",
-        _ => "open",
-    };
-    let blocker = blocker.or(used_from.flatten()).filter(|&id| look.lives(id));
-    let state = State::new(text)
+    let blocker = blocker.or(used_from.flatten()).filter(|&id| object.lives(id));
+    let state = State::of_channel(closed, messages == 0, used == u64::from(ring.granules))
         .with(blocker, "blocks")
         .fact("depth", messages)
         .fact("depth in bytes", used << ring.shift)
         .fact("capacity in bytes", u64::from(ring.granules) << ring.shift)
         .fact("peak in bytes", peak << ring.shift)
         .fact("longest message", longest)
-        .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
-        .fact("producers asleep", asleep(offset_of!(Header, not_full)));
+        .with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full));
     Some(state)
 }
 
 struct Words<'a> {
-    look: &'a Look<'a>,
+    object: &'a ObjectBytes<'a>,
     granules: u32,
     head: u64,
 }
@@ -92,7 +83,7 @@ impl Words<'_> {
         let mut position = from;
         for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
             let index = pos::index(position);
-            let ctl = Ctl::read(self.look.word(CELLS_OFF as u64 + u64::from(index) * CELL_BYTES as u64)?);
+            let ctl = Ctl::read(self.object.word(CELLS_OFF as u64 + u64::from(index) * CELL_BYTES as u64)?);
             let granules = match ctl {
                 Ctl::Idle { lap, granules, state } => {
                     let ahead = pos::laps_ahead(lap, pos::lap(position));

@@ -73,9 +73,7 @@ pub use place::Lane;
 pub use place::lane_size;
 pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(in crate::queue) use view::lane;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use view::lane_view;
+pub(crate) use view::lane;
 
 use super::CLOSED;
 use super::event_count::EventCount;

@@ -1,17 +1,17 @@
-//! The state of a latest value, read from copied bytes (see `crate::view`).
+//! The state of a latest value, read from copied bytes (see `crate::decode`).
 
 use super::place::{CELLS_OFF, Header, latest_size, stride_of};
 use super::raw::split;
+use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;
-use crate::view::{Look, State};
 use core::mem::offset_of;
 
 /// The state of a latest value.
-pub(crate) fn latest(look: &Look<'_>) -> Option<State> {
-    let [element, readers] = look.params;
-    let header = |at: usize| look.word(at as u64);
+pub(crate) fn latest(object: &ObjectBytes<'_>) -> Option<State> {
+    let [element, readers] = object.params;
+    let header = |at: usize| object.word(at as u64);
     let fits = latest_size(usize::try_from(element).ok()?, usize::try_from(readers).ok()?)
-        .is_some_and(|need| need as u64 <= look.size);
+        .is_some_and(|need| need as u64 <= object.size);
     if !fits {
         return None;
     }
@@ -31,13 +31,13 @@ pub(crate) fn latest(look: &Look<'_>) -> Option<State> {
     let writer = OwnerId::of(header(offset_of!(Header, lock))?);
     let mut announced = 0u64;
     for cell in 0..readers {
-        let word = look.word(CELLS_OFF as u64 + 8 * cell)?;
-        announced += u64::from(OwnerId::of(word).is_some_and(|id| look.lives(id)));
+        let word = object.word(CELLS_OFF as u64 + 8 * cell)?;
+        announced += u64::from(OwnerId::of(word).is_some_and(|id| object.lives(id)));
     }
     let changed = offset_of!(Header, changed) as u64;
     let lock = offset_of!(Header, lock) as u64;
     let text = match writer {
-        Some(id) if look.lives(id) => "being set",
+        Some(id) if object.lives(id) => "being set",
         Some(_) => "its writer died",
         None if version == 0 => "never set",
         None => "set",
@@ -48,7 +48,7 @@ pub(crate) fn latest(look: &Look<'_>) -> Option<State> {
         .fact("bytes", element)
         .fact("announcements", readers)
         .fact("in use", announced)
-        .fact("asleep for a newer one", look.waiters(changed - 8..changed + 4))
-        .fact("asleep to set it", look.waiters(lock..lock + 16));
+        .fact("asleep for a newer one", object.waiters(changed - 8..changed + 4))
+        .fact("asleep to set it", object.waiters(lock..lock + 16));
     Some(state)
 }

@@ -1,24 +1,24 @@
-//! The state of a queue, read from copied bytes (see `crate::view`).
+//! The state of a queue, read from copied bytes (see `crate::decode`).
 
 use super::RawQueue;
 use super::ring::{CELLS_OFF, Header, ring_size, stride_of};
+use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
 use crate::member::{self, OwnerId};
 use crate::queue::CLOSED;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, Ctl};
-use crate::view::{Look, State};
 use core::mem::offset_of;
 
 /// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
 const CATCH_UP: u32 = 4096;
 
 /// The state of a ring.
-pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
-    let [element, capacity] = look.params;
-    let header = |at: usize| look.word(at as u64);
+pub(crate) fn queue(object: &ObjectBytes<'_>) -> Option<State> {
+    let [element, capacity] = object.params;
+    let header = |at: usize| object.word(at as u64);
     let fits = ring_size(usize::try_from(element).ok()?, usize::try_from(capacity).ok()?)
-        .is_some_and(|need| need as u64 <= look.size);
+        .is_some_and(|need| need as u64 <= object.size);
     if !fits {
         return None;
     }
@@ -32,33 +32,24 @@ pub(crate) fn queue(look: &Look<'_>) -> Option<State> {
     if geometry != [element, capacity, stride] {
         return None;
     }
-    let cells = Cells { look, stride, capacity: capacity as u32 };
+    let cells = Cells { object, stride, capacity: capacity as u32 };
     let closed = header(offset_of!(Header, closed))? == CLOSED;
     let head = cells.caught_up(header(offset_of!(Header, head))?, pos::past_done)?;
     let tail = cells.caught_up(header(offset_of!(Header, tail))?, pos::past_claimed)?;
     let depth = pos::distance(head, tail, cells.capacity);
-    let asleep = |at: usize| look.waiters(at as u64..at as u64 + 4);
-    let text = match depth {
-        _ if closed && depth == 0 => "closed and drained",
-        _ if closed => "closed",
-        0 => "empty",
-        n if n == cells.capacity => "full",
-        _ => "open",
-    };
     let blocker = [head, tail].into_iter().find_map(|position| cells.owner(position));
-    let state = State::new(text)
+    let state = State::of_channel(closed, depth == 0, depth == cells.capacity)
         .with(blocker, "blocks")
         .fact("depth", depth)
         .fact("peak", header(offset_of!(Header, peak))?.min(capacity).max(depth.into()))
         .fact("capacity", capacity)
         .fact("element bytes", element)
-        .fact("consumers asleep", asleep(offset_of!(Header, not_empty)))
-        .fact("producers asleep", asleep(offset_of!(Header, not_full)));
+        .with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full));
     Some(state)
 }
 
 struct Cells<'a> {
-    look: &'a Look<'a>,
+    object: &'a ObjectBytes<'a>,
     stride: u64,
     capacity: u32,
 }
@@ -67,7 +58,7 @@ impl Cells<'_> {
     /// The control and the sequence word of a cell.
     fn cell(&self, index: u32) -> Option<(u64, u64)> {
         let at = CELLS_OFF as u64 + u64::from(index) * self.stride;
-        Some((self.look.word(at)?, self.look.word(at + 8)?))
+        Some((self.object.word(at)?, self.object.word(at + 8)?))
     }
 
     /// A hint, moved on over what it has missed, as `RawQueue::bounds` does.
@@ -86,7 +77,7 @@ impl Cells<'_> {
     fn owner(&self, position: u64) -> Option<OwnerId> {
         let (control, _) = self.cell(pos::index(position))?;
         let Ctl::Owned { owner, .. } = Ctl::read(control) else { return None };
-        owner.filter(|&id| self.look.lives(id))
+        owner.filter(|&id| self.object.lives(id))
     }
 }
 

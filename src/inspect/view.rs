@@ -1,18 +1,18 @@
-//! [`View`]: objects with their state, members with what they wait for.
+//! [`View`]: objects with their states, members with what they wait for.
 
-use super::decode::decoder;
+use super::decoders::decoder;
 use super::members::{MemberInfo, Slot, Waits};
-use super::snapshot::{ObjectInfo, Snapshot};
+use crate::decode::ObjectBytes;
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::member::{OwnerId, Who};
-use crate::view::Look;
+use crate::shm::{ObjectInfo, Snapshot};
 use core::cell::Cell;
 use std::string::String;
 use std::vec::Vec;
 
-/// All there is to see of a segment at about one time. Each member, and each word of an object, is of one time;
-/// two of them need not be of the same.
+/// Everything that can be seen of a segment. Each member, and each word of an object, is read at one moment; two of them need
+/// not be of the same moment.
 ///
 /// # Examples
 /// ```
@@ -38,7 +38,7 @@ pub struct View {
     pub objects: Vec<ObjectState>,
     /// The members, dead and alive, in the order of their slots.
     pub members: Vec<MemberInfo>,
-    /// What is wrong with the directory, if anything is.
+    /// What is wrong with the directory, if anything.
     pub damage: Option<Error>,
 }
 
@@ -63,19 +63,19 @@ pub struct View {
 pub struct ObjectState {
     /// Its entry in the directory.
     pub info: ObjectInfo,
-    /// Its type; `None` for a structure of the user's own, and for what a C program made.
+    /// Its type; `None` for a structure of the user's own, and for an object that a C program made.
     pub type_name: Option<&'static str>,
-    /// Its state in a word or two; `None` if the type is not known, or its bytes make no sense.
+    /// Its state in a word or two; `None` if the type is unknown or the bytes make no sense.
     pub state: Option<&'static str>,
-    /// Who holds it, or stands in the way.
+    /// Who holds it, or blocks others.
     pub holders: Vec<Holder>,
-    /// How many living members sleep on a word of it.
+    /// How many living members sleep on one of its words.
     pub waiters: u32,
-    /// What else there is to know of its type, in a fixed order.
+    /// Numbers that its type reports, in a fixed order.
     pub facts: Vec<(&'static str, u64)>,
 }
 
-/// Somebody who has a part in an object's state.
+/// A thread that has a part in an object's state.
 ///
 /// # Examples
 /// ```
@@ -121,14 +121,14 @@ impl Snapshot {
         heap::all(slots.iter().map(|slot| self.member(slot, &slots, &objects)))
     }
 
-    /// Objects and members with their states. Harmless to whoever is at work in the segment, and true at some time
-    /// during the call for each of them.
+    /// The objects and members with their states, each as it was at some moment during the call. Threads that use the segment
+    /// are not disturbed.
     ///
-    /// Bounded in time and memory, whatever the file says: there is a limit to what is looked at in all, far above what
-    /// thousands of objects take. Beyond it objects have no state.
+    /// The call is bounded in time and memory, whatever the file says: there is a limit to what it reads in all, far above
+    /// what thousands of objects take. Objects beyond the limit have no state.
     ///
     /// # Errors
-    /// Those of reading the file. A damaged directory is none: see [`View::damage`].
+    /// Those of reading the file. A damaged directory is not an error: see [`View::damage`].
     ///
     /// # Examples
     /// See [`View`].
@@ -141,13 +141,13 @@ impl Snapshot {
         Ok(View { objects, members, damage })
     }
 
-    /// A member as it is shown.
+    /// A member, as it is shown.
     pub(super) fn member(&self, slot: &Slot, slots: &[Slot], objects: &[ObjectInfo]) -> Result<MemberInfo> {
         let at = slot.waits_for;
         if at == 0 {
             return Ok(MemberInfo { who: slot.who(), waits: None });
         }
-        // They are in the order of their places.
+        // Objects are sorted by offset.
         let before = objects.partition_point(|o| o.offset <= at);
         let object = objects[..before].last().filter(|o| at - o.offset < o.size);
         let waits = Waits {
@@ -164,7 +164,7 @@ impl Snapshot {
         let sleepers = heap::collected(sleepers.map(|at| at - info.offset))?;
         let holds = between(&crowd.holds, info.offset, info.offset + 1, |&(at, ..)| at).iter();
         let holds = heap::collected(holds.map(|&(_, id, times)| (id, times)))?;
-        let look = Look {
+        let bytes = ObjectBytes {
             size: info.size,
             params: info.params,
             read: &|at| {
@@ -181,8 +181,8 @@ impl Snapshot {
             no_memory: Cell::new(false),
         };
         let decoder = decoder(&info);
-        let state = decoder.and_then(|d| (d.decode)(&look));
-        if look.no_memory.get() || state.as_ref().is_some_and(|s| s.no_memory) {
+        let state = decoder.and_then(|d| (d.decode)(&bytes));
+        if bytes.no_memory.get() || state.as_ref().is_some_and(|s| s.no_memory) {
             return Err(Error::no_memory());
         }
         let holders = state.iter().flat_map(|s| &s.holders).take_while(|_| crowd.may_read(1).is_some());
@@ -197,16 +197,16 @@ impl Snapshot {
     }
 }
 
-/// Who sleeps and who reads, in the order of the places, for all objects; and how much may still be looked at.
+/// Who sleeps and who reads, sorted by offset, for all objects; and how much may still be read.
 struct Crowd {
-    /// The words that somebody sleeps on, as often as somebody does.
+    /// The offsets of the words that members sleep on: one entry a sleeper.
     sleepers: Vec<u64>,
-    /// A place, who has a read hold on the lock there, and how many.
+    /// A lock's offset, who has read holds on it, and how many.
     holds: Vec<(u64, OwnerId, u32)>,
     left: Cell<u32>,
 }
 
-/// Calls to the kernel for one view, about: a second's worth.
+/// How many system calls one view may take, about: a second's worth.
 const MOST_READS: u32 = 1 << 21;
 
 impl Crowd {
@@ -214,7 +214,7 @@ impl Crowd {
         let places = slots.iter().map(|slot| slot.waits_for);
         let mut sleepers = heap::collected(places.filter(|&place| place != 0))?;
         sleepers.sort_unstable();
-        // A reader-writer lock's name there is its place in the file, as in `sync::raw_rwlock`.
+        // There a reader-writer lock is named by its offset in the file: see `sync::raw_rwlock`.
         let name = |hold: u64, id| (hold << 16 >> 16, id, (hold >> 48 & 0x7fff) as u32);
         let holds = slots.iter().flat_map(|slot| slot.holds.iter().map(move |&hold| name(hold, slot.id)));
         let mut holds = heap::collected(holds.filter(|&(.., times)| times > 0))?;
@@ -227,21 +227,21 @@ impl Crowd {
         Ok(Crowd { sleepers, holds, left: Cell::new(MOST_READS) })
     }
 
-    /// Takes so much of what may still be looked at.
+    /// Takes `cost` from what may still be read.
     fn may_read(&self, cost: u32) -> Option<()> {
         self.left.set(self.left.get().checked_sub(cost)?);
         Some(())
     }
 }
 
-/// The elements, sorted by their places, at `from` and up to `to`.
+/// Of elements sorted by offset, those from `from` up to `to`.
 fn between<T>(sorted: &[T], from: u64, to: u64, place: impl Fn(&T) -> u64) -> &[T] {
     let first = sorted.partition_point(|element| place(element) < from);
     let end = sorted.partition_point(|element| place(element) < to);
     &sorted[first..end.max(first)]
 }
 
-/// The slot of an owner; they are in their order.
+/// The slot of an owner; slots are sorted by index.
 pub(super) fn find(id: OwnerId, slots: &[Slot]) -> Option<&Slot> {
     index_of(id, slots).map(|at| &slots[at])
 }
@@ -253,6 +253,6 @@ pub(super) fn index_of(id: OwnerId, slots: &[Slot]) -> Option<usize> {
 }
 
 fn who(id: OwnerId, slots: &[Slot]) -> Who {
-    // Not among them: dead, or it came since; a look at the slots is not of one moment.
+    // Not among them: it is dead, or it came since. The slots are not read at one moment.
     find(id, slots).map_or_else(|| Who::new(id, None, false), Slot::who)
 }

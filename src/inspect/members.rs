@@ -1,13 +1,13 @@
-//! The member slots of a segment, read from its file by somebody who is no member.
+//! The member slots of a segment, read from its file without being a member.
 //!
 //! What [`Table`](crate::member::Table) does on mapped memory is done here by `pread`: the same sequence locks, over
-//! untrusted bytes. The second channel is asked, too, but nothing is ever marked.
+//! untrusted bytes. The second channel of death reports is asked as well, but nothing is ever marked.
 
-use super::snapshot::Snapshot;
 use crate::error::Result;
 use crate::format::{HOLDS, Holds, SLOT_CLAIMED, SLOT_WORD_BACK, SlotPage};
 use crate::heap;
 use crate::member::{Identity, NO_SEAT, OwnerId, Who, is_live};
+use crate::shm::Snapshot;
 use crate::sys::file;
 use core::fmt;
 use core::mem::offset_of;
@@ -16,7 +16,8 @@ use std::os::fd::AsRawFd;
 use std::string::String;
 use std::vec::Vec;
 
-/// A thread that uses the segment, or that ended, by any cause, and whose place nobody has taken since. Displayed as a sentence.
+/// A thread that uses the segment, or one that has ended, from whatever cause, and whose slot nobody has taken since.
+/// Displayed as a sentence.
 ///
 /// # Examples
 /// ```
@@ -64,11 +65,11 @@ pub struct MemberInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waits {
-    /// The object's name; `None` if the word lies in none, or the directory cannot be read.
+    /// The object's name; `None` if the word lies in no object, or the directory cannot be read.
     pub object: Option<String>,
-    /// Where the word is: bytes from the start of the object, or without one of the file.
+    /// Where the word lies: bytes from the start of the object or, without an object, of the file.
     pub offset: u64,
-    /// Who is in its way, if it is one in particular.
+    /// Who blocks it, if that is one thread in particular.
     pub on: Option<Who>,
 }
 
@@ -100,7 +101,7 @@ pub(super) struct Slot {
     pub id: OwnerId,
     pub identity: Option<Identity>,
     pub alive: bool,
-    /// Nonzero only of the living.
+    /// 0 of the dead.
     pub waits_for: u64,
     pub waits_on: Option<OwnerId>,
     /// Changes with each sleep.
@@ -118,11 +119,11 @@ impl Slot {
 /// The words at the start of a slot page that describe its member.
 const WORDS: usize = offset_of!(SlotPage, reserved) / 8;
 
-/// How often a slot is read that changes while it is read.
+/// How often a slot is read again because it changes meanwhile.
 const LOOKS: u32 = 16;
 
 impl Snapshot {
-    /// All slots that somebody alive or dead is in.
+    /// All slots with a member, dead or alive.
     pub(super) fn slots(&self) -> Result<Vec<Slot>> {
         let mut slots = Vec::new();
         for index in 0..self.fixed.max_members {
@@ -148,7 +149,7 @@ impl Snapshot {
                 return Ok(None);
             }
             let before = self.described(page)?;
-            // Calls to the kernel are no fences by themselves.
+            // System calls are not fences by themselves.
             fence(Ordering::SeqCst);
             let after = self.described(page)?;
             fence(Ordering::SeqCst);
@@ -165,11 +166,11 @@ impl Snapshot {
                 holds: [0; HOLDS],
             };
             if describes && slot.alive {
-                // Each is of its own time, as the words of an object are.
+                // Each is read at its own moment, as the words of an object are.
                 let first = (offset_of!(SlotPage, holds) + offset_of!(Holds, words)) / 8;
                 slot.holds.copy_from_slice(&before[first..first + HOLDS]);
             }
-            // Counters among the words only grow: the same twice was never anything else in between.
+            // The counters among the words only grow, so words that are the same twice did not change in between.
             let quiet = before == after && still;
             if quiet && describes && slot.alive && slot.waits_changed.is_multiple_of(2) {
                 slot.waits_for = at(offset_of!(SlotPage, waits_for));
@@ -193,13 +194,13 @@ impl Snapshot {
         Ok(words)
     }
 
-    /// The second channel, as `Domain::is_dead` asks it.
+    /// The second channel of death reports, as `Domain::is_dead` asks it.
     fn is_gone(&self, who: &Identity) -> bool {
         let seat = who.seat as u16;
         if seat != NO_SEAT && u32::from(seat) < self.fixed.max_members {
             let taken =
                 self.word(self.page_offset(seat.into()) + offset_of!(SlotPage, seat_incarnation) as u64);
-            // Who cannot ask does not know.
+            // If we cannot ask, we do not know.
             let free =
                 self.file().is_ok_and(|f| file::byte_is_locked(f.as_raw_fd(), seat.into()) == Ok(false));
             if free || taken.is_ok_and(|taken| taken as u32 != (who.seat >> 32) as u32) {

@@ -1,37 +1,37 @@
 //! Cycles of waiting, found from outside.
 //!
-//! Each sleeper's note names at most one owner that is in its way, so the notes are a graph in which each member has
-//! at most one edge; a member that waits for *any* of several leaves no owner. A cycle of notes is a deadlock unless
-//! it passes by itself. So it counts only if it stands through three looks, and if in between
+//! Each sleeper's note names at most one owner that blocks it, so the notes form a graph in which each member has at most one
+//! edge; a member that waits for *any* of several owners names none. A cycle of notes is a deadlock unless it dissolves by
+//! itself. So it counts only if three looks in a row find it, and if in between
 //!
-//! - each edge was *proven*: its sleeper has gone to sleep anew (it looked, and found the same owner), or the word that
-//!   it sleeps on names that owner. Otherwise the note may be out of date: somebody has released what another
-//!   one still sleeps for. Such a one is woken, and if its wake-up is late it looks for itself within the net (50 ms);
-//! - nobody slept more often than the net asks for: those who give up soon and try again are no deadlock.
+//! - each edge was *proven*: its sleeper went to sleep again (it looked, and found the same owner), or the word that it sleeps
+//!   on names that owner. Otherwise the note may be out of date: the owner has released what the member still sleeps for. Such
+//!   a member is woken, and if the wake-up is late it looks for itself within the net (50 ms);
+//! - nobody slept more often than the net makes them: threads that soon give up and try again are not deadlocked.
 
-use super::inspect::{find, index_of};
 use super::members::{MemberInfo, Slot};
-use super::snapshot::Snapshot;
+use super::view::{find, index_of};
 use crate::error::Result;
 use crate::heap;
 use crate::member::{NET_NS, OwnerId};
+use crate::shm::Snapshot;
 use core::fmt;
 use core::iter::repeat_n;
 use core::time::Duration;
 use std::time::Instant;
 use std::vec::Vec;
 
-/// The pause between two looks: longer than the net.
+/// The pause between two looks; longer than the net.
 const BETWEEN: Duration = Duration::from_millis(60);
-/// The looks behind the first one that a cycle must stand through.
+/// How many looks after the first must find a cycle.
 const LEAST: u32 = 2;
-/// The looks after which it is given up.
+/// After so many looks a cycle that is not proven is dropped.
 const MOST: u32 = 10;
 /// What one sleep adds to `waits_changed`.
 const CHANGES: u64 = 4;
 
-/// Members that wait for each other in a circle: each one's [`waits`](MemberInfo::waits) names the next, the last
-/// one's the first. Displayed as a sentence for each.
+/// Members that wait for each other in a cycle: each one's [`waits`](MemberInfo::waits) names the next, and the last one's the
+/// first. Displayed as a sentence a member.
 ///
 /// # Examples
 /// ```
@@ -62,7 +62,7 @@ impl fmt::Display for Deadlock {
 
 /// An edge of a cycle.
 struct Edge {
-    /// As it was when it was found, or when its count of sleeps began.
+    /// The slot when the edge was found, or when its count of sleeps began.
     slot: Slot,
     proven: bool,
 }
@@ -70,7 +70,7 @@ struct Edge {
 /// A cycle of notes.
 struct Suspect {
     edges: Vec<Edge>,
-    /// The looks that it has stood through.
+    /// How many looks have found it.
     stood: u32,
 }
 
@@ -81,9 +81,9 @@ impl Suspect {
 }
 
 impl Snapshot {
-    /// Finds members that wait for each other in a circle. Takes no time if no notes do; else it looks again for
-    /// up to a second, because a state that passes is none. A wait with a time limit counts as long as it lasts.
-    /// Waiting across several segments is not seen.
+    /// Finds members that wait for each other in a cycle. It returns at once if no notes form one; otherwise it looks again
+    /// for up to a second, because a cycle that dissolves is not a deadlock. A wait with a time limit counts as long as it
+    /// lasts. Cycles across several segments are not found.
     ///
     /// # Errors
     /// Those of reading the file.
@@ -107,7 +107,7 @@ impl Snapshot {
             let paused = Instant::now();
             std::thread::sleep(BETWEEN);
             slots = self.slots()?;
-            // One by the net, and one each that began before and that something else ended.
+            // One by the net, one that began before the pause, and one that something else ended.
             let sleeps = 3 + paused.elapsed().as_nanos() as u64 / NET_NS;
             suspects.retain_mut(|suspect| self.stands(suspect, &slots, sleeps * CHANGES));
         }
@@ -118,7 +118,7 @@ impl Snapshot {
         heap::all(suspects.iter().map(|suspect| Ok(Deadlock { members: members(suspect)? })))
     }
 
-    /// Whether a cycle is still there.
+    /// Whether the cycle is still there.
     fn stands(&self, suspect: &mut Suspect, slots: &[Slot], changes: u64) -> bool {
         suspect.stood += 1;
         for edge in &mut suspect.edges {
@@ -136,13 +136,13 @@ impl Snapshot {
         true
     }
 
-    /// Whether the word at this place of the file names this owner.
+    /// Whether the word at this offset in the file names this owner.
     fn names(&self, offset: u64, owner: Option<OwnerId>) -> bool {
         self.word(offset & !7).is_ok_and(|word| owner.is_some() && OwnerId::of(word) == owner)
     }
 }
 
-/// The cycles of the graph in which each member points to whom it waits on. Each member is walked over once.
+/// The cycles of the graph in which each member points to the one it waits for. Each member is visited once.
 fn cycles(slots: &[Slot]) -> Result<Vec<Suspect>> {
     let next = |i: usize| {
         let slot = &slots[i];

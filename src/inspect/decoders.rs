@@ -1,40 +1,37 @@
-//! Which object is decoded by which function.
+//! Which function decodes which object.
 //!
-//! **A new type** is one row here, and one function over copied bytes beside the type: see `crate::view`. It is
-//! tried on scribbled bytes by the test below without another line.
+//! **A new type** takes one row here and one function over copied bytes beside the type: see `crate::decode`. The tests below
+//! then try it on scribbled bytes without another line.
 
-use super::snapshot::ObjectInfo;
+use crate::decode::{ObjectBytes, State};
 use crate::format::Kind;
 use crate::shared::TypeId;
-use crate::view::{Look, State};
+use crate::shm::ObjectInfo;
 use crate::{pipe, queue, sync};
+
+/// `None`: the bytes make no sense.
+type Decode = fn(&ObjectBytes<'_>) -> Option<State>;
 
 /// How to read an object.
 pub(super) struct Decoder {
     kind: Kind,
-    /// The upper half of the type id, which is of the name alone; 0 where the kind says it all.
+    /// The upper half of the type id, which depends on the name alone; 0 where the kind is enough.
     family: u32,
-    /// The type's name, for people.
+    /// The type's name, as it is shown.
     pub name: &'static str,
-    /// `None`: the bytes make no sense.
-    pub decode: fn(&Look<'_>) -> Option<State>,
+    pub decode: Decode,
 }
 
-const fn object(name: &'static str, decode: fn(&Look<'_>) -> Option<State>) -> Decoder {
+const fn object(name: &'static str, decode: Decode) -> Decoder {
     Decoder { kind: Kind::Object, family: TypeId::family(name), name, decode }
 }
 
-const fn placed(kind: Kind, name: &'static str, decode: fn(&Look<'_>) -> Option<State>) -> Decoder {
+const fn placed(kind: Kind, name: &'static str, decode: Decode) -> Decoder {
     Decoder { kind, family: 0, name, decode }
 }
 
-const fn typed(
-    kind: Kind,
-    type_id: u64,
-    name: &'static str,
-    decode: fn(&Look<'_>) -> Option<State>,
-) -> Decoder {
-    Decoder { kind, family: (type_id >> 32) as u32, name, decode }
+const fn pipe(type_id: u64, name: &'static str, decode: Decode) -> Decoder {
+    Decoder { kind: Kind::Pipe, family: (type_id >> 32) as u32, name, decode }
 }
 
 const DECODERS: &[Decoder] = &[
@@ -51,9 +48,9 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
     placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
-    typed(Kind::Pipe, pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
-    typed(Kind::Pipe, pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
-    typed(Kind::Pipe, pipe::LISTENER, "pipe Listener", pipe::view::meeting),
+    pipe(pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
+    pipe(pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
+    pipe(pipe::LISTENER, "pipe Listener", pipe::view::meeting),
     placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];
@@ -83,7 +80,7 @@ mod tests {
         let read = |at: u64| bytes.get(usize::try_from(at / 8).ok()?).copied();
         let lives = |id: OwnerId| id.generation().is_multiple_of(2);
         let holds = [(OwnerId::new(9, 2), 3)];
-        (d.decode)(&Look {
+        (d.decode)(&ObjectBytes {
             size,
             params,
             read: &read,
@@ -180,6 +177,12 @@ mod tests {
         assert_eq!(state.facts[..2], [("depth in bytes", 40), ("peak in bytes", 40)]);
         lane[16] = 20;
         assert_eq!(bytes(&lane).map(|state| state.text), Some("full"));
+        lane[16] = 200;
+        assert_eq!(
+            bytes(&lane).map(|state| state.text),
+            Some("full"),
+            "the tail, read later, may be far ahead"
+        );
         lane[16] = 9;
         lane[3] = 1 << 63;
         assert_eq!(bytes(&lane).map(|state| state.text), Some("closed"));
