@@ -1,6 +1,6 @@
 /* A foreman and his crew: workers that cannot outlive him, a program among them, and who ended how.
  *
- * The workers are daemon children: were this program killed, the kernel would end them at that moment. One of them is
+ * The workers are bound children: if this program is killed, the kernel kills them at that moment. One of them is
  * deaf to SIGTERM and is ended after a grace period; one has crashed.
  *
  *     cc processes.c $(pkg-config --cflags --libs interproc) -o processes && ./processes
@@ -47,7 +47,7 @@ static void must(int rc, const char *what)
 int main(void)
 {
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-    options.flags = INTERPROC_PROCESS_DAEMON;
+    options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
     const char *arguments[] = {"sh", "-c", "exit 7", NULL};
     interproc_process_t crew[CREW];
     const interproc_process_t *left[CREW];
@@ -75,7 +75,9 @@ int main(void)
     if (read(ends[0], &nothing, 1) != 0) /* until nobody has the other end: it is deaf now */
         return 1;
     interproc_exit_t end;
-    must(interproc_process_terminate_within(&crew[3], 50000000, &end), "terminate");
+    struct timespec grace;
+    must(interproc_deadline_after(50000000, &grace), "deadline");
+    must(interproc_process_timedterminate(&crew[3], &grace, &end), "terminate");
     printf("the deaf one: signal %d\n", end.signal);
     for (int i = 0; i < CREW; i++)
         must(interproc_process_close(&crew[i]), "close");

@@ -133,16 +133,16 @@ struct iovec;
 #define INTERPROC_ONCE_RETRY 2
 
 /**
- * A daemon child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
+ * A bound child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
  * process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
  */
-#define INTERPROC_PROCESS_DAEMON 1
+#define INTERPROC_PROCESS_DIES_WITH_PARENT 1
 
 /**
- * As INTERPROC_PROCESS_DAEMON, for the child and all that it starts: it leads a process group, which is ended as a
+ * As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended as a
  * whole. Also what is left of the group when the child has ended and its handle is closed.
  */
-#define INTERPROC_PROCESS_DAEMON_GROUP 2
+#define INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT 2
 
 /**
  * The child leads a process group of its own.
@@ -1293,12 +1293,12 @@ typedef struct interproc_process_segment_t {
  * its parent.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
- *     options.flags = INTERPROC_PROCESS_DAEMON | INTERPROC_PROCESS_NICE;
+ *     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT | INTERPROC_PROCESS_NICE;
  *     options.nice = 10;
  */
 typedef struct interproc_process_options_t {
   /**
-   * INTERPROC_PROCESS_DAEMON and the like, or-ed together.
+   * INTERPROC_PROCESS_DIES_WITH_PARENT and the like, or-ed together.
    */
   uint32_t flags;
   /**
@@ -1383,7 +1383,7 @@ typedef struct interproc_daemon_options_t {
   /**
    * How many nanoseconds the starter waits for it to be ready; 0: as long as it takes.
    */
-  uint64_t ready_within_ns;
+  uint64_t ready_timeout_ns;
   /**
    * Zero.
    */
@@ -3465,21 +3465,21 @@ int interproc_process_join_until(const struct interproc_process_t *process,
 int interproc_process_is_alive(const struct interproc_process_t *process, bool *is_alive);
 
 /**
- * Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+ * Asks the child to end: SIGTERM, which it may handle or ignore. If it has ended, nothing happens.
  *
  * @return 0; EPERM: not this process's child, or it has changed its user.
  */
 int interproc_process_terminate(const struct interproc_process_t *process);
 
 /**
- * Ends the child for certain: SIGKILL. One that has ended already is no error.
+ * Kills the child: SIGKILL. If it has ended, nothing happens.
  *
  * @return As interproc_process_terminate().
  */
 int interproc_process_kill(const struct interproc_process_t *process);
 
 /**
- * Sends any signal to the child; 0 sends none. One that has ended already is no error.
+ * Sends any signal to the child; 0 sends none. If it has ended, nothing happens.
  *
  * @return As interproc_process_terminate(); EINVAL also when there is no such signal.
  */
@@ -3494,14 +3494,13 @@ int interproc_process_signal(const struct interproc_process_t *process, int sign
 int interproc_process_signal_group(const struct interproc_process_t *process, int signal);
 
 /**
- * Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it.
- * `end` may be NULL.
+ * Asks the child to end (SIGTERM), kills it (SIGKILL) if it still runs at `abstime`, and joins it. `end` may be NULL.
  *
- * @return As interproc_process_join().
+ * @return As interproc_process_join_until(), but never ETIMEDOUT.
  */
-int interproc_process_terminate_within(const struct interproc_process_t *process,
-                                       uint64_t grace_ns,
-                                       struct interproc_exit_t *end);
+int interproc_process_terminate_until(const struct interproc_process_t *process,
+                                      const struct timespec *abstime,
+                                      struct interproc_exit_t *end);
 
 /**
  * What the child is doing, as ps shows it: R runs, S sleeps, D waits for a device, T stopped, t traced, Z ended and
@@ -3573,7 +3572,7 @@ int interproc_reap_orphans(const int32_t *except, size_t except_count, size_t *c
 int interproc_process_fd(const struct interproc_process_t *process, int *fd);
 
 /**
- * As interproc_process_close(), and a daemon child then no longer ends with this process.
+ * As interproc_process_close(), and a bound child then no longer ends with this process.
  *
  * @return As interproc_process_close().
  *
@@ -3627,9 +3626,9 @@ int interproc_process_ref_is_alive(const struct interproc_process_ref_t *process
 int interproc_process_ref_wait_until(const struct interproc_process_ref_t *process, const struct timespec *abstime);
 
 /**
- * Sends a signal to this very process; 0 sends none.
+ * Sends a signal to this very process; 0 sends none. If it has ended, nothing happens.
  *
- * @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+ * @return 0; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
  */
 int interproc_process_ref_signal(const struct interproc_process_ref_t *process, int signal);
 
@@ -3972,7 +3971,7 @@ int interproc_listener_close(struct interproc_listener_t *listener);
  * As interproc_process_fork(), with options, which may be NULL.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
- *     options.flags = INTERPROC_PROCESS_DAEMON;
+ *     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
  *     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
  *
  * @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.

@@ -64,7 +64,7 @@ macro_rules! mutant {
         $crate::mutants::chosen($name)
     };
 }
-pub(crate) use {mark::crash_window, mutant};
+pub(crate) use {crash_window::crash_window, mutant};
 
 #[cfg(not(interproc_loom))]
 mod atomic;
@@ -72,6 +72,7 @@ mod atomic;
 #[doc(hidden)]
 pub mod atomic; // for the models in tests/loom
 mod checked;
+mod crash_window;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod decode;
 mod error;
@@ -84,7 +85,6 @@ pub mod format;
 mod heap;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod inspect;
-mod mark;
 pub mod member;
 #[cfg(any(feature = "std", interproc_loom))]
 pub mod pipe;

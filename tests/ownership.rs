@@ -374,7 +374,7 @@ fn a_fork_beside_other_threads_is_refused() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || wait.recv());
     assert_eq!(refused(process::fork(|| ())), ErrorKind::NotAlone);
-    assert_eq!(refused(Builder::new().daemon().fork(|| ())), ErrorKind::NotAlone);
+    assert_eq!(refused(Builder::new().dies_with_parent().fork(|| ())), ErrorKind::NotAlone);
     assert_eq!(refused(Daemon::new().start(|ready| ready.now())), ErrorKind::NotAlone);
     let (_to, from) = interproc::pipe::one_way(1 << 12, 100).expect("pipe");
     assert_eq!(refused(Builder::new().fork_with(from, |_| ())), ErrorKind::NotAlone);

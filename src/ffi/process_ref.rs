@@ -143,17 +143,16 @@ pub unsafe extern "C" fn interproc_process_ref_wait_until(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let ended = match until(abstime)? {
-            Wait::Until(deadline) => open(process)?.wait_until(deadline)?,
-            _ => open(process)?.wait().map(|()| true)?,
-        };
-        if ended { Ok(()) } else { Err(ErrorKind::TimedOut.into()) }
+        match until(abstime)? {
+            Wait::Until(deadline) => open(process)?.wait_until(deadline),
+            _ => open(process)?.wait(),
+        }
     })
 }
 
-/// Sends a signal to this very process; 0 sends none.
+/// Sends a signal to this very process; 0 sends none. If it has ended, nothing happens.
 ///
-/// @return 0; ESRCH: it was reaped; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+/// @return 0; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_signal(
     process: *const interproc_process_ref_t,

@@ -4,7 +4,7 @@ use super::arguments::{input, list, output, text};
 use super::handle::{Boxed, Handle, boxed, close, open};
 use super::lease::Pool;
 use super::process::{
-    INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DAEMON, INTERPROC_PROCESS_DAEMON_GROUP,
+    INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DIES_WITH_PARENT, INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT,
     INTERPROC_PROCESS_GROUP, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION, INTERPROC_PROCESS_UMASK,
     interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
     interproc_process_t,
@@ -96,11 +96,11 @@ unsafe fn builder<'a>(
     if has(INTERPROC_PROCESS_SESSION) {
         builder = builder.new_session();
     }
-    if has(INTERPROC_PROCESS_DAEMON) {
-        builder = builder.daemon();
+    if has(INTERPROC_PROCESS_DIES_WITH_PARENT) {
+        builder = builder.dies_with_parent();
     }
-    if has(INTERPROC_PROCESS_DAEMON_GROUP) {
-        builder = builder.daemon_group();
+    if has(INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT) {
+        builder = builder.group_dies_with_parent();
     }
     // SAFETY: by the contract.
     for limit in unsafe { list(options.limits, options.limit_count, "limits") }? {
@@ -123,7 +123,7 @@ unsafe fn builder<'a>(
 /// As interproc_process_fork(), with options, which may be NULL.
 ///
 ///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-///     options.flags = INTERPROC_PROCESS_DAEMON;
+///     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
 ///     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
 ///
 /// @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
@@ -260,7 +260,7 @@ pub struct interproc_daemon_options_t {
     /// Whether it keeps the starter's standard streams.
     pub keep_stdio: bool,
     /// How many nanoseconds the starter waits for it to be ready; 0: as long as it takes.
-    pub ready_within_ns: u64,
+    pub ready_timeout_ns: u64,
     /// Zero.
     pub reserved: [u64; 4],
 }
@@ -309,8 +309,8 @@ pub unsafe extern "C" fn interproc_daemon_start(
             if options.keep_stdio {
                 daemon = daemon.keep_stdio();
             }
-            if options.ready_within_ns != 0 {
-                daemon = daemon.ready_within(Duration::from_nanos(options.ready_within_ns));
+            if options.ready_timeout_ns != 0 {
+                daemon = daemon.ready_timeout(Duration::from_nanos(options.ready_timeout_ns));
             }
         }
         let room = Handle::room()?; // the daemon's

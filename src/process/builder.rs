@@ -1,4 +1,4 @@
-//! What a child shall be like.
+//! [`Builder`]: the settings of a new child.
 
 use super::limit::Limit;
 use super::setup::{Group, NAME_LEN, Setup, c_string};
@@ -13,11 +13,10 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::vec::Vec;
 
-/// What a new child shall be like, whether it runs a closure ([`fork`](Self::fork)) or a program
-/// ([`spawn`](Self::spawn)).
+/// Starts children with settings, whether they run a closure ([`fork`](Self::fork)) or a program ([`spawn`](Self::spawn)).
 ///
-/// The child sets all of it for itself, before its own code runs; if something cannot be set, there is no child, and
-/// the error says which step failed.
+/// The child applies all settings to itself before its own code runs. If one cannot be applied, there is no child, and the
+/// error says which step failed.
 ///
 /// # Examples
 /// ```
@@ -40,11 +39,11 @@ pub struct Builder {
     stdio: [Option<Stdio>; 3],
     group: Group,
     pub(super) bond: Bond,
-    /// What is wrong with a setting, or that there was no memory for it: the start says so.
+    /// A bad setting, or one for which there was no memory: the start reports it.
     problem: Option<Error>,
 }
 
-/// Whether the child ends with its parent.
+/// What dies with the parent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Bond {
     #[default]
@@ -54,25 +53,25 @@ pub(super) enum Bond {
 }
 
 impl Builder {
-    /// A child like its parent.
+    /// No settings: a child like its parent.
     pub fn new() -> Self {
         Builder::default()
     }
 
-    /// The name that ps shows. Of a forked child the kernel keeps 15 bytes; what is longer is cut at a character. A
-    /// program is shown by its file's name in `ps -e` and gets this one as its `argv[0]`, which `ps -f` shows. A NUL
-    /// in it makes the start fail with [`ErrorKind::InvalidInput`].
+    /// The name that ps shows. Of a forked child's name the kernel keeps 15 bytes; a longer one is cut at a character. A
+    /// program appears under its file's name in `ps -e` and gets this name as its `argv[0]`, which `ps -f` shows. A NUL in the
+    /// name makes the start fail with [`ErrorKind::InvalidInput`].
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = self.kept(heap::text(name.as_ref()).and_then(Shared::new));
         self
     }
 
-    /// A setting; nothing if there is something wrong with it.
+    /// The setting, or nothing if there is something wrong with it.
     fn kept<T>(&mut self, setting: Result<T>) -> Option<T> {
         setting.map_err(|error| self.problem.get_or_insert(error)).ok()
     }
 
-    /// The nice value: -20 (first in line) to 19. To lower it takes a privilege: [`ErrorKind::PermissionDenied`].
+    /// The nice value: -20 (most favoured) to 19. Lowering it takes a privilege: [`ErrorKind::PermissionDenied`].
     pub fn nice(mut self, nice: i32) -> Self {
         self.nice = Some(nice);
         self
@@ -88,7 +87,7 @@ impl Builder {
     /// });
     /// match child {
     ///     Ok(child) => assert_eq!(child.join()?.code(), Some(1)),
-    ///     Err(e) => println!("processor 0 is not for us: {e}"),
+    ///     Err(e) => println!("we may not use processor 0: {e}"),
     /// }
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -97,8 +96,8 @@ impl Builder {
         self
     }
 
-    /// A resource limit, both the soft one (which the kernel goes by) and the hard one (up to which the child may
-    /// raise it); `u64::MAX` for none.
+    /// A resource limit: the soft one, which the kernel enforces, and the hard one, up to which the child may raise it;
+    /// `u64::MAX` for none.
     ///
     /// # Examples
     /// ```
@@ -120,90 +119,91 @@ impl Builder {
         self
     }
 
-    /// The mode bits that the child's new files are made without.
+    /// The umask: the mode bits that the child's new files never get.
     pub fn umask(mut self, mask: u32) -> Self {
         self.umask = Some(mask & 0o777);
         self
     }
 
-    /// What the child reads from.
+    /// The child's standard input.
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.stdio[0] = Some(stdin.into());
         self
     }
 
-    /// Where the child's output goes.
+    /// The child's standard output.
     pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdio[1] = Some(stdout.into());
         self
     }
 
-    /// Where the child's complaints go.
+    /// The child's standard error.
     pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
         self.stdio[2] = Some(stderr.into());
         self
     }
 
-    /// The child leads a session of its own, without a terminal, and in it a process group.
+    /// The child leads a new session, without a terminal, and a new process group in it.
     pub fn new_session(mut self) -> Self {
         self.group = Group::NewSession;
         self
     }
 
-    /// The child joins this process group of its session; 0: it leads one of its own, which
+    /// The child joins this process group of its session; 0: it leads a new one, which
     /// [`Child::signal_group`](super::Child::signal_group) reaches.
     pub fn process_group(mut self, group: i32) -> Self {
         self.group = Group::Joined(group);
         self
     }
 
-    /// A daemon child: it ends, at once and by SIGKILL, when this process ends: by its normal exit, by a crash, by
-    /// SIGKILL; also when it becomes another program (exec). Not when the *thread* ends that started it.
+    /// A bound child: the kernel kills it (SIGKILL) at once when this process ends, whether by a normal exit, by a crash or by
+    /// SIGKILL, and also when this process becomes another program (exec). The end of the *thread* that started it does not
+    /// matter. Python calls it `daemon=True`; a service that outlives its starter is a [`Daemon`](super::Daemon).
     ///
-    /// The kernel does it, not the child, which can neither block nor forget it, nor lose it by exec; see the module
-    /// page for how. It costs this process two descriptors until the child's handle is dropped and the child has
-    /// ended. It does not reach the child's own children: [`daemon_group`](Self::daemon_group) does.
+    /// The child cannot block it, forget it or lose it by exec; the [module](super) says how it works. It costs this process
+    /// two descriptors until the child's handle is dropped and the child has ended. It does not reach the child's own children:
+    /// [`group_dies_with_parent`](Self::group_dies_with_parent) does.
     ///
     /// # Examples
     /// ```
     /// use interproc::process::{self, Builder};
     /// let (read, write) = std::io::pipe()?;
     /// let middle = process::fork(|| {
-    ///     let _ = Builder::new().daemon().stdout(write.try_clone().unwrap()).fork(|| loop { std::thread::park() });
-    ///     std::process::abort() // whatever ends it
+    ///     let _ = Builder::new().dies_with_parent().stdout(write.try_clone().unwrap()).fork(|| loop { std::thread::park() });
+    ///     std::process::abort() // however it ends
     /// })?;
     /// middle.join()?;
     /// drop(write);
-    /// assert_eq!(std::io::read_to_string(read)?, ""); // the end of the pipe: its last writer is gone, too
+    /// assert_eq!(std::io::read_to_string(read)?, ""); // the end of the pipe: its last writer is gone as well
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn daemon(mut self) -> Self {
+    pub fn dies_with_parent(mut self) -> Self {
         self.bond = Bond::Process;
         self
     }
 
-    /// As [`daemon`](Self::daemon), for the child and all processes that it starts: it leads a process group (its own
-    /// session's if [`new_session`](Self::new_session) says so), and the whole group is ended. Out of reach is who
-    /// leaves the group by `setpgid` or `setsid`. The rest of the group is also ended when the child has ended and its
-    /// handle is dropped.
-    pub fn daemon_group(mut self) -> Self {
+    /// As [`dies_with_parent`](Self::dies_with_parent), for the child and all processes that it starts: the child leads a
+    /// process group (its new session's if [`new_session`](Self::new_session) is set), and the kernel kills the whole group. A
+    /// process that leaves the group, by `setpgid` or `setsid`, is out of reach. Whatever is left of the group is also killed
+    /// when the child has ended and its handle is dropped.
+    pub fn group_dies_with_parent(mut self) -> Self {
         self.bond = Bond::Group;
         self
     }
 
-    /// The name that the child is to have.
+    /// The name that was set.
     pub(super) fn name_given(&self) -> Option<&str> {
         self.name.as_ref().map(|name| &***name)
     }
 
-    /// What the child applies, and the descriptors that must stay open until it has.
+    /// What the child applies, and a file that must stay open until it has.
     pub(super) fn prepare(&self) -> Result<(Setup, Option<File>)> {
         let mut setup = Setup {
             group: self.group,
             nice: self.nice,
             umask: self.umask,
             name: self.short_name()?,
-            daemon: self.bond != Bond::Free,
+            is_bound: self.bond != Bond::Free,
             whole_group: self.bond == Bond::Group,
             ..Setup::default()
         };
@@ -211,7 +211,9 @@ impl Builder {
             setup.group = Group::Joined(0);
         }
         if setup.whole_group && !matches!(setup.group, Group::Joined(0) | Group::NewSession) {
-            return Err(invalid("a daemon group is one that the child leads"));
+            return Err(invalid(
+                "group_dies_with_parent needs a group that the child leads: process_group(0) or new_session()",
+            ));
         }
         if let Some(problem) = &self.problem {
             return Err(problem.clone());

@@ -1,13 +1,14 @@
-//! A child as its parent sees it.
+//! [`Child`]: a child process, as its parent sees it.
 #![allow(unsafe_code)]
 
 use super::creator::Creator;
-use super::held::Held;
-use super::info::{self, State};
-use super::orphans;
+use super::details::State;
+use super::dropped;
+use super::handle::{signal_if_alive, state};
+use super::own_pidfd::OwnPidfd;
 use super::status::{ExitStatus, Usage};
 use crate::heap::Shared;
-use crate::sys::lifeline::Lifeline;
+use crate::sys::parent_death::ParentDeath;
 use crate::sys::pidfd::{self, Notices};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
@@ -20,21 +21,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A child process: wait for it, signal it, ask about it.
 ///
-/// Every method takes `&self`, and several threads may wait for one child: each of them gets the status. It is
-/// kept, so that later joins return it again. Signals go through the pidfd and so never to another process that
-/// got the same number.
+/// Every method takes `&self`. Several threads may wait for one child, and each gets the status, which is kept for later
+/// joins. Signals go through the pidfd, so never to another process that got the same number.
 ///
-/// **Dropping it.** A child that has ended is reaped at once. A running child goes on running; it stays ours to
-/// reap, and every later fork, join or drop of a child by this process, and [`reap`](super::reap), collects it
-/// when it has ended. So it can be a zombie from its end until then, never longer; when this process ends, init
-/// takes over. (To block in `drop` could hang, to kill there would lose work without a word, and to reap by a
-/// helper thread or a SIGCHLD handler would take a resource of the whole process behind its back.)
+/// **Dropping the handle.** A child that has ended is reaped at once. A running child goes on running and stays ours to reap:
+/// every later fork, join or drop of a child by this process, and [`reap`](super::reap), reaps it if it has ended. Until then
+/// an ended child is a zombie, never longer; when this process ends, init takes over. (Blocking in `drop` could hang, killing
+/// there would lose work silently, and reaping by a helper thread or a SIGCHLD handler would take a resource of the whole
+/// process behind its back.)
 ///
-/// **After a fork**, the copy of this handle in the child is refused with [`ErrorKind::NotOwner`], and its drop
-/// only closes the descriptor.
+/// **After a fork**, the child's copy of this handle fails with [`ErrorKind::NotOwner`], and dropping it only closes the
+/// descriptor.
 ///
-/// **Reaped elsewhere** (by a foreign `waitpid`, or because SIGCHLD is ignored): the status is lost, and the joins
-/// say [`ErrorKind::NoChild`] as soon as the child has ended.
+/// **Reaped elsewhere** (by a `waitpid` in other code, or because SIGCHLD is ignored), the status is lost, and joins fail with
+/// [`ErrorKind::NoChild`] as soon as the child has ended.
 ///
 /// The descriptor ([`AsFd`]) is close-on-exec and polls readable when the child has ended.
 ///
@@ -56,14 +56,14 @@ pub struct Child {
     pid: u32,
     creator: Creator,
     /// Moved out only by `drop`.
-    fd: ManuallyDrop<Held>,
-    /// Of a daemon child. Moved out only by `drop`.
-    line: ManuallyDrop<Option<Lifeline>>,
+    fd: ManuallyDrop<OwnPidfd>,
+    /// Of a bound child. Moved out only by `drop`.
+    tie: ManuallyDrop<Option<ParentDeath>>,
     name: Option<Shared<Box<str>>>,
-    /// Held over `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the
-    /// kernel, and the other finds it here.
+    /// Locked during `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the kernel, and
+    /// the other finds it here.
     end: Mutex<End>,
-    /// Threads that sleep in `waitid`: whoever of them got the status keeps it here before he leaves.
+    /// How many threads sleep in `waitid`. The one that gets the status stores it in `end` before it leaves.
     asleep: AtomicU32,
 }
 
@@ -78,26 +78,26 @@ enum End {
 impl Child {
     pub(super) fn new(
         pid: u32,
-        fd: Held,
+        fd: OwnPidfd,
         creator: Creator,
-        line: Option<Lifeline>,
+        tie: Option<ParentDeath>,
         name: Option<Shared<Box<str>>>,
     ) -> Self {
-        let (fd, line) = (ManuallyDrop::new(fd), ManuallyDrop::new(line));
-        Child { pid, creator, fd, line, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }
+        let (fd, tie) = (ManuallyDrop::new(fd), ManuallyDrop::new(tie));
+        Child { pid, creator, fd, tie, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }
     }
 
-    /// The process id, as this process sees it. After the join the number may name another process.
+    /// The process id in this process's PID namespace. After the join the number may name another process.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// The name that it was given, or that of its program.
+    /// The name that it was given, or its program's.
     pub fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|name| &***name)
     }
 
-    /// What it is doing now, as ps shows it. A child that was joined is [`State::Gone`].
+    /// What the child is doing now, as ps shows it. A joined child is [`State::Gone`].
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`]: /proc is not there or shows another PID namespace.
@@ -115,10 +115,10 @@ impl Child {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn state(&self) -> Result<State> {
-        info::state(self.pid, self.fd.get()?)
+        state(self.pid, self.fd.get()?)
     }
 
-    /// What the child, and those of its children that it had waited for, have used: known once the child was joined.
+    /// What the child used, and those of its children that it waited for. Known once the child is joined.
     ///
     /// # Examples
     /// ```
@@ -140,7 +140,8 @@ impl Child {
     /// Waits until the child has ended.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`]: ended, and reaped elsewhere. [`ErrorKind::NotOwner`]: this is a parent's handle.
+    /// [`ErrorKind::NoChild`]: it ended and was reaped elsewhere. [`ErrorKind::NotOwner`]: the handle belongs to the process that
+    /// this one was forked from.
     pub fn join(&self) -> Result<ExitStatus> {
         self.wait(None)
     }
@@ -153,7 +154,7 @@ impl Child {
         self.check_owner()?;
         let status = self.collect()?;
         if status.is_some() {
-            orphans::reap();
+            dropped::reap();
         }
         Ok(status)
     }
@@ -166,7 +167,7 @@ impl Child {
         self.wait(Some(Deadline::after(timeout)))
     }
 
-    /// Waits until `deadline` at most. With a deadline in the past: the status if there is one.
+    /// Waits until `deadline` at most. With a deadline in the past it returns the status if there is one.
     ///
     /// # Errors
     /// [`ErrorKind::TimedOut`], and as [`join`](Self::join).
@@ -174,22 +175,22 @@ impl Child {
         self.wait(Some(deadline))
     }
 
-    /// Whether the child has not ended yet. A zombie is not alive; a stopped process is. Right in any process.
+    /// Whether the child has not ended yet. A zombie is not alive; a stopped process is. Any process may ask.
     pub fn is_alive(&self) -> bool {
         let now = Deadline::from_monotonic_ns(0);
-        // Who cannot ask does not know of an end.
+        // If we cannot ask, we know of no end.
         !self.fd.get().is_ok_and(|fd| pidfd::wait_ended(fd, Some(now)).unwrap_or(false))
     }
 
-    /// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+    /// Asks the child to end: SIGTERM, which it may handle or ignore. If it has ended, nothing happens.
     ///
     /// # Errors
-    /// [`ErrorKind::NotOwner`]; [`ErrorKind::NotPermitted`] when it has changed its user.
+    /// [`ErrorKind::NotOwner`]; [`ErrorKind::NotPermitted`] when the child has changed its user.
     pub fn terminate(&self) -> Result<()> {
         self.send_signal(libc::SIGTERM)
     }
 
-    /// Ends the child for certain: SIGKILL. One that has ended already is no error.
+    /// Kills the child: SIGKILL. If it has ended, nothing happens.
     ///
     /// # Errors
     /// As [`terminate`](Self::terminate).
@@ -197,7 +198,7 @@ impl Child {
         self.send_signal(libc::SIGKILL)
     }
 
-    /// Asks the child to end, gives it `grace` to do so, then ends it; joins it. A stopped child does not hear the
+    /// Asks the child to end, kills it if it still runs after `grace`, and joins it. A stopped child does not hear the
     /// request.
     ///
     /// # Errors
@@ -207,12 +208,20 @@ impl Child {
     /// ```
     /// use std::time::Duration;
     /// let polite = interproc::process::fork(|| loop { std::thread::park() })?;
-    /// assert_eq!(polite.terminate_within(Duration::from_secs(5))?.signal(), Some(15)); // SIGTERM was enough
+    /// assert_eq!(polite.terminate_timeout(Duration::from_secs(5))?.signal(), Some(15)); // SIGTERM was enough
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn terminate_within(&self, grace: Duration) -> Result<ExitStatus> {
+    pub fn terminate_timeout(&self, grace: Duration) -> Result<ExitStatus> {
+        self.terminate_until(Deadline::after(grace))
+    }
+
+    /// As [`terminate_timeout`](Self::terminate_timeout), with the time at which the child is killed.
+    ///
+    /// # Errors
+    /// As [`terminate_timeout`](Self::terminate_timeout).
+    pub fn terminate_until(&self, deadline: Deadline) -> Result<ExitStatus> {
         self.terminate()?;
-        match self.join_timeout(grace) {
+        match self.join_until(deadline) {
             Err(e) if e.kind() == ErrorKind::TimedOut => {
                 self.kill()?;
                 self.join()
@@ -221,69 +230,64 @@ impl Child {
         }
     }
 
-    /// Sends any signal, by its number; 0 sends none. To a child that has ended: no error, and nothing happens.
+    /// Sends any signal, by its number; 0 sends none. If the child has ended, nothing happens.
     ///
     /// # Errors
     /// As [`terminate`](Self::terminate); [`ErrorKind::InvalidInput`]: no such signal.
     pub fn send_signal(&self, signal: i32) -> Result<()> {
         self.check_owner()?;
-        match pidfd::send(self.fd.get()?, signal) {
-            Ok(()) | Err(libc::ESRCH) => Ok(()),
-            Err(errno) => Err(Error::from_errno(errno)),
-        }
+        signal_if_alive(self.fd.get()?, signal)
     }
 
     /// Sends a signal to all processes of the group that the child leads (see
-    /// [`Builder::process_group`](super::Builder::process_group)). Only before the child was joined: afterwards the
-    /// number may name another group.
+    /// [`Builder::process_group`](super::Builder::process_group)). A group is known by the child's number alone, so this works
+    /// only until the child is joined: afterwards the number may name another group.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`]: it was joined, or reaped elsewhere. [`ErrorKind::NoProcess`]: it leads no group. And as
+    /// [`ErrorKind::NoChild`]: the child was joined, or reaped elsewhere. [`ErrorKind::NoProcess`]: it leads no group. And as
     /// [`send_signal`](Self::send_signal).
     ///
     /// # Examples
     /// ```
     /// use interproc::process::{Builder, Program};
     /// let shell = Builder::new().process_group(0).spawn(Program::new("sh").args(["-c", "sleep 100 & wait"]))?;
-    /// shell.signal_group(9)?; // the sleep, too
+    /// shell.signal_group(9)?; // the sleep as well
     /// assert_eq!(shell.join()?.signal(), Some(9));
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn signal_group(&self, signal: i32) -> Result<()> {
         self.check_owner()?;
-        // Held: nobody joins it meanwhile, so that its number stays its own.
+        // Locked: nobody joins it meanwhile, so its number stays its own.
         let end = self.end();
         if !matches!(*end, End::Unknown) || pidfd::is_our_child(self.fd.get()?).is_err() {
-            return Err(
-                Error::from(ErrorKind::NoChild).with_detail("its number may name another group by now")
-            );
+            return Err(Error::from(ErrorKind::NoChild)
+                .with_detail("the child was reaped: its number may name another group"));
         }
         match pidfd::send_to_group(self.pid as i32, signal) {
             Ok(()) => Ok(()),
-            Err(libc::ESRCH) => {
-                Err(Error::from(ErrorKind::NoProcess).with_detail("the child leads no process group"))
-            }
+            Err(libc::ESRCH) => Err(Error::from(ErrorKind::NoProcess)
+                .with_detail("the child leads no process group; see Builder::process_group")),
             Err(errno) => Err(Error::from_errno(errno)),
         }
     }
 
-    /// Lets the child go: as dropping it, and a daemon child then no longer ends with this process.
+    /// Lets the child go: as dropping the handle, but a bound child then outlives this process.
     ///
     /// # Examples
     /// ```
     /// let (read, write) = std::io::pipe()?;
     /// let middle = interproc::process::fork(|| {
-    ///     let child = interproc::process::Builder::new().daemon().stdin(read).spawn(
+    ///     let child = interproc::process::Builder::new().dies_with_parent().stdin(read).spawn(
     ///         interproc::process::Program::new("cat")).unwrap();
-    ///     child.detach(); // it outlives the middle process, until its input ends
+    ///     child.detach(); // it outlives the middle process and ends with its input
     /// })?;
     /// assert!(middle.join()?.success());
     /// drop(write);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn detach(self) {
-        if let (true, Some(line)) = (self.creator.is_me(), self.line.as_ref()) {
-            line.cut();
+        if let (true, Some(tie)) = (self.creator.is_me(), self.tie.as_ref()) {
+            tie.cut();
         }
     }
 
@@ -299,7 +303,7 @@ impl Child {
         self.check_owner()?;
         if deadline.is_none() {
             let status = self.wait_for_ever()?;
-            orphans::reap();
+            dropped::reap();
             return Ok(status);
         }
         if !pidfd::wait_ended(self.fd.get()?, deadline).map_err(Error::from_errno)? {
@@ -309,7 +313,7 @@ impl Child {
             Some(status) => status,
             None => self.wait_for_tracer(deadline)?,
         };
-        orphans::reap();
+        dropped::reap();
         Ok(status)
     }
 
@@ -324,7 +328,7 @@ impl Child {
         if let Ok(Some(ended)) = ended {
             *self.end() = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
         }
-        // J1: release, pairs with the load in `collect`: who sees the count gone down sees the status.
+        // J1: release, pairs with the load in `collect`: a thread that sees the lower count sees the status.
         self.asleep.fetch_sub(1, Ordering::Release);
         match ended {
             Ok(_) | Err(libc::ECHILD) => {}
@@ -333,7 +337,7 @@ impl Child {
         self.collect()?.ok_or_else(|| ErrorKind::NoChild.into())
     }
 
-    /// The status if it is kept here.
+    /// The status, if it is stored here.
     fn known(&self) -> Result<Option<ExitStatus>> {
         match *self.end() {
             End::Known(status, _) => Ok(Some(status)),
@@ -342,7 +346,7 @@ impl Child {
         }
     }
 
-    /// The child has ended, but another process traces it and must see its end first.
+    /// The child has ended, but its tracer, another process, must see its end first.
     #[cold]
     fn wait_for_tracer(&self, deadline: Option<Deadline>) -> Result<ExitStatus> {
         let notices = Notices::of([self.fd.get()?]).map_err(Error::from_errno)?;
@@ -364,8 +368,8 @@ impl Child {
                     Ok(Some(ended)) => {
                         *end = End::Known(ExitStatus::new(ended.status), Usage::new(&ended.usage));
                     }
-                    // J1: perhaps a thread in `wait_for_ever` has it, and waits for the lock to keep it here. The
-                    // others who sleep there leave soon: the child was reaped.
+                    // J1: perhaps a thread in `wait_for_ever` has it and waits for the lock to store it here. The others
+                    // that sleep there leave soon, because the child was reaped.
                     Err(libc::ECHILD) if self.asleep.load(Ordering::Acquire) > 0 => {
                         drop(end);
                         std::thread::yield_now();
@@ -387,34 +391,35 @@ impl Child {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before anything else, the lock included: a fork by another thread may have copied it held.
+    /// Comes before anything else, the lock included: a fork by another thread may have copied the lock while it was held.
     pub(super) fn check_owner(&self) -> Result<()> {
         if self.creator.is_me() {
             return Ok(());
         }
         Err(Error::from(ErrorKind::NotOwner)
-            .with_detail("a child of the process that this one was forked from"))
+            .with_detail("it is a child of the process that this one was forked from"))
     }
 }
 
 fn lost() -> Error {
-    Error::from(ErrorKind::NoChild).with_detail("reaped by other code, or SIGCHLD is ignored")
+    Error::from(ErrorKind::NoChild)
+        .with_detail("other code reaped the child, or SIGCHLD is ignored: its status is lost")
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         // SAFETY: the fields are not used after this.
-        let (fd, line) = unsafe { (ManuallyDrop::take(&mut self.fd), ManuallyDrop::take(&mut self.line)) };
+        let (fd, tie) = unsafe { (ManuallyDrop::take(&mut self.fd), ManuallyDrop::take(&mut self.tie)) };
         if !self.creator.is_me() {
-            // The numbers of the line were closed by the fork, and may name anything here.
-            core::mem::forget(line);
+            // The fork closed the tie's descriptors; their numbers may name anything here.
+            core::mem::forget(tie);
             return;
         }
         let end = *self.end.get_mut().unwrap_or_else(PoisonError::into_inner);
         if matches!(end, End::Unknown) && matches!(fd.get().map(pidfd::collect), Ok(Ok(None))) {
-            orphans::adopt(fd, line);
+            dropped::keep(fd, tie);
         }
-        orphans::reap();
+        dropped::reap();
     }
 }
 

@@ -1,9 +1,9 @@
-//! Which process a handle belongs to.
+//! [`Creator`]: which process a handle belongs to.
 //!
-//! A process id does not tell: a child in a new PID namespace can have the number of its parent. So the mark
-//! lives in a page that the kernel wipes in every forked child, raw clones included. A child that needs a mark
-//! takes the next number of a counter that it inherited by the ordinary copy, so it never repeats a mark of an
-//! ancestor, and those are the only foreign marks that its memory can hold.
+//! A process id is not enough: a child in a new PID namespace can have its parent's number. So each process has a mark, in a
+//! page that the kernel wipes in every forked child, raw clones included. A child that needs a mark takes the next number of a
+//! counter that it inherited by the ordinary copy. So it never repeats an ancestor's mark, and no other foreign marks can be in
+//! its memory.
 #![allow(unsafe_code)]
 
 use crate::sys::memory;
@@ -22,7 +22,7 @@ impl Creator {
     /// The calling process. Fails only when the page cannot be made.
     pub fn current() -> Result<Creator, i32> {
         let word = page()?;
-        let mark = word.load(Ordering::Relaxed); // Relaxed: the number is all, nothing is published by it.
+        let mark = word.load(Ordering::Relaxed); // Relaxed: the number alone matters; it publishes nothing.
         if mark != 0 {
             return Ok(Creator(mark));
         }
@@ -35,7 +35,7 @@ impl Creator {
 
     /// Whether the calling process is the one with this mark.
     pub fn is_me(self) -> bool {
-        // Somebody made this mark, so the page exists.
+        // This mark was made, so the page exists.
         page().is_ok_and(|word| word.load(Ordering::Relaxed) == self.0)
     }
 }

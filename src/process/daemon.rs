@@ -1,4 +1,4 @@
-//! Becoming a daemon of the system: a process that outlives its starter, its session and its terminal.
+//! [`Daemon`]: a process that outlives its starter, its session and its terminal.
 #![allow(unsafe_code)]
 
 use super::setup::c_string;
@@ -7,7 +7,7 @@ use super::status::{Outcome, PANICKED};
 use crate::heap::Shared;
 use crate::sys::call::retried;
 use crate::sys::own::{self, Own};
-use crate::sys::{fork, gate, pidfd, settings, task};
+use crate::sys::{fork, fork_gate, pidfd, settings, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::time::Duration;
 use std::ffi::{CStr, CString, OsStr};
@@ -18,15 +18,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// A daemon to be started: a process of its own session, without a terminal, that belongs to init and not to this
-/// process. (A *daemon child*, which ends with its parent, is another thing:
-/// [`Builder::daemon`](super::Builder::daemon).)
+/// Starts a system daemon: a process in a session of its own, without a terminal, whose parent is init. It outlives this
+/// process. (A child that dies with its parent is a [bound child](super::Builder::dies_with_parent).)
 ///
-/// Done in this order: fork; in it a new session; fork again, so that the daemon leads no session and can never get a
-/// terminal; then the umask, the working directory, the standard streams to `/dev/null`, the pidfile, and the closure.
-/// The starter waits until the daemon has said that it is ready, or has failed.
+/// The steps, in this order: fork; a new session in the child; fork again, so that the daemon leads no session and can never
+/// get a terminal; then the umask, the pidfile, the working directory, the standard streams to `/dev/null`, and the closure.
+/// The starter waits until the daemon says that it is ready, or fails.
 ///
-/// The mask of signals and the handlers are the starter's. Other descriptors stay open.
+/// The daemon keeps the starter's signal mask and handlers. Other descriptors stay open.
 ///
 /// # Examples
 /// ```
@@ -35,13 +34,13 @@ use std::path::Path;
 /// let daemon = Daemon::new().pidfile(&pidfile).umask(0o027);
 ///
 /// let pid = daemon.start(|ready| {
-///     // Here a server binds its socket. Only then:
+///     // A server binds its socket here, and only then says:
 ///     ready.now();
-///     std::thread::park(); // and serves
+///     std::thread::park(); // serves
 /// })?;
 /// assert_eq!(std::fs::read_to_string(&pidfile)?.trim(), pid.to_string());
 ///
-/// // The pidfile is locked: there is one such daemon.
+/// // The pidfile is locked, so there is only one such daemon.
 /// let second = daemon.start(|ready| ready.now()).unwrap_err();
 /// assert_eq!(second.kind(), interproc::ErrorKind::Exists);
 ///
@@ -51,38 +50,39 @@ use std::path::Path;
 /// ```
 #[derive(Debug)]
 pub struct Daemon {
-    /// `/` if there is none.
+    /// `None`: `/`.
     directory: Option<Shared<CString>>,
     umask: u32,
     keep_stdio: bool,
     pidfile: Option<Shared<CString>>,
-    patience: Option<Duration>,
-    /// What is wrong with a setting, or that there was no memory for it: the start says so.
+    ready_timeout: Option<Duration>,
+    /// A bad setting, or one for which there was no memory: the start reports it.
     problem: Option<Error>,
 }
 
-/// By which a daemon tells its starter that it is ready.
+/// How a daemon tells its starter that it is ready.
 #[derive(Debug)]
 pub struct Ready {
     write: Own,
-    /// Kept open, so that telling a starter that is gone is no SIGPIPE.
+    /// Kept open, so that telling a starter that is gone raises no SIGPIPE.
     read: Own,
 }
 
 impl Ready {
-    /// Tells it: [`Daemon::start`] returns there.
+    /// Tells the starter that the daemon is ready: [`Daemon::start`] returns there.
     pub fn now(self) {
         self.tell(Report { what: READY, value: std::process::id() });
     }
 
-    /// Tells that it will not be: [`Daemon::start`] returns an error with this errno value. End the daemon then.
+    /// Tells the starter that the daemon failed: [`Daemon::start`] returns an error with this errno value there. End the daemon
+    /// then.
     pub fn failed(self, errno: i32) {
         self.tell(Report { what: FAILED, value: errno as u32 });
     }
 
     fn tell(self, report: Report) {
-        // There is room in the pipe. A starter that has given up waiting is no reason to end. One from whom the program
-        // has closed the descriptors waits until it has, or for the daemon's end.
+        // There is room in the pipe. If the starter has given up waiting, the daemon need not end. If the program has closed
+        // the descriptors, the starter waits for its time limit or for the daemon's end.
         if let (Some(write), Some(_)) = (self.write.get(), self.read.get()) {
             let _ = own::as_file(write).write_all(&report.to_bytes());
         }
@@ -122,15 +122,14 @@ impl Default for Daemon {
 }
 
 impl Daemon {
-    /// In `/`, with umask 022, standard streams from and to `/dev/null`, without a pidfile; the starter waits as long as
-    /// it takes.
+    /// A daemon in `/`, with umask 022, standard streams on `/dev/null` and no pidfile; the starter waits without a time limit.
     pub fn new() -> Self {
         Daemon {
             directory: None,
             umask: 0o022,
             keep_stdio: false,
             pidfile: None,
-            patience: None,
+            ready_timeout: None,
             problem: None,
         }
     }
@@ -141,46 +140,46 @@ impl Daemon {
         self
     }
 
-    /// The mode bits that its new files are made without.
+    /// The umask: the mode bits that its new files never get.
     pub fn umask(mut self, mask: u32) -> Self {
         self.umask = mask & 0o777;
         self
     }
 
-    /// Leaves it the starter's standard streams.
+    /// Keeps the starter's standard streams.
     pub fn keep_stdio(mut self) -> Self {
         self.keep_stdio = true;
         self
     }
 
-    /// A file that holds its process id, and that it keeps locked (`flock`) as long as it lives: so there is one such
-    /// daemon at a time, and a file that a killed one has left is no obstacle. It is not removed at the end: the lock
-    /// tells, not the file. A relative path is meant from the starter's working directory.
+    /// A file that holds the daemon's process id, and that the daemon keeps locked (`flock`) as long as it lives. So there is
+    /// only one such daemon at a time, and a file that a killed daemon left is no obstacle. The file is not removed at the end:
+    /// the lock counts, not the file. A relative path starts at the starter's working directory.
     pub fn pidfile(mut self, path: impl AsRef<Path>) -> Self {
         self.pidfile = self.kept(path_of(path.as_ref()));
         self
     }
 
-    /// A setting; nothing if there is something wrong with it.
+    /// The setting, or nothing if there is something wrong with it.
     fn kept<T>(&mut self, setting: Result<T>) -> Option<T> {
         setting.map_err(|error| self.problem.get_or_insert(error)).ok()
     }
 
-    /// How long the starter waits for the daemon to be ready. After that the daemon is killed.
-    pub fn ready_within(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    /// How long the starter waits for the daemon to be ready; then it kills the daemon.
+    pub fn ready_timeout(mut self, timeout: Duration) -> Self {
+        self.ready_timeout = Some(timeout);
         self
     }
 
-    /// Starts it; returns its process id when it is ready. `body` gets the means to say so; if it returns without, the
-    /// daemon counts as failed. What `body` may do is that of a forked child: see the [module](super).
+    /// Starts the daemon and returns its process id when it is ready. `body` says so through its argument; if it returns
+    /// without doing so, the daemon has failed. The rules of a forked child hold for `body`: see the [module](super).
     ///
     /// # Errors
-    /// [`ErrorKind::NotAlone`]: other threads live in this process, or the calling thread has a guard: see the
-    /// [module](super). [`ErrorKind::Exists`]: another process has the pidfile locked. [`ErrorKind::TimedOut`]: it was not ready in time,
-    /// and was killed. [`ErrorKind::NoChild`]: it ended before it was ready. What [`Ready::failed`] said. What keeps it
-    /// from its directory or files: [`ErrorKind::NoFile`], [`ErrorKind::PermissionDenied`]. [`ErrorKind::Resource`].
-    /// After any error there is no daemon.
+    /// [`ErrorKind::NotAlone`]: this process has other threads, or the calling thread has a guard: see the [module](super).
+    /// [`ErrorKind::Exists`]: another process has the pidfile locked. [`ErrorKind::TimedOut`]: the daemon was not ready in
+    /// time, and was killed. [`ErrorKind::NoChild`]: it ended before it was ready. The error given to [`Ready::failed`].
+    /// [`ErrorKind::NoFile`], [`ErrorKind::PermissionDenied`]: its directory or files. [`ErrorKind::Resource`]. After any
+    /// error there is no daemon.
     pub fn start<F, R>(&self, body: F) -> Result<u32>
     where
         F: FnOnce(Ready) -> R,
@@ -212,12 +211,12 @@ impl Daemon {
             return Err(problem.clone());
         }
         let directory = self.directory.as_ref().map_or(c"/", |path| path.as_c_str());
-        let (read, write) = gate::pipe().map_err(start_error)?;
-        let until = self.patience.map(Deadline::after);
-        // The middle process ends at once and is joined here; the daemon is init's from then on.
+        let (read, write) = fork_gate::pipe().map_err(start_error)?;
+        let until = self.ready_timeout.map(Deadline::after);
+        // The middle process ends at once and is joined here; from then on the daemon's parent is init.
         let number = read.as_raw_fd();
         let middle = move || {
-            // This process's copies; the frame that holds the starter's is never run here.
+            // This process's copies; the frame that owns the starter's never runs here.
             let (Ok(write), Ok(read)) = (Own::new(write.into_raw_fd()), Own::new(number)) else {
                 fork::exit_now(1);
             };
@@ -233,7 +232,7 @@ impl Daemon {
                 Ok(_) => fork::exit_now(0),
             }
             settings::set_umask(self.umask);
-            // Before the directory changes: a relative path is meant from the starter's.
+            // Before the directory changes: a relative path starts at the starter's.
             let lock = match self.pidfile.as_deref().map(|path| lock_pidfile(path)) {
                 None => None,
                 Some(Ok(file)) => Some(file),
@@ -258,7 +257,7 @@ impl Daemon {
         let middle = unsafe { super::Builder::new().new_session().fork_unchecked(middle) }?;
         let told = self.await_report(&read, until);
         if told.is_err() {
-            // It may have got stuck. Its group bears the number of the middle process, which is not reaped yet.
+            // It may be stuck. Its group has the number of the middle process, which is not reaped yet.
             let _ = middle.signal_group(libc::SIGKILL);
         }
         let _ = middle.join();
@@ -268,7 +267,8 @@ impl Daemon {
     fn await_report(&self, read: &OwnedFd, until: Option<Deadline>) -> Result<u32> {
         let mut fds = [pidfd::readable(read.as_fd())];
         if !pidfd::poll(&mut fds, until).map_err(Error::from_errno)? {
-            return Err(Error::from(ErrorKind::TimedOut).with_detail("the daemon was not ready in time"));
+            return Err(Error::from(ErrorKind::TimedOut)
+                .with_detail("the daemon was not ready in time, and was killed"));
         }
         let mut bytes = [0; 8];
         let mut pipe = File::from(read.try_clone()?);
@@ -290,7 +290,7 @@ impl Daemon {
                 return Err(Error::from(ErrorKind::Exists)
                     .with_detail(format_args!("another process has the pidfile {path} locked")));
             }
-            FAILED => "the daemon says that it cannot be ready",
+            FAILED => "the daemon reported that it failed",
             STEP_DIRECTORY => "entering its working directory",
             STEP_STDIO => "opening /dev/null",
             STEP_PIDFILE => "writing the pidfile",
@@ -320,12 +320,12 @@ fn path_of(path: &Path) -> Result<Shared<CString>> {
     c_string(path.as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new)
 }
 
-/// Locked first, then written: whoever reads a number while the file is locked reads the holder's.
+/// Locks the file first, then writes it: a number read while the file is locked is the holder's.
 fn lock_pidfile(path: &CStr) -> core::result::Result<File, NoPidfile> {
     let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_CLOEXEC;
     // SAFETY: a C string.
     let fd = retried(|| unsafe { libc::open(path.as_ptr(), flags, 0o644) }).map_err(NoPidfile::Errno)?;
-    // The standard streams get their numbers afterwards, and the lock ends with its descriptor.
+    // The standard streams take their numbers afterwards, and the lock would end with its descriptor.
     let fd = own::above_stdio(fd).map_err(NoPidfile::Errno)?;
     // SAFETY: just opened.
     let mut file = unsafe { File::from_raw_fd(fd) };

@@ -1,21 +1,21 @@
-//! [`HandOver`]: what a parent gives to the child that it forks.
+//! [`HandOver`]: what a parent can hand over to the child that it forks.
 
 use crate::Result;
 use std::vec::Vec;
 
-/// What a parent can give to a child by [`Builder::fork_with`](super::Builder::fork_with): something that belongs to the
-/// thread that has it, and not to a child that inherits a copy of the memory. The ends of pipes, and several of them as
-/// tuples, vectors and options.
+/// What a parent can hand over to a child by [`Builder::fork_with`](super::Builder::fork_with): something that belongs to the
+/// thread that holds it, so a child does not get it by inheriting a copy of the memory. The ends of pipes, and tuples, vectors
+/// and options of them.
 ///
-/// The child takes it before its own code runs, and the parent holds it until then; so at no moment it is nobody's.
+/// The child takes it over before its own code runs, and the parent holds it until then, so it always has an owner.
 pub trait HandOver {
-    /// In the child: it belongs to the calling thread from now on.
+    /// In the child: from now on it belongs to the calling thread.
     ///
     /// # Errors
-    /// There will be no child.
+    /// After any, there is no child.
     #[doc(hidden)]
     fn claim(&mut self) -> Result<()>;
-    /// In the parent: it is the child's. (If there is no child, it is dropped instead.)
+    /// In the parent: it belongs to the child now. (If there is no child, it is dropped instead.)
     #[doc(hidden)]
     fn given(self);
 }

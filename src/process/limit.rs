@@ -1,6 +1,6 @@
-//! [`Limit`]: a limit that the kernel sets to a process.
+//! [`Limit`]: the resource limits of a process.
 
-/// A limit that the kernel sets to a process: `setrlimit(2)`.
+/// A resource limit of a process: see `setrlimit(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Limit {
@@ -12,17 +12,17 @@ pub enum Limit {
     Core,
     /// Bytes of data segment.
     Data,
-    /// Bytes of a file that it writes.
+    /// Bytes of a file that it may write.
     FileSize,
     /// Bytes of locked memory.
     LockedMemory,
-    /// Open descriptors: one more than the highest number.
+    /// Open descriptors: one more than the highest possible number.
     OpenFiles,
-    /// Processes and threads of its user. Root is not bound by it.
+    /// Processes and threads of its user. It does not bind root.
     Processes,
     /// Bytes of the stack.
     Stack,
-    /// Any other, by its number in `sys/resource.h`.
+    /// Another one, by its number in `sys/resource.h`.
     Number(i32),
 }
 

@@ -1,76 +1,92 @@
-//! Children whose handle was dropped while they ran. They stay ours to reap.
-//!
-//! A stack of pidfds: push by one compare-exchange, taken whole by one swap. No lock, because a fork by another
-//! thread could copy a held lock into the child for ever. Such a fork while a thread has the stack taken costs the
-//! child nothing but the memory of the list. In a child the entries are its parent's, by their mark, and they go.
-#![allow(unsafe_code)]
+//! Orphans: descendants of this process whose parents have ended.
 
-use super::creator::Creator;
-use super::held::Held;
+use super::handle;
+use super::status::ExitStatus;
 use crate::heap;
-use crate::sys::lifeline::Lifeline;
-use crate::sys::pidfd;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
-use std::boxed::Box;
+use crate::sys::{pidfd, settings, task};
+use crate::{Error, ErrorKind, Result};
+use std::vec::Vec;
 
-struct Orphan {
-    fd: Held,
-    /// Of a daemon child: it still ends with this process.
-    line: Option<Lifeline>,
-    creator: Option<Creator>,
-    next: *mut Orphan,
+/// Makes this process adopt the orphans among its descendants instead of init: when one of its descendants ends, that process's
+/// children become this one's. They keep their pids, and this process must reap them ([`reap_orphans`]) and end them if it wants
+/// them ended.
+///
+/// It holds for the whole process until it ends or passes `false`. Children do not inherit it.
+///
+/// # Errors
+/// None since Linux 3.4, unless a sandbox forbids it.
+///
+/// # Examples
+/// ```
+/// use interproc::process::{self, Process, adopt_orphans, reap_orphans};
+/// adopt_orphans(true)?;
+/// let middle = process::fork(|| drop(process::fork(|| 7)))?; // it leaves its child behind
+/// middle.join()?;
+/// let orphans = loop {
+///     let found = reap_orphans(&[])?;
+///     if !found.is_empty() { break found }
+///     std::thread::yield_now();
+/// };
+/// assert_eq!(orphans[0].1.code(), Some(7));
+/// adopt_orphans(false)?;
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub fn adopt_orphans(adopt: bool) -> Result<()> {
+    settings::subreaper(adopt).map_err(Error::from_errno)
 }
 
-static TOP: AtomicPtr<Orphan> = AtomicPtr::new(ptr::null_mut());
-
-/// Keeps a running child in mind.
-pub fn adopt(fd: Held, line: Option<Lifeline>) {
-    let creator = Creator::current().ok();
-    // Without memory it is nobody's to reap: a zombie from its end until ours.
-    if let Ok(orphan) = heap::boxed(Orphan { fd, line, creator, next: ptr::null_mut() }) {
-        push(orphan);
-    }
-}
-
-fn push(orphan: Box<Orphan>) {
-    let node = Box::into_raw(orphan);
-    let mut top = TOP.load(Ordering::Relaxed); // Relaxed: only compared; R1 publishes the node.
-    loop {
-        // SAFETY: the node is ours until the exchange succeeds.
-        unsafe { (*node).next = top };
-        // R1: release, pairs with the swap in `reap`.
-        match TOP.compare_exchange_weak(top, node, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(now) => top = now,
-        }
-    }
-}
-
-/// Reaps those that have ended; says how many. One relaxed load when there are none.
-pub fn reap() -> usize {
-    // Relaxed: who misses a new entry leaves it to the next call.
-    if TOP.load(Ordering::Relaxed).is_null() {
-        return 0;
-    }
-    let mut reaped = 0;
-    // R1: acquire, sees the nodes. The whole stack is taken, so there is no ABA.
-    let mut at = TOP.swap(ptr::null_mut(), Ordering::Acquire);
-    while !at.is_null() {
-        // SAFETY: every node came from Box::into_raw, and the swap gave the stack to this thread alone.
-        let mut orphan = unsafe { Box::from_raw(at) };
-        at = orphan.next;
-        if !orphan.creator.is_some_and(Creator::is_me) {
-            // A child of our parent. The numbers of its line may name anything here.
-            core::mem::forget(orphan.line.take());
+/// Reaps the ended children of this process that nothing in it waits for, and returns their pids and how they ended. It never
+/// waits.
+///
+/// It leaves alone the children of which this process has a pidfd (those with a [`Child`](super::Child) handle, dropped
+/// children that the library remembers, and other code's that uses pidfds), and those in `except`. Put into `except` the
+/// children that *other code in this process* started and waits for by number, such as `std::process`: the kernel does not tell
+/// an adopted child from one's own.
+///
+/// It needs /proc, and looks through this process's descriptors if there is an ended child.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`]: /proc is missing or shows another PID namespace.
+pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
+    let (mut reaped, mut held) = (Vec::new(), None::<Vec<u32>>);
+    let children = handle::children_of(std::process::id())?;
+    // Reserved now, because a child that is reaped must be reported.
+    heap::reserve(&mut reaped, children.len())?;
+    for pid in children {
+        if except.contains(&pid) || !pidfd::number_has_ended(pid as i32).map_err(Error::from_errno)? {
             continue;
         }
-        match orphan.fd.get().map_or(Err(libc::EBADF), pidfd::collect) {
-            Ok(None) => push(orphan),
-            Ok(Some(_)) => reaped += 1,
-            // Reaped elsewhere; or the program has closed the descriptor, and it cannot be told from others any more.
-            Err(_) => {}
+        // Looked up after the child was seen to have ended: code that makes a pidfd for it later does not know it as a running
+        // child.
+        let held = match &mut held {
+            Some(held) => held,
+            None => held.insert(held_by_fd()?),
+        };
+        if held.contains(&pid) {
+            continue;
+        }
+        match pidfd::collect_number(pid as i32) {
+            Ok(Some(ended)) => reaped.push((pid, ExitStatus::new(ended.status))),
+            // Reaped by somebody else just now.
+            Ok(None) | Err(libc::ECHILD) => {}
+            Err(errno) => return Err(Error::from_errno(errno)),
         }
     }
-    reaped
+    Ok(reaped)
+}
+
+/// The pids of the processes of which this process has pidfds.
+fn held_by_fd() -> Result<Vec<u32>> {
+    let (mut held, mut kept) = (Vec::new(), Ok(()));
+    let looked = task::any_number_in(c"/proc/self/fdinfo", |fd| {
+        if let Some(pid) = task::pid_behind(fd) {
+            kept = heap::push(&mut held, pid);
+        }
+        kept.is_err()
+    });
+    looked.map_err(|errno| match errno {
+        libc::ENOENT => Error::from(ErrorKind::Unsupported).with_detail("/proc/self/fdinfo"),
+        errno => Error::from_errno(errno).with_detail("/proc/self/fdinfo"),
+    })?;
+    kept.map(|()| held)
 }

@@ -1,4 +1,4 @@
-//! A program to be started.
+//! [`Program`]: a program to start, with its arguments, environment and descriptors.
 #![allow(unsafe_code)]
 
 use super::setup::{Failure, Setup, Step, c_string, c_string_of};
@@ -20,16 +20,16 @@ use std::vec::Vec;
 
 /// A program with its arguments, environment and descriptors, for [`Builder::spawn`](super::Builder::spawn).
 ///
-/// The program's file is found as a shell does it: with a slash in it the name is a path, otherwise it is looked for in
-/// this process's `PATH`. The environment is this process's, as it is at the start, with the changes made here.
+/// The program's file is found as a shell finds it: a name with a slash is a path, any other name is looked up in this
+/// process's `PATH`. The environment is this process's at the start, with the changes made here.
 ///
-/// That environment is read by `std::env`, whose lock keeps others from changing it meanwhile; and std ends the process when
-/// there is no memory for its copy. Everything else here says so by an error. Who has to be sure gives a path and the
-/// environment itself, after [`env_clear`](Self::env_clear).
+/// That environment is read through `std::env`, whose lock keeps others from changing it meanwhile; but std aborts the process
+/// when there is no memory for its copy, while everything else here returns an error. To be safe from that, give a path and set
+/// the whole environment after [`env_clear`](Self::env_clear).
 ///
-/// **Descriptors.** The program gets this process's descriptors that are not close-on-exec (everything that Rust's
-/// standard library and this library open is), unless [`close_others`](Self::close_others) keeps them from it, and
-/// those that [`descriptor`](Self::descriptor) names.
+/// **Descriptors.** The program gets those that [`descriptor`](Self::descriptor) names, and this process's descriptors that are
+/// not close-on-exec, unless [`close_others`](Self::close_others) is set. (Rust's standard library and this library open
+/// everything close-on-exec.)
 ///
 /// # Examples
 /// ```
@@ -43,16 +43,15 @@ pub struct Program {
     file: OsString,
     arguments: Vec<OsString>,
     clear: bool,
-    /// `None`: removed.
-    /// What is changed in the environment: each variable once, the last word about it.
+    /// The changes to the environment: each variable once, with its last change. `None`: removed.
     environment: Vec<(OsString, Option<OsString>)>,
-    /// The whole environment, as it is passed on.
+    /// The whole environment, passed on as it is.
     verbatim: Option<Vec<CString>>,
-    /// Where the program is looked for, if not in this process's `PATH`.
+    /// The directories in which the program is looked up, if not this process's `PATH`.
     path: Option<OsString>,
     descriptors: Vec<(Shared<OwnedFd>, Place)>,
     close_others: bool,
-    /// What is wrong, or that there was no memory: the start says so.
+    /// A bad setting, or one for which there was no memory: the start reports it.
     problem: Option<Error>,
 }
 
@@ -60,11 +59,11 @@ pub struct Program {
 #[derive(Debug)]
 enum Place {
     Number(RawFd),
-    /// Anywhere; this variable says where.
+    /// Any number; this variable holds it.
     Variable(OsString),
 }
 
-/// Before the key of a segment: the name of the environment variable that holds its descriptor's number.
+/// With a segment's key behind it: the environment variable that holds the number of its descriptor.
 const PREFIX: &str = "INTERPROC_SEGMENT_";
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
@@ -95,7 +94,7 @@ impl Program {
         }
     }
 
-    /// For C: the environment as a list, and where the program is looked for.
+    /// For C: the environment as a list, and the directories in which the program is looked up.
     pub(crate) fn verbatim<'a>(
         mut self,
         environment: impl Iterator<Item = &'a OsStr>,
@@ -110,14 +109,14 @@ impl Program {
         Ok(self)
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         let done = heap::os_text(argument.as_ref()).and_then(|copy| heap::push(&mut self.arguments, copy));
         self.note(done);
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: AsRef<OsStr>>(self, arguments: impl IntoIterator<Item = A>) -> Self {
         arguments.into_iter().fold(self, Program::arg)
     }
@@ -144,14 +143,14 @@ impl Program {
         self
     }
 
-    /// Starts from an empty environment; what is set here stays.
+    /// Starts from an empty environment; variables set here stay.
     pub fn env_clear(mut self) -> Self {
         self.clear = true;
         self.environment.retain(|(_, value)| value.is_some());
         self
     }
 
-    /// Gives the program a copy of `fd` with this number, whatever has the number in this process.
+    /// Gives the program a copy of `fd` under this number, whatever the number is in this process.
     ///
     /// # Errors
     /// None here; a negative number makes the start fail with [`ErrorKind::InvalidInput`].
@@ -162,7 +161,7 @@ impl Program {
     /// let (read, write) = std::io::pipe()?;
     /// let program = Program::new("sh").args(["-c", "echo seven >&7"]).descriptor(7, write);
     /// assert!(Builder::new().spawn(&program)?.join()?.success());
-    /// drop(program); // it holds a copy of the writing end
+    /// drop(program); // it holds a copy of the write end
     /// assert_eq!(std::io::read_to_string(read)?, "seven\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -173,19 +172,18 @@ impl Program {
         self
     }
 
-    /// Keeps this process's descriptors from 3 on from the program, also those that foreign code forgot to mark
-    /// close-on-exec.
+    /// Closes this process's descriptors from 3 on in the program, even those that other code forgot to mark close-on-exec.
     pub fn close_others(mut self) -> Self {
         self.close_others = true;
         self
     }
 
-    /// Gives the program a segment, which need have no name. There, [`inherited_segment`] opens it by `key`.
+    /// Gives the program a segment, which need not have a name. There, [`inherited_segment`] opens it by `key`.
     ///
     /// # Errors
-    /// When its file cannot be opened once more (no /proc, no descriptor left).
+    /// Those of opening its file once more (no /proc, no descriptor left).
     pub fn segment(mut self, key: &str, segment: &Segment) -> Result<Self> {
-        // Another description: what this process holds by its own must end with this process.
+        // Another file description: what this process holds through its own must end with this process.
         let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
         // SAFETY: just opened.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
@@ -199,12 +197,12 @@ impl Program {
         let path = std::path::Path::new(&self.file);
         match path.file_name().unwrap_or(&self.file).to_str() {
             Some(name) => heap::text(name),
-            // Not UTF-8: its file is shown by what can be shown of it.
+            // Not UTF-8: the part that can be shown.
             None => written(format_args!("{self}")).map(String::into_boxed_str),
         }
     }
 
-    /// Everything that exec wants; the descriptors go into `setup`.
+    /// Everything that exec needs; the descriptors go into `setup`.
     pub(super) fn prepare(&self, name: Option<&str>, setup: &mut Setup) -> Result<Image> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
@@ -227,7 +225,8 @@ impl Program {
                 }
             };
             if number < 0 {
-                return Err(Error::from(ErrorKind::InvalidInput).with_detail("a negative descriptor number"));
+                return Err(Error::from(ErrorKind::InvalidInput)
+                    .with_detail("the number for a descriptor is negative"));
             }
             setup.descriptors.retain(|&(_, to)| to != number);
             heap::push(&mut setup.descriptors, (fd.as_raw_fd(), number))?;
@@ -259,7 +258,7 @@ impl Program {
         Ok(candidates)
     }
 
-    /// The environment as `KEY=value`, with what is given beside it.
+    /// The environment as `KEY=value`, with `more` variables.
     fn variables(&self, mut more: Vec<CString>) -> Result<Vec<CString>> {
         let key_of = |variable: &CStr| {
             let bytes = variable.to_bytes();
@@ -281,14 +280,15 @@ impl Program {
         }
         for (key, value) in &self.environment {
             if key.is_empty() || key.as_bytes()[1..].contains(&b'=') {
-                return Err(Error::from(ErrorKind::InvalidInput).with_detail("no name of a variable"));
+                return Err(Error::from(ErrorKind::InvalidInput)
+                    .with_detail("a variable's name is empty or has a `=`"));
             }
             if let (Some(value), false) = (value, given.contains(key)) {
                 heap::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value.as_bytes()], "a variable")?)?;
             }
         }
         if !self.clear {
-            // By std, whose lock keeps this from a change at the same time. It allocates as it likes: see the type.
+            // Through std, whose lock excludes changes meanwhile. It aborts without memory: see the type.
             for (key, value) in std::env::vars_os() {
                 let is_said = given.contains(&key) || self.environment.iter().any(|(said, _)| *said == key);
                 if !is_said {
@@ -313,7 +313,7 @@ impl fmt::Display for Program {
     }
 }
 
-/// What exec takes.
+/// The arguments of exec.
 pub(super) struct Image {
     candidates: Vec<CString>,
     /// Null-terminated pointers into the strings below.
@@ -337,14 +337,14 @@ impl Image {
         })
     }
 
-    /// Becomes the program; returns only to say why not. Only system calls.
+    /// Becomes the program; if it returns, it says why not. Makes only system calls.
     pub(super) fn become_it(&self) -> Failure {
         let mut errno = libc::ENOENT;
         for path in &self.candidates {
             // SAFETY: null-terminated lists of C strings that live as long as this.
             match unsafe { settings::exec(path, self.arguments.as_ptr(), self.environment.as_ptr()) } {
                 libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG => {}
-                // Perhaps a later directory has one that may be executed.
+                // A later directory may have one that may be executed.
                 libc::EACCES => errno = libc::EACCES,
                 other => {
                     errno = other;
@@ -380,14 +380,14 @@ impl Image {
 /// ```
 pub fn inherited_segment(key: &str) -> Result<Segment> {
     let variable = heap::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
-    // By std, as in `Program::variables`: it copies a few digits.
+    // Through std, as in `Program::variables`: it copies a few digits.
     segment_of(std::env::var_os(variable).as_deref())
 }
 
-/// For C, by its own rule: nobody changes the environment meanwhile.
+/// For C, under C's own rule: nobody changes the environment meanwhile.
 pub(crate) fn inherited_segment_of_c(key: &str) -> Result<Segment> {
     let variable = c_string_of(&[PREFIX.as_bytes(), key.as_bytes()], "a key")?;
-    // SAFETY: C strings, by C's contract as good as until the next change of the environment.
+    // SAFETY: C strings, which by C's contract stay valid until the environment changes.
     let text = unsafe {
         let text = libc::getenv(variable.as_ptr());
         (!text.is_null()).then(|| CStr::from_ptr(text))
@@ -395,13 +395,14 @@ pub(crate) fn inherited_segment_of_c(key: &str) -> Result<Segment> {
     segment_of(text.map(|text| OsStr::from_bytes(text.to_bytes())))
 }
 
-/// By what the variable says.
+/// The segment whose descriptor has this number.
 fn segment_of(number: Option<&OsStr>) -> Result<Segment> {
     let number = number.and_then(|text| text.to_str()?.parse::<RawFd>().ok());
     let Some(number) = number.filter(|number| *number >= 0) else {
-        return Err(Error::from(ErrorKind::NotFound).with_detail("the parent gave no segment with this key"));
+        return Err(Error::from(ErrorKind::NotFound)
+            .with_detail("the parent passed no segment with this key: see Program::segment"));
     };
-    // A copy: the number stays what the variable says.
+    // A copy, so that the number stays valid for another call.
     let copy = own::copy_above(number, 3).map_err(Error::from_errno)?;
     // SAFETY: just made.
     Segment::from_fd(unsafe { OwnedFd::from_raw_fd(copy) })

@@ -1,9 +1,9 @@
-//! What a child sets for itself before its own code runs, prepared by the parent so that the child makes only system
-//! calls: no allocation, no lock.
+//! What a child sets for itself before its own code runs. The parent prepares it, so that the child makes only system calls:
+//! no allocation, no lock.
 
 use crate::error::format;
 use crate::heap::{self, Shared};
-use crate::sys::lifeline::{Bound, Lifeline};
+use crate::sys::parent_death::{Bound, ParentDeath};
 use crate::sys::{fork, own, settings, task};
 use crate::{Error, ErrorKind, Result};
 use core::ffi::CStr;
@@ -11,15 +11,15 @@ use std::ffi::CString;
 use std::os::fd::RawFd;
 use std::vec::Vec;
 
-/// What the kernel keeps of a name, with the NUL.
+/// The bytes that the kernel keeps of a name, the NUL included.
 pub(super) const NAME_LEN: usize = 16;
 
-/// The step at which a child could not be set up.
+/// A step of setting up a child, which may fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Step {
     Group = 1,
-    Line,
+    Tie,
     Nice,
     Processors,
     Directory,
@@ -33,14 +33,14 @@ impl Step {
     fn text(code: u8) -> &'static str {
         const STEPS: [(Step, &str); 9] = [
             (Step::Group, "setting the session or process group"),
-            (Step::Line, "tying the child to its parent"),
+            (Step::Tie, "binding the child to its parent"),
             (Step::Nice, "setting the nice value"),
             (Step::Processors, "setting the processors"),
             (Step::Directory, "entering the working directory"),
             (Step::Descriptors, "placing the descriptors"),
             (Step::Limits, "setting a resource limit"),
             (Step::Exec, "starting the program"),
-            (Step::Claim, "taking what the parent gives"),
+            (Step::Claim, "taking over what the parent hands over"),
         ];
         STEPS.iter().find(|(step, _)| *step as u8 == code).map_or("", |(_, text)| text)
     }
@@ -91,7 +91,7 @@ pub enum Group {
     NewSession,
 }
 
-/// Everything, ready to be applied.
+/// All settings, ready to be applied.
 #[derive(Default)]
 pub struct Setup {
     pub group: Group,
@@ -102,18 +102,18 @@ pub struct Setup {
     pub umask: Option<u32>,
     /// From, to.
     pub descriptors: Vec<(RawFd, RawFd)>,
-    /// One place for each of them.
+    /// Room for a copy of each of them.
     pub copies: Vec<RawFd>,
     pub close_others: bool,
     pub name: Option<[u8; NAME_LEN]>,
-    /// Whether the child ends with its parent.
-    pub daemon: bool,
-    /// Whether a new group is tied as a whole.
+    /// Whether the child dies with its parent.
+    pub is_bound: bool,
+    /// Whether its whole group does.
     pub whole_group: bool,
 }
 
 impl Setup {
-    /// Whether something may fail, so that the parent has to ask.
+    /// Whether something may fail, so that the parent must wait for a report.
     #[inline]
     pub fn can_fail(&self) -> bool {
         self.group != Group::Inherited
@@ -124,37 +124,41 @@ impl Setup {
             || !self.descriptors.is_empty()
     }
 
-    /// Whether there is nothing to apply. Asked first: a new child has to fault in each page of code that it runs.
+    /// Whether there is nothing to apply. Checked first, because a new child faults in each page of code that it runs.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        !self.can_fail() && self.umask.is_none() && self.name.is_none() && !self.close_others && !self.daemon
+        !self.can_fail()
+            && self.umask.is_none()
+            && self.name.is_none()
+            && !self.close_others
+            && !self.is_bound
     }
 
-    /// A number above all that descriptors are placed at.
+    /// A number above all those at which descriptors are placed.
     pub fn above_places(&self) -> RawFd {
         self.descriptors.iter().map(|&(_, to)| to + 1).fold(3, RawFd::max)
     }
 
-    /// Whom a line to this child is bound to.
+    /// Whom the tie kills.
     pub fn bound(&self, pid: i32) -> Bound {
         if self.whole_group { Bound::Group(pid) } else { Bound::Process(pid) }
     }
 
-    /// In the child. `line`: the child's copies of a line that it has to complete by itself.
-    pub fn apply(&mut self, line: Option<&Lifeline>) -> core::result::Result<(), Failure> {
+    /// In the child. `tie`: the child's copies of a tie that it must complete by itself.
+    pub fn apply(&mut self, tie: Option<&ParentDeath>) -> core::result::Result<(), Failure> {
         let failed = |step| move |errno| Failure::new(step, errno);
         match self.group {
             Group::Inherited => {}
             Group::Joined(group) => settings::join_group(group).map_err(failed(Step::Group))?,
             Group::NewSession => settings::new_session().map_err(failed(Step::Group))?,
         }
-        if self.daemon && task::pid() == 1 {
-            // The first process of a PID namespace: the line does not reach it.
-            settings::end_with_parent_thread().map_err(failed(Step::Line))?;
+        if self.is_bound && task::pid() == 1 {
+            // The first process of a PID namespace: the tie's signal does not reach it.
+            settings::end_with_parent_thread().map_err(failed(Step::Tie))?;
         }
-        if let Some(line) = line {
-            line.bind(self.bound(task::pid() as i32)).map_err(failed(Step::Line))?;
-            line.close_copies();
+        if let Some(tie) = tie {
+            tie.bind(self.bound(task::pid() as i32)).map_err(failed(Step::Tie))?;
+            tie.close_copies();
         }
         if let Some(nice) = self.nice {
             settings::set_nice(nice).map_err(failed(Step::Nice))?;
@@ -178,7 +182,7 @@ impl Setup {
         Ok(())
     }
 
-    /// Copies all of them out of the way first: the place of one may be the number of another.
+    /// First copies all of them out of the way: the target of one may be the number of another.
     fn place_descriptors(&mut self) -> core::result::Result<(), i32> {
         let above = self.above_places();
         if self.close_others {
@@ -195,12 +199,12 @@ impl Setup {
     }
 }
 
-/// `path` as C knows it.
+/// A C string of these bytes; `what` names them in the error.
 pub fn c_string(bytes: &[u8], what: &str) -> Result<CString> {
     c_string_of(&[bytes], what)
 }
 
-/// As [`c_string`], of several parts.
+/// As [`c_string`], from several parts.
 pub fn c_string_of(parts: &[&[u8]], what: &str) -> Result<CString> {
     let mut all = Vec::new();
     // With room for the NUL, so that nothing is allocated afterwards.

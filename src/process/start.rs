@@ -1,21 +1,21 @@
-//! Starting a child: the parent's part, and the child's up to its own code.
+//! Starting a child: the parent's part, and the child's part up to its own code.
 #![allow(unsafe_code)]
 
 use super::builder::{Bond, Builder};
 use super::child::Child;
 use super::creator::Creator;
+use super::dropped;
 use super::hand_over::HandOver;
-use super::held::Held;
-use super::orphans;
+use super::own_pidfd::OwnPidfd;
 use super::program::Program;
 use super::setup::{Failure, Setup, Step};
 use super::status::{Outcome, PANICKED};
 use crate::error::format;
 use crate::heap::{self, Shared};
 use crate::member;
-use crate::sys::gate::{self, Gate};
-use crate::sys::lifeline::Lifeline;
+use crate::sys::fork_gate::{self, Gate};
 use crate::sys::own::Identity;
+use crate::sys::parent_death::ParentDeath;
 use crate::sys::{dying, fork, pidfd, task, vfork};
 use crate::{Error, ErrorKind, Result};
 use core::cell::RefCell;
@@ -27,19 +27,18 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Builder {
-    /// Starts a child that runs `f` and ends with its [`Outcome`]. See the [module](super) for what `f` may do.
+    /// Starts a child that runs `f` and ends with its [`Outcome`]. The [module](super) says what `f` may do.
     ///
-    /// `f` need be neither `Send` nor `'static`: the child works on its own copy of the memory and of this thread.
-    /// What `f` owns is dropped twice, once in each process.
+    /// `f` need be neither `Send` nor `'static`: the child works on its own copy of the memory and of this thread. Whatever `f`
+    /// owns is dropped twice, once in each process.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAlone`]: other threads live in this process, or the calling thread has a guard of a lock or of a
-    /// message in place; the [module](super) says why. [`ErrorKind::Unsupported`] where nobody says whether there are threads
-    /// (no /proc, and a sandbox).
-    /// [`ErrorKind::Resource`]: no process, memory or descriptor left. [`ErrorKind::Unsupported`]: no pidfd (before
-    /// Linux 5.4, or a sandbox). [`ErrorKind::NoChild`]: killed and reaped elsewhere before it began. Those of the
-    /// settings: [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`], [`ErrorKind::NoFile`]. After any error
-    /// there is no child, and `f` has not run.
+    /// [`ErrorKind::NotAlone`]: this process has other threads, or the calling thread has a guard of a lock or of a message in
+    /// place; the [module](super) says why. [`ErrorKind::Resource`]: no process, memory or descriptor left.
+    /// [`ErrorKind::Unsupported`]: no pidfds (before Linux 5.4, or a sandbox), or no way to count threads (no /proc, and a
+    /// sandbox). [`ErrorKind::NoChild`]: the child was killed and reaped by other code before it began. Those of the settings:
+    /// [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`], [`ErrorKind::NoFile`]. After
+    /// any error there is no child, and `f` has not run.
     ///
     /// # Examples
     /// ```
@@ -65,7 +64,7 @@ impl Builder {
     ///
     /// # Safety
     /// The child reaches nothing on the stacks of this process's other threads, and takes no lock that one of them may hold
-    /// now. It does not use a guard that this process has; it may drop one.
+    /// now. It does not use a guard of this process; it may drop one.
     pub unsafe fn fork_unchecked<F, R>(&self, f: F) -> Result<Child>
     where
         F: FnOnce() -> R,
@@ -75,16 +74,16 @@ impl Builder {
         self.start(None, &mut || f.take().map_or(PANICKED, |f| f().exit_code()))
     }
 
-    /// As [`fork`](Self::fork), and gives the child something that is its parent's: the end of a pipe.
+    /// As [`fork`](Self::fork), and hands something of the parent's over to the child: the end of a pipe.
     ///
-    /// The child takes it before `f` runs, and until it has, the parent holds it: this call returns when the child has it,
-    /// or is dead. So whoever has the other end of the pipe is told when the child dies, at whatever instruction, and is
-    /// not told of an end before.
+    /// The child takes it over before `f` runs, and until then the parent holds it: this call returns when the child has it or
+    /// is dead. So the holder of the pipe's other end learns of the child's death, at whatever instruction, and never sees an
+    /// end before that.
     ///
     /// # Errors
-    /// As [`fork`](Self::fork). [`ErrorKind::NoChild`] also when the child was killed before it had taken it. Then there is
-    /// no child, and what was to be given is dropped: an end is closed. What taking it says:
-    /// [`ErrorKind::TooManyMembers`].
+    /// As [`fork`](Self::fork). [`ErrorKind::NoChild`] also when the child was killed before it took the gift over; then there
+    /// is no child, and the gift is dropped: a pipe's end is closed. [`ErrorKind::TooManyMembers`]: the child found no member
+    /// slot.
     ///
     /// # Examples
     /// ```
@@ -163,16 +162,16 @@ impl Builder {
     }
 
     fn start(&self, claim: Option<Claim<'_>>, body: &mut dyn FnMut() -> u8) -> Result<Child> {
-        orphans::reap();
+        dropped::reap();
         let (mut setup, _open) = self.prepare()?;
         let name = self.name.clone();
         let creator = Creator::current().map_err(Error::from_errno)?;
-        let line = self.line()?;
+        let tie = self.tie()?;
         let gate = Gate::new().map_err(start_error)?;
-        // A child that the line does not reach is not let pass before it is tied by other means.
-        let ask = setup.can_fail() || claim.is_some() || setup.daemon && task::children_may_be_first();
+        // A child that the tie's signal does not reach must not pass before it is bound by other means.
+        let ask = setup.can_fail() || claim.is_some() || setup.is_bound && task::children_may_be_first();
         let report = match ask {
-            true => Some(gate::pipe().map_err(start_error)?),
+            true => Some(fork_gate::pipe().map_err(start_error)?),
             false => None,
         };
         // SAFETY: the child's branch never returns: `run` ends in _exit and lets no panic out. Which locks the
@@ -184,7 +183,7 @@ impl Builder {
         let report = report.map(|(read, _)| read);
         let (mut failure, mut identity) = (None, None);
         let admitted = gate.admit(pid, |fd| {
-            // Before it runs: after an error there is no child.
+            // Before the child runs: after an error there is no child.
             identity = Some(Identity::of(fd.as_raw_fd())?);
             if let Some(report) = report {
                 failure = read_report(report, fd)?;
@@ -192,21 +191,21 @@ impl Builder {
                     return Err(libc::ECANCELED);
                 }
             }
-            let Some(line) = &line else { return Ok(()) };
+            let Some(tie) = &tie else { return Ok(()) };
             if crate::mutant!("line-after-start") {
                 return Ok(());
             }
-            line.bind(setup.bound(pid))?;
-            // Still ours, so the number has named it when the kernel looked.
+            tie.bind(setup.bound(pid))?;
+            // Still ours, so the number named it when the kernel looked.
             pidfd::is_our_child(fd.as_fd())
         });
-        if let (true, Some(line)) = (crate::mutant!("line-after-start"), &line) {
-            let _ = line.bind(setup.bound(pid));
+        if let (true, Some(tie)) = (crate::mutant!("line-after-start"), &tie) {
+            let _ = tie.bind(setup.bound(pid));
         }
         match (admitted, failure) {
             (Ok(fd), _) => {
-                let held = Held::known(pid as u32, fd, identity.ok_or(ErrorKind::NoChild)?);
-                Ok(Child::new(pid as u32, held, creator, line, name))
+                let held = OwnPidfd::known(pid as u32, fd, identity.ok_or(ErrorKind::NoChild)?);
+                Ok(Child::new(pid as u32, held, creator, tie, name))
             }
             (Err(_), Some(failure)) => Err(failure.error("")),
             (Err(errno), None) => Err(start_error(errno)),
@@ -215,17 +214,17 @@ impl Builder {
 
     /// Starts a child that runs a program. See [`Program`] for its arguments, environment and descriptors.
     ///
-    /// The child shares this process's memory until it has become the program, so that a large process starts it as
-    /// fast as a small one; the calling thread sleeps meanwhile, a fraction of a millisecond. Threads may run on: the
-    /// child takes no lock.
+    /// The child shares this process's memory until it becomes the program, so a large process starts it as fast as a small
+    /// one. The calling thread sleeps meanwhile, for a fraction of a millisecond. Other threads may run on: the child takes no
+    /// lock.
     ///
-    /// The program gets the signal mask of the calling thread; handled signals get their default action, ignored ones
-    /// stay ignored, but for SIGPIPE, which gets its default action, because Rust's runtime ignores it unasked.
+    /// The program gets the signal mask of the calling thread. Handled signals get their default action, and ignored ones stay
+    /// ignored, except SIGPIPE, which gets its default action, because Rust's runtime ignores it unasked.
     ///
     /// # Errors
     /// [`ErrorKind::NoFile`]: no such program, interpreter or directory. [`ErrorKind::PermissionDenied`]: it may not be
     /// executed. [`ErrorKind::Resource`]: no process, memory or descriptor left. [`ErrorKind::InvalidInput`]: a NUL in
-    /// an argument. [`ErrorKind::System`]: whatever else exec says, such as `ENOEXEC`. After any error there is no child.
+    /// an argument. [`ErrorKind::System`]: another error of exec, such as `ENOEXEC`. After any error there is no child.
     ///
     /// # Examples
     /// ```
@@ -238,14 +237,14 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn spawn(&self, program: impl AsRef<Program>) -> Result<Child> {
-        orphans::reap();
+        dropped::reap();
         let program = program.as_ref();
         let (mut setup, _open) = self.prepare()?;
         setup.name = None;
         let image = program.prepare(self.name_given(), &mut setup)?;
         setup.copies = heap::collected(repeat_n(-1, setup.descriptors.len()))?;
         let creator = Creator::current().map_err(Error::from_errno)?;
-        let line = self.line()?;
+        let tie = self.tie()?;
         let name = match &self.name {
             Some(name) => name.clone(),
             None => Shared::new(program.name()?)?,
@@ -254,7 +253,7 @@ impl Builder {
         // SAFETY: `apply` and `become_it` make system calls only, on what was prepared here.
         let started = unsafe {
             vfork::vfork(&mut || {
-                failure = match setup.apply(line.as_ref()) {
+                failure = match setup.apply(tie.as_ref()) {
                     Ok(()) => image.become_it(),
                     Err(failed) => failed,
                 };
@@ -269,9 +268,13 @@ impl Builder {
             return Err(failure.error(&format!(" {program}")));
         }
         match Identity::of(fd.as_raw_fd()) {
-            Ok(identity) => {
-                Ok(Child::new(pid as u32, Held::known(pid as u32, fd, identity), creator, line, Some(name)))
-            }
+            Ok(identity) => Ok(Child::new(
+                pid as u32,
+                OwnPidfd::known(pid as u32, fd, identity),
+                creator,
+                tie,
+                Some(name),
+            )),
             Err(errno) => {
                 let _ = pidfd::send(fd.as_fd(), libc::SIGKILL);
                 let _ = pidfd::wait_ended(fd.as_fd(), None);
@@ -281,30 +284,32 @@ impl Builder {
         }
     }
 
-    fn line(&self) -> Result<Option<Lifeline>> {
+    fn tie(&self) -> Result<Option<ParentDeath>> {
         match self.bond {
             Bond::Free => Ok(None),
-            _ => Lifeline::new().map(Some).map_err(start_error),
+            _ => ParentDeath::new().map(Some).map_err(start_error),
         }
     }
 }
 
-/// Whether the calling thread is the only one, and has no guard.
+/// Checks that the calling thread is the only one and has no guard.
 ///
 /// # Errors
-/// `NotAlone`; `Unsupported` where nobody says.
+/// `NotAlone`; `Unsupported` where threads cannot be counted.
 pub(super) fn be_alone() -> Result<()> {
     if member::has_guards() {
-        return Err(Error::from(ErrorKind::NotAlone).with_detail("a guard is held, or was leaked"));
+        return Err(Error::from(ErrorKind::NotAlone)
+            .with_detail("the thread holds a guard, or has leaked one: drop it first"));
     }
     match dying::runs_alone() {
         Some(true) => Ok(()),
-        Some(false) => Err(Error::from(ErrorKind::NotAlone).with_detail("other threads live")),
-        None => Err(Error::from(ErrorKind::Unsupported).with_detail("no /proc to count threads")),
+        Some(false) => Err(Error::from(ErrorKind::NotAlone)
+            .with_detail("this process has other threads: fork before starting them")),
+        None => Err(Error::from(ErrorKind::Unsupported).with_detail("there is no /proc to count threads in")),
     }
 }
 
-/// What the child says of its setting up; `Err(ECHILD)` when it was killed before it said anything.
+/// The child's report on its set-up; `Err(ECHILD)` when it was killed before it reported.
 fn read_report(report: OwnedFd, child: &OwnedFd) -> core::result::Result<Option<Failure>, i32> {
     let mut fds = [pidfd::readable(report.as_fd()), pidfd::readable(child.as_fd())];
     pidfd::poll(&mut fds, None)?;
@@ -315,7 +320,7 @@ fn read_report(report: OwnedFd, child: &OwnedFd) -> core::result::Result<Option<
     Ok(Failure::from_bytes(bytes))
 }
 
-/// In the child, what its parent gives becomes its own.
+/// In the child: takes over what its parent gives it.
 type Claim<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// The child, from its first instruction to its last.
@@ -335,15 +340,15 @@ fn run(
     }
     if let Some(report) = report {
         let bytes = applied.err().unwrap_or_default().to_bytes();
-        // A report that nobody reads: the parent is gone, and so says the gate.
+        // If nobody reads the report, the parent is gone, and the gate says so.
         let _ = File::from(report).write_all(&bytes);
     }
     if applied.is_err() || !gate.pass() {
         fork::exit_now(PANICKED);
     }
-    // Nothing of ours is used after a panic, so there is nothing that it could leave half done.
+    // Nothing of ours is used after a panic, so it can leave nothing of ours half done.
     let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        // The hook has printed it. A payload whose destructor panics must not unwind from here.
+        // The panic hook has printed it. A payload whose destructor panics must not unwind from here.
         core::mem::forget(payload);
         PANICKED
     });
@@ -355,10 +360,11 @@ fn run(
 
 pub(super) fn start_error(errno: i32) -> Error {
     match errno {
-        // EPERM: older seccomp filters answer so for calls that they do not know.
+        // EPERM: older seccomp filters return it for calls that they do not know.
         libc::ENOSYS | libc::EPERM => Error::from(ErrorKind::Unsupported).with_detail("pidfd_open"),
-        libc::ECHILD => Error::from(ErrorKind::NoChild)
-            .with_detail("killed from outside and reaped elsewhere before its code began"),
+        libc::ECHILD => Error::from(ErrorKind::NoChild).with_detail(
+            "the child was killed from outside, and other code reaped it, before its code began",
+        ),
         errno => Error::from_errno(errno),
     }
 }

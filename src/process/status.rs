@@ -1,4 +1,4 @@
-//! How a child ended, and what it says at its end.
+//! How a child ended ([`ExitStatus`]), what it used ([`Usage`]), and what its closure may return ([`Outcome`]).
 
 use crate::sys::pidfd::WaitStatus;
 use core::fmt;
@@ -48,7 +48,7 @@ impl ExitStatus {
         self.code() == Some(0)
     }
 
-    /// The status word of `waitpid`, for C's `WIFEXITED` and its kin.
+    /// The status word of `waitpid`, for C's `WIFEXITED` and the like.
     pub fn wait_status(self) -> i32 {
         self.raw
     }
@@ -109,7 +109,7 @@ fn signal_name(signal: i32) -> Option<&'static str> {
     })
 }
 
-/// What a process has used, from its start to its end.
+/// The resources that a process used, from its start to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -117,13 +117,13 @@ pub struct Usage {
     pub user_time: Duration,
     /// Processor time in the kernel on its behalf.
     pub system_time: Duration,
-    /// The most memory that it had in RAM at a time, in bytes. A forked child begins with that of its parent.
+    /// Its peak resident memory in bytes. A forked child starts with its parent's.
     pub peak_memory: u64,
-    /// Page faults that needed no reading from a disk.
+    /// Page faults that read nothing from a disk.
     pub page_faults: u64,
-    /// Page faults that did.
+    /// Page faults that read from a disk.
     pub major_page_faults: u64,
-    /// How often it gave up the processor: it had to wait.
+    /// How often it gave up the processor to wait.
     pub waits: u64,
     /// How often the processor was taken from it.
     pub preemptions: u64,
@@ -150,7 +150,7 @@ impl Usage {
 /// |---|---|
 /// | `()` | 0 |
 /// | `u8` | itself |
-/// | `i32` | itself in 0..=255, otherwise 255: the kernel would cut 256 down to 0, a success |
+/// | `i32` | itself in 0..=255, otherwise 255, because the kernel would cut 256 down to 0, a success |
 /// | `Ok(value)` | that of the value |
 /// | `Err(error)` | 1, after printing the error to stderr |
 /// | a panic | 101 ([`PANICKED`]), after the panic hook has printed it |
@@ -159,7 +159,7 @@ impl Usage {
 /// ```
 /// use interproc::process;
 /// let status = process::fork(|| -> Result<(), String> { Err("no such file".into()) })?.join()?;
-/// assert_eq!(status.code(), Some(1)); // and stderr says: Error: "no such file"
+/// assert_eq!(status.code(), Some(1)); // stderr has: Error: "no such file"
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub trait Outcome {
@@ -200,7 +200,8 @@ impl<T: Outcome, E: fmt::Debug> Outcome for Result<T, E> {
     }
 }
 
-/// Names the type `!` (not reachable from outside), which cannot be written directly yet: a closure that never returns is allowed too.
+/// Names the type `!`, which cannot be written directly yet, so that a closure may also never return. Not reachable from
+/// outside.
 pub trait Returns {
     /// `T` of `fn() -> T`.
     type Value;

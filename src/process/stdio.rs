@@ -3,7 +3,7 @@
 use crate::heap::Shared;
 use std::os::fd::OwnedFd;
 
-/// What a standard stream of a child is. Without one: that of the parent.
+/// A standard stream of a child. By default a child has its parent's.
 ///
 /// # Examples
 /// ```
@@ -33,8 +33,8 @@ impl Stdio {
     }
 }
 
-/// A file, the end of a pipe, a socket: the child gets a copy. The builder keeps it open until it is dropped, so drop
-/// the builder before waiting for the end of a pipe that the child writes to.
+/// From a file, the end of a pipe or a socket: the child gets a copy. The builder keeps it open until it is dropped, so drop the
+/// builder before you wait for the end of a pipe that the child writes to.
 impl<T: Into<OwnedFd>> From<T> for Stdio {
     fn from(fd: T) -> Self {
         Stdio(Shared::new(fd.into()).map_or(Source::NoMemory, Source::Fd))

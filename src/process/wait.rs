@@ -1,7 +1,7 @@
 //! Waiting for several children at once.
 
 use super::child::Child;
-use super::orphans;
+use super::dropped;
 use super::status::ExitStatus;
 use crate::heap;
 use crate::sys::pidfd;
@@ -11,14 +11,15 @@ use core::time::Duration;
 use std::os::fd::AsFd;
 use std::vec::Vec;
 
-/// Waits until one of the children has ended: its place in the list, and how it ended. Of several, the first in the
-/// list. One that was joined before counts as ended; so leave out those that are done with.
+/// Waits until one of the children has ended, and returns its index in the list and how it ended. Of several it returns the
+/// first in the list. A child that was joined before counts as ended, so leave out those that you are done with.
 ///
-/// One `poll` over all: no signal handler, no thread, no other process's child.
+/// It is one `poll` over all: no signal handler, no thread, no other children.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`]: an empty list, on which one would wait for ever. [`ErrorKind::NoChild`]: one of them
-/// was reaped elsewhere; its [`join`](Child::join) says the same. [`ErrorKind::NotOwner`]: one is a child of the parent.
+/// [`ErrorKind::InvalidInput`]: the list is empty, so the wait would never end. [`ErrorKind::NoChild`]: one of them was reaped
+/// elsewhere; its [`join`](Child::join) says the same. [`ErrorKind::NotOwner`]: one is a child of the process that this one was
+/// forked from.
 ///
 /// # Examples
 /// ```
@@ -43,7 +44,7 @@ pub fn wait_any_timeout<C: Borrow<Child>>(children: &[C], timeout: Duration) -> 
     any(children, Some(Deadline::after(timeout)))
 }
 
-/// As [`wait_any`], until `deadline` at most. With one in the past it only looks.
+/// As [`wait_any`], until `deadline` at most. A deadline in the past only checks.
 ///
 /// # Errors
 /// As [`wait_any_timeout`].
@@ -51,10 +52,10 @@ pub fn wait_any_until<C: Borrow<Child>>(children: &[C], deadline: Deadline) -> R
     any(children, Some(deadline))
 }
 
-/// Waits until all have ended, and says how, in the order of the list.
+/// Waits until all have ended, and returns how, in the order of the list.
 ///
 /// # Errors
-/// As those of [`Child::join`], of the first in the list that has one; all have ended then, too.
+/// Those of [`Child::join`], for the first in the list that fails; all have ended then as well.
 ///
 /// # Examples
 /// ```
@@ -68,10 +69,10 @@ pub fn wait_all<C: Borrow<Child>>(children: &[C]) -> Result<Vec<ExitStatus>> {
     all(children, None)
 }
 
-/// As [`wait_all`], at most for `timeout`, which is for all together.
+/// As [`wait_all`], at most for `timeout`, which holds for all together.
 ///
 /// # Errors
-/// [`ErrorKind::TimedOut`]: one still runs; those that have ended can be joined one by one. As [`wait_all`].
+/// [`ErrorKind::TimedOut`]: at least one still runs; those that have ended can be joined one by one. As [`wait_all`].
 pub fn wait_all_timeout<C: Borrow<Child>>(children: &[C], timeout: Duration) -> Result<Vec<ExitStatus>> {
     all(children, Some(Deadline::after(timeout)))
 }
@@ -86,7 +87,7 @@ pub fn wait_all_until<C: Borrow<Child>>(children: &[C], deadline: Deadline) -> R
 
 fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(usize, ExitStatus)> {
     if children.is_empty() {
-        return Err(Error::from(ErrorKind::InvalidInput).with_detail("no children to wait for"));
+        return Err(Error::from(ErrorKind::InvalidInput).with_detail("the list of children is empty"));
     }
     children.iter().try_for_each(|child| child.borrow().check_owner())?;
     let mut fds = Vec::new();
@@ -100,7 +101,7 @@ fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(
                 continue;
             }
             if let Some(status) = child.borrow().collect()? {
-                orphans::reap();
+                dropped::reap();
                 return Ok((place, status));
             }
             // Its tracer must see its end first.
@@ -110,7 +111,7 @@ fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(
     Err(ErrorKind::TimedOut.into())
 }
 
-/// Some have ended and are held by a tracer, so that poll would return at once, again and again.
+/// A child has ended and is held by its tracer, so `poll` would return at once, again and again.
 #[cold]
 fn any_beside_tracers<C: Borrow<Child>>(
     children: &[C],
@@ -122,7 +123,7 @@ fn any_beside_tracers<C: Borrow<Child>>(
     while notices.next(deadline).map_err(Error::from_errno)? {
         for (place, child) in children.iter().enumerate() {
             if let Some(status) = child.borrow().collect()? {
-                orphans::reap();
+                dropped::reap();
                 return Ok((place, status));
             }
         }
@@ -131,7 +132,7 @@ fn any_beside_tracers<C: Borrow<Child>>(
 }
 
 fn all<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<Vec<ExitStatus>> {
-    // One after the other: who has ended meanwhile is not waited for again.
+    // One after the other: a child that has ended meanwhile is not waited for again.
     let mut ends = Vec::new();
     heap::reserve(&mut ends, children.len())?;
     let mut first = None;

@@ -57,7 +57,7 @@ static void options_shape_a_child(void)
     interproc_process_limit_t limit = {RLIMIT_NOFILE, 0, 40, 50};
     interproc_process_descriptor_t streams[] = {{-1, 0}, {pipe_ends[1], 1}};
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-    options.flags = INTERPROC_PROCESS_NICE | INTERPROC_PROCESS_UMASK | INTERPROC_PROCESS_GROUP | INTERPROC_PROCESS_DAEMON;
+    options.flags = INTERPROC_PROCESS_NICE | INTERPROC_PROCESS_UMASK | INTERPROC_PROCESS_GROUP | INTERPROC_PROCESS_DIES_WITH_PARENT;
     options.nice = 5;
     options.umask = 027;
     options.name = "as told";
@@ -149,7 +149,8 @@ static void a_child_shows_its_state_its_usage_and_its_end(void)
         OK(interproc_process_state(&child, &state));
     RETURNS(ESRCH, interproc_process_signal_group(&child, SIGKILL));
     OK(interproc_process_signal(&child, SIGCONT));
-    OK(interproc_process_terminate_within(&child, 5000000000u, &end));
+    struct timespec grace = in_ms(5000);
+    OK(interproc_process_terminate_until(&child, &grace, &end));
     CHECK(end.signal == SIGTERM);
     OK(interproc_process_usage(&child, &usage));
     CHECK(usage.peak_memory > 0);
@@ -159,12 +160,12 @@ static void a_child_shows_its_state_its_usage_and_its_end(void)
     OK(interproc_process_close(&child));
 }
 
-/* Leaves a daemon child behind that has the writing end of a pipe. */
+/* Leaves a bound child behind that has the writing end of a pipe. */
 static int leave_a_daemon(void *detached)
 {
     interproc_process_t child = INTERPROC_PROCESS_INIT;
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-    options.flags = INTERPROC_PROCESS_DAEMON_GROUP;
+    options.flags = INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT;
     if (interproc_process_fork_with(&child, &options, for_ever, NULL) != 0)
         return 1;
     if (*(int *)detached)
@@ -172,7 +173,7 @@ static int leave_a_daemon(void *detached)
     return 0;
 }
 
-static void a_daemon_child_ends_with_its_parent_unless_it_was_detached(void)
+static void a_bound_child_ends_with_its_parent_unless_it_was_detached(void)
 {
     size_t reaped = 0;
     int detached = 0, status;
@@ -223,7 +224,7 @@ static void a_daemon_is_started_once_and_says_when_it_is_ready(void)
     snprintf(path, sizeof path, "/tmp/interproc-c-test-%ld.pid", (long)getpid());
     interproc_daemon_options_t options = INTERPROC_DAEMON_OPTIONS_INIT;
     options.pidfile = path;
-    options.ready_within_ns = 20000000000u;
+    options.ready_timeout_ns = 20000000000u;
     OK(interproc_adopt_orphans(true));
     OK(interproc_daemon_start(&options, be_ready, NULL, &pid));
     RETURNS(EEXIST, interproc_daemon_start(&options, be_ready, NULL, &none));
@@ -334,7 +335,7 @@ static void a_process_is_known_by_number_and_start_time(void)
     CHECK(!is_alive);
     OK(interproc_process_join(&child, &end));
     CHECK(end.signal == SIGKILL);
-    RETURNS(ESRCH, interproc_process_ref_signal(&other, 0));
+    OK(interproc_process_ref_signal(&other, SIGKILL));
     RETURNS(ESRCH, interproc_process_ref_details(&other, &its));
     OK(interproc_process_ref_close(&other));
     RETURNS(EINVAL, interproc_process_ref_close(&other));
@@ -375,7 +376,7 @@ static const struct {
     TEST(a_program_gets_its_arguments_environment_and_descriptors),
     TEST(several_children_are_waited_for_at_once),
     TEST(a_child_shows_its_state_its_usage_and_its_end),
-    TEST(a_daemon_child_ends_with_its_parent_unless_it_was_detached),
+    TEST(a_bound_child_ends_with_its_parent_unless_it_was_detached),
     TEST(a_daemon_is_started_once_and_says_when_it_is_ready),
     TEST(a_program_gets_a_segment_without_a_name),
     TEST(a_process_is_known_by_number_and_start_time),

@@ -395,7 +395,7 @@ static int process_daemon(void)
 {
     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
     int rc;
-    options.flags = INTERPROC_PROCESS_DAEMON;
+    options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
     if ((rc = interproc_process_fork_with(&child, &options, nothing, NULL)) != 0)
         return rc;
     return join();
@@ -531,7 +531,7 @@ static const operation_t operations[] = {
     {"open what was inherited", segment_inherited, 0, pass_on, 0},
     {"fork and join", process_fork, 0, NULL, 1},
     {"spawn and join", process_spawn, 0, NULL, 1},
-    {"a daemon child", process_daemon, 0, NULL, 1},
+    {"a bound child", process_daemon, 0, NULL, 1},
     {"join", join, 0, start_nothing, 1},
     {"join that runs out of time", process_timedjoin, ETIMEDOUT, start_sleeper, 1},
     {"a daemon", daemon_of_the_system, 0, NULL, 1},

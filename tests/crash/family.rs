@@ -71,7 +71,7 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
     let fork = |builder: fn() -> Builder| {
         move |family: &Family, cut: &Cut| {
             family.begins();
-            drop(Builder::new().daemon().fork(|| ()).map(|child| child.join())); // libc's first time
+            drop(Builder::new().dies_with_parent().fork(|| ()).map(|child| child.join())); // libc's first time
             cut.start();
             let child = builder().fork(|| deaf());
             cut.end();
@@ -83,7 +83,7 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
             family.begins();
             let program = Program::new("/bin/sleep").arg("5").env_clear();
             drop(
-                Builder::new().daemon().spawn(&program).map(|child| child.kill().and_then(|()| child.join())),
+                Builder::new().dies_with_parent().spawn(&program).map(|child| child.kill().and_then(|()| child.join())),
             );
             cut.start();
             let child = builder().spawn(&program);
@@ -92,13 +92,13 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         }
     };
     vec![
-        case("fork", "a daemon child").victim(fork(|| Builder::new().daemon())).verify(Family::is_gone),
+        case("fork", "a daemon child").victim(fork(|| Builder::new().dies_with_parent())).verify(Family::is_gone),
         case("fork", "a daemon group in its session")
-            .victim(fork(|| Builder::new().daemon_group().new_session()))
+            .victim(fork(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),
-        case("spawn", "a daemon child").victim(spawn(|| Builder::new().daemon())).verify(Family::is_gone),
+        case("spawn", "a daemon child").victim(spawn(|| Builder::new().dies_with_parent())).verify(Family::is_gone),
         case("spawn", "a daemon group in its session")
-            .victim(spawn(|| Builder::new().daemon_group().new_session()))
+            .victim(spawn(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),
     ]
 }

@@ -572,14 +572,14 @@ fn children() -> Vec<Box<dyn Scenario>> {
         })
     };
     let pair = |world: &World| {
-        drop(Builder::new().daemon().fork(|| ()).map(|child| child.join())); // libc's first time
+        drop(Builder::new().dies_with_parent().fork(|| ()).map(|child| child.join())); // libc's first time
         world.segment.pipe_pair("pair", 0, LONGEST).expect("pair")
     };
     // The parent dies anywhere in giving an end away; its child is a daemon, so it dies, too.
     let give = move |world: &World, cut: &Cut| {
         let (ours, theirs) = pair(world);
         cut.start();
-        let child = Builder::new().daemon().fork_with(theirs, |mut end| {
+        let child = Builder::new().dies_with_parent().fork_with(theirs, |mut end| {
             let _ = end.recv();
         });
         cut.end();

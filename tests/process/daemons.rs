@@ -1,4 +1,4 @@
-//! Daemon children: gone when their parent is, however it ends.
+//! Bound children: gone when their parent is, however it ends.
 
 use super::*;
 use crate::support::{children, eventually, open_descriptors, readable_within};
@@ -58,7 +58,7 @@ fn die_by_kill() {
     send(std::process::id(), libc::SIGKILL);
 }
 
-pub fn a_daemon_child_ends_with_its_parent_however_that_ends() {
+pub fn a_bound_child_ends_with_its_parent_however_that_ends() {
     let ends: [fn(); 5] = [
         || (),                    // _exit
         || std::process::exit(3), // exit, with its handlers
@@ -73,8 +73,8 @@ pub fn a_daemon_child_ends_with_its_parent_however_that_ends() {
     for start in STARTS {
         for end in ends {
             assert!(leaves_nobody(|| {
-                let kept = start(Builder::new().daemon()).expect("start");
-                let dropped = start(Builder::new().daemon()).expect("start");
+                let kept = start(Builder::new().dies_with_parent()).expect("start");
+                let dropped = start(Builder::new().dies_with_parent()).expect("start");
                 drop(dropped);
                 end();
                 drop(kept);
@@ -96,10 +96,10 @@ pub fn a_plain_child_outlives_its_parent() {
     }
 }
 
-pub fn a_daemon_child_outlives_the_thread_that_started_it_and_no_longer_than_the_process() {
+pub fn a_bound_child_outlives_the_thread_that_started_it_and_no_longer_than_the_process() {
     for start in STARTS {
         assert!(leaves_nobody(move || {
-            let starter = std::thread::spawn(move || start(Builder::new().daemon()).expect("start"));
+            let starter = std::thread::spawn(move || start(Builder::new().dies_with_parent()).expect("start"));
             let child = starter.join().expect("the thread");
             let pid = std::process::id();
             // The thread is gone for the kernel, too.
@@ -112,11 +112,11 @@ pub fn a_daemon_child_outlives_the_thread_that_started_it_and_no_longer_than_the
     }
 }
 
-pub fn a_parent_whose_main_thread_has_ended_keeps_its_daemon_children() {
+pub fn a_parent_whose_main_thread_has_ended_keeps_its_bound_children() {
     adopt();
     let (word, over) = (shared_word(), shared_word());
     let parent = process::fork(|| {
-        let child = Builder::new().daemon().fork(|| deaf()).expect("fork");
+        let child = Builder::new().dies_with_parent().fork(|| deaf()).expect("fork");
         std::thread::spawn(move || {
             let pid = std::process::id();
             assert!(eventually(LONG, || support::state(pid) == Some('Z')));
@@ -142,7 +142,7 @@ pub fn grandchildren_end_too_where_it_was_asked() {
     let tree = "sleep 1000 & sh -c 'sleep 1000 & wait' & wait";
     for session in [false, true] {
         assert!(leaves_nobody(|| {
-            let builder = Builder::new().daemon_group();
+            let builder = Builder::new().group_dies_with_parent();
             let builder = if session { builder.new_session() } else { builder };
             let program = Program::new("sh").args(["-c", tree]);
             let shell = builder.spawn(program).expect("spawn");
@@ -159,19 +159,19 @@ pub fn grandchildren_end_too_where_it_was_asked() {
     }
     // The rest of a group is ended with the handle of its leader.
     adopt();
-    let leader = Builder::new().daemon_group().fork(|| drop(process::fork(|| deaf()))).expect("fork");
+    let leader = Builder::new().group_dies_with_parent().fork(|| drop(process::fork(|| deaf()))).expect("fork");
     assert_eq!(leader.join_timeout(LONG).expect("join").code(), Some(0));
     assert_eq!(children(std::process::id()).len(), 1);
     drop(leader);
     assert_eq!(foreign_wait(-1), libc::SIGKILL);
 }
 
-pub fn a_forked_sibling_does_not_keep_a_daemon_child_alive() {
+pub fn a_forked_sibling_does_not_keep_a_bound_child_alive() {
     // The siblings outlive the parent; the daemon child must not, though they were forked while its line was there.
     adopt();
     let daemon = shared_word();
     let middle = process::fork(|| {
-        let child = Builder::new().daemon().fork(|| deaf()).expect("fork");
+        let child = Builder::new().dies_with_parent().fork(|| deaf()).expect("fork");
         daemon.store(child.pid(), Ordering::Release);
         foreign_fork(|| pause_for_ever());
         std::mem::forget(process::fork(|| pause_for_ever()).expect("fork"));
@@ -189,7 +189,7 @@ pub fn a_forked_sibling_does_not_keep_a_daemon_child_alive() {
 
 pub fn a_childs_copy_of_a_daemons_handle_does_no_harm() {
     let before = open_descriptors();
-    let daemon = Builder::new().daemon().fork(|| deaf()).expect("fork");
+    let daemon = Builder::new().dies_with_parent().fork(|| deaf()).expect("fork");
     let second = process::fork(move || drop(daemon)).expect("fork"); // dropped in both
     assert!(second.join_timeout(LONG).expect("join").success());
     drop(second);
@@ -200,10 +200,10 @@ pub fn a_childs_copy_of_a_daemons_handle_does_no_harm() {
     assert_eq!(open_descriptors(), before);
 }
 
-pub fn a_detached_daemon_child_outlives_its_parent() {
+pub fn a_detached_bound_child_outlives_its_parent() {
     adopt();
     let middle =
-        process::fork(|| Builder::new().daemon().fork(|| deaf()).expect("fork").detach()).expect("fork");
+        process::fork(|| Builder::new().dies_with_parent().fork(|| deaf()).expect("fork").detach()).expect("fork");
     middle.join().expect("join");
     std::thread::sleep(Duration::from_millis(50));
     let left = children(std::process::id());
@@ -212,9 +212,9 @@ pub fn a_detached_daemon_child_outlives_its_parent() {
     assert_eq!(foreign_wait(left[0] as i32), libc::SIGKILL);
 }
 
-pub fn the_end_of_a_daemon_child_hits_nobody_else() {
+pub fn the_end_of_a_bound_child_hits_nobody_else() {
     // Lines outlive their children, whose numbers others get: closing the lines must not hit them.
-    let ended: Vec<Child> = (0..20).map(|_| Builder::new().daemon().fork(|| ()).expect("fork")).collect();
+    let ended: Vec<Child> = (0..20).map(|_| Builder::new().dies_with_parent().fork(|| ()).expect("fork")).collect();
     process::wait_all_timeout(&ended, LONG).expect("wait_all");
     let last = format!("{}", ended[0].pid() - 1);
     let _ = std::fs::write("/proc/sys/kernel/ns_last_pid", last);
@@ -225,15 +225,15 @@ pub fn the_end_of_a_daemon_child_hits_nobody_else() {
     process::wait_all_timeout(&others, LONG).expect("wait_all");
 }
 
-pub fn parents_killed_at_any_time_leave_no_daemon_child() {
+pub fn parents_killed_at_any_time_leave_no_bound_child() {
     adopt();
     for round in 0..60 {
         let (alive, kept) = family();
         let parent = foreign_fork(|| {
             loop {
                 let start = STARTS[round % 2];
-                let _ = Builder::new().daemon().fork(|| deaf());
-                let _ = start(Builder::new().daemon_group());
+                let _ = Builder::new().dies_with_parent().fork(|| deaf());
+                let _ = start(Builder::new().group_dies_with_parent());
             }
         });
         drop(kept);
@@ -244,7 +244,7 @@ pub fn parents_killed_at_any_time_leave_no_daemon_child() {
     }
 }
 
-pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
+pub fn a_bound_child_in_a_namespace_of_its_own_ends_too() {
     // SAFETY: takes an integer; undone by the end of the process.
     let permitted = foreign_fork(|| i32::from(unsafe { libc::unshare(libc::CLONE_NEWPID) } != 0));
     if foreign_wait(permitted) != 0 {
@@ -256,7 +256,7 @@ pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
             assert!(leaves_nobody(|| {
                 // SAFETY: as above.
                 assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
-                let builder = || if group { Builder::new().daemon_group() } else { Builder::new().daemon() };
+                let builder = || if group { Builder::new().group_dies_with_parent() } else { Builder::new().dies_with_parent() };
                 let first = start(builder()).expect("start"); // has the number 1
                 let second = start(builder()).expect("start"); // a common process there
                 assert!(first.is_alive() && second.is_alive());
@@ -268,7 +268,7 @@ pub fn a_daemon_child_in_a_namespace_of_its_own_ends_too() {
 
 pub fn the_numbers_of_a_line_that_the_program_uses_for_its_own_files_are_left_alone() {
     process::fork(|| {
-        let child = Builder::new().daemon().fork(|| ()).expect("daemon child");
+        let child = Builder::new().dies_with_parent().fork(|| ()).expect("daemon child");
         // SAFETY: the handle finds out. (It ended anyway, or this ends it.)
         unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
         let files: Vec<_> = (0..8).map(|_| std::fs::File::open("/proc/self/stat").expect("a file")).collect();

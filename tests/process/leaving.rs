@@ -27,7 +27,7 @@ pub fn a_daemon_is_what_the_book_says() {
     let pid = Daemon::new()
         .pidfile(&path)
         .umask(0o027)
-        .ready_within(LONG)
+        .ready_timeout(LONG)
         .start(|ready| {
             let me = Process::current().expect("open").details().expect("details");
             let null =
@@ -80,7 +80,7 @@ pub fn a_daemon_that_fails_says_why_and_leaves_nobody() {
     assert_eq!(silent.expect_err("silent").kind(), ErrorKind::NoChild);
     let panicked = Daemon::new().start(|_ready| -> () { panic!("unseen") });
     assert_eq!(panicked.expect_err("panicked").kind(), ErrorKind::NoChild);
-    let slow = Daemon::new().ready_within(Duration::from_millis(30)).start(|_ready| pause_for_ever());
+    let slow = Daemon::new().ready_timeout(Duration::from_millis(30)).start(|_ready| pause_for_ever());
     assert_eq!(slow.expect_err("slow").kind(), ErrorKind::TimedOut);
     let nowhere = Daemon::new().directory("/no/such/directory").start(|ready| ready.now());
     assert_eq!(nowhere.expect_err("nowhere").kind(), ErrorKind::NoFile);

@@ -6,7 +6,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Starts a child. However this process ends (Ctrl-C, SIGKILL, a panic), the kernel kills the child then.
 pub fn start<R: Outcome>(name: &str, body: impl FnOnce() -> R) -> Result<Child> {
-    Builder::new().name(name).daemon().fork(body)
+    Builder::new().name(name).dies_with_parent().fork(body)
 }
 
 /// Children that are killed and reaped when the part ends early.

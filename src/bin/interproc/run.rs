@@ -139,7 +139,8 @@ impl Run<'_> {
         let files = [memory_file()?, memory_file()?];
         let child = {
             let [out, err] = [files[0].try_clone()?, files[1].try_clone()?];
-            let builder = Builder::new().stdin(Stdio::null()).stdout(out).stderr(err).daemon_group();
+            let builder =
+                Builder::new().stdin(Stdio::null()).stdout(out).stderr(err).group_dies_with_parent();
             builder.spawn(command(&self.options.command, line))?
         };
         let status = child.join()?;

@@ -9,7 +9,6 @@ use crate::ffi::{call, call_out, invalid};
 use crate::process::Builder;
 use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
-use core::time::Duration;
 
 /// Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
 /// first 15 bytes); NULL: that of the parent.
@@ -107,7 +106,7 @@ pub unsafe extern "C" fn interproc_process_is_alive(
     unsafe { answer(is_alive, "is_alive", || Ok(open(process)?.is_alive())) }
 }
 
-/// Asks the child to end: SIGTERM, which it may handle or ignore. One that has ended already is no error.
+/// Asks the child to end: SIGTERM, which it may handle or ignore. If it has ended, nothing happens.
 ///
 /// @return 0; EPERM: not this process's child, or it has changed its user.
 #[unsafe(no_mangle)]
@@ -116,7 +115,7 @@ pub unsafe extern "C" fn interproc_process_terminate(process: *const interproc_p
     call(|| unsafe { open(process) }?.terminate())
 }
 
-/// Ends the child for certain: SIGKILL. One that has ended already is no error.
+/// Kills the child: SIGKILL. If it has ended, nothing happens.
 ///
 /// @return As interproc_process_terminate().
 #[unsafe(no_mangle)]
@@ -125,7 +124,7 @@ pub unsafe extern "C" fn interproc_process_kill(process: *const interproc_proces
     call(|| unsafe { open(process) }?.kill())
 }
 
-/// Sends any signal to the child; 0 sends none. One that has ended already is no error.
+/// Sends any signal to the child; 0 sends none. If it has ended, nothing happens.
 ///
 /// @return As interproc_process_terminate(); EINVAL also when there is no such signal.
 #[unsafe(no_mangle)]
@@ -150,19 +149,23 @@ pub unsafe extern "C" fn interproc_process_signal_group(
     call(|| unsafe { open(process) }?.signal_group(signal))
 }
 
-/// Asks the child to end (SIGTERM), gives it `grace_ns` nanoseconds to do so, then ends it (SIGKILL), and joins it.
-/// `end` may be NULL.
+/// Asks the child to end (SIGTERM), kills it (SIGKILL) if it still runs at `abstime`, and joins it. `end` may be NULL.
 ///
-/// @return As interproc_process_join().
+/// @return As interproc_process_join_until(), but never ETIMEDOUT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_process_terminate_within(
+pub unsafe extern "C" fn interproc_process_terminate_until(
     process: *const interproc_process_t,
-    grace_ns: u64,
+    abstime: *const libc::timespec,
     end: *mut interproc_exit_t,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        tell(end, open(process)?.terminate_within(Duration::from_nanos(grace_ns))?.into());
+        let child = open(process)?;
+        let status = match until(abstime)? {
+            Wait::Until(deadline) => child.terminate_until(deadline)?,
+            _ => child.terminate().and_then(|()| child.join())?,
+        };
+        tell(end, status.into());
         Ok(())
     })
 }

@@ -18,7 +18,7 @@ pub unsafe extern "C" fn interproc_process_fd(process: *const interproc_process_
     unsafe { answer(fd, "fd", || Ok(open(process)?.pidfd()?.as_raw_fd())) }
 }
 
-/// As interproc_process_close(), and a daemon child then no longer ends with this process.
+/// As interproc_process_close(), and a bound child then no longer ends with this process.
 ///
 /// @return As interproc_process_close().
 ///

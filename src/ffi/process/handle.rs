@@ -70,12 +70,12 @@ impl From<ExitStatus> for interproc_exit_t {
 /// What a child runs. Its result is the exit code: 0 to 255, any other value becomes 255.
 pub type interproc_process_entry_t = Option<unsafe extern "C-unwind" fn(argument: *mut c_void) -> c_int>;
 
-/// A daemon child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
+/// A bound child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
 /// process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
-pub const INTERPROC_PROCESS_DAEMON: u32 = 1;
-/// As INTERPROC_PROCESS_DAEMON, for the child and all that it starts: it leads a process group, which is ended as a
+pub const INTERPROC_PROCESS_DIES_WITH_PARENT: u32 = 1;
+/// As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended as a
 /// whole. Also what is left of the group when the child has ended and its handle is closed.
-pub const INTERPROC_PROCESS_DAEMON_GROUP: u32 = 2;
+pub const INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT: u32 = 2;
 /// The child leads a process group of its own.
 pub const INTERPROC_PROCESS_GROUP: u32 = 4;
 /// The child leads a session of its own, and in it a process group.
@@ -122,11 +122,11 @@ pub struct interproc_process_segment_t {
 /// its parent.
 ///
 ///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
-///     options.flags = INTERPROC_PROCESS_DAEMON | INTERPROC_PROCESS_NICE;
+///     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT | INTERPROC_PROCESS_NICE;
 ///     options.nice = 10;
 #[repr(C)]
 pub struct interproc_process_options_t {
-    /// INTERPROC_PROCESS_DAEMON and the like, or-ed together.
+    /// INTERPROC_PROCESS_DIES_WITH_PARENT and the like, or-ed together.
     pub flags: u32,
     /// The nice value, with INTERPROC_PROCESS_NICE.
     pub nice: i32,

@@ -1,4 +1,4 @@
-//! The kernel as it is. Nothing here touches `errno`: a C caller's value survives every call.
+//! The real kernel. Nothing here changes `errno`: a C caller's value survives every call.
 #![allow(unsafe_code)]
 
 pub mod call;
@@ -7,13 +7,13 @@ pub mod dying;
 pub mod file;
 #[cfg(feature = "std")]
 pub mod fork;
+#[cfg(feature = "std")]
+pub mod fork_gate;
 pub mod futex;
-#[cfg(feature = "std")]
-pub mod gate;
-#[cfg(feature = "std")]
-pub mod lifeline;
 pub mod memory;
 pub mod own;
+#[cfg(feature = "std")]
+pub mod parent_death;
 #[cfg(feature = "std")]
 pub mod pidfd;
 pub mod robust;

@@ -28,7 +28,7 @@
 
 use super::call::checked;
 use super::fork::exit_now;
-use super::gate::{page_of, pipe};
+use super::fork_gate::{page_of, pipe};
 use super::own::{Identity, close};
 use super::task::{self, SignalsBlocked};
 use super::{futex, memory};
@@ -48,8 +48,8 @@ pub enum Bound {
     Group(c_int),
 }
 
-/// The holder's side. Dropped, it ends whom it is bound to, unless it was [`cut`](Lifeline::cut).
-pub struct Lifeline(Ends);
+/// The holder's side. Dropped, it ends whom it is bound to, unless it was [`cut`](ParentDeath::cut).
+pub struct ParentDeath(Ends);
 
 /// Both ends of one pipe. The program may close them: that is its own affair, and then others have the numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Ends {
     }
 }
 
-impl Lifeline {
+impl ParentDeath {
     /// A line that is bound to nobody yet.
     pub fn new() -> Result<Self, i32> {
         let mut list = List::lock()?;
@@ -78,7 +78,7 @@ impl Lifeline {
             Ok::<(), i32>(())
         })?;
         core::mem::forget((read, write));
-        Ok(Lifeline(ends))
+        Ok(ParentDeath(ends))
     }
 
     /// Binds the line; only system calls. By the holder, or by the process itself with its copies of the ends.
@@ -120,7 +120,7 @@ impl Lifeline {
     }
 }
 
-impl Drop for Lifeline {
+impl Drop for ParentDeath {
     fn drop(&mut self) {
         if let Ok(mut list) = List::lock() {
             list.change(|all| all.retain(|ends| *ends != self.0));

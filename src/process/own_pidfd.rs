@@ -1,4 +1,4 @@
-//! A process by a descriptor that the program may close.
+//! [`OwnPidfd`]: a process, held by a descriptor that the program may close.
 #![allow(unsafe_code)]
 
 use crate::sys::own::{Identity, Own};
@@ -6,25 +6,25 @@ use crate::sys::pidfd;
 use crate::{Error, Result};
 use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd};
 
-/// A pidfd of ours, and the number that the process had when it was opened.
+/// A pidfd of ours, and the number of its process when it was opened.
 #[derive(Debug)]
-pub struct Held {
+pub struct OwnPidfd {
     fd: Own,
     pid: u32,
 }
 
-impl Held {
+impl OwnPidfd {
     /// Takes over a new pidfd.
-    pub fn new(pid: u32, fd: OwnedFd) -> Result<Held> {
-        Ok(Held { fd: Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?, pid })
+    pub fn new(pid: u32, fd: OwnedFd) -> Result<OwnPidfd> {
+        Ok(OwnPidfd { fd: Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?, pid })
     }
 
-    /// Takes over a pidfd that is at 3 or above and is this one.
-    pub fn known(pid: u32, fd: OwnedFd, identity: Identity) -> Held {
-        Held { fd: Own::known(fd.into_raw_fd(), identity), pid }
+    /// Takes over a pidfd that is at 3 or above and has this identity.
+    pub fn known(pid: u32, fd: OwnedFd, identity: Identity) -> OwnPidfd {
+        OwnPidfd { fd: Own::known(fd.into_raw_fd(), identity), pid }
     }
 
-    /// The descriptor; opened again if the program has closed it and the process still has its number.
+    /// The descriptor, opened again if the program has closed it and the process still has its number.
     ///
     /// # Errors
     /// [`ErrorKind::DescriptorClosed`](crate::ErrorKind::DescriptorClosed).
@@ -35,7 +35,7 @@ impl Held {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// As [`Held::get`]; if it is lost, whatever the number names by now: for the program, not for us.
+    /// As [`OwnPidfd::get`]; if the descriptor is lost, its old number, whatever that names by now: for the program, not for us.
     pub fn for_program(&self) -> BorrowedFd<'_> {
         // SAFETY: as in `get`.
         self.get().unwrap_or(unsafe { BorrowedFd::borrow_raw(self.fd.number()) })
