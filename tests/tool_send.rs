@@ -214,7 +214,7 @@ fn a_killed_sender_ends_nothing_but_its_own_and_is_told() {
     good(other);
     let (status, got, said) = receiver.end();
     assert_eq!(status.code(), Some(1));
-    assert!(said.contains("1 of 2 senders did not come to the end of their input"), "{said}");
+    assert!(said.contains("1 of 2 senders ended before the end of their input"), "{said}");
     let got = String::from_utf8(got).expect("text");
     let of_the_other: Vec<_> = got.lines().filter(|line| *line != "from the victim").collect();
     assert_eq!(of_the_other, ["from the other", "and on"]);

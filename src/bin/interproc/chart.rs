@@ -1,13 +1,13 @@
-//! Measurements as a table with pictures.
+//! The measurements as a table with histograms.
 
 use crate::latency::Samples;
 use crate::report::time;
 
 /// A measurement.
 pub struct Row {
-    /// In a few words.
+    /// A few words.
     pub name: &'static str,
-    /// From where to where.
+    /// What is measured.
     pub what: &'static str,
     /// The results.
     pub samples: Samples,
@@ -20,7 +20,7 @@ impl Row {
     }
 }
 
-/// Columns of the picture for a factor of ten.
+/// How many columns of the picture stand for a factor of ten.
 const PER_DECADE: f64 = 6.0;
 const DECADES: usize = 4;
 /// The picture's left edge, in nanoseconds.
@@ -63,7 +63,7 @@ fn picture(samples: &Samples) -> String {
     picture.trim_end().to_string()
 }
 
-/// What is beyond the edges is drawn at them.
+/// The column of a value; values beyond the edges go to the edges.
 fn column(ns: u64) -> usize {
     let place = (ns as f64 / FROM).max(1.0).log10() * PER_DECADE;
     (place.round() as usize).min(COLUMNS - 1)

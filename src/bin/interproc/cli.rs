@@ -16,25 +16,26 @@ pub struct Cli {
 /// What the tool can do.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Show real processes sharing work, being killed in the middle of it, and losing nothing.
+    /// Show processes that share work, are killed in the middle of it, and lose nothing.
     ///
     /// Part a: a ticket shop, first without a lock, then with one. Part b: a word count whose workers are killed.
     /// Part c: how long messages and locks take between processes. The exit code is 0 if all results are right,
-    /// 1 if anything is wrong, 2 for a mistake in the arguments. Nothing is left behind: no file, no process.
+    /// 1 if anything is wrong, 2 for a mistake in the arguments. No file and no process is left behind.
     Demo(Options),
     /// List the segments in /dev/shm: size, owner, mode, threads alive and dead, in use or stale, age
     ///
-    /// Reads only, and disturbs nobody. Files that cannot be read, or are damaged, are named on stderr, and the others
-    /// listed. Dead are threads that ended, by any cause, and whose place nobody has taken since. A segment is stale if no process has it open; it may hold data that somebody will come back for.
+    /// It only reads, and disturbs nobody. Files that are unreadable or damaged are named on stderr, and the others are
+    /// listed. Dead threads are those that have ended, from whatever cause, and whose slot no other thread has taken since. A
+    /// segment is stale if no process has it open; it may still hold data that somebody wants.
     Ls {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Show the objects of a segment with their type and state, and the threads that use it.
+    /// Show the objects of a segment with their types and states, and the threads that use it.
     ///
-    /// Reads only, and disturbs nobody. Each line is of one time; two lines need not be. The exit code is 2 if the
-    /// segment cannot be read, or is damaged.
+    /// It only reads, and disturbs nobody. Each line is read at one moment; two lines need not be of the same moment. The exit
+    /// code is 2 if the segment cannot be read or is damaged.
     Inspect {
         /// The segment's name; its slash may be left out
         name: String,
@@ -42,12 +43,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show the threads that use a segment as ps does, with what they hold and what they wait for.
+    /// Show the threads that use a segment, as ps does, with what they hold and what they wait for.
     ///
-    /// Reads only, and disturbs nobody. State, processor time and age are the thread's own, the memory is what its
-    /// process has in RAM. Nothing is told of the dead, and of threads of another PID namespace only what they left in
-    /// the segment, ids as they are there. What a thread holds is known of objects whose type is. The exit code is 2 if
-    /// the segment cannot be read, or is damaged.
+    /// It only reads, and disturbs nobody. State, processor time and age are the thread's; the memory is its process's
+    /// resident memory. Dead threads have no such figures, nor have threads in another PID namespace, whose ids are those of
+    /// that namespace. What a thread holds is known for objects of known types. The exit code is 2 if the segment cannot be
+    /// read or is damaged.
     Ps {
         /// The segment's name; its slash may be left out
         name: String,
@@ -55,10 +56,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Find threads, of any processes, that wait for each other in a circle.
+    /// Find threads, of any processes, that wait for each other in a cycle.
     ///
-    /// Reads only, and disturbs nobody. What looks like a circle is looked at again for a moment before it is
-    /// reported. The exit code is 0 if there is none, 1 if there is one, 2 if the segment cannot be read.
+    /// It only reads, and disturbs nobody. A cycle is checked again for up to a second before it is reported. The exit code is
+    /// 0 if there is none, 1 if there is one, 2 if the segment cannot be read.
     Deadlocks {
         /// The segment's name; its slash may be left out
         name: String,
@@ -68,27 +69,26 @@ pub enum Command {
     },
     /// Run a command for each line of the standard input, several at a time.
     ///
-    /// {} in the command stands for the line; without it the line is the last argument. What the children write
-    /// comes out whole and in the order of the input. The exit code is the worst of theirs: 128 and the signal's
-    /// number for one that was killed, 127 for a command that was not found, 126 for one that cannot be run; 2 when the input or an
-    /// output is missing or fails, and 141 when nobody reads the output. However this process ends, its children
-    /// end with it.
+    /// {} in the command stands for the line; without it the line is the last argument. Each command's output is printed whole
+    /// and in the order of the input. The exit code is the worst of theirs: 128 plus the signal's number for a command that was
+    /// killed, 127 for one that was not found, 126 for one that cannot be run; 2 if the input or an output is missing or fails,
+    /// and 141 if nobody reads the output. However this process ends, the commands end with it.
     Run(RunOptions),
-    /// Send the standard input through a named ring in memory, to whoever receives there.
+    /// Send the standard input through a named ring in memory, to any receiver there.
     ///
-    /// Line by line: each line goes whole to one receiver, and no two senders' lines mix; a last one without a newline gets
-    /// one. With --raw piece by piece, as the
-    /// input comes, at full speed: one sender's pieces come to one receiver in order. Any number of senders (128 at a time) and
-    /// receivers use the same name; whoever comes first makes it. When the ring is full the sender waits for a receiver.
-    /// The exit code is 0 when all of the input is in the ring, where it waits for a receiver; 2 if that failed. A sender that
-    /// is killed hurts nobody: what it had read and not sent is lost, and the receivers are told.
+    /// Each line goes whole to one receiver, and lines of two senders never mix; a last line without a newline gets one. With
+    /// --raw the input goes in pieces as it comes, at full speed, and one sender's pieces reach one receiver in order. Any
+    /// number of senders (128 at a time) and receivers can use the same name; the first one makes the ring. When the ring is
+    /// full the sender waits for a receiver. The exit code is 0 when all of the input is in the ring, where it waits for a
+    /// receiver; 2 if that failed. A sender that is killed harms nobody: only what it had read and not sent is lost, and the
+    /// receivers report it.
     Send(SendOptions),
     /// Write to the standard output what is sent through a named ring.
     ///
-    /// Waits for the first sender. The end is when a sender has come, all senders have ended, by any cause, and all they sent is
-    /// received; then the name is removed, too. The exit code is 0 if everything came once; 1 if a sender was killed or
-    /// failed before the end of its input, or a receiver was killed in the middle of some messages, which then come again, to
-    /// another receiver; 2 if something failed; 141 when nobody reads the output.
+    /// It waits for the first sender. It ends when at least one sender has come, all senders have ended, from whatever cause,
+    /// and everything they sent is received; then the name is removed as well. The exit code is 0 if everything came exactly
+    /// once; 1 if a sender was killed or failed before the end of its input, or a receiver was killed while it wrote some
+    /// messages, which then come again, to another receiver; 2 if something failed; 141 if nobody reads the output.
     Recv(ReceiveOptions),
 }
 
@@ -97,10 +97,10 @@ pub enum Command {
 pub struct SendOptions {
     /// The ring's name; its slash may be left out
     pub name: String,
-    /// Send any bytes, as they come, and do not look for lines
+    /// Send any bytes as they come, whatever the lines
     #[arg(long)]
     pub raw: bool,
-    /// Bytes of the ring; of meaning to the first comer only
+    /// Bytes of the ring; only the process that makes the ring uses it
     #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
     pub capacity: u64,
 }
@@ -110,7 +110,7 @@ pub struct SendOptions {
 pub struct ReceiveOptions {
     /// The ring's name; its slash may be left out
     pub name: String,
-    /// Bytes of the ring; of meaning to the first comer only
+    /// Bytes of the ring; only the process that makes the ring uses it
     #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
     pub capacity: u64,
 }
@@ -118,7 +118,7 @@ pub struct ReceiveOptions {
 /// The options of `run`.
 #[derive(clap::Args, Clone)]
 pub struct RunOptions {
-    /// How many at a time; 0: one for each processor
+    /// How many to run at a time; 0: one for each processor
     #[arg(short, long, default_value_t = 0, value_parser = value_parser!(u32).range(0..=10_000))]
     pub jobs: u32,
     /// Lines end with a NUL instead of a newline, as those of `find -print0`
@@ -150,10 +150,10 @@ pub struct Options {
     /// Part b: worker processes
     #[arg(long, default_value_t = 4, value_parser = value_parser!(u32).range(1..=32))]
     pub workers: u32,
-    /// Part b: how many workers are killed on the way (each is replaced) [default: 12, with --quick 4]
+    /// Part b: how many workers are killed meanwhile (each is replaced) [default: 12, with --quick 4]
     #[arg(long, value_parser = value_parser!(u32).range(0..=1000))]
     pub kills: Option<u32>,
-    /// Who is killed when: the same seed makes the same plan
+    /// The seed of the plan who is killed when; the same seed gives the same plan
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
 }

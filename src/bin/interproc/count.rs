@@ -1,33 +1,32 @@
-//! Part b: a word count by worker processes that are killed on the way.
+//! Part b: a word count by worker processes, some of which are killed meanwhile.
 //!
-//! How it stays exact, whoever dies and whenever:
+//! The count stays exact, whichever worker dies and whenever:
 //!
-//! 1. The text is cut into chunks. A chunk is handed out through a queue, together with a *result slot* in shared
-//!    memory.
-//! 2. A worker fills the slot with the chunk's words and their counts. Then **one atomic store** of the chunk's
-//!    number into the slot's `committed` word says that it is complete. A slot without its chunk's number there
-//!    holds nothing, whatever else a killed worker has written into it.
-//! 3. The worker tells the slot's number through a second queue. That is only a hint to look there.
+//! 1. The text is cut into chunks. A chunk is handed out through a queue, together with a *result slot* in shared memory.
+//! 2. A worker fills the slot with the chunk's words and their counts. Then **one atomic store** of the chunk's number into the
+//!    slot's `committed` word says that the result is complete. A slot without its chunk's number there holds nothing, whatever
+//!    else a killed worker has written into it.
+//! 3. The worker sends the slot's number through a second queue. That is only a hint to look there.
 //! 4. The supervisor adds up committed slots, each once, and hands the slot out again for another chunk.
-//! 5. When the queue is drained and all workers have gone home, a slot that is still out is either committed, and
-//!    only the hint was lost with its worker: it is added. Or it is not: then its chunk was lost with its worker, and
-//!    goes into the next shift. Nobody else can be working on it, for everybody has gone home.
+//! 5. When the queue is drained and all workers have ended, a slot that is still handed out is either committed, and only the
+//!    hint was lost with its worker: it is added. Or it is not committed: then its chunk was lost with its worker, and goes into
+//!    the next round. No other worker can be working on it, because all have ended.
 //!
-//! So a chunk's result is added exactly once, and no step needs to know at which instruction somebody died.
+//! So a chunk's result is added exactly once, and no step needs to know at which instruction a worker died.
 
+use crate::children::{Children, now, start};
 use crate::cli::Options;
-use crate::crew::{Crew, now, start};
-use crate::office::{Chunk, GONE_HOME, Office, SLOTS, chunks};
 use crate::report::{Failure, Finding, Progress, Verdict, grouped, plural, time};
 use crate::words::{Counts, TEXT, compare, words};
+use crate::workers::{Chunk, FINISHED, SLOTS, Work, chunks};
 use interproc::queue::Queue;
 use interproc::{ErrorKind, Result};
 use std::time::Duration;
 
 /// The part's name.
 pub const NAME: &str = "b, the word count";
-/// How long to wait for a hint before looking whether a worker has died without our doing.
-const LOOK_AROUND: Duration = Duration::from_millis(200);
+/// How long to wait for a hint before checking whether a worker died that we did not kill.
+const CHECK_AFTER: Duration = Duration::from_millis(200);
 
 /// How it went.
 #[derive(Default)]
@@ -35,7 +34,7 @@ struct Story {
     killed: u64,
     holding: u64,
     died_otherwise: u64,
-    shifts: u64,
+    rounds: u64,
     lost: u64,
     hints_lost: u64,
     added: u64,
@@ -46,7 +45,7 @@ struct Story {
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let text = text(options)?;
     let todo = chunks(&text);
-    // One for each 8 chunks at most, and none for a text that is one endless word.
+    // At most one for each 8 chunks, and none for a text that is one endless word.
     let planned = u64::from(options.kills()).min(todo.len() as u64 / 8);
     crate::streams::say!(
         "Worker processes ({}) count the words of {:.1} MB of text. Chunks of it come through a queue, results",
@@ -54,7 +53,7 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
         text.len() as f64 / 1e6
     );
     crate::streams::say!(
-        "go into shared memory. On the way {planned} of the workers are killed with SIGKILL, at random moments, and"
+        "go into shared memory. Meanwhile {planned} of the workers are killed with SIGKILL, at random moments, and"
     );
     crate::streams::say!("replaced.\n");
     let begun = now();
@@ -65,32 +64,32 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let took = now() - begun;
 
     crate::streams::say!(
-        "  One process alone took {}, the workers with all deaths {}.",
+        "  One process alone took {}; the workers, with all deaths, took {}.",
         time(took_alone),
         time(took)
     );
     crate::streams::say!(
-        "  {} killed, {} of them with a chunk in hand. {} lost and counted again in shift {}.",
+        "  {} killed, {} of them with a chunk in hand. {} lost and counted again in round {}.",
         plural(story.killed, "worker"),
         story.holding,
         plural(story.lost, "chunk"),
-        story.shifts
+        story.rounds
     );
     if story.hints_lost > 0 {
         crate::streams::say!(
-            "  {} had just finished one, and died before saying so: it was counted all the same.",
+            "  {} had just finished one and died before reporting it: it was counted all the same.",
             plural(story.hints_lost, "worker")
         );
     }
     if story.redelivered > 0 {
         crate::streams::say!(
-            "  {} interrupted by death while taking a chunk out of the queue: the next pop delivered it.",
+            "  {} interrupted by a death while taking a chunk from the queue: the next pop delivered it.",
             plural(story.redelivered, "pop")
         );
     }
     if story.died_otherwise > 0 {
         crate::streams::say!(
-            "  {} died without our doing, and it made no difference.",
+            "  {} died that we did not kill, and it made no difference.",
             plural(story.died_otherwise, "worker")
         );
     }
@@ -111,7 +110,7 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     })
 }
 
-/// Whether the kills really hit.
+/// Checks that the kills hit workers at work.
 fn deaths(story: &Story, planned: u64) -> Finding {
     let hit = story.killed == planned && (planned == 0 || story.holding > 0);
     Finding::new(
@@ -123,7 +122,7 @@ fn deaths(story: &Story, planned: u64) -> Finding {
     )
 }
 
-/// The text, so often that there is work enough to be killed at.
+/// The text, repeated until there is enough work.
 fn text(options: &Options) -> std::result::Result<String, Failure> {
     let (name, once) = match &options.input {
         None => ("A text that comes with the tool".to_string(), TEXT.to_string()),
@@ -140,7 +139,7 @@ fn text(options: &Options) -> std::result::Result<String, Failure> {
     let times = usize::div_ceil(enough, once.len());
     if times > 1 {
         crate::streams::say!(
-            "{name} ({} bytes) is counted {} times over, so that there is work to share.",
+            "{name} ({} bytes) is counted {} times, so that there is enough work.",
             grouped(once.len() as u64),
             grouped(times as u64)
         );
@@ -160,44 +159,44 @@ fn count(
     options: &Options,
     planned: u64,
 ) -> std::result::Result<(Counts, Story), Failure> {
-    let office = Office::new(text)?;
+    let work = Work::new(text)?;
     let progress = Progress::new("chunks counted", todo.len() as u64);
     let mut random = fastrand::Rng::with_seed(options.seed);
-    // After so many results the next worker dies. As long as more chunks are missing than there are slots, some wait
-    // to be handed out, so nobody has gone home yet.
+    // After so many results the next worker is killed. As long as more chunks are missing than there are slots, some wait to
+    // be handed out, so no worker has ended yet.
     let last = (todo.len() as u64).saturating_sub(SLOTS as u64 + 1);
     let mut kills: Vec<u64> = (0..planned).map(|_| random.u64(0..=last)).collect();
     kills.sort_unstable_by(|a, b| b.cmp(a));
 
     let (mut counts, mut story) = (Counts::default(), Story::default());
     while !todo.is_empty() {
-        story.shifts += 1;
-        if story.shifts > 20 {
+        story.rounds += 1;
+        if story.rounds > 20 {
             return Err("workers keep dying".into());
         }
-        let mut shift = Shift::begin(&office, options, todo, &mut counts, &mut story, &progress)?;
-        shift.kills = std::mem::take(&mut kills);
-        shift.random = random.fork();
-        todo = shift.work()?;
+        let mut round = Round::begin(&work, options, todo, &mut counts, &mut story, &progress)?;
+        round.kills = std::mem::take(&mut kills);
+        round.random = random.fork();
+        todo = round.work()?;
     }
-    story.redelivered = office.redelivered();
+    story.redelivered = work.redelivered();
     Ok((counts, story))
 }
 
-/// The work on a list of chunks, until all workers have gone home.
-struct Shift<'a> {
-    office: &'a Office<'a>,
+/// The work on a list of chunks, until all workers have ended.
+struct Round<'a> {
+    work: &'a Work<'a>,
     jobs: Queue<Chunk>,
     hints: Queue<u64>,
-    crew: Crew,
-    at_home: usize,
-    /// Nothing was heard for a while, and nothing waits in the queue.
+    children: Children,
+    finished: usize,
+    /// No hint came for a while, and nothing waits in the queue.
     idle: bool,
     /// Not handed out yet, the next one last.
     waiting: Vec<Chunk>,
     /// By slot: handed out, result not added yet.
     out: [Option<Chunk>; SLOTS],
-    /// After so many results the next worker dies; the next one last.
+    /// After so many results the next worker is killed; the next kill last.
     kills: Vec<u64>,
     random: fastrand::Rng,
     counts: &'a mut Counts,
@@ -205,9 +204,9 @@ struct Shift<'a> {
     progress: &'a Progress,
 }
 
-impl<'a> Shift<'a> {
+impl<'a> Round<'a> {
     fn begin(
-        office: &'a Office<'a>,
+        work: &'a Work<'a>,
         options: &Options,
         mut waiting: Vec<Chunk>,
         counts: &'a mut Counts,
@@ -215,13 +214,13 @@ impl<'a> Shift<'a> {
         progress: &'a Progress,
     ) -> std::result::Result<Self, Failure> {
         waiting.reverse();
-        let (jobs, hints) = office.queues(story.shifts)?;
-        let mut shift = Shift {
-            office,
+        let (jobs, hints) = work.queues(story.rounds)?;
+        let mut round = Round {
+            work,
             jobs,
             hints,
-            crew: Crew::default(),
-            at_home: 0,
+            children: Children::default(),
+            finished: 0,
             idle: false,
             waiting,
             out: [None; SLOTS],
@@ -232,30 +231,30 @@ impl<'a> Shift<'a> {
             progress,
         };
         for me in 0..options.workers as usize {
-            let child = shift.hire(me)?;
-            shift.crew.add(child);
+            let child = round.start_worker(me)?;
+            round.children.add(child);
         }
-        Ok(shift)
+        Ok(round)
     }
 
-    fn hire(&self, me: usize) -> Result<interproc::process::Child> {
-        let Shift { office, jobs, hints, .. } = self;
-        start("counter", || office.worker(me, jobs, hints))
+    fn start_worker(&self, me: usize) -> Result<interproc::process::Child> {
+        let Round { work, jobs, hints, .. } = self;
+        start("counter", || work.worker(me, jobs, hints))
     }
 
-    /// Gives back the chunks that were lost with their workers.
+    /// Returns the chunks that were lost with their workers.
     fn work(mut self) -> std::result::Result<Vec<Chunk>, Failure> {
         self.hand_out()?;
-        while self.at_home < self.crew.len() {
-            match self.hints.pop_timeout(LOOK_AROUND) {
-                Ok(GONE_HOME) => self.at_home += 1,
+        while self.finished < self.children.len() {
+            match self.hints.pop_timeout(CHECK_AFTER) {
+                Ok(FINISHED) => self.finished += 1,
                 Ok(slot) => {
                     self.idle = false;
                     self.take_in(slot as usize);
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => {
                     self.idle = self.jobs.is_empty();
-                    self.look_around()?;
+                    self.replace_the_dead()?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -265,12 +264,12 @@ impl<'a> Shift<'a> {
                 self.kill_one()?;
             }
         }
-        for worker in 0..self.crew.len() {
-            self.crew.get(worker).join()?;
+        for worker in 0..self.children.len() {
+            self.children.get(worker).join()?;
         }
-        // All have gone home. What is out now is committed, and only the hint was lost; or it is lost.
+        // All have ended. A slot that is handed out now is committed, and only its hint was lost; or its chunk is lost.
         while let Ok(slot) = self.hints.try_pop() {
-            if slot != GONE_HOME {
+            if slot != FINISHED {
                 self.take_in(slot as usize);
             }
         }
@@ -282,8 +281,8 @@ impl<'a> Shift<'a> {
         Ok(lost.chain(self.waiting.iter().rev().copied()).collect())
     }
 
-    /// Gives a chunk to each free slot. Closes the queue after the last one; or when nothing comes back any more,
-    /// because the dead have taken all slots along: then the next shift goes on.
+    /// Gives a chunk to each free slot. Closes the queue after the last chunk, or when nothing comes back any more because dead
+    /// workers had all slots: then the next round goes on.
     fn hand_out(&mut self) -> Result<()> {
         for slot in 0..SLOTS {
             if self.out[slot].is_none() {
@@ -302,7 +301,7 @@ impl<'a> Shift<'a> {
 
     fn take_in(&mut self, slot: usize) {
         let Some(place) = self.out.get_mut(slot) else { return };
-        if place.is_some_and(|chunk| self.office.add(&chunk, self.counts)) {
+        if place.is_some_and(|chunk| self.work.add(&chunk, self.counts)) {
             *place = None;
             self.story.added += 1;
             self.progress.set(self.story.added);
@@ -310,33 +309,33 @@ impl<'a> Shift<'a> {
     }
 
     fn kill_one(&mut self) -> Result<()> {
-        // At any moment of its work, not only when a result has just come in; but before all has been done that is handed out.
+        // At any moment of its work, not only when a result has just come in; but before all work handed out is done.
         std::thread::sleep(Duration::from_micros(self.random.u64(0..200)));
-        let (first, workers) = (self.random.usize(0..self.crew.len()), self.crew.len());
+        let (first, workers) = (self.random.usize(0..self.children.len()), self.children.len());
         let mut candidates = (0..workers).map(|n| (first + n) % workers);
-        let victim = candidates.find(|&worker| self.office.has_in_hand(worker)).unwrap_or(first);
-        self.crew.get(victim).kill()?;
-        self.story.killed += u64::from(self.crew.get(victim).join()?.signal() == Some(9));
-        self.bury(victim)
+        let victim = candidates.find(|&worker| self.work.has_in_hand(worker)).unwrap_or(first);
+        self.children.get(victim).kill()?;
+        self.story.killed += u64::from(self.children.get(victim).join()?.signal() == Some(9));
+        self.replace(victim)
     }
 
-    /// A worker died that nobody here has killed, for example by `kill -9` from another terminal: all the same.
-    fn look_around(&mut self) -> Result<()> {
-        for worker in 0..self.crew.len() {
-            if self.crew.get(worker).try_join()?.is_some_and(|end| !end.success()) {
-                self.bury(worker)?;
+    /// Replaces workers that we did not kill, for example those killed by `kill -9` from another terminal.
+    fn replace_the_dead(&mut self) -> Result<()> {
+        for worker in 0..self.children.len() {
+            if self.children.get(worker).try_join()?.is_some_and(|end| !end.success()) {
+                self.replace(worker)?;
                 self.story.died_otherwise += 1;
             }
         }
         Ok(())
     }
 
-    /// Another worker takes the place of the dead one.
-    fn bury(&mut self, worker: usize) -> Result<()> {
-        self.crew.get(worker).join()?;
-        self.story.holding += u64::from(self.office.died_holding(worker));
-        let next = self.hire(worker)?;
-        self.crew.replace(worker, next);
+    /// Replaces a dead worker.
+    fn replace(&mut self, worker: usize) -> Result<()> {
+        self.children.get(worker).join()?;
+        self.story.holding += u64::from(self.work.died_holding(worker));
+        let next = self.start_worker(worker)?;
+        self.children.replace(worker, next);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
-//! `interproc deadlocks NAME`: who waits for each other in a circle.
+//! `interproc deadlocks NAME`: threads that wait for each other in a cycle.
 
-use crate::sight::{self, Guest, Problem, complain, full_name, open, person, place};
+use crate::display::{self, MemberJson, Problem, full_name, open, report_error, thread_text, wait_text};
 use interproc::inspect::{Deadlock, MemberInfo};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -8,27 +8,27 @@ use std::process::ExitCode;
 #[derive(Serialize)]
 struct Report<'a> {
     name: &'a str,
-    /// Each member's wait is on the next one, the last one's on the first.
-    deadlocks: Vec<Vec<Guest>>,
+    /// Each member waits for the next one, and the last for the first.
+    deadlocks: Vec<Vec<MemberJson>>,
 }
 
-/// Searches. The exit code is 0 if there is none, 1 if there is one, 2 if it cannot be told.
+/// Searches for them. The exit code is 0 if there are none, 1 if there is one, 2 if the segment cannot be read.
 pub fn run(name: &str, json: bool) -> ExitCode {
     let name = full_name(name);
     let found = match open(&name).and_then(|look| look.deadlocks()) {
         Ok(found) => found,
         Err(error) => {
-            complain(&format!("{name}: {}", Problem::new(&name, &error).error));
+            report_error(&format!("{name}: {}", Problem::new(&name, &error).error));
             return ExitCode::from(2);
         }
     };
     if json {
-        let cycle = |found: &Deadlock| found.members.iter().map(Guest::from).collect();
-        sight::print_json(&Report { name: &name, deadlocks: found.iter().map(cycle).collect() });
+        let cycle = |found: &Deadlock| found.members.iter().map(MemberJson::from).collect();
+        display::print_json(&Report { name: &name, deadlocks: found.iter().map(cycle).collect() });
     } else if found.is_empty() {
-        sight::print("no deadlock\n");
+        display::print("no deadlock\n");
     } else {
-        sight::print(found.iter().map(told).collect::<Vec<_>>().join("\n"));
+        display::print(found.iter().map(told).collect::<Vec<_>>().join("\n"));
     }
     if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -36,10 +36,10 @@ pub fn run(name: &str, json: bool) -> ExitCode {
 fn told(deadlock: &Deadlock) -> String {
     let line = |member: &MemberInfo| {
         let wait = member.waits.as_ref().map(|waits| {
-            let on = waits.on.as_ref().map(|on| format!(", held by {}", person(on))).unwrap_or_default();
-            format!(" waits for {}{on}", place(waits))
+            let on = waits.on.as_ref().map(|on| format!(", held by {}", thread_text(on))).unwrap_or_default();
+            format!(" waits for {}{on}", wait_text(waits))
         });
-        format!("  {}{}\n", person(&member.who), wait.unwrap_or_default())
+        format!("  {}{}\n", thread_text(&member.who), wait.unwrap_or_default())
     };
     let head = match deadlock.members.len() {
         1 => "deadlock of 1, which waits for itself:\n".into(),

@@ -1,11 +1,11 @@
-//! The demo: its parts one after the other, and the summary.
+//! The demo: runs its parts one after the other and prints the summary.
 
 use crate::cli::{Options, Part};
 use crate::report::{Failure, Verdict, time};
-use crate::{count, crew, latency, shop};
+use crate::{children, count, latency, shop};
 use std::process::ExitCode;
 
-/// Runs what was asked for. The exit code is 1 if anything is wrong.
+/// Runs the chosen parts. The exit code is 1 if anything is wrong.
 pub fn run(options: &Options) -> ExitCode {
     type Runner = fn(&Options) -> Result<Verdict, Failure>;
     let parts: [(Part, &str, Runner); 3] = [
@@ -13,7 +13,7 @@ pub fn run(options: &Options) -> ExitCode {
         (Part::B, count::NAME, count::run),
         (Part::C, latency::NAME, latency::run),
     ];
-    let begun = crew::now();
+    let begun = children::now();
     let mut verdicts = Vec::new();
     for (part, name, run) in parts {
         if options.wants(part) {
@@ -24,7 +24,7 @@ pub fn run(options: &Options) -> ExitCode {
             verdicts.push(verdict);
         }
     }
-    summarise(&verdicts, crew::now() - begun);
+    summarise(&verdicts, children::now() - begun);
     exit_code(&verdicts)
 }
 

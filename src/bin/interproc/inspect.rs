@@ -1,6 +1,9 @@
-//! `interproc inspect NAME`: the objects of a segment with their state, and its members.
+//! `interproc inspect NAME`: the objects of a segment with their states, and its members.
 
-use crate::sight::{self, Guest, Person, Problem, clean, complain, full_name, open, person, place, table};
+use crate::display::{
+    self, MemberJson, Problem, ThreadJson, clean, full_name, open, report_error, table, thread_text,
+    wait_text,
+};
 use interproc::inspect::{Holder, ObjectState, View};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -10,14 +13,14 @@ use std::process::ExitCode;
 struct Report<'a> {
     name: &'a str,
     stale: bool,
-    objects: Vec<Thing>,
-    members: Vec<Guest>,
+    objects: Vec<ObjectJson>,
+    members: Vec<MemberJson>,
     /// What is wrong with the directory.
     damage: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Thing {
+struct ObjectJson {
     name: String,
     #[serde(rename = "type")]
     type_name: Option<&'static str>,
@@ -34,13 +37,13 @@ struct Thing {
 struct Part {
     part: &'static str,
     #[serde(flatten)]
-    who: Person,
+    who: ThreadJson,
 }
 
-impl From<&ObjectState> for Thing {
+impl From<&ObjectState> for ObjectJson {
     fn from(object: &ObjectState) -> Self {
         let part = |holder: &Holder| Part { part: holder.part, who: (&holder.who).into() };
-        Thing {
+        ObjectJson {
             name: object.info.name.clone(),
             type_name: object.type_name,
             type_id: object.info.type_id,
@@ -54,23 +57,23 @@ impl From<&ObjectState> for Thing {
     }
 }
 
-/// Shows it. The exit code is 2 if it cannot be read, or not to the end.
+/// Prints them. The exit code is 2 if the segment cannot be read, or not to the end.
 pub fn run(name: &str, json: bool) -> ExitCode {
     let name = full_name(name);
     let seen = open(&name).and_then(|look| Ok((look.view()?, !look.is_in_use()?)));
     let (view, stale) = match seen {
         Ok(seen) => seen,
         Err(error) => {
-            complain(&format!("{name}: {}", Problem::new(&name, &error).error));
+            report_error(&format!("{name}: {}", Problem::new(&name, &error).error));
             return ExitCode::from(2);
         }
     };
     if json {
-        sight::print_json(&Report {
+        display::print_json(&Report {
             name: &name,
             stale,
-            objects: view.objects.iter().map(Thing::from).collect(),
-            members: view.members.iter().map(Guest::from).collect(),
+            objects: view.objects.iter().map(ObjectJson::from).collect(),
+            members: view.members.iter().map(MemberJson::from).collect(),
             damage: view.damage.as_ref().map(ToString::to_string),
         });
     } else {
@@ -79,7 +82,7 @@ pub fn run(name: &str, json: bool) -> ExitCode {
     match &view.damage {
         None => ExitCode::SUCCESS,
         Some(damage) => {
-            complain(&format!("{name}: {damage}"));
+            report_error(&format!("{name}: {damage}"));
             ExitCode::from(2)
         }
     }
@@ -89,12 +92,12 @@ fn show(view: &View, stale: bool) {
     let mut objects = table(&["OBJECT", "TYPE", "BYTES", "STATE", "WAITERS", "BY", "MORE"]);
     for object in &view.objects {
         let part = |holder: &Holder| match holder.part {
-            "holds" => person(&holder.who),
-            part => format!("{part}: {}", person(&holder.who)),
+            "holds" => thread_text(&holder.who),
+            part => format!("{part}: {}", thread_text(&holder.who)),
         };
         let state = match (object.type_name, object.state) {
             (_, Some(state)) => state,
-            (Some(_), None) => "makes no sense",
+            (Some(_), None) => "damaged",
             (None, None) => "",
         };
         let more = object.facts.iter().map(|(name, value)| format!("{name} {value}"));
@@ -124,15 +127,15 @@ fn show(view: &View, stale: bool) {
             known(who.tid),
             clean(who.name().unwrap_or_default()),
             state,
-            member.waits.as_ref().map(place).unwrap_or_default(),
-            member.waits.as_ref().and_then(|waits| waits.on.as_ref()).map(person).unwrap_or_default(),
+            member.waits.as_ref().map(wait_text).unwrap_or_default(),
+            member.waits.as_ref().and_then(|waits| waits.on.as_ref()).map(thread_text).unwrap_or_default(),
         ]);
     }
-    let mut text = if view.objects.is_empty() { "no objects\n".into() } else { sight::lines(&objects) };
+    let mut text = if view.objects.is_empty() { "no objects\n".into() } else { display::lines(&objects) };
     text += "\n";
-    text += &if view.members.is_empty() { "no members\n".into() } else { sight::lines(&members) };
+    text += &if view.members.is_empty() { "no members\n".into() } else { display::lines(&members) };
     if stale {
         text += "\nstale: no process has it open\n";
     }
-    sight::print(&text);
+    display::print(&text);
 }

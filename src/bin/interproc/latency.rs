@@ -1,11 +1,11 @@
-//! Part c: how long messages and locks take from process to process.
+//! Part c: how long messages and locks take between processes.
 //!
 //! Every measurement runs in two processes, each on a processor of its own where there are two. All clocks are
 //! CLOCK_MONOTONIC, which is the same for all processes; reading it (some 20 to 40 ns) is part of the figures.
 
 use crate::chart::Row;
+use crate::children::{Children, now, pin_to, spin_for, start, two_processors};
 use crate::cli::Options;
-use crate::crew::{Crew, now, pin_to, spin_for, start, two_processors};
 use crate::report::{Failure, Finding, Progress, Verdict, time};
 use hdrhistogram::Histogram;
 use interproc::queue::Queue;
@@ -15,11 +15,11 @@ use std::time::Duration;
 
 /// The part's name.
 pub const NAME: &str = "c, the latencies";
-/// If nothing comes for so long, something is wrong.
+/// If no sample comes for so long, something is wrong.
 const SILENCE: Duration = Duration::from_secs(20);
 /// On a busy machine a measurement takes fewer samples rather than longer.
 const LONGEST: Duration = Duration::from_millis(1_000);
-/// So that the partner is asleep, and its processor idle.
+/// Long enough for the peer to be asleep and its processor idle.
 const NAP: Duration = Duration::from_micros(500);
 /// Not a sequence number.
 const STOP: u64 = u64::MAX;
@@ -31,10 +31,10 @@ pub type Samples = Histogram<u64>;
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let cores = two_processors();
     let (rounds, naps, deaths) = if options.quick { (5_000, 100, 10) } else { (50_000, 1_000, 100) };
-    crate::streams::say!("How long does it take from one process to another?");
+    crate::streams::say!("How long do messages and locks take from one process to another?");
     if cores[0] == cores[1] {
         crate::streams::say!(
-            "There is one processor only (number {}); both processes share it, and polling is left out.",
+            "There is only one processor (number {}); both processes share it, and polling is left out.",
             cores[0]
         );
     } else {
@@ -55,23 +55,31 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     ));
     progress.set(2);
     let samples = wake_up(cores, naps)?;
-    rows.push(Row::new("queue, asleep", "from before the push to after the pop of one who slept", samples));
+    rows.push(Row::new(
+        "queue, asleep",
+        "from before the push to after the pop of a process that slept",
+        samples,
+    ));
     progress.set(3);
     rows.push(Row::new(
         "lock, handed over",
-        "from before the unlock to the next holder, who waited",
+        "from before the unlock to the next holder, which waited",
         hand_over(cores)?,
     ));
     progress.set(4);
     let samples = inherit(cores, deaths)?;
-    rows.push(Row::new("lock, holder killed", "from before kill -9 to the next holder, who slept", samples));
+    rows.push(Row::new(
+        "lock, holder killed",
+        "from before kill -9 to the next holder, which slept",
+        samples,
+    ));
     progress.set(5);
     drop(progress);
     crate::chart::draw(&rows);
     Ok(Verdict { part: NAME, findings: rows.iter().map(check).collect(), summary: summary(&rows) })
 }
 
-/// Whether a measurement gave what it should.
+/// Checks that a measurement is plausible.
 fn check(row: &Row) -> Finding {
     let (count, median) = (row.samples.len(), row.samples.value_at_quantile(0.5));
     let plausible = count > 0 && median > 0 && median < 1_000_000_000;
@@ -88,8 +96,7 @@ fn summary(rows: &[Row]) -> String {
     format!("medians: a message {message}, the lock of a killed holder {death}")
 }
 
-/// Pops without ever sleeping. On a busy machine the partner may be waiting for our processor: now and then, once in
-/// some 50 µs, others are let in.
+/// Pops without ever sleeping. On a busy machine the peer may be waiting for our processor, so once in about 50 µs this yields.
 fn poll(queue: &Queue<u64>) -> Result<u64> {
     loop {
         for _ in 0..2_000 {
@@ -102,7 +109,7 @@ fn poll(queue: &Queue<u64>) -> Result<u64> {
     }
 }
 
-/// Answers each message with its complement, so that a lost, doubled or stale one is noticed.
+/// The peer answers each message with its complement, so that a lost, doubled or stale one is noticed.
 fn ping_pong(
     cores: [usize; 2],
     rounds: u64,
@@ -111,8 +118,8 @@ fn ping_pong(
     let segment = Segment::anonymous(1 << 18)?;
     let (there, back) = (segment.queue::<u64>("there", 64)?, segment.queue::<u64>("back", 64)?);
     let results = segment.queue::<u64>("results", 1024)?;
-    let mut crew = Crew::default();
-    crew.add(start("pong", || -> Result<()> {
+    let mut children = Children::default();
+    children.add(start("pong", || -> Result<()> {
         pin_to(cores[1]);
         loop {
             match pop(&there)? {
@@ -121,7 +128,7 @@ fn ping_pong(
             }
         }
     })?);
-    crew.add(start("ping", || -> Result<()> {
+    children.add(start("ping", || -> Result<()> {
         pin_to(cores[0]);
         let mut taken = Vec::with_capacity(rounds as usize);
         let end = now() + LONGEST.as_nanos() as u64;
@@ -142,15 +149,15 @@ fn ping_pong(
         results.push_batch(&taken[taken.len() / 10..]).map_err(|e| e.error)?;
         results.close()
     })?);
-    collect(&results, crew)
+    collect(&results, children)
 }
 
-/// The message is the time at which it was sent.
+/// Each message is the time at which it was sent.
 fn wake_up(cores: [usize; 2], rounds: u64) -> std::result::Result<Samples, Failure> {
     let segment = Segment::anonymous(1 << 18)?;
     let (letters, results) = (segment.queue::<u64>("letters", 64)?, segment.queue::<u64>("results", 1024)?);
-    let mut crew = Crew::default();
-    crew.add(start("sleeper", || -> Result<()> {
+    let mut children = Children::default();
+    children.add(start("sleeper", || -> Result<()> {
         pin_to(cores[1]);
         let mut taken = Vec::with_capacity(rounds as usize);
         loop {
@@ -162,7 +169,7 @@ fn wake_up(cores: [usize; 2], rounds: u64) -> std::result::Result<Samples, Failu
         results.push_batch(&taken).map_err(|e| e.error)?;
         results.close()
     })?);
-    crew.add(start("waker", || -> Result<()> {
+    children.add(start("waker", || -> Result<()> {
         pin_to(cores[0]);
         let end = now() + LONGEST.as_nanos() as u64;
         for _ in 0..rounds {
@@ -174,20 +181,20 @@ fn wake_up(cores: [usize; 2], rounds: u64) -> std::result::Result<Samples, Failu
         }
         Ok(letters.push(STOP)?)
     })?);
-    collect(&results, crew)
+    collect(&results, children)
 }
 
-/// Two processes take turns at a lock that both want. A sample is an unlock that the other was waiting for already.
+/// Two processes take turns at a lock that both want. A sample is an unlock for which the other was already waiting.
 fn hand_over(cores: [usize; 2]) -> std::result::Result<Samples, Failure> {
     const FOR: Duration = Duration::from_millis(300);
     let segment = Segment::anonymous(1 << 18)?;
-    // Who held it last, and when it let go.
+    // Who held it last, and when it released it.
     let lock = segment.object("lock", || Mutex::new([0u64; 2]))?;
     let results = segment.queue::<u64>("results", 1024)?;
     let end = now() + FOR.as_nanos() as u64;
-    let mut crew = Crew::default();
+    let mut children = Children::default();
     for me in [1, 2] {
-        crew.add(start("locker", || -> Result<()> {
+        children.add(start("locker", || -> Result<()> {
             pin_to(cores[me as usize - 1]);
             let mut taken = Vec::with_capacity(1 << 16);
             while now() < end {
@@ -208,25 +215,25 @@ fn hand_over(cores: [usize; 2]) -> std::result::Result<Samples, Failure> {
         })?);
     }
     let mut samples = histogram()?;
-    let mut at_work = crew.len();
+    let mut at_work = children.len();
     while at_work > 0 {
         match results.pop_timeout(SILENCE)? {
             STOP => at_work -= 1,
             sample => samples.saturating_record(sample),
         }
     }
-    finish(&crew)?;
+    finish(&children)?;
     Ok(samples)
 }
 
-/// A holder is killed while somebody sleeps at its lock.
+/// A holder is killed while another process sleeps at its lock.
 fn inherit(cores: [usize; 2], deaths: u64) -> std::result::Result<Samples, Failure> {
     let segment = Segment::anonymous(1 << 18)?;
     let lock = segment.object("lock", || Mutex::new(0u64))?;
     let (held, go) = (segment.queue::<u64>("held", 4)?, segment.queue::<u64>("go", 4)?);
     let (never, inherited) = (segment.queue::<u64>("never", 1)?, segment.queue::<u64>("inherited", 4)?);
-    let mut crew = Crew::default();
-    crew.add(start("heir", || -> Result<()> {
+    let mut children = Children::default();
+    children.add(start("heir", || -> Result<()> {
         pin_to(cores[1]);
         while go.pop()? != STOP {
             match lock.lock() {
@@ -251,7 +258,7 @@ fn inherit(cores: [usize; 2], deaths: u64) -> std::result::Result<Samples, Failu
         if now() > end {
             break;
         }
-        let mut one = Crew::default();
+        let mut one = Children::default();
         one.add(start("holder", || -> Result<()> {
             pin_to(cores[0]);
             let guard = lock.lock()?;
@@ -268,7 +275,7 @@ fn inherit(cores: [usize; 2], deaths: u64) -> std::result::Result<Samples, Failu
         samples.saturating_record(inherited.pop_timeout(SILENCE)?.saturating_sub(killed));
     }
     go.push(STOP)?;
-    finish(&crew)?;
+    finish(&children)?;
     Ok(samples)
 }
 
@@ -276,7 +283,7 @@ fn histogram() -> std::result::Result<Samples, Failure> {
     Ok(Histogram::new_with_bounds(1, 10_000_000_000, 3)?)
 }
 
-fn collect(results: &Queue<u64>, crew: Crew) -> std::result::Result<Samples, Failure> {
+fn collect(results: &Queue<u64>, children: Children) -> std::result::Result<Samples, Failure> {
     let mut samples = histogram()?;
     loop {
         match results.pop_timeout(SILENCE) {
@@ -285,13 +292,13 @@ fn collect(results: &Queue<u64>, crew: Crew) -> std::result::Result<Samples, Fai
             Err(error) => return Err(error.into()),
         }
     }
-    finish(&crew)?;
+    finish(&children)?;
     Ok(samples)
 }
 
-fn finish(crew: &Crew) -> std::result::Result<(), Failure> {
-    for child in 0..crew.len() {
-        let end = crew.get(child).join_timeout(SILENCE)?;
+fn finish(children: &Children) -> std::result::Result<(), Failure> {
+    for child in 0..children.len() {
+        let end = children.get(child).join_timeout(SILENCE)?;
         if !end.success() {
             return Err(format!("a measuring process ended with {end}").into());
         }

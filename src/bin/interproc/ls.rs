@@ -1,6 +1,6 @@
-//! `interproc ls`: all segments, at a glance.
+//! `interproc ls`: all segments at a glance.
 
-use crate::sight::{self, DIRECTORY, Problem, clean, complain, open, table};
+use crate::display::{self, DIRECTORY, Problem, clean, open, report_error, table};
 use indicatif::{BinaryBytes, HumanDuration};
 use interproc::ErrorKind;
 use serde::Serialize;
@@ -12,15 +12,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Serialize)]
 struct Row {
     name: String,
-    /// Of the file.
+    /// The file's size.
     bytes: u64,
-    /// Of the objects' part.
+    /// The size of the part that holds the objects.
     payload_bytes: u64,
     owner: u32,
     mode: u32,
     /// Threads that use it now.
     alive: usize,
-    /// Threads that ended while they used it, by any cause, and whose place nobody has taken since.
+    /// Threads that have ended, from whatever cause, and whose slot nobody has taken since.
     dead: usize,
     max_members: u32,
     /// Whether no process has it open.
@@ -34,16 +34,16 @@ struct Row {
 struct Listing {
     segments: Vec<Row>,
     problems: Vec<Problem>,
-    /// Files that are no segments.
+    /// Files that are not segments.
     foreign: Vec<String>,
 }
 
-/// Lists them. The exit code is 2 if the directory cannot be read.
+/// Lists the segments. The exit code is 2 if the directory cannot be read.
 pub fn run(json: bool) -> ExitCode {
     let names = match std::fs::read_dir(DIRECTORY) {
         Ok(entries) => entries.flatten().map(|entry| entry.file_name()),
         Err(error) => {
-            complain(&format!("{DIRECTORY}: {error}"));
+            report_error(&format!("{DIRECTORY}: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -59,7 +59,7 @@ pub fn run(json: bool) -> ExitCode {
         match row(&name) {
             Ok(row) => listing.segments.push(row),
             Err(error) => match error.kind() {
-                // Gone meanwhile.
+                // Removed meanwhile.
                 ErrorKind::NotFound => {}
                 ErrorKind::Foreign | ErrorKind::NotRegular | ErrorKind::BadName => listing.foreign.push(name),
                 _ => listing.problems.push(Problem::new(&name, &error)),
@@ -67,7 +67,7 @@ pub fn run(json: bool) -> ExitCode {
         }
     }
     if json {
-        sight::print_json(&listing);
+        display::print_json(&listing);
     } else {
         show(&listing);
     }
@@ -110,19 +110,19 @@ fn show(listing: &Listing) {
         ]);
     }
     if listing.segments.is_empty() {
-        sight::print("no segments\n");
+        display::print("no segments\n");
     } else {
-        sight::print(sight::lines(&rows));
+        display::print(display::lines(&rows));
     }
     for Problem { name, error } in &listing.problems {
-        complain(&format!("{name}: {error}"));
+        report_error(&format!("{name}: {error}"));
     }
     if !listing.foreign.is_empty() {
-        complain(&format!("not of interproc: {}", listing.foreign.join(" ")));
+        report_error(&format!("not of interproc: {}", listing.foreign.join(" ")));
     }
 }
 
-/// A user's name, or the number where it has none here.
+/// A user's name, or the number if it has none here.
 fn user(uid: u32) -> String {
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {

@@ -1,42 +1,42 @@
-//! `interproc`, the command-line tool of the crate: `ls`, `inspect`, `ps` and `deadlocks` look at live segments, `demo` shows
-//! what the crate does.
+//! `interproc`, the crate's command-line tool: `ls`, `inspect`, `ps` and `deadlocks` inspect live segments, `demo` shows what the
+//! crate does, and `run`, `send` and `recv` use it.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `cli` | the command line |
-//! | `ls`, `inspect`, `ps`, `deadlocks` | looking at segments; `sight`: what they share |
+//! | `ls`, `inspect`, `ps`, `deadlocks` | the commands that inspect segments; `display`: what they share |
 //! | `demo` | runs the parts, one after the other, and draws the summary |
-//! | `shop` | part a: the ticket shop; `books`: its audit |
-//! | `count` | part b: the word count; `office`: what its workers share and do; `words`: counting in one process |
+//! | `shop` | part a: the ticket shop; `ledger`: its ledger and the audit |
+//! | `count` | part b: the word count; `workers`: what its workers share and do; `words`: counting in one process |
 //! | `latency` | part c: the measurements; `chart`: drawing them |
-//! | `crew` | starting children that never outlive us |
-//! | `run` | commands for the lines of the input, in parallel |
-//! | `send`, `recv` | bytes from process to process through a named ring; `stream`: the ring and its books |
-//! | `streams` | the standard streams as they were found, and writing to them |
+//! | `children` | starting children that never outlive this process |
+//! | `run` | runs a command for each input line, in parallel |
+//! | `send`, `recv` | bytes from process to process through a named ring; `stream`: the ring and the tally of its senders |
+//! | `streams` | the standard streams: whether they were closed, and writing to them |
 //! | `report` | findings, verdicts, progress |
 #![deny(unsafe_code)]
 
-mod books;
 mod chart;
+mod children;
 mod cli;
 mod count;
-mod crew;
 mod deadlocks;
 mod demo;
+mod display;
 mod inspect;
 mod latency;
+mod ledger;
 mod ls;
-mod office;
 mod ps;
 mod recv;
 mod report;
 mod run;
 mod send;
 mod shop;
-mod sight;
 mod stream;
 mod streams;
 mod words;
+mod workers;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -44,7 +44,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let command = match cli::Cli::try_parse() {
         Ok(cli) => cli.command,
-        // Also the help, which is no mistake and goes to the output.
+        // Help is not a mistake and goes to the standard output.
         Err(told) => {
             streams::need(false, !told.use_stderr());
             return match told.print() {

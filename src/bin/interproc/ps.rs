@@ -1,6 +1,8 @@
-//! `interproc ps NAME`: the members of a segment with what they use, hold and wait for.
+//! `interproc ps NAME`: the threads that use a segment, with what they use, hold and wait for.
 
-use crate::sight::{self, Guest, Problem, clean, complain, full_name, open, person, place, table};
+use crate::display::{
+    self, MemberJson, Problem, clean, full_name, open, report_error, table, thread_text, wait_text,
+};
 use indicatif::{BinaryBytes, HumanDuration};
 use interproc::inspect::{Holder, MemberInfo, ObjectState, View};
 use interproc::process::Details;
@@ -9,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How many of the objects that somebody holds are named in the table.
+/// How many of the objects that a thread holds are named in the table.
 const NAMED: usize = 4;
 
 #[derive(Serialize)]
@@ -24,15 +26,15 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Row {
     #[serde(flatten)]
-    who: Guest,
-    /// Whether it is of another PID namespace, where its ids are those shown.
+    who: MemberJson,
+    /// Whether it is in another PID namespace; its ids are those of that namespace.
     elsewhere: bool,
-    /// Null, as the next three, of the dead and of those elsewhere.
+    /// Null, as the next three, for dead threads and for those in another PID namespace.
     cpu_ms: Option<u64>,
-    /// Of its process.
+    /// Its process's.
     resident_bytes: Option<u64>,
     age_seconds: Option<u64>,
-    /// Threads of its process.
+    /// How many threads its process has.
     threads: Option<u32>,
     holds: Vec<Held>,
 }
@@ -40,11 +42,11 @@ struct Row {
 #[derive(Serialize)]
 struct Held {
     object: String,
-    /// `holds`, or what else it does: `reads`, `has a seat`, `blocks`.
+    /// How: `holds`, `reads`, `has a seat`, `blocks`.
     part: &'static str,
 }
 
-/// Whether its ids are known to mean something else here.
+/// Whether it is known to be in another PID namespace, where its ids mean something else.
 fn is_elsewhere(member: &MemberInfo) -> bool {
     let ours = std::fs::metadata("/proc/self/ns/pid").map(|namespace| namespace.ino());
     member.who.pid_namespace != 0 && ours.is_ok_and(|ours| ours != member.who.pid_namespace)
@@ -57,28 +59,28 @@ fn held<'v>(view: &'v View, member: &MemberInfo) -> Vec<(&'v ObjectState, &'v Ho
     parts.filter(|(_, holder)| holder.who.id == member.who.id).collect()
 }
 
-/// Shows it. The exit code is 2 if it cannot be read, or not to the end.
+/// Prints them. The exit code is 2 if the segment cannot be read, or not to the end.
 pub fn run(name: &str, json: bool) -> ExitCode {
     let name = full_name(name);
     let seen = open(&name).and_then(|look| Ok((look.view()?, !look.is_in_use()?)));
     let (view, stale) = match seen {
         Ok(seen) => seen,
         Err(error) => {
-            complain(&format!("{name}: {}", Problem::new(&name, &error).error));
+            report_error(&format!("{name}: {}", Problem::new(&name, &error).error));
             return ExitCode::from(2);
         }
     };
     if json {
         let members = view.members.iter().map(|member| row(&view, member)).collect();
         let damage = view.damage.as_ref().map(ToString::to_string);
-        sight::print_json(&Report { name: &name, stale, members, damage });
+        display::print_json(&Report { name: &name, stale, members, damage });
     } else {
         show(&view, stale);
     }
     match &view.damage {
         None => ExitCode::SUCCESS,
         Some(damage) => {
-            complain(&format!("{name}: {damage}"));
+            report_error(&format!("{name}: {damage}"));
             ExitCode::from(2)
         }
     }
@@ -119,18 +121,18 @@ fn show(view: &View, stale: bool) {
             told(|d| BinaryBytes(d.memory).to_string()),
             told(|d| HumanDuration(d.age).to_string()),
             holds(&held(view, member)),
-            member.waits.as_ref().map(place).unwrap_or_default(),
-            member.waits.as_ref().and_then(|waits| waits.on.as_ref()).map(person).unwrap_or_default(),
+            member.waits.as_ref().map(wait_text).unwrap_or_default(),
+            member.waits.as_ref().and_then(|waits| waits.on.as_ref()).map(thread_text).unwrap_or_default(),
         ]);
     }
-    let mut text = if view.members.is_empty() { "no members\n".into() } else { sight::lines(&rows) };
+    let mut text = if view.members.is_empty() { "no members\n".into() } else { display::lines(&rows) };
     if stale {
         text += "\nstale: no process has it open\n";
     }
-    sight::print(&text);
+    display::print(&text);
 }
 
-/// The letter of ps, or why there is none.
+/// The letter that ps shows, or why there is none.
 fn state(member: &MemberInfo) -> String {
     match (member.who.alive, is_elsewhere(member), member.who.state) {
         (true, true, _) => "alive, in another PID namespace".into(),
@@ -141,7 +143,7 @@ fn state(member: &MemberInfo) -> String {
     }
 }
 
-/// The first few by name.
+/// The first few objects, by name.
 fn holds(held: &[(&ObjectState, &Holder)]) -> String {
     let one = |(object, holder): &(&ObjectState, &Holder)| match holder.part {
         "holds" => clean(&object.info.name),

@@ -1,7 +1,7 @@
-//! `interproc recv`: what is sent into a named ring, to the standard output.
+//! `interproc recv`: writes what is sent through a named ring to the standard output.
 //!
-//! Messages are written from where they lie, several short ones in one system call, and are done with when they are
-//! written: those of a receiver that is killed go to another one.
+//! Messages are written from where they lie in the ring, several short ones in one system call, and released when they are
+//! written: the messages of a receiver that is killed go to another one.
 
 use crate::cli::ReceiveOptions;
 use crate::stream::{INCOMPLETE, NAP, PIECE, Stream, failed, progress};
@@ -12,10 +12,10 @@ use rustix::io::{Errno, writev};
 use std::io::{IoSlice, IsTerminal, stdout};
 use std::process::ExitCode;
 
-/// How many messages at a time: as many may come again after a death.
+/// How many messages are written at a time: so many may come again after a death.
 const BATCH: usize = 16;
 
-/// Why it stopped.
+/// Why receiving stopped.
 enum Stop {
     Library(interproc::Error),
     Output(Errno),
@@ -27,7 +27,7 @@ impl From<interproc::Error> for Stop {
     }
 }
 
-/// Receives until all senders are done. The exit code is 1 if something is missing, or may have come twice.
+/// Receives until all senders have ended. The exit code is 1 if something is missing or may have been written twice.
 pub fn run(options: &ReceiveOptions) -> ExitCode {
     let bar = progress(!stdout().is_terminal());
     let received = receive(options, &bar);
@@ -65,13 +65,13 @@ fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop
         }
     }
     let (came, missing) = stream.missing()?;
-    let complain = crate::sight::complain;
+    let report_error = crate::display::report_error;
     if missing > 0 {
-        complain(&format!("{missing} of {came} senders did not come to the end of their input"));
+        report_error(&format!("{missing} of {came} senders ended before the end of their input"));
     }
     if again > 0 {
-        complain(&format!(
-            "{again} pieces may have been written twice: a receiver ended before it was done with them"
+        report_error(&format!(
+            "{again} pieces may have been written twice: a receiver was killed while it wrote them"
         ));
     }
     Ok(ExitCode::from(if missing + again > 0 { INCOMPLETE } else { 0 }))
@@ -79,18 +79,18 @@ fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop
 
 /// What was written.
 struct Delivered {
-    /// How many messages may have been written before.
+    /// How many messages may already have been written by another receiver.
     again: u64,
-    /// Whether a sender said that it has ended.
+    /// Whether a sender reported its end.
     looks: bool,
 }
 
-/// Writes a message, and those that are there behind it.
+/// Writes a message and those that are already there behind it.
 fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) -> Result<Delivered, Stop> {
     let mut bytes = first.len();
     let mut batch = vec![first];
     while batch.len() < BATCH && bytes < PIECE / 4 {
-        // An error is told again, if it is more than an empty ring.
+        // If the error is more than an empty ring, the next call returns it again.
         let Ok(message) = stream.ring.try_borrow() else { break };
         bytes += message.len();
         batch.push(message);
@@ -99,7 +99,7 @@ fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) ->
     let looks = batch.iter().any(|message| message.is_empty());
     let mut slices: Vec<_> = batch.iter().map(|message| IoSlice::new(message)).collect();
     if let Err((error, rest)) = write_all(&mut slices) {
-        // What was not begun is for others.
+        // Messages that were not begun go to other receivers.
         let mut from = batch.len();
         let mut kept = 0;
         while from > 0 && kept + batch[from - 1].len() <= rest {
@@ -115,11 +115,11 @@ fn deliver<'s>(stream: &'s Stream, first: ByteMessage<'s>, bar: &ProgressBar) ->
     Ok(Delivered { again, looks })
 }
 
-/// Writes it all; on an error, how much is left.
+/// Writes everything; on an error, returns how much is left.
 fn write_all(mut slices: &mut [IoSlice<'_>]) -> Result<(), (Errno, usize)> {
     let output = stdout();
     loop {
-        IoSlice::advance_slices(&mut slices, 0); // passes empty ones
+        IoSlice::advance_slices(&mut slices, 0); // skips empty ones
         if slices.is_empty() {
             return Ok(());
         }

@@ -1,10 +1,10 @@
-//! What a part found, in words, and progress while it works.
+//! The findings of a part, its verdict, and progress while it works.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::cell::Cell;
 use std::io::{IsTerminal, stderr};
 
-/// What can end a part early.
+/// An error that ends a part early.
 pub type Failure = Box<dyn std::error::Error>;
 
 /// One thing that was checked.
@@ -12,7 +12,7 @@ pub type Failure = Box<dyn std::error::Error>;
 pub struct Finding {
     /// Whether it is as it must be.
     pub ok: bool,
-    /// What was found.
+    /// What was found, in words.
     pub text: String,
 }
 
@@ -23,7 +23,7 @@ impl Finding {
     }
 }
 
-/// What a part found.
+/// The findings of a part.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The part's letter and name.
@@ -35,13 +35,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// The verdict of a part that could not be finished.
+    /// The verdict on a part that could not be finished.
     pub fn of_failure(part: &'static str, failure: &Failure) -> Self {
         let text = format!("could not be finished: {failure}");
         Verdict { part, findings: vec![Finding::new(false, text.clone())], summary: text }
     }
 
-    /// Right only if something was checked and all of it is right.
+    /// Right only if something was checked and everything is right.
     pub fn is_right(&self) -> bool {
         !self.findings.is_empty() && self.findings.iter().all(|finding| finding.ok)
     }
@@ -72,7 +72,7 @@ impl Progress {
     /// Begins at nothing of `total`.
     pub fn new(what: &'static str, total: u64) -> Self {
         let bar = stderr().is_terminal().then(|| {
-            // Drawn by this thread only: a process that forks had better have no other.
+            // Drawn by this thread only, because a process that forks should have no other.
             let bar = ProgressBar::new(total).with_message(what);
             let style =
                 ProgressStyle::with_template("  {msg:14} {wide_bar:.green} {pos:>5}/{len} {elapsed:>4}");
@@ -82,7 +82,7 @@ impl Progress {
         Progress { bar, what, total, done: Cell::new(0) }
     }
 
-    /// So much is done.
+    /// Sets how much is done.
     pub fn set(&self, done: u64) {
         let before = self.done.replace(done);
         match &self.bar {
@@ -129,7 +129,7 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A time in the unit that suits it.
+/// A time in a fitting unit.
 pub fn time(ns: u64) -> String {
     match ns {
         0..1_000 => format!("{ns} ns"),

@@ -1,10 +1,10 @@
-//! `interproc run`: a command for each line of the input, several at a time.
+//! `interproc run`: runs a command for each line of the input, several at a time.
 //!
-//! Each child writes into files in memory, and what it wrote comes out whole and in the order of the input. The
-//! children lead groups of their own that end with this process, whatever ends it.
+//! Each child writes into files in memory, and its output is printed whole and in the order of the input. The children lead
+//! process groups that the kernel kills when this process ends, however that happens.
 
 use crate::cli::RunOptions;
-use crate::sight::{brief, complain};
+use crate::display::{brief, report_error};
 use indicatif::{ProgressBar, ProgressStyle};
 use interproc::process::{Builder, ExitStatus, Program, Stdio};
 use std::collections::BTreeMap;
@@ -18,9 +18,9 @@ use std::time::Duration;
 
 /// The exit code when the input cannot be read.
 const FAILED: u8 = 2;
-/// What stands for the line in the command.
+/// Stands for the line in the command.
 const PLACE: &[u8] = b"{}";
-/// How many outputs may wait for an earlier one, besides those of the running children.
+/// How many outputs may wait for an earlier one, in addition to those of the running children.
 const WAITING: usize = 256;
 
 /// A child that has ended, or that could not be started.
@@ -30,14 +30,14 @@ struct Done {
     output: [Vec<u8>; 2],
 }
 
-/// What has come in, and what has gone out.
+/// What was started and what was printed.
 #[derive(Default)]
-struct Books {
+struct Tally {
     /// The next line's number.
     started: usize,
-    /// The next output's.
+    /// The next output's number.
     printed: usize,
-    /// Ended, and before their turn.
+    /// Ended before their turn.
     waiting: BTreeMap<usize, Done>,
     running: usize,
     failed: usize,
@@ -48,12 +48,12 @@ struct Books {
 struct Run<'a> {
     options: &'a RunOptions,
     input: Mutex<Stdin>,
-    books: Mutex<Books>,
+    tally: Mutex<Tally>,
     room: Condvar,
     progress: ProgressBar,
 }
 
-/// Runs it; the worst exit code of all.
+/// Runs the commands; returns the worst exit code.
 pub fn run(options: &RunOptions) -> ExitCode {
     let progress = ProgressBar::new_spinner(); // on the standard error, and only if that is a terminal
     progress.enable_steady_tick(Duration::from_millis(200));
@@ -63,7 +63,7 @@ pub fn run(options: &RunOptions) -> ExitCode {
     let run = Run {
         options,
         input: Mutex::new(io::stdin()),
-        books: Mutex::default(),
+        tally: Mutex::default(),
         room: Condvar::new(),
         progress,
     };
@@ -77,16 +77,16 @@ pub fn run(options: &RunOptions) -> ExitCode {
         }
     });
     run.progress.finish_and_clear();
-    let books = run.books();
-    if books.failed > 0 {
-        let (failed, all, killed) = (books.failed, books.printed, books.killed);
-        complain(&format!("{failed} of {all} failed, {killed} of them killed"));
+    let tally = run.tally();
+    if tally.failed > 0 {
+        let (failed, all, killed) = (tally.failed, tally.printed, tally.killed);
+        report_error(&format!("{failed} of {all} failed, {killed} of them killed"));
     }
-    ExitCode::from(books.worst)
+    ExitCode::from(tally.worst)
 }
 
 impl Run<'_> {
-    /// One place for a child: line after line.
+    /// Runs a child for each line, one after the other.
     fn work(&self) {
         while let Some((number, line)) = self.next() {
             let done = self.execute(line);
@@ -94,8 +94,8 @@ impl Run<'_> {
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next line and its number; waits while too much output waits for an earlier one.
@@ -104,7 +104,7 @@ impl Run<'_> {
         let mut input = input.lock();
         drop(
             self.room
-                .wait_while(self.books(), |books| books.waiting.len() >= WAITING)
+                .wait_while(self.tally(), |tally| tally.waiting.len() >= WAITING)
                 .unwrap_or_else(PoisonError::into_inner),
         );
         let end = if self.options.null { 0 } else { b'\n' };
@@ -114,7 +114,7 @@ impl Run<'_> {
                 Ok(0) => return None,
                 Ok(_) => {}
                 Err(error) => {
-                    complain(&format!("the input: {error}"));
+                    report_error(&format!("the input: {error}"));
                     std::process::exit(FAILED.into());
                 }
             }
@@ -122,11 +122,11 @@ impl Run<'_> {
                 line.pop();
             }
         }
-        let mut books = self.books();
-        books.started += 1;
-        books.running += 1;
-        self.show(&books);
-        Some((books.started - 1, OsString::from_vec(line)))
+        let mut tally = self.tally();
+        tally.started += 1;
+        tally.running += 1;
+        self.show(&tally);
+        Some((tally.started - 1, OsString::from_vec(line)))
     }
 
     fn execute(&self, line: OsString) -> Done {
@@ -151,42 +151,42 @@ impl Run<'_> {
         Ok(status)
     }
 
-    /// Prints what is next in order, as far as it is there.
+    /// Prints the outputs that are next in order, as far as they are there.
     fn hand_in(&self, number: usize, done: Done) {
-        let mut books = self.books();
-        books.running -= 1;
-        books.waiting.insert(number, done);
-        let next = books.printed;
+        let mut tally = self.tally();
+        tally.running -= 1;
+        tally.waiting.insert(number, done);
+        let next = tally.printed;
         if number == next {
             self.progress.suspend(|| {
                 while let Some(done) = {
-                    let at = books.printed;
-                    books.waiting.remove(&at)
+                    let at = tally.printed;
+                    tally.waiting.remove(&at)
                 } {
-                    books.printed += 1;
-                    books.close(&done);
+                    tally.printed += 1;
+                    tally.close(&done);
                 }
             });
             self.room.notify_all();
         }
-        self.show(&books);
+        self.show(&tally);
     }
 
-    fn show(&self, books: &Books) {
-        let ended = books.started - books.running;
+    fn show(&self, tally: &Tally) {
+        let ended = tally.started - tally.running;
         self.progress
-            .set_message(format!("{ended} done, {} running, {} failed", books.running, books.failed));
+            .set_message(format!("{ended} done, {} running, {} failed", tally.running, tally.failed));
     }
 }
 
-impl Books {
-    /// Prints one, and enters how it ended.
+impl Tally {
+    /// Prints one output and records how the child ended.
     fn close(&mut self, done: &Done) {
         let written = io::stdout().write_all(&done.output[0]).and_then(|()| io::stdout().flush());
         if let Err(e) = written {
             stop(&e);
         }
-        // It is theirs, not ours: lost, it is lost output.
+        // The children's output, not ours, so it must not get lost.
         if let Err(e) = io::stderr().write_all(&done.output[1]) {
             stop(&e);
         }
@@ -195,7 +195,7 @@ impl Books {
             Ok(status) => {
                 let signal = status.signal();
                 self.killed += usize::from(signal.is_some());
-                // As a shell says it.
+                // As a shell reports it.
                 let code = signal.map_or(status.code().unwrap_or(1), |signal| 128 + signal);
                 (code, status.to_string())
             }
@@ -211,7 +211,7 @@ impl Books {
     }
 }
 
-/// Ends this process, and with it all children: what they write cannot be written.
+/// Ends this process, and with it all children: their output cannot be written.
 fn stop(why: &io::Error) -> ! {
     std::process::exit(crate::streams::lost(why).into())
 }
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_place_is_filled_and_the_line_itself_is_not_looked_at() {
+    fn every_place_is_filled_and_the_line_itself_is_not_searched() {
         let filled = |word: &str, line: &str| fill(word.as_ref(), line.as_ref()).into_string().unwrap();
         assert_eq!(filled("a{}b{}", "x"), "axbx");
         assert_eq!(filled("{{}}", "{}"), "{{}}");

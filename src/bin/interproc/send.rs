@@ -1,7 +1,7 @@
-//! `interproc send`: the standard input into a named ring, for whoever receives there.
+//! `interproc send`: sends the standard input through a named ring, to any receiver there.
 //!
-//! Raw pieces are read where they lie in the ring: one system call and no copy of ours for each. Room is reserved only
-//! when there is something to read, as whatever others send later is delivered after it.
+//! Raw pieces are read directly into the ring: one system call for each and no copy of ours. Room is reserved only when there is
+//! something to read, because whatever others send later is delivered after it.
 
 use crate::cli::SendOptions;
 use crate::stream::{PIECE, Stream, failed, progress};
@@ -14,7 +14,7 @@ use std::io::{BufRead, BufReader, Read, stdin};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-/// Sends it all. The exit code is 0 if all of it is in the ring.
+/// Sends all of the input. The exit code is 0 if all of it is in the ring.
 pub fn run(options: &SendOptions) -> ExitCode {
     let bar = progress(true);
     let sent = send(options, &bar);
@@ -51,10 +51,10 @@ fn lines(stream: &Stream, bar: &ProgressBar) -> Result<()> {
             return Ok(());
         }
         if line.last() != Some(&b'\n') {
-            line.push(b'\n'); // the last one, or one that is too long
+            line.push(b'\n'); // the last line, or one that is too long
         }
         if line.len() > PIECE {
-            let why = format!("a line has more than {PIECE} bytes; --raw takes any input");
+            let why = format!("a line is longer than {PIECE} bytes; --raw takes any input");
             return Err(interproc::Error::from(ErrorKind::TooLarge).with_detail(why));
         }
         stream.ring.push(&line)?;
@@ -62,7 +62,7 @@ fn lines(stream: &Stream, bar: &ProgressBar) -> Result<()> {
     }
 }
 
-/// A message for each piece, as it comes.
+/// A message for each piece, as the input comes.
 fn pieces(stream: &Stream, bar: &ProgressBar) -> Result<()> {
     let input = stdin();
     let mut unknown = vec![0; PIECE];
@@ -71,7 +71,8 @@ fn pieces(stream: &Stream, bar: &ProgressBar) -> Result<()> {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(std::io::Error::from(error).into()),
         }
-        // As much as there is: a reservation keeps its room to the end. 0 at the end, which needs no room, or if unknown.
+        // How much there is, because a reservation keeps its room until it ends. 0 at the end, which needs no room, or if
+        // unknown.
         let there = ioctl_fionread(&input).unwrap_or(0).min(PIECE as u64) as usize;
         let came = if there == 0 {
             let came = read(&input, &mut unknown[..]);

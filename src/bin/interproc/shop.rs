@@ -1,8 +1,8 @@
 //! Part a: a ticket shop in shared memory, without a lock and with one.
 
-use crate::books::{Books, CONTRADICTIONS, MAX_BUYERS, MAX_TICKETS, PRICE, Witness, audit};
+use crate::children::{Children, now, spin_for, start, two_processors};
 use crate::cli::Options;
-use crate::crew::{Crew, now, spin_for, start, two_processors};
+use crate::ledger::{CONTRADICTIONS, Ledger, MAX_BUYERS, MAX_TICKETS, PRICE, Witness, audit};
 use crate::report::{Failure, Finding, Progress, Verdict, grouped, plural, time};
 use bytemuck::{Pod, Zeroable};
 use interproc::queue::Queue;
@@ -13,16 +13,16 @@ use std::time::Duration;
 
 /// The part's name.
 pub const NAME: &str = "a, the ticket shop";
-/// Between looking at the number of tickets and writing the new one. Without this pause the window is a nanosecond
-/// or so, and the mistake is just as real but takes longer to show itself.
+/// The pause between reading the number of tickets and writing the new one. Without it the window is about a nanosecond, and the
+/// race is just as real but takes longer to show.
 const WINDOW_NS: u64 = 5_000;
-/// If no process says anything for so long, something is wrong.
+/// If no process reports anything for so long, something is wrong.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// Runs the part.
 pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     crate::streams::say!(
-        "{} buyers, each a process of its own, buy {} tickets from one shop in shared memory.\n",
+        "{} buyers, each its own process, buy {} tickets from one shop in shared memory.\n",
         options.buyers,
         grouped(options.tickets.into())
     );
@@ -30,17 +30,17 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
     let (mut findings, killed) = with_the_lock(options)?;
     findings.insert(0, oversold);
     let all = findings.iter().all(|finding| finding.ok);
-    let books = if all { "the books balance" } else { "the books do not balance" };
+    let ledger = if all { "the ledger balances" } else { "the ledger does not balance" };
     Ok(Verdict {
         part: NAME,
         findings,
-        summary: format!("{} killed in mid-sale; {books}", plural(killed, "buyer")),
+        summary: format!("{} killed in mid-sale; {ledger}", plural(killed, "buyer")),
     })
 }
 
 interproc::shared! {
-    /// A shop that nobody locks. Atomics, because Rust allows no other unlocked access; but a sale is a load, a
-    /// pause and a store, just what `left -= 1` is on a processor.
+    /// A shop without a lock. It has atomics, because Rust allows no other unlocked access; but a sale is a load, a pause and a
+    /// store, just as `left -= 1` is on a processor.
     struct OpenShop {
         at_the_door: AtomicU32,
         left: AtomicU32,
@@ -55,10 +55,10 @@ fn without_a_lock(options: &Options) -> std::result::Result<Finding, Failure> {
         time(WINDOW_NS)
     );
     crate::streams::say!("     mistake likely within a short demo), and writes back one less.");
-    // Once is enough in practice; a machine with one busy processor may be lucky.
+    // One try is enough in practice; a machine with one busy processor may be lucky.
     const TRIES: u32 = 20;
     for attempt in 0..TRIES {
-        // Longer each time: on a very busy machine the buyers may come one after the other.
+        // Longer each time: on a very busy machine the buyers may run one after the other.
         let window = Duration::from_nanos(WINDOW_NS << attempt.min(10));
         let (sold, twice) = one_unlocked_sale(options, window)?;
         let tickets = u64::from(options.tickets);
@@ -72,7 +72,7 @@ fn without_a_lock(options: &Options) -> std::result::Result<Finding, Failure> {
             );
             crate::streams::say!("     That is what a lock is for.\n");
             let text = format!(
-                "without a lock the shop oversold, as it must: {} of {}",
+                "without a lock the shop oversold, as expected: {} of {}",
                 grouped(sold),
                 grouped(tickets)
             );
@@ -91,11 +91,11 @@ fn one_unlocked_sale(options: &Options, window: Duration) -> std::result::Result
         sold: [const { AtomicU32::new(0) }; MAX_TICKETS],
     })?;
     let [first, second] = two_processors();
-    let mut crew = Crew::default();
+    let mut children = Children::default();
     for _ in 0..options.buyers {
-        // Relaxed everywhere: the shop's only order would be that of a lock.
-        crew.add(start("buyer", || {
-            // All begin together, or the first would be done before the last has come.
+        // Relaxed everywhere: only a lock would give the shop an order.
+        children.add(start("buyer", || {
+            // All start together, or the first would be done before the last has started.
             shop.at_the_door.fetch_add(1, Relaxed);
             while shop.at_the_door.load(Relaxed) < options.buyers {
                 std::thread::yield_now();
@@ -111,7 +111,7 @@ fn one_unlocked_sale(options: &Options, window: Duration) -> std::result::Result
                     std::thread::sleep(window);
                 }
                 if first == second {
-                    // One processor: another process comes in between only if we let it.
+                    // With one processor another process comes in between only if we let it.
                     std::thread::yield_now();
                 }
                 shop.left.store(left - 1, Relaxed);
@@ -119,14 +119,14 @@ fn one_unlocked_sale(options: &Options, window: Duration) -> std::result::Result
             }
         })?);
     }
-    for buyer in 0..crew.len() {
-        crew.get(buyer).join_timeout(SILENCE)?;
+    for buyer in 0..children.len() {
+        children.get(buyer).join_timeout(SILENCE)?;
     }
     let sales = || shop.sold.iter().map(|times| u64::from(times.load(Relaxed)));
     Ok((sales().sum(), sales().filter(|&times| times > 1).count() as u64))
 }
 
-/// A planned death: the first sale with at most this many tickets left is cut off after this step.
+/// A planned death: the first sale with at most this many tickets left is interrupted after this step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Death {
     left: u32,
@@ -141,7 +141,7 @@ enum Step {
     Paid,
 }
 
-/// Spread over the sale, at another step each time. One buyer always survives.
+/// The deaths, spread over the sale, each at another step. One buyer always survives.
 fn plan(options: &Options) -> Vec<Death> {
     let mut random = fastrand::Rng::with_seed(options.seed);
     let mut steps = [Step::Took, Step::Named, Step::Paid];
@@ -155,82 +155,82 @@ fn plan(options: &Options) -> Vec<Death> {
     (0..deaths).map(nth).collect()
 }
 
-/// What buyers tell the one who watches.
+/// What buyers report to the parent.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct News {
     what: u32,
     buyer: u32,
     at: u64,
-    /// What the repairer found: a place in [`CONTRADICTIONS`].
+    /// What the repairer found: an index into [`CONTRADICTIONS`].
     found: u64,
 }
 
-/// In the middle of a sale, holding the lock, waiting to be killed.
+/// The buyer is in the middle of a sale, holds the lock, and waits to be killed.
 const IN_THE_MIDDLE: u32 = 1;
-/// Got the lock from the dead, and repaired the books.
+/// The buyer inherited the lock and repaired the ledger.
 const REPAIRED: u32 = 2;
-/// Nothing left to buy.
-const WENT_HOME: u32 = 3;
+/// The buyer is done: nothing is left to buy.
+const FINISHED: u32 = 3;
 
 struct Shop<'a> {
-    books: &'a Mutex<Books>,
+    ledger: &'a Mutex<Ledger>,
     receipts: &'a [AtomicU32; MAX_BUYERS],
     news: &'a Queue<News>,
-    /// Nobody ever pushes here: who pops waits for its end.
+    /// Nobody ever pushes here: a buyer that pops waits to be killed.
     never: &'a Queue<u64>,
     plan: &'a [Death],
     tickets: u32,
 }
 
 impl Shop<'_> {
-    /// A buyer's life.
+    /// Buys until nothing is left.
     fn buy_all(&self, me: u32) -> Result<()> {
         loop {
-            let mut books = self.lock(me)?;
-            if books.left == 0 {
+            let mut ledger = self.lock(me)?;
+            if ledger.left == 0 {
                 break;
             }
-            let death = self.plan.get(books.deaths as usize).filter(|death| books.left <= death.left);
-            books.deaths += u32::from(death.is_some());
+            let death = self.plan.get(ledger.deaths as usize).filter(|death| ledger.left <= death.left);
+            ledger.deaths += u32::from(death.is_some());
             let dies_after = |step| death.is_some_and(|death| death.after == step);
 
-            books.left -= 1;
+            ledger.left -= 1;
             if dies_after(Step::Took) {
                 self.wait_for_the_end(me)?;
             }
-            let seat = books.left as usize;
-            books.seats[seat] = me + 1;
+            let seat = ledger.left as usize;
+            ledger.seats[seat] = me + 1;
             if dies_after(Step::Named) {
                 self.wait_for_the_end(me)?;
             }
-            books.paid[me as usize] += PRICE;
+            ledger.paid[me as usize] += PRICE;
             if dies_after(Step::Paid) {
                 self.wait_for_the_end(me)?;
             }
-            books.till += PRICE;
-            drop(books);
+            ledger.till += PRICE;
+            drop(ledger);
             // Relaxed: read after this process has ended.
             self.receipts[me as usize].fetch_add(1, Relaxed);
         }
-        self.tell(WENT_HOME, me)
+        self.tell(FINISHED, me)
     }
 
-    fn lock(&self, me: u32) -> Result<MutexGuard<'_, Books>> {
-        match self.books.lock() {
-            Ok(books) => Ok(books),
-            Err(LockError::OwnerDied(mut books)) => {
+    fn lock(&self, me: u32) -> Result<MutexGuard<'_, Ledger>> {
+        match self.ledger.lock() {
+            Ok(ledger) => Ok(ledger),
+            Err(LockError::OwnerDied(mut ledger)) => {
                 let at = now();
-                let found = books.contradiction(self.tickets) as u64;
-                books.repair(self.tickets);
+                let found = ledger.contradiction(self.tickets) as u64;
+                ledger.repair(self.tickets);
                 self.news.push(News { what: REPAIRED, buyer: me, at, found })?;
-                Ok(books.mark_consistent())
+                Ok(ledger.mark_consistent())
             }
             Err(LockError::Failed(error)) => Err(error),
         }
     }
 
-    /// Only so that the kill hits here for certain: nothing below knows about it.
+    /// Makes sure that the kill hits here; nothing else depends on it.
     fn wait_for_the_end(&self, me: u32) -> Result<()> {
         self.tell(IN_THE_MIDDLE, me)?;
         self.never.pop().map(|_| ())
@@ -244,63 +244,65 @@ impl Shop<'_> {
 fn with_the_lock(options: &Options) -> std::result::Result<(Vec<Finding>, u64), Failure> {
     let plan = plan(options);
     crate::streams::say!(
-        "  2. With a Mutex. A sale has four steps (ticket off the pile, name on the seat, buyer pays, money in"
+        "  2. With a Mutex. A sale has four steps (take a ticket, name on the seat, buyer pays, money in"
     );
     crate::streams::say!(
         "     the till), and {} killed with SIGKILL between two of them, holding the lock.",
         if plan.len() == 1 { "1 buyer is".into() } else { format!("{} buyers are", plan.len()) }
     );
-    let segment = Segment::anonymous(size_of::<Books>() + (1 << 16))?;
-    let books: Object<Mutex<Books>> = segment.object("books", || Mutex::new(Books::new(options.tickets)))?;
+    let segment = Segment::anonymous(size_of::<Ledger>() + (1 << 16))?;
+    let ledger: Object<Mutex<Ledger>> =
+        segment.object("ledger", || Mutex::new(Ledger::new(options.tickets)))?;
     let receipts = segment.object("receipts", || [const { AtomicU32::new(0) }; MAX_BUYERS])?;
     let (news, never) = (segment.queue("news", 256)?, segment.queue("never", 1)?);
     let tickets = options.tickets;
-    let shop = Shop { books: &books, receipts: &receipts, news: &news, never: &never, plan: &plan, tickets };
+    let shop =
+        Shop { ledger: &ledger, receipts: &receipts, news: &news, never: &never, plan: &plan, tickets };
 
-    let mut crew = Crew::default();
+    let mut children = Children::default();
     for me in 0..options.buyers {
-        crew.add(start("buyer", || shop.buy_all(me))?);
+        children.add(start("buyer", || shop.buy_all(me))?);
     }
     let progress = Progress::new("tickets sold", tickets.into());
-    let mut killed = vec![false; crew.len()];
-    let (mut at_home, mut repairs, mut killed_at) = (0, 0, 0);
-    while at_home + killed.iter().filter(|&&dead| dead).count() < crew.len() {
+    let mut killed = vec![false; children.len()];
+    let (mut finished, mut repairs, mut killed_at) = (0, 0, 0);
+    while finished + killed.iter().filter(|&&dead| dead).count() < children.len() {
         let told = news.pop_timeout(SILENCE)?;
         let buyer = told.buyer as usize;
         progress.set(receipts.iter().map(|count| u64::from(count.load(Relaxed))).sum());
         match told.what {
             IN_THE_MIDDLE => {
                 killed_at = now();
-                crew.get(buyer).kill()?;
-                let end = crew.get(buyer).join_timeout(SILENCE)?;
+                children.get(buyer).kill()?;
+                let end = children.get(buyer).join_timeout(SILENCE)?;
                 killed[buyer] = end.signal() == Some(9);
             }
             REPAIRED => {
                 repairs += 1;
                 let took = time(told.at.saturating_sub(killed_at));
                 let found = CONTRADICTIONS.get(told.found as usize).copied().unwrap_or("nonsense");
-                progress.say(&format!("     kill -9!  The next buyer has the lock {took} later,"));
-                progress.say(&format!("               finds {found}, and repairs the books."));
+                progress.say(&format!("     kill -9!  The next buyer gets the lock {took} later,"));
+                progress.say(&format!("               finds {found}, and repairs the ledger."));
             }
-            _ => at_home += 1,
+            _ => finished += 1,
         }
     }
-    let mut left_well = true;
-    for buyer in (0..crew.len()).filter(|&buyer| !killed[buyer]) {
-        left_well &= crew.get(buyer).join_timeout(SILENCE)?.success();
+    let mut ended_well = true;
+    for buyer in (0..children.len()).filter(|&buyer| !killed[buyer]) {
+        ended_well &= children.get(buyer).join_timeout(SILENCE)?.success();
     }
     drop(progress);
 
     let killed_count = killed.iter().filter(|&&dead| dead).count() as u64;
     let witness = Witness {
-        receipts: receipts.iter().take(crew.len()).map(|count| count.load(Relaxed).into()).collect(),
+        receipts: receipts.iter().take(children.len()).map(|count| count.load(Relaxed).into()).collect(),
         killed,
     };
     let mut findings = audit(&*shop.lock(options.buyers)?, tickets, &witness);
     findings.push(Finding::new(
-        killed_count == plan.len() as u64 && repairs == killed_count && left_well,
+        killed_count == plan.len() as u64 && repairs == killed_count && ended_well,
         format!(
-            "{} killed while holding the lock, {} by the next holder, all others came home well",
+            "{} killed while holding the lock, {} by the next holder, all others ended well",
             plural(killed_count, "buyer"),
             plural(repairs, "repair")
         ),

@@ -1,9 +1,9 @@
-//! What a word is, cutting a text into chunks, and counting in one process.
+//! Words: finding them, cutting a text into chunks at their ends, and counting them in one process.
 
 use crate::report::{Finding, grouped};
 use std::collections::HashMap;
 
-/// The text that comes with the tool.
+/// The tool's own text.
 pub const TEXT: &str = include_str!("text.txt");
 
 /// A word: letters and digits, with apostrophes inside but not at its ends. `DON'T` and `don't` are the same.
@@ -48,7 +48,7 @@ pub fn word_at(text: &str, place: usize) -> Option<&str> {
     Some(run.trim_end_matches(APOSTROPHES))
 }
 
-/// Cuts a text at the first end of a word after each `target` bytes. Gives the ends.
+/// Cuts a text at the first end of a word after each `target` bytes; returns the ends of the pieces.
 pub fn cut(text: &str, target: usize) -> Vec<usize> {
     let mut ends = Vec::new();
     let mut begin = 0;
@@ -72,7 +72,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts a text alone, from its beginning to its end.
+    /// Counts a whole text in this process.
     pub fn of(text: &str) -> Self {
         let mut counts = Counts::default();
         words(text, |_, word| counts.add(word, 1));
@@ -89,17 +89,17 @@ impl Counts {
         }
     }
 
-    /// All words, the repeated ones as often as they occur.
+    /// The number of words, repeated ones included.
     pub fn total(&self) -> u64 {
         self.words.values().sum()
     }
 
-    /// How many different ones.
+    /// The number of different words.
     pub fn distinct(&self) -> usize {
         self.words.len()
     }
 
-    /// The most frequent ones; of equally frequent ones the first in the alphabet.
+    /// The most frequent words; of equally frequent ones the first in the alphabet.
     pub fn top(&self, count: usize) -> Vec<(&str, u64)> {
         let mut all: Vec<(&str, u64)> = self.words.iter().map(|(word, &times)| (&**word, times)).collect();
         all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -108,7 +108,7 @@ impl Counts {
     }
 }
 
-/// The word in lower case: itself if it is so already.
+/// The word in lower case.
 pub fn lower<'a>(word: &'a str, buffer: &'a mut String) -> &'a str {
     if word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return word;
@@ -118,7 +118,7 @@ pub fn lower<'a>(word: &'a str, buffer: &'a mut String) -> &'a str {
     buffer
 }
 
-/// Whether the workers' count is that of one process alone, word for word.
+/// Checks that the workers' count is that of one process alone, word for word.
 pub fn compare(workers: &Counts, alone: &Counts) -> Vec<Finding> {
     let (total, truth) = (workers.total(), alone.total());
     let different =

@@ -1,27 +1,27 @@
-//! Children that never outlive us, and the two processors that measurements are pinned to.
+//! Children that never outlive this process; the clock and the two processors of the measurements.
 
 use interproc::process::{Builder, Child, Outcome};
 use interproc::{Deadline, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Starts a child. However this process ends (Ctrl-C, SIGKILL, a panic), the kernel kills the child then.
+/// Starts a child that the kernel kills when this process ends, however that happens (Ctrl-C, SIGKILL, a panic).
 pub fn start<R: Outcome>(name: &str, body: impl FnOnce() -> R) -> Result<Child> {
     Builder::new().name(name).dies_with_parent().fork(body)
 }
 
 /// Children that are killed and reaped when the part ends early.
 #[derive(Default)]
-pub struct Crew {
+pub struct Children {
     children: Vec<Child>,
 }
 
-impl Crew {
-    /// Takes a child in; its number is its place.
+impl Children {
+    /// Adds a child; its number is its place.
     pub fn add(&mut self, child: Child) {
         self.children.push(child);
     }
 
-    /// Puts a child in the place of another one, which it gives back.
+    /// Replaces the child at this place, and returns the old one.
     pub fn replace(&mut self, place: usize, child: Child) -> Child {
         std::mem::replace(&mut self.children[place], child)
     }
@@ -37,9 +37,9 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
+impl Drop for Children {
     fn drop(&mut self) {
-        // Those that have ended already are no error; nothing can be done about any other here.
+        // A child that has ended is no error, and nothing can be done about another error here.
         for child in &self.children {
             let _ = child.kill();
         }
@@ -54,7 +54,7 @@ pub fn now() -> u64 {
     Deadline::now().as_monotonic_ns()
 }
 
-/// Stays busy until so many nanoseconds have passed.
+/// Spins for so many nanoseconds.
 pub fn spin_for(ns: u64) {
     let end = now() + ns;
     while now() < end {
@@ -62,7 +62,7 @@ pub fn spin_for(ns: u64) {
     }
 }
 
-/// The first two processors that we may run on; twice the same one if there is no other.
+/// The first two processors that we may run on, or the same one twice if there is only one.
 pub fn two_processors() -> [usize; 2] {
     let allowed = sched_getaffinity(None).ok();
     let mut usable = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.as_ref().is_some_and(|set| set.is_set(cpu)));
@@ -70,7 +70,7 @@ pub fn two_processors() -> [usize; 2] {
     [first, usable.next().unwrap_or(first)]
 }
 
-/// Keeps the calling thread on one processor. Where that is forbidden, the measurement goes on unpinned.
+/// Pins the calling thread to one processor. Where that is forbidden, the measurement goes on unpinned.
 pub fn pin_to(cpu: usize) {
     let mut set = CpuSet::new();
     set.set(cpu);

@@ -1,4 +1,4 @@
-//! Part b: what lies in shared memory, and the workers. See [`count`](crate::count) for the rules.
+//! Part b: the shared memory and the workers. See [`count`](crate::count) for the rules.
 
 use crate::words::{Counts, cut, lower, word_at, words};
 use bytemuck::{Pod, Zeroable};
@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// The least bytes of a chunk, but for the last.
 const CHUNK: usize = 64 * 1024;
-/// The most words in a chunk: the last one may reach beyond `CHUNK`, the others have a separator each.
+/// The most words in a chunk: the last word may reach beyond `CHUNK`, the others have a separator each.
 const WORDS: usize = CHUNK / 2 + 2;
-/// Chunks that can be out at a time.
+/// How many chunks can be handed out at a time.
 pub const SLOTS: usize = 32;
 /// The most workers, as the command line knows.
 const MAX_WORKERS: usize = 32;
@@ -24,41 +24,41 @@ pub struct Chunk {
     number: u64,
     begin: u64,
     end: u64,
-    /// Where its result is to be put.
+    /// The slot for its result.
     pub slot: u64,
 }
 
 interproc::shared! {
-    /// What a chunk's words are.
+    /// The words of a chunk.
     struct Slot {
         /// The number of the chunk whose result is complete here.
         committed: AtomicU64,
         distinct: AtomicU64,
-        /// The place of the word's first occurrence in the chunk, in the low half; how often it occurs.
+        /// In the low half the place of the word's first occurrence in the chunk; in the high half how often it occurs.
         entries: [AtomicU64; WORDS],
     }
 }
 
 interproc::shared! {
-    /// What the supervisor reads when a worker is dead.
+    /// What the supervisor reads when a worker has died.
     struct Board {
         /// The chunk that each worker holds, 0 for none.
         holding: [AtomicU64; MAX_WORKERS],
-        /// Pops that got what a killed worker had begun to take.
+        /// Pops that got a chunk that a killed worker had begun to take.
         redelivered: AtomicU32,
     }
 }
 
-/// Shared between the supervisor and its workers.
-pub struct Office<'t> {
+/// What the supervisor and its workers share.
+pub struct Work<'t> {
     text: &'t str,
     board: Object<Board>,
     slots: Vec<Object<Slot>>,
     segment: Segment,
 }
 
-/// What a worker tells: a slot that it has committed, or this.
-pub const GONE_HOME: u64 = u64::MAX;
+/// Workers send hints: the number of a slot that they committed, or this when they end.
+pub const FINISHED: u64 = u64::MAX;
 
 /// Cuts a text into chunks.
 pub fn chunks(text: &str) -> Vec<Chunk> {
@@ -71,10 +71,10 @@ pub fn chunks(text: &str) -> Vec<Chunk> {
     cut(text, CHUNK).into_iter().enumerate().map(chunk).collect()
 }
 
-impl<'t> Office<'t> {
-    /// An office for this text, in a segment of its own.
+impl<'t> Work<'t> {
+    /// The work on this text, in a segment of its own.
     pub fn new(text: &'t str) -> Result<Self> {
-        // Room for the slots, the queues and what aligns them.
+        // Room for the slots, the queues and their alignment.
         let size = SLOTS * (size_of::<Slot>() + 64) + (1 << 18);
         let segment = Segment::options().size(size).max_objects(SLOTS as u32 + 64).anonymous()?;
         let new_slot = || Slot {
@@ -86,34 +86,34 @@ impl<'t> Office<'t> {
         let slots = slots.collect::<Result<_>>()?;
         let new_board =
             || Board { holding: [const { AtomicU64::new(0) }; MAX_WORKERS], redelivered: AtomicU32::new(0) };
-        Ok(Office { text, board: segment.object("board", new_board)?, slots, segment })
+        Ok(Work { text, board: segment.object("board", new_board)?, slots, segment })
     }
 
-    /// The queues of a shift: chunks to count, and hints where the results are.
-    pub fn queues(&self, shift: u64) -> Result<(Queue<Chunk>, Queue<u64>)> {
-        // The first is as long as there are slots, so that a push never waits; so is the other, with room for those
-        // who go home.
-        let jobs = self.segment.queue(&format!("jobs {shift}"), SLOTS)?;
-        Ok((jobs, self.segment.queue(&format!("hints {shift}"), 4 * SLOTS)?))
+    /// The queues of a round: chunks to count, and hints to results.
+    pub fn queues(&self, round: u64) -> Result<(Queue<Chunk>, Queue<u64>)> {
+        // The first has room for as many chunks as there are slots, so a push never waits; so has the other, with more room
+        // for the workers that end.
+        let jobs = self.segment.queue(&format!("jobs {round}"), SLOTS)?;
+        Ok((jobs, self.segment.queue(&format!("hints {round}"), 4 * SLOTS)?))
     }
 
-    /// Whether a worker has a chunk in hand, at this moment.
+    /// Whether a worker has a chunk in hand at this moment.
     pub fn has_in_hand(&self, worker: usize) -> bool {
         self.board.holding[worker].load(Relaxed) != 0
     }
 
-    /// Whether a dead worker had a chunk in hand; its place is then ready for another one.
+    /// Whether a dead worker had a chunk in hand; makes its place ready for another worker.
     pub fn died_holding(&self, worker: usize) -> bool {
-        // Relaxed: waiting for the process's end has ordered it.
+        // Relaxed: the join has ordered it.
         self.board.holding[worker].swap(0, Relaxed) != 0
     }
 
-    /// How many pops got what a killed worker had begun to take.
+    /// How many pops got a chunk that a killed worker had begun to take.
     pub fn redelivered(&self) -> u64 {
         self.board.redelivered.load(Relaxed).into()
     }
 
-    /// A worker's life.
+    /// A worker: counts chunks until the queue is closed.
     pub fn worker(&self, me: usize, jobs: &Queue<Chunk>, hints: &Queue<u64>) -> Result<()> {
         loop {
             let job = match jobs.pop_delivery() {
@@ -121,7 +121,7 @@ impl<'t> Office<'t> {
                 Err(end) if end.kind() == ErrorKind::Closed => break,
                 Err(error) => return Err(error),
             };
-            // Relaxed: read when this process has ended.
+            // Relaxed: read after this process has ended.
             self.board.redelivered.fetch_add(job.redelivered.into(), Relaxed);
             let chunk = job.value;
             self.board.holding[me].store(chunk.number, Relaxed);
@@ -130,7 +130,7 @@ impl<'t> Office<'t> {
             self.board.holding[me].store(0, Relaxed);
             hints.push(chunk.slot)?;
         }
-        Ok(hints.push(GONE_HOME)?)
+        Ok(hints.push(FINISHED)?)
     }
 
     fn fill(&self, slot: &Slot, text: &str, number: u64) {
@@ -148,11 +148,11 @@ impl<'t> Office<'t> {
             entry.store(u64::from(*place) | u64::from(*times) << 32, Relaxed);
         }
         slot.distinct.store(seen.len() as u64, Relaxed);
-        // The one store that makes it count. Release: whoever sees it sees the entries.
+        // The one store that commits the result. Release: a reader that sees it sees the entries.
         slot.committed.store(number, Release);
     }
 
-    /// Adds a slot's result if it is this chunk's, complete.
+    /// Adds a slot's result if it is this chunk's and complete.
     pub fn add(&self, chunk: &Chunk, counts: &mut Counts) -> bool {
         let slot = &self.slots[chunk.slot as usize];
         if slot.committed.load(Acquire) != chunk.number {

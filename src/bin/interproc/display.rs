@@ -1,7 +1,7 @@
-//! What `ls`, `inspect`, `ps` and `deadlocks` share: finding segments, opening them for looking, and showing what was seen.
+//! What `ls`, `inspect`, `ps` and `deadlocks` share: opening segments for inspection, and printing tables, JSON and errors.
 //!
-//! Names, thread names and all else that comes from a segment or another process is untrusted: it is shown without its
-//! control characters, which could do anything to a terminal, and without characters that do not show.
+//! Names and everything else that comes from a segment or another process are untrusted. Control characters, which could do
+//! anything to a terminal, and invisible characters are printed as their numbers.
 
 use comfy_table::{Table, presets};
 use interproc::ErrorKind;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// Where named segments live.
 pub const DIRECTORY: &str = "/dev/shm";
 
-/// Opens a segment for looking, whoever it belongs to: what is read is checked, and nothing is believed.
+/// Opens a segment for inspection, whoever owns it: everything that is read is checked.
 pub fn open(name: &str) -> interproc::Result<Snapshot> {
     let file = Path::new(DIRECTORY).join(name.trim_start_matches('/'));
     let options = match symlink_metadata(file) {
@@ -27,13 +27,13 @@ pub fn open(name: &str) -> interproc::Result<Snapshot> {
     options.open_read_only(name)
 }
 
-/// A name as users may give it: the slash can be left out.
+/// The full name; users may leave the slash out.
 pub fn full_name(name: &str) -> String {
     if name.starts_with('/') { name.into() } else { format!("/{name}") }
 }
 
-/// Something that comes from elsewhere, fit for a terminal: what steers it, what turns the direction of text, and what
-/// cannot be seen is shown by its number.
+/// Untrusted text made safe for a terminal: characters that control it, turn the direction of text or are invisible become
+/// their numbers.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -42,27 +42,27 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// Whether a character shows, and only that.
+/// Whether a character is visible and does nothing else.
 fn is_seen(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }
-    // Those that are to be passed over where they are not known, and that the standard library takes for printable:
-    // fillers, joiners, selectors.
-    let is_passed_over = matches!(
+    // Characters that are ignored where they are unknown, and that the standard library takes for printable: fillers, joiners,
+    // selectors.
+    let is_ignorable = matches!(
         c,
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}'
     );
-    // It escapes control and format characters (those of direction among them), separators, and what is not assigned;
-    // marks only where nothing stands before them.
-    !is_passed_over && ['a', c].iter().collect::<String>().escape_debug().count() == 2
+    // The standard library escapes control and format characters (those of direction included), separators and unassigned
+    // ones; marks only where no character precedes them.
+    !is_ignorable && ['a', c].iter().collect::<String>().escape_debug().count() == 2
 }
 
-/// How much of a text of others is shown in a line about it.
+/// How many characters of an untrusted text are shown in one line.
 const SHOWN: usize = 200;
 
-/// [`clean`], and cut where it is long.
+/// [`clean`], and cut if it is long.
 pub fn brief(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         None => clean(text),
@@ -72,23 +72,23 @@ pub fn brief(text: &str) -> String {
 
 pub use crate::streams::print;
 
-/// A line about something that is wrong.
-pub fn complain(what: &str) {
+/// Prints a line on stderr about something that is wrong.
+pub fn report_error(what: &str) {
     crate::streams::tell(&format!("interproc: {}\n", clean(what)));
 }
 
-/// A value as JSON, on lines of its own. What does not show in a text is written by its number, as JSON has it.
+/// Prints a value as JSON. Invisible characters become their numbers, as JSON writes them.
 pub fn print_json(value: &impl Serialize) {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(as_numbers(&text) + "\n"),
         Err(error) => {
-            complain(&error.to_string());
+            report_error(&error.to_string());
             std::process::exit(2);
         }
     }
 }
 
-/// Outside of strings JSON has only characters that show, and line feeds.
+/// Outside of strings JSON has only visible characters and line feeds.
 fn as_numbers(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -111,12 +111,12 @@ pub fn table(headings: &[&str]) -> Table {
     table
 }
 
-/// A table's lines, without the blanks at their ends.
+/// A table's lines, without trailing blanks.
 pub fn lines(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// What an error says, in one line.
+/// An error about a segment, in one line.
 #[derive(Serialize)]
 pub struct Problem {
     pub name: String,
@@ -125,7 +125,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(name: &str, error: &interproc::Error) -> Self {
-        // Advice for those who wanted to use it is none for those who look.
+        // The error's own advice is for those who want to use the segment.
         let error = match error.kind() {
             ErrorKind::PermissionDenied => "permission denied".into(),
             ErrorKind::NotFound => "no segment has this name".into(),
@@ -137,7 +137,7 @@ impl Problem {
 
 /// A thread, for JSON.
 #[derive(Serialize)]
-pub struct Person {
+pub struct ThreadJson {
     pid: u32,
     tid: u32,
     name: Option<String>,
@@ -146,18 +146,18 @@ pub struct Person {
     pid_namespace: u64,
 }
 
-impl From<&Who> for Person {
+impl From<&Who> for ThreadJson {
     fn from(who: &Who) -> Self {
         let Who { pid, tid, alive, state, pid_namespace, .. } = *who;
-        Person { pid, tid, name: who.name().map(str::to_owned), alive, state, pid_namespace }
+        ThreadJson { pid, tid, name: who.name().map(str::to_owned), alive, state, pid_namespace }
     }
 }
 
 /// A member, for JSON.
 #[derive(Serialize)]
-pub struct Guest {
+pub struct MemberJson {
     #[serde(flatten)]
-    who: Person,
+    who: ThreadJson,
     waits_for: Option<Wait>,
 }
 
@@ -165,22 +165,22 @@ pub struct Guest {
 struct Wait {
     object: Option<String>,
     offset: u64,
-    on: Option<Person>,
+    on: Option<ThreadJson>,
 }
 
-impl From<&MemberInfo> for Guest {
+impl From<&MemberInfo> for MemberJson {
     fn from(member: &MemberInfo) -> Self {
         let wait = |waits: &Waits| Wait {
             object: waits.object.clone(),
             offset: waits.offset,
-            on: waits.on.as_ref().map(Person::from),
+            on: waits.on.as_ref().map(ThreadJson::from),
         };
-        Guest { who: (&member.who).into(), waits_for: member.waits.as_ref().map(wait) }
+        MemberJson { who: (&member.who).into(), waits_for: member.waits.as_ref().map(wait) }
     }
 }
 
-/// What the members sleep on, in words: `"jobs"`, and for what lies inside a structure `"shop"+64`.
-pub fn place(waits: &Waits) -> String {
+/// The word that a member sleeps on: `jobs`, or `shop+64` inside of a structure.
+pub fn wait_text(waits: &Waits) -> String {
     match &waits.object {
         Some(object) if waits.offset == 0 => clean(object),
         Some(object) => format!("{}+{}", clean(object), waits.offset),
@@ -188,10 +188,10 @@ pub fn place(waits: &Waits) -> String {
     }
 }
 
-/// A thread in words, shorter than its `Display`: `12.13 (name)`.
-pub fn person(who: &Who) -> String {
+/// A thread, shorter than its `Display`: `12.13 (name)`.
+pub fn thread_text(who: &Who) -> String {
     if who.pid == 0 {
-        return "somebody long dead".into();
+        return "a thread long dead".into();
     }
     let ids = if who.pid == who.tid { who.pid.to_string() } else { format!("{}.{}", who.pid, who.tid) };
     let name = who.name().map(|name| format!(" ({})", clean(name))).unwrap_or_default();
