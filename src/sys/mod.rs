@@ -1,19 +1,19 @@
-//! Seam 2: the kernel. Everything above speaks to the kernel through the functions named here; a model run
-//! replaces them by `model`, which keeps the same contract on loom and can kill a thread at any step.
+//! Seam 2: the kernel. Everything above calls the kernel through the functions named here. A model run replaces them by
+//! `model`, which keeps the same contract on loom and can kill a thread at any step.
 //!
 //! | call | contract |
 //! |---|---|
-//! | [`futex::wait`] | sleeps unless some watched word differs from its expected value when it is queued; returns the index that was woken, or why not; spurious returns allowed |
-//! | [`futex::wake`] | wakes at most `n` sleepers on the word, says how many; the address may be stale (memory already reused or unmapped) |
-//! | [`futex::change_and_wake`] | changes a word and wakes at most `n` sleepers on another or the same, in one step: whoever is killed has done both or neither; says how many it woke; a full fence |
-//! | [`futex::count`] | how many sleep on the word; none is woken |
-//! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and all others sleep on another word from now on, in order |
+//! | [`futex::wait`] | sleeps unless some watched word differs from its expected value when it is queued; returns the index that was woken, or why not; may return spuriously |
+//! | [`futex::wake`] | wakes at most `n` sleepers on the word and returns how many; the address may be stale (memory already reused or unmapped) |
+//! | [`futex::change_and_wake`] | changes a word and wakes at most `n` sleepers on the same or another word, in one step: a thread that is killed has done both or neither; returns how many it woke; a full fence |
+//! | [`futex::count`] | how many threads sleep on the word; wakes none |
+//! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and moves all others to another word, in order |
 //! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
-//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds; outside of models `CLOCK_BOOTTIME`, too |
+//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds; outside of models `CLOCK_BOOTTIME` as well |
 //!
-//! Edges: a mark by the kernel is a full barrier after the dead thread's last instruction, so whoever reads
-//! the mark with Acquire sees all that the dead wrote.
+//! Edges: the kernel's mark is a full barrier after the dead thread's last instruction, so a thread that reads the mark with
+//! Acquire sees everything that the dead thread wrote.
 
 #[cfg(not(interproc_loom))]
 mod linux;
@@ -27,9 +27,9 @@ pub use model::{clock, futex, membarrier, register_membarrier};
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The bit that the kernel wants set in a robust word before it wakes a sleeper on it.
+/// The bit of a robust word without which the kernel wakes no sleeper on it.
 pub const FUTEX_WAITERS: u32 = 0x8000_0000;
-/// The bit by which the kernel marks a word whose thread died.
+/// The bit that the kernel sets in a word whose thread died.
 pub const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
 /// The bits of a robust word that hold the thread id.
 pub const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
@@ -46,7 +46,7 @@ pub enum Word<'a> {
 }
 
 impl Word<'_> {
-    /// Where the word begins, or the 64-bit word that it is half of.
+    /// The address of the word, or of the 64-bit word that it is half of.
     #[cfg(not(interproc_loom))]
     pub(crate) fn start(self) -> *const u8 {
         match self {
@@ -55,7 +55,7 @@ impl Word<'_> {
         }
     }
 
-    /// The current value. Relaxed: the kernel's own check under its queue lock decides.
+    /// The current value. Relaxed: the kernel's check under its queue lock decides.
     #[inline]
     pub fn load(self) -> u32 {
         match self {
@@ -78,7 +78,7 @@ pub struct Watch<'a> {
 /// What [`futex::change_and_wake`] does to a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Adds so many, at most [`Change::MOST`].
+    /// Adds this number, at most [`Change::MOST`].
     Add(u32),
     /// Sets the bit with this number.
     Set(u32),
@@ -98,7 +98,6 @@ pub enum Woken {
     Changed,
     /// The deadline passed. No wake-up was consumed.
     TimedOut,
-    /// A signal handler ran, or the kernel returned for no reason that matters. libc's pending pointer may have
-    /// been used by the handler.
+    /// A signal handler ran, or the kernel returned for another reason. The handler may have used libc's pending pointer.
     Interrupted,
 }

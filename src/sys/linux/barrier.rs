@@ -10,13 +10,13 @@ fn command(command: libc::c_int) -> bool {
     checked(|| unsafe { libc::syscall(libc::SYS_membarrier, command, 0) }).is_ok()
 }
 
-/// Asks that this process's threads be reached by [`membarrier`]. False where the kernel or a sandbox refuses:
-/// then the segment must be told to use real fences.
+/// Registers this process so that [`membarrier`] reaches its threads. False where the kernel or a sandbox refuses: then the
+/// segment must use full fences.
 pub fn register_membarrier() -> bool {
     command(REGISTER_GLOBAL_EXPEDITED)
 }
 
-/// Makes every running thread of every registered process pass a full fence. False where refused.
+/// Makes every running thread of every registered process pass a full fence. False where the kernel refuses.
 #[inline]
 pub fn membarrier() -> bool {
     command(GLOBAL_EXPEDITED)

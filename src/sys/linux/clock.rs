@@ -1,4 +1,4 @@
-//! The monotonic clock, and the one that processes are dated by.
+//! The monotonic clock, and the clock of processes' start times.
 
 /// `CLOCK_MONOTONIC` in nanoseconds. In the vDSO: no system call.
 #[inline]
@@ -9,7 +9,7 @@ pub fn monotonic_ns() -> u64 {
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
 }
 
-/// `CLOCK_MONOTONIC_COARSE` in nanoseconds: a few ms late at most, and a quarter of the price.
+/// `CLOCK_MONOTONIC_COARSE` in nanoseconds: at most a few ms behind, at a quarter of the cost.
 #[inline]
 pub fn coarse_ns() -> u64 {
     let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };

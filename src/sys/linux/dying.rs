@@ -1,14 +1,13 @@
-//! Whether a process that has begun to die can still write to memory that it shares.
+//! Whether a dying process can still write to shared memory.
 //!
-//! The kernel ends a process thread by thread: it has every thread stop at its next way out of the kernel, and marks the robust
-//! list of each as that one goes. So when the mark of one is seen, another may still be in a `read` into the shared bytes.
-//! It is *doomed*: a SIGKILL is pending for it (whatever the death: a fatal signal, an exit of the process, an exec by
-//! another thread; set for all threads before the first goes) and it is not on its way out yet (`PF_EXITING`). Once it is, it
-//! writes no more. Of a process that lives on, one of whose threads has ended, no thread is doomed.
+//! The kernel ends a process thread by thread: each thread stops when it next leaves the kernel, and the kernel marks its robust
+//! list then. So when one thread's mark is seen, another thread may still be in a `read` into the shared bytes. That thread is
+//! *doomed*: a SIGKILL is pending for it (whatever the cause: a fatal signal, an exit of the process, an exec by another thread;
+//! the kernel sets it for all threads before the first one goes), and it is not yet exiting (`PF_EXITING`). Once it is exiting, it
+//! writes no more. In a process that lives on after one of its threads has ended, no thread is doomed.
 //!
-//! Asked by numbers of the caller's own PID namespace, in a /proc that shows it. Where that is not to be had the
-//! answer is no: what the death of a thread is worth there, its own mark says. A process that has reached its limit of
-//! descriptors cannot ask either, but can wait a little.
+//! The question takes ids of the caller's own PID namespace and a /proc that shows it. Without them the answer is no: there a
+//! thread's own mark must be enough. A process at its limit of descriptors cannot ask either, but waits a little.
 
 use super::call::{KeepErrno, checked, retried};
 use super::task::{self, decimal};
@@ -22,20 +21,20 @@ const KILLED: u64 = 1 << (libc::SIGKILL - 1);
 /// Fields of a stat file, counted from the one after the name.
 const FLAGS: usize = 6;
 const PENDING: usize = 28;
-/// The links of a directory with one entry for a thread.
+/// The link count of a directory with a single thread's entry.
 const ONE_THREAD: u64 = 3;
-/// The longest sleep for a dying process. In its group's last moments the kernel ends the sleep by itself.
+/// The longest sleep for a dying process. When its last thread goes, the kernel ends the sleep.
 const NAP_NS: u64 = 5_000_000;
-/// So long waits who cannot ask, in all 50 ms: a thread that ends in a process that lives on looks the same.
+/// A caller that cannot ask waits so often, 50 ms in all: a thread that ends in a process that lives on looks the same.
 const BLIND_NAPS: u32 = 50;
 const BLIND_NAP_NS: libc::c_long = 1_000_000;
 
-/// The PID namespace whose numbers /proc shows, if that is the caller's own, and the process that has asked: the lower and the
-/// upper half. 0 as a namespace: /proc shows another one, or nothing.
+/// In the lower half the PID namespace that /proc shows, if it is the caller's own, else 0; in the upper half the process that
+/// asked.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
 
-/// The namespace that /proc shows, if it is the caller's own, else 0. Found out once in a process (three system calls and a
-/// longer text): by whoever joins a segment, so that no heir waits for it.
+/// The PID namespace that /proc shows, if it is the caller's own, else 0. It is determined once a process (three system calls and a
+/// longer text), when a thread joins a segment, so that no heir waits for it.
 pub fn shown_namespace() -> u64 {
     let pid = task::pid();
     let seen = SHOWN.load(Ordering::Relaxed);
@@ -49,23 +48,23 @@ pub fn shown_namespace() -> u64 {
     namespace.into()
 }
 
-/// In a forked child: it may be of another namespace, and have its parent's number there.
+/// For a forked child, which may be in another namespace and have its parent's number there.
 pub fn forget_namespace() {
     SHOWN.store(0, Ordering::Relaxed);
 }
 
-/// Whether any thread but `tid`, which is dead, of the process `pid` of this PID namespace is [doomed](self).
+/// Whether any thread of process `pid` in this PID namespace, except the dead thread `tid`, is [doomed](self).
 #[cold]
 pub fn can_still_write(pid: u32, tid: u32, namespace: u64) -> bool {
     let _errno = KeepErrno::new();
-    // A thread of our own process: if the others were doomed, so would be the caller.
+    // In our own process: if the others were doomed, so would be the caller.
     if pid == 0 || pid == task::pid() || namespace == 0 || namespace != shown_namespace() {
         return false;
     }
     let path = Path::of(pid);
-    // The leader is the last one that is listed: alone, it is the dead one itself.
+    // The leader is listed longest: if it is alone, it is the dead one itself.
     match links(path.text()) {
-        None => return false, // gone for good, or not ours to see
+        None => return false, // gone for good, or hidden from us
         Some(ONE_THREAD) if tid == pid => return false,
         Some(_) => {}
     }
@@ -79,7 +78,7 @@ pub fn can_still_write(pid: u32, tid: u32, namespace: u64) -> bool {
     }
 }
 
-/// For a caller that has no descriptor left to ask by: gives a process that may be dying the time that it needs, mostly.
+/// For a caller without a free descriptor: gives a process that may be dying the time that it usually needs.
 #[cold]
 fn let_it_end(path: &Path) {
     for _ in 0..BLIND_NAPS {
@@ -87,14 +86,14 @@ fn let_it_end(path: &Path) {
             return;
         }
         let nap = libc::timespec { tv_sec: 0, tv_nsec: BLIND_NAP_NS };
-        // SAFETY: a valid time; what is left of it is not asked for.
+        // SAFETY: a valid time; the remaining time is not asked for.
         let _ = checked(|| unsafe {
             libc::syscall(libc::SYS_nanosleep, &raw const nap, core::ptr::null_mut::<libc::timespec>())
         });
     }
 }
 
-/// Sleeps until the process has ended, or for a while.
+/// Sleeps until the process has ended, or for at most 5 ms.
 #[cold]
 pub fn await_end(pid: u32, deadline: Option<Deadline>) {
     let _errno = KeepErrno::new();
@@ -105,7 +104,7 @@ pub fn await_end(pid: u32, deadline: Option<Deadline>) {
     // SAFETY: takes two integers.
     let fd = retried(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) });
     let mut poll = libc::pollfd { fd: fd.unwrap_or(-1) as c_int, events: libc::POLLIN, revents: 0 };
-    // Without a descriptor (no such call, or gone already) this is a mere nap.
+    // Without a descriptor (no such call, or the process is gone) this only sleeps.
     let nap = libc::timespec { tv_sec: 0, tv_nsec: (left / 10) as libc::c_long };
     let time = if fd.is_ok() { time } else { nap };
     // SAFETY: one entry and a time, both valid for the call; no signal mask.
@@ -127,7 +126,7 @@ pub fn await_end(pid: u32, deadline: Option<Deadline>) {
 
 fn is_doomed(stat: &CStr) -> bool {
     let mut text = task::text::<1024>();
-    // One that is gone is not.
+    // A thread that is gone is not doomed.
     let Ok(text) = task::read_start(stat, &mut text) else { return false };
     let field = |nth| task::stat_field(text, nth).and_then(task::number).unwrap_or(0);
     field(FLAGS) & EXITING == 0 && field(PENDING) & KILLED != 0
@@ -181,15 +180,15 @@ impl Path {
     }
 }
 
-/// Whether no other thread of the calling process may run the program's code: those on their way out are not counted.
-/// `None` where nobody says.
+/// Whether no other thread of the calling process can run the program's code; exiting threads do not count. `None` where the kernel
+/// does not say.
 #[cfg(feature = "std")]
 pub fn runs_alone() -> Option<bool> {
     let _errno = KeepErrno::new();
     match links(c"/proc/self/task") {
         Some(ONE_THREAD) => return Some(true),
         Some(_) => {}
-        // Without /proc: to leave a thread group is refused beside other threads, and nothing where there are none.
+        // Without /proc: leaving the thread group is refused beside other threads, and does nothing where there are none.
         // SAFETY: takes an integer.
         None => match checked(|| unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_THREAD) }) {
             Ok(_) => return Some(true),
@@ -197,7 +196,7 @@ pub fn runs_alone() -> Option<bool> {
             Err(_) => return None,
         },
     }
-    // One that was joined may be listed for a moment.
+    // A joined thread may still be listed for a moment.
     let mut path = Path { bytes: [0; 64], end: 0 };
     path.put(b"/proc/self/task");
     let mut running = 0;

@@ -1,17 +1,16 @@
-//! Byte locks on the segment's file: the second channel by which a process's life is known.
+//! Byte locks on the segment's file: the second channel that reports whether a process lives.
 //!
-//! An open-file-description lock is held as long as the description is open: the kernel drops it when the
-//! process dies by any cause, at exec (close-on-exec) and in a zombie, and it is seen across PID namespaces.
-//! Files are closed after the robust lists are walked, so a free byte also means that no walk of that process
-//! is still to come.
+//! An open-file-description lock is held as long as the description is open: the kernel drops it when the process dies from any
+//! cause, at exec (close-on-exec) and already in a zombie, and it is visible across PID namespaces. The kernel closes files after
+//! it walks the robust lists, so a free byte also means that the walk for that process is done.
 //!
-//! **Who may only read the file** can lock it, too: a description that is open for reading takes read locks, of any byte.
-//! So nobody of ours ever waits, or is refused, because of a read lock:
+//! **A process that may only read the file** can lock it as well: a description open for reading can take read locks on any byte.
+//! So none of our calls ever waits or fails because of a read lock:
 //!
-//! | byte | who has it | asked by | a stranger's read lock there |
+//! | byte | held by | checked by | a stranger's read lock on it |
 //! |---|---|---|---|
-//! | a seat's | its process, write | a read lock that is not taken ([`byte_is_locked`]): it meets write locks only | nobody can sit there; whoever finds no other seat goes without |
-//! | [`IN_USE`] | each process that is attached, read | a cleaner's write lock | makes the segment look used |
+//! | a seat's | its process, for writing | asking for a read lock without taking it ([`byte_is_locked`]), which conflicts only with write locks | the seat cannot be taken; a process that finds no other seat goes without |
+//! | [`IN_USE`] | each attached process, for reading | a cleaner's write lock | the segment looks used |
 
 use super::call::retried;
 
@@ -25,7 +24,7 @@ fn flock(kind: libc::c_int, byte: u64, len: u64) -> libc::flock {
     lock
 }
 
-/// The byte that is locked for reading by whoever is attached: beyond the seats, and beyond any file.
+/// The byte that attached processes lock for reading: beyond the seats, and beyond the end of any file.
 pub const IN_USE: u64 = 1 << 60;
 
 fn try_lock(fd: libc::c_int, kind: libc::c_int, byte: u64) -> Result<bool, i32> {
@@ -38,7 +37,7 @@ fn try_lock(fd: libc::c_int, kind: libc::c_int, byte: u64) -> Result<bool, i32> 
     }
 }
 
-/// Whether a lock of this kind is refused now; nothing is locked.
+/// Whether a lock of this kind would be refused now; locks nothing.
 fn is_refused(fd: libc::c_int, kind: libc::c_int, byte: u64, len: u64) -> Result<bool, i32> {
     let mut lock = flock(kind, byte, len);
     // SAFETY: `lock` is writable and outlives the call.
@@ -51,36 +50,36 @@ pub fn try_lock_byte(fd: libc::c_int, byte: u64) -> Result<bool, i32> {
     try_lock(fd, libc::F_WRLCK, byte)
 }
 
-/// Whether another open file description holds the byte. The descriptor may be for reading only.
+/// Whether another open file description has the byte locked for writing. The descriptor may be read-only.
 pub fn byte_is_locked(fd: libc::c_int, byte: u64) -> Result<bool, i32> {
     any_byte_is_locked(fd, byte, 1)
 }
 
-/// Whether another open file description holds any of `len` bytes.
+/// Whether another open file description has any of `len` bytes locked for writing.
 pub fn any_byte_is_locked(fd: libc::c_int, byte: u64, len: u64) -> Result<bool, i32> {
     is_refused(fd, libc::F_RDLCK, byte, len)
 }
 
-/// Says that this open file description uses the file, for as long as it is open. False only while a cleaner is at work,
-/// or while somebody who may write keeps it locked.
+/// Marks the file as used by this open file description, as long as it is open. False only while a cleaner is at work, or while a
+/// process that may write keeps the byte locked.
 pub fn try_use(fd: libc::c_int) -> Result<bool, i32> {
     or_flock(try_lock(fd, libc::F_RDLCK, IN_USE), fd, libc::LOCK_SH)
 }
 
-/// Takes the file for a cleaner, if nobody uses it. The descriptor is open for writing.
+/// Locks the file for a cleaner if nobody uses it. The descriptor is open for writing.
 pub fn try_clean(fd: libc::c_int) -> Result<bool, i32> {
     or_flock(try_lock(fd, libc::F_WRLCK, IN_USE), fd, libc::LOCK_EX)
 }
 
-/// Whether any other open file description uses the file, or cleans it. The descriptor may be for reading only.
+/// Whether any other open file description uses or cleans the file. The descriptor may be read-only.
 pub fn is_used(fd: libc::c_int) -> Result<bool, i32> {
     let free = or_flock(is_refused(fd, libc::F_WRLCK, IN_USE, 1).map(|used| !used), fd, libc::LOCK_EX)?;
-    // SAFETY: takes integers. What is given back is the lock that was taken where there are no others.
+    // SAFETY: takes integers. Releases the whole-file lock, taken where the kernel has no others.
     let _ = retried(|| unsafe { libc::flock(fd, libc::LOCK_UN) });
     Ok(!free)
 }
 
-/// Where the kernel has no such locks, those of the whole file.
+/// Where the kernel has no byte locks of this kind, uses a lock of the whole file.
 fn or_flock(result: Result<bool, i32>, fd: libc::c_int, kind: libc::c_int) -> Result<bool, i32> {
     let Err(libc::EINVAL | libc::ENOSYS) = result else { return result };
     // SAFETY: takes integers.

@@ -1,4 +1,4 @@
-//! fork, and the end of a process.
+//! fork, and ending a process.
 
 use super::call::checked;
 use core::ffi::{CStr, c_int};

@@ -1,27 +1,26 @@
-//! The gate behind which a forked child waits until the parent holds its pidfd.
+//! [`Gate`]: a forked child waits at it until the parent holds the child's pidfd.
 //!
-//! Why libc's `fork` and then `pidfd_open`, and not `clone3(CLONE_PIDFD)`: only libc's fork runs the atfork
-//! handlers, frees malloc's and stdio's locks, renews the cached thread id and registers the robust list of the
-//! child. A raw clone leaves libc believing that it is still the parent.
+//! Why libc's `fork` followed by `pidfd_open`, and not `clone3(CLONE_PIDFD)`: only libc's fork runs the atfork handlers, frees
+//! the locks of malloc and stdio, renews the cached thread id and registers the child's robust list. After a raw clone, libc in
+//! the child believes that it is still the parent.
 //!
-//! Between the two calls the number could only name another process if the child had died *and* been reaped by
-//! foreign code (a `waitpid(-1)`, an ignored SIGCHLD). The child cannot die of itself there: it waits at the gate.
-//! If something kills it there, `admit` sees that the descriptor names no child of ours and refuses.
+//! Between the two calls the number could name another process only if the child had died *and* been reaped by other code (a
+//! `waitpid(-1)`, an ignored SIGCHLD). The child cannot end by itself there, because it waits at the gate. If something kills
+//! it, `admit` sees that the descriptor names no child of ours and refuses.
 //!
-//! | what happens at the gate | what the child does |
+//! | what happens | what the child does |
 //! |---|---|
-//! | the parent holds the pidfd and moves the child's word | passes; usually the word has moved before the child first runs, and nobody sleeps or wakes |
-//! | the child came first and left its mark in the word | sleeps on the word; the parent, who finds the mark, wakes it |
-//! | the parent fails (no descriptor left) | killed and reaped; its code never ran |
-//! | the parent dies | sees its pidfd readable at its next look, every [`LOOK`]: exits, its code never runs |
-//! | another thread of the parent calls exec | sees that the parent's stack lies elsewhere: exits, its code never runs (without address randomisation: when the new program ends) |
+//! | the parent holds the pidfd and moves the child's word | it passes; usually the word has moved before the child first runs, and nobody sleeps or wakes |
+//! | the child came first and set its mark in the word | it sleeps on the word; the parent finds the mark and wakes it |
+//! | the parent fails (no descriptor left) | it is killed and reaped; its code never ran |
+//! | the parent dies | it checks the parent's pidfd every [`CHECK`], finds it readable and exits; its code never runs |
+//! | another thread of the parent calls exec | it sees that the parent's stack lies elsewhere and exits; its code never runs (without address randomisation: when the new program ends) |
 //!
-//! **The word** is one of 64 in a page that a process shares with its children. A start claims a word, so that no
-//! other start of the process moves it. A forked child shares *its* children another page: the place where ours is
-//! noted is wiped by the fork. (The page itself stays mapped there: 4 KiB for each generation.) When all words are
-//! claimed, a pipe does the same service.
+//! **The word** is one of 64 in a page that a process shares with its children. Each start claims a word, so no other start of
+//! the process moves it. A forked child shares another page with *its* children: the fork wipes the place that names ours. (The
+//! page itself stays mapped there: 4 KiB a generation.) When all words are claimed, a pipe takes their place.
 //!
-//! The first process of a PID namespace cannot name its parent. If it comes to the gate first, it waits for 10 s.
+//! The first process of a PID namespace cannot name its parent. If it comes to the gate first, it waits for up to 10 s.
 //!
 //! Rejected: a pipe for every start (6 % of a fork, measured as processor time).
 //!
@@ -39,7 +38,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// What the word's low bit says: the child sleeps. The other bits count the starts that used the word.
+/// The word's low bit: the child sleeps. The other bits count the starts that used the word.
 const SLEEPS: u32 = 1;
 const STEP: u32 = 2;
 
@@ -57,7 +56,7 @@ struct Home {
 
 static HOME: AtomicPtr<Home> = AtomicPtr::new(null_mut());
 
-/// Publishes a page that `make` has made, or takes the one that somebody else has published meanwhile.
+/// Publishes a page made by `make`, or takes the page that another thread has published meanwhile.
 pub(super) fn page_of<T>(
     place: &AtomicPtr<T>,
     make: fn(usize) -> Result<core::ptr::NonNull<u8>, i32>,
@@ -74,11 +73,11 @@ pub(super) fn page_of<T>(
             at = winner;
         }
     }
-    // SAFETY: a published page is mapped for good and zero-filled, which is valid; only atomics lie there.
+    // SAFETY: a published page stays mapped for good and is zero-filled, which is valid; only atomics lie there.
     Some(unsafe { &*at })
 }
 
-/// A word that one start has for itself.
+/// A word that one start has claimed.
 struct Claim {
     home: &'static Home,
     index: u32,
@@ -97,7 +96,7 @@ impl Claim {
             if index == 64 {
                 return None;
             }
-            // Acquire: what the last start of this word left there.
+            // Acquire: sees what the last start left in this word.
             match home.claimed.compare_exchange_weak(
                 claimed,
                 claimed | 1 << index,
@@ -115,9 +114,9 @@ impl Claim {
         }
     }
 
-    /// The child's side: whether the parent has moved the word. If not, the child's mark is in it.
+    /// The child's side: whether the parent has moved the word. If not, the child's mark is in it now.
     fn has_moved(&self) -> bool {
-        // First without writing: the page is not in the child's tables yet, and a fault to read is the cheaper one.
+        // First without writing: the page is not in the child's tables yet, and a read fault is cheaper.
         self.word.load(Ordering::Acquire) != self.before // G1
             || self
             .word // G1
@@ -126,7 +125,7 @@ impl Claim {
     }
 
     /// The parent's side: moves the word.
-    fn opens(&self) {
+    fn open(&self) {
         // G1
         if self.word.swap(self.before.wrapping_add(STEP), Ordering::Release) & SLEEPS != 0 {
             futex::wake(Word::Whole(self.word), 1);
@@ -134,15 +133,15 @@ impl Claim {
     }
 }
 
-/// How long a child at the gate sleeps before it looks whether its parent is still there.
-pub const LOOK: Duration = Duration::from_millis(10);
-/// How long one waits that cannot look.
+/// How long a child at the gate sleeps before it checks whether its parent still lives.
+pub const CHECK: Duration = Duration::from_millis(10);
+/// How long a child waits that cannot check.
 const BLIND: Duration = Duration::from_secs(10);
 
-/// How the parent lets the child pass.
+/// What the parent opens.
 enum Bar {
     Word(Claim),
-    /// The end to read from, the end to write to.
+    /// The read end, the write end.
     Pipe(OwnedFd, OwnedFd),
 }
 
@@ -150,12 +149,12 @@ enum Bar {
 pub struct Gate {
     bar: Bar,
     parent: c_int,
-    /// The parent, once the child has looked.
+    /// The parent, once the child has looked it up.
     above: Option<OwnedFd>,
 }
 
 impl Gate {
-    /// A closed gate in front of a child of the calling process.
+    /// A closed gate for a child of the calling process.
     pub fn new() -> Result<Self, i32> {
         let bar = match Claim::new() {
             Some(claim) => Bar::Word(claim),
@@ -168,19 +167,19 @@ impl Gate {
         Ok(Gate { bar, parent: unsafe { libc::getpid() }, above: None })
     }
 
-    /// The child's side, before it changes something that could keep it from looking for its parent at the gate.
+    /// The child's side: looks up the parent. To be called before the child changes anything that could keep it from that.
     pub fn look_up(&mut self) -> Result<(), i32> {
         self.above = parent_by_fd(self.parent)?;
         Ok(())
     }
 
-    /// The child's side: waits for the parent. False when the parent gave up, died or called exec. Only system
-    /// calls, and no descriptor of the gate is left open.
+    /// The child's side: waits for the parent. False when the parent gave up, died or called exec. Makes only system calls, and
+    /// leaves no descriptor of the gate open.
     pub fn pass(mut self) -> bool {
         match &self.bar {
             Bar::Word(claim) => {
                 let moved = claim.has_moved() || self.await_word();
-                core::mem::forget(self.bar); // the claim is the parent's; our own note of it is wiped
+                core::mem::forget(self.bar); // the claim is the parent's; the fork wiped our note of it
                 moved
             }
             Bar::Pipe(..) => self.await_byte(),
@@ -197,7 +196,7 @@ impl Gate {
         let asleep = claim.before | SLEEPS;
         loop {
             let watch = Watch { word: Word::Whole(claim.word), expected: asleep };
-            let woken = futex::wait(&[watch], Some(Deadline::after(LOOK)));
+            let woken = futex::wait(&[watch], Some(Deadline::after(CHECK)));
             if claim.word.load(Ordering::Acquire) != asleep {
                 return true; // G1
             }
@@ -212,7 +211,7 @@ impl Gate {
                 }
                 None => blind_until.has_passed(),
             };
-            // The last thing it did may have been to let us pass; then it is of no use to anybody that we do not.
+            // Its last act may have been to open the gate; then nobody misses us if we do not pass.
             if gone {
                 return false;
             }
@@ -226,16 +225,16 @@ impl Gate {
         }
         let Bar::Pipe(read, write) = self.bar else { return false };
         drop(write);
-        // A sibling forked at the same time by another thread keeps a copy of `write` open, so the end of the
-        // pipe alone would not tell that the parent is dead.
+        // A sibling that another thread forked at the same time keeps a copy of `write` open, so the end of the pipe alone
+        // would not show the parent's death.
         let above = self.above.as_ref().map_or(nothing(), |fd| readable(fd.as_fd()));
         let mut fds = [readable(read.as_fd()), above];
         // Only a byte makes the pipe readable; its end is POLLHUP alone.
         poll(&mut fds, None).is_ok() && fds[0].revents & libc::POLLIN != 0
     }
 
-    /// The parent's side: takes the child's pidfd, has `prepare` do what must be done before the child runs, and
-    /// lets it pass. On an error the child is gone, and reaped unless foreign code did that (`ECHILD`).
+    /// The parent's side: takes the child's pidfd, calls `prepare` before the child runs, and opens the gate. After an error
+    /// there is no child, and it is reaped, unless other code did that (`ECHILD`).
     pub fn admit(
         self,
         child: c_int,
@@ -255,7 +254,7 @@ impl Gate {
                     return Err(errno);
                 }
                 match &self.bar {
-                    Bar::Word(claim) => claim.opens(),
+                    Bar::Word(claim) => claim.open(),
                     Bar::Pipe(_, write) => {
                         let write = write.as_raw_fd();
                         // SAFETY: one readable byte. No SIGPIPE: our own copy of the reading end is still open.
@@ -264,7 +263,7 @@ impl Gate {
                 }
                 Ok(fd)
             }
-            // Killed from outside while it waited, and reaped by somebody else: the number is no longer ours.
+            // Killed from outside while it waited, and reaped by other code: the number is not ours any more.
             Err(libc::ESRCH) => Err(libc::ECHILD),
             Err(errno) => {
                 // SAFETY: the child waits at the gate, unreaped, so the number still names it.
@@ -279,13 +278,13 @@ impl Gate {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Release: the next start of this word sees where it stands.
+        // Release: the next start sees the word as it stands.
         self.home.claimed.fetch_and(!(1 << self.index), Ordering::Release);
     }
 }
 
-/// A close-on-exec pipe: the end to read from, the end to write to. Never with the number of a standard stream, which a
-/// child might replace.
+/// A close-on-exec pipe: the read end and the write end. Neither has the number of a standard stream, which a child might
+/// replace.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), i32> {
     let mut ends = [0; 2];
     // SAFETY: two descriptors fit.
@@ -297,8 +296,8 @@ fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, i32> {
     if fd.as_raw_fd() > 2 { Ok(fd) } else { copy_above(fd.as_raw_fd(), 3).map(owned) }
 }
 
-/// The parent, watched by the child; `ESRCH` when it is dead already. `None` in the first process of a PID namespace,
-/// which cannot name its parent: there the pipe alone tells.
+/// The parent's pidfd, for the child; `ESRCH` when the parent is already dead. `None` in the first process of a PID namespace,
+/// which cannot name its parent.
 fn parent_by_fd(parent: c_int) -> Result<Option<OwnedFd>, i32> {
     // SAFETY: getppid cannot fail.
     let ppid = || unsafe { libc::getppid() };
@@ -307,13 +306,13 @@ fn parent_by_fd(parent: c_int) -> Result<Option<OwnedFd>, i32> {
         now if now != parent => Err(libc::ESRCH),
         _ => {
             let fd = pidfd::open(parent)?;
-            // Still our parent, so the number has named it all the time.
+            // It is still our parent, so the number named it all the time.
             if ppid() == parent { Ok(Some(fd)) } else { Err(libc::ESRCH) }
         }
     }
 }
 
-/// An entry that poll leaves out.
+/// An entry that poll ignores.
 fn nothing() -> libc::pollfd {
     libc::pollfd { fd: -1, events: 0, revents: 0 }
 }

@@ -1,9 +1,8 @@
 //! The one futex wait and the one futex wake.
 //!
-//! All futexes here are shared (never `FUTEX_PRIVATE_FLAG`): the key is the file and offset, so two mappings
-//! of one segment meet. Several words are watched with `futex_waitv` (Linux 5.16); where it is missing the
-//! first word alone is watched, and no sleep is longer than [`NET_NS`], so that what the other words would
-//! have told is found by looking.
+//! All futexes here are shared (never `FUTEX_PRIVATE_FLAG`): the key is file and offset, so two mappings of one segment meet.
+//! Several words are watched with `futex_waitv` (Linux 5.16). Where it is missing, only the first word is watched, and no sleep
+//! is longer than [`NET_NS`], so that a change of the other words is found by looking.
 
 use super::call::KeepErrno;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,11 +10,11 @@ use crate::sys::{Change, Watch, Woken, Word};
 use crate::time::Deadline;
 use core::mem::MaybeUninit;
 
-/// The net: the longest sleep on an owner before its life is checked through a second channel.
+/// The net: the longest sleep on an owner before the sleeper checks through a second channel whether the owner lives.
 pub const NET_NS: u64 = 50_000_000;
 
-/// The most words one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The limit is 128;
-/// a list of that many costs a tenth of a microsecond to clear, for each sleep.)
+/// The most words that one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The kernel's limit is
+/// 128; clearing a list of that length costs a tenth of a microsecond a sleep.)
 pub const MAX_WATCHES: usize = 7;
 
 /// The most words that a [`List`] can hold: the kernel's limit.
@@ -66,7 +65,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
     wait_first(watches[0], deadline)
 }
 
-/// Without waitv the other words cannot be watched: sleeps on the first, at most for the net.
+/// Without `futex_waitv` the other words cannot be watched: sleeps on the first one, at most for the net.
 fn wait_first(first: Watch<'_>, deadline: Option<Deadline>) -> Woken {
     let net = Deadline::from_monotonic_ns(Deadline::now().as_monotonic_ns() + NET_NS);
     match wait_one(first, Deadline::earlier(deadline, Some(net))) {
@@ -124,29 +123,29 @@ fn wait_listed(list: &[WaitV], deadline: Option<Deadline>) -> Option<Woken> {
         return Some(Woken::By(rc as usize));
     }
     match KeepErrno::current() {
-        // EPERM: older seccomp filters answer so for calls they do not know.
+        // EPERM: older seccomp filters return it for calls that they do not know.
         libc::ENOSYS | libc::EPERM => None,
         errno => Some(reason(errno)),
     }
 }
 
-/// Many words to sleep on. Nothing in it is cleared beforehand, so that a short one costs little.
+/// Many words to sleep on. It is not cleared beforehand, so that a short list costs little.
 pub struct List<'a> {
     entries: [MaybeUninit<WaitV>; MAX_LIST],
     len: usize,
-    /// Where only one word can be watched, it is this.
+    /// The word to watch where only one can be.
     first: Watch<'a>,
 }
 
 impl<'a> List<'a> {
-    /// A list of one.
+    /// A list of one word.
     pub fn new(first: Watch<'a>) -> Self {
         let mut list = List { entries: [const { MaybeUninit::uninit() }; MAX_LIST], len: 0, first };
         list.push(first);
         list
     }
 
-    /// Its words; at least one.
+    /// The number of words; at least one.
     #[allow(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         self.len
@@ -161,7 +160,7 @@ impl<'a> List<'a> {
         true
     }
 
-    /// As the function [`wait`], on all of these.
+    /// As the function [`wait`], on all words of the list.
     pub fn wait(&self, deadline: Option<Deadline>) -> Woken {
         if self.len > 1 && WAITV_MISSING.load(Ordering::Relaxed) == 0 {
             // SAFETY: `push` has initialised the first `len` entries.
@@ -180,37 +179,37 @@ fn reason(errno: i32) -> Woken {
     match errno {
         libc::EAGAIN => Woken::Changed,
         libc::ETIMEDOUT => Woken::TimedOut,
-        // EINTR: a signal. EFAULT, EINVAL: the memory went away or the time is out of range; the caller's
-        // loop re-checks the object, and its own validation reports what is wrong.
+        // EINTR: a signal. EFAULT, EINVAL: the memory is gone or the time is out of range; the caller's loop checks the object
+        // again, and its own validation reports what is wrong.
         _ => Woken::Interrupted,
     }
 }
 
-/// Wakes at most `n` sleepers on the word; says how many. May be called on an address that is no longer ours:
-/// the kernel then wakes nobody or a stranger spuriously, which every futex user must allow for.
+/// Wakes at most `n` sleepers on the word and returns how many. The address may not be ours any more: then the kernel wakes nobody,
+/// or spuriously a stranger, which every futex user must allow for.
 pub fn wake(word: Word<'_>, n: u32) -> u32 {
     wake_address(address(word), n)
 }
 
-/// [`wake`] for the upper half of a word whose object may be gone already.
+/// [`wake`] for the upper half of a word whose object may already be gone.
 pub fn wake_high(word: *const AtomicU64, n: u32) -> u32 {
     wake_address(word.cast::<u32>().wrapping_add(1), n)
 }
 
-/// How many sleep on the word: none of them is disturbed.
+/// How many threads sleep on the word; wakes none.
 pub fn count(word: Word<'_>) -> u32 {
-    // Moves all from the word to the word, which tells how many they were.
+    // Moves all of them from the word to itself, which returns how many they are.
     let _keep = KeepErrno::new();
     let at = address(word);
     // SAFETY: FUTEX_REQUEUE reads no user memory; a bad address is an error code.
     let rc = unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, 0, i32::MAX as usize, at) };
-    // If the kernel will not say, somebody may. (Who was woken at another word and has not run yet counts, too.)
+    // If the kernel refuses to say, assume one. (A thread that was woken at another word and has not run yet counts as well.)
     u32::try_from(rc).unwrap_or(1)
 }
 
-/// Wakes one sleeper of `from`, and has all others sleep on the upper half of the 64-bit word at `to` from now on (a
-/// sleep on several words keeps its others). False, and nothing done, if `from` does not hold `expected` any more, or
-/// if the kernel cannot reach `to`, which it only looks at.
+/// Wakes one sleeper of `from`, and moves all others to the upper half of the 64-bit word at `to` (a sleep on several words keeps
+/// its other words). Returns false and does nothing if `from` does not hold `expected` any more, or if the kernel cannot reach
+/// `to`, which it only reads.
 pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
     let _keep = KeepErrno::new();
     // SAFETY: the kernel reads `from`, a live atomic, and takes `to` as a name; a bad address is an error code.
@@ -228,7 +227,7 @@ pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
     rc >= 0
 }
 
-/// [`wake`] for an address whose object may be gone already.
+/// [`wake`] for an address whose object may already be gone.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // the address is the kernel's to look at, never ours
 fn wake_address(address: *const u32, n: u32) -> u32 {
     let _keep = KeepErrno::new();
@@ -238,13 +237,12 @@ fn wake_address(address: *const u32, n: u32) -> u32 {
     u32::try_from(rc).unwrap_or(0)
 }
 
-/// Changes `word` and wakes at most `n` sleepers on `woken`, in one step as far as death is concerned; how many it woke.
+/// Changes `word` and wakes at most `n` sleepers on `woken`, in one step that no kill can split; returns how many it woke.
 ///
-/// It is one system call (`FUTEX_WAKE_OP`): a thread in the kernel finishes what it has begun before SIGKILL ends it. So
-/// there is no moment at which the word has changed and nobody was woken, and nothing needs to be left behind for one:
-/// no bell, no member, no thread-local storage. The kernel changes one half of a 64-bit word with an operation of its
-/// own; for that see [`Table`](crate::member::Table). Where the call is missing (no Linux that has robust lists), the
-/// two steps are made one after the other.
+/// It is one system call (`FUTEX_WAKE_OP`), which a thread completes before SIGKILL ends it. So there is no moment at which the
+/// word has changed and nobody was woken, and nothing needs to be left behind for that case: no bell, no member, no thread-local
+/// storage. The kernel changes one half of a 64-bit word by its own 32-bit operation; see [`Table`](crate::member::Table). Where
+/// the call is missing (on no Linux that has robust lists), the two steps are made one after the other.
 pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) -> u32 {
     const SHIFT: u32 = libc::FUTEX_OP_OPARG_SHIFT as u32;
     let (operation, argument) = match change {
@@ -252,7 +250,7 @@ pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) 
         Change::Set(bit) => (libc::FUTEX_OP_OR as u32 | SHIFT, bit),
     };
     debug_assert!(argument <= Change::MOST);
-    // The second wake-up, on `word`, happens only if it was -1 before. No object needs it, and none minds it.
+    // The second wake-up, on `word`, happens only if it was -1 before. No object needs it, and it harms none.
     const IF_MINUS_ONE: u32 = (libc::FUTEX_OP_CMP_EQ as u32) << 24 | 0xfff;
     let code = operation << 28 | argument << 12 | IF_MINUS_ONE;
     let _keep = KeepErrno::new();

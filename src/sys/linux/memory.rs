@@ -1,4 +1,4 @@
-//! Mappings that memmap2 cannot make: the slot pair, and pages that a fork wipes.
+//! Mappings that memmap2 cannot make: pairs of slot pages, and pages that a fork wipes.
 
 use super::call::{KeepErrno, checked};
 use core::ptr::NonNull;
@@ -40,13 +40,13 @@ pub fn wiped_on_fork(len: usize) -> Result<NonNull<u8>, i32> {
     }
 }
 
-/// Pages that read as zero at first and that later children share.
+/// Pages of zeros that later children share.
 pub fn shared_page(len: usize) -> Result<NonNull<u8>, i32> {
     // SAFETY: no fixed address is asked for.
     unsafe { map(core::ptr::null_mut(), len, RW, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0) }
 }
 
-/// A stack of `len` bytes for a child that shares this memory, above a page that faults.
+/// A stack of `len` bytes for a child that shares this memory; its lowest page faults.
 pub fn stack(len: usize) -> Result<NonNull<u8>, i32> {
     // SAFETY: no fixed address is asked for; the lowest page of the new range is the one protected.
     unsafe {
@@ -61,7 +61,7 @@ pub fn stack(len: usize) -> Result<NonNull<u8>, i32> {
     }
 }
 
-/// Has existing private memory read as zero in every child of fork and raw clone.
+/// Makes existing private memory read as zero in every child of fork and raw clone.
 pub fn wipe_on_fork(start: NonNull<u8>, len: usize) -> Result<(), i32> {
     // SAFETY: the advice changes nothing in this process.
     checked(|| unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_WIPEONFORK) }).map(|_| ())

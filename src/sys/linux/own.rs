@@ -1,18 +1,17 @@
-//! Descriptors of ours in a process whose descriptors are the program's.
+//! [`Own`]: descriptors of ours, in a process whose program may close them.
 //!
-//! Programs close what they did not open (`closefrom(3)` in a daemon), open other files that get the same numbers, and
-//! start with 0, 1 or 2 closed. So ours are at 3 and above, where no program writes its messages, and before each act
-//! on a number we look whether it still is what we opened, by device and inode. The look costs one `fstat`; no fast
-//! path acts on a descriptor.
+//! Programs close what they did not open (`closefrom(3)` in a daemon), open other files that get the same numbers, and start with
+//! 0, 1 or 2 closed. So ours are at 3 and above, where no program writes its messages, and before each use of a number we check,
+//! by device and inode, that it still is what we opened. The check costs one `fstat`; no fast path uses a descriptor.
 //!
-//! | what the number is | what is done |
+//! | the number is | what happens |
 //! |---|---|
-//! | ours | the act |
-//! | closed, or somebody else's | opened again, if the caller knows how; else nothing: no act, no close |
+//! | ours | it is used |
+//! | closed, or another file's | the file is opened again, if the caller knows how; otherwise nothing is done, and nothing is closed |
 //!
-//! Between the look and the act another thread of the program may close the number. Nothing can be done about that, no
-//! more than for any other descriptor. Anonymous inodes (pidfds before Linux 6.9) all have one number: there a
-//! stranger's one is told from ours only by what the kernel refuses to do with it.
+//! Between check and use another thread of the program may close the number. Nothing can be done about that, as for any other
+//! descriptor. Anonymous inodes (pidfds before Linux 6.9) all have the same inode number: there a stranger's descriptor is told
+//! from ours only by what the kernel refuses to do with it.
 
 use super::call::{KeepErrno, checked, retried};
 use core::ffi::{CStr, c_int};
@@ -29,7 +28,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of the file behind a descriptor; `EBADF` when the number is closed.
+    /// The identity of the file behind a descriptor; `EBADF` when the number is closed.
     pub fn of(fd: c_int) -> Result<Identity, i32> {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: writable; filled by the call that succeeds.
@@ -48,7 +47,7 @@ impl Identity {
 
 /// Closes a number that is known to be ours.
 pub fn close(fd: c_int) {
-    // SAFETY: by the caller's word. A direct call: the C library's is a cancellation point.
+    // SAFETY: ours, as the caller says. A direct call, because the C library's is a cancellation point.
     let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
 }
 
@@ -75,12 +74,12 @@ pub fn above_stdio(fd: c_int) -> Result<c_int, i32> {
 /// Opens `path`, close-on-exec, at 3 or above; for a new file, with mode 0600. Blocks on no FIFO and no lease.
 pub fn open(path: &CStr, flags: c_int) -> Result<c_int, i32> {
     let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
-    // SAFETY: a C string. A direct call: the C library's is a cancellation point.
+    // SAFETY: a C string. A direct call, because the C library's is a cancellation point.
     let call = || unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o600) };
     above_stdio(retried(call)? as c_int)
 }
 
-/// A descriptor of ours, for as long as the program lets it be.
+/// A descriptor of ours, as long as the program does not close it.
 #[derive(Debug)]
 pub struct Own {
     number: AtomicI32,
@@ -119,20 +118,20 @@ impl Own {
 
     /// The number, whatever it names by now.
     pub fn number(&self) -> c_int {
-        // Relaxed: a number that was replaced meanwhile is closed, and the look tells that.
+        // Relaxed: a number that was replaced meanwhile is closed, and the check finds that.
         self.number.load(Ordering::Relaxed)
     }
 
-    /// The number, if it still is ours.
+    /// The number, if it is still ours.
     pub fn get(&self) -> Option<c_int> {
         let number = self.number();
         self.identity.is_at(number).then_some(number)
     }
 
-    /// The number; if it is lost, that of the descriptor which `again` opens, if that is of the same file.
+    /// The number; if it is lost, that of the descriptor that `again` opens, if it is of the same file.
     ///
     /// # Errors
-    /// `EBADF`: lost. What the kernel says that does not let us look.
+    /// `EBADF`: it is lost. The kernel's error when it does not let us check.
     pub fn get_or(&self, again: impl FnOnce() -> Result<c_int, i32>) -> Result<c_int, i32> {
         let lost = self.number();
         match Identity::of(lost) {
@@ -154,7 +153,7 @@ impl Own {
         }
     }
 
-    /// Puts `fresh`, an open descriptor of the same file, in its place.
+    /// Replaces it by `fresh`, an open descriptor of the same file.
     pub fn replace(&self, fresh: c_int) {
         let old = self.number.swap(fresh, Ordering::Relaxed);
         self.close_if_ours(old);
@@ -173,9 +172,9 @@ impl Drop for Own {
     }
 }
 
-/// Another descriptor of the file that is mapped shared from `start` to `end`, which are the mapping's whole: for when
-/// none is left. By the kernel's list of mappings, which opens itself only to the privileged; by the name in it, as
-/// long as the file has one. Without an allocation.
+/// Another descriptor of the file whose shared mapping reaches from `start` to `end`, for when no descriptor is left. It opens the
+/// entry in the kernel's list of mappings, which takes a privilege, or else the name in it, if the file still has one. It
+/// allocates nothing.
 pub fn open_mapped(start: usize, end: usize) -> Result<c_int, i32> {
     let mut link = [0u8; 64];
     let mut out = Text { bytes: &mut link, len: 0 };
@@ -195,7 +194,7 @@ pub fn open_mapped(start: usize, end: usize) -> Result<c_int, i32> {
     open(path, libc::O_RDWR | libc::O_NOFOLLOW)
 }
 
-/// A text in a buffer; what does not fit is left out.
+/// A text in a buffer; a part that does not fit is left out.
 struct Text<'a> {
     bytes: &'a mut [u8],
     len: usize,
@@ -210,7 +209,7 @@ impl core::fmt::Write for Text<'_> {
     }
 }
 
-/// Another description of the file behind `fd`: what byte locks and the shared lock belong to.
+/// Another file description of the file behind `fd`; byte locks and the shared lock belong to descriptions.
 pub fn open_again(fd: c_int) -> Result<c_int, i32> {
     with_link(fd, |link| open(link, libc::O_RDWR))
 }
@@ -226,6 +225,6 @@ pub fn with_link<R>(fd: c_int, f: impl FnOnce(&CStr) -> R) -> R {
 /// The descriptor as std's type, which must not close it.
 #[cfg(feature = "std")]
 pub fn as_file(fd: c_int) -> core::mem::ManuallyDrop<std::fs::File> {
-    // SAFETY: open, as the caller has just looked; not closed by the result.
+    // SAFETY: open, as the caller has just checked; the result does not close it.
     core::mem::ManuallyDrop::new(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) })
 }

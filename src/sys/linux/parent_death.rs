@@ -1,30 +1,30 @@
-//! The line that ends a process when another one ends: by the kernel, whatever ends that one.
+//! [`ParentDeath`]: has the kernel kill a process when another one, the *holder*, ends for whatever reason.
 //!
-//! The *holder* keeps both ends of a pipe, close-on-exec. Both are set to tell somebody of changes by a signal
-//! (`O_ASYNC`); that somebody is the process to be ended (`F_SETOWN`), the signal is SIGKILL (`F_SETSIG`). When the
-//! holder ends, the kernel closes its descriptors one after the other, in some order. Whichever end is closed first,
-//! the other one is still open then, and tells. Nothing else ever happens to the pipe.
+//! The holder keeps both ends of a pipe, close-on-exec. Both are set to announce changes by a signal (`O_ASYNC`), SIGKILL
+//! (`F_SETSIG`), to the process that shall die (`F_SETOWN`). When the holder ends, the kernel closes its descriptors one after
+//! the other, in some order. Whichever end is closed first, the other one is still open and announces it. Nothing else ever
+//! happens to the pipe.
 //!
 //! | trap of `PR_SET_PDEATHSIG` | here |
 //! |---|---|
-//! | it follows the parent *thread* | descriptors belong to the process: they are closed at its end, or when it calls exec |
-//! | the parent may die before the child has asked for it | the line is complete before the child runs, or the child itself completes it and then closes its own copies: if those were the last, that close kills it |
-//! | it is not inherited by grandchildren | the line may be tied to a process group |
-//! | cleared by exec of a set-user-ID program | the holder's descriptors are out of its reach, and its real user id stays ours |
+//! | it follows the parent *thread* | descriptors belong to the process: they are closed when it ends or calls exec |
+//! | the parent may die before the child has asked for it | the tie is complete before the child runs; or the child completes it itself and then closes its copies, and if those were the last, that close kills it |
+//! | grandchildren do not inherit it | a process group may be tied |
+//! | exec of a set-user-ID program clears it | the holder's descriptors are out of the program's reach, and its real user id stays ours |
 //!
-//! No thread, no handler, no process that watches. The kernel holds the process, not its number, so a line that
-//! outlives its process hits nobody.
+//! There is no thread, no handler and no process that watches. The kernel holds the process, not its number, so a tie that
+//! outlives its process kills nobody else.
 //!
-//! **Copies.** A forked child of the holder has copies of the ends, and with them open the holder's end closes nothing.
-//! So all lines are listed, and a fork handler of libc (`pthread_atfork`) closes the copies in every child of libc's
-//! fork; `vfork` and `posix_spawn` end in exec, which closes them. Left: a raw `clone` without exec, by foreign code,
-//! keeps the line open until that process ends, too.
+//! **Copies.** A forked child of the holder has copies of the ends, and as long as they are open the holder's end closes
+//! nothing. So all ends are listed, and a fork handler of libc (`pthread_atfork`) closes the copies in every child of libc's
+//! fork; `vfork` and `posix_spawn` end in exec, which closes them. Not covered: a child that other code made by a raw `clone`
+//! without exec keeps the ends open until it ends as well.
 //!
-//! **The first process of a PID namespace** is immune to this signal, as to all that do not come from a process of the
-//! namespace above. It gets `PR_SET_PDEATHSIG` in addition, which does reach it, with the first of its traps.
+//! **The first process of a PID namespace** is immune to this signal, as to all signals that do not come from a process of the
+//! namespace above. It also gets `PR_SET_PDEATHSIG`, which does reach it, with the first of its traps.
 //!
-//! Rejected: `PR_SET_PDEATHSIG` (above). A watching process or thread (it can be killed itself; no helpers are
-//! promised). A pidfd or a pipe that the child polls (needs the child's cooperation, ends at its exec).
+//! Rejected: `PR_SET_PDEATHSIG` (above). A process or thread that watches (it can be killed itself; we promise no helpers). A
+//! pidfd or a pipe that the child polls (needs the child's cooperation, and ends at its exec).
 
 use super::call::checked;
 use super::fork::exit_now;
@@ -39,7 +39,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::os::fd::{AsRawFd, RawFd};
 use std::vec::Vec;
 
-/// Who is to be ended.
+/// Who dies with the holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// A process.
@@ -48,10 +48,10 @@ pub enum Bound {
     Group(c_int),
 }
 
-/// The holder's side. Dropped, it ends whom it is bound to, unless it was [`cut`](ParentDeath::cut).
+/// The holder's side. Dropping it kills the one it is bound to, unless it was [`cut`](ParentDeath::cut).
 pub struct ParentDeath(Ends);
 
-/// Both ends of one pipe. The program may close them: that is its own affair, and then others have the numbers.
+/// Both ends of one pipe. The program may close them; then other files may have the numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Ends {
     numbers: [RawFd; 2],
@@ -59,14 +59,14 @@ struct Ends {
 }
 
 impl Ends {
-    /// Those numbers that still are ours.
+    /// Those of the numbers that are still ours.
     fn ours(self) -> impl Iterator<Item = RawFd> {
         self.numbers.into_iter().filter(move |&fd| self.pipe.is_at(fd))
     }
 }
 
 impl ParentDeath {
-    /// A line that is bound to nobody yet.
+    /// A tie that is bound to nobody yet.
     pub fn new() -> Result<Self, i32> {
         let mut list = List::lock()?;
         let (read, write) = pipe()?;
@@ -81,7 +81,7 @@ impl ParentDeath {
         Ok(ParentDeath(ends))
     }
 
-    /// Binds the line; only system calls. By the holder, or by the process itself with its copies of the ends.
+    /// Binds the tie. Makes only system calls. The holder calls it, or the process itself with its copies of the ends.
     pub fn bind(&self, to: Bound) -> Result<(), i32> {
         let owner = match to {
             Bound::Process(pid) => pid,
@@ -98,11 +98,11 @@ impl ParentDeath {
         Ok(())
     }
 
-    /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder is
-    /// gone, this ends the caller.
+    /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder has ended, this
+    /// kills the caller.
     pub fn close_copies(&self) {
         close(self.0.numbers[1]);
-        // For the first process of a PID namespace, whom its own close does not end.
+        // For the first process of a PID namespace, which its own close does not kill.
         let mut read = libc::pollfd { fd: self.0.numbers[0], events: 0, revents: 0 };
         // SAFETY: one entry; never sleeps.
         let gone = checked(|| unsafe { libc::poll(&raw mut read, 1, 0) }) == Ok(1);
@@ -112,7 +112,7 @@ impl ParentDeath {
         }
     }
 
-    /// Unties the line: from now on it ends nobody.
+    /// Cuts the tie: from now on it kills nobody.
     pub fn cut(&self) {
         for fd in self.0.ours() {
             let _ = control(fd, libc::F_SETFL, 0);
@@ -124,7 +124,7 @@ impl Drop for ParentDeath {
     fn drop(&mut self) {
         if let Ok(mut list) = List::lock() {
             list.change(|all| all.retain(|ends| *ends != self.0));
-            // Under the lock: a fork by another thread either has both ends in its list, or neither.
+            // Under the lock: the child of a fork by another thread has both ends in its list, or neither.
             self.0.ours().for_each(close);
         }
     }
@@ -138,8 +138,8 @@ fn control(fd: RawFd, command: c_int, argument: c_int) -> Result<(), i32> {
     checked(|| unsafe { libc::fcntl(fd, command, argument) }).map(drop)
 }
 
-/// The ends of all lines of this process. The fork handlers hold the lock over every fork, so that a child never
-/// inherits an end that is not listed.
+/// The ends of all ties of this process. The fork handlers hold the lock during every fork, so a child never inherits an end
+/// that is not listed.
 struct Shared(UnsafeCell<Vec<Ends>>);
 
 // SAFETY: touched only under the lock.
@@ -149,10 +149,10 @@ static ENDS: Shared = Shared(UnsafeCell::new(Vec::new()));
 static REGISTERED: AtomicBool = AtomicBool::new(false);
 static LOCK: AtomicPtr<Lock> = AtomicPtr::new(core::ptr::null_mut());
 
-/// In a page that a fork wipes: no child can inherit it held, even of a fork that came before the handlers.
+/// Lies in a page that a fork wipes, so no child can inherit it held, even from a fork before the handlers were registered.
 ///
-/// It may be taken again by the thread that holds it: the handlers are registered twice in a process whose parent
-/// was about to register them when it forked.
+/// The thread that holds it may take it again: the handlers are registered twice in a process whose parent was about to register
+/// them when it forked.
 struct Lock {
     /// The thread id of the holder, and [`SLEEPERS`].
     word: AtomicU32,
@@ -172,7 +172,7 @@ impl Lock {
             self.depth.fetch_add(1, Ordering::Relaxed); // Relaxed: this thread's own.
             return;
         }
-        // Who has slept cannot know whether he was the last one.
+        // A thread that has slept cannot know whether it was the last sleeper.
         let mut mine = me;
         loop {
             match self.word.compare_exchange(0, mine, Ordering::Acquire, Ordering::Relaxed) {
@@ -194,7 +194,7 @@ impl Lock {
         }
     }
 
-    fn give(&self) {
+    fn release(&self) {
         if self.depth.load(Ordering::Relaxed) > 0 {
             self.depth.fetch_sub(1, Ordering::Relaxed);
         } else if self.word.swap(0, Ordering::Release) & SLEEPERS != 0 {
@@ -211,7 +211,7 @@ extern "C" fn before_fork() {
 
 extern "C" fn after_fork_in_parent() {
     if let Ok(lock) = Lock::the() {
-        lock.give();
+        lock.release();
     }
 }
 
@@ -221,7 +221,7 @@ extern "C" fn after_fork_in_child() {
     ends.drain(..).flat_map(Ends::ours).for_each(close);
 }
 
-/// The list, locked. No signal handler of this thread can fork meanwhile.
+/// The list, locked. Signals are blocked, so no handler of this thread can fork meanwhile.
 struct List {
     lock: &'static Lock,
     _signals: SignalsBlocked,
@@ -254,6 +254,6 @@ impl List {
 
 impl Drop for List {
     fn drop(&mut self) {
-        self.lock.give();
+        self.lock.release();
     }
 }

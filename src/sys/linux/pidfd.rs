@@ -1,11 +1,11 @@
-//! Processes by descriptor: a pidfd names one process for good, a number may be reused.
+//! Processes by descriptor: a pidfd names one process for good, while a number may be reused.
 //!
 //! | call | contract |
 //! |---|---|
 //! | [`open`] | a close-on-exec descriptor for the process that has this number now; `ESRCH` when there is none |
 //! | [`wait_ended`] | sleeps until the process has ended (all its threads), or the deadline; never reaps |
-//! | [`collect`] | takes the status of an ended child, once; `Ok(None)` while there is none to take; `ECHILD` when it is no child of ours or was reaped elsewhere |
-//! | [`Notices::next`] | sleeps until the kernel tells the parent something new about the child |
+//! | [`collect`] | takes the status of an ended child, once; `Ok(None)` while there is none; `ECHILD` when it is not our child or was reaped elsewhere |
+//! | [`Notices::next`] | sleeps until the kernel reports something new about the child to its parent |
 //! | [`send`] | sends a signal to that very process; `ESRCH` once it was reaped |
 
 use super::call::{checked, retried};
@@ -14,7 +14,7 @@ use crate::time::Deadline;
 use core::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
-/// What `waitid` says about an ended child, as the status word that `waitpid` would give.
+/// How a child ended, as the status word of `waitpid`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitStatus(pub c_int);
 
@@ -23,7 +23,7 @@ fn call(f: impl FnMut() -> libc::c_long) -> Result<c_int, i32> {
     retried(f).map(|n| n as c_int)
 }
 
-/// Takes a descriptor that a system call has just made.
+/// Takes over a descriptor that a system call has just made.
 pub(super) fn owned(fd: c_int) -> OwnedFd {
     // SAFETY: the kernel has just handed out this number to the caller, so nobody else owns it.
     unsafe { OwnedFd::from_raw_fd(fd) }
@@ -35,8 +35,8 @@ pub fn open(pid: c_int) -> Result<OwnedFd, i32> {
     call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).and_then(own::above_stdio).map(owned)
 }
 
-/// Another descriptor for the process `pid`, to be compared with the one that was lost. Only where the kernel tells one
-/// process's descriptors from another's (Linux 6.9): elsewhere a number that was given again would pass for the same.
+/// Another descriptor for the process `pid`, to compare with one that was lost. It works only where the kernel tells processes'
+/// descriptors apart (Linux 6.9): elsewhere a reused number would pass for the same process.
 pub fn open_again(pid: c_int) -> Result<c_int, i32> {
     const PID_FS: u64 = 0x5049_4446;
     let fd = open(pid)?;
@@ -68,7 +68,7 @@ fn wait(which: Which<'_>, options: c_int) -> Result<Option<Ended>, i32> {
         let mut info: libc::siginfo_t = core::mem::zeroed();
         let mut usage: libc::rusage = core::mem::zeroed();
         let options = libc::WEXITED | options;
-        // libc's wrapper does not hand on the usage.
+        // libc's wrapper does not return the usage.
         call(|| libc::syscall(libc::SYS_waitid, kind, id, &raw mut info, options, &raw mut usage))?;
         if info.si_pid() == 0 {
             return Ok(None);
@@ -99,34 +99,34 @@ enum Which<'a> {
     Number(c_int),
 }
 
-/// How a child ended, and what it has used.
+/// How a child ended, and what it used.
 #[derive(Clone, Copy)]
 pub struct Ended {
     /// How it ended.
     pub status: WaitStatus,
-    /// What it and those of its children that it has waited for have used.
+    /// What it used, and those of its children that it waited for.
     pub usage: libc::rusage,
 }
 
-/// The bit of a wait status that says: memory was dumped.
+/// The bit of a wait status that says that a core was dumped.
 const CORE_DUMPED: c_int = 0x80;
 
-/// Takes the status of the ended child, so that it is no zombie any more. Never sleeps.
+/// Takes the status of the ended child, which is then no zombie any more. Never sleeps.
 pub fn collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
     wait(Which::Fd(fd), libc::WNOHANG)
 }
 
-/// As [`collect`], sleeping until the child has ended. One of several threads gets the status; the others `ECHILD`.
+/// As [`collect`], but sleeps until the child has ended. Of several threads one gets the status, the others `ECHILD`.
 pub fn await_and_collect(fd: BorrowedFd<'_>) -> Result<Option<Ended>, i32> {
     wait(Which::Fd(fd), 0)
 }
 
-/// As [`collect`], for a child that has no descriptor. The number must be that of an unreaped child.
+/// As [`collect`], for a child without a descriptor. The number must be that of an unreaped child.
 pub fn collect_number(pid: c_int) -> Result<Option<Ended>, i32> {
     wait(Which::Number(pid), libc::WNOHANG)
 }
 
-/// Whether this number is that of a child of ours that has ended and that nobody has reaped.
+/// Whether this is the number of a child of ours that has ended and that nobody has reaped.
 pub fn number_has_ended(pid: c_int) -> Result<bool, i32> {
     match wait(Which::Number(pid), libc::WNOHANG | libc::WNOWAIT) {
         Ok(ended) => Ok(ended.is_some()),
@@ -135,7 +135,7 @@ pub fn number_has_ended(pid: c_int) -> Result<bool, i32> {
     }
 }
 
-/// Whether the process is a child of ours that nobody has reaped; `ECHILD`: it is not.
+/// Checks that the process is a child of ours that nobody has reaped; `ECHILD`: it is not.
 pub fn is_our_child(fd: BorrowedFd<'_>) -> Result<(), i32> {
     wait(Which::Fd(fd), libc::WNOHANG | libc::WNOWAIT).map(drop)
 }
@@ -155,7 +155,7 @@ pub fn poll(fds: &mut [libc::pollfd], deadline: Option<Deadline>) -> Result<bool
             libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, left, core::ptr::null())
         });
         match ready {
-            // A signal handler ran: sleep on for what is left.
+            // A signal handler ran: sleep on for the time that is left.
             Err(libc::EINTR) => {}
             Err(errno) => return Err(errno),
             Ok(0) if deadline.is_some_and(|d| !d.has_passed()) => {}
@@ -179,7 +179,7 @@ pub fn wait_ended(fd: BorrowedFd<'_>, deadline: Option<Deadline>) -> Result<bool
 pub struct Notices(OwnedFd);
 
 impl Notices {
-    /// Starts to listen; what is already true counts as the first notice.
+    /// Starts to listen; a child that has already ended gives the first notice.
     #[cold]
     pub fn of<'a>(children: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<Self, i32> {
         // SAFETY: takes one flag.
@@ -203,7 +203,7 @@ impl Notices {
         }
         let mut event = libc::epoll_event { events: 0, u64: 0 };
         let fd = self.0.as_raw_fd();
-        // SAFETY: one event fits; the zero time-out never sleeps. It takes the notice, so that the next poll sleeps.
+        // SAFETY: one event fits; the zero time-out never sleeps. It consumes the notice, so that the next poll sleeps.
         retried(|| unsafe { libc::epoll_wait(fd, &raw mut event, 1, 0) }).map(|_| true)
     }
 }

@@ -1,16 +1,16 @@
-//! The thread's robust list, joined and never replaced.
+//! The thread's robust list. We join the C library's list and never replace it.
 //!
-//! The C library owns the list head; its nodes are doubly linked (`prev` one word before `next`) and the
-//! futex word lies at `next + futex_offset`. glibc x86-64 uses -32, musl -28: the offset is read, never
-//! assumed. "Crash order": the kernel walks `head.next` at the thread's death, so every store here leaves a
-//! list that can be walked (a node's `next` is set before the node is reachable).
+//! The C library owns the list head. Its nodes are doubly linked (`prev` one word before `next`), and the futex word lies at
+//! `next + futex_offset`. glibc on x86-64 uses -32, musl -28: the offset is read, never assumed. *Crash order*: the kernel walks
+//! `head.next` when the thread dies, so every store here leaves a list that can be walked (a node's `next` is set before the node
+//! is reachable).
 //!
 //! | window | the thread dies here | what follows |
 //! |---|---|---|
-//! | R1 | node filled, not reachable | not marked; the caller's claim is unconfirmed and reclaimable |
-//! | R2 | node reachable | marked by the kernel if the word holds our TID |
+//! | R1 | node filled, not reachable | the kernel does not mark the word; the caller's claim is unconfirmed and can be reclaimed |
+//! | R2 | node reachable | the kernel marks the word if it holds our thread id |
 //! | R3 | unlinked | as R1 |
-//! | R4 | pending set | one sleeper on the bell is woken |
+//! | R4 | pending set | the kernel wakes one sleeper on the bell |
 
 use super::call::{KeepErrno, checked};
 use core::sync::atomic::{Ordering, compiler_fence};
@@ -29,7 +29,7 @@ pub struct RobustList {
     head: *mut Head,
 }
 
-/// A bell, as `pending` names it.
+/// A bell, as the pending pointer names it.
 #[derive(Clone, Copy, Debug)]
 pub struct BellNode(*mut u8);
 
@@ -38,20 +38,20 @@ pub struct BellNode(*mut u8);
 pub struct Pending(*mut u8);
 
 impl Pending {
-    /// What is found outside the C library's own operations.
+    /// As it is outside of the C library's own operations.
     pub const NONE: Pending = Pending(core::ptr::null_mut());
 }
 
 impl RobustList {
-    /// The calling thread's list. `remembered` is the head that this thread had before a raw clone, whose child
-    /// has the memory but not the registration. `None` where there is no robust list at all.
+    /// The calling thread's list. `remembered` is the head that this thread had before a raw clone: the child has the memory but
+    /// not the registration. `None` where there is no robust list at all.
     pub fn current(remembered: Option<RobustList>) -> Option<RobustList> {
         if let Some(list) = Self::registered() {
             return Some(list);
         }
         if let Some(list) = remembered {
-            // A raw clone: the head is this thread's own memory, its entries are the parent's. Empty it, as the
-            // C library's fork does, and register it.
+            // After a raw clone the head is this thread's own memory, and its entries are the parent's. Empty it, as the C
+            // library's fork does, and register it.
             // SAFETY: the head lies in this thread's control block, which the clone copied.
             unsafe {
                 let head = list.head;
@@ -128,14 +128,14 @@ impl RobustList {
         }
     }
 
-    /// The node that belongs to a bell: computed once, as `pend` is on every queue operation's path.
+    /// The node of a bell. Computed once, because `pend` is on the path of every queue operation.
     pub fn node_of(self, bell: *const u32) -> BellNode {
         // SAFETY: the head is this thread's own.
         BellNode(bell.cast::<u8>().cast_mut().wrapping_offset(-unsafe { (*self.head).futex_offset }))
     }
 
-    /// Points `pending` at a bell, a word that is always 0: if the thread dies now, the kernel wakes one sleeper
-    /// there. To be undone by [`RobustList::unpend`]; no user code may run in between.
+    /// Points the pending pointer at a bell, a word that is always 0: if the thread dies now, the kernel wakes one sleeper on it.
+    /// [`RobustList::unpend`] undoes it; no user code may run in between.
     #[inline(always)]
     pub fn pend(self, bell: BellNode) -> Pending {
         // SAFETY: the head is this thread's own; pending is used by nobody else while we are inside a call.
@@ -147,7 +147,7 @@ impl RobustList {
         }
     }
 
-    /// Ends a rest of `pending` at this bell, before the bell's memory may go.
+    /// Clears the pending pointer if it is still at this bell, before the bell's memory may go.
     pub fn forget(self, bell: BellNode) {
         // SAFETY: as in `pend`.
         if unsafe { (&raw const (*self.head).pending).read() } == bell.0 {
@@ -155,7 +155,7 @@ impl RobustList {
         }
     }
 
-    /// Leaves `pending` as it was found.
+    /// Restores the pending pointer as it was found.
     #[inline(always)]
     pub fn unpend(self, old: Pending) {
         compiler_fence(Ordering::SeqCst);
@@ -169,7 +169,7 @@ fn untagged(pointer: *mut u8) -> *mut u8 {
     pointer.map_addr(|a| a & !1)
 }
 
-/// Locks and unlocks one private robust pthread mutex, which makes a lazy C library register its head.
+/// Locks and unlocks a private robust pthread mutex, which makes a lazy C library register its head.
 fn touch_robust_mutex() {
     let _keep = KeepErrno::new();
     // SAFETY: both objects are initialised by their init calls before any use, on this thread's stack.

@@ -1,4 +1,4 @@
-//! What a new process sets for itself. Only system calls: for a child between fork or vfork and its own code.
+//! The settings that a new process applies to itself, between fork or vfork and its own code. Only system calls.
 
 use super::call::{checked, retried};
 use core::ffi::{CStr, c_char, c_int};
@@ -16,20 +16,20 @@ pub fn join_group(group: c_int) -> Result<(), i32> {
     checked(|| unsafe { libc::setpgid(0, group) }).map(drop)
 }
 
-/// The nice value, -20 to 19.
+/// Sets the nice value, -20 to 19.
 pub fn set_nice(nice: c_int) -> Result<(), i32> {
     // SAFETY: takes integers. Direct: musl's wrapper is the same, its type of the first argument is not.
     checked(|| unsafe { libc::syscall(libc::SYS_setpriority, 0, 0, nice) }).map(drop)
 }
 
-/// The processors that it may run on, as bits.
+/// Sets the processors that it may run on, as bits.
 pub fn set_processors(bits: &[u64]) -> Result<(), i32> {
     let (at, len) = (bits.as_ptr(), size_of_val(bits));
     // SAFETY: the bits are readable.
     checked(|| unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, len, at) }).map(drop)
 }
 
-/// A resource limit.
+/// Sets a resource limit.
 pub fn set_limit(resource: c_int, soft: u64, hard: u64) -> Result<(), i32> {
     let new = [soft, hard];
     // SAFETY: two 64-bit numbers are what prlimit64 reads; no old limit is wanted.
@@ -75,7 +75,7 @@ fn one_by_one(first: RawFd) -> Result<(), i32> {
     Ok(())
 }
 
-/// Makes `number` a copy of `fd`, not closed by exec.
+/// Makes `number` a copy of `fd` that exec does not close.
 pub fn place(fd: RawFd, number: RawFd) -> Result<(), i32> {
     // SAFETY: takes integers. They differ: the copy has a higher number than all places.
     retried(|| unsafe { libc::syscall(libc::SYS_dup3, fd, number, 0) }).map(drop)
@@ -87,7 +87,7 @@ pub fn close_copy(fd: RawFd) {
     let _ = checked(|| unsafe { libc::syscall(libc::SYS_close, fd) });
 }
 
-/// Becomes the program `path`; returns only to say why not.
+/// Becomes the program `path`; if it returns, it says why not.
 ///
 /// # Safety
 /// Both lists are null-terminated and hold C strings.
@@ -99,13 +99,13 @@ pub unsafe fn exec(path: &CStr, arguments: *const *const c_char, environment: *c
     }
 }
 
-/// Whether the orphans among the process's descendants come to it.
+/// Sets whether the process adopts the orphans among its descendants.
 pub fn subreaper(on: bool) -> Result<(), i32> {
     // SAFETY: takes integers.
     checked(|| unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, c_int::from(on), 0, 0, 0) }).map(drop)
 }
 
-/// Has the kernel end the process with SIGKILL when the thread that forked it ends.
+/// Has the kernel kill the process when the thread that forked it ends.
 pub fn end_with_parent_thread() -> Result<(), i32> {
     // SAFETY: takes integers.
     checked(|| unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)

@@ -1,11 +1,11 @@
-//! Who a thread is, and whether it still lives, by the ids of its own PID namespace.
+//! Who a thread is and whether it still lives, by the ids of its own PID namespace.
 
 use super::call::{checked, retried};
 use super::own::close;
 use core::ffi::{CStr, c_int};
 use core::mem::MaybeUninit;
 
-/// Lets others run on this processor, if any want to.
+/// Yields the processor.
 pub fn give_way() {
     // SAFETY: takes nothing, and cannot fail.
     unsafe { libc::syscall(libc::SYS_sched_yield) };
@@ -28,7 +28,7 @@ pub fn pid_namespace() -> u64 {
     inode(c"/proc/self/ns/pid")
 }
 
-/// Whether the calling thread's children may begin a PID namespace of their own; true when /proc does not tell.
+/// Whether the calling thread's children may be the first in a new PID namespace; true when /proc does not say.
 #[cfg(feature = "std")]
 pub fn children_may_be_first() -> bool {
     let (own, theirs) = (inode(c"/proc/thread-self/ns/pid"), inode(c"/proc/thread-self/ns/pid_for_children"));
@@ -51,8 +51,8 @@ fn inode(path: &CStr) -> u64 {
     }
 }
 
-/// Whether a process of the caller's PID namespace has a thread of this id; `None` when the kernel will not say.
-/// Needs no /proc.
+/// Whether this process of the caller's PID namespace has a thread with this id; `None` when the kernel does not say. Needs no
+/// /proc.
 pub fn exists(pid: u32, tid: u32) -> Option<bool> {
     let (Ok(pid), Ok(tid)) = (libc::pid_t::try_from(pid), libc::pid_t::try_from(tid)) else { return None };
     // SAFETY: takes integers; signal 0 is none.
@@ -63,14 +63,14 @@ pub fn exists(pid: u32, tid: u32) -> Option<bool> {
     }
 }
 
-/// The calling thread's start time in clock ticks since boot, as [`start_time`]; right with any /proc that shows it.
+/// The calling thread's start time in clock ticks since boot, as [`start_time`]; right with any /proc that shows the thread.
 pub fn own_start_time() -> Result<u64, i32> {
     start_time_in(c"/proc/thread-self/stat")
 }
 
-/// A thread's start time in clock ticks since boot, from /proc. With its process id this names a thread for good:
-/// ids are reused, start times are not. Only if /proc shows the caller's own PID namespace: otherwise these
-/// numbers name somebody else there, and the answer is `Err(EXDEV)`. Counted in the caller's time namespace.
+/// A thread's start time in clock ticks since boot, from /proc, in the caller's time namespace. Together with its ids it names a
+/// thread for good: ids are reused, start times are not. It needs a /proc of the caller's own PID namespace: otherwise these
+/// numbers name another thread there, and the result is `Err(EXDEV)`.
 pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     if !proc_shows_own_namespace()? {
         return Err(libc::EXDEV);
@@ -81,8 +81,8 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
 }
 
-/// Whether the process `pid` has its stack where the calling one has it: a parent that has not called exec since the
-/// fork. True when /proc does not tell.
+/// Whether the stack of process `pid` lies where the caller's does: so it does in a parent that has not called exec since the
+/// fork. True when /proc does not say.
 #[cfg(feature = "std")]
 pub fn has_our_stack(pid: u32) -> bool {
     const START_STACK: usize = 25;
@@ -99,18 +99,18 @@ pub fn has_our_stack(pid: u32) -> bool {
     }
 }
 
-/// What /proc says of a thread.
+/// What /proc shows of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Its name: up to 15 bytes, then zeros.
     pub name: [u8; 16],
-    /// Its state, by the letter that ps shows.
+    /// Its state: the letter that ps shows.
     pub state: u8,
     /// As [`start_time`].
     pub start_time: u64,
 }
 
-/// Looks at a thread in /proc, as [`start_time`] does.
+/// Reads a thread's entry in /proc, under the same condition as [`start_time`].
 pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
     if !proc_shows_own_namespace()? {
         return Err(libc::EXDEV);
@@ -123,7 +123,7 @@ pub fn look_at(pid: u32, tid: u32) -> Result<Seen, i32> {
     let mut name = [0u8; 16];
     let len = comm.len().min(15);
     name[..len].copy_from_slice(&comm[..len]);
-    // After the name: a thread that has this start time had the id before, too.
+    // Read after the name: a thread with this start time already had the id then.
     path = [0u8; 64];
     write_path(&mut path, pid, tid, b"/stat");
     let path = CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?;
@@ -143,7 +143,7 @@ pub fn read_stat(pid: u32, thread: Option<u32>, into: &mut [MaybeUninit<u8>]) ->
     read_start(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?, into)
 }
 
-/// Whether /proc names the calling process by this number; false when there is none.
+/// Whether /proc names the calling process by this number; false when there is no /proc.
 #[cfg(feature = "std")]
 pub fn proc_names(pid: u32) -> Result<bool, i32> {
     let mut shown = [0u8; 16];
@@ -159,8 +159,8 @@ pub fn proc_names(pid: u32) -> Result<bool, i32> {
     }
 }
 
-/// A process is listed with its id in the namespace of the mounted /proc and in each one below, down to its own:
-/// a single id says that the two are the same.
+/// Whether /proc shows the caller's own PID namespace. A process is listed with its id in the namespace of the mounted /proc and in
+/// each one below, down to its own: a single id says that the two are the same.
 pub(super) fn proc_shows_own_namespace() -> Result<bool, i32> {
     let mut text = text::<4096>();
     let text = read_start(c"/proc/self/status", &mut text)?;
@@ -174,7 +174,7 @@ pub fn text<const N: usize>() -> [MaybeUninit<u8>; N] {
     [const { MaybeUninit::uninit() }; N]
 }
 
-/// By a direct system call: those of the C library are cancellation points.
+/// Opens a file by a direct system call, because the C library's are cancellation points.
 fn open(path: &CStr, flags: c_int) -> Result<c_int, i32> {
     let flags = libc::O_RDONLY | libc::O_CLOEXEC | flags;
     // SAFETY: a C string.
@@ -199,7 +199,7 @@ pub(super) fn read_start<'a>(path: &CStr, into: &'a mut [MaybeUninit<u8>]) -> Re
     read
 }
 
-/// Goes over the numbers in a file.
+/// Calls `each` for the numbers in a file.
 #[cfg(feature = "std")]
 fn each_number_of(path: &CStr, each: &mut dyn FnMut(u32)) -> Result<(), i32> {
     let fd = open(path, 0)?;
@@ -229,7 +229,7 @@ fn each_number_of(path: &CStr, each: &mut dyn FnMut(u32)) -> Result<(), i32> {
     read
 }
 
-/// Whether `is` is true of any entry of the directory whose name is a number.
+/// Whether `is` holds for any entry of the directory whose name is a number.
 pub fn any_number_in(path: &CStr, is: impl FnMut(u32) -> bool) -> Result<bool, i32> {
     let fd = open(path, libc::O_DIRECTORY)?;
     let found = any_entry(fd, is);
@@ -268,7 +268,8 @@ fn parse(name: &[u8]) -> Option<u32> {
     if name.is_empty() { None } else { name.iter().try_fold(0, digit) }
 }
 
-/// Goes over the children of a process, as the files of its threads name them. False: this kernel has no such files.
+/// Calls `each` for the children of a process, as the `children` files of its threads list them. False: this kernel has no such
+/// files.
 #[cfg(feature = "std")]
 pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
     let mut threads = [0u8; 64];
@@ -281,7 +282,7 @@ pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
         let path = CStr::from_bytes_until_nul(&path).unwrap_or_default();
         match each_number_of(path, &mut each) {
             Ok(()) => false,
-            // Else a thread that has just ended.
+            // Otherwise the thread has just ended.
             Err(libc::ENOENT | libc::ESRCH) => exists(pid, tid) == Some(true),
             Err(errno) => {
                 refused = Err(errno);
@@ -292,7 +293,7 @@ pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
     refused.map(|()| !has_none)
 }
 
-/// The process that a descriptor of the calling process is a pidfd of.
+/// The process of which this descriptor of the calling process is a pidfd.
 #[cfg(feature = "std")]
 pub fn pid_behind(fd: u32) -> Option<u32> {
     let mut path = [0u8; 64];
@@ -311,8 +312,8 @@ fn start_time_in(path: &CStr) -> Result<u64, i32> {
     number(stat_field(read_start(path, &mut text)?, START_TIME)?)
 }
 
-/// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything: so count
-/// from the last parenthesis.
+/// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything, so the fields are
+/// counted from the last parenthesis.
 pub(super) fn stat_field(text: &[u8], nth: usize) -> Result<&[u8], i32> {
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
     text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(nth).ok_or(libc::EIO)
@@ -358,7 +359,7 @@ pub fn decimal(mut n: u32, out: &mut [u8; 10]) -> &[u8] {
     }
 }
 
-/// How many clock ticks a second has in /proc.
+/// The clock ticks a second in /proc.
 pub fn ticks_per_second() -> u64 {
     // SAFETY: takes a constant.
     unsafe { libc::sysconf(libc::_SC_CLK_TCK).max(1) as u64 }
@@ -369,8 +370,8 @@ unsafe extern "C" {
 }
 const CANCEL_DISABLE: c_int = 1;
 
-/// The thread is not cancelled while it lives: a cancellation that comes meanwhile acts afterwards, at a cancellation
-/// point of the program's own. (One of asynchronous type acts as soon as this ends.)
+/// As long as it exists, the thread is not cancelled: a cancellation that comes meanwhile acts afterwards, at a cancellation point
+/// of the program. (Asynchronous cancellation acts as soon as this is dropped.)
 pub struct CancelDeferred(c_int);
 
 #[allow(clippy::new_without_default)] // it does something
@@ -383,7 +384,7 @@ impl CancelDeferred {
         CancelDeferred(before)
     }
 
-    /// Puts back what was before, for good: for code of the program's that runs inside.
+    /// Restores the former state for good, for code of the program that runs inside.
     pub fn lift(&self) {
         let mut deferred = 0;
         // SAFETY: writable; the state that the thread was in.
@@ -397,10 +398,10 @@ impl Drop for CancelDeferred {
     }
 }
 
-/// No code of the program's comes in between while it lives: all signals are blocked, and cancellation is deferred.
+/// As long as it exists, no code of the program can come in between: all signals are blocked, and cancellation is deferred.
 pub struct SignalsBlocked {
     before: libc::sigset_t,
-    // Dropped last: a cancellation of asynchronous type finds the mask as it was.
+    // Dropped last, so that an asynchronous cancellation finds the former mask.
     _deferred: CancelDeferred,
 }
 

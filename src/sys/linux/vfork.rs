@@ -1,22 +1,22 @@
-//! A child that shares its parent's memory until it becomes another program: as fast from a large parent as from a
-//! small one.
+//! A child that shares its parent's memory until it becomes another program. It starts as fast from a large parent as from a small
+//! one.
 //!
-//! As `posix_spawn` does it: `clone(CLONE_VM | CLONE_VFORK)` on a stack of its own, while the calling thread sleeps in
-//! the kernel. `CLONE_PIDFD` hands out the descriptor in the same step, so no number is ever looked up. libc's state
-//! stays right because the child never makes use of it: it makes system calls, has one memory with its parent, and
-//! its thread-local storage is the sleeping thread's.
+//! It works as `posix_spawn` does: `clone(CLONE_VM | CLONE_VFORK)` on a separate stack, while the calling thread sleeps in the
+//! kernel. `CLONE_PIDFD` returns the descriptor in the same step, so no number is ever looked up. libc's state stays right because
+//! the child does not use it: it makes only system calls, shares its parent's memory, and has the sleeping thread's thread-local
+//! storage.
 //!
 //! | what could go wrong in shared memory | why it does not |
 //! |---|---|
-//! | a signal handler runs in the child, and changes the parent's memory | all signals are blocked from before the clone, and no handler is left when the mask is restored |
-//! | a pending cancellation of the thread acts in the child | it is deferred with the signals |
+//! | a signal handler runs in the child and changes the parent's memory | all signals are blocked from before the clone until no handler is left |
+//! | a pending cancellation of the thread acts in the child | it is deferred together with the signals |
 //! | the child changes `errno` | the caller's value is restored |
-//! | the parent is killed while the child works | the memory lives as long as one of them does; the child goes on |
-//! | other threads of the parent run on | what the child reads was made by the calling thread and is its own |
+//! | the parent is killed meanwhile | the memory lives as long as one of the two; the child goes on |
+//! | other threads of the parent run on | the child reads only what the calling thread prepared for it |
 //!
-//! Rejected: `clone3` by inline assembly for `CLONE_CLEAR_SIGHAND` (spares 64 system calls of 0.1 µs, beside an exec of
-//! half a millisecond; assembly for each architecture). `posix_spawn` itself: no pidfd, no limits, no working
-//! directory before glibc 2.29, no report which step failed.
+//! Rejected: `clone3` by inline assembly for `CLONE_CLEAR_SIGHAND` (saves 64 system calls of 0.1 µs, next to an exec of half a
+//! millisecond; needs assembly for each architecture). `posix_spawn` itself: no pidfd, no limits, no working directory before
+//! glibc 2.29, no report of the step that failed.
 
 use super::call::{KeepErrno, checked};
 use super::fork::exit_now;
@@ -28,7 +28,7 @@ use super::task::SignalsBlocked;
 use core::ffi::{c_int, c_void};
 use std::os::fd::OwnedFd;
 
-/// Enough for the child's few frames, a page below them faults.
+/// Enough for the child's few frames; the lowest page faults.
 const STACK: usize = 64 << 10;
 
 struct Job<'a> {
@@ -36,11 +36,11 @@ struct Job<'a> {
     mask: *const libc::sigset_t,
 }
 
-/// Runs `body`, which ends in exec, in a new child with this memory; returns when the child has called exec or has
-/// ended. If `body` returns, the child exits with code 127.
+/// Runs `body`, which ends in exec, in a new child that shares this memory; returns when the child has called exec or has ended. If
+/// `body` returns, the child exits with code 127.
 ///
 /// # Safety
-/// `body` makes system calls only: no allocation, no lock, no panic, nothing of this library that is not made for it.
+/// `body` makes only system calls: no allocation, no lock, no panic, and nothing of this library that is not made for it.
 pub unsafe fn vfork(body: &mut dyn FnMut()) -> Result<(c_int, OwnedFd), i32> {
     let _errno = KeepErrno::new();
     let stack = memory::stack(STACK)?;
@@ -58,7 +58,7 @@ pub unsafe fn vfork(body: &mut dyn FnMut()) -> Result<(c_int, OwnedFd), i32> {
     };
     drop(signals);
     pid.map(|pid| {
-        // Where there is no free number above, it stays where it is: the child runs by now.
+        // If there is no free number above, it stays where it is, because the child already runs.
         let above = if pidfd < 3 { copy_above(pidfd, 3) } else { Err(0) };
         let moved = above.inspect(|_| own::close(pidfd));
         (pid, owned(moved.unwrap_or(pidfd)))
@@ -75,7 +75,7 @@ extern "C" fn child(job: *mut c_void) -> c_int {
     exit_now(127)
 }
 
-/// The kernel's own action, which libc's differs from.
+/// The kernel's `struct sigaction`, which differs from libc's.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Action {
@@ -85,9 +85,9 @@ struct Action {
     mask: u64,
 }
 
-/// Each signal that a handler is set for gets its default action, as exec would do it; ignored ones stay ignored, but
-/// for SIGPIPE, which Rust's runtime has ignored without the user's doing. By direct system calls: libc hides the two
-/// signals that it uses itself, which are ignored meanwhile, for another thread may just be sending them.
+/// Resets each signal with a handler to its default action, as exec would; ignored signals stay ignored, except SIGPIPE, which
+/// Rust's runtime ignores unasked. By direct system calls, because libc hides the two signals that it uses itself; those are
+/// ignored meanwhile, because another thread may just be sending them.
 fn reset_handlers() {
     let action = |signal: c_int, new: *const Action, old: *mut Action| {
         // SAFETY: the structures outlive the call.

@@ -1,14 +1,14 @@
-//! loom's atomics with a step before each operation that others can see.
+//! loom's atomics, with a step before each operation that other threads can see.
 //!
-//! A load or a fence is no step: a thread that dies before it and one that dies after it, before its next visible
-//! operation, leave the same behind.
+//! A load or a fence is not a step: a thread that dies before it leaves the same behind as one that dies after it and before its
+//! next visible operation.
 
 use super::death::{patience_is_over, step};
 use super::trace::note;
 use loom::sync::atomic as imp;
 use loom::sync::atomic::Ordering;
 
-/// A full fence. Nothing happens in a dead thread.
+/// A full fence. It does nothing in a dead thread.
 #[track_caller]
 pub fn fence(order: Ordering) {
     if !std::thread::panicking() {
@@ -29,8 +29,8 @@ pub fn seq_cst_fence_for_models() {
     fence(Ordering::SeqCst);
 }
 
-/// Lets the other threads run, now and then: a bounded back-off needs no switch, a loop that waits for another thread
-/// would not end without one.
+/// Lets the other threads run now and then: a bounded back-off needs no switch, but a loop that waits for another thread would not
+/// end without one.
 pub fn spin_loop() {
     if step() && patience_is_over() {
         loom::hint::spin_loop();
@@ -41,8 +41,8 @@ macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $int:ty) => {
         $(#[$doc])*
         ///
-        /// The operations are those of `core`'s type of the same name. In a dead thread they do nothing: what still
-        /// runs there is drop code, which a killed process does not run.
+        /// The operations are those of `core`'s type of the same name. In a dead thread they do nothing: only drop code still
+        /// runs there, which a killed process does not run.
         #[derive(Debug)]
         pub struct $name(pub(super) imp::$name);
 
@@ -87,7 +87,7 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$int, $int> {
-                // Success ends the retry loops of drop code.
+                // Reporting success ends the retry loops of drop code.
                 if !step() {
                     return Ok(current);
                 }

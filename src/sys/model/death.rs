@@ -1,8 +1,8 @@
 //! Threads that die at a chosen step, and what the kernel does then.
 //!
-//! Dying is an unwind to the thread's top (`resume_unwind`, so no panic hook runs). On the way every operation of
-//! this module's siblings does nothing: drop code runs, but a killed process has none. Then the kernel takes over,
-//! in the order of Linux's exit: the robust list, then the pending word.
+//! A death is an unwind to the thread's top (`resume_unwind`, so no panic hook runs). Meanwhile the operations of this module's
+//! siblings do nothing, because drop code runs, which a killed process does not run. Then the kernel acts in the order of Linux's
+//! exit: the robust list, then the pending word.
 
 use super::futex::Sleeper;
 use super::trace::note;
@@ -18,18 +18,18 @@ use std::sync::atomic::{AtomicBool, Ordering as Std};
 /// When a thread dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Death {
-    /// Before its step with this number, counted from 0; `None` when it lives to its end.
+    /// Before the step with this number, counted from 0; `None`: it lives until its function returns.
     pub at: Option<usize>,
-    /// The kernel says nothing (exec from a second thread, `process_mrelease`): no mark, no wake-up, no bell.
+    /// The kernel reports nothing (exec from a second thread, `process_mrelease`): no mark, no wake-up, no bell.
     pub unreported: bool,
-    /// Whether a run over all steps waits for this one: see [`super::for_every_death`].
+    /// Whether a run over all steps counts this one: see [`super::for_every_death`].
     pub(super) counted: bool,
 }
 
 impl Death {
-    /// It lives to its end.
+    /// It lives until its function returns.
     pub const NEVER: Death = Death { at: None, unreported: false, counted: false };
-    /// It dies before its first step, and the kernel says so.
+    /// It dies before its first step, and the kernel reports it.
     pub const AT_ONCE: Death = Death { at: Some(0), ..Death::NEVER };
 }
 
@@ -63,7 +63,7 @@ struct Task {
     linked: RefCell<Vec<&'static AtomicU64>>,
     pending: Cell<Option<&'static AtomicU32>>,
     asleep: RefCell<Option<Rc<Sleeper>>>,
-    /// It lives on when its function has returned.
+    /// It lives on after its function has returned.
     stays: Cell<bool>,
 }
 
@@ -73,7 +73,7 @@ loom::thread_local! {
 
 /// Whether some execution since [`forget_steps`] reached the death that is counted.
 static KILLED: AtomicBool = AtomicBool::new(false);
-/// Forgets what [`killed`] tells.
+/// Resets [`killed`].
 pub(super) fn forget_steps() {
     KILLED.store(false, Std::Relaxed);
 }
@@ -89,8 +89,8 @@ fn task() -> Option<Rc<Task>> {
     TASK.with(|t| t.borrow().clone())
 }
 
-/// A step of the calling thread: it may die here. False when it is dead already (or the model has failed and is
-/// being torn down): then the operation must do nothing.
+/// A step of the calling thread, which may die here. False when it is already dead (or the model has failed and is being torn
+/// down): then the operation must do nothing.
 pub(super) fn step() -> bool {
     if std::thread::panicking() {
         return false;
@@ -99,7 +99,7 @@ pub(super) fn step() -> bool {
     true
 }
 
-/// A step that is no operation.
+/// A step that is not an operation.
 pub(super) fn may_die() {
     let Some(task) = task() else { return };
     let step = task.steps.get();
@@ -111,7 +111,7 @@ pub(super) fn may_die() {
     }
 }
 
-/// Whether the calling thread has spun for long.
+/// Whether the calling thread has spun long enough.
 pub(super) fn patience_is_over() -> bool {
     let Some(task) = task() else { return true };
     task.spins.set(task.spins.get() + 1);
@@ -130,18 +130,18 @@ pub(super) fn may_die_asleep(sleeper: &Rc<Sleeper>) {
 pub struct Thread<T>(loom::thread::JoinHandle<Outcome<T>>);
 
 impl<T> Thread<T> {
-    /// Waits for its end, as a parent does: not a way to learn of deaths in the algorithm under test.
+    /// Waits for its end, as a parent does. The algorithm under test must not learn of deaths this way.
     pub fn join(self) -> Outcome<T> {
         self.0.join().expect("loom passes panics on")
     }
 }
 
-/// Starts a thread that the kernel knows as `tid`. Two threads with one `tid` live in two PID namespaces.
+/// Starts a thread that the kernel knows as `tid`. Two threads with the same `tid` live in two PID namespaces.
 pub fn thread<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
     start(tid, Vec::new(), death, f)
 }
 
-/// Starts a thread that has `slot` linked from its start to its death. When `f` returns it stays alive, for ever idle.
+/// Starts a thread that has `slot` linked from its start to its death. When `f` returns, the thread stays alive and idle.
 pub fn member<T: 'static>(
     slot: &'static AtomicU64,
     tid: u32,
@@ -159,8 +159,7 @@ pub fn member<T: 'static>(
     })
 }
 
-/// Starts a thread that is all of its process, with nothing linked. When `f` returns it stays alive, for ever idle, with
-/// its seat.
+/// Starts the only thread of a process, with nothing linked. When `f` returns, the thread stays alive and idle, with its seat.
 pub fn process<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
     start(tid, Vec::new(), death, move || {
         let value = f();
@@ -241,14 +240,14 @@ fn start<T: 'static>(
     }))
 }
 
-/// Passes on what is not a modelled death: a failed assertion, or loom's own tear-down.
+/// Passes on a panic that is not a modelled death: a failed assertion, or loom's own tear-down.
 fn only_crashed(payload: Box<dyn Any + Send>) {
     if !payload.is::<Crashed>() {
         resume_unwind(payload);
     }
 }
 
-/// The kernel's work at a thread's end, by death or not: one action, as what could come between its parts would only
+/// The kernel's work at a thread's end, by death or not. It is one action, because a thread that came between its parts would only
 /// see the same state and be woken once more.
 fn exit(task: &Task, reported: bool) {
     let kernel = Kernel::get();
@@ -262,7 +261,7 @@ fn exit(task: &Task, reported: bool) {
     kernel.enter();
     kernel.freeze();
     if let Some(sleeper) = task.asleep.borrow_mut().take() {
-        // A wake-up before this was in vain.
+        // An earlier wake-up of it was in vain.
         kernel.dequeue(&sleeper);
     }
     fence(Ordering::SeqCst);
@@ -270,7 +269,7 @@ fn exit(task: &Task, reported: bool) {
         walk(&kernel, task);
     }
     kernel.state.borrow_mut().gone.push(task.tid);
-    // The mark, too, comes before whatever enters the kernel later.
+    // The mark also comes before everything that enters the kernel later.
     kernel.enter();
     kernel.thaw();
     if sits {
@@ -383,7 +382,7 @@ impl RobustList {
     }
 }
 
-/// A step of the calling thread in between its operations.
+/// A step of the calling thread between its operations.
 pub fn pause() {
     step();
 }

@@ -48,10 +48,10 @@ impl<'a> List<'a> {
     }
 }
 
-/// A queued waiter. Woken at one word it stays queued at the others until it runs, and may swallow a wake-up at each.
+/// A queued waiter. Woken on one word, it stays queued on the others until it runs, and may swallow a wake-up on each.
 pub(super) struct Sleeper {
     thread: loom::thread::Thread,
-    /// Zero where it was woken.
+    /// Zero for each word on which it was woken.
     keys: RefCell<Vec<usize>>,
     /// The last in its list, as in Linux.
     woken: Cell<Option<usize>>,
@@ -73,7 +73,7 @@ impl Sleeper {
     }
 }
 
-/// As in the product, though nothing is there: the name of a queue.
+/// As in the product. Nothing lies there: it only names a queue.
 fn address(word: Word<'_>) -> *const u32 {
     match word {
         Word::Whole(w) => core::ptr::from_ref(w).cast(),
@@ -82,7 +82,7 @@ fn address(word: Word<'_>) -> *const u32 {
     }
 }
 
-/// What the kernel reads. Relaxed: the kernel's lock orders it after every wake-up that did not find the sleeper.
+/// The kernel's read. Relaxed: the kernel's lock orders it after every wake-up that did not find the sleeper.
 fn read(word: Word<'_>) -> u32 {
     match word {
         Word::Whole(w) => w.0.load(Ordering::Relaxed),
@@ -114,7 +114,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
         woken: Cell::new(None),
     });
     kernel.state.borrow_mut().sleepers.push(sleeper.clone());
-    // A thread can be killed in its sleep; its wake-up may have been given to it already.
+    // A thread can be killed in its sleep, perhaps after it was woken.
     may_die_asleep(&sleeper);
     if let Some(deadline) = deadline.filter(|_| times_out(&kernel)) {
         kernel.enter();
@@ -129,14 +129,14 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
         loom::thread::park();
     }
     if sleeper.keys.borrow().len() > 1 {
-        // Until here others may wake it once more.
+        // Until here other threads may wake it once more.
         kernel.enter();
     }
     kernel.dequeue(&sleeper);
     Woken::By(sleeper.woken.get().unwrap_or(0))
 }
 
-/// Whether a sleep with a deadline is to end by it, if no wake-up comes first.
+/// Whether a sleep with a deadline times out, if no wake-up comes first.
 fn times_out(kernel: &Kernel) -> bool {
     let mut state = kernel.state.borrow_mut();
     if state.timeouts > 0 {
@@ -146,7 +146,7 @@ fn times_out(kernel: &Kernel) -> bool {
     let net = state.net;
     drop(state);
     if net {
-        // Comes back when nobody else can run, or sooner: a net, too, may be early.
+        // Returns when no other thread can run, or sooner: a net may be early as well.
         loom::thread::yield_now();
     }
     net
@@ -202,7 +202,7 @@ pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) 
     };
     note(core::ptr::from_ref(place).addr(), || format!("kernel: {change:?} of {old:#x}"));
     let count = kernel.wake_key(address(woken).addr(), n);
-    // Whatever enters the kernel later comes after the change.
+    // Everything that enters the kernel later comes after the change.
     kernel.enter();
     kernel.thaw();
     count

@@ -2,35 +2,33 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `atomic` | loom's atomics; every operation that others can see is a step at which the thread may die |
+//! | `atomic` | loom's atomics; every operation that other threads can see is a step at which the thread may die |
 //! | `futex` | sleeping and waking |
 //! | `death` | threads, their robust lists, and what the kernel does when one dies |
 //! | `run` | all interleavings of a model, with a death at every step |
 //! | `trace` | the operations of an execution that failed |
 //!
-//! **The futex.** A wait and a wake must be ordered against each other as by the kernel's lock, and loom must *know*
-//! that they are, or it prunes orders that differ only in the sleepers' queue. So each is one visible operation (an
-//! AcqRel read-modify-write of one modelled kernel lock) and then works on a plain list. Tried and measured against
-//! the toys of `tests/loom/toys.rs`:
+//! **The futex.** A wait and a wake must be ordered as by the kernel's lock, and loom must *know* that they are, or it prunes
+//! orders that differ only in the sleepers' queue. So each is one visible operation (an AcqRel read-modify-write of one modelled
+//! kernel lock) and then works on a plain list. Tried and measured against the toys of `tests/loom/toys.rs`:
 //!
 //! | construction | verdict |
 //! |---|---|
 //! | loom's Mutex and Condvar with notify_all | misses "woke one where all must wake" |
 //! | a bare load, or a read-modify-write as the compare | false deadlocks |
-//! | enqueue, SeqCst fence, load, park; fence, pop, unpark: a list that loom does not see | catches the mutants whose word changes before the wake; **misses a bell that rings before its sleeper has queued** (toy "a late sleeper …"), as nothing makes loom try that order |
+//! | enqueue, SeqCst fence, load, park; fence, pop, unpark: a list that loom does not see | catches the mutants whose word changes before the wake; **misses a bell that rings before its sleeper has queued** (toy "a late sleeper …"), because nothing makes loom try that order |
 //! | this one | passes the right toys, catches every mutant |
 //!
-//! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel, too, compares
-//! and queues in one critical section.
+//! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel also compares and queues in one
+//! critical section.
 //!
-//! **What a model cannot see.** A light fence is a full fence here: the asymmetric protocol is checked in
-//! `tests/store_buffer.rs`. loom's SeqCst fences order more than the language says, so a publisher that has
-//! once passed a fence hides some missing edges; the models have paths without fences for those. Nothing times
-//! out unless the model says so ([`allow_timeouts`]): a lost wake-up that the net would repair is a deadlock here.
-//! loom remembers only the last access to an atomic: where one thread has loaded it and another one then loads and
-//! changes it, loom does not see that the two race and may not try the other order. It does see a change that comes
-//! first and a load that comes after: so a model starts the thread that changes first (the heir of "a dead one's lock
-//! is inherited though its slot lives again", started first, was run in one order only).
+//! **What a model cannot see.** A light fence is a full fence here; `tests/store_buffer.rs` checks the asymmetric protocol. loom's
+//! SeqCst fences order more than the language promises, so a publisher that has once passed a fence hides some missing edges; the
+//! models have paths without fences for those. Nothing times out unless the model says so ([`allow_timeouts`]): a lost wake-up that
+//! the net would repair is a deadlock here. loom remembers only the last access to an atomic: if one thread loads it and another
+//! one then loads and changes it, loom does not see that the two race and may not try the other order. It does see a change
+//! followed by a load, so a model starts the thread that changes first (the heir of "a dead one's lock is inherited though its
+//! slot lives again", started first, was run in one order only).
 
 mod atomic;
 mod death;
@@ -85,7 +83,7 @@ impl Kernel {
         KERNEL.with_borrow(|k| k.clone()).expect("inside model::check")
     }
 
-    /// One visible, totally ordered kernel operation: loom tries every order of two of them.
+    /// Makes a kernel operation visible and totally ordered: loom tries every order of two of them.
     fn enter(&self) {
         self.lock.fetch_add(1, Ordering::AcqRel);
     }
@@ -114,7 +112,7 @@ impl Kernel {
     }
 }
 
-/// Lets the other threads run, in one order only, until `n` of them sleep: where a model begins.
+/// Lets the other threads run, in one order only, until `n` of them sleep. A model begins there.
 pub fn until_asleep(n: usize) {
     let kernel = Kernel::get();
     kernel.freeze();
@@ -135,12 +133,12 @@ pub fn until_asleep_or_gone(n: usize) {
     kernel.thaw();
 }
 
-/// From here to the end of the execution loom tries one order only: what follows only cleans up or checks.
+/// From here to the end of the execution loom tries one order only, because the rest only cleans up or checks.
 pub fn settle() {
     Kernel::get().freeze();
 }
 
-/// The clock of a model: it stands still, but for time-outs.
+/// The clock of a model: it stands still, except for time-outs.
 pub mod clock {
     /// Nanoseconds since the start of the execution.
     pub fn monotonic_ns() -> u64 {
@@ -148,19 +146,19 @@ pub mod clock {
     }
 }
 
-/// Lets the first `n` sleeps with a deadline in this execution end by it, in every order against wake-ups. Without
-/// this they last until somebody wakes them.
+/// Lets the first `n` sleeps with a deadline in this execution time out, in every order against wake-ups. Without this they last
+/// until another thread wakes them.
 pub fn allow_timeouts(n: u32) {
     Kernel::get().state.borrow_mut().timeouts = n;
 }
 
-/// Lets every sleep with a deadline in this execution end by it once nobody else can run. A wake-up that is lost for
-/// good then shows as a loop that exceeds the bound on branches, if it does not break an assertion.
+/// Lets every sleep with a deadline in this execution time out once no other thread can run. A wake-up that is lost for good then
+/// shows as a loop that exceeds the bound on branches, if it does not break an assertion.
 pub fn spread_net() {
     Kernel::get().state.borrow_mut().net = true;
 }
 
-/// The second channel, in a model that [spreads the net](spread_net): whether the thread with this id has ended,
+/// The second channel of death reports, in a model that [spreads the net](spread_net): whether the thread with this id has ended,
 /// reported or not.
 pub fn is_gone(tid: u32) -> bool {
     let kernel = Kernel::get();

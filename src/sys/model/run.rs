@@ -28,7 +28,7 @@ impl Default for Bounds {
 pub struct Report {
     /// Executions, over all deaths.
     pub executions: u64,
-    /// The number of steps at which the victim was killed; 0 where nobody dies.
+    /// At how many steps the victim was killed; 0 where no thread dies.
     pub deaths: usize,
     /// The time it took.
     pub time: Duration,
@@ -50,8 +50,8 @@ pub fn check(bounds: Bounds, f: impl Fn() + Send + Sync + 'static) -> Report {
     Report { executions: count.load(Ordering::Relaxed), deaths: 0, time: start.elapsed() }
 }
 
-/// Runs `f` without a death, then with one at step 0, 1, 2, … of the thread that is given it, until a whole run
-/// has not reached the step. Threads without the death are given [`Death::NEVER`].
+/// Runs `f` without a death, then with one at step 0, 1, 2, … of the thread that gets it, until a whole run does not reach the
+/// step. The other threads get [`Death::NEVER`].
 pub fn for_every_death(
     bounds: Bounds,
     unreported: bool,

@@ -1,4 +1,4 @@
-//! What happened in the execution that failed: with `INTERPROC_TRACE` set, every operation in order.
+//! The trace of the execution that failed: with `INTERPROC_TRACE` set, every operation in order.
 
 use std::cell::RefCell;
 use std::format;
@@ -17,7 +17,7 @@ fn wanted() -> bool {
     *WANTED.get_or_init(|| std::env::var_os("INTERPROC_TRACE").is_some())
 }
 
-/// Forgets the last execution.
+/// Clears the trace of the last execution.
 pub(super) fn restart() {
     static HOOK: Once = Once::new();
     if wanted() {
