@@ -6,9 +6,9 @@ use bytemuck::{CheckedBitPattern, NoUninit, Pod, Zeroable};
 use core::fmt;
 use core::mem::MaybeUninit;
 
-/// A value of which not every bit pattern is one, as [`Plain`](crate::Plain) bytes: a `bool`, a `char`, a structure or
-/// enum that derives [`bytemuck::CheckedBitPattern`] and [`bytemuck::NoUninit`]. It may lie wherever plain data may. The
-/// bytes are checked when the value is taken out: a peer that wrote others, or died in the middle of writing, causes an
+/// Wraps a value that has invalid bit patterns (a `bool`, a `char`, a structure or enum that derives
+/// [`bytemuck::CheckedBitPattern`] and [`bytemuck::NoUninit`]) as [`Plain`](crate::Plain) bytes, so that it may lie wherever plain
+/// data may. The bytes are checked when the value is taken out: if a peer wrote invalid ones, or died while writing, that is an
 /// error and never undefined behaviour.
 ///
 /// # Examples
@@ -25,7 +25,7 @@ use core::mem::MaybeUninit;
 /// lights.push(Checked::new(Light::Green))?;
 /// assert_eq!(lights.pop()?.get()?, Light::Green);
 ///
-/// let peer = seg.queue_of_bytes::<u8>("lights", 8)?; // one that makes a mistake
+/// let peer = seg.queue_of_bytes::<u8>("lights", 8)?; // a peer that makes a mistake
 /// peer.push(7)?;
 /// assert_eq!(lights.pop()?.get().unwrap_err().kind(), ErrorKind::Corrupt);
 /// # Ok::<(), interproc::Error>(())
@@ -41,7 +41,7 @@ unsafe impl<T: CheckedBitPattern + NoUninit> Zeroable for Checked<T> {}
 unsafe impl<T: CheckedBitPattern + NoUninit> Pod for Checked<T> {}
 
 impl<T: CheckedBitPattern + NoUninit> Checked<T> {
-    /// The bytes of a value.
+    /// Wraps a value.
     ///
     /// # Examples
     /// ```
@@ -54,10 +54,10 @@ impl<T: CheckedBitPattern + NoUninit> Checked<T> {
         Checked(MaybeUninit::new(value))
     }
 
-    /// The value, if the bytes are one.
+    /// The value, if the bytes are valid.
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`]: they are none.
+    /// [`ErrorKind::Corrupt`]: they are not.
     ///
     /// # Examples
     /// ```
@@ -70,7 +70,7 @@ impl<T: CheckedBitPattern + NoUninit> Checked<T> {
     /// ```
     #[inline]
     pub fn get(&self) -> Result<T, Error> {
-        // One copy, which is checked and used: whoever shares the bytes may change them meanwhile.
+        // One copy is checked and used, because a peer may change the shared bytes meanwhile.
         let copy = self.0;
         // SAFETY: T and its `Bits` have the same layout, and any bytes are a `Bits`; all are initialised, see above.
         let bits = unsafe { (&raw const copy).cast::<T::Bits>().read() };
@@ -82,7 +82,7 @@ impl<T: CheckedBitPattern + NoUninit> Checked<T> {
         }
     }
 
-    /// Puts another value in its place.
+    /// Replaces the value.
     ///
     /// # Examples
     /// ```
@@ -108,7 +108,7 @@ impl<T: CheckedBitPattern + NoUninit + fmt::Debug> fmt::Debug for Checked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.get() {
             Ok(value) => value.fmt(f),
-            Err(_) => f.write_str("(no value of its type)"),
+            Err(_) => f.write_str("(invalid bytes)"),
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_value_are_an_error_each() {
+    fn invalid_bytes_are_an_error_each() {
         let job = Job { id: 7, urgent: true, kind: Kind::Large, letter: 'x' };
         assert_eq!(Checked::new(Kind::Small).get().unwrap(), Kind::Small);
         let checked = Checked::new(job);

@@ -1,4 +1,4 @@
-//! The one error type and the only error table: kind, errno and text stand in one row each.
+//! [`Error`], the only error type, and the only error table: a row for each kind, with its errno value and text.
 
 use core::fmt;
 
@@ -18,7 +18,7 @@ macro_rules! kinds {
                 match self { $(ErrorKind::$name => libc::$errno,)* }
             }
 
-            /// One sentence: what happened and what to do.
+            /// A sentence: what happened and what to do.
             pub const fn text(self) -> &'static str {
                 match self { $(ErrorKind::$name => $text,)* }
             }
@@ -28,90 +28,90 @@ macro_rules! kinds {
 
 kinds! {
     /// The last owner died while holding the lock; the caller holds it now.
-    OwnerDied = EOWNERDEAD, "the last owner died while holding the lock; you hold it now: repair the data, mark it consistent, go on";
-    /// A recovered lock was released without being marked consistent.
-    NotRecoverable = ENOTRECOVERABLE, "a recovered lock was released without being marked consistent; it is unusable for good";
+    OwnerDied = EOWNERDEAD, "the last owner died while holding the lock; you hold it now: repair the data and mark it consistent";
+    /// The lock was given up as not recoverable (in C: released without being marked consistent).
+    NotRecoverable = ENOTRECOVERABLE, "the lock was marked as not recoverable, or in C released without being marked consistent; it stays unusable: make a new one";
     /// The caller already owns the lock.
-    Deadlock = EDEADLK, "the calling thread itself holds what it would wait for; the wait would never end";
+    Deadlock = EDEADLK, "the calling thread itself holds what it would wait for, so the wait would never end; release it first";
     /// The caller does not own what it tried to release or use.
-    NotOwner = EPERM, "the calling thread does not own this; it was never acquired here, or it belongs to another thread or to the parent process";
+    NotOwner = EPERM, "the calling thread does not own this: it did not acquire it, or it belongs to another thread or to the parent process";
     /// A fork beside other threads, or under a guard.
-    NotAlone = EBUSY, "a safe fork needs a process of one thread that holds no guard: fork before you start threads and after you drop the guards, or use the unchecked form";
+    NotAlone = EBUSY, "a safe fork needs a process with one thread that holds no guard: fork before starting threads and after dropping guards, or use the unchecked form";
     /// A try operation on a lock found it taken.
     WouldBlock = EBUSY, "the object is in use; try again or wait for it";
     /// A try operation found a queue full.
-    Full = EAGAIN, "the queue or pipe is full; try again after somebody takes a message out, or use the waiting form";
+    Full = EAGAIN, "the queue or pipe is full; try again after a message is taken out, or use the waiting form";
     /// A try operation found a queue empty.
-    Empty = EAGAIN, "the queue or pipe is empty; try again after somebody puts a message in, or use the waiting form";
+    Empty = EAGAIN, "the queue or pipe is empty; try again after a message is put in, or use the waiting form";
     /// No such program, directory or file.
     NoFile = ENOENT, "no such program, directory or file; check the path, and PATH for a name without a slash";
     /// No such process.
-    NoProcess = ESRCH, "no such process; it has ended, or another one has its number now";
+    NoProcess = ESRCH, "no such process: it has ended, or another process has its number now";
     /// The deadline passed first.
-    TimedOut = ETIMEDOUT, "the deadline passed before the operation could be done";
+    TimedOut = ETIMEDOUT, "the deadline passed before the operation could complete";
     /// The barrier is broken.
-    Broken = ECANCELED, "the barrier is broken: a party died, ran out of time or gave up; reset it and let all parties come anew";
+    Broken = ECANCELED, "the barrier is broken: a party died, timed out or gave up; reset it and let all parties arrive again";
     /// A counter is at its largest value.
-    Overflow = EOVERFLOW, "the counter cannot grow any further: a semaphore holds at most 2147483647, a recursive mutex is held at most 65535 times";
-    /// Closed for pushing, or closed and drained for popping; the other end of a pipe is closed or dead.
-    Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; for a receiver also drained: nothing more will come";
+    Overflow = EOVERFLOW, "the counter is at its limit: 2147483647 for a semaphore, 65535 for the depth of a recursive mutex";
+    /// Closed for pushing, or closed and drained for popping; a pipe's other end is closed or dead.
+    Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; a receiver has taken everything: nothing more will come";
     /// An argument is out of its range, or an address lies in no attached segment.
     InvalidInput = EINVAL, "an argument is invalid, or the object lies in no segment attached to this process";
     /// The handle's seat was lost because the thread that held it died.
     Stale = ESTALE, "the thread that held this handle died; open a new handle";
     /// Every member slot is taken by a live thread.
     TooManyMembers = EUSERS, "every member slot of the segment is held by a live thread; create it with a larger max_members";
-    /// The kernel or sandbox lacks something that cannot be done without.
-    Unsupported = ENOTSUP, "the kernel, C library or sandbox lacks something this needs (for example a robust futex list)";
+    /// The kernel or sandbox lacks something that is needed.
+    Unsupported = ENOTSUP, "the kernel, the C library or a sandbox lacks something that is needed here (for example a robust futex list)";
     /// Names are `/name`: one leading slash, no other, 2 to 250 bytes, no NUL.
-    BadName = EINVAL, "a segment name is one slash followed by 1 to 249 bytes without slash or NUL, and not \"/.\" or \"/..\"";
+    BadName = EINVAL, "a segment name is one slash followed by 1 to 249 bytes without slash or NUL, and neither \"/.\" nor \"/..\"";
     /// No such segment.
     NotFound = ENOENT, "no segment has this name; create it, or use open_or_create";
     /// The name is taken.
-    Exists = EEXIST, "the name is taken; open what has it, unlink it, or use open_or_create";
+    Exists = EEXIST, "the name is taken; open it, unlink it, or use open_or_create";
     /// The file is not a segment.
     Foreign = EPROTO, "this is not an interproc segment (wrong magic); another program uses the name";
     /// Another format version or an unknown feature.
-    VersionMismatch = EPROTONOSUPPORT, "the segment was made by another format version of interproc, or needs a feature this build lacks; use one version everywhere";
+    VersionMismatch = EPROTONOSUPPORT, "the segment has another format version, or needs a feature that this build lacks; use one version of interproc everywhere";
     /// The file is shorter than its header says.
-    Truncated = ENODATA, "the segment file is shorter than its header says; somebody truncated it: unlink and create it again";
+    Truncated = ENODATA, "the segment's file is shorter than its header says, so somebody truncated it; unlink it and create it again";
     /// The header or directory fails its checks.
-    Corrupt = EBADMSG, "the segment's header, directory or object failed its checks; somebody wrote over it: unlink and create it again";
+    Corrupt = EBADMSG, "the segment's header, directory or object failed its checks, so somebody wrote over it; unlink the segment and create it again";
     /// Not a regular file, or a symbolic link.
-    NotRegular = ELOOP, "the name is a symbolic link or not a regular file; refused";
+    NotRegular = ELOOP, "the name is a symbolic link or not a regular file, so it is refused; remove it or use another name";
     /// Owned by neither this user nor root.
-    UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; trust_owner in the options accepts that user";
+    UntrustedOwner = EACCES, "the segment belongs to another user, who could change it at will; to accept that user set trust_owner in the options";
     /// The mode bits forbid it.
-    PermissionDenied = EACCES, "permission denied by the mode of the file or of its directory; run as its owner or create it with a wider mode";
+    PermissionDenied = EACCES, "the mode of the file or of its directory denies it; run as its owner, or create it with a wider mode";
     /// The system does not permit it to this process.
     NotPermitted = EPERM, "the system does not permit this to the calling process: it takes the same user, a privilege, or a sandbox that allows the call";
     /// No room in the file system.
-    NoSpace = ENOSPC, "no room in shared memory for a segment of this size (containers often give /dev/shm only 64 MiB); enlarge it or ask for less";
+    NoSpace = ENOSPC, "shared memory has no room for a segment of this size (containers often give /dev/shm only 64 MiB); enlarge it or ask for less";
     /// No room inside the segment.
     SegmentFull = ENOMEM, "the segment has no room left for this object, or its directory is full; create it larger";
     /// An object of this name has another type or shape.
-    TypeMismatch = EEXIST, "an object of this name exists with another type, size, alignment or parameter";
+    TypeMismatch = EEXIST, "an object of this name exists with another type, size, alignment or parameter; ask for the same, or use another name";
     /// The object was opened read-only.
     ReadOnly = EROFS, "the segment was opened read-only; open it for writing to use its objects";
     /// No object of this name.
-    NoObject = ENOENT, "the segment has no object of this name";
-    /// It is no child of this process, or was reaped by somebody else.
-    NoChild = ECHILD, "no such child: it is none of this process's, or has ended and was waited for elsewhere";
-    /// The thread holds as many locks for reading as it can.
-    TooManyHolds = ENOLCK, "the thread holds as many locks for reading as it has room for; release one first";
+    NoObject = ENOENT, "the segment has no object of this name; make it first";
+    /// It is not a child of this process, or other code has reaped it.
+    NoChild = ECHILD, "no such child: it is not this process's, or it has ended and other code has reaped it";
+    /// The thread holds as many read locks as it can.
+    TooManyHolds = ENOLCK, "the thread holds as many read locks as it has room for; release one first";
     /// A limit of the system (descriptors, processes, memory).
-    Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory)";
+    Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory); raise it or use less";
     /// Nobody listens.
-    Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not begun";
+    Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not started yet; try again later";
     /// The message does not fit.
-    TooLarge = EMSGSIZE, "the message is larger than the queue or pipe was created for, or than the buffer that is to take it";
-    /// The program has closed a descriptor of the library's.
-    DescriptorClosed = EBADF, "the program has closed a descriptor that this library had opened, and it cannot be opened again; close only what you have opened";
-    /// Any other error from the kernel; its errno is kept.
+    TooLarge = EMSGSIZE, "the message is longer than the queue or pipe was created for, or than the buffer for it";
+    /// The program has closed a descriptor of the library.
+    DescriptorClosed = EBADF, "the program has closed a descriptor that this library opened, and it cannot be opened again; close only what you opened";
+    /// Another error from the kernel; its errno value is kept.
     System = EIO, "the kernel refused a call";
 }
 
-/// An error: its kind, the errno value, and for the segment layer a sentence of detail.
+/// An error: its kind, its errno value, and often a sentence of detail.
 ///
 /// # Examples
 /// ```
@@ -163,7 +163,7 @@ impl Error {
         Error { errno, ..Error::from(kind) }
     }
 
-    /// Why a descriptor of ours could not be used, by the errno value of the look at it.
+    /// A descriptor of ours cannot be used; `errno` is what checking it returned.
     #[cfg(all(feature = "std", not(interproc_loom)))]
     #[cold]
     pub(crate) fn no_descriptor(errno: i32) -> Self {
@@ -178,9 +178,8 @@ impl Error {
         Error::from_errno(libc::ENOMEM)
     }
 
-    /// Adds a sentence that names what the kind alone cannot: the file, the two sizes, the version.
-    ///
-    /// When there is no memory for it, the error goes without.
+    /// Adds a sentence with what the kind alone cannot say: the file, the two sizes, the version. Without memory for it the error
+    /// has no detail.
     #[cfg(feature = "std")]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         let text = written(format_args!("{detail}")).unwrap_or_default();
@@ -207,8 +206,8 @@ impl Clone for Error {
     }
 }
 
-/// As std's `format!`, but empty when there is no memory for the text: out of memory, an error is told and not an abort
-/// made of it.
+/// As std's `format!`, but empty when there is no memory for the text, so that running out of memory is an error and not an
+/// abort.
 #[cfg(feature = "std")]
 #[cfg_attr(interproc_loom, allow(unused_macros))]
 macro_rules! format_or_empty {
@@ -229,7 +228,7 @@ pub(crate) fn written(text: fmt::Arguments<'_>) -> Result<std::string::String> {
             Ok(())
         }
     }
-    /// Writes no more than there is room for.
+    /// Writes only as much as fits.
     struct Within(std::string::String);
     impl Write for Within {
         fn write_str(&mut self, part: &str) -> fmt::Result {
@@ -264,13 +263,13 @@ impl From<std::io::Error> for Error {
             return ours.clone();
         }
         if e.kind() == std::io::ErrorKind::OutOfMemory {
-            return Error::no_memory(); // also where it was std's own list that could not grow
+            return Error::no_memory(); // also where one of std's own lists could not grow
         }
         Error::from_errno(e.raw_os_error().unwrap_or(libc::EIO))
     }
 }
 
-/// The kind is that of the errno value; the error itself is inside, and comes out by `Error::from`.
+/// Its kind is that of the errno value. The error itself is inside, and `Error::from` takes it out.
 #[cfg(feature = "std")]
 impl From<Error> for std::io::Error {
     fn from(e: Error) -> Self {
@@ -278,7 +277,7 @@ impl From<Error> for std::io::Error {
     }
 }
 
-/// What becomes an [`Error`] becomes a `std::io::Error` as well.
+/// Makes a type that converts into an [`Error`] convert into a `std::io::Error` as well.
 #[cfg(all(feature = "std", not(interproc_loom)))]
 macro_rules! into_io {
     ($([$($params:tt)*] $type:ty)*) => {

@@ -1,4 +1,4 @@
-//! The heap, with its failures as errors: an allocation that fails must not end the program, and std's types abort.
+//! Allocations that fail with an error: std's types abort the program instead.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result, written};
@@ -19,7 +19,7 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
     Ok(Room::new()?.fill(value))
 }
 
-/// Memory for a value that is yet to be made: what must not be made for nothing gets its room first.
+/// Memory for a value that does not exist yet, for a value that must not be made in vain.
 pub(crate) struct Room<T>(NonNull<T>);
 
 impl<T> Room<T> {

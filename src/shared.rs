@@ -1,20 +1,20 @@
-//! What may lie in shared memory: [`Plain`] values, which are copied in and out or reached under a lock, and
-//! [`Shared`] objects, which many processes hold a reference to at the same time.
+//! What may lie in shared memory: [`Plain`] values, which are copied in and out or used under a lock, and [`Shared`] objects, to
+//! which many processes hold references at the same time.
 //!
-//! Why two traits: a `u32` is fine *inside* a mutex or a queue, but a bare `&u32` to memory that another process
-//! writes is undefined behaviour in Rust, and safe code must not be able to make one. So a `u32` is `Plain`, and
-//! an `AtomicU32` or a mutex around a `u32` is `Shared`.
+//! Why two traits: a `u32` is fine *inside* a mutex or a queue, but a bare `&u32` to memory that another process writes is
+//! undefined behaviour in Rust, so safe code must not be able to make one. A `u32` is `Plain`; an `AtomicU32`, or a mutex around a
+//! `u32`, is `Shared`.
 //!
-//! **No padding is written.** A byte of padding is whatever lay on the writer's stack before. So a `Plain` value has
-//! none, and a `Shared` object is written field by field into zeroed memory.
+//! **No padding is written**, because a byte of padding holds whatever lay on the writer's stack. So a `Plain` value has none, and
+//! a `Shared` object is written field by field into zeroed memory.
 //!
-//! **Whom this trusts.** Processes that use the library from safe Rust cannot break each other's types. One that writes past it,
-//! in C or by a mapping of its own, can write under a guard: then a `&T` that another process holds changes under it, which
-//! Rust does not allow. No bytes make a `Plain` value an invalid one, and nothing in the library reads shared bytes
-//! twice to decide; but a program that does not trust its peers copies values out (`Queue::pop`, `Latest::get`,
-//! `ByteQueue::pop`) instead of reading them in place, or works on atomics.
+//! **Trust.** Processes that use the library from safe Rust cannot break each other's types. A process that writes to the memory
+//! around the library, from C or through its own mapping, can write under a guard: then a `&T` of another process changes, which
+//! Rust does not allow. No bytes make a `Plain` value invalid, and the library never reads shared bytes twice to decide; but a
+//! program that does not trust its peers should copy values out (`Queue::pop`, `Latest::get`, `ByteQueue::pop`) instead of reading
+//! them in place, or use atomics.
 //!
-//! **An object is found by its exact type**: [`TypeId`] tells how.
+//! **An object is found by its exact type**: see [`TypeId`].
 #![allow(unsafe_code)]
 
 use core::any::type_name;
@@ -27,9 +27,9 @@ use core::sync::atomic::{
 /// A value for which every bit pattern is valid, and which has no padding: numbers, arrays of them, and structures that
 /// derive [`bytemuck::Pod`]. It holds no pointer, needs no drop, and all-zero bytes are one of its values.
 ///
-/// It is implemented for every `T: bytemuck::AnyBitPattern + bytemuck::NoUninit` (`Pod` is both); there is nothing else
-/// to implement. The crate re-exports [`bytemuck`](crate::bytemuck), so that you need no dependency of your own. For
-/// `bool`, `char` and enums, of which not every bit pattern is a value, there is [`Checked`](crate::Checked).
+/// It is implemented for every `T: bytemuck::AnyBitPattern + bytemuck::NoUninit` (`Pod` is both); there is nothing else to
+/// implement. The crate re-exports [`bytemuck`](crate::bytemuck), so you need no dependency of your own. For `bool`, `char` and
+/// enums, for which some bit patterns are invalid, use [`Checked`](crate::Checked).
 ///
 /// # Examples
 /// ```
@@ -46,11 +46,11 @@ use core::sync::atomic::{
 /// may_be_queued::<Job>();
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no plain data: it may not be copied into shared memory",
+    message = "`{Self}` is not plain data: it cannot be copied into shared memory",
     label = "not `Plain`",
     note = "plain data has a valid value for every bit pattern, no padding, no pointer and no reference: derive \
             `interproc::bytemuck::Pod` and `Zeroable` with `#[bytemuck(crate = \"interproc::bytemuck\")]`, and fill gaps \
-            between fields by fields",
+            between fields with fields",
     note = "for `bool`, `char` and enums there is `interproc::Checked`"
 )]
 pub trait Plain: bytemuck::AnyBitPattern + bytemuck::NoUninit {}
@@ -58,13 +58,13 @@ pub trait Plain: bytemuck::AnyBitPattern + bytemuck::NoUninit {}
 #[diagnostic::do_not_recommend]
 impl<T: bytemuck::AnyBitPattern + bytemuck::NoUninit> Plain for T {}
 
-/// What an object in a segment is told apart by: 64 bits made of its type's name (without the path), size and alignment,
-/// and of the ids of its parts. So `Mutex<u64>` is not found as a `Mutex<f64>`, nor a structure as another one of its
-/// name and size with other fields. An object of bytes, as C makes them, has the id [`BYTES`](Self::BYTES), and is
-/// found as bytes only. Queues and latest values are told apart by the id of what is in them: [`TypeId::plain`].
+/// Identifies the type of an object in a segment: 64 bits computed from the type's name (without the path), size and alignment,
+/// and from the ids of its parts. So a `Mutex<u64>` is not found as a `Mutex<f64>`, nor a structure as another one of the same
+/// name and size with other fields. An untyped object, as C makes them, has the id [`BYTES`](Self::BYTES) and is found only as
+/// such. Queues and latest values are told apart by the id of their elements: [`TypeId::plain`].
 ///
-/// The id of a type does not depend on the compiler, nor on the crate or module that declares it: two programs may each
-/// declare it. Field names do not count, nor do the fields of a [`Plain`] structure: any bytes are a value of it.
+/// The id does not depend on the compiler, nor on the crate or module that declares the type: two programs may each declare it.
+/// Field names do not count, nor do the fields of a [`Plain`] structure, because any bytes are a value of it.
 ///
 /// # Examples
 /// ```
@@ -85,10 +85,10 @@ impl<T: bytemuck::AnyBitPattern + bytemuck::NoUninit> Plain for T {}
 pub struct TypeId(u64);
 
 impl TypeId {
-    /// That of an object of bytes.
+    /// The id of untyped objects.
     pub const BYTES: TypeId = TypeId(0);
 
-    /// The id of a type with this name, size and alignment, and of these parts: its type parameters or fields, in order.
+    /// The id of a type with this name, size, alignment and parts: its type parameters or fields, in order.
     ///
     /// # Examples
     /// ```
@@ -108,7 +108,7 @@ impl TypeId {
         Self::joined(family, hash)
     }
 
-    /// The id of a type of objects, for a program in C or for a look at what [`ObjectInfo`](crate::shm::ObjectInfo) says.
+    /// The id of an object's type, for a program in C or to compare with [`ObjectInfo`](crate::shm::ObjectInfo).
     ///
     /// # Examples
     /// ```
@@ -119,7 +119,7 @@ impl TypeId {
         T::shared_id()
     }
 
-    /// The id of plain data: `u64`, `[u8; 48]`, a structure of yours.
+    /// The id of plain data: `u64`, `[u8; 48]`, a structure of your own.
     ///
     /// # Examples
     /// ```
@@ -154,19 +154,19 @@ impl TypeId {
         TypeId(bits)
     }
 
-    /// That of so many `T`, one after the other: the same for an array and for a slice.
+    /// The id of `len` elements of type `T`: the same for an array and a slice.
     pub(crate) fn array<T: Shared>(len: usize) -> TypeId {
         Self::new("[]", len * size_of::<T>(), align_of::<T>(), &[T::shared_id()])
     }
 
-    /// By the type's name alone, without the paths in it, which differ between two programs.
+    /// The id from the type's name alone, without the paths in it, which differ between two programs.
     fn named<T>() -> TypeId {
         let (size, align) = ((size_of::<T>() as u64).to_le_bytes(), (align_of::<T>() as u64).to_le_bytes());
         let name = Fnv::NEW.and_name(type_name::<T>().as_bytes());
         Self::joined(name, name.and(&[0]).and(&size).and(&align))
     }
 
-    /// The upper half is of the name alone: by it the tool knows a `Mutex<T>` whatever T is.
+    /// The upper half depends on the name alone, so that the tool recognises a `Mutex<T>` whatever T is.
     const fn joined(name: Fnv, all: Fnv) -> TypeId {
         TypeId((name.folded() as u64) << 32 | all.folded() as u64)
     }
@@ -184,7 +184,7 @@ impl fmt::Debug for TypeId {
     }
 }
 
-/// FNV-1a, 64 bits: finds mistakes, not forgers. Who can forge an id can write to the object itself.
+/// FNV-1a, 64 bits. It finds mistakes, not forgeries: a process that can forge an id can write to the object itself.
 #[derive(Clone, Copy)]
 struct Fnv(u64);
 
@@ -200,7 +200,7 @@ impl Fnv {
         Fnv(hash)
     }
 
-    /// A type's name without the paths in it: `Pair<u64, Job>` of `one::Pair<u64, one::jobs::Job>`.
+    /// Adds a type's name without the paths in it: `Pair<u64, Job>` for `one::Pair<u64, one::jobs::Job>`.
     fn and_name(self, name: &[u8]) -> Fnv {
         let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || !b.is_ascii();
         let (mut hash, mut rest) = (self, name);
@@ -225,19 +225,18 @@ impl Fnv {
     }
 }
 
-/// An object that many processes may refer to at once: atomics, this crate's locks, arrays of them, and your own
-/// `#[repr(C)]` structures of them. [`shared!`](crate::shared) declares such a structure without `unsafe`, and is what
-/// you want.
+/// An object to which many processes may hold references at once: atomics, this crate's locks, arrays of them, and your own
+/// `#[repr(C)]` structures of them. Use [`shared!`](crate::shared), which declares such a structure without `unsafe`.
 ///
 /// # Safety
 /// - The layout is fixed: `#[repr(C)]` or `#[repr(transparent)]`.
-/// - Every bit pattern is a valid value, because a peer may write anything; all-zero is a sensible idle value.
-/// - There is no pointer, reference or handle inside: other processes have other addresses.
+/// - Every bit pattern is a valid value, because a peer may write anything, and all-zero is a sensible idle value.
+/// - It holds no pointer, reference or handle, because other processes have other addresses.
 /// - Dropping it does nothing: nobody drops an object in shared memory.
 /// - It is accessed only through atomics or under this crate's locks: each field is itself `Shared`. A bare
 ///   integer field does not qualify.
-/// - [`shared_id`](Self::shared_id) is another one for each type that may not be found in the place of this one. The
-///   provided one is made of name, size and alignment: then no other type of these may be used in the same segment.
+/// - [`shared_id`](Self::shared_id) differs from that of every type that must not be found in its place. The provided one is made
+///   of name, size and alignment; then no other type with the same three may be used in the same segment.
 ///
 /// # Examples
 /// ```
@@ -268,7 +267,7 @@ impl Fnv {
     note = "wrap plain data in a `Mutex`, use an atomic, or declare the structure with `interproc::shared!`"
 )]
 pub unsafe trait Shared: Send + Sync + 'static {
-    /// What the type is told apart by, see [`TypeId`].
+    /// Identifies the type: see [`TypeId`].
     ///
     /// # Examples
     /// ```
@@ -283,8 +282,8 @@ pub unsafe trait Shared: Send + Sync + 'static {
         TypeId::named::<Self>()
     }
 
-    /// Moves the value to `place`, which is zeroed. The provided one copies all bytes, padding included: a type with
-    /// padding writes its fields one by one, so that no private bytes get into shared memory.
+    /// Moves the value to `place`, which is zeroed. The provided method copies all bytes, padding included, so a type with padding
+    /// must write its fields one by one: otherwise private bytes get into shared memory.
     ///
     /// # Safety
     /// `place` is aligned and valid for writing a `Self`, and nobody else refers to it.
@@ -294,7 +293,7 @@ pub unsafe trait Shared: Send + Sync + 'static {
     /// # use core::sync::atomic::{AtomicU32, Ordering};
     /// # use interproc::Shared;
     /// let mut place = AtomicU32::new(0);
-    /// // SAFETY: a place of ours.
+    /// // SAFETY: a local variable.
     /// unsafe { AtomicU32::new(7).write_to(&raw mut place) };
     /// assert_eq!(place.load(Ordering::Relaxed), 7);
     /// ```
@@ -333,15 +332,14 @@ unsafe impl<T: Shared, const N: usize> Shared for [T; N] {
     }
 }
 
-// SAFETY: as an array. Of a slice only references exist; who finds one compares id and length.
+// SAFETY: as an array. Only references to a slice exist; finding one compares id and length.
 unsafe impl<T: Shared> Shared for [T] {}
 
-/// Declares a `#[repr(C)]` structure whose fields are all [`Shared`](crate::Shared), and makes it `Shared`: with named
-/// fields or a tuple, with or without type parameters. It contains no `unsafe` of yours: a crate that forbids unsafe code can
-/// use it.
+/// Declares a `#[repr(C)]` structure whose fields are all [`Shared`](crate::Shared), and implements `Shared` for it. It takes named
+/// fields or a tuple, with or without type parameters. A crate that forbids unsafe code can use it.
 ///
-/// A field that may not lie in shared memory by itself is a compile error that names it. The structure's
-/// [id](crate::TypeId) is made of its name and its fields' ids, in order.
+/// A field that cannot lie in shared memory by itself is a compile error that names it. The structure's [id](crate::TypeId) is made
+/// of its name and its fields' ids, in order.
 ///
 /// # Examples
 /// ```

@@ -1,13 +1,13 @@
-//! [`Deadline`]: a point on the monotonic clock, the only way to say "until" here.
+//! [`Deadline`], a point on the monotonic clock, and [`Wait`], how long a call may wait.
 
 use crate::sys;
 use core::time::Duration;
 
 /// An absolute time on `CLOCK_MONOTONIC`, in nanoseconds.
 ///
-/// A deadline is computed once and holds through retries, and no step of the wall clock moves it. The clock
-/// does not count while the machine is suspended. A deadline in the past makes a waiting operation behave
-/// like its `try_` form, except that it reports a time-out.
+/// A deadline is computed once and holds through retries; a step of the wall clock does not move it. The clock stands still while
+/// the machine is suspended. With a deadline in the past a waiting operation behaves as its `try_` form, except that it reports a
+/// time-out.
 ///
 /// # Examples
 /// ```
@@ -29,15 +29,14 @@ impl Deadline {
         Deadline { ns: sys::clock::monotonic_ns() }
     }
 
-    /// The time `duration` from now; a sum beyond the clock's range is the end of time.
+    /// The time `duration` from now, or the last time that the clock can show.
     #[inline]
     pub fn after(duration: Duration) -> Self {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         Deadline { ns: Self::now().ns.saturating_add(ns) }
     }
 
-    /// From a time of the wall clock: as far from now as that is by the wall clock now. If that is set anew later, the deadline
-    /// stays.
+    /// The deadline that is as far from now as `time` is by the wall clock. Setting the wall clock later does not move it.
     ///
     /// # Examples
     /// ```
@@ -60,13 +59,13 @@ impl Deadline {
         Deadline { ns: Self::now().ns.saturating_sub(ns) }
     }
 
-    /// From nanoseconds on `CLOCK_MONOTONIC`.
+    /// The deadline at this many nanoseconds on `CLOCK_MONOTONIC`.
     #[inline]
     pub const fn from_monotonic_ns(ns: u64) -> Self {
         Deadline { ns }
     }
 
-    /// Nanoseconds on `CLOCK_MONOTONIC`.
+    /// The deadline in nanoseconds on `CLOCK_MONOTONIC`.
     #[inline]
     pub const fn as_monotonic_ns(self) -> u64 {
         self.ns
@@ -78,13 +77,13 @@ impl Deadline {
         Self::now() >= self
     }
 
-    /// The time left, zero when it has passed.
+    /// The time left; zero once it has passed.
     #[inline]
     pub fn remaining(self) -> Duration {
         Duration::from_nanos(self.ns.saturating_sub(Self::now().ns))
     }
 
-    /// The earlier of two optional deadlines, `None` meaning for ever.
+    /// The earlier of two optional deadlines; `None` means no limit.
     #[inline]
     pub(crate) fn earlier(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {
         match (a, b) {
@@ -94,7 +93,7 @@ impl Deadline {
     }
 }
 
-/// The time so long from now, as [`Deadline::after`]: every operation with a deadline can be told a time-out.
+/// The time this long from now, as [`Deadline::after`], so that a time-out can be passed wherever a deadline is taken.
 ///
 /// # Examples
 /// ```
@@ -112,7 +111,7 @@ impl From<Duration> for Deadline {
     }
 }
 
-/// The same point in time: an [`Instant`](std::time::Instant) is on the same clock.
+/// The same point in time, because an [`Instant`](std::time::Instant) is on the same clock.
 ///
 /// # Examples
 /// ```
@@ -144,29 +143,29 @@ impl From<std::time::Instant> for Deadline {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Not at all: what cannot be done now is refused.
+    /// Not at all: if it cannot be done now, the call fails.
     Never,
     /// As long as it takes.
     ForEver,
-    /// Until then.
+    /// Until this deadline.
     Until(Deadline),
 }
 
 impl Wait {
-    /// For so long from now.
+    /// Until so long from now.
     #[inline]
     pub(crate) fn after(duration: Duration) -> Self {
         Wait::Until(Deadline::after(duration))
     }
 
-    /// When the waiting ends, if it does. (`Never` does not wait, so it has none.)
+    /// When the waiting ends, if there is a limit. (`Never` does not wait, so it has none.)
     #[inline]
     pub(crate) fn deadline(self) -> Option<Deadline> {
         if let Wait::Until(deadline) = self { Some(deadline) } else { None }
     }
 }
 
-/// Without a deadline: for ever.
+/// `None`: as long as it takes.
 impl From<Option<Deadline>> for Wait {
     #[inline]
     fn from(deadline: Option<Deadline>) -> Self {
@@ -186,7 +185,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn a_deadline_is_made_of_what_others_call_a_time() {
+    fn a_deadline_is_made_from_other_kinds_of_time() {
         let about = |deadline: Deadline| {
             let left = deadline.remaining();
             assert!(left > HOUR - Duration::from_secs(60) && left <= HOUR, "{left:?}");
