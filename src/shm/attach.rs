@@ -1,4 +1,4 @@
-//! Where this layer meets the member layer: attaching a mapping, and the directory's lock.
+//! The calls into the member layer: attaching a mapping, and the directory's lock.
 #![allow(unsafe_code)]
 
 use super::{fail, file, kernel};
@@ -23,14 +23,14 @@ impl Attached {
     /// `base` is the start of a mapping of `fixed.total_len` bytes of the file `fd` that outlives the attachment; `fixed`
     /// has passed the checks of [`super::header`].
     pub unsafe fn new(fd: RawFd, base: NonNull<u8>, fixed: &Fixed) -> Result<Attached> {
-        // A description of its own: the one that holds the process's seat must not be sent to anybody.
+        // A file description of its own: the one that holds the process's seat must never be sent to anyone.
         let own = file::again(fd)?;
         kernel::lock_shared(own.as_fd())?;
         // SAFETY: as the caller promises; `own` is the same file, locked, opened for this.
         unsafe { member::attach(own.into(), base, fixed) }.map(Attached)
     }
 
-    /// From now on every publisher of the segment uses full fences.
+    /// Makes all publishers of the segment use full fences from now on.
     pub fn use_strong_fences(&self) {
         self.0.use_strong_fences();
     }
@@ -41,13 +41,13 @@ impl Attached {
         // SAFETY: two words of a mapped header, aligned, made for exactly this type and used as nothing else.
         let lock = unsafe { &*(&raw const changing.directory_lock).cast::<RawMutex>() };
         let acquired = lock.lock(me, None).map_err(|e| match e.kind() {
-            // This layer always marks it consistent.
-            ErrorKind::NotRecoverable => fail(ErrorKind::Corrupt, "the directory's lock was written over"),
+            // This layer always marks the lock consistent, so this state is damage.
+            ErrorKind::NotRecoverable => fail(ErrorKind::Corrupt, "somebody wrote over the directory's lock"),
             _ => e,
         })?;
         let unlock = Unlock(lock, me);
         if acquired == Acquired::OwnerDied {
-            // Nothing to repair: what a dead maker did not publish does not count (D1 to D4).
+            // There is nothing to repair: an object that a dead maker did not publish does not count (D1 to D4).
             lock.mark_consistent(me)?;
         }
         let result = f();
@@ -60,7 +60,7 @@ struct Unlock<'a>(&'a RawMutex, &'a Member);
 
 impl Drop for Unlock<'_> {
     fn drop(&mut self) {
-        // It fails only if a peer wrote over the word: then there is nothing of ours to release.
+        // It fails only if a peer wrote over the word; then there is nothing of ours to release.
         let _ = self.0.unlock(self.1);
     }
 }

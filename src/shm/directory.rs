@@ -1,23 +1,22 @@
-//! Finding and making typed objects by name.
+//! The directory: finding and making objects by name.
 //!
-//! The entries in use are the first ones, in the order of their objects in the payload: an entry's object begins
-//! at or behind the end of the one before. So where the next object goes is *derived* from what is published;
-//! there is no counter that a crash could leave behind.
+//! The used entries come first, in the order of their objects in the payload: each entry's object begins at or behind the end of
+//! the one before. So the place of the next object is *derived* from the published entries, and there is no counter that a crash
+//! could leave wrong.
 //!
-//! | step of make, under the directory lock | a crash after it leaves |
+//! | step of making, under the directory's lock | a crash after it leaves |
 //! |---|---|
-//! | D1 raise `touched_end` over the new place | nothing: the next maker zeroes up to there |
-//! | D2 zero what earlier makers may have left, write the object | the same |
-//! | D3 fill the entry but for `kind` | a free entry with bytes that nobody reads |
+//! | D1 raise `touched_end` to the end of the new object | nothing: the next maker zeroes up to there |
+//! | D2 zero whatever earlier makers may have left, write the object | the same |
+//! | D3 fill the entry except `kind` | a free entry with bytes that nobody reads |
 //! | D4 store `kind` | a whole object |
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | E1 | D4, `kind` Release | [`read`], `kind` Acquire | the entry and the object's first value |
 //!
-//! Looking up takes no lock. Each entry is copied, the copy is checked, and only the copy is used: a peer that
-//! scribbles here gets [`ErrorKind::Corrupt`] or [`ErrorKind::TypeMismatch`] back, never an address outside the
-//! payload.
+//! Lookups take no lock. Each entry is copied, the copy is checked, and only the copy is used: if a peer scribbles here, a lookup
+//! fails with [`ErrorKind::Corrupt`] or [`ErrorKind::TypeMismatch`], and never returns an address outside of the payload.
 #![allow(unsafe_code)]
 
 use super::fail;
@@ -31,20 +30,20 @@ use core::fmt;
 use core::ptr::NonNull;
 use std::string::String;
 
-/// What an object must be to be found, or will be when made.
+/// What an object must be to be found, or will be when it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub kind: u32,
-    /// See [`TypeId`]; of what has elements, theirs. Compared like all the rest: nothing stands for any type.
+    /// See [`TypeId`]; of an object with elements, their type. It is compared as everything else: no value means any type.
     pub type_id: u64,
     pub size: u64,
     pub align: u64,
-    /// For a queue: element size and capacity. For a bounded semaphore: permits. For a barrier: parties.
+    /// For example, of a queue the element size and the capacity, of a barrier the parties.
     pub params: [u64; 2],
 }
 
 impl Shape {
-    /// A structure by itself.
+    /// An object without parameters.
     pub const fn object(id: TypeId, size: usize, align: usize) -> Shape {
         let type_id = id.bits();
         Shape { kind: Kind::Object as u32, type_id, size: size as u64, align: align as u64, params: [0; 2] }
@@ -53,12 +52,12 @@ impl Shape {
     fn check(&self, fixed: &Fixed) -> Result<()> {
         let wrong = |what: &str| Err(fail(ErrorKind::InvalidInput, format!("{self}: {what}")));
         if self.size == 0 {
-            return wrong("an object has at least one byte");
+            return wrong("an object needs at least one byte");
         }
         if !self.align.is_power_of_two() || self.align > u64::from(fixed.page_size) {
-            return wrong("an alignment is a power of two up to the page size");
+            return wrong("an alignment must be a power of two up to the page size");
         }
-        if self.kind == Kind::Free as u32 { wrong("a free entry is no object") } else { Ok(()) }
+        if self.kind == Kind::Free as u32 { wrong("this kind stands for a free entry") } else { Ok(()) }
     }
 }
 
@@ -101,7 +100,7 @@ impl fmt::Display for Shape {
     }
 }
 
-/// What a queue's messages are, or a latest value: how many bytes, of which type.
+/// The elements of a queue, or a latest value: their size and type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Element {
     pub id: TypeId,
@@ -113,13 +112,13 @@ impl Element {
         Element { id: TypeId::plain::<T>(), size: size_of::<T>() }
     }
 
-    /// Of no type, as C makes them: any plain data of so many bytes.
+    /// Untyped, as C makes them: any plain data of so many bytes.
     pub const fn bytes(size: usize) -> Element {
         Element { id: TypeId::BYTES, size }
     }
 }
 
-/// A private copy of an entry, checked.
+/// A checked private copy of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub shape: Shape,
@@ -132,7 +131,7 @@ impl Found {
         self.offset + self.shape.size
     }
 
-    /// The name, with what is not UTF-8 replaced.
+    /// The name; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
     /// No memory.
@@ -140,7 +139,7 @@ impl Found {
         let bytes: [u8; NAME_SIZE] = bytemuck::cast(self.name);
         let bytes = bytes.split(|&b| b == 0).next().unwrap_or_default();
         let mut name = String::new();
-        // What replaces a byte has three.
+        // The replacement character has three bytes.
         name.try_reserve_exact(3 * bytes.len()).map_err(|_| Error::no_memory())?;
         for chunk in bytes.utf8_chunks() {
             name.push_str(chunk.valid());
@@ -151,7 +150,7 @@ impl Found {
         Ok(name)
     }
 
-    /// Checks a copy: inside the payload, at or behind `from`, aligned, with a terminated name.
+    /// Checks a copy: its object lies inside the payload, at or behind `from`, aligned, and has a terminated name.
     fn check(self, index: u32, from: u64, fixed: &Fixed) -> Result<Found> {
         let limit = fixed.payload_off + fixed.payload_len;
         let Shape { size, align, .. } = self.shape;
@@ -177,8 +176,8 @@ impl Found {
 
 /// Copies an entry; `None` if it is free.
 fn read(entry: &Entry) -> Option<Found> {
-    // E1: sees the entry and the object as their maker left them. The loads behind it may be Relaxed: a
-    // published entry does not change, unless a peer scribbles, and then the check judges what was copied.
+    // E1: sees the entry and the object as their maker left them. The later loads may be Relaxed: a published entry does not
+    // change, unless a peer scribbles, and then the check judges the copy.
     let kind = entry.kind.load(Acquire);
     (kind != Kind::Free as u32).then(|| Found {
         shape: Shape {
@@ -211,7 +210,7 @@ struct Searched {
     end: u64,
 }
 
-/// Walks the entries in use up to the one named `name`.
+/// Walks the used entries up to the one named `name`.
 fn search(
     entries: impl Iterator<Item = Option<Found>>,
     fixed: &Fixed,
@@ -230,7 +229,7 @@ fn search(
 
 type Name = [u64; NAME_SIZE / 8];
 
-/// Every object of a directory that was read from the file.
+/// All objects of a directory that was read from the file.
 pub(super) fn list(bytes: &[u8], fixed: &Fixed) -> impl Iterator<Item = Result<Found>> {
     let mut from = fixed.payload_off;
     bytes.chunks_exact(ENTRY_SIZE).map_while(decode).enumerate().map(move |(i, entry)| {
@@ -278,7 +277,7 @@ impl<'a> Directory<'a> {
         Ok(searched.found.map(|found| found.shape))
     }
 
-    /// Finds an object of this kind and type, whatever its parameters; where it is, and its bytes.
+    /// Finds an object of this kind and type, whatever its parameters: its place and size.
     pub fn find_like(&self, name: &str, kind: Kind, type_id: u64) -> Result<Option<(NonNull<u8>, usize)>> {
         let packed = pack_object_name(name)?;
         let Some(found) = search(self.entries.iter().map(read), self.fixed, Some(&packed))?.found else {
@@ -304,8 +303,8 @@ impl<'a> Directory<'a> {
         unsafe { self.base.add(offset as usize) }
     }
 
-    /// Finds the object or makes it; whether it made it. The caller holds the directory lock. `init` gets the object's place, all
-    /// zero, and completes its first value there; it neither panics nor comes back here.
+    /// Finds the object or makes it, and returns whether it made it. The caller holds the directory's lock. `init` gets the object's
+    /// place, all zero, and completes its first value there; it must not panic or use the directory.
     pub fn find_or_make(
         &self,
         name: &str,
@@ -320,7 +319,7 @@ impl<'a> Directory<'a> {
         }
         let Some(entry) = self.entries.get(searched.free as usize) else {
             let full = format!(
-                "all {} entries of the directory are in use; see max_objects",
+                "all {} entries of the directory are in use: create the segment with a larger max_objects",
                 self.fixed.max_objects
             );
             return Err(fail(ErrorKind::SegmentFull, full));
@@ -330,7 +329,8 @@ impl<'a> Directory<'a> {
         let end = place.and_then(|p| p.checked_add(shape.size)).filter(|&end| end <= limit);
         let (Some(place), Some(end)) = (place, end) else {
             let free = limit - searched.end;
-            let room = format!("{name:?} is {shape}; {free} of {} bytes are free", self.fixed.payload_len);
+            let room =
+                format!("{name:?} would be {shape}; {free} of {} bytes are free", self.fixed.payload_len);
             return Err(fail(ErrorKind::SegmentFull, room));
         };
         self.write_object(place, end, init);
@@ -342,18 +342,18 @@ impl<'a> Directory<'a> {
         let words = shape.params.into_iter().chain([shape.type_id, 0, 0, 0]).chain(packed);
         let fields = entry.params.iter().chain([&entry.type_id]).chain(&entry.reserved).chain(&entry.name);
         fields.zip(words).for_each(|(field, word)| field.store(word, Relaxed));
-        // D4 and E1: Release, so that in the machine code too all of the above comes first.
+        // D4 and E1: Release, so that everything above also comes first in the machine code.
         entry.kind.store(shape.kind, Release);
         Ok((self.at(place), true))
     }
 
     fn write_object(&self, place: u64, end: u64, init: impl FnOnce(NonNull<u8>)) {
-        // D1. The value is a peer's to scribble: whatever it is, only our own place is zeroed.
+        // D1. A peer may have scribbled over the value; whatever it is, only our own place is zeroed.
         let touched = self.changing.touched_end.load(Relaxed);
         if touched < end {
             self.changing.touched_end.store(end, Relaxed);
         }
-        // Keeps D1 before D2 in the machine code: a killed maker leaves a prefix of it.
+        // Keeps D1 before D2 in the machine code, of which a killed maker leaves a prefix.
         compiler_fence(SeqCst);
         // D2.
         let dirty = touched.clamp(place, end) - place;

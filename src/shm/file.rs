@@ -1,21 +1,20 @@
-//! The file behind a segment: made whole before it has a name, checked in full before it is mapped.
+//! The segment's file: complete before it gets a name, fully checked before it is mapped.
 //!
-//! | step of create | a crash after it leaves |
+//! | step of creating | a crash after it leaves |
 //! |---|---|
 //! | F1 nameless file (`O_TMPFILE`) | nothing: the kernel frees it |
 //! | F2 size, reservation, header, mode, shared lock | nothing |
-//! | F3 name (`linkat`) | a whole segment |
+//! | F3 name (`linkat`) | a complete segment |
 //!
-//! | step of open | why |
+//! | step of opening | why |
 //! |---|---|
 //! | O1 open without `O_CREAT`, following no link, blocking on nothing | links and FIFOs planted in a world-writable directory; `fs.protected_regular` |
 //! | O2 type, owner, header | see [`super::header`] |
-//! | O3 read lock of the byte that says "in use" | "nobody has it" is exactly "a cleaner's write lock can be had"; who may only read the file cannot refuse it (see `sys::file`), and who may write not for longer than a second |
-//! | O4 link count, retired flag, length, all under the lock | between O1 and O3 the name may have been removed, by a cleaner that held the write lock: look it up again |
+//! | O3 read lock of the byte that says "in use" | a cleaner's write lock is granted exactly when nobody has it; a process that may only read the file cannot refuse it (see `sys::file`), and one that may write can for at most a second |
+//! | O4 link count, retired flag, length, all under the lock | between O1 and O3 a cleaner with the write lock may have removed the name: look it up again |
 //!
-//! `unlink` removes the name first and sets the retired flag after. The other order would leave, when it is killed
-//! in between, a name that every open refuses. In this order the flag follows the link count, and a crash
-//! between the two costs only the hint to those who are attached.
+//! `unlink` removes the name first and then sets the retired flag. In the other order a process killed in between would leave a
+//! name that every open refuses. In this order a crash in between only costs the attached processes the hint.
 
 #![allow(unsafe_code)]
 
@@ -32,24 +31,24 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
-/// How often a name is looked up while others remove and remake it.
+/// How often a name is looked up while others remove it and make it again.
 const LOOKUPS: usize = 64;
 
-/// A file that passed every check, under the shared lock.
+/// A file that has passed every check, under the shared lock.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub file: File,
     pub fixed: Fixed,
 }
 
-/// What a caller wants of an existing file.
+/// How an existing file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Read,
     Write,
 }
 
-/// What went wrong with a segment's file, by its name.
+/// The error for a failed call on a segment's file; `label` names the file.
 fn at(label: &str, errno: i32) -> Error {
     match errno {
         libc::ENOENT => fail(ErrorKind::NotFound, label),
@@ -67,7 +66,7 @@ pub(super) fn nameless() -> Result<File> {
         let why = format!("cannot make a file in {DIRECTORY}");
         match errno {
             libc::ENOENT | libc::ENOTDIR => {
-                fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}"))
+                fail(ErrorKind::Unsupported, format!("{why}: there is no {DIRECTORY}; mount a tmpfs there"))
             }
             libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL => fail(
                 ErrorKind::Unsupported,
@@ -87,12 +86,12 @@ pub(super) fn anonymous() -> Result<File> {
 pub(super) fn fill(file: &File, fixed: &Fixed, mode: u32, sparse: bool, strong_fences: bool) -> Result<()> {
     let reserved = if sparse { fixed.payload_off } else { fixed.total_len };
     if let Some((free, _)) = kernel::space(file.as_fd()) {
-        // Looked at first, so that a hopeless request does not fill the file system for a moment.
+        // Checked first, so that a hopeless request does not fill the file system for a moment.
         if free < reserved {
             return Err(no_space(file, fixed, reserved));
         }
     }
-    // The kernel's own answer to this would be a SIGXFSZ.
+    // Without this check the kernel would send SIGXFSZ.
     if let Some(largest) = kernel::largest_file().filter(|&largest| largest < fixed.total_len) {
         let what = format!("RLIMIT_FSIZE allows {largest} bytes of the file's {}", fixed.total_len);
         return Err(at(&what, libc::EFBIG));
@@ -112,9 +111,9 @@ pub(super) fn fill(file: &File, fixed: &Fixed, mode: u32, sparse: bool, strong_f
     file.write_all_at(&fixed.payload_off.to_le_bytes(), TOUCHED_END_OFF)?;
     file.write_all_at(&u32::from(strong_fences).to_le_bytes(), STRONG_FENCES_OFF)?;
     file.write_all_at(bytemuck::bytes_of(fixed), 0)?;
-    // The mode at open is subject to the umask; this is not.
+    // The umask applies to the mode at open, but not to this.
     file.set_permissions(Permissions::from_mode(mode))?;
-    // From before it has a name, so that it never looks stale.
+    // Before it has a name, so that it never looks stale.
     kernel::lock_shared(file.as_fd())
 }
 
@@ -136,9 +135,9 @@ pub(super) fn publish(fd: RawFd, name: &Name) -> Result<()> {
     kernel::link(fd, name.path()).map_err(|errno| at(name.as_str(), errno))
 }
 
-/// A descriptor that was just opened, as std's type.
+/// A descriptor just opened, as std's type.
 fn file_of(fd: RawFd) -> File {
-    // SAFETY: new, and given to this one.
+    // SAFETY: new, and owned by nobody else.
     File::from(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -159,7 +158,7 @@ fn look_up(name: &Name, access: Access) -> Result<File> {
 fn check(file: &File, label: &str, trusted: Option<u32>) -> Result<Fixed> {
     let meta = file.metadata().map_err(io_at(label))?;
     if !meta.file_type().is_file() {
-        return Err(fail(ErrorKind::NotRegular, format!("{label} is no regular file")));
+        return Err(fail(ErrorKind::NotRegular, format!("{label} is not a regular file")));
     }
     let (owner, us) = (meta.uid(), kernel::effective_uid());
     if owner != us && owner != 0 && trusted != Some(owner) {
@@ -179,7 +178,7 @@ fn check(file: &File, label: &str, trusted: Option<u32>) -> Result<Fixed> {
     header::check(label, &start[..have], meta.size(), page_size() as u64)
 }
 
-/// Whether the flag is set that `unlink` leaves behind.
+/// Whether `unlink` has set the retired flag.
 pub(super) fn is_retired(file: &File) -> Result<bool> {
     let mut word = [0u8; 4];
     file.read_exact_at(&mut word, RETIRED_OFF)?;
@@ -193,27 +192,28 @@ pub(super) fn open(name: &Name, trusted: Option<u32>) -> Result<Checked> {
         let file = look_up(name, Access::Write)?;
         let fixed = check(&file, label, trusted)?;
         kernel::lock_shared(file.as_fd())?;
-        // O4. An open that gets past this is as good as one from before any later unlink.
+        // O4. An open that passes this check counts as one before any later unlink.
         let meta = file.metadata().map_err(io_at(label))?;
         header::check_length(label, &fixed, meta.size())?;
         if meta.nlink() > 0 && !is_retired(&file)? {
             return Ok(Checked { file, fixed });
         }
     }
-    let what =
-        format!("{label} was unlinked under each of {LOOKUPS} looks, or has a second link that survived one");
+    let what = format!(
+        "{label} was unlinked during each of {LOOKUPS} attempts, or has a second link that survived an unlink; try again or unlink it"
+    );
     Err(fail(ErrorKind::WouldBlock, what))
 }
 
-/// Opens a segment's file for looking only: no lock, no trace.
+/// Opens a segment's file for inspection: no lock, no trace.
 pub(super) fn open_to_read(name: &Name, trusted: Option<u32>) -> Result<Checked> {
     let file = look_up(name, Access::Read)?;
     let fixed = check(&file, name.as_str(), trusted)?;
     Ok(Checked { file, fixed })
 }
 
-/// Checks a descriptor that came from elsewhere, under an open file description of our own: byte locks and the
-/// shared lock belong to descriptions, and the sender's must not count as ours.
+/// Checks a descriptor that came from elsewhere, under a file description of our own: byte locks and the shared lock belong to
+/// descriptions, and the sender's must not count as ours.
 pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
     let label = "the descriptor";
     if !kernel::is_read_write(fd.as_fd()).map_err(|errno| at(label, errno))? {
@@ -222,11 +222,11 @@ pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
     let theirs = File::from(fd);
     check(&theirs, label, trusted)?;
     let file = again(theirs.as_raw_fd())?;
-    // A memfd whose maker left its size open is sealed here; a named file cannot be, and that is its known limit.
+    // A memfd whose maker did not seal its size is sealed here. A named file cannot be sealed, which is its known limit.
     let _ = kernel::seal_size(file.as_fd());
     if kernel::may_shrink(file.as_fd()) {
         let why =
-            "the memfd's maker has forbidden to seal its size: it could take the memory away at any time";
+            "the memfd's maker has forbidden sealing its size, so it could take the memory away at any time";
         return Err(fail(ErrorKind::PermissionDenied, why));
     }
     kernel::lock_shared(file.as_fd())?;
@@ -237,16 +237,16 @@ pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
 /// The same file under a new open file description.
 pub(super) fn again(fd: RawFd) -> Result<File> {
     own::open_again(fd).map(file_of).map_err(|errno| match errno {
-        // Sharing the old description instead would let two processes hold one seat.
+        // Sharing the old description instead would give two processes one seat.
         libc::ENOENT => fail(ErrorKind::Unsupported, "reopening the descriptor needs /proc"),
         errno => Error::from_errno(errno),
     })
 }
 
-/// Removes the name; tells those attached.
+/// Removes the name and tells the attached processes.
 pub(super) fn unlink(name: &Name) -> Result<()> {
-    // Whatever is there goes, as with `shm_unlink`: the advice for a damaged segment is to unlink it. Only a
-    // segment of ours gets the flag.
+    // Removes whatever has the name, as `shm_unlink` does, because unlinking is the advice for a damaged segment. Only one of our
+    // segments gets the flag.
     let segment = look_up(name, Access::Write).ok().filter(|f| check(f, name.as_str(), None).is_ok());
     remove(name)?;
     if let Some(file) = segment {
@@ -258,7 +258,7 @@ pub(super) fn unlink(name: &Name) -> Result<()> {
 fn remove(name: &Name) -> Result<()> {
     kernel::remove(name.path()).map_err(|errno| match errno {
         libc::EISDIR => fail(ErrorKind::NotRegular, format!("{} is a directory", name.as_str())),
-        // The directory is sticky, as /tmp is.
+        // The directory is sticky, like /tmp.
         libc::EPERM | libc::EACCES => fail(
             ErrorKind::PermissionDenied,
             format!("only its owner and the owner of {DIRECTORY} may remove {}", name.as_str()),
@@ -267,7 +267,7 @@ fn remove(name: &Name) -> Result<()> {
     })
 }
 
-/// Sets the flag, unless another link keeps the file in use. A failure costs only the hint.
+/// Sets the retired flag, unless another link keeps the file in use. If that fails, only the hint is lost.
 fn retire(file: &File) {
     if file.metadata().is_ok_and(|meta| meta.nlink() == 0) {
         let _ = file.write_all_at(&1u32.to_le_bytes(), RETIRED_OFF);
@@ -280,15 +280,15 @@ pub(super) fn is_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     sys::file::is_used(found.file.as_raw_fd()).map(|used| !used).map_err(|errno| at(name.as_str(), errno))
 }
 
-/// Removes the name if no process is attached; says whether it did. Nobody can attach in between: an open that
-/// waits for the lock finds the link gone.
+/// Removes the name if no process is attached, and returns whether it did. Nobody can attach in between: an open that waits for the
+/// lock finds the name removed.
 pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     let file = look_up(name, Access::Write)?;
     check(&file, name.as_str(), trusted)?;
     if !sys::file::try_clean(file.as_raw_fd()).map_err(|errno| at(name.as_str(), errno))? {
         return Ok(false);
     }
-    // The name may have moved on to another file before we had the lock of this one.
+    // The name may have moved to another file before we had this file's lock.
     let named = kernel::named(name.path()).map_err(|errno| at(name.as_str(), errno))?;
     if !named.is_at(file.as_raw_fd()) {
         return Ok(false);

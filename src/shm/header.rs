@@ -1,8 +1,8 @@
 //! The fixed part of the header: planned at creation, checked at every opening.
 //!
-//! The checks run on a private copy, in an order that gives each fault its own name: magic (somebody else's file),
-//! length of the header, version (another version may lay out all that follows differently), checksum, features,
-//! geometry, length of the file. Behind them the copy, never the file, says where things are.
+//! The checks run on a private copy, in an order that gives each fault its own error: magic (another program's file), length of the
+//! header, version (another version may lay out everything else differently), checksum, features, geometry, length of the file.
+//! After the checks the copy, and never the file, says where things lie.
 
 use super::fail;
 use crate::error::format;
@@ -13,15 +13,15 @@ use crate::format::{
 use core::mem::offset_of;
 use std::string::String;
 
-/// The bytes that the checks look at.
+/// The bytes that the checks read.
 pub(super) const FIXED_LEN: usize = size_of::<Fixed>();
-/// Where the header's words are in the file.
+/// Where the header's changing words lie in the file.
 pub(super) const CHANGING_OFF: usize = offset_of!(Header, changing);
 pub(super) const RETIRED_OFF: u64 = (CHANGING_OFF + offset_of!(Changing, retired)) as u64;
 pub(super) const STRONG_FENCES_OFF: u64 = (CHANGING_OFF + offset_of!(Changing, strong_fences)) as u64;
 pub(super) const TOUCHED_END_OFF: u64 = (CHANGING_OFF + offset_of!(Changing, touched_end)) as u64;
 
-/// What a new segment is asked to be.
+/// The properties of a new segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     pub page: u64,
@@ -37,8 +37,7 @@ pub(super) struct Plan {
 /// Lays out a new segment.
 pub(super) fn plan(p: &Plan) -> Result<Fixed> {
     let limit = |what, n: u64, most: u64| {
-        let range =
-            || fail(ErrorKind::InvalidInput, format!("{what} is {n}; it must lie between 1 and {most}"));
+        let range = || fail(ErrorKind::InvalidInput, format!("{what} is {n}; it must be from 1 to {most}"));
         if n == 0 || n > most { Err(range()) } else { Ok(n) }
     };
     limit("the size", p.size as u64, (isize::MAX as u64) >> 1)?;
@@ -71,7 +70,7 @@ pub(super) fn plan(p: &Plan) -> Result<Fixed> {
     Ok(fixed)
 }
 
-/// The checksum that the header ought to have.
+/// The checksum that the header must have.
 pub(super) fn checksum(fixed: &Fixed) -> u64 {
     format::checksum(&bytemuck::bytes_of(fixed)[..offset_of!(Fixed, checksum)])
 }
@@ -118,8 +117,8 @@ pub(super) fn check_length(label: &str, fixed: &Fixed, file_len: u64) -> Result<
     Err(Error::from(ErrorKind::Truncated).with_detail(sizes))
 }
 
-/// The parts lie in order, aligned, without overlap, inside the file and inside the limits. Offsets need not be
-/// the least possible: a later build may leave room between the parts.
+/// Checks that the parts lie in order, aligned, without overlap, inside the file and within the limits. Offsets need not be the
+/// least possible: a later build may leave room between the parts.
 fn check_geometry(f: &Fixed, page: u64) -> core::result::Result<(), String> {
     let rule = |holds: bool, what: &str| if holds { Ok(()) } else { Err(String::from(what)) };
     if u64::from(f.page_size) != page {

@@ -1,4 +1,4 @@
-//! The few kernel calls on files that std does not offer. All else of this layer is std or memmap2.
+//! The few system calls on files that std lacks. The rest of this layer uses std and memmap2.
 #![allow(unsafe_code)]
 
 use crate::ErrorKind;
@@ -11,14 +11,14 @@ use core::ffi::CStr;
 use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts: with small steps
-/// a program with a fast timer still gets ahead.
+/// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts; with small steps a program with a
+/// fast timer still makes progress.
 const STEP: u64 = 2 << 20;
 
 /// How long an opener waits for a cleaner.
 const CLEANER: Duration = Duration::from_secs(1);
 
-/// memfd flag of Linux 6.3: not executable, and sealable. Older kernels say EINVAL.
+/// memfd flag of Linux 6.3: not executable, and sealable. Older kernels return EINVAL.
 const MFD_NOEXEC_SEAL: libc::c_uint = 8;
 
 /// The caller's effective user id.
@@ -27,24 +27,24 @@ pub(super) fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Says that this open file description uses the file, for as long as it is open. Waits while a cleaner is at work: it is
-/// for microseconds, so not long.
+/// Marks the file as used by this open file description, as long as it is open. Waits while a cleaner is at work, which is a matter
+/// of microseconds, for a second at most.
 pub(super) fn lock_shared(fd: BorrowedFd<'_>) -> crate::Result<()> {
     let until = Deadline::after(CLEANER);
     let nobody = AtomicU32::new(0);
     while !file::try_use(fd.as_raw_fd()).map_err(crate::Error::from_errno)? {
         if until.has_passed() {
-            let who = "a process that may write to the segment keeps its file locked";
+            let who = "another process keeps the segment's file locked; try again, or find out which one with lslocks";
             return Err(super::fail(ErrorKind::WouldBlock, who));
         }
-        // No sleep of the C library's: that is a cancellation point.
+        // Not a sleep of the C library, which is a cancellation point.
         let nap = Deadline::after(Duration::from_millis(1));
         futex::wait(&[Watch { word: Word::Whole(&nobody), expected: 0 }], Some(nap));
     }
     Ok(())
 }
 
-/// Whether the file is a memfd, and its size can still be made smaller, whatever [`seal_size`] has tried.
+/// Whether the file is a memfd that can still be made smaller, in spite of [`seal_size`].
 pub(super) fn may_shrink(fd: BorrowedFd<'_>) -> bool {
     let mut start = [0u8; 7];
     // SAFETY: the path is a C string; so many bytes are writable.
@@ -55,7 +55,7 @@ pub(super) fn may_shrink(fd: BorrowedFd<'_>) -> bool {
     memfd && seals.unwrap_or(0) & libc::F_SEAL_SHRINK == 0
 }
 
-/// How large the process may make a file; `None`: as large as it wants.
+/// The largest file that the process may make; `None`: no limit.
 pub(super) fn largest_file() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: writable.
@@ -75,8 +75,8 @@ pub(super) fn reserve(fd: BorrowedFd<'_>, end: u64) -> Result<(), i32> {
     Ok(())
 }
 
-/// The first bytes at or behind `at` that the file has pages for, from where to where. All that follows if the file system
-/// cannot tell.
+/// The range of the first bytes at or behind `at` for which the file has pages; everything from `at` on if the file system does not
+/// say.
 pub(super) fn data(fd: BorrowedFd<'_>, at: u64) -> Option<(u64, u64)> {
     // SAFETY: lseek touches no memory; nobody uses the description's own position.
     let seek =
@@ -84,16 +84,16 @@ pub(super) fn data(fd: BorrowedFd<'_>, at: u64) -> Option<(u64, u64)> {
     match seek(at, libc::SEEK_DATA) {
         Ok(from) => {
             let to = seek(from as u64, libc::SEEK_HOLE).map_or(u64::MAX, |to| to as u64);
-            // A hole at the very place: it came in between.
+            // A hole at this very place came in between.
             Some((from as u64, to.max(from as u64 + 1)))
         }
-        // Beyond the last, or beyond the file's end.
+        // Behind the last data, or behind the file's end.
         Err(libc::ENXIO) => None,
         Err(_) => Some((at, u64::MAX)),
     }
 }
 
-/// The free and the total bytes of the file system that the file is on; `None` when it has no limit.
+/// The free and the total bytes of the file's file system; `None` when it has no limit.
 pub(super) fn space(fd: BorrowedFd<'_>) -> Option<(u64, u64)> {
     // SAFETY: all-zero is a valid `struct statfs`, which the call fills.
     let fs = unsafe {

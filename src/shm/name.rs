@@ -1,17 +1,17 @@
-//! Names of segments and of objects in them.
+//! The names of segments and objects.
 
 use super::fail;
 use crate::error::{ErrorKind, Result, format};
 use crate::format::NAME_SIZE;
 use core::ffi::CStr;
 
-/// Where named segments live: the file system that `shm_open` uses.
+/// The directory of named segments: the one that `shm_open` uses.
 pub(super) const DIRECTORY: &str = "/dev/shm";
-/// The most bytes of a segment's name, its slash included.
+/// The most bytes of a segment's name, including its slash.
 const NAME_MAX: usize = 250;
 
-/// A segment's name that keeps the rules of `shm_open`: as the path of its file, NUL-terminated. Without a heap, so that
-/// no use of a name can fail.
+/// A segment's name that follows the rules of `shm_open`, as the NUL-terminated path of its file. It allocates nothing, so using a
+/// name cannot fail.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Name {
     path: [u8; DIRECTORY.len() + NAME_MAX + 1],
@@ -22,13 +22,16 @@ impl Name {
     /// Checks `name`: one leading slash and no other, at most 250 bytes, neither `/.` nor `/..`, no NUL.
     pub fn new(name: &str) -> Result<Name> {
         let why = match name.strip_prefix('/') {
-            None => "it does not start with a slash",
-            Some("") => "there is nothing behind the slash",
+            None => "it must start with a slash",
+            Some("") => "it needs at least one byte after the slash",
             Some("." | "..") => "it names a directory",
             Some(rest) if rest.contains('/') => "it has a second slash",
             Some(rest) if rest.contains('\0') => "it has a NUL byte",
             Some(_) if name.len() > NAME_MAX => {
-                return Err(fail(ErrorKind::BadName, format!("the name has {} bytes", name.len())));
+                return Err(fail(
+                    ErrorKind::BadName,
+                    format!("the name has {} bytes, at most {NAME_MAX} are possible", name.len()),
+                ));
             }
             Some(_) => {
                 let mut path = [0; DIRECTORY.len() + NAME_MAX + 1];

@@ -12,13 +12,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How often `open_or_create` changes between opening and creating while others remove and remake the name.
+/// How often `open_or_create` alternates between opening and creating while others remove the name and make it again.
 const TURNS: usize = 64;
 
 /// Options of a segment; made by [`Segment::options`].
 ///
-/// `size`, `max_members`, `max_objects`, `mode` and `sparse` shape a new segment. An existing one keeps its own,
-/// except that opening one that is smaller than `size` is refused.
+/// `size`, `max_members`, `max_objects`, `mode` and `sparse` apply to a new segment. An existing one keeps its own, but opening one
+/// that is smaller than `size` fails.
 ///
 /// # Examples
 /// ```
@@ -61,10 +61,10 @@ impl Options {
         }
     }
 
-    /// The payload's bytes, for the user's objects; rounded up to whole pages. Needed for creating.
+    /// The size of the payload, which holds the user's objects; rounded up to whole pages. Needed for creating.
     ///
-    /// Each object takes its size rounded up to a cache line; header, directory and member table come on top. How many
-    /// bytes given objects need, [`Room`](crate::Room) tells.
+    /// Each object takes its size rounded up to a cache line. Header, directory and member slots come on top.
+    /// [`Room`](crate::Room) computes the size that given objects need.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -75,8 +75,8 @@ impl Options {
         Options { size: bytes, ..self }
     }
 
-    /// How many threads, of all processes together, may use the segment's objects at a time: 64 unless set, at
-    /// most 16,384. Each costs one page.
+    /// How many threads, of all processes together, can use the segment's objects at the same time: 64 unless set, at most 16,384.
+    /// Each costs one page.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -104,8 +104,8 @@ impl Options {
         self.max_objects
     }
 
-    /// The permission bits of a new named segment: 0600 unless set. The umask is not applied. Using a segment
-    /// needs both read and write permission.
+    /// The permission bits of a new named segment: 0600 unless set. The umask does not apply. Using a segment takes both read and
+    /// write permission.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -118,8 +118,8 @@ impl Options {
         Options { mode, ..self }
     }
 
-    /// Opens segments that belong to this user too. Otherwise only our own and root's are opened: the owner of a
-    /// segment can read and change all that goes through it.
+    /// Also opens segments of this user. Otherwise only our own and root's are opened, because the owner of a segment can read and
+    /// change everything in it.
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};
@@ -131,8 +131,8 @@ impl Options {
         Options { trusted: Some(uid), ..self }
     }
 
-    /// Does not reserve the payload's pages at creation. Then a large segment costs only what is used, but when
-    /// memory runs out later the access is a SIGBUS instead of an error from `create`.
+    /// Does not reserve the payload's pages at creation. Then a large segment costs only the pages that are used, but if memory runs
+    /// out later, an access is a SIGBUS instead of an error from `create`.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -144,8 +144,8 @@ impl Options {
         Options { sparse, ..self }
     }
 
-    /// Makes every participant use full fences instead of letting sleepers interrupt running processors with
-    /// `membarrier`: for isolated cores. It makes each uncontended operation slower and cannot be taken back.
+    /// Makes all participants use full fences, instead of letting sleepers interrupt running processors with `membarrier`. This is for
+    /// isolated cores. It slows down each uncontended operation and cannot be undone.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -185,8 +185,8 @@ impl Options {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::BadName`]; [`ErrorKind::PermissionDenied`];
     /// [`ErrorKind::UntrustedOwner`]; [`ErrorKind::NotRegular`] for links, directories and the like;
     /// [`ErrorKind::Foreign`], [`ErrorKind::VersionMismatch`], [`ErrorKind::Truncated`] and [`ErrorKind::Corrupt`] for a file
-    /// that is not a whole segment of this format; [`ErrorKind::TypeMismatch`] when it is smaller than `size`;
-    /// [`ErrorKind::TooManyMembers`] when as many processes are in it as it has slots.
+    /// that is not a complete segment of this format; [`ErrorKind::TypeMismatch`] when it is smaller than `size`;
+    /// [`ErrorKind::TooManyMembers`] when as many processes are attached as it has slots.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -206,12 +206,13 @@ impl Options {
         self.existing(checked, Some(name.clone()))
     }
 
-    /// Opens the segment, or creates it if there is none. When several processes come at once, one creates and
-    /// the others open the same segment.
+    /// Opens the segment, or creates it if there is none. When several processes call this at the same time, one creates the segment
+    /// and the others open it.
     ///
     /// # Errors
     /// Those of [`open`](Self::open) and [`create`](Self::create), but for [`ErrorKind::NotFound`] and
-    /// [`ErrorKind::Exists`]. [`ErrorKind::WouldBlock`] when others remove and remake the name faster than it can be opened.
+    /// [`ErrorKind::Exists`]. [`ErrorKind::WouldBlock`] when others remove the name and make it again faster than it can be
+    /// opened.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -223,10 +224,10 @@ impl Options {
     /// ```
     pub fn open_or_create(&self, name: &str) -> Result<Segment> {
         let checked = Name::new(name)?;
-        // So that what cannot be created is refused also when there is something to open.
+        // So that impossible options fail even when there is a segment to open.
         self.plan()?;
         for _ in 0..TURNS {
-            // Opened first: in a sticky directory even a harmless O_CREAT is refused for another user's file.
+            // Open first: in a sticky directory even a harmless O_CREAT is refused for another user's file.
             match self.open_named(&checked) {
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
                 result => return result,
@@ -238,12 +239,12 @@ impl Options {
         }
         Err(fail(
             ErrorKind::WouldBlock,
-            format!("{name} came and went {TURNS} times while it was being opened"),
+            format!("{name} was removed and made again {TURNS} times meanwhile; try again"),
         ))
     }
 
-    /// Creates a segment without a name, for forked children and for processes that are sent its descriptor.
-    /// Its size is sealed: no peer can truncate it.
+    /// Creates a segment without a name, for forked children and for processes to which you send its descriptor. Its size is sealed,
+    /// so no peer can truncate it.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -261,8 +262,8 @@ impl Options {
         Segment::attach(file, fixed, None)
     }
 
-    /// Attaches the segment behind a descriptor that was inherited or received, for example through a socket.
-    /// The descriptor is reopened through `/proc` and closed.
+    /// Attaches the segment behind a descriptor that was inherited or received, for example through a socket. The file is opened again
+    /// through `/proc`, and the descriptor is closed.
     ///
     /// # Errors
     /// As [`open`](Self::open), and [`ErrorKind::ReadOnly`] for a descriptor not open for reading and writing,
@@ -281,7 +282,7 @@ impl Options {
         self.existing(file::adopt(fd, self.trusted)?, None)
     }
 
-    /// Opens a segment for looking only; see [`Snapshot`].
+    /// Opens a segment for inspection only; see [`Snapshot`].
     ///
     /// # Errors
     /// As [`open`](Self::open); read permission is enough.
@@ -317,7 +318,7 @@ impl Options {
         if self.mode & !0o777 != 0 {
             return Err(fail(
                 ErrorKind::InvalidInput,
-                format!("mode {:#o} has bits besides permissions", self.mode),
+                format!("mode {:#o} has bits that are not permissions: use 0 to 0o777", self.mode),
             ));
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

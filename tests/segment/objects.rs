@@ -340,7 +340,7 @@ fn a_size_out_of_range_is_refused_with_the_range() {
     let seg = Segment::options().size(1 << 16).sparse(true).anonymous().unwrap();
     fails(seg.queue::<u64>("q", 0), ErrorKind::InvalidInput, &["1 to 2^24"]);
     fails(seg.queue::<u64>("q", (1 << 24) + 1), ErrorKind::InvalidInput, &["16777217", "1 to 2^24"]);
-    fails(seg.queue::<[u64; 0]>("q", 4), ErrorKind::InvalidInput, &["from 1 byte"]);
+    fails(seg.queue::<[u64; 0]>("q", 4), ErrorKind::InvalidInput, &["at least 1 byte"]);
     fails(seg.queue::<u64>("q", 1 << 24), ErrorKind::SegmentFull, &[]);
     fails(seg.byte_queue("b", 0, 10), ErrorKind::InvalidInput, &["1 to 2^60"]);
     fails(seg.spsc_producer::<u64>("s", 0), ErrorKind::InvalidInput, &["1 to 2^40"]);
