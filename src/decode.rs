@@ -9,7 +9,7 @@
 //! returns `None` when they make no sense; and it knows in advance how often a loop runs. If a list finds no memory, that is
 //! noted and the whole state is thrown away at the end.
 
-use crate::heap;
+use crate::fallible;
 use crate::member::OwnerId;
 use core::cell::Cell;
 use core::ops::Range;
@@ -70,7 +70,7 @@ impl ObjectBytes<'_> {
 
     /// Appends to a list.
     pub fn push<T>(&self, list: &mut Vec<T>, element: T) {
-        if heap::push(list, element).is_err() {
+        if fallible::push(list, element).is_err() {
             self.no_memory.set(true);
         }
     }
@@ -120,14 +120,14 @@ impl State {
     /// Adds those who have this part in it.
     pub fn with(mut self, who: impl IntoIterator<Item = OwnerId>, part: &'static str) -> State {
         for id in who {
-            self.no_memory |= heap::push(&mut self.holders, (id, part)).is_err();
+            self.no_memory |= fallible::push(&mut self.holders, (id, part)).is_err();
         }
         self
     }
 
     /// Adds a number.
     pub fn fact(mut self, name: &'static str, value: impl Into<u64>) -> State {
-        self.no_memory |= heap::push(&mut self.facts, (name, value.into())).is_err();
+        self.no_memory |= fallible::push(&mut self.facts, (name, value.into())).is_err();
         self
     }
 }

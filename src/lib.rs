@@ -72,17 +72,19 @@ mod atomic;
 #[doc(hidden)]
 pub mod atomic; // for the models in tests/loom
 mod checked;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod counted;
 mod crash_window;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod decode;
 mod error;
 // Its comments are for C: their examples are no doc tests. Its symbols are exported, so it is there only for who asks: two
 // versions of the crate in one program would have them twice. Its own tests need it.
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod fallible;
 #[cfg(all(feature = "std", any(feature = "c-abi", test), not(interproc_loom), not(doctest)))]
 mod ffi;
 pub mod format;
-#[cfg(all(feature = "std", not(interproc_loom)))]
-mod heap;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod inspect;
 pub mod member;

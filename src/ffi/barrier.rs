@@ -7,7 +7,7 @@ use super::invalid;
 use super::time::{timed, until};
 use super::who::{self, interproc_who_t};
 use crate::error::Result;
-use crate::heap;
+use crate::fallible;
 use crate::member::{self, Member, view};
 use crate::sync::{BarrierTurn, RawBarrier};
 use crate::time::{Deadline, Wait};
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn interproc_barrier_seats(
                     }
                     domain.who(id)
                 };
-                heap::collected(seats.map(seat))
+                fallible::collected(seats.map(seat))
             })?
         })
     }

@@ -10,7 +10,7 @@ use super::invalid;
 use super::lease::{Lease, Pool, Term};
 use crate::error::format;
 use crate::error::{Error, Result};
-use crate::heap;
+use crate::fallible;
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use core::mem::{MaybeUninit, forget};
@@ -224,7 +224,7 @@ impl<H: Boxed> Handle<H> {
             return Ok(Handle(unsafe { &*core::ptr::from_ref(lease).cast() }));
         }
         let slot = Slot { lease: Lease::new(), object: UnsafeCell::new(MaybeUninit::uninit()) };
-        Ok(Handle(Box::leak(heap::boxed(slot)?)))
+        Ok(Handle(Box::leak(fallible::boxed(slot)?)))
     }
 
     /// The handle of an object.

@@ -16,7 +16,7 @@
 //! child no lock that is never released; at worst it does not reuse the leases that were being passed around.
 
 use crate::error::Result;
-use crate::heap;
+use crate::fallible;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::boxed::Box;
@@ -83,7 +83,7 @@ impl Lease {
                 return Ok(Term { lease: NonNull::from(lease), serial: serial + 1 });
             }
         }
-        let lease: &'static Lease = Box::leak(heap::boxed(Lease::new())?);
+        let lease: &'static Lease = Box::leak(fallible::boxed(Lease::new())?);
         let term = lease.begin();
         push(&self.below, lease, lease);
         Ok(term)

@@ -12,7 +12,7 @@
 use super::members::{MemberInfo, Slot};
 use super::view::{find, index_of};
 use crate::error::Result;
-use crate::heap;
+use crate::fallible;
 use crate::member::{NET_NS, OwnerId};
 use crate::shm::Snapshot;
 use core::fmt;
@@ -114,8 +114,8 @@ impl Snapshot {
         suspects.retain(Suspect::is_proven);
         let (objects, _) = self.directory()?;
         let member = |edge: &Edge| self.member(&edge.slot, &slots, &objects);
-        let members = |suspect: &Suspect| heap::all(suspect.edges.iter().map(member));
-        heap::all(suspects.iter().map(|suspect| Ok(Deadlock { members: members(suspect)? })))
+        let members = |suspect: &Suspect| fallible::all(suspect.edges.iter().map(member));
+        fallible::all(suspects.iter().map(|suspect| Ok(Deadlock { members: members(suspect)? })))
     }
 
     /// Whether the cycle is still there.
@@ -150,7 +150,7 @@ fn cycles(slots: &[Slot]) -> Result<Vec<Suspect>> {
         index_of(on, slots).filter(|&on| slots[on].alive)
     };
     // Which walk came by first; a walk that meets its own steps has found a cycle.
-    let mut walked = heap::collected(repeat_n(usize::MAX, slots.len()))?;
+    let mut walked = fallible::collected(repeat_n(usize::MAX, slots.len()))?;
     let mut found = Vec::new();
     for start in 0..slots.len() {
         let mut at = Some(start);
@@ -160,13 +160,13 @@ fn cycles(slots: &[Slot]) -> Result<Vec<Suspect>> {
         }
         let Some(first) = at.filter(|&i| walked[i] == start) else { continue };
         let edge = |i: usize| Edge { slot: slots[i], proven: false };
-        let mut edges = heap::collected([edge(first)])?;
+        let mut edges = fallible::collected([edge(first)])?;
         let mut at = next(first);
         while let Some(i) = at.filter(|&i| i != first) {
-            heap::push(&mut edges, edge(i))?;
+            fallible::push(&mut edges, edge(i))?;
             at = next(i);
         }
-        heap::push(&mut found, Suspect { edges, stood: 0 })?;
+        fallible::push(&mut found, Suspect { edges, stood: 0 })?;
     }
     Ok(found)
 }

@@ -4,8 +4,8 @@
 //! untrusted bytes. The second channel of death reports is asked as well, but nothing is ever marked.
 
 use crate::error::Result;
+use crate::fallible;
 use crate::format::{HOLDS, Holds, SLOT_CLAIMED, SLOT_WORD_BACK, SlotPage};
-use crate::heap;
 use crate::member::{Identity, NO_SEAT, OwnerId, Who, is_live};
 use crate::shm::Snapshot;
 use crate::sys::file;
@@ -128,7 +128,7 @@ impl Snapshot {
         let mut slots = Vec::new();
         for index in 0..self.fixed.max_members {
             if let Some(slot) = self.slot(index)? {
-                heap::push(&mut slots, slot)?;
+                fallible::push(&mut slots, slot)?;
             }
         }
         Ok(slots)

@@ -4,7 +4,7 @@ use super::decoders::decoder;
 use super::members::{MemberInfo, Slot, Waits};
 use crate::decode::ObjectBytes;
 use crate::error::{Error, Result};
-use crate::heap;
+use crate::fallible;
 use crate::member::{OwnerId, Who};
 use crate::shm::{ObjectInfo, Snapshot};
 use core::cell::Cell;
@@ -118,7 +118,7 @@ impl Snapshot {
     pub fn members(&self) -> Result<Vec<MemberInfo>> {
         let (objects, _) = self.directory()?;
         let slots = self.slots()?;
-        heap::all(slots.iter().map(|slot| self.member(slot, &slots, &objects)))
+        fallible::all(slots.iter().map(|slot| self.member(slot, &slots, &objects)))
     }
 
     /// The objects and members with their states, each as it was at some moment during the call. Threads that use the segment
@@ -136,8 +136,8 @@ impl Snapshot {
         let (infos, damage) = self.directory()?;
         let slots = self.slots()?;
         let crowd = Crowd::of(&slots)?;
-        let members = heap::all(slots.iter().map(|slot| self.member(slot, &slots, &infos)))?;
-        let objects = heap::all(infos.into_iter().map(|info| self.state(info, &slots, &crowd)))?;
+        let members = fallible::all(slots.iter().map(|slot| self.member(slot, &slots, &infos)))?;
+        let objects = fallible::all(infos.into_iter().map(|info| self.state(info, &slots, &crowd)))?;
         Ok(View { objects, members, damage })
     }
 
@@ -151,7 +151,7 @@ impl Snapshot {
         let before = objects.partition_point(|o| o.offset <= at);
         let object = objects[..before].last().filter(|o| at - o.offset < o.size);
         let waits = Waits {
-            object: object.map(|o| heap::text(&o.name)).transpose()?.map(String::from),
+            object: object.map(|o| fallible::text(&o.name)).transpose()?.map(String::from),
             offset: object.map_or(at, |o| at - o.offset),
             on: slot.waits_on.map(|id| who(id, slots)),
         };
@@ -161,9 +161,9 @@ impl Snapshot {
     fn state(&self, info: ObjectInfo, slots: &[Slot], crowd: &Crowd) -> Result<ObjectState> {
         let end = info.offset.saturating_add(info.size);
         let sleepers = between(&crowd.sleepers, info.offset, end, |&at| at).iter();
-        let sleepers = heap::collected(sleepers.map(|at| at - info.offset))?;
+        let sleepers = fallible::collected(sleepers.map(|at| at - info.offset))?;
         let holds = between(&crowd.holds, info.offset, info.offset + 1, |&(at, ..)| at).iter();
-        let holds = heap::collected(holds.map(|&(_, id, times)| (id, times)))?;
+        let holds = fallible::collected(holds.map(|&(_, id, times)| (id, times)))?;
         let bytes = ObjectBytes {
             size: info.size,
             params: info.params,
@@ -190,7 +190,7 @@ impl Snapshot {
             type_name: decoder.map(|d| d.name),
             state: state.as_ref().map(|s| s.text),
             waiters: sleepers.len() as u32,
-            holders: heap::collected(holders.map(|&(id, part)| Holder { who: who(id, slots), part }))?,
+            holders: fallible::collected(holders.map(|&(id, part)| Holder { who: who(id, slots), part }))?,
             facts: state.map(|s| s.facts).unwrap_or_default(),
             info,
         })
@@ -212,12 +212,12 @@ const MOST_READS: u32 = 1 << 21;
 impl Crowd {
     fn of(slots: &[Slot]) -> Result<Crowd> {
         let places = slots.iter().map(|slot| slot.waits_for);
-        let mut sleepers = heap::collected(places.filter(|&place| place != 0))?;
+        let mut sleepers = fallible::collected(places.filter(|&place| place != 0))?;
         sleepers.sort_unstable();
         // There a reader-writer lock is named by its offset in the file: see `sync::raw_rwlock`.
         let name = |hold: u64, id| (hold << 16 >> 16, id, (hold >> 48 & 0x7fff) as u32);
         let holds = slots.iter().flat_map(|slot| slot.holds.iter().map(move |&hold| name(hold, slot.id)));
-        let mut holds = heap::collected(holds.filter(|&(.., times)| times > 0))?;
+        let mut holds = fallible::collected(holds.filter(|&(.., times)| times > 0))?;
         holds.sort_unstable_by_key(|&(place, id, _)| (place, id.bits()));
         holds.dedup_by(|again, first| {
             let same = (again.0, again.1) == (first.0, first.1);

@@ -13,7 +13,7 @@ use super::thread_end::{KEPT, make_end_key};
 use super::{Domain, Member, Table};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Fixed;
-use crate::heap;
+use crate::fallible;
 use crate::sys::call::KeepErrno;
 use crate::sys::own::{Identity, Own};
 use crate::sys::{Word, futex, memory, task};
@@ -253,7 +253,7 @@ fn add_home(key: Identity, file: Own, fixed: &Fixed) -> Result<&'static Home> {
     let table = unsafe { Table::new(start, slots_off, page, fixed.max_members) };
     // SAFETY: its description is our own by the contract of `attach`, and that of the mapping.
     let domain = unsafe { Domain::with(table, file) }?;
-    let home = Box::leak(heap::boxed(Home {
+    let home = Box::leak(fallible::boxed(Home {
         key,
         refs: AtomicUsize::new(0),
         domain,
@@ -274,7 +274,7 @@ fn free_node() -> Result<&'static Node> {
         }
         node = n.next;
     }
-    let node = Box::leak(heap::boxed(Node {
+    let node = Box::leak(fallible::boxed(Node {
         base: AtomicUsize::new(0),
         len: AtomicUsize::new(0),
         home: AtomicPtr::new(null_mut()),

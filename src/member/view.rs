@@ -207,7 +207,7 @@ impl Domain {
 mod by_address {
     use super::Who;
     use crate::error::Result;
-    use crate::heap;
+    use crate::fallible;
     use crate::member::{Domain, OwnerId, Table, attachment};
     use std::vec::Vec;
 
@@ -225,10 +225,10 @@ mod by_address {
         owners: impl FnOnce(&Table, u64) -> Result<I>,
     ) -> Result<Vec<Who>> {
         attachment::visit(address, |domain, offset| {
-            let mut ids = heap::collected(owners(domain.table(), offset)?)?;
+            let mut ids = fallible::collected(owners(domain.table(), offset)?)?;
             ids.sort_unstable_by_key(|id| id.bits());
             ids.dedup();
-            heap::collected(ids.into_iter().map(|id| domain.who(id)))
+            fallible::collected(ids.into_iter().map(|id| domain.who(id)))
         })?
     }
 

@@ -3,7 +3,8 @@
 use super::limit::Limit;
 use super::setup::{Group, NAME_LEN, Setup, c_string};
 use super::stdio::{Source, Stdio};
-use crate::heap::{self, Shared};
+use crate::counted::Counted;
+use crate::fallible;
 use crate::{Error, ErrorKind, Result};
 use core::iter::repeat_n;
 use std::boxed::Box;
@@ -30,11 +31,11 @@ use std::vec::Vec;
 /// ```
 #[derive(Debug, Default)]
 pub struct Builder {
-    pub(super) name: Option<Shared<Box<str>>>,
+    pub(super) name: Option<Counted<Box<str>>>,
     nice: Option<i32>,
     processors: Option<Vec<usize>>,
     limits: Vec<(Limit, u64, u64)>,
-    directory: Option<Shared<CString>>,
+    directory: Option<Counted<CString>>,
     umask: Option<u32>,
     stdio: [Option<Stdio>; 3],
     group: Group,
@@ -62,7 +63,7 @@ impl Builder {
     /// program appears under its file's name in `ps -e` and gets this name as its `argv[0]`, which `ps -f` shows. A NUL in the
     /// name makes the start fail with [`ErrorKind::InvalidInput`].
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        self.name = self.kept(heap::text(name.as_ref()).and_then(Shared::new));
+        self.name = self.kept(fallible::text(name.as_ref()).and_then(Counted::new));
         self
     }
 
@@ -92,7 +93,7 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn processors(mut self, processors: impl IntoIterator<Item = usize>) -> Self {
-        self.processors = self.kept(heap::collected(processors));
+        self.processors = self.kept(fallible::collected(processors));
         self
     }
 
@@ -107,15 +108,15 @@ impl Builder {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn limit(mut self, limit: Limit, soft: u64, hard: u64) -> Self {
-        let pushed = heap::push(&mut self.limits, (limit, soft, hard));
+        let pushed = fallible::push(&mut self.limits, (limit, soft, hard));
         self.kept(pushed);
         self
     }
 
     /// The working directory.
     pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
-        self.directory =
-            self.kept(c_string(path.as_ref().as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new));
+        self.directory = self
+            .kept(c_string(path.as_ref().as_os_str().as_encoded_bytes(), "a path").and_then(Counted::new));
         self
     }
 
@@ -220,14 +221,14 @@ impl Builder {
         }
         if let Some(processors) = &self.processors {
             let mut bits =
-                heap::collected(repeat_n(0u64, processors.iter().max().map_or(1, |max| max / 64 + 1)))?;
+                fallible::collected(repeat_n(0u64, processors.iter().max().map_or(1, |max| max / 64 + 1)))?;
             processors.iter().for_each(|n| bits[n / 64] |= 1 << (n % 64));
             setup.processors = Some(bits);
         }
         setup.limits =
-            heap::collected(self.limits.iter().map(|&(limit, soft, hard)| (limit.number(), soft, hard)))?;
+            fallible::collected(self.limits.iter().map(|&(limit, soft, hard)| (limit.number(), soft, hard)))?;
         setup.directory = self.directory.clone();
-        heap::reserve(&mut setup.descriptors, self.stdio.len())?;
+        fallible::reserve(&mut setup.descriptors, self.stdio.len())?;
         let mut null = None;
         for (to, stdio) in self.stdio.iter().enumerate() {
             let from = match stdio {
@@ -244,7 +245,7 @@ impl Builder {
             };
             setup.descriptors.push((from, to as RawFd));
         }
-        setup.copies = heap::collected(repeat_n(-1, setup.descriptors.len()))?;
+        setup.copies = fallible::collected(repeat_n(-1, setup.descriptors.len()))?;
         Ok((setup, null))
     }
 

@@ -7,7 +7,7 @@ use super::dropped;
 use super::handle::{signal_if_alive, state};
 use super::own_pidfd::OwnPidfd;
 use super::status::{ExitStatus, Usage};
-use crate::heap::Shared;
+use crate::counted::Counted;
 use crate::sys::parent_death::ParentDeath;
 use crate::sys::pidfd::{self, Notices};
 use crate::{Deadline, Error, ErrorKind, Result};
@@ -59,7 +59,7 @@ pub struct Child {
     fd: ManuallyDrop<OwnPidfd>,
     /// Of a bound child. Moved out only by `drop`.
     tie: ManuallyDrop<Option<ParentDeath>>,
-    name: Option<Shared<Box<str>>>,
+    name: Option<Counted<Box<str>>>,
     /// Locked during `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the kernel, and
     /// the other finds it here.
     end: Mutex<End>,
@@ -81,7 +81,7 @@ impl Child {
         fd: OwnPidfd,
         creator: Creator,
         tie: Option<ParentDeath>,
-        name: Option<Shared<Box<str>>>,
+        name: Option<Counted<Box<str>>>,
     ) -> Self {
         let (fd, tie) = (ManuallyDrop::new(fd), ManuallyDrop::new(tie));
         Child { pid, creator, fd, tie, name, end: Mutex::new(End::Unknown), asleep: AtomicU32::new(0) }

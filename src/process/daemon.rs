@@ -4,7 +4,7 @@
 use super::setup::c_string;
 use super::start::{be_alone, start_error};
 use super::status::{Outcome, PANICKED};
-use crate::heap::Shared;
+use crate::counted::Counted;
 use crate::sys::call::retried;
 use crate::sys::own::{self, Own};
 use crate::sys::{fork, fork_gate, pidfd, settings, task};
@@ -51,10 +51,10 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Daemon {
     /// `None`: `/`.
-    directory: Option<Shared<CString>>,
+    directory: Option<Counted<CString>>,
     umask: u32,
     keep_stdio: bool,
-    pidfile: Option<Shared<CString>>,
+    pidfile: Option<Counted<CString>>,
     ready_timeout: Option<Duration>,
     /// A bad setting, or one for which there was no memory: the start reports it.
     problem: Option<Error>,
@@ -316,8 +316,8 @@ impl From<std::io::Error> for NoPidfile {
     }
 }
 
-fn path_of(path: &Path) -> Result<Shared<CString>> {
-    c_string(path.as_os_str().as_encoded_bytes(), "a path").and_then(Shared::new)
+fn path_of(path: &Path) -> Result<Counted<CString>> {
+    c_string(path.as_os_str().as_encoded_bytes(), "a path").and_then(Counted::new)
 }
 
 /// Locks the file first, then writes it: a number read while the file is locked is the holder's.

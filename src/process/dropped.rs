@@ -8,7 +8,7 @@
 
 use super::creator::Creator;
 use super::own_pidfd::OwnPidfd;
-use crate::heap;
+use crate::fallible;
 use crate::sys::parent_death::ParentDeath;
 use crate::sys::pidfd;
 use core::ptr;
@@ -29,7 +29,7 @@ static TOP: AtomicPtr<Dropped> = AtomicPtr::new(ptr::null_mut());
 pub fn keep(fd: OwnPidfd, tie: Option<ParentDeath>) {
     let creator = Creator::current().ok();
     // Without memory nobody reaps it: it is a zombie from its end until ours.
-    if let Ok(child) = heap::boxed(Dropped { fd, tie, creator, next: ptr::null_mut() }) {
+    if let Ok(child) = fallible::boxed(Dropped { fd, tie, creator, next: ptr::null_mut() }) {
         push(child);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::details::{Details, Stat, State, check_proc};
 use super::own_pidfd::OwnPidfd;
-use crate::heap;
+use crate::fallible;
 use crate::sys::{pidfd, task};
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::fmt;
@@ -134,7 +134,7 @@ impl Process {
         let mut children = Vec::new();
         for pid in children_of(self.pid)? {
             match Process::open(pid) {
-                Ok(child) => heap::push(&mut children, child)?,
+                Ok(child) => fallible::push(&mut children, child)?,
                 Err(e) if e.kind() == ErrorKind::NoProcess => {}
                 Err(e) => return Err(e),
             }
@@ -295,7 +295,7 @@ pub(super) fn children_of(pid: u32) -> Result<Vec<u32>> {
     let (mut children, mut kept) = (Vec::new(), Ok(()));
     let keep = |child| {
         if kept.is_ok() {
-            kept = heap::push(&mut children, child);
+            kept = fallible::push(&mut children, child);
         }
     };
     let told = task::each_child(pid, keep).map_err(|errno| match errno {
@@ -311,7 +311,7 @@ fn by_looking_at_all(pid: u32) -> Result<Vec<u32>> {
     let (mut children, mut kept) = (Vec::new(), Ok(()));
     let looked = task::any_number_in(c"/proc", |number| {
         kept = match Stat::read(number) {
-            Ok(stat) if stat.details.parent == pid => heap::push(&mut children, number),
+            Ok(stat) if stat.details.parent == pid => fallible::push(&mut children, number),
             Err(error) if error.kind() != ErrorKind::NoProcess => Err(error),
             _ => Ok(()), // another process's child, or gone
         };

@@ -2,7 +2,7 @@
 
 use super::handle;
 use super::status::ExitStatus;
-use crate::heap;
+use crate::fallible;
 use crate::sys::{pidfd, settings, task};
 use crate::{Error, ErrorKind, Result};
 use std::vec::Vec;
@@ -51,7 +51,7 @@ pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
     let (mut reaped, mut held) = (Vec::new(), None::<Vec<u32>>);
     let children = handle::children_of(std::process::id())?;
     // Reserved now, because a child that is reaped must be reported.
-    heap::reserve(&mut reaped, children.len())?;
+    fallible::reserve(&mut reaped, children.len())?;
     for pid in children {
         if except.contains(&pid) || !pidfd::number_has_ended(pid as i32).map_err(Error::from_errno)? {
             continue;
@@ -80,7 +80,7 @@ fn held_by_fd() -> Result<Vec<u32>> {
     let (mut held, mut kept) = (Vec::new(), Ok(()));
     let looked = task::any_number_in(c"/proc/self/fdinfo", |fd| {
         if let Some(pid) = task::pid_behind(fd) {
-            kept = heap::push(&mut held, pid);
+            kept = fallible::push(&mut held, pid);
         }
         kept.is_err()
     });

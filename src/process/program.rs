@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::setup::{Failure, Setup, Step, c_string, c_string_of};
+use crate::counted::Counted;
 use crate::error::written;
-use crate::heap::{self, Shared};
+use crate::fallible;
 use crate::shm::Segment;
 use crate::sys::{own, settings, task};
 use crate::{Error, ErrorKind, Result};
@@ -49,7 +50,7 @@ pub struct Program {
     verbatim: Option<Vec<CString>>,
     /// The directories in which the program is looked up, if not this process's `PATH`.
     path: Option<OsString>,
-    descriptors: Vec<(Shared<OwnedFd>, Place)>,
+    descriptors: Vec<(Counted<OwnedFd>, Place)>,
     close_others: bool,
     /// A bad setting, or one for which there was no memory: the start reports it.
     problem: Option<Error>,
@@ -71,7 +72,7 @@ impl Program {
     /// A program by its name or path, without arguments.
     pub fn new(file: impl AsRef<OsStr>) -> Self {
         let mut problem = None;
-        let file = heap::os_text(file.as_ref()).unwrap_or_else(|error| {
+        let file = fallible::os_text(file.as_ref()).unwrap_or_else(|error| {
             problem = Some(error);
             OsString::new()
         });
@@ -102,16 +103,17 @@ impl Program {
     ) -> Result<Self> {
         let mut list = Vec::new();
         for variable in environment {
-            heap::push(&mut list, c_string(variable.as_bytes(), "a variable")?)?;
+            fallible::push(&mut list, c_string(variable.as_bytes(), "a variable")?)?;
         }
         self.verbatim = Some(list);
-        self.path = Some(heap::os_text(path.unwrap_or(DEFAULT_PATH.as_ref()))?);
+        self.path = Some(fallible::os_text(path.unwrap_or(DEFAULT_PATH.as_ref()))?);
         Ok(self)
     }
 
     /// Adds an argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
-        let done = heap::os_text(argument.as_ref()).and_then(|copy| heap::push(&mut self.arguments, copy));
+        let done =
+            fallible::os_text(argument.as_ref()).and_then(|copy| fallible::push(&mut self.arguments, copy));
         self.note(done);
         self
     }
@@ -123,7 +125,7 @@ impl Program {
 
     /// Sets a variable of the environment.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        let done = heap::os_text(value.as_ref()).and_then(|value| self.change(key.as_ref(), Some(value)));
+        let done = fallible::os_text(value.as_ref()).and_then(|value| self.change(key.as_ref(), Some(value)));
         self.note(done);
         self
     }
@@ -131,7 +133,7 @@ impl Program {
     fn change(&mut self, key: &OsStr, value: Option<OsString>) -> Result<()> {
         match self.environment.iter_mut().find(|(known, _)| known == key) {
             Some((_, known)) => *known = value,
-            None => heap::push(&mut self.environment, (heap::os_text(key)?, value))?,
+            None => fallible::push(&mut self.environment, (fallible::os_text(key)?, value))?,
         }
         Ok(())
     }
@@ -166,8 +168,8 @@ impl Program {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn descriptor(mut self, number: RawFd, fd: impl Into<OwnedFd>) -> Self {
-        let done = Shared::new(fd.into())
-            .and_then(|fd| heap::push(&mut self.descriptors, (fd, Place::Number(number))));
+        let done = Counted::new(fd.into())
+            .and_then(|fd| fallible::push(&mut self.descriptors, (fd, Place::Number(number))));
         self.note(done);
         self
     }
@@ -187,8 +189,8 @@ impl Program {
         let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
         // SAFETY: just opened.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
-        let variable = heap::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
-        heap::push(&mut self.descriptors, (Shared::new(file)?, Place::Variable(variable)))?;
+        let variable = fallible::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
+        fallible::push(&mut self.descriptors, (Counted::new(file)?, Place::Variable(variable)))?;
         Ok(self)
     }
 
@@ -196,7 +198,7 @@ impl Program {
     pub(super) fn name(&self) -> Result<Box<str>> {
         let path = std::path::Path::new(&self.file);
         match path.file_name().unwrap_or(&self.file).to_str() {
-            Some(name) => heap::text(name),
+            Some(name) => fallible::text(name),
             // Not UTF-8: the part that can be shown.
             None => written(format_args!("{self}")).map(String::into_boxed_str),
         }
@@ -220,7 +222,7 @@ impl Program {
                     let number = free.next().unwrap_or(RawFd::MAX);
                     let mut digits = [0; 10];
                     let value = task::decimal(number as u32, &mut digits);
-                    heap::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value], "a key")?)?;
+                    fallible::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value], "a key")?)?;
                     number
                 }
             };
@@ -229,11 +231,11 @@ impl Program {
                     .with_detail("the number for a descriptor is negative"));
             }
             setup.descriptors.retain(|&(_, to)| to != number);
-            heap::push(&mut setup.descriptors, (fd.as_raw_fd(), number))?;
+            fallible::push(&mut setup.descriptors, (fd.as_raw_fd(), number))?;
         }
         let text = |text: &OsStr| c_string(text.as_bytes(), "an argument");
         let mut arguments = Vec::new();
-        heap::reserve(&mut arguments, self.arguments.len() + 1)?;
+        fallible::reserve(&mut arguments, self.arguments.len() + 1)?;
         arguments.push(name.map_or_else(|| text(&self.file), |name| text(name.as_ref()))?);
         for argument in &self.arguments {
             arguments.push(text(argument)?);
@@ -246,14 +248,14 @@ impl Program {
         let (file, what) = (self.file.as_bytes(), "a program's name");
         let mut candidates = Vec::new();
         if file.contains(&b'/') || file.is_empty() {
-            heap::push(&mut candidates, c_string(file, what)?)?;
+            fallible::push(&mut candidates, c_string(file, what)?)?;
             return Ok(candidates);
         }
         let inherited = if self.path.is_none() { std::env::var_os("PATH") } else { None };
         let path = self.path.as_deref().or(inherited.as_deref()).unwrap_or(DEFAULT_PATH.as_ref());
         for directory in path.as_bytes().split(|&byte| byte == b':') {
             let slash: &[u8] = if directory.is_empty() || directory.ends_with(b"/") { b"" } else { b"/" };
-            heap::push(&mut candidates, c_string_of(&[directory, slash, file], what)?)?;
+            fallible::push(&mut candidates, c_string_of(&[directory, slash, file], what)?)?;
         }
         Ok(candidates)
     }
@@ -263,17 +265,17 @@ impl Program {
         let key_of = |variable: &CStr| {
             let bytes = variable.to_bytes();
             let end = bytes.iter().skip(1).position(|&byte| byte == b'=').map_or(bytes.len(), |at| at + 1);
-            heap::os_text(OsStr::from_bytes(&bytes[..end]))
+            fallible::os_text(OsStr::from_bytes(&bytes[..end]))
         };
         let mut given = Vec::new();
         for variable in &more {
-            heap::push(&mut given, key_of(variable)?)?;
+            fallible::push(&mut given, key_of(variable)?)?;
         }
         if let Some(list) = &self.verbatim {
             for variable in list {
                 let key = key_of(variable)?;
                 if !given.contains(&key) {
-                    heap::push(&mut more, c_string(variable.to_bytes(), "a variable")?)?;
+                    fallible::push(&mut more, c_string(variable.to_bytes(), "a variable")?)?;
                 }
             }
             return Ok(more);
@@ -284,7 +286,10 @@ impl Program {
                     .with_detail("a variable's name is empty or has a `=`"));
             }
             if let (Some(value), false) = (value, given.contains(key)) {
-                heap::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value.as_bytes()], "a variable")?)?;
+                fallible::push(
+                    &mut more,
+                    c_string_of(&[key.as_bytes(), b"=", value.as_bytes()], "a variable")?,
+                )?;
             }
         }
         if !self.clear {
@@ -293,7 +298,7 @@ impl Program {
                 let is_said = given.contains(&key) || self.environment.iter().any(|(said, _)| *said == key);
                 if !is_said {
                     let parts = [key.as_bytes(), b"=", value.as_bytes()];
-                    heap::push(&mut more, c_string_of(&parts, "a variable")?)?;
+                    fallible::push(&mut more, c_string_of(&parts, "a variable")?)?;
                 }
             }
         }
@@ -325,7 +330,7 @@ pub(super) struct Image {
 impl Image {
     fn new(candidates: Vec<CString>, arguments: Vec<CString>, variables: Vec<CString>) -> Result<Self> {
         let list = |strings: &[CString]| {
-            let mut list = heap::collected(repeat_n(null(), strings.len() + 1))?;
+            let mut list = fallible::collected(repeat_n(null(), strings.len() + 1))?;
             list.iter_mut().zip(strings).for_each(|(place, string)| *place = string.as_ptr());
             Ok::<_, Error>(list)
         };
@@ -379,7 +384,7 @@ impl Image {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inherited_segment(key: &str) -> Result<Segment> {
-    let variable = heap::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
+    let variable = fallible::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
     // Through std, as in `Program::variables`: it copies a few digits.
     segment_of(std::env::var_os(variable).as_deref())
 }

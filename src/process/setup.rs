@@ -1,8 +1,9 @@
 //! What a child sets for itself before its own code runs. The parent prepares it, so that the child makes only system calls:
 //! no allocation, no lock.
 
+use crate::counted::Counted;
 use crate::error::format;
-use crate::heap::{self, Shared};
+use crate::fallible;
 use crate::sys::parent_death::{Bound, ParentDeath};
 use crate::sys::{fork, own, settings, task};
 use crate::{Error, ErrorKind, Result};
@@ -98,7 +99,7 @@ pub struct Setup {
     pub nice: Option<i32>,
     pub processors: Option<Vec<u64>>,
     pub limits: Vec<(i32, u64, u64)>,
-    pub directory: Option<Shared<CString>>,
+    pub directory: Option<Counted<CString>>,
     pub umask: Option<u32>,
     /// From, to.
     pub descriptors: Vec<(RawFd, RawFd)>,
@@ -208,7 +209,7 @@ pub fn c_string(bytes: &[u8], what: &str) -> Result<CString> {
 pub fn c_string_of(parts: &[&[u8]], what: &str) -> Result<CString> {
     let mut all = Vec::new();
     // With room for the NUL, so that nothing is allocated afterwards.
-    heap::reserve(&mut all, parts.iter().map(|part| part.len()).sum::<usize>() + 1)?;
+    fallible::reserve(&mut all, parts.iter().map(|part| part.len()).sum::<usize>() + 1)?;
     parts.iter().for_each(|part| all.extend_from_slice(part));
     CString::new(all)
         .map_err(|_| Error::from(ErrorKind::InvalidInput).with_detail(format!("{what} must not contain NUL")))

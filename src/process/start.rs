@@ -10,8 +10,9 @@ use super::own_pidfd::OwnPidfd;
 use super::program::Program;
 use super::setup::{Failure, Setup, Step};
 use super::status::{Outcome, PANICKED};
+use crate::counted::Counted;
 use crate::error::format;
-use crate::heap::{self, Shared};
+use crate::fallible;
 use crate::member;
 use crate::sys::fork_gate::{self, Gate};
 use crate::sys::own::Identity;
@@ -242,12 +243,12 @@ impl Builder {
         let (mut setup, _open) = self.prepare()?;
         setup.name = None;
         let image = program.prepare(self.name_given(), &mut setup)?;
-        setup.copies = heap::collected(repeat_n(-1, setup.descriptors.len()))?;
+        setup.copies = fallible::collected(repeat_n(-1, setup.descriptors.len()))?;
         let creator = Creator::current().map_err(Error::from_errno)?;
         let tie = self.tie()?;
         let name = match &self.name {
             Some(name) => name.clone(),
-            None => Shared::new(program.name()?)?,
+            None => Counted::new(program.name()?)?,
         };
         let mut failure = Failure::default();
         // SAFETY: `apply` and `become_it` make system calls only, on what was prepared here.

@@ -1,6 +1,6 @@
 //! [`Stdio`]: a standard stream of a child.
 
-use crate::heap::Shared;
+use crate::counted::Counted;
 use std::os::fd::OwnedFd;
 
 /// A standard stream of a child. By default a child has its parent's.
@@ -22,7 +22,7 @@ pub struct Stdio(pub(super) Source);
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     Null,
-    Fd(Shared<OwnedFd>),
+    Fd(Counted<OwnedFd>),
     NoMemory,
 }
 
@@ -37,6 +37,6 @@ impl Stdio {
 /// builder before you wait for the end of a pipe that the child writes to.
 impl<T: Into<OwnedFd>> From<T> for Stdio {
     fn from(fd: T) -> Self {
-        Stdio(Shared::new(fd.into()).map_or(Source::NoMemory, Source::Fd))
+        Stdio(Counted::new(fd.into()).map_or(Source::NoMemory, Source::Fd))
     }
 }

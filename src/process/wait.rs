@@ -3,7 +3,7 @@
 use super::child::Child;
 use super::dropped;
 use super::status::ExitStatus;
-use crate::heap;
+use crate::fallible;
 use crate::sys::pidfd;
 use crate::{Deadline, Error, ErrorKind, Result};
 use core::borrow::Borrow;
@@ -91,7 +91,7 @@ fn any<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<(
     }
     children.iter().try_for_each(|child| child.borrow().check_owner())?;
     let mut fds = Vec::new();
-    heap::reserve(&mut fds, children.len())?;
+    fallible::reserve(&mut fds, children.len())?;
     for child in children {
         fds.push(pidfd::readable(child.borrow().pidfd()?));
     }
@@ -134,7 +134,7 @@ fn any_beside_tracers<C: Borrow<Child>>(
 fn all<C: Borrow<Child>>(children: &[C], deadline: Option<Deadline>) -> Result<Vec<ExitStatus>> {
     // One after the other: a child that has ended meanwhile is not waited for again.
     let mut ends = Vec::new();
-    heap::reserve(&mut ends, children.len())?;
+    fallible::reserve(&mut ends, children.len())?;
     let mut first = None;
     for child in children {
         match child.borrow().wait(deadline) {

@@ -10,9 +10,9 @@ use super::name::Name;
 use super::options::Options;
 use super::snapshot::Snapshot;
 use crate::atomic::Ordering::Relaxed;
+use crate::counted::{Counted, Keep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Changing, Fixed};
-use crate::heap::{self, Keep};
 use crate::sys::own::{self, Own};
 use core::fmt;
 use core::ptr::NonNull;
@@ -44,7 +44,7 @@ use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 /// ```
 #[derive(Clone)]
 pub struct Segment {
-    inner: heap::Shared<Inner>,
+    inner: Counted<Inner>,
 }
 
 /// Dropped in this order: detached before it is unmapped.
@@ -214,7 +214,7 @@ impl Segment {
         // SAFETY: `Inner` drops the attachment before the mapping, which covers `total_len` bytes of the file;
         // the header passed its checks.
         let attached = unsafe { Attached::new(file.number(), base, &fixed) }?;
-        heap::Shared::new(Inner { attached, map, fixed, file, name }).map(|inner| Segment { inner })
+        Counted::new(Inner { attached, map, fixed, file, name }).map(|inner| Segment { inner })
     }
 
     /// The descriptor of its file.

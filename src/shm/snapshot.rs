@@ -5,8 +5,8 @@ use super::file::{self, Checked};
 use super::name::Name;
 use super::{fail, kernel};
 use crate::error::{Error, ErrorKind, Result, format};
+use crate::fallible;
 use crate::format::{ENTRY_SIZE, Fixed};
-use crate::heap;
 use crate::sys;
 use crate::sys::own::{self, Own};
 use core::fmt;
@@ -276,7 +276,7 @@ impl Snapshot {
     fn read_directory(&self, objects: &mut Vec<ObjectInfo>) -> Result<()> {
         let bytes = self.bytes(self.fixed.dir_off, self.fixed.max_objects as usize * ENTRY_SIZE)?;
         directory::list(&bytes, &self.fixed)
-            .try_for_each(|found| heap::push(objects, ObjectInfo::of(&found?)?))
+            .try_for_each(|found| fallible::push(objects, ObjectInfo::of(&found?)?))
     }
 
     /// A copy of an object's bytes. While others write, parts of it may be of different moments.

@@ -1,8 +1,9 @@
 //! [`Barrier`]: the handle of a barrier in a segment.
 
 use super::{BarrierTurn, RawBarrier};
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::{self, Keep};
+use crate::fallible;
 use crate::member::{self, Member, Who, view};
 use crate::time::Deadline;
 use core::fmt;
@@ -324,7 +325,7 @@ impl Barrier {
     pub fn seats(&self) -> Result<Vec<(Who, bool)>> {
         view::look(self.raw.cells().address(), |domain| {
             let seats = (0..self.parties()).filter_map(|index| self.raw.seat(index));
-            heap::collected(seats.map(|(id, has_come)| (domain.who(id), has_come)))
+            fallible::collected(seats.map(|(id, has_come)| (domain.who(id), has_come)))
         })?
     }
 

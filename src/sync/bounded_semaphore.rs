@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{RawBoundedSemaphore, RawPermit};
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
-use crate::heap::Keep;
 use crate::member::{self, Member, Unwinding, Who, view};
 use crate::time::Deadline;
 use core::fmt;

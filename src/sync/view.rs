@@ -6,7 +6,7 @@ use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
 use crate::error::Result;
-use crate::heap;
+use crate::fallible;
 use crate::member::{Life, OwnerId, Table};
 use crate::decode::{ObjectBytes, State};
 use std::vec::Vec;
@@ -178,12 +178,12 @@ impl RawRwLock {
     /// # Errors
     /// No memory.
     pub(crate) fn holders(&self, table: &Table, name: u64) -> Result<Vec<OwnerId>> {
-        let mut holders = heap::collected(self.holding_writer())?;
+        let mut holders = fallible::collected(self.holding_writer())?;
         let mut kept = Ok(());
         let lives = |id| table.life(id) != Life::Dead;
         self.for_each_reader_of(table, name, lives, |reader, _| {
             if kept.is_ok() {
-                kept = heap::push(&mut holders, reader);
+                kept = fallible::push(&mut holders, reader);
             }
         });
         kept.map(|()| holders)

@@ -6,7 +6,7 @@ use crate::ffi::arguments::{list, output, tell};
 use crate::ffi::call;
 use crate::ffi::handle::open;
 use crate::ffi::time::until;
-use crate::heap;
+use crate::fallible;
 use crate::process::{self, Child, wait_all, wait_all_until, wait_any, wait_any_until};
 use crate::time::Wait;
 use core::ffi::c_int;
@@ -20,7 +20,7 @@ unsafe fn children<'a>(processes: *const *const interproc_process_t, count: usiz
     // SAFETY: by the contract.
     let handles = unsafe { list(processes, count, "processes") }?;
     let mut children = Vec::new();
-    heap::reserve(&mut children, handles.len())?;
+    fallible::reserve(&mut children, handles.len())?;
     for &handle in handles {
         // SAFETY: by the contract.
         children.push(unsafe { open(handle) }?);
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn interproc_reap_orphans(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let except = heap::collected(list(except, except_count, "except")?.iter().map(|&pid| pid as u32))?;
+        let except = fallible::collected(list(except, except_count, "except")?.iter().map(|&pid| pid as u32))?;
         tell(count, process::reap_orphans(&except)?.len());
         Ok(())
     })

@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{RawByteConsumer, RecvError, Seated};
+use crate::counted::Keep;
 use crate::error::{Error, Result};
-use crate::heap::Keep;
 use crate::member::{GuardMark, Unwinding};
 use crate::member::{Who, view};
 use crate::time::Deadline;

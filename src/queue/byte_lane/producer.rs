@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{RawByteProducer, Seated};
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
-use crate::heap::Keep;
 use crate::member::GuardMark;
 use crate::member::{Who, view};
 use crate::time::Deadline;

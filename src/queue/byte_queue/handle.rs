@@ -1,8 +1,8 @@
 //! [`ByteQueue`]: the handle of a byte ring in a segment.
 
 use super::raw::RawByteQueue;
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::Keep;
 use crate::member::{self, Member, Who};
 use core::fmt;
 

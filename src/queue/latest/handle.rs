@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::RawLatest;
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::Keep;
 use crate::member::{self, Member, Who, view};
 use crate::shared::Plain;
 use crate::time::Deadline;

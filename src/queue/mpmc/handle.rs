@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::RawQueue;
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::Keep;
 use crate::member::{self, Member, Who};
 use crate::queue::PushError;
 use crate::shared::Plain;

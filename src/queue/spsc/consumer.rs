@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{Drain, Iter, ReadChunk, Reader, TryIter};
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
-use crate::heap::Keep;
 use crate::member::{Member, Who, view};
 use crate::queue::Delivery;
 use crate::queue::lane::Lane;

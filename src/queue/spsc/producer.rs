@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{WriteChunk, WriteChunkUninit, Writer};
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
-use crate::heap::Keep;
 use crate::member::{Member, Who, view};
 use crate::queue::lane::Lane;
 use crate::queue::{BatchError, PushError};
