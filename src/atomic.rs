@@ -1,5 +1,5 @@
-//! Seam 1: atomics. In the product they are `core`'s. In a model run they are loom's, and every operation is a step at which an
-//! injected death may strike.
+//! Seam 1: atomics. In the product they are `core`'s. In a model run they are loom's, and every operation is a step at
+//! which an injected death may strike.
 
 #[cfg(not(interproc_loom))]
 mod imp {
@@ -13,8 +13,8 @@ mod imp {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// For between a SeqCst read-modify-write and a SeqCst load. The language already orders the two, so in the product it does
-    /// nothing; loom orders only fences.
+    /// For between a SeqCst read-modify-write and a SeqCst load. The language already orders the two, so in the product it
+    /// does nothing; loom orders only fences.
     #[inline(always)]
     pub fn seq_cst_fence_for_models() {}
 }

@@ -7,9 +7,9 @@ use core::fmt;
 use core::mem::MaybeUninit;
 
 /// Wraps a value that has invalid bit patterns (a `bool`, a `char`, a structure or enum that derives
-/// [`bytemuck::CheckedBitPattern`] and [`bytemuck::NoUninit`]) as [`Plain`](crate::Plain) bytes, so that it may lie wherever plain
-/// data may. The bytes are checked when the value is taken out: if a peer wrote invalid ones, or died while writing, that is an
-/// error and never undefined behaviour.
+/// [`bytemuck::CheckedBitPattern`] and [`bytemuck::NoUninit`]) as [`Plain`](crate::Plain) bytes, so that it may lie
+/// wherever plain data may. The bytes are checked when the value is taken out: if a peer wrote invalid ones, or died while
+/// writing, that is an error and never undefined behaviour.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! Names for crash windows, which only the crash sweep sees.
 //!
-//! `crash_window!("C2")` says: a thread that dies from here on, until the next name, dies in window C2 of this module. It makes no
-//! instruction. Its address and name go to a section that is not loaded, like debug information: `strip` removes it, and the sweep
-//! reads it from the test program's file.
+//! `crash_window!("C2")` says: a thread that dies from here on, until the next name, dies in window C2 of this module. It
+//! makes no instruction. Its address and name go to a section that is not loaded, like debug information: `strip` removes
+//! it, and the sweep reads it from the test program's file.
 //!
 //! Rejected: a counter or a store in memory, because then the swept program would not be the shipped one.
 

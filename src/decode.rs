@@ -1,13 +1,14 @@
-//! What a decoder of an object gets and returns: [`ObjectBytes`] and [`State`]. With them `interproc inspect` shows the state of
-//! an object of which it has only copied bytes.
+//! What a decoder of an object gets and returns: [`ObjectBytes`] and [`State`]. With them `interproc inspect` shows the
+//! state of an object of which it has only copied bytes.
 //!
-//! Each type has one decoder, `fn(&ObjectBytes) -> Option<State>`, and one row in the table `inspect::decoders`. A decoder lies
-//! beside its type (`sync::view`, `queue::mpmc::view`, `pipe::view`, ...), because it reads the type's private layout by field
-//! and by bit: elsewhere that layout would have to be public in the crate. This module is below all of them, the table above.
+//! Each type has one decoder, `fn(&ObjectBytes) -> Option<State>`, and one row in the table `inspect::decoders`. A decoder
+//! lies beside its type (`sync::view`, `queue::mpmc::view`, `pipe::view`, ...), because it reads the type's private layout
+//! by field and by bit: elsewhere that layout would have to be public in the crate. This module is below all of them, the
+//! table above.
 //!
-//! The bytes are untrusted. A decoder reads words through [`ObjectBytes`], which refuses what lies outside of the object; it
-//! returns `None` when they make no sense; and it knows in advance how often a loop runs. If a list finds no memory, that is
-//! noted and the whole state is thrown away at the end.
+//! The bytes are untrusted. A decoder reads words through [`ObjectBytes`], which refuses what lies outside of the object;
+//! it returns `None` when they make no sense; and it knows in advance how often a loop runs. If a list finds no memory,
+//! that is noted and the whole state is thrown away at the end.
 
 use crate::fallible;
 use crate::member::OwnerId;

@@ -178,8 +178,8 @@ impl Error {
         Error::from_errno(libc::ENOMEM)
     }
 
-    /// Adds a sentence with what the kind alone cannot say: the file, the two sizes, the version. Without memory for it the error
-    /// has no detail.
+    /// Adds a sentence with what the kind alone cannot say: the file, the two sizes, the version. Without memory for it the
+    /// error has no detail.
     #[cfg(feature = "std")]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         let text = written(format_args!("{detail}")).unwrap_or_default();

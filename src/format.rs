@@ -7,14 +7,14 @@
 //! payload_off       the user's bytes
 //! ```
 //!
-//! All integers are little-endian and of fixed width; offsets are bytes from the start of the file; nothing holds a pointer.
-//! **Version rule**: a change that an older reader would misread increments [`VERSION`]; an addition that a reader must understand
-//! sets a bit of `features_incompat`; one that it may ignore sets a bit of `features_compat`. A reader refuses another version and
-//! any incompatible bit that it does not know. Reserved bytes are written as zero and not read.
+//! All integers are little-endian and of fixed width; offsets are bytes from the start of the file; nothing holds a
+//! pointer. **Version rule**: a change that an older reader would misread increments [`VERSION`]; an addition that a reader
+//! must understand sets a bit of `features_incompat`; one that it may ignore sets a bit of `features_compat`. A reader
+//! refuses another version and any incompatible bit that it does not know. Reserved bytes are written as zero and not read.
 //!
-//! **Owner id**: the generation in bits 0..32 of a word and the slot in bits 32..48. Bits 48..64 belong to the object that holds the
-//! id. Generations start at 1 and never wrap (an exhausted slot is retired), so an id is never given out twice, and a word that holds
-//! a dead owner's id can be replaced by compare-and-swap without ABA.
+//! **Owner id**: the generation in bits 0..32 of a word and the slot in bits 32..48. Bits 48..64 belong to the object that
+//! holds the id. Generations start at 1 and never wrap (an exhausted slot is retired), so an id is never given out twice,
+//! and a word that holds a dead owner's id can be replaced by compare-and-swap without ABA.
 
 use crate::atomic::{AtomicU32, AtomicU64};
 
@@ -81,13 +81,13 @@ pub struct Fixed {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Changing {
-    /// The bell. It is always 0, and every thread that sleeps on anything in the segment also sleeps on it. When a thread dies with
-    /// its pending pointer at the bell, the kernel wakes one sleeper on it, and that one raises the alarm.
+    /// The bell. It is always 0, and every thread that sleeps on anything in the segment also sleeps on it. When a thread
+    /// dies with its pending pointer at the bell, the kernel wakes one sleeper on it, and that one raises the alarm.
     pub bell: AtomicU32,
     /// The alarm: incremented when all sleepers must look again. They sleep on it as well.
     pub alarm: AtomicU32,
-    /// 1 once a participant cannot use membarrier, or if the segment's option asks for it: publishers then use full fences. It never
-    /// returns to 0.
+    /// 1 once a participant cannot use membarrier, or if the segment's option asks for it: publishers then use full fences.
+    /// It never returns to 0.
     pub strong_fences: AtomicU32,
     /// 1 once the name is unlinked: an open call that sees it looks the name up again.
     pub retired: AtomicU32,
@@ -97,8 +97,8 @@ pub struct Changing {
     pub reserved: AtomicU32,
     /// The lock of the directory (a `sync::RawMutex`).
     pub directory_lock: [AtomicU64; 2],
-    /// The file offset up to which makers of objects may have written; behind it the payload is still zero. It is raised before the
-    /// writing, so that whatever a killed maker left is found and zeroed.
+    /// The file offset up to which makers of objects may have written; behind it the payload is still zero. It is raised
+    /// before the writing, so that whatever a killed maker left is found and zeroed.
     pub touched_end: AtomicU64,
 }
 
@@ -152,8 +152,8 @@ pub struct SlotPage {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Holds {
-    /// Threads that wait for a word below to become 0 sleep on the upper half: its bit 31 says that one may sleep, the rest is a
-    /// sequence number.
+    /// Threads that wait for a word below to become 0 sleep on the upper half: its bit 31 says that one may sleep, the rest
+    /// is a sequence number.
     pub sleepers: AtomicU64,
     /// Each 0, or the file offset of a lock in bits 0..48 and how often it is held in bits 48..63.
     pub words: [AtomicU64; HOLDS],
@@ -216,9 +216,9 @@ pub struct Entry {
     /// The kind's parameters (for a queue: element size and capacity; for a bounded semaphore:
     /// permits; for a barrier: parties).
     pub params: [AtomicU64; 2],
-    /// The exact type of an `Object`, or of the elements of a `Queue`, `Spsc` or `Latest`, or which kind of pipe it is; 0 for untyped
-    /// ones and where the kind is enough. (Version 1 had 32 bits elsewhere, where 0 was found as any type; version 2 had 0 for all
-    /// elements.)
+    /// The exact type of an `Object`, or of the elements of a `Queue`, `Spsc` or `Latest`, or which kind of pipe it is; 0
+    /// for untyped ones and where the kind is enough. (Version 1 had 32 bits elsewhere, where 0 was found as any type;
+    /// version 2 had 0 for all elements.)
     pub type_id: AtomicU64,
     /// Zero.
     pub reserved: [AtomicU64; 3],

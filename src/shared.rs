@@ -1,18 +1,18 @@
-//! What may lie in shared memory: [`Plain`] values, which are copied in and out or used under a lock, and [`Shared`] objects, to
-//! which many processes hold references at the same time.
+//! What may lie in shared memory: [`Plain`] values, which are copied in and out or used under a lock, and [`Shared`]
+//! objects, to which many processes hold references at the same time.
 //!
 //! Why two traits: a `u32` is fine *inside* a mutex or a queue, but a bare `&u32` to memory that another process writes is
-//! undefined behaviour in Rust, so safe code must not be able to make one. A `u32` is `Plain`; an `AtomicU32`, or a mutex around a
-//! `u32`, is `Shared`.
+//! undefined behaviour in Rust, so safe code must not be able to make one. A `u32` is `Plain`; an `AtomicU32`, or a mutex
+//! around a `u32`, is `Shared`.
 //!
-//! **No padding is written**, because a byte of padding holds whatever lay on the writer's stack. So a `Plain` value has none, and
-//! a `Shared` object is written field by field into zeroed memory.
+//! **No padding is written**, because a byte of padding holds whatever lay on the writer's stack. So a `Plain` value has
+//! none, and a `Shared` object is written field by field into zeroed memory.
 //!
-//! **Trust.** Processes that use the library from safe Rust cannot break each other's types. A process that writes to the memory
-//! around the library, from C or through its own mapping, can write under a guard: then a `&T` of another process changes, which
-//! Rust does not allow. No bytes make a `Plain` value invalid, and the library never reads shared bytes twice to decide; but a
-//! program that does not trust its peers should copy values out (`Queue::pop`, `Latest::get`, `ByteQueue::pop`) instead of reading
-//! them in place, or use atomics.
+//! **Trust.** Processes that use the library from safe Rust cannot break each other's types. A process that writes to the
+//! memory around the library, from C or through its own mapping, can write under a guard: then a `&T` of another process
+//! changes, which Rust does not allow. No bytes make a `Plain` value invalid, and the library never reads shared bytes
+//! twice to decide; but a program that does not trust its peers should copy values out (`Queue::pop`, `Latest::get`,
+//! `ByteQueue::pop`) instead of reading them in place, or use atomics.
 //!
 //! **An object is found by its exact type**: see [`TypeId`].
 #![allow(unsafe_code)]
@@ -28,8 +28,8 @@ use core::sync::atomic::{
 /// derive [`bytemuck::Pod`]. It holds no pointer, needs no drop, and all-zero bytes are one of its values.
 ///
 /// It is implemented for every `T: bytemuck::AnyBitPattern + bytemuck::NoUninit` (`Pod` is both); there is nothing else to
-/// implement. The crate re-exports [`bytemuck`](crate::bytemuck), so you need no dependency of your own. For `bool`, `char` and
-/// enums, for which some bit patterns are invalid, use [`Checked`](crate::Checked).
+/// implement. The crate re-exports [`bytemuck`](crate::bytemuck), so you need no dependency of your own. For `bool`, `char`
+/// and enums, for which some bit patterns are invalid, use [`Checked`](crate::Checked).
 ///
 /// # Examples
 /// ```
@@ -58,13 +58,13 @@ pub trait Plain: bytemuck::AnyBitPattern + bytemuck::NoUninit {}
 #[diagnostic::do_not_recommend]
 impl<T: bytemuck::AnyBitPattern + bytemuck::NoUninit> Plain for T {}
 
-/// Identifies the type of an object in a segment: 64 bits computed from the type's name (without the path), size and alignment,
-/// and from the ids of its parts. So a `Mutex<u64>` is not found as a `Mutex<f64>`, nor a structure as another one of the same
-/// name and size with other fields. An untyped object, as C makes them, has the id [`BYTES`](Self::BYTES) and is found only as
-/// such. Queues and latest values are told apart by the id of their elements: [`TypeId::plain`].
+/// Identifies the type of an object in a segment: 64 bits computed from the type's name (without the path), size and
+/// alignment, and from the ids of its parts. So a `Mutex<u64>` is not found as a `Mutex<f64>`, nor a structure as another
+/// one of the same name and size with other fields. An untyped object, as C makes them, has the id [`BYTES`](Self::BYTES)
+/// and is found only as such. Queues and latest values are told apart by the id of their elements: [`TypeId::plain`].
 ///
-/// The id does not depend on the compiler, nor on the crate or module that declares the type: two programs may each declare it.
-/// Field names do not count, nor do the fields of a [`Plain`] structure, because any bytes are a value of it.
+/// The id does not depend on the compiler, nor on the crate or module that declares the type: two programs may each declare
+/// it. Field names do not count, nor do the fields of a [`Plain`] structure, because any bytes are a value of it.
 ///
 /// # Examples
 /// ```
@@ -282,8 +282,8 @@ pub unsafe trait Shared: Send + Sync + 'static {
         TypeId::named::<Self>()
     }
 
-    /// Moves the value to `place`, which is zeroed. The provided method copies all bytes, padding included, so a type with padding
-    /// must write its fields one by one: otherwise private bytes get into shared memory.
+    /// Moves the value to `place`, which is zeroed. The provided method copies all bytes, padding included, so a type with
+    /// padding must write its fields one by one: otherwise private bytes get into shared memory.
     ///
     /// # Safety
     /// `place` is aligned and valid for writing a `Self`, and nobody else refers to it.
@@ -309,8 +309,8 @@ pub unsafe trait Shared: Send + Sync + 'static {
 macro_rules! shared_atomics {
     ($($name:ident)*) => {
         $(
-            // SAFETY: an integer accessed only atomically: fixed layout, any bit pattern, no pointer, no drop, no padding; it
-            // has its own name.
+            // SAFETY: an integer accessed only atomically: fixed layout, any bit pattern, no pointer, no drop, no padding;
+            // it has its own name.
             unsafe impl Shared for $name {}
         )*
     };
@@ -335,11 +335,11 @@ unsafe impl<T: Shared, const N: usize> Shared for [T; N] {
 // SAFETY: as an array. Only references to a slice exist; finding one compares id and length.
 unsafe impl<T: Shared> Shared for [T] {}
 
-/// Declares a `#[repr(C)]` structure whose fields are all [`Shared`](crate::Shared), and implements `Shared` for it. It takes named
-/// fields or a tuple, with or without type parameters. A crate that forbids unsafe code can use it.
+/// Declares a `#[repr(C)]` structure whose fields are all [`Shared`](crate::Shared), and implements `Shared` for it. It
+/// takes named fields or a tuple, with or without type parameters. A crate that forbids unsafe code can use it.
 ///
-/// A field that cannot lie in shared memory by itself is a compile error that names it. The structure's [id](crate::TypeId) is made
-/// of its name and its fields' ids, in order.
+/// A field that cannot lie in shared memory by itself is a compile error that names it. The structure's [id](crate::TypeId)
+/// is made of its name and its fields' ids, in order.
 ///
 /// # Examples
 /// ```

@@ -5,9 +5,9 @@ use core::time::Duration;
 
 /// An absolute time on `CLOCK_MONOTONIC`, in nanoseconds.
 ///
-/// A deadline is computed once and holds through retries; a step of the wall clock does not move it. The clock stands still while
-/// the machine is suspended. With a deadline in the past a waiting operation behaves as its `try_` form, except that it reports a
-/// time-out.
+/// A deadline is computed once and holds through retries; a step of the wall clock does not move it. The clock stands still
+/// while the machine is suspended. With a deadline in the past a waiting operation behaves as its `try_` form, except that
+/// it reports a time-out.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! Cycles of waiting, found from outside.
 //!
-//! Each sleeper's note names at most one owner that blocks it, so the notes form a graph in which each member has at most one
-//! edge; a member that waits for *any* of several owners names none. A cycle of notes is a deadlock unless it dissolves by
-//! itself. So it counts only if three looks in a row find it, and if in between
+//! Each sleeper's note names at most one owner that blocks it, so the notes form a graph in which each member has at most
+//! one edge; a member that waits for *any* of several owners names none. A cycle of notes is a deadlock unless it dissolves
+//! by itself. So it counts only if three looks in a row find it, and if in between
 //!
 //! - each edge was *proven*: its sleeper went to sleep again (it looked, and found the same owner), or the word that it sleeps
 //!   on names that owner. Otherwise the note may be out of date: the owner has released what the member still sleeps for. Such
@@ -30,8 +30,8 @@ const MOST: u32 = 10;
 /// What one sleep adds to `waits_changed`.
 const CHANGES: u64 = 4;
 
-/// Members that wait for each other in a cycle: each one's [`waits`](MemberInfo::waits) names the next, and the last one's the
-/// first. Displayed as a sentence a member.
+/// Members that wait for each other in a cycle: each one's [`waits`](MemberInfo::waits) names the next, and the last one's
+/// the first. Displayed as a sentence a member.
 ///
 /// # Examples
 /// ```

@@ -1,7 +1,7 @@
 //! Which function decodes which object.
 //!
-//! **A new type** takes one row here and one function over copied bytes beside the type: see `crate::decode`. The tests below
-//! then try it on scribbled bytes without another line.
+//! **A new type** takes one row here and one function over copied bytes beside the type: see `crate::decode`. The tests
+//! below then try it on scribbled bytes without another line.
 
 use crate::decode::{ObjectBytes, State};
 use crate::format::Kind;

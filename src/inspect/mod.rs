@@ -1,8 +1,8 @@
-//! What can be seen of a segment from outside: its objects with their states, its members and what they wait for, deadlocks.
-//! The tool `interproc` shows it.
+//! What can be seen of a segment from outside: its objects with their states, its members and what they wait for,
+//! deadlocks. The tool `interproc` shows it.
 //!
-//! Everything here works on a [`Snapshot`](crate::shm::Snapshot), which reads the segment's file: it costs the segment's users
-//! nothing, and whoever looks need not be a member.
+//! Everything here works on a [`Snapshot`](crate::shm::Snapshot), which reads the segment's file: it costs the segment's
+//! users nothing, and whoever looks need not be a member.
 //!
 //! | file | what it knows |
 //! |---|---|

@@ -11,8 +11,8 @@ use core::cell::Cell;
 use std::string::String;
 use std::vec::Vec;
 
-/// Everything that can be seen of a segment. Each member, and each word of an object, is read at one moment; two of them need
-/// not be of the same moment.
+/// Everything that can be seen of a segment. Each member, and each word of an object, is read at one moment; two of them
+/// need not be of the same moment.
 ///
 /// # Examples
 /// ```
@@ -121,8 +121,8 @@ impl Snapshot {
         fallible::all(slots.iter().map(|slot| self.member(slot, &slots, &objects)))
     }
 
-    /// The objects and members with their states, each as it was at some moment during the call. Threads that use the segment
-    /// are not disturbed.
+    /// The objects and members with their states, each as it was at some moment during the call. Threads that use the
+    /// segment are not disturbed.
     ///
     /// The call is bounded in time and memory, whatever the file says: there is a limit to what it reads in all, far above
     /// what thousands of objects take. Objects beyond the limit have no state.

@@ -60,8 +60,8 @@ impl Builder {
     }
 
     /// The name that ps shows. Of a forked child's name the kernel keeps 15 bytes; a longer one is cut at a character. A
-    /// program appears under its file's name in `ps -e` and gets this name as its `argv[0]`, which `ps -f` shows. A NUL in the
-    /// name makes the start fail with [`ErrorKind::InvalidInput`].
+    /// program appears under its file's name in `ps -e` and gets this name as its `argv[0]`, which `ps -f` shows. A NUL in
+    /// the name makes the start fail with [`ErrorKind::InvalidInput`].
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
         self.name = self.kept(fallible::text(name.as_ref()).and_then(Counted::new));
         self
@@ -157,13 +157,13 @@ impl Builder {
         self
     }
 
-    /// A bound child: the kernel kills it (SIGKILL) at once when this process ends, whether by a normal exit, by a crash or by
-    /// SIGKILL, and also when this process becomes another program (exec). The end of the *thread* that started it does not
-    /// matter. Python calls it `daemon=True`; a service that outlives its starter is a [`Daemon`](super::Daemon).
+    /// A bound child: the kernel kills it (SIGKILL) at once when this process ends, whether by a normal exit, by a crash or
+    /// by SIGKILL, and also when this process becomes another program (exec). The end of the *thread* that started it does
+    /// not matter. Python calls it `daemon=True`; a service that outlives its starter is a [`Daemon`](super::Daemon).
     ///
-    /// The child cannot block it, forget it or lose it by exec; the [module](super) says how it works. It costs this process
-    /// two descriptors until the child's handle is dropped and the child has ended. It does not reach the child's own children:
-    /// [`group_dies_with_parent`](Self::group_dies_with_parent) does.
+    /// The child cannot block it, forget it or lose it by exec; the [module](super) says how it works. It costs this
+    /// process two descriptors until the child's handle is dropped and the child has ended. It does not reach the child's
+    /// own children: [`group_dies_with_parent`](Self::group_dies_with_parent) does.
     ///
     /// # Examples
     /// ```
@@ -184,9 +184,9 @@ impl Builder {
     }
 
     /// As [`dies_with_parent`](Self::dies_with_parent), for the child and all processes that it starts: the child leads a
-    /// process group (its new session's if [`new_session`](Self::new_session) is set), and the kernel kills the whole group. A
-    /// process that leaves the group, by `setpgid` or `setsid`, is out of reach. Whatever is left of the group is also killed
-    /// when the child has ended and its handle is dropped.
+    /// process group (its new session's if [`new_session`](Self::new_session) is set), and the kernel kills the whole
+    /// group. A process that leaves the group, by `setpgid` or `setsid`, is out of reach. Whatever is left of the group is
+    /// also killed when the child has ended and its handle is dropped.
     pub fn group_dies_with_parent(mut self) -> Self {
         self.bond = Bond::Group;
         self

@@ -24,17 +24,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Every method takes `&self`. Several threads may wait for one child, and each gets the status, which is kept for later
 /// joins. Signals go through the pidfd, so never to another process that got the same number.
 ///
-/// **Dropping the handle.** A child that has ended is reaped at once. A running child goes on running and stays ours to reap:
-/// every later fork, join or drop of a child by this process, and [`reap`](super::reap), reaps it if it has ended. Until then
-/// an ended child is a zombie, never longer; when this process ends, init takes over. (Blocking in `drop` could hang, killing
-/// there would lose work silently, and reaping by a helper thread or a SIGCHLD handler would take a resource of the whole
-/// process behind its back.)
+/// **Dropping the handle.** A child that has ended is reaped at once. A running child goes on running and stays ours to
+/// reap: every later fork, join or drop of a child by this process, and [`reap`](super::reap), reaps it if it has ended.
+/// Until then an ended child is a zombie, never longer; when this process ends, init takes over. (Blocking in `drop` could
+/// hang, killing there would lose work silently, and reaping by a helper thread or a SIGCHLD handler would take a resource
+/// of the whole process behind its back.)
 ///
 /// **After a fork**, the child's copy of this handle fails with [`ErrorKind::NotOwner`], and dropping it only closes the
 /// descriptor.
 ///
-/// **Reaped elsewhere** (by a `waitpid` in other code, or because SIGCHLD is ignored), the status is lost, and joins fail with
-/// [`ErrorKind::NoChild`] as soon as the child has ended.
+/// **Reaped elsewhere** (by a `waitpid` in other code, or because SIGCHLD is ignored), the status is lost, and joins fail
+/// with [`ErrorKind::NoChild`] as soon as the child has ended.
 ///
 /// The descriptor ([`AsFd`]) is close-on-exec and polls readable when the child has ended.
 ///
@@ -60,8 +60,8 @@ pub struct Child {
     /// Of a bound child. Moved out only by `drop`.
     tie: ManuallyDrop<Option<ParentDeath>>,
     name: Option<Counted<Box<str>>>,
-    /// Locked during `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the kernel, and
-    /// the other finds it here.
+    /// Locked during `waitid(WNOHANG)` and never while asleep: of two joining threads one takes the status from the kernel,
+    /// and the other finds it here.
     end: Mutex<End>,
     /// How many threads sleep in `waitid`. The one that gets the status stores it in `end` before it leaves.
     asleep: AtomicU32,
@@ -140,8 +140,8 @@ impl Child {
     /// Waits until the child has ended.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`]: it ended and was reaped elsewhere. [`ErrorKind::NotOwner`]: the handle belongs to the process that
-    /// this one was forked from.
+    /// [`ErrorKind::NoChild`]: it ended and was reaped elsewhere. [`ErrorKind::NotOwner`]: the handle belongs to the
+    /// process that this one was forked from.
     pub fn join(&self) -> Result<ExitStatus> {
         self.wait(None)
     }
@@ -240,12 +240,12 @@ impl Child {
     }
 
     /// Sends a signal to all processes of the group that the child leads (see
-    /// [`Builder::process_group`](super::Builder::process_group)). A group is known by the child's number alone, so this works
-    /// only until the child is joined: afterwards the number may name another group.
+    /// [`Builder::process_group`](super::Builder::process_group)). A group is known by the child's number alone, so this
+    /// works only until the child is joined: afterwards the number may name another group.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`]: the child was joined, or reaped elsewhere. [`ErrorKind::NoProcess`]: it leads no group. And as
-    /// [`send_signal`](Self::send_signal).
+    /// [`ErrorKind::NoChild`]: the child was joined, or reaped elsewhere. [`ErrorKind::NoProcess`]: it leads no group. And
+    /// as [`send_signal`](Self::send_signal).
     ///
     /// # Examples
     /// ```

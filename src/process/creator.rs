@@ -1,9 +1,9 @@
 //! [`Creator`]: which process a handle belongs to.
 //!
-//! A process id is not enough: a child in a new PID namespace can have its parent's number. So each process has a mark, in a
-//! page that the kernel wipes in every forked child, raw clones included. A child that needs a mark takes the next number of a
-//! counter that it inherited by the ordinary copy. So it never repeats an ancestor's mark, and no other foreign marks can be in
-//! its memory.
+//! A process id is not enough: a child in a new PID namespace can have its parent's number. So each process has a mark, in
+//! a page that the kernel wipes in every forked child, raw clones included. A child that needs a mark takes the next number
+//! of a counter that it inherited by the ordinary copy. So it never repeats an ancestor's mark, and no other foreign marks
+//! can be in its memory.
 #![allow(unsafe_code)]
 
 use crate::sys::memory;

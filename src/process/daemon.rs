@@ -21,9 +21,9 @@ use std::path::Path;
 /// Starts a system daemon: a process in a session of its own, without a terminal, whose parent is init. It outlives this
 /// process. (A child that dies with its parent is a [bound child](super::Builder::dies_with_parent).)
 ///
-/// The steps, in this order: fork; a new session in the child; fork again, so that the daemon leads no session and can never
-/// get a terminal; then the umask, the pidfile, the working directory, the standard streams to `/dev/null`, and the closure.
-/// The starter waits until the daemon says that it is ready, or fails.
+/// The steps, in this order: fork; a new session in the child; fork again, so that the daemon leads no session and can
+/// never get a terminal; then the umask, the pidfile, the working directory, the standard streams to `/dev/null`, and the
+/// closure. The starter waits until the daemon says that it is ready, or fails.
 ///
 /// The daemon keeps the starter's signal mask and handlers. Other descriptors stay open.
 ///
@@ -74,15 +74,15 @@ impl Ready {
         self.tell(Report { what: READY, value: std::process::id() });
     }
 
-    /// Tells the starter that the daemon failed: [`Daemon::start`] returns an error with this errno value there. End the daemon
-    /// then.
+    /// Tells the starter that the daemon failed: [`Daemon::start`] returns an error with this errno value there. End the
+    /// daemon then.
     pub fn failed(self, errno: i32) {
         self.tell(Report { what: FAILED, value: errno as u32 });
     }
 
     fn tell(self, report: Report) {
-        // There is room in the pipe. If the starter has given up waiting, the daemon need not end. If the program has closed
-        // the descriptors, the starter waits for its time limit or for the daemon's end.
+        // There is room in the pipe. If the starter has given up waiting, the daemon need not end. If the program has
+        // closed the descriptors, the starter waits for its time limit or for the daemon's end.
         if let (Some(write), Some(_)) = (self.write.get(), self.read.get()) {
             let _ = own::as_file(write).write_all(&report.to_bytes());
         }
@@ -122,7 +122,8 @@ impl Default for Daemon {
 }
 
 impl Daemon {
-    /// A daemon in `/`, with umask 022, standard streams on `/dev/null` and no pidfile; the starter waits without a time limit.
+    /// A daemon in `/`, with umask 022, standard streams on `/dev/null` and no pidfile; the starter waits without a time
+    /// limit.
     pub fn new() -> Self {
         Daemon {
             directory: None,
@@ -152,9 +153,9 @@ impl Daemon {
         self
     }
 
-    /// A file that holds the daemon's process id, and that the daemon keeps locked (`flock`) as long as it lives. So there is
-    /// only one such daemon at a time, and a file that a killed daemon left is no obstacle. The file is not removed at the end:
-    /// the lock counts, not the file. A relative path starts at the starter's working directory.
+    /// A file that holds the daemon's process id, and that the daemon keeps locked (`flock`) as long as it lives. So there
+    /// is only one such daemon at a time, and a file that a killed daemon left is no obstacle. The file is not removed at
+    /// the end: the lock counts, not the file. A relative path starts at the starter's working directory.
     pub fn pidfile(mut self, path: impl AsRef<Path>) -> Self {
         self.pidfile = self.kept(path_of(path.as_ref()));
         self

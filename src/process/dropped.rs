@@ -1,9 +1,9 @@
 //! Children whose handles were dropped while they ran. They stay ours to reap.
 //!
-//! They are a stack of pidfds: one compare-exchange pushes, one swap takes the whole stack. There is no lock, because a fork by
-//! another thread could copy it into the child while it is held, for ever. If such a fork happens while a thread has taken the
-//! stack, the child only loses the memory of the list. In a child the entries' marks say that they are its parent's, and they
-//! are thrown away.
+//! They are a stack of pidfds: one compare-exchange pushes, one swap takes the whole stack. There is no lock, because a
+//! fork by another thread could copy it into the child while it is held, for ever. If such a fork happens while a thread
+//! has taken the stack, the child only loses the memory of the list. In a child the entries' marks say that they are its
+//! parent's, and they are thrown away.
 #![allow(unsafe_code)]
 
 use super::creator::Creator;

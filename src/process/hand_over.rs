@@ -3,9 +3,9 @@
 use crate::Result;
 use std::vec::Vec;
 
-/// What a parent can hand over to a child by [`Builder::fork_with`](super::Builder::fork_with): something that belongs to the
-/// thread that holds it, so a child does not get it by inheriting a copy of the memory. The ends of pipes, and tuples, vectors
-/// and options of them.
+/// What a parent can hand over to a child by [`Builder::fork_with`](super::Builder::fork_with): something that belongs to
+/// the thread that holds it, so a child does not get it by inheriting a copy of the memory. The ends of pipes, and tuples,
+/// vectors and options of them.
 ///
 /// The child takes it over before its own code runs, and the parent holds it until then, so it always has an owner.
 pub trait HandOver {

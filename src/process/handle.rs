@@ -13,8 +13,8 @@ use std::vec::Vec;
 /// A process, which need not be a child of this one. It is held by a pidfd: not by its number, which the kernel gives to
 /// another process at some time after its end.
 ///
-/// You can wait for its end (the descriptor polls readable then); only its parent learns how it ended. Two handles are equal
-/// when they are of the same process.
+/// You can wait for its end (the descriptor polls readable then); only its parent learns how it ended. Two handles are
+/// equal when they are of the same process.
 ///
 /// # Examples
 /// ```
@@ -42,8 +42,8 @@ impl Process {
         Process::open(std::process::id())
     }
 
-    /// The parent of the calling process, or the process that has adopted it; `None` when that is outside of the caller's PID
-    /// namespace.
+    /// The parent of the calling process, or the process that has adopted it; `None` when that is outside of the caller's
+    /// PID namespace.
     ///
     /// # Errors
     /// As [`current`](Self::current).

@@ -1,7 +1,7 @@
 //! Child processes, from fork to reaping; daemons; other processes on the machine.
 //!
-//! A child is forked to run a closure or a C function, or spawned as a program. It is held by a pidfd from its first moment and
-//! never left as a zombie. There is no helper thread, no SIGCHLD handler and no polling loop.
+//! A child is forked to run a closure or a C function, or spawned as a program. It is held by a pidfd from its first moment
+//! and never left as a zombie. There is no helper thread, no SIGCHLD handler and no polling loop.
 //!
 //! | you want | use |
 //! |---|---|
@@ -27,59 +27,59 @@
 //!
 //! # How the child ends
 //! By `_exit`, with the code that the closure's [`Outcome`] gives. It never returns into the caller's code. A panic in the
-//! closure is printed by the panic hook and becomes exit code 101 (with `panic = "abort"`: SIGABRT). The closure's locals are
-//! dropped as usual. What belongs to the parent is left alone: no exit handlers, no destructors of thread-locals, no flushing.
-//! Rust's stdout writes whole lines by itself but keeps an unfinished line in a buffer; the fork copies the *parent's*
-//! unfinished line, which would appear twice if the child flushed it. So a child that uses `print!` without a line end flushes
-//! by itself, and C code calls `fflush`.
+//! closure is printed by the panic hook and becomes exit code 101 (with `panic = "abort"`: SIGABRT). The closure's locals
+//! are dropped as usual. What belongs to the parent is left alone: no exit handlers, no destructors of thread-locals, no
+//! flushing. Rust's stdout writes whole lines by itself but keeps an unfinished line in a buffer; the fork copies the
+//! *parent's* unfinished line, which would appear twice if the child flushed it. So a child that uses `print!` without a
+//! line end flushes by itself, and C code calls `fflush`.
 //!
 //! # What the child inherits
-//! A copy of the memory, the calling thread only, all open descriptors, the signal mask and handlers, the working directory,
-//! limits and namespaces. Shared mappings stay shared. The parent's [`Child`] handles, and the library's other handles that
-//! belong to one process, fail there.
+//! A copy of the memory, the calling thread only, all open descriptors, the signal mask and handlers, the working
+//! directory, limits and namespaces. Shared mappings stay shared. The parent's [`Child`] handles, and the library's other
+//! handles that belong to one process, fail there.
 //!
 //! # Forking a program with several threads
-//! Only the forking thread exists in the child. **A lock that another thread held at that moment stays locked in the child for
-//! ever.** libc repairs its own locks (malloc, stdio); Rust's standard library does not repair those of stdout, stderr and the
-//! environment; nobody repairs those of other libraries. So such a child can *hang* where it takes such a lock, even in
-//! `println!` or in a panic's message. Worse, *the stacks of the other threads are free memory in the child*: whatever lies
-//! there and is reached from elsewhere (a value being handed over in a channel, a scoped thread's borrow) is overwritten by the
-//! next thread that the child starts.
+//! Only the forking thread exists in the child. **A lock that another thread held at that moment stays locked in the child
+//! for ever.** libc repairs its own locks (malloc, stdio); Rust's standard library does not repair those of stdout, stderr
+//! and the environment; nobody repairs those of other libraries. So such a child can *hang* where it takes such a lock,
+//! even in `println!` or in a panic's message. Worse, *the stacks of the other threads are free memory in the child*:
+//! whatever lies there and is reached from elsewhere (a value being handed over in a channel, a scoped thread's borrow) is
+//! overwritten by the next thread that the child starts.
 //!
 //! So the safe forms **refuse to fork beside other threads**, with [`ErrorKind::NotAlone`](crate::ErrorKind::NotAlone); a
-//! thread that has been joined does not count. [`fork_unchecked`], [`Builder::fork_unchecked`] and their like do not ask, and
-//! are `unsafe`. C code has no such rule: after a fork in a threaded program POSIX allows only async-signal-safe functions. Two
-//! orders are safe: fork the workers first and start threads afterwards; or use only system calls, shared memory and this
-//! library's objects in the child. Nothing in this module takes a lock that a fork could copy.
+//! thread that has been joined does not count. [`fork_unchecked`], [`Builder::fork_unchecked`] and their like do not ask,
+//! and are `unsafe`. C code has no such rule: after a fork in a threaded program POSIX allows only async-signal-safe
+//! functions. Two orders are safe: fork the workers first and start threads afterwards; or use only system calls, shared
+//! memory and this library's objects in the child. Nothing in this module takes a lock that a fork could copy.
 //!
 //! # Forking under a guard
-//! A guard of this library gives out references into shared memory. In a child they would point to the same bytes, which the
-//! parent goes on using under its lock: two `&mut` in two processes. A check at each access would miss a reference taken before
-//! the fork. So the safe forms also refuse, with `NotAlone`, while the calling thread has a guard of a mutex, a reader-writer
-//! lock or a message in place, or has leaked one. The handles themselves (objects, queues, pipes, permits) may be inherited.
-//! Through an unchecked form, or libc's `fork`, a guard may come into a child: dropping it there does nothing, and it must not
-//! be dereferenced.
+//! A guard of this library gives out references into shared memory. In a child they would point to the same bytes, which
+//! the parent goes on using under its lock: two `&mut` in two processes. A check at each access would miss a reference
+//! taken before the fork. So the safe forms also refuse, with `NotAlone`, while the calling thread has a guard of a mutex,
+//! a reader-writer lock or a message in place, or has leaked one. The handles themselves (objects, queues, pipes, permits)
+//! may be inherited. Through an unchecked form, or libc's `fork`, a guard may come into a child: dropping it there does
+//! nothing, and it must not be dereferenced.
 //!
 //! # vfork and CLONE_VM
-//! A child that shares its parent's *memory* (by vfork, or by clone with `CLONE_VM` and without `CLONE_THREAD`) must not use
-//! this library, not even to drop its handles. It would act as its parent, and nothing here can tell them apart.
+//! A child that shares its parent's *memory* (by vfork, or by clone with `CLONE_VM` and without `CLONE_THREAD`) must not
+//! use this library, not even to drop its handles. It would act as its parent, and nothing here can tell them apart.
 //!
 //! # Bound children
-//! A bound child dies with its parent: the kernel kills it when it closes the dead parent's descriptors. The parent holds both
-//! ends of a pipe, each set to send SIGKILL to the child when something happens to the pipe (`F_SETOWN`, `F_SETSIG`). Unlike
-//! `PR_SET_PDEATHSIG` this follows the process and not the thread that forked, leaves no moment uncovered (a parent killed at
-//! any instruction of the start leaves no child: swept), survives every exec, and can bind a whole group. A child cannot block
-//! it.
+//! A bound child dies with its parent: the kernel kills it when it closes the dead parent's descriptors. The parent holds
+//! both ends of a pipe, each set to send SIGKILL to the child when something happens to the pipe (`F_SETOWN`, `F_SETSIG`).
+//! Unlike `PR_SET_PDEATHSIG` this follows the process and not the thread that forked, leaves no moment uncovered (a parent
+//! killed at any instruction of the start leaves no child: swept), survives every exec, and can bind a whole group. A child
+//! cannot block it.
 //!
-//! Not covered: a child of the parent that other code made by a raw `clone` without exec has copies of the pipe, and the bound
-//! children live as long as it does. (After libc's `fork` a fork handler closes the copies.) A parent that closes descriptors
-//! which are not its own kills its bound children, so call `closefrom(3)` before you start them. The first process of a new PID
-//! namespace, which that signal does not reach, is bound by `PR_SET_PDEATHSIG`: it dies already with the thread that started
-//! it.
+//! Not covered: a child of the parent that other code made by a raw `clone` without exec has copies of the pipe, and the
+//! bound children live as long as it does. (After libc's `fork` a fork handler closes the copies.) A parent that closes
+//! descriptors which are not its own kills its bound children, so call `closefrom(3)` before you start them. The first
+//! process of a new PID namespace, which that signal does not reach, is bound by `PR_SET_PDEATHSIG`: it dies already with
+//! the thread that started it.
 //!
 //! # Limits
-//! Each [`Child`] holds one descriptor until it is dropped, a bound child three. A start with settings needs three more for a
-//! moment. In the first process of a new PID namespace, which cannot name its parent, the child gives up a start that the
+//! Each [`Child`] holds one descriptor until it is dropped, a bound child three. A start with settings needs three more for
+//! a moment. In the first process of a new PID namespace, which cannot name its parent, the child gives up a start that the
 //! parent does not finish within 10 s: it exits with code 101.
 #![allow(unsafe_code)]
 
@@ -161,8 +161,8 @@ where
     unsafe { Builder::new().fork_unchecked(f) }
 }
 
-/// Reaps the children that have ended, among those whose [`Child`] was dropped while they ran, and returns how many. It never
-/// waits, and never takes a child that has a handle or that other code started.
+/// Reaps the children that have ended, among those whose [`Child`] was dropped while they ran, and returns how many. It
+/// never waits, and never takes a child that has a handle or that other code started.
 ///
 /// Forks, joins and drops do this too. Call it if your program drops running children and then does none of these for long.
 ///

@@ -7,9 +7,9 @@ use crate::sys::{pidfd, settings, task};
 use crate::{Error, ErrorKind, Result};
 use std::vec::Vec;
 
-/// Makes this process adopt the orphans among its descendants instead of init: when one of its descendants ends, that process's
-/// children become this one's. They keep their pids, and this process must reap them ([`reap_orphans`]) and end them if it wants
-/// them ended.
+/// Makes this process adopt the orphans among its descendants instead of init: when one of its descendants ends, that
+/// process's children become this one's. They keep their pids, and this process must reap them ([`reap_orphans`]) and end
+/// them if it wants them ended.
 ///
 /// It holds for the whole process until it ends or passes `false`. Children do not inherit it.
 ///
@@ -35,13 +35,13 @@ pub fn adopt_orphans(adopt: bool) -> Result<()> {
     settings::subreaper(adopt).map_err(Error::from_errno)
 }
 
-/// Reaps the ended children of this process that nothing in it waits for, and returns their pids and how they ended. It never
-/// waits.
+/// Reaps the ended children of this process that nothing in it waits for, and returns their pids and how they ended. It
+/// never waits.
 ///
 /// It leaves alone the children of which this process has a pidfd (those with a [`Child`](super::Child) handle, dropped
 /// children that the library remembers, and other code's that uses pidfds), and those in `except`. Put into `except` the
-/// children that *other code in this process* started and waits for by number, such as `std::process`: the kernel does not tell
-/// an adopted child from one's own.
+/// children that *other code in this process* started and waits for by number, such as `std::process`: the kernel does not
+/// tell an adopted child from one's own.
 ///
 /// It needs /proc, and looks through this process's descriptors if there is an ended child.
 ///
@@ -56,8 +56,8 @@ pub fn reap_orphans(except: &[u32]) -> Result<Vec<(u32, ExitStatus)>> {
         if except.contains(&pid) || !pidfd::number_has_ended(pid as i32).map_err(Error::from_errno)? {
             continue;
         }
-        // Looked up after the child was seen to have ended: code that makes a pidfd for it later does not know it as a running
-        // child.
+        // Looked up after the child was seen to have ended: code that makes a pidfd for it later does not know it as a
+        // running child.
         let held = match &mut held {
             Some(held) => held,
             None => held.insert(held_by_fd()?),

@@ -35,7 +35,8 @@ impl OwnPidfd {
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
 
-    /// As [`OwnPidfd::get`]; if the descriptor is lost, its old number, whatever that names by now: for the program, not for us.
+    /// As [`OwnPidfd::get`]; if the descriptor is lost, its old number, whatever that names by now: for the program, not
+    /// for us.
     pub fn for_program(&self) -> BorrowedFd<'_> {
         // SAFETY: as in `get`.
         self.get().unwrap_or(unsafe { BorrowedFd::borrow_raw(self.fd.number()) })

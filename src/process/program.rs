@@ -24,13 +24,13 @@ use std::vec::Vec;
 /// The program's file is found as a shell finds it: a name with a slash is a path, any other name is looked up in this
 /// process's `PATH`. The environment is this process's at the start, with the changes made here.
 ///
-/// That environment is read through `std::env`, whose lock keeps others from changing it meanwhile; but std aborts the process
-/// when there is no memory for its copy, while everything else here returns an error. To be safe from that, give a path and set
-/// the whole environment after [`env_clear`](Self::env_clear).
+/// That environment is read through `std::env`, whose lock keeps others from changing it meanwhile; but std aborts the
+/// process when there is no memory for its copy, while everything else here returns an error. To be safe from that, give a
+/// path and set the whole environment after [`env_clear`](Self::env_clear).
 ///
-/// **Descriptors.** The program gets those that [`descriptor`](Self::descriptor) names, and this process's descriptors that are
-/// not close-on-exec, unless [`close_others`](Self::close_others) is set. (Rust's standard library and this library open
-/// everything close-on-exec.)
+/// **Descriptors.** The program gets those that [`descriptor`](Self::descriptor) names, and this process's descriptors that
+/// are not close-on-exec, unless [`close_others`](Self::close_others) is set. (Rust's standard library and this library
+/// open everything close-on-exec.)
 ///
 /// # Examples
 /// ```

@@ -1,5 +1,5 @@
-//! What a child sets for itself before its own code runs. The parent prepares it, so that the child makes only system calls:
-//! no allocation, no lock.
+//! What a child sets for itself before its own code runs. The parent prepares it, so that the child makes only system
+//! calls: no allocation, no lock.
 
 use crate::counted::Counted;
 use crate::error::format;

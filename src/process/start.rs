@@ -30,16 +30,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 impl Builder {
     /// Starts a child that runs `f` and ends with its [`Outcome`]. The [module](super) says what `f` may do.
     ///
-    /// `f` need be neither `Send` nor `'static`: the child works on its own copy of the memory and of this thread. Whatever `f`
-    /// owns is dropped twice, once in each process.
+    /// `f` need be neither `Send` nor `'static`: the child works on its own copy of the memory and of this thread. Whatever
+    /// `f` owns is dropped twice, once in each process.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAlone`]: this process has other threads, or the calling thread has a guard of a lock or of a message in
-    /// place; the [module](super) says why. [`ErrorKind::Resource`]: no process, memory or descriptor left.
+    /// [`ErrorKind::NotAlone`]: this process has other threads, or the calling thread has a guard of a lock or of a message
+    /// in place; the [module](super) says why. [`ErrorKind::Resource`]: no process, memory or descriptor left.
     /// [`ErrorKind::Unsupported`]: no pidfds (before Linux 5.4, or a sandbox), or no way to count threads (no /proc, and a
-    /// sandbox). [`ErrorKind::NoChild`]: the child was killed and reaped by other code before it began. Those of the settings:
-    /// [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`], [`ErrorKind::NoFile`]. After
-    /// any error there is no child, and `f` has not run.
+    /// sandbox). [`ErrorKind::NoChild`]: the child was killed and reaped by other code before it began. Those of the
+    /// settings: [`ErrorKind::InvalidInput`], [`ErrorKind::PermissionDenied`], [`ErrorKind::NotPermitted`],
+    /// [`ErrorKind::NoFile`]. After any error there is no child, and `f` has not run.
     ///
     /// # Examples
     /// ```
@@ -77,14 +77,14 @@ impl Builder {
 
     /// As [`fork`](Self::fork), and hands something of the parent's over to the child: the end of a pipe.
     ///
-    /// The child takes it over before `f` runs, and until then the parent holds it: this call returns when the child has it or
-    /// is dead. So the holder of the pipe's other end learns of the child's death, at whatever instruction, and never sees an
-    /// end before that.
+    /// The child takes it over before `f` runs, and until then the parent holds it: this call returns when the child has it
+    /// or is dead. So the holder of the pipe's other end learns of the child's death, at whatever instruction, and never
+    /// sees an end before that.
     ///
     /// # Errors
-    /// As [`fork`](Self::fork). [`ErrorKind::NoChild`] also when the child was killed before it took the gift over; then there
-    /// is no child, and the gift is dropped: a pipe's end is closed. [`ErrorKind::TooManyMembers`]: the child found no member
-    /// slot.
+    /// As [`fork`](Self::fork). [`ErrorKind::NoChild`] also when the child was killed before it took the gift over; then
+    /// there is no child, and the gift is dropped: a pipe's end is closed. [`ErrorKind::TooManyMembers`]: the child found
+    /// no member slot.
     ///
     /// # Examples
     /// ```
@@ -216,11 +216,11 @@ impl Builder {
     /// Starts a child that runs a program. See [`Program`] for its arguments, environment and descriptors.
     ///
     /// The child shares this process's memory until it becomes the program, so a large process starts it as fast as a small
-    /// one. The calling thread sleeps meanwhile, for a fraction of a millisecond. Other threads may run on: the child takes no
-    /// lock.
+    /// one. The calling thread sleeps meanwhile, for a fraction of a millisecond. Other threads may run on: the child takes
+    /// no lock.
     ///
-    /// The program gets the signal mask of the calling thread. Handled signals get their default action, and ignored ones stay
-    /// ignored, except SIGPIPE, which gets its default action, because Rust's runtime ignores it unasked.
+    /// The program gets the signal mask of the calling thread. Handled signals get their default action, and ignored ones
+    /// stay ignored, except SIGPIPE, which gets its default action, because Rust's runtime ignores it unasked.
     ///
     /// # Errors
     /// [`ErrorKind::NoFile`]: no such program, interpreter or directory. [`ErrorKind::PermissionDenied`]: it may not be

@@ -33,8 +33,8 @@ impl Stdio {
     }
 }
 
-/// From a file, the end of a pipe or a socket: the child gets a copy. The builder keeps it open until it is dropped, so drop the
-/// builder before you wait for the end of a pipe that the child writes to.
+/// From a file, the end of a pipe or a socket: the child gets a copy. The builder keeps it open until it is dropped, so
+/// drop the builder before you wait for the end of a pipe that the child writes to.
 impl<T: Into<OwnedFd>> From<T> for Stdio {
     fn from(fd: T) -> Self {
         Stdio(Counted::new(fd.into()).map_or(Source::NoMemory, Source::Fd))

@@ -17,9 +17,9 @@ use std::vec::Vec;
 /// It is one `poll` over all: no signal handler, no thread, no other children.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`]: the list is empty, so the wait would never end. [`ErrorKind::NoChild`]: one of them was reaped
-/// elsewhere; its [`join`](Child::join) says the same. [`ErrorKind::NotOwner`]: one is a child of the process that this one was
-/// forked from.
+/// [`ErrorKind::InvalidInput`]: the list is empty, so the wait would never end. [`ErrorKind::NoChild`]: one of them was
+/// reaped elsewhere; its [`join`](Child::join) says the same. [`ErrorKind::NotOwner`]: one is a child of the process that
+/// this one was forked from.
 ///
 /// # Examples
 /// ```

@@ -8,14 +8,14 @@ use crate::queue::{Lane, RawConsumer, RawProducer};
 
 impl Segment {
     /// Finds the byte lane of this name, or makes it, and takes the *producer's* seat. A byte lane carries messages of any
-    /// length up to `longest` bytes from one producer to one consumer. Its ring has at least `capacity_bytes`: a message takes
-    /// its length rounded up to 8, and 8 more, and there is always room for two of the longest.
+    /// length up to `longest` bytes from one producer to one consumer. Its ring has at least `capacity_bytes`: a message
+    /// takes its length rounded up to 8, and 8 more, and there is always room for two of the longest.
     ///
     /// # Errors
     /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while a living thread has the seat (the caller included);
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a byte lane of another capacity or
-    /// longest message; [`InvalidInput`](crate::ErrorKind::InvalidInput) for impossible sizes (messages of 4 GiB or more); else as
-    /// [`object`](Self::object).
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a byte lane of
+    /// another capacity or longest message; [`InvalidInput`](crate::ErrorKind::InvalidInput) for impossible sizes (messages
+    /// of 4 GiB or more); else as [`object`](Self::object).
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};

@@ -53,8 +53,9 @@ impl Segment {
     /// Finds the semaphore of this name with so many robust permits, or makes it.
     ///
     /// # Errors
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a semaphore of another number of permits;
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for 0 permits or more than 2^20; else as [`object`](Self::object).
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a semaphore of
+    /// another number of permits; [`InvalidInput`](crate::ErrorKind::InvalidInput) for 0 permits or more than 2^20; else as
+    /// [`object`](Self::object).
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};
@@ -81,8 +82,9 @@ impl Segment {
     /// Finds the barrier of this name for so many parties, or makes it.
     ///
     /// # Errors
-    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a barrier of another number of parties;
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for 0 parties or more than 2^20; else as [`object`](Self::object).
+    /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a barrier of another
+    /// number of parties; [`InvalidInput`](crate::ErrorKind::InvalidInput) for 0 parties or more than 2^20; else as
+    /// [`object`](Self::object).
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};

@@ -1,8 +1,8 @@
 //! The directory: finding and making objects by name.
 //!
-//! The used entries come first, in the order of their objects in the payload: each entry's object begins at or behind the end of
-//! the one before. So the place of the next object is *derived* from the published entries, and there is no counter that a crash
-//! could leave wrong.
+//! The used entries come first, in the order of their objects in the payload: each entry's object begins at or behind the
+//! end of the one before. So the place of the next object is *derived* from the published entries, and there is no counter
+//! that a crash could leave wrong.
 //!
 //! | step of making, under the directory's lock | a crash after it leaves |
 //! |---|---|
@@ -15,8 +15,9 @@
 //! |---|---|---|---|
 //! | E1 | D4, `kind` Release | [`read`], `kind` Acquire | the entry and the object's first value |
 //!
-//! Lookups take no lock. Each entry is copied, the copy is checked, and only the copy is used: if a peer scribbles here, a lookup
-//! fails with [`ErrorKind::Corrupt`] or [`ErrorKind::TypeMismatch`], and never returns an address outside of the payload.
+//! Lookups take no lock. Each entry is copied, the copy is checked, and only the copy is used: if a peer scribbles here, a
+//! lookup fails with [`ErrorKind::Corrupt`] or [`ErrorKind::TypeMismatch`], and never returns an address outside of the
+//! payload.
 #![allow(unsafe_code)]
 
 use super::fail;
@@ -176,8 +177,8 @@ impl Found {
 
 /// Copies an entry; `None` if it is free.
 fn read(entry: &Entry) -> Option<Found> {
-    // E1: sees the entry and the object as their maker left them. The later loads may be Relaxed: a published entry does not
-    // change, unless a peer scribbles, and then the check judges the copy.
+    // E1: sees the entry and the object as their maker left them. The later loads may be Relaxed: a published entry does
+    // not change, unless a peer scribbles, and then the check judges the copy.
     let kind = entry.kind.load(Acquire);
     (kind != Kind::Free as u32).then(|| Found {
         shape: Shape {
@@ -303,8 +304,8 @@ impl<'a> Directory<'a> {
         unsafe { self.base.add(offset as usize) }
     }
 
-    /// Finds the object or makes it, and returns whether it made it. The caller holds the directory's lock. `init` gets the object's
-    /// place, all zero, and completes its first value there; it must not panic or use the directory.
+    /// Finds the object or makes it, and returns whether it made it. The caller holds the directory's lock. `init` gets the
+    /// object's place, all zero, and completes its first value there; it must not panic or use the directory.
     pub fn find_or_make(
         &self,
         name: &str,

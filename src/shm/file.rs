@@ -13,8 +13,8 @@
 //! | O3 read lock of the byte that says "in use" | a cleaner's write lock is granted exactly when nobody has it; a process that may only read the file cannot refuse it (see `sys::file`), and one that may write can for at most a second |
 //! | O4 link count, retired flag, length, all under the lock | between O1 and O3 a cleaner with the write lock may have removed the name: look it up again |
 //!
-//! `unlink` removes the name first and then sets the retired flag. In the other order a process killed in between would leave a
-//! name that every open refuses. In this order a crash in between only costs the attached processes the hint.
+//! `unlink` removes the name first and then sets the retired flag. In the other order a process killed in between would
+//! leave a name that every open refuses. In this order a crash in between only costs the attached processes the hint.
 
 #![allow(unsafe_code)]
 
@@ -212,8 +212,8 @@ pub(super) fn open_to_read(name: &Name, trusted: Option<u32>) -> Result<Checked>
     Ok(Checked { file, fixed })
 }
 
-/// Checks a descriptor that came from elsewhere, under a file description of our own: byte locks and the shared lock belong to
-/// descriptions, and the sender's must not count as ours.
+/// Checks a descriptor that came from elsewhere, under a file description of our own: byte locks and the shared lock belong
+/// to descriptions, and the sender's must not count as ours.
 pub(super) fn adopt(fd: OwnedFd, trusted: Option<u32>) -> Result<Checked> {
     let label = "the descriptor";
     if !kernel::is_read_write(fd.as_fd()).map_err(|errno| at(label, errno))? {
@@ -245,8 +245,8 @@ pub(super) fn again(fd: RawFd) -> Result<File> {
 
 /// Removes the name and tells the attached processes.
 pub(super) fn unlink(name: &Name) -> Result<()> {
-    // Removes whatever has the name, as `shm_unlink` does, because unlinking is the advice for a damaged segment. Only one of our
-    // segments gets the flag.
+    // Removes whatever has the name, as `shm_unlink` does, because unlinking is the advice for a damaged segment. Only one
+    // of our segments gets the flag.
     let segment = look_up(name, Access::Write).ok().filter(|f| check(f, name.as_str(), None).is_ok());
     remove(name)?;
     if let Some(file) = segment {
@@ -280,8 +280,8 @@ pub(super) fn is_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     sys::file::is_used(found.file.as_raw_fd()).map(|used| !used).map_err(|errno| at(name.as_str(), errno))
 }
 
-/// Removes the name if no process is attached, and returns whether it did. Nobody can attach in between: an open that waits for the
-/// lock finds the name removed.
+/// Removes the name if no process is attached, and returns whether it did. Nobody can attach in between: an open that waits
+/// for the lock finds the name removed.
 pub(super) fn unlink_if_stale(name: &Name, trusted: Option<u32>) -> Result<bool> {
     let file = look_up(name, Access::Write)?;
     check(&file, name.as_str(), trusted)?;

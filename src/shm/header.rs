@@ -1,8 +1,8 @@
 //! The fixed part of the header: planned at creation, checked at every opening.
 //!
-//! The checks run on a private copy, in an order that gives each fault its own error: magic (another program's file), length of the
-//! header, version (another version may lay out everything else differently), checksum, features, geometry, length of the file.
-//! After the checks the copy, and never the file, says where things lie.
+//! The checks run on a private copy, in an order that gives each fault its own error: magic (another program's file),
+//! length of the header, version (another version may lay out everything else differently), checksum, features, geometry,
+//! length of the file. After the checks the copy, and never the file, says where things lie.
 
 use super::fail;
 use crate::error::format;
@@ -117,8 +117,8 @@ pub(super) fn check_length(label: &str, fixed: &Fixed, file_len: u64) -> Result<
     Err(Error::from(ErrorKind::Truncated).with_detail(sizes))
 }
 
-/// Checks that the parts lie in order, aligned, without overlap, inside the file and within the limits. Offsets need not be the
-/// least possible: a later build may leave room between the parts.
+/// Checks that the parts lie in order, aligned, without overlap, inside the file and within the limits. Offsets need not be
+/// the least possible: a later build may leave room between the parts.
 fn check_geometry(f: &Fixed, page: u64) -> core::result::Result<(), String> {
     let rule = |holds: bool, what: &str| if holds { Ok(()) } else { Err(String::from(what)) };
     if u64::from(f.page_size) != page {

@@ -11,8 +11,8 @@ use core::ffi::CStr;
 use core::time::Duration;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts; with small steps a program with a
-/// fast timer still makes progress.
+/// How much one reservation asks for. The kernel undoes a reservation that a signal interrupts; with small steps a program
+/// with a fast timer still makes progress.
 const STEP: u64 = 2 << 20;
 
 /// How long an opener waits for a cleaner.
@@ -27,8 +27,8 @@ pub(super) fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
-/// Marks the file as used by this open file description, as long as it is open. Waits while a cleaner is at work, which is a matter
-/// of microseconds, for a second at most.
+/// Marks the file as used by this open file description, as long as it is open. Waits while a cleaner is at work, which is
+/// a matter of microseconds, for a second at most.
 pub(super) fn lock_shared(fd: BorrowedFd<'_>) -> crate::Result<()> {
     let until = Deadline::after(CLEANER);
     let nobody = AtomicU32::new(0);
@@ -75,8 +75,8 @@ pub(super) fn reserve(fd: BorrowedFd<'_>, end: u64) -> Result<(), i32> {
     Ok(())
 }
 
-/// The range of the first bytes at or behind `at` for which the file has pages; everything from `at` on if the file system does not
-/// say.
+/// The range of the first bytes at or behind `at` for which the file has pages; everything from `at` on if the file system
+/// does not say.
 pub(super) fn data(fd: BorrowedFd<'_>, at: u64) -> Option<(u64, u64)> {
     // SAFETY: lseek touches no memory; nobody uses the description's own position.
     let seek =

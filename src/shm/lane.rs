@@ -95,8 +95,8 @@ impl Segment {
     /// Finds or makes a lane and takes a seat in it: the one whose holder `holder` names. A dead holder's seat is free.
     ///
     /// # Errors
-    /// `InvalidInput` for impossible parameters; `WouldBlock`, which says by whom, while a living thread holds the seat; else
-    /// as `take`, and as finding any object.
+    /// `InvalidInput` for impossible parameters; `WouldBlock`, which says by whom, while a living thread holds the seat;
+    /// else as `take`, and as finding any object.
     pub(super) fn seat<S>(
         &self,
         name: &str,

@@ -93,8 +93,8 @@ impl Segment {
         self.latest_for(name, initial, 4)
     }
 
-    /// As [`latest`](Self::latest), with announcements for `readers` at a time, at most 250. A reader that was overtaken twice
-    /// needs an announcement to read wait-free; each costs a slot for a value.
+    /// As [`latest`](Self::latest), with announcements for `readers` at a time, at most 250. A reader that was overtaken
+    /// twice needs an announcement to read wait-free; each costs a slot for a value.
     ///
     /// # Errors
     /// As [`latest`](Self::latest); [`ErrorKind::InvalidInput`] also for more than 250 readers.

@@ -14,8 +14,8 @@
 //!
 //! # Trust
 //!
-//! **A peer that may write to a segment** may write anything into it, at any time. So whatever is read from shared memory is
-//! copied, checked, and only then used; where things lie is known from a private copy of the header that was checked at
+//! **A peer that may write to a segment** may write anything into it, at any time. So whatever is read from shared memory
+//! is copied, checked, and only then used; where things lie is known from a private copy of the header that was checked at
 //! opening.
 //!
 //! | such a peer can | it cannot |
@@ -25,11 +25,11 @@
 //! | pretend to be any process: [`Who`](crate::member::Who) reports what was written there | |
 //! | lock the file to keep others from opening the segment: each gets an error after a second | |
 //!
-//! *It can break a Rust reference.* A lock's guard gives out `&T` and `&mut T` to memory that the peer can change meanwhile.
-//! So do messages that are read or written in place ([`Queue::borrow`](crate::queue::Queue::borrow),
+//! *It can break a Rust reference.* A lock's guard gives out `&T` and `&mut T` to memory that the peer can change
+//! meanwhile. So do messages that are read or written in place ([`Queue::borrow`](crate::queue::Queue::borrow),
 //! [`ByteQueue::borrow`](crate::queue::ByteQueue::borrow), chunks, reservations) and [`Object`]s of types other than
-//! atomics. A value can change between check and use, and to the compiler that is undefined behaviour. Between processes that
-//! do not trust each other, use the calls that copy, and check the copy:
+//! atomics. A value can change between check and use, and to the compiler that is undefined behaviour. Between processes
+//! that do not trust each other, use the calls that copy, and check the copy:
 //!
 //! | call | copies |
 //! |---|---|
@@ -44,12 +44,12 @@
 //! `pthread` robust mutexes that it had locked *before* it joined the segment, wherever they are, are not reported as
 //! abandoned. Anonymous segments are sealed against truncation, and a memfd that cannot be sealed is refused.
 //!
-//! **A process that may only read** a segment's file can harm nobody's work: it cannot keep anyone from opening, attaching or
-//! locking. With read locks on the file it can make a segment look used ([`Segment::is_stale`]), and take seats from processes
-//! that come later, whose deaths are then found by their threads' ids alone (`member::domain`).
+//! **A process that may only read** a segment's file can harm nobody's work: it cannot keep anyone from opening, attaching
+//! or locking. With read locks on the file it can make a segment look used ([`Segment::is_stale`]), and take seats from
+//! processes that come later, whose deaths are then found by their threads' ids alone (`member::domain`).
 //!
-//! To know who a peer is, ask the kernel: `SO_PEERCRED` of the socket over which you pass the segment's descriptor, or start
-//! the process yourself.
+//! To know who a peer is, ask the kernel: `SO_PEERCRED` of the socket over which you pass the segment's descriptor, or
+//! start the process yourself.
 
 mod attach;
 mod byte_lane;

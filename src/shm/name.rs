@@ -10,8 +10,8 @@ pub(super) const DIRECTORY: &str = "/dev/shm";
 /// The most bytes of a segment's name, including its slash.
 const NAME_MAX: usize = 250;
 
-/// A segment's name that follows the rules of `shm_open`, as the NUL-terminated path of its file. It allocates nothing, so using a
-/// name cannot fail.
+/// A segment's name that follows the rules of `shm_open`, as the NUL-terminated path of its file. It allocates nothing, so
+/// using a name cannot fail.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Name {
     path: [u8; DIRECTORY.len() + NAME_MAX + 1],

@@ -105,14 +105,14 @@ impl<T: Shared + ?Sized> fmt::Debug for Object<T> {
 
 impl Segment {
     /// Finds the object of this name and type, or makes it with the value that `init` returns. When several processes do so
-    /// at the same time, all get the same object and all but one call `init` in vain; [`Object::is_new`] tells whose value it
-    /// has.
+    /// at the same time, all get the same object and all but one call `init` in vain; [`Object::is_new`] tells whose value
+    /// it has.
     ///
     /// The value is moved into place: for megabytes use [`object_zeroed`](Self::object_zeroed) or [`slice`](Self::slice).
     ///
     /// # Errors
-    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, [type](crate::TypeId), size or alignment;
-    /// [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or an object without bytes;
+    /// [`ErrorKind::TypeMismatch`] when the name belongs to an object of another kind, [type](crate::TypeId), size or
+    /// alignment; [`ErrorKind::SegmentFull`]; [`ErrorKind::InvalidInput`] for a bad name or an object without bytes;
     /// [`ErrorKind::Corrupt`] when the directory fails its checks; [`ErrorKind::TooManyMembers`].
     /// # Examples
     /// ```
@@ -259,8 +259,9 @@ impl Segment {
         Ok(unsafe { Object::new(place, self.clone(), false) })
     }
 
-    /// Finds the untyped object of this name, or makes it of zeros, and uses it as a `T`: so a Rust program shares a structure
-    /// with a C program that gave no id. (With one that gives the id of `T` it shares it by [`object`](Self::object).)
+    /// Finds the untyped object of this name, or makes it of zeros, and uses it as a `T`: so a Rust program shares a
+    /// structure with a C program that gave no id. (With one that gives the id of `T` it shares it by
+    /// [`object`](Self::object).)
     ///
     /// # Errors
     /// As [`object`](Self::object).
@@ -302,8 +303,8 @@ impl Segment {
         Ok(unsafe { Object::new(place.cast(), self.clone(), false) })
     }
 
-    /// Finds or makes an object by its id, size and alignment, as C does, and says whether it made it. A new one has the bytes
-    /// at `initial`, or zeros.
+    /// Finds or makes an object by its id, size and alignment, as C does, and says whether it made it. A new one has the
+    /// bytes at `initial`, or zeros.
     ///
     /// # Safety
     /// `initial` is NULL or has `size` bytes.

@@ -17,8 +17,8 @@ const TURNS: usize = 64;
 
 /// Options of a segment; made by [`Segment::options`].
 ///
-/// `size`, `max_members`, `max_objects`, `mode` and `sparse` apply to a new segment. An existing one keeps its own, but opening one
-/// that is smaller than `size` fails.
+/// `size`, `max_members`, `max_objects`, `mode` and `sparse` apply to a new segment. An existing one keeps its own, but
+/// opening one that is smaller than `size` fails.
 ///
 /// # Examples
 /// ```
@@ -75,8 +75,8 @@ impl Options {
         Options { size: bytes, ..self }
     }
 
-    /// How many threads, of all processes together, can use the segment's objects at the same time: 64 unless set, at most 16,384.
-    /// Each costs one page.
+    /// How many threads, of all processes together, can use the segment's objects at the same time: 64 unless set, at most
+    /// 16,384. Each costs one page.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -104,8 +104,8 @@ impl Options {
         self.max_objects
     }
 
-    /// The permission bits of a new named segment: 0600 unless set. The umask does not apply. Using a segment takes both read and
-    /// write permission.
+    /// The permission bits of a new named segment: 0600 unless set. The umask does not apply. Using a segment takes both
+    /// read and write permission.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -118,8 +118,8 @@ impl Options {
         Options { mode, ..self }
     }
 
-    /// Also opens segments of this user. Otherwise only our own and root's are opened, because the owner of a segment can read and
-    /// change everything in it.
+    /// Also opens segments of this user. Otherwise only our own and root's are opened, because the owner of a segment can
+    /// read and change everything in it.
     /// # Examples
     /// ```
     /// # use interproc::{ErrorKind, Segment};
@@ -131,8 +131,8 @@ impl Options {
         Options { trusted: Some(uid), ..self }
     }
 
-    /// Does not reserve the payload's pages at creation. Then a large segment costs only the pages that are used, but if memory runs
-    /// out later, an access is a SIGBUS instead of an error from `create`.
+    /// Does not reserve the payload's pages at creation. Then a large segment costs only the pages that are used, but if
+    /// memory runs out later, an access is a SIGBUS instead of an error from `create`.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -144,8 +144,8 @@ impl Options {
         Options { sparse, ..self }
     }
 
-    /// Makes all participants use full fences, instead of letting sleepers interrupt running processors with `membarrier`. This is for
-    /// isolated cores. It slows down each uncontended operation and cannot be undone.
+    /// Makes all participants use full fences, instead of letting sleepers interrupt running processors with `membarrier`.
+    /// This is for isolated cores. It slows down each uncontended operation and cannot be undone.
     /// # Examples
     /// ```
     /// # use interproc::Segment;
@@ -182,10 +182,10 @@ impl Options {
     /// Opens an existing segment.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::BadName`]; [`ErrorKind::PermissionDenied`];
-    /// [`ErrorKind::UntrustedOwner`]; [`ErrorKind::NotRegular`] for links, directories and the like;
-    /// [`ErrorKind::Foreign`], [`ErrorKind::VersionMismatch`], [`ErrorKind::Truncated`] and [`ErrorKind::Corrupt`] for a file
-    /// that is not a complete segment of this format; [`ErrorKind::TypeMismatch`] when it is smaller than `size`;
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::BadName`]; [`ErrorKind::PermissionDenied`]; [`ErrorKind::UntrustedOwner`];
+    /// [`ErrorKind::NotRegular`] for links, directories and the like; [`ErrorKind::Foreign`],
+    /// [`ErrorKind::VersionMismatch`], [`ErrorKind::Truncated`] and [`ErrorKind::Corrupt`] for a file that is not a
+    /// complete segment of this format; [`ErrorKind::TypeMismatch`] when it is smaller than `size`;
     /// [`ErrorKind::TooManyMembers`] when as many processes are attached as it has slots.
     /// # Examples
     /// ```
@@ -206,8 +206,8 @@ impl Options {
         self.existing(checked, Some(name.clone()))
     }
 
-    /// Opens the segment, or creates it if there is none. When several processes call this at the same time, one creates the segment
-    /// and the others open it.
+    /// Opens the segment, or creates it if there is none. When several processes call this at the same time, one creates
+    /// the segment and the others open it.
     ///
     /// # Errors
     /// Those of [`open`](Self::open) and [`create`](Self::create), but for [`ErrorKind::NotFound`] and
@@ -243,8 +243,8 @@ impl Options {
         ))
     }
 
-    /// Creates a segment without a name, for forked children and for processes to which you send its descriptor. Its size is sealed,
-    /// so no peer can truncate it.
+    /// Creates a segment without a name, for forked children and for processes to which you send its descriptor. Its size
+    /// is sealed, so no peer can truncate it.
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -262,8 +262,8 @@ impl Options {
         Segment::attach(file, fixed, None)
     }
 
-    /// Attaches the segment behind a descriptor that was inherited or received, for example through a socket. The file is opened again
-    /// through `/proc`, and the descriptor is closed.
+    /// Attaches the segment behind a descriptor that was inherited or received, for example through a socket. The file is
+    /// opened again through `/proc`, and the descriptor is closed.
     ///
     /// # Errors
     /// As [`open`](Self::open), and [`ErrorKind::ReadOnly`] for a descriptor not open for reading and writing,

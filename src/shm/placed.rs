@@ -44,7 +44,8 @@ pub(crate) trait Placed {
     /// None for possible parameters.
     ///
     /// # Safety
-    /// `place` is aligned to [`ALIGN`](Self::ALIGN), has `size` zeroed bytes in a segment, and nobody else refers to it yet.
+    /// `place` is aligned to [`ALIGN`](Self::ALIGN), has `size` zeroed bytes in a segment, and nobody else refers to it
+    /// yet.
     unsafe fn make(&self, place: NonNull<u8>, size: usize) -> Result<()>;
 
     /// Copies and checks the object's header.
@@ -53,8 +54,8 @@ pub(crate) trait Placed {
     /// `Corrupt`.
     ///
     /// # Safety
-    /// `place` is aligned to [`ALIGN`](Self::ALIGN), has `size` bytes, and stays mapped as long as the handle or a copy of it
-    /// is used.
+    /// `place` is aligned to [`ALIGN`](Self::ALIGN), has `size` bytes, and stays mapped as long as the handle or a copy of
+    /// it is used.
     unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<Self::Handle>;
 
     /// Whether the object's own header says the same as the directory, which has been compared with `self`.

@@ -131,8 +131,8 @@ impl Segment {
     }
 
     /// Finds the queue of untyped elements of this name, or makes it, and reads each element as a `T`. C's
-    /// `interproc_segment_queue`, which names no type, makes and finds such queues. Any bytes are a `T`, so this is safe. It
-    /// never finds what [`queue`](Self::queue) made, nor the reverse; a C program that gives the id of `T` to
+    /// `interproc_segment_queue`, which names no type, makes and finds such queues. Any bytes are a `T`, so this is safe.
+    /// It never finds what [`queue`](Self::queue) made, nor the reverse; a C program that gives the id of `T` to
     /// `interproc_segment_queue_as` shares what `queue` finds.
     ///
     /// # Errors

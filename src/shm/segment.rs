@@ -319,11 +319,11 @@ impl Segment {
         self.changing().retired.load(Relaxed) != 0
     }
 
-    /// The descriptor of the segment's file. Send it to another process, which passes it to [`Options::from_fd`]. Its number
-    /// is 3 or above.
+    /// The descriptor of the segment's file. Send it to another process, which passes it to [`Options::from_fd`]. Its
+    /// number is 3 or above.
     ///
-    /// If the program has closed it behind the library's back, a segment with a name opens its file again; one without a name
-    /// returns the old number, which may belong to another file by now.
+    /// If the program has closed it behind the library's back, a segment with a name opens its file again; one without a
+    /// name returns the old number, which may belong to another file by now.
     /// # Examples
     /// ```
     /// # use interproc::Segment;

@@ -19,10 +19,11 @@ use std::string::String;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::vec::Vec;
 
-/// A segment opened for inspection. It is never a member, does not keep anyone from unlinking the segment, and leaves no trace.
+/// A segment opened for inspection. It is never a member, does not keep anyone from unlinking the segment, and leaves no
+/// trace.
 ///
-/// It reads the file instead of mapping it, so not even a truncation can harm the reader. What a call returns was true at some
-/// moment during the call. [`inspect`](crate::inspect) has what it says of objects and members.
+/// It reads the file instead of mapping it, so not even a truncation can harm the reader. What a call returns was true at
+/// some moment during the call. [`inspect`](crate::inspect) has what it says of objects and members.
 ///
 /// # Examples
 /// ```
@@ -70,8 +71,8 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its [`Kind`](crate::format::Kind) as a number; a later build may have others.
     pub kind: u32,
-    /// The bits of its [`TypeId`](crate::TypeId), or of its elements' (a queue, an Spsc, a latest value); 0 for untyped ones and
-    /// where the kind is enough.
+    /// The bits of its [`TypeId`](crate::TypeId), or of its elements' (a queue, an Spsc, a latest value); 0 for untyped
+    /// ones and where the kind is enough.
     pub type_id: u64,
     /// Its offset in the file.
     pub offset: u64,

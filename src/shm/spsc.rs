@@ -16,8 +16,8 @@ impl Segment {
     /// # Errors
     /// [`WouldBlock`](crate::ErrorKind::WouldBlock) while a living thread has the seat, the caller included;
     /// [`TypeMismatch`](crate::ErrorKind::TypeMismatch) when the name belongs to something else, or to a queue of another
-    /// element [type](crate::TypeId::plain) or capacity; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a capacity out of range;
-    /// [`TooManyMembers`](crate::ErrorKind::TooManyMembers); else as [`object`](Self::object).
+    /// element [type](crate::TypeId::plain) or capacity; [`InvalidInput`](crate::ErrorKind::InvalidInput) for a capacity
+    /// out of range; [`TooManyMembers`](crate::ErrorKind::TooManyMembers); else as [`object`](Self::object).
     ///
     /// # Examples
     /// ```
@@ -66,8 +66,8 @@ impl Segment {
         self.spsc_seat(name, element, capacity, take, Lane::producer)
     }
 
-    /// Takes the consumer's seat of the Spsc queue of this name, as [`spsc_producer`](Self::spsc_producer) does the producer's.
-    /// Elements that a dead consumer had not freed are popped again.
+    /// Takes the consumer's seat of the Spsc queue of this name, as [`spsc_producer`](Self::spsc_producer) does the
+    /// producer's. Elements that a dead consumer had not freed are popped again.
     ///
     /// # Errors
     /// As [`spsc_producer`](Self::spsc_producer).

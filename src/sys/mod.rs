@@ -12,8 +12,8 @@
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
 //! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds; outside of models `CLOCK_BOOTTIME` as well |
 //!
-//! Edges: the kernel's mark is a full barrier after the dead thread's last instruction, so a thread that reads the mark with
-//! Acquire sees everything that the dead thread wrote.
+//! Edges: the kernel's mark is a full barrier after the dead thread's last instruction, so a thread that reads the mark
+//! with Acquire sees everything that the dead thread wrote.
 
 #[cfg(not(interproc_loom))]
 mod linux;

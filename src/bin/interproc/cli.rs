@@ -25,8 +25,8 @@ pub enum Command {
     /// List the segments in /dev/shm: size, owner, mode, threads alive and dead, in use or stale, age
     ///
     /// It only reads, and disturbs nobody. Files that are unreadable or damaged are named on stderr, and the others are
-    /// listed. Dead threads are those that have ended, from whatever cause, and whose slot no other thread has taken since. A
-    /// segment is stale if no process has it open; it may still hold data that somebody wants.
+    /// listed. Dead threads are those that have ended, from whatever cause, and whose slot no other thread has taken since.
+    /// A segment is stale if no process has it open; it may still hold data that somebody wants.
     Ls {
         /// Print JSON
         #[arg(long)]
@@ -34,8 +34,8 @@ pub enum Command {
     },
     /// Show the objects of a segment with their types and states, and the threads that use it.
     ///
-    /// It only reads, and disturbs nobody. Each line is read at one moment; two lines need not be of the same moment. The exit
-    /// code is 2 if the segment cannot be read or is damaged.
+    /// It only reads, and disturbs nobody. Each line is read at one moment; two lines need not be of the same moment. The
+    /// exit code is 2 if the segment cannot be read or is damaged.
     Inspect {
         /// The segment's name; its slash may be left out
         name: String,
@@ -46,9 +46,9 @@ pub enum Command {
     /// Show the threads that use a segment, as ps does, with what they hold and what they wait for.
     ///
     /// It only reads, and disturbs nobody. State, processor time and age are the thread's; the memory is its process's
-    /// resident memory. Dead threads have no such figures, nor have threads in another PID namespace, whose ids are those of
-    /// that namespace. What a thread holds is known for objects of known types. The exit code is 2 if the segment cannot be
-    /// read or is damaged.
+    /// resident memory. Dead threads have no such figures, nor have threads in another PID namespace, whose ids are those
+    /// of that namespace. What a thread holds is known for objects of known types. The exit code is 2 if the segment cannot
+    /// be read or is damaged.
     Ps {
         /// The segment's name; its slash may be left out
         name: String,
@@ -58,8 +58,8 @@ pub enum Command {
     },
     /// Find threads, of any processes, that wait for each other in a cycle.
     ///
-    /// It only reads, and disturbs nobody. A cycle is checked again for up to a second before it is reported. The exit code is
-    /// 0 if there is none, 1 if there is one, 2 if the segment cannot be read.
+    /// It only reads, and disturbs nobody. A cycle is checked again for up to a second before it is reported. The exit code
+    /// is 0 if there is none, 1 if there is one, 2 if the segment cannot be read.
     Deadlocks {
         /// The segment's name; its slash may be left out
         name: String,
@@ -69,26 +69,27 @@ pub enum Command {
     },
     /// Run a command for each line of the standard input, several at a time.
     ///
-    /// {} in the command stands for the line; without it the line is the last argument. Each command's output is printed whole
-    /// and in the order of the input. The exit code is the worst of theirs: 128 plus the signal's number for a command that was
-    /// killed, 127 for one that was not found, 126 for one that cannot be run; 2 if the input or an output is missing or fails,
-    /// and 141 if nobody reads the output. However this process ends, the commands end with it.
+    /// {} in the command stands for the line; without it the line is the last argument. Each command's output is printed
+    /// whole and in the order of the input. The exit code is the worst of theirs: 128 plus the signal's number for a
+    /// command that was killed, 127 for one that was not found, 126 for one that cannot be run; 2 if the input or an output
+    /// is missing or fails, and 141 if nobody reads the output. However this process ends, the commands end with it.
     Run(RunOptions),
     /// Send the standard input through a named ring in memory, to any receiver there.
     ///
-    /// Each line goes whole to one receiver, and lines of two senders never mix; a last line without a newline gets one. With
-    /// --raw the input goes in pieces as it comes, at full speed, and one sender's pieces reach one receiver in order. Any
-    /// number of senders (128 at a time) and receivers can use the same name; the first one makes the ring. When the ring is
-    /// full the sender waits for a receiver. The exit code is 0 when all of the input is in the ring, where it waits for a
-    /// receiver; 2 if that failed. A sender that is killed harms nobody: only what it had read and not sent is lost, and the
-    /// receivers report it.
+    /// Each line goes whole to one receiver, and lines of two senders never mix; a last line without a newline gets one.
+    /// With --raw the input goes in pieces as it comes, at full speed, and one sender's pieces reach one receiver in order.
+    /// Any number of senders (128 at a time) and receivers can use the same name; the first one makes the ring. When the
+    /// ring is full the sender waits for a receiver. The exit code is 0 when all of the input is in the ring, where it
+    /// waits for a receiver; 2 if that failed. A sender that is killed harms nobody: only what it had read and not sent is
+    /// lost, and the receivers report it.
     Send(SendOptions),
     /// Write to the standard output what is sent through a named ring.
     ///
-    /// It waits for the first sender. It ends when at least one sender has come, all senders have ended, from whatever cause,
-    /// and everything they sent is received; then the name is removed as well. The exit code is 0 if everything came exactly
-    /// once; 1 if a sender was killed or failed before the end of its input, or a receiver was killed while it wrote some
-    /// messages, which then come again, to another receiver; 2 if something failed; 141 if nobody reads the output.
+    /// It waits for the first sender. It ends when at least one sender has come, all senders have ended, from whatever
+    /// cause, and everything they sent is received; then the name is removed as well. The exit code is 0 if everything came
+    /// exactly once; 1 if a sender was killed or failed before the end of its input, or a receiver was killed while it
+    /// wrote some messages, which then come again, to another receiver; 2 if something failed; 141 if nobody reads the
+    /// output.
     Recv(ReceiveOptions),
 }
 

@@ -162,8 +162,8 @@ fn count(
     let work = Work::new(text)?;
     let progress = Progress::new("chunks counted", todo.len() as u64);
     let mut random = fastrand::Rng::with_seed(options.seed);
-    // After so many results the next worker is killed. As long as more chunks are missing than there are slots, some wait to
-    // be handed out, so no worker has ended yet.
+    // After so many results the next worker is killed. As long as more chunks are missing than there are slots, some wait
+    // to be handed out, so no worker has ended yet.
     let last = (todo.len() as u64).saturating_sub(SLOTS as u64 + 1);
     let mut kills: Vec<u64> = (0..planned).map(|_| random.u64(0..=last)).collect();
     kills.sort_unstable_by(|a, b| b.cmp(a));
@@ -281,8 +281,8 @@ impl<'a> Round<'a> {
         Ok(lost.chain(self.waiting.iter().rev().copied()).collect())
     }
 
-    /// Gives a chunk to each free slot. Closes the queue after the last chunk, or when nothing comes back any more because dead
-    /// workers had all slots: then the next round goes on.
+    /// Gives a chunk to each free slot. Closes the queue after the last chunk, or when nothing comes back any more because
+    /// dead workers had all slots: then the next round goes on.
     fn hand_out(&mut self) -> Result<()> {
         for slot in 0..SLOTS {
             if self.out[slot].is_none() {

@@ -47,8 +47,8 @@ fn is_seen(c: char) -> bool {
     if c.is_ascii() {
         return !c.is_ascii_control();
     }
-    // Characters that are ignored where they are unknown, and that the standard library takes for printable: fillers, joiners,
-    // selectors.
+    // Characters that are ignored where they are unknown, and that the standard library takes for printable: fillers,
+    // joiners, selectors.
     let is_ignorable = matches!(
         c,
         '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}'

@@ -96,7 +96,8 @@ fn summary(rows: &[Row]) -> String {
     format!("medians: a message {message}, the lock of a killed holder {death}")
 }
 
-/// Pops without ever sleeping. On a busy machine the peer may be waiting for our processor, so once in about 50 µs this yields.
+/// Pops without ever sleeping. On a busy machine the peer may be waiting for our processor, so once in about 50 µs this
+/// yields.
 fn poll(queue: &Queue<u64>) -> Result<u64> {
     loop {
         for _ in 0..2_000 {

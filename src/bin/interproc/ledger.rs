@@ -10,8 +10,8 @@ pub const MAX_BUYERS: usize = 32;
 /// What a ticket costs.
 pub const PRICE: u64 = 25;
 
-/// The data in shared memory, guarded by the lock. A sale changes four places, one after the other; a buyer that is killed in
-/// between leaves them contradicting each other.
+/// The data in shared memory, guarded by the lock. A sale changes four places, one after the other; a buyer that is killed
+/// in between leaves them contradicting each other.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Ledger {

@@ -1,5 +1,5 @@
-//! `interproc`, the crate's command-line tool: `ls`, `inspect`, `ps` and `deadlocks` inspect live segments, `demo` shows what the
-//! crate does, and `run`, `send` and `recv` use it.
+//! `interproc`, the crate's command-line tool: `ls`, `inspect`, `ps` and `deadlocks` inspect live segments, `demo` shows
+//! what the crate does, and `run`, `send` and `recv` use it.
 //!
 //! | file | what it does |
 //! |---|---|

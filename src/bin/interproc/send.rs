@@ -1,7 +1,7 @@
 //! `interproc send`: sends the standard input through a named ring, to any receiver there.
 //!
-//! Raw pieces are read directly into the ring: one system call for each and no copy of ours. Room is reserved only when there is
-//! something to read, because whatever others send later is delivered after it.
+//! Raw pieces are read directly into the ring: one system call for each and no copy of ours. Room is reserved only when
+//! there is something to read, because whatever others send later is delivered after it.
 
 use crate::cli::SendOptions;
 use crate::stream::{PIECE, Stream, failed, progress};

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// The part's name.
 pub const NAME: &str = "a, the ticket shop";
-/// The pause between reading the number of tickets and writing the new one. Without it the window is about a nanosecond, and the
-/// race is just as real but takes longer to show.
+/// The pause between reading the number of tickets and writing the new one. Without it the window is about a nanosecond,
+/// and the race is just as real but takes longer to show.
 const WINDOW_NS: u64 = 5_000;
 /// If no process reports anything for so long, something is wrong.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -39,8 +39,8 @@ pub fn run(options: &Options) -> std::result::Result<Verdict, Failure> {
 }
 
 interproc::shared! {
-    /// A shop without a lock. It has atomics, because Rust allows no other unlocked access; but a sale is a load, a pause and a
-    /// store, just as `left -= 1` is on a processor.
+    /// A shop without a lock. It has atomics, because Rust allows no other unlocked access; but a sale is a load, a pause
+    /// and a store, just as `left -= 1` is on a processor.
     struct OpenShop {
         at_the_door: AtomicU32,
         left: AtomicU32,

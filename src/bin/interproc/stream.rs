@@ -7,11 +7,11 @@
 //! | `books` | the tally, under a robust lock: how many senders came, how many reached the end of their input, whether it is over |
 //! | `capacity` | the capacity that the first process chose |
 //!
-//! A sender takes its permit and is counted under the lock; it is counted again when all of its input is in the ring. *It is
-//! over* when at least one sender has come, no living sender has a permit, and the ring is empty. A receiver decides that, also
-//! under the lock: it marks the tally, removes the name and closes the ring. So a sender either came before, or finds the mark
-//! and starts again under the same name. A process may be killed after any of these steps: the next one sees the mark, and
-//! removes and closes. Senders that were counted once and not twice were killed.
+//! A sender takes its permit and is counted under the lock; it is counted again when all of its input is in the ring. *It
+//! is over* when at least one sender has come, no living sender has a permit, and the ring is empty. A receiver decides
+//! that, also under the lock: it marks the tally, removes the name and closes the ring. So a sender either came before, or
+//! finds the mark and starts again under the same name. A process may be killed after any of these steps: the next one sees
+//! the mark, and removes and closes. Senders that were counted once and not twice were killed.
 
 use interproc::queue::ByteQueue;
 use interproc::sync::{BoundedSemaphore, LockError, Mutex, MutexGuard, Permit};

@@ -1,8 +1,8 @@
 //! The standard streams: whether they were closed at the start, and writing to them.
 //!
-//! The tool inherits its streams and signals. Streams may be closed: Rust's runtime hides that by opening /dev/null in their
-//! place, so that an input is empty and an output is silently lost. SIGCHLD may be ignored: then the kernel reports no child's
-//! end. So both are handled before the runtime starts.
+//! The tool inherits its streams and signals. Streams may be closed: Rust's runtime hides that by opening /dev/null in
+//! their place, so that an input is empty and an output is silently lost. SIGCHLD may be ignored: then the kernel reports
+//! no child's end. So both are handled before the runtime starts.
 #![allow(unsafe_code)]
 
 use std::fmt;

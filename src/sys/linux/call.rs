@@ -2,7 +2,8 @@
 
 /// The calling thread's `errno`, saved now and restored on drop. Signal handlers and C callers rely on it.
 ///
-/// It is restored only if it has changed, because in a process that has just forked each first write to a page copies the page.
+/// It is restored only if it has changed, because in a process that has just forked each first write to a page copies the
+/// page.
 pub struct KeepErrno {
     at: *mut i32,
     value: i32,

@@ -1,13 +1,14 @@
 //! Whether a dying process can still write to shared memory.
 //!
-//! The kernel ends a process thread by thread: each thread stops when it next leaves the kernel, and the kernel marks its robust
-//! list then. So when one thread's mark is seen, another thread may still be in a `read` into the shared bytes. That thread is
-//! *doomed*: a SIGKILL is pending for it (whatever the cause: a fatal signal, an exit of the process, an exec by another thread;
-//! the kernel sets it for all threads before the first one goes), and it is not yet exiting (`PF_EXITING`). Once it is exiting, it
-//! writes no more. In a process that lives on after one of its threads has ended, no thread is doomed.
+//! The kernel ends a process thread by thread: each thread stops when it next leaves the kernel, and the kernel marks its
+//! robust list then. So when one thread's mark is seen, another thread may still be in a `read` into the shared bytes. That
+//! thread is *doomed*: a SIGKILL is pending for it (whatever the cause: a fatal signal, an exit of the process, an exec by
+//! another thread; the kernel sets it for all threads before the first one goes), and it is not yet exiting (`PF_EXITING`).
+//! Once it is exiting, it writes no more. In a process that lives on after one of its threads has ended, no thread is
+//! doomed.
 //!
-//! The question takes ids of the caller's own PID namespace and a /proc that shows it. Without them the answer is no: there a
-//! thread's own mark must be enough. A process at its limit of descriptors cannot ask either, but waits a little.
+//! The question takes ids of the caller's own PID namespace and a /proc that shows it. Without them the answer is no: there
+//! a thread's own mark must be enough. A process at its limit of descriptors cannot ask either, but waits a little.
 
 use super::call::{KeepErrno, checked, retried};
 use super::task::{self, decimal};
@@ -29,12 +30,12 @@ const NAP_NS: u64 = 5_000_000;
 const BLIND_NAPS: u32 = 50;
 const BLIND_NAP_NS: libc::c_long = 1_000_000;
 
-/// In the lower half the PID namespace that /proc shows, if it is the caller's own, else 0; in the upper half the process that
-/// asked.
+/// In the lower half the PID namespace that /proc shows, if it is the caller's own, else 0; in the upper half the process
+/// that asked.
 static SHOWN: AtomicU64 = AtomicU64::new(0);
 
-/// The PID namespace that /proc shows, if it is the caller's own, else 0. It is determined once a process (three system calls and a
-/// longer text), when a thread joins a segment, so that no heir waits for it.
+/// The PID namespace that /proc shows, if it is the caller's own, else 0. It is determined once a process (three system
+/// calls and a longer text), when a thread joins a segment, so that no heir waits for it.
 pub fn shown_namespace() -> u64 {
     let pid = task::pid();
     let seen = SHOWN.load(Ordering::Relaxed);
@@ -180,8 +181,8 @@ impl Path {
     }
 }
 
-/// Whether no other thread of the calling process can run the program's code; exiting threads do not count. `None` where the kernel
-/// does not say.
+/// Whether no other thread of the calling process can run the program's code; exiting threads do not count. `None` where
+/// the kernel does not say.
 #[cfg(feature = "std")]
 pub fn runs_alone() -> Option<bool> {
     let _errno = KeepErrno::new();

@@ -1,11 +1,11 @@
 //! Byte locks on the segment's file: the second channel that reports whether a process lives.
 //!
-//! An open-file-description lock is held as long as the description is open: the kernel drops it when the process dies from any
-//! cause, at exec (close-on-exec) and already in a zombie, and it is visible across PID namespaces. The kernel closes files after
-//! it walks the robust lists, so a free byte also means that the walk for that process is done.
+//! An open-file-description lock is held as long as the description is open: the kernel drops it when the process dies from
+//! any cause, at exec (close-on-exec) and already in a zombie, and it is visible across PID namespaces. The kernel closes
+//! files after it walks the robust lists, so a free byte also means that the walk for that process is done.
 //!
-//! **A process that may only read the file** can lock it as well: a description open for reading can take read locks on any byte.
-//! So none of our calls ever waits or fails because of a read lock:
+//! **A process that may only read the file** can lock it as well: a description open for reading can take read locks on any
+//! byte. So none of our calls ever waits or fails because of a read lock:
 //!
 //! | byte | held by | checked by | a stranger's read lock on it |
 //! |---|---|---|---|
@@ -60,8 +60,8 @@ pub fn any_byte_is_locked(fd: libc::c_int, byte: u64, len: u64) -> Result<bool, 
     is_refused(fd, libc::F_RDLCK, byte, len)
 }
 
-/// Marks the file as used by this open file description, as long as it is open. False only while a cleaner is at work, or while a
-/// process that may write keeps the byte locked.
+/// Marks the file as used by this open file description, as long as it is open. False only while a cleaner is at work, or
+/// while a process that may write keeps the byte locked.
 pub fn try_use(fd: libc::c_int) -> Result<bool, i32> {
     or_flock(try_lock(fd, libc::F_RDLCK, IN_USE), fd, libc::LOCK_SH)
 }

@@ -1,12 +1,12 @@
 //! [`Gate`]: a forked child waits at it until the parent holds the child's pidfd.
 //!
-//! Why libc's `fork` followed by `pidfd_open`, and not `clone3(CLONE_PIDFD)`: only libc's fork runs the atfork handlers, frees
-//! the locks of malloc and stdio, renews the cached thread id and registers the child's robust list. After a raw clone, libc in
-//! the child believes that it is still the parent.
+//! Why libc's `fork` followed by `pidfd_open`, and not `clone3(CLONE_PIDFD)`: only libc's fork runs the atfork handlers,
+//! frees the locks of malloc and stdio, renews the cached thread id and registers the child's robust list. After a raw
+//! clone, libc in the child believes that it is still the parent.
 //!
-//! Between the two calls the number could name another process only if the child had died *and* been reaped by other code (a
-//! `waitpid(-1)`, an ignored SIGCHLD). The child cannot end by itself there, because it waits at the gate. If something kills
-//! it, `admit` sees that the descriptor names no child of ours and refuses.
+//! Between the two calls the number could name another process only if the child had died *and* been reaped by other code
+//! (a `waitpid(-1)`, an ignored SIGCHLD). The child cannot end by itself there, because it waits at the gate. If something
+//! kills it, `admit` sees that the descriptor names no child of ours and refuses.
 //!
 //! | what happens | what the child does |
 //! |---|---|
@@ -16,9 +16,9 @@
 //! | the parent dies | it checks the parent's pidfd every [`CHECK`], finds it readable and exits; its code never runs |
 //! | another thread of the parent calls exec | it sees that the parent's stack lies elsewhere and exits; its code never runs (without address randomisation: when the new program ends) |
 //!
-//! **The word** is one of 64 in a page that a process shares with its children. Each start claims a word, so no other start of
-//! the process moves it. A forked child shares another page with *its* children: the fork wipes the place that names ours. (The
-//! page itself stays mapped there: 4 KiB a generation.) When all words are claimed, a pipe takes their place.
+//! **The word** is one of 64 in a page that a process shares with its children. Each start claims a word, so no other start
+//! of the process moves it. A forked child shares another page with *its* children: the fork wipes the place that names
+//! ours. (The page itself stays mapped there: 4 KiB a generation.) When all words are claimed, a pipe takes their place.
 //!
 //! The first process of a PID namespace cannot name its parent. If it comes to the gate first, it waits for up to 10 s.
 //!
@@ -173,8 +173,8 @@ impl Gate {
         Ok(())
     }
 
-    /// The child's side: waits for the parent. False when the parent gave up, died or called exec. Makes only system calls, and
-    /// leaves no descriptor of the gate open.
+    /// The child's side: waits for the parent. False when the parent gave up, died or called exec. Makes only system calls,
+    /// and leaves no descriptor of the gate open.
     pub fn pass(mut self) -> bool {
         match &self.bar {
             Bar::Word(claim) => {
@@ -233,8 +233,8 @@ impl Gate {
         poll(&mut fds, None).is_ok() && fds[0].revents & libc::POLLIN != 0
     }
 
-    /// The parent's side: takes the child's pidfd, calls `prepare` before the child runs, and opens the gate. After an error
-    /// there is no child, and it is reaped, unless other code did that (`ECHILD`).
+    /// The parent's side: takes the child's pidfd, calls `prepare` before the child runs, and opens the gate. After an
+    /// error there is no child, and it is reaped, unless other code did that (`ECHILD`).
     pub fn admit(
         self,
         child: c_int,
@@ -296,8 +296,8 @@ fn above_stdio(fd: OwnedFd) -> Result<OwnedFd, i32> {
     if fd.as_raw_fd() > 2 { Ok(fd) } else { copy_above(fd.as_raw_fd(), 3).map(owned) }
 }
 
-/// The parent's pidfd, for the child; `ESRCH` when the parent is already dead. `None` in the first process of a PID namespace,
-/// which cannot name its parent.
+/// The parent's pidfd, for the child; `ESRCH` when the parent is already dead. `None` in the first process of a PID
+/// namespace, which cannot name its parent.
 fn parent_by_fd(parent: c_int) -> Result<Option<OwnedFd>, i32> {
     // SAFETY: getppid cannot fail.
     let ppid = || unsafe { libc::getppid() };

@@ -1,8 +1,8 @@
 //! The one futex wait and the one futex wake.
 //!
-//! All futexes here are shared (never `FUTEX_PRIVATE_FLAG`): the key is file and offset, so two mappings of one segment meet.
-//! Several words are watched with `futex_waitv` (Linux 5.16). Where it is missing, only the first word is watched, and no sleep
-//! is longer than [`NET_NS`], so that a change of the other words is found by looking.
+//! All futexes here are shared (never `FUTEX_PRIVATE_FLAG`): the key is file and offset, so two mappings of one segment
+//! meet. Several words are watched with `futex_waitv` (Linux 5.16). Where it is missing, only the first word is watched,
+//! and no sleep is longer than [`NET_NS`], so that a change of the other words is found by looking.
 
 use super::call::KeepErrno;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,8 +13,8 @@ use core::mem::MaybeUninit;
 /// The net: the longest sleep on an owner before the sleeper checks through a second channel whether the owner lives.
 pub const NET_NS: u64 = 50_000_000;
 
-/// The most words that one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The kernel's limit is
-/// 128; clearing a list of that length costs a tenth of a microsecond a sleep.)
+/// The most words that one sleep can watch: three of the object, the alarm, the bell and two of an owner. (The kernel's
+/// limit is 128; clearing a list of that length costs a tenth of a microsecond a sleep.)
 pub const MAX_WATCHES: usize = 7;
 
 /// The most words that a [`List`] can hold: the kernel's limit.
@@ -179,14 +179,14 @@ fn reason(errno: i32) -> Woken {
     match errno {
         libc::EAGAIN => Woken::Changed,
         libc::ETIMEDOUT => Woken::TimedOut,
-        // EINTR: a signal. EFAULT, EINVAL: the memory is gone or the time is out of range; the caller's loop checks the object
-        // again, and its own validation reports what is wrong.
+        // EINTR: a signal. EFAULT, EINVAL: the memory is gone or the time is out of range; the caller's loop checks the
+        // object again, and its own validation reports what is wrong.
         _ => Woken::Interrupted,
     }
 }
 
-/// Wakes at most `n` sleepers on the word and returns how many. The address may not be ours any more: then the kernel wakes nobody,
-/// or spuriously a stranger, which every futex user must allow for.
+/// Wakes at most `n` sleepers on the word and returns how many. The address may not be ours any more: then the kernel wakes
+/// nobody, or spuriously a stranger, which every futex user must allow for.
 pub fn wake(word: Word<'_>, n: u32) -> u32 {
     wake_address(address(word), n)
 }
@@ -203,13 +203,14 @@ pub fn count(word: Word<'_>) -> u32 {
     let at = address(word);
     // SAFETY: FUTEX_REQUEUE reads no user memory; a bad address is an error code.
     let rc = unsafe { libc::syscall(libc::SYS_futex, at, libc::FUTEX_REQUEUE, 0, i32::MAX as usize, at) };
-    // If the kernel refuses to say, assume one. (A thread that was woken at another word and has not run yet counts as well.)
+    // If the kernel refuses to say, assume one. (A thread that was woken at another word and has not run yet counts as
+    // well.)
     u32::try_from(rc).unwrap_or(1)
 }
 
-/// Wakes one sleeper of `from`, and moves all others to the upper half of the 64-bit word at `to` (a sleep on several words keeps
-/// its other words). Returns false and does nothing if `from` does not hold `expected` any more, or if the kernel cannot reach
-/// `to`, which it only reads.
+/// Wakes one sleeper of `from`, and moves all others to the upper half of the 64-bit word at `to` (a sleep on several words
+/// keeps its other words). Returns false and does nothing if `from` does not hold `expected` any more, or if the kernel
+/// cannot reach `to`, which it only reads.
 pub fn wake_one_and_move(from: Word<'_>, expected: u32, to: *const u8) -> bool {
     let _keep = KeepErrno::new();
     // SAFETY: the kernel reads `from`, a live atomic, and takes `to` as a name; a bad address is an error code.
@@ -239,10 +240,11 @@ fn wake_address(address: *const u32, n: u32) -> u32 {
 
 /// Changes `word` and wakes at most `n` sleepers on `woken`, in one step that no kill can split; returns how many it woke.
 ///
-/// It is one system call (`FUTEX_WAKE_OP`), which a thread completes before SIGKILL ends it. So there is no moment at which the
-/// word has changed and nobody was woken, and nothing needs to be left behind for that case: no bell, no member, no thread-local
-/// storage. The kernel changes one half of a 64-bit word by its own 32-bit operation; see [`Table`](crate::member::Table). Where
-/// the call is missing (on no Linux that has robust lists), the two steps are made one after the other.
+/// It is one system call (`FUTEX_WAKE_OP`), which a thread completes before SIGKILL ends it. So there is no moment at which
+/// the word has changed and nobody was woken, and nothing needs to be left behind for that case: no bell, no member, no
+/// thread-local storage. The kernel changes one half of a 64-bit word by its own 32-bit operation; see
+/// [`Table`](crate::member::Table). Where the call is missing (on no Linux that has robust lists), the two steps are made
+/// one after the other.
 pub fn change_and_wake(change: Change, word: Word<'_>, woken: Word<'_>, n: u32) -> u32 {
     const SHIFT: u32 = libc::FUTEX_OP_OPARG_SHIFT as u32;
     let (operation, argument) = match change {

@@ -1,17 +1,18 @@
 //! [`Own`]: descriptors of ours, in a process whose program may close them.
 //!
-//! Programs close what they did not open (`closefrom(3)` in a daemon), open other files that get the same numbers, and start with
-//! 0, 1 or 2 closed. So ours are at 3 and above, where no program writes its messages, and before each use of a number we check,
-//! by device and inode, that it still is what we opened. The check costs one `fstat`; no fast path uses a descriptor.
+//! Programs close what they did not open (`closefrom(3)` in a daemon), open other files that get the same numbers, and
+//! start with 0, 1 or 2 closed. So ours are at 3 and above, where no program writes its messages, and before each use of a
+//! number we check, by device and inode, that it still is what we opened. The check costs one `fstat`; no fast path uses a
+//! descriptor.
 //!
 //! | the number is | what happens |
 //! |---|---|
 //! | ours | it is used |
 //! | closed, or another file's | the file is opened again, if the caller knows how; otherwise nothing is done, and nothing is closed |
 //!
-//! Between check and use another thread of the program may close the number. Nothing can be done about that, as for any other
-//! descriptor. Anonymous inodes (pidfds before Linux 6.9) all have the same inode number: there a stranger's descriptor is told
-//! from ours only by what the kernel refuses to do with it.
+//! Between check and use another thread of the program may close the number. Nothing can be done about that, as for any
+//! other descriptor. Anonymous inodes (pidfds before Linux 6.9) all have the same inode number: there a stranger's
+//! descriptor is told from ours only by what the kernel refuses to do with it.
 
 use super::call::{KeepErrno, checked, retried};
 use core::ffi::{CStr, c_int};
@@ -172,9 +173,9 @@ impl Drop for Own {
     }
 }
 
-/// Another descriptor of the file whose shared mapping reaches from `start` to `end`, for when no descriptor is left. It opens the
-/// entry in the kernel's list of mappings, which takes a privilege, or else the name in it, if the file still has one. It
-/// allocates nothing.
+/// Another descriptor of the file whose shared mapping reaches from `start` to `end`, for when no descriptor is left. It
+/// opens the entry in the kernel's list of mappings, which takes a privilege, or else the name in it, if the file still has
+/// one. It allocates nothing.
 pub fn open_mapped(start: usize, end: usize) -> Result<c_int, i32> {
     let mut link = [0u8; 64];
     let mut out = Text { bytes: &mut link, len: 0 };

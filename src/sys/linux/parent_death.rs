@@ -1,9 +1,9 @@
 //! [`ParentDeath`]: has the kernel kill a process when another one, the *holder*, ends for whatever reason.
 //!
 //! The holder keeps both ends of a pipe, close-on-exec. Both are set to announce changes by a signal (`O_ASYNC`), SIGKILL
-//! (`F_SETSIG`), to the process that shall die (`F_SETOWN`). When the holder ends, the kernel closes its descriptors one after
-//! the other, in some order. Whichever end is closed first, the other one is still open and announces it. Nothing else ever
-//! happens to the pipe.
+//! (`F_SETSIG`), to the process that shall die (`F_SETOWN`). When the holder ends, the kernel closes its descriptors one
+//! after the other, in some order. Whichever end is closed first, the other one is still open and announces it. Nothing
+//! else ever happens to the pipe.
 //!
 //! | trap of `PR_SET_PDEATHSIG` | here |
 //! |---|---|
@@ -16,15 +16,15 @@
 //! outlives its process kills nobody else.
 //!
 //! **Copies.** A forked child of the holder has copies of the ends, and as long as they are open the holder's end closes
-//! nothing. So all ends are listed, and a fork handler of libc (`pthread_atfork`) closes the copies in every child of libc's
-//! fork; `vfork` and `posix_spawn` end in exec, which closes them. Not covered: a child that other code made by a raw `clone`
-//! without exec keeps the ends open until it ends as well.
+//! nothing. So all ends are listed, and a fork handler of libc (`pthread_atfork`) closes the copies in every child of
+//! libc's fork; `vfork` and `posix_spawn` end in exec, which closes them. Not covered: a child that other code made by a
+//! raw `clone` without exec keeps the ends open until it ends as well.
 //!
-//! **The first process of a PID namespace** is immune to this signal, as to all signals that do not come from a process of the
-//! namespace above. It also gets `PR_SET_PDEATHSIG`, which does reach it, with the first of its traps.
+//! **The first process of a PID namespace** is immune to this signal, as to all signals that do not come from a process of
+//! the namespace above. It also gets `PR_SET_PDEATHSIG`, which does reach it, with the first of its traps.
 //!
-//! Rejected: `PR_SET_PDEATHSIG` (above). A process or thread that watches (it can be killed itself; we promise no helpers). A
-//! pidfd or a pipe that the child polls (needs the child's cooperation, and ends at its exec).
+//! Rejected: `PR_SET_PDEATHSIG` (above). A process or thread that watches (it can be killed itself; we promise no helpers).
+//! A pidfd or a pipe that the child polls (needs the child's cooperation, and ends at its exec).
 
 use super::call::checked;
 use super::fork::exit_now;
@@ -98,8 +98,8 @@ impl ParentDeath {
         Ok(())
     }
 
-    /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder has ended, this
-    /// kills the caller.
+    /// In a process that shares its parent's memory but not its descriptors: closes the copies. If the holder has ended,
+    /// this kills the caller.
     pub fn close_copies(&self) {
         close(self.0.numbers[1]);
         // For the first process of a PID namespace, which its own close does not kill.
@@ -138,8 +138,8 @@ fn control(fd: RawFd, command: c_int, argument: c_int) -> Result<(), i32> {
     checked(|| unsafe { libc::fcntl(fd, command, argument) }).map(drop)
 }
 
-/// The ends of all ties of this process. The fork handlers hold the lock during every fork, so a child never inherits an end
-/// that is not listed.
+/// The ends of all ties of this process. The fork handlers hold the lock during every fork, so a child never inherits an
+/// end that is not listed.
 struct Shared(UnsafeCell<Vec<Ends>>);
 
 // SAFETY: touched only under the lock.
@@ -151,8 +151,8 @@ static LOCK: AtomicPtr<Lock> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Lies in a page that a fork wipes, so no child can inherit it held, even from a fork before the handlers were registered.
 ///
-/// The thread that holds it may take it again: the handlers are registered twice in a process whose parent was about to register
-/// them when it forked.
+/// The thread that holds it may take it again: the handlers are registered twice in a process whose parent was about to
+/// register them when it forked.
 struct Lock {
     /// The thread id of the holder, and [`SLEEPERS`].
     word: AtomicU32,

@@ -35,8 +35,8 @@ pub fn open(pid: c_int) -> Result<OwnedFd, i32> {
     call(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) }).and_then(own::above_stdio).map(owned)
 }
 
-/// Another descriptor for the process `pid`, to compare with one that was lost. It works only where the kernel tells processes'
-/// descriptors apart (Linux 6.9): elsewhere a reused number would pass for the same process.
+/// Another descriptor for the process `pid`, to compare with one that was lost. It works only where the kernel tells
+/// processes' descriptors apart (Linux 6.9): elsewhere a reused number would pass for the same process.
 pub fn open_again(pid: c_int) -> Result<c_int, i32> {
     const PID_FS: u64 = 0x5049_4446;
     let fd = open(pid)?;

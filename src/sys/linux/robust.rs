@@ -1,9 +1,9 @@
 //! The thread's robust list. We join the C library's list and never replace it.
 //!
-//! The C library owns the list head. Its nodes are doubly linked (`prev` one word before `next`), and the futex word lies at
-//! `next + futex_offset`. glibc on x86-64 uses -32, musl -28: the offset is read, never assumed. *Crash order*: the kernel walks
-//! `head.next` when the thread dies, so every store here leaves a list that can be walked (a node's `next` is set before the node
-//! is reachable).
+//! The C library owns the list head. Its nodes are doubly linked (`prev` one word before `next`), and the futex word lies
+//! at `next + futex_offset`. glibc on x86-64 uses -32, musl -28: the offset is read, never assumed. *Crash order*: the
+//! kernel walks `head.next` when the thread dies, so every store here leaves a list that can be walked (a node's `next` is
+//! set before the node is reachable).
 //!
 //! | window | the thread dies here | what follows |
 //! |---|---|---|
@@ -43,8 +43,8 @@ impl Pending {
 }
 
 impl RobustList {
-    /// The calling thread's list. `remembered` is the head that this thread had before a raw clone: the child has the memory but
-    /// not the registration. `None` where there is no robust list at all.
+    /// The calling thread's list. `remembered` is the head that this thread had before a raw clone: the child has the
+    /// memory but not the registration. `None` where there is no robust list at all.
     pub fn current(remembered: Option<RobustList>) -> Option<RobustList> {
         if let Some(list) = Self::registered() {
             return Some(list);
@@ -134,8 +134,8 @@ impl RobustList {
         BellNode(bell.cast::<u8>().cast_mut().wrapping_offset(-unsafe { (*self.head).futex_offset }))
     }
 
-    /// Points the pending pointer at a bell, a word that is always 0: if the thread dies now, the kernel wakes one sleeper on it.
-    /// [`RobustList::unpend`] undoes it; no user code may run in between.
+    /// Points the pending pointer at a bell, a word that is always 0: if the thread dies now, the kernel wakes one sleeper
+    /// on it. [`RobustList::unpend`] undoes it; no user code may run in between.
     #[inline(always)]
     pub fn pend(self, bell: BellNode) -> Pending {
         // SAFETY: the head is this thread's own; pending is used by nobody else while we are inside a call.

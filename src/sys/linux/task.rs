@@ -51,8 +51,8 @@ fn inode(path: &CStr) -> u64 {
     }
 }
 
-/// Whether this process of the caller's PID namespace has a thread with this id; `None` when the kernel does not say. Needs no
-/// /proc.
+/// Whether this process of the caller's PID namespace has a thread with this id; `None` when the kernel does not say. Needs
+/// no /proc.
 pub fn exists(pid: u32, tid: u32) -> Option<bool> {
     let (Ok(pid), Ok(tid)) = (libc::pid_t::try_from(pid), libc::pid_t::try_from(tid)) else { return None };
     // SAFETY: takes integers; signal 0 is none.
@@ -63,14 +63,15 @@ pub fn exists(pid: u32, tid: u32) -> Option<bool> {
     }
 }
 
-/// The calling thread's start time in clock ticks since boot, as [`start_time`]; right with any /proc that shows the thread.
+/// The calling thread's start time in clock ticks since boot, as [`start_time`]; right with any /proc that shows the
+/// thread.
 pub fn own_start_time() -> Result<u64, i32> {
     start_time_in(c"/proc/thread-self/stat")
 }
 
-/// A thread's start time in clock ticks since boot, from /proc, in the caller's time namespace. Together with its ids it names a
-/// thread for good: ids are reused, start times are not. It needs a /proc of the caller's own PID namespace: otherwise these
-/// numbers name another thread there, and the result is `Err(EXDEV)`.
+/// A thread's start time in clock ticks since boot, from /proc, in the caller's time namespace. Together with its ids it
+/// names a thread for good: ids are reused, start times are not. It needs a /proc of the caller's own PID namespace:
+/// otherwise these numbers name another thread there, and the result is `Err(EXDEV)`.
 pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     if !proc_shows_own_namespace()? {
         return Err(libc::EXDEV);
@@ -81,8 +82,8 @@ pub fn start_time(pid: u32, tid: u32) -> Result<u64, i32> {
     start_time_in(CStr::from_bytes_until_nul(&path).map_err(|_| libc::EINVAL)?)
 }
 
-/// Whether the stack of process `pid` lies where the caller's does: so it does in a parent that has not called exec since the
-/// fork. True when /proc does not say.
+/// Whether the stack of process `pid` lies where the caller's does: so it does in a parent that has not called exec since
+/// the fork. True when /proc does not say.
 #[cfg(feature = "std")]
 pub fn has_our_stack(pid: u32) -> bool {
     const START_STACK: usize = 25;
@@ -159,8 +160,8 @@ pub fn proc_names(pid: u32) -> Result<bool, i32> {
     }
 }
 
-/// Whether /proc shows the caller's own PID namespace. A process is listed with its id in the namespace of the mounted /proc and in
-/// each one below, down to its own: a single id says that the two are the same.
+/// Whether /proc shows the caller's own PID namespace. A process is listed with its id in the namespace of the mounted
+/// /proc and in each one below, down to its own: a single id says that the two are the same.
 pub(super) fn proc_shows_own_namespace() -> Result<bool, i32> {
     let mut text = text::<4096>();
     let text = read_start(c"/proc/self/status", &mut text)?;
@@ -268,8 +269,8 @@ fn parse(name: &[u8]) -> Option<u32> {
     if name.is_empty() { None } else { name.iter().try_fold(0, digit) }
 }
 
-/// Calls `each` for the children of a process, as the `children` files of its threads list them. False: this kernel has no such
-/// files.
+/// Calls `each` for the children of a process, as the `children` files of its threads list them. False: this kernel has no
+/// such files.
 #[cfg(feature = "std")]
 pub fn each_child(pid: u32, mut each: impl FnMut(u32)) -> Result<bool, i32> {
     let mut threads = [0u8; 64];
@@ -312,8 +313,8 @@ fn start_time_in(path: &CStr) -> Result<u64, i32> {
     number(stat_field(read_start(path, &mut text)?, START_TIME)?)
 }
 
-/// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything, so the fields are
-/// counted from the last parenthesis.
+/// A field of a stat file, counted from the one after the name. The name, in parentheses, may hold anything, so the fields
+/// are counted from the last parenthesis.
 pub(super) fn stat_field(text: &[u8], nth: usize) -> Result<&[u8], i32> {
     let after = text.iter().rposition(|&b| b == b')').ok_or(libc::EIO)?;
     text[after + 1..].split(|&b| b == b' ').filter(|f| !f.is_empty()).nth(nth).ok_or(libc::EIO)
@@ -370,8 +371,8 @@ unsafe extern "C" {
 }
 const CANCEL_DISABLE: c_int = 1;
 
-/// As long as it exists, the thread is not cancelled: a cancellation that comes meanwhile acts afterwards, at a cancellation point
-/// of the program. (Asynchronous cancellation acts as soon as this is dropped.)
+/// As long as it exists, the thread is not cancelled: a cancellation that comes meanwhile acts afterwards, at a
+/// cancellation point of the program. (Asynchronous cancellation acts as soon as this is dropped.)
 pub struct CancelDeferred(c_int);
 
 #[allow(clippy::new_without_default)] // it does something

@@ -1,10 +1,10 @@
-//! A child that shares its parent's memory until it becomes another program. It starts as fast from a large parent as from a small
-//! one.
+//! A child that shares its parent's memory until it becomes another program. It starts as fast from a large parent as from
+//! a small one.
 //!
-//! It works as `posix_spawn` does: `clone(CLONE_VM | CLONE_VFORK)` on a separate stack, while the calling thread sleeps in the
-//! kernel. `CLONE_PIDFD` returns the descriptor in the same step, so no number is ever looked up. libc's state stays right because
-//! the child does not use it: it makes only system calls, shares its parent's memory, and has the sleeping thread's thread-local
-//! storage.
+//! It works as `posix_spawn` does: `clone(CLONE_VM | CLONE_VFORK)` on a separate stack, while the calling thread sleeps in
+//! the kernel. `CLONE_PIDFD` returns the descriptor in the same step, so no number is ever looked up. libc's state stays
+//! right because the child does not use it: it makes only system calls, shares its parent's memory, and has the sleeping
+//! thread's thread-local storage.
 //!
 //! | what could go wrong in shared memory | why it does not |
 //! |---|---|
@@ -14,9 +14,9 @@
 //! | the parent is killed meanwhile | the memory lives as long as one of the two; the child goes on |
 //! | other threads of the parent run on | the child reads only what the calling thread prepared for it |
 //!
-//! Rejected: `clone3` by inline assembly for `CLONE_CLEAR_SIGHAND` (saves 64 system calls of 0.1 µs, next to an exec of half a
-//! millisecond; needs assembly for each architecture). `posix_spawn` itself: no pidfd, no limits, no working directory before
-//! glibc 2.29, no report of the step that failed.
+//! Rejected: `clone3` by inline assembly for `CLONE_CLEAR_SIGHAND` (saves 64 system calls of 0.1 µs, next to an exec of
+//! half a millisecond; needs assembly for each architecture). `posix_spawn` itself: no pidfd, no limits, no working
+//! directory before glibc 2.29, no report of the step that failed.
 
 use super::call::{KeepErrno, checked};
 use super::fork::exit_now;
@@ -36,8 +36,8 @@ struct Job<'a> {
     mask: *const libc::sigset_t,
 }
 
-/// Runs `body`, which ends in exec, in a new child that shares this memory; returns when the child has called exec or has ended. If
-/// `body` returns, the child exits with code 127.
+/// Runs `body`, which ends in exec, in a new child that shares this memory; returns when the child has called exec or has
+/// ended. If `body` returns, the child exits with code 127.
 ///
 /// # Safety
 /// `body` makes only system calls: no allocation, no lock, no panic, and nothing of this library that is not made for it.
@@ -85,9 +85,9 @@ struct Action {
     mask: u64,
 }
 
-/// Resets each signal with a handler to its default action, as exec would; ignored signals stay ignored, except SIGPIPE, which
-/// Rust's runtime ignores unasked. By direct system calls, because libc hides the two signals that it uses itself; those are
-/// ignored meanwhile, because another thread may just be sending them.
+/// Resets each signal with a handler to its default action, as exec would; ignored signals stay ignored, except SIGPIPE,
+/// which Rust's runtime ignores unasked. By direct system calls, because libc hides the two signals that it uses itself;
+/// those are ignored meanwhile, because another thread may just be sending them.
 fn reset_handlers() {
     let action = |signal: c_int, new: *const Action, old: *mut Action| {
         // SAFETY: the structures outlive the call.

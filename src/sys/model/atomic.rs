@@ -1,7 +1,7 @@
 //! loom's atomics, with a step before each operation that other threads can see.
 //!
-//! A load or a fence is not a step: a thread that dies before it leaves the same behind as one that dies after it and before its
-//! next visible operation.
+//! A load or a fence is not a step: a thread that dies before it leaves the same behind as one that dies after it and
+//! before its next visible operation.
 
 use super::death::{patience_is_over, step};
 use super::trace::note;
@@ -29,8 +29,8 @@ pub fn seq_cst_fence_for_models() {
     fence(Ordering::SeqCst);
 }
 
-/// Lets the other threads run now and then: a bounded back-off needs no switch, but a loop that waits for another thread would not
-/// end without one.
+/// Lets the other threads run now and then: a bounded back-off needs no switch, but a loop that waits for another thread
+/// would not end without one.
 pub fn spin_loop() {
     if step() && patience_is_over() {
         loom::hint::spin_loop();
@@ -41,8 +41,8 @@ macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $int:ty) => {
         $(#[$doc])*
         ///
-        /// The operations are those of `core`'s type of the same name. In a dead thread they do nothing: only drop code still
-        /// runs there, which a killed process does not run.
+        /// The operations are those of `core`'s type of the same name. In a dead thread they do nothing: only drop code
+        /// still runs there, which a killed process does not run.
         #[derive(Debug)]
         pub struct $name(pub(super) imp::$name);
 

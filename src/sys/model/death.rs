@@ -1,8 +1,8 @@
 //! Threads that die at a chosen step, and what the kernel does then.
 //!
-//! A death is an unwind to the thread's top (`resume_unwind`, so no panic hook runs). Meanwhile the operations of this module's
-//! siblings do nothing, because drop code runs, which a killed process does not run. Then the kernel acts in the order of Linux's
-//! exit: the robust list, then the pending word.
+//! A death is an unwind to the thread's top (`resume_unwind`, so no panic hook runs). Meanwhile the operations of this
+//! module's siblings do nothing, because drop code runs, which a killed process does not run. Then the kernel acts in the
+//! order of Linux's exit: the robust list, then the pending word.
 
 use super::futex::Sleeper;
 use super::trace::note;
@@ -89,8 +89,8 @@ fn task() -> Option<Rc<Task>> {
     TASK.with(|t| t.borrow().clone())
 }
 
-/// A step of the calling thread, which may die here. False when it is already dead (or the model has failed and is being torn
-/// down): then the operation must do nothing.
+/// A step of the calling thread, which may die here. False when it is already dead (or the model has failed and is being
+/// torn down): then the operation must do nothing.
 pub(super) fn step() -> bool {
     if std::thread::panicking() {
         return false;
@@ -159,7 +159,8 @@ pub fn member<T: 'static>(
     })
 }
 
-/// Starts the only thread of a process, with nothing linked. When `f` returns, the thread stays alive and idle, with its seat.
+/// Starts the only thread of a process, with nothing linked. When `f` returns, the thread stays alive and idle, with its
+/// seat.
 pub fn process<T: 'static>(tid: u32, death: Death, f: impl FnOnce() -> T + 'static) -> Thread<T> {
     start(tid, Vec::new(), death, move || {
         let value = f();
@@ -247,8 +248,8 @@ fn only_crashed(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The kernel's work at a thread's end, by death or not. It is one action, because a thread that came between its parts would only
-/// see the same state and be woken once more.
+/// The kernel's work at a thread's end, by death or not. It is one action, because a thread that came between its parts
+/// would only see the same state and be woken once more.
 fn exit(task: &Task, reported: bool) {
     let kernel = Kernel::get();
     let ours = |&(_, holder): &(u16, usize)| holder == task.process;

@@ -8,9 +8,9 @@
 //! | `run` | all interleavings of a model, with a death at every step |
 //! | `trace` | the operations of an execution that failed |
 //!
-//! **The futex.** A wait and a wake must be ordered as by the kernel's lock, and loom must *know* that they are, or it prunes
-//! orders that differ only in the sleepers' queue. So each is one visible operation (an AcqRel read-modify-write of one modelled
-//! kernel lock) and then works on a plain list. Tried and measured against the toys of `tests/loom/toys.rs`:
+//! **The futex.** A wait and a wake must be ordered as by the kernel's lock, and loom must *know* that they are, or it
+//! prunes orders that differ only in the sleepers' queue. So each is one visible operation (an AcqRel read-modify-write of
+//! one modelled kernel lock) and then works on a plain list. Tried and measured against the toys of `tests/loom/toys.rs`:
 //!
 //! | construction | verdict |
 //! |---|---|
@@ -19,16 +19,16 @@
 //! | enqueue, SeqCst fence, load, park; fence, pop, unpark: a list that loom does not see | catches the mutants whose word changes before the wake; **misses a bell that rings before its sleeper has queued** (toy "a late sleeper …"), because nothing makes loom try that order |
 //! | this one | passes the right toys, catches every mutant |
 //!
-//! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel also compares and queues in one
-//! critical section.
+//! Between the lock and the end of the comparison nothing else runs (`stop_exploring`): the kernel also compares and queues
+//! in one critical section.
 //!
-//! **What a model cannot see.** A light fence is a full fence here; `tests/store_buffer.rs` checks the asymmetric protocol. loom's
-//! SeqCst fences order more than the language promises, so a publisher that has once passed a fence hides some missing edges; the
-//! models have paths without fences for those. Nothing times out unless the model says so ([`allow_timeouts`]): a lost wake-up that
-//! the net would repair is a deadlock here. loom remembers only the last access to an atomic: if one thread loads it and another
-//! one then loads and changes it, loom does not see that the two race and may not try the other order. It does see a change
-//! followed by a load, so a model starts the thread that changes first (the heir of "a dead one's lock is inherited though its
-//! slot lives again", started first, was run in one order only).
+//! **What a model cannot see.** A light fence is a full fence here; `tests/store_buffer.rs` checks the asymmetric protocol.
+//! loom's SeqCst fences order more than the language promises, so a publisher that has once passed a fence hides some
+//! missing edges; the models have paths without fences for those. Nothing times out unless the model says so
+//! ([`allow_timeouts`]): a lost wake-up that the net would repair is a deadlock here. loom remembers only the last access
+//! to an atomic: if one thread loads it and another one then loads and changes it, loom does not see that the two race and
+//! may not try the other order. It does see a change followed by a load, so a model starts the thread that changes first
+//! (the heir of "a dead one's lock is inherited though its slot lives again", started first, was run in one order only).
 
 mod atomic;
 mod death;
@@ -146,20 +146,20 @@ pub mod clock {
     }
 }
 
-/// Lets the first `n` sleeps with a deadline in this execution time out, in every order against wake-ups. Without this they last
-/// until another thread wakes them.
+/// Lets the first `n` sleeps with a deadline in this execution time out, in every order against wake-ups. Without this they
+/// last until another thread wakes them.
 pub fn allow_timeouts(n: u32) {
     Kernel::get().state.borrow_mut().timeouts = n;
 }
 
-/// Lets every sleep with a deadline in this execution time out once no other thread can run. A wake-up that is lost for good then
-/// shows as a loop that exceeds the bound on branches, if it does not break an assertion.
+/// Lets every sleep with a deadline in this execution time out once no other thread can run. A wake-up that is lost for
+/// good then shows as a loop that exceeds the bound on branches, if it does not break an assertion.
 pub fn spread_net() {
     Kernel::get().state.borrow_mut().net = true;
 }
 
-/// The second channel of death reports, in a model that [spreads the net](spread_net): whether the thread with this id has ended,
-/// reported or not.
+/// The second channel of death reports, in a model that [spreads the net](spread_net): whether the thread with this id has
+/// ended, reported or not.
 pub fn is_gone(tid: u32) -> bool {
     let kernel = Kernel::get();
     kernel.enter();

@@ -50,8 +50,8 @@ pub fn check(bounds: Bounds, f: impl Fn() + Send + Sync + 'static) -> Report {
     Report { executions: count.load(Ordering::Relaxed), deaths: 0, time: start.elapsed() }
 }
 
-/// Runs `f` without a death, then with one at step 0, 1, 2, … of the thread that gets it, until a whole run does not reach the
-/// step. The other threads get [`Death::NEVER`].
+/// Runs `f` without a death, then with one at step 0, 1, 2, … of the thread that gets it, until a whole run does not reach
+/// the step. The other threads get [`Death::NEVER`].
 pub fn for_every_death(
     bounds: Bounds,
     unreported: bool,
