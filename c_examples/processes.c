@@ -77,7 +77,7 @@ int main(void)
     interproc_exit_t end;
     struct timespec grace;
     must(interproc_deadline_after(50000000, &grace), "deadline");
-    must(interproc_process_timedterminate(&crew[3], &grace, &end), "terminate");
+    must(interproc_process_terminate_until(&crew[3], &grace, &end), "terminate");
     printf("the deaf one: signal %d\n", end.signal);
     for (int i = 0; i < CREW; i++)
         must(interproc_process_close(&crew[i]), "close");

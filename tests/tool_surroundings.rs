@@ -150,7 +150,7 @@ fn a_line_that_is_too_long_to_be_sent_is_told() {
     let output =
         shell_with(&format!("\"$t\" send {name}"), &[&b"first\n"[..], &vec![b'x'; 1 << 20]].concat());
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("more than 262144 bytes"), "{output:?}");
+    assert!(text(&output.stderr).contains("longer than 262144 bytes"), "{output:?}");
     let output = shell(&format!("\"$t\" recv {name}"));
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), "first\n"), "{output:?}");
 }

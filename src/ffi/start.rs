@@ -4,10 +4,10 @@ use super::arguments::{input, list, output, text};
 use super::handle::{Boxed, Handle, boxed, close, open};
 use super::lease::Pool;
 use super::process::{
-    INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DIES_WITH_PARENT, INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT,
-    INTERPROC_PROCESS_GROUP, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION, INTERPROC_PROCESS_UMASK,
-    interproc_process_descriptor_t, interproc_process_entry_t, interproc_process_options_t,
-    interproc_process_t,
+    INTERPROC_PROCESS_CLOSE_OTHERS, INTERPROC_PROCESS_DIES_WITH_PARENT, INTERPROC_PROCESS_GROUP,
+    INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT, INTERPROC_PROCESS_NICE, INTERPROC_PROCESS_SESSION,
+    INTERPROC_PROCESS_UMASK, interproc_process_descriptor_t, interproc_process_entry_t,
+    interproc_process_options_t, interproc_process_t,
 };
 use super::{call, call_out, invalid};
 use crate::error::Result;

@@ -37,7 +37,7 @@ impl AskedLane {
     /// Of messages of any length.
     pub(super) fn of_bytes(capacity_bytes: usize, longest: usize) -> Self {
         let capacity = units_for(capacity_bytes, longest);
-        let bytes = capacity.map_or(capacity_bytes, |units| units * UNIT);
+        let bytes = capacity.and_then(|units| units.checked_mul(UNIT)).unwrap_or(capacity_bytes);
         let (params, limit) = ([bytes as u64, longest as u64], longest as u64);
         AskedLane { kind: Kind::ByteSpsc, type_id: TypeId::BYTES, params, unit: UNIT, capacity, limit }
     }

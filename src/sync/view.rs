@@ -5,10 +5,10 @@ use super::raw_mutex::{AWAITED, DIRTY, DRAINING, KEPT, NOT_RECOVERABLE, READING}
 use super::raw_once::{BEGUN, DONE};
 use super::raw_rwlock::{CELLS, COUNT, ONE};
 use super::{RawRwLock, raw_barrier, raw_event, raw_recursive_mutex};
+use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
 use crate::fallible;
 use crate::member::{Life, OwnerId, Table};
-use crate::decode::{ObjectBytes, State};
 use std::vec::Vec;
 
 /// The state of a `RawMutex` at the object's start.

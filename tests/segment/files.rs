@@ -125,7 +125,7 @@ fn links_fifos_directories_and_sockets_are_refused_and_not_followed() {
     let path = std::ffi::CString::new(fifo.path().as_os_str().as_bytes()).unwrap();
     // SAFETY: the path is a C string.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-    refused(&fifo, "no regular file");
+    refused(&fifo, "not a regular file");
     let directory = Name::new("directory");
     fs::create_dir(directory.path()).unwrap();
     fails(Segment::open(&directory), ErrorKind::NotRegular, &["a directory"]);

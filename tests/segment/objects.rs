@@ -344,6 +344,7 @@ fn a_size_out_of_range_is_refused_with_the_range() {
     fails(seg.queue::<u64>("q", 1 << 24), ErrorKind::SegmentFull, &[]);
     fails(seg.byte_queue("b", 0, 10), ErrorKind::InvalidInput, &["1 to 2^60"]);
     fails(seg.spsc_producer::<u64>("s", 0), ErrorKind::InvalidInput, &["1 to 2^40"]);
+    fails(seg.byte_producer("l", usize::MAX, 1), ErrorKind::InvalidInput, &["up to 2^40 units"]);
     fails(seg.latest_for("l", 0u64, 251), ErrorKind::InvalidInput, &["up to 250 readers"]);
     fails(seg.barrier("r", 0), ErrorKind::InvalidInput, &["from 1 to 2^20"]);
 }

@@ -2,11 +2,11 @@
 
 use super::{interproc_exit_t, interproc_process_t};
 use crate::error::Result;
+use crate::fallible;
 use crate::ffi::arguments::{list, output, tell};
 use crate::ffi::call;
 use crate::ffi::handle::open;
 use crate::ffi::time::until;
-use crate::fallible;
 use crate::process::{self, Child, wait_all, wait_all_until, wait_any, wait_any_until};
 use crate::time::Wait;
 use core::ffi::c_int;
@@ -112,7 +112,8 @@ pub unsafe extern "C" fn interproc_reap_orphans(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let except = fallible::collected(list(except, except_count, "except")?.iter().map(|&pid| pid as u32))?;
+        let except =
+            fallible::collected(list(except, except_count, "except")?.iter().map(|&pid| pid as u32))?;
         tell(count, process::reap_orphans(&except)?.len());
         Ok(())
     })
