@@ -83,7 +83,10 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
             family.begins();
             let program = Program::new("/bin/sleep").arg("5").env_clear();
             drop(
-                Builder::new().dies_with_parent().spawn(&program).map(|child| child.kill().and_then(|()| child.join())),
+                Builder::new()
+                    .dies_with_parent()
+                    .spawn(&program)
+                    .map(|child| child.kill().and_then(|()| child.join())),
             );
             cut.start();
             let child = builder().spawn(&program);
@@ -92,11 +95,15 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         }
     };
     vec![
-        case("fork", "a daemon child").victim(fork(|| Builder::new().dies_with_parent())).verify(Family::is_gone),
+        case("fork", "a daemon child")
+            .victim(fork(|| Builder::new().dies_with_parent()))
+            .verify(Family::is_gone),
         case("fork", "a daemon group in its session")
             .victim(fork(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),
-        case("spawn", "a daemon child").victim(spawn(|| Builder::new().dies_with_parent())).verify(Family::is_gone),
+        case("spawn", "a daemon child")
+            .victim(spawn(|| Builder::new().dies_with_parent()))
+            .verify(Family::is_gone),
         case("spawn", "a daemon group in its session")
             .victim(spawn(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),

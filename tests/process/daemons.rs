@@ -99,7 +99,8 @@ pub fn a_plain_child_outlives_its_parent() {
 pub fn a_bound_child_outlives_the_thread_that_started_it_and_no_longer_than_the_process() {
     for start in STARTS {
         assert!(leaves_nobody(move || {
-            let starter = std::thread::spawn(move || start(Builder::new().dies_with_parent()).expect("start"));
+            let starter =
+                std::thread::spawn(move || start(Builder::new().dies_with_parent()).expect("start"));
             let child = starter.join().expect("the thread");
             let pid = std::process::id();
             // The thread is gone for the kernel, too.
@@ -159,7 +160,8 @@ pub fn grandchildren_end_too_where_it_was_asked() {
     }
     // The rest of a group is ended with the handle of its leader.
     adopt();
-    let leader = Builder::new().group_dies_with_parent().fork(|| drop(process::fork(|| deaf()))).expect("fork");
+    let leader =
+        Builder::new().group_dies_with_parent().fork(|| drop(process::fork(|| deaf()))).expect("fork");
     assert_eq!(leader.join_timeout(LONG).expect("join").code(), Some(0));
     assert_eq!(children(std::process::id()).len(), 1);
     drop(leader);
@@ -202,8 +204,8 @@ pub fn a_childs_copy_of_a_daemons_handle_does_no_harm() {
 
 pub fn a_detached_bound_child_outlives_its_parent() {
     adopt();
-    let middle =
-        process::fork(|| Builder::new().dies_with_parent().fork(|| deaf()).expect("fork").detach()).expect("fork");
+    let middle = process::fork(|| Builder::new().dies_with_parent().fork(|| deaf()).expect("fork").detach())
+        .expect("fork");
     middle.join().expect("join");
     std::thread::sleep(Duration::from_millis(50));
     let left = children(std::process::id());
@@ -214,7 +216,8 @@ pub fn a_detached_bound_child_outlives_its_parent() {
 
 pub fn the_end_of_a_bound_child_hits_nobody_else() {
     // Lines outlive their children, whose numbers others get: closing the lines must not hit them.
-    let ended: Vec<Child> = (0..20).map(|_| Builder::new().dies_with_parent().fork(|| ()).expect("fork")).collect();
+    let ended: Vec<Child> =
+        (0..20).map(|_| Builder::new().dies_with_parent().fork(|| ()).expect("fork")).collect();
     process::wait_all_timeout(&ended, LONG).expect("wait_all");
     let last = format!("{}", ended[0].pid() - 1);
     let _ = std::fs::write("/proc/sys/kernel/ns_last_pid", last);
@@ -256,7 +259,13 @@ pub fn a_bound_child_in_a_namespace_of_its_own_ends_too() {
             assert!(leaves_nobody(|| {
                 // SAFETY: as above.
                 assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWPID) }, 0);
-                let builder = || if group { Builder::new().group_dies_with_parent() } else { Builder::new().dies_with_parent() };
+                let builder = || {
+                    if group {
+                        Builder::new().group_dies_with_parent()
+                    } else {
+                        Builder::new().dies_with_parent()
+                    }
+                };
                 let first = start(builder()).expect("start"); // has the number 1
                 let second = start(builder()).expect("start"); // a common process there
                 assert!(first.is_alive() && second.is_alive());

@@ -179,11 +179,12 @@ pub fn a_process_without_standard_streams_starts_children_with_them() {
             unsafe { libc::close(fd) };
         }
         let null = || File::options().read(true).write(true).open("/dev/null").expect("open");
-        let child = Builder::new().stdin(null()).stdout(Stdio::null()).stderr(null()).dies_with_parent().fork(|| {
-            (0..3).all(|fd| {
-                std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|p| p.ends_with("null"))
-            }) as u8
-        });
+        let child =
+            Builder::new().stdin(null()).stdout(Stdio::null()).stderr(null()).dies_with_parent().fork(|| {
+                (0..3).all(|fd| {
+                    std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|p| p.ends_with("null"))
+                }) as u8
+            });
         let closure = child.map(|c| c.join_timeout(LONG).map(|s| s.code() == Some(1)));
         let program = Builder::new().stdin(Stdio::null()).stdout(null()).spawn(shell("test -r /dev/stdin"));
         let program = program.map(|c| c.join_timeout(LONG).map(|s| s.success()));
@@ -241,11 +242,13 @@ pub fn children_start_while_handlers_run_and_threads_allocate() {
             .map(|_| {
                 scope.spawn(|| {
                     for n in 0..30 {
-                        let child = Builder::new().dies_with_parent().nice(n % 5).spawn(shell(&format!("exit {n}")));
+                        let child =
+                            Builder::new().dies_with_parent().nice(n % 5).spawn(shell(&format!("exit {n}")));
                         let status = child.expect("spawn").join_timeout(LONG).expect("join");
                         assert_eq!(status.code(), Some(n));
                         // SAFETY: the child does nothing.
-                        let child = unsafe { Builder::new().dies_with_parent().umask(0).fork_unchecked(move || n) };
+                        let child =
+                            unsafe { Builder::new().dies_with_parent().umask(0).fork_unchecked(move || n) };
                         let child = child.expect("fork");
                         assert_eq!(child.join_timeout(LONG).expect("join").code(), Some(n));
                     }
@@ -270,7 +273,8 @@ pub fn without_memory_or_processes_a_program_is_not_started_and_the_error_is_cle
         libc::setresuid(65534, 65534, 65534);
     }
     starting::limit(libc::RLIMIT_NPROC, 0);
-    let error = Builder::new().dies_with_parent().spawn(Program::new("true")).expect_err("no process is left");
+    let error =
+        Builder::new().dies_with_parent().spawn(Program::new("true")).expect_err("no process is left");
     assert_eq!((error.kind(), error.errno()), (ErrorKind::Resource, libc::EAGAIN));
     assert_eq!(open_descriptors(), before);
 }
