@@ -1,47 +1,69 @@
-//! Locks, queues and processes in named shared memory that survive `kill -9` of any participant at any instruction.
+//! Locks, queues, pipes and processes in named shared memory that survive `kill -9` of any participant at any instruction.
 //!
-//! | you want | it is |
+//! ```
+//! use interproc::{Segment, process, sync::Mutex};
+//!
+//! let shop = Segment::anonymous(1 << 16)?; // between unrelated processes: Segment::create("/shop", 1 << 16)
+//! let tickets = shop.object("tickets", || Mutex::new(3u32))?;
+//! let jobs = shop.queue::<u64>("jobs", 64)?;
+//! let buyer = process::fork(|| {
+//!     let mut left = tickets.lock().unwrap();
+//!     *left -= 1;
+//!     jobs.push(7).unwrap();
+//!     std::process::abort() // dies holding the lock
+//! })?;
+//! buyer.join()?;
+//! let left = tickets.lock_or_repair(|left| *left = 3)?; // told of the death, repairs the data
+//! assert_eq!((*left, jobs.pop()?), (3, 7));
+//! # Ok::<(), interproc::Error>(())
+//! ```
+//!
+//! | you want | use |
 //! |---|---|
-//! | memory that processes share, by name or by inheritance | [`Segment`] |
-//! | one at a time, and to be told when the last one died | [`sync::Mutex`], [`sync::RecursiveMutex`] |
+//! | memory that processes share, by name or inherited | [`Segment`] |
+//! | mutual exclusion, and news of the last holder's death | [`sync::Mutex`], [`sync::RecursiveMutex`] |
 //! | many readers or one writer | [`sync::RwLock`] |
-//! | so many at a time, the permits of the dead given back | [`sync::BoundedSemaphore`] |
-//! | to count, to signal, to wait for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
-//! | all or nobody goes on; once and no more | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
-//! | messages from many to many | [`queue::Queue`]; of any length [`queue::ByteQueue`] |
+//! | a limited number of permits; those of the dead are given back | [`sync::BoundedSemaphore`] |
+//! | counting, signalling, waiting for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
+//! | a barrier; one-time initialization | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
+//! | messages, many to many | [`queue::Queue`]; of any length [`queue::ByteQueue`] |
 //! | messages from one to one, faster | [`queue::spsc`]; of any length [`queue::byte_lane`] |
-//! | only the newest value; writers never wait for readers, nor readers for anybody | [`queue::Latest`] |
-//! | messages between two, both ways, with an end when one closes or dies; clients and a server | [`pipe`] |
-//! | children that leave no zombies, and none behind; programs; daemons | [`process`] |
-//! | who holds what, who waits, who waits in a circle | [`shm::Snapshot`], [`inspect`], the tool's `ls`, `inspect`, `deadlocks` |
-//! | a structure of your own in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; `bool` and enums [`Checked`] |
-//! | the same from C | `include/interproc.h` |
+//! | only the latest value; writers never wait for readers, readers for nobody | [`queue::Latest`] |
+//! | a two-way channel that closes when an end dies; clients and a server | [`pipe`] |
+//! | child processes without zombies or orphans; programs; daemons | [`process`] |
+//! | who holds what, who waits, which waiters form a cycle | [`shm::Snapshot`], [`inspect`], the tool's `ls`, `inspect`, `deadlocks` |
+//! | your own structure in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; for `bool` and enums [`Checked`] |
+//! | the same from C | `include/interproc.h`, [`guide::c`] |
 //!
-//! Everything that is owned names its owner by slot and generation; the kernel marks the slot of a thread that dies
-//! ([`member`] has the mechanism, [`format`](mod@format) the bytes). Each object's page says what happens when somebody
-//! dies in it, window by window.
+//! [`guide`] has the longer pages: [who dies and what the others see](guide::deaths), [limits](guide::limits),
+//! [figures](guide::performance). The page of each object says, window by window, what happens when somebody dies in it.
+//!
+//! # Rules for all objects
+//!
+//! **Ownership.** Everything that is owned names its owner by slot and generation, and the kernel marks the slot of a thread
+//! that dies ([`mod@member`] has the mechanism, [`format`](mod@format) the bytes).
+//!
+//! **Guards.** As long as a guard lives, nobody else has what it gives access to. A leaked guard keeps the lock held as long as
+//! its *process* lives, even when its thread ends (the thread's member slot becomes the process's); the end of the process is then
+//! noticed within 50 ms. In C, and for the raw objects, the end of a thread is its death. When a death is reported, no thread of the
+//! dead process can still write: a process with other threads is waited for. All of this holds among peers that keep to the
+//! protocol.
+//!
+//! **Fork.** A child may use what it inherits; it does not own what its parent holds. The safe forms of
+//! [`process::fork`] refuse in a process with other threads or with a live guard. A child that shares its parent's memory without
+//! being its thread (vfork, `CLONE_VM`) must not use the library before exec.
+//!
+//! **Signals.** No operation may be used in a signal handler unless it says so.
+//!
+//! **Cancellation.** No function is a cancellation point of C: `pthread_cancel` acts at the thread's next one outside. A thread of
+//! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
+//!
+//! **Descriptors.** The library's descriptors are numbered 3 or above. A program may close them (`closefrom(3)`): locks and
+//! queues go on working, the process's own stay its own, and a file that gets one of the numbers is never touched.
 //!
 //! **Without `std`** (`default-features = false`) there is the core: [`member::Domain`], [`sync::RawMutex`] and
 //! [`queue::RawQueue`] on memory that you have mapped, with an explicit member, no allocator and no thread-local
 //! storage.
-//!
-//! **Guards.** What a guard gives out is nobody else's as long as the guard lives. A guard that is leaked stays held as long as
-//! its *process* lives, though its thread ends (the thread's member slot becomes the process's); the end of the process is then
-//! noticed within 50 ms. In C, and by the raw objects, the end of a thread is its death. When a death is told, no thread of the
-//! dead process can still write: a process with other threads is waited for ([`mod@member`] has how). One page of honesty: all
-//! this holds among peers that keep to the protocol.
-//!
-//! **Fork.** A child may use what it inherits; it does not own what its parent holds. The safe forms of
-//! [`process::fork`] refuse beside other threads and under a guard. A child that shares its parent's memory without
-//! being its thread (vfork, `CLONE_VM`) must not use the library before exec.
-//!
-//! **Signals.** No operation may be used in a handler unless it says so.
-//!
-//! **Cancellation.**
-//! In C no function is a cancellation point: `pthread_cancel` acts at the thread's next one outside. A thread of
-//! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
-//! **Descriptors.** Ours have numbers of 3 and above. A program may close them (`closefrom(3)`): locks and queues go on
-//! working, the process's own stay its own, and nothing is ever done to a file that got one of the numbers.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 // Some of it is there for C alone.
@@ -78,13 +100,15 @@ mod crash_window;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod decode;
 mod error;
-// Its comments are for C: their examples are no doc tests. Its symbols are exported, so it is there only for who asks: two
-// versions of the crate in one program would have them twice. Its own tests need it.
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod fallible;
+// Its comments are for C: their examples are no doc tests. Its symbols are exported, so it is there only for who asks: two
+// versions of the crate in one program would have them twice. Its own tests need it.
 #[cfg(all(feature = "std", any(feature = "c-abi", test), not(interproc_loom), not(doctest)))]
 mod ffi;
 pub mod format;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub mod guide;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod inspect;
 pub mod member;
