@@ -53,9 +53,11 @@ impl Skips {
     #[inline]
     pub(super) fn from(&self, from: u64, capacity: u32) -> Option<u32> {
         let note = self.note(from);
+        // The position first: who sees it sees its writer's "none" in the length, or a later one.
+        let same = note.from.load(Ordering::Acquire) == from;
         // Acquire: after the looks of whoever has walked there.
         let length = note.length.load(Ordering::Acquire);
-        let same = note.from.load(Ordering::Acquire) == from && length >> LENGTH_BITS == tag(from);
+        let same = same && length >> LENGTH_BITS == tag(from);
         let cells = (length & LENGTH_MASK) as u32 + u32::from(crate::mutant!("skip-too-far"));
         (same && length != 0 && cells < capacity).then_some(cells)
     }

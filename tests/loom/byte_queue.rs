@@ -66,6 +66,16 @@ pub const MODELS: &[Model] = &[
         catches: &["byte-lap-unchecked"],
     },
     Model {
+        name: "byte queue: a full ring moves on while two producers come, and no record lies over another",
+        run: || check(Bounds { preemptions: 3, ..Bounds::default() }, full_ring_moves_on),
+        catches: &["byte-lap-looked-once"],
+    },
+    Model {
+        name: "byte queue: a reader has the same granules again a lap later, and a slow producer leaves them to it",
+        run: || check(Bounds { preemptions: 3, ..Bounds::default() }, reader_again),
+        catches: &["byte-round-replaced"],
+    },
+    Model {
         name: "byte queue: a producer dies, its consumer gets the message or the next one",
         run: || for_every_death(Bounds::default(), false, line::dying_producer::<RawByteQueue>),
         catches: &["byte-no-cell-watch"],
@@ -179,6 +189,12 @@ fn queue(granules: usize) -> RawByteQueue {
 fn write(place: *mut u8, value: u64) {
     // SAFETY: a modelled message has at least 8 bytes, aligned.
     unsafe { place.cast::<u64>().write(value) }
+}
+
+#[allow(unsafe_code)]
+fn read(place: *const u8) -> u64 {
+    // SAFETY: as above.
+    unsafe { place.cast::<u64>().read() }
 }
 
 impl Line for RawByteQueue {
@@ -360,6 +376,56 @@ fn stale_walk(death: Death) {
     put_by(&q, &me, 4, SMALL, Limit::Never).expect("room");
     put_by(&q, &me, 5, SMALL, Limit::Never).expect("room");
     assert_eq!(drain(&q, &me), [(4, false), (5, false)]);
+}
+
+/// The first record is in hand, so the ring is full, though all behind it is read. It is given back, and a large message pushed,
+/// while another pushes a small one: who has seen the word of the record in hand must not take it for one of the next lap.
+fn full_ring_moves_on() {
+    let place = Place::new(2);
+    let me = place.member();
+    let q = queue(4);
+    for len in [SMALL, LARGE, SMALL] {
+        put_by(&q, &me, 0, len, Limit::Never).expect("room");
+    }
+    let first = q.receive(&me, Limit::Never).expect("a message");
+    drain(&q, &me);
+    let small = place.thread(Death::NEVER, move |me| put_by(&q, me, 3, SMALL, Limit::Never).is_ok());
+    q.release(&me, first).expect("in hand");
+    let large = put_by(&q, &me, 4, LARGE, Limit::Never).is_ok();
+    let small = small.join().finished().expect("it lives");
+    let mut got: Vec<_> = drain(&q, &me).into_iter().map(|(n, _)| n).collect();
+    got.sort_unstable();
+    let expected: Vec<_> = [(3, small), (4, large)].into_iter().filter(|e| e.1).map(|e| e.0).collect();
+    assert_eq!(got, expected);
+    // No room is lost, and no message is behind what nobody comes by.
+    for value in 5..=8 {
+        put_by(&q, &me, value, SMALL, Limit::Never).expect("room");
+        assert_eq!(drain(&q, &me), [(value, false)]);
+    }
+}
+
+/// One reads and frees, and reads what was written into the same granules a lap later; a slow producer has looked before.
+fn reader_again() {
+    let place = Place::new(3);
+    let (me, writer) = (place.member(), place.member());
+    let q = queue(2);
+    put(&q, &me, 1).expect("room");
+    put(&q, &me, 2).expect("room");
+    let first = q.receive(&me, Limit::Never).expect("a message");
+    drain(&q, &me); // behind it, so the ring is full yet
+    let slow = place.thread(Death::NEVER, move |me| put_by(&q, me, 3, SMALL, Limit::Never).is_ok());
+    q.release(&me, first).expect("in hand");
+    let pushed = put_by(&q, &writer, 4, SMALL, Limit::Never).is_ok();
+    let mut got = vec![];
+    if let Ok(claim) = q.receive(&me, Limit::Never) {
+        got.push(read(q.message(&claim).0));
+        q.release(&me, claim).expect("still in hand");
+    }
+    let slow = slow.join().finished().expect("it lives");
+    got.extend(drain(&q, &me).into_iter().map(|(n, _)| n));
+    got.sort_unstable();
+    let expected: Vec<_> = [(3, slow), (4, pushed)].into_iter().filter(|e| e.1).map(|e| e.0).collect();
+    assert_eq!(got, expected);
 }
 
 /// The victim fills the lap's rest first; another pushes at the same time.

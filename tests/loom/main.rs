@@ -27,6 +27,7 @@
 //! | byte-abort-no-wake | byte queue: a reservation is given up, and the message behind reaches who waits |
 //! | byte-close-no-wake | byte queue: the end wakes all who wait |
 //! | byte-gap-not-passed | byte queue: a producer is dead, and two meet at what it left; byte queue: a producer is dead in a full ring, and another gets its room; byte queue: who has reserved dies, and the message behind reaches who waits |
+//! | byte-lap-looked-once | byte queue: a full ring moves on while two producers come, and no record lies over another |
 //! | byte-lap-unchecked | byte queue: a walk that began a lap ago finds its way |
 //! | byte-last-passed-only | byte queue: two read in place, and the first of them dies |
 //! | byte-no-cell-watch | byte queue: a producer dies, its consumer gets the message or the next one; byte queue: a consumer dies, its producer gets room |
@@ -37,6 +38,7 @@
 //! | byte-receive-untold | byte queue: who reads in place dies, and one who slept before gets the message |
 //! | byte-redelivery-untold | byte queue: a consumer dies, another gets its message and is told; byte queue: a consumer is dead, and two meet at what it left; byte queue: a message that is put back reaches who waits, and says so |
 //! | byte-relaxed-release | byte queue: a consumer sleeps for a message; byte queue: a producer sleeps for room; byte queue: messages go round the ring, one of them over its end |
+//! | byte-round-replaced | byte queue: a reader has the same granules again a lap later, and a slow producer leaves them to it |
 //! | byte-wake-only-one | byte queue: what is published out of order reaches both who wait; byte queue: two have reserved, one commits and the other dies, and the message behind arrives |
 //! | byte-watch-not-passed-on | byte queue: who watched a reserver runs out of time, another is told of its death |
 //! | claim-no-generation | members: a late verdict on one who is dead spares the next in its slot; members: a dead one's lock is inherited though its slot lives again |

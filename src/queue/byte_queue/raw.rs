@@ -24,7 +24,7 @@
 //! A claim is one compare-and-swap from the exact idle word, and says the length: no claimed record is without one. The
 //! end of a claim is **one store** of the idle word: commit and release are the same instruction, nobody can die
 //! between them. A dead owner's record is freed or taken over by one compare-and-swap from the dead's word. Laps and
-//! ids do not come again, so all of them are free of ABA.
+//! the ids of the dead do not come again, so all of them are free of ABA. No living owner's word is ever replaced by another.
 //!
 //! *Invariants*
 //! 1. A boundary of a lap, once known, stays one: the first record of all begins at 0, a record of n granules at p
@@ -34,8 +34,11 @@
 //!    by producers, who claim no granule of the lap before that it has not passed.
 //! 3. Hence, while the head is at or before p, no record of the next lap begins at p's granule: a walk from any boundary
 //!    at or behind the head stands on boundaries.
-//! 4. An owned word has no room for a lap. Its claimer had seen the head beyond the granules' last use (2); so a reader
-//!    of the word that looks at the head *afterwards* knows the lap: p's if head is in (p - capacity, p].
+//! 4. An owned word has no room for a lap. Its claimer had seen the head beyond the granules' last use (2), and the head passes
+//!    only what is freed (3): so a word that is read *between* two looks at the head is of p's lap if the first head was
+//!    beyond p - capacity and the second is at or before p. One look, after the word, does not do: a word of the lap before
+//!    may be freed, and the head moved, between the two loads. (It was so once: two producers beside a full ring then claimed
+//!    the same granules.)
 //!
 //! The hints (of the tail for producers, of the first unread message for consumers) are boundaries that may lag and
 //! never exceed the truth.

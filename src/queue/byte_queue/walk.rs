@@ -97,16 +97,29 @@ impl RawByteQueue {
         self.sane(self.ring.header().tail.load(Ordering::Acquire)) // B4
     }
 
-    /// Reads what is at a boundary. An owned word has no lap: it is of this one if the head, read *after* it, is neither
-    /// beyond (then the word may be of a later lap: whoever claims there has seen the head beyond first) nor a whole
-    /// lap behind (then it is of the lap before: whoever claims here has seen the head move first).
+    /// Reads what is at a boundary, and the word that says so.
     #[inline]
     pub(super) fn look(&self, position: u64) -> (u64, At) {
         let index = pos::index(position);
         let word = self.ring.ctl(index).load(Ordering::Acquire); // B1, B2
+        let at = self.judge(position, word);
+        if matches!(at, At::Owned { .. }) && !crate::mutant!("byte-lap-looked-once") {
+            return self.look_between_heads(position);
+        }
+        (word, at)
+    }
+
+    /// An owned word has no lap. It is of this one if the head was beyond the lap before already when the word was *read* (its
+    /// reader had freed it by then), and afterwards is not beyond this position (whoever claims there for the next lap
+    /// has seen the head beyond first). The caller has looked at the head, and it was so far.
+    #[cold]
+    fn look_between_heads(&self, position: u64) -> (u64, At) {
+        let word = self.ring.ctl(pos::index(position)).load(Ordering::Acquire); // B1, B2
         (word, self.judge(position, word))
     }
 
+    /// What a word says of a boundary. Of an owned one: if the head, read after it, is a whole lap behind, the word is of the
+    /// lap before; if it is beyond, perhaps of a later one.
     #[inline]
     fn judge(&self, position: u64, word: u64) -> At {
         let capacity = self.ring.granules();
@@ -138,7 +151,8 @@ impl RawByteQueue {
         if again == word && matches!(at, At::Owned { .. }) { Fate::Dead } else { Fate::Changed }
     }
 
-    /// Replaces a word of this lap. Free of ABA: laps do not come again, nor do ids.
+    /// Replaces an idle word, or a dead owner's. Free of ABA: laps do not come again, nor do the dead. (Not a living owner's: that
+    /// one can write the same word for the next lap.)
     #[inline(always)]
     fn replace(&self, position: u64, word: u64, with: u64) -> bool {
         // Release: who reads an owned word sees the head that its claimer saw (B3). Acquire: B1, B2.
@@ -207,6 +221,10 @@ impl RawByteQueue {
             }
             if used + i64::from(need) > i64::from(capacity) {
                 self.make_room(me, position, need, &mut steps)?;
+                continue;
+            }
+            if matches!(at, At::Round { .. }) && !crate::mutant!("byte-round-replaced") {
+                // The head has moved since. The word was a living reader's, who may hold this very word again, of this lap.
                 continue;
             }
             if granules > rest {
