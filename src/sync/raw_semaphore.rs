@@ -298,7 +298,9 @@ impl RawSemaphore {
         let mut word = self.word.load(Ordering::Relaxed);
         let mut lost = Lost::new();
         while alone == Some(high(word)) && lost.again() {
-            match self.word.compare_exchange(word, word - FIRST, Ordering::Relaxed, Ordering::Relaxed) {
+            // Wrapping: a peer may have written anything.
+            let less = word.wrapping_sub(FIRST);
+            match self.word.compare_exchange(word, less, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => word = now,
             }
