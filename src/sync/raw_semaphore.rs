@@ -294,7 +294,8 @@ impl RawSemaphore {
     fn take_back(&self, alone: Option<u32>) {
         let word = self.word.load(Ordering::Relaxed);
         let _ = update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| {
-            (alone == Some(high(word))).then_some(word - FIRST)
+            // Wrapping: a peer may have written anything.
+            (alone == Some(high(word))).then(|| word.wrapping_sub(FIRST))
         });
     }
 }

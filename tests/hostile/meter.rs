@@ -72,7 +72,7 @@ impl Meter {
         self.run(what, LIMIT + BEYOND, || call(deadline))
     }
 
-    /// A call that may go through a ring that somebody has written over so many times: twice all its cells, or two millions of
+    /// A call that may go through a ring that somebody has written over so many times: twice all its cells, or two million of
     /// them, most of them touched for the first time.
     pub fn walks<R>(&mut self, what: &'static str, walks: u32, call: impl FnOnce() -> R) -> R {
         self.linear(what, 30 * walks, call)
