@@ -13,6 +13,7 @@
 pub mod byte_lane;
 pub(crate) mod byte_queue;
 mod event_count;
+mod head;
 pub(crate) mod lane;
 mod latest;
 pub(crate) mod mpmc;
@@ -24,6 +25,7 @@ mod recv_error;
 mod skips;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
+mod wait;
 
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
@@ -49,6 +51,3 @@ pub use mpmc::{RawQueue, Ring};
 pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recv_error::RecvError;
-
-/// In the `closed` word of a queue or a lane: closed, for good.
-const CLOSED: u64 = 1 << 63;

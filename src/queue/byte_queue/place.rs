@@ -11,11 +11,8 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 use crate::queue::skips::Skips;
-
-/// The queue is closed.
-pub(super) const CLOSED: u64 = 1 << 63;
 
 /// The head of a byte ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
 #[repr(C, align(64))]
@@ -29,12 +26,7 @@ pub(super) struct Header {
     pub(super) granules: AtomicU64,
     /// Bytes of a granule; as above.
     pub(super) granule: AtomicU64,
-    /// 0 open; [`CLOSED`] for good.
-    pub(super) closed: AtomicU64,
-    /// Consumers asleep.
-    pub(super) not_empty: EventCount,
-    /// Producers asleep.
-    pub(super) not_full: EventCount,
+    pub(super) common: Head,
     _line1: [u64; 10],
     /// A boundary that no unclaimed one precedes. May lag; never exceeds the truth.
     pub(super) tail: AtomicU64,
@@ -47,8 +39,8 @@ pub(super) struct Header {
     /// A boundary that only freed records precede. Moved by compare-and-swap and only forward, by whoever is about to
     /// claim what lies before it for the next lap. May lag; never exceeds the truth.
     pub(super) head: AtomicU64,
-    /// The most granules between the readers and a claim that anybody has noted: for people.
-    pub(super) peak: AtomicU64,
+    /// The most granules between the readers and a claim.
+    pub(super) peak: Peak,
     _line4: [u64; 14],
 }
 
@@ -59,6 +51,7 @@ mod imp {
     use crate::error::{ErrorKind, Result};
     use crate::queue::byte_queue::word::MOST_GRANULES;
     use crate::queue::position::MAX_CAPACITY;
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     pub(in crate::queue::byte_queue) const CELLS_OFF: usize = 512;
@@ -66,6 +59,10 @@ mod imp {
     pub(in crate::queue::byte_queue) const CELL_BYTES: usize = 16;
     const SMALLEST_GRANULE: usize = 64;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
+    const _: () = assert!(offset_of!(Header, common) == 32);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, read) == 256);
+    const _: () = assert!(offset_of!(Header, skips) == 264);
+    const _: () = assert!(offset_of!(Header, head) == 384 && offset_of!(Header, peak) == 392);
 
     /// How a ring is cut.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,7 +294,7 @@ mod imp {
 
 #[cfg(interproc_loom)]
 mod imp {
-    use super::{EventCount, Header, Skips};
+    use super::{Head, Header, Peak, Skips};
     use crate::atomic::AtomicU64;
     use std::cell::UnsafeCell;
 
@@ -329,9 +326,7 @@ mod imp {
                 longest: AtomicU64::new(0),
                 granules: AtomicU64::new(0),
                 granule: AtomicU64::new(0),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 _line1: [0; 10],
                 tail: AtomicU64::new(0),
                 _line2: [0; 15],
@@ -339,7 +334,7 @@ mod imp {
                 skips: Skips::new(),
                 _line3: [0; 7],
                 head: AtomicU64::new(0),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line4: [0; 14],
             };
             ByteRing {

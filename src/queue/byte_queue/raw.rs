@@ -81,7 +81,7 @@
 //! reader would stop them all); fetching control words and payload early (measured: nothing). What a message of 1 KiB costs
 //! beyond its two copies is mostly that a claim, a locked operation, waits for the stores of the message before it.
 
-use super::place::{ByteRing, CLOSED};
+use super::place::ByteRing;
 use super::sleep::Side;
 use super::word::{FREED, FULL, after, idle, owned};
 use crate::atomic::Ordering;
@@ -294,7 +294,8 @@ impl RawByteQueue {
         if word != owned(me.id(), role, claim.granules) {
             return Err(ErrorKind::NotOwner.into());
         }
-        let careful = self.ring.header().not_empty.is_careful() || self.ring.header().not_full.is_careful();
+        let careful = self.ring.header().common.not_empty.is_careful()
+            || self.ring.header().common.not_full.is_careful();
         Ok(Claim { careful, ..claim })
     }
 
@@ -320,7 +321,7 @@ impl RawByteQueue {
         self.end(&claim, FULL);
         crate::crash_window!("B-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
-        self.ring.header().not_empty.published(claim.careful, || self.set_free(next, 1));
+        self.ring.header().common.not_empty.published(claim.careful, || self.set_free(next, 1));
     }
 
     /// Ends a claim: the one store that commits and releases.
@@ -350,9 +351,9 @@ impl RawByteQueue {
         let header = self.ring.header();
         let next = after(claim.position, claim.granules, self.ring.granules());
         if !crate::mutant!("byte-abort-no-wake") {
-            header.not_empty.published(claim.careful, || self.set_free(next, 0));
+            header.common.not_empty.published(claim.careful, || self.set_free(next, 0));
         }
-        header.not_full.published(claim.careful, || u32::MAX);
+        header.common.not_full.published(claim.careful, || u32::MAX);
         me.unpend(pending);
         Ok(())
     }
@@ -391,7 +392,7 @@ impl RawByteQueue {
         {
             crate::crash_window!("B-t: taken in place, nobody told");
             // Somebody has to watch us from now on: see `sleep`.
-            self.ring.header().not_empty.published(claim.careful, || 1);
+            self.ring.header().common.not_empty.published(claim.careful, || 1);
         }
         me.unpend(pending);
         claim
@@ -435,12 +436,12 @@ impl RawByteQueue {
         self.end(claim, FREED);
         crate::crash_window!("B-f: released, nobody woken");
         let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
-        header.not_full.published(claim.careful, || all);
+        header.common.not_full.published(claim.careful, || all);
         crate::crash_window!("B-n: woken, the hint lags");
         self.move_read_hint(claim);
         if claim.careful && self.is_closed() {
             // Others may wait for this read to end, to find the end of the queue.
-            header.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
@@ -470,7 +471,7 @@ impl RawByteQueue {
         crate::crash_window!("B-b: put back, nobody woken");
         if !crate::mutant!("byte-put-back-no-wake") {
             let all = self.is_closed();
-            self.ring.header().not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
+            self.ring.header().common.not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
         }
     }
 
@@ -522,26 +523,22 @@ impl RawByteQueue {
 
     /// Closes: producers are refused from now on, consumers drain what is there.
     pub fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.ring.header();
-        // Marked first: a publisher that is careful in an open queue is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("B-m: marked, not closed");
-        // Whoever is about to sleep watches this word.
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("B-e: closed, nobody woken");
-        if !crate::mutant!("byte-close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.ring.header().common.close(
+            me,
+            || crate::crash_window!("B-m: marked, not closed"),
+            || crate::crash_window!("B-e: closed, nobody woken"),
+        );
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.ring.header().common.is_closed()
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.ring.header().not_empty.use_strong_fences();
-        self.ring.header().not_full.use_strong_fences();
+        self.ring.header().common.use_strong_fences();
     }
 
     /// The bytes of its granules.
@@ -562,7 +559,7 @@ impl RawByteQueue {
     /// The most bytes that were ever seen to be waiting, of those that sampled it: producers that had to look for room.
     pub fn peak(&self) -> usize {
         let (_, tail) = self.used();
-        let peak = self.ring.header().peak.load(Ordering::Relaxed).max(self.unread(tail));
+        let peak = self.ring.header().peak.get().max(self.unread(tail));
         peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()
     }
 }

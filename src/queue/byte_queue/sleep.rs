@@ -12,11 +12,11 @@
 //! - Freed room wakes all producers: each needs as many granules as its message, and one that has not enough yet must
 //!   not swallow the news for one that has.
 
-use super::raw::{RawByteQueue, Refused};
-use crate::atomic::Ordering;
+use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, Owners, Spin};
+use crate::member::{Member, Owners};
 use crate::queue::event_count::EventCount;
+use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
@@ -30,83 +30,84 @@ pub(super) enum Side {
 impl RawByteQueue {
     pub(super) fn count(&self, side: Side) -> &EventCount {
         match side {
-            Side::Consumer => &self.ring.header().not_empty,
-            Side::Producer => &self.ring.header().not_full,
+            Side::Consumer => &self.ring.header().common.not_empty,
+            Side::Producer => &self.ring.header().common.not_full,
         }
     }
 
-    /// The waiting form of an operation: spin, announce, look again, sleep. The caller has just looked, and its pending
-    /// pointer is at the bell.
+    /// The waiting form of a claim. The caller has just looked, and its pending pointer is at the bell.
     #[cold]
-    pub(super) fn wait<R>(
+    pub(super) fn wait(
         &self,
         me: &Member,
         deadline: Option<Deadline>,
         side: Side,
-        mut attempt: impl FnMut(Option<&mut Owners>) -> core::result::Result<R, Refused>,
-    ) -> Result<R> {
+        attempt: impl FnMut(Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
+    ) -> Result<Claim> {
         let count = self.count(side);
-        let mut spin = Spin::new(me.spinning());
-        let mut owners = Owners::new();
-        // Whether the last sleep was on somebody's life.
-        let mut watched = false;
-        let mut slept = false;
-        let result = loop {
-            if slept || spin.again() {
-                slept = false;
-                match attempt(None) {
-                    Ok(done) => {
-                        spin.done();
-                        break Ok(done);
-                    }
-                    Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                    Err(Refused::Broken) => break Err(ErrorKind::Corrupt.into()),
-                    Err(_) => continue,
-                }
-            }
-            spin.failed();
-            let (watch, sure) = count.announce(me.table());
-            // Read before the look: a close that comes after it, whatever becomes of the closer, changes the word.
-            let closed = self.ring.header().closed.load(Ordering::Acquire);
-            let closed =
-                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 };
-            owners.clear();
-            let (seen, sure) = match attempt(Some(&mut owners)) {
-                Ok(done) => break Ok(done),
-                Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                Err(Refused::Broken) => break Err(ErrorKind::Corrupt.into()),
-                Err(Refused::NotNow(seen)) => (Some(seen), sure),
-                Err(Refused::Lost) => (None, false),
-            };
-            let mut watches = [watch, closed, watch];
-            let mut n = 1 + usize::from(!crate::mutant!("byte-no-closed-watch"));
-            if let Some(seen) = seen.as_ref().filter(|_| !crate::mutant!("byte-no-cell-watch")) {
-                let word = Word::Low(self.ring.ctl(seen.index));
-                watches[n] = Watch { word, expected: seen.word as u32 };
-                n += 1;
-            }
-            let obstacle = seen.and_then(|s| s.obstacle);
-            if obstacle == Some(me.id()) {
-                // Our own record is in front, and only we can end it.
-                break Err(ErrorKind::Deadlock.into());
-            }
-            if let Some(owner) = obstacle {
-                owners.push(owner);
-            }
-            watched = !owners.as_slice().is_empty();
-            crate::crash_window!("B-s: about to sleep");
-            let woken = match owners.as_slice() {
-                [] | [_] if !owners.beyond() => me.sleep(&watches[..n], owners.only(), sure, deadline),
-                _ => me.sleep_on_many(&watches[..n], &owners, obstacle, (0, 1), deadline),
-            };
-            if woken == Woken::TimedOut {
-                break Err(ErrorKind::TimedOut.into());
-            }
-            slept = true;
-        };
-        if watched && side == Side::Consumer && !crate::mutant!("byte-watch-not-passed-on") {
+        let mut waiting =
+            Waiting { queue: self, me, attempt, owners: Owners::new(), seen: None, watched: false };
+        let claim = wait(me, deadline, count, Some(&self.ring.header().common), &mut waiting);
+        if waiting.watched && side == Side::Consumer && !crate::mutant!("byte-watch-not-passed-on") {
             count.wake(|| 1);
         }
-        result
+        claim
+    }
+}
+
+/// Somebody who waits for a claim.
+struct Waiting<'a, F> {
+    queue: &'a RawByteQueue,
+    me: &'a Member,
+    attempt: F,
+    /// Live readers whose records the last look stepped over, and who stands in the way.
+    owners: Owners,
+    /// What refused the last look. `None` if its walk gave up.
+    seen: Option<Seen>,
+    /// Whether the last sleep was on somebody's life.
+    watched: bool,
+}
+
+impl<F> Waiter for Waiting<'_, F>
+where
+    F: FnMut(Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
+{
+    type Done = Claim;
+
+    fn look(&mut self, announced: bool) -> Result<Option<Claim>> {
+        self.owners.clear();
+        self.seen = match (self.attempt)(announced.then_some(&mut self.owners)) {
+            Ok(claim) => return Ok(Some(claim)),
+            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
+            Err(Refused::Broken) => return Err(ErrorKind::Corrupt.into()),
+            // Our own record is in front, and only we can end it.
+            Err(Refused::NotNow(seen)) if seen.obstacle == Some(self.me.id()) => {
+                return Err(ErrorKind::Deadlock.into());
+            }
+            Err(Refused::NotNow(seen)) => Some(seen),
+            Err(Refused::Lost) => None,
+        };
+        Ok(None)
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        // Any claim of the cell that refused changes its word.
+        let cell = self.seen.as_ref().filter(|_| !crate::mutant!("byte-no-cell-watch")).map(|seen| Watch {
+            word: Word::Low(self.queue.ring.ctl(seen.index)),
+            expected: seen.word as u32,
+        });
+        let watches = watches.with(cell);
+        let sure = watches.sure && self.seen.is_some();
+        let obstacle = self.seen.as_ref().and_then(|seen| seen.obstacle);
+        if let Some(owner) = obstacle {
+            self.owners.push(owner);
+        }
+        let (owners, words) = (&self.owners, watches.as_slice());
+        self.watched = !owners.as_slice().is_empty();
+        crate::crash_window!("B-s: about to sleep");
+        match owners.as_slice() {
+            [] | [_] if !owners.beyond() => self.me.sleep(words, owners.only(), sure, deadline),
+            _ => self.me.sleep_on_many(words, owners, obstacle, (0, 1), deadline),
+        }
     }
 }

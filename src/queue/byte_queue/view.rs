@@ -1,15 +1,15 @@
 //! The state of a byte queue, read from copied bytes (see `crate::decode`).
 
-use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
+use super::place::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
 use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
-use crate::member;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::Head;
 use crate::queue::position::{self as pos, Role};
 use core::mem::offset_of;
 
+const COMMON: usize = offset_of!(Header, common);
 /// How many records are looked at before the numbers are no longer exact.
 const MOST_RECORDS: u32 = 1 << 16;
 
@@ -29,8 +29,8 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     if !fits || geometry != [capacity, longest, u64::from(ring.granules), 1 << ring.shift] {
         return None;
     }
-    let words = Words { object, granules: ring.granules, head: header(offset_of!(Header, head))? };
-    let closed = header(offset_of!(Header, closed))? == CLOSED;
+    let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
+    let closed = Head::is_closed_in(look, COMMON)?;
     let (mut messages, mut blocker) = (0u64, None);
     let read = words.start(header(offset_of!(Header, read))?);
     words.walk(read, |word| match *word {
@@ -55,16 +55,15 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     let used = ahead(tail, freed, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let unread = ahead(tail, read, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let peak = header(offset_of!(Header, peak))?.clamp(unread, u64::from(ring.granules));
-    let blocker = blocker.or(used_from.flatten()).filter(|&id| object.lives(id));
-    let state = State::of_channel(closed, messages == 0, used == u64::from(ring.granules))
+    let blocker = blocker.or(used_from.flatten()).filter(|&id| look.lives(id));
+    let state = Head::state_of(closed, messages == 0, used == u64::from(ring.granules))
         .with(blocker, "blocks")
         .fact("depth", messages)
         .fact("depth in bytes", used << ring.shift)
         .fact("capacity in bytes", u64::from(ring.granules) << ring.shift)
         .fact("peak in bytes", peak << ring.shift)
-        .fact("longest message", longest)
-        .with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full));
-    Some(state)
+        .fact("longest message", longest);
+    Some(Head::with_sleepers(state, look, COMMON))
 }
 
 struct Words<'a> {
@@ -122,16 +121,11 @@ impl Words<'_> {
 impl RawByteQueue {
     /// How many sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_empty))
+        Head::consumers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 
     /// How many sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_full))
-    }
-
-    /// The address is looked up before anything is read there: a handle may outlive its segment.
-    fn asleep(&self, count: usize) -> Result<u32> {
-        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+        Head::producers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 }

@@ -3,7 +3,6 @@
 //! The rules are in the head of [`super::raw`]. Everything here starts at a true boundary (a hint or the head) and goes
 //! from record to record.
 
-use super::place::CLOSED;
 use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
@@ -158,8 +157,8 @@ impl RawByteQueue {
         if self.replace(position, word, idle(position, granules, FREED)) {
             crate::crash_window!("B-g: gap freed, nobody woken");
             let header = self.ring.header();
-            header.not_full.wake(|| u32::MAX);
-            header.not_empty.wake(|| u32::MAX);
+            header.common.not_full.wake(|| u32::MAX);
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
@@ -172,7 +171,7 @@ impl RawByteQueue {
         let header = self.ring.header();
         let capacity = self.ring.granules();
         // Before the claim: a load behind a locked operation waits.
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
@@ -284,7 +283,7 @@ impl RawByteQueue {
             let _ = self.ring.header().head.compare_exchange(found, at, Ordering::AcqRel, Ordering::Relaxed);
             crate::crash_window!("B-h: head moved, nothing claimed");
         }
-        self.note_peak(position);
+        self.ring.header().peak.note(self.unread(position));
         match refused {
             Some(refused) if !enough(at) => Err(refused),
             _ => Ok(()),
@@ -299,15 +298,6 @@ impl RawByteQueue {
         ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
     }
 
-    /// Notes how much is unread, for people.
-    fn note_peak(&self, tail: u64) {
-        let unread = self.unread(tail);
-        let peak = &self.ring.header().peak;
-        if unread > peak.load(Ordering::Relaxed) {
-            peak.store(unread, Ordering::Relaxed);
-        }
-    }
-
     /// Claims the first message. Live readers that it steps over are noted in `passed`.
     pub(super) fn claim_message(
         &self,
@@ -316,7 +306,7 @@ impl RawByteQueue {
     ) -> Result<Claim, Refused> {
         let header = self.ring.header();
         let capacity = self.ring.granules();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         let first = header.read.load(Ordering::Acquire); // B4
         let mut hint = Some(first);
         let mut position = self.sane(first);
@@ -422,12 +412,6 @@ impl RawByteQueue {
             let _ = header.read.compare_exchange(first, position, Ordering::Release, Ordering::Relaxed);
         }
         Err(Refused::Lost)
-    }
-
-    /// Whether it was closed.
-    #[inline]
-    pub fn is_closed(&self) -> bool {
-        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
     }
 
     /// How many sleeping consumers the news at the record before `position` is worth: `own` and the messages behind it,

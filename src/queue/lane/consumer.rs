@@ -46,7 +46,7 @@ impl RawConsumer {
     /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
-        let found = lane.sit(me, &header.not_full, || header.consumer.take(me))?;
+        let found = lane.sit(me, &header.common.not_full, || header.consumer.take(me))?;
         let head = header.head.load(Ordering::Acquire);
         let tail = header.tail.load(Ordering::Acquire);
         let there = tail.wrapping_sub(head);
@@ -128,7 +128,7 @@ impl RawConsumer {
     pub fn move_to(&mut self, me: &Member) -> Result<()> {
         self.lane.may_move(me, self.id)?;
         let header = self.lane.header();
-        self.lane.sit(me, &header.not_full, || header.consumer.move_to(self.id, me))?;
+        self.lane.sit(me, &header.common.not_full, || header.consumer.move_to(self.id, me))?;
         self.id = me.id();
         Ok(())
     }
@@ -387,7 +387,7 @@ impl RawConsumer {
         self.flush();
         let lane = self.lane;
         let header = lane.header();
-        lane.wait(me, deadline, &header.not_empty, &header.producer, || self.look_for(me, units))
+        lane.wait(me, deadline, &header.common.not_empty, &header.producer, || self.look_for(me, units))
     }
 
     /// Says that the next `units` are read. Frees them when it is time to.
@@ -431,7 +431,7 @@ impl RawConsumer {
         }
         crate::crash_window!("L-d: freed, not woken");
         // Nobody refuses what is freed, so nothing is asked before.
-        if header.not_full.is_watched_or_strong() {
+        if header.common.not_full.is_watched_or_strong() {
             self.tell();
         }
     }
@@ -440,7 +440,7 @@ impl RawConsumer {
     #[cold]
     fn tell(&self) {
         fence(Ordering::SeqCst);
-        self.lane.header().not_full.watched(|| 1);
+        self.lane.header().common.not_full.watched(|| 1);
     }
 
     /// Closes: the producer is refused from now on, what is there can be read.

@@ -75,14 +75,14 @@ pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use view::lane;
 
-use super::CLOSED;
 use super::event_count::EventCount;
+use super::wait::{Waiter, Watches, wait};
 #[cfg(any(feature = "std", interproc_loom))]
 use crate::atomic::AtomicU64;
 use crate::atomic::Ordering;
-use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId, Spin};
-use crate::sys::{Watch, Woken, Word};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::sys::Woken;
 use crate::time::Deadline;
 use seat::Seat;
 
@@ -122,7 +122,7 @@ impl Lane {
 
     /// The most units in it that anybody has seen: the producer when it looked for room, or the caller now.
     pub fn peak(&self) -> u64 {
-        self.header().peak.load(Ordering::Relaxed).min(self.capacity()).max(self.len())
+        self.header().peak.get().min(self.capacity()).max(self.len())
     }
 
     /// Who sits in the producer's seat, dead or alive.
@@ -140,13 +140,12 @@ impl Lane {
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.header().closed.load(Ordering::Acquire) == CLOSED
+        self.header().common.is_closed()
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.header().not_empty.use_strong_fences();
-        self.header().not_full.use_strong_fences();
+        self.header().common.use_strong_fences();
     }
 
     /// The words of the seats, the producer's and the consumer's: for a pipe, whose seats are taken together.
@@ -160,46 +159,28 @@ impl Lane {
     #[cold]
     pub(crate) fn renew(&self) {
         let header = self.header();
-        let words = [
-            &header.tail,
-            &header.head,
-            &header.peak,
-            &header.step,
-            &header.suspect,
-            &header.seal,
-            &header.closed,
-        ];
-        for word in words {
+        for word in [&header.tail, &header.head, &header.step, &header.suspect, &header.seal] {
             // Relaxed: whoever else gets to see them takes a seat after us.
             word.store(0, Ordering::Relaxed);
         }
-        header.not_empty.renew();
-        header.not_full.renew();
+        header.peak.renew();
+        header.common.renew();
     }
 
     /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn rouse(&self) {
-        self.header().not_empty.wake(|| u32::MAX);
-        self.header().not_full.wake(|| u32::MAX);
+        self.header().common.wake_all();
     }
 
-    /// Closes it, under the caller's pending pointer.
+    /// Closes it.
     fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.header();
-        // Marked first: a publisher that is careful in an open lane is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("L-f: marked, not closed");
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("L-g: closed, not woken");
-        if !crate::mutant!("lane-close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.header().common.close(
+            me,
+            || crate::crash_window!("L-f: marked, not closed"),
+            || crate::crash_window!("L-g: closed, not woken"),
+        );
     }
 
     /// Whether this lane hangs up and the peer in that seat has died: then it is closed here and now.
@@ -236,7 +217,7 @@ impl Lane {
         seated
     }
 
-    /// Waits until `look` says yes: spin, announce, look again, sleep.
+    /// Waits until `look` says yes.
     #[cold]
     fn wait(
         &self,
@@ -244,47 +225,43 @@ impl Lane {
         deadline: Option<Deadline>,
         count: &EventCount,
         peer: &Seat,
-        mut look: impl FnMut() -> Result<bool>,
+        look: impl FnMut() -> Result<bool>,
     ) -> Result<()> {
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        let mut slept = false;
-        let result = loop {
-            if slept || spin.again() {
-                slept = false;
-                match look() {
-                    Ok(true) => {
-                        spin.done();
-                        break Ok(());
-                    }
-                    Ok(false) => continue,
-                    Err(error) => break Err(error),
-                }
-            }
-            spin.failed();
-            let (watch, sure) = count.announce(me.table());
-            // Before the look: what comes after it changes a word that we watch.
-            let peer = peer.living(me).filter(|_| !crate::mutant!("lane-peer-not-watched"));
-            let closed = self.header().closed.load(Ordering::Acquire);
-            let closed = Watch { word: Word::High(&self.header().closed), expected: (closed >> 32) as u32 };
-            // A closer marks the count first: unless that is done already, its mark is the change.
-            let watches = &[watch, closed][..if EventCount::was_marked(&watch) { 2 } else { 1 }];
-            match look() {
-                Ok(true) => break Ok(()),
-                Ok(false) => {}
-                Err(error) => break Err(error),
-            }
-            crate::crash_window!("L-s: about to sleep");
-            let woken = match peer {
-                Some(peer) => me.sleep_beside(watches, peer, self.hangs_up(), sure, deadline),
-                None => me.sleep(watches, None, sure, deadline),
-            };
-            if woken == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            slept = true;
-        };
+        let mut waiting = Waiting { me, peer, hangs_up: self.hangs_up(), look, living: None };
+        let result = wait(me, deadline, count, Some(&self.header().common), &mut waiting);
         me.unpend(pending);
         result
+    }
+}
+
+/// The holder of one seat, who waits for that of the other.
+struct Waiting<'a, F> {
+    me: &'a Member,
+    peer: &'a Seat,
+    hangs_up: bool,
+    look: F,
+    /// Who sat in the other seat, alive, before the last look.
+    living: Option<OwnerId>,
+}
+
+impl<F: FnMut() -> Result<bool>> Waiter for Waiting<'_, F> {
+    type Done = ();
+
+    fn look(&mut self, announced: bool) -> Result<Option<()>> {
+        if announced {
+            // Before the look: what comes after it changes a word that we watch.
+            self.living = self.peer.living(self.me).filter(|_| !crate::mutant!("lane-peer-not-watched"));
+        }
+        Ok((self.look)()?.then_some(()))
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        let (words, sure) = (watches.as_slice(), watches.sure);
+        crate::crash_window!("L-s: about to sleep");
+        match self.living {
+            Some(peer) => self.me.sleep_beside(words, peer, self.hangs_up, sure, deadline),
+            None => self.me.sleep(words, None, sure, deadline),
+        }
     }
 }

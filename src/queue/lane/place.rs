@@ -13,7 +13,7 @@
 
 use super::seat::Seat;
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 
 /// The head of a lane in shared memory. All-zero (but for the geometry) is an empty, open lane with both seats vacant.
 #[repr(C, align(64))]
@@ -25,12 +25,7 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) capacity: AtomicU64,
     /// What is told to those who attach: a byte lane's longest message. As above.
     pub(in crate::queue) limit: AtomicU64,
-    /// 0 open; `CLOSED` for good.
-    pub(in crate::queue) closed: AtomicU64,
-    /// The consumer, asleep.
-    pub(in crate::queue) not_empty: EventCount,
-    /// The producer, asleep.
-    pub(in crate::queue) not_full: EventCount,
+    pub(in crate::queue) common: Head,
     /// Where the end is, once it is closed: see `consumer`.
     pub(in crate::queue) seal: AtomicU64,
     /// Whose turn it is to write. The seats are here, and not beside the counts, because nobody writes them while the two
@@ -42,7 +37,7 @@ pub(in crate::queue) struct Header {
     /// How many units were ever published.
     pub(in crate::queue) tail: AtomicU64,
     /// The most units in it that the producer has seen when it looked for room.
-    pub(in crate::queue) peak: AtomicU64,
+    pub(in crate::queue) peak: Peak,
     _line2: [u64; 14],
     /// How many units were ever freed.
     pub(in crate::queue) head: AtomicU64,
@@ -58,10 +53,15 @@ mod imp {
     use super::{Header, fetch_to_write};
     use crate::atomic::Ordering;
     use crate::error::{ErrorKind, Result};
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     const UNITS_OFF: usize = 384;
     const _: () = assert!(size_of::<Header>() == UNITS_OFF);
+    const _: () = assert!(offset_of!(Header, common) == 24 && offset_of!(Header, seal) == 40);
+    const _: () = assert!(offset_of!(Header, producer) == 48 && offset_of!(Header, consumer) == 56);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, peak) == 136);
+    const _: () = assert!(offset_of!(Header, head) == 256 && offset_of!(Header, step) == 264);
     /// A position is compared with others by their difference.
     const MAX_UNITS: usize = 1 << 40;
 
@@ -227,7 +227,7 @@ mod imp {
     use super::super::seat::Seat;
     use super::Header;
     use crate::atomic::AtomicU64;
-    use crate::queue::event_count::EventCount;
+    use crate::queue::head::{Head, Peak};
     use loom::cell::UnsafeCell;
 
     /// A modelled lane of 8-byte units, leaked for the length of one model execution.
@@ -250,14 +250,12 @@ mod imp {
                 unit: AtomicU64::new(8),
                 capacity: AtomicU64::new(capacity as u64),
                 limit: AtomicU64::new(0),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 seal: AtomicU64::new(0),
                 _line1: [0; 8],
                 tail: AtomicU64::new(0),
                 producer: Seat::new(),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line2: [0; 14],
                 head: AtomicU64::new(0),
                 consumer: Seat::new(),

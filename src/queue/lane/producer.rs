@@ -40,7 +40,7 @@ impl RawProducer {
     /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
-        let _: Found = lane.sit(me, &header.not_empty, || header.producer.take(me))?;
+        let _: Found = lane.sit(me, &header.common.not_empty, || header.producer.take(me))?;
         let seated = Self::seated(lane, me.id());
         if seated.is_err() {
             header.producer.leave(me.id());
@@ -84,7 +84,7 @@ impl RawProducer {
     pub fn move_to(&mut self, me: &Member) -> Result<()> {
         self.lane.may_move(me, self.id)?;
         let header = self.lane.header();
-        self.lane.sit(me, &header.not_empty, || header.producer.move_to(self.id, me))?;
+        self.lane.sit(me, &header.common.not_empty, || header.producer.move_to(self.id, me))?;
         self.id = me.id();
         Ok(())
     }
@@ -167,10 +167,7 @@ impl RawProducer {
         let free = used < self.lane.capacity();
         if free {
             self.limit = head.wrapping_add(self.lane.capacity());
-            // Relaxed: for people.
-            if used > header.peak.load(Ordering::Relaxed) {
-                header.peak.store(used, Ordering::Relaxed);
-            }
+            header.peak.note_alone(used);
         }
         free
     }
@@ -243,10 +240,7 @@ impl RawProducer {
         }
         self.limit = head.wrapping_add(self.lane.capacity());
         self.turn();
-        // Relaxed: for people.
-        if used > header.peak.load(Ordering::Relaxed) {
-            header.peak.store(used, Ordering::Relaxed);
-        }
+        header.peak.note_alone(used);
         Ok(self.known_room() >= units)
     }
 
@@ -259,7 +253,7 @@ impl RawProducer {
         self.flush()?;
         let lane = self.lane;
         let header = lane.header();
-        lane.wait(me, deadline, &header.not_full, &header.consumer, || self.look_for(me, units))
+        lane.wait(me, deadline, &header.common.not_full, &header.consumer, || self.look_for(me, units))
     }
 
     /// Whether `units` are free, and somebody may read them.
@@ -315,7 +309,7 @@ impl RawProducer {
     fn publish(&mut self, before: u64, always: bool) -> Result<()> {
         let lane = self.lane;
         let header = lane.header();
-        if header.not_empty.is_careful() {
+        if header.common.not_empty.is_careful() {
             return self.publish_carefully(before);
         }
         crate::crash_window!("L-a: written, not published");
@@ -323,7 +317,7 @@ impl RawProducer {
             if crate::mutant!("lane-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
         header.tail.store(self.tail, order); // L1
         crate::crash_window!("L-b: published, not woken");
-        if header.not_empty.is_watched() {
+        if header.common.not_empty.is_watched() {
             return self.tell(before);
         }
         if !always {
@@ -342,7 +336,7 @@ impl RawProducer {
     fn tell(&mut self, before: u64) -> Result<()> {
         let before = self.told_before(before);
         self.told(self.tail);
-        if self.lane.header().not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if self.lane.header().common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
     }
 
     /// The lane is closed, or fences are needed.
@@ -357,7 +351,7 @@ impl RawProducer {
         header.tail.store(self.tail, Ordering::Release); // L1
         self.told(self.tail);
         fence(Ordering::SeqCst);
-        if header.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if header.common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
     }
 
     /// The lane was closed before the publication: it takes back what it wrote.

@@ -4,20 +4,22 @@ use super::place::Header;
 use super::{FINAL, POSITION, lane_size};
 use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;
-use crate::queue::CLOSED;
+use crate::queue::head::Head;
+use crate::view::{Look, State};
 use core::mem::offset_of;
 
+pub(in crate::queue) const COMMON: usize = offset_of!(Header, common);
+
 /// The state of a lane whose units are elements.
-pub(crate) fn spsc(object: &ObjectBytes<'_>) -> Option<State> {
-    let [element, capacity] = object.params;
-    let lane = lane(object, 0, element, capacity)?;
-    let facts = lane
-        .state(object)
-        .fact("depth", lane.depth)
+pub(crate) fn spsc(look: &Look<'_>) -> Option<State> {
+    let [element, capacity] = look.params;
+    let (state, depth, peak) = lane(look, element, capacity)?;
+    let state = state
+        .fact("depth", depth)
         .fact("capacity", capacity)
-        .fact("peak", lane.peak)
+        .fact("peak", peak)
         .fact("element bytes", element);
-    Some(lane.with_sleepers(facts, object))
+    Some(Head::with_sleepers(state, look, COMMON))
 }
 
 /// What the header of a lane says.
@@ -41,24 +43,23 @@ pub(crate) fn lane(object: &ObjectBytes<'_>, at: u64, unit: u64, capacity: u64) 
     if !fits || geometry != [unit, capacity] {
         return None;
     }
-    let is_closed = header(offset_of!(Header, closed))? == CLOSED;
+    let closed = Head::is_closed_in(look, COMMON)?;
     let head = header(offset_of!(Header, head))?;
     // After the head: never less than it. Both may have moved on in between, so there may seem to be more than fit.
     let published = header(offset_of!(Header, tail))?.wrapping_sub(head);
     if (published as i64) < 0 {
         return None;
     }
-    // What was published behind the end is nobody's.
-    let is_end = header(offset_of!(Header, seal))? == head & POSITION | FINAL;
-    let depth = if is_end { 0 } else { published.min(capacity) };
-    Some(LaneState {
-        producer: OwnerId::of(header(offset_of!(Header, producer))?),
-        consumer: OwnerId::of(header(offset_of!(Header, consumer))?),
-        depth,
-        peak: header(offset_of!(Header, peak))?.min(capacity).max(depth),
-        is_closed,
-        is_full: depth == capacity,
-    })
+    let depth = if is_end(header(offset_of!(Header, seal))?, head) { 0 } else { published };
+    let peak = header(offset_of!(Header, peak))?.min(capacity).max(depth);
+    let seat = |at: usize, does, did| {
+        let holder = header(at).map(OwnerId::of)?;
+        Some((holder, if holder.is_some_and(|id| look.lives(id)) { does } else { did }))
+    };
+    let (producer, produces) = seat(offset_of!(Header, producer), "produces", "produced")?;
+    let (consumer, consumes) = seat(offset_of!(Header, consumer), "consumes", "consumed")?;
+    let state = Head::state_of(closed, depth == 0, depth == capacity);
+    Some((state.with(producer, produces).with(consumer, consumes), depth, peak))
 }
 
 impl LaneState {
@@ -72,8 +73,23 @@ impl LaneState {
             .with(self.consumer, part(self.consumer, "consumes", "consumed"))
     }
 
-    /// Adds those who sleep at the lane that begins the object.
-    pub(crate) fn with_sleepers(&self, state: State, object: &ObjectBytes<'_>) -> State {
-        state.with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full))
-    }
+/// What a lane says.
+pub(crate) struct Seen {
+    /// The words of the producer's and the consumer's seat.
+    pub seats: [u64; 2],
+    /// Units in it.
+    pub units: u64,
+    pub closed: bool,
+}
+
+/// The lane whose header begins at `at`.
+pub(crate) fn lane_view(at: u64, word: impl Fn(u64) -> Option<u64>) -> Option<Seen> {
+    let closed = Head::says_closed(at.checked_add(COMMON as u64)?, &word)?;
+    let word = |field: usize| word(at.checked_add(field as u64)?);
+    let seats = [word(offset_of!(Header, producer))?, word(offset_of!(Header, consumer))?];
+    let head = word(offset_of!(Header, head))?;
+    // After the head.
+    let published = word(offset_of!(Header, tail))?.wrapping_sub(head);
+    let units = if is_end(word(offset_of!(Header, seal))?, head) { 0 } else { published };
+    Some(Seen { seats, units, closed })
 }

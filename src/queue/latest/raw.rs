@@ -30,7 +30,7 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as MX-a of `RawMutex` | the value that was being set |
+//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as C1 of `RawMutex` | the value that was being set |
 //! | L-b | a writer, filled, not current | the same | as L-a | as L-a |
 //! | L-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; who was about to sleep watches `current` | nothing |
 //! | L-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |
@@ -51,8 +51,9 @@
 
 use super::place::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};
-use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId, Spin};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sync::Acquired;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -470,37 +471,13 @@ impl RawLatest {
     /// `TimedOut`.
     pub fn wait_newer(&self, me: &Member, seen: u64, deadline: Option<Deadline>) -> Result<u64> {
         let header = self.place.header();
-        let newer = |current: u64| Some(split(current).0).filter(|&version| version > seen);
-        if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
+        let version = self.version();
+        if version > seen {
             return Ok(version);
         }
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        let result = loop {
-            if spin.again() {
-                if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
-                    spin.done();
-                    break Ok(version);
-                }
-                continue;
-            }
-            spin.failed();
-            let (watch, sure) = header.changed.announce(me.table());
-            let current = header.current.load(Ordering::Acquire);
-            if let Some(version) = newer(current) {
-                break Ok(version);
-            }
-            // A writer that dies before it tells anybody has changed this word.
-            let unchanged = Watch { word: Word::Low(&header.current), expected: current as u32 };
-            let watches = [watch, if crate::mutant!("latest-current-unwatched") { watch } else { unchanged }];
-            crate::crash_window!("E1: about to sleep");
-            if me.sleep(&watches, None, sure, deadline) == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
-                break Ok(version);
-            }
-        };
+        let mut waiting = Waiting { latest: self, me, than: seen, current: 0 };
+        let result = wait(me, deadline, &header.changed, None, &mut waiting);
         me.unpend(pending);
         result
     }
@@ -508,5 +485,32 @@ impl RawLatest {
     /// Who sets it now, dead or alive: a snapshot.
     pub fn writer(&self) -> Option<OwnerId> {
         self.place.header().lock.owner()
+    }
+}
+
+/// Somebody who waits for a newer version.
+struct Waiting<'a> {
+    latest: &'a RawLatest,
+    me: &'a Member,
+    than: u64,
+    /// What the last look saw.
+    current: u64,
+}
+
+impl Waiter for Waiting<'_> {
+    type Done = u64;
+
+    fn look(&mut self, _: bool) -> Result<Option<u64>> {
+        self.current = self.latest.place.header().current.load(Ordering::Acquire);
+        Ok(Some(split(self.current).0).filter(|&version| version > self.than))
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        // A writer that dies before it tells anybody has changed this word.
+        let word = Word::Low(&self.latest.place.header().current);
+        let current = Watch { word, expected: self.current as u32 };
+        let watches = watches.with(Some(current).filter(|_| !crate::mutant!("latest-current-unwatched")));
+        crate::crash_window!("E1: about to sleep");
+        self.me.sleep(watches.as_slice(), None, watches.sure, deadline)
     }
 }

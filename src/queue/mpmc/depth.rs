@@ -62,8 +62,7 @@ impl RawQueue {
     /// The most messages that were seen in it: a lower bound of the truth. Producers look whenever there is no room, and when they do not come
     /// the short way; this call looks, too.
     pub fn peak(&self) -> u32 {
-        // Relaxed: a statistic.
-        let seen = self.ring.header().peak.load(Ordering::Relaxed).min(u64::from(self.capacity())) as u32;
+        let seen = self.ring.header().peak.get().min(u64::from(self.capacity())) as u32;
         seen.max(self.len())
     }
 
@@ -80,8 +79,10 @@ impl RawQueue {
         let tail = pos::next(position, self.capacity());
         let depth = |head| pos::distance(head, tail, self.capacity());
         let header = self.ring.header();
-        if u64::from(depth(header.head.load(Ordering::Relaxed))) > header.peak.load(Ordering::Relaxed) {
-            self.note_peak(depth(self.caught_up(header.head.load(Ordering::Acquire), pos::past_done)));
+        if u64::from(depth(header.head.load(Ordering::Relaxed))) > header.peak.get() {
+            header
+                .peak
+                .note(depth(self.caught_up(header.head.load(Ordering::Acquire), pos::past_done)).into());
         }
     }
 
@@ -89,14 +90,7 @@ impl RawQueue {
     #[cold]
     pub(super) fn note_full(&self) {
         if !cfg!(interproc_loom) {
-            self.note_peak(self.capacity());
-        }
-    }
-
-    fn note_peak(&self, depth: u32) {
-        let peak = &self.ring.header().peak;
-        if peak.load(Ordering::Relaxed) < u64::from(depth) {
-            peak.fetch_max(depth.into(), Ordering::Relaxed);
+            self.ring.header().peak.note(self.capacity().into());
         }
     }
 }

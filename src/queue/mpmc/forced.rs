@@ -90,7 +90,7 @@ impl RawQueue {
 
     fn claim_by_force(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }

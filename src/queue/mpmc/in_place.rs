@@ -165,7 +165,7 @@ impl RawQueue {
     pub fn commit(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Writer)?;
         let pending = me.pend();
-        let side = &self.ring.header().not_empty;
+        let side = &self.ring.header().common.not_empty;
         self.finish(me, index, idle(position, FULL), side, side.is_careful());
         me.unpend(pending);
         Ok(())
@@ -207,7 +207,7 @@ impl RawQueue {
         let position = self.mine(me, index, Role::Reader)?;
         let pending = me.pend();
         let header = self.ring.header();
-        self.done_with(me, position, Some(position), header.not_full.is_careful());
+        self.done_with(me, position, Some(position), header.common.not_full.is_careful());
         if let Some(cells) = header.skips.from(position, self.capacity()) {
             // The hint stood before it. Q3: whoever noted this has seen all of it done.
             let (next, far) =
@@ -230,7 +230,7 @@ impl RawQueue {
         let position = self.mine(me, index, Role::Reader)?;
         let pending = me.pend();
         crate::crash_window!("R-e: about to be put back");
-        let side = &self.ring.header().not_empty;
+        let side = &self.ring.header().common.not_empty;
         self.finish(me, index, idle(position, FULL) | AGAIN, side, side.is_careful());
         me.unpend(pending);
         Ok(())

@@ -196,7 +196,7 @@ impl RawQueue {
     #[inline]
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         // A push that races with the close may still get in; the seal makes the end exact.
         if careful && self.is_closed() {
             return Err(Refused::Closed);
@@ -207,7 +207,7 @@ impl RawQueue {
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         self.scan(&header.head, careful, |position| self.look_to_pop(me, position))
     }
 
@@ -420,12 +420,12 @@ impl RawQueue {
     pub(super) fn make_room(&self, me: &Member, index: u32, position: u64) -> Found {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(me, index, to, &header.not_full, header.not_full.is_careful());
+        self.finish(me, index, to, &header.common.not_full, header.common.not_full.is_careful());
         // Relaxed load: as in `publish`. Nobody consumes at this position, who would move it.
         if header.head.load(Ordering::Relaxed) == position {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        header.not_empty.wake(|| u32::MAX);
+        header.common.not_empty.wake(|| u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }

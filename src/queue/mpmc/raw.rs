@@ -64,14 +64,14 @@
 //! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
-use super::look::{Behind, Claim, Refused};
+use super::look::{Behind, Claim, Refused, Seen};
 use super::ring::Ring;
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, Spin};
-use crate::queue::CLOSED;
+use crate::member::Member;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
+use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
@@ -205,74 +205,24 @@ impl RawQueue {
         free
     }
 
-    /// The waiting form of an operation: spin, announce, look again, sleep.
-    pub(super) fn wait<'a, R>(
-        &'a self,
+    /// The waiting form of a claim.
+    fn wait(
+        &self,
         me: &Member,
         deadline: Option<Deadline>,
-        side: &'a EventCount,
-        mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
-    ) -> Result<R> {
+        side: &EventCount,
+        attempt: impl FnMut() -> core::result::Result<Claim, Refused>,
+    ) -> Result<Claim> {
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        // The caller has just looked: first a pause, then another look.
-        let mut slept = false;
-        let result = loop {
-            if slept || spin.again() {
-                slept = false;
-                match attempt() {
-                    Ok(done) => {
-                        spin.done();
-                        break Ok(done);
-                    }
-                    Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                    Err(_) => continue,
-                }
-            }
-            spin.failed();
-            let (watch, sure) = side.announce(me.table());
-            // A closer marks the count before it closes, so our count tells of it, whatever becomes of the closer. Only one that
-            // had marked it already may close with no change there: then we watch the word itself, read before the look.
-            let closed = EventCount::was_marked(&watch).then(|| {
-                let closed = self.ring.header().closed.load(Ordering::Acquire);
-                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 }
-            });
-            let (seen, sure) = match attempt() {
-                Ok(done) => break Ok(done),
-                Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                // What it waits for is in its own hands: only it can give that back.
-                Err(Refused::NotNow(seen)) if seen.is_owned_by(me.id()) => {
-                    break Err(ErrorKind::Deadlock.into());
-                }
-                Err(Refused::NotNow(seen)) => (Some(seen), sure),
-                Err(Refused::Lost) => (None, false),
-            };
-            let mut watches = [watch; 3];
-            let mut n = 1;
-            if let Some(closed) = closed.filter(|_| !crate::mutant!("no-closed-watch")) {
-                watches[n] = closed;
-                n += 1;
-            }
-            if let Some(seen) = seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")) {
-                let word = Word::Low(self.ring.ctl(seen.index));
-                watches[n] = Watch { word, expected: seen.word as u32 };
-                n += 1;
-            }
-            let obstacle = seen.and_then(|s| s.obstacle);
-            crate::crash_window!("E1: about to sleep");
-            if me.sleep(&watches[..n], obstacle, sure, deadline) == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            slept = true;
-        };
+        let mut waiting = Waiting { queue: self, me, attempt, seen: None };
+        let claim = wait(me, deadline, side, Some(&self.ring.header().common), &mut waiting);
         me.unpend(pending);
-        result
+        claim
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.ring.header().not_empty.use_strong_fences();
-        self.ring.header().not_full.use_strong_fences();
+        self.ring.header().common.use_strong_fences();
     }
 
     /// Closes: producers are refused from now on, consumers drain what is there.
@@ -280,26 +230,17 @@ impl RawQueue {
     /// # Examples
     /// See [`RawQueue`].
     pub fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.ring.header();
-        // Marked first: a publisher that is careful in an open queue is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("Q-h: marked, not closed");
-        // Whoever is about to sleep watches this word.
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("Q-i: closed, not woken");
-        if !crate::mutant!("close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.ring.header().common.close(
+            me,
+            || crate::crash_window!("Q-h: marked, not closed"),
+            || crate::crash_window!("Q-i: closed, not woken"),
+        );
     }
 
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
+        self.ring.header().common.is_closed()
     }
 
     /// Pushes the element that `fill` writes, if there is room now.
@@ -381,7 +322,7 @@ impl RawQueue {
     #[cold]
     pub(super) fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
         self.note_full();
-        self.wait(me, deadline, &self.ring.header().not_full, || self.claim_push(me))
+        self.wait(me, deadline, &self.ring.header().common.not_full, || self.claim_push(me))
     }
 
     /// Pops an element through `drain`, if there is one now. The flag says that a consumer died reading it.
@@ -454,7 +395,7 @@ impl RawQueue {
 
     #[cold]
     pub(super) fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
-        self.wait(me, deadline, &self.ring.header().not_empty, || self.claim_pop(me))
+        self.wait(me, deadline, &self.ring.header().common.not_empty, || self.claim_pop(me))
     }
 
     /// Fills a claimed cell and publishes it. `hint` is where the scan began, if the hint may move.
@@ -471,7 +412,7 @@ impl RawQueue {
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(me, index, idle(position, FULL), &header.not_empty, careful);
+        self.finish(me, index, idle(position, FULL), &header.common.not_empty, careful);
         // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
@@ -500,13 +441,13 @@ impl RawQueue {
     pub(super) fn done_with(&self, me: &Member, position: u64, hint: Option<u64>, careful: bool) {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(me, pos::index(position), to, &header.not_full, careful);
+        self.finish(me, pos::index(position), to, &header.common.not_full, careful);
         if Some(header.head.load(Ordering::Relaxed)) == hint {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
         if careful && self.is_closed() {
             // Others may wait for this pop to end, to find the end of the queue.
-            header.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
@@ -514,7 +455,7 @@ impl RawQueue {
     #[inline(always)]
     pub(super) fn claim_push_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         let hint = header.tail.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if careful || index >= self.ring.capacity() {
@@ -532,7 +473,7 @@ impl RawQueue {
     #[inline(always)]
     pub(super) fn claim_pop_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         let hint = header.head.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if careful || index >= self.ring.capacity() {
@@ -544,5 +485,45 @@ impl RawQueue {
         let claimed = self.ring.seq(index).load(Ordering::Relaxed) == from
             && self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
         claimed.then_some(hint)
+    }
+}
+
+/// Somebody who waits for a claim.
+struct Waiting<'a, F> {
+    queue: &'a RawQueue,
+    me: &'a Member,
+    attempt: F,
+    /// What refused the last look. `None` if its scan gave up.
+    seen: Option<Seen>,
+}
+
+impl<F: FnMut() -> core::result::Result<Claim, Refused>> Waiter for Waiting<'_, F> {
+    type Done = Claim;
+
+    fn look(&mut self, _: bool) -> Result<Option<Claim>> {
+        self.seen = match (self.attempt)() {
+            Ok(claim) => return Ok(Some(claim)),
+            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
+            // What it waits for is in its own hands: only it can give that back.
+            Err(Refused::NotNow(seen)) if seen.is_owned_by(self.me.id()) => {
+                return Err(ErrorKind::Deadlock.into());
+            }
+            Err(Refused::NotNow(seen)) => Some(seen),
+            Err(Refused::Lost) => None,
+        };
+        Ok(None)
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        // Any claim of the cell that refused changes its word.
+        let cell = self.seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")).map(|seen| Watch {
+            word: Word::Low(self.queue.ring.ctl(seen.index)),
+            expected: seen.word as u32,
+        });
+        let watches = watches.with(cell);
+        let sure = watches.sure && self.seen.is_some();
+        let obstacle = self.seen.as_ref().and_then(|seen| seen.obstacle);
+        crate::crash_window!("E1: about to sleep");
+        self.me.sleep(watches.as_slice(), obstacle, sure, deadline)
     }
 }

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 use crate::queue::skips::Skips;
 
 /// The head of a ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
@@ -22,17 +22,12 @@ pub(super) struct Header {
     pub(super) capacity: AtomicU64,
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
-    /// 0 open; [`CLOSED`](crate::queue::CLOSED) for good.
-    pub(super) closed: AtomicU64,
-    /// Consumers asleep.
-    pub(super) not_empty: EventCount,
-    /// Producers asleep.
-    pub(super) not_full: EventCount,
+    pub(super) common: Head,
     _line1: [u64; 11],
     /// A position that no unclaimed one precedes. May lag after a death; never exceeds the truth.
     pub(super) tail: AtomicU64,
-    /// The most messages that were seen in it: a statistic.
-    pub(super) peak: AtomicU64,
+    /// The most messages that were seen in it.
+    pub(super) peak: Peak,
     _line2: [u64; 14],
     /// A position that no unread message precedes. As above.
     pub(super) head: AtomicU64,
@@ -47,11 +42,15 @@ mod place {
     use crate::atomic::{AtomicU64, Ordering};
     use crate::error::{ErrorKind, Result};
     use crate::queue::position::MAX_CAPACITY;
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     pub(in crate::queue::mpmc) const CELLS_OFF: usize = 384;
     const PAYLOAD_OFF: usize = 16;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
+    const _: () = assert!(offset_of!(Header, common) == 24);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, peak) == 136);
+    const _: () = assert!(offset_of!(Header, head) == 256 && offset_of!(Header, skips) == 264);
 
     /// Where a ring is mapped, with its geometry as it was checked: never read again from shared memory.
     ///
@@ -222,7 +221,7 @@ mod place {
 mod place {
     use super::Header;
     use crate::atomic::AtomicU64;
-    use crate::queue::event_count::EventCount;
+    use crate::queue::head::{Head, Peak};
     use crate::queue::skips::Skips;
     use loom::cell::UnsafeCell;
 
@@ -251,12 +250,10 @@ mod place {
                 element: AtomicU64::new(8),
                 capacity: AtomicU64::new(capacity as u64),
                 stride: AtomicU64::new(32),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 _line1: [0; 11],
                 tail: AtomicU64::new(0),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line2: [0; 14],
                 head: AtomicU64::new(0),
                 skips: Skips::new(),
