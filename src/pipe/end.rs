@@ -59,7 +59,11 @@ impl End {
     #[inline(always)]
     fn come(&mut self) -> Result<()> {
         let id = self.sender.half.me()?.id();
-        if id != self.receiver.half.seated.holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
+        if id != self.receiver.half.endpoint.raw.holder() {
+            self.receiver.half.me().map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// The two halves, to send by one while the other waits.
@@ -235,8 +239,8 @@ impl End {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: c_int) -> Result<()> {
-        self.sender.half.await_adoption(child)?;
-        self.receiver.half.await_adoption(child)
+        self.sender.half.endpoint.await_adoption(child)?;
+        self.receiver.half.endpoint.await_adoption(child)
     }
 
     /// Sends a message, waiting for room as long as it takes: [`Sender::send`].
@@ -582,19 +586,19 @@ impl End {
 
 impl HandOver for Sender {
     fn claim(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
     fn given(mut self) {
-        self.half.give();
+        self.half.endpoint.give();
     }
 }
 
 impl HandOver for Receiver {
     fn claim(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
     fn given(mut self) {
-        self.half.give();
+        self.half.endpoint.give();
     }
 }
 

@@ -4,10 +4,12 @@
 use super::end::End;
 use super::make::{AskedPipe, LISTENER, found_or_made, shape};
 use super::meeting::RawMeeting;
+use crate::atomic::AtomicU64;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId, Who};
+use crate::queue::endpoint::{Endpoint, Holder};
 use crate::shm::Segment;
 use crate::time::Deadline;
 use crate::time::Wait;
@@ -43,10 +45,34 @@ use core::time::Duration;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Listener {
-    raw: RawMeeting,
-    id: OwnerId,
-    forks: u64,
+    endpoint: Endpoint<Listening>,
     segment: Segment,
+}
+
+/// The seat of who listens.
+struct Listening {
+    meeting: RawMeeting,
+    id: OwnerId,
+}
+
+impl Holder for Listening {
+    fn address(&self) -> *const u8 {
+        self.meeting.place().address()
+    }
+    fn word(&self) -> &AtomicU64 {
+        self.meeting.listener_word()
+    }
+    fn holder(&self) -> OwnerId {
+        self.id
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.meeting.move_to(me, self.id)?;
+        self.id = me.id();
+        Ok(())
+    }
+    fn leave(&mut self, me: &Member) {
+        self.meeting.resign(me);
+    }
 }
 
 impl Listener {
@@ -81,24 +107,13 @@ impl Listener {
             ErrorKind::WouldBlock => error.with_detail(format!("somebody listens at {name:?}")),
             _ => error,
         })?;
-        Ok(Listener { raw, id: me.id(), forks: member::forks(), segment: segment.clone() })
-    }
-
-    fn me(&mut self) -> Result<&Member> {
-        let me = member::current(self.raw.place().address())?;
-        if me.id() != self.id {
-            if self.forks != member::forks() {
-                return Err(ErrorKind::NotOwner.into());
-            }
-            self.raw.move_to(me, self.id)?;
-            self.id = me.id();
-        }
-        Ok(me)
+        let endpoint = Endpoint::new(Listening { meeting: raw, id: me.id() });
+        Ok(Listener { endpoint, segment: segment.clone() })
     }
 
     pub(crate) fn accept_by(&mut self, wait: Wait) -> Result<End> {
-        let raw = self.raw;
-        let me = self.me()?;
+        let raw = self.endpoint.raw.meeting;
+        let me = self.endpoint.me()?;
         let (end, _) = match wait {
             Wait::Never => raw.try_accept(me)?,
             Wait::ForEver => raw.accept(me, None)?,
@@ -188,7 +203,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipes(&self) -> usize {
-        self.raw.place().slots()
+        self.endpoint.raw.meeting.place().slots()
     }
 
     /// How many clients have connected and were not accepted yet: a snapshot.
@@ -203,7 +218,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pending(&self) -> usize {
-        self.raw.calls()
+        self.endpoint.raw.meeting.calls()
     }
 
     /// Ends listening: clients that were not accepted see the end of their pipes. Dropping does the same.
@@ -223,20 +238,10 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.resign()
-    }
-
-    fn resign(&mut self) -> Result<()> {
-        let raw = self.raw;
-        raw.resign(self.me()?);
+        let me = self.endpoint.me()?;
+        self.endpoint.give();
+        self.endpoint.raw.leave(me);
         Ok(())
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // What fails is not ours any more, or a forked child's copy.
-        let _ = self.resign();
     }
 }
 

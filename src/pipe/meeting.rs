@@ -286,6 +286,12 @@ impl RawMeeting {
         OwnerId::of(self.place.head().listener.load(Ordering::SeqCst))
     }
 
+    /// The word that says so.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(super) fn listener_word(&self) -> &AtomicU64 {
+        &self.place.head().listener
+    }
+
     fn living_listener(&self, me: &Member) -> Option<OwnerId> {
         self.listener().filter(|&id| me.lives(id))
     }

@@ -35,7 +35,7 @@
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-mod half;
+mod endpoint;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod listener;
 mod meeting;

@@ -1,7 +1,7 @@
 //! [`Receiver`]: the half of an end that receives.
 #![allow(unsafe_code)]
 
-use super::half::Half;
+use super::endpoint::Half;
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{GuardMark, Unwinding, Who};
@@ -45,13 +45,13 @@ impl Receiver {
     /// The next message, and whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn find(&mut self, wait: Wait) -> Result<(Found, bool)> {
-        self.half.seated.borrow(wait)
+        self.half.endpoint.borrow(wait)
     }
 
     /// Ends the message that was found last.
     #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<()> {
-        self.half.seated.release()
+        self.half.endpoint.release()
     }
 
     /// Copies the next message out; its length, and whether it may have been read before. What does not fit stays.
@@ -70,7 +70,7 @@ impl Receiver {
             // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
-            self.half.seated.raw().release();
+            self.half.endpoint.raw.release();
         }
         Ok((len, redelivered))
     }
@@ -93,14 +93,14 @@ impl Receiver {
             bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
             message.set_len(len);
         }
-        self.half.seated.raw().release();
+        self.half.endpoint.raw.release();
         Ok(message)
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let (found, redelivered) = self.half.seated.borrow(wait)?;
+        let (found, redelivered) = self.half.endpoint.borrow(wait)?;
         let unwinding = Unwinding::begin();
-        let guard = GuardMark::at(self.half.seated.lane().address());
+        let guard = GuardMark::at(self.half.endpoint.lane().address());
         Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
     }
 
@@ -372,7 +372,7 @@ impl Receiver {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.seated.longest()
+        self.half.endpoint.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
@@ -384,7 +384,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.seated.capacity()
+        self.half.endpoint.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
@@ -399,7 +399,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.seated.len_bytes()
+        self.half.endpoint.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the sender was found dead. What is there can still be received.
@@ -414,7 +414,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.seated.lane().is_closed()
+        self.half.endpoint.lane().is_closed()
     }
 
     /// Who sends, dead or alive: a snapshot. `None` when it has closed and left.
@@ -431,7 +431,7 @@ impl Receiver {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
+        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: sends are refused from now on. Dropping does the same, and says nothing of errors.
@@ -474,7 +474,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
 
     /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
@@ -500,7 +500,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.await_adoption(child)
+        self.half.endpoint.await_adoption(child)
     }
 }
 
@@ -585,7 +585,7 @@ impl Deref for Message<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        let _ = self.receiver.half.seated.end(self.unwinding);
+        let _ = self.receiver.half.endpoint.end(self.unwinding);
     }
 }
 

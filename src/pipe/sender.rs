@@ -1,7 +1,7 @@
 //! [`Sender`]: the half of an end that sends.
 #![allow(unsafe_code)]
 
-use super::half::Half;
+use super::endpoint::Half;
 use super::meeting::RawMeeting;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -59,13 +59,13 @@ impl Sender {
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.half.me_and_peer(refusal)?;
-        self.half.seated.reserve_as(me, len, wait)
+        self.half.endpoint.reserve_as(me, len, wait)
     }
 
     /// Sends what lies in the place that was given out.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
-        self.half.seated.commit(len)
+        self.half.endpoint.commit(len)
     }
 
     #[inline(always)]
@@ -75,7 +75,7 @@ impl Sender {
         wait: Wait,
     ) -> Result<()> {
         let me = self.half.me_and_peer(refusal)?;
-        self.half.seated.push_as(me, parts, wait)
+        self.half.endpoint.push_as(me, parts, wait)
     }
 
     #[inline(always)]
@@ -85,7 +85,7 @@ impl Sender {
 
     pub(crate) fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let bytes = self.place(len, wait)?;
-        let guard = GuardMark::at(self.half.seated.lane().address());
+        let guard = GuardMark::at(self.half.endpoint.lane().address());
         Ok(Reservation { sender: self, bytes, len, _guard: guard, _here: PhantomData })
     }
 
@@ -271,7 +271,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.seated.longest()
+        self.half.endpoint.longest()
     }
 
     /// Bytes of the ring between the two, each message's header of eight bytes included.
@@ -283,7 +283,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.seated.capacity()
+        self.half.endpoint.capacity()
     }
 
     /// Bytes of the ring that are in use: a snapshot.
@@ -296,7 +296,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.seated.len_bytes()
+        self.half.endpoint.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the receiver was found dead.
@@ -310,7 +310,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.seated.lane().is_closed()
+        self.half.endpoint.lane().is_closed()
     }
 
     /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.
@@ -327,7 +327,7 @@ impl Sender {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
+        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.
@@ -370,7 +370,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
 
     /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
@@ -396,7 +396,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.await_adoption(child)
+        self.half.endpoint.await_adoption(child)
     }
 }
 

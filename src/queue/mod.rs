@@ -12,6 +12,8 @@
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 pub(crate) mod byte_queue;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod endpoint;
 mod event_count;
 mod head;
 pub(crate) mod lane;

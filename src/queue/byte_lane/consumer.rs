@@ -1,11 +1,11 @@
 //! [`ByteConsumer`]: the reading side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{RawByteConsumer, RecvError, Seated};
-use crate::counted::Keep;
+use super::{RawByteConsumer, RecvError};
 use crate::error::{Error, Result};
 use crate::member::{GuardMark, Unwinding};
 use crate::member::{Who, view};
+use crate::queue::endpoint::Endpoint;
 use crate::time::Deadline;
 use crate::time::Wait;
 use core::fmt;
@@ -57,7 +57,7 @@ use std::vec::Vec;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct ByteConsumer {
-    side: Seated<RawByteConsumer>,
+    side: Endpoint<RawByteConsumer>,
     /// Keeps the segment mapped.
     _segment: Keep,
 }
@@ -65,7 +65,7 @@ pub struct ByteConsumer {
 impl ByteConsumer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteConsumer, segment: Keep) -> Self {
-        ByteConsumer { side: Seated::new(raw), _segment: segment }
+        ByteConsumer { side: Endpoint::new(raw), _segment: segment }
     }
 
     /// The next message, in its place, waiting for one as long as it takes. Its room is free when it is dropped.
@@ -519,12 +519,6 @@ impl ByteConsumer {
     }
 }
 
-impl Drop for ByteConsumer {
-    fn drop(&mut self) {
-        self.side.leave();
-    }
-}
-
 impl fmt::Debug for ByteConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteConsumer")
@@ -553,7 +547,7 @@ impl fmt::Debug for ByteConsumer {
 /// ```
 #[must_use = "dropped at once, the message is gone"]
 pub struct ByteMessage<'a> {
-    side: &'a mut Seated<RawByteConsumer>,
+    side: &'a mut Endpoint<RawByteConsumer>,
     bytes: NonNull<u8>,
     len: usize,
     redelivered: bool,

@@ -7,19 +7,19 @@
 #[cfg(feature = "std")]
 mod consumer;
 #[cfg(feature = "std")]
+mod endpoint;
+#[cfg(feature = "std")]
 mod producer;
 mod raw;
-#[cfg(feature = "std")]
-mod seated;
 #[cfg(feature = "std")]
 pub(crate) mod view;
 
 #[cfg(feature = "std")]
 pub use super::RecvError;
 #[cfg(feature = "std")]
+pub(crate) use crate::queue::endpoint::Endpoint as Seated;
+#[cfg(feature = "std")]
 pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
 pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
-#[cfg(feature = "std")]
-pub(crate) use seated::{Seated, Side};

@@ -1,11 +1,11 @@
 //! [`ByteProducer`]: the writing side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{RawByteProducer, Seated};
-use crate::counted::Keep;
+use super::RawByteProducer;
 use crate::error::{ErrorKind, Result};
 use crate::member::GuardMark;
 use crate::member::{Who, view};
+use crate::queue::endpoint::Endpoint;
 use crate::time::Deadline;
 use crate::time::Wait;
 use core::fmt;
@@ -58,7 +58,7 @@ use std::io::IoSlice;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct ByteProducer {
-    side: Seated<RawByteProducer>,
+    side: Endpoint<RawByteProducer>,
     /// Keeps the segment mapped.
     _segment: Keep,
 }
@@ -66,7 +66,7 @@ pub struct ByteProducer {
 impl ByteProducer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteProducer, segment: Keep) -> Self {
-        ByteProducer { side: Seated::new(raw), _segment: segment }
+        ByteProducer { side: Endpoint::new(raw), _segment: segment }
     }
 
     /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. An empty
@@ -447,12 +447,6 @@ impl ByteProducer {
     }
 }
 
-impl Drop for ByteProducer {
-    fn drop(&mut self) {
-        self.side.leave();
-    }
-}
-
 impl fmt::Debug for ByteProducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteProducer")
@@ -482,7 +476,7 @@ impl fmt::Debug for ByteProducer {
 /// ```
 #[must_use = "nothing is sent without a commit"]
 pub struct ByteReservation<'a> {
-    side: &'a mut Seated<RawByteProducer>,
+    side: &'a mut Endpoint<RawByteProducer>,
     bytes: NonNull<u8>,
     len: usize,
     _guard: GuardMark,

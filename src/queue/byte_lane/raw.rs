@@ -110,7 +110,7 @@ pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
 /// ```
 #[derive(Debug)]
 pub struct RawByteProducer {
-    seat: RawProducer,
+    pub(super) seat: RawProducer,
     /// What [`RawByteProducer::space`] gave out: units of pad before the message, and the message's most bytes.
     pad: u64,
     reserved: Option<usize>,
@@ -257,7 +257,7 @@ impl RawByteProducer {
 /// See [`RawByteProducer`].
 #[derive(Debug)]
 pub struct RawByteConsumer {
-    seat: RawConsumer,
+    pub(super) seat: RawConsumer,
     /// The units of the message that was found last.
     current: u64,
 }

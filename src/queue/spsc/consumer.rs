@@ -351,7 +351,7 @@ impl<T: Plain> Consumer<T> {
             return Ok(0);
         }
         self.seat.ready(wait)?;
-        let count = self.seat.there_up_to(into.len())?;
+        let count = self.seat.up_to(into.len())?;
         let told = self.seat.raw.reads(count as u64);
         let mut to = into.as_mut_ptr();
         for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {

@@ -13,12 +13,12 @@
 
 mod chunk;
 mod consumer;
+mod endpoint;
 mod iter;
 mod producer;
-mod seat;
 
 pub use chunk::{ReadChunk, ReadChunkIntoIter, WriteChunk, WriteChunkUninit};
 pub use consumer::Consumer;
+pub(crate) use endpoint::{Reader, Writer};
 pub use iter::{Drain, Iter, TryIter};
 pub use producer::Producer;
-pub(crate) use seat::{Reader, Writer};

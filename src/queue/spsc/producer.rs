@@ -260,7 +260,7 @@ impl<T: Plain> Producer<T> {
     /// Pushes as many as there is room for, one at least.
     fn push_run(&mut self, values: &[T], wait: Wait) -> Result<usize> {
         self.seat.ready(wait)?;
-        let count = self.seat.room_up_to(values.len())?;
+        let count = self.seat.up_to(values.len())?;
         let mut from = values.as_ptr();
         for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
             // SAFETY: `n` slots that are ours by the seat and known to be free; as many values are left.
