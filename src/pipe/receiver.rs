@@ -4,15 +4,12 @@
 use super::endpoint::Half;
 use super::meeting::RawMeeting;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{GuardMark, Unwinding, Who};
+use crate::member::Who;
 use crate::queue::RawConsumer;
-use crate::queue::byte_lane::{Found, RawByteConsumer, RecvError};
+use crate::queue::byte_lane::{ByteMessage, Found, InConsumer, RawByteConsumer, RecvError};
 use crate::shm::Segment;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::marker::PhantomData;
-use core::ops::Deref;
 use core::time::Duration;
 use std::vec::Vec;
 
@@ -98,10 +95,8 @@ impl Receiver {
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let (found, redelivered) = self.half.endpoint.borrow(wait)?;
-        let unwinding = Unwinding::begin();
-        let guard = GuardMark::at(self.half.endpoint.lane().address());
-        Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
+        let found = self.half.endpoint.borrow(wait)?;
+        Ok(InConsumer::guard(&mut self.half.endpoint, found))
     }
 
     pub(crate) fn poll_by(&mut self, wait: Wait) -> Result<bool> {
@@ -285,7 +280,7 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// # to.send(b"hello")?;
-    /// from.try_borrow()?.put_back(); // a look at it
+    /// from.try_borrow()?.put_back()?; // a look at it
     /// assert_eq!(from.recv()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -515,7 +510,7 @@ impl fmt::Debug for Receiver {
 }
 
 /// A message in its place in shared memory. Dropping it ends it: its place may be written to. Dropped *by a panic* it is the
-/// next message again, and [`is_redelivered`](Self::is_redelivered).
+/// next message again, and [`is_redelivered`](ByteMessage::is_redelivered).
 ///
 /// A sender that breaks the rules could change the bytes while they are read: whoever does not trust it copies them first.
 /// Not to be moved to another thread.
@@ -530,67 +525,4 @@ impl fmt::Debug for Receiver {
 /// assert_eq!(from.len_bytes(), 0);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-pub struct Message<'a> {
-    receiver: &'a mut Receiver,
-    found: Found,
-    redelivered: bool,
-    unwinding: Unwinding,
-    guard: GuardMark,
-    _here: PhantomData<*mut u8>,
-}
-
-impl Message<'_> {
-    /// Whether it was received before by somebody who then panicked over it.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::panic::{AssertUnwindSafe, catch_unwind};
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// to.send(b"one line")?;
-    /// let panics = || {
-    ///     let _line = from.borrow();
-    ///     panic!("over it");
-    /// };
-    /// let _ = catch_unwind(AssertUnwindSafe(panics)).map(|()| unreachable!());
-    /// assert!(from.borrow()?.is_redelivered());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// Leaves it as the next message.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// to.send(b"one line")?;
-    /// from.borrow()?.put_back();
-    /// assert_eq!(from.recv()?, b"one line");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn put_back(self) {
-        self.guard.end();
-        core::mem::forget(self);
-    }
-}
-
-impl Deref for Message<'_> {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        // SAFETY: in the ring, and ours until it is released.
-        unsafe { core::slice::from_raw_parts(self.found.bytes.as_ptr(), self.found.len) }
-    }
-}
-
-impl Drop for Message<'_> {
-    fn drop(&mut self) {
-        let _ = self.receiver.half.endpoint.end(self.unwinding);
-    }
-}
-
-impl fmt::Debug for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Message({} bytes)", self.found.len)
-    }
-}
+pub type Message<'a> = ByteMessage<'a>;

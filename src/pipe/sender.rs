@@ -1,19 +1,15 @@
 //! [`Sender`]: the half of an end that sends.
-#![allow(unsafe_code)]
 
 use super::endpoint::Half;
 use super::meeting::RawMeeting;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{GuardMark, Member, Who};
+use crate::member::{Member, Who};
 use crate::queue::RawProducer;
-use crate::queue::byte_lane::RawByteProducer;
+use crate::queue::byte_lane::{ByteReservation, InProducer, RawByteProducer};
 use crate::shm::Segment;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::io::IoSlice;
@@ -85,8 +81,7 @@ impl Sender {
 
     pub(crate) fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let bytes = self.place(len, wait)?;
-        let guard = GuardMark::at(self.half.endpoint.lane().address());
-        Ok(Reservation { sender: self, bytes, len, _guard: guard, _here: PhantomData })
+        Ok(InProducer::guard(&mut self.half.endpoint, bytes, len))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -426,73 +421,4 @@ impl fmt::Debug for Sender {
 /// assert_eq!(from.len_bytes(), 0);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-pub struct Reservation<'a> {
-    sender: &'a mut Sender,
-    bytes: NonNull<u8>,
-    len: usize,
-    _guard: GuardMark,
-    _here: PhantomData<*mut u8>,
-}
-
-impl Reservation<'_> {
-    /// Sends the message.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Closed`]: it was not sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut place = to.reserve(3)?;
-    /// place.fill(7);
-    /// place.commit()?;
-    /// assert_eq!(from.recv()?, [7; 3]);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn commit(self) -> Result<()> {
-        let len = self.len;
-        self.commit_len(len)
-    }
-
-    /// Sends the first `len` bytes as the message.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit), and [`ErrorKind::TooLarge`] for more than were reserved: nothing is sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut place = to.reserve(100)?;
-    /// place[..2].copy_from_slice(b"ok");
-    /// place.commit_len(2)?;
-    /// assert_eq!(from.recv()?, b"ok");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn commit_len(self, len: usize) -> Result<()> {
-        if len > self.len {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        self.sender.commit(len)
-    }
-}
-
-impl Deref for Reservation<'_> {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        // SAFETY: in the ring, given out to our seat alone; any bytes are valid.
-        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl DerefMut for Reservation<'_> {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
-        unsafe { core::slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl fmt::Debug for Reservation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reservation({} bytes)", self.len)
-    }
-}
+pub type Reservation<'a> = ByteReservation<'a>;

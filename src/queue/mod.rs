@@ -15,7 +15,11 @@ pub(crate) mod byte_queue;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod endpoint;
 mod event_count;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod guard;
 mod head;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod iter;
 pub(crate) mod lane;
 mod latest;
 pub(crate) mod mpmc;
@@ -32,7 +36,10 @@ mod wait;
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReservation};
+pub use byte_queue::{
+    ByteQueue, Drain as ByteDrain, Iter as ByteIter, Message as ByteMessage, Reservation as ByteReservation,
+    TryIter as ByteTryIter,
+};
 pub use byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;

@@ -1,18 +1,16 @@
 //! [`ByteConsumer`]: the reading side of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{RawByteConsumer, RecvError};
-use crate::error::{Error, Result};
-use crate::member::{GuardMark, Unwinding};
-use crate::member::{Who, view};
+use super::{Found, RawByteConsumer, RecvError};
+use crate::error::Result;
+use crate::heap::Keep;
+use crate::member::{GuardMark, Who, view};
 use crate::queue::endpoint::Endpoint;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::queue::guard::{Borrowed, Reading};
+use crate::queue::iter::{self, Popping};
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::mem::forget;
-use core::ops::Deref;
 use core::ptr::NonNull;
-use core::slice;
 use core::time::Duration;
 use std::vec::Vec;
 
@@ -141,17 +139,8 @@ impl ByteConsumer {
 
     #[inline(always)]
     fn borrow_by(&mut self, wait: Wait) -> Result<ByteMessage<'_>> {
-        let (found, redelivered) = self.side.borrow(wait)?;
-        let guard = GuardMark::at(self.side.lane().address());
-        let unwinding = Unwinding::begin();
-        Ok(ByteMessage {
-            side: &mut self.side,
-            bytes: found.bytes,
-            len: found.len,
-            redelivered,
-            guard,
-            unwinding,
-        })
+        let found = self.side.borrow(wait)?;
+        Ok(InSeat::guard(&mut self.side, found))
     }
 
     /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
@@ -320,7 +309,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn iter(&mut self) -> ByteIter<'_> {
-        ByteIter { consumer: self }
+        iter::Iter(self)
     }
 
     /// Messages, each copied, as long as there are any. Whoever is as fast as its producer may go on for ever.
@@ -334,7 +323,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_iter(&mut self) -> ByteTryIter<'_> {
-        ByteTryIter { consumer: self }
+        iter::TryIter(self)
     }
 
     /// The messages that are there now, each copied, and none that comes later. What is not taken of them stays.
@@ -352,8 +341,7 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn drain(&mut self) -> ByteDrain<'_> {
-        let end = self.side.published();
-        ByteDrain { consumer: self, end }
+        iter::Drain::new(self)
     }
 
     /// Frees by itself only when so many bytes (headers included) were read, instead of with every message. Then the line that
@@ -531,7 +519,7 @@ impl fmt::Debug for ByteConsumer {
 }
 
 /// A message, in the ring. Dropped, it is done with and its room is free. Dropped *by a panic* it is not: as with a death it
-/// is the next message again, and [`is_redelivered`](Self::is_redelivered).
+/// is the next message again, and [`is_redelivered`](Borrowed::is_redelivered).
 ///
 /// # Examples
 /// ```
@@ -545,89 +533,38 @@ impl fmt::Debug for ByteConsumer {
 /// assert!(c.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[must_use = "dropped at once, the message is gone"]
-pub struct ByteMessage<'a> {
+pub type ByteMessage<'a> = Borrowed<InSeat<'a>, [u8]>;
+
+/// The message of a guard, in the hands of the consumer.
+#[derive(Debug)]
+pub struct InSeat<'a> {
     side: &'a mut Endpoint<RawByteConsumer>,
-    bytes: NonNull<u8>,
-    len: usize,
-    redelivered: bool,
-    guard: GuardMark,
-    unwinding: Unwinding,
+    _guard: GuardMark,
 }
 
-impl ByteMessage<'_> {
-    /// Whether a consumer died, or panicked, that may have read it: at least in part, perhaps to its end.
-    ///
-    /// # Examples
-    /// ```
-    /// use interproc::{Segment, process};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// seg.byte_producer("b", 4096, 1024)?.push(b"hello")?;
-    /// let child = process::fork(|| {
-    ///     let mut c = seg.byte_consumer("b", 4096, 1024).unwrap();
-    ///     let _message = c.borrow().unwrap();
-    ///     std::process::abort();
-    /// })?;
-    /// child.join()?;
-    /// assert!(seg.byte_consumer("b", 4096, 1024)?.borrow()?.is_redelivered());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// Leaves it in the queue: it is the next one again.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.push(b"hello")?;
-    /// c.borrow()?.put_back();
-    /// assert_eq!(&*c.borrow()?, b"hello");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn put_back(self) {
-        self.guard.end();
-        forget(self);
-    }
-}
-
-impl ByteMessage<'_> {
-    /// A copy. Without memory for one the message stays where it is.
-    fn into_vec(self) -> Result<Vec<u8>> {
-        let mut copy = Vec::new();
-        if copy.try_reserve_exact(self.len).is_err() {
-            self.put_back();
-            return Err(Error::no_memory());
-        }
-        copy.extend_from_slice(&self);
-        Ok(copy)
-    }
-}
-
-impl Deref for ByteMessage<'_> {
-    type Target = [u8];
-
+impl<'a> InSeat<'a> {
+    /// A guard of the message that the consumer has found.
     #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
-        // release.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    pub(crate) fn guard(
+        side: &'a mut Endpoint<RawByteConsumer>,
+        (found, redelivered): (Found, bool),
+    ) -> ByteMessage<'a> {
+        let guard = GuardMark::at(side.lane().address());
+        let place = NonNull::slice_from_raw_parts(found.bytes, found.len);
+        Borrowed::new(InSeat { side, _guard: guard }, place, redelivered)
     }
 }
 
-impl fmt::Debug for ByteMessage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ByteMessage({} bytes)", self.len)
-    }
-}
-
-impl Drop for ByteMessage<'_> {
+impl Reading for InSeat<'_> {
     #[inline]
-    fn drop(&mut self) {
-        // What fails is not ours any more.
-        let _ = self.side.end(self.unwinding);
+    fn release(self) {
+        let _ = self.side.end();
+    }
+    fn give_up(self) {
+        let _ = self.side.give_up();
+    }
+    fn put_back(self) -> Result<()> {
+        self.side.put_back()
     }
 }
 
@@ -644,18 +581,7 @@ impl Drop for ByteMessage<'_> {
 /// assert_eq!(c.iter().map(|line| line.len()).sum::<usize>(), 10);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteIter<'a> {
-    consumer: &'a mut ByteConsumer,
-}
-
-impl Iterator for ByteIter<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.pop().ok()
-    }
-}
+pub type ByteIter<'a> = iter::Iter<&'a mut ByteConsumer>;
 
 /// Of [`ByteConsumer::try_iter`].
 ///
@@ -670,18 +596,7 @@ impl Iterator for ByteIter<'_> {
 /// assert_eq!(lines.next(), None);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteTryIter<'a> {
-    consumer: &'a mut ByteConsumer,
-}
-
-impl Iterator for ByteTryIter<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.try_pop().ok()
-    }
-}
+pub type ByteTryIter<'a> = iter::TryIter<&'a mut ByteConsumer>;
 
 /// Of [`ByteConsumer::drain`].
 ///
@@ -697,16 +612,32 @@ impl Iterator for ByteTryIter<'_> {
 /// assert_eq!(c.pop()?, b"another");
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteDrain<'a> {
-    consumer: &'a mut ByteConsumer,
-    end: u64,
+pub type ByteDrain<'a> = iter::Drain<&'a mut ByteConsumer>;
+
+impl Popping for &mut ByteConsumer {
+    type Item = Vec<u8>;
+    fn pop_next(&mut self) -> Result<Vec<u8>> {
+        self.pop()
+    }
+    fn try_pop_next(&mut self) -> Result<Vec<u8>> {
+        self.try_pop()
+    }
+    /// Up to where the producer has published: the messages are not counted.
+    fn there(&self) -> u64 {
+        self.side.published()
+    }
+    fn is_left(&mut self, end: &mut u64) -> bool {
+        !self.side.is_at(*end)
+    }
+    fn most_left(_: u64) -> Option<usize> {
+        None
+    }
 }
 
-impl Iterator for ByteDrain<'_> {
+impl<'a> IntoIterator for &'a mut ByteConsumer {
     type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_pop().ok() }
+    type IntoIter = ByteIter<'a>;
+    fn into_iter(self) -> ByteIter<'a> {
+        self.iter()
     }
 }

@@ -4,7 +4,7 @@
 use super::{Found, RawByteConsumer, RawByteProducer, UNIT};
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Unwinding};
+use crate::member::{Member, OwnerId};
 use crate::queue::Lane;
 use crate::queue::endpoint::{Endpoint, Holder, Side};
 use crate::queue::push_error::with_lengths;
@@ -210,15 +210,25 @@ impl Endpoint<RawByteConsumer> {
         Ok(())
     }
 
-    /// Ends a guard of the message that was found last.
+    /// Ends the message that a guard has borrowed.
     #[inline(always)]
-    pub(crate) fn end(&mut self, unwinding: Unwinding) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
         self.me()?;
-        if unwinding.interrupts() {
-            self.raw.give_up();
-        } else {
-            self.raw.release();
-        }
+        self.raw.release();
+        Ok(())
+    }
+
+    /// Leaves the message that was found last, as a reader's death does.
+    pub(crate) fn give_up(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.give_up();
+        Ok(())
+    }
+
+    /// Leaves the message that was found last: it is the next one again.
+    pub(crate) fn put_back(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.put_back();
         Ok(())
     }
 

@@ -19,7 +19,11 @@ pub use super::RecvError;
 #[cfg(feature = "std")]
 pub(crate) use crate::queue::endpoint::Endpoint as Seated;
 #[cfg(feature = "std")]
+pub(crate) use consumer::InSeat as InConsumer;
+#[cfg(feature = "std")]
 pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
+#[cfg(feature = "std")]
+pub(crate) use producer::InSeat as InProducer;
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
 pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};

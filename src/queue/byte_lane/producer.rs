@@ -1,18 +1,15 @@
 //! [`ByteProducer`]: the writing side of a byte lane.
-#![allow(unsafe_code)]
 
 use super::RawByteProducer;
-use crate::error::{ErrorKind, Result};
-use crate::member::GuardMark;
-use crate::member::{Who, view};
+use crate::error::Result;
+use crate::heap::Keep;
+use crate::member::{GuardMark, Who, view};
 use crate::queue::endpoint::Endpoint;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::queue::guard::{Reserved, Writing};
+use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::iter::once;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::slice;
 use core::time::Duration;
 use std::io::IoSlice;
 
@@ -148,8 +145,7 @@ impl ByteProducer {
     #[inline(always)]
     fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<ByteReservation<'_>> {
         let bytes = self.side.reserve(len, wait)?;
-        let guard = GuardMark::at(self.side.lane().address());
-        Ok(ByteReservation { side: &mut self.side, bytes, len, _guard: guard })
+        Ok(InSeat::guard(&mut self.side, bytes, len))
     }
 
     /// Copies a message in, waiting for room as long as it takes.
@@ -458,7 +454,7 @@ impl fmt::Debug for ByteProducer {
     }
 }
 
-/// Room for a message, in the ring: write it here, then [`commit`](Self::commit). Dropped, it is given back and nothing
+/// Room for a message, in the ring: write it here, then [`commit`](Reserved::commit). Dropped, it is given back and nothing
 /// has happened. What is in it at first is left over from older messages.
 ///
 /// # Examples
@@ -474,103 +470,36 @@ impl fmt::Debug for ByteProducer {
 /// assert!(c.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[must_use = "nothing is sent without a commit"]
-pub struct ByteReservation<'a> {
+pub type ByteReservation<'a> = Reserved<InSeat<'a>, [u8]>;
+
+/// The place of a guard, in the hands of the producer.
+#[derive(Debug)]
+pub struct InSeat<'a> {
     side: &'a mut Endpoint<RawByteProducer>,
-    bytes: NonNull<u8>,
-    len: usize,
     _guard: GuardMark,
 }
 
-impl ByteReservation<'_> {
-    /// Sends it whole.
-    ///
-    /// # Errors
-    /// As [`ByteProducer::push`]: it was not sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// let mut place = p.reserve(8)?;
-    /// place.copy_from_slice(&7u64.to_le_bytes());
-    /// place.commit()?;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    #[inline]
-    pub fn commit(self) -> Result<()> {
-        self.side.commit(self.len)
+impl<'a> InSeat<'a> {
+    /// A guard of what the producer has just reserved.
+    #[inline(always)]
+    pub(crate) fn guard(
+        side: &'a mut Endpoint<RawByteProducer>,
+        bytes: NonNull<u8>,
+        len: usize,
+    ) -> ByteReservation<'a> {
+        let guard = GuardMark::at(side.lane().address());
+        let place = NonNull::slice_from_raw_parts(bytes, len);
+        Reserved::new(InSeat { side, _guard: guard }, place)
     }
+}
 
-    /// Sends its first `len` bytes.
-    ///
-    /// # Errors
-    /// `TooLarge` for more than was reserved; as [`ByteProducer::push`]: it was not pushed.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// use std::io::{Read, Result};
-    ///
-    /// let mut source: &[u8] = b"from a file, say";
-    /// let mut place = p.reserve(1000)?;
-    /// let len = source.read(&mut place).unwrap();
-    /// place.commit_len(len)?;
-    /// assert_eq!(&*c.borrow()?, b"from a file, say");
-    /// assert!(p.reserve(10)?.commit_len(11).is_err());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
+impl Writing for InSeat<'_> {
     #[inline]
-    pub fn commit_len(self, len: usize) -> Result<()> {
-        if len > self.len {
-            return Err(ErrorKind::TooLarge.into());
-        }
+    fn commit(self, len: usize) -> Result<()> {
         self.side.commit(len)
     }
-
-    /// Gives it back, as dropping it does.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.reserve(100)?.abort();
-    /// assert_eq!(p.len_bytes(), 0);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn abort(self) {}
-}
-
-impl Deref for ByteReservation<'_> {
-    type Target = [u8];
-
-    #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
-        // commit, which takes the reservation.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl DerefMut for ByteReservation<'_> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`.
-        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl fmt::Debug for ByteReservation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ByteReservation({} bytes)", self.len)
-    }
-}
-
-impl Drop for ByteReservation<'_> {
     #[inline]
-    fn drop(&mut self) {
-        // Process-local; after a commit there is nothing left to abort.
+    fn abort(self) {
         self.side.abort();
     }
 }

@@ -374,6 +374,11 @@ impl RawByteConsumer {
         self.seat.is_redelivered() && !crate::mutant!("byte-lane-redelivery-untold")
     }
 
+    /// Leaves the message that was found last: it is the next one again.
+    pub fn put_back(&mut self) {
+        self.current = 0;
+    }
+
     /// Leaves the message that was found last, as somebody dead does: whoever finds it again is told.
     #[cold]
     pub fn give_up(&mut self) {

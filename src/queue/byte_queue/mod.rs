@@ -36,4 +36,6 @@ pub use handle::ByteQueue;
 pub use place::ByteRing;
 #[cfg(not(interproc_loom))]
 pub use place::byte_ring_size;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use popping::{Drain, Iter, TryIter};
 pub use raw::{Claim, Popped, RawByteQueue};

@@ -1,10 +1,11 @@
 //! Out of the byte queue.
 #![allow(unsafe_code)]
 
-use super::guard::Message;
+use super::guard::{Message, Record};
 use super::handle::ByteQueue;
 use super::raw::Popped;
 use crate::error::{Error, Result};
+use crate::queue::iter::{self, Popping};
 use crate::queue::{Delivery, RecvError};
 use crate::time::Deadline;
 use crate::time::Wait;
@@ -26,7 +27,7 @@ impl ByteQueue {
     fn borrow_by(&self, wait: Wait) -> Result<Message<'_>> {
         let me = self.me()?;
         let claim = self.raw.borrow(me, wait)?;
-        Ok(Message::new(&self.raw, me, claim))
+        Ok(Record::borrowed(&self.raw, me, claim))
     }
 
     fn pop_by(&self, wait: Wait) -> Result<Delivery<Vec<u8>>> {
@@ -382,8 +383,8 @@ impl ByteQueue {
     /// assert_eq!(q.iter().collect::<Vec<_>>(), [b"a", b"b"]);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        core::iter::from_fn(|| self.pop().ok())
+    pub fn iter(&self) -> Iter<'_> {
+        iter::Iter(self)
     }
 
     /// The messages that are there, until there is none. Never waits; may go on for ever while others push.
@@ -396,8 +397,8 @@ impl ByteQueue {
     /// assert_eq!(q.try_iter().count(), 1);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        core::iter::from_fn(|| self.try_pop().ok())
+    pub fn try_iter(&self) -> TryIter<'_> {
+        iter::TryIter(self)
     }
 
     /// Takes out what is there now: as many messages as there are at the call, or fewer if others take some.
@@ -411,7 +412,71 @@ impl ByteQueue {
     /// assert_eq!(q.drain().collect::<Vec<_>>(), [b"a", b"b"]);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn drain(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.try_iter().take(self.len())
+    pub fn drain(&self) -> Drain<'_> {
+        iter::Drain::new(self)
+    }
+}
+
+/// Messages until the end: see [`ByteQueue::iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// q.push(b"a")?;
+/// q.close()?;
+/// for message in &q {
+///     assert_eq!(message, b"a");
+/// }
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type Iter<'a> = iter::Iter<&'a ByteQueue>;
+
+/// Messages that are there: see [`ByteQueue::try_iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// let mut messages = q.try_iter();
+/// assert_eq!(messages.next(), None);
+/// q.push(b"a")?;
+/// assert_eq!(messages.next().as_deref(), Some(&b"a"[..]));
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type TryIter<'a> = iter::TryIter<&'a ByteQueue>;
+
+/// Messages that were there: see [`ByteQueue::drain`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// q.push(b"a")?;
+/// let messages = q.drain();
+/// q.push(b"b")?; // not of this round
+/// assert_eq!(messages.count(), 1);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type Drain<'a> = iter::Drain<&'a ByteQueue>;
+
+impl Popping for &ByteQueue {
+    type Item = Vec<u8>;
+    fn pop_next(&mut self) -> Result<Vec<u8>> {
+        self.pop()
+    }
+    fn try_pop_next(&mut self) -> Result<Vec<u8>> {
+        self.try_pop()
+    }
+    fn there(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl<'a> IntoIterator for &'a ByteQueue {
+    type Item = Vec<u8>;
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
     }
 }

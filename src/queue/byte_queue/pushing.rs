@@ -1,7 +1,7 @@
 //! Into the byte queue.
 #![allow(unsafe_code)]
 
-use super::guard::Reservation;
+use super::guard::{Record, Reservation};
 use super::handle::ByteQueue;
 use crate::error::{ErrorKind, Result};
 use crate::queue::push_error::with_lengths;
@@ -37,7 +37,7 @@ impl ByteQueue {
     fn reserve_by(&self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let me = self.me()?;
         let claim = self.raw.reserve(me, len, wait).map_err(|e| with_lengths(e, len, self.longest()))?;
-        Ok(Reservation::new(&self.raw, me, claim, len))
+        Ok(Record::reserved(&self.raw, me, claim, len))
     }
 
     /// Copies a message in, waiting as long as it takes.

@@ -6,6 +6,7 @@ use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Who, view};
 use crate::queue::Delivery;
+use crate::queue::iter;
 use crate::queue::lane::Lane;
 use crate::shared::Plain;
 use crate::time::Deadline;
@@ -472,7 +473,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter(self)
+        iter::Iter(self)
     }
 
     /// Pops one message after the other until none is there; a fast producer can keep it going.
@@ -487,7 +488,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
-        TryIter(self)
+        iter::TryIter(self)
     }
 
     /// Pops what is there at the time of the call, and no more. Dropped early, it leaves the rest.
@@ -502,8 +503,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&mut self) -> Drain<'_, T> {
-        let left = self.len().saturating_sub(self.seat.raw.unfreed() as usize);
-        Drain { consumer: self, left }
+        iter::Drain::new(self)
     }
 
     /// Frees by itself every `messages` only, at least 1, which is what a consumer begins with: the producer is told less often,
