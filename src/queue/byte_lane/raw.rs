@@ -13,9 +13,9 @@
 //!
 //! | window | who dies | what the others see | lost |
 //! |---|---|---|---|
-//! | B-a | a producer, reserved, perhaps written, not committed | nothing: the next producer begins there | that message |
-//! | B-b | a producer, pad and header written, not published | the same | the same, and what was not published before |
-//! | B-c | a consumer, a message found or being read, not released | the message; the next consumer is told: redelivered | nothing |
+//! | BL-a | a producer, reserved, perhaps written, not committed | nothing: the next producer begins there | that message |
+//! | BL-b | a producer, pad and header written, not published | the same | the same, and what was not published before |
+//! | BL-c | a consumer, a message found or being read, not released | the message; the next consumer is told: redelivered | nothing |
 //!
 //! What comes before and after are the lane's windows.
 //!
@@ -204,7 +204,7 @@ impl RawByteProducer {
         self.pad = self.pad_before(units_of(len));
         self.reserved = Some(len);
         let header = if self.pad == 0 { self.seat.index() } else { 0 };
-        crate::crash_window!("B-a: reserved, not committed");
+        crate::crash_window!("BL-a: reserved, not committed");
         // The message begins one unit behind its header. SAFETY: in bounds, as header and message lie below the end.
         unsafe { self.lane().bytes(header).add(UNIT) }
     }
@@ -233,7 +233,7 @@ impl RawByteProducer {
             }
         }
         self.header(at, MESSAGE | (len as u64) << 32);
-        crate::crash_window!("B-b: headers written, not published");
+        crate::crash_window!("BL-b: headers written, not published");
         self.seat.advance(pad + units_of(len))
     }
 
@@ -343,7 +343,7 @@ impl RawByteConsumer {
             if crate::mutant!("byte-lane-freed-early") {
                 self.release();
             }
-            crate::crash_window!("B-c: found, not released");
+            crate::crash_window!("BL-c: found, not released");
             // SAFETY: in bounds, as the message ends below the end.
             return Ok(Some(Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }));
         }

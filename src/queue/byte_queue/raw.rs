@@ -49,23 +49,23 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | B-a | a producer, claimed, not committed | a dead writer's record | by its slot's mark who waits for it; in a push, by the bell all who sleep | the unacknowledged message |
-//! | B-r | a producer that has filled up the lap's rest | freed granules | nobody need | nothing |
-//! | B-h | a producer that has moved the head | a head nearer to the truth | nobody need | nothing |
-//! | B-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
-//! | B-x | a producer that gave up, nobody woken | room, everybody asleep | the bell | nothing |
-//! | B-d | a consumer, claimed, not released | a dead reader's record | as B-a; see `sleep` for who reads in place | nothing: delivered again, and said so |
-//! | B-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message it had taken (at-most-once by nature) |
-//! | B-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
-//! | B-t | a consumer that took a message in place and has told nobody | as B-d | the bell | nothing |
-//! | B-g | whoever freed a dead writer's record, nobody woken | room, everybody asleep | the bell | nothing |
-//! | B-n | anybody before a hint store | a hint that lags | nobody: the next walk steps over it | nothing |
-//! | B-m | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
-//! | B-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
-//! | B-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `sleep`) | nothing |
+//! | BQ-a | a producer, claimed, not committed | a dead writer's record | by its slot's mark who waits for it; in a push, by the bell all who sleep | the unacknowledged message |
+//! | BQ-r | a producer that has filled up the lap's rest | freed granules | nobody need | nothing |
+//! | BQ-h | a producer that has moved the head | a head nearer to the truth | nobody need | nothing |
+//! | BQ-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | BQ-x | a producer that gave up, nobody woken | room, everybody asleep | the bell | nothing |
+//! | BQ-d | a consumer, claimed, not released | a dead reader's record | as BQ-a; see `sleep` for who reads in place | nothing: delivered again, and said so |
+//! | BQ-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message it had taken (at-most-once by nature) |
+//! | BQ-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | BQ-t | a consumer that took a message in place and has told nobody | as BQ-d | the bell | nothing |
+//! | BQ-g | whoever freed a dead writer's record, nobody woken | room, everybody asleep | the bell | nothing |
+//! | BQ-n | anybody before a hint store | a hint that lags | nobody: the next walk steps over it | nothing |
+//! | BQ-m | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
+//! | BQ-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
+//! | BQ-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `sleep`) | nothing |
 //!
 //! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner* finds it by
-//! the net; idle sleepers in the windows B-c to B-e are woken by the next operation only.
+//! the net; idle sleepers in the windows BQ-c to BQ-e are woken by the next operation only.
 //!
 //! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: see
 //! [`RawQueue`](crate::queue::RawQueue).
@@ -319,7 +319,7 @@ impl RawByteQueue {
         let room = claim.granules as usize * self.ring.granule();
         self.set_length_word(&claim, len.min(room).min(self.ring.longest()) as u64);
         self.end(&claim, FULL);
-        crate::crash_window!("B-c: committed, nobody woken");
+        crate::crash_window!("BQ-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
         self.ring.header().common.not_empty.published(claim.careful, || self.set_free(next, 1));
     }
@@ -347,7 +347,7 @@ impl RawByteQueue {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
         self.end(&claim, FREED);
-        crate::crash_window!("B-x: given up, nobody woken");
+        crate::crash_window!("BQ-x: given up, nobody woken");
         let header = self.ring.header();
         let next = after(claim.position, claim.granules, self.ring.granules());
         if !crate::mutant!("byte-abort-no-wake") {
@@ -390,7 +390,7 @@ impl RawByteQueue {
         if let Ok(claim) = &claim
             && !crate::mutant!("byte-borrow-untold")
         {
-            crate::crash_window!("B-t: taken in place, nobody told");
+            crate::crash_window!("BQ-t: taken in place, nobody told");
             // Somebody has to watch us from now on: see `sleep`.
             self.ring.header().common.not_empty.published(claim.careful, || 1);
         }
@@ -409,7 +409,7 @@ impl RawByteQueue {
                 self.wait(me, wait.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
             }
         };
-        crate::crash_window!("B-d: claimed for reading");
+        crate::crash_window!("BQ-d: claimed for reading");
         claim.redelivered |= self.length_word(&claim) & RETURNED != 0;
         Ok(claim)
     }
@@ -434,10 +434,10 @@ impl RawByteQueue {
     fn free(&self, claim: &Claim) {
         let header = self.ring.header();
         self.end(claim, FREED);
-        crate::crash_window!("B-f: released, nobody woken");
+        crate::crash_window!("BQ-f: released, nobody woken");
         let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
         header.common.not_full.published(claim.careful, || all);
-        crate::crash_window!("B-n: woken, the hint lags");
+        crate::crash_window!("BQ-n: woken, the hint lags");
         self.move_read_hint(claim);
         if claim.careful && self.is_closed() {
             // Others may wait for this read to end, to find the end of the queue.
@@ -468,7 +468,7 @@ impl RawByteQueue {
 
     fn unclaim(&self, claim: Claim) {
         self.end(&claim, FULL);
-        crate::crash_window!("B-b: put back, nobody woken");
+        crate::crash_window!("BQ-b: put back, nobody woken");
         if !crate::mutant!("byte-put-back-no-wake") {
             let all = self.is_closed();
             self.ring.header().common.not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
@@ -525,8 +525,8 @@ impl RawByteQueue {
     pub fn close(&self, me: &Member) {
         self.ring.header().common.close(
             me,
-            || crate::crash_window!("B-m: marked, not closed"),
-            || crate::crash_window!("B-e: closed, nobody woken"),
+            || crate::crash_window!("BQ-m: marked, not closed"),
+            || crate::crash_window!("BQ-e: closed, nobody woken"),
         );
     }
 

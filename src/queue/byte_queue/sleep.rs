@@ -104,7 +104,7 @@ where
         }
         let (owners, words) = (&self.owners, watches.as_slice());
         self.watched = !owners.as_slice().is_empty();
-        crate::crash_window!("B-s: about to sleep");
+        crate::crash_window!("BQ-s: about to sleep");
         match owners.as_slice() {
             [] | [_] if !owners.beyond() => self.me.sleep(words, owners.only(), sure, deadline),
             _ => self.me.sleep_on_many(words, owners, obstacle, (0, 1), deadline),

@@ -155,7 +155,7 @@ impl RawByteQueue {
             return;
         }
         if self.replace(position, word, idle(position, granules, FREED)) {
-            crate::crash_window!("B-g: gap freed, nobody woken");
+            crate::crash_window!("BQ-g: gap freed, nobody woken");
             let header = self.ring.header();
             header.common.not_full.wake(|| u32::MAX);
             header.common.not_empty.wake(|| u32::MAX);
@@ -210,7 +210,7 @@ impl RawByteQueue {
             }
             if granules > rest {
                 if self.replace(position, word, idle(position, rest, FREED)) {
-                    crate::crash_window!("B-r: rest of the ring filled");
+                    crate::crash_window!("BQ-r: rest of the ring filled");
                     position = after(position, rest, capacity);
                 } else {
                     back_off.lost();
@@ -221,7 +221,7 @@ impl RawByteQueue {
                 back_off.lost();
                 continue;
             }
-            crate::crash_window!("B-a: claimed for writing");
+            crate::crash_window!("BQ-a: claimed for writing");
             // Relaxed load: only to keep a slower producer from moving the hint back.
             if header.tail.load(Ordering::Relaxed) == hint {
                 header.tail.store(after(position, granules, capacity), Ordering::Release); // B4
@@ -281,7 +281,7 @@ impl RawByteQueue {
         if at != found {
             // If it fails somebody else has moved it. B3: after the readers of what lies before it.
             let _ = self.ring.header().head.compare_exchange(found, at, Ordering::AcqRel, Ordering::Relaxed);
-            crate::crash_window!("B-h: head moved, nothing claimed");
+            crate::crash_window!("BQ-h: head moved, nothing claimed");
         }
         self.ring.header().peak.note(self.unread(position));
         match refused {

@@ -456,7 +456,6 @@ impl RawConsumer {
         if self.reading != 0 && std::thread::panicking() {
             self.suspect(self.reading.min(self.known()));
         }
-        crate::crash_window!("L-i: about to leave");
-        self.lane.header().consumer.leave(self.id);
+        self.lane.leave(&self.lane.header().consumer, self.id);
     }
 }

@@ -217,6 +217,12 @@ impl Lane {
         seated
     }
 
+    /// Leaves a seat whose holder has published, or freed, everything.
+    fn leave(&self, seat: &Seat, id: OwnerId) {
+        crate::crash_window!("L-i: about to leave");
+        seat.leave(id);
+    }
+
     /// Waits until `look` says yes.
     #[cold]
     fn wait(

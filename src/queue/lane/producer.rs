@@ -412,7 +412,6 @@ impl RawProducer {
     /// Publishes the rest and leaves the seat.
     pub fn leave(&mut self) {
         let _ = self.flush();
-        crate::crash_window!("L-i: about to leave");
-        self.lane.header().producer.leave(self.id);
+        self.lane.leave(&self.lane.header().producer, self.id);
     }
 }

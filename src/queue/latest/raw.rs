@@ -22,18 +22,18 @@
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
-//! | L1 | store of `current`, Release | a reader's load, Acquire | the value and its stamp |
-//! | L2 | writer: the mark in the stamp, fence Release, the value | reader: the value, fence Acquire, the stamp | that the value may be a newer one's: the stamp is not the same |
-//! | L3 | writer: `current`, fence, the announcements | reader: WANT, fence, `current` | one of the two sees the other |
-//! | L4 | end of an announcement, Release | the next writer's look, Acquire | the end of the reading |
-//! | L5 | a writer's answer, Release | the reader, Acquire | as L1 |
+//! | LV1 | store of `current`, Release | a reader's load, Acquire | the value and its stamp |
+//! | LV2 | writer: the mark in the stamp, fence Release, the value | reader: the value, fence Acquire, the stamp | that the value may be a newer one's: the stamp is not the same |
+//! | LV3 | writer: `current`, fence, the announcements | reader: WANT, fence, `current` | one of the two sees the other |
+//! | LV4 | end of an announcement, Release | the next writer's look, Acquire | the end of the reading |
+//! | LV5 | a writer's answer, Release | the reader, Acquire | as LV1 |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as C1 of `RawMutex` | the value that was being set |
-//! | L-b | a writer, filled, not current | the same | as L-a | as L-a |
-//! | L-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; who was about to sleep watches `current` | nothing |
-//! | L-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |
+//! | LV-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as C1 of `RawMutex` | the value that was being set |
+//! | LV-b | a writer, filled, not current | the same | as LV-a | as LV-a |
+//! | LV-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; who was about to sleep watches `current` | nothing |
+//! | LV-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |
 //!
 //! A writer that is *stopped* delays other writers, never readers; a reader that is stopped keeps its slot and delays nobody.
 //!
@@ -232,13 +232,13 @@ impl RawLatest {
     /// As [`RawLatest::load`].
     #[inline(always)]
     pub unsafe fn glance(&self, into: *mut u8, element: usize) -> Option<u64> {
-        let (version, slot) = split(self.place.header().current.load(Ordering::Acquire)); // L1
+        let (version, slot) = split(self.place.header().current.load(Ordering::Acquire)); // LV1
         if slot >= self.place.slots() {
             return None;
         }
         // SAFETY: by the contract.
         unsafe { self.copy_out(slot, into, element) };
-        fence(Ordering::Acquire); // L2
+        fence(Ordering::Acquire); // LV2
         // Relaxed: the fence orders it.
         (self.place.word(slot, 0).load(Ordering::Relaxed) == version).then_some(version)
     }
@@ -250,15 +250,15 @@ impl RawLatest {
     pub unsafe fn load_announced(&self, me: &Member, into: *mut u8, element: usize) -> Option<u64> {
         let want = me.id().bits() | WANT;
         let cell = self.announce(me, want)?;
-        crate::crash_window!("L-d: announced");
+        crate::crash_window!("LV-d: announced");
         if !crate::mutant!("latest-reader-no-fence") {
-            fence(Ordering::SeqCst); // L3
+            fence(Ordering::SeqCst); // LV3
         }
-        let (_, slot) = split(self.place.header().current.load(Ordering::Acquire)); // L1
+        let (_, slot) = split(self.place.header().current.load(Ordering::Acquire)); // LV1
         let mine = have(me.id(), slot);
         let slot = match cell.compare_exchange(want, mine, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => slot,
-            Err(word) => announced(word)?, // L5
+            Err(word) => announced(word)?, // LV5
         };
         if slot >= self.place.slots() {
             cell.store(0, Ordering::Release);
@@ -268,7 +268,7 @@ impl RawLatest {
         unsafe { self.copy_out(slot, into, element) };
         // Relaxed: as the value, it stays.
         let version = self.place.word(slot, 0).load(Ordering::Relaxed);
-        cell.store(0, Ordering::Release); // L4
+        cell.store(0, Ordering::Release); // LV4
         Some(version)
     }
 
@@ -296,7 +296,7 @@ impl RawLatest {
     unsafe fn copy_out(&self, slot: u32, into: *mut u8, element: usize) {
         debug_assert_eq!(element, self.place.element());
         let (words, rest) = (element / 8, element % 8);
-        // Relaxed: ordered by L1 and L2.
+        // Relaxed: ordered by LV1 and LV2.
         for at in 0..words {
             let word = self.place.word(slot, 1 + at).load(Ordering::Relaxed);
             // SAFETY: by the contract.
@@ -314,7 +314,7 @@ impl RawLatest {
     #[inline(always)]
     unsafe fn copy_in(&self, slot: u32, from: *const u8, element: usize) {
         let (words, rest) = (element / 8, element % 8);
-        // Relaxed: ordered by L1 and L2.
+        // Relaxed: ordered by LV1 and LV2.
         for at in 0..words {
             // SAFETY: by the contract.
             let word = unsafe { from.cast::<u64>().add(at).read_unaligned() };
@@ -411,16 +411,16 @@ impl RawLatest {
         if !crate::mutant!("latest-unmarked") {
             stamp.store(version | WRITING, Ordering::Relaxed);
         }
-        crate::crash_window!("L-a: being written");
-        fence(Ordering::Release); // L2
+        crate::crash_window!("LV-a: being written");
+        fence(Ordering::Release); // LV2
         // SAFETY: by the contract.
         unsafe { self.copy_in(slot, from, element) };
         stamp.store(version, Ordering::Release);
-        crate::crash_window!("L-b: written, not current");
+        crate::crash_window!("LV-b: written, not current");
         let release =
             if crate::mutant!("latest-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
-        header.current.store(join(version, slot), release); // L1
-        crate::crash_window!("L-c: current, nobody told");
+        header.current.store(join(version, slot), release); // LV1
+        crate::crash_window!("LV-c: current, nobody told");
         Ok(version)
     }
 
@@ -430,10 +430,10 @@ impl RawLatest {
         let slots = self.place.slots();
         let mut taken = Slots([0; 4]);
         taken.add(now);
-        fence(Ordering::SeqCst); // L3, with the stores of `current` by this lock's former holders
+        fence(Ordering::SeqCst); // LV3, with the stores of `current` by this lock's former holders
         for n in 0..self.place.readers() {
             let cell = self.place.cell(n);
-            // L4. Most are free.
+            // LV4. Most are free.
             let word = cell.load(Ordering::Acquire);
             if word != 0
                 && let Some(slot) = self.answer(me, cell, word, now)?
@@ -457,7 +457,7 @@ impl RawLatest {
                 return Ok(None);
             }
             match cell.compare_exchange(word, have(id, now), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Some(now)), // L5
+                Ok(_) => return Ok(Some(now)), // LV5
                 Err(found) => word = found,
             }
         }
@@ -510,7 +510,7 @@ impl Waiter for Waiting<'_> {
         let word = Word::Low(&self.latest.place.header().current);
         let current = Watch { word, expected: self.current as u32 };
         let watches = watches.with(Some(current).filter(|_| !crate::mutant!("latest-current-unwatched")));
-        crate::crash_window!("E1: about to sleep");
+        crate::crash_window!("LV-s: about to sleep");
         self.me.sleep(watches.as_slice(), None, watches.sure, deadline)
     }
 }

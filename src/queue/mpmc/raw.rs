@@ -523,7 +523,7 @@ impl<F: FnMut() -> core::result::Result<Claim, Refused>> Waiter for Waiting<'_, 
         let watches = watches.with(cell);
         let sure = watches.sure && self.seen.is_some();
         let obstacle = self.seen.as_ref().and_then(|seen| seen.obstacle);
-        crate::crash_window!("E1: about to sleep");
+        crate::crash_window!("Q-s: about to sleep");
         self.me.sleep(watches.as_slice(), obstacle, sure, deadline)
     }
 }
