@@ -1,7 +1,7 @@
 //! [`End`]: one end of a two-way pipe.
 
-use super::meeting::{RawEnd, RawMeeting};
 use super::receiver::{Message, Receiver};
+use super::rendezvous::{RawEnd, RawRendezvous};
 use super::sender::{Reservation, Sender};
 use crate::error::Result;
 use crate::member::Who;
@@ -48,10 +48,10 @@ pub struct End {
 }
 
 impl End {
-    pub(super) fn new(raw: RawEnd, meeting: RawMeeting, segment: &Segment) -> Result<Self> {
+    pub(super) fn new(raw: RawEnd, rendezvous: RawRendezvous, segment: &Segment) -> Result<Self> {
         Ok(End {
-            sender: Sender::new(raw.producer, meeting, segment.clone())?,
-            receiver: Receiver::new(raw.consumer, meeting, segment.clone())?,
+            sender: Sender::new(raw.producer, rendezvous, segment.clone())?,
+            receiver: Receiver::new(raw.consumer, rendezvous, segment.clone())?,
         })
     }
 

@@ -1,6 +1,6 @@
 //! [`Half`]: what the sender and the receiver have in common: an endpoint that closes its lane when it leaves.
 
-use super::meeting::RawMeeting;
+use super::rendezvous::RawRendezvous;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member};
 use crate::queue::endpoint::{Endpoint, Side};
@@ -11,15 +11,15 @@ use crate::shm::Segment;
 pub(super) struct Half<S: Side> {
     pub(super) endpoint: Endpoint<S>,
     /// Told when the half has left: others may wait for the slot.
-    meeting: RawMeeting,
+    rendezvous: RawRendezvous,
     /// Keeps the mapping.
     _segment: Segment,
 }
 
 impl<S: Side> Half<S> {
     /// The calling thread has just taken the seat.
-    pub(super) fn new(raw: S, meeting: RawMeeting, segment: Segment) -> Self {
-        Half { endpoint: Endpoint::new(raw), meeting, _segment: segment }
+    pub(super) fn new(raw: S, rendezvous: RawRendezvous, segment: Segment) -> Self {
+        Half { endpoint: Endpoint::new(raw), rendezvous, _segment: segment }
     }
 
     /// The calling thread, which has the seat: see [`Endpoint::me`].
@@ -63,7 +63,7 @@ impl<S: Side> Half<S> {
         crate::crash_window!("P-c: closed, still seated");
         let pending = me.pend();
         self.endpoint.raw.leave(me);
-        self.meeting.make_room();
+        self.rendezvous.make_room();
         me.unpend(pending);
         flushed
     }

@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::make::{AskedPipe, LISTENER, found_or_made, shape};
-use super::meeting::RawMeeting;
+use super::make::{LISTENER, attached, found_or_made, shape};
+use super::rendezvous::RawRendezvous;
 use crate::atomic::AtomicU64;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,27 +51,27 @@ pub struct Listener {
 
 /// The seat of who listens.
 struct Listening {
-    meeting: RawMeeting,
+    rendezvous: RawRendezvous,
     id: OwnerId,
 }
 
 impl Holder for Listening {
     fn address(&self) -> *const u8 {
-        self.meeting.place().address()
+        self.rendezvous.place().address()
     }
     fn word(&self) -> &AtomicU64 {
-        self.meeting.listener_word()
+        self.rendezvous.listener_word()
     }
     fn holder(&self) -> OwnerId {
         self.id
     }
     fn move_to(&mut self, me: &Member) -> Result<()> {
-        self.meeting.move_to(me, self.id)?;
+        self.rendezvous.move_to(me, self.id)?;
         self.id = me.id();
         Ok(())
     }
     fn leave(&mut self, me: &Member) {
-        self.meeting.resign(me);
+        self.rendezvous.resign(me);
     }
 }
 
@@ -107,12 +107,12 @@ impl Listener {
             ErrorKind::WouldBlock => error.with_detail(format!("somebody listens at {name:?}")),
             _ => error,
         })?;
-        let endpoint = Endpoint::new(Listening { meeting: raw, id: me.id() });
+        let endpoint = Endpoint::new(Listening { rendezvous: raw, id: me.id() });
         Ok(Listener { endpoint, segment: segment.clone() })
     }
 
     pub(crate) fn accept_by(&mut self, wait: Wait) -> Result<End> {
-        let raw = self.endpoint.raw.meeting;
+        let raw = self.endpoint.raw.rendezvous;
         let me = self.endpoint.me()?;
         let (end, _) = match wait {
             Wait::Never => raw.try_accept(me)?,
@@ -203,7 +203,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipes(&self) -> usize {
-        self.endpoint.raw.meeting.place().slots()
+        self.endpoint.raw.rendezvous.place().slots()
     }
 
     /// How many clients have connected and were not accepted yet: a snapshot.
@@ -218,7 +218,7 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pending(&self) -> usize {
-        self.endpoint.raw.meeting.calls()
+        self.endpoint.raw.rendezvous.calls()
     }
 
     /// Ends listening: clients that were not accepted see the end of their pipes. Dropping does the same.
@@ -255,8 +255,8 @@ impl fmt::Debug for Listener {
 }
 
 /// The meeting of this name.
-fn find(segment: &Segment, name: &str) -> Result<RawMeeting> {
-    segment.find_placed::<AskedPipe>(name, Kind::Pipe, LISTENER)?.ok_or_else(|| {
+fn find(segment: &Segment, name: &str) -> Result<RawRendezvous> {
+    let Some((place, size)) = segment.lookup_like(name, Kind::Pipe, LISTENER)? else {
         let detail = format!("nobody has ever listened at {name:?}");
         Error::from(ErrorKind::Refused).with_detail(detail)
     })

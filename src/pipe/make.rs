@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::meeting::RawMeeting;
-use super::place::{Geometry, Place};
+use super::layout::{Geometry, Place};
 use super::receiver::Receiver;
+use super::rendezvous::RawRendezvous;
 use super::sender::Sender;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -127,8 +127,37 @@ pub(super) fn found_or_made(
     name: &str,
     type_id: u64,
     geometry: Geometry,
-) -> Result<RawMeeting> {
-    segment.find_or_make(name, &AskedPipe { type_id, geometry })
+) -> Result<RawRendezvous> {
+    let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;
+    let shape = Shape {
+        kind: Kind::Pipe as u32,
+        type_id,
+        size: size as u64,
+        align: Place::ALIGN as u64,
+        params: geometry.params(),
+    };
+    let place = segment.place(name, &shape, |place| {
+        // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
+        let made = unsafe { Place::make(place, size, geometry) };
+        debug_assert!(made.is_ok(), "the shape was checked");
+    })?;
+    // SAFETY: checked by the directory; every handle keeps the segment.
+    let rendezvous = unsafe { attached(name, place, size) }?;
+    if rendezvous.place().geometry() != geometry {
+        // Its own head disagrees with the directory.
+        return Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}")));
+    }
+    Ok(rendezvous)
+}
+
+/// # Safety
+/// As for [`Place::attach`].
+pub(super) unsafe fn attached(name: &str, place: NonNull<u8>, size: usize) -> Result<RawRendezvous> {
+    // SAFETY: by the contract.
+    match unsafe { Place::attach(place, size) } {
+        Ok(place) => Ok(RawRendezvous::new(place)),
+        Err(_) => Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}"))),
+    }
 }
 
 fn in_use(name: &str) -> impl Fn(Error) -> Error {
@@ -188,10 +217,10 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipe_pair(&self, name: &str, capacity: usize, longest: usize) -> Result<(End, End)> {
-        let meeting = found_or_made(self, name, TWO_WAYS, shape(1, 2, capacity, longest)?)?;
-        let me = member::current(meeting.place().address())?;
-        let (a, b) = meeting.take_pair(me).map_err(in_use(name))?;
-        Ok((End::new(a, meeting, self)?, End::new(b, meeting, self)?))
+        let rendezvous = found_or_made(self, name, TWO_WAYS, shape(1, 2, capacity, longest)?)?;
+        let me = member::current(rendezvous.place().address())?;
+        let (a, b) = rendezvous.take_pair(me).map_err(in_use(name))?;
+        Ok((End::new(a, rendezvous, self)?, End::new(b, rendezvous, self)?))
     }
 
     /// Both ends of the one-way pipe of this name, found or made. Otherwise as [`pipe_pair`](Self::pipe_pair).
@@ -209,9 +238,9 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipe_one_way(&self, name: &str, capacity: usize, longest: usize) -> Result<(Sender, Receiver)> {
-        let meeting = found_or_made(self, name, ONE_WAY, shape(1, 1, capacity, longest)?)?;
-        let me = member::current(meeting.place().address())?;
-        let (to, from) = meeting.take_one_way(me).map_err(in_use(name))?;
-        Ok((Sender::new(to, meeting, self.clone())?, Receiver::new(from, meeting, self.clone())?))
+        let rendezvous = found_or_made(self, name, ONE_WAY, shape(1, 1, capacity, longest)?)?;
+        let me = member::current(rendezvous.place().address())?;
+        let (to, from) = rendezvous.take_one_way(me).map_err(in_use(name))?;
+        Ok((Sender::new(to, rendezvous, self.clone())?, Receiver::new(from, rendezvous, self.clone())?))
     }
 }

@@ -30,18 +30,18 @@
 //! | P-c | who has closed, still seated | a closed lane, a dead holder | nobody need; whoever wants the slot takes it | nothing |
 //! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |
 //!
-//! The windows of meeting by name are in [`RawMeeting`]'s page. Descriptors are not passed through a pipe.
+//! The windows of meeting by name are in [`RawRendezvous`]'s page. Descriptors are not passed through a pipe.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod endpoint;
+mod layout;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod listener;
-mod meeting;
-mod place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod receiver;
+mod rendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod sender;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -54,6 +54,7 @@ mod make;
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;
+pub use layout::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -62,11 +63,10 @@ pub use listener::{Listener, connect, connect_timeout, connect_until, listener, 
 pub(crate) use make::{LISTENER, ONE_WAY, TWO_WAYS};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use make::{one_way, pair};
-#[cfg(interproc_loom)]
-pub use meeting::RawEnd;
-pub use meeting::RawMeeting;
-pub use place::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use receiver::{Message, Receiver};
+#[cfg(interproc_loom)]
+pub use rendezvous::RawEnd;
+pub use rendezvous::RawRendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use sender::{Reservation, Sender};

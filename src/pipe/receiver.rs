@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::endpoint::Half;
-use super::meeting::RawMeeting;
+use super::rendezvous::RawRendezvous;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
 use crate::queue::RawConsumer;
@@ -35,8 +35,8 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(raw: RawConsumer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
-        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, meeting, segment) })
+    pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
+        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
     }
 
     /// The next message, and whether it may have been read before. It stays the next one until it is released.

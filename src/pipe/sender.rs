@@ -1,7 +1,7 @@
 //! [`Sender`]: the half of an end that sends.
 
 use super::endpoint::Half;
-use super::meeting::RawMeeting;
+use super::rendezvous::RawRendezvous;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, Who};
@@ -47,8 +47,8 @@ fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
 }
 
 impl Sender {
-    pub(super) fn new(raw: RawProducer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
-        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, meeting, segment) })
+    pub(super) fn new(raw: RawProducer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
+        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, rendezvous, segment) })
     }
 
     /// The place of a message of `len` bytes.

@@ -1,7 +1,6 @@
 //! The state of pipes, read from copied bytes (see `crate::decode`).
 
-use super::place::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
-use crate::decode::{ObjectBytes, State};
+use super::layout::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
 use crate::member::OwnerId;
 use crate::queue::byte_lane::UNIT;
 use crate::queue::lane::lane as lane_at;
@@ -80,11 +79,10 @@ pub(crate) fn pipe(object: &ObjectBytes<'_>) -> Option<State> {
     )
 }
 
-/// The state of a listener and its pipes.
-pub(crate) fn meeting(object: &ObjectBytes<'_>) -> Option<State> {
-    let pipes = pipes(object).filter(|pipes| pipes.geometry.lanes == 2)?;
-    let listener =
-        OwnerId::of(object.word(offset_of!(Head, listener) as u64)?).filter(|&id| object.lives(id));
+/// The state of a place where clients meet a listener.
+pub(crate) fn listener(look: &Look<'_>) -> Option<State> {
+    let seen = seen(look).filter(|seen| seen.geometry.lanes == 2)?;
+    let listener = OwnerId::of(look.word(offset_of!(Head, listener) as u64)?).filter(|&id| look.lives(id));
     let mut calls = 0;
     for word in 0..CALL_WORDS {
         calls += u64::from(object.word((offset_of!(Head, calls) + 8 * word) as u64)?.count_ones());

@@ -54,7 +54,7 @@
 //! | BQ-h | a producer that has moved the head | a head nearer to the truth | nobody need | nothing |
 //! | BQ-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
 //! | BQ-x | a producer that gave up, nobody woken | room, everybody asleep | the bell | nothing |
-//! | BQ-d | a consumer, claimed, not released | a dead reader's record | as BQ-a; see `sleep` for who reads in place | nothing: delivered again, and said so |
+//! | BQ-d | a consumer, claimed, not released | a dead reader's record | as BQ-a; see `wait` for who reads in place | nothing: delivered again, and said so |
 //! | BQ-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message it had taken (at-most-once by nature) |
 //! | BQ-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
 //! | BQ-t | a consumer that took a message in place and has told nobody | as BQ-d | the bell | nothing |
@@ -62,7 +62,7 @@
 //! | BQ-n | anybody before a hint store | a hint that lags | nobody: the next walk steps over it | nothing |
 //! | BQ-m | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
 //! | BQ-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
-//! | BQ-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `sleep`) | nothing |
+//! | BQ-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `wait`) | nothing |
 //!
 //! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner* finds it by
 //! the net; idle sleepers in the windows BQ-c to BQ-e are woken by the next operation only.
@@ -81,8 +81,8 @@
 //! reader would stop them all); fetching control words and payload early (measured: nothing). What a message of 1 KiB costs
 //! beyond its two copies is mostly that a claim, a locked operation, waits for the stores of the message before it.
 
-use super::place::ByteRing;
-use super::sleep::Side;
+use super::layout::ByteRing;
+use super::wait::Side;
 use super::word::{FREED, FULL, after, idle, owned};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
@@ -230,7 +230,7 @@ impl RawByteQueue {
         let pending = me.pend();
         let claim = self.claim_to_write(me, len, wait);
         if let Ok(claim) = &claim {
-            // For who commits by the place alone: see `by_place`.
+            // For who commits by the place alone: see `by_address`.
             self.set_length_word(claim, len as u64);
         }
         me.unpend(pending);
@@ -391,7 +391,7 @@ impl RawByteQueue {
             && !crate::mutant!("byte-borrow-untold")
         {
             crate::crash_window!("BQ-t: taken in place, nobody told");
-            // Somebody has to watch us from now on: see `sleep`.
+            // Somebody has to watch us from now on: see `wait`.
             self.ring.header().common.not_empty.published(claim.careful, || 1);
         }
         me.unpend(pending);

@@ -1,6 +1,6 @@
 //! The state of a byte queue, read from copied bytes (see `crate::decode`).
 
-use super::place::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
+use super::layout::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
 use crate::decode::{ObjectBytes, State};

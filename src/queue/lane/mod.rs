@@ -59,7 +59,7 @@
 //! store would erase it).
 
 mod consumer;
-mod place;
+mod layout;
 mod producer;
 pub(in crate::queue) mod seat;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -67,10 +67,10 @@ pub(crate) mod view;
 
 pub use consumer::RawConsumer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(in crate::queue) use place::Header;
-pub use place::Lane;
+pub(in crate::queue) use layout::Header;
+pub use layout::Lane;
 #[cfg(not(interproc_loom))]
-pub use place::lane_size;
+pub use layout::lane_size;
 pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use view::lane;

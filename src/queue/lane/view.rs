@@ -1,6 +1,6 @@
 //! The state of a lane, read from copied bytes (see `crate::decode`).
 
-use super::place::Header;
+use super::layout::Header;
 use super::{FINAL, POSITION, lane_size};
 use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;

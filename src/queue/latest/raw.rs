@@ -49,7 +49,7 @@
 //! registers on multiprocessor systems*; that writers answer announcements is Herlihy's helping.
 #![allow(unsafe_code)]
 
-use super::place::LatestPlace;
+use super::layout::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};

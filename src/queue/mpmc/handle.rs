@@ -190,7 +190,7 @@ impl<T: Plain> Queue<T> {
     /// *When the caller dies in it*, the oldest message is still there, or gone as it would have been; the new one is there,
     /// or not. *Ordering, signals*: as [`Queue::push`].
     ///
-    /// Algorithm: see `forced.rs`; the name and the meaning are crossbeam's (`ArrayQueue::force_push`).
+    /// Algorithm: see `displace.rs`; the name and the meaning are crossbeam's (`ArrayQueue::force_push`).
     ///
     /// # Errors
     /// `Closed`; `Full` as said above; `TooManyMembers`. The value comes back in the error.

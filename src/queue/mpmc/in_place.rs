@@ -37,7 +37,7 @@
 //! checked anyway); pending at NULL while the caller's code runs (caught by "queue: whoever dies with a message in its hands …").
 
 use super::RawQueue;
-use super::look::{Claim, Found, Refused};
+use super::scan::{Claim, Found, Refused};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;

@@ -54,8 +54,8 @@
 //! that finds it closed and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No
 //! producer can pass a sealed cell, so nothing can come after an end that was reported.
 //!
-//! The looks that this takes are in `look`. Messages that are written and read where they lie: `in_place`; pushes that take the
-//! oldest message's place: `forced`.
+//! The looks that this takes are in `scan`. Messages that are written and read where they lie: `in_place`; pushes that take the
+//! oldest message's place: `displace`.
 //!
 //! A *live stopped* writer blocks the consumers behind it, a live stopped reader the producers one lap later
 //! ([`RawQueue::blocker`] names them).
@@ -64,8 +64,8 @@
 //! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
 //! it stands it can make a producer leave a gap that no consumer can tell from the end).
 
-use super::look::{Behind, Claim, Refused, Seen};
-use super::ring::Ring;
+use super::layout::Ring;
+use super::scan::{Behind, Claim, Refused, Seen};
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Member;

@@ -1,8 +1,7 @@
 //! The state of a queue, read from copied bytes (see `crate::decode`).
 
 use super::RawQueue;
-use super::ring::{CELLS_OFF, Header, ring_size, stride_of};
-use crate::decode::{ObjectBytes, State};
+use super::layout::{CELLS_OFF, Header, ring_size, stride_of};
 use crate::error::Result;
 use crate::member::OwnerId;
 use crate::queue::head::Head;

@@ -19,7 +19,7 @@
 //! message written there would be passed by those pushed after it, of the same producer even).
 
 use super::RawQueue;
-use super::look::{Claim, Found, Refused, Seen};
+use super::scan::{Claim, Found, Refused, Seen};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::Result;
 use crate::member::Member;

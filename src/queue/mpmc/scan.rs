@@ -95,7 +95,7 @@ impl RawQueue {
         (1 << 26) / (self.ring.element() as u64).clamp(1 << 8, 1 << 12)
     }
 
-    /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
+    /// Runs one scan from a hint until `scan` has an answer. Bounded: a hint or cell that somebody scribbled
     /// cannot keep it busy for ever, it then answers "not now". One that passes over a live reader cannot leave the hint
     /// anywhere: it may go further, and notes how far it has come ([`Skips`](crate::queue::skips)).
     pub(super) fn scan(

@@ -1,4 +1,4 @@
-//! [`RawMeeting`]: where the ends of pipes are taken: a pair in one process, or clients and a listener that meet by name.
+//! [`RawRendezvous`]: where the ends of pipes are taken: a pair in one process, or clients and a listener that meet by name.
 //!
 //! **Promise.** A slot is somebody's as long as one of its ends lives, and nobody's after that, whoever was killed at
 //! whichever instruction. A call is answered once, by who listens, or refused; a caller whose listener dies is told by
@@ -39,7 +39,7 @@
 //! slot); a state word for each slot beside the seats (two truths, and a window between any two writes); a call that
 //! gives no peer until it is answered (a client would have to watch the listener by other means).
 
-use super::place::Place;
+use super::layout::Place;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners};
@@ -55,7 +55,7 @@ const TRIES: u32 = 64;
 /// The place where ends are taken. All operations take the calling thread's member of the segment that it lies in.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
-pub struct RawMeeting {
+pub struct RawRendezvous {
     place: Place,
 }
 
@@ -108,10 +108,10 @@ impl Lanes {
     }
 }
 
-impl RawMeeting {
+impl RawRendezvous {
     /// The one at a place.
     pub fn new(place: Place) -> Self {
-        RawMeeting { place }
+        RawRendezvous { place }
     }
 
     /// Its place.
@@ -245,7 +245,7 @@ impl RawMeeting {
     /// Takes the two ends of the only lane.
     ///
     /// # Errors
-    /// As [`RawMeeting::take_pair`].
+    /// As [`RawRendezvous::take_pair`].
     pub fn take_one_way(&self, me: &Member) -> Result<(RawProducer, RawConsumer)> {
         let lanes = self.take_slot(me)?;
         Ok((RawProducer::seated(lanes.lanes[0], me.id())?, RawConsumer::seated(lanes.lanes[0], me.id())?))
@@ -415,7 +415,7 @@ impl RawMeeting {
         result?.ok_or_else(|| ErrorKind::Full.into())
     }
 
-    /// As [`RawMeeting::try_connect`], and waits for a slot.
+    /// As [`RawRendezvous::try_connect`], and waits for a slot.
     ///
     /// # Errors
     /// `Refused` if nobody listens; `TimedOut`; `Corrupt`.
@@ -521,7 +521,7 @@ impl RawMeeting {
         let calls = &self.place.head().calls[..words];
         let result = loop {
             // Before the look: a call that comes after it changes a word.
-            let mut seen = [0; super::place::CALL_WORDS];
+            let mut seen = [0; super::layout::CALL_WORDS];
             calls.iter().zip(&mut seen).for_each(|(word, seen)| *seen = word.load(Ordering::SeqCst));
             match self.pick_up(me) {
                 Ok(None) => {}
@@ -529,7 +529,7 @@ impl RawMeeting {
                 Err(error) => break Err(error),
             }
             let mut watches =
-                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::place::CALL_WORDS];
+                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::layout::CALL_WORDS];
             for (n, (word, seen)) in calls.iter().zip(seen).enumerate() {
                 watches[2 * n] = Watch { word: Word::Low(word), expected: seen as u32 };
                 watches[2 * n + 1] = Watch { word: Word::High(word), expected: (seen >> 32) as u32 };
