@@ -1,4 +1,4 @@
-//! Making pipes.
+//! Creating pipes.
 #![allow(unsafe_code)]
 
 use super::end::End;
@@ -18,14 +18,14 @@ pub(crate) const TWO_WAYS: u64 = (u32::from_le_bytes(*b"Pip2") as u64) << 32;
 pub(crate) const ONE_WAY: u64 = (u32::from_le_bytes(*b"Pip1") as u64) << 32;
 pub(crate) const LISTENER: u64 = (u32::from_le_bytes(*b"PipL") as u64) << 32;
 
-/// What an anonymous pipe's segment has room for: the threads that use its ends at the same time.
+/// How many threads can use the ends of an anonymous pipe at the same time.
 const MEMBERS: u32 = 32;
 
-/// Two ends of a new pipe, each of which sends to the other: Python's `Pipe()`.
+/// Creates a pipe and returns its two ends, each of which sends to the other: Python's `Pipe()`.
 ///
 /// Each direction has room for at least `capacity` bytes, eight for each message's header included, and for two messages of
-/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children
-/// that are given an end; up to 32 threads can use it at the same time. Both ends are the calling thread's.
+/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children that
+/// are given an end. Up to 32 threads can use it at the same time. Both ends are the calling thread's.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`]: a size out of range; [`ErrorKind::NoSpace`]; [`ErrorKind::Resource`]: two descriptors are
@@ -47,7 +47,7 @@ pub fn pair(capacity: usize, longest: usize) -> Result<(End, End)> {
     anonymous(geometry)?.pipe_pair("pipe", capacity, longest)
 }
 
-/// The two ends of a new one-way pipe: Python's `Pipe(duplex=False)`. Otherwise as [`pair`].
+/// Creates a one-way pipe and returns its two ends: Python's `Pipe(duplex=False)`. Otherwise as [`pair`].
 ///
 /// # Errors
 /// As [`pair`].
@@ -76,52 +76,12 @@ pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize)
     })
 }
 
-/// A pipe, or a listener with its pipes, that is asked for.
-pub(super) struct AskedPipe {
-    type_id: u64,
-    geometry: Geometry,
+/// The size of this many two-way pipes in bytes; `None` if that is impossible.
+pub(crate) fn room_of(pipes: usize, capacity: usize, longest: usize) -> Option<usize> {
+    Geometry::new(pipes, 2, capacity, longest)?.size()
 }
 
-impl Placed for AskedPipe {
-    type Handle = RawMeeting;
-    const ALIGN: usize = Place::ALIGN;
-
-    fn limits(&self) -> &'static str {
-        "up to 1024 pipes, messages up to 2^32 - 1 bytes"
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Pipe
-    }
-
-    fn type_id(&self) -> u64 {
-        self.type_id
-    }
-
-    fn params(&self) -> [u64; 2] {
-        self.geometry.params()
-    }
-
-    fn size(&self) -> Option<usize> {
-        self.geometry.size()
-    }
-
-    unsafe fn make(&self, place: NonNull<u8>, size: usize) -> Result<()> {
-        // SAFETY: by the contract.
-        unsafe { Place::make(place, size, self.geometry) }
-    }
-
-    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<RawMeeting> {
-        // SAFETY: by the contract.
-        unsafe { Place::attach(place, size) }.map(RawMeeting::new)
-    }
-
-    fn agrees_with(&self, meeting: &RawMeeting) -> bool {
-        meeting.place().geometry() == self.geometry
-    }
-}
-
-/// Finds or makes the object.
+/// Finds or creates the object.
 pub(super) fn found_or_made(
     segment: &Segment,
     name: &str,
@@ -144,7 +104,7 @@ pub(super) fn found_or_made(
     // SAFETY: checked by the directory; every handle keeps the segment.
     let rendezvous = unsafe { attached(name, place, size) }?;
     if rendezvous.place().geometry() != geometry {
-        // Its own head disagrees with the directory.
+        // Its own header disagrees with the directory.
         return Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}")));
     }
     Ok(rendezvous)
@@ -196,11 +156,11 @@ impl Room {
 }
 
 impl Segment {
-    /// Both ends of the pipe of this name, found or made: see [`pipe::pair`](crate::pipe::pair). A pipe whose ends were
-    /// all closed, or whose holders are dead, is empty and open again.
+    /// Both ends of the pipe of this name, found or created: see [`pipe::pair`](crate::pipe::pair). A pipe whose ends were all
+    /// closed, or whose holders are dead, is empty and open again.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] while somebody alive has an end of it; [`ErrorKind::TypeMismatch`] when the name belongs
+    /// [`ErrorKind::WouldBlock`] while a live thread has an end of it; [`ErrorKind::TypeMismatch`] when the name belongs
     /// to something else or to a pipe of other sizes; [`ErrorKind::InvalidInput`] for a size out of range; else as
     /// [`object`](Self::object).
     ///
@@ -223,7 +183,7 @@ impl Segment {
         Ok((End::new(a, rendezvous, self)?, End::new(b, rendezvous, self)?))
     }
 
-    /// Both ends of the one-way pipe of this name, found or made. Otherwise as [`pipe_pair`](Self::pipe_pair).
+    /// Both ends of the one-way pipe of this name, found or created. Otherwise as [`pipe_pair`](Self::pipe_pair).
     ///
     /// # Errors
     /// As [`pipe_pair`](Self::pipe_pair).

@@ -1,4 +1,4 @@
-//! [`Sender`]: the half of an end that sends.
+//! [`Sender`]: the sending half of an end.
 
 use super::endpoint::Half;
 use super::rendezvous::RawRendezvous;
@@ -14,19 +14,19 @@ use core::ptr::NonNull;
 use core::time::Duration;
 use std::io::IoSlice;
 
-/// The sending half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).
+/// The sending half of a pipe: the sender of a one-way pipe, or one half of an [`End`](super::End).
 ///
-/// A message is a number of bytes, 0 included, and arrives as it was sent, whole or not at all. Only one thread at a time
-/// has the half; it may be moved to another, see the [module](super).
+/// A message has any number of bytes, 0 included, and arrives as it was sent, whole or not at all. One thread at a time has the
+/// half; it may move to another, see the [module](super).
 ///
-/// *When the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is
-/// gone with the receiver; a message whose send failed was not delivered. *When the sender dies*, what it had sent is
-/// delivered, a message that it had not finished is not, and then the receiver sees the end.
+/// *If the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is lost with
+/// the receiver; a message whose send failed was not delivered. *If the sender dies*, what it had sent is delivered, an
+/// unfinished message is not, and then the receiver sees the end.
 ///
-/// *Ordering*: whoever receives a message sees all that came before its send. *Cost*: copying, and one store to publish; no
-/// read-modify-write, no system call unless the receiver sleeps. *Signals*: not for handlers; one that interrupts a wait
-/// does not end it. *Fork*: a child's copy is refused ([`ErrorKind::NotOwner`]) and does nothing when dropped, unless it was
-/// handed over.
+/// *Ordering*: whoever receives a message sees everything that happened before its send. *Cost*: copying, and one store to
+/// publish; no read-modify-write, no system call unless the receiver sleeps. *Signals*: not to be used in a handler; signals do
+/// not end a wait. *Fork*: a child's copy is refused ([`ErrorKind::NotOwner`]) and does nothing when dropped, unless it was handed
+/// over.
 ///
 /// # Examples
 /// ```
@@ -51,14 +51,14 @@ impl Sender {
         Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, rendezvous, segment) })
     }
 
-    /// The place of a message of `len` bytes.
+    /// Reserves the place of a message of `len` bytes.
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.half.me_and_peer(refusal)?;
         self.half.endpoint.reserve_as(me, len, wait)
     }
 
-    /// Sends what lies in the place that was given out.
+    /// Sends the first `len` bytes of the reserved place.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
         self.half.endpoint.commit(len)
@@ -89,7 +89,7 @@ impl Sender {
     /// # Errors
     /// [`ErrorKind::Closed`]: the receiver has closed or died; [`ErrorKind::TooLarge`]: longer than
     /// [`longest`](Self::longest). [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
-    /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. The message was not sent then.
+    /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. Then the message was not sent.
     ///
     /// # Examples
     /// ```
@@ -111,7 +111,7 @@ impl Sender {
     ///
     /// # Examples
     /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(0, 8)?; // the least room: for one of the longest, and a short one
+    /// # let (mut to, mut from) = interproc::pipe::one_way(0, 8)?; // the smallest room
     /// while to.try_send(b"12345678").is_ok() {}
     /// from.recv()?;
     /// to.try_send(b"12345678")?;
@@ -169,7 +169,7 @@ impl Sender {
         self.send_parts(parts.iter().map(|part| &**part), Wait::ForEver)
     }
 
-    /// Sends `size` bytes of `buffer` from `offset` on as one message, as Python's `send_bytes`.
+    /// Sends `size` bytes of `buffer`, from `offset` on, as one message, as Python's `send_bytes`.
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`ErrorKind::InvalidInput`] when the buffer does not have these bytes.
@@ -191,7 +191,7 @@ impl Sender {
         self.send(part)
     }
 
-    /// Room for a message of `len` bytes, to be written in place; waits for it as long as it takes.
+    /// Reserves room for a message of `len` bytes, to be written in place, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -269,7 +269,7 @@ impl Sender {
         self.half.endpoint.longest()
     }
 
-    /// Bytes of the ring between the two, each message's header of eight bytes included.
+    /// The size of the ring in bytes, the eight bytes of each message's header included.
     ///
     /// # Examples
     /// ```
@@ -281,7 +281,7 @@ impl Sender {
         self.half.endpoint.capacity()
     }
 
-    /// Bytes of the ring that are in use: a snapshot.
+    /// The bytes of the ring that are in use: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -308,8 +308,7 @@ impl Sender {
         self.half.endpoint.lane().is_closed()
     }
 
-    /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.
-    /// By its own account: see [`Who`](crate::member::Who).
+    /// The receiver, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// As [`send`](Self::send), when the half is not the caller's.
@@ -325,7 +324,7 @@ impl Sender {
         Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
     }
 
-    /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.
+    /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, but reports no errors.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`] in a forked child, whose copy is not the half.
@@ -341,7 +340,7 @@ impl Sender {
         self.half.close()
     }
 
-    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// In a child of a `fork` that was not made by this library: takes the half that its parent hands over: see
     /// [`End::adopt`](super::End::adopt).
     ///
     /// # Errors
@@ -368,7 +367,7 @@ impl Sender {
         self.half.endpoint.adopt()
     }
 
-    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    /// In the parent, after a `fork` that was not made by this library: see [`End::hand_over`](super::End::hand_over).
     ///
     /// # Errors
     /// As [`End::hand_over`](super::End::hand_over).
@@ -405,10 +404,8 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// Room for a message, to be written in place. Nobody sees it before it is committed; dropped, it was never there, and
-/// so it is if its thread dies.
-///
-/// Its bytes are whatever was there before. Not to be moved to another thread.
+/// Reserved room for a message, written in place. Nobody sees the message before it is committed. Dropped, or if its thread dies,
+/// the reservation is aborted. At first it holds what older messages left there.
 ///
 /// # Examples
 /// ```

@@ -1,4 +1,4 @@
-//! The state of pipes, read from copied bytes (see `crate::decode`).
+//! The state of pipes, decoded from copied bytes (see `crate::view`).
 
 use super::layout::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
 use crate::member::OwnerId;
@@ -6,7 +6,7 @@ use crate::queue::byte_lane::UNIT;
 use crate::queue::lane::lane as lane_at;
 use core::mem::offset_of;
 
-/// The ends of at most so many pipes are named.
+/// The holders of at most this many slots are shown.
 const SHOWN: usize = 8;
 
 /// The pipes of an object.
@@ -29,7 +29,7 @@ fn pipes<'a>(object: &'a ObjectBytes<'a>) -> Option<Pipes<'a>> {
     fits.then_some(Pipes { object, geometry, stride: geometry.lane_stride()? as u64 })
 }
 
-/// One direction: who has its ends, the bytes in it, whether it is closed.
+/// The state of a lane: the live holders of its ends, the bytes in it, whether it is closed.
 struct Lane {
     ends: [Option<OwnerId>; 2],
     bytes: u64,
@@ -79,7 +79,7 @@ pub(crate) fn pipe(object: &ObjectBytes<'_>) -> Option<State> {
     )
 }
 
-/// The state of a place where clients meet a listener.
+/// The state of a rendezvous of clients with a listener.
 pub(crate) fn listener(look: &Look<'_>) -> Option<State> {
     let seen = seen(look).filter(|seen| seen.geometry.lanes == 2)?;
     let listener = OwnerId::of(look.word(offset_of!(Head, listener) as u64)?).filter(|&id| look.lives(id));

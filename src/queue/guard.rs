@@ -44,6 +44,17 @@ pub trait Reading {
 ///
 /// The place is the writer's alone as long as all members keep to the protocol. Whoever maps the segment and does not can
 /// change any byte of it at any time.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let log = seg.byte_queue("log", 4096, 512)?;
+/// let mut room = log.reserve(100)?; // at most 100 bytes
+/// room[..5].copy_from_slice(b"hello");
+/// room.commit_len(5)?; // it became 5
+/// assert_eq!(log.pop()?, b"hello");
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "a reservation that is dropped is aborted"]
 pub struct Reserved<H: Writing, V: ?Sized> {
     hold: ManuallyDrop<H>,
@@ -170,6 +181,18 @@ impl<H: Writing, V: ?Sized> fmt::Debug for Reserved<H, V> {
 ///
 /// As long as all members keep to the protocol, nobody changes the message meanwhile. A peer that does not could: any bytes
 /// are a valid value, but copy a message first and check the copy if you do not trust its sender.
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let log = seg.byte_queue("log", 4096, 512)?;
+/// log.push(b"one line")?;
+/// let line = log.borrow()?; // no copy
+/// assert!(line.starts_with(b"one") && !line.is_redelivered());
+/// drop(line); // released
+/// assert!(log.is_empty());
+/// # Ok::<(), interproc::Error>(())
+/// ```
 #[must_use = "a message that is dropped is done"]
 pub struct Borrowed<H: Reading, V: ?Sized> {
     hold: ManuallyDrop<H>,

@@ -1,4 +1,4 @@
-//! [`ByteConsumer`]: the reading side of a byte lane.
+//! [`ByteConsumer`]: the consumer of a byte lane.
 #![allow(unsafe_code)]
 
 use super::{Found, RawByteConsumer, RecvError};
@@ -16,26 +16,26 @@ use std::vec::Vec;
 
 /// The one consumer of a queue of messages of any length, from whoever is its [`ByteProducer`](super::ByteProducer).
 ///
-/// Made or found by [`Segment::byte_consumer`](crate::Segment::byte_consumer). It holds the consumer's *seat*: as long as it
-/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
-/// of one compare-and-swap at the next use there. Dropped, it leaves the seat; what it has not read stays in the queue.
+/// Created or found by [`Segment::byte_consumer`](crate::Segment::byte_consumer). It holds the consumer's *seat*: while it and
+/// the thread that uses it live, nobody else gets one. It may move to another thread of the process, at the cost of one
+/// compare-and-swap at its next use there. Dropped, it leaves the seat; unread messages stay in the queue.
 ///
 /// *A message* is read in place ([`borrow`](Self::borrow)) or copied out ([`pop_into`](Self::pop_into),
-/// [`pop`](Self::pop)). Messages come in the order in which they were sent, each once.
+/// [`pop`](Self::pop)). Messages come in the order in which they were pushed, each once.
 ///
-/// *When the consumer dies*, nothing is lost: the next one takes the seat over and begins with what was not freed. That may
-/// have been read: it is told ([`ByteMessage::is_redelivered`]). With the usual settings that is at most one message, the one
-/// that was being read. *When the producer dies*, what it had published is received; a consumer that waits goes on
-/// waiting, for the next producer.
+/// *If the consumer dies*, nothing is lost: the next one takes over the seat and begins with what was not freed. A message that
+/// the dead consumer may have read is flagged ([`ByteMessage::is_redelivered`](Borrowed::is_redelivered)). By default that is
+/// at most one message, the one that was being read. *If the producer dies*, what it had published is delivered; a waiting
+/// consumer goes on waiting, for the next producer.
 ///
-/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
-/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing. *Signals*: not to be used in a
+/// *Ordering*: the reader of a message sees everything that happened before it was published. *Fork*: the seat is the parent's;
+/// in a child every operation fails with `NotOwner`, and dropping the copy does nothing. *Signals*: not to be used in a
 /// handler; signals do not end a wait. *Cost*: one release store a message, no read-modify-write, no system call unless
 /// somebody sleeps.
 ///
-/// *Trust*: headers are checked, so whatever a peer writes, no byte outside of the ring is touched; impossible ones are
-/// `Corrupt`. But a peer that breaks the protocol can change a message while it is read in place: copy out what comes
-/// from somebody you do not trust, then look at it.
+/// *Trust*: headers are checked, so whatever a peer writes, no byte outside of the ring is touched; impossible headers are
+/// `Corrupt`. But a peer that breaks the protocol can change a message while it is read in place. If you do not trust a peer,
+/// copy its messages out first, then look at the copy.
 ///
 /// # Examples
 /// ```
@@ -50,7 +50,7 @@ use std::vec::Vec;
 /// {
 ///     let message = consumer.borrow()?; // in place
 ///     assert_eq!(&*message, b"one");
-/// } // and now its room is free
+/// } // now its room is free
 /// assert_eq!(consumer.iter().collect::<Vec<_>>(), [b"two"]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
@@ -66,11 +66,11 @@ impl ByteConsumer {
         ByteConsumer { side: Endpoint::new(raw), _segment: segment }
     }
 
-    /// The next message, in its place, waiting for one as long as it takes. Its room is free when it is dropped.
+    /// Borrows the next message, to be read in place, waiting for one as long as it takes. Its room is free once it is dropped.
     ///
     /// # Errors
     /// `Closed` when closed and drained; `NotOwner` in a forked child; `Stale` if the thread that held the seat died and
-    /// another consumer has taken over; `Corrupt` for a header or a count that cannot be; `TooManyMembers`.
+    /// another consumer has taken over; `Corrupt` for an impossible header or count; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -143,10 +143,10 @@ impl ByteConsumer {
         Ok(InSeat::guard(&mut self.side, found))
     }
 
-    /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
+    /// Copies the next message into `buffer`, waiting for one as long as it takes. Returns its length.
     ///
     /// # Errors
-    /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays where it is. Else
+    /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays in the queue. Else
     /// as [`borrow`](Self::borrow).
     ///
     /// # Examples
@@ -224,7 +224,7 @@ impl ByteConsumer {
 
     #[inline(always)]
     fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
-        // SAFETY: as long as it is.
+        // SAFETY: the buffer has this size.
         let (len, _) = unsafe { self.side.pop_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
         if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
     }
@@ -294,8 +294,8 @@ impl ByteConsumer {
         self.borrow_until(deadline)?.into_vec()
     }
 
-    /// All messages, each copied, waiting for the next one as long as it takes: until the queue is closed and drained. Any
-    /// other error ends it, too; [`borrow`](Self::borrow) then says which.
+    /// Pops message after message, waiting for each, until the queue is closed and drained. Any other error ends the loop, too;
+    /// then [`borrow`](Self::borrow) says which.
     ///
     /// # Examples
     /// ```
@@ -312,7 +312,7 @@ impl ByteConsumer {
         iter::Iter(self)
     }
 
-    /// Messages, each copied, as long as there are any. Whoever is as fast as its producer may go on for ever.
+    /// Pops messages as long as there are any. Beside a fast producer it may go on for ever.
     ///
     /// # Examples
     /// ```
@@ -326,7 +326,7 @@ impl ByteConsumer {
         iter::TryIter(self)
     }
 
-    /// The messages that are there now, each copied, and none that comes later. What is not taken of them stays.
+    /// Pops the messages that are there now, and none that comes later. Those that the loop does not reach stay.
     ///
     /// # Examples
     /// ```
@@ -344,9 +344,9 @@ impl ByteConsumer {
         iter::Drain::new(self)
     }
 
-    /// Frees by itself only when so many bytes (headers included) were read, instead of with every message. Then the line that
-    /// both sides look at moves less often: for many short messages. Until then the producer has less room, and as much
-    /// may be read again, and is told as redelivered, after a death; a wait, finding nothing, [`flush`](Self::flush) and the drop
+    /// Frees only after this many bytes (headers included) were read, instead of with every message. Then the cache line that
+    /// both sides read moves less often, which helps with many short messages. Until then the producer has less room, and
+    /// after a death as much may be delivered again, flagged. A wait, a failed attempt, [`flush`](Self::flush) and the drop
     /// free, too. At most the capacity.
     ///
     /// # Errors
@@ -359,7 +359,7 @@ impl ByteConsumer {
     /// c.free_every(1024)?;
     /// p.push(b"first")?;
     /// drop(c.borrow()?);
-    /// assert_eq!(c.len_bytes(), 16); // read, not free yet
+    /// assert_eq!(c.len_bytes(), 16); // read, not freed yet
     /// c.flush()?;
     /// assert_eq!(c.len_bytes(), 0);
     /// # Ok::<(), interproc::Error>(())
@@ -368,7 +368,7 @@ impl ByteConsumer {
         self.side.free_every(bytes)
     }
 
-    /// Frees what was read and not freed.
+    /// Frees what was read and not yet freed.
     ///
     /// # Errors
     /// As [`free_every`](Self::free_every).
@@ -383,8 +383,8 @@ impl ByteConsumer {
         self.side.flush()
     }
 
-    /// Closes the queue for good: the producer is refused from now on, what is there can be received. A message that is
-    /// being published meanwhile is either received or refused.
+    /// Closes the queue for good: pushes fail from now on, what is there can still be read. A push that races with the close
+    /// either succeeds, and is then delivered, or fails.
     ///
     /// # Errors
     /// As [`free_every`](Self::free_every).
@@ -411,14 +411,14 @@ impl ByteConsumer {
     /// p.push(b"hello")?;
     /// p.close()?;
     /// assert!(c.is_closed());
-    /// assert_eq!(c.pop()?, b"hello"); // what is there can still be received
+    /// assert_eq!(c.pop()?, b"hello"); // what is there can still be popped
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
         self.side.lane().is_closed()
     }
 
-    /// The ring's bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
+    /// The size of the ring in bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
     ///
     /// # Examples
     /// ```
@@ -437,7 +437,7 @@ impl ByteConsumer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// let mut buffer = vec![0; c.longest()]; // any message has room in it
+    /// let mut buffer = vec![0; c.longest()]; // any message fits
     /// # drop(c.try_pop_into(&mut buffer));
     /// assert_eq!(buffer.len(), 1024);
     /// # Ok::<(), interproc::Error>(())
@@ -446,7 +446,7 @@ impl ByteConsumer {
         self.side.longest()
     }
 
-    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    /// The bytes in use: published and not freed, headers and pads included. A snapshot.
     ///
     /// # Examples
     /// ```
@@ -491,7 +491,7 @@ impl ByteConsumer {
         self.side.peak()
     }
 
-    /// Who holds the producer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    /// The holder of the producer's seat, dead or alive: a snapshot. `None` while the seat is vacant.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -518,8 +518,8 @@ impl fmt::Debug for ByteConsumer {
     }
 }
 
-/// A message, in the ring. Dropped, it is done with and its room is free. Dropped *by a panic* it is not: as with a death it
-/// is the next message again, and [`is_redelivered`](Borrowed::is_redelivered).
+/// A borrowed message, read in the ring. Dropped, it is released: it is done and its room is free. Dropped *by a panic* it is not:
+/// as after a death it is the next message again, flagged [`is_redelivered`](Borrowed::is_redelivered).
 ///
 /// # Examples
 /// ```
@@ -535,7 +535,7 @@ impl fmt::Debug for ByteConsumer {
 /// ```
 pub type ByteMessage<'a> = Borrowed<InSeat<'a>, [u8]>;
 
-/// The message of a guard, in the hands of the consumer.
+/// The message of a guard, borrowed by the holder of the consumer's seat.
 #[derive(Debug)]
 pub struct InSeat<'a> {
     side: &'a mut Endpoint<RawByteConsumer>,
@@ -568,7 +568,7 @@ impl Reading for InSeat<'_> {
     }
 }
 
-/// Of [`ByteConsumer::iter`].
+/// Messages until the end: see [`ByteConsumer::iter`].
 ///
 /// # Examples
 /// ```
@@ -583,7 +583,7 @@ impl Reading for InSeat<'_> {
 /// ```
 pub type ByteIter<'a> = iter::Iter<&'a mut ByteConsumer>;
 
-/// Of [`ByteConsumer::try_iter`].
+/// Messages that are there: see [`ByteConsumer::try_iter`].
 ///
 /// # Examples
 /// ```
@@ -598,7 +598,7 @@ pub type ByteIter<'a> = iter::Iter<&'a mut ByteConsumer>;
 /// ```
 pub type ByteTryIter<'a> = iter::TryIter<&'a mut ByteConsumer>;
 
-/// Of [`ByteConsumer::drain`].
+/// Messages that were there: see [`ByteConsumer::drain`].
 ///
 /// # Examples
 /// ```

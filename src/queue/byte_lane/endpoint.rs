@@ -83,20 +83,20 @@ fn bytes(units: u64) -> usize {
     units as usize * UNIT
 }
 
-/// So many units make at least so many bytes.
+/// As many units as hold these bytes.
 fn units(bytes: usize) -> u64 {
     bytes.div_ceil(UNIT) as u64
 }
 
 impl Endpoint<RawByteProducer> {
-    /// The place of the next message of `len` bytes.
+    /// Reserves the place of the next message, of `len` bytes.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.me()?;
         self.reserve_as(me, len, wait)
     }
 
-    /// [`reserve`](Self::reserve) for the thread in the seat.
+    /// [`reserve`](Self::reserve) for the thread that has the seat.
     #[inline(always)]
     pub(crate) fn reserve_as(&mut self, me: &Member, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         match self.raw.has_room(len) {
@@ -123,7 +123,7 @@ impl Endpoint<RawByteProducer> {
         self.raw.commit(len)
     }
 
-    /// Forgets what was reserved.
+    /// Gives back what was reserved.
     pub(crate) fn abort(&mut self) {
         self.raw.abort();
     }
@@ -139,7 +139,7 @@ impl Endpoint<RawByteProducer> {
         self.push_as(me, parts, wait)
     }
 
-    /// [`push`](Self::push) for the thread in the seat.
+    /// [`push`](Self::push) for the thread that has the seat.
     #[inline(always)]
     pub(crate) fn push_as<'p>(
         &mut self,
@@ -150,7 +150,7 @@ impl Endpoint<RawByteProducer> {
         let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
         let mut to = self.reserve_as(me, len, wait)?;
         for part in parts {
-            // SAFETY: the parts are as long together as what was reserved, which is nobody else's.
+            // SAFETY: together the parts are as long as what was reserved, and only we write there.
             unsafe {
                 to.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
                 to = to.add(part.len());
@@ -172,7 +172,7 @@ impl Endpoint<RawByteProducer> {
 }
 
 impl Endpoint<RawByteConsumer> {
-    /// The next message, and whether it may have been read before. It stays the next one until it is released.
+    /// Borrows the next message. The flag says whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn borrow(&mut self, wait: Wait) -> Result<(Found, bool)> {
         let me = self.me()?;
@@ -232,7 +232,7 @@ impl Endpoint<RawByteConsumer> {
         Ok(())
     }
 
-    /// Copies a message out; how long it is, and whether it was redelivered. One that does not fit stays where it is.
+    /// Copies a message out. Returns its length, and whether it is delivered again. A message that does not fit stays.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
@@ -264,12 +264,12 @@ impl Endpoint<RawByteConsumer> {
         Ok(())
     }
 
-    /// Up to where the producer has published.
+    /// The position up to which the producer has published.
     pub(crate) fn published(&self) -> u64 {
         self.lane().header().tail.load(Ordering::Acquire)
     }
 
-    /// Whether the consumer has come to that position.
+    /// Whether the consumer has reached that position.
     pub(crate) fn is_at(&mut self, position: u64) -> bool {
         // Relaxed: we alone write it.
         let freed = self.lane().header().head.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The byte lane: messages of any length from one producer to one consumer.
 //!
-//! [`raw`](self) is the framing, on the lane's two counts; [`ByteProducer`] and [`ByteConsumer`] are the handles in a
-//! program's hands, found or made by [`Segment::byte_producer`](crate::Segment::byte_producer) and
+//! [`raw`](self) is the framing, on top of the lane's two counts. [`ByteProducer`] and [`ByteConsumer`] are the handles, created
+//! or found by [`Segment::byte_producer`](crate::Segment::byte_producer) and
 //! [`Segment::byte_consumer`](crate::Segment::byte_consumer).
 
 #[cfg(feature = "std")]

@@ -1,4 +1,4 @@
-//! [`ByteProducer`]: the writing side of a byte lane.
+//! [`ByteProducer`]: the producer of a byte lane.
 
 use super::RawByteProducer;
 use crate::error::Result;
@@ -16,22 +16,22 @@ use std::io::IoSlice;
 /// The one producer of a queue of messages of any length, from this process to whoever is its
 /// [`ByteConsumer`](super::ByteConsumer).
 ///
-/// Made or found by [`Segment::byte_producer`](crate::Segment::byte_producer). It holds the producer's *seat*: as long as it
-/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
-/// of one compare-and-swap at the next use there. Dropped, it publishes the rest and leaves the seat; the queue stays, and
-/// so do its messages.
+/// Created or found by [`Segment::byte_producer`](crate::Segment::byte_producer). It holds the producer's *seat*: while it and
+/// the thread that uses it live, nobody else gets one. It may move to another thread of the process, at the cost of one
+/// compare-and-swap at its next use there. Dropped, it publishes the rest and leaves the seat; the queue and its messages
+/// stay.
 ///
-/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`push`](Self::push)). Each takes its length,
-/// rounded up to 8 bytes, and 8 more. It is contiguous: at the end of the ring some room may be left out for that. A message
-/// is at most as long as was said when the queue was made, and takes at most half of the ring.
+/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`push`](Self::push)). It takes its length,
+/// rounded up to 8 bytes, and 8 more. It is contiguous, so some room at the end of the ring may stay unused. The longest
+/// message is fixed when the queue is created, and takes at most half of the ring.
 ///
-/// *When the producer dies*, what it had not committed, or not published, is gone as if it had never been; all the rest is
-/// received. The consumer goes on waiting, and the next producer takes the seat over. *When the consumer dies*, its
-/// messages stay. A producer that waits for room learns of the death at once, and waits for the next consumer.
+/// *If the producer dies*, what it had not committed or not published is gone as if it had never been; everything else is
+/// delivered. The consumer goes on waiting, and the next producer takes over the seat. *If the consumer dies*, its messages
+/// stay. A producer that waits for room learns of the death at once, and waits for the next consumer.
 ///
-/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
-/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing (a child must not write into
-/// a reservation of its parent's, which is the same memory). *Signals*: not to be used in a handler; signals do not end a wait.
+/// *Ordering*: the reader of a message sees everything that happened before it was published. *Fork*: the seat is the parent's;
+/// in a child every operation fails with `NotOwner`, and dropping the copy does nothing (a child must not write into its
+/// parent's reservation, which is the same memory). *Signals*: not to be used in a handler; signals do not end a wait.
 /// *Cost*: one release store a message, no read-modify-write, no system call unless somebody sleeps.
 ///
 /// Algorithm: a lane with cached indices (Lee, Bell and Srinivasan's MCRingBuffer; rtrb), headers in the ring, and a pad
@@ -46,7 +46,7 @@ use std::io::IoSlice;
 /// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?; // in another process, say
 ///
 /// producer.push(b"one line")?;
-/// let mut place = producer.reserve(100)?; // written where it is read
+/// let mut place = producer.reserve(100)?; // written in place
 /// place[..7].copy_from_slice(b"another");
 /// place.commit_len(7)?;
 ///
@@ -66,8 +66,8 @@ impl ByteProducer {
         ByteProducer { side: Endpoint::new(raw), _segment: segment }
     }
 
-    /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. An empty
-    /// message is one, too.
+    /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. A message may be
+    /// empty.
     ///
     /// # Errors
     /// `TooLarge` for more than [`longest`](Self::longest); `Closed`; `NotOwner` in a forked child; `Stale` if the thread
@@ -81,7 +81,7 @@ impl ByteProducer {
     /// let mut place = p.reserve(4)?;
     /// place.copy_from_slice(b"ping");
     /// place.commit()?;
-    /// drop(p.reserve(1000)?); // thought better of it: nothing has happened
+    /// drop(p.reserve(1000)?); // aborted: nothing has happened
     /// assert_eq!(c.pop()?, b"ping");
     /// assert!(p.try_reserve(1025).is_err());
     /// # Ok::<(), interproc::Error>(())
@@ -151,8 +151,8 @@ impl ByteProducer {
     /// Copies a message in, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// As [`reserve`](Self::reserve): it was not sent. With [`publish_every`](Self::publish_every), `Closed` may also
-    /// come at a later call, and then all that was not published is lost.
+    /// As [`reserve`](Self::reserve): the message was not pushed. With [`publish_every`](Self::publish_every), `Closed` may also
+    /// come at a later call; then everything that was not published is lost.
     ///
     /// # Examples
     /// ```
@@ -220,7 +220,7 @@ impl ByteProducer {
         self.side.push(once(message), Wait::Until(deadline))
     }
 
-    /// [`push`](Self::push) of one message whose parts lie in several places.
+    /// [`push`](Self::push) of one message that is in several parts.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -293,10 +293,10 @@ impl ByteProducer {
         self.side.push(parts.iter().map(|part| &**part), wait)
     }
 
-    /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message. Then
-    /// the line that both sides look at moves less often: for many short messages. Until then the consumer sees nothing,
-    /// and as much can be lost by a death; a wait for room, a refusal (`Full`), [`flush`](Self::flush), `close` and the drop
-    /// publish, too. What has gathered is published now.
+    /// Publishes only after this many bytes (headers included) have gathered, instead of with every message. Then the cache line
+    /// that both sides read moves less often, which helps with many short messages. Until then the consumer sees nothing, and a
+    /// death can lose as much. A wait for room, a failed attempt (`Full`), [`flush`](Self::flush), `close` and the drop
+    /// publish, too. What has gathered so far is published now.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -316,10 +316,10 @@ impl ByteProducer {
         self.side.publish_every(bytes)
     }
 
-    /// Publishes what was committed and not published.
+    /// Publishes what was committed and not yet published.
     ///
     /// # Errors
-    /// `Closed`: it is lost, as nobody will read it; `NotOwner`, `Stale`, `TooManyMembers`, as [`reserve`](Self::reserve).
+    /// `Closed`: that is lost, as nobody will read it; `NotOwner`, `Stale`, `TooManyMembers`, as [`reserve`](Self::reserve).
     ///
     /// # Examples
     /// ```
@@ -331,10 +331,10 @@ impl ByteProducer {
         self.side.flush()
     }
 
-    /// Closes the queue for good: what was sent can still be received, then the consumer is told `Closed`.
+    /// Closes the queue for good: the consumer gets what was pushed, then `Closed`.
     ///
     /// # Errors
-    /// `Closed` if it was closed before what was not published yet; as [`flush`](Self::flush).
+    /// `Closed` if it was closed before the rest was published; as [`flush`](Self::flush).
     ///
     /// # Examples
     /// ```
@@ -367,7 +367,7 @@ impl ByteProducer {
         self.side.lane().is_closed()
     }
 
-    /// The ring's bytes, headers included. At least what was asked for, and twice what the longest message takes.
+    /// The size of the ring in bytes, headers included. At least what was requested, and twice what the longest message takes.
     ///
     /// # Examples
     /// ```
@@ -393,7 +393,7 @@ impl ByteProducer {
         self.side.longest()
     }
 
-    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    /// The bytes in use: published and not freed, headers and pads included. A snapshot.
     ///
     /// # Examples
     /// ```
@@ -407,8 +407,8 @@ impl ByteProducer {
         self.side.len_bytes()
     }
 
-    /// The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does
-    /// only when it seems to run out of room: for the choice of a capacity.
+    /// The most bytes in use that the producer has seen: helps to choose a capacity. The producer samples it when it checks how
+    /// much the consumer has freed, which it does only when it seems to run out of room.
     ///
     /// # Examples
     /// ```
@@ -424,7 +424,7 @@ impl ByteProducer {
         self.side.peak()
     }
 
-    /// Who holds the consumer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    /// The holder of the consumer's seat, dead or alive: a snapshot. `None` while the seat is vacant.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -454,8 +454,8 @@ impl fmt::Debug for ByteProducer {
     }
 }
 
-/// Room for a message, in the ring: write it here, then [`commit`](Reserved::commit). Dropped, it is given back and nothing
-/// has happened. What is in it at first is left over from older messages.
+/// Reserved room for a message in the ring: write it here, then [`commit`](Reserved::commit). Dropped, it is aborted: nothing has
+/// happened. At first it holds what older messages left there.
 ///
 /// # Examples
 /// ```
@@ -472,7 +472,7 @@ impl fmt::Debug for ByteProducer {
 /// ```
 pub type ByteReservation<'a> = Reserved<InSeat<'a>, [u8]>;
 
-/// The place of a guard, in the hands of the producer.
+/// The place of a guard, reserved by the holder of the producer's seat.
 #[derive(Debug)]
 pub struct InSeat<'a> {
     side: &'a mut Endpoint<RawByteProducer>,

@@ -1,4 +1,4 @@
-//! The state of a byte lane, read from copied bytes (see `crate::decode`).
+//! The state of a byte lane, decoded from copied bytes (see `crate::view`).
 
 use super::{UNIT, units_for};
 use crate::queue::head::Head;

@@ -1,4 +1,4 @@
-//! [`Reservation`] and [`Message`]: a message, written or read where it lies.
+//! [`Reservation`] and [`Message`]: a message that is written or read in place.
 #![allow(unsafe_code)]
 
 use super::raw::{Claim, RawByteQueue};
@@ -7,15 +7,14 @@ use crate::member::{Member, OwnerId};
 use crate::queue::guard::{Borrowed, Reading, Reserved, Writing};
 use core::ptr::NonNull;
 
-/// Room for a message, claimed: written where it will be read, then [committed](Reserved::commit). Dropped, or when its
-/// thread dies, it comes to nothing and its room is free again.
+/// Reserved room for a message, written in place, then [committed](Reserved::commit). Dropped, or if its thread dies, it is
+/// aborted: its room is free again.
 ///
-/// *The consumers wait for it*: messages that were claimed later, by anybody, are delivered after this one, so a
-/// reservation that is kept (or leaked) holds them up. Do what takes long before it. Not `Send`: the thread that
-/// reserves commits. In the child of a fork the parent's reservation is refused, and its drop does nothing.
+/// *The consumers wait for it*: messages that were claimed later, by anybody, are delivered after this one. A reservation that
+/// is kept, or leaked, holds them up. So do the long work first. In the child of a fork the parent's reservation is refused,
+/// and dropping it does nothing.
 ///
-/// The bytes are at first what older messages left there. They are aligned to 64. A peer that breaks the protocol could
-/// change them at any time.
+/// The bytes are aligned to 64. What else holds for reservations: see [`Reserved`].
 ///
 /// # Examples
 /// ```
@@ -29,15 +28,14 @@ use core::ptr::NonNull;
 /// ```
 pub type Reservation<'a> = Reserved<Record<'a>, [u8]>;
 
-/// A message, read where it lies. Dropped, it is done: its room is free. If its thread dies before, or drops it by a panic,
-/// the next consumer gets it, marked redelivered.
+/// A borrowed message, read in place. Dropped, it is released: it is done and its room is free. If its thread dies, or drops it
+/// by a panic, the next consumer gets it, flagged redelivered.
 ///
-/// The other consumers step over it and take what is behind it, and are told the end of a closed queue in spite of it, unless all
-/// room is in somebody's hands ([`ByteQueue::close`](super::ByteQueue::close)); the producers need its room one lap later. Not `Send`: the
-/// thread that receives releases. In the child of a fork its drop does nothing.
+/// Meanwhile the other consumers step over it to the messages behind it, and see the end of a closed queue, unless borrowed
+/// messages take up all room ([`ByteQueue::close`](super::ByteQueue::close)). Producers wait for its room one lap later.
 ///
-/// Its bytes are aligned to 64. A peer that breaks the protocol could change them: that is a wrong byte, never an invalid
-/// one. Against a hostile peer copy them first ([`ByteQueue::pop`](super::ByteQueue::pop)) and check the copy.
+/// Its bytes are aligned to 64. Against a hostile peer copy them first ([`ByteQueue::pop`](super::ByteQueue::pop)) and check
+/// the copy. What else holds for borrowed messages: see [`Borrowed`].
 ///
 /// # Examples
 /// ```

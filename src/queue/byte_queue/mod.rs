@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `word` | control words and positions: pure functions |
 //! | `layout` | the ring's bytes |
-//! | `raw` | the algorithm's rules, and the operations |
-//! | `scan` | claims, and how the dead are passed |
+//! | `raw` | the rules of the algorithm, and the operations |
+//! | `scan` | claims, and how dead owners are passed |
 //! | `wait` | waiting |
 //! | `handle`, `pushing`, `popping`, `guard` | the Rust types on top |
-//! | `by_address` | claims by the place of their message, for C |
+//! | `by_address` | claims known by the address of their message, for C |
 //! | `view` | the state from copied bytes, for `inspect` |
 
 #[cfg(all(feature = "std", not(interproc_loom)))]

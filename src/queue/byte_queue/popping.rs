@@ -1,4 +1,4 @@
-//! Out of the byte queue.
+//! Reading from the byte queue.
 #![allow(unsafe_code)]
 
 use super::guard::{Message, Record};
@@ -32,7 +32,7 @@ impl ByteQueue {
 
     fn pop_by(&self, wait: Wait) -> Result<Delivery<Vec<u8>>> {
         let list = Cell::new(Vec::new());
-        // The room first: without it the message stays where it is.
+        // Memory first: without it the message stays in the queue.
         let fits = |len| {
             let mut room = list.take();
             let fits = room.try_reserve_exact(len).is_ok();
@@ -68,11 +68,11 @@ impl ByteQueue {
         }
     }
 
-    /// Takes the first message out, waiting as long as it takes.
+    /// Pops the first message, waiting as long as it takes.
     ///
     /// # Errors
-    /// `Closed` when closed and drained. `Deadlock`: what is first is a reservation of the calling thread.
-    /// `TooManyMembers`. `Corrupt`: somebody wrote over the ring.
+    /// `Closed` when closed and drained. `Deadlock`: the first record is a reservation of the calling thread.
+    /// `TooManyMembers`. `Corrupt`: somebody overwrote the ring.
     ///
     /// # Examples
     /// ```
@@ -86,7 +86,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::ForEver)
     }
 
-    /// Takes the first message out, if that is possible now; never waits.
+    /// Pops the first message, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `Empty`.
@@ -103,7 +103,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::Never)
     }
 
-    /// Takes the first message out, waiting at most `timeout`.
+    /// Pops the first message, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `TimedOut`.
@@ -120,8 +120,8 @@ impl ByteQueue {
         self.pop_value_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Takes the first message out, waiting until `deadline` at the latest. One in the past: what can be done
-    /// now is done.
+    /// Pops the first message, waiting until `deadline` at the latest. If it has passed, the call does what
+    /// it can do now.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `TimedOut`.
@@ -138,7 +138,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::Until(deadline))
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
     /// waiting as long as it takes.
     ///
     /// # Errors
@@ -157,8 +157,7 @@ impl ByteQueue {
         self.pop_by(Wait::ForEver)
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back, if
-    /// that is possible now; never waits.
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop_delivery`](Self::pop_delivery), and `Empty`.
@@ -176,7 +175,7 @@ impl ByteQueue {
         self.pop_by(Wait::Never)
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
     /// waiting at most `timeout`.
     ///
     /// # Errors
@@ -195,8 +194,8 @@ impl ByteQueue {
         self.pop_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
-    /// waiting until `deadline` at the latest. One in the past: what can be done now is done.
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
+    /// waiting until `deadline` at the latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`pop_delivery`](Self::pop_delivery), and `TimedOut`.
@@ -214,11 +213,11 @@ impl ByteQueue {
         self.pop_by(Wait::Until(deadline))
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting as long as it takes.
+    /// Pops the first message into a buffer and returns its length, waiting as long as it takes.
     ///
     /// # Errors
-    /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. Then the message stays first, and the
-    /// error says [how long it is](RecvError::needed).
+    /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. The message stays the first one, and
+    /// the error says [how long it is](RecvError::needed).
     ///
     /// # Examples
     /// ```
@@ -234,7 +233,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::ForEver)
     }
 
-    /// Takes the first message out into a buffer; says how long it is, if that is possible now; never waits.
+    /// Pops the first message into a buffer and returns its length, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `Empty`.
@@ -253,7 +252,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Never)
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting at most `timeout`.
+    /// Pops the first message into a buffer and returns its length, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `TimedOut`.
@@ -276,8 +275,8 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting until `deadline` at the
-    /// latest. One in the past: what can be done now is done.
+    /// Pops the first message into a buffer and returns its length, waiting until `deadline` at the
+    /// latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `TimedOut`.
@@ -300,7 +299,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Until(deadline))
     }
 
-    /// Claims the first message, to be read where it lies, waiting as long as it takes.
+    /// Borrows the first message, to be read in place, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
@@ -317,7 +316,7 @@ impl ByteQueue {
         self.borrow_by(Wait::ForEver)
     }
 
-    /// Claims the first message, to be read where it lies, if that is possible now; never waits.
+    /// Borrows the first message, to be read in place, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `Empty`.
@@ -334,7 +333,7 @@ impl ByteQueue {
         self.borrow_by(Wait::Never)
     }
 
-    /// Claims the first message, to be read where it lies, waiting at most `timeout`.
+    /// Borrows the first message, to be read in place, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `TimedOut`.
@@ -351,8 +350,8 @@ impl ByteQueue {
         self.borrow_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Claims the first message, to be read where it lies, waiting until `deadline` at the latest. One in the
-    /// past: what can be done now is done.
+    /// Borrows the first message, to be read in place, waiting until `deadline` at the latest. If it has
+    /// passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `TimedOut`.
@@ -369,9 +368,8 @@ impl ByteQueue {
         self.borrow_by(Wait::Until(deadline))
     }
 
-    /// The messages as they come, until the queue is closed and drained. Waits for each as long as it takes.
-    /// Ends at any
-    /// other error, too.
+    /// Pops messages as they come, until the queue is closed and drained. Waits for each as long as it takes. Any other error
+    /// ends the loop, too.
     ///
     /// # Examples
     /// ```
@@ -387,7 +385,7 @@ impl ByteQueue {
         iter::Iter(self)
     }
 
-    /// The messages that are there, until there is none. Never waits; may go on for ever while others push.
+    /// Pops messages as long as there are any. Never waits; may go on for ever while others push.
     ///
     /// # Examples
     /// ```
@@ -401,7 +399,7 @@ impl ByteQueue {
         iter::TryIter(self)
     }
 
-    /// Takes out what is there now: as many messages as there are at the call, or fewer if others take some.
+    /// Pops as many messages as are in the queue at the call, or fewer if others take some.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,4 @@
-//! The state of a byte queue, read from copied bytes (see `crate::decode`).
+//! The state of a byte queue, decoded from copied bytes (see `crate::view`).
 
 use super::layout::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
@@ -10,7 +10,7 @@ use crate::queue::position::{self as pos, Role};
 use core::mem::offset_of;
 
 const COMMON: usize = offset_of!(Header, common);
-/// How many records are looked at before the numbers are no longer exact.
+/// How many records are visited at most; beyond that the numbers are not exact.
 const MOST_RECORDS: u32 = 1 << 16;
 
 /// The state of a byte ring.
@@ -36,7 +36,7 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     words.walk(read, |word| match *word {
         Ctl::Idle { state: FULL, .. } => messages += 1,
         Ctl::Owned { role: Role::Reader, .. } => messages += 1,
-        // The first record that is being written is in the consumers' way, unless there is something before it.
+        // The first record that is being written blocks the consumers, unless there is a message before it.
         Ctl::Owned { owner, .. } if messages == 0 => blocker = blocker.or(owner),
         _ => {}
     })?;
@@ -77,7 +77,7 @@ impl Words<'_> {
         if pos::index(hint) < self.granules { hint } else { pos::position(pos::lap(hint), 0) }
     }
 
-    /// Goes from record to record, as `RawByteQueue::survey` does; where it ends.
+    /// Goes from record to record, as `RawByteQueue::survey` does. Returns where it ends.
     fn walk(&self, from: u64, mut each: impl FnMut(&Ctl)) -> Option<u64> {
         let mut position = from;
         for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
@@ -102,7 +102,7 @@ impl Words<'_> {
                             position = self.start(self.head);
                             continue;
                         }
-                        // A record of the lap before: all round.
+                        // A record of the lap before: we are all round.
                         d if d >= i64::from(self.granules) => break,
                         _ => granules,
                     }
@@ -119,12 +119,12 @@ impl Words<'_> {
 }
 
 impl RawByteQueue {
-    /// How many sleep for a message.
+    /// How many threads sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
         Head::consumers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 
-    /// How many sleep for room.
+    /// How many threads sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
         Head::producers_asleep(self.ring().address().wrapping_add(COMMON))
     }

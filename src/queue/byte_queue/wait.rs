@@ -1,16 +1,15 @@
-//! Waiting at the byte ring: the queue's way (see `event_count`), and what in-place access asks for on top.
+//! Waiting at the byte ring: as at other queues (see `event_count`), with four additions for in-place access.
 //!
-//! While a thread writes or reads *in place*, user code runs, so its death rings no bell: it is told only to whoever
-//! sleeps on its slot. Therefore:
+//! While a thread writes or reads *in place*, user code runs, so its death rings no bell: only threads that sleep on its slot are
+//! told. Therefore:
 //!
-//! - Whoever takes a message in place wakes a sleeping consumer, if there is one, to watch its life from then on: the
-//!   message comes back if it dies.
-//! - A consumer that has slept on somebody's life and leaves (with a message, or out of time) wakes another one in
-//!   its place.
-//! - A commit counts *all* messages behind it, also those that another record in the making is in front of
-//!   ([`RawByteQueue::set_free`]): so that another one comes to watch that record.
-//! - Freed room wakes all producers: each needs as many granules as its message, and one that has not enough yet must
-//!   not swallow the news for one that has.
+//! - Whoever borrows a message wakes a sleeping consumer, if there is one, which then watches the borrower's life: the message
+//!   comes back if the borrower dies.
+//! - A consumer that has slept on somebody's life and leaves (with a message, or after a time-out) wakes another one in its place.
+//! - A commit counts *all* messages behind it, also those behind another unfinished record ([`RawByteQueue::set_free`]), so that
+//!   another consumer comes to watch that record.
+//! - Freed room wakes all producers: each needs as many granules as its message, and one that does not have enough yet must not
+//!   swallow the wake-up of one that has.
 
 use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use crate::error::{ErrorKind, Result};
@@ -55,7 +54,7 @@ impl RawByteQueue {
     }
 }
 
-/// Somebody who waits for a claim.
+/// A thread that waits for a claim.
 struct Waiting<'a, F> {
     queue: &'a RawByteQueue,
     me: &'a Member,
@@ -80,7 +79,7 @@ where
             Ok(claim) => return Ok(Some(claim)),
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             Err(Refused::Broken) => return Err(ErrorKind::Corrupt.into()),
-            // Our own record is in front, and only we can end it.
+            // Our own record is in the way, and only we can end it.
             Err(Refused::NotNow(seen)) if seen.obstacle == Some(self.me.id()) => {
                 return Err(ErrorKind::Deadlock.into());
             }
@@ -91,7 +90,7 @@ where
     }
 
     fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
-        // Any claim of the cell that refused changes its word.
+        // Any claim of the record that refused us changes its word.
         let cell = self.seen.as_ref().filter(|_| !crate::mutant!("byte-no-cell-watch")).map(|seen| Watch {
             word: Word::Low(self.queue.ring.ctl(seen.index)),
             expected: seen.word as u32,

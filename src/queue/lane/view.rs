@@ -1,4 +1,4 @@
-//! The state of a lane, read from copied bytes (see `crate::decode`).
+//! The state of a lane, decoded from copied bytes (see `crate::view`).
 
 use super::layout::Header;
 use super::{FINAL, POSITION, lane_size};
@@ -22,30 +22,18 @@ pub(crate) fn spsc(look: &Look<'_>) -> Option<State> {
     Some(Head::with_sleepers(state, look, COMMON))
 }
 
-/// What the header of a lane says.
-pub(crate) struct LaneState {
-    /// The seats' holders, dead or alive.
-    pub producer: Option<OwnerId>,
-    pub consumer: Option<OwnerId>,
-    /// Units in it, and the most that were.
-    pub depth: u64,
-    pub peak: u64,
-    pub is_closed: bool,
-    is_full: bool,
-}
-
-/// The lane at an offset in the object; `None` if it is not one of `capacity` units of `unit` bytes.
-pub(crate) fn lane(object: &ObjectBytes<'_>, at: u64, unit: u64, capacity: u64) -> Option<LaneState> {
-    let header = |field: usize| object.word(at.checked_add(field as u64)?);
-    let size = lane_size(usize::try_from(unit).ok()?, usize::try_from(capacity).ok()?)?;
-    let fits = at.checked_add(size as u64)? <= object.size;
+/// What any lane says: the holders of its seats, how many units are in it, and its peak.
+pub(crate) fn lane(look: &Look<'_>, unit: u64, capacity: u64) -> Option<(State, u64, u64)> {
+    let header = |at: usize| look.word(at as u64);
+    let fits = lane_size(usize::try_from(unit).ok()?, usize::try_from(capacity).ok()?)
+        .is_some_and(|need| need as u64 <= look.size);
     let geometry = [header(offset_of!(Header, unit))?, header(offset_of!(Header, capacity))?];
     if !fits || geometry != [unit, capacity] {
         return None;
     }
     let closed = Head::is_closed_in(look, COMMON)?;
     let head = header(offset_of!(Header, head))?;
-    // After the head: never less than it. Both may have moved on in between, so there may seem to be more than fit.
+    // Loaded after the head.
     let published = header(offset_of!(Header, tail))?.wrapping_sub(head);
     if (published as i64) < 0 {
         return None;
@@ -62,22 +50,16 @@ pub(crate) fn lane(object: &ObjectBytes<'_>, at: u64, unit: u64, capacity: u64) 
     Some((state.with(producer, produces).with(consumer, consumes), depth, peak))
 }
 
-impl LaneState {
-    /// With the seats' holders.
-    pub(crate) fn state(&self, object: &ObjectBytes<'_>) -> State {
-        let part = |holder: Option<OwnerId>, does, did| {
-            if holder.is_some_and(|id| object.lives(id)) { does } else { did }
-        };
-        State::of_channel(self.is_closed, self.depth == 0, self.is_full)
-            .with(self.producer, part(self.producer, "produces", "produced"))
-            .with(self.consumer, part(self.consumer, "consumes", "consumed"))
-    }
+/// Whether the lane ends where the consumer is: what was published behind that was refused.
+fn is_end(seal: u64, head: u64) -> bool {
+    seal == head & POSITION | FINAL
+}
 
 /// What a lane says.
 pub(crate) struct Seen {
-    /// The words of the producer's and the consumer's seat.
+    /// The words of the two seats, the producer's first.
     pub seats: [u64; 2],
-    /// Units in it.
+    /// The units in it.
     pub units: u64,
     pub closed: bool,
 }
@@ -88,7 +70,7 @@ pub(crate) fn lane_view(at: u64, word: impl Fn(u64) -> Option<u64>) -> Option<Se
     let word = |field: usize| word(at.checked_add(field as u64)?);
     let seats = [word(offset_of!(Header, producer))?, word(offset_of!(Header, consumer))?];
     let head = word(offset_of!(Header, head))?;
-    // After the head.
+    // Loaded after the head.
     let published = word(offset_of!(Header, tail))?.wrapping_sub(head);
     let units = if is_end(word(offset_of!(Header, seal))?, head) { 0 } else { published };
     Some(Seen { seats, units, closed })

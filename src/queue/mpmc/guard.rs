@@ -1,4 +1,4 @@
-//! [`Reservation`] and [`Message`]: a queue's messages where they lie.
+//! [`Reservation`] and [`Message`]: a queue's messages, written and read in place.
 
 use super::{Queue, RawQueue};
 use crate::error::Result;
@@ -10,11 +10,11 @@ use core::ptr::NonNull;
 use core::time::Duration;
 
 impl<T: Plain> Queue<T> {
-    /// Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be
-    /// read, without a copy.
+    /// Reserves the place of the next message, waiting for room as long as it takes. The message is written in place, without
+    /// a copy.
     ///
     /// # Errors
-    /// `Closed`; `Deadlock` when the caller itself has the place in its hands; `TooManyMembers`.
+    /// `Closed`; `Deadlock` when the caller itself owns the place; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -46,7 +46,7 @@ impl<T: Plain> Queue<T> {
     /// # let q = seg.queue::<u64>("q", 1)?;
     /// let place = q.try_reserve()?;
     /// assert!(q.try_reserve().is_err());
-    /// drop(place); // not committed: it is room again
+    /// drop(place); // aborted: the place is free again
     /// assert!(q.is_empty() && q.try_reserve().is_ok());
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -93,12 +93,11 @@ impl<T: Plain> Queue<T> {
         Ok(self.reservation(me, index))
     }
 
-    /// Takes the next message into the caller's hands, waiting for one as long as it takes: to read it where it lies,
-    /// without a copy.
+    /// Borrows the next message, waiting for one as long as it takes. It is read in place, without a copy.
     ///
     /// # Errors
-    /// `Closed` when the queue is closed and drained; `Deadlock` when the next message is the caller's own
-    /// reservation; `TooManyMembers`.
+    /// `Closed` when the queue is closed and drained; `Deadlock` when the next message is the caller's own reservation;
+    /// `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -191,18 +190,14 @@ impl<T: Plain> Queue<T> {
     }
 }
 
-/// The place of a message to come, written through `DerefMut`. [`commit`](Reserved::commit) makes it a message; dropped without, also by a panic, it
-/// is room again.
+/// The reserved place of a message, written through `DerefMut`. [`commit`](Reserved::commit) makes it a message. Dropped without
+/// a commit, also by a panic, it is free again.
 ///
-/// What is there at first is what was there before: some earlier message, or zeros.
+/// It keeps the reservation's place in the order: *messages behind it wait for it*. So do the long work first, then reserve,
+/// write and commit. If its thread *dies*, the place is free again and the messages behind it are delivered. Leaked by a
+/// thread that ends normally, it stays claimed as long as the process lives.
 ///
-/// It belongs to the thread that reserved it, and is not `Send`. Its place in the order is that of the reservation: *messages
-/// behind it wait for it*. So write, commit, and do the long work before. With the *death* of the thread the place is room
-/// again, and the messages behind it go on; leaked by a thread that ends well, it stays claimed as long as the process lives.
-/// A forked child's copy does nothing: do not write through it.
-///
-/// The place is borrowed from the queue and is the writer's alone until the commit, as long as all members keep to the
-/// protocol; whoever maps the segment and does not can change any byte of it at any time.
+/// What else holds for reservations: see [`Reserved`].
 ///
 /// # Examples
 /// ```
@@ -211,31 +206,30 @@ impl<T: Plain> Queue<T> {
 /// let mut frame = frames.reserve()?;
 /// frame.fill(7); // in the segment itself
 /// frame.commit()?;
-/// drop(frames.reserve()?); // given back: no message comes of it
+/// drop(frames.reserve()?); // aborted
 /// assert_eq!(frames.pop()?, [7; 1000]);
 /// assert!(frames.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub type Reservation<'a, T> = Reserved<Cell<'a, T>, T>;
 
-/// A message in the caller's hands, read through `Deref`. Dropped, it is done and its place room again. Dropped *by a panic*
-/// it is not: as with a death another consumer gets it.
+/// A borrowed message, read through `Deref`. Dropped, it is released: it is done and its place is free. Dropped *by a panic* it is
+/// not: as after a death, another consumer gets it.
 ///
-/// It belongs to the thread that received it, and is not `Send`. Others take the messages behind it meanwhile, and are told
-/// the end of a closed queue in spite of it, unless every place is in somebody's hands: see [`Queue::close`]. Producers need its
-/// place one lap later and wait for it then. With the *death* of the thread the message goes to another consumer, at its old
-/// place in the order, and [`is_redelivered`](Borrowed::is_redelivered) there. A forked child's copy does nothing.
+/// Meanwhile other consumers take the messages behind it, and see the end of a closed queue, unless every cell is borrowed: see
+/// [`Queue::close`]. Producers wait for its place one lap later. If its thread *dies*, another consumer gets the message at its
+/// old place in the order, flagged [`is_redelivered`](Borrowed::is_redelivered).
 ///
-/// As long as all members keep to the protocol nobody changes it meanwhile; see [`Reservation`].
+/// What else holds for borrowed messages: see [`Borrowed`].
 ///
 /// # Examples
 /// ```
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let frames = seg.queue::<[u8; 1000]>("frames", 2)?;
 /// frames.push([7; 1000])?;
-/// let frame = frames.borrow()?; // nothing is copied
+/// let frame = frames.borrow()?; // no copy
 /// assert!(frame.iter().all(|&byte| byte == 7) && !frame.is_redelivered());
-/// drop(frame); // done: its place is room again
+/// drop(frame); // released: its place is free
 /// assert!(frames.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

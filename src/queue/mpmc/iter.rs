@@ -1,4 +1,4 @@
-//! Loops over what comes out of a [`Queue`].
+//! Loops over the messages of a [`Queue`].
 
 use super::Queue;
 use crate::error::Result;
@@ -6,13 +6,13 @@ use crate::queue::iter::{self, Popping};
 use crate::shared::Plain;
 
 impl<T: Plain> Queue<T> {
-    /// Takes one message after the other, waiting for each, until the queue is closed and drained.
+    /// Pops one message after the other, waiting for each, until the queue is closed and drained.
     ///
-    /// Every message goes to one consumer: of two loops each gets a part. They come out in the order in which they went
-    /// in, those of one producer in its order; what a consumer that died had in its hands comes again.
+    /// Every message goes to one consumer: two loops share the messages. They come out in order, each producer's in the order
+    /// of its pushes; a message that a dead consumer had borrowed comes again.
     ///
-    /// It ends, too, if the thread cannot become a member of the segment: [`Queue::pop`] tells these ends apart. A message that was taken
-    /// is gone when the loop ends by `break`, as with [`Queue::pop`].
+    /// The loop also ends if the thread cannot become a member of the segment: [`Queue::pop`] tells these ends apart. A popped
+    /// message is gone even if the loop ends by `break`.
     ///
     /// # Examples
     /// ```
@@ -30,8 +30,8 @@ impl<T: Plain> Queue<T> {
         iter::Iter(self)
     }
 
-    /// Takes one message after the other as long as there is one; never waits. It goes on as long as producers keep up
-    /// with it: [`Queue::drain`] does not.
+    /// Pops messages as long as there are any; never waits. It may go on for as long as producers keep pushing;
+    /// [`Queue::drain`] does not.
     ///
     /// # Examples
     /// ```
@@ -46,8 +46,8 @@ impl<T: Plain> Queue<T> {
         iter::TryIter(self)
     }
 
-    /// Takes at most as many messages as are in it now; never waits. So it ends however many come meanwhile. What the loop
-    /// does not get to stays in the queue.
+    /// Pops at most as many messages as are in the queue now; never waits. So it ends, however many are pushed meanwhile.
+    /// Messages that the loop does not reach stay in the queue.
     ///
     /// # Examples
     /// ```

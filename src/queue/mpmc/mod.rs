@@ -1,13 +1,13 @@
-//! [`Queue`]: messages of one size, from many to many.
+//! [`Queue`]: messages of one size, many producers, many consumers.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `layout` | the bytes |
 //! | `raw` | the algorithm: its rules, push and pop, waiting, closing |
-//! | `scan` | one look at a cell, and all that is done for the dead |
-//! | `in_place` | claims that outlive a call: reserve, receive |
-//! | `displace` | the push that displaces the oldest |
-//! | `depth` | how much is in it, and who is in the way |
+//! | `scan` | what a scan finds at a cell, and all repairs after deaths |
+//! | `in_place` | claims that outlive a call: reserve, borrow |
+//! | `displace` | the push that displaces the oldest message |
+//! | `depth` | how full it is, and who is in the way |
 //! | `handle`, `guard`, `batch`, `iter` | the Rust types on top |
 //! | `view` | the state from copied bytes, for `inspect` |
 

@@ -1,4 +1,4 @@
-//! The state of a queue, read from copied bytes (see `crate::decode`).
+//! The state of a queue, decoded from copied bytes (see `crate::view`).
 
 use super::RawQueue;
 use super::layout::{CELLS_OFF, Header, ring_size, stride_of};
@@ -9,7 +9,7 @@ use crate::queue::position::{self as pos, Ctl};
 use core::mem::offset_of;
 
 const COMMON: usize = offset_of!(Header, common);
-/// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
+/// How far a hint may lag before the depth is no longer exact. It lags by as many cells as threads are at work.
 const CATCH_UP: u32 = 4096;
 
 /// The state of a ring.
@@ -53,13 +53,13 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    /// The control and the sequence word of a cell.
+    /// Control and sequence word of a cell.
     fn cell(&self, index: u32) -> Option<(u64, u64)> {
         let at = CELLS_OFF as u64 + u64::from(index) * self.stride;
         Some((self.object.word(at)?, self.object.word(at + 8)?))
     }
 
-    /// A hint, moved on over what it has missed, as `RawQueue::bounds` does.
+    /// A hint, advanced over what it has missed, as in `RawQueue::bounds`.
     fn caught_up(&self, hint: u64, past: fn(u64, (u64, u64), u32) -> Option<u64>) -> Option<u64> {
         let word = |index| {
             let (control, sequence) = self.cell(index)?;
@@ -80,12 +80,12 @@ impl Cells<'_> {
 }
 
 impl RawQueue {
-    /// How many sleep for a message.
+    /// How many threads sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
         Head::consumers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 
-    /// How many sleep for room.
+    /// How many threads sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
         Head::producers_asleep(self.ring().address().wrapping_add(COMMON))
     }

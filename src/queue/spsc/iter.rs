@@ -1,4 +1,4 @@
-//! One message after the other.
+//! Loops over the messages of a [`Consumer`].
 
 use super::Consumer;
 use crate::error::Result;
@@ -32,7 +32,7 @@ pub type Iter<'a, T> = iter::Iter<&'a mut Consumer<T>>;
 /// let mut numbers = c.try_iter();
 /// assert_eq!(numbers.next(), Some(1));
 /// drop(numbers);
-/// assert_eq!(c.pop()?, 2); // what it did not give out is there
+/// assert_eq!(c.pop()?, 2); // what it did not yield is still there
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub type TryIter<'a, T> = iter::TryIter<&'a mut Consumer<T>>;
