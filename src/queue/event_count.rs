@@ -39,8 +39,8 @@
 //! `dmb ish` either between the two or after both; the sleeper's own fence pairs with that.
 
 use crate::atomic::{AtomicU32, Ordering, fence, light_fence};
+use crate::member::Retries;
 use crate::member::Table;
-use crate::sync::Lost;
 use crate::sys::{Watch, Word, futex};
 
 /// Somebody may sleep.
@@ -86,7 +86,7 @@ impl EventCount {
     /// The flag says whether every publisher is sure to see the announcement; if not, the net must bound the sleep.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         let mine = loop {
             let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
             let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
@@ -96,7 +96,7 @@ impl EventCount {
                 Ok(_) => break mine,
                 Err(now) => seen = now,
             }
-            if !lost.again() {
+            if !retries.again() {
                 // Nobody sees it, so the net must bound this sleep, if there is one.
                 return (Watch { word: Word::Whole(&self.0), expected: seen }, false);
             }
@@ -181,13 +181,13 @@ impl EventCount {
     /// Advances the sequence and returns the new value.
     fn bump(&self) -> u32 {
         let mut seen = self.0.load(Ordering::Relaxed);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         loop {
             let moved = seen & !SEQUENCE | seen.wrapping_add(1) & SEQUENCE;
             // AcqRel: a sleeper that announces itself over this value sees everything before it.
             match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return moved,
-                Err(now) if !lost.again() => return now, // others advance it
+                Err(now) if !retries.again() => return now, // others advance it
                 Err(now) => seen = now,
             }
         }

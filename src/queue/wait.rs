@@ -9,7 +9,7 @@ use super::event_count::EventCount;
 use super::head::Head;
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
-use crate::sync::Spin;
+use crate::member::Spin;
 use crate::sys::{Watch, Woken};
 use crate::time::Deadline;
 

@@ -4,8 +4,8 @@ use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence};
 use crate::error::{ErrorKind, Result};
+use crate::member::Retries;
 use crate::member::{Member, OwnerId};
-use crate::sync::Lost;
 use crate::time::Deadline;
 
 /// How many bytes are prefetched for writing at a time, and how far ahead of the writing.
@@ -379,7 +379,7 @@ impl RawProducer {
         // its look.
         fence(Ordering::SeqCst);
         let mut seen = seal.load(Ordering::Acquire);
-        let mut lost = Lost::new();
+        let mut retries = Retries::new();
         loop {
             if seen & FINAL != 0 {
                 // The end is at or behind what we had published before: nobody reads what came after.
@@ -391,7 +391,7 @@ impl RawProducer {
                 self.back_to(before);
                 return Err(ErrorKind::Closed.into());
             }
-            if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") || !lost.again() {
+            if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") || !retries.again() {
                 return Ok(()); // a consumer that proposes the end from now on sees what we published
             }
             match seal.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
