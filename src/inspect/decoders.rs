@@ -48,9 +48,9 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::ByteSpsc, "ByteLane", queue::byte_lane::view::byte_lane),
     placed(Kind::Latest, "Latest", queue::latest_view::latest),
     placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
-    typed(Kind::Pipe, pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
-    typed(Kind::Pipe, pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
-    typed(Kind::Pipe, pipe::LISTENER, "pipe Listener", pipe::view::listener),
+    pipe(pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
+    pipe(pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
+    pipe(pipe::LISTENER, "pipe Listener", pipe::view::listener),
     placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::make::{LISTENER, attached, found_or_made, shape};
+use super::make::{AskedPipe, LISTENER, found_or_made, shape};
 use super::rendezvous::RawRendezvous;
 use crate::atomic::AtomicU64;
 use crate::error::format;
@@ -256,7 +256,7 @@ impl fmt::Debug for Listener {
 
 /// The rendezvous of this name.
 fn find(segment: &Segment, name: &str) -> Result<RawRendezvous> {
-    let Some((place, size)) = segment.lookup_like(name, Kind::Pipe, LISTENER)? else {
+    segment.find_placed::<AskedPipe>(name, Kind::Pipe, LISTENER)?.ok_or_else(|| {
         let detail = format!("nobody has ever listened at {name:?}");
         Error::from(ErrorKind::Refused).with_detail(detail)
     })

@@ -76,9 +76,49 @@ pub(super) fn shape(slots: usize, lanes: usize, capacity: usize, longest: usize)
     })
 }
 
-/// The size of this many two-way pipes in bytes; `None` if that is impossible.
-pub(crate) fn room_of(pipes: usize, capacity: usize, longest: usize) -> Option<usize> {
-    Geometry::new(pipes, 2, capacity, longest)?.size()
+/// A pipe, or a listener with its pipes, that is asked for.
+pub(super) struct AskedPipe {
+    type_id: u64,
+    geometry: Geometry,
+}
+
+impl Placed for AskedPipe {
+    type Handle = RawRendezvous;
+    const ALIGN: usize = Place::ALIGN;
+
+    fn limits(&self) -> &'static str {
+        "up to 1024 pipes, messages up to 2^32 - 1 bytes"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pipe
+    }
+
+    fn type_id(&self) -> u64 {
+        self.type_id
+    }
+
+    fn params(&self) -> [u64; 2] {
+        self.geometry.params()
+    }
+
+    fn size(&self) -> Option<usize> {
+        self.geometry.size()
+    }
+
+    unsafe fn make(&self, place: NonNull<u8>, size: usize) -> Result<()> {
+        // SAFETY: by the contract.
+        unsafe { Place::make(place, size, self.geometry) }
+    }
+
+    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<RawRendezvous> {
+        // SAFETY: by the contract.
+        unsafe { Place::attach(place, size) }.map(RawRendezvous::new)
+    }
+
+    fn agrees_with(&self, rendezvous: &RawRendezvous) -> bool {
+        rendezvous.place().geometry() == self.geometry
+    }
 }
 
 /// Finds or creates the object.
@@ -88,36 +128,7 @@ pub(super) fn found_or_made(
     type_id: u64,
     geometry: Geometry,
 ) -> Result<RawRendezvous> {
-    let size = geometry.size().ok_or(ErrorKind::InvalidInput)?;
-    let shape = Shape {
-        kind: Kind::Pipe as u32,
-        type_id,
-        size: size as u64,
-        align: Place::ALIGN as u64,
-        params: geometry.params(),
-    };
-    let place = segment.place(name, &shape, |place| {
-        // SAFETY: the place is aligned, zeroed and as long as asked; nobody else refers to it yet.
-        let made = unsafe { Place::make(place, size, geometry) };
-        debug_assert!(made.is_ok(), "the shape was checked");
-    })?;
-    // SAFETY: checked by the directory; every handle keeps the segment.
-    let rendezvous = unsafe { attached(name, place, size) }?;
-    if rendezvous.place().geometry() != geometry {
-        // Its own header disagrees with the directory.
-        return Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}")));
-    }
-    Ok(rendezvous)
-}
-
-/// # Safety
-/// As for [`Place::attach`].
-pub(super) unsafe fn attached(name: &str, place: NonNull<u8>, size: usize) -> Result<RawRendezvous> {
-    // SAFETY: by the contract.
-    match unsafe { Place::attach(place, size) } {
-        Ok(place) => Ok(RawRendezvous::new(place)),
-        Err(_) => Err(Error::from(ErrorKind::Corrupt).with_detail(format!("pipe {name:?}"))),
-    }
+    segment.find_or_make(name, &AskedPipe { type_id, geometry })
 }
 
 fn in_use(name: &str) -> impl Fn(Error) -> Error {

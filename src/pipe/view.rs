@@ -1,12 +1,13 @@
-//! The state of pipes, decoded from copied bytes (see `crate::view`).
+//! The state of pipes, read from copied bytes (see `crate::decode`).
 
 use super::layout::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
+use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;
 use crate::queue::byte_lane::UNIT;
 use crate::queue::lane::lane as lane_at;
 use core::mem::offset_of;
 
-/// The holders of at most this many slots are shown.
+/// The ends of at most so many pipes are named.
 const SHOWN: usize = 8;
 
 /// The pipes of an object.
@@ -29,7 +30,7 @@ fn pipes<'a>(object: &'a ObjectBytes<'a>) -> Option<Pipes<'a>> {
     fits.then_some(Pipes { object, geometry, stride: geometry.lane_stride()? as u64 })
 }
 
-/// The state of a lane: the live holders of its ends, the bytes in it, whether it is closed.
+/// One direction: who has its ends, the bytes in it, whether it is closed.
 struct Lane {
     ends: [Option<OwnerId>; 2],
     bytes: u64,
@@ -79,10 +80,11 @@ pub(crate) fn pipe(object: &ObjectBytes<'_>) -> Option<State> {
     )
 }
 
-/// The state of a rendezvous of clients with a listener.
-pub(crate) fn listener(look: &Look<'_>) -> Option<State> {
-    let seen = seen(look).filter(|seen| seen.geometry.lanes == 2)?;
-    let listener = OwnerId::of(look.word(offset_of!(Head, listener) as u64)?).filter(|&id| look.lives(id));
+/// The state of a listener and its pipes.
+pub(crate) fn listener(object: &ObjectBytes<'_>) -> Option<State> {
+    let pipes = pipes(object).filter(|pipes| pipes.geometry.lanes == 2)?;
+    let listener =
+        OwnerId::of(object.word(offset_of!(Head, listener) as u64)?).filter(|&id| object.lives(id));
     let mut calls = 0;
     for word in 0..CALL_WORDS {
         calls += u64::from(object.word((offset_of!(Head, calls) + 8 * word) as u64)?.count_ones());

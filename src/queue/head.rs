@@ -132,10 +132,10 @@ impl Peak {
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod view {
     use super::{CLOSED, Head};
+    use crate::decode::{ObjectBytes, State};
     use crate::error::Result;
     use crate::member::view::waiters;
     use crate::queue::event_count::EventCount;
-    use crate::view::{Look, State};
     use core::mem::offset_of;
 
     impl Head {
@@ -151,18 +151,13 @@ mod view {
         }
 
         /// Whether the queue is closed whose head lies at this offset.
-        pub(in crate::queue) fn is_closed_in(look: &Look<'_>, at: usize) -> Option<bool> {
-            Self::says_closed(at as u64, |at| look.word(at))
-        }
-
-        /// The same, by any way to read a word.
-        pub(in crate::queue) fn says_closed(at: u64, word: impl Fn(u64) -> Option<u64>) -> Option<bool> {
-            Some(word(at.checked_add(offset_of!(Head, closed) as u64)?)? == CLOSED)
+        pub(in crate::queue) fn is_closed_in(object: &ObjectBytes<'_>, at: u64) -> Option<bool> {
+            Some(object.word(at.checked_add(offset_of!(Head, closed) as u64)?)? == CLOSED)
         }
 
         /// Adds to a state who sleeps.
-        pub(in crate::queue) fn with_sleepers(state: State, look: &Look<'_>, at: usize) -> State {
-            let asleep = |count: usize| look.waiters((at + count) as u64..(at + count) as u64 + 4);
+        pub(in crate::queue) fn with_sleepers(state: State, object: &ObjectBytes<'_>, at: usize) -> State {
+            let asleep = |count: usize| object.waiters((at + count) as u64..(at + count) as u64 + 4);
             state
                 .fact("consumers asleep", asleep(offset_of!(Head, not_empty)))
                 .fact("producers asleep", asleep(offset_of!(Head, not_full)))

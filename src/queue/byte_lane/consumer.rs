@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::{Found, RawByteConsumer, RecvError};
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::Keep;
 use crate::member::{GuardMark, Who, view};
 use crate::queue::endpoint::Endpoint;
 use crate::queue::guard::{Borrowed, Reading};

@@ -1,8 +1,8 @@
 //! [`ByteProducer`]: the producer of a byte lane.
 
 use super::RawByteProducer;
+use crate::counted::Keep;
 use crate::error::Result;
-use crate::heap::Keep;
 use crate::member::{GuardMark, Who, view};
 use crate::queue::endpoint::Endpoint;
 use crate::queue::guard::{Reserved, Writing};

@@ -1,7 +1,9 @@
-//! The state of a byte lane, decoded from copied bytes (see `crate::view`).
+//! The state of a byte lane, read from copied bytes (see `crate::decode`).
 
 use super::{UNIT, units_for};
+use crate::decode::{ObjectBytes, State};
 use crate::queue::head::Head;
+use crate::queue::lane::view::COMMON;
 use crate::queue::lane::{Header, lane};
 use core::mem::offset_of;
 
@@ -15,10 +17,11 @@ pub(crate) fn byte_lane(object: &ObjectBytes<'_>) -> Option<State> {
     if least > capacity || object.word(offset_of!(Header, limit) as u64)? != longest {
         return None;
     }
-    let state = state
-        .fact("depth in bytes", depth * unit)
-        .fact("peak in bytes", peak * unit)
+    let facts = lane
+        .state(object)
+        .fact("depth in bytes", lane.depth * unit)
+        .fact("peak in bytes", lane.peak * unit)
         .fact("capacity in bytes", bytes)
         .fact("longest message", longest);
-    Some(Head::with_sleepers(state, look, offset_of!(Header, common)))
+    Some(Head::with_sleepers(facts, object, COMMON))
 }

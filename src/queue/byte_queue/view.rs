@@ -1,4 +1,4 @@
-//! The state of a byte queue, decoded from copied bytes (see `crate::view`).
+//! The state of a byte queue, decoded from copied bytes (see `crate::decode`).
 
 use super::layout::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
@@ -29,8 +29,8 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     if !fits || geometry != [capacity, longest, u64::from(ring.granules), 1 << ring.shift] {
         return None;
     }
-    let words = Words { look, granules: ring.granules, head: header(offset_of!(Header, head))? };
-    let closed = Head::is_closed_in(look, COMMON)?;
+    let words = Words { object, granules: ring.granules, head: header(offset_of!(Header, head))? };
+    let closed = Head::is_closed_in(object, COMMON as u64)?;
     let (mut messages, mut blocker) = (0u64, None);
     let read = words.start(header(offset_of!(Header, read))?);
     words.walk(read, |word| match *word {
@@ -55,7 +55,7 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     let used = ahead(tail, freed, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let unread = ahead(tail, read, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let peak = header(offset_of!(Header, peak))?.clamp(unread, u64::from(ring.granules));
-    let blocker = blocker.or(used_from.flatten()).filter(|&id| look.lives(id));
+    let blocker = blocker.or(used_from.flatten()).filter(|&id| object.lives(id));
     let state = Head::state_of(closed, messages == 0, used == u64::from(ring.granules))
         .with(blocker, "blocks")
         .fact("depth", messages)
@@ -63,7 +63,7 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
         .fact("capacity in bytes", u64::from(ring.granules) << ring.shift)
         .fact("peak in bytes", peak << ring.shift)
         .fact("longest message", longest);
-    Some(Head::with_sleepers(state, look, COMMON))
+    Some(Head::with_sleepers(state, object, COMMON))
 }
 
 struct Words<'a> {

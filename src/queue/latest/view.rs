@@ -1,4 +1,4 @@
-//! The state of a latest value, decoded from copied bytes (see `crate::view`).
+//! The state of a latest value, decoded from copied bytes (see `crate::decode`).
 
 use super::layout::{CELLS_OFF, Header, latest_size, stride_of};
 use super::raw::split;

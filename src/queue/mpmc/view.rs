@@ -1,7 +1,8 @@
-//! The state of a queue, decoded from copied bytes (see `crate::view`).
+//! The state of a queue, decoded from copied bytes (see `crate::decode`).
 
 use super::RawQueue;
 use super::layout::{CELLS_OFF, Header, ring_size, stride_of};
+use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
 use crate::member::OwnerId;
 use crate::queue::head::Head;
@@ -31,8 +32,8 @@ pub(crate) fn queue(object: &ObjectBytes<'_>) -> Option<State> {
     if geometry != [element, capacity, stride] {
         return None;
     }
-    let cells = Cells { look, stride, capacity: capacity as u32 };
-    let closed = Head::is_closed_in(look, COMMON)?;
+    let cells = Cells { object, stride, capacity: capacity as u32 };
+    let closed = Head::is_closed_in(object, COMMON as u64)?;
     let head = cells.caught_up(header(offset_of!(Header, head))?, pos::past_done)?;
     let tail = cells.caught_up(header(offset_of!(Header, tail))?, pos::past_claimed)?;
     let depth = pos::distance(head, tail, cells.capacity);
@@ -43,7 +44,7 @@ pub(crate) fn queue(object: &ObjectBytes<'_>) -> Option<State> {
         .fact("peak", header(offset_of!(Header, peak))?.min(capacity).max(depth.into()))
         .fact("capacity", capacity)
         .fact("element bytes", element);
-    Some(Head::with_sleepers(state, look, COMMON))
+    Some(Head::with_sleepers(state, object, COMMON))
 }
 
 struct Cells<'a> {
