@@ -64,11 +64,6 @@ impl ObjectBytes<'_> {
         self.sleepers.iter().filter(|at| bytes.contains(at)).count() as u32
     }
 
-    /// How many members sleep on the event count at this offset.
-    pub fn asleep_at(&self, at: usize) -> u32 {
-        self.waiters(at as u64..at as u64 + 4)
-    }
-
     /// Appends to a list.
     pub fn push<T>(&self, list: &mut Vec<T>, element: T) {
         if fallible::push(list, element).is_err() {
@@ -99,23 +94,6 @@ impl State {
     /// A state in a word or two.
     pub fn new(text: &'static str) -> State {
         State { text, ..State::default() }
-    }
-
-    /// The state of a queue or lane. When it is closed, `is_empty` means that it stays so.
-    pub fn of_channel(is_closed: bool, is_empty: bool, is_full: bool) -> State {
-        State::new(match (is_closed, is_empty) {
-            (true, true) => "closed and drained",
-            (true, false) => "closed",
-            (false, true) => "empty",
-            (false, false) if is_full => "full",
-            (false, false) => "open",
-        })
-    }
-
-    /// Adds how many sleep at a channel's two event counts.
-    pub fn with_sleepers(self, object: &ObjectBytes<'_>, not_empty: usize, not_full: usize) -> State {
-        self.fact("consumers asleep", object.asleep_at(not_empty))
-            .fact("producers asleep", object.asleep_at(not_full))
     }
 
     /// Adds those who have this part in it.

@@ -50,7 +50,7 @@ const DECODERS: &[Decoder] = &[
     placed(Kind::ByteQueue, "ByteQueue", queue::byte_queue::view::byte_queue),
     pipe(pipe::ONE_WAY, "Pipe, one way", pipe::view::pipe),
     pipe(pipe::TWO_WAYS, "Pipe", pipe::view::pipe),
-    pipe(pipe::LISTENER, "pipe Listener", pipe::view::meeting),
+    pipe(pipe::LISTENER, "pipe Listener", pipe::view::listener),
     placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
 ];

@@ -1,7 +1,7 @@
 //! [`End`]: one end of a two-way pipe.
 
-use super::meeting::{RawEnd, RawMeeting};
 use super::receiver::{Message, Receiver};
+use super::rendezvous::{RawEnd, RawRendezvous};
 use super::sender::{Reservation, Sender};
 use crate::error::Result;
 use crate::member::Who;
@@ -14,15 +14,15 @@ use core::time::Duration;
 use std::io::IoSlice;
 use std::vec::Vec;
 
-/// One end of a two-way pipe: it sends to the other end and receives from it.
+/// One end of a two-way pipe: sends to the other end and receives from it.
 ///
-/// Made in pairs by [`pair`](super::pair) and [`Segment::pipe_pair`], or by [`connect`](super::connect) and
-/// [`Listener::accept`](super::Listener::accept). What is said of [`Sender`] and [`Receiver`] holds for the two directions
-/// of an end. Dropping it closes both.
+/// Created in pairs by [`pair`](super::pair) and [`Segment::pipe_pair`], or by [`connect`](super::connect) and
+/// [`Listener::accept`](super::Listener::accept). What is said of [`Sender`] and [`Receiver`] holds for the two directions of an
+/// end. Dropping it closes both.
 ///
-/// *Threads*: one at a time has it. It may be moved to another thread, which takes the seats along at its first operation:
-/// until then the thread that used it last must live, or the other end may see its death as the end. *Fork*: a child's copy
-/// is refused ([`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner)) and its drop does nothing; an end is given to a child by
+/// *Threads*: one at a time has it. It may move to another thread, whose first operation moves the seats. Until then the thread
+/// that used it last must live, or the other end may see its death as the end. *Fork*: a child's copy is refused
+/// ([`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner)), and dropping it does nothing. To give an end to a child, use
 /// [`Builder::fork_with`](crate::process::Builder::fork_with).
 ///
 /// # Examples
@@ -42,27 +42,31 @@ use std::vec::Vec;
 /// ```
 #[derive(Debug)]
 pub struct End {
-    /// Closed first, so that who sees the end of what was sent cannot send any more, either.
+    /// Closed first: once the other end sees the end of what was sent, it cannot send any more, either.
     receiver: Receiver,
     sender: Sender,
 }
 
 impl End {
-    pub(super) fn new(raw: RawEnd, meeting: RawMeeting, segment: &Segment) -> Result<Self> {
+    pub(super) fn new(raw: RawEnd, rendezvous: RawRendezvous, segment: &Segment) -> Result<Self> {
         Ok(End {
-            sender: Sender::new(raw.producer, meeting, segment.clone())?,
-            receiver: Receiver::new(raw.consumer, meeting, segment.clone())?,
+            sender: Sender::new(raw.producer, rendezvous, segment.clone())?,
+            receiver: Receiver::new(raw.consumer, rendezvous, segment.clone())?,
         })
     }
 
-    /// The calling thread takes both halves along.
+    /// Moves both halves to the calling thread.
     #[inline(always)]
     fn come(&mut self) -> Result<()> {
         let id = self.sender.half.me()?.id();
-        if id != self.receiver.half.seated.holder() { self.receiver.half.me().map(drop) } else { Ok(()) }
+        if id != self.receiver.half.endpoint.raw.holder() {
+            self.receiver.half.me().map(drop)
+        } else {
+            Ok(())
+        }
     }
 
-    /// The two halves, to send by one while the other waits.
+    /// The two halves: one can send while the other waits.
     ///
     /// # Examples
     /// ```
@@ -82,7 +86,7 @@ impl End {
         (&mut self.sender, &mut self.receiver)
     }
 
-    /// Makes it two, which two threads can have; each closes its own direction.
+    /// Splits it into two halves for two threads. Each closes its own direction.
     ///
     /// # Examples
     /// ```
@@ -99,11 +103,10 @@ impl End {
         (self.sender, self.receiver)
     }
 
-    /// Who has the other end, dead or alive: a snapshot. `None` when it has closed.
-    /// By its own account: see [`Who`](crate::member::Who).
+    /// The holder of the other end, dead or alive: a snapshot. `None` when it has closed. As it describes itself: see [`Who`](crate::member::Who).
     ///
     /// # Errors
-    /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner), when it is not the caller's.
+    /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) when the end is not the caller's.
     ///
     /// # Examples
     /// ```
@@ -131,7 +134,7 @@ impl End {
         self.sender.longest()
     }
 
-    /// Bytes of the ring of each direction.
+    /// The size of the ring of each direction, in bytes.
     ///
     /// # Examples
     /// ```
@@ -143,7 +146,7 @@ impl End {
         self.sender.capacity()
     }
 
-    /// Whether the other end cannot be sent to any more.
+    /// Whether sending is over: the pipe was closed, or the other end was found dead.
     ///
     /// # Examples
     /// ```
@@ -157,7 +160,7 @@ impl End {
         self.sender.is_closed()
     }
 
-    /// Closes both directions: the other end gets what was sent, then the end. Dropping does the same.
+    /// Closes both directions: the other end gets what was sent, then `Closed`. Dropping does the same.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) in a forked child, whose copy is not the end.
@@ -175,15 +178,15 @@ impl End {
         sender.close().and(received)
     }
 
-    /// In a child of a `fork` that is not this library's: takes the end that its parent hands over by
+    /// In a child of a `fork` that was not made by this library: takes the end that its parent hands over with
     /// [`hand_over`](Self::hand_over). Before that the child's copy is refused.
     ///
     /// # Errors
-    /// [`ErrorKind::Stale`](crate::ErrorKind::Stale) when the parent, or the thread that had it, is dead or has closed it, or somebody else
-    /// took it; [`ErrorKind::TooManyMembers`](crate::ErrorKind::TooManyMembers).
+    /// [`ErrorKind::Stale`](crate::ErrorKind::Stale) when the parent, or the thread that had it, is dead or has closed it, or
+    /// somebody else took it; [`ErrorKind::TooManyMembers`](crate::ErrorKind::TooManyMembers).
     ///
     /// # Safety notes
-    /// None: but only one process shall go on with an end. Two that do, send nonsense to the other end.
+    /// None, but only one process may go on with an end. Two that do send nonsense to the other end.
     ///
     /// # Examples
     /// ```
@@ -191,7 +194,7 @@ impl End {
     /// // SAFETY: the child ends by _exit.
     /// match unsafe { libc::fork() } {
     ///     0 => {
-    ///         assert!(theirs.send(b"?").is_err()); // it is the parent's as yet
+    ///         assert!(theirs.send(b"?").is_err()); // it is still the parent's
     ///         let told = theirs.adopt().and_then(|()| theirs.send(b"here"));
     ///         unsafe { libc::_exit(told.is_err() as i32) }
     ///     }
@@ -207,15 +210,16 @@ impl End {
         self.claim()
     }
 
-    /// In the parent, after a `fork` that is not this library's: waits until `child` has [adopted](Self::adopt) the end or
-    /// has ended. To be called before anything is waited for at the other end: as long as nobody has adopted it, the
-    /// parent's own life keeps it open.
+    /// In the parent, after a `fork` that was not made by this library: waits until `child` has [adopted](Self::adopt) the end or
+    /// has ended. Call it before you wait for anything at the other end: until the child has adopted the end, the parent's own
+    /// life keeps it open.
     ///
-    /// It looks every 10 ms whether the child still lives.
+    /// It checks every 10 ms whether the child still lives.
     ///
     /// # Errors
-    /// [`ErrorKind::NoChild`](crate::ErrorKind::NoChild): the child ended without, or is no child of this process; then the end
-    /// is closed. [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) in a forked child, of its parent's end.
+    /// [`ErrorKind::NoChild`](crate::ErrorKind::NoChild): the child ended without adopting the end, or is no child of this
+    /// process; then the end is closed. [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) in a forked child, for its parent's
+    /// end.
     ///
     /// # Examples
     /// ```
@@ -235,8 +239,8 @@ impl End {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: c_int) -> Result<()> {
-        self.sender.half.await_adoption(child)?;
-        self.receiver.half.await_adoption(child)
+        self.sender.half.endpoint.await_adoption(child)?;
+        self.receiver.half.endpoint.await_adoption(child)
     }
 
     /// Sends a message, waiting for room as long as it takes: [`Sender::send`].
@@ -326,7 +330,7 @@ impl End {
         self.sender.send_vectored(parts)
     }
 
-    /// Sends `size` bytes of `buffer` from `offset` on as one message.
+    /// Sends `size` bytes of `buffer`, from `offset` on, as one message.
     ///
     /// # Errors
     /// As [`Sender::send_bytes`].
@@ -344,7 +348,7 @@ impl End {
         self.sender.send_bytes(buffer, offset, size)
     }
 
-    /// Room for a message of `len` bytes, to be written in place: [`Sender::reserve`].
+    /// Reserves room for a message of `len` bytes, to be written in place: [`Sender::reserve`].
     ///
     /// # Errors
     /// As [`Sender::reserve`].
@@ -451,7 +455,7 @@ impl End {
         self.receiver.recv_until(deadline)
     }
 
-    /// Receives a message into a buffer; its length: [`Receiver::recv_into`].
+    /// Receives a message into a buffer and returns its length: [`Receiver::recv_into`].
     ///
     /// # Errors
     /// As [`Receiver::recv_into`].
@@ -508,7 +512,7 @@ impl End {
         self.receiver.recv_into_timeout(into, timeout)
     }
 
-    /// The next message in its place, not copied: [`Receiver::borrow`].
+    /// Borrows the next message, to be read in place: [`Receiver::borrow`].
     ///
     /// # Errors
     /// As [`Receiver::borrow`].
@@ -560,7 +564,7 @@ impl End {
         self.receiver.borrow_timeout(timeout)
     }
 
-    /// Whether a receive would not wait: [`Receiver::poll`].
+    /// Whether there is a message or the end: [`Receiver::poll`].
     ///
     /// # Errors
     /// As [`Receiver::poll`].
@@ -582,25 +586,25 @@ impl End {
 
 impl HandOver for Sender {
     fn claim(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
     fn given(mut self) {
-        self.half.give();
+        self.half.endpoint.give();
     }
 }
 
 impl HandOver for Receiver {
     fn claim(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
     fn given(mut self) {
-        self.half.give();
+        self.half.endpoint.give();
     }
 }
 
 impl HandOver for End {
     fn claim(&mut self) -> Result<()> {
-        // This first, as in closing: if the child dies in between, nobody can send any more once the end is seen.
+        // This half first, as in closing: if the child dies in between, the other end cannot send once it sees the end.
         self.receiver.claim()?;
         self.sender.claim()
     }

@@ -3,27 +3,29 @@
 
 use super::end::End;
 use super::make::{AskedPipe, LISTENER, found_or_made, shape};
-use super::meeting::RawMeeting;
+use super::rendezvous::RawRendezvous;
+use crate::atomic::AtomicU64;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId, Who};
+use crate::queue::endpoint::{Endpoint, Holder};
 use crate::shm::Segment;
 use crate::time::Deadline;
 use crate::time::Wait;
 use core::fmt;
 use core::time::Duration;
 
-/// Who listens at a name in a segment: it gets one end of each pipe that a client [`connect`]s.
+/// A listener at a name in a segment: it gets one end of each pipe that a client [`connect`]s.
 ///
-/// There is a fixed number of pipes. A client takes a free one and has its end at once; it may send before it is accepted.
-/// A pipe is free again when both its ends were closed or their holders died.
+/// There is a fixed number of pipes. A client takes a free one and has its end at once; it may send before it is accepted. A
+/// pipe is free again when both its ends were closed or their holders died.
 ///
-/// One thread at a time listens. The listener may be moved to another thread, which takes it along at its first
-/// operation; a forked child's copy is refused. *When the listener dies*, who has connected and was not accepted sees the
-/// end of its pipe, the pipes that were accepted go on with those who have them, connecting is refused, and anybody may
-/// [`bind`](Self::bind) again. *When a client dies*, its end is closed: an accept after that gives a pipe with what the
-/// client had sent, and then the end. Dropping the listener refuses those who were not accepted.
+/// One thread at a time listens. The listener may move to another thread, whose first operation takes it over; a forked child's
+/// copy is refused. *If the listener dies*, clients that were not accepted see the end of their pipes, accepted pipes go on,
+/// connecting is refused, and anybody may [`bind`](Self::bind) again. *If a client dies*, its end is closed: an accept after
+/// that returns a pipe with what the client had sent, and then the end. Dropping the listener refuses the clients that were not
+/// accepted.
 ///
 /// # Examples
 /// ```
@@ -43,18 +45,42 @@ use core::time::Duration;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Listener {
-    raw: RawMeeting,
-    id: OwnerId,
-    forks: u64,
+    endpoint: Endpoint<Listening>,
     segment: Segment,
 }
 
+/// The listener's seat.
+struct Listening {
+    rendezvous: RawRendezvous,
+    id: OwnerId,
+}
+
+impl Holder for Listening {
+    fn address(&self) -> *const u8 {
+        self.rendezvous.place().address()
+    }
+    fn word(&self) -> &AtomicU64 {
+        self.rendezvous.listener_word()
+    }
+    fn holder(&self) -> OwnerId {
+        self.id
+    }
+    fn move_to(&mut self, me: &Member) -> Result<()> {
+        self.rendezvous.move_to(me, self.id)?;
+        self.id = me.id();
+        Ok(())
+    }
+    fn leave(&mut self, me: &Member) {
+        self.rendezvous.resign(me);
+    }
+}
+
 impl Listener {
-    /// Listens at `name` in the segment, found or made with `pipes` pipes (1 to 1024), each of which has room for
-    /// `capacity` bytes each way and for messages of at most `longest` bytes: see [`pair`](super::pair).
+    /// Listens at `name` in the segment. Finds or creates it with `pipes` pipes (1 to 1024), each with room for `capacity` bytes
+    /// each way and for messages of at most `longest` bytes: see [`pair`](super::pair).
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] while somebody alive listens there; [`ErrorKind::TypeMismatch`] when the name belongs to
+    /// [`ErrorKind::WouldBlock`] while a live thread listens there; [`ErrorKind::TypeMismatch`] when the name belongs to
     /// something else, or was bound with other numbers; [`ErrorKind::InvalidInput`] for a number out of range; else as
     /// [`Segment::object`].
     ///
@@ -81,24 +107,13 @@ impl Listener {
             ErrorKind::WouldBlock => error.with_detail(format!("somebody listens at {name:?}")),
             _ => error,
         })?;
-        Ok(Listener { raw, id: me.id(), forks: member::forks(), segment: segment.clone() })
-    }
-
-    fn me(&mut self) -> Result<&Member> {
-        let me = member::current(self.raw.place().address())?;
-        if me.id() != self.id {
-            if self.forks != member::forks() {
-                return Err(ErrorKind::NotOwner.into());
-            }
-            self.raw.move_to(me, self.id)?;
-            self.id = me.id();
-        }
-        Ok(me)
+        let endpoint = Endpoint::new(Listening { rendezvous: raw, id: me.id() });
+        Ok(Listener { endpoint, segment: segment.clone() })
     }
 
     pub(crate) fn accept_by(&mut self, wait: Wait) -> Result<End> {
-        let raw = self.raw;
-        let me = self.me()?;
+        let raw = self.endpoint.raw.rendezvous;
+        let me = self.endpoint.me()?;
         let (end, _) = match wait {
             Wait::Never => raw.try_accept(me)?,
             Wait::ForEver => raw.accept(me, None)?,
@@ -107,7 +122,7 @@ impl Listener {
         End::new(end, raw, &self.segment)
     }
 
-    /// The end of the next pipe that a client has connected; waits for one as long as it takes.
+    /// Accepts the next client: returns this side's end of its pipe. Waits for one as long as it takes.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that listened died and somebody else
@@ -119,7 +134,7 @@ impl Listener {
     /// # let seg = Segment::anonymous(1 << 16)?;
     /// let mut listener = pipe::Listener::bind(&seg, "door", 2, 1 << 10, 100)?;
     /// let mut client = pipe::connect(&seg, "door")?;
-    /// client.send(b"knock")?; // it need not have been accepted
+    /// client.send(b"knock")?; // even before it is accepted
     /// assert_eq!(listener.accept()?.recv()?, b"knock");
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -127,7 +142,7 @@ impl Listener {
         self.accept_by(Wait::ForEver)
     }
 
-    /// As [`accept`](Self::accept), if somebody has connected.
+    /// As [`accept`](Self::accept), if a client has connected.
     ///
     /// # Errors
     /// As [`accept`](Self::accept), and [`ErrorKind::Empty`].
@@ -178,7 +193,7 @@ impl Listener {
         self.accept_by(Wait::Until(deadline))
     }
 
-    /// How many pipes there are.
+    /// The number of pipes.
     ///
     /// # Examples
     /// ```
@@ -188,10 +203,10 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipes(&self) -> usize {
-        self.raw.place().slots()
+        self.endpoint.raw.rendezvous.place().slots()
     }
 
-    /// How many clients have connected and were not accepted yet: a snapshot.
+    /// How many clients have connected and are not accepted yet: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -203,10 +218,10 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pending(&self) -> usize {
-        self.raw.calls()
+        self.endpoint.raw.rendezvous.calls()
     }
 
-    /// Ends listening: clients that were not accepted see the end of their pipes. Dropping does the same.
+    /// Stops listening: clients that were not accepted see the end of their pipes. Dropping does the same.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when somebody else listens now.
@@ -223,20 +238,10 @@ impl Listener {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.resign()
-    }
-
-    fn resign(&mut self) -> Result<()> {
-        let raw = self.raw;
-        raw.resign(self.me()?);
+        let me = self.endpoint.me()?;
+        self.endpoint.give();
+        self.endpoint.raw.leave(me);
         Ok(())
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        // What fails is not ours any more, or a forked child's copy.
-        let _ = self.resign();
     }
 }
 
@@ -249,8 +254,8 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// The meeting of this name.
-fn find(segment: &Segment, name: &str) -> Result<RawMeeting> {
+/// The rendezvous of this name.
+fn find(segment: &Segment, name: &str) -> Result<RawRendezvous> {
     segment.find_placed::<AskedPipe>(name, Kind::Pipe, LISTENER)?.ok_or_else(|| {
         let detail = format!("nobody has ever listened at {name:?}");
         Error::from(ErrorKind::Refused).with_detail(detail)
@@ -268,13 +273,13 @@ pub(crate) fn connect_by(segment: &Segment, name: &str, wait: Wait) -> Result<En
     End::new(end, raw, segment)
 }
 
-/// Connects a pipe to whoever [listens](Listener) at `name` in the segment; waits for a free one as long as it takes.
+/// Connects a pipe to the [`Listener`] at `name` in the segment. Waits for a free pipe as long as it takes.
 ///
-/// It does not wait for a listener, nor for being accepted: what is sent before stays in the pipe. If the listener dies
-/// or closes before it accepts, the end of the pipe is seen.
+/// It does not wait for a listener, or to be accepted: what is sent before stays in the pipe. If the listener dies or closes
+/// before it accepts, this end sees the end of the pipe.
 ///
 /// # Errors
-/// [`ErrorKind::Refused`]: nobody listens there; also while it waits. [`ErrorKind::TypeMismatch`] when the name belongs to
+/// [`ErrorKind::Refused`]: nobody listens there, at first or while it waits. [`ErrorKind::TypeMismatch`] when the name belongs to
 /// something else; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`].
 ///
 /// # Examples
@@ -346,8 +351,7 @@ pub fn connect_until(segment: &Segment, name: &str, deadline: Deadline) -> Resul
     connect_by(segment, name, Wait::Until(deadline))
 }
 
-/// Who listens at `name`, alive; `None` if nobody does: a snapshot.
-/// By its own account: see [`Who`](crate::member::Who).
+/// The live listener at `name`; `None` if nobody listens: a snapshot. As it describes itself: see [`Who`](crate::member::Who).
 ///
 /// # Errors
 /// As [`connect`], but for `Refused`.

@@ -1,10 +1,10 @@
-//! Making pipes.
+//! Creating pipes.
 #![allow(unsafe_code)]
 
 use super::end::End;
-use super::meeting::RawMeeting;
-use super::place::{Geometry, Place};
+use super::layout::{Geometry, Place};
 use super::receiver::Receiver;
+use super::rendezvous::RawRendezvous;
 use super::sender::Sender;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,14 +18,14 @@ pub(crate) const TWO_WAYS: u64 = (u32::from_le_bytes(*b"Pip2") as u64) << 32;
 pub(crate) const ONE_WAY: u64 = (u32::from_le_bytes(*b"Pip1") as u64) << 32;
 pub(crate) const LISTENER: u64 = (u32::from_le_bytes(*b"PipL") as u64) << 32;
 
-/// What an anonymous pipe's segment has room for: the threads that use its ends at the same time.
+/// How many threads can use the ends of an anonymous pipe at the same time.
 const MEMBERS: u32 = 32;
 
-/// Two ends of a new pipe, each of which sends to the other: Python's `Pipe()`.
+/// Creates a pipe and returns its two ends, each of which sends to the other: Python's `Pipe()`.
 ///
 /// Each direction has room for at least `capacity` bytes, eight for each message's header included, and for two messages of
-/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children
-/// that are given an end; up to 32 threads can use it at the same time. Both ends are the calling thread's.
+/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children that
+/// are given an end. Up to 32 threads can use it at the same time. Both ends are the calling thread's.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidInput`]: a size out of range; [`ErrorKind::NoSpace`]; [`ErrorKind::Resource`]: two descriptors are
@@ -47,7 +47,7 @@ pub fn pair(capacity: usize, longest: usize) -> Result<(End, End)> {
     anonymous(geometry)?.pipe_pair("pipe", capacity, longest)
 }
 
-/// The two ends of a new one-way pipe: Python's `Pipe(duplex=False)`. Otherwise as [`pair`].
+/// Creates a one-way pipe and returns its two ends: Python's `Pipe(duplex=False)`. Otherwise as [`pair`].
 ///
 /// # Errors
 /// As [`pair`].
@@ -83,7 +83,7 @@ pub(super) struct AskedPipe {
 }
 
 impl Placed for AskedPipe {
-    type Handle = RawMeeting;
+    type Handle = RawRendezvous;
     const ALIGN: usize = Place::ALIGN;
 
     fn limits(&self) -> &'static str {
@@ -111,23 +111,23 @@ impl Placed for AskedPipe {
         unsafe { Place::make(place, size, self.geometry) }
     }
 
-    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<RawMeeting> {
+    unsafe fn attach(place: NonNull<u8>, size: usize) -> Result<RawRendezvous> {
         // SAFETY: by the contract.
-        unsafe { Place::attach(place, size) }.map(RawMeeting::new)
+        unsafe { Place::attach(place, size) }.map(RawRendezvous::new)
     }
 
-    fn agrees_with(&self, meeting: &RawMeeting) -> bool {
-        meeting.place().geometry() == self.geometry
+    fn agrees_with(&self, rendezvous: &RawRendezvous) -> bool {
+        rendezvous.place().geometry() == self.geometry
     }
 }
 
-/// Finds or makes the object.
+/// Finds or creates the object.
 pub(super) fn found_or_made(
     segment: &Segment,
     name: &str,
     type_id: u64,
     geometry: Geometry,
-) -> Result<RawMeeting> {
+) -> Result<RawRendezvous> {
     segment.find_or_make(name, &AskedPipe { type_id, geometry })
 }
 
@@ -167,11 +167,11 @@ impl Room {
 }
 
 impl Segment {
-    /// Both ends of the pipe of this name, found or made: see [`pipe::pair`](crate::pipe::pair). A pipe whose ends were
-    /// all closed, or whose holders are dead, is empty and open again.
+    /// Both ends of the pipe of this name, found or created: see [`pipe::pair`](crate::pipe::pair). A pipe whose ends were all
+    /// closed, or whose holders are dead, is empty and open again.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldBlock`] while somebody alive has an end of it; [`ErrorKind::TypeMismatch`] when the name belongs
+    /// [`ErrorKind::WouldBlock`] while a live thread has an end of it; [`ErrorKind::TypeMismatch`] when the name belongs
     /// to something else or to a pipe of other sizes; [`ErrorKind::InvalidInput`] for a size out of range; else as
     /// [`object`](Self::object).
     ///
@@ -188,13 +188,13 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipe_pair(&self, name: &str, capacity: usize, longest: usize) -> Result<(End, End)> {
-        let meeting = found_or_made(self, name, TWO_WAYS, shape(1, 2, capacity, longest)?)?;
-        let me = member::current(meeting.place().address())?;
-        let (a, b) = meeting.take_pair(me).map_err(in_use(name))?;
-        Ok((End::new(a, meeting, self)?, End::new(b, meeting, self)?))
+        let rendezvous = found_or_made(self, name, TWO_WAYS, shape(1, 2, capacity, longest)?)?;
+        let me = member::current(rendezvous.place().address())?;
+        let (a, b) = rendezvous.take_pair(me).map_err(in_use(name))?;
+        Ok((End::new(a, rendezvous, self)?, End::new(b, rendezvous, self)?))
     }
 
-    /// Both ends of the one-way pipe of this name, found or made. Otherwise as [`pipe_pair`](Self::pipe_pair).
+    /// Both ends of the one-way pipe of this name, found or created. Otherwise as [`pipe_pair`](Self::pipe_pair).
     ///
     /// # Errors
     /// As [`pipe_pair`](Self::pipe_pair).
@@ -209,9 +209,9 @@ impl Segment {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn pipe_one_way(&self, name: &str, capacity: usize, longest: usize) -> Result<(Sender, Receiver)> {
-        let meeting = found_or_made(self, name, ONE_WAY, shape(1, 1, capacity, longest)?)?;
-        let me = member::current(meeting.place().address())?;
-        let (to, from) = meeting.take_one_way(me).map_err(in_use(name))?;
-        Ok((Sender::new(to, meeting, self.clone())?, Receiver::new(from, meeting, self.clone())?))
+        let rendezvous = found_or_made(self, name, ONE_WAY, shape(1, 1, capacity, longest)?)?;
+        let me = member::current(rendezvous.place().address())?;
+        let (to, from) = rendezvous.take_one_way(me).map_err(in_use(name))?;
+        Ok((Sender::new(to, rendezvous, self.clone())?, Receiver::new(from, rendezvous, self.clone())?))
     }
 }

@@ -1,47 +1,47 @@
-//! Pipes: messages of any length between two, one way or both, with an end.
+//! Pipes: messages of any length between two ends, one way or both, with end of file.
 //!
-//! | you want | it is |
+//! | you want | use |
 //! |---|---|
 //! | two ends, as Python's `Pipe()` | [`pair`], [`Segment::pipe_pair`](crate::Segment::pipe_pair) |
 //! | a sender and a receiver, as `Pipe(duplex=False)` | [`one_way`], [`Segment::pipe_one_way`](crate::Segment::pipe_one_way) |
 //! | to give an end to a child | [`Builder::fork_with`](crate::process::Builder::fork_with) |
 //! | many clients that find a server by name | [`Listener`], [`connect`] |
 //!
-//! A pipe is one byte lane for each direction ([`Lane`](crate::queue::Lane) has its algorithm and windows): a message is
-//! copied in, published by one store and copied out, or written and read in place. The seats of a pipe's lanes belong to
-//! the threads that have its ends, so the kernel tells of their deaths: **an end whose holder dies is closed, at once**,
-//! and the other end gets what was sent and then [`Closed`](crate::ErrorKind::Closed).
+//! A pipe is one byte lane for each direction ([`Lane`](crate::queue::Lane) has its algorithm and windows). A message is copied in,
+//! published by one store and copied out, or written and read in place. The seats of a pipe's lanes belong to the threads that
+//! have its ends, and the kernel reports their deaths: **an end whose holder dies is closed at once**. The other end gets what was
+//! sent, and then [`Closed`](crate::ErrorKind::Closed).
 //!
 //! # Who has an end
-//! A *thread* has it: the last one that used it. An end can be moved to another thread of the process, which takes it over
-//! at its first operation. Until then the last one must live: **if it ends before, the end is closed**. The other end sees the
-//! end of the pipe, and here every call returns [`Stale`](crate::ErrorKind::Stale) but closing, whether the other one has
-//! looked or not. An [`End`] goes as a whole, halves that are used apart each by itself. A forked child does not have its parent's ends: its
-//! copies are refused ([`NotOwner`](crate::ErrorKind::NotOwner)), and dropping them does nothing.
+//! A *thread* has it: the last one that used it. An end can move to another thread of the process, which takes it over with its
+//! first operation. Until then the former thread must live: **if it ends before that, the end is closed**. The other end sees the
+//! end of the pipe, and here every call except closing returns [`Stale`](crate::ErrorKind::Stale), whether the other end has
+//! looked or not. An [`End`] moves as a whole; halves that are used apart move one by one. A forked child does not have its
+//! parent's ends: its copies are refused ([`NotOwner`](crate::ErrorKind::NotOwner)), and dropping them does nothing.
 //!
 //! # Handing an end to a child
-//! [`Builder::fork_with`](crate::process::Builder::fork_with): the child takes the end before its own code runs, the parent
+//! With [`Builder::fork_with`](crate::process::Builder::fork_with) the child takes the end before its own code runs, and the parent
 //! holds it until then. With a bare `fork` the child calls [`End::adopt`] and the parent [`End::hand_over`].
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | P-a | a child before it has taken the end | the parent in the seat | the parent's `fork_with` or `hand_over`, which closes it: at once; within 10 ms | nothing |
+//! | P-a | a child before it has taken the end | the parent has the seat | the parent's `fork_with` or `hand_over`, which closes it: at once, or within 10 ms | nothing |
 //! | P-b | a child that has taken one seat or both, its parent not told | a dead peer, a parent that waits | the other end by the slot's mark; the parent as above | nothing |
-//! | P-c | who has closed, still seated | a closed lane, a dead holder | nobody need; whoever wants the slot takes it | nothing |
+//! | P-c | an end that has closed, still seated | a closed lane, a dead holder | no action needed; the next taker of the slot takes it | nothing |
 //! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |
 //!
-//! The windows of meeting by name are in [`RawMeeting`]'s page. Descriptors are not passed through a pipe.
+//! [`RawRendezvous`] has the windows of meeting by name. Descriptors are not passed through a pipe.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-mod half;
+mod endpoint;
+mod layout;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod listener;
-mod meeting;
-mod place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod receiver;
+mod rendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod sender;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -54,6 +54,7 @@ mod make;
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;
+pub use layout::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -62,11 +63,10 @@ pub use listener::{Listener, connect, connect_timeout, connect_until, listener, 
 pub(crate) use make::{LISTENER, ONE_WAY, TWO_WAYS};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use make::{one_way, pair};
-#[cfg(interproc_loom)]
-pub use meeting::RawEnd;
-pub use meeting::RawMeeting;
-pub use place::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use receiver::{Message, Receiver};
+#[cfg(interproc_loom)]
+pub use rendezvous::RawEnd;
+pub use rendezvous::RawRendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use sender::{Reservation, Sender};

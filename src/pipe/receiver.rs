@@ -1,26 +1,23 @@
-//! [`Receiver`]: the half of an end that receives.
+//! [`Receiver`]: the receiving half of an end.
 #![allow(unsafe_code)]
 
-use super::half::Half;
-use super::meeting::RawMeeting;
+use super::endpoint::Half;
+use super::rendezvous::RawRendezvous;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{GuardMark, Unwinding, Who};
+use crate::member::Who;
 use crate::queue::RawConsumer;
-use crate::queue::byte_lane::{Found, RawByteConsumer, RecvError};
+use crate::queue::byte_lane::{ByteMessage, Found, InConsumer, RawByteConsumer, RecvError};
 use crate::shm::Segment;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::marker::PhantomData;
-use core::ops::Deref;
 use core::time::Duration;
 use std::vec::Vec;
 
-/// The receiving half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).
+/// The receiving half of a pipe: the receiver of a one-way pipe, or one half of an [`End`](super::End).
 ///
-/// *When the sender closes or dies*, what it had sent can be received, and after it every receive fails with
-/// [`ErrorKind::Closed`]: the end. It is told at once, also when it sleeps; of a death that the kernel does not report (see
-/// [`member`](crate::member)) within 50 ms. *When the receiver dies*, sends fail; what was not received is gone.
+/// *If the sender closes or dies*, what it had sent can still be received; after that every receive fails with
+/// [`ErrorKind::Closed`]: the end. The receiver learns it at once, even asleep; a death that the kernel does not report (see
+/// [`member`](crate::member)), within 50 ms. *If the receiver dies*, sends fail, and unread messages are lost.
 ///
 /// Ordering, cost, threads, forks and signals: as [`Sender`](super::Sender).
 ///
@@ -38,23 +35,24 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    pub(super) fn new(raw: RawConsumer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
-        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, meeting, segment) })
+    pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
+        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
     }
 
-    /// The next message, and whether it may have been read before. It stays the next one until it is released.
+    /// Finds the next message, and says whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn find(&mut self, wait: Wait) -> Result<(Found, bool)> {
-        self.half.seated.borrow(wait)
+        self.half.endpoint.borrow(wait)
     }
 
     /// Ends the message that was found last.
     #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<()> {
-        self.half.seated.release()
+        self.half.endpoint.release()
     }
 
-    /// Copies the next message out; its length, and whether it may have been read before. What does not fit stays.
+    /// Copies the next message out. Returns its length, and whether it may have been read before. A message that does not fit
+    /// stays.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
@@ -67,10 +65,10 @@ impl Receiver {
     ) -> Result<(usize, bool)> {
         let (Found { bytes, len }, redelivered) = self.find(wait)?;
         if len <= size {
-            // SAFETY: `len` bytes in the ring that our seat gives us; by the contract as many to write to.
+            // SAFETY: `len` bytes in the ring that are ours by the seat; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
-            self.half.seated.raw().release();
+            self.half.endpoint.raw.release();
         }
         Ok((len, redelivered))
     }
@@ -85,23 +83,21 @@ impl Receiver {
     #[inline(always)]
     fn vec_by(&mut self, wait: Wait) -> Result<Vec<u8>> {
         let (Found { bytes, len }, _) = self.find(wait)?;
-        // Not yet released: without memory the message stays where it is.
+        // Not released yet: without memory the message stays in the pipe.
         let mut message = Vec::new();
         message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
-        // SAFETY: `len` bytes in the ring that our seat gives us, as many in the vector.
+        // SAFETY: `len` bytes in the ring that are ours by the seat, as many in the vector.
         unsafe {
             bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
             message.set_len(len);
         }
-        self.half.seated.raw().release();
+        self.half.endpoint.raw.release();
         Ok(message)
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let (found, redelivered) = self.half.seated.borrow(wait)?;
-        let unwinding = Unwinding::begin();
-        let guard = GuardMark::at(self.half.seated.lane().address());
-        Ok(Message { receiver: self, found, redelivered, unwinding, guard, _here: PhantomData })
+        let found = self.half.endpoint.borrow(wait)?;
+        Ok(InConsumer::guard(&mut self.half.endpoint, found))
     }
 
     pub(crate) fn poll_by(&mut self, wait: Wait) -> Result<bool> {
@@ -180,7 +176,7 @@ impl Receiver {
         self.vec_by(Wait::Until(deadline))
     }
 
-    /// Receives a message into a buffer, waiting for it as long as it takes; its length.
+    /// Receives a message into a buffer, waiting for it as long as it takes. Returns its length.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`ErrorKind::TooLarge`] if it does not fit: [`RecvError::needed`] says how long it
@@ -259,7 +255,7 @@ impl Receiver {
         self.copy_by(into, Wait::Until(deadline))
     }
 
-    /// The next message in its place, not copied; waits for it as long as it takes.
+    /// Borrows the next message, to be read in place, waiting for it as long as it takes.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -285,7 +281,7 @@ impl Receiver {
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// # to.send(b"hello")?;
-    /// from.try_borrow()?.put_back(); // a look at it
+    /// from.try_borrow()?.put_back()?; // a look at it
     /// assert_eq!(from.recv()?, b"hello");
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -325,7 +321,7 @@ impl Receiver {
         self.message_by(Wait::Until(deadline))
     }
 
-    /// Whether a receive would not wait, that is whether there is a message or the end; waits at most `timeout` for that.
+    /// Whether a receive would return at once, because there is a message or the end. Waits at most `timeout` for that.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), but for `Closed`.
@@ -366,16 +362,16 @@ impl Receiver {
     /// # Examples
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut buffer = vec![0; from.longest()]; // any message has room in it
+    /// let mut buffer = vec![0; from.longest()]; // any message fits
     /// to.send(&[7; 100])?;
     /// assert_eq!(from.recv_into(&mut buffer)?, 100);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.seated.longest()
+        self.half.endpoint.longest()
     }
 
-    /// Bytes of the ring between the two, each message's header of eight bytes included.
+    /// The size of the ring in bytes, the eight bytes of each message's header included.
     ///
     /// # Examples
     /// ```
@@ -384,10 +380,10 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.seated.capacity()
+        self.half.endpoint.capacity()
     }
 
-    /// Bytes of the ring that are in use: a snapshot.
+    /// The bytes of the ring that are in use: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -399,10 +395,10 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.seated.len_bytes()
+        self.half.endpoint.len_bytes()
     }
 
-    /// Whether the pipe was closed, by either side, or the sender was found dead. What is there can still be received.
+    /// Whether the pipe was closed, by either side, or the sender was found dead. What was sent can still be received.
     ///
     /// # Examples
     /// ```
@@ -414,11 +410,10 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.seated.lane().is_closed()
+        self.half.endpoint.lane().is_closed()
     }
 
-    /// Who sends, dead or alive: a snapshot. `None` when it has closed and left.
-    /// By its own account: see [`Who`](crate::member::Who).
+    /// The sender, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// As [`recv`](Self::recv), when the half is not the caller's.
@@ -431,10 +426,10 @@ impl Receiver {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
+        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
     }
 
-    /// Closes: sends are refused from now on. Dropping does the same, and says nothing of errors.
+    /// Closes: sends fail from now on. Dropping does the same, but reports no errors.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`] in a forked child, whose copy is not the half.
@@ -450,7 +445,7 @@ impl Receiver {
         self.half.close()
     }
 
-    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// In a child of a `fork` that was not made by this library: takes the half that its parent hands over: see
     /// [`End::adopt`](super::End::adopt).
     ///
     /// # Errors
@@ -474,10 +469,10 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
 
-    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    /// In the parent, after a `fork` that was not made by this library: see [`End::hand_over`](super::End::hand_over).
     ///
     /// # Errors
     /// As [`End::hand_over`](super::End::hand_over).
@@ -500,7 +495,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.await_adoption(child)
+        self.half.endpoint.await_adoption(child)
     }
 }
 
@@ -514,11 +509,10 @@ impl fmt::Debug for Receiver {
     }
 }
 
-/// A message in its place in shared memory. Dropping it ends it: its place may be written to. Dropped *by a panic* it is the
-/// next message again, and [`is_redelivered`](Self::is_redelivered).
+/// A borrowed message, read in shared memory. Dropped, it is released: it is done and its room is free. Dropped *by a panic* it is
+/// the next message again, flagged [`is_redelivered`](ByteMessage::is_redelivered).
 ///
-/// A sender that breaks the rules could change the bytes while they are read: whoever does not trust it copies them first.
-/// Not to be moved to another thread.
+/// A sender that breaks the rules could change the bytes while they are read: copy them first if you do not trust it.
 ///
 /// # Examples
 /// ```
@@ -530,67 +524,4 @@ impl fmt::Debug for Receiver {
 /// assert_eq!(from.len_bytes(), 0);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-pub struct Message<'a> {
-    receiver: &'a mut Receiver,
-    found: Found,
-    redelivered: bool,
-    unwinding: Unwinding,
-    guard: GuardMark,
-    _here: PhantomData<*mut u8>,
-}
-
-impl Message<'_> {
-    /// Whether it was received before by somebody who then panicked over it.
-    ///
-    /// # Examples
-    /// ```
-    /// use std::panic::{AssertUnwindSafe, catch_unwind};
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// to.send(b"one line")?;
-    /// let panics = || {
-    ///     let _line = from.borrow();
-    ///     panic!("over it");
-    /// };
-    /// let _ = catch_unwind(AssertUnwindSafe(panics)).map(|()| unreachable!());
-    /// assert!(from.borrow()?.is_redelivered());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// Leaves it as the next message.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// to.send(b"one line")?;
-    /// from.borrow()?.put_back();
-    /// assert_eq!(from.recv()?, b"one line");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn put_back(self) {
-        self.guard.end();
-        core::mem::forget(self);
-    }
-}
-
-impl Deref for Message<'_> {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        // SAFETY: in the ring, and ours until it is released.
-        unsafe { core::slice::from_raw_parts(self.found.bytes.as_ptr(), self.found.len) }
-    }
-}
-
-impl Drop for Message<'_> {
-    fn drop(&mut self) {
-        let _ = self.receiver.half.seated.end(self.unwinding);
-    }
-}
-
-impl fmt::Debug for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Message({} bytes)", self.found.len)
-    }
-}
+pub type Message<'a> = ByteMessage<'a>;

@@ -1,36 +1,32 @@
-//! [`Sender`]: the half of an end that sends.
-#![allow(unsafe_code)]
+//! [`Sender`]: the sending half of an end.
 
-use super::half::Half;
-use super::meeting::RawMeeting;
+use super::endpoint::Half;
+use super::rendezvous::RawRendezvous;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{GuardMark, Member, Who};
+use crate::member::{Member, Who};
 use crate::queue::RawProducer;
-use crate::queue::byte_lane::RawByteProducer;
+use crate::queue::byte_lane::{ByteReservation, InProducer, RawByteProducer};
 use crate::shm::Segment;
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
 use std::io::IoSlice;
 
-/// The sending half of a pipe: of a one-way pipe, or one of the two halves of an [`End`](super::End).
+/// The sending half of a pipe: the sender of a one-way pipe, or one half of an [`End`](super::End).
 ///
-/// A message is a number of bytes, 0 included, and arrives as it was sent, whole or not at all. Only one thread at a time
-/// has the half; it may be moved to another, see the [module](super).
+/// A message has any number of bytes, 0 included, and arrives as it was sent, whole or not at all. One thread at a time has the
+/// half; it may move to another, see the [module](super).
 ///
-/// *When the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is
-/// gone with the receiver; a message whose send failed was not delivered. *When the sender dies*, what it had sent is
-/// delivered, a message that it had not finished is not, and then the receiver sees the end.
+/// *If the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is lost with
+/// the receiver; a message whose send failed was not delivered. *If the sender dies*, what it had sent is delivered, an
+/// unfinished message is not, and then the receiver sees the end.
 ///
-/// *Ordering*: whoever receives a message sees all that came before its send. *Cost*: copying, and one store to publish; no
-/// read-modify-write, no system call unless the receiver sleeps. *Signals*: not for handlers; one that interrupts a wait
-/// does not end it. *Fork*: a child's copy is refused ([`ErrorKind::NotOwner`]) and does nothing when dropped, unless it was
-/// handed over.
+/// *Ordering*: whoever receives a message sees everything that happened before its send. *Cost*: copying, and one store to
+/// publish; no read-modify-write, no system call unless the receiver sleeps. *Signals*: not to be used in a handler; signals do
+/// not end a wait. *Fork*: a child's copy is refused ([`ErrorKind::NotOwner`]) and does nothing when dropped, unless it was handed
+/// over.
 ///
 /// # Examples
 /// ```
@@ -51,21 +47,21 @@ fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
 }
 
 impl Sender {
-    pub(super) fn new(raw: RawProducer, meeting: RawMeeting, segment: Segment) -> Result<Self> {
-        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, meeting, segment) })
+    pub(super) fn new(raw: RawProducer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
+        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, rendezvous, segment) })
     }
 
-    /// The place of a message of `len` bytes.
+    /// Reserves the place of a message of `len` bytes.
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.half.me_and_peer(refusal)?;
-        self.half.seated.reserve_as(me, len, wait)
+        self.half.endpoint.reserve_as(me, len, wait)
     }
 
-    /// Sends what lies in the place that was given out.
+    /// Sends the first `len` bytes of the reserved place.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
-        self.half.seated.commit(len)
+        self.half.endpoint.commit(len)
     }
 
     #[inline(always)]
@@ -75,7 +71,7 @@ impl Sender {
         wait: Wait,
     ) -> Result<()> {
         let me = self.half.me_and_peer(refusal)?;
-        self.half.seated.push_as(me, parts, wait)
+        self.half.endpoint.push_as(me, parts, wait)
     }
 
     #[inline(always)]
@@ -85,8 +81,7 @@ impl Sender {
 
     pub(crate) fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let bytes = self.place(len, wait)?;
-        let guard = GuardMark::at(self.half.seated.lane().address());
-        Ok(Reservation { sender: self, bytes, len, _guard: guard, _here: PhantomData })
+        Ok(InProducer::guard(&mut self.half.endpoint, bytes, len))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -94,7 +89,7 @@ impl Sender {
     /// # Errors
     /// [`ErrorKind::Closed`]: the receiver has closed or died; [`ErrorKind::TooLarge`]: longer than
     /// [`longest`](Self::longest). [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
-    /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. The message was not sent then.
+    /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. Then the message was not sent.
     ///
     /// # Examples
     /// ```
@@ -116,7 +111,7 @@ impl Sender {
     ///
     /// # Examples
     /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(0, 8)?; // the least room: for one of the longest, and a short one
+    /// # let (mut to, mut from) = interproc::pipe::one_way(0, 8)?; // the smallest room
     /// while to.try_send(b"12345678").is_ok() {}
     /// from.recv()?;
     /// to.try_send(b"12345678")?;
@@ -174,7 +169,7 @@ impl Sender {
         self.send_parts(parts.iter().map(|part| &**part), Wait::ForEver)
     }
 
-    /// Sends `size` bytes of `buffer` from `offset` on as one message, as Python's `send_bytes`.
+    /// Sends `size` bytes of `buffer`, from `offset` on, as one message, as Python's `send_bytes`.
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`ErrorKind::InvalidInput`] when the buffer does not have these bytes.
@@ -196,7 +191,7 @@ impl Sender {
         self.send(part)
     }
 
-    /// Room for a message of `len` bytes, to be written in place; waits for it as long as it takes.
+    /// Reserves room for a message of `len` bytes, to be written in place, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -271,10 +266,10 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.seated.longest()
+        self.half.endpoint.longest()
     }
 
-    /// Bytes of the ring between the two, each message's header of eight bytes included.
+    /// The size of the ring in bytes, the eight bytes of each message's header included.
     ///
     /// # Examples
     /// ```
@@ -283,10 +278,10 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.seated.capacity()
+        self.half.endpoint.capacity()
     }
 
-    /// Bytes of the ring that are in use: a snapshot.
+    /// The bytes of the ring that are in use: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -296,7 +291,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.seated.len_bytes()
+        self.half.endpoint.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the receiver was found dead.
@@ -310,11 +305,10 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.seated.lane().is_closed()
+        self.half.endpoint.lane().is_closed()
     }
 
-    /// Who receives, dead or alive: a snapshot. `None` when it has closed and left.
-    /// By its own account: see [`Who`](crate::member::Who).
+    /// The receiver, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::member::Who).
     ///
     /// # Errors
     /// As [`send`](Self::send), when the half is not the caller's.
@@ -327,10 +321,10 @@ impl Sender {
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
         let me = self.half.me()?;
-        Ok(self.half.seated.peer().map(|id| me.domain().who(id)))
+        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
     }
 
-    /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, and says nothing of errors.
+    /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, but reports no errors.
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`] in a forked child, whose copy is not the half.
@@ -346,7 +340,7 @@ impl Sender {
         self.half.close()
     }
 
-    /// In a child of a `fork` that is not this library's: takes the half that its parent hands over: see
+    /// In a child of a `fork` that was not made by this library: takes the half that its parent hands over: see
     /// [`End::adopt`](super::End::adopt).
     ///
     /// # Errors
@@ -370,10 +364,10 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.adopt()
+        self.half.endpoint.adopt()
     }
 
-    /// In the parent, after a `fork` that is not this library's: see [`End::hand_over`](super::End::hand_over).
+    /// In the parent, after a `fork` that was not made by this library: see [`End::hand_over`](super::End::hand_over).
     ///
     /// # Errors
     /// As [`End::hand_over`](super::End::hand_over).
@@ -396,7 +390,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.await_adoption(child)
+        self.half.endpoint.await_adoption(child)
     }
 }
 
@@ -410,10 +404,8 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// Room for a message, to be written in place. Nobody sees it before it is committed; dropped, it was never there, and
-/// so it is if its thread dies.
-///
-/// Its bytes are whatever was there before. Not to be moved to another thread.
+/// Reserved room for a message, written in place. Nobody sees the message before it is committed. Dropped, or if its thread dies,
+/// the reservation is aborted. At first it holds what older messages left there.
 ///
 /// # Examples
 /// ```
@@ -426,73 +418,4 @@ impl fmt::Debug for Sender {
 /// assert_eq!(from.len_bytes(), 0);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-pub struct Reservation<'a> {
-    sender: &'a mut Sender,
-    bytes: NonNull<u8>,
-    len: usize,
-    _guard: GuardMark,
-    _here: PhantomData<*mut u8>,
-}
-
-impl Reservation<'_> {
-    /// Sends the message.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Closed`]: it was not sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut place = to.reserve(3)?;
-    /// place.fill(7);
-    /// place.commit()?;
-    /// assert_eq!(from.recv()?, [7; 3]);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn commit(self) -> Result<()> {
-        let len = self.len;
-        self.commit_len(len)
-    }
-
-    /// Sends the first `len` bytes as the message.
-    ///
-    /// # Errors
-    /// As [`commit`](Self::commit), and [`ErrorKind::TooLarge`] for more than were reserved: nothing is sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut place = to.reserve(100)?;
-    /// place[..2].copy_from_slice(b"ok");
-    /// place.commit_len(2)?;
-    /// assert_eq!(from.recv()?, b"ok");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn commit_len(self, len: usize) -> Result<()> {
-        if len > self.len {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        self.sender.commit(len)
-    }
-}
-
-impl Deref for Reservation<'_> {
-    type Target = [u8];
-    fn deref(&self) -> &[u8] {
-        // SAFETY: in the ring, given out to our seat alone; any bytes are valid.
-        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl DerefMut for Reservation<'_> {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as above.
-        unsafe { core::slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl fmt::Debug for Reservation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reservation({} bytes)", self.len)
-    }
-}
+pub type Reservation<'a> = ByteReservation<'a>;

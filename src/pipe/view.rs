@@ -1,6 +1,6 @@
 //! The state of pipes, read from copied bytes (see `crate::decode`).
 
-use super::place::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
+use super::layout::{CALL_WORDS, Geometry, Head, SLOTS_OFF};
 use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;
 use crate::queue::byte_lane::UNIT;
@@ -81,7 +81,7 @@ pub(crate) fn pipe(object: &ObjectBytes<'_>) -> Option<State> {
 }
 
 /// The state of a listener and its pipes.
-pub(crate) fn meeting(object: &ObjectBytes<'_>) -> Option<State> {
+pub(crate) fn listener(object: &ObjectBytes<'_>) -> Option<State> {
     let pipes = pipes(object).filter(|pipes| pipes.geometry.lanes == 2)?;
     let listener =
         OwnerId::of(object.word(offset_of!(Head, listener) as u64)?).filter(|&id| object.lives(id));

@@ -1,45 +1,46 @@
-//! [`EventCount`]: how a sleeper and a publisher agree without a fence on the publisher's side.
+//! [`EventCount`]: how a sleeper and a publisher agree, without a fence on the publisher's side.
 //!
-//! Bit 31 says that somebody may sleep, the rest is a sequence. A sleeper announces itself (bumps the sequence,
-//! sets the bit), passes the heavy fence, looks at the object once more and sleeps on the value it wrote. A
-//! publisher publishes, passes the light fence and looks at the bit.
+//! Bit 31 says that somebody may sleep; the rest is a sequence number. A sleeper announces itself (it bumps the sequence and
+//! sets the bit), passes the heavy fence, looks at the object once more and sleeps on the value that it wrote. A publisher
+//! publishes, passes the light fence and tests the bit.
 //!
-//! A death rings the segment's bell, but a bell is heard only by those who sleep already: *whatever a sleeper
-//! should look at again must change a value that it watches*, or it falls asleep after the news. So a sleeper watches
-//! three values beside the bell: the count, the cell that refused it (any claim changes its word) and, if that cell
-//! was owned, the owner's slot (its death changes it).
+//! A death rings the segment's bell, but only those who already sleep hear a bell. So *whatever must make a sleeper look again
+//! must change a value that it watches*; otherwise it falls asleep after the news. Beside the bell a sleeper watches three
+//! values: the count, the cell that refused it (any claim changes its word) and, if that cell was owned, the owner's slot (the
+//! owner's death changes it).
 //!
-//! | window | who dies | a sleeper asleep already | a sleeper between its look and its sleep |
+//! | window | who dies | a sleeper already asleep | a sleeper between its look and its sleep |
 //! |---|---|---|---|
 //! | E1 | another sleeper, after its announcement | one spare wake-up call | the same |
 //! | E2 | a publisher, claimed, not published | the bell | the cell's word or the owner's slot has changed |
 //! | E3 | a publisher, published, not woken | the bell | the cell's word has changed |
 //! | E4 | a woken sleeper, before it acts | the bell | the cell's word has changed |
 //!
-//! One wake-up can be worth several messages: a cell that others have published behind, while it was still being
-//! written, is in everybody's way, and whoever their wake-ups reached went back to sleep. So a waker counts what its
-//! own publication has set free.
+//! One wake-up can be worth several messages. While a cell is being written, it blocks everybody; others publish behind it, and
+//! the sleepers that they wake find it in the way and sleep again. So a waker counts what its own publication has made
+//! available.
 //!
-//! A waker bumps the sequence before it wakes, and clears the bit only if the call found nobody left, for the second
-//! time in a row (`LONELY`; an announcement between the two starts anew), and the value is still the one it wrote. Once
-//! would do, but two that sleep in turns often wake a peer that is not asleep yet: then the next announcement would
-//! need the heavy fence again.
+//! A waker bumps the sequence before it wakes. It clears the bit only if its call found nobody left for the second time in a
+//! row (`LONELY`; an announcement in between starts the count anew) and the value is still the one that it wrote. Once would
+//! be correct, but two threads that sleep in turns often wake a peer that is not asleep yet, and then the next announcement
+//! would need the heavy fence again.
 //!
-//! Rejected: publishers that look at the bit before they publish, too, and bump the sequence (2 ns on every
-//! operation, for what the sleeper can see by itself).
+//! Rejected: publishers that also test the bit before they publish, and bump the sequence (2 ns on every operation, for what
+//! the sleeper can see by itself).
 //!
-//! The heavy fence costs a system call, on a busy machine an interrupt of every other processor. Whoever has passed it
-//! says so (`FENCED`, if the value is still its own), and as long as the bits stand, that is until a waker finds nobody
-//! left, sleepers that announce themselves do without: every publisher whose look came before that fence had
-//! published by then, and who reads the bit with acquire sees it; every other publisher sees the bit and passes a
-//! full fence before it decides whom to wake.
+//! The heavy fence costs a system call, and on a busy machine an interrupt of every other processor. Whoever has passed it
+//! notes that (`FENCED`, if the value is still its own). As long as the bits stand, that is until a waker finds nobody left,
+//! further sleepers do without it: every publisher whose look came before that fence had published by then, and whoever reads
+//! the bit with acquire sees its message; every other publisher sees the bit and passes a full fence before it decides whom to
+//! wake.
 //!
-//! The asymmetric fence is checked in `tests/store_buffer.rs`. On aarch64 the publisher's store-release followed by
-//! a load of another word may be reordered just as on x86-64 (litmus SB); the sleeper's membarrier makes every
-//! other core pass a `dmb ish` between the two or after both, which is what its own fence pairs with.
+//! `tests/store_buffer.rs` checks the asymmetric fence. On aarch64 the publisher's store-release followed by a load of another
+//! word may be reordered just as on x86-64 (litmus test SB). The sleeper's membarrier makes every other core execute a
+//! `dmb ish` either between the two or after both; the sleeper's own fence pairs with that.
 
 use crate::atomic::{AtomicU32, Ordering, fence, light_fence};
-use crate::member::{Retries, Table};
+use crate::member::Retries;
+use crate::member::Table;
 use crate::sys::{Watch, Word, futex};
 
 /// Somebody may sleep.
@@ -48,9 +49,9 @@ const SLEEPERS: u32 = 1 << 31;
 const STRONG: u32 = 1 << 30;
 /// A sleeper has passed the heavy fence since `SLEEPERS` was set.
 const FENCED: u32 = 1 << 29;
-/// A waker has found nobody, and nobody has announced itself since.
+/// A waker has found nobody, and nobody has announced itself since then.
 const LONELY: u32 = 1 << 28;
-/// The queue is closed: publishers take the careful way. Never cleared.
+/// The queue is closed: publishers take the careful path. Never cleared.
 const CLOSED: u32 = 1 << 27;
 const SEQUENCE: u32 = CLOSED - 1;
 
@@ -75,28 +76,28 @@ impl EventCount {
         self.0.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
-    /// Of an object that is begun anew, while nobody uses it.
+    /// Resets it for an object that starts anew while nobody uses it.
     #[cfg(any(feature = "std", interproc_loom))]
     pub(super) fn renew(&self) {
         self.0.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
     }
 
-    /// Says that the caller is about to sleep, and passes the heavy fence: to be followed by another look. Also
-    /// says whether every publisher is sure to see it; if not, the sleep must be bounded by the net.
+    /// Announces that the caller is about to sleep, and passes the heavy fence. The caller must look once more afterwards.
+    /// The flag says whether every publisher is sure to see the announcement; if not, the net must bound the sleep.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
         let mut seen = self.0.load(Ordering::Relaxed);
         let mut retries = Retries::new();
         let mine = loop {
             let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
             let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
-            // AcqRel, and the fence that follows: the announcement comes before the look. Acquire also for what was
-            // published before the fence that `FENCED` tells of.
+            // AcqRel, with the fence that follows: the announcement comes before the look. Acquire also for what was
+            // published before the fence that `FENCED` stands for.
             match self.0.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break mine,
                 Err(now) => seen = now,
             }
             if !retries.again() {
-                // Nobody is told, so the net is under this sleep, if it comes to one.
+                // Nobody sees it, so the net must bound this sleep, if there is one.
                 return (Watch { word: Word::Whole(&self.0), expected: seen }, false);
             }
         };
@@ -107,11 +108,11 @@ impl EventCount {
         let sure = crate::mutant!("no-membarrier") || table.sleeper_fence();
         let mut expected = mine;
         if !sure {
-            // The value moves, so the caller will look again at once, and find publishers warned.
+            // This changes the value, so the caller looks again at once; publishers are warned by then.
             self.use_strong_fences();
         } else if self
             .0
-            // Only over our own value: after a waker's the bits may be another sleeper's, set after our fence.
+            // Only over our own value: after a waker's, the bits may belong to another sleeper and be set after our fence.
             .compare_exchange(mine, mine | FENCED, Ordering::Release, Ordering::Relaxed)
             .is_ok()
         {
@@ -120,15 +121,15 @@ impl EventCount {
         (Watch { word: Word::Whole(&self.0), expected }, sure)
     }
 
-    /// Whether publishers must be careful: use full fences, or look whether the queue is closed. To be read before the
+    /// Whether publishers must be careful: use full fences, or check whether the queue is closed. Read it before the
     /// claim: a load behind a locked operation waits.
     #[inline(always)]
     pub(super) fn is_careful(&self) -> bool {
-        // Relaxed: sticky; until it is seen, whoever depends on it keeps to the net.
+        // Relaxed: the bits are sticky; until they are seen, whoever depends on them sleeps under the net.
         self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
-    /// After publishing: wakes sleepers if there are any, as many as `how_many` says. Says whether the queue is closed.
+    /// After publishing: wakes as many sleepers as `how_many` says, if there are any. Returns whether the queue is closed.
     #[inline(always)]
     pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) -> bool {
         if careful {
@@ -144,13 +145,13 @@ impl EventCount {
         seen & CLOSED != 0
     }
 
-    /// Whether a closer had marked the count when this watch was made: then it need not change once more when the closer
-    /// closes.
+    /// Whether a closer had already marked the count when this watch was made: then the close need not change it again.
     pub(super) fn was_marked(watch: &Watch<'_>) -> bool {
         watch.expected & CLOSED != 0
     }
 
-    /// After publishing and a light fence, here: whether somebody may sleep, or it is closed. Then [`EventCount::watched`].
+    /// After publishing; passes the light fence. Whether somebody may sleep or the object is closed: then call
+    /// [`EventCount::watched`].
     #[inline(always)]
     pub(super) fn is_watched(&self) -> bool {
         light_fence();
@@ -158,8 +159,8 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
     }
 
-    /// As [`EventCount::is_watched`], and true as well where full fences are needed: for who has nothing to ask before it
-    /// publishes. Then a full fence and [`EventCount::watched`].
+    /// As [`EventCount::is_watched`], and also true where full fences are needed: for publishers that have nothing to check
+    /// before they publish. Then pass a full fence and call [`EventCount::watched`].
     #[inline(always)]
     pub(super) fn is_watched_or_strong(&self) -> bool {
         light_fence();
@@ -167,7 +168,7 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED | STRONG) != 0
     }
 
-    /// Wakes sleepers if there are any, as many as `how_many` says. Says whether it is closed.
+    /// Wakes as many sleepers as `how_many` says, if there are any. Returns whether the object is closed.
     pub(super) fn watched(&self, how_many: impl FnOnce() -> u32) -> bool {
         // Relaxed: the fences order it.
         let seen = self.0.load(Ordering::Relaxed);
@@ -177,22 +178,22 @@ impl EventCount {
         seen & CLOSED != 0
     }
 
-    /// Moves the sequence on; the new value.
+    /// Advances the sequence and returns the new value.
     fn bump(&self) -> u32 {
         let mut seen = self.0.load(Ordering::Relaxed);
         let mut retries = Retries::new();
         loop {
             let moved = seen & !SEQUENCE | seen.wrapping_add(1) & SEQUENCE;
-            // AcqRel: a sleeper that announces itself over this value sees what came before.
+            // AcqRel: a sleeper that announces itself over this value sees everything before it.
             match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return moved,
-                Err(now) if !retries.again() => return now, // it moves without us
+                Err(now) if !retries.again() => return now, // others advance it
                 Err(now) => seen = now,
             }
         }
     }
 
-    /// Has everybody who is about to sleep look again, and wakes up to `how_many` sleepers.
+    /// Makes everybody who is about to sleep look again, and wakes up to `how_many` sleepers.
     #[cold]
     pub(super) fn wake(&self, how_many: impl FnOnce() -> u32) {
         fence(Ordering::SeqCst);

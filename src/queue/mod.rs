@@ -1,18 +1,25 @@
-//! Queues in shared memory that survive the death of anyone.
+//! Queues in shared memory that survive the death of any participant.
 //!
 //! | wanted | type |
 //! |---|---|
-//! | messages of one size, many producers and consumers | [`Queue`]; in place by [`Reservation`] and [`Message`]; the oldest makes way in [`Queue::force_push`] |
-//! | messages of any length, many producers and consumers | [`ByteQueue`]; in place by [`ByteReservation`] and [`ByteMessage`] |
-//! | messages of one size, one producer and one consumer: the fastest | [`spsc`]; in place by [`WriteChunk`](spsc::WriteChunk) and [`ReadChunk`](spsc::ReadChunk) |
-//! | messages of any length, one producer and one consumer | [`byte_lane`]; in place by [`ByteReservation`](byte_lane::ByteReservation) and [`ByteMessage`](byte_lane::ByteMessage) |
-//! | messages of any length, both ways, with an end | [`pipe`](crate::pipe) |
+//! | messages of one size, many producers and consumers | [`Queue`]; in place with [`Reservation`] and [`Message`]; [`Queue::force_push`] displaces the oldest |
+//! | messages of any length, many producers and consumers | [`ByteQueue`]; in place with [`ByteReservation`] and [`ByteMessage`] |
+//! | messages of one size, one producer and one consumer: the fastest | [`spsc`]; in place with [`WriteChunk`](spsc::WriteChunk) and [`ReadChunk`](spsc::ReadChunk) |
+//! | messages of any length, one producer and one consumer | [`byte_lane`]; in place with [`ByteReservation`](byte_lane::ByteReservation) and [`ByteMessage`](byte_lane::ByteMessage) |
+//! | messages of any length, both ways, with end of file | [`pipe`](crate::pipe) |
 //! | only the newest value | [`Latest`] |
 
 #[cfg(not(interproc_loom))]
 pub mod byte_lane;
 pub(crate) mod byte_queue;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod endpoint;
 mod event_count;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) mod guard;
+mod head;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod iter;
 pub(crate) mod lane;
 mod latest;
 pub(crate) mod mpmc;
@@ -24,12 +31,18 @@ mod recv_error;
 mod skips;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
+mod wait;
 
 #[cfg(not(interproc_loom))]
 pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use byte_queue::{ByteQueue, Message as ByteMessage, Reservation as ByteReservation};
+pub use byte_queue::{
+    ByteQueue, Drain as ByteDrain, Iter as ByteIter, Message as ByteMessage, Reservation as ByteReservation,
+    TryIter as ByteTryIter,
+};
 pub use byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use guard::{Borrowed, Reserved};
 #[cfg(not(interproc_loom))]
 pub use lane::lane_size;
 pub use lane::{Lane, RawConsumer, RawProducer};
@@ -49,6 +62,3 @@ pub use mpmc::{RawQueue, Ring};
 pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recv_error::RecvError;
-
-/// In the `closed` word of a queue or a lane: closed, for good.
-const CLOSED: u64 = 1 << 63;

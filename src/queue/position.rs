@@ -1,10 +1,10 @@
 //! Positions and cell words of the ring: pure functions.
 //!
-//! A *position* is `lap:40 | index:24`: it counts all messages that ever were, without a division. Arithmetic
-//! wraps at 2^40 laps; laps are compared by their wrapped difference.
+//! A *position* is `lap:40 | index:24`: it counts every message ever pushed, without a division. Arithmetic wraps at 2^40 laps;
+//! laps are compared by their wrapped difference.
 //!
-//! A cell's control word is either **idle**, `lap:40 | 0:21 | again:1 | state:2`, the position's lap where the position has
-//! it, or **owned**, `owner id:48 | role and OWNED in bits 14 and 15 of the low 16`.
+//! A cell's control word is either **idle**, `lap:40 | 0:21 | again:1 | state:2`, with the lap in the same bits as in a position,
+//! or **owned**, `owner id:48 | role and OWNED in bits 14 and 15 of the low 16`.
 
 use crate::member::OwnerId;
 
@@ -16,16 +16,16 @@ const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 /// One lap further, in a position.
 pub(super) const LAP: u64 = 1 << INDEX_BITS;
 
-/// Nothing in it, free for this lap's writer.
+/// Empty: free for this lap's writer.
 pub(super) const EMPTY: u64 = 0;
-/// A message.
+/// Holds a message.
 pub(super) const FULL: u64 = 1;
-/// Passed over: a reservation that came to nothing. To be freed as if read.
+/// Skipped: the reservation was aborted. To be freed as if it had been read.
 pub(super) const SKIP: u64 = 2;
 /// The end: the queue is closed and everything before this position was taken.
 pub(super) const SEALED: u64 = 3;
 const STATE_MASK: u64 = 3;
-/// Beside FULL in an idle word: a consumer had it in its hands and put it back.
+/// Beside FULL in an idle word: a consumer borrowed the message and put it back.
 pub(super) const AGAIN: u64 = 1 << 2;
 
 const OWNED: u64 = 1 << 15;
@@ -53,7 +53,7 @@ pub(super) const fn next(position: u64, capacity: u32) -> u64 {
     if index(position) + 1 < capacity { position + 1 } else { (position & !INDEX_MASK).wrapping_add(LAP) }
 }
 
-/// The position so many cells on, at most a lap.
+/// The position this many cells further on, at most a lap.
 #[inline(always)]
 pub(super) const fn beyond(position: u64, cells: u32, capacity: u32) -> u64 {
     let index = index(position) + cells;
@@ -67,17 +67,17 @@ pub(super) const fn laps_ahead(a: u64, b: u64) -> i64 {
     (a.wrapping_sub(b) << INDEX_BITS) as i64 >> INDEX_BITS
 }
 
-/// How many cells lie between two positions, in a ring of `capacity` cells that never holds more.
+/// How many cells lie between two positions of a ring with `capacity` cells: never more than that.
 pub(super) fn distance(head: u64, tail: u64, capacity: u32) -> u32 {
     let laps = laps_ahead(lap(tail), lap(head)).clamp(0, 2);
     let cells = laps * i64::from(capacity) + i64::from(index(tail)) - i64::from(index(head));
     cells.clamp(0, i64::from(capacity)) as u32
 }
 
-/// The position that a consumer looks at next when it finds a cell that has left the lap of `position` behind, with what the
-/// cell says instead; `None` if it has not: then it is this cell that tells whether there is a message.
+/// Where a consumer goes next when the cell at `position` says another lap and state: everything before that place is *done*.
+/// `None` if the cell has not left the lap of `position`: then it is this cell that says whether there is a message.
 ///
-/// What lies between is *done*: see "what a cell tells of the others" in [`RawQueue`](crate::queue::RawQueue).
+/// Why so far and no further: see "what a cell tells about the others" in [`RawQueue`](crate::queue::RawQueue).
 #[inline]
 pub(super) fn past_done(position: u64, (at, state): (u64, u64), capacity: u32) -> Option<u64> {
     let laps = laps_ahead(at, lap(position));
@@ -89,7 +89,7 @@ pub(super) fn past_done(position: u64, (at, state): (u64, u64), capacity: u32) -
     Some(next(self::position(done, index(position)), capacity))
 }
 
-/// The same for a producer: the next position when this one is *claimed* already, perhaps laps ago.
+/// The same for a producer: the next position when this one is already *claimed*, perhaps laps ago.
 #[inline]
 pub(super) fn past_claimed(position: u64, (at, state): (u64, u64), capacity: u32) -> Option<u64> {
     let laps = laps_ahead(at, lap(position));
@@ -100,8 +100,8 @@ pub(super) fn past_claimed(position: u64, (at, state): (u64, u64), capacity: u32
     Some(next(self::position(claimed, index(position)), capacity))
 }
 
-/// A hint, moved on over what it has missed: `word` is what each cell says, `past` one of the two above. In at most `steps`
-/// steps; two laps of them are always enough.
+/// Advances a hint over what it has missed. `word` tells what a cell says, `past` is one of the two functions above. Takes at
+/// most `steps` steps; two laps of them always suffice.
 pub(super) fn catch_up(
     hint: u64,
     capacity: u32,
@@ -133,7 +133,7 @@ pub(super) const fn owned(id: OwnerId, role: Role) -> u64 {
         }
 }
 
-/// What an owner does in a cell.
+/// What an owner does with a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Writer,
@@ -147,7 +147,7 @@ pub(super) enum Ctl {
         lap: u64,
         state: u64,
     },
-    /// The id is `None` in a scribbled word: nobody alive.
+    /// The id is `None` in a scribbled word: then nobody alive owns it.
     Owned {
         owner: Option<OwnerId>,
         role: Role,

@@ -1,10 +1,10 @@
-//! Pushes that did not happen: [`PushError`] of one message, [`BatchError`] of several.
+//! Failed pushes: [`PushError`] for one message, [`BatchError`] for several.
 
 use crate::error::format;
 use crate::error::{Error, ErrorKind, into_io};
 use core::fmt;
 
-/// Adds to a refusal how long the message was, and how long one may be, if that is why.
+/// Adds the length of the message and the longest one possible to an error that says `TooLarge`.
 #[cold]
 pub(super) fn with_lengths(error: Error, len: usize, longest: usize) -> Error {
     if error.kind() != ErrorKind::TooLarge {
@@ -13,7 +13,7 @@ pub(super) fn with_lengths(error: Error, len: usize, longest: usize) -> Error {
     error.with_detail(format!("{len} bytes; the longest message has {longest}"))
 }
 
-/// A push that did not happen, with its value.
+/// A failed push. It returns the value.
 pub struct PushError<T> {
     pub(super) value: T,
     pub(super) error: Error,
@@ -25,7 +25,7 @@ impl<T> PushError<T> {
         self.value
     }
 
-    /// Why.
+    /// Why it failed.
     pub fn kind(&self) -> ErrorKind {
         self.error.kind()
     }
@@ -58,12 +58,12 @@ impl<T> fmt::Display for PushError<T> {
 
 impl<T> core::error::Error for PushError<T> {}
 
-/// A batch that did not go in whole. As an [`Error`] or `std::io::Error` it is only why.
+/// A batch of which not all messages were pushed. Converted to [`Error`] or `std::io::Error` it keeps the reason only.
 #[derive(Debug)]
 pub struct BatchError {
-    /// How many messages went in.
+    /// How many messages were pushed.
     pub pushed: usize,
-    /// Why not the next.
+    /// Why the next one was not.
     pub error: Error,
 }
 

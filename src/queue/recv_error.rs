@@ -1,10 +1,10 @@
-//! [`RecvError`]: a message of any length that could not be copied out.
+//! [`RecvError`]: a failed attempt to copy out a message of any length.
 
 use crate::error::format;
 use crate::error::{Error, ErrorKind, into_io};
 use core::fmt;
 
-/// A message that was not received, and why. Nothing is lost by it.
+/// Why a message was not copied out. Nothing is lost.
 ///
 /// # Examples
 /// ```
@@ -29,12 +29,12 @@ impl RecvError {
         RecvError { error: Error::from(ErrorKind::TooLarge).with_detail(detail), needed: Some(needed) }
     }
 
-    /// How long the message is that did not fit ([`ErrorKind::TooLarge`]): it is still there, the next one.
+    /// How long the message is, if it did not fit ([`ErrorKind::TooLarge`]). It is still the next one.
     pub fn needed(&self) -> Option<usize> {
         self.needed
     }
 
-    /// Why.
+    /// Why it failed.
     pub fn kind(&self) -> ErrorKind {
         self.error.kind()
     }

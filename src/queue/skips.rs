@@ -1,20 +1,21 @@
-//! [`Skips`]: how far a scan need not look again behind a message that somebody keeps in hand.
+//! [`Skips`]: how far a scan may jump behind a message that somebody keeps borrowed.
 //!
-//! A message in a living consumer's hands comes back if that one dies, so the hint of a ring stays before it, and every pop
-//! begins there. What was read behind it would be walked over by each: after a million pops, a million cells. So who has
-//! walked far from such a message notes how far, and the next one goes there at once.
+//! A borrowed message comes back if its consumer dies, so the ring's hint stays in front of it, and every pop begins there.
+//! Without notes, each pop would walk over everything that was read behind it: after a million pops, over a million cells. So
+//! whoever has walked far from such a message notes how far, and the next scan jumps there.
 //!
-//! A note says: *all between this position, kept in hand, and that one is done*. What is done stays done, and a position
-//! never comes again (40 bits of laps), so a note that was true is true for good, and a lost one is a walk more.
+//! A note says: *everything between this borrowed message's position and that one is done*. What is done stays done, and a
+//! position never comes again (40 bits of laps). So a note that was true once is true for good, and a lost note only costs a
+//! walk.
 //!
-//! Its two words are not written in one step. Who replaces a note takes the old length back first, and writes the new one only
-//! where there is none; and the length bears the lower 40 bits of the position that it belongs to. So who dies or stands still
-//! between the words leaves a note of no use, and a length beside the position of another one is believed only if a thread stood
-//! still for a multiple of 65,536 laps between two of its steps, and then went on between two of another's, or found the very
-//! length that it had read before.
+//! A note has two words, which are not written in one step. To replace a note, a thread first zeroes the old length and then
+//! writes the new one only over the zero; and the length carries the low 40 bits of the position that it belongs to. So a
+//! thread that dies or stops between the words leaves a useless note. A length beside another position is believed only if a
+//! thread stood still for a multiple of 65,536 laps between two of its steps, and then went on between two steps of another's,
+//! or found the very length that it had read before.
 //!
-//! There is a note for each of a few neighbouring positions: of several messages in hand each has its own. Whoever scribbles
-//! here can hide messages, as with the hints; the length is checked against the ring.
+//! There is one note for each of a few neighbouring positions, so several borrowed messages have a note each. Somebody who
+//! scribbles here can hide messages, as with the hints; the length is checked against the ring.
 
 use crate::atomic::{AtomicU64, Ordering};
 
@@ -24,7 +25,7 @@ const NOTES: usize = 4;
 const LENGTH_BITS: u32 = 24;
 const LENGTH_MASK: u64 = (1 << LENGTH_BITS) - 1;
 
-/// The notes of a ring, in the consumers' line. All-zero: none.
+/// The notes of a ring, in the consumers' cache line. All-zero: none.
 #[repr(C)]
 #[derive(Debug)]
 pub(super) struct Skips([Note; NOTES]);
@@ -32,9 +33,9 @@ pub(super) struct Skips([Note; NOTES]);
 #[repr(C)]
 #[derive(Debug)]
 struct Note {
-    /// Which message is kept in hand: its position.
+    /// The position of the borrowed message.
     from: AtomicU64,
-    /// How far it is from there to the first that may not be done; in the upper bits whose length this is. 0: none.
+    /// How far it is from there to the first position that may not be done; the upper bits say whose length this is. 0: none.
     length: AtomicU64,
 }
 
@@ -49,20 +50,21 @@ impl Skips {
         &self.0[from as usize % NOTES]
     }
 
-    /// How far from the message at `from`, which is in somebody's hands, everything is done: less than `capacity`.
+    /// How far everything is done from the borrowed message at `from` on: less than `capacity`.
     #[inline]
     pub(super) fn from(&self, from: u64, capacity: u32) -> Option<u32> {
         let note = self.note(from);
-        // The position first: who sees it sees its writer's "none" in the length, or a later one.
+        // The position first: whoever sees it sees its writer's "none" in the length, or a later one.
         let same = note.from.load(Ordering::Acquire) == from;
-        // Acquire: after the looks of whoever has walked there.
+        // Acquire: after the looks of the thread that walked there.
         let length = note.length.load(Ordering::Acquire);
         let same = same && length >> LENGTH_BITS == tag(from);
         let cells = (length & LENGTH_MASK) as u32 + u32::from(crate::mutant!("skip-too-far"));
         (same && length != 0 && cells < capacity).then_some(cells)
     }
 
-    /// Notes that from the message at `from` all before the position `cells` further on is done, as the caller has seen.
+    /// Notes what the caller has seen: from the borrowed message at `from`, everything before the position `cells` further on
+    /// is done.
     #[cold]
     pub(super) fn set(&self, from: u64, cells: u32) {
         let note = self.note(from);
@@ -70,7 +72,7 @@ impl Skips {
         // Acquire: the position is read after the length that belongs to it.
         let seen = note.length.load(Ordering::Acquire);
         if note.from.load(Ordering::Acquire) == from && seen != 0 && seen >> LENGTH_BITS == tag(from) {
-            // Longer or, from a slower one, shorter: either is true. If it is another's by now, that one stays.
+            // Longer or, from a slower thread, shorter: both are true. If it belongs to another message by now, that stays.
             let _ = note.length.compare_exchange(seen, length, Ordering::Release, Ordering::Relaxed);
             return;
         }
@@ -85,26 +87,26 @@ const fn tag(position: u64) -> u64 {
     position & (u64::MAX >> LENGTH_BITS)
 }
 
-/// A walk behind a message in hand.
+/// A walk behind a borrowed message.
 pub(super) struct Walk {
     from: u64,
     steps: u32,
 }
 
 impl Walk {
-    /// Begins behind the message at `from`.
+    /// Starts behind the message at `from`.
     #[inline]
     pub(super) fn behind(from: u64) -> Walk {
         Walk { from, steps: 0 }
     }
 
-    /// Over one that is done.
+    /// Steps over one position that is done.
     #[inline]
     pub(super) fn step(&mut self) {
         self.steps += 1;
     }
 
-    /// It ends; `cells` tells how far it is from the message. If it was long the way is noted.
+    /// Ends the walk; `cells` tells the distance from the message. A long walk is noted.
     #[inline]
     pub(super) fn end(self, skips: &Skips, cells: impl FnOnce(u64) -> u32) {
         if self.steps >= WORTH {

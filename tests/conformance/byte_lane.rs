@@ -170,7 +170,7 @@ fn model(seg: &Segment, seed: u64) {
             15 => {
                 if let Ok(came) = c.try_borrow() {
                     assert_eq!(*came, **there.front().expect("one too many"));
-                    came.put_back();
+                    came.put_back().expect("ours");
                 }
             }
             16 if there.front().is_some_and(|m| !m.is_empty()) => {

@@ -170,7 +170,7 @@ pub fn what_does_not_fit_is_refused_and_nothing_is_lost(at: Place) {
         let error = end.recv_into(&mut vec![0; size]).expect_err("too small");
         assert_eq!((error.kind(), error.needed()), (ErrorKind::TooLarge, Some(100)));
     }
-    end.borrow().expect("borrow").put_back();
+    end.borrow().expect("borrow").put_back().expect("ours");
     let mut buffer = [0; 100];
     assert_eq!(end.recv_into(&mut buffer).expect("recv"), 100);
     assert_eq!(buffer, [2; 100]);

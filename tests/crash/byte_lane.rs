@@ -147,7 +147,7 @@ impl World {
         ensure!(first + batch > done, "message {first} comes again: {got:?}");
         let again = |tag: u8| got.contains(&(tag, true));
         ensure!((first..unread).all(again), "{done} were read, and that is not told: {got:?}");
-        if part.killed_in("B-c") && story.consumers > 0 {
+        if part.killed_in("BL-c") && story.consumers > 0 {
             // The first of two may have done with one and not have said so.
             let unread = match story.consumers {
                 _ if story.fed => 60,

@@ -42,7 +42,6 @@ pub const ALL: &[Mutant] = &[
     mutant("lane-peer-not-told", "spsc take+push, vacant, the consumer asleep"),
     mutant("lane-redelivery-untold", "spsc pop, full, consumer"),
     mutant("lane-suspects-forgotten", "spsc take+pop, two deaths"),
-    mutant("byte-close-no-wake", "bytequeue close, empty, two consumers asleep"),
     mutant("byte-gap-not-passed", "bytequeue reserve+push+abort, two consumers asleep"),
     mutant("byte-no-cell-watch", "bytequeue push, a consumer about to sleep, producer"),
     mutant("byte-borrow-untold", "bytequeue borrow+release, empty, two consumers behind it, then fed"),

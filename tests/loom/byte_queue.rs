@@ -165,7 +165,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "byte queue: the end wakes all who wait",
         run: || check(Bounds::default(), line::end_of_nothing::<RawByteQueue>),
-        catches: &["byte-close-no-wake"],
+        catches: &["close-no-wake"],
     },
     Model {
         name: "byte queue: the last message and the end reach two who wait",
@@ -175,7 +175,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "byte queue: a closer dies, and it is closed or not",
         run: || for_every_death(Bounds::default(), false, line::dying_closer::<RawByteQueue>),
-        catches: &["byte-no-closed-watch"],
+        catches: &["no-closed-watch"],
     },
 ];
 

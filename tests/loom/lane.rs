@@ -71,12 +71,12 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "lane: the end wakes a consumer",
         run: || for_every_death(Bounds::default(), false, end_of_nothing),
-        catches: &["lane-close-no-wake"],
+        catches: &["close-no-wake"],
     },
     Model {
         name: "lane: the end wakes a producer",
         run: || for_every_death(Bounds::default(), false, end_of_room),
-        catches: &["lane-close-no-wake"],
+        catches: &["close-no-wake"],
     },
     Model {
         name: "lane: hanging up, the producer's death is the end, after what it published",

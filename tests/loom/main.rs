@@ -25,13 +25,11 @@
 //! | bury-live | members: who takes a seat buries what its former process left, and no more |
 //! | bury-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | byte-abort-no-wake | byte queue: a reservation is given up, and the message behind reaches who waits |
-//! | byte-close-no-wake | byte queue: the end wakes all who wait |
 //! | byte-gap-not-passed | byte queue: a producer is dead, and two meet at what it left; byte queue: a producer is dead in a full ring, and another gets its room; byte queue: who has reserved dies, and the message behind reaches who waits |
 //! | byte-lap-looked-once | byte queue: a full ring moves on while two producers come, and no record lies over another |
 //! | byte-lap-unchecked | byte queue: a walk that began a lap ago finds its way |
 //! | byte-last-passed-only | byte queue: two read in place, and the first of them dies |
 //! | byte-no-cell-watch | byte queue: a producer dies, its consumer gets the message or the next one; byte queue: a consumer dies, its producer gets room |
-//! | byte-no-closed-watch | byte queue: a closer dies, and it is closed or not |
 //! | byte-one-producer-woken | byte queue: room for a small one reaches it past a large one that waits |
 //! | byte-passed-reader-forgotten | byte queue: a consumer dies, another gets its message and is told; byte queue: two read in place, and the first of them dies |
 //! | byte-put-back-no-wake | byte queue: a message that is put back reaches who waits, and says so |
@@ -44,7 +42,7 @@
 //! | claim-no-generation | members: a late verdict on one who is dead spares the next in its slot; members: a dead one's lock is inherited though its slot lives again |
 //! | claim-relaxed | members: one leaves and another with its tid comes, the first may die anywhere |
 //! | claim-takes-live-claim | members: two with one tid race for a slot, one may die anywhere |
-//! | close-no-wake | queue: the end wakes all who wait |
+//! | close-no-wake | queue: the end wakes all who wait; byte queue: the end wakes all who wait; lane: the end wakes a consumer; lane: the end wakes a producer |
 //! | comes-with-its-seat | barrier: nobody passes in a round that is over |
 //! | confirm-before-describe | members: an id that can be read is described |
 //! | confirm-before-link | members: two with one tid race for a slot, one may die anywhere |
@@ -66,7 +64,6 @@
 //! | in-place-no-rest | in place: whoever dies with a message in its hands, one who slept before is told |
 //! | inherit-not-dirty | mutex: a dead holder's lock goes to the next, who is told |
 //! | kernel-closes-first | members: two with one tid race for a slot, one may die anywhere |
-//! | lane-close-no-wake | lane: the end wakes a consumer; lane: the end wakes a producer |
 //! | lane-hang-up-unsealed | lane: hanging up, who has sat down in a dead one's place is heard or refused |
 //! | lane-hang-up-unseen | lane: hanging up, the producer's death is the end, after what it published; lane: hanging up, the consumer's death is the end |
 //! | lane-peer-not-told | lane: a producer sits down beside a sleeping consumer and dies, and so another one; lane: a producer that moves to another thread may die anywhere |
@@ -101,7 +98,7 @@
 //! | mark-dead-no-wake | members: who waits for one that leaves, or is found dead, is woken |
 //! | moved-forgets-waiters | condvar: all who wait are told |
 //! | no-cell-watch | queue: a producer dies, its consumer gets the message or the next one; queue: a consumer dies, its producer gets room |
-//! | no-closed-watch | queue: a closer dies, and it is closed or not |
+//! | no-closed-watch | queue: a closer dies, and it is closed or not; byte queue: a closer dies, and it is closed or not |
 //! | no-owner-watch | mutex: a dead holder's lock goes to the next, who is told |
 //! | no-want-fence | mutex: two threads exclude each other |
 //! | notify-no-wake | condvar: a waiter is told; condvar: both who wait are told one by one |

@@ -1,11 +1,11 @@
-//! [`RawMeeting`] under all interleavings: callers, listeners and those who leave, killed at every step. What goes through
+//! [`RawRendezvous`] under all interleavings: callers, listeners and those who leave, killed at every step. What goes through
 //! a pipe is the lane's business.
 
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::ErrorKind;
 use interproc::member::Member;
-use interproc::pipe::{self, RawEnd, RawMeeting};
+use interproc::pipe::{self, RawEnd, RawRendezvous};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle};
 
 pub const MODELS: &[Model] = &[
@@ -55,16 +55,16 @@ fn one_preemption() -> Bounds {
 }
 
 struct Meeting {
-    raw: RawMeeting,
+    raw: RawRendezvous,
     /// A call was made.
     called: Data,
 }
 
 fn meeting() -> &'static Meeting {
-    leak(Meeting { raw: RawMeeting::new(pipe::Place::leak(1, 2, 4)), called: Data::new() })
+    leak(Meeting { raw: RawRendezvous::new(pipe::Place::leak(1, 2, 4)), called: Data::new() })
 }
 
-fn leave(meeting: &RawMeeting, me: &Member, mut end: RawEnd) {
+fn leave(meeting: &RawRendezvous, me: &Member, mut end: RawEnd) {
     end.consumer.close(me);
     let _ = end.producer.close(me);
     end.consumer.leave();
@@ -88,7 +88,7 @@ fn answered() {
 }
 
 fn caller(death: Death) {
-    let (place, meeting) = (Place::new(3), leak(RawMeeting::new(pipe::Place::leak(2, 2, 4))));
+    let (place, meeting) = (Place::new(3), leak(RawRendezvous::new(pipe::Place::leak(2, 2, 4))));
     let me = place.member();
     meeting.listen(&me).expect("nobody listens");
     let victim = place.thread(death, |me| meeting.try_connect(me).is_ok());

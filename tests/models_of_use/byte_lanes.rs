@@ -264,7 +264,7 @@ impl Modelled for LaneInUse {
                 Receives::InPlace => answer(c.try_borrow(), |text| read_late(&text)),
                 Receives::Left => answer(c.try_borrow(), |text| {
                     let seen = read_late(&text);
-                    text.put_back();
+                    text.put_back().expect("ours");
                     seen
                 }),
             },
@@ -428,7 +428,7 @@ impl Modelled for PipeInUse {
             OfPipe::Receive(_, Receives::InPlace) => answer(end.try_borrow(), |text| read_late(&text)),
             OfPipe::Receive(_, Receives::Left) => answer(end.try_borrow(), |text| {
                 let seen = read_late(&text);
-                text.put_back();
+                text.put_back().expect("ours");
                 seen
             }),
             OfPipe::Poll(_) => answer(end.poll(Duration::ZERO), |ready| vec![ready.into()]),

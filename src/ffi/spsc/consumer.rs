@@ -99,7 +99,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_pop_batch_until(
         if most > 0 {
             let unit = seat.raw.lane().unit();
             seat.ready(wait)?;
-            run = seat.there_up_to(most)?;
+            run = seat.up_to(most)?;
             again = seat.raw.suspects().min(run as u64) as usize;
             let told = seat.raw.reads(run as u64);
             let mut to = elements.cast::<u8>();

@@ -84,7 +84,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_push_batch_until(
         let unit = seat.raw.lane().unit();
         let mut done = 0;
         while done < count {
-            let run = seat.ready(wait).and_then(|()| seat.room_up_to(count - done)).and_then(|run| {
+            let run = seat.ready(wait).and_then(|()| seat.up_to(count - done)).and_then(|run| {
                 let mut from = elements.cast::<u8>().add(done * unit);
                 for (index, n) in seat.slots(run).into_iter().filter(|piece| piece.1 > 0) {
                     copy_nonoverlapping(from, seat.raw.lane().bytes(index).as_ptr(), n * unit);

@@ -1,43 +1,41 @@
-//! [`ByteConsumer`]: the reading side of a byte lane.
+//! [`ByteConsumer`]: the consumer of a byte lane.
 #![allow(unsafe_code)]
 
-use super::{RawByteConsumer, RecvError, Seated};
+use super::{Found, RawByteConsumer, RecvError};
 use crate::counted::Keep;
-use crate::error::{Error, Result};
-use crate::member::{GuardMark, Unwinding};
-use crate::member::{Who, view};
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::error::Result;
+use crate::member::{GuardMark, Who, view};
+use crate::queue::endpoint::Endpoint;
+use crate::queue::guard::{Borrowed, Reading};
+use crate::queue::iter::{self, Popping};
+use crate::time::{Deadline, Wait};
 use core::fmt;
-use core::mem::forget;
-use core::ops::Deref;
 use core::ptr::NonNull;
-use core::slice;
 use core::time::Duration;
 use std::vec::Vec;
 
 /// The one consumer of a queue of messages of any length, from whoever is its [`ByteProducer`](super::ByteProducer).
 ///
-/// Made or found by [`Segment::byte_consumer`](crate::Segment::byte_consumer). It holds the consumer's *seat*: as long as it
-/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
-/// of one compare-and-swap at the next use there. Dropped, it leaves the seat; what it has not read stays in the queue.
+/// Created or found by [`Segment::byte_consumer`](crate::Segment::byte_consumer). It holds the consumer's *seat*: while it and
+/// the thread that uses it live, nobody else gets one. It may move to another thread of the process, at the cost of one
+/// compare-and-swap at its next use there. Dropped, it leaves the seat; unread messages stay in the queue.
 ///
 /// *A message* is read in place ([`borrow`](Self::borrow)) or copied out ([`pop_into`](Self::pop_into),
-/// [`pop`](Self::pop)). Messages come in the order in which they were sent, each once.
+/// [`pop`](Self::pop)). Messages come in the order in which they were pushed, each once.
 ///
-/// *When the consumer dies*, nothing is lost: the next one takes the seat over and begins with what was not freed. That may
-/// have been read: it is told ([`ByteMessage::is_redelivered`]). With the usual settings that is at most one message, the one
-/// that was being read. *When the producer dies*, what it had published is received; a consumer that waits goes on
-/// waiting, for the next producer.
+/// *If the consumer dies*, nothing is lost: the next one takes over the seat and begins with what was not freed. A message that
+/// the dead consumer may have read is flagged ([`ByteMessage::is_redelivered`](Borrowed::is_redelivered)). By default that is
+/// at most one message, the one that was being read. *If the producer dies*, what it had published is delivered; a waiting
+/// consumer goes on waiting, for the next producer.
 ///
-/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
-/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing. *Signals*: not to be used in a
+/// *Ordering*: the reader of a message sees everything that happened before it was published. *Fork*: the seat is the parent's;
+/// in a child every operation fails with `NotOwner`, and dropping the copy does nothing. *Signals*: not to be used in a
 /// handler; signals do not end a wait. *Cost*: one release store a message, no read-modify-write, no system call unless
 /// somebody sleeps.
 ///
-/// *Trust*: headers are checked, so whatever a peer writes, no byte outside of the ring is touched; impossible ones are
-/// `Corrupt`. But a peer that breaks the protocol can change a message while it is read in place: copy out what comes
-/// from somebody you do not trust, then look at it.
+/// *Trust*: headers are checked, so whatever a peer writes, no byte outside of the ring is touched; impossible headers are
+/// `Corrupt`. But a peer that breaks the protocol can change a message while it is read in place. If you do not trust a peer,
+/// copy its messages out first, then look at the copy.
 ///
 /// # Examples
 /// ```
@@ -52,12 +50,12 @@ use std::vec::Vec;
 /// {
 ///     let message = consumer.borrow()?; // in place
 ///     assert_eq!(&*message, b"one");
-/// } // and now its room is free
+/// } // now its room is free
 /// assert_eq!(consumer.iter().collect::<Vec<_>>(), [b"two"]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct ByteConsumer {
-    side: Seated<RawByteConsumer>,
+    side: Endpoint<RawByteConsumer>,
     /// Keeps the segment mapped.
     _segment: Keep,
 }
@@ -65,14 +63,14 @@ pub struct ByteConsumer {
 impl ByteConsumer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteConsumer, segment: Keep) -> Self {
-        ByteConsumer { side: Seated::new(raw), _segment: segment }
+        ByteConsumer { side: Endpoint::new(raw), _segment: segment }
     }
 
-    /// The next message, in its place, waiting for one as long as it takes. Its room is free when it is dropped.
+    /// Borrows the next message, to be read in place, waiting for one as long as it takes. Its room is free once it is dropped.
     ///
     /// # Errors
     /// `Closed` when closed and drained; `NotOwner` in a forked child; `Stale` if the thread that held the seat died and
-    /// another consumer has taken over; `Corrupt` for a header or a count that cannot be; `TooManyMembers`.
+    /// another consumer has taken over; `Corrupt` for an impossible header or count; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -141,23 +139,14 @@ impl ByteConsumer {
 
     #[inline(always)]
     fn borrow_by(&mut self, wait: Wait) -> Result<ByteMessage<'_>> {
-        let (found, redelivered) = self.side.borrow(wait)?;
-        let guard = GuardMark::at(self.side.lane().address());
-        let unwinding = Unwinding::begin();
-        Ok(ByteMessage {
-            side: &mut self.side,
-            bytes: found.bytes,
-            len: found.len,
-            redelivered,
-            guard,
-            unwinding,
-        })
+        let found = self.side.borrow(wait)?;
+        Ok(InSeat::guard(&mut self.side, found))
     }
 
-    /// Copies the next message into `buffer`, waiting for one as long as it takes; how long it is.
+    /// Copies the next message into `buffer`, waiting for one as long as it takes. Returns its length.
     ///
     /// # Errors
-    /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays where it is. Else
+    /// `TooLarge` if it is longer than `buffer`: [`RecvError::needed`] says how long it is, and it stays in the queue. Else
     /// as [`borrow`](Self::borrow).
     ///
     /// # Examples
@@ -235,7 +224,7 @@ impl ByteConsumer {
 
     #[inline(always)]
     fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
-        // SAFETY: as long as it is.
+        // SAFETY: the buffer has this size.
         let (len, _) = unsafe { self.side.pop_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
         if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
     }
@@ -305,8 +294,8 @@ impl ByteConsumer {
         self.borrow_until(deadline)?.into_vec()
     }
 
-    /// All messages, each copied, waiting for the next one as long as it takes: until the queue is closed and drained. Any
-    /// other error ends it, too; [`borrow`](Self::borrow) then says which.
+    /// Pops message after message, waiting for each, until the queue is closed and drained. Any other error ends the loop, too;
+    /// then [`borrow`](Self::borrow) says which.
     ///
     /// # Examples
     /// ```
@@ -320,10 +309,10 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn iter(&mut self) -> ByteIter<'_> {
-        ByteIter { consumer: self }
+        iter::Iter(self)
     }
 
-    /// Messages, each copied, as long as there are any. Whoever is as fast as its producer may go on for ever.
+    /// Pops messages as long as there are any. Beside a fast producer it may go on for ever.
     ///
     /// # Examples
     /// ```
@@ -334,10 +323,10 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_iter(&mut self) -> ByteTryIter<'_> {
-        ByteTryIter { consumer: self }
+        iter::TryIter(self)
     }
 
-    /// The messages that are there now, each copied, and none that comes later. What is not taken of them stays.
+    /// Pops the messages that are there now, and none that comes later. Those that the loop does not reach stay.
     ///
     /// # Examples
     /// ```
@@ -352,13 +341,12 @@ impl ByteConsumer {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn drain(&mut self) -> ByteDrain<'_> {
-        let end = self.side.published();
-        ByteDrain { consumer: self, end }
+        iter::Drain::new(self)
     }
 
-    /// Frees by itself only when so many bytes (headers included) were read, instead of with every message. Then the line that
-    /// both sides look at moves less often: for many short messages. Until then the producer has less room, and as much
-    /// may be read again, and is told as redelivered, after a death; a wait, finding nothing, [`flush`](Self::flush) and the drop
+    /// Frees only after this many bytes (headers included) were read, instead of with every message. Then the cache line that
+    /// both sides read moves less often, which helps with many short messages. Until then the producer has less room, and
+    /// after a death as much may be delivered again, flagged. A wait, a failed attempt, [`flush`](Self::flush) and the drop
     /// free, too. At most the capacity.
     ///
     /// # Errors
@@ -371,7 +359,7 @@ impl ByteConsumer {
     /// c.free_every(1024)?;
     /// p.push(b"first")?;
     /// drop(c.borrow()?);
-    /// assert_eq!(c.len_bytes(), 16); // read, not free yet
+    /// assert_eq!(c.len_bytes(), 16); // read, not freed yet
     /// c.flush()?;
     /// assert_eq!(c.len_bytes(), 0);
     /// # Ok::<(), interproc::Error>(())
@@ -380,7 +368,7 @@ impl ByteConsumer {
         self.side.free_every(bytes)
     }
 
-    /// Frees what was read and not freed.
+    /// Frees what was read and not yet freed.
     ///
     /// # Errors
     /// As [`free_every`](Self::free_every).
@@ -395,8 +383,8 @@ impl ByteConsumer {
         self.side.flush()
     }
 
-    /// Closes the queue for good: the producer is refused from now on, what is there can be received. A message that is
-    /// being published meanwhile is either received or refused.
+    /// Closes the queue for good: pushes fail from now on, what is there can still be read. A push that races with the close
+    /// either succeeds, and is then delivered, or fails.
     ///
     /// # Errors
     /// As [`free_every`](Self::free_every).
@@ -423,14 +411,14 @@ impl ByteConsumer {
     /// p.push(b"hello")?;
     /// p.close()?;
     /// assert!(c.is_closed());
-    /// assert_eq!(c.pop()?, b"hello"); // what is there can still be received
+    /// assert_eq!(c.pop()?, b"hello"); // what is there can still be popped
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
         self.side.lane().is_closed()
     }
 
-    /// The ring's bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
+    /// The size of the ring in bytes, headers included: see [`ByteProducer::capacity`](super::ByteProducer::capacity).
     ///
     /// # Examples
     /// ```
@@ -449,7 +437,7 @@ impl ByteConsumer {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut c = seg.byte_consumer("b", 4096, 1024)?;
-    /// let mut buffer = vec![0; c.longest()]; // any message has room in it
+    /// let mut buffer = vec![0; c.longest()]; // any message fits
     /// # drop(c.try_pop_into(&mut buffer));
     /// assert_eq!(buffer.len(), 1024);
     /// # Ok::<(), interproc::Error>(())
@@ -458,7 +446,7 @@ impl ByteConsumer {
         self.side.longest()
     }
 
-    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    /// The bytes in use: published and not freed, headers and pads included. A snapshot.
     ///
     /// # Examples
     /// ```
@@ -503,7 +491,7 @@ impl ByteConsumer {
         self.side.peak()
     }
 
-    /// Who holds the producer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    /// The holder of the producer's seat, dead or alive: a snapshot. `None` while the seat is vacant.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -519,12 +507,6 @@ impl ByteConsumer {
     }
 }
 
-impl Drop for ByteConsumer {
-    fn drop(&mut self) {
-        self.side.leave();
-    }
-}
-
 impl fmt::Debug for ByteConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteConsumer")
@@ -536,8 +518,8 @@ impl fmt::Debug for ByteConsumer {
     }
 }
 
-/// A message, in the ring. Dropped, it is done with and its room is free. Dropped *by a panic* it is not: as with a death it
-/// is the next message again, and [`is_redelivered`](Self::is_redelivered).
+/// A borrowed message, read in the ring. Dropped, it is released: it is done and its room is free. Dropped *by a panic* it is not:
+/// as after a death it is the next message again, flagged [`is_redelivered`](Borrowed::is_redelivered).
 ///
 /// # Examples
 /// ```
@@ -551,93 +533,42 @@ impl fmt::Debug for ByteConsumer {
 /// assert!(c.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[must_use = "dropped at once, the message is gone"]
-pub struct ByteMessage<'a> {
-    side: &'a mut Seated<RawByteConsumer>,
-    bytes: NonNull<u8>,
-    len: usize,
-    redelivered: bool,
-    guard: GuardMark,
-    unwinding: Unwinding,
+pub type ByteMessage<'a> = Borrowed<InSeat<'a>, [u8]>;
+
+/// The message of a guard, borrowed by the holder of the consumer's seat.
+#[derive(Debug)]
+pub struct InSeat<'a> {
+    side: &'a mut Endpoint<RawByteConsumer>,
+    _guard: GuardMark,
 }
 
-impl ByteMessage<'_> {
-    /// Whether a consumer died, or panicked, that may have read it: at least in part, perhaps to its end.
-    ///
-    /// # Examples
-    /// ```
-    /// use interproc::{Segment, process};
-    /// let seg = Segment::anonymous(1 << 16)?;
-    /// seg.byte_producer("b", 4096, 1024)?.push(b"hello")?;
-    /// let child = process::fork(|| {
-    ///     let mut c = seg.byte_consumer("b", 4096, 1024).unwrap();
-    ///     let _message = c.borrow().unwrap();
-    ///     std::process::abort();
-    /// })?;
-    /// child.join()?;
-    /// assert!(seg.byte_consumer("b", 4096, 1024)?.borrow()?.is_redelivered());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// Leaves it in the queue: it is the next one again.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// p.push(b"hello")?;
-    /// c.borrow()?.put_back();
-    /// assert_eq!(&*c.borrow()?, b"hello");
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn put_back(self) {
-        self.guard.end();
-        forget(self);
-    }
-}
-
-impl ByteMessage<'_> {
-    /// A copy. Without memory for one the message stays where it is.
-    fn into_vec(self) -> Result<Vec<u8>> {
-        let mut copy = Vec::new();
-        if copy.try_reserve_exact(self.len).is_err() {
-            self.put_back();
-            return Err(Error::no_memory());
-        }
-        copy.extend_from_slice(&self);
-        Ok(copy)
-    }
-}
-
-impl Deref for ByteMessage<'_> {
-    type Target = [u8];
-
+impl<'a> InSeat<'a> {
+    /// A guard of the message that the consumer has found.
     #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
-        // release.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    pub(crate) fn guard(
+        side: &'a mut Endpoint<RawByteConsumer>,
+        (found, redelivered): (Found, bool),
+    ) -> ByteMessage<'a> {
+        let guard = GuardMark::at(side.lane().address());
+        let place = NonNull::slice_from_raw_parts(found.bytes, found.len);
+        Borrowed::new(InSeat { side, _guard: guard }, place, redelivered)
     }
 }
 
-impl fmt::Debug for ByteMessage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ByteMessage({} bytes)", self.len)
-    }
-}
-
-impl Drop for ByteMessage<'_> {
+impl Reading for InSeat<'_> {
     #[inline]
-    fn drop(&mut self) {
-        // What fails is not ours any more.
-        let _ = self.side.end(self.unwinding);
+    fn release(self) {
+        let _ = self.side.end();
+    }
+    fn give_up(self) {
+        let _ = self.side.give_up();
+    }
+    fn put_back(self) -> Result<()> {
+        self.side.put_back()
     }
 }
 
-/// Of [`ByteConsumer::iter`].
+/// Messages until the end: see [`ByteConsumer::iter`].
 ///
 /// # Examples
 /// ```
@@ -650,20 +581,9 @@ impl Drop for ByteMessage<'_> {
 /// assert_eq!(c.iter().map(|line| line.len()).sum::<usize>(), 10);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteIter<'a> {
-    consumer: &'a mut ByteConsumer,
-}
+pub type ByteIter<'a> = iter::Iter<&'a mut ByteConsumer>;
 
-impl Iterator for ByteIter<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.pop().ok()
-    }
-}
-
-/// Of [`ByteConsumer::try_iter`].
+/// Messages that are there: see [`ByteConsumer::try_iter`].
 ///
 /// # Examples
 /// ```
@@ -676,20 +596,9 @@ impl Iterator for ByteIter<'_> {
 /// assert_eq!(lines.next(), None);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteTryIter<'a> {
-    consumer: &'a mut ByteConsumer,
-}
+pub type ByteTryIter<'a> = iter::TryIter<&'a mut ByteConsumer>;
 
-impl Iterator for ByteTryIter<'_> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        self.consumer.try_pop().ok()
-    }
-}
-
-/// Of [`ByteConsumer::drain`].
+/// Messages that were there: see [`ByteConsumer::drain`].
 ///
 /// # Examples
 /// ```
@@ -703,16 +612,32 @@ impl Iterator for ByteTryIter<'_> {
 /// assert_eq!(c.pop()?, b"another");
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[derive(Debug)]
-pub struct ByteDrain<'a> {
-    consumer: &'a mut ByteConsumer,
-    end: u64,
+pub type ByteDrain<'a> = iter::Drain<&'a mut ByteConsumer>;
+
+impl Popping for &mut ByteConsumer {
+    type Item = Vec<u8>;
+    fn pop_next(&mut self) -> Result<Vec<u8>> {
+        self.pop()
+    }
+    fn try_pop_next(&mut self) -> Result<Vec<u8>> {
+        self.try_pop()
+    }
+    /// Up to where the producer has published: the messages are not counted.
+    fn there(&self) -> u64 {
+        self.side.published()
+    }
+    fn is_left(&mut self, end: &mut u64) -> bool {
+        !self.side.is_at(*end)
+    }
+    fn most_left(_: u64) -> Option<usize> {
+        None
+    }
 }
 
-impl Iterator for ByteDrain<'_> {
+impl<'a> IntoIterator for &'a mut ByteConsumer {
     type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if self.consumer.side.is_at(self.end) { None } else { self.consumer.try_pop().ok() }
+    type IntoIter = ByteIter<'a>;
+    fn into_iter(self) -> ByteIter<'a> {
+        self.iter()
     }
 }

@@ -1,25 +1,29 @@
 //! The byte lane: messages of any length from one producer to one consumer.
 //!
-//! [`raw`](self) is the framing, on the lane's two counts; [`ByteProducer`] and [`ByteConsumer`] are the handles in a
-//! program's hands, found or made by [`Segment::byte_producer`](crate::Segment::byte_producer) and
+//! [`raw`](self) is the framing, on top of the lane's two counts. [`ByteProducer`] and [`ByteConsumer`] are the handles, created
+//! or found by [`Segment::byte_producer`](crate::Segment::byte_producer) and
 //! [`Segment::byte_consumer`](crate::Segment::byte_consumer).
 
 #[cfg(feature = "std")]
 mod consumer;
 #[cfg(feature = "std")]
+mod endpoint;
+#[cfg(feature = "std")]
 mod producer;
 mod raw;
-#[cfg(feature = "std")]
-mod seated;
 #[cfg(feature = "std")]
 pub(crate) mod view;
 
 #[cfg(feature = "std")]
 pub use super::RecvError;
 #[cfg(feature = "std")]
+pub(crate) use crate::queue::endpoint::Endpoint as Seated;
+#[cfg(feature = "std")]
+pub(crate) use consumer::InSeat as InConsumer;
+#[cfg(feature = "std")]
 pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
+#[cfg(feature = "std")]
+pub(crate) use producer::InSeat as InProducer;
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
 pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
-#[cfg(feature = "std")]
-pub(crate) use seated::{Seated, Side};

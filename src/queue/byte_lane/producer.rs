@@ -1,40 +1,37 @@
-//! [`ByteProducer`]: the writing side of a byte lane.
-#![allow(unsafe_code)]
+//! [`ByteProducer`]: the producer of a byte lane.
 
-use super::{RawByteProducer, Seated};
+use super::RawByteProducer;
 use crate::counted::Keep;
-use crate::error::{ErrorKind, Result};
-use crate::member::GuardMark;
-use crate::member::{Who, view};
-use crate::time::Deadline;
-use crate::time::Wait;
+use crate::error::Result;
+use crate::member::{GuardMark, Who, view};
+use crate::queue::endpoint::Endpoint;
+use crate::queue::guard::{Reserved, Writing};
+use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::iter::once;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
-use core::slice;
 use core::time::Duration;
 use std::io::IoSlice;
 
 /// The one producer of a queue of messages of any length, from this process to whoever is its
 /// [`ByteConsumer`](super::ByteConsumer).
 ///
-/// Made or found by [`Segment::byte_producer`](crate::Segment::byte_producer). It holds the producer's *seat*: as long as it
-/// lives, and the thread that uses it, nobody else gets one. It may be moved to another thread of the process, at the cost
-/// of one compare-and-swap at the next use there. Dropped, it publishes the rest and leaves the seat; the queue stays, and
-/// so do its messages.
+/// Created or found by [`Segment::byte_producer`](crate::Segment::byte_producer). It holds the producer's *seat*: while it and
+/// the thread that uses it live, nobody else gets one. It may move to another thread of the process, at the cost of one
+/// compare-and-swap at its next use there. Dropped, it publishes the rest and leaves the seat; the queue and its messages
+/// stay.
 ///
-/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`push`](Self::push)). Each takes its length,
-/// rounded up to 8 bytes, and 8 more. It is contiguous: at the end of the ring some room may be left out for that. A message
-/// is at most as long as was said when the queue was made, and takes at most half of the ring.
+/// *A message* is written in place ([`reserve`](Self::reserve)) or copied in ([`push`](Self::push)). It takes its length,
+/// rounded up to 8 bytes, and 8 more. It is contiguous, so some room at the end of the ring may stay unused. The longest
+/// message is fixed when the queue is created, and takes at most half of the ring.
 ///
-/// *When the producer dies*, what it had not committed, or not published, is gone as if it had never been; all the rest is
-/// received. The consumer goes on waiting, and the next producer takes the seat over. *When the consumer dies*, its
-/// messages stay. A producer that waits for room learns of the death at once, and waits for the next consumer.
+/// *If the producer dies*, what it had not committed or not published is gone as if it had never been; everything else is
+/// delivered. The consumer goes on waiting, and the next producer takes over the seat. *If the consumer dies*, its messages
+/// stay. A producer that waits for room learns of the death at once, and waits for the next consumer.
 ///
-/// *Ordering*: who receives a message sees everything that happened before it was published. *Fork*: the seat is the
-/// parent's; to a child every operation says `NotOwner`, and dropping its copy does nothing (a child must not write into
-/// a reservation of its parent's, which is the same memory). *Signals*: not to be used in a handler; signals do not end a wait.
+/// *Ordering*: the reader of a message sees everything that happened before it was published. *Fork*: the seat is the parent's;
+/// in a child every operation fails with `NotOwner`, and dropping the copy does nothing (a child must not write into its
+/// parent's reservation, which is the same memory). *Signals*: not to be used in a handler; signals do not end a wait.
 /// *Cost*: one release store a message, no read-modify-write, no system call unless somebody sleeps.
 ///
 /// Algorithm: a lane with cached indices (Lee, Bell and Srinivasan's MCRingBuffer; rtrb), headers in the ring, and a pad
@@ -49,7 +46,7 @@ use std::io::IoSlice;
 /// let mut consumer = seg.byte_consumer("lines", 4096, 1024)?; // in another process, say
 ///
 /// producer.push(b"one line")?;
-/// let mut place = producer.reserve(100)?; // written where it is read
+/// let mut place = producer.reserve(100)?; // written in place
 /// place[..7].copy_from_slice(b"another");
 /// place.commit_len(7)?;
 ///
@@ -58,7 +55,7 @@ use std::io::IoSlice;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct ByteProducer {
-    side: Seated<RawByteProducer>,
+    side: Endpoint<RawByteProducer>,
     /// Keeps the segment mapped.
     _segment: Keep,
 }
@@ -66,11 +63,11 @@ pub struct ByteProducer {
 impl ByteProducer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteProducer, segment: Keep) -> Self {
-        ByteProducer { side: Seated::new(raw), _segment: segment }
+        ByteProducer { side: Endpoint::new(raw), _segment: segment }
     }
 
-    /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. An empty
-    /// message is one, too.
+    /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. A message may be
+    /// empty.
     ///
     /// # Errors
     /// `TooLarge` for more than [`longest`](Self::longest); `Closed`; `NotOwner` in a forked child; `Stale` if the thread
@@ -84,7 +81,7 @@ impl ByteProducer {
     /// let mut place = p.reserve(4)?;
     /// place.copy_from_slice(b"ping");
     /// place.commit()?;
-    /// drop(p.reserve(1000)?); // thought better of it: nothing has happened
+    /// drop(p.reserve(1000)?); // aborted: nothing has happened
     /// assert_eq!(c.pop()?, b"ping");
     /// assert!(p.try_reserve(1025).is_err());
     /// # Ok::<(), interproc::Error>(())
@@ -148,15 +145,14 @@ impl ByteProducer {
     #[inline(always)]
     fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<ByteReservation<'_>> {
         let bytes = self.side.reserve(len, wait)?;
-        let guard = GuardMark::at(self.side.lane().address());
-        Ok(ByteReservation { side: &mut self.side, bytes, len, _guard: guard })
+        Ok(InSeat::guard(&mut self.side, bytes, len))
     }
 
     /// Copies a message in, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// As [`reserve`](Self::reserve): it was not sent. With [`publish_every`](Self::publish_every), `Closed` may also
-    /// come at a later call, and then all that was not published is lost.
+    /// As [`reserve`](Self::reserve): the message was not pushed. With [`publish_every`](Self::publish_every), `Closed` may also
+    /// come at a later call; then everything that was not published is lost.
     ///
     /// # Examples
     /// ```
@@ -224,7 +220,7 @@ impl ByteProducer {
         self.side.push(once(message), Wait::Until(deadline))
     }
 
-    /// [`push`](Self::push) of one message whose parts lie in several places.
+    /// [`push`](Self::push) of one message that is in several parts.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -297,10 +293,10 @@ impl ByteProducer {
         self.side.push(parts.iter().map(|part| &**part), wait)
     }
 
-    /// Publishes by itself only when so many bytes (headers included) have gathered, instead of with every message. Then
-    /// the line that both sides look at moves less often: for many short messages. Until then the consumer sees nothing,
-    /// and as much can be lost by a death; a wait for room, a refusal (`Full`), [`flush`](Self::flush), `close` and the drop
-    /// publish, too. What has gathered is published now.
+    /// Publishes only after this many bytes (headers included) have gathered, instead of with every message. Then the cache line
+    /// that both sides read moves less often, which helps with many short messages. Until then the consumer sees nothing, and a
+    /// death can lose as much. A wait for room, a failed attempt (`Full`), [`flush`](Self::flush), `close` and the drop
+    /// publish, too. What has gathered so far is published now.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -320,10 +316,10 @@ impl ByteProducer {
         self.side.publish_every(bytes)
     }
 
-    /// Publishes what was committed and not published.
+    /// Publishes what was committed and not yet published.
     ///
     /// # Errors
-    /// `Closed`: it is lost, as nobody will read it; `NotOwner`, `Stale`, `TooManyMembers`, as [`reserve`](Self::reserve).
+    /// `Closed`: that is lost, as nobody will read it; `NotOwner`, `Stale`, `TooManyMembers`, as [`reserve`](Self::reserve).
     ///
     /// # Examples
     /// ```
@@ -335,10 +331,10 @@ impl ByteProducer {
         self.side.flush()
     }
 
-    /// Closes the queue for good: what was sent can still be received, then the consumer is told `Closed`.
+    /// Closes the queue for good: the consumer gets what was pushed, then `Closed`.
     ///
     /// # Errors
-    /// `Closed` if it was closed before what was not published yet; as [`flush`](Self::flush).
+    /// `Closed` if it was closed before the rest was published; as [`flush`](Self::flush).
     ///
     /// # Examples
     /// ```
@@ -371,7 +367,7 @@ impl ByteProducer {
         self.side.lane().is_closed()
     }
 
-    /// The ring's bytes, headers included. At least what was asked for, and twice what the longest message takes.
+    /// The size of the ring in bytes, headers included. At least what was requested, and twice what the longest message takes.
     ///
     /// # Examples
     /// ```
@@ -397,7 +393,7 @@ impl ByteProducer {
         self.side.longest()
     }
 
-    /// The bytes in use, headers and pads included, published and not freed: a snapshot.
+    /// The bytes in use: published and not freed, headers and pads included. A snapshot.
     ///
     /// # Examples
     /// ```
@@ -411,8 +407,8 @@ impl ByteProducer {
         self.side.len_bytes()
     }
 
-    /// The most bytes in use that the producer has seen when it looked how much the consumer has freed, which it does
-    /// only when it seems to run out of room: for the choice of a capacity.
+    /// The most bytes in use that the producer has seen: helps to choose a capacity. The producer samples it when it checks how
+    /// much the consumer has freed, which it does only when it seems to run out of room.
     ///
     /// # Examples
     /// ```
@@ -428,7 +424,7 @@ impl ByteProducer {
         self.side.peak()
     }
 
-    /// Who holds the consumer's seat, dead or alive: a snapshot. `None` while it is vacant.
+    /// The holder of the consumer's seat, dead or alive: a snapshot. `None` while the seat is vacant.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -447,12 +443,6 @@ impl ByteProducer {
     }
 }
 
-impl Drop for ByteProducer {
-    fn drop(&mut self) {
-        self.side.leave();
-    }
-}
-
 impl fmt::Debug for ByteProducer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByteProducer")
@@ -464,8 +454,8 @@ impl fmt::Debug for ByteProducer {
     }
 }
 
-/// Room for a message, in the ring: write it here, then [`commit`](Self::commit). Dropped, it is given back and nothing
-/// has happened. What is in it at first is left over from older messages.
+/// Reserved room for a message in the ring: write it here, then [`commit`](Reserved::commit). Dropped, it is aborted: nothing has
+/// happened. At first it holds what older messages left there.
 ///
 /// # Examples
 /// ```
@@ -480,103 +470,36 @@ impl fmt::Debug for ByteProducer {
 /// assert!(c.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[must_use = "nothing is sent without a commit"]
-pub struct ByteReservation<'a> {
-    side: &'a mut Seated<RawByteProducer>,
-    bytes: NonNull<u8>,
-    len: usize,
+pub type ByteReservation<'a> = Reserved<InSeat<'a>, [u8]>;
+
+/// The place of a guard, reserved by the holder of the producer's seat.
+#[derive(Debug)]
+pub struct InSeat<'a> {
+    side: &'a mut Endpoint<RawByteProducer>,
     _guard: GuardMark,
 }
 
-impl ByteReservation<'_> {
-    /// Sends it whole.
-    ///
-    /// # Errors
-    /// As [`ByteProducer::push`]: it was not sent.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// let mut place = p.reserve(8)?;
-    /// place.copy_from_slice(&7u64.to_le_bytes());
-    /// place.commit()?;
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    #[inline]
-    pub fn commit(self) -> Result<()> {
-        self.side.commit(self.len)
+impl<'a> InSeat<'a> {
+    /// A guard of what the producer has just reserved.
+    #[inline(always)]
+    pub(crate) fn guard(
+        side: &'a mut Endpoint<RawByteProducer>,
+        bytes: NonNull<u8>,
+        len: usize,
+    ) -> ByteReservation<'a> {
+        let guard = GuardMark::at(side.lane().address());
+        let place = NonNull::slice_from_raw_parts(bytes, len);
+        Reserved::new(InSeat { side, _guard: guard }, place)
     }
+}
 
-    /// Sends its first `len` bytes.
-    ///
-    /// # Errors
-    /// `TooLarge` for more than was reserved; as [`ByteProducer::push`]: it was not pushed.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
-    /// use std::io::{Read, Result};
-    ///
-    /// let mut source: &[u8] = b"from a file, say";
-    /// let mut place = p.reserve(1000)?;
-    /// let len = source.read(&mut place).unwrap();
-    /// place.commit_len(len)?;
-    /// assert_eq!(&*c.borrow()?, b"from a file, say");
-    /// assert!(p.reserve(10)?.commit_len(11).is_err());
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
+impl Writing for InSeat<'_> {
     #[inline]
-    pub fn commit_len(self, len: usize) -> Result<()> {
-        if len > self.len {
-            return Err(ErrorKind::TooLarge.into());
-        }
+    fn commit(self, len: usize) -> Result<()> {
         self.side.commit(len)
     }
-
-    /// Gives it back, as dropping it does.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let mut p = seg.byte_producer("b", 4096, 1024)?;
-    /// p.reserve(100)?.abort();
-    /// assert_eq!(p.len_bytes(), 0);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn abort(self) {}
-}
-
-impl Deref for ByteReservation<'_> {
-    type Target = [u8];
-
-    #[inline(always)]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: that many initialised bytes, in the ring; no peer that keeps to the protocol touches them before the
-        // commit, which takes the reservation.
-        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl DerefMut for ByteReservation<'_> {
-    #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`.
-        unsafe { slice::from_raw_parts_mut(self.bytes.as_ptr(), self.len) }
-    }
-}
-
-impl fmt::Debug for ByteReservation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ByteReservation({} bytes)", self.len)
-    }
-}
-
-impl Drop for ByteReservation<'_> {
     #[inline]
-    fn drop(&mut self) {
-        // Process-local; after a commit there is nothing left to abort.
+    fn abort(self) {
         self.side.abort();
     }
 }

@@ -1,33 +1,33 @@
-//! Messages of any length in a lane: framing, by nobody's leave but the seats'.
+//! Messages of any length in a lane: the framing. The holders of the lane's seats need no further synchronisation.
 //!
-//! A unit is eight bytes. A message is one unit of header, `length:32 | kind:32`, and its bytes in the units behind it, in
-//! one piece: what would cross the end of the ring begins anew at its start, behind a *pad* that fills the rest. Pad and
+//! A unit is eight bytes. A message is one unit of header, `length:32 | kind:32`, and its bytes in the units behind it. It is
+//! contiguous: if it would cross the end of the ring, a *pad* fills the rest and the message begins at the ring's start. Pad and
 //! message are published as one. A message takes at most half the ring, so that both always fit. A pad is shorter than the
-//! message behind it, so there is none at the ring's start, and none without a message.
+//! message behind it, so there is never one at the ring's start, nor one without a message.
 //!
 //! | position | what is there |
 //! |---|---|
-//! | `head`, `tail` | the start of a record: both move by whole ones, so whoever takes a seat over stands on one |
-//! | behind `tail` | what was reserved: nobody's but the producer's; a death leaves it unpublished |
+//! | `head`, `tail` | the start of a record: both move by whole records, so whoever takes over a seat stands on one |
+//! | behind `tail` | what was reserved: the producer's alone; a death leaves it unpublished |
 //! | from `head` on | what is read in place, released or not, until it is freed |
 //!
 //! | window | who dies | what the others see | lost |
 //! |---|---|---|---|
-//! | B-a | a producer, reserved, perhaps written, not committed | nothing: the next producer begins there | that message |
-//! | B-b | a producer, pad and header written, not published | the same | the same, and what was not published before |
-//! | B-c | a consumer, a message found or being read, not released | the message; the next consumer is told: redelivered | nothing |
+//! | BL-a | a producer, reserved, perhaps written, not committed | nothing: the next producer begins there | that message |
+//! | BL-b | a producer, pad and header written, not published | the same | the same, and what was not published before |
+//! | BL-c | a consumer, a message found or being read, not released | the message; for the next consumer it is flagged redelivered | nothing |
 //!
 //! What comes before and after are the lane's windows.
 //!
-//! A consumer that dies has read none that begins behind `head` and its step: it frees as soon as it has passed that
-//! much, so the lane's flag serves messages of any length.
+//! A consumer that dies has read nothing that begins behind `head` plus its step, as it frees as soon as it has passed that
+//! much. So the lane's flag works for messages of any length.
 //!
-//! **Hostile bytes.** Headers are copied, checked against what is published and only then used. Where we write follows from
-//! our own count and the geometry that was checked at attach, whatever `head` says. The bytes of a message are a peer's
-//! to scribble on while they are read: whoever does not trust it copies first.
+//! **Hostile bytes.** A header is copied, checked against what is published, and only then used. Where we write follows from our
+//! own count and the geometry that was checked at attach, whatever `head` says. A peer may scribble on the bytes of a message
+//! while they are read: copy the message first if you do not trust it.
 //!
-//! Rejected: a length word beside the ring (a second line for each message); messages that go round the end (no slice); a
-//! commit word in each header (the seat serialises, and `tail` is the commit).
+//! Rejected: a length word beside the ring (a second cache line for each message); messages that wrap around the end (no slice);
+//! a commit word in each header (the seat serialises, and `tail` is the commit).
 #![allow(unsafe_code)]
 
 use crate::error::{ErrorKind, Result};
@@ -38,9 +38,9 @@ use core::ptr::NonNull;
 
 /// Bytes of a unit.
 pub const UNIT: usize = 8;
-/// A header's kind: a message.
+/// Kind in a header: a message.
 const MESSAGE: u64 = 1;
-/// The rest of the ring's end.
+/// Kind in a header: the unused rest at the ring's end.
 const PAD: u64 = 2;
 
 /// The units of a message with its header.
@@ -48,7 +48,7 @@ const fn units_of(len: usize) -> u64 {
     1 + len.div_ceil(UNIT) as u64
 }
 
-/// The units of a ring of at least so many bytes for messages of at most `longest`; `None` if that cannot be.
+/// The units of a ring of at least `bytes` bytes for messages of at most `longest` bytes; `None` if that is impossible.
 ///
 /// # Examples
 /// ```
@@ -82,8 +82,8 @@ pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
 /// # assert_ne!(base, libc::MAP_FAILED);
 /// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
 ///
-/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
-/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// // A file of 8 zeroed pages is mapped at `base`: a header, two members, then the lane's memory.
+/// // SAFETY: the file and its mapping stay to the end, and nobody else has them.
 /// let (domain, lane) = unsafe {
 ///     let memory = base.add(3 * PAGE);
 ///     let units = units_for(1 << 12, 100).expect("possible");
@@ -110,17 +110,17 @@ pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
 /// ```
 #[derive(Debug)]
 pub struct RawByteProducer {
-    seat: RawProducer,
-    /// What [`RawByteProducer::space`] gave out: units of pad before the message, and the message's most bytes.
+    pub(super) seat: RawProducer,
+    /// What [`RawByteProducer::space`] reserved: units of pad before the message, and the message's maximum length.
     pad: u64,
     reserved: Option<usize>,
 }
 
 impl RawByteProducer {
-    /// The producer that sits in `seat`, of a lane of [`UNIT`]s.
+    /// The producer with this seat, of a lane of [`UNIT`]s.
     ///
     /// # Errors
-    /// `Corrupt` if the lane's longest message does not fit in it.
+    /// `Corrupt` if the lane has no room for its longest message.
     pub fn new(seat: RawProducer) -> Result<Self> {
         check(seat.lane())?;
         Ok(RawByteProducer { seat, pad: 0, reserved: None })
@@ -138,7 +138,7 @@ impl RawByteProducer {
         self.seat.lane()
     }
 
-    /// Who holds the seat by this handle.
+    /// The holder of the seat according to this handle.
     #[inline(always)]
     pub fn holder(&self) -> OwnerId {
         self.seat.holder()
@@ -185,7 +185,7 @@ impl RawByteProducer {
         self.seat.wait_for_room(me, needs, deadline)
     }
 
-    /// As [`has_room`](Self::has_room), for who has found none: what was written is published, and a close is told.
+    /// As [`has_room`](Self::has_room) for a producer that has found none: publishes what was written, and reports a close.
     ///
     /// # Errors
     /// `TooLarge`, `Closed`, `Corrupt`.
@@ -196,24 +196,24 @@ impl RawByteProducer {
         self.seat.look_for(me, needs)
     }
 
-    /// The place of the next message, of `len` bytes for which there [is room](Self::has_room). Nobody else reads or writes
-    /// there until [`commit`](Self::commit); without a commit nothing has happened.
+    /// Reserves the place of the next message of `len` bytes, for which there [is room](Self::has_room). Nobody else reads or
+    /// writes there until [`commit`](Self::commit); without a commit nothing has happened.
     #[inline(always)]
     pub fn space(&mut self, len: usize) -> NonNull<u8> {
         debug_assert!(self.needs(len).is_ok_and(|needs| needs <= self.seat.known_room()));
         self.pad = self.pad_before(units_of(len));
         self.reserved = Some(len);
         let header = if self.pad == 0 { self.seat.index() } else { 0 };
-        crate::crash_window!("B-a: reserved, not committed");
+        crate::crash_window!("BL-a: reserved, not committed");
         // The message begins one unit behind its header. SAFETY: in bounds, as header and message lie below the end.
         unsafe { self.lane().bytes(header).add(UNIT) }
     }
 
-    /// Pushes the first `len` bytes of the space that was given out.
+    /// Pushes the first `len` bytes of the reserved space.
     ///
     /// # Errors
-    /// `Closed`: it was not pushed, nor was what had not been published before. `InvalidInput` if no space was given out.
-    /// `TooLarge` for more than was given out: the reservation stays.
+    /// `Closed`: it was not pushed, nor was what had not been published before. `InvalidInput` if nothing is reserved.
+    /// `TooLarge` for more than was reserved: the reservation stays.
     #[inline(always)]
     pub fn commit(&mut self, len: usize) -> Result<()> {
         match self.reserved {
@@ -233,11 +233,11 @@ impl RawByteProducer {
             }
         }
         self.header(at, MESSAGE | (len as u64) << 32);
-        crate::crash_window!("B-b: headers written, not published");
+        crate::crash_window!("BL-b: headers written, not published");
         self.seat.advance(pad + units_of(len))
     }
 
-    /// Gives the space back: nothing has happened.
+    /// Gives the reserved space back: nothing has happened.
     pub fn abort(&mut self) {
         self.reserved = None;
     }
@@ -257,12 +257,12 @@ impl RawByteProducer {
 /// See [`RawByteProducer`].
 #[derive(Debug)]
 pub struct RawByteConsumer {
-    seat: RawConsumer,
+    pub(super) seat: RawConsumer,
     /// The units of the message that was found last.
     current: u64,
 }
 
-/// A message in its place.
+/// A message in the ring.
 ///
 /// # Examples
 /// See [`RawByteProducer`].
@@ -275,10 +275,10 @@ pub struct Found {
 }
 
 impl RawByteConsumer {
-    /// The consumer that sits in `seat`, of a lane of [`UNIT`]s.
+    /// The consumer with this seat, of a lane of [`UNIT`]s.
     ///
     /// # Errors
-    /// `Corrupt` if the lane's longest message does not fit in it.
+    /// `Corrupt` if the lane has no room for its longest message.
     pub fn new(seat: RawConsumer) -> Result<Self> {
         check(seat.lane())?;
         Ok(RawByteConsumer { seat, current: 0 })
@@ -296,7 +296,7 @@ impl RawByteConsumer {
         self.seat.lane()
     }
 
-    /// Who holds the seat by this handle.
+    /// The holder of the seat according to this handle.
     #[inline(always)]
     pub fn holder(&self) -> OwnerId {
         self.seat.holder()
@@ -310,7 +310,7 @@ impl RawByteConsumer {
     /// The next message, if there is one. Nobody writes there until it is [released](Self::release).
     ///
     /// # Errors
-    /// `Corrupt` for a header that cannot be.
+    /// `Corrupt` for an impossible header.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "it is not taken until it is released")]
     pub fn next(&mut self) -> Result<Option<Found>> {
@@ -323,7 +323,7 @@ impl RawByteConsumer {
             let word = self.lane().drain(index, |p| unsafe { p.cast::<u64>().read_volatile() });
             let to_end = self.lane().capacity() - index;
             if word == PAD {
-                // Published with what is behind it. So there is at most one.
+                // Published together with the message behind it. So there is at most one.
                 if index == 0 || to_end >= self.seat.known() {
                     return Err(ErrorKind::Corrupt.into());
                 }
@@ -343,13 +343,13 @@ impl RawByteConsumer {
             if crate::mutant!("byte-lane-freed-early") {
                 self.release();
             }
-            crate::crash_window!("B-c: found, not released");
+            crate::crash_window!("BL-c: found, not released");
             // SAFETY: in bounds, as the message ends below the end.
             return Ok(Some(Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }));
         }
     }
 
-    /// Whether there is a message, for who has found none: what was read is freed, and the end is told.
+    /// Whether there is a message, for a consumer that has found none: frees what was read, and reports the end.
     ///
     /// # Errors
     /// `Closed` when closed and drained; `Corrupt`.
@@ -359,7 +359,7 @@ impl RawByteConsumer {
         self.seat.look_for(me, 1)
     }
 
-    /// Waits until something was published: then look for the [next](Self::next) one.
+    /// Waits until something is published. Then look for the [next](Self::next) message.
     ///
     /// # Errors
     /// `Closed` when closed and drained, `TimedOut`, `Corrupt`.
@@ -374,13 +374,18 @@ impl RawByteConsumer {
         self.seat.is_redelivered() && !crate::mutant!("byte-lane-redelivery-untold")
     }
 
-    /// Leaves the message that was found last, as somebody dead does: whoever finds it again is told.
+    /// Leaves the message that was found last: it is the next one again, not flagged.
+    pub fn put_back(&mut self) {
+        self.current = 0;
+    }
+
+    /// Leaves the message that was found last as a dead consumer would: it is the next one again, flagged.
     #[cold]
     pub fn give_up(&mut self) {
         self.seat.suspect(core::mem::take(&mut self.current));
     }
 
-    /// Whether a message was found and has not been ended yet.
+    /// Whether a message was found and is not ended yet.
     #[inline]
     pub fn is_borrowed(&self) -> bool {
         self.current != 0

@@ -2,6 +2,8 @@
 
 use super::{UNIT, units_for};
 use crate::decode::{ObjectBytes, State};
+use crate::queue::head::Head;
+use crate::queue::lane::view::COMMON;
 use crate::queue::lane::{Header, lane};
 use core::mem::offset_of;
 
@@ -21,5 +23,5 @@ pub(crate) fn byte_lane(object: &ObjectBytes<'_>) -> Option<State> {
         .fact("peak in bytes", lane.peak * unit)
         .fact("capacity in bytes", bytes)
         .fact("longest message", longest);
-    Some(lane.with_sleepers(facts, object))
+    Some(Head::with_sleepers(facts, object, COMMON))
 }

@@ -6,39 +6,31 @@ use crate::error::Result;
 use crate::member::{self, Member, Who};
 use core::fmt;
 
-/// A bounded first-in-first-out queue of messages of any length between any processes: many producers, many
-/// consumers.
+/// A bounded first-in-first-out queue of messages of any length between any processes: many producers, many consumers.
 ///
-/// Made or found by [`Segment::byte_queue`](crate::Segment::byte_queue). The handle is cheap to clone and may be
-/// used by
-/// any thread; a forked child may go on using it.
+/// Created or found by [`Segment::byte_queue`](crate::Segment::byte_queue). The handle is cheap to clone. Any thread may use
+/// it, and a forked child may go on using it.
 ///
-/// A message is copied in and out ([`push`](Self::push), [`pop`](Self::pop), [`pop_into`](Self::pop_into)), or
-/// written and
-/// read where it lies, without a copy ([`reserve`](Self::reserve), [`borrow`](Self::borrow)).
+/// Messages are copied in and out ([`push`](Self::push), [`pop`](Self::pop), [`pop_into`](Self::pop_into)), or written and read
+/// in place, without a copy ([`reserve`](Self::reserve), [`borrow`](Self::borrow)).
 ///
-/// *Room*: a message takes its length, rounded up to granules of 64 bytes (larger ones where messages may
-/// be longer than about 500 KB or the queue than 1 GiB), and lies in one piece: at the end of the ring some
-/// granules may
-/// stay unused. Messages of one small size are cheaper in a [`Queue`](crate::queue::Queue). While the longest
-/// messages
-/// wait for room, shorter ones may pass.
+/// *Room*: a message takes its length, rounded up to granules of 64 bytes (larger ones where messages may be longer than
+/// about 500 KB or the queue than 1 GiB). It is contiguous, so at the end of the ring some granules may stay unused. Messages
+/// of one small size are cheaper in a [`Queue`](crate::queue::Queue). Shorter messages may pass while a long one waits for
+/// room.
 ///
-/// *When somebody dies* inside an operation, nobody else is held up: what a producer had not finished is dropped
-/// and its
-/// room is free, what it had pushed is delivered, what a consumer was reading is delivered again and flagged. A
-/// message that a consumer had popped when it died is gone with it. Sleepers are woken by the kernel's notice, not
-/// by polling.
+/// *If a thread dies* inside an operation, nobody else is held up. An unfinished push is dropped and its room is free, a
+/// finished one is delivered, and a message that a consumer was reading is delivered again, flagged. Pop is at-most-once: a
+/// message that a consumer had popped when it died is lost with it. The kernel reports the death and wakes sleepers; nobody
+/// polls.
 ///
-/// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in the order in
-/// which their room was claimed, each producer's in the order of its pushes. `len`, `is_empty`, `is_full` and the
-/// byte
-/// counts are snapshots. *Signals*: not to be used in a handler. *Cost*: a push or pop without waiting makes no
-/// system
-/// call and allocates nothing (but the `Vec` of [`pop`](Self::pop)).
+/// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in the order in which
+/// their room was claimed, each producer's in the order of its pushes. `len`, `is_empty`, `is_full` and the byte counts are
+/// snapshots. *Signals*: not to be used in a handler. *Cost*: a push or pop without waiting makes no system call and allocates
+/// nothing (except the `Vec` of [`pop`](Self::pop)).
 ///
-/// A live but *stopped* process in the middle of an operation, or a reservation that is not finished, holds up the
-/// others behind it: [`ByteQueue::blocker`] names it.
+/// A live but *stopped* process in the middle of an operation, or an unfinished reservation, blocks the others behind it:
+/// [`ByteQueue::blocker`] names it.
 ///
 /// Algorithm: see [`RawByteQueue`].
 ///
@@ -74,7 +66,7 @@ impl ByteQueue {
         member::current(self.raw.ring().address())
     }
 
-    /// How many messages are in it, those that are being read included: a snapshot. Counts them one by one.
+    /// How many messages are in the queue, including borrowed ones: a snapshot. Counts them one by one.
     ///
     /// # Examples
     /// ```
@@ -104,7 +96,7 @@ impl ByteQueue {
         self.raw.is_empty()
     }
 
-    /// Whether not even the shortest message has room: a snapshot. A longer one may have none before.
+    /// Whether even the shortest message has no room: a snapshot. A longer one may find none earlier.
     ///
     /// # Examples
     /// ```
@@ -120,9 +112,8 @@ impl ByteQueue {
         self.raw.is_full()
     }
 
-    /// How many bytes of the capacity are not free: a snapshot. Room becomes free in order, behind the oldest
-    /// message that
-    /// is unread or being read.
+    /// How many bytes of the capacity are in use: a snapshot. Room becomes free in order, behind the oldest message that is
+    /// unread or being read.
     ///
     /// # Examples
     /// ```
@@ -136,9 +127,8 @@ impl ByteQueue {
         self.raw.len_bytes()
     }
 
-    /// The most bytes that were seen to be unread: a sample, taken by producers whenever they have come round
-    /// the ring and
-    /// look for room (which costs the others nothing), and now.
+    /// The most unread bytes ever seen: a statistic. Producers sample it whenever they have gone round the ring and look for
+    /// room, which costs the others nothing; so does this call.
     ///
     /// # Examples
     /// ```
@@ -155,7 +145,7 @@ impl ByteQueue {
         self.raw.peak()
     }
 
-    /// The bytes of its messages: what was asked for, rounded up, and at least twice the longest message.
+    /// The capacity in bytes: as requested, rounded up, and at least twice the longest message.
     ///
     /// # Examples
     /// ```
@@ -169,7 +159,7 @@ impl ByteQueue {
         self.raw.capacity()
     }
 
-    /// The bytes of the longest message.
+    /// The longest message, in bytes.
     ///
     /// # Examples
     /// ```
@@ -183,13 +173,14 @@ impl ByteQueue {
         self.raw.ring().longest()
     }
 
-    /// Closes it for good: pushes and reservations are refused from now on, pops take what is there and then end with
-    /// `Closed`. A push that races with the close either gets in, and is then delivered, or is refused; what is reserved
-    /// already may be committed, and the consumers wait for it. A message that somebody reads in place does not hold up the
-    /// end: if that reader dies or puts it back, it can be taken even so. Idempotent.
+    /// Closes it for good: pushes and reservations fail from now on, pops take what is there and then fail with `Closed`. A push
+    /// that races with the close either succeeds, and is then delivered, or fails. What is already reserved may be committed,
+    /// and the consumers wait for it. A borrowed message does not delay the end; if its reader dies or puts it back, it can
+    /// still be popped. Idempotent.
     ///
-    /// Only while messages in somebody's hands leave no room for another one, there is no place to tell the end by: then a try
-    /// gives `Empty`, and a wait goes on until one is given back, or gives `Deadlock` if the caller has the first of them.
+    /// Only while borrowed messages leave no room for another one, there is no place to mark the end: then a try fails with
+    /// `Empty`, and a wait goes on until a message is released or put back, or fails with `Deadlock` if the caller holds the
+    /// first of them.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -223,9 +214,8 @@ impl ByteQueue {
         self.raw.is_closed()
     }
 
-    /// Who, alive, the others are waiting for: the producer of the record that is in the consumers' way, else
-    /// whoever holds
-    /// the record whose room comes next. A snapshot.
+    /// The live thread that the others wait for, if any: the producer of the record that blocks the consumers, else the owner
+    /// of the record whose room comes next. A snapshot.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -245,10 +235,10 @@ impl ByteQueue {
         Ok(self.raw.blocker(me).map(|id| me.domain().who(id)))
     }
 
-    /// How many living threads are asleep for a message: a snapshot. Those that still spin are not counted.
+    /// How many live threads sleep for a message: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```
@@ -261,10 +251,10 @@ impl ByteQueue {
         self.raw.waiting_consumers()
     }
 
-    /// How many living threads are asleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
+    /// How many live threads sleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```

@@ -1,10 +1,11 @@
-//! Out of the byte queue.
+//! Reading from the byte queue.
 #![allow(unsafe_code)]
 
-use super::guard::Message;
+use super::guard::{Message, Record};
 use super::handle::ByteQueue;
 use super::raw::Popped;
 use crate::error::{Error, Result};
+use crate::queue::iter::{self, Popping};
 use crate::queue::{Delivery, RecvError};
 use crate::time::Deadline;
 use crate::time::Wait;
@@ -26,12 +27,12 @@ impl ByteQueue {
     fn borrow_by(&self, wait: Wait) -> Result<Message<'_>> {
         let me = self.me()?;
         let claim = self.raw.borrow(me, wait)?;
-        Ok(Message::new(&self.raw, me, claim))
+        Ok(Record::borrowed(&self.raw, me, claim))
     }
 
     fn pop_by(&self, wait: Wait) -> Result<Delivery<Vec<u8>>> {
         let list = Cell::new(Vec::new());
-        // The room first: without it the message stays where it is.
+        // Memory first: without it the message stays in the queue.
         let fits = |len| {
             let mut room = list.take();
             let fits = room.try_reserve_exact(len).is_ok();
@@ -67,11 +68,11 @@ impl ByteQueue {
         }
     }
 
-    /// Takes the first message out, waiting as long as it takes.
+    /// Pops the first message, waiting as long as it takes.
     ///
     /// # Errors
-    /// `Closed` when closed and drained. `Deadlock`: what is first is a reservation of the calling thread.
-    /// `TooManyMembers`. `Corrupt`: somebody wrote over the ring.
+    /// `Closed` when closed and drained. `Deadlock`: the first record is a reservation of the calling thread.
+    /// `TooManyMembers`. `Corrupt`: somebody overwrote the ring.
     ///
     /// # Examples
     /// ```
@@ -85,7 +86,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::ForEver)
     }
 
-    /// Takes the first message out, if that is possible now; never waits.
+    /// Pops the first message, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `Empty`.
@@ -102,7 +103,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::Never)
     }
 
-    /// Takes the first message out, waiting at most `timeout`.
+    /// Pops the first message, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `TimedOut`.
@@ -119,8 +120,8 @@ impl ByteQueue {
         self.pop_value_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Takes the first message out, waiting until `deadline` at the latest. One in the past: what can be done
-    /// now is done.
+    /// Pops the first message, waiting until `deadline` at the latest. If it has passed, the call does what
+    /// it can do now.
     ///
     /// # Errors
     /// As [`pop`](Self::pop), and `TimedOut`.
@@ -137,7 +138,7 @@ impl ByteQueue {
         self.pop_value_by(Wait::Until(deadline))
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
     /// waiting as long as it takes.
     ///
     /// # Errors
@@ -156,8 +157,7 @@ impl ByteQueue {
         self.pop_by(Wait::ForEver)
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back, if
-    /// that is possible now; never waits.
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop_delivery`](Self::pop_delivery), and `Empty`.
@@ -175,7 +175,7 @@ impl ByteQueue {
         self.pop_by(Wait::Never)
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
     /// waiting at most `timeout`.
     ///
     /// # Errors
@@ -194,8 +194,8 @@ impl ByteQueue {
         self.pop_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// As [`pop`](Self::pop), and says whether an earlier consumer died with the message or put it back,
-    /// waiting until `deadline` at the latest. One in the past: what can be done now is done.
+    /// As [`pop`](Self::pop), and tells whether the message is delivered again,
+    /// waiting until `deadline` at the latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`pop_delivery`](Self::pop_delivery), and `TimedOut`.
@@ -213,11 +213,11 @@ impl ByteQueue {
         self.pop_by(Wait::Until(deadline))
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting as long as it takes.
+    /// Pops the first message into a buffer and returns its length, waiting as long as it takes.
     ///
     /// # Errors
-    /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. Then the message stays first, and the
-    /// error says [how long it is](RecvError::needed).
+    /// As [`pop`](Self::pop); and `TooLarge`: the buffer is too small. The message stays the first one, and
+    /// the error says [how long it is](RecvError::needed).
     ///
     /// # Examples
     /// ```
@@ -233,7 +233,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::ForEver)
     }
 
-    /// Takes the first message out into a buffer; says how long it is, if that is possible now; never waits.
+    /// Pops the first message into a buffer and returns its length, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `Empty`.
@@ -252,7 +252,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Never)
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting at most `timeout`.
+    /// Pops the first message into a buffer and returns its length, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `TimedOut`.
@@ -275,8 +275,8 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Takes the first message out into a buffer; says how long it is, waiting until `deadline` at the
-    /// latest. One in the past: what can be done now is done.
+    /// Pops the first message into a buffer and returns its length, waiting until `deadline` at the
+    /// latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`pop_into`](Self::pop_into), and `TimedOut`.
@@ -299,7 +299,7 @@ impl ByteQueue {
         self.pop_into_by(into, Wait::Until(deadline))
     }
 
-    /// Claims the first message, to be read where it lies, waiting as long as it takes.
+    /// Borrows the first message, to be read in place, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`pop`](Self::pop).
@@ -316,7 +316,7 @@ impl ByteQueue {
         self.borrow_by(Wait::ForEver)
     }
 
-    /// Claims the first message, to be read where it lies, if that is possible now; never waits.
+    /// Borrows the first message, to be read in place, if there is one now; never waits.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `Empty`.
@@ -333,7 +333,7 @@ impl ByteQueue {
         self.borrow_by(Wait::Never)
     }
 
-    /// Claims the first message, to be read where it lies, waiting at most `timeout`.
+    /// Borrows the first message, to be read in place, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `TimedOut`.
@@ -350,8 +350,8 @@ impl ByteQueue {
         self.borrow_by(Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Claims the first message, to be read where it lies, waiting until `deadline` at the latest. One in the
-    /// past: what can be done now is done.
+    /// Borrows the first message, to be read in place, waiting until `deadline` at the latest. If it has
+    /// passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow), and `TimedOut`.
@@ -368,9 +368,8 @@ impl ByteQueue {
         self.borrow_by(Wait::Until(deadline))
     }
 
-    /// The messages as they come, until the queue is closed and drained. Waits for each as long as it takes.
-    /// Ends at any
-    /// other error, too.
+    /// Pops messages as they come, until the queue is closed and drained. Waits for each as long as it takes. Any other error
+    /// ends the loop, too.
     ///
     /// # Examples
     /// ```
@@ -382,11 +381,11 @@ impl ByteQueue {
     /// assert_eq!(q.iter().collect::<Vec<_>>(), [b"a", b"b"]);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        core::iter::from_fn(|| self.pop().ok())
+    pub fn iter(&self) -> Iter<'_> {
+        iter::Iter(self)
     }
 
-    /// The messages that are there, until there is none. Never waits; may go on for ever while others push.
+    /// Pops messages as long as there are any. Never waits; may go on for ever while others push.
     ///
     /// # Examples
     /// ```
@@ -396,11 +395,11 @@ impl ByteQueue {
     /// assert_eq!(q.try_iter().count(), 1);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn try_iter(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        core::iter::from_fn(|| self.try_pop().ok())
+    pub fn try_iter(&self) -> TryIter<'_> {
+        iter::TryIter(self)
     }
 
-    /// Takes out what is there now: as many messages as there are at the call, or fewer if others take some.
+    /// Pops as many messages as are in the queue at the call, or fewer if others take some.
     ///
     /// # Examples
     /// ```
@@ -411,7 +410,71 @@ impl ByteQueue {
     /// assert_eq!(q.drain().collect::<Vec<_>>(), [b"a", b"b"]);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn drain(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.try_iter().take(self.len())
+    pub fn drain(&self) -> Drain<'_> {
+        iter::Drain::new(self)
+    }
+}
+
+/// Messages until the end: see [`ByteQueue::iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// q.push(b"a")?;
+/// q.close()?;
+/// for message in &q {
+///     assert_eq!(message, b"a");
+/// }
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type Iter<'a> = iter::Iter<&'a ByteQueue>;
+
+/// Messages that are there: see [`ByteQueue::try_iter`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// let mut messages = q.try_iter();
+/// assert_eq!(messages.next(), None);
+/// q.push(b"a")?;
+/// assert_eq!(messages.next().as_deref(), Some(&b"a"[..]));
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type TryIter<'a> = iter::TryIter<&'a ByteQueue>;
+
+/// Messages that were there: see [`ByteQueue::drain`].
+///
+/// # Examples
+/// ```
+/// # let seg = interproc::Segment::anonymous(1 << 16)?;
+/// # let q = seg.byte_queue("q", 1024, 64)?;
+/// q.push(b"a")?;
+/// let messages = q.drain();
+/// q.push(b"b")?; // not of this round
+/// assert_eq!(messages.count(), 1);
+/// # Ok::<(), interproc::Error>(())
+/// ```
+pub type Drain<'a> = iter::Drain<&'a ByteQueue>;
+
+impl Popping for &ByteQueue {
+    type Item = Vec<u8>;
+    fn pop_next(&mut self) -> Result<Vec<u8>> {
+        self.pop()
+    }
+    fn try_pop_next(&mut self) -> Result<Vec<u8>> {
+        self.try_pop()
+    }
+    fn there(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl<'a> IntoIterator for &'a ByteQueue {
+    type Item = Vec<u8>;
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
     }
 }

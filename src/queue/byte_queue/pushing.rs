@@ -1,7 +1,7 @@
-//! Into the byte queue.
+//! Writing to the byte queue.
 #![allow(unsafe_code)]
 
-use super::guard::Reservation;
+use super::guard::{Record, Reservation};
 use super::handle::ByteQueue;
 use crate::error::{ErrorKind, Result};
 use crate::queue::push_error::with_lengths;
@@ -37,15 +37,14 @@ impl ByteQueue {
     fn reserve_by(&self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let me = self.me()?;
         let claim = self.raw.reserve(me, len, wait).map_err(|e| with_lengths(e, len, self.longest()))?;
-        Ok(Reservation::new(&self.raw, me, claim, len))
+        Ok(Record::reserved(&self.raw, me, claim, len))
     }
 
     /// Copies a message in, waiting as long as it takes.
     ///
     /// # Errors
-    /// `TooLarge`: longer than [`longest`](Self::longest). `Closed`. `Deadlock`: the calling thread
-    /// itself holds the message or reservation whose room is needed. `TooManyMembers`. `Corrupt`: somebody
-    /// wrote over the ring.
+    /// `TooLarge`: longer than [`longest`](Self::longest). `Closed`. `Deadlock`: the calling thread itself holds the message
+    /// or reservation whose room is needed. `TooManyMembers`. `Corrupt`: somebody overwrote the ring.
     ///
     /// # Examples
     /// ```
@@ -59,7 +58,7 @@ impl ByteQueue {
         self.push_by(message, Wait::ForEver)
     }
 
-    /// Copies a message in, if that is possible now; never waits.
+    /// Copies a message in, if there is room now; never waits.
     ///
     /// # Errors
     /// As [`push`](Self::push), and `Full`.
@@ -93,7 +92,7 @@ impl ByteQueue {
         self.push_by(message, Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Copies a message in, waiting until `deadline` at the latest. One in the past: what can be done now is done.
+    /// Copies a message in, waiting until `deadline` at the latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`push`](Self::push), and `TimedOut`.
@@ -110,7 +109,7 @@ impl ByteQueue {
         self.push_by(message, Wait::Until(deadline))
     }
 
-    /// Copies one message in that lies in several parts, waiting as long as it takes.
+    /// Copies in one message that is in several parts, waiting as long as it takes.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -129,7 +128,7 @@ impl ByteQueue {
         self.push_vectored_by(parts, Wait::ForEver)
     }
 
-    /// Copies one message in that lies in several parts, if that is possible now; never waits.
+    /// Copies in one message that is in several parts, if there is room now; never waits.
     ///
     /// # Errors
     /// As [`push_vectored`](Self::push_vectored), and `Full`.
@@ -148,7 +147,7 @@ impl ByteQueue {
         self.push_vectored_by(parts, Wait::Never)
     }
 
-    /// Copies one message in that lies in several parts, waiting at most `timeout`.
+    /// Copies in one message that is in several parts, waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`push_vectored`](Self::push_vectored), and `TimedOut`.
@@ -167,8 +166,8 @@ impl ByteQueue {
         self.push_vectored_by(parts, Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Copies one message in that lies in several parts, waiting until `deadline` at the latest. One in the
-    /// past: what can be done now is done.
+    /// Copies in one message that is in several parts, waiting until `deadline` at the latest. If it has
+    /// passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`push_vectored`](Self::push_vectored), and `TimedOut`.
@@ -187,7 +186,7 @@ impl ByteQueue {
         self.push_vectored_by(parts, Wait::Until(deadline))
     }
 
-    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting as long
+    /// Reserves room for a message of up to `len` bytes, to be written in place, waiting as long
     /// as it takes.
     ///
     /// # Errors
@@ -207,8 +206,8 @@ impl ByteQueue {
         self.reserve_by(len, Wait::ForEver)
     }
 
-    /// Claims room for a message of up to `len` bytes, to be written where it will be read, if that is
-    /// possible now; never waits.
+    /// Reserves room for a message of up to `len` bytes, to be written in place, if there is
+    /// room now; never waits.
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve), and `Full`.
@@ -227,7 +226,7 @@ impl ByteQueue {
         self.reserve_by(len, Wait::Never)
     }
 
-    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting at most
+    /// Reserves room for a message of up to `len` bytes, to be written in place, waiting at most
     /// `timeout`.
     ///
     /// # Errors
@@ -247,8 +246,8 @@ impl ByteQueue {
         self.reserve_by(len, Wait::Until(Deadline::after(timeout)))
     }
 
-    /// Claims room for a message of up to `len` bytes, to be written where it will be read, waiting until
-    /// `deadline` at the latest. One in the past: what can be done now is done.
+    /// Reserves room for a message of up to `len` bytes, to be written in place, waiting until
+    /// `deadline` at the latest. If it has passed, the call does what it can do now.
     ///
     /// # Errors
     /// As [`reserve`](Self::reserve), and `TimedOut`.

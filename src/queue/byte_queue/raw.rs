@@ -1,91 +1,91 @@
-//! [`RawByteQueue`]: the MPMC ring of messages of any length under [`ByteQueue`](crate::queue::ByteQueue) and C's.
+//! [`RawByteQueue`]: the MPMC ring of messages of any length under [`ByteQueue`](crate::queue::ByteQueue) and the C queue.
 //!
-//! **Promise.** As [`RawQueue`](crate::queue::RawQueue)'s: messages come out in the order of their claims, each producer's
-//! in the order of its pushes; a push that returned success is delivered, exactly once but for a consumer's death; no
-//! death blocks, loses room or wakes nobody. And a message can be written and read where it lies, without a copy.
+//! **Promise.** As [`RawQueue`](crate::queue::RawQueue)'s: messages come out in the order of their claims, each producer's in the
+//! order of its pushes. A push that returned success is delivered exactly once, unless a consumer dies. A death never blocks
+//! others, leaks capacity or loses a wake-up. And a message can be written and read in place, without a copy.
 //!
 //! # The ring
 //!
-//! The ring is an array of granules, each with a control word and a length *outside* of the payload, so that no message can
-//! look like one. A **record** is so many consecutive granules of one lap; only the control word of its first is used, and
-//! its other words keep whatever they said when they were last a first one. A **boundary** is a position (a granule of a
-//! lap) where a record begins or, once all before it are claimed, where the next one must begin.
+//! The ring is an array of granules, each with a control word and a length *outside* of the payload, so that no message can be
+//! mistaken for one. A **record** is a number of consecutive granules of one lap. Only the control word of its first granule is
+//! used; the others keep whatever they said when their granule was last the first of a record. A **boundary** is a position (a
+//! granule of a lap) where a record begins or, once everything before it is claimed, where the next one must begin.
 //!
 //! | word at a boundary of lap L | meaning |
 //! |---|---|
 //! | idle, an older lap (or zero) | unclaimed: the next record begins here |
 //! | idle, L, FULL, n | a message of n granules |
-//! | idle, L, FREED, n | n granules that hold nothing any more |
+//! | idle, L, FREED, n | n granules that no longer hold anything |
 //! | idle, L, SEALED | the end: closed, and nothing comes after |
-//! | owned, writer, n | being written; of a dead owner: a gap, to be freed |
-//! | owned, reader, n | being read; of a dead owner: a message, to be delivered again |
+//! | owned, writer, n | being written; if the owner is dead: a gap, to be freed |
+//! | owned, reader, n | being read; if the owner is dead: a message, to be delivered again |
 //! | idle, a newer lap | the walk began too far behind |
 //!
-//! A claim is one compare-and-swap from the exact idle word, and says the length: no claimed record is without one. The
-//! end of a claim is **one store** of the idle word: commit and release are the same instruction, nobody can die
-//! between them. A dead owner's record is freed or taken over by one compare-and-swap from the dead's word. Laps and
-//! the ids of the dead do not come again, so all of them are free of ABA. No living owner's word is ever replaced by another.
+//! A claim is one compare-and-swap from the exact idle value and includes the length: no claimed record is without one. A claim
+//! ends with **one store** of the idle word: commit and release are the same instruction, so nobody can die between them. A dead
+//! owner's record is freed or taken over by one compare-and-swap from the dead owner's word. Laps and the ids of the dead never
+//! come again, so all of these are free of ABA. The word of a living owner is never replaced by anybody else.
 //!
 //! *Invariants*
-//! 1. A boundary of a lap, once known, stays one: the first record of all begins at 0, a record of n granules at p
-//!    makes p+n one. A record does not cross the ring's end: whoever needs more claims and frees the rest, in one
-//!    compare-and-swap, and goes on at the next lap's beginning.
-//! 2. The *head* never exceeds the truth: everything before it is FREED. It is moved by compare-and-swap, forward only,
-//!    by producers, who claim no granule of the lap before that it has not passed.
-//! 3. Hence, while the head is at or before p, no record of the next lap begins at p's granule: a walk from any boundary
-//!    at or behind the head stands on boundaries.
+//! 1. A boundary of a lap, once known, stays one: the very first record begins at 0, and a record of n granules at p makes p+n
+//!    a boundary. A record does not cross the ring's end: a producer that needs more claims and frees the rest in one
+//!    compare-and-swap, and continues at the start of the next lap.
+//! 2. The *head* never exceeds the truth: everything before it is FREED. Producers move it by compare-and-swap, forward only,
+//!    and claim no granule of the lap before that it has not passed.
+//! 3. Hence, while the head is at or before p, no record of the next lap begins at p's granule: a walk from any boundary at or
+//!    behind the head stands on boundaries.
 //! 4. An owned word has no room for a lap. Its claimer had seen the head beyond the granules' last use (2), and the head passes
-//!    only what is freed (3): so a word that is read *between* two looks at the head is of p's lap if the first head was
-//!    beyond p - capacity and the second is at or before p. One look, after the word, does not do: a word of the lap before
-//!    may be freed, and the head moved, between the two loads. (It was so once: two producers beside a full ring then claimed
-//!    the same granules.)
+//!    only what is freed (3). So a word that is read *between* two looks at the head is of p's lap if the first head was beyond
+//!    p - capacity and the second is at or before p. One look, after the word, is not enough: a word of the lap before may be
+//!    freed, and the head moved, between the two loads. (It was so once, and two producers beside a full ring could claim the
+//!    same granules.)
 //!
-//! The hints (of the tail for producers, of the first unread message for consumers) are boundaries that may lag and
-//! never exceed the truth.
+//! The hints (the tail for producers, the first unread message for consumers) are boundaries that may lag and never exceed the
+//! truth.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | B1 | commit, the store of FULL, Release | a consumer's claim, Acquire | the message |
 //! | B2 | the store of FREED, Release | a look, Acquire | the end of the read |
-//! | B3 | the head's compare-and-swap, Release, after B2 | the head's load, Acquire, before a claim; with the claim's Release also whoever reads the owned word | the ends of all reads before the head; the word's lap |
+//! | B3 | the head's compare-and-swap, Release, after B2 | the head's load, Acquire, before a claim; by the claim's Release also to whoever reads the owned word | the ends of all reads before the head; the word's lap |
 //! | B4 | hint store, Release | hint load, Acquire | the words before the hint |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | B-a | a producer, claimed, not committed | a dead writer's record | by its slot's mark who waits for it; in a push, by the bell all who sleep | the unacknowledged message |
-//! | B-r | a producer that has filled up the lap's rest | freed granules | nobody need | nothing |
-//! | B-h | a producer that has moved the head | a head nearer to the truth | nobody need | nothing |
-//! | B-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
-//! | B-x | a producer that gave up, nobody woken | room, everybody asleep | the bell | nothing |
-//! | B-d | a consumer, claimed, not released | a dead reader's record | as B-a; see `sleep` for who reads in place | nothing: delivered again, and said so |
-//! | B-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message it had taken (at-most-once by nature) |
-//! | B-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
-//! | B-t | a consumer that took a message in place and has told nobody | as B-d | the bell | nothing |
-//! | B-g | whoever freed a dead writer's record, nobody woken | room, everybody asleep | the bell | nothing |
-//! | B-n | anybody before a hint store | a hint that lags | nobody: the next walk steps over it | nothing |
-//! | B-m | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
-//! | B-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
-//! | B-s | a sleeper | nothing | nobody need; what it was told is told again (the bell, see `sleep`) | nothing |
+//! | BQ-a | a producer, claimed, not committed | a dead writer's record | whoever waits for it, by its slot's mark; in a push, all sleepers by the bell | the unacknowledged message |
+//! | BQ-r | a producer that has filled up the lap's rest | freed granules | no action needed | nothing |
+//! | BQ-h | a producer that has moved the head | a head nearer to the truth | no action needed | nothing |
+//! | BQ-c | a producer, committed, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | BQ-x | a producer that aborted, nobody woken | room, everybody asleep | the bell | nothing |
+//! | BQ-d | a consumer, claimed, not released | a dead reader's record | as BQ-a; see `wait` for in-place readers | nothing: delivered again, flagged |
+//! | BQ-f | a consumer, released, nobody woken | room, producers asleep | the bell | the message that it had taken (pop is at-most-once) |
+//! | BQ-b | a consumer that put a message back, nobody woken | a message, consumers asleep | the bell | nothing |
+//! | BQ-t | a consumer that borrowed a message, nobody told yet | as BQ-d | the bell | nothing |
+//! | BQ-g | a thread that freed a dead writer's record, nobody woken | room, everybody asleep | the bell | nothing |
+//! | BQ-n | anybody before a hint store | a hint that lags | no action needed: the next walk steps over it | nothing |
+//! | BQ-m | a closer that has marked the counts, not closed | an open queue with slower publishers | no action needed | the close, which never returned |
+//! | BQ-e | a closer, closed, nobody woken | a closed queue; others asleep | the bell; a thread about to sleep watches the closed word | nothing |
+//! | BQ-s | a sleeper | nothing | no action needed; what woke it wakes another (the bell, see `wait`) | nothing |
 //!
-//! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner* finds it by
-//! the net; idle sleepers in the windows B-c to B-e are woken by the next operation only.
+//! A death that the kernel does not report (see `member::domain`) rings no bell. Whoever sleeps *on an owner* finds it by the net;
+//! idle sleepers in the windows BQ-c to BQ-e are woken by the next operation only.
 //!
 //! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: see
 //! [`RawQueue`](crate::queue::RawQueue).
 //!
-//! A *live* thread that is stopped, or takes its time over a reservation, blocks the consumers behind it; one that reads
-//! in place blocks the producers one lap later ([`RawByteQueue::blocker`] names them). Small messages can keep passing a
-//! large one that waits for room.
+//! A *live* thread that is stopped, or that keeps a reservation, blocks the consumers behind it; one that reads in place blocks
+//! the producers one lap later ([`RawByteQueue::blocker`] names them). Small messages can keep passing a large one that waits for
+//! room.
 //!
-//! After Vyukov's bounded MPMC queue (the words that say the lap), and Aeron's log buffers (claim by length, padding at the
-//! end of a term, unblocking). Rejected: a header in front of each message in the ring (bytes that once were a
-//! message can be taken for one after a death; lengths that a claim has not written yet); a second word for the lap or for
-//! the commit (the head says the lap, and one store both commits and releases); freeing in order by the consumers (a live
-//! reader would stop them all); fetching control words and payload early (measured: nothing). What a message of 1 KiB costs
-//! beyond its two copies is mostly that a claim, a locked operation, waits for the stores of the message before it.
+//! After Vyukov's bounded MPMC queue (words that carry the lap) and Aeron's log buffers (claim by length, padding at the end of a
+//! term, unblocking). Rejected: a header in front of each message in the ring (after a death, bytes of an old message can be
+//! taken for a header; a claim may die before it has written its length); a second word for the lap or for the commit (the head
+//! gives the lap, and one store both commits and releases); freeing in order by the consumers (a live reader would stop them
+//! all); fetching control words and payload early (measured: no gain). What a message of 1 KiB costs beyond its two copies is
+//! mostly that a claim, a locked operation, waits for the stores of the message before it.
 
-use super::place::{ByteRing, CLOSED};
-use super::sleep::Side;
+use super::layout::ByteRing;
+use super::wait::Side;
 use super::word::{FREED, FULL, after, idle, owned};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
@@ -93,10 +93,10 @@ use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, Role};
 use crate::time::Wait;
 
-/// In a record's length word: it was taken and put back.
+/// In a record's length word: the message was put back.
 const RETURNED: u64 = 1 << 63;
 
-/// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+/// The queue on a ring. All operations take the calling thread's member of the segment that the ring lies in.
 ///
 /// # Examples
 /// ```
@@ -112,8 +112,8 @@ const RETURNED: u64 = 1 << 63;
 /// # assert_ne!(base, libc::MAP_FAILED);
 /// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
 ///
-/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
-/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// // A file of 8 zeroed pages is mapped at `base`: a header, two members, then the ring's memory.
+/// // SAFETY: the file and its mapping stay to the end, and nobody else has them.
 /// let (domain, ring) = unsafe {
 ///     let memory = base.add(3 * PAGE);
 ///     ByteRing::make(memory, 5 * PAGE, 1 << 12, 1000)?; // by one process
@@ -143,7 +143,7 @@ const RETURNED: u64 = 1 << 63;
 /// unsafe { room.write_bytes(7, 10) };
 /// queue.commit(&me, claim, 10)?;
 /// let claim = queue.reserve(&me, 100, Wait::Never)?;
-/// queue.abort(&me, claim)?; // no message comes of it
+/// queue.abort(&me, claim)?; // there is no message
 /// assert_eq!(queue.len(), 1);
 /// queue.close(&me);
 /// // SAFETY: it is not used afterwards.
@@ -156,7 +156,7 @@ pub struct RawByteQueue {
     pub(super) ring: ByteRing,
 }
 
-/// A record that the calling thread has claimed: to be ended by that thread, once.
+/// A record that the calling thread has claimed. That thread must end the claim, once.
 ///
 /// # Examples
 /// See [`RawByteQueue`].
@@ -166,14 +166,14 @@ pub struct Claim {
     pub(super) position: u64,
     pub(super) granules: u32,
     pub(super) redelivered: bool,
-    /// Where the walk began, if everything from there to the record is done: then the read hint may move.
+    /// Where the walk started, if everything from there to the record is done: then the read hint may move.
     pub(super) hint: Option<u64>,
     /// Whether its end has to be careful.
     pub(super) careful: bool,
 }
 
 impl Claim {
-    /// Whether an earlier consumer took this message and died with it, or put it back.
+    /// Whether the message is delivered again: an earlier consumer died with it, or put it back.
     pub fn redelivered(&self) -> bool {
         self.redelivered
     }
@@ -181,32 +181,32 @@ impl Claim {
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {
-    /// Full or empty: what the word that says so looked like.
+    /// Full or empty, and the word that says so.
     NotNow(Seen),
-    /// The walk gave up: contention beyond reason, or scribbled words. Treated as "not now", under the net.
+    /// The walk gave up: extreme contention or scribbled words. Treated as "not now", under the net.
     Lost,
     /// Closed, and for a consumer drained.
     Closed,
-    /// A word that cannot be.
+    /// An impossible word.
     Broken,
 }
 
-/// A word that refused, and the live owner that stands in the way there, if any.
+/// A word that refused a walk, and the live owner in the way there, if any.
 pub(super) struct Seen {
     pub(super) index: u32,
     pub(super) word: u64,
     pub(super) obstacle: Option<OwnerId>,
 }
 
-/// What a pop with a limit to the message's length came to.
+/// The result of a pop that limits the message's length.
 ///
 /// # Examples
 /// See [`RawByteQueue`].
 #[derive(Debug)]
 pub enum Popped<R> {
-    /// It was taken. The flag says that an earlier consumer died with it, or put it back.
+    /// It was popped. The flag says that it was delivered again: an earlier consumer died with it, or put it back.
     Taken(R, bool),
-    /// It has so many bytes, and is first in the queue as before.
+    /// It has this many bytes, and is still the first in the queue.
     TooLong(usize),
 }
 
@@ -221,8 +221,8 @@ impl RawByteQueue {
         &self.ring
     }
 
-    /// Claims room for a message of `len` bytes. The claim is then to be [committed](Self::commit) or
-    /// [aborted](Self::abort); until then the consumers wait behind it.
+    /// Reserves room for a message of `len` bytes. Then [commit](Self::commit) or [abort](Self::abort) the claim; until then
+    /// the consumers wait behind it.
     ///
     /// # Errors
     /// `TooLarge`; `Full`, `TimedOut`; `Closed`; `Deadlock` when the caller itself holds what is in the way; `Corrupt`.
@@ -233,7 +233,7 @@ impl RawByteQueue {
         let pending = me.pend();
         let claim = self.claim_to_write(me, len, wait);
         if let Ok(claim) = &claim {
-            // For who commits by the place alone: see `by_place`.
+            // For callers that commit by the address alone: see `by_address`.
             self.set_length_word(claim, len as u64);
         }
         me.unpend(pending);
@@ -267,7 +267,7 @@ impl RawByteQueue {
         (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.longest()))
     }
 
-    /// The claimed message. Its length is what its record can hold at most, whatever a peer has written there.
+    /// The claimed message. Its length is never more than its record can hold, whatever a peer has written there.
     ///
     /// # Examples
     /// See [`RawByteQueue`].
@@ -289,19 +289,20 @@ impl RawByteQueue {
         self.ring.len(pos::index(claim.position)).store(word, Ordering::Relaxed);
     }
 
-    /// A claim as it is to be ended: still held by the caller, which it is not, for instance, in the child of a fork. It
-    /// may be long ago that it was made, so whether to be careful is asked anew.
+    /// Checks that the caller still holds a claim that it is about to end: in a forked child, for instance, it does not. The
+    /// claim may be old, so whether to be careful is checked anew.
     fn held(&self, me: &Member, claim: Claim, role: Role) -> Result<Claim> {
         // Relaxed: our own word.
         let word = self.ring.ctl(pos::index(claim.position)).load(Ordering::Relaxed);
         if word != owned(me.id(), role, claim.granules) {
             return Err(ErrorKind::NotOwner.into());
         }
-        let careful = self.ring.header().not_empty.is_careful() || self.ring.header().not_full.is_careful();
+        let careful = self.ring.header().common.not_empty.is_careful()
+            || self.ring.header().common.not_full.is_careful();
         Ok(Claim { careful, ..claim })
     }
 
-    /// Publishes the first `len` bytes of a claim for writing (less, if it was claimed for less). The caller wrote them.
+    /// Publishes the first `len` bytes of a reservation (fewer, if its record holds fewer). The caller wrote them.
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
@@ -321,9 +322,9 @@ impl RawByteQueue {
         let room = claim.granules as usize * self.ring.granule();
         self.set_length_word(&claim, len.min(room).min(self.ring.longest()) as u64);
         self.end(&claim, FULL);
-        crate::crash_window!("B-c: committed, nobody woken");
+        crate::crash_window!("BQ-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
-        self.ring.header().not_empty.published(claim.careful, || self.set_free(next, 1));
+        self.ring.header().common.not_empty.published(claim.careful, || self.set_free(next, 1));
     }
 
     /// Ends a claim: the one store that commits and releases.
@@ -338,7 +339,7 @@ impl RawByteQueue {
         }
     }
 
-    /// Gives a claim for writing up: its room is free, no message comes of it.
+    /// Aborts a reservation: its room is free, and there is no message.
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
@@ -349,13 +350,13 @@ impl RawByteQueue {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
         self.end(&claim, FREED);
-        crate::crash_window!("B-x: given up, nobody woken");
+        crate::crash_window!("BQ-x: aborted, nobody woken");
         let header = self.ring.header();
         let next = after(claim.position, claim.granules, self.ring.granules());
         if !crate::mutant!("byte-abort-no-wake") {
-            header.not_empty.published(claim.careful, || self.set_free(next, 0));
+            header.common.not_empty.published(claim.careful, || self.set_free(next, 0));
         }
-        header.not_full.published(claim.careful, || u32::MAX);
+        header.common.not_full.published(claim.careful, || u32::MAX);
         me.unpend(pending);
         Ok(())
     }
@@ -378,7 +379,7 @@ impl RawByteQueue {
         result
     }
 
-    /// Claims the first message, to be read where it lies; then [released](Self::release) or [put back](Self::put_back).
+    /// Borrows the first message, to be read in place. Then [release](Self::release) it or [put it back](Self::put_back).
     ///
     /// # Errors
     /// `Closed` when closed and drained; `Empty`, `TimedOut`; `Deadlock` when the caller itself has reserved what is
@@ -392,9 +393,9 @@ impl RawByteQueue {
         if let Ok(claim) = &claim
             && !crate::mutant!("byte-borrow-untold")
         {
-            crate::crash_window!("B-t: taken in place, nobody told");
-            // Somebody has to watch us from now on: see `sleep`.
-            self.ring.header().not_empty.published(claim.careful, || 1);
+            crate::crash_window!("BQ-t: borrowed, nobody told");
+            // Somebody must watch us from now on: see `wait`.
+            self.ring.header().common.not_empty.published(claim.careful, || 1);
         }
         me.unpend(pending);
         claim
@@ -411,12 +412,12 @@ impl RawByteQueue {
                 self.wait(me, wait.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
             }
         };
-        crate::crash_window!("B-d: claimed for reading");
+        crate::crash_window!("BQ-d: claimed for reading");
         claim.redelivered |= self.length_word(&claim) & RETURNED != 0;
         Ok(claim)
     }
 
-    /// Ends the reading of a message: its room is free.
+    /// Releases a borrowed message: its room is free.
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
@@ -436,18 +437,18 @@ impl RawByteQueue {
     fn free(&self, claim: &Claim) {
         let header = self.ring.header();
         self.end(claim, FREED);
-        crate::crash_window!("B-f: released, nobody woken");
+        crate::crash_window!("BQ-f: released, nobody woken");
         let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
-        header.not_full.published(claim.careful, || all);
-        crate::crash_window!("B-n: woken, the hint lags");
+        header.common.not_full.published(claim.careful, || all);
+        crate::crash_window!("BQ-n: woken, the hint lags");
         self.move_read_hint(claim);
         if claim.careful && self.is_closed() {
-            // Others may wait for this read to end, to find the end of the queue.
-            header.not_empty.wake(|| u32::MAX);
+            // Others may wait for this read to finish before they can find the end of the queue.
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
-    /// Puts a message back where it was: the next consumer gets it, marked redelivered.
+    /// Puts a message back at its place: the next consumer gets it, flagged redelivered.
     ///
     /// # Errors
     /// `NotOwner` when the caller does not hold this claim.
@@ -463,21 +464,21 @@ impl RawByteQueue {
         Ok(())
     }
 
-    /// The message was in somebody's hands: whoever gets it next is told.
+    /// Flags the message as redelivered for the next consumer.
     fn mark_returned(&self, claim: &Claim) {
         self.set_length_word(claim, self.length_word(claim) | RETURNED);
     }
 
     fn unclaim(&self, claim: Claim) {
         self.end(&claim, FULL);
-        crate::crash_window!("B-b: put back, nobody woken");
+        crate::crash_window!("BQ-b: put back, nobody woken");
         if !crate::mutant!("byte-put-back-no-wake") {
             let all = self.is_closed();
-            self.ring.header().not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
+            self.ring.header().common.not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
         }
     }
 
-    /// Pops a message of at most `max` bytes through `drain`, which gets its place and length.
+    /// Pops a message of at most `max` bytes through `drain`, which gets its address and length.
     ///
     /// # Errors
     /// As [`borrow`](Self::borrow); then `drain` was not called.
@@ -495,7 +496,7 @@ impl RawByteQueue {
         self.pop_fitting(me, |len| len <= max, wait, drain)
     }
 
-    /// As [`pop_with`](Self::pop_with), for a message whose length is asked after.
+    /// As [`pop_with`](Self::pop_with), but `fits` decides about the length.
     #[inline]
     pub(crate) fn pop_fitting<R>(
         &self,
@@ -508,7 +509,7 @@ impl RawByteQueue {
         let popped = self.claim_to_read(me, wait).map(|claim| {
             let (message, len) = self.message(&claim);
             if !fits(len) {
-                // A dead reader's word told of it; ours, when it is gone, does not.
+                // The dead reader's word said so; when we replace it, the length word must.
                 if claim.redelivered {
                     self.mark_returned(&claim);
                 }
@@ -525,29 +526,25 @@ impl RawByteQueue {
 
     /// Closes: producers are refused from now on, consumers drain what is there.
     pub fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.ring.header();
-        // Marked first: a publisher that is careful in an open queue is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("B-m: marked, not closed");
-        // Whoever is about to sleep watches this word.
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("B-e: closed, nobody woken");
-        if !crate::mutant!("byte-close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.ring.header().common.close(
+            me,
+            || crate::crash_window!("BQ-m: marked, not closed"),
+            || crate::crash_window!("BQ-e: closed, nobody woken"),
+        );
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.ring.header().common.is_closed()
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.ring.header().not_empty.use_strong_fences();
-        self.ring.header().not_full.use_strong_fences();
+        self.ring.header().common.use_strong_fences();
     }
 
-    /// The bytes of its granules.
+    /// The size of its granules in bytes.
     pub fn capacity(&self) -> usize {
         self.ring.granules() as usize * self.ring.granule()
     }
@@ -562,10 +559,10 @@ impl RawByteQueue {
         self.used().0 == self.ring.granules()
     }
 
-    /// The most bytes that were ever seen to be waiting, of those that sampled it: producers that had to look for room.
+    /// The most unread bytes ever seen, sampled by producers that had to look for room.
     pub fn peak(&self) -> usize {
         let (_, tail) = self.used();
-        let peak = self.ring.header().peak.load(Ordering::Relaxed).max(self.unread(tail));
+        let peak = self.ring.header().peak.get().max(self.unread(tail));
         peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()
     }
 }

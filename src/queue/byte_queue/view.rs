@@ -1,16 +1,16 @@
-//! The state of a byte queue, read from copied bytes (see `crate::decode`).
+//! The state of a byte queue, decoded from copied bytes (see `crate::decode`).
 
-use super::place::{CELL_BYTES, CELLS_OFF, CLOSED, Geometry, Header, byte_ring_size};
+use super::layout::{CELL_BYTES, CELLS_OFF, Geometry, Header, byte_ring_size};
 use super::raw::RawByteQueue;
 use super::word::{Ctl, EMPTY, FREED, FULL, after, ahead};
 use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
-use crate::member;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::Head;
 use crate::queue::position::{self as pos, Role};
 use core::mem::offset_of;
 
-/// How many records are looked at before the numbers are no longer exact.
+const COMMON: usize = offset_of!(Header, common);
+/// How many records are visited at most; beyond that the numbers are not exact.
 const MOST_RECORDS: u32 = 1 << 16;
 
 /// The state of a byte ring.
@@ -30,13 +30,13 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
         return None;
     }
     let words = Words { object, granules: ring.granules, head: header(offset_of!(Header, head))? };
-    let closed = header(offset_of!(Header, closed))? == CLOSED;
+    let closed = Head::is_closed_in(object, COMMON as u64)?;
     let (mut messages, mut blocker) = (0u64, None);
     let read = words.start(header(offset_of!(Header, read))?);
     words.walk(read, |word| match *word {
         Ctl::Idle { state: FULL, .. } => messages += 1,
         Ctl::Owned { role: Role::Reader, .. } => messages += 1,
-        // The first record that is being written is in the consumers' way, unless there is something before it.
+        // The first record that is being written blocks the consumers, unless there is a message before it.
         Ctl::Owned { owner, .. } if messages == 0 => blocker = blocker.or(owner),
         _ => {}
     })?;
@@ -56,15 +56,14 @@ pub(crate) fn byte_queue(object: &ObjectBytes<'_>) -> Option<State> {
     let unread = ahead(tail, read, ring.granules).clamp(0, i64::from(ring.granules)) as u64;
     let peak = header(offset_of!(Header, peak))?.clamp(unread, u64::from(ring.granules));
     let blocker = blocker.or(used_from.flatten()).filter(|&id| object.lives(id));
-    let state = State::of_channel(closed, messages == 0, used == u64::from(ring.granules))
+    let state = Head::state_of(closed, messages == 0, used == u64::from(ring.granules))
         .with(blocker, "blocks")
         .fact("depth", messages)
         .fact("depth in bytes", used << ring.shift)
         .fact("capacity in bytes", u64::from(ring.granules) << ring.shift)
         .fact("peak in bytes", peak << ring.shift)
-        .fact("longest message", longest)
-        .with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full));
-    Some(state)
+        .fact("longest message", longest);
+    Some(Head::with_sleepers(state, object, COMMON))
 }
 
 struct Words<'a> {
@@ -78,7 +77,7 @@ impl Words<'_> {
         if pos::index(hint) < self.granules { hint } else { pos::position(pos::lap(hint), 0) }
     }
 
-    /// Goes from record to record, as `RawByteQueue::survey` does; where it ends.
+    /// Goes from record to record, as `RawByteQueue::survey` does. Returns where it ends.
     fn walk(&self, from: u64, mut each: impl FnMut(&Ctl)) -> Option<u64> {
         let mut position = from;
         for _ in 0..(self.granules * 2 + 2).min(MOST_RECORDS) {
@@ -103,7 +102,7 @@ impl Words<'_> {
                             position = self.start(self.head);
                             continue;
                         }
-                        // A record of the lap before: all round.
+                        // A record of the lap before: we are all round.
                         d if d >= i64::from(self.granules) => break,
                         _ => granules,
                     }
@@ -120,18 +119,13 @@ impl Words<'_> {
 }
 
 impl RawByteQueue {
-    /// How many sleep for a message.
+    /// How many threads sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_empty))
+        Head::consumers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 
-    /// How many sleep for room.
+    /// How many threads sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_full))
-    }
-
-    /// The address is looked up before anything is read there: a handle may outlive its segment.
-    fn asleep(&self, count: usize) -> Result<u32> {
-        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+        Head::producers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 }

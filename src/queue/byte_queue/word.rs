@@ -2,7 +2,7 @@
 //!
 //! A position counts granules, `lap:40 | index:24` as in [`position`](crate::queue::position). A control word is either
 //! **idle**, `lap:40 | lap's bits 8..16:8 | 0:1 | granules:13 | state:2`, or **owned**, `owner id:48 | OWNED | READER |
-//! granules:14`. The lap's second byte stands twice so that the lower half, on which people sleep, differs from
+//! granules:14`. The lap's second byte stands twice, so that the lower half, on which threads sleep, differs from
 //! what the same cell held up to 65,535 laps ago.
 
 use crate::member::OwnerId;
@@ -12,7 +12,7 @@ use crate::queue::position::{self as pos, Role};
 pub(super) const EMPTY: u64 = 0;
 /// A message.
 pub(super) const FULL: u64 = 1;
-/// Read, given up, or only there to fill the end of the ring: room, as soon as everything before it is.
+/// Read, aborted, or padding at the end of the ring: free, once everything before it is free.
 pub(super) const FREED: u64 = 2;
 /// The end: the queue is closed and everything before this position was taken.
 pub(super) const SEALED: u64 = 3;
@@ -53,7 +53,7 @@ pub(super) enum Ctl {
         granules: u32,
         state: u64,
     },
-    /// The id is `None` in a scribbled word: nobody alive.
+    /// The id is `None` in a scribbled word: then nobody alive owns it.
     Owned {
         owner: Option<OwnerId>,
         role: Role,
@@ -73,7 +73,7 @@ impl Ctl {
     }
 }
 
-/// The position so many granules on; they do not go beyond the lap's end.
+/// The position behind this many granules, which do not go beyond the lap's end.
 #[inline(always)]
 pub(super) const fn after(position: u64, granules: u32, capacity: u32) -> u64 {
     if pos::index(position) + granules < capacity {
@@ -83,7 +83,7 @@ pub(super) const fn after(position: u64, granules: u32, capacity: u32) -> u64 {
     }
 }
 
-/// How many granules `a` is ahead of `b`; beyond two laps, about two laps.
+/// How many granules `a` is ahead of `b`; clamped to about three laps.
 #[inline(always)]
 pub(super) fn ahead(a: u64, b: u64, capacity: u32) -> i64 {
     let laps = pos::laps_ahead(pos::lap(a), pos::lap(b)).clamp(-3, 3);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_half_that_people_sleep_on_tells_laps_apart() {
+    fn the_half_that_threads_sleep_on_tells_laps_apart() {
         let low = |lap| idle(pos::position(lap, 0), 3, FREED) as u32;
         assert!((1..65_536).all(|laps| low(9) != low(9 + laps)));
         // And an owned word from any idle one: bit 15.

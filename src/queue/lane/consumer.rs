@@ -1,4 +1,4 @@
-//! The reading side of a lane.
+//! The consumer of a lane.
 
 use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
@@ -8,45 +8,45 @@ use crate::member::{Member, OwnerId, Retries};
 use crate::time::Deadline;
 use core::time::Duration;
 
-/// Long after a store has left its processor.
+/// Longer than a store stays in its processor's store buffer.
 const STORE_BUFFER: Duration = Duration::from_micros(200);
 
-/// The consumer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
+/// The consumer's seat and what its holder remembers. It is not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawConsumer {
     lane: Lane,
     id: OwnerId,
     /// The next unit to read.
     head: u64,
-    /// Up to where it can go without a thought: there are units, and the ring does not end.
+    /// Up to where it can go without further checks: there are units, and the ring does not end.
     soft: u64,
     /// From here on `head` is freed at once. 0 when it always is.
     due: u64,
-    /// The position of the ring's first unit in this lap. The lap is turned when the consumer goes on behind its end.
+    /// The position of the ring's first unit in this lap. It moves when the consumer goes on beyond the ring's end.
     lap: u64,
-    /// Up to where the producer has been told. Of no meaning when it always is.
+    /// Up to where the producer has been told. Meaningless when it is told every time.
     freed: u64,
-    /// Up to where the producer has published, when we looked last.
+    /// Up to where the producer had published when we last looked.
     tail: u64,
     /// Units between frees.
     every: u64,
-    /// Units that are being looked at in one go.
+    /// Units that are being read as one.
     reading: u64,
-    /// Before it, units may have been read by a consumer that died, or that panicked over them.
+    /// Units before this position may have been read by a consumer that died or panicked over them.
     suspect: u64,
-    /// The most units that can be there: the capacity. 0 when the end was made final where we stand: whatever `tail` says,
-    /// a producer is about to take it back.
+    /// The most units that can be there: the capacity. 0 when the end is final where we stand: whatever `tail` says, a
+    /// producer is about to take it back.
     most: u64,
 }
 
 impl RawConsumer {
-    /// Takes the consumer's seat. What a dead holder had not freed is read again.
+    /// Takes the consumer's seat. What a dead holder had not freed is delivered again.
     ///
     /// # Errors
-    /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
+    /// `WouldBlock` while a live thread holds it; `Corrupt` for impossible counts.
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
-        let found = lane.sit(me, &header.not_full, || header.consumer.take(me))?;
+        let found = lane.sit(me, &header.common.not_full, || header.consumer.take(me))?;
         let head = header.head.load(Ordering::Acquire);
         let tail = header.tail.load(Ordering::Acquire);
         let there = tail.wrapping_sub(head);
@@ -54,7 +54,7 @@ impl RawConsumer {
             header.consumer.leave(me.id());
             return Err(ErrorKind::Corrupt.into());
         }
-        // Noted before by one that died, or left, before it had come so far.
+        // A note of an earlier holder that died, or left, before it had read that far.
         let noted = header.suspect.load(Ordering::Relaxed).wrapping_sub(head);
         let noted = if noted <= there { noted } else { 0 };
         let suspects = match found {
@@ -73,7 +73,7 @@ impl RawConsumer {
         Ok(Self::new(lane, me.id(), head, tail, suspect))
     }
 
-    /// The consumer that `id` is already, by the word of its seat, in a lane that nobody has read from.
+    /// The consumer for `id`, which already holds the seat, in a lane from which nobody has read.
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
@@ -114,13 +114,13 @@ impl RawConsumer {
         &self.lane
     }
 
-    /// Who holds the seat by this handle.
+    /// The holder of the seat according to this handle.
     #[inline(always)]
     pub fn holder(&self) -> OwnerId {
         self.id
     }
 
-    /// Goes on in the calling thread, of the same process.
+    /// Moves the seat to the calling thread, of the same process.
     ///
     /// # Errors
     /// `Stale` if the thread that held the seat died and another consumer has taken over; on a lane that hangs up, if it died.
@@ -128,24 +128,24 @@ impl RawConsumer {
     pub fn move_to(&mut self, me: &Member) -> Result<()> {
         self.lane.may_move(me, self.id)?;
         let header = self.lane.header();
-        self.lane.sit(me, &header.not_full, || header.consumer.move_to(self.id, me))?;
+        self.lane.sit(me, &header.common.not_full, || header.consumer.move_to(self.id, me))?;
         self.id = me.id();
         Ok(())
     }
 
-    /// Frees by itself every so many units; at least 1, at most the capacity. As many may be read again, and are told as
-    /// redelivered, when the consumer dies. See [`RawConsumer::flush`].
+    /// Frees only after this many units; at least 1, at most the capacity. If the consumer dies, as many may be delivered again,
+    /// flagged. See [`RawConsumer::flush`].
     pub fn free_every(&mut self, units: u64) {
         let units = units.clamp(1, self.lane.capacity());
-        // What was taken by the old measure may die with us, too.
+        // What was read under the old setting may also be unfreed at our death.
         self.flush();
-        // Relaxed: read by whoever takes the seat after our death.
+        // Relaxed: read by the thread that takes the seat after our death.
         self.lane.header().step.store(units, Ordering::Relaxed);
         self.every = units;
         self.told();
     }
 
-    /// Notes that the producer has been told of all that was read.
+    /// Notes that the producer has been told of everything read.
     #[inline(always)]
     fn told(&mut self) {
         if self.every != 1 {
@@ -156,20 +156,20 @@ impl RawConsumer {
         }
     }
 
-    /// As [`RawConsumer::free_every`] for messages of several units: as many units may be read again.
+    /// As [`RawConsumer::free_every`] for messages of several units: as many units may be delivered again.
     pub fn may_lose_track_of(&mut self, units: u64) {
         self.lane.header().step.store(units.clamp(1, self.lane.capacity()), Ordering::Relaxed);
     }
 
-    /// To be said before the next `units`, of those that are known, are looked at in one go: if the consumer dies before it
-    /// frees them they are told as redelivered. [Over](Self::has_read) when it has. False: that is said already.
+    /// Declares that the next `units`, of those that are known, are about to be read as one: if the consumer dies before it frees
+    /// them, they are flagged redelivered. Ends with [`has_read`](Self::has_read). False if the step already covers them.
     #[inline]
     pub fn reads(&mut self, units: u64) -> bool {
         self.reading = units;
         let most = self.unfreed() + units.min(self.known());
         let more = most > self.every;
         if more {
-            // Release: before the reading, also in the machine code. For whoever takes the seat after our death.
+            // Release: before the reading, also in the machine code. Read by the thread that takes the seat after our death.
             self.lane.header().step.store(most, Ordering::Release);
         }
         more
@@ -190,14 +190,14 @@ impl RawConsumer {
         if index == self.lane.capacity() { 0 } else { index }
     }
 
-    /// Lets `f` read the next unit, which is known to be there.
+    /// Lets `f` read the next unit, which is known to exist.
     #[inline(always)]
     pub fn drain<R>(&self, f: impl FnOnce(*const u8) -> R) -> R {
         debug_assert!(self.known() > 0);
         self.lane.drain(self.index(), f)
     }
 
-    /// How many units there are as far as the consumer knows: there may be more.
+    /// How many units the consumer knows of: there may be more.
     #[inline(always)]
     pub fn known(&self) -> u64 {
         self.tail.wrapping_sub(self.head)
@@ -221,19 +221,19 @@ impl RawConsumer {
         if self.is_redelivered() { self.suspect.wrapping_sub(self.head) } else { 0 }
     }
 
-    /// Says that the next `units`, which are known, were read in part and given up: whoever reads them next is told, here or
-    /// in another seat.
+    /// Notes that the next `units`, which are known, were partly read and given up: for the next reader, in this seat or
+    /// another, they are flagged.
     #[cold]
     pub fn suspect(&mut self, units: u64) {
         self.flush();
         if self.suspects() < units {
             self.suspect = self.head.wrapping_add(units);
-            // Relaxed: for who takes the seat, and passes it on (L3).
+            // Relaxed: read by whoever takes the seat, which passes it on (L3).
             self.lane.header().suspect.store(self.suspect, Ordering::Relaxed);
         }
     }
 
-    /// Whether there are `units`, by what is known or else by another look.
+    /// Whether there are `units`, as far as is known or else by another look.
     ///
     /// # Errors
     /// `Corrupt` when the producer's count is impossible.
@@ -242,8 +242,8 @@ impl RawConsumer {
         if self.known() >= units { Ok(true) } else { self.look(units) }
     }
 
-    /// Whether there is one unit, by what is known or a glance. True: its index is [`RawConsumer::next`]. False also when the
-    /// producer's count is impossible.
+    /// Whether there is one unit, as far as is known or by a glance. If so, its index is [`RawConsumer::next`]. Also false when
+    /// the producer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
         self.head != self.soft || self.goes_on()
@@ -268,7 +268,7 @@ impl RawConsumer {
         there
     }
 
-    /// Sees to it that the next unit, which is known to be there, lies in this lap.
+    /// Makes sure that the next unit, which is known to exist, lies in this lap.
     #[inline(always)]
     fn turn(&mut self) {
         let capacity = self.lane.capacity();
@@ -279,13 +279,13 @@ impl RawConsumer {
         self.soft = self.head.wrapping_add(self.known().min(straight));
     }
 
-    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    /// The index of the next unit, after [`is_ready`](Self::is_ready) said yes.
     #[inline(always)]
     pub fn next(&self) -> u64 {
         self.head.wrapping_sub(self.lap)
     }
 
-    /// As [`RawConsumer::advance`] by one, for whom [is ready](Self::is_ready).
+    /// As [`RawConsumer::advance`] by one, after [`is_ready`](Self::is_ready) said yes.
     #[inline(always)]
     pub fn advance_one(&mut self) {
         self.head = self.head.wrapping_add(1);
@@ -300,7 +300,7 @@ impl RawConsumer {
     fn look(&mut self, units: u64) -> Result<bool> {
         let tail = self.lane.header().tail.load(Ordering::Acquire); // L1
         let there = tail.wrapping_sub(self.head);
-        // What we have not freed is not the producer's to write over, either.
+        // The producer must not overwrite what we have not freed, either.
         if there > self.lane.capacity() - self.unfreed() {
             return Err(ErrorKind::Corrupt.into());
         }
@@ -312,16 +312,16 @@ impl RawConsumer {
         Ok(there >= units)
     }
 
-    /// Whether there are `units`; fewer do, if no more will come.
+    /// Whether there are `units`. Fewer are enough if no more will come.
     ///
     /// # Errors
     /// `Closed` when closed and drained; `Corrupt`.
     #[cold]
     pub fn look_for(&mut self, me: &Member, units: u64) -> Result<bool> {
         let hung_up = self.lane.is_hung_up(me, &self.lane.header().producer);
-        // Again when the end was withdrawn: a message got in. More often only if somebody scribbles.
+        // Once more when the end was withdrawn, as a message got in. More often only if somebody scribbles.
         for _ in 0..2 {
-            // Before the look: what a producer published before it closed is seen.
+            // Before the look, so that it sees what a producer published before it closed.
             let closed = self.lane.is_closed();
             if self.look(units)? {
                 return Ok(true);
@@ -339,7 +339,7 @@ impl RawConsumer {
         Ok(false)
     }
 
-    /// Tries to make this the end: see the module's page. False: look again.
+    /// Tries to make this position the end: see the module's page. If it fails, look again.
     #[cold]
     fn seal(&mut self, me: &Member) -> bool {
         if self.most == 0 {
@@ -359,8 +359,8 @@ impl RawConsumer {
         }
         crate::crash_window!("L-h: the end proposed, not final");
         if !me.table().sleeper_fence() {
-            // From the next publication on its publisher uses fences of its own: in a closed lane, always. One that is
-            // under way had its store issued before its look, and a processor keeps it back for less than this.
+            // From its next publication on, the publisher passes its own fences: in a closed lane it always does. A
+            // publication that is under way issued its store before its look, and a processor holds that back for less than this.
             let until = Deadline::after(STORE_BUFFER);
             while !until.has_passed() {
                 spin_loop();
@@ -378,7 +378,7 @@ impl RawConsumer {
         made.is_ok()
     }
 
-    /// Waits until there are `units`, at most the capacity. What was read is freed first.
+    /// Waits until there are `units`, at most the capacity. First frees what was read.
     ///
     /// # Errors
     /// `Closed` when closed and drained, `TimedOut`, `Corrupt`.
@@ -387,10 +387,10 @@ impl RawConsumer {
         self.flush();
         let lane = self.lane;
         let header = lane.header();
-        lane.wait(me, deadline, &header.not_empty, &header.producer, || self.look_for(me, units))
+        lane.wait(me, deadline, &header.common.not_empty, &header.producer, || self.look_for(me, units))
     }
 
-    /// Says that the next `units` are read. Frees them when it is time to.
+    /// Moves past the next `units`, which are read. Frees them when it is time to.
     #[inline(always)]
     pub fn advance(&mut self, units: u64) {
         debug_assert!(units <= self.known());
@@ -398,14 +398,14 @@ impl RawConsumer {
         if self.head.wrapping_sub(self.lap) > self.lane.capacity() {
             self.lap = self.lap.wrapping_add(self.lane.capacity());
         }
-        // What comes one by one turns anew.
+        // Single units check anew.
         self.soft = self.head;
         if self.head >= self.due {
             self.free(self.due == 0);
         }
     }
 
-    /// Frees what was read and not freed. On drop of a handle, and before it waits, this happens by itself.
+    /// Frees what was read and not yet freed. Happens by itself before a wait and when a handle is dropped.
     #[inline]
     pub fn flush(&mut self) {
         if self.unfreed() != 0 {
@@ -418,7 +418,7 @@ impl RawConsumer {
         self.free(false);
     }
 
-    /// Frees all that is read. `always`: it always is, at once.
+    /// Frees everything read. `always`: the setting is to free every unit at once.
     #[inline(always)]
     fn free(&mut self, always: bool) {
         let lane = self.lane;
@@ -430,8 +430,8 @@ impl RawConsumer {
             self.told();
         }
         crate::crash_window!("L-d: freed, not woken");
-        // Nobody refuses what is freed, so nothing is asked before.
-        if header.not_full.is_watched_or_strong() {
+        // Nobody refuses what is freed, so nothing is checked before.
+        if header.common.not_full.is_watched_or_strong() {
             self.tell();
         }
     }
@@ -440,10 +440,10 @@ impl RawConsumer {
     #[cold]
     fn tell(&self) {
         fence(Ordering::SeqCst);
-        self.lane.header().not_full.watched(|| 1);
+        self.lane.header().common.not_full.watched(|| 1);
     }
 
-    /// Closes: the producer is refused from now on, what is there can be read.
+    /// Closes: the producer is refused from now on, what is there can still be read.
     pub fn close(&mut self, me: &Member) {
         self.lane.close(me);
     }
@@ -451,12 +451,11 @@ impl RawConsumer {
     /// Frees the rest and leaves the seat.
     pub fn leave(&mut self) {
         self.flush();
-        // A panic that drops the consumer, too, is as its death.
+        // A panic that also drops the consumer counts as its death.
         #[cfg(all(feature = "std", not(interproc_loom)))]
         if self.reading != 0 && std::thread::panicking() {
             self.suspect(self.reading.min(self.known()));
         }
-        crate::crash_window!("L-i: about to leave");
-        self.lane.header().consumer.leave(self.id);
+        self.lane.leave(&self.lane.header().consumer, self.id);
     }
 }

@@ -1,12 +1,12 @@
-//! The lane: one producer, one consumer, two counts. Under [`Spsc`](crate::queue), the byte lane and the pipe.
+//! The lane: one producer, one consumer, two counts. It is under [`Spsc`](crate::queue), the byte lane and the pipe.
 //!
-//! **Promise.** What was published comes out in order, once. Nothing that was published is lost by anybody's death, and
-//! nobody waits for the dead. One release store a publication, no read-modify-write, wait-free.
+//! **Promise.** Published units come out in order, once. No death loses anything that was published, and nobody waits for the
+//! dead. A publication is one release store, without a read-modify-write; wait-free.
 //!
-//! Each side is a [seat](seat) that one thread holds at a time. Only its holder writes the side's count: `tail`, units
-//! ever published, or `head`, units ever freed. A handle keeps its own count and what it saw last of the other one, and
-//! reads the other one's line only when that does not do (the cached indices of Lee, Bell and Srinivasan's MCRingBuffer
-//! and of rtrb). It may publish, or free, every *n* messages: then the line moves between the processors less often.
+//! Each side is a [seat](seat) that one thread holds at a time. Only its holder writes the side's count: `tail`, the units ever
+//! published, or `head`, the units ever freed. A handle keeps its own count and the last value that it saw of the other one, and
+//! loads the other one's cache line only when that value is not enough (the cached indices of Lee, Bell and Srinivasan's
+//! MCRingBuffer and of rtrb). It may publish, or free, every *n* messages: then the line moves between the processors less often.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -18,48 +18,49 @@
 //! |---|---|---|---|---|
 //! | L-a | a producer, written, not published | nothing | the next producer takes the seat | what was not published |
 //! | L-b | a producer, published, not woken | messages, the consumer asleep | the consumer, by the producer's slot, which it watches | nothing |
-//! | L-c | a consumer, read, not freed | messages, unread | the next consumer takes the seat and is told: redelivered | nothing |
+//! | L-c | a consumer, read, not freed | messages, unread | the next consumer takes the seat; the messages are flagged redelivered | nothing |
 //! | L-d | a consumer, freed, not woken | room, the producer asleep | the producer, by the consumer's slot | nothing |
-//! | L-e | who took or moved a seat, peer not told | a dead holder, that had done nothing yet | nobody need, the next one tells; hanging up: the bell, or the net if the last holder lives | nothing |
-//! | L-f | a closer, marked, not closed | an open lane with slower publishers | nobody need | the close, which never returned |
-//! | L-g | a closer, closed, not woken | a closed lane, the peer asleep | the closer's slot; who was about to sleep watches the mark or the closed word | nothing |
+//! | L-e | a thread that took or moved a seat, its peer not told | a dead holder that had done nothing yet | no action needed, the next holder tells the peer; hanging up: the bell, or the net if the last holder lives | nothing |
+//! | L-f | a closer, marked, not closed | an open lane with slower publishers | no action needed | the close, which never returned |
+//! | L-g | a closer, closed, not woken | a closed lane, the peer asleep | the closer's slot; a thread about to sleep watches the mark or the closed word | nothing |
 //! | L-h | a consumer, the end proposed, not final | a proposal | a producer withdraws it, the next consumer makes its own | nothing |
-//! | L-i | who leaves, all published or freed, still seated | a dead holder | the next one takes the seat | nothing |
-//! | L-j | a consumer, seated, before its step is its own | messages, unread, and what is suspect of them | the next consumer, as in L-c | nothing |
+//! | L-i | a leaver, everything published or freed, still seated | a dead holder | the next one takes the seat | nothing |
+//! | L-j | a consumer, seated, before its step is its own | messages, unread, and which of them are suspect | the next consumer, as in L-c | nothing |
+//! | L-s | a sleeper | nothing | no action needed | nothing |
 //!
-//! A sleeper watches its peer's slot, so the peer has no need to keep its pending pointer at the bell: a fast path
-//! without it. Nor has the sleeper need of the bell, as long as somebody alive sits opposite: two or three words to sleep on,
-//! where other sleepers have five. The peer changes only by a take or a move, which bump the count that the sleeper
-//! watches. There is no net under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by
-//! the next operation, at the latest when somebody takes the seat (who asks the second channel).
+//! A sleeper watches its peer's slot, so the peer need not keep its pending pointer at the bell: that keeps the fast path free of
+//! it. Nor does the sleeper need the bell while a live peer has the other seat: it sleeps on two or three words, where other
+//! sleepers have five. The peer changes only by a take or a move, which bump the count that the sleeper watches. There is no net
+//! under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by the next operation, at the latest
+//! when somebody takes the seat (which asks the second channel).
 //!
 //! **The end.** A producer that closes is its own witness: nothing comes after. A consumer that closes may race with a
-//! publication, so it *proposes* the end where it stands, passes the heavy fence, looks at `tail` once more and makes the
-//! proposal final by a compare-and-swap. A producer that has published and sees the mark looks at the seal: a
-//! proposal it withdraws (then the message got in), a final one tells it that the message was refused. Of the two
-//! stores (`tail`, the proposal) each before the other's load, one is seen.
+//! publication. So it *proposes* the end where it stands, passes the heavy fence, loads `tail` once more and makes the proposal
+//! final by a compare-and-swap. A producer that has published and sees the mark checks the seal: it withdraws a proposal (then
+//! the message got in), and a final seal tells it that the message was refused. Each of the two stores (`tail`, the proposal)
+//! comes before the other's load, so one of them is seen.
 //!
-//! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a peer's death is the end, as its close is: for a consumer
-//! once what was published is drained. Whoever notices closes the lane, so that nobody who sits down in the dead one's
-//! place is heard; one who has just done so may be, so the end is sealed here, too. Sleeping there is sleeping on an
-//! owner, so the net is under it.
+//! **Hanging up.** In a lane that [hangs up](Lane::hanging_up) a peer's death is the end, as its close is: for a consumer, after
+//! everything published is drained. Whoever notices the death closes the lane, so that nobody who takes the dead one's seat is
+//! heard. One that has just taken it may be heard, so the end is sealed here, too. A sleep there is a sleep on an owner, so the
+//! net is under it.
 //!
-//! **Redelivery.** A consumer says beforehand how many units it may have read and not freed (`step`). Who takes a dead one's
-//! seat notes up to where units are suspect of having been read: that outlasts its own death, and its leaving, too.
+//! **Redelivery.** A consumer declares beforehand how many units it may have read and not freed (`step`). Whoever takes a dead
+//! consumer's seat notes up to where units may have been read. The note outlasts its own death and its leaving.
 //!
-//! **Speed.** A unit is written into a line that the other processor has read, so each line must come back first. The stores
-//! wait for it in the store buffer, in order; when that is full, the producer waits. So it has the free room ahead fetched
-//! for writing, half a KiB at a time, but never what is not known to be free: that is still being read. Measured
-//! between processors (8 bytes, published one by one): 1.5 to 2 times the messages; where they share a cache it costs nothing.
-//! Several units at a time go by what is known of the other side, too: a look at its count at each batch cost two thirds.
+//! **Speed.** A unit is written into a cache line that the other processor has read, so each line must first come back. The
+//! stores wait for it in the store buffer, in order; when that is full, the producer stalls. So the producer prefetches the free
+//! room ahead for writing, half a KiB at a time, but never what is not known to be free: that is still being read. Measured
+//! between processors (8 bytes, published one by one): 1.5 to 2 times the messages; where the two share a cache it costs nothing.
+//! Batches, too, rely on what is known of the other side: loading its count at each batch cost two thirds of the speed.
 //!
-//! Rejected: fetching for reading ahead of the consumer (it takes the lines away while they are being written: half the
-//! messages); a pending pointer at the bell around every operation (two stores more on a path of ten instructions); the owner
-//! in every cell, as in the MPMC queue (a read-modify-write a message); a bit in `tail` for the end (the producer's plain
-//! store would erase it).
+//! Rejected: prefetching for reading ahead of the consumer (it takes the lines away while they are being written: half the
+//! messages); a pending pointer at the bell around every operation (two more stores on a path of ten instructions); the owner in
+//! every cell, as in the MPMC queue (a read-modify-write a message); a bit in `tail` for the end (the producer's plain store
+//! would erase it).
 
 mod consumer;
-mod place;
+mod layout;
 mod producer;
 pub(in crate::queue) mod seat;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -67,28 +68,28 @@ pub(crate) mod view;
 
 pub use consumer::RawConsumer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(in crate::queue) use place::Header;
-pub use place::Lane;
+pub(in crate::queue) use layout::Header;
+pub use layout::Lane;
 #[cfg(not(interproc_loom))]
-pub use place::lane_size;
+pub use layout::lane_size;
 pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use view::lane;
 
-use super::CLOSED;
 use super::event_count::EventCount;
+use super::wait::{Waiter, Watches, wait};
 #[cfg(any(feature = "std", interproc_loom))]
 use crate::atomic::AtomicU64;
 use crate::atomic::Ordering;
-use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId, Spin};
-use crate::sys::{Watch, Woken, Word};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::sys::Woken;
 use crate::time::Deadline;
 use seat::Seat;
 
 /// In `seal`: the consumer proposes that the end is at the position in the low bits.
 const PROPOSED: u64 = 1 << 62;
-/// It is there, for good.
+/// In `seal`: the end is there, for good.
 const FINAL: u64 = 1 << 63;
 const POSITION: u64 = PROPOSED - 1;
 
@@ -97,20 +98,20 @@ impl Lane {
     pub fn len(&self) -> u64 {
         let head = self.header().head.load(Ordering::Acquire);
         if self.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL {
-            return 0; // what is behind the end was refused, by a producer that may have died before it took it back
+            return 0; // what is behind the end was refused; its producer may have died before it took it back
         }
-        // After the head: the tail is never behind a head that was read before it.
+        // Loaded after the head: the tail is never behind a head that was loaded before it.
         self.header().tail.load(Ordering::Acquire).wrapping_sub(head).min(self.capacity())
     }
 
-    /// How many units were ever published, and freed: for tests.
+    /// How many units were ever published and freed: for tests.
     #[doc(hidden)]
     pub fn counts(&self) -> (u64, u64) {
         (self.header().tail.load(Ordering::Acquire), self.header().head.load(Ordering::Acquire))
     }
 
-    /// Whether no lane gets to these counts: more units than it holds, or so many that they would wrap in somebody's lifetime.
-    /// (What compares positions need not think of that, then.)
+    /// Whether these counts are impossible: more units than the lane holds, or so many that they could wrap in somebody's
+    /// lifetime. (So comparisons of positions need not consider that.)
     fn are_impossible(&self, head: u64, tail: u64) -> bool {
         tail.wrapping_sub(head) > self.capacity() || tail > POSITION / 2
     }
@@ -120,18 +121,18 @@ impl Lane {
         self.len() == 0
     }
 
-    /// The most units in it that anybody has seen: the producer when it looked for room, or the caller now.
+    /// The most units ever seen in it: by the producer when it looked for room, or by this call.
     pub fn peak(&self) -> u64 {
-        self.header().peak.load(Ordering::Relaxed).min(self.capacity()).max(self.len())
+        self.header().peak.get().min(self.capacity()).max(self.len())
     }
 
-    /// Who sits in the producer's seat, dead or alive.
+    /// The holder of the producer's seat, dead or alive.
     #[inline]
     pub fn producer(&self) -> Option<OwnerId> {
         self.header().producer.holder()
     }
 
-    /// Who sits in the consumer's seat, dead or alive.
+    /// The holder of the consumer's seat, dead or alive.
     #[inline]
     pub fn consumer(&self) -> Option<OwnerId> {
         self.header().consumer.holder()
@@ -140,69 +141,50 @@ impl Lane {
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.header().closed.load(Ordering::Acquire) == CLOSED
+        self.header().common.is_closed()
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.header().not_empty.use_strong_fences();
-        self.header().not_full.use_strong_fences();
+        self.header().common.use_strong_fences();
     }
 
-    /// The words of the seats, the producer's and the consumer's: for a pipe, whose seats are taken together.
+    /// The words of the producer's and the consumer's seat: a pipe takes its seats together.
     #[cfg(any(feature = "std", interproc_loom))]
     pub(crate) fn seats(&self) -> [&AtomicU64; 2] {
         [self.header().producer.word(), self.header().consumer.word()]
     }
 
-    /// Empty and open again. The caller sits in both seats.
+    /// Makes it empty and open again. The caller holds both seats.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn renew(&self) {
         let header = self.header();
-        let words = [
-            &header.tail,
-            &header.head,
-            &header.peak,
-            &header.step,
-            &header.suspect,
-            &header.seal,
-            &header.closed,
-        ];
-        for word in words {
-            // Relaxed: whoever else gets to see them takes a seat after us.
+        for word in [&header.tail, &header.head, &header.step, &header.suspect, &header.seal] {
+            // Relaxed: nobody else reads them before taking a seat after us.
             word.store(0, Ordering::Relaxed);
         }
-        header.not_empty.renew();
-        header.not_full.renew();
+        header.peak.renew();
+        header.common.renew();
     }
 
-    /// Has whoever sleeps here look again: who sits opposite was changed behind its back.
+    /// Makes sleepers look again: the holder of the other seat was changed behind their back.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
     pub(crate) fn rouse(&self) {
-        self.header().not_empty.wake(|| u32::MAX);
-        self.header().not_full.wake(|| u32::MAX);
+        self.header().common.wake_all();
     }
 
-    /// Closes it, under the caller's pending pointer.
+    /// Closes it.
     fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.header();
-        // Marked first: a publisher that is careful in an open lane is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("L-f: marked, not closed");
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("L-g: closed, not woken");
-        if !crate::mutant!("lane-close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.header().common.close(
+            me,
+            || crate::crash_window!("L-f: marked, not closed"),
+            || crate::crash_window!("L-g: closed, not woken"),
+        );
     }
 
-    /// Whether this lane hangs up and the peer in that seat has died: then it is closed here and now.
+    /// Whether this lane hangs up and the peer in that seat has died. Then it is closed here and now.
     #[cold]
     fn is_hung_up(&self, me: &Member, peer: &Seat) -> bool {
         let gone = self.hangs_up()
@@ -214,8 +196,8 @@ impl Lane {
         gone
     }
 
-    /// Whether the seat of `holder` may go on with another thread. On a lane that hangs up a death is the end for the peer,
-    /// whether it has looked by now or not: so it is for the handle.
+    /// Whether the seat of `holder` may move to another thread. On a lane that hangs up, the death of the holder is the end for
+    /// the peer, whether the peer has looked yet or not, so it is the end for the handle, too.
     ///
     /// # Errors
     /// `Stale`.
@@ -224,7 +206,7 @@ impl Lane {
         if lost { Err(ErrorKind::Stale.into()) } else { Ok(()) }
     }
 
-    /// Sits down by `sit` and tells a peer that sleeps, so that it watches the new holder.
+    /// Takes a seat by `sit` and wakes a sleeping peer, so that it watches the new holder.
     fn sit<R>(&self, me: &Member, peer: &EventCount, sit: impl FnOnce() -> Result<R>) -> Result<R> {
         let pending = me.pend();
         let seated = sit();
@@ -236,7 +218,13 @@ impl Lane {
         seated
     }
 
-    /// Waits until `look` says yes: spin, announce, look again, sleep.
+    /// Leaves a seat whose holder has published, or freed, everything.
+    fn leave(&self, seat: &Seat, id: OwnerId) {
+        crate::crash_window!("L-i: about to leave");
+        seat.leave(id);
+    }
+
+    /// Waits until `look` says yes.
     #[cold]
     fn wait(
         &self,
@@ -244,47 +232,43 @@ impl Lane {
         deadline: Option<Deadline>,
         count: &EventCount,
         peer: &Seat,
-        mut look: impl FnMut() -> Result<bool>,
+        look: impl FnMut() -> Result<bool>,
     ) -> Result<()> {
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        let mut slept = false;
-        let result = loop {
-            if slept || spin.again() {
-                slept = false;
-                match look() {
-                    Ok(true) => {
-                        spin.done();
-                        break Ok(());
-                    }
-                    Ok(false) => continue,
-                    Err(error) => break Err(error),
-                }
-            }
-            spin.failed();
-            let (watch, sure) = count.announce(me.table());
-            // Before the look: what comes after it changes a word that we watch.
-            let peer = peer.living(me).filter(|_| !crate::mutant!("lane-peer-not-watched"));
-            let closed = self.header().closed.load(Ordering::Acquire);
-            let closed = Watch { word: Word::High(&self.header().closed), expected: (closed >> 32) as u32 };
-            // A closer marks the count first: unless that is done already, its mark is the change.
-            let watches = &[watch, closed][..if EventCount::was_marked(&watch) { 2 } else { 1 }];
-            match look() {
-                Ok(true) => break Ok(()),
-                Ok(false) => {}
-                Err(error) => break Err(error),
-            }
-            crate::crash_window!("L-s: about to sleep");
-            let woken = match peer {
-                Some(peer) => me.sleep_beside(watches, peer, self.hangs_up(), sure, deadline),
-                None => me.sleep(watches, None, sure, deadline),
-            };
-            if woken == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            slept = true;
-        };
+        let mut waiting = Waiting { me, peer, hangs_up: self.hangs_up(), look, living: None };
+        let result = wait(me, deadline, count, Some(&self.header().common), &mut waiting);
         me.unpend(pending);
         result
+    }
+}
+
+/// The holder of one seat, waiting for the holder of the other.
+struct Waiting<'a, F> {
+    me: &'a Member,
+    peer: &'a Seat,
+    hangs_up: bool,
+    look: F,
+    /// The live holder of the other seat before the last look.
+    living: Option<OwnerId>,
+}
+
+impl<F: FnMut() -> Result<bool>> Waiter for Waiting<'_, F> {
+    type Done = ();
+
+    fn look(&mut self, announced: bool) -> Result<Option<()>> {
+        if announced {
+            // Before the look: any change after it changes a word that we watch.
+            self.living = self.peer.living(self.me).filter(|_| !crate::mutant!("lane-peer-not-watched"));
+        }
+        Ok((self.look)()?.then_some(()))
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        let (words, sure) = (watches.as_slice(), watches.sure);
+        crate::crash_window!("L-s: about to sleep");
+        match self.living {
+            Some(peer) => self.me.sleep_beside(words, peer, self.hangs_up, sure, deadline),
+            None => self.me.sleep(words, None, sure, deadline),
+        }
     }
 }

@@ -1,35 +1,36 @@
-//! The writing side of a lane.
+//! The producer of a lane.
 
 use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Retries};
+use crate::member::Retries;
+use crate::member::{Member, OwnerId};
 use crate::time::Deadline;
 
-/// As many bytes are fetched for writing at a time, as many before they are written.
+/// How many bytes are prefetched for writing at a time, and how far ahead of the writing.
 const STRIDE: usize = 512;
 
-/// The producer's seat and what its holder remembers. Not shared: one handle, one thread at a time.
+/// The producer's seat and what its holder remembers. It is not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawProducer {
     lane: Lane,
     id: OwnerId,
     /// The next unit to write.
     tail: u64,
-    /// Up to where it can go without a thought: there is room, the ring does not end, and nothing is to be fetched.
+    /// Up to where it can go without further checks: there is room, the ring does not end, and nothing is to be prefetched.
     soft: u64,
-    /// Units of a [`STRIDE`].
+    /// A [`STRIDE`] in units.
     stride: u64,
     /// From here on `tail` is published at once. 0 when it always is.
     due: u64,
-    /// The position of the ring's first unit in this lap. The lap is turned when the producer goes on behind its end.
+    /// The position of the ring's first unit in this lap. It moves when the producer goes on beyond the ring's end.
     lap: u64,
     /// Units between publications.
     every: u64,
-    /// Up to where the consumer has been told. Of no meaning when it always is.
+    /// Up to where the consumer has been told. Meaningless when it is told every time.
     published: u64,
-    /// Up to where there is room: the capacity beyond what the consumer had freed when we looked last.
+    /// Up to where there is room: the capacity beyond what the consumer had freed when we last looked.
     limit: u64,
 }
 
@@ -37,10 +38,10 @@ impl RawProducer {
     /// Takes the producer's seat. What a dead holder had not published is gone.
     ///
     /// # Errors
-    /// `WouldBlock` while somebody alive sits there; `Corrupt` for impossible counts.
+    /// `WouldBlock` while a live thread holds it; `Corrupt` for impossible counts.
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
-        let _: Found = lane.sit(me, &header.not_empty, || header.producer.take(me))?;
+        let _: Found = lane.sit(me, &header.common.not_empty, || header.producer.take(me))?;
         let seated = Self::seated(lane, me.id());
         if seated.is_err() {
             header.producer.leave(me.id());
@@ -48,7 +49,7 @@ impl RawProducer {
         seated
     }
 
-    /// The producer that `id` is already, by the word of its seat.
+    /// The producer for `id`, which already holds the seat.
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
@@ -70,13 +71,13 @@ impl RawProducer {
         &self.lane
     }
 
-    /// Who holds the seat by this handle.
+    /// The holder of the seat according to this handle.
     #[inline(always)]
     pub fn holder(&self) -> OwnerId {
         self.id
     }
 
-    /// Goes on in the calling thread, of the same process.
+    /// Moves the seat to the calling thread, of the same process.
     ///
     /// # Errors
     /// `Stale` if the thread that held the seat died and another producer has taken over; on a lane that hangs up, if it died.
@@ -84,12 +85,12 @@ impl RawProducer {
     pub fn move_to(&mut self, me: &Member) -> Result<()> {
         self.lane.may_move(me, self.id)?;
         let header = self.lane.header();
-        self.lane.sit(me, &header.not_empty, || header.producer.move_to(self.id, me))?;
+        self.lane.sit(me, &header.common.not_empty, || header.producer.move_to(self.id, me))?;
         self.id = me.id();
         Ok(())
     }
 
-    /// Publishes by itself every so many units; at least 1. See [`RawProducer::flush`].
+    /// Publishes only after this many units; at least 1. See [`RawProducer::flush`].
     pub fn publish_every(&mut self, units: u64) {
         let published = self.tail.wrapping_sub(self.unpublished());
         self.every = units.max(1);
@@ -127,13 +128,13 @@ impl RawProducer {
         if self.due == 0 { 0 } else { self.tail.wrapping_sub(self.published) }
     }
 
-    /// How many units are free as far as the producer knows: there may be more.
+    /// How many free units the producer knows of: there may be more.
     #[inline(always)]
     pub fn known_room(&self) -> u64 {
         self.limit.wrapping_sub(self.tail)
     }
 
-    /// Whether `units` are free, by what is known or else by another look.
+    /// Whether `units` are free, as far as is known or else by another look.
     ///
     /// # Errors
     /// `Corrupt` when the consumer's count is impossible.
@@ -142,7 +143,7 @@ impl RawProducer {
         if self.known_room() >= units { Ok(true) } else { self.look(units) }
     }
 
-    /// Whether one unit is free, by what is known or a glance. True: its index is [`RawProducer::next`]. False also when
+    /// Whether one unit is free, as far as is known or by a glance. If so, its index is [`RawProducer::next`]. Also false when
     /// the consumer's count is impossible.
     #[inline(always)]
     pub fn is_ready(&mut self) -> bool {
@@ -167,15 +168,12 @@ impl RawProducer {
         let free = used < self.lane.capacity();
         if free {
             self.limit = head.wrapping_add(self.lane.capacity());
-            // Relaxed: for people.
-            if used > header.peak.load(Ordering::Relaxed) {
-                header.peak.store(used, Ordering::Relaxed);
-            }
+            header.peak.note_alone(used);
         }
         free
     }
 
-    /// Sees to it that the next unit, which is known to be free, lies in this lap, and has what comes soon fetched.
+    /// Makes sure that the next unit, which is known to be free, lies in this lap, and prefetches what comes soon.
     #[inline(always)]
     fn turn(&mut self) {
         let capacity = self.lane.capacity();
@@ -186,17 +184,17 @@ impl RawProducer {
         let straight = self.known_room().min(capacity - index);
         let run = straight.min(self.stride);
         self.soft = self.tail.wrapping_add(run);
-        // Nothing but what is known to be free: the rest is still being read.
+        // Only what is known to be free: the rest is still being read.
         self.lane.fetch(index + run, (straight - run).min(self.stride));
     }
 
-    /// The index of the next unit, for whom [is ready](Self::is_ready).
+    /// The index of the next unit, after [`is_ready`](Self::is_ready) said yes.
     #[inline(always)]
     pub fn next(&self) -> u64 {
         self.next_at(self.tail)
     }
 
-    /// The position of the next unit. Whoever keeps it spares the loads behind the write of the unit.
+    /// The position of the next unit. Keeping it saves loads after the unit is written.
     #[inline(always)]
     pub fn position(&self) -> u64 {
         self.tail
@@ -208,7 +206,7 @@ impl RawProducer {
         position.wrapping_sub(self.lap)
     }
 
-    /// As [`RawProducer::advance`] by one, for whom [is ready](Self::is_ready).
+    /// As [`RawProducer::advance`] by one, after [`is_ready`](Self::is_ready) said yes.
     ///
     /// # Errors
     /// `Closed`, as of [`RawProducer::flush`].
@@ -243,14 +241,11 @@ impl RawProducer {
         }
         self.limit = head.wrapping_add(self.lane.capacity());
         self.turn();
-        // Relaxed: for people.
-        if used > header.peak.load(Ordering::Relaxed) {
-            header.peak.store(used, Ordering::Relaxed);
-        }
+        header.peak.note_alone(used);
         Ok(self.known_room() >= units)
     }
 
-    /// Waits until `units`, at most the capacity, are free. What was written is published first.
+    /// Waits until `units`, at most the capacity, are free. First publishes what was written.
     ///
     /// # Errors
     /// `Closed`, `TimedOut`, `Corrupt`.
@@ -259,10 +254,10 @@ impl RawProducer {
         self.flush()?;
         let lane = self.lane;
         let header = lane.header();
-        lane.wait(me, deadline, &header.not_full, &header.consumer, || self.look_for(me, units))
+        lane.wait(me, deadline, &header.common.not_full, &header.consumer, || self.look_for(me, units))
     }
 
-    /// Whether `units` are free, and somebody may read them.
+    /// Whether `units` are free, and the lane is still open.
     ///
     /// # Errors
     /// `Closed`; `Corrupt`.
@@ -274,7 +269,7 @@ impl RawProducer {
         self.look(units)
     }
 
-    /// Says that the next `units` are written. Publishes them when it is time to.
+    /// Moves past the next `units`, which are written. Publishes them when it is time to.
     ///
     /// # Errors
     /// `Closed`, as of [`RawProducer::flush`].
@@ -295,10 +290,10 @@ impl RawProducer {
         if self.tail >= self.due { self.publish(before, self.due == 0) } else { Ok(()) }
     }
 
-    /// Publishes what was written and not published. On drop of a handle, and before it waits, this happens by itself.
+    /// Publishes what was written and not yet published. Happens by itself before a wait and when a handle is dropped.
     ///
     /// # Errors
-    /// `Closed`: what was not published is lost, as nobody will read it.
+    /// `Closed`: the rest is lost, as nobody will read it.
     #[inline]
     pub fn flush(&mut self) -> Result<()> {
         if self.unpublished() == 0 { Ok(()) } else { self.publish_several(self.published) }
@@ -309,13 +304,13 @@ impl RawProducer {
         self.publish(before, false)
     }
 
-    /// Publishes all that is written; `before` is up to where it was written before, if all that was published. `always`: it
-    /// always is, at once.
+    /// Publishes everything written. `before` is the old end of what was written, if all of that was published. `always`: the
+    /// setting is to publish every unit at once.
     #[inline(always)]
     fn publish(&mut self, before: u64, always: bool) -> Result<()> {
         let lane = self.lane;
         let header = lane.header();
-        if header.not_empty.is_careful() {
+        if header.common.not_empty.is_careful() {
             return self.publish_carefully(before);
         }
         crate::crash_window!("L-a: written, not published");
@@ -323,7 +318,7 @@ impl RawProducer {
             if crate::mutant!("lane-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
         header.tail.store(self.tail, order); // L1
         crate::crash_window!("L-b: published, not woken");
-        if header.not_empty.is_watched() {
+        if header.common.not_empty.is_watched() {
             return self.tell(before);
         }
         if !always {
@@ -332,20 +327,20 @@ impl RawProducer {
         Ok(())
     }
 
-    /// Where the consumer had been told up to, before what was written behind `before`.
+    /// Up to where the consumer had been told before what was written behind `before`.
     fn told_before(&self, before: u64) -> u64 {
         if self.due == 0 { before } else { self.published }
     }
 
-    /// The consumer may sleep, or the lane is closed meanwhile.
+    /// The consumer may sleep, or the lane was closed meanwhile.
     #[cold]
     fn tell(&mut self, before: u64) -> Result<()> {
         let before = self.told_before(before);
         self.told(self.tail);
-        if self.lane.header().not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if self.lane.header().common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
     }
 
-    /// The lane is closed, or fences are needed.
+    /// The lane may be closed, or fences are needed.
     #[cold]
     fn publish_carefully(&mut self, before: u64) -> Result<()> {
         let before = self.told_before(before);
@@ -357,10 +352,10 @@ impl RawProducer {
         header.tail.store(self.tail, Ordering::Release); // L1
         self.told(self.tail);
         fence(Ordering::SeqCst);
-        if header.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if header.common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
     }
 
-    /// The lane was closed before the publication: it takes back what it wrote.
+    /// The lane was closed before the publication: takes back what was written.
     #[cold]
     fn refused(&mut self, before: u64) -> Result<()> {
         self.back_to(before);
@@ -371,22 +366,23 @@ impl RawProducer {
         self.tail = position;
         self.lap = position.wrapping_sub(position % self.lane.capacity());
         self.soft = position;
-        // A scribbled head may have let us see room up to beyond a whole ring from here: nothing is known.
+        // A scribbled head may have shown us more room than a whole ring from here: assume nothing.
         self.limit = position;
         self.told(position);
     }
 
-    /// The lane was closed meanwhile: did what was published from `before` on get in?
+    /// The lane was closed meanwhile: finds out whether what was published from `before` on got in.
     #[cold]
     fn settle(&mut self, before: u64) -> Result<()> {
         let seal = &self.lane.header().seal;
-        // The publication before the look at the seal; the consumer's heavy fence between its proposal and its look.
+        // Orders the publication before the look at the seal; pairs with the consumer's heavy fence between its proposal and
+        // its look.
         fence(Ordering::SeqCst);
         let mut seen = seal.load(Ordering::Acquire);
         let mut retries = Retries::new();
         loop {
             if seen & FINAL != 0 {
-                // At or behind what we had published before: nobody reads what came after.
+                // The end is at or behind what we had published before: nobody reads what came after.
                 let got_in = before & POSITION != seen & POSITION || crate::mutant!("lane-refusal-untold");
                 if got_in {
                     return Ok(());
@@ -396,7 +392,7 @@ impl RawProducer {
                 return Err(ErrorKind::Closed.into());
             }
             if seen & PROPOSED == 0 || crate::mutant!("lane-proposal-not-withdrawn") || !retries.again() {
-                return Ok(()); // whoever proposes the end from now on sees what we published
+                return Ok(()); // a consumer that proposes the end from now on sees what we published
             }
             match seal.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(()),
@@ -405,10 +401,10 @@ impl RawProducer {
         }
     }
 
-    /// Closes: nothing comes any more, what is there can be read.
+    /// Closes: nothing more comes, what is there can still be read.
     ///
     /// # Errors
-    /// `Closed` if it was closed before what was not published yet.
+    /// `Closed` if it was closed before the rest was published.
     pub fn close(&mut self, me: &Member) -> Result<()> {
         let flushed = self.flush();
         self.lane.close(me);
@@ -418,7 +414,6 @@ impl RawProducer {
     /// Publishes the rest and leaves the seat.
     pub fn leave(&mut self) {
         let _ = self.flush();
-        crate::crash_window!("L-i: about to leave");
-        self.lane.header().producer.leave(self.id);
+        self.lane.leave(&self.lane.header().producer, self.id);
     }
 }

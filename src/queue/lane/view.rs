@@ -1,11 +1,13 @@
 //! The state of a lane, read from copied bytes (see `crate::decode`).
 
-use super::place::Header;
+use super::layout::Header;
 use super::{FINAL, POSITION, lane_size};
 use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;
-use crate::queue::CLOSED;
+use crate::queue::head::Head;
 use core::mem::offset_of;
+
+pub(in crate::queue) const COMMON: usize = offset_of!(Header, common);
 
 /// The state of a lane whose units are elements.
 pub(crate) fn spsc(object: &ObjectBytes<'_>) -> Option<State> {
@@ -17,7 +19,7 @@ pub(crate) fn spsc(object: &ObjectBytes<'_>) -> Option<State> {
         .fact("capacity", capacity)
         .fact("peak", lane.peak)
         .fact("element bytes", element);
-    Some(lane.with_sleepers(facts, object))
+    Some(Head::with_sleepers(facts, object, COMMON))
 }
 
 /// What the header of a lane says.
@@ -41,7 +43,7 @@ pub(crate) fn lane(object: &ObjectBytes<'_>, at: u64, unit: u64, capacity: u64) 
     if !fits || geometry != [unit, capacity] {
         return None;
     }
-    let is_closed = header(offset_of!(Header, closed))? == CLOSED;
+    let is_closed = Head::is_closed_in(object, at.checked_add(COMMON as u64)?)?;
     let head = header(offset_of!(Header, head))?;
     // After the head: never less than it. Both may have moved on in between, so there may seem to be more than fit.
     let published = header(offset_of!(Header, tail))?.wrapping_sub(head);
@@ -67,13 +69,8 @@ impl LaneState {
         let part = |holder: Option<OwnerId>, does, did| {
             if holder.is_some_and(|id| object.lives(id)) { does } else { did }
         };
-        State::of_channel(self.is_closed, self.depth == 0, self.is_full)
+        Head::state_of(self.is_closed, self.depth == 0, self.is_full)
             .with(self.producer, part(self.producer, "produces", "produced"))
             .with(self.consumer, part(self.consumer, "consumes", "consumed"))
-    }
-
-    /// Adds those who sleep at the lane that begins the object.
-    pub(crate) fn with_sleepers(&self, state: State, object: &ObjectBytes<'_>) -> State {
-        state.with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full))
     }
 }

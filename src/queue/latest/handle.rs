@@ -12,26 +12,25 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::time::Duration;
 
-/// A value of which only the newest counts, between any processes: a state, a position, a configuration, a frame. Whoever
-/// sets it never waits for readers, and readers wait for nobody.
+/// A value of which only the newest counts, between any processes: a state, a position, a configuration, a frame. Writers never
+/// wait for readers, and readers wait for nobody.
 ///
-/// Made or found by [`Segment::latest`](crate::Segment::latest). The handle is cheap to clone and may be used by any
-/// thread; a forked child may go on using it.
+/// Created or found by [`Segment::latest`](crate::Segment::latest). The handle is cheap to clone. Any thread may use it, and a
+/// forked child may go on using it.
 ///
-/// *A read* is two loads and a copy, no read-modify-write and no system call, and needs no member slot of the
-/// segment. It never gives a value that was half set, and is *wait-free*: a reader that writers have overtaken twice
-/// (each time by a whole round of sets during one copy) announces itself, and they go round what it reads. For this there are
-/// four announcements, or as many as [`Segment::latest_for`](crate::Segment::latest_for) was told; a reader
-/// beyond that tries on (lock-free: it is overtaken only while others set). *A set* is a lock, a copy and a full fence;
-/// writers wait for each other.
+/// *A read* is two loads and a copy, without a read-modify-write or a system call, and needs no member slot of the segment. It
+/// never returns a half-set value, and it is *wait-free*: a reader that writers have overtaken twice (each time by a whole round
+/// of sets during one copy) announces itself, and writers then avoid what it reads. There are four announcements, or as many as
+/// [`Segment::latest_for`](crate::Segment::latest_for) was given; a reader beyond that retries (lock-free: it is overtaken only
+/// while others set). *A set* is a lock, a copy and a full fence; writers wait for each other.
 ///
-/// *When somebody dies*: a writer in mid-set costs the value that it was setting, and the next writer goes on; a reader
-/// costs nothing. Those who wait for a newer value are woken if there is one. *A process that is stopped* in the middle of
-/// a set delays other writers ([`Latest::writer`] names it), never readers; a stopped reader delays nobody.
+/// *If a thread dies*: a writer in mid-set costs the value that it was setting, and the next writer goes on; a reader costs
+/// nothing. Threads that wait for a newer value are woken if there is one. *A process that is stopped* in the middle of a set
+/// delays other writers ([`Latest::writer`] names it), never readers; a stopped reader delays nobody.
 ///
-/// *Ordering*: who reads a value, or sees its version, sees everything that happened before it was set. Versions seen by one thread never go
-/// back. *Signals*: not to be used in a handler. *Size*: each of the slots, two more than announcements, takes the value and
-/// 8 bytes, rounded up to 64.
+/// *Ordering*: whoever reads a value, or sees its version, sees everything that happened before it was set. The versions that one
+/// thread sees never go back. *Signals*: not to be used in a handler. *Size*: there are two more slots than announcements; each
+/// takes the value and 8 bytes, rounded up to 64.
 ///
 /// Algorithm: see [`RawLatest`].
 ///
@@ -70,7 +69,7 @@ pub struct Latest<T> {
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
-    /// How many sets there were up to this one: 0 for the first value.
+    /// The number of sets up to this one: 0 for the initial value.
     pub version: u64,
 }
 
@@ -98,7 +97,7 @@ impl<T: Plain> Latest<T> {
     /// The newest value.
     ///
     /// # Errors
-    /// `Corrupt` if a peer that does not keep to the protocol scribbles: never otherwise.
+    /// `Corrupt` if a peer breaks the protocol and scribbles; never otherwise.
     ///
     /// # Examples
     /// ```
@@ -134,7 +133,7 @@ impl<T: Plain> Latest<T> {
         Ok(Versioned { value: unsafe { value.assume_init() }, version })
     }
 
-    /// A read in the way of one that was overtaken twice: for tests of that way.
+    /// Reads as a reader does that was overtaken twice: for tests of that path.
     ///
     /// # Errors
     /// As [`Latest::get`]; `WouldBlock` when no announcement is free.
@@ -149,7 +148,7 @@ impl<T: Plain> Latest<T> {
         Ok(Versioned { value: unsafe { value.assume_init() }, version })
     }
 
-    /// How often it was set. Cheaper than a read: one load.
+    /// How often it was set. One load, cheaper than a read.
     ///
     /// # Examples
     /// ```
@@ -164,7 +163,7 @@ impl<T: Plain> Latest<T> {
         self.raw.version()
     }
 
-    /// Waits for a value that is newer than version `seen`, as long as it takes; the newest. Those in between are passed over.
+    /// Waits for a value newer than version `seen`, as long as it takes, and returns the newest. Those in between are skipped.
     ///
     /// # Errors
     /// `TooManyMembers`; as [`Latest::get`].
@@ -220,8 +219,7 @@ impl<T: Plain> Latest<T> {
         self.get_versioned()
     }
 
-    /// Who sets it at this moment, dead or alive: a snapshot. For finding a process that was stopped in the middle of a
-    /// set.
+    /// The writer at work, dead or alive: a snapshot. Helps to find a process that was stopped in the middle of a set.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -237,7 +235,7 @@ impl<T: Plain> Latest<T> {
         Ok(self.raw.writer().map(|id| me.domain().who(id)))
     }
 
-    /// How many living threads are asleep for a newer value, or to set it: a snapshot.
+    /// How many live threads sleep for a newer value, or to set it: a snapshot.
     ///
     /// # Errors
     /// `InvalidInput` when the segment is closed.
@@ -254,7 +252,7 @@ impl<T: Plain> Latest<T> {
 }
 
 impl<T: Plain> Latest<T> {
-    /// Sets the value, waiting for another writer as long as it takes; its version.
+    /// Sets the value, waiting for another writer as long as it takes. Returns its version.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -271,7 +269,7 @@ impl<T: Plain> Latest<T> {
         self.set_ref(&value)
     }
 
-    /// As [`Latest::set`], for a value that is large.
+    /// As [`Latest::set`], for a large value.
     ///
     /// # Errors
     /// As [`Latest::set`].
@@ -289,7 +287,7 @@ impl<T: Plain> Latest<T> {
         self.set_by(value, None)
     }
 
-    /// Sets the value if nobody else is about to; its version.
+    /// Sets the value if no other writer is at work. Returns its version.
     ///
     /// # Errors
     /// `WouldBlock`; as [`Latest::set`].
@@ -306,7 +304,7 @@ impl<T: Plain> Latest<T> {
         unsafe { self.raw.try_store(self.me()?, (&raw const value).cast(), size_of::<T>()) }
     }
 
-    /// Sets the value, waiting for another writer at most `timeout`; its version.
+    /// Sets the value, waiting for another writer at most `timeout`. Returns its version.
     ///
     /// # Errors
     /// `TimedOut`; as [`Latest::set`].
@@ -323,7 +321,7 @@ impl<T: Plain> Latest<T> {
         self.set_until(value, Deadline::after(timeout))
     }
 
-    /// Sets the value, waiting for another writer until `deadline` at the latest; its version.
+    /// Sets the value, waiting for another writer until `deadline` at the latest. Returns its version.
     ///
     /// # Errors
     /// As [`Latest::set_timeout`].
@@ -332,7 +330,7 @@ impl<T: Plain> Latest<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// let limit = seg.latest("limit", 100u32)?;
-    /// assert_eq!(limit.set_until(70, interproc::Deadline::now())?, 1); // nobody is at it: no waiting
+    /// assert_eq!(limit.set_until(70, interproc::Deadline::now())?, 1); // no other writer: no waiting
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn set_until(&self, value: T, deadline: Deadline) -> Result<u64> {

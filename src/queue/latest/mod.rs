@@ -3,20 +3,20 @@
 //! | file | idea |
 //! |---|---|
 //! | `raw` | the algorithm |
-//! | `place` | the bytes |
+//! | `layout` | the bytes |
 //! | `handle` | the typed handle |
 //! | `view` | what `inspect` shows |
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod handle;
-mod place;
+mod layout;
 mod raw;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use handle::{Latest, Versioned};
-pub use place::LatestPlace;
+pub use layout::LatestPlace;
 #[cfg(not(interproc_loom))]
-pub use place::latest_size;
+pub use layout::latest_size;
 pub use raw::RawLatest;

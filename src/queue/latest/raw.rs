@@ -1,58 +1,59 @@
 //! [`RawLatest`]: the newest value under [`Latest`](crate::queue::Latest) and the C latest value.
 //!
-//! **Promise.** A reader gets a value that was set as a whole, the newest one when it began or a later one, whatever dies; in
-//! a number of steps that it knows beforehand, whatever the writers do, as long as no more readers than there are
-//! announcements need one at the same time. A set that came back is seen by all that begin after it. A writer waits for
-//! another writer only. A death costs the value that was being set, and nothing else.
+//! **Promise.** A reader gets a value that was set as a whole: the newest one when the read began, or a later one, whatever dies.
+//! It takes a bounded number of steps, whatever the writers do, as long as no more readers than there are announcements need one
+//! at the same time. Every read that begins after a set has returned sees that set. A writer waits only for another writer. A
+//! death costs the value that was being set, and nothing else.
 //!
-//! There are slots, each with a stamp (the version of the value in it), one of them *current*. A writer, alone under a
-//! robust lock, fills one that is neither current nor announced by anybody alive and makes it current by one store. A
-//! reader copies the current slot and looks whether the stamp is still the same: the writers come back to a slot only after all others
-//! that are free, so a reader is overtaken only by as many sets in the time of one copy. After two tries it announces itself:
+//! There are slots, each with a stamp (the version of the value in it), and one of them is *current*. A writer, alone under a
+//! robust lock, fills a slot that is neither current nor announced by a live reader, and makes it current by one store. A reader
+//! copies the current slot and checks that its stamp is still the same. The writers return to a slot only after all other free
+//! slots, so a reader is overtaken only by that many sets during one copy. After two attempts it announces itself:
 //!
 //! | announcement | meaning |
 //! |---|---|
 //! | 0 | free |
 //! | `id + WANT` | this member wants a slot that stays as it is |
-//! | `id + HAVE + slot` | it reads this slot: writers go round it as long as the member lives |
+//! | `id + HAVE + slot` | it reads this slot: writers avoid it as long as the member lives |
 //!
-//! The reader writes WANT, looks at what is current, and changes WANT to HAVE with that slot. If a writer has come between, it has found
-//! WANT before it took a slot and changed it to HAVE with the slot that was current then, and that is what the reader reads.
-//! There are two slots more than announcements: the current one and one to write to.
+//! The reader writes WANT, loads which slot is current, and changes WANT to HAVE with that slot. If a writer has come between, it
+//! found WANT before it took a slot and changed it to HAVE with the slot that was current then; the reader reads that one. There
+//! are two more slots than announcements: the current one and one to write to.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
-//! | L1 | store of `current`, Release | a reader's load, Acquire | the value and its stamp |
-//! | L2 | writer: the mark in the stamp, fence Release, the value | reader: the value, fence Acquire, the stamp | that the value may be a newer one's: the stamp is not the same |
-//! | L3 | writer: `current`, fence, the announcements | reader: WANT, fence, `current` | one of the two sees the other |
-//! | L4 | end of an announcement, Release | the next writer's look, Acquire | the end of the reading |
-//! | L5 | a writer's answer, Release | the reader, Acquire | as L1 |
+//! | LV1 | store of `current`, Release | a reader's load, Acquire | the value and its stamp |
+//! | LV2 | writer: the mark in the stamp, fence Release, the value | reader: the value, fence Acquire, the stamp | that the value may be a newer one: then the stamp differs |
+//! | LV3 | writer: `current`, fence, the announcements | reader: WANT, fence, `current` | one of the two sees the other |
+//! | LV4 | end of an announcement, Release | the next writer's look, Acquire | the end of the read |
+//! | LV5 | a writer's answer, Release | the reader, Acquire | as LV1 |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | L-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as MX-a of `RawMutex` | the value that was being set |
-//! | L-b | a writer, filled, not current | the same | as L-a | as L-a |
-//! | L-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; who was about to sleep watches `current` | nothing |
-//! | L-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |
+//! | LV-a | a writer, while it fills a slot | a dead id in the lock; the old value is current | the next writer, as C1 of `RawMutex` | the value that was being set |
+//! | LV-b | a writer, filled, not current | the same | as LV-a | as LV-a |
+//! | LV-c | a writer, current, not unlocked or nobody told | the new value; others asleep | the bell; a thread about to sleep watches `current` | nothing |
+//! | LV-d | a reader with an announcement | an announcement of a dead member | every writer, and a reader that wants one, by one load | nothing |
+//! | LV-s | a sleeper | nothing | no action needed | nothing |
 //!
-//! A writer that is *stopped* delays other writers, never readers; a reader that is stopped keeps its slot and delays nobody.
+//! A *stopped* writer delays other writers, never readers; a stopped reader keeps its slot and delays nobody.
 //!
-//! Values are copied word by word, through atomics: a reader may meet a writer, and what it has read then is thrown away.
+//! Values are copied word by word, through atomics: a reader may overlap with a writer, and then it discards what it has read.
 //!
-//! Rejected: a seqlock (a writer that dies leaves the number odd, and all readers spin until somebody repairs it; one
-//! that writes all the time starves them); a triple buffer (wait-free, but for one reader and one writer); a lock around one value
-//! (readers wait for a stopped writer, and for each other); announcing at every read (a read-modify-write each: about
-//! 20 ns where two loads do); hazard pointers without WANT (lock-free only: the reader has to look again whether what
-//! it announced is still current).
+//! Rejected: a seqlock (a writer that dies leaves the number odd, and all readers spin until somebody repairs it; one that writes
+//! all the time starves them); a triple buffer (wait-free, but for one reader and one writer); a lock around one value (readers
+//! wait for a stopped writer, and for each other); announcing every read (a read-modify-write each: about 20 ns where two loads
+//! do); hazard pointers without WANT (only lock-free: the reader must check again whether what it announced is still current).
 //!
-//! Two slots more than readers as in Larsson, Gidenstam, Ha, Papatriantafilou and Tsigas, *Multi-word atomic read/write
+//! Two more slots than readers is from Larsson, Gidenstam, Ha, Papatriantafilou and Tsigas, *Multi-word atomic read/write
 //! registers on multiprocessor systems*; that writers answer announcements is Herlihy's helping.
 #![allow(unsafe_code)]
 
-use super::place::LatestPlace;
+use super::layout::LatestPlace;
 use crate::atomic::{AtomicU64, Ordering, fence, spin_loop};
-use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId, Spin};
+use crate::error::{ErrorKind, Result};
+use crate::member::{Member, OwnerId};
+use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sync::Acquired;
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -65,10 +66,10 @@ const WRITING: u64 = 1 << 63;
 const WANT: u64 = 1 << 63;
 const HAVE: u64 = 1 << 62;
 const HAVE_SHIFT: u32 = 48;
-/// The bytes that a reader copies for which no announcement is free, before it says that something is wrong: 2 ms or so. At
-/// least so many copies, and at most.
+/// How many bytes a reader copies in vain, while no announcement is free, before it reports that something is wrong: about 2 ms.
+/// Then the least and the most number of copies.
 const PATIENCE: (usize, u32, u32) = if cfg!(interproc_loom) { (0, 2, 2) } else { (16 << 20, 8, 1 << 18) };
-/// How often a writer looks at one announcement that changes every time.
+/// How often a writer retries an announcement that changes every time.
 const ANSWERS: u32 = 1 << 8;
 
 /// Version and slot of a `current`.
@@ -102,7 +103,7 @@ impl Slots {
     }
 }
 
-/// The newest value. Reading it needs no membership of the segment but in the rare case of an announcement.
+/// The newest value. Reading it needs no membership of the segment, except in the rare case of an announcement.
 ///
 /// # Examples
 /// ```
@@ -117,8 +118,8 @@ impl Slots {
 /// # assert_ne!(base, libc::MAP_FAILED);
 /// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
 ///
-/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
-/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// // A file of 8 zeroed pages is mapped at `base`: a header, two members, then the value's memory.
+/// // SAFETY: the file and its mapping stay to the end, and nobody else has them.
 /// let (domain, place) = unsafe {
 ///     let memory = base.add(3 * PAGE);
 ///     LatestPlace::make(memory, 5 * PAGE, 8, 4, 7u64.to_ne_bytes().as_ptr())?; // by one process
@@ -129,7 +130,7 @@ impl Slots {
 /// let me = unsafe { domain.register(None) }?;
 /// let latest = RawLatest::new(place);
 /// let mut value = [0; 8];
-/// // SAFETY: all of them 8 bytes, as the place has.
+/// // SAFETY: all of them have 8 bytes, as the place has.
 /// let versions = unsafe {
 ///     latest.store(&me, 42u64.to_ne_bytes().as_ptr(), 8, None)?;
 ///     (latest.load(value.as_mut_ptr(), 8, || Ok(&me))?, latest.version())
@@ -146,12 +147,12 @@ pub struct RawLatest {
 }
 
 impl RawLatest {
-    /// The latest value at this place.
+    /// The value at this place.
     pub fn new(place: LatestPlace) -> Self {
         RawLatest { place }
     }
 
-    /// Where it is.
+    /// Its place.
     pub fn place(&self) -> &LatestPlace {
         &self.place
     }
@@ -167,10 +168,10 @@ impl RawLatest {
         split(self.place.header().current.load(Ordering::Acquire)).0
     }
 
-    /// Copies the newest value to `into`; its version. `me` is asked for only if the reader was overtaken twice.
+    /// Copies the newest value to `into` and returns its version. Calls `me` only if the reader was overtaken twice.
     ///
     /// # Errors
-    /// `Corrupt` if it was overtaken again and again (8 times, and by 16 MiB of copies) without a free announcement: somebody
+    /// `Corrupt` if it was overtaken again and again (8 times, and for 16 MiB of copies) without a free announcement: somebody
     /// scribbles.
     ///
     /// # Safety
@@ -200,7 +201,7 @@ impl RawLatest {
         element: usize,
         me: impl FnOnce() -> Result<&'m Member>,
     ) -> Result<u64> {
-        // A second look without an announcement; in models one is enough.
+        // A second attempt without an announcement; in models one is enough.
         if !cfg!(interproc_loom)
             // SAFETY: by the contract.
             && let Some(version) = unsafe { self.glance(into, element) }
@@ -225,39 +226,39 @@ impl RawLatest {
         Err(ErrorKind::Corrupt.into())
     }
 
-    /// One try: copies the current slot. `None` if a writer has come to it meanwhile.
+    /// One attempt: copies the current slot. `None` if a writer has reached it meanwhile.
     ///
     /// # Safety
     /// As [`RawLatest::load`].
     #[inline(always)]
     pub unsafe fn glance(&self, into: *mut u8, element: usize) -> Option<u64> {
-        let (version, slot) = split(self.place.header().current.load(Ordering::Acquire)); // L1
+        let (version, slot) = split(self.place.header().current.load(Ordering::Acquire)); // LV1
         if slot >= self.place.slots() {
             return None;
         }
         // SAFETY: by the contract.
         unsafe { self.copy_out(slot, into, element) };
-        fence(Ordering::Acquire); // L2
+        fence(Ordering::Acquire); // LV2
         // Relaxed: the fence orders it.
         (self.place.word(slot, 0).load(Ordering::Relaxed) == version).then_some(version)
     }
 
-    /// The way that no writer can disturb. `None` if no announcement is free.
+    /// The read that no writer can disturb. `None` if no announcement is free.
     ///
     /// # Safety
     /// As [`RawLatest::load`].
     pub unsafe fn load_announced(&self, me: &Member, into: *mut u8, element: usize) -> Option<u64> {
         let want = me.id().bits() | WANT;
         let cell = self.announce(me, want)?;
-        crate::crash_window!("L-d: announced");
+        crate::crash_window!("LV-d: announced");
         if !crate::mutant!("latest-reader-no-fence") {
-            fence(Ordering::SeqCst); // L3
+            fence(Ordering::SeqCst); // LV3
         }
-        let (_, slot) = split(self.place.header().current.load(Ordering::Acquire)); // L1
+        let (_, slot) = split(self.place.header().current.load(Ordering::Acquire)); // LV1
         let mine = have(me.id(), slot);
         let slot = match cell.compare_exchange(want, mine, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => slot,
-            Err(word) => announced(word)?, // L5
+            Err(word) => announced(word)?, // LV5
         };
         if slot >= self.place.slots() {
             cell.store(0, Ordering::Release);
@@ -265,18 +266,18 @@ impl RawLatest {
         }
         // SAFETY: by the contract.
         unsafe { self.copy_out(slot, into, element) };
-        // Relaxed: as the value, it stays.
+        // Relaxed: it stays, as the value does.
         let version = self.place.word(slot, 0).load(Ordering::Relaxed);
-        cell.store(0, Ordering::Release); // L4
+        cell.store(0, Ordering::Release); // LV4
         Some(version)
     }
 
-    /// Writes `want` into an announcement that nobody alive has.
+    /// Writes `want` into an announcement that no live member has.
     fn announce(&self, me: &Member, want: u64) -> Option<&AtomicU64> {
         let readers = self.place.readers();
         (0..readers).find_map(|n| {
             let cell = self.place.cell((me.id().slot() % readers + n) % readers);
-            // Acquire: as every id that is asked about.
+            // Acquire: as for every id whose life is checked.
             let word = cell.load(Ordering::Acquire);
             let free = self.owner(me, word).is_none();
             (free && cell.compare_exchange(word, want, Ordering::AcqRel, Ordering::Relaxed).is_ok())
@@ -284,7 +285,7 @@ impl RawLatest {
         })
     }
 
-    /// Who has an announcement, if it lives.
+    /// The owner of an announcement, if it lives.
     fn owner(&self, me: &Member, word: u64) -> Option<OwnerId> {
         OwnerId::of(word).filter(|&id| me.lives(id))
     }
@@ -295,7 +296,7 @@ impl RawLatest {
     unsafe fn copy_out(&self, slot: u32, into: *mut u8, element: usize) {
         debug_assert_eq!(element, self.place.element());
         let (words, rest) = (element / 8, element % 8);
-        // Relaxed: ordered by L1 and L2.
+        // Relaxed: ordered by LV1 and LV2.
         for at in 0..words {
             let word = self.place.word(slot, 1 + at).load(Ordering::Relaxed);
             // SAFETY: by the contract.
@@ -313,7 +314,7 @@ impl RawLatest {
     #[inline(always)]
     unsafe fn copy_in(&self, slot: u32, from: *const u8, element: usize) {
         let (words, rest) = (element / 8, element % 8);
-        // Relaxed: ordered by L1 and L2.
+        // Relaxed: ordered by LV1 and LV2.
         for at in 0..words {
             // SAFETY: by the contract.
             let word = unsafe { from.cast::<u64>().add(at).read_unaligned() };
@@ -327,7 +328,7 @@ impl RawLatest {
         }
     }
 
-    /// Sets the value, waiting for other writers until `deadline` if one is given; its version.
+    /// Sets the value, waiting for other writers until `deadline` if one is given. Returns its version.
     ///
     /// # Errors
     /// `TimedOut`; `Corrupt` when the announcements make no sense.
@@ -353,7 +354,7 @@ impl RawLatest {
         result
     }
 
-    /// Sets the value if no other writer is at work; its version.
+    /// Sets the value if no other writer is at work. Returns its version.
     ///
     /// # Errors
     /// `WouldBlock`; as [`RawLatest::store`].
@@ -382,7 +383,7 @@ impl RawLatest {
     ) -> Result<u64> {
         let header = self.place.header();
         if how == Acquired::OwnerDied {
-            // There is nothing to repair: what the dead one wrote is not current.
+            // There is nothing to repair: what the dead writer wrote is not current.
             header.lock.mark_consistent(me)?;
         }
         let careful = header.changed.is_careful();
@@ -401,7 +402,7 @@ impl RawLatest {
     #[inline(always)]
     unsafe fn write(&self, me: &Member, from: *const u8, element: usize) -> Result<u64> {
         let header = self.place.header();
-        // Relaxed: only the lock's holders change it.
+        // Relaxed: only holders of the lock change it.
         let (version, now) = split(header.current.load(Ordering::Relaxed));
         let slot = self.free_slot(me, now)?;
         let slot = if crate::mutant!("latest-overwrites-current") { now } else { slot };
@@ -410,29 +411,29 @@ impl RawLatest {
         if !crate::mutant!("latest-unmarked") {
             stamp.store(version | WRITING, Ordering::Relaxed);
         }
-        crate::crash_window!("L-a: being written");
-        fence(Ordering::Release); // L2
+        crate::crash_window!("LV-a: being written");
+        fence(Ordering::Release); // LV2
         // SAFETY: by the contract.
         unsafe { self.copy_in(slot, from, element) };
         stamp.store(version, Ordering::Release);
-        crate::crash_window!("L-b: written, not current");
+        crate::crash_window!("LV-b: written, not current");
         let release =
             if crate::mutant!("latest-relaxed-publish") { Ordering::Relaxed } else { Ordering::Release };
-        header.current.store(join(version, slot), release); // L1
-        crate::crash_window!("L-c: current, nobody told");
+        header.current.store(join(version, slot), release); // LV1
+        crate::crash_window!("LV-c: current, nobody told");
         Ok(version)
     }
 
-    /// A slot that nobody reads, the one that was current longest ago; gives those who want one the current one.
+    /// A slot that nobody reads: the one that was current longest ago. Answers readers that want a slot with the current one.
     #[inline(always)]
     fn free_slot(&self, me: &Member, now: u32) -> Result<u32> {
         let slots = self.place.slots();
         let mut taken = Slots([0; 4]);
         taken.add(now);
-        fence(Ordering::SeqCst); // L3, with the stores of `current` by this lock's former holders
+        fence(Ordering::SeqCst); // LV3, with the stores of `current` by the lock's former holders
         for n in 0..self.place.readers() {
             let cell = self.place.cell(n);
-            // L4. Most are free.
+            // LV4. Most are free.
             let word = cell.load(Ordering::Acquire);
             if word != 0
                 && let Some(slot) = self.answer(me, cell, word, now)?
@@ -444,7 +445,7 @@ impl RawLatest {
         free.ok_or_else(|| ErrorKind::Corrupt.into())
     }
 
-    /// The slot that somebody alive reads, by this announcement.
+    /// The slot that a live member reads, according to this announcement.
     #[cold]
     fn answer(&self, me: &Member, cell: &AtomicU64, mut word: u64, now: u32) -> Result<Option<u32>> {
         for _ in 0..ANSWERS {
@@ -456,57 +457,60 @@ impl RawLatest {
                 return Ok(None);
             }
             match cell.compare_exchange(word, have(id, now), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Some(now)), // L5
+                Ok(_) => return Ok(Some(now)), // LV5
                 Err(found) => word = found,
             }
         }
-        // Nobody asks that often: it is not safe to go on.
+        // Nobody asks that often: going on is not safe.
         Err(ErrorKind::Corrupt.into())
     }
 
-    /// Waits until the version is greater than `seen`, until `deadline` if one is given; that version.
+    /// Waits until the version is greater than `seen`, until `deadline` if one is given. Returns that version.
     ///
     /// # Errors
     /// `TimedOut`.
     pub fn wait_newer(&self, me: &Member, seen: u64, deadline: Option<Deadline>) -> Result<u64> {
         let header = self.place.header();
-        let newer = |current: u64| Some(split(current).0).filter(|&version| version > seen);
-        if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
+        let version = self.version();
+        if version > seen {
             return Ok(version);
         }
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        let result = loop {
-            if spin.again() {
-                if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
-                    spin.done();
-                    break Ok(version);
-                }
-                continue;
-            }
-            spin.failed();
-            let (watch, sure) = header.changed.announce(me.table());
-            let current = header.current.load(Ordering::Acquire);
-            if let Some(version) = newer(current) {
-                break Ok(version);
-            }
-            // A writer that dies before it tells anybody has changed this word.
-            let unchanged = Watch { word: Word::Low(&header.current), expected: current as u32 };
-            let watches = [watch, if crate::mutant!("latest-current-unwatched") { watch } else { unchanged }];
-            crate::crash_window!("E1: about to sleep");
-            if me.sleep(&watches, None, sure, deadline) == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            if let Some(version) = newer(header.current.load(Ordering::Acquire)) {
-                break Ok(version);
-            }
-        };
+        let mut waiting = Waiting { latest: self, me, than: seen, current: 0 };
+        let result = wait(me, deadline, &header.changed, None, &mut waiting);
         me.unpend(pending);
         result
     }
 
-    /// Who sets it now, dead or alive: a snapshot.
+    /// The writer at work, dead or alive: a snapshot.
     pub fn writer(&self) -> Option<OwnerId> {
         self.place.header().lock.owner()
+    }
+}
+
+/// A thread that waits for a newer version.
+struct Waiting<'a> {
+    latest: &'a RawLatest,
+    me: &'a Member,
+    than: u64,
+    /// What the last look saw.
+    current: u64,
+}
+
+impl Waiter for Waiting<'_> {
+    type Done = u64;
+
+    fn look(&mut self, _: bool) -> Result<Option<u64>> {
+        self.current = self.latest.place.header().current.load(Ordering::Acquire);
+        Ok(Some(split(self.current).0).filter(|&version| version > self.than))
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        // A writer that dies before it wakes anybody has changed this word.
+        let word = Word::Low(&self.latest.place.header().current);
+        let current = Watch { word, expected: self.current as u32 };
+        let watches = watches.with(Some(current).filter(|_| !crate::mutant!("latest-current-unwatched")));
+        crate::crash_window!("LV-s: about to sleep");
+        self.me.sleep(watches.as_slice(), None, watches.sure, deadline)
     }
 }

@@ -1,6 +1,6 @@
-//! The state of a latest value, read from copied bytes (see `crate::decode`).
+//! The state of a latest value, decoded from copied bytes (see `crate::decode`).
 
-use super::place::{CELLS_OFF, Header, latest_size, stride_of};
+use super::layout::{CELLS_OFF, Header, latest_size, stride_of};
 use super::raw::split;
 use crate::decode::{ObjectBytes, State};
 use crate::member::OwnerId;

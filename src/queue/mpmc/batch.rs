@@ -7,10 +7,10 @@ use crate::queue::BatchError;
 use crate::shared::Plain;
 
 impl<T: Plain> Queue<T> {
-    /// Pushes all of `values` in order, waiting for room as long as it takes. Others' messages may come between.
+    /// Pushes all of `values` in order, waiting for room as long as it takes. Messages of others may come between them.
     ///
     /// # Errors
-    /// `Closed`, with the number that went in before.
+    /// `Closed`; the error says how many were pushed before.
     ///
     /// # Examples
     /// ```
@@ -31,10 +31,10 @@ impl<T: Plain> Queue<T> {
         Ok(())
     }
 
-    /// Pushes as many of `values` as there is room for now; says how many.
+    /// Pushes as many of `values` as there is room for now. Returns how many.
     ///
     /// # Errors
-    /// `Full` or `Closed` if not even one went in.
+    /// `Full` or `Closed` if none was pushed.
     ///
     /// # Examples
     /// ```
@@ -57,10 +57,10 @@ impl<T: Plain> Queue<T> {
         Ok(values.len())
     }
 
-    /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many.
+    /// Waits for a message, then pops as many as there are, at most `into.len()`. Returns how many.
     ///
     /// # Errors
-    /// As [`Queue::pop`], when not even one came.
+    /// As [`Queue::pop`], if none was popped.
     ///
     /// # Examples
     /// ```
@@ -78,10 +78,10 @@ impl<T: Plain> Queue<T> {
         Ok(1 + self.try_pop_batch(&mut into[1..]).unwrap_or(0))
     }
 
-    /// Pops as many messages as there are now, at most `into.len()`; says how many.
+    /// Pops as many messages as there are now, at most `into.len()`. Returns how many.
     ///
     /// # Errors
-    /// `Empty` or `Closed` if not even one was there.
+    /// `Empty` or `Closed` if none was popped.
     ///
     /// # Examples
     /// ```

@@ -1,17 +1,17 @@
-//! How much is in a queue, how much there was at most, and who is in the way: snapshots.
+//! How full a queue is, how full it has been, and who is in the way: snapshots.
 
 use super::RawQueue;
 use crate::atomic::Ordering;
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, Ctl};
 
-/// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
+/// How far a hint may lag before the depth is no longer exact. It lags by as many cells as threads are at work.
 const CATCH_UP: u32 = 1 << 18;
 
 impl RawQueue {
-    /// How many places are in use, from the oldest that is not done to the newest: a snapshot, exact when nobody is at work. A
-    /// cell that a producer claimed and died in holds no message and is no room either, until a consumer has passed it; one
-    /// that was given up, until all before it is done.
+    /// How many cells are in use, from the oldest that is not done to the newest: a snapshot, exact when nobody is at work. A
+    /// cell whose producer died before its commit counts until a consumer has passed it; an aborted one until everything
+    /// before it is done.
     pub fn len(&self) -> u32 {
         let (head, tail) = self.bounds();
         pos::distance(head, tail, self.capacity())
@@ -27,7 +27,7 @@ impl RawQueue {
         self.len() == self.capacity()
     }
 
-    /// The hints, moved on over what lagging ones have missed.
+    /// The hints, advanced over what they have missed.
     fn bounds(&self) -> (u64, u64) {
         let header = self.ring.header();
         (
@@ -47,8 +47,8 @@ impl RawQueue {
             .unwrap_or(hint)
     }
 
-    /// Who, alive and inside an operation, stands between the consumers and the next message, or between the
-    /// producers and the next free cell: a snapshot, to find out whom a stopped process blocks.
+    /// The live thread that stands between the consumers and the next message, or between the producers and the next free
+    /// cell: a snapshot, to find a stopped process that blocks others.
     pub fn blocker(&self, me: &Member) -> Option<OwnerId> {
         let (head, tail) = self.bounds();
         [head, tail].into_iter().find_map(|position| {
@@ -59,44 +59,38 @@ impl RawQueue {
         })
     }
 
-    /// The most messages that were seen in it: a lower bound of the truth. Producers look whenever there is no room, and when they do not come
-    /// the short way; this call looks, too.
+    /// The most messages ever seen in it: a lower bound. Pushes that find no room and other slow-path pushes sample the depth;
+    /// so does this call.
     pub fn peak(&self) -> u32 {
-        // Relaxed: a statistic.
-        let seen = self.ring.header().peak.load(Ordering::Relaxed).min(u64::from(self.capacity())) as u32;
+        let seen = self.ring.header().peak.get().min(u64::from(self.capacity())) as u32;
         seen.max(self.len())
     }
 
-    /// A producer that has claimed this position, and did not come the short way, looks how deep the queue is.
+    /// Samples the depth after a slow-path push has claimed this position.
     ///
-    /// Not in the short way: a branch there took a third from a stream of small messages, whether it looked every 256th or
-    /// every 4,096th time, or once in so many laps.
+    /// Not on the fast path: a branch there cost a third of the speed of a stream of small messages, whether it sampled every
+    /// 256th or every 4,096th push, or once in several laps.
     #[cold]
     pub(super) fn note_depth(&self, position: u64) {
         if cfg!(interproc_loom) {
             return;
         }
-        // Relaxed: an old hint makes it deeper than it is, so whoever would believe that looks again.
+        // Relaxed: an old hint makes the queue look deeper than it is, so a new maximum is checked again.
         let tail = pos::next(position, self.capacity());
         let depth = |head| pos::distance(head, tail, self.capacity());
         let header = self.ring.header();
-        if u64::from(depth(header.head.load(Ordering::Relaxed))) > header.peak.load(Ordering::Relaxed) {
-            self.note_peak(depth(self.caught_up(header.head.load(Ordering::Acquire), pos::past_done)));
+        if u64::from(depth(header.head.load(Ordering::Relaxed))) > header.peak.get() {
+            header
+                .peak
+                .note(depth(self.caught_up(header.head.load(Ordering::Acquire), pos::past_done)).into());
         }
     }
 
-    /// A producer has found no room.
+    /// Notes that a producer has found no room.
     #[cold]
     pub(super) fn note_full(&self) {
         if !cfg!(interproc_loom) {
-            self.note_peak(self.capacity());
-        }
-    }
-
-    fn note_peak(&self, depth: u32) {
-        let peak = &self.ring.header().peak;
-        if peak.load(Ordering::Relaxed) < u64::from(depth) {
-            peak.fetch_max(depth.into(), Ordering::Relaxed);
+            self.ring.header().peak.note(self.capacity().into());
         }
     }
 }

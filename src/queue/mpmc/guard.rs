@@ -1,23 +1,20 @@
-//! [`Reservation`] and [`Message`]: a queue's messages where they lie.
-#![allow(unsafe_code)]
+//! [`Reservation`] and [`Message`]: a queue's messages, written and read in place.
 
-use super::Queue;
+use super::{Queue, RawQueue};
 use crate::error::Result;
-use crate::member::{Member, Unwinding};
+use crate::member::Member;
+use crate::queue::guard::{Borrowed, Reading, Reserved, Writing};
 use crate::shared::Plain;
 use crate::time::Deadline;
-use core::fmt;
-use core::mem::forget;
-use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::time::Duration;
 
 impl<T: Plain> Queue<T> {
-    /// Claims the place of the next message, waiting for room as long as it takes: to write the message where it will be
-    /// read, without a copy.
+    /// Reserves the place of the next message, waiting for room as long as it takes. The message is written in place, without
+    /// a copy.
     ///
     /// # Errors
-    /// `Closed`; `Deadlock` when the caller itself has the place in its hands; `TooManyMembers`.
+    /// `Closed`; `Deadlock` when the caller itself owns the place; `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -49,7 +46,7 @@ impl<T: Plain> Queue<T> {
     /// # let q = seg.queue::<u64>("q", 1)?;
     /// let place = q.try_reserve()?;
     /// assert!(q.try_reserve().is_err());
-    /// drop(place); // not committed: it is room again
+    /// drop(place); // aborted: the place is free again
     /// assert!(q.is_empty() && q.try_reserve().is_ok());
     /// # Ok::<(), interproc::Error>(())
     /// ```
@@ -96,12 +93,11 @@ impl<T: Plain> Queue<T> {
         Ok(self.reservation(me, index))
     }
 
-    /// Takes the next message into the caller's hands, waiting for one as long as it takes: to read it where it lies,
-    /// without a copy.
+    /// Borrows the next message, waiting for one as long as it takes. It is read in place, without a copy.
     ///
     /// # Errors
-    /// `Closed` when the queue is closed and drained; `Deadlock` when the next message is the caller's own
-    /// reservation; `TooManyMembers`.
+    /// `Closed` when the queue is closed and drained; `Deadlock` when the next message is the caller's own reservation;
+    /// `TooManyMembers`.
     ///
     /// # Examples
     /// ```
@@ -178,24 +174,13 @@ impl<T: Plain> Queue<T> {
     #[inline(always)]
     fn reservation(&self, me: &Member, index: u32) -> Reservation<'_, T> {
         me.guard_begins();
-        Reservation { queue: self, index, place: self.place(index) }
+        Reserved::new(Cell { queue: self, index }, self.place(index))
     }
 
     #[inline(always)]
     fn message(&self, me: &Member, (index, redelivered): (u32, bool)) -> Message<'_, T> {
         me.guard_begins();
-        let unwinding = Unwinding::begin();
-        Message { queue: self, index, redelivered, unwinding, place: self.place(index) }
-    }
-
-    /// Ends a guard.
-    #[inline(always)]
-    fn end<'q>(&'q self, how: impl FnOnce(&'q Member) -> Result<()>) -> Result<()> {
-        let me = self.me()?;
-        how(me)?;
-        // Not one of another process, or one that was ended behind its back: these fail.
-        me.guard_ends();
-        Ok(())
+        Borrowed::new(Cell { queue: self, index }, self.place(index), redelivered)
     }
 
     #[inline(always)]
@@ -205,18 +190,14 @@ impl<T: Plain> Queue<T> {
     }
 }
 
-/// The place of a message to come, written through [`DerefMut`]. [`commit`](Self::commit) makes it a message; dropped without, also by a panic, it
-/// is room again.
+/// The reserved place of a message, written through `DerefMut`. [`commit`](Reserved::commit) makes it a message. Dropped without
+/// a commit, also by a panic, it is free again.
 ///
-/// What is there at first is what was there before: some earlier message, or zeros.
+/// It keeps the reservation's place in the order: *messages behind it wait for it*. So do the long work first, then reserve,
+/// write and commit. If its thread *dies*, the place is free again and the messages behind it are delivered. Leaked by a
+/// thread that ends normally, it stays claimed as long as the process lives.
 ///
-/// It belongs to the thread that reserved it, and is not `Send`. Its place in the order is that of the reservation: *messages
-/// behind it wait for it*. So write, commit, and do the long work before. With the *death* of the thread the place is room
-/// again, and the messages behind it go on; leaked by a thread that ends well, it stays claimed as long as the process lives.
-/// A forked child's copy does nothing: do not write through it.
-///
-/// The place is borrowed from the queue and is the writer's alone until the commit, as long as all members keep to the
-/// protocol; whoever maps the segment and does not can change any byte of it at any time.
+/// What else holds for reservations: see [`Reserved`].
 ///
 /// # Examples
 /// ```
@@ -225,190 +206,72 @@ impl<T: Plain> Queue<T> {
 /// let mut frame = frames.reserve()?;
 /// frame.fill(7); // in the segment itself
 /// frame.commit()?;
-/// drop(frames.reserve()?); // given back: no message comes of it
+/// drop(frames.reserve()?); // aborted
 /// assert_eq!(frames.pop()?, [7; 1000]);
 /// assert!(frames.is_empty());
 /// # Ok::<(), interproc::Error>(())
 /// ```
-#[must_use = "the place is given back at once if it is not kept"]
-pub struct Reservation<'a, T: Plain> {
-    queue: &'a Queue<T>,
-    index: u32,
-    /// Not `Send`.
-    place: NonNull<T>,
-}
+pub type Reservation<'a, T> = Reserved<Cell<'a, T>, T>;
 
-impl<T: Plain> Reservation<'_, T> {
-    /// Makes it a message. A consumer that sees the message sees all that happened before. A queue that was closed after
-    /// the reservation takes and delivers it still.
-    ///
-    /// # Errors
-    /// `NotOwner` in a forked child; then nothing happens.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let q = seg.queue::<u64>("q", 2)?;
-    /// let mut place = q.reserve()?;
-    /// *place = 5;
-    /// place.commit()?;
-    /// assert_eq!(q.pop()?, 5);
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    #[inline]
-    pub fn commit(self) -> Result<()> {
-        let committed = self.queue.end(|me| self.queue.raw.commit(me, self.index));
-        forget(self);
-        committed
-    }
-}
-
-impl<T: Plain> Deref for Reservation<'_, T> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: in a cell of the ring that this thread owns until it gives it back, aligned (checked in `place`), of
-        // `size_of::<T>()` bytes; any bytes are a `T`.
-        unsafe { self.place.as_ref() }
-    }
-}
-
-impl<T: Plain> DerefMut for Reservation<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above.
-        unsafe { self.place.as_mut() }
-    }
-}
-
-impl<T: Plain> Drop for Reservation<'_, T> {
-    fn drop(&mut self) {
-        // What fails is not ours.
-        let _ = self.queue.end(|me| self.queue.raw.abort(me, self.index));
-    }
-}
-
-impl<T: Plain> fmt::Debug for Reservation<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("cell", &self.index).finish_non_exhaustive()
-    }
-}
-
-/// A message in the caller's hands, read through [`Deref`]. Dropped, it is done and its place room again. Dropped *by a panic*
-/// it is not: as with a death another consumer gets it.
+/// A borrowed message, read through `Deref`. Dropped, it is released: it is done and its place is free. Dropped *by a panic* it is
+/// not: as after a death, another consumer gets it.
 ///
-/// It belongs to the thread that received it, and is not `Send`. Others take the messages behind it meanwhile, and are told
-/// the end of a closed queue in spite of it, unless every place is in somebody's hands: see [`Queue::close`]. Producers need its
-/// place one lap later and wait for it then. With the *death* of the thread the message goes to another consumer, at its old
-/// place in the order, and [`is_redelivered`](Self::is_redelivered) there. A forked child's copy does nothing.
+/// Meanwhile other consumers take the messages behind it, and see the end of a closed queue, unless every cell is borrowed: see
+/// [`Queue::close`]. Producers wait for its place one lap later. If its thread *dies*, another consumer gets the message at its
+/// old place in the order, flagged [`is_redelivered`](Borrowed::is_redelivered).
 ///
-/// As long as all members keep to the protocol nobody changes it meanwhile; see [`Reservation`].
+/// What else holds for borrowed messages: see [`Borrowed`].
 ///
 /// # Examples
 /// ```
 /// # let seg = interproc::Segment::anonymous(1 << 16)?;
 /// # let frames = seg.queue::<[u8; 1000]>("frames", 2)?;
 /// frames.push([7; 1000])?;
-/// let frame = frames.borrow()?; // nothing is copied
+/// let frame = frames.borrow()?; // no copy
 /// assert!(frame.iter().all(|&byte| byte == 7) && !frame.is_redelivered());
-/// drop(frame); // done: its place is room again
+/// drop(frame); // released: its place is free
 /// assert!(frames.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "the message is done at once if it is not kept"]
-pub struct Message<'a, T: Plain> {
+pub type Message<'a, T> = Borrowed<Cell<'a, T>, T>;
+
+/// The cell of a guard.
+#[derive(Debug)]
+pub struct Cell<'a, T: Plain> {
     queue: &'a Queue<T>,
     index: u32,
-    redelivered: bool,
-    unwinding: Unwinding,
-    /// Not `Send`.
-    place: NonNull<T>,
 }
 
-impl<T: Plain> Message<'_, T> {
-    /// Whether another consumer had it in its hands: it died, panicked or put it back. It may have done part of the work.
-    ///
-    /// # Examples
-    /// ```
-    /// # use interproc::{Segment, process};
-    /// # let seg = Segment::anonymous(1 << 16)?;
-    /// # let q = seg.queue::<u64>("q", 2)?;
-    /// q.push(5)?;
-    /// let child = process::fork(|| {
-    ///     let _message = q.borrow().unwrap();
-    ///     std::process::abort();
-    /// })?;
-    /// child.join()?;
-    /// assert!(q.borrow()?.is_redelivered());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn is_redelivered(&self) -> bool {
-        self.redelivered
-    }
-
-    /// Copies it out; it is done.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let q = seg.queue::<u64>("q", 2)?;
-    /// q.push(5)?;
-    /// assert_eq!(q.borrow()?.take(), 5);
-    /// assert!(q.is_empty());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn take(self) -> T {
-        *self
-    }
-
-    /// Puts it back at its old place: the next consumer gets it, before all that came later, and is told
-    /// ([`is_redelivered`](Self::is_redelivered)).
-    ///
-    /// # Errors
-    /// `NotOwner` in a forked child; then nothing happens.
-    ///
-    /// # Examples
-    /// ```
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let q = seg.queue::<u64>("q", 2)?;
-    /// q.push_batch(&[5, 6])?;
-    /// q.borrow()?.put_back()?;
-    /// let again = q.borrow()?;
-    /// assert_eq!((*again, again.is_redelivered()), (5, true));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn put_back(self) -> Result<()> {
-        let put = self.queue.end(|me| self.queue.raw.put_back(me, self.index));
-        forget(self);
-        put
+impl<T: Plain> Cell<'_, T> {
+    #[inline(always)]
+    fn end(self, how: impl FnOnce(&RawQueue, &Member, u32) -> Result<()>) -> Result<()> {
+        let me = self.queue.me()?;
+        // This fails for a guard of another process, and for one that was ended behind its back.
+        how(&self.queue.raw, me, self.index)?;
+        me.guard_ends();
+        Ok(())
     }
 }
 
-impl<T: Plain> Deref for Message<'_, T> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: as for a reservation.
-        unsafe { self.place.as_ref() }
+impl<T: Plain> Writing for Cell<'_, T> {
+    #[inline(always)]
+    fn commit(self, _: usize) -> Result<()> {
+        self.end(RawQueue::commit)
+    }
+    fn abort(self) {
+        let _ = self.end(RawQueue::abort);
     }
 }
 
-impl<T: Plain> Drop for Message<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // What fails is not ours.
-        let _ = self.queue.end(|me| match self.unwinding.interrupts() {
-            true => self.queue.raw.put_back(me, self.index),
-            false => self.queue.raw.release(me, self.index),
-        });
+impl<T: Plain> Reading for Cell<'_, T> {
+    #[inline(always)]
+    fn release(self) {
+        let _ = self.end(RawQueue::release);
     }
-}
-
-impl<T: Plain> fmt::Debug for Message<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("cell", &self.index)
-            .field("redelivered", &self.redelivered)
-            .finish_non_exhaustive()
+    fn give_up(self) {
+        let _ = self.end(RawQueue::put_back);
+    }
+    fn put_back(self) -> Result<()> {
+        self.end(RawQueue::put_back)
     }
 }

@@ -14,27 +14,27 @@ use core::time::Duration;
 
 /// A bounded first-in-first-out queue between any processes: many producers, many consumers.
 ///
-/// Made or found by [`Segment::queue`](crate::Segment::queue). The handle is cheap to clone and may be used by any
-/// thread; a forked child may go on using it.
+/// Created or found by [`Segment::queue`](crate::Segment::queue). The handle is cheap to clone. Any thread may use it, and a
+/// forked child may go on using it.
 ///
-/// *When somebody dies* inside an operation, nobody else is held up: what a producer had not finished is dropped,
-/// what it had pushed is delivered, what a consumer was reading is delivered again and flagged
-/// ([`Delivery::redelivered`]). A message that a consumer had taken when it died is gone with it. Sleepers are
-/// woken by the kernel's notice, not by polling.
+/// *If a thread dies* inside an operation, nobody else is held up. An unfinished push is dropped, a finished one is delivered,
+/// and a message that a consumer was reading is delivered again, flagged ([`Delivery::redelivered`]). Pop is at-most-once: a
+/// message that a consumer had taken when it died is lost with it. The kernel reports the death and wakes sleepers; nobody
+/// polls.
 ///
 /// *Ordering*: a pop sees everything that happened before the push of its message. Messages of one producer come
-/// out in its order. `len`, `is_empty` and `is_full` are snapshots. *Signals*: not to be used in a handler.
+/// out in the order of its pushes. `len`, `is_empty` and `is_full` are snapshots. *Signals*: not to be used in a handler.
 /// *Cost*: a push or pop without waiting is one atomic read-modify-write and no system call.
 ///
-/// A live but *stopped* process in the middle of an operation can hold up the others behind it:
-/// [`Queue::blocker`] names it. A call that could only be served by the caller itself, who has the cell in its hands
-/// ([`Reservation`](super::Reservation), [`Message`](super::Message)), fails with `Deadlock` instead of waiting.
+/// A live but *stopped* process in the middle of an operation can block the others behind it: [`Queue::blocker`] names it. A
+/// call that waits for a cell that the caller itself owns ([`Reservation`](super::Reservation),
+/// [`Message`](super::Message)) fails with `Deadlock` instead of waiting for ever.
 ///
-/// | wanted | use |
+/// | you want | use |
 /// |---|---|
-/// | copies in and out | [`push`](Self::push), [`pop`](Self::pop), their `try_`, `_timeout` and `_until` forms, batches |
-/// | large messages, written and read where they lie | [`reserve`](Self::reserve), [`borrow`](Self::borrow) |
-/// | the newest messages, whatever becomes of the oldest | [`force_push`](Self::force_push) |
+/// | to copy messages in and out | [`push`](Self::push), [`pop`](Self::pop), their `try_`, `_timeout` and `_until` forms, batches |
+/// | to write and read large messages in place | [`reserve`](Self::reserve), [`borrow`](Self::borrow) |
+/// | to keep the newest messages at the cost of the oldest | [`force_push`](Self::force_push) |
 /// | a loop | [`iter`](Self::iter), [`try_iter`](Self::try_iter), [`drain`](Self::drain) |
 /// | only the newest value, for many readers | [`Latest`](crate::queue::Latest) |
 ///
@@ -65,7 +65,7 @@ impl<T> Clone for Queue<T> {
     }
 }
 
-/// A message, and whether a consumer died while it was reading it.
+/// A message, and whether it is delivered again.
 ///
 /// # Examples
 /// ```
@@ -80,8 +80,7 @@ impl<T> Clone for Queue<T> {
 pub struct Delivery<T> {
     /// The message.
     pub value: T,
-    /// True if an earlier consumer died between taking this message and finishing its pop: it never returned to
-    /// its caller, so the message was not processed.
+    /// True if an earlier consumer died while it popped this message, or died with it borrowed, panicked over it or put it back.
     pub redelivered: bool,
 }
 
@@ -103,7 +102,7 @@ impl<T: Plain> Queue<T> {
     /// Pushes, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// `Closed`; `TooManyMembers`. The value comes back in the error.
+    /// `Closed`; `TooManyMembers`. The error returns the value.
     ///
     /// # Examples
     /// ```
@@ -179,21 +178,20 @@ impl<T: Plain> Queue<T> {
         pushed.map_err(|error| PushError { value, error })
     }
 
-    /// Pushes without waiting for room: if there is none, the oldest message makes way and is given back. Exactly one
-    /// goes for one that comes, and nobody's order changes. For those who would rather lose the oldest than wait: the
-    /// last so many readings, log lines, positions.
+    /// Pushes without waiting for room: if there is none, the oldest message is displaced and returned. Exactly one message
+    /// goes for one that comes, and the order of the others stays. For data of which you would rather lose the oldest than
+    /// wait: the latest readings, log lines, positions.
     ///
-    /// A message that a living consumer has in its hands, or a cell that a living producer has reserved, is never
-    /// taken away: if that is the oldest, the push fails after a few looks, about a microsecond ([`Queue::blocker`] says
-    /// who it is).
+    /// A message that a live consumer has borrowed, or a cell that a live producer has reserved, is never taken away. If that
+    /// is the oldest one, the push fails after a few looks, about a microsecond ([`Queue::blocker`] names the thread).
     ///
-    /// *When the caller dies in it*, the oldest message is still there, or gone as it would have been; the new one is there,
-    /// or not. *Ordering, signals*: as [`Queue::push`].
+    /// *If the caller dies in it*, the oldest message is still there or is displaced; the new one is there or not.
+    /// *Ordering, signals*: as [`Queue::push`].
     ///
-    /// Algorithm: see `forced.rs`; the name and the meaning are crossbeam's (`ArrayQueue::force_push`).
+    /// Algorithm: see `displace.rs`; the name and the meaning are crossbeam's (`ArrayQueue::force_push`).
     ///
     /// # Errors
-    /// `Closed`; `Full` as said above; `TooManyMembers`. The value comes back in the error.
+    /// `Closed`; `Full` as described above; `TooManyMembers`. The error returns the value.
     ///
     /// # Examples
     /// ```
@@ -230,7 +228,7 @@ impl<T: Plain> Queue<T> {
         Ok(self.pop_by(None)?.value)
     }
 
-    /// As [`Queue::pop`], and says whether the message was redelivered.
+    /// As [`Queue::pop`], and tells whether the message is delivered again.
     ///
     /// # Errors
     /// As [`Queue::pop`].
@@ -266,7 +264,7 @@ impl<T: Plain> Queue<T> {
         Ok(self.try_pop_delivery()?.value)
     }
 
-    /// As [`Queue::try_pop`], and says whether the message was redelivered.
+    /// As [`Queue::try_pop`], and tells whether the message is delivered again.
     ///
     /// # Errors
     /// As [`Queue::try_pop`].
@@ -330,8 +328,8 @@ impl<T: Plain> Queue<T> {
         unsafe { p.cast::<T>().read_unaligned() }
     }
 
-    /// How many messages are in it, with those that consumers have in their hands and the places that producers have reserved:
-    /// a snapshot, exact when nobody is at work.
+    /// How many messages are in the queue, including borrowed ones and reserved places: a snapshot, exact when nobody is at
+    /// work.
     ///
     /// # Examples
     /// ```
@@ -339,7 +337,7 @@ impl<T: Plain> Queue<T> {
     /// # let q = seg.queue::<u64>("q", 2)?;
     /// q.push(5)?;
     /// let message = q.borrow()?;
-    /// assert_eq!(q.len(), 1); // it is in somebody's hands
+    /// assert_eq!(q.len(), 1); // it is borrowed
     /// drop(message);
     /// assert_eq!(q.len(), 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -348,7 +346,7 @@ impl<T: Plain> Queue<T> {
         self.raw.len() as usize
     }
 
-    /// Whether it is empty: a snapshot. A message that comes right after it, or that a consumer puts back, is not seen.
+    /// Whether it is empty: a snapshot. It does not foresee a message that is pushed or put back right afterwards.
     ///
     /// # Examples
     /// ```
@@ -363,8 +361,8 @@ impl<T: Plain> Queue<T> {
         self.raw.is_empty()
     }
 
-    /// Whether it is full: a snapshot. A push can find no room before: the cell of a producer that died is room only when the
-    /// consumers have come by.
+    /// Whether it is full: a snapshot. A push may find no room earlier: the cell of a dead producer is free only after the
+    /// consumers have passed it.
     ///
     /// # Examples
     /// ```
@@ -391,9 +389,9 @@ impl<T: Plain> Queue<T> {
         self.raw.capacity() as usize
     }
 
-    /// The most messages that were seen in it since it was made: a statistic, and a lower bound of the truth. That it was full is never
-    /// missed; below that, producers look only when they do not come the short way (others at work, somebody asleep), as the look
-    /// would cost them a third of their speed. This call looks, too.
+    /// The most messages ever seen in it: a statistic, and a lower bound. It never misses that the queue was full. Below that,
+    /// only slow-path pushes (others at work, somebody asleep) sample the depth, as sampling would cost the fast path a third
+    /// of its speed. This call samples it, too.
     ///
     /// # Examples
     /// ```
@@ -408,13 +406,14 @@ impl<T: Plain> Queue<T> {
         self.raw.peak() as usize
     }
 
-    /// Closes it for good: pushes are refused from now on, pops take what is there and then end with `Closed`. A
-    /// push that races with the close either gets in, and is then delivered, or is refused. Idempotent.
+    /// Closes it for good: pushes fail from now on, pops take what is there and then fail with `Closed`. A push that races with
+    /// the close either succeeds, and is then delivered, or fails. Idempotent.
     ///
-    /// The end stands at the first free place. So it is told also while messages are in somebody's hands
-    /// ([`Message`](super::Message)): nobody waits for one to come back, and if one does (put back, or its holder dies), whoever
-    /// asks again gets it, and then the end. Only while *every* place is in somebody's hands there is none to tell it by: a try
-    /// gives `Empty`, and a wait goes on until one is given back, or gives `Deadlock` if the caller has the first of them.
+    /// The end is marked at the first free cell. So consumers see it even while messages are borrowed
+    /// ([`Message`](super::Message)): nobody waits for one to come back. If one does (it is put back, or its holder dies), the
+    /// next caller gets it, and then the end. Only while *every* cell is borrowed there is no cell to mark: then a try fails
+    /// with `Empty`, and a wait goes on until a message is released or put back, or fails with `Deadlock` if the caller holds
+    /// the first of them.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -448,8 +447,8 @@ impl<T: Plain> Queue<T> {
         self.raw.is_closed()
     }
 
-    /// Who, alive and inside an operation, the others are waiting for: a snapshot. A process that is stopped
-    /// (SIGSTOP, a debugger) in the middle of an operation shows up here.
+    /// The live thread inside an operation that the others wait for, if any: a snapshot. A process that is stopped (SIGSTOP, a
+    /// debugger) in the middle of an operation shows up here.
     ///
     /// # Errors
     /// `TooManyMembers`.
@@ -466,10 +465,10 @@ impl<T: Plain> Queue<T> {
         Ok(self.raw.blocker(me).map(|id| me.domain().who(id)))
     }
 
-    /// How many living threads are asleep for a message: a snapshot. Those that still spin are not counted.
+    /// How many live threads sleep for a message: a snapshot. Spinning threads are not counted.
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```
@@ -482,10 +481,10 @@ impl<T: Plain> Queue<T> {
         self.raw.waiting_consumers()
     }
 
-    /// How many living threads are asleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
+    /// How many live threads sleep for room: a snapshot, as [`waiting_consumers`](Self::waiting_consumers).
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```

@@ -1,43 +1,45 @@
-//! Messages that are written and read where they lie: cells that a thread owns from one call to another.
+//! Messages that are written and read in place: cells that a thread owns from one call to another.
 //!
-//! The cell is claimed as by a plain push or pop, and given back by a call of its own: [`commit`](RawQueue::commit),
-//! [`abort`](RawQueue::abort), [`release`](RawQueue::release), [`put_back`](RawQueue::put_back). The tables of
-//! [`RawQueue`] hold; what differs is that the caller's own code runs while it owns the cell.
+//! The cell is claimed as by a plain push or pop and given back by a call of its own: [`commit`](RawQueue::commit),
+//! [`abort`](RawQueue::abort), [`release`](RawQueue::release), [`put_back`](RawQueue::put_back). The tables of [`RawQueue`] apply;
+//! the difference is that the caller's own code runs while it owns the cell.
 //!
-//! Nothing need be remembered between the calls: a cell that the thread owns has its position's lap in its sequence word, and
-//! nobody else changes either word while it lives.
+//! Nothing needs to be remembered between the calls: the sequence word of an owned cell holds its position's lap, and nobody else
+//! changes either word while the owner lives.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
 //! | R-a | a producer with a reservation | as Q-a | as Q-a | the unacknowledged message |
-//! | R-b | one in the middle of an abort | a writer's or reader's cell, SKIP | the bell | nothing: the cell is room |
-//! | R-d | a consumer with a message in its hands | as Q-d | as Q-d | nothing: redelivered, and said so |
-//! | R-e | one in the middle of putting back | a reader's cell, FULL | the bell | nothing: as R-d |
+//! | R-b | a producer in the middle of an abort | a writer's or reader's cell, SKIP | the bell | nothing: the cell is free |
+//! | R-d | a consumer with a borrowed message | as Q-d | as Q-d | nothing: delivered again, flagged |
+//! | R-e | a consumer in the middle of putting back | a reader's cell, FULL | the bell | nothing: as R-d |
 //!
-//! The commit, the release and the wake-ups behind them are those of a plain push and pop: Q-b, Q-c, Q-e, Q-f.
+//! Commit, release and the wake-ups behind them are those of a plain push and pop: Q-b, Q-c, Q-e, Q-f.
 //!
-//! *Pending rests at the bell* from the claim on, as with a lock under which somebody waits for a condition
-//! (`Member::rest`): sleepers that came before the claim watch nobody, as nobody was in their way, yet the message that a dead
-//! consumer had in its hands is theirs, and so is what lies behind a dead producer's cell, if the one who watched that
-//! producer has given up. A spare wake-up at the thread's end is what it costs. The C library's own robust mutexes, used in
-//! between, set pending to NULL, and a cell in another segment moves it to that one's bell: then such a sleeper is
-//! told by the next operation on the queue; who came after the claim watches the owner in any case.
+//! *The pending pointer stays at the bell* from the claim on, as it does for a lock under which somebody waits for a condition
+//! (`Member::rest`). Sleepers that came before the claim watch nobody, as nobody was in their way. Yet the message that a dead
+//! consumer had borrowed is theirs, and so is what lies behind a dead producer's cell if the thread that watched that producer
+//! has given up. The cost is a spare wake-up at the thread's end. The C library's own robust mutexes, used in between, set
+//! pending to NULL, and a cell in another segment moves it to that segment's bell. Then such a sleeper is woken by the next
+//! operation on the queue; whoever came after the claim watches the owner in any case.
 //!
-//! A reservation in front of other messages holds up all consumers, a message in somebody's hands the producers one lap
-//! later: [`RawQueue::blocker`] names the owner.
+//! A reservation in front of other messages blocks all consumers, a borrowed message the producers one lap later:
+//! [`RawQueue::blocker`] names the owner.
 //!
-//! An abort frees the cell itself instead of leaving SKIP to the consumers: first as its writer, who commits that nothing
-//! is in it, then as the reader of that nothing. *So the cell is at its next lap in front of messages that nobody has read*,
-//! as is one that is read behind a message in somebody's hands: consumers make of it no more than it tells ("what a cell
-//! tells of the others" in [`RawQueue`]), and who commits in front of it counts the messages behind it. Producers come to it when
-//! all before it is done, so it is room then, not sooner: the queue is first-in-first-out with a hole in it. A message that is put back keeps its place, in front of all later ones; the mark
-//! AGAIN beside FULL makes it different from a new one, so that only the careful way finds it, and tells.
+//! An abort frees the cell itself instead of leaving SKIP to the consumers: first as its writer, which commits that nothing is in
+//! it, then as the reader of that nothing. *So the cell is at its next lap in front of unread messages*, as is one that is read
+//! behind a borrowed message. Consumers conclude no more from it than it tells ("what a cell tells about the others" in
+//! [`RawQueue`]), and whoever commits in front of it counts the messages behind it. Producers reach it when everything before it
+//! is done, and only then is it room: the queue is first-in-first-out with a hole in it. A message that is put back keeps its
+//! place in front of all later ones; the mark AGAIN beside FULL tells it from a new one, so that only the careful path finds it
+//! and can flag it.
 //!
-//! Rejected: the position in the caller's handle (in C it would have to be carried along with the cell's address; it is
-//! checked anyway); pending at NULL while the caller's code runs (caught by "queue: whoever dies with a message in its hands …").
+//! Rejected: the position in the caller's handle (in C it would have to be carried along with the cell's address, and it is
+//! checked anyway); pending at NULL while the caller's code runs (caught by the model "in place: whoever dies with a message in
+//! its hands, one who slept before is told").
 
 use super::RawQueue;
-use super::look::{Claim, Found, Refused};
+use super::scan::{Claim, Found, Refused};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
@@ -45,7 +47,7 @@ use crate::queue::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, SKIP, i
 use crate::time::Deadline;
 
 impl RawQueue {
-    /// Claims the next cell, to be written in place, if there is room now; its index.
+    /// Claims the next cell, to be written in place, if there is room now. Returns its index.
     ///
     /// # Errors
     /// `Full`, `Closed`.
@@ -66,10 +68,10 @@ impl RawQueue {
         )
     }
 
-    /// Claims the next cell, to be written in place, waiting for room until `deadline` if one is given; its index.
+    /// Claims the next cell, to be written in place, waiting for room until `deadline` if one is given. Returns its index.
     ///
     /// # Errors
-    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands.
+    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself owns the cell.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -86,8 +88,8 @@ impl RawQueue {
         self.begin(me, claim, |claim| self.reserved(claim))
     }
 
-    /// Claims the next message, to be read in place, if there is one now: its cell, and whether it was in somebody's
-    /// hands before.
+    /// Borrows the next message, to be read in place, if there is one now. Returns its cell, and whether it is delivered
+    /// again.
     ///
     /// # Errors
     /// `Empty`, `Closed`.
@@ -103,11 +105,11 @@ impl RawQueue {
                 _ => ErrorKind::Empty.into(),
             }),
         };
-        self.begin(me, claim, received)
+        self.begin(me, claim, borrowed)
     }
 
-    /// Claims the next message, to be read in place, waiting for one until `deadline` if one is given: its cell, and
-    /// whether it was in somebody's hands before.
+    /// Borrows the next message, to be read in place, waiting for one until `deadline` if one is given. Returns its cell, and
+    /// whether it is delivered again.
     ///
     /// # Errors
     /// `Closed` when closed and drained, `TimedOut`, `Deadlock` as for a reservation.
@@ -124,10 +126,10 @@ impl RawQueue {
                 Err(_) => self.wait_pop(me, deadline),
             },
         };
-        self.begin(me, claim, received)
+        self.begin(me, claim, borrowed)
     }
 
-    /// Runs a claim; if it comes to something, pending rests at the bell.
+    /// Runs a claim. If it succeeds, the pending pointer stays at the bell.
     #[inline(always)]
     fn begin<R>(
         &self,
@@ -165,13 +167,13 @@ impl RawQueue {
     pub fn commit(&self, me: &Member, index: u32) -> Result<()> {
         let position = self.mine(me, index, Role::Writer)?;
         let pending = me.pend();
-        let side = &self.ring.header().not_empty;
+        let side = &self.ring.header().common.not_empty;
         self.finish(me, index, idle(position, FULL), side, side.is_careful());
         me.unpend(pending);
         Ok(())
     }
 
-    /// Gives a reserved cell back without a message.
+    /// Aborts a reservation: there is no message.
     ///
     /// # Errors
     /// `NotOwner` if the calling thread has not reserved this cell: nothing is changed.
@@ -195,10 +197,10 @@ impl RawQueue {
         Ok(())
     }
 
-    /// Gives the cell of a received message back: the message is done.
+    /// Releases a borrowed message: it is done.
     ///
     /// # Errors
-    /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    /// `NotOwner` if the calling thread has not borrowed this cell's message: nothing is changed.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -207,9 +209,9 @@ impl RawQueue {
         let position = self.mine(me, index, Role::Reader)?;
         let pending = me.pend();
         let header = self.ring.header();
-        self.done_with(me, position, Some(position), header.not_full.is_careful());
+        self.done_with(me, position, Some(position), header.common.not_full.is_careful());
         if let Some(cells) = header.skips.from(position, self.capacity()) {
-            // The hint stood before it. Q3: whoever noted this has seen all of it done.
+            // The hint stood before it. Q3: whoever wrote the note has seen all of it done.
             let (next, far) =
                 (pos::next(position, self.capacity()), pos::beyond(position, cells, self.capacity()));
             let _ = header.head.compare_exchange(next, far, Ordering::Release, Ordering::Relaxed);
@@ -218,10 +220,10 @@ impl RawQueue {
         Ok(())
     }
 
-    /// Puts a received message back to its old place: the next consumer gets it, and is told.
+    /// Puts a borrowed message back at its old place: the next consumer gets it, flagged.
     ///
     /// # Errors
-    /// `NotOwner` if the calling thread has not received this cell's message: nothing is changed.
+    /// `NotOwner` if the calling thread has not borrowed this cell's message: nothing is changed.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -230,13 +232,13 @@ impl RawQueue {
         let position = self.mine(me, index, Role::Reader)?;
         let pending = me.pend();
         crate::crash_window!("R-e: about to be put back");
-        let side = &self.ring.header().not_empty;
+        let side = &self.ring.header().common.not_empty;
         self.finish(me, index, idle(position, FULL) | AGAIN, side, side.is_careful());
         me.unpend(pending);
         Ok(())
     }
 
-    /// The position that the calling thread owns this cell for, in this role.
+    /// The position for which the calling thread owns this cell, in this role.
     #[inline(always)]
     fn mine(&self, me: &Member, index: u32, role: Role) -> Result<u64> {
         if index >= self.ring.capacity() {
@@ -261,7 +263,7 @@ impl RawQueue {
         result.expect("filled")
     }
 
-    /// Lets `f` read the payload of a cell whose message the caller has received.
+    /// Lets `f` read the payload of a cell whose message the caller has borrowed.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -271,14 +273,14 @@ impl RawQueue {
     }
 }
 
-/// The claim of the short way.
+/// The claim of the fast path.
 #[inline(always)]
 fn at_hint(position: u64) -> Claim {
     Claim { position, again: false, hint: Some(position), careful: false }
 }
 
 #[inline(always)]
-fn received(claim: &Claim) -> (u32, bool) {
-    crate::crash_window!("R-d: received");
+fn borrowed(claim: &Claim) -> (u32, bool) {
+    crate::crash_window!("R-d: borrowed");
     (pos::index(claim.position), claim.again)
 }

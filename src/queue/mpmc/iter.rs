@@ -1,17 +1,18 @@
-//! Loops over what comes out of a [`Queue`].
+//! Loops over the messages of a [`Queue`].
 
 use super::Queue;
+use crate::error::Result;
+use crate::queue::iter::{self, Popping};
 use crate::shared::Plain;
-use core::iter::FusedIterator;
 
 impl<T: Plain> Queue<T> {
-    /// Takes one message after the other, waiting for each, until the queue is closed and drained.
+    /// Pops one message after the other, waiting for each, until the queue is closed and drained.
     ///
-    /// Every message goes to one consumer: of two loops each gets a part. They come out in the order in which they went
-    /// in, those of one producer in its order; what a consumer that died had in its hands comes again.
+    /// Every message goes to one consumer: two loops share the messages. They come out in order, each producer's in the order
+    /// of its pushes; a message that a dead consumer had borrowed comes again.
     ///
-    /// It ends, too, if the thread cannot become a member of the segment: [`Queue::pop`] tells these ends apart. A message that was taken
-    /// is gone when the loop ends by `break`, as with [`Queue::pop`].
+    /// The loop also ends if the thread cannot become a member of the segment: [`Queue::pop`] tells these ends apart. A popped
+    /// message is gone even if the loop ends by `break`.
     ///
     /// # Examples
     /// ```
@@ -26,11 +27,11 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { queue: self }
+        iter::Iter(self)
     }
 
-    /// Takes one message after the other as long as there is one; never waits. It goes on as long as producers keep up
-    /// with it: [`Queue::drain`] does not.
+    /// Pops messages as long as there are any; never waits. It may go on for as long as producers keep pushing;
+    /// [`Queue::drain`] does not.
     ///
     /// # Examples
     /// ```
@@ -42,11 +43,11 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { queue: self }
+        iter::TryIter(self)
     }
 
-    /// Takes at most as many messages as are in it now; never waits. So it ends however many come meanwhile. What the loop
-    /// does not get to stays in the queue.
+    /// Pops at most as many messages as are in the queue now; never waits. So it ends, however many are pushed meanwhile.
+    /// Messages that the loop does not reach stay in the queue.
     ///
     /// # Examples
     /// ```
@@ -60,7 +61,7 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&self) -> Drain<'_, T> {
-        Drain { queue: self, left: self.len() }
+        iter::Drain::new(self)
     }
 }
 
@@ -77,17 +78,7 @@ impl<T: Plain> Queue<T> {
 /// assert_eq!(q.iter().collect::<Vec<_>>(), [2, 3]); // each message goes to one loop
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct Iter<'a, T> {
-    queue: &'a Queue<T>,
-}
-
-impl<T: Plain> Iterator for Iter<'_, T> {
-    type Item = T;
-    fn next(&mut self) -> Option<T> {
-        self.queue.pop().ok()
-    }
-}
+pub type Iter<'a, T> = iter::Iter<&'a Queue<T>>;
 
 impl<'a, T: Plain> IntoIterator for &'a Queue<T> {
     type Item = T;
@@ -110,17 +101,7 @@ impl<'a, T: Plain> IntoIterator for &'a Queue<T> {
 /// assert_eq!(numbers.next(), Some(3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct TryIter<'a, T> {
-    queue: &'a Queue<T>,
-}
-
-impl<T: Plain> Iterator for TryIter<'_, T> {
-    type Item = T;
-    fn next(&mut self) -> Option<T> {
-        self.queue.try_pop().ok()
-    }
-}
+pub type TryIter<'a, T> = iter::TryIter<&'a Queue<T>>;
 
 /// Messages that were there: see [`Queue::drain`].
 ///
@@ -135,22 +116,19 @@ impl<T: Plain> Iterator for TryIter<'_, T> {
 /// assert_eq!(numbers.collect::<Vec<_>>(), [1, 2]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct Drain<'a, T> {
-    queue: &'a Queue<T>,
-    left: usize,
-}
+pub type Drain<'a, T> = iter::Drain<&'a Queue<T>>;
 
-impl<T: Plain> Iterator for Drain<'_, T> {
+impl<T: Plain> Popping for &Queue<T> {
     type Item = T;
-    fn next(&mut self) -> Option<T> {
-        // Others may have taken what was counted.
-        self.left = self.left.checked_sub(1)?;
-        self.queue.try_pop().inspect_err(|_| self.left = 0).ok()
+    #[inline]
+    fn pop_next(&mut self) -> Result<T> {
+        self.pop()
     }
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left))
+    #[inline]
+    fn try_pop_next(&mut self) -> Result<T> {
+        self.try_pop()
+    }
+    fn there(&self) -> u64 {
+        self.len() as u64
     }
 }
-
-impl<T: Plain> FusedIterator for Drain<'_, T> {}

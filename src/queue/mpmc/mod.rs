@@ -1,20 +1,20 @@
-//! [`Queue`]: messages of one size, from many to many.
+//! [`Queue`]: messages of one size, many producers, many consumers.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `ring` | the bytes |
+//! | `layout` | the bytes |
 //! | `raw` | the algorithm: its rules, push and pop, waiting, closing |
-//! | `look` | one look at a cell, and all that is done for the dead |
-//! | `in_place` | claims that outlive a call: reserve, receive |
-//! | `forced` | the push that displaces the oldest |
-//! | `depth` | how much is in it, and who is in the way |
+//! | `scan` | what a scan finds at a cell, and all repairs after deaths |
+//! | `in_place` | claims that outlive a call: reserve, borrow |
+//! | `displace` | the push that displaces the oldest message |
+//! | `depth` | how full it is, and who is in the way |
 //! | `handle`, `guard`, `batch`, `iter` | the Rust types on top |
 //! | `view` | the state from copied bytes, for `inspect` |
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod batch;
 mod depth;
-mod forced;
+mod displace;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod guard;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -22,9 +22,9 @@ mod handle;
 mod in_place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
-mod look;
+mod layout;
 mod raw;
-mod ring;
+mod scan;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
@@ -34,7 +34,7 @@ pub use guard::{Message, Reservation};
 pub use handle::{Delivery, Queue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
-pub use raw::RawQueue;
-pub use ring::Ring;
+pub use layout::Ring;
 #[cfg(not(interproc_loom))]
-pub use ring::ring_size;
+pub use layout::ring_size;
+pub use raw::RawQueue;

@@ -1,32 +1,31 @@
 //! [`RawQueue`]: the bounded MPMC ring under [`Queue`](crate::queue::Queue) and the C queue.
 //!
-//! **Promise.** Messages come out in the order of their positions, each producer's in the order of its pushes.
-//! A push that returned success is delivered, exactly once but for a consumer's death; a push whose caller died is
-//! delivered at most once. No death blocks, loses room or wakes nobody.
+//! **Promise.** Messages come out in the order of their positions, each producer's in the order of its pushes. A push that
+//! returned success is delivered exactly once, unless a consumer dies. A push whose caller died is delivered at most once. A
+//! death never blocks others, leaks capacity or loses a wake-up.
 //!
 //! The cells are the truth; head and tail are hints that may lag and never exceed it. A cell has two words:
 //!
 //! | word | meaning |
 //! |---|---|
 //! | control | idle `lap, state`, or owned by a writer or a reader: the claim is one compare-and-swap from the exact idle value |
-//! | sequence | the last idle value that an owner has written: **the commit point**. The owner stores it, then the same value in the control word |
+//! | sequence | the last idle value that an owner has written: **the commit point**. The owner stores it first, then the same value in the control word |
 //!
-//! | an owner died; role, sequence word | meaning | what the next one does |
+//! | an owner died; role, sequence word | meaning | what the next thread does |
 //! |---|---|---|
 //! | writer, EMPTY at lap L | nothing was published | consumer at L: moves the cell to L+1 and goes on; producer at L: passes; producer at L+1: writes there |
 //! | writer, FULL at L | published, not yet visible | consumer at L: takes it as new |
 //! | reader, FULL at L | being read | consumer at L: takes it, marked redelivered |
 //! | reader, EMPTY at L+1 | consumed | anybody: makes the cell idle |
 //!
-//! **What a cell tells of the others.** Positions are claimed in their order, and a position one lap later than another only
-//! when that one is *done*: consumed, or given up. So where `lap L, index i` is claimed, everything up to it is claimed,
-//! and everything up to `L-1, i` is done. A cell that is free at lap L was claimed at L-1, and vouches for what is done up to
-//! `L-2, i` and for itself. *For no more*: what is given up, or consumed behind a message that somebody has in its hands, goes
-//! on to its next lap in front of messages that are unread, and may do so again before they are read. A look that makes
-//! more of it goes past them.
+//! **What a cell tells about the others.** Positions are claimed in order, and a position is claimed for the next lap only when
+//! it is *done* in this one: consumed or aborted. So if `lap L, index i` is claimed, everything up to it is claimed, and
+//! everything up to `L-1, i` is done. A cell that is free at lap L was claimed at L-1, so it vouches for everything up to
+//! `L-2, i`, and for itself. *For no more*: an aborted cell, and one that is consumed behind a borrowed message, goes on to its
+//! next lap in front of unread messages, and may do so again before they are read. A scan that concludes more skips them.
 //!
-//! Because ids are never given out twice, replacing a dead owner's word is free of ABA; because an idle word holds
-//! 40 bits of lap, so is a claim.
+//! Ids are never given out twice, so replacing a dead owner's word is free of ABA. An idle word holds 40 bits of lap, so a
+//! claim is free of ABA, too.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
@@ -37,48 +36,49 @@
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | Q-a | a producer, claimed, not committed | a writer's cell, EMPTY | by its slot's mark who waits for it; by the bell all who sleep | the unacknowledged message |
+//! | Q-a | a producer, claimed, not committed | a writer's cell, EMPTY | whoever waits for it, by its slot's mark; all sleepers, by the bell | the unacknowledged message |
 //! | Q-b | a producer, committed, not released | a writer's cell, FULL | as Q-a | nothing: it is delivered |
 //! | Q-c | a producer, released, not woken | a message, consumers asleep | the bell | nothing |
-//! | Q-d | a consumer, claimed, not committed | a reader's cell, FULL | as Q-a | nothing: redelivered, and said so |
-//! | Q-e | a consumer, committed, not released | a reader's cell, EMPTY at the next lap | as Q-a | the message it had taken (at-most-once by nature) |
+//! | Q-d | a consumer, claimed, not committed | a reader's cell, FULL | as Q-a | nothing: delivered again, flagged |
+//! | Q-e | a consumer, committed, not released | a reader's cell, EMPTY at the next lap | as Q-a | the message that it had taken (pop is at-most-once) |
 //! | Q-f | a consumer, released, not woken | room, producers asleep | the bell | as Q-e |
-//! | Q-g | anybody before a hint store | a hint that lags | nobody: the next operation steps over it | nothing |
-//! | Q-h | a closer that has marked the counts, not closed | an open queue with slower publishers | nobody need | the close, which never returned |
-//! | Q-i | a closer, closed, not woken | a closed queue; others asleep | the bell; who was about to sleep watches the closed word | nothing |
+//! | Q-g | anybody before a hint store | a hint that lags | no action needed: the next operation steps over it | nothing |
+//! | Q-h | a closer that has marked the counts, not closed | an open queue with slower publishers | no action needed | the close, which never returned |
+//! | Q-i | a closer, closed, not woken | a closed queue; others asleep | the bell; a thread about to sleep watches the closed word | nothing |
+//! | Q-s | a sleeper, announced | nothing | no action needed | nothing |
 //!
-//! A death that the kernel does not report (see `member::domain`) rings no bell: whoever sleeps *on an owner*
-//! finds it by the net; idle sleepers in the windows Q-c, Q-f and Q-h are woken by the next operation only.
+//! A death that the kernel does not report (see `member::domain`) rings no bell. Whoever sleeps *on an owner* finds it by the
+//! net; idle sleepers in the windows Q-c, Q-f and Q-h are woken by the next operation only.
 //!
-//! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: the first consumer
-//! that finds it closed and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No
-//! producer can pass a sealed cell, so nothing can come after an end that was reported.
+//! **Close** is a word, so that producers stop at once, and a seal, so that the end is exact: the first consumer that finds the
+//! queue closed and an empty cell at its position replaces EMPTY by SEALED with one compare-and-swap. No producer can pass a
+//! sealed cell, so nothing can follow a reported end.
 //!
-//! The looks that this takes are in `look`. Messages that are written and read where they lie: `in_place`; pushes that take the
-//! oldest message's place: `forced`.
+//! `scan` has the looks that this takes. Messages written and read in place: `in_place`. Pushes that displace the oldest
+//! message: `displace`.
 //!
-//! A *live stopped* writer blocks the consumers behind it, a live stopped reader the producers one lap later
+//! A *live but stopped* writer blocks the consumers behind it, a live stopped reader the producers one lap later
 //! ([`RawQueue::blocker`] names them).
 //!
-//! After Vyukov's bounded MPMC queue. Rejected: one word for lap and owner (no room for a 32-bit generation); an
-//! owner word beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while
-//! it stands it can make a producer leave a gap that no consumer can tell from the end).
+//! After Vyukov's bounded MPMC queue. Rejected: one word for lap and owner (no room for a 32-bit generation); an owner word
+//! beside a sequence that must be verified after the claim (a wrong claim has to be undone, and while it stands it can make a
+//! producer leave a gap that no consumer can tell from the end).
 
-use super::look::{Behind, Claim, Refused};
-use super::ring::Ring;
+use super::layout::Ring;
+use super::scan::{Behind, Claim, Refused, Seen};
 use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, Spin};
-use crate::queue::CLOSED;
+use crate::member::Member;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
+use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
 
-/// How many cells a waker looks at, to learn how many sleepers its news is worth.
+/// How many cells a waker examines to learn how many sleepers to wake.
 const COUNTED: u32 = 1 << 12;
 
-/// The ring. All operations take the calling thread's member of the segment that the ring lies in.
+/// The queue on a ring. All operations take the calling thread's member of the segment that the ring lies in.
 ///
 /// # Examples
 /// ```
@@ -93,8 +93,8 @@ const COUNTED: u32 = 1 << 12;
 /// # assert_ne!(base, libc::MAP_FAILED);
 /// # let base = NonNull::new(base.cast::<u8>()).expect("mapped");
 ///
-/// // At `base` a file of 8 zeroed pages is mapped: a header, two members, and then the memory of ours.
-/// // SAFETY: the file and its mapping stay to the end, and are in nobody else's hands.
+/// // A file of 8 zeroed pages is mapped at `base`: a header, two members, then the ring's memory.
+/// // SAFETY: the file and its mapping stay to the end, and nobody else has them.
 /// let (domain, ring) = unsafe {
 ///     let memory = base.add(3 * PAGE);
 ///     Ring::make(memory, 5 * PAGE, 8, 16)?; // by one process
@@ -111,7 +111,7 @@ const COUNTED: u32 = 1 << 12;
 ///     queue.try_pop_with(&me, |cell| unsafe { cell.cast::<u64>().read_unaligned() })?;
 /// assert_eq!((number, redelivered), (42, false));
 ///
-/// let cell = queue.reserve(&me, None)?; // in place
+/// let cell = queue.reserve(&me, None)?; // written in place
 /// // SAFETY: as above.
 /// queue.write_in(cell, |cell| unsafe { cell.cast::<u64>().write_unaligned(43) });
 /// queue.commit(&me, cell)?;
@@ -123,11 +123,11 @@ const COUNTED: u32 = 1 << 12;
 /// assert!(redelivered);
 /// queue.release(&me, cell)?;
 /// let cell = queue.try_reserve(&me)?;
-/// queue.abort(&me, cell)?; // no message comes of it
+/// queue.abort(&me, cell)?; // there is no message
 /// assert!(queue.is_empty());
 ///
 /// for number in 0..100u64 {
-///     // SAFETY: as above. The oldest one makes way.
+///     // SAFETY: as above. The oldest message is displaced.
 ///     queue.force_push_with(&me, drop, |cell| unsafe { cell.cast::<u64>().write_unaligned(number) })?;
 /// }
 /// assert!(queue.is_full() && queue.peak() == 16);
@@ -159,7 +159,7 @@ impl RawQueue {
         self.ring.capacity()
     }
 
-    /// Ends an ownership: the commit, then the release, then the wake-up.
+    /// Ends an ownership: commit, release, wake-up.
     #[inline(always)]
     pub(super) fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount, careful: bool) {
         self.ring.seq(index).store(to, Ordering::Release); // Q4
@@ -173,9 +173,9 @@ impl RawQueue {
         side.published(careful, || self.set_free(me, index, to));
     }
 
-    /// How many sleepers the cell that now holds the idle word `to` is worth: itself and the cells behind it that were ready
-    /// before it, as far as the next one that is in the way, whose owner wakes for the rest; all, once the queue is closed,
-    /// as the end must reach everybody.
+    /// How many sleepers to wake for the cell that now holds the idle word `to`: one for it, and one for each cell behind it
+    /// that was ready before it, up to the next one that blocks, whose owner wakes for the rest. All, once the queue is
+    /// closed, as the end must reach everybody.
     #[cold]
     fn set_free(&self, me: &Member, index: u32, to: u64) -> u32 {
         if self.is_closed() {
@@ -186,7 +186,7 @@ impl RawQueue {
         let mut free = 1;
         for step in 1..self.capacity() {
             if step == COUNTED {
-                return u32::MAX; // more than sleep anywhere
+                return u32::MAX; // more than can be asleep
             }
             position = pos::next(position, self.capacity());
             let behind = if state == FULL {
@@ -205,74 +205,24 @@ impl RawQueue {
         free
     }
 
-    /// The waiting form of an operation: spin, announce, look again, sleep.
-    pub(super) fn wait<'a, R>(
-        &'a self,
+    /// The waiting form of a claim.
+    fn wait(
+        &self,
         me: &Member,
         deadline: Option<Deadline>,
-        side: &'a EventCount,
-        mut attempt: impl FnMut() -> core::result::Result<R, Refused>,
-    ) -> Result<R> {
+        side: &EventCount,
+        attempt: impl FnMut() -> core::result::Result<Claim, Refused>,
+    ) -> Result<Claim> {
         let pending = me.pend();
-        let mut spin = Spin::new(me.spinning());
-        // The caller has just looked: first a pause, then another look.
-        let mut slept = false;
-        let result = loop {
-            if slept || spin.again() {
-                slept = false;
-                match attempt() {
-                    Ok(done) => {
-                        spin.done();
-                        break Ok(done);
-                    }
-                    Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                    Err(_) => continue,
-                }
-            }
-            spin.failed();
-            let (watch, sure) = side.announce(me.table());
-            // A closer marks the count before it closes, so our count tells of it, whatever becomes of the closer. Only one that
-            // had marked it already may close with no change there: then we watch the word itself, read before the look.
-            let closed = EventCount::was_marked(&watch).then(|| {
-                let closed = self.ring.header().closed.load(Ordering::Acquire);
-                Watch { word: Word::High(&self.ring.header().closed), expected: (closed >> 32) as u32 }
-            });
-            let (seen, sure) = match attempt() {
-                Ok(done) => break Ok(done),
-                Err(Refused::Closed) => break Err(ErrorKind::Closed.into()),
-                // What it waits for is in its own hands: only it can give that back.
-                Err(Refused::NotNow(seen)) if seen.is_owned_by(me.id()) => {
-                    break Err(ErrorKind::Deadlock.into());
-                }
-                Err(Refused::NotNow(seen)) => (Some(seen), sure),
-                Err(Refused::Lost) => (None, false),
-            };
-            let mut watches = [watch; 3];
-            let mut n = 1;
-            if let Some(closed) = closed.filter(|_| !crate::mutant!("no-closed-watch")) {
-                watches[n] = closed;
-                n += 1;
-            }
-            if let Some(seen) = seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")) {
-                let word = Word::Low(self.ring.ctl(seen.index));
-                watches[n] = Watch { word, expected: seen.word as u32 };
-                n += 1;
-            }
-            let obstacle = seen.and_then(|s| s.obstacle);
-            crate::crash_window!("E1: about to sleep");
-            if me.sleep(&watches[..n], obstacle, sure, deadline) == Woken::TimedOut {
-                break Err(Error::from(ErrorKind::TimedOut));
-            }
-            slept = true;
-        };
+        let mut waiting = Waiting { queue: self, me, attempt, seen: None };
+        let claim = wait(me, deadline, side, Some(&self.ring.header().common), &mut waiting);
         me.unpend(pending);
-        result
+        claim
     }
 
     /// From now on publishers use full fences: for a participant, or a whole segment, without membarrier.
     pub fn use_strong_fences(&self) {
-        self.ring.header().not_empty.use_strong_fences();
-        self.ring.header().not_full.use_strong_fences();
+        self.ring.header().common.use_strong_fences();
     }
 
     /// Closes: producers are refused from now on, consumers drain what is there.
@@ -280,26 +230,17 @@ impl RawQueue {
     /// # Examples
     /// See [`RawQueue`].
     pub fn close(&self, me: &Member) {
-        let pending = me.pend();
-        let header = self.ring.header();
-        // Marked first: a publisher that is careful in an open queue is only slower.
-        header.not_empty.mark_closed();
-        header.not_full.mark_closed();
-        crate::crash_window!("Q-h: marked, not closed");
-        // Whoever is about to sleep watches this word.
-        header.closed.store(CLOSED, Ordering::SeqCst);
-        crate::crash_window!("Q-i: closed, not woken");
-        if !crate::mutant!("close-no-wake") {
-            header.not_empty.wake(|| u32::MAX);
-            header.not_full.wake(|| u32::MAX);
-        }
-        me.unpend(pending);
+        self.ring.header().common.close(
+            me,
+            || crate::crash_window!("Q-h: marked, not closed"),
+            || crate::crash_window!("Q-i: closed, not woken"),
+        );
     }
 
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
+        self.ring.header().common.is_closed()
     }
 
     /// Pushes the element that `fill` writes, if there is room now.
@@ -331,7 +272,7 @@ impl RawQueue {
         }
     }
 
-    /// What a push that does not wait says.
+    /// The error of a push that does not wait.
     #[cold]
     pub(super) fn refused_push(&self, refused: &Refused) -> Error {
         if matches!(refused, Refused::Closed) {
@@ -344,7 +285,7 @@ impl RawQueue {
     /// Pushes the element that `fill` writes, waiting for room until `deadline` if one is given.
     ///
     /// # Errors
-    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself has the cell in its hands; then `fill` was not called.
+    /// `Closed`, `TimedOut`, `Deadlock` when the caller itself owns the cell; then `fill` was not called.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -381,10 +322,10 @@ impl RawQueue {
     #[cold]
     pub(super) fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
         self.note_full();
-        self.wait(me, deadline, &self.ring.header().not_full, || self.claim_push(me))
+        self.wait(me, deadline, &self.ring.header().common.not_full, || self.claim_push(me))
     }
 
-    /// Pops an element through `drain`, if there is one now. The flag says that a consumer died reading it.
+    /// Pops an element through `drain`, if there is one now. The flag says that it is delivered again.
     ///
     /// # Errors
     /// `Empty`, `Closed`; then `drain` was not called.
@@ -454,10 +395,10 @@ impl RawQueue {
 
     #[cold]
     pub(super) fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
-        self.wait(me, deadline, &self.ring.header().not_empty, || self.claim_pop(me))
+        self.wait(me, deadline, &self.ring.header().common.not_empty, || self.claim_pop(me))
     }
 
-    /// Fills a claimed cell and publishes it. `hint` is where the scan began, if the hint may move.
+    /// Fills a claimed cell and publishes it. `hint` is where the scan started, if the hint may move.
     #[inline(always)]
     pub(super) fn publish(
         &self,
@@ -471,8 +412,8 @@ impl RawQueue {
         crate::crash_window!("Q-a: claimed, not committed");
         self.ring.fill(index, fill);
         let header = self.ring.header();
-        self.finish(me, index, idle(position, FULL), &header.not_empty, careful);
-        // Relaxed load: only to keep a slower producer from moving the hint back. Q-g.
+        self.finish(me, index, idle(position, FULL), &header.common.not_empty, careful);
+        // Relaxed load: it only keeps a slower producer from moving the hint back. Q-g.
         if Some(header.tail.load(Ordering::Relaxed)) == hint {
             header.tail.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
@@ -500,49 +441,89 @@ impl RawQueue {
     pub(super) fn done_with(&self, me: &Member, position: u64, hint: Option<u64>, careful: bool) {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(me, pos::index(position), to, &header.not_full, careful);
+        self.finish(me, pos::index(position), to, &header.common.not_full, careful);
         if Some(header.head.load(Ordering::Relaxed)) == hint {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
         if careful && self.is_closed() {
-            // Others may wait for this pop to end, to find the end of the queue.
-            header.not_empty.wake(|| u32::MAX);
+            // Others may wait for this pop to finish before they can find the end of the queue.
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
-    /// The short way to a cell: nobody need be careful, and the hint is right. What comes after a `None` begins anew.
+    /// The fast path to a cell: nobody needs to be careful, and the hint is right. On `None` the caller starts anew.
     #[inline(always)]
     pub(super) fn claim_push_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         let hint = header.tail.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if careful || index >= self.ring.capacity() {
             return None;
         }
         let (from, to) = (idle(hint, EMPTY), owned(me.id(), Role::Writer));
-        // No look before: the former reader has the line, and a look would fetch it twice, once to read and once
+        // No load first: the former reader's core has the line, and a load would fetch it twice, once to read and once
         // to own. Q2: after the former reader.
         let claimed =
             self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
         claimed.then_some(hint)
     }
 
-    /// The same for a message.
+    /// The fast path to a message.
     #[inline(always)]
     pub(super) fn claim_pop_at_hint(&self, me: &Member) -> Option<u64> {
         let header = self.ring.header();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         let hint = header.head.load(Ordering::Acquire); // Q3
         let index = pos::index(hint);
         if careful || index >= self.ring.capacity() {
             return None;
         }
         let (from, to) = (idle(hint, FULL), owned(me.id(), Role::Reader));
-        // The look is at the sequence, not at the word of the exchange: a load next to a locked operation on the
-        // same word waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
+        // This loads the sequence, not the word of the exchange: a load next to a locked operation on the same word
+        // waits for the store buffer. Relaxed: the exchange decides. Q1: after the writer's payload.
         let claimed = self.ring.seq(index).load(Ordering::Relaxed) == from
             && self.ring.ctl(index).compare_exchange(from, to, Ordering::Acquire, Ordering::Relaxed).is_ok();
         claimed.then_some(hint)
+    }
+}
+
+/// A thread that waits for a claim.
+struct Waiting<'a, F> {
+    queue: &'a RawQueue,
+    me: &'a Member,
+    attempt: F,
+    /// What refused the last look. `None` if its scan gave up.
+    seen: Option<Seen>,
+}
+
+impl<F: FnMut() -> core::result::Result<Claim, Refused>> Waiter for Waiting<'_, F> {
+    type Done = Claim;
+
+    fn look(&mut self, _: bool) -> Result<Option<Claim>> {
+        self.seen = match (self.attempt)() {
+            Ok(claim) => return Ok(Some(claim)),
+            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
+            // The caller itself owns what it waits for: only it can give that back.
+            Err(Refused::NotNow(seen)) if seen.is_owned_by(self.me.id()) => {
+                return Err(ErrorKind::Deadlock.into());
+            }
+            Err(Refused::NotNow(seen)) => Some(seen),
+            Err(Refused::Lost) => None,
+        };
+        Ok(None)
+    }
+
+    fn sleep(&mut self, watches: Watches<'_>, deadline: Option<Deadline>) -> Woken {
+        // Any claim of the cell that refused us changes its word.
+        let cell = self.seen.as_ref().filter(|_| !crate::mutant!("no-cell-watch")).map(|seen| Watch {
+            word: Word::Low(self.queue.ring.ctl(seen.index)),
+            expected: seen.word as u32,
+        });
+        let watches = watches.with(cell);
+        let sure = watches.sure && self.seen.is_some();
+        let obstacle = self.seen.as_ref().and_then(|seen| seen.obstacle);
+        crate::crash_window!("Q-s: about to sleep");
+        self.me.sleep(watches.as_slice(), obstacle, sure, deadline)
     }
 }

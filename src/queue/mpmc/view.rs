@@ -1,16 +1,16 @@
-//! The state of a queue, read from copied bytes (see `crate::decode`).
+//! The state of a queue, decoded from copied bytes (see `crate::decode`).
 
 use super::RawQueue;
-use super::ring::{CELLS_OFF, Header, ring_size, stride_of};
+use super::layout::{CELLS_OFF, Header, ring_size, stride_of};
 use crate::decode::{ObjectBytes, State};
 use crate::error::Result;
-use crate::member::{self, OwnerId};
-use crate::queue::CLOSED;
-use crate::queue::event_count::EventCount;
+use crate::member::OwnerId;
+use crate::queue::head::Head;
 use crate::queue::position::{self as pos, Ctl};
 use core::mem::offset_of;
 
-/// How far a hint may lag before the depth is no longer exact. It lags by as much as there are threads at work.
+const COMMON: usize = offset_of!(Header, common);
+/// How far a hint may lag before the depth is no longer exact. It lags by as many cells as threads are at work.
 const CATCH_UP: u32 = 4096;
 
 /// The state of a ring.
@@ -33,19 +33,18 @@ pub(crate) fn queue(object: &ObjectBytes<'_>) -> Option<State> {
         return None;
     }
     let cells = Cells { object, stride, capacity: capacity as u32 };
-    let closed = header(offset_of!(Header, closed))? == CLOSED;
+    let closed = Head::is_closed_in(object, COMMON as u64)?;
     let head = cells.caught_up(header(offset_of!(Header, head))?, pos::past_done)?;
     let tail = cells.caught_up(header(offset_of!(Header, tail))?, pos::past_claimed)?;
     let depth = pos::distance(head, tail, cells.capacity);
     let blocker = [head, tail].into_iter().find_map(|position| cells.owner(position));
-    let state = State::of_channel(closed, depth == 0, depth == cells.capacity)
+    let state = Head::state_of(closed, depth == 0, depth == cells.capacity)
         .with(blocker, "blocks")
         .fact("depth", depth)
         .fact("peak", header(offset_of!(Header, peak))?.min(capacity).max(depth.into()))
         .fact("capacity", capacity)
-        .fact("element bytes", element)
-        .with_sleepers(object, offset_of!(Header, not_empty), offset_of!(Header, not_full));
-    Some(state)
+        .fact("element bytes", element);
+    Some(Head::with_sleepers(state, object, COMMON))
 }
 
 struct Cells<'a> {
@@ -55,13 +54,13 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    /// The control and the sequence word of a cell.
+    /// Control and sequence word of a cell.
     fn cell(&self, index: u32) -> Option<(u64, u64)> {
         let at = CELLS_OFF as u64 + u64::from(index) * self.stride;
         Some((self.object.word(at)?, self.object.word(at + 8)?))
     }
 
-    /// A hint, moved on over what it has missed, as `RawQueue::bounds` does.
+    /// A hint, advanced over what it has missed, as in `RawQueue::bounds`.
     fn caught_up(&self, hint: u64, past: fn(u64, (u64, u64), u32) -> Option<u64>) -> Option<u64> {
         let word = |index| {
             let (control, sequence) = self.cell(index)?;
@@ -82,18 +81,13 @@ impl Cells<'_> {
 }
 
 impl RawQueue {
-    /// How many sleep for a message.
+    /// How many threads sleep for a message.
     pub(crate) fn waiting_consumers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_empty))
+        Head::consumers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 
-    /// How many sleep for room.
+    /// How many threads sleep for room.
     pub(crate) fn waiting_producers(&self) -> Result<u32> {
-        self.asleep(offset_of!(Header, not_full))
-    }
-
-    /// The address is looked up before anything is read there: a handle may outlive its segment.
-    fn asleep(&self, count: usize) -> Result<u32> {
-        member::view::waiters(self.ring().address().wrapping_add(count), size_of::<EventCount>())
+        Head::producers_asleep(self.ring().address().wrapping_add(COMMON))
     }
 }

@@ -1,7 +1,7 @@
-//! Several slots at a time, written or read where they lie.
+//! Several slots at a time, written or read in place.
 //!
-//! They lie in shared memory, and by the seat they are ours until the commit. A process that breaks the rules could write
-//! there meanwhile: whatever it writes is some `T` ([`Plain`]), and the slices never leave the ring.
+//! The slots lie in shared memory and belong to the thread that has the seat, until the commit or release. A process that breaks
+//! the rules could write there meanwhile; whatever it writes is some `T` ([`Plain`]), and the slices never leave the ring.
 #![allow(unsafe_code)]
 
 use super::{Consumer, Producer};
@@ -14,14 +14,15 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::slice::{from_raw_parts, from_raw_parts_mut};
 
-/// Guards stay in the thread that sits in the seat.
+/// Guards stay in the thread that has the seat.
 type InThisThread = PhantomData<*const ()>;
 
-/// Free slots, to be written in place: see [`Producer::reserve`]. Dropped without a commit, nothing has happened.
+/// Free slots, to be written in place: see [`Producer::reserve`]. Dropped without a commit, they are aborted: nothing has
+/// happened.
 ///
-/// *When the producer dies* with a chunk, nothing of it was pushed: its slots are free, and the next producer gets them. *Fork*:
-/// in the child a commit of a chunk that its parent holds is refused with `NotOwner`, and nothing is pushed; dropping it does
-/// nothing. Its slots are the parent's: the child must not write there.
+/// *If the producer dies* with a chunk, nothing of it was pushed: its slots are free for the next producer. *Fork*: in the child
+/// a commit of its parent's chunk is refused with `NotOwner`, and nothing is pushed; dropping it does nothing. The slots are
+/// the parent's: the child must not write there.
 ///
 /// # Examples
 /// ```
@@ -35,7 +36,7 @@ type InThisThread = PhantomData<*const ()>;
 /// assert_eq!(c.drain().collect::<Vec<_>>(), [1, 2, 3]);
 /// # Ok::<(), interproc::Error>(())
 /// ```
-/// In the child of a fork that did not ask (the safe forms refuse under a chunk) it is the parent's:
+/// After an unchecked fork (the safe forms refuse to fork while a chunk exists), the chunk is still the parent's:
 /// ```
 /// use interproc::{ErrorKind, Segment, process};
 ///
@@ -70,7 +71,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
         WriteChunk { producer, slots, _guard: guard, _here: PhantomData }
     }
 
-    /// The slots, in order; the second slice is empty unless the ring ends in between. They hold what was there before.
+    /// The slots, in order. The second slice is empty unless the ring ends in between. They hold what was there before.
     ///
     /// # Examples
     /// ```
@@ -97,7 +98,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
         unsafe { (from_raw_parts_mut(a.as_ptr(), n), from_raw_parts_mut(b.as_ptr(), m)) }
     }
 
-    /// How many slots.
+    /// The number of slots.
     ///
     /// # Examples
     /// ```
@@ -124,7 +125,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
         self.len() == 0
     }
 
-    /// Pushes the first `count` of them, as one.
+    /// Pushes the first `count` of them, published as one.
     ///
     /// # Errors
     /// `TooLarge` for more than were reserved; `Closed`; `NotOwner` in the child of a fork. None is pushed then.
@@ -153,7 +154,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
         seat.raw.advance(count as u64)
     }
 
-    /// Pushes all of them, as one.
+    /// Pushes all of them, published as one.
     ///
     /// # Errors
     /// As [`WriteChunk::commit`].
@@ -174,7 +175,7 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
         self.commit(all)
     }
 
-    /// Fills them from an iterator as far as it goes, and pushes those; says how many.
+    /// Fills slots from an iterator as far as it goes, and pushes those. Returns how many.
     ///
     /// # Errors
     /// As [`WriteChunk::commit`].
@@ -193,10 +194,10 @@ impl<'a, T: Plain> WriteChunk<'a, T> {
     }
 }
 
-/// Free slots that are written without a look at what is in them: see [`Producer::reserve_uninit`]. Dropped without a
-/// commit, nothing has happened.
+/// Free slots whose contents are not to be read: see [`Producer::reserve_uninit`]. Dropped without a commit, they are aborted:
+/// nothing has happened.
 ///
-/// *When the producer dies* with it, and after a *fork*: as [`WriteChunk`].
+/// *If the producer dies* with it, and after a *fork*: as [`WriteChunk`].
 ///
 /// # Examples
 /// ```
@@ -221,7 +222,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         WriteChunkUninit(WriteChunk::new(producer, count))
     }
 
-    /// The slots, in order; the second slice is empty unless the ring ends in between.
+    /// The slots, in order. The second slice is empty unless the ring ends in between.
     ///
     /// # Examples
     /// ```
@@ -239,7 +240,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         unsafe { (from_raw_parts_mut(a.as_ptr().cast(), n), from_raw_parts_mut(b.as_ptr().cast(), m)) }
     }
 
-    /// How many slots.
+    /// The number of slots.
     ///
     /// # Examples
     /// ```
@@ -266,7 +267,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         self.0.is_empty()
     }
 
-    /// Pushes the first `count` of them, as one.
+    /// Pushes the first `count` of them, published as one.
     ///
     /// # Errors
     /// `TooLarge` for more than were reserved; `Closed`; `NotOwner` in the child of a fork. None is pushed then.
@@ -290,7 +291,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         self.0.commit(count)
     }
 
-    /// Pushes all of them, as one.
+    /// Pushes all of them, published as one.
     ///
     /// # Errors
     /// As [`WriteChunkUninit::commit`].
@@ -316,7 +317,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         self.0.commit_all()
     }
 
-    /// Fills them from an iterator as far as it goes, and pushes those; says how many.
+    /// Fills slots from an iterator as far as it goes, and pushes those. Returns how many.
     ///
     /// # Errors
     /// As [`WriteChunkUninit::commit`].
@@ -333,7 +334,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
         let mut count = 0;
         let (a, b) = self.as_mut_slices();
         let mut values = values.into_iter();
-        // The slots first: a value is asked for only if there is a place for it.
+        // The slot first: take a value only if there is a slot for it.
         for slot in a.iter_mut().chain(b) {
             let Some(value) = values.next() else { break };
             slot.write(value);
@@ -343,12 +344,12 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
     }
 }
 
-/// Messages, to be read in place: see [`Consumer::borrow`]. Dropped without a release, also by a panic, none is
-/// taken; and if the panic drops the consumer, too, they are flagged as after its death.
+/// Borrowed messages, to be read in place: see [`Consumer::borrow`]. Dropped without a release, also by a panic, none is taken. If
+/// the panic drops the consumer, too, they are flagged as after its death.
 ///
-/// *When the consumer dies* with a chunk, the next consumer gets all of them again, flagged
-/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a release of a chunk that its parent holds does nothing: the messages
-/// stay the parent's. What the child reads there may have been overwritten.
+/// *If the consumer dies* with a chunk, all of it is delivered again to the next consumer, flagged
+/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a release of its parent's chunk does nothing: the messages stay
+/// the parent's. What the child reads there may have been overwritten.
 ///
 /// # Examples
 /// ```
@@ -379,7 +380,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         ReadChunk { consumer, slots, _guard: guard, _here: PhantomData }
     }
 
-    /// The messages, in order; the second slice is empty unless the ring ends in between.
+    /// The messages, in order. The second slice is empty unless the ring ends in between.
     ///
     /// # Examples
     /// ```
@@ -402,7 +403,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         unsafe { (from_raw_parts(a.as_ptr(), n), from_raw_parts(b.as_ptr(), m)) }
     }
 
-    /// How many messages.
+    /// The number of messages.
     ///
     /// # Examples
     /// ```
@@ -446,7 +447,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// let child = process::fork(|| {
     ///     let mut c = seg.spsc_consumer::<u64>("q", 8).unwrap();
     ///     let _chunk = c.borrow(2).unwrap();
-    ///     std::process::abort(); // with two of them in its hands
+    ///     std::process::abort(); // with two of them borrowed
     /// })?;
     /// child.join()?;
     /// let mut c = seg.spsc_consumer::<u64>("q", 8)?;
@@ -459,7 +460,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
     }
 
-    /// Takes the first `count` of them, as one; the rest stays. At most all are taken; none in the child of a fork.
+    /// Takes the first `count` of them, freed as one; the rest stays. Takes at most all, and none in the child of a fork.
     ///
     /// # Examples
     /// ```
@@ -484,7 +485,7 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         seat.raw.has_read();
     }
 
-    /// Takes all of them, as one; none in the child of a fork.
+    /// Takes all of them, freed as one; none in the child of a fork.
     ///
     /// # Examples
     /// ```
@@ -509,14 +510,14 @@ impl<'a, T: Plain> IntoIterator for ReadChunk<'a, T> {
     type Item = T;
     type IntoIter = ReadChunkIntoIter<'a, T>;
 
-    /// By value. When it is dropped, those that it has given out are taken, as one.
+    /// By value. When the iterator is dropped, the messages that it has yielded are taken, freed as one.
     fn into_iter(self) -> ReadChunkIntoIter<'a, T> {
         ReadChunkIntoIter { chunk: Some(self), next: 0, unwinding: Unwinding::begin() }
     }
 }
 
-/// The messages of a chunk by value. When it is dropped, those that it has given out are taken, as one. In the child
-/// of a fork none is, nor if a panic drops it; when the consumer dies before it, all of the chunk is redelivered, as with
+/// The messages of a chunk by value. When it is dropped, those that it has yielded are taken, freed as one. None is taken in the
+/// child of a fork, or if a panic drops it. If the consumer dies first, all of the chunk is delivered again, as with
 /// [`ReadChunk`].
 ///
 /// # Examples
@@ -557,7 +558,7 @@ impl<T: Plain> ExactSizeIterator for ReadChunkIntoIter<'_, T> {}
 
 impl<T: Plain> Drop for ReadChunkIntoIter<'_, T> {
     fn drop(&mut self) {
-        // By a panic: those that were given out, too, come again.
+        // Dropped by a panic: even the yielded ones come again.
         if let Some(chunk) = self.chunk.take()
             && !self.unwinding.interrupts()
         {

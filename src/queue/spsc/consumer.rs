@@ -1,4 +1,4 @@
-//! The typed consumer.
+//! [`Consumer`]: the typed consumer.
 #![allow(unsafe_code)]
 
 use super::{Drain, Iter, ReadChunk, Reader, TryIter};
@@ -6,6 +6,7 @@ use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Who, view};
 use crate::queue::Delivery;
+use crate::queue::iter;
 use crate::queue::lane::Lane;
 use crate::shared::Plain;
 use crate::time::Deadline;
@@ -15,17 +16,18 @@ use core::marker::PhantomData;
 use core::ptr::{NonNull, copy_nonoverlapping};
 use core::time::Duration;
 
-/// The consumer of an Spsc queue: pops messages of type `T`, which the one [`Producer`](super::Producer) pushes.
+/// The one consumer of an Spsc queue: pops messages of type `T`, which the one [`Producer`](super::Producer) pushes.
 ///
-/// Taken by [`Segment::spsc_consumer`](crate::Segment::spsc_consumer). There is one at a time: while it sits there others get
+/// Taken by [`Segment::spsc_consumer`](crate::Segment::spsc_consumer). There is one at a time: while it lives, others get
 /// `WouldBlock`. Dropped, it frees what it has popped, and leaves the seat to the next one.
 ///
-/// *When somebody dies* (a thread or its process, at any instruction): what this consumer had not freed is read again by the next
-/// one, and what it may have read of that is flagged ([`Delivery::redelivered`]); so it is at least once, for one message, or
-/// as many as [`free_every`](Self::free_every) or a chunk says. A producer's death costs nothing that was published. A pop that
-/// waits gets that at once, and then goes on waiting, for the next producer; who is [there](Self::peer) can be asked.
+/// *If a thread dies* (or its process, at any instruction): what this consumer had not freed is delivered again to the next one,
+/// and the messages that it may have read are flagged ([`Delivery::redelivered`]). So delivery is at-least-once for one
+/// message, or for as many as [`free_every`](Self::free_every) or a chunk says. A producer's death loses nothing that was
+/// published. A waiting pop gets that at once, and then goes on waiting, for the next producer; [`peer`](Self::peer) tells who
+/// is there.
 ///
-/// *Ordering, threads, fork, signals*: as for the producer. *Cost*: a pop that need not wait is one store more than the
+/// *Ordering, threads, fork, signals*: as for the producer. *Cost*: a pop without waiting is one store beside the
 /// message; no read-modify-write, no fence, no system call. Wait-free.
 ///
 /// # Examples
@@ -76,7 +78,7 @@ impl<T: Plain> Consumer<T> {
         unsafe { self.seat.raw.lane().first().cast::<T>().add(index as usize) }
     }
 
-    /// Takes the next message, which is known to be there.
+    /// Takes the next message, which is known to exist.
     #[inline(always)]
     fn take_one(&mut self) -> T {
         // SAFETY: the slot is ours by the seat, and published. Any bytes are a `T`.
@@ -163,14 +165,14 @@ impl<T: Plain> Consumer<T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 2)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 2)?;
     /// p.push(1)?;
-    /// assert_eq!(c.pop_until(interproc::Deadline::now())?, 1); // there is one: a deadline in the past does not matter
+    /// assert_eq!(c.pop_until(interproc::Deadline::now())?, 1); // there is one: no waiting
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pop_until(&mut self, deadline: Deadline) -> Result<T> {
         self.pop_by(Wait::Until(deadline))
     }
 
-    /// Pops, waiting as long as it takes, and tells whether a consumer that died may have read the message before.
+    /// Pops, waiting as long as it takes, and tells whether the message is delivered again: an earlier consumer may have read it.
     ///
     /// # Errors
     /// As [`Consumer::pop`].
@@ -210,7 +212,7 @@ impl<T: Plain> Consumer<T> {
         self.pop_delivery_by(Wait::Never)
     }
 
-    /// As [`pop_delivery`](Self::pop_delivery), at most for `timeout`.
+    /// As [`pop_delivery`](Self::pop_delivery), waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`Consumer::pop_until`].
@@ -247,10 +249,10 @@ impl<T: Plain> Consumer<T> {
         self.pop_delivery_by(Wait::Until(deadline))
     }
 
-    /// The next message where it lies, without taking it, if there is one now.
+    /// Looks at the next message in place, without taking it, if there is one now.
     ///
-    /// It lies in shared memory. The producer does not touch it; a process that breaks the rules could, and all that it
-    /// writes is some `T`.
+    /// It lies in shared memory. The producer does not touch it. A process that breaks the rules could, but whatever it writes is
+    /// some `T`.
     ///
     /// # Errors
     /// As [`Consumer::try_pop`].
@@ -271,11 +273,11 @@ impl<T: Plain> Consumer<T> {
         Ok(unsafe { self.slot(self.seat.raw.index()).as_ref() })
     }
 
-    /// Waits for a message, then pops as many as there are now, at most `into.len()`; says how many. They are copied in one or
-    /// two pieces and freed as one.
+    /// Waits for a message, then pops as many as there are, at most `into.len()`. Returns how many. They are copied in one or two
+    /// pieces and freed as one.
     ///
     /// # Errors
-    /// As [`Consumer::pop`], when not even one came.
+    /// As [`Consumer::pop`], if none was popped.
     ///
     /// # Examples
     /// ```
@@ -292,10 +294,10 @@ impl<T: Plain> Consumer<T> {
         self.pop_batch_by(into, Wait::ForEver)
     }
 
-    /// As [`pop_batch`](Self::pop_batch), at most for `timeout`.
+    /// As [`pop_batch`](Self::pop_batch), waiting at most `timeout`.
     ///
     /// # Errors
-    /// As [`Consumer::pop_until`], when not even one came.
+    /// As [`Consumer::pop_until`], if none was popped.
     ///
     /// # Examples
     /// ```
@@ -313,7 +315,7 @@ impl<T: Plain> Consumer<T> {
     /// As [`pop_batch`](Self::pop_batch), waiting until `deadline` at the latest.
     ///
     /// # Errors
-    /// As [`Consumer::pop_until`], when not even one came.
+    /// As [`Consumer::pop_until`], if none was popped.
     ///
     /// # Examples
     /// ```
@@ -328,10 +330,10 @@ impl<T: Plain> Consumer<T> {
         self.pop_batch_by(into, Wait::Until(deadline))
     }
 
-    /// Pops as many messages as there are now, at most `into.len()`; says how many.
+    /// Pops as many messages as there are now, at most `into.len()`. Returns how many.
     ///
     /// # Errors
-    /// As [`Consumer::try_pop`], if not even one was there.
+    /// As [`Consumer::try_pop`], if none was popped.
     ///
     /// # Examples
     /// ```
@@ -351,7 +353,7 @@ impl<T: Plain> Consumer<T> {
             return Ok(0);
         }
         self.seat.ready(wait)?;
-        let count = self.seat.there_up_to(into.len())?;
+        let count = self.seat.up_to(into.len())?;
         let told = self.seat.raw.reads(count as u64);
         let mut to = into.as_mut_ptr();
         for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
@@ -368,7 +370,7 @@ impl<T: Plain> Consumer<T> {
         Ok(count)
     }
 
-    /// Waits until there are `count` messages and lends them, to be read in place; fewer when the queue is closed. None is taken
+    /// Waits until there are `count` messages and borrows them, to be read in place; fewer when the queue is closed. None is taken
     /// before a [`release`](ReadChunk::release).
     ///
     /// # Errors
@@ -392,7 +394,7 @@ impl<T: Plain> Consumer<T> {
         self.chunk(count, Wait::ForEver).map(|n| ReadChunk::new(self, n))
     }
 
-    /// As [`borrow`](Self::borrow), if so many are there now.
+    /// As [`borrow`](Self::borrow), if there are that many now.
     ///
     /// # Errors
     /// As [`Consumer::borrow`], and `Empty`.
@@ -413,7 +415,7 @@ impl<T: Plain> Consumer<T> {
         self.chunk(count, Wait::Never).map(|n| ReadChunk::new(self, n))
     }
 
-    /// As [`borrow`](Self::borrow), at most for `timeout`.
+    /// As [`borrow`](Self::borrow), waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`Consumer::borrow`], and `TimedOut`.
@@ -459,7 +461,7 @@ impl<T: Plain> Consumer<T> {
         Ok(count)
     }
 
-    /// Pops one message after the other, waiting for each, until the queue is closed and drained (or fails).
+    /// Pops message after message, waiting for each, until the queue is closed and drained (or a pop fails).
     ///
     /// # Examples
     /// ```
@@ -472,10 +474,10 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn iter(&mut self) -> Iter<'_, T> {
-        Iter(self)
+        iter::Iter(self)
     }
 
-    /// Pops one message after the other until none is there; a fast producer can keep it going.
+    /// Pops messages as long as there are any. Beside a fast producer it may go on for ever.
     ///
     /// # Examples
     /// ```
@@ -487,10 +489,10 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_iter(&mut self) -> TryIter<'_, T> {
-        TryIter(self)
+        iter::TryIter(self)
     }
 
-    /// Pops what is there at the time of the call, and no more. Dropped early, it leaves the rest.
+    /// Pops the messages that are there at the time of the call, and no more. Dropped early, it leaves the rest.
     ///
     /// # Examples
     /// ```
@@ -502,14 +504,13 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn drain(&mut self) -> Drain<'_, T> {
-        let left = self.len().saturating_sub(self.seat.raw.unfreed() as usize);
-        Drain { consumer: self, left }
+        iter::Drain::new(self)
     }
 
-    /// Frees by itself every `messages` only, at least 1, which is what a consumer begins with: the producer is told less often,
-    /// and the line that tells it moves less often between the processors. What is popped and not freed takes up room, and
-    /// if this consumer dies it is read again by the next one, flagged. It is freed at the latest before a pop waits or
-    /// finds nothing, by [`flush`](Self::flush), and when the handle is dropped. More than the capacity counts as that.
+    /// Frees only after this many messages, at least 1, which is the default. Then the cache line that tells the producer moves
+    /// between the processors less often. Messages that are popped and not freed take up room, and if this consumer dies they are
+    /// delivered again, flagged. They are freed at the latest before a pop waits or finds nothing, by [`flush`](Self::flush),
+    /// and when the handle is dropped. More than the capacity counts as the capacity.
     ///
     /// # Errors
     /// `NotOwner`, `Stale`, `TooManyMembers`.
@@ -533,7 +534,7 @@ impl<T: Plain> Consumer<T> {
         Ok(())
     }
 
-    /// Frees what was popped and not freed.
+    /// Frees what was popped and not yet freed.
     ///
     /// # Errors
     /// `NotOwner`, `Stale`, `TooManyMembers`.
@@ -546,7 +547,7 @@ impl<T: Plain> Consumer<T> {
     /// c.free_every(4)?;
     /// p.push_batch(&[1, 2, 3, 4])?;
     /// c.pop()?;
-    /// assert!(p.try_push(5).is_err()); // the room of the first one is not free yet
+    /// assert!(p.try_push(5).is_err()); // the first one's room is not free yet
     /// c.flush()?;
     /// p.try_push(5)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -556,8 +557,8 @@ impl<T: Plain> Consumer<T> {
         self.seat.flush()
     }
 
-    /// Closes the queue for good: the producer is refused from now on. What it has published can be popped, here or by the next
-    /// consumer. A push at the same time either gets in, and is then delivered, or is refused. Idempotent.
+    /// Closes the queue for good: pushes fail from now on. What was published can still be popped, here or by the next consumer. A
+    /// push that races with the close either succeeds, and is then delivered, or fails. Idempotent.
     ///
     /// # Errors
     /// `NotOwner`, `Stale`, `TooManyMembers`: nothing is changed.
@@ -580,8 +581,8 @@ impl<T: Plain> Consumer<T> {
         Ok(())
     }
 
-    /// Frees the rest and leaves the seat to the next consumer, as dropping the handle does, and says how that went. The
-    /// queue stays open.
+    /// Frees the rest and leaves the seat to the next consumer, as dropping the handle does, but reports errors. The queue stays
+    /// open.
     ///
     /// # Errors
     /// As [`Consumer::flush`].
@@ -603,7 +604,7 @@ impl<T: Plain> Consumer<T> {
 }
 
 impl<T> Consumer<T> {
-    /// How many messages are published and not freed: a snapshot.
+    /// How many messages are in the queue, published and not freed: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -618,7 +619,7 @@ impl<T> Consumer<T> {
         self.seat.raw.lane().len() as usize
     }
 
-    /// Whether there is none to pop: a snapshot.
+    /// Whether there is nothing to pop: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -635,7 +636,7 @@ impl<T> Consumer<T> {
         self.len() <= self.seat.raw.unfreed() as usize
     }
 
-    /// Whether the producer finds no room: a snapshot.
+    /// Whether the producer would find no room: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -663,7 +664,7 @@ impl<T> Consumer<T> {
         self.seat.raw.lane().capacity() as usize
     }
 
-    /// The most messages that were seen in it, as [`Producer::peak`](super::Producer::peak).
+    /// The most messages ever seen in it, as [`Producer::peak`](super::Producer::peak).
     ///
     /// # Examples
     /// ```
@@ -695,10 +696,10 @@ impl<T> Consumer<T> {
         self.seat.raw.lane().is_closed()
     }
 
-    /// Who sits in the producer's seat, dead or alive; `None` if nobody does.
+    /// The holder of the producer's seat, dead or alive; `None` while the seat is vacant.
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```

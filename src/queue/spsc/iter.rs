@@ -1,6 +1,8 @@
-//! One message after the other.
+//! Loops over the messages of a [`Consumer`].
 
 use super::Consumer;
+use crate::error::Result;
+use crate::queue::iter::{self, Popping};
 use crate::shared::Plain;
 
 /// Messages as they come, until the queue is closed and drained: see [`Consumer::iter`].
@@ -17,8 +19,7 @@ use crate::shared::Plain;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct Iter<'a, T>(pub(super) &'a mut Consumer<T>);
+pub type Iter<'a, T> = iter::Iter<&'a mut Consumer<T>>;
 
 /// Messages as long as there are any: see [`Consumer::try_iter`].
 ///
@@ -31,11 +32,10 @@ pub struct Iter<'a, T>(pub(super) &'a mut Consumer<T>);
 /// let mut numbers = c.try_iter();
 /// assert_eq!(numbers.next(), Some(1));
 /// drop(numbers);
-/// assert_eq!(c.pop()?, 2); // what it did not give out is there
+/// assert_eq!(c.pop()?, 2); // what it did not yield is still there
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct TryIter<'a, T>(pub(super) &'a mut Consumer<T>);
+pub type TryIter<'a, T> = iter::TryIter<&'a mut Consumer<T>>;
 
 /// The messages that were there: see [`Consumer::drain`].
 ///
@@ -50,41 +50,20 @@ pub struct TryIter<'a, T>(pub(super) &'a mut Consumer<T>);
 /// assert_eq!(numbers.sum::<u64>(), 6);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-pub struct Drain<'a, T> {
-    pub(super) consumer: &'a mut Consumer<T>,
-    pub(super) left: usize,
-}
+pub type Drain<'a, T> = iter::Drain<&'a mut Consumer<T>>;
 
-impl<T: Plain> Iterator for Iter<'_, T> {
+impl<T: Plain> Popping for &mut Consumer<T> {
     type Item = T;
-
     #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.0.pop().ok()
+    fn pop_next(&mut self) -> Result<T> {
+        self.pop()
     }
-}
-
-impl<T: Plain> Iterator for TryIter<'_, T> {
-    type Item = T;
-
     #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.0.try_pop().ok()
+    fn try_pop_next(&mut self) -> Result<T> {
+        self.try_pop()
     }
-}
-
-impl<T: Plain> Iterator for Drain<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        self.left = self.left.checked_sub(1)?;
-        self.consumer.try_pop().ok()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left))
+    fn there(&self) -> u64 {
+        self.len().saturating_sub(self.seat.raw.unfreed() as usize) as u64
     }
 }
 

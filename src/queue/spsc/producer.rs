@@ -1,4 +1,4 @@
-//! The typed producer.
+//! [`Producer`]: the typed producer.
 #![allow(unsafe_code)]
 
 use super::{WriteChunk, WriteChunkUninit, Writer};
@@ -17,21 +17,21 @@ use core::time::Duration;
 
 type Pushed<T> = core::result::Result<(), PushError<T>>;
 
-/// The producer of an Spsc queue: pushes messages of type `T`, for the one [`Consumer`](super::Consumer).
+/// The one producer of an Spsc queue: pushes messages of type `T` for the one [`Consumer`](super::Consumer).
 ///
-/// Taken by [`Segment::spsc_producer`](crate::Segment::spsc_producer). There is one at a time: while it sits there others get
-/// `WouldBlock`. Dropped, it publishes what it has not published, and leaves the seat to the next one.
+/// Taken by [`Segment::spsc_producer`](crate::Segment::spsc_producer). There is one at a time: while it lives, others get
+/// `WouldBlock`. Dropped, it publishes the rest, and leaves the seat to the next one.
 ///
-/// *When somebody dies* (a thread or its process, at any instruction): what this producer had published is delivered, what it
-/// had not (see [`publish_every`](Self::publish_every)) is gone; the next producer goes on behind it. A consumer's death costs
-/// the producer nothing: what was not consumed waits for the next one. A push that
-/// waits for room gets what the dead one had freed at once, and then goes on waiting, for the next consumer; who is
-/// [there](Self::peer) can be asked. (To be told of the end by a death, use a [pipe](crate::pipe).)
+/// *If a thread dies* (or its process, at any instruction): what this producer had published is delivered, what it had not (see
+/// [`publish_every`](Self::publish_every)) is lost; the next producer continues behind it. A consumer's death costs the producer
+/// nothing: unread messages wait for the next consumer. A push that waits for room gets what the dead consumer had freed at
+/// once, and then goes on waiting, for the next consumer; [`peer`](Self::peer) tells who is there. (If a death is to be the
+/// end, use a [pipe](crate::pipe).)
 ///
-/// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in order. *Threads*: may be
-/// moved to another thread, and its seat comes along with the first use there; `Stale` if its thread had ended and another
-/// producer has taken over since. *Fork*: the child is refused with `NotOwner`; it cannot harm the parent's queue by it.
-/// *Signals*: not to be used in a handler. *Cost*: a push that need not wait is one store more than the message; no
+/// *Ordering*: a pop sees everything that happened before the push of its message. Messages come out in order. *Threads*: the
+/// handle may move to another thread, and its first use there moves the seat; `Stale` if its former thread had ended and another
+/// producer has taken over since. *Fork*: the child is refused with `NotOwner` and cannot harm the parent's queue with its
+/// copy. *Signals*: not to be used in a handler. *Cost*: a push without waiting is one store beside the message; no
 /// read-modify-write, no fence, no system call. Wait-free.
 ///
 /// # Examples
@@ -102,7 +102,7 @@ impl<T: Plain> Producer<T> {
     /// Pushes, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// `Closed`; `NotOwner` in a forked child; `Stale`; `TooManyMembers`; `Corrupt`. The value comes back in the error.
+    /// `Closed`; `NotOwner` in a forked child; `Stale`; `TooManyMembers`; `Corrupt`. The error returns the value.
     ///
     /// # Examples
     /// ```
@@ -161,18 +161,18 @@ impl<T: Plain> Producer<T> {
     /// ```
     /// # let seg = interproc::Segment::anonymous(1 << 16)?;
     /// # let mut p = seg.spsc_producer::<u64>("q", 1)?;
-    /// p.push_until(1, interproc::Deadline::now())?; // there is room: a deadline in the past does not matter
+    /// p.push_until(1, interproc::Deadline::now())?; // there is room: no waiting
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn push_until(&mut self, value: T, deadline: Deadline) -> Pushed<T> {
         self.push_by(value, Wait::Until(deadline))
     }
 
-    /// Pushes all of them in order, waiting for room as long as it takes. Each run of them that finds room is copied in one or
-    /// two pieces and published as one.
+    /// Pushes all of `values` in order, waiting for room as long as it takes. Each run that finds room is copied in one or two
+    /// pieces and published as one.
     ///
     /// # Errors
-    /// As [`Producer::push`], with the number that went in before.
+    /// As [`Producer::push`]; the error says how many were pushed before.
     ///
     /// # Examples
     /// ```
@@ -186,7 +186,7 @@ impl<T: Plain> Producer<T> {
         self.push_batch_by(values, Wait::ForEver).map(drop)
     }
 
-    /// As [`push_batch`](Self::push_batch), at most for `timeout`.
+    /// As [`push_batch`](Self::push_batch), waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`Producer::push_batch`], and `TimedOut`.
@@ -228,10 +228,10 @@ impl<T: Plain> Producer<T> {
         self.push_batch_by(values, Wait::Until(deadline)).map(drop)
     }
 
-    /// Pushes as many of them as there is room for, published as one; says how many.
+    /// Pushes as many of `values` as there is room for, published as one. Returns how many.
     ///
     /// # Errors
-    /// As [`Producer::try_push`], when not even one went in.
+    /// As [`Producer::try_push`], if none was pushed.
     ///
     /// # Examples
     /// ```
@@ -257,10 +257,10 @@ impl<T: Plain> Producer<T> {
         Ok(pushed)
     }
 
-    /// Pushes as many as there is room for, one at least.
+    /// Pushes as many as there is room for, at least one.
     fn push_run(&mut self, values: &[T], wait: Wait) -> Result<usize> {
         self.seat.ready(wait)?;
-        let count = self.seat.room_up_to(values.len())?;
+        let count = self.seat.up_to(values.len())?;
         let mut from = values.as_ptr();
         for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
             // SAFETY: `n` slots that are ours by the seat and known to be free; as many values are left.
@@ -273,9 +273,9 @@ impl<T: Plain> Producer<T> {
         Ok(count)
     }
 
-    /// Waits until `count` slots are free and lends them, to be written in place: what is in them is what was there before.
-    /// Nothing is pushed before a [`commit`](WriteChunk::commit). (A producer that waits for *n* slots and a consumer that waits for
-    /// *m* messages, with *n* + *m* beyond the capacity + 1, can wait for each other.)
+    /// Waits until `count` slots are free and reserves them, to be written in place. They hold what was there before. Nothing is
+    /// pushed before a [`commit`](WriteChunk::commit). (A producer that waits for *n* slots and a consumer that waits for *m*
+    /// messages can wait for each other if *n* + *m* exceeds the capacity + 1.)
     ///
     /// # Errors
     /// `InvalidInput` for more than the capacity; as [`Producer::push`].
@@ -297,7 +297,7 @@ impl<T: Plain> Producer<T> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`reserve`](Self::reserve), if so many are free now.
+    /// As [`reserve`](Self::reserve), if that many are free now.
     ///
     /// # Errors
     /// As [`Producer::reserve`], and `Full`.
@@ -316,7 +316,7 @@ impl<T: Plain> Producer<T> {
         self.chunk(count, Wait::Never).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`reserve`](Self::reserve), at most for `timeout`.
+    /// As [`reserve`](Self::reserve), waiting at most `timeout`.
     ///
     /// # Errors
     /// As [`Producer::reserve`], and `TimedOut`.
@@ -350,7 +350,7 @@ impl<T: Plain> Producer<T> {
         self.chunk(count, Wait::Until(deadline)).map(|n| WriteChunk::new(self, n))
     }
 
-    /// As [`reserve`](Self::reserve), with slots that are written without a look at what is there.
+    /// As [`reserve`](Self::reserve), for slots whose old contents are not to be read.
     ///
     /// # Errors
     /// As [`Producer::reserve`].
@@ -368,7 +368,7 @@ impl<T: Plain> Producer<T> {
         self.chunk(count, Wait::ForEver).map(|n| WriteChunkUninit::new(self, n))
     }
 
-    /// As [`reserve_uninit`](Self::reserve_uninit), if so many are free now.
+    /// As [`reserve_uninit`](Self::reserve_uninit), if that many are free now.
     ///
     /// # Errors
     /// As [`Producer::try_reserve`].
@@ -391,12 +391,11 @@ impl<T: Plain> Producer<T> {
         self.seat.ready_for(count, wait).map(|()| count)
     }
 
-    /// Publishes by itself every `messages` only, at least 1, which is what a producer begins with: the consumer is told less
-    /// often, and the line that tells it moves less often between the processors. What is not published is not seen by the
-    /// consumer, and lost if this producer dies; it is published at the latest before a push waits or finds the queue full, by
-    /// [`flush`](Self::flush), and when the handle is dropped. A closed queue refuses what is not published, with the
-    /// push that would have published it; a push that is refused while it waits has published the rest before, if that was
-    /// possible.
+    /// Publishes only after this many messages, at least 1, which is the default. Then the cache line that tells the consumer
+    /// moves between the processors less often. The consumer does not see unpublished messages, and they are lost if this
+    /// producer dies. They are published at the latest before a push waits or finds the queue full, by [`flush`](Self::flush),
+    /// and when the handle is dropped. A closed queue refuses unpublished messages, and the push that would have published
+    /// them fails. A push that fails while it waits has published the rest before, if that was possible.
     ///
     /// # Examples
     /// ```
@@ -413,7 +412,7 @@ impl<T: Plain> Producer<T> {
         self.seat.raw.publish_every(messages as u64);
     }
 
-    /// How many messages are pushed and not yet published.
+    /// How many messages are pushed but not yet published.
     ///
     /// # Examples
     /// ```
@@ -431,10 +430,10 @@ impl<T: Plain> Producer<T> {
         self.seat.raw.unpublished() as usize
     }
 
-    /// Publishes what was pushed and not published.
+    /// Publishes what was pushed and not yet published.
     ///
     /// # Errors
-    /// `Closed`: it is lost; as [`Producer::push`].
+    /// `Closed`: the rest is lost; as [`Producer::push`].
     ///
     /// # Examples
     /// ```
@@ -451,10 +450,10 @@ impl<T: Plain> Producer<T> {
         self.seat.flush()
     }
 
-    /// Closes the queue for good: the consumer takes what is there and is then told `Closed`. Idempotent.
+    /// Closes the queue for good: the consumer gets what is there, then `Closed`. Idempotent.
     ///
     /// # Errors
-    /// `Closed` if the consumer had closed it before what was not published yet: that is lost. `NotOwner`, `Stale`,
+    /// `Closed` if the consumer had closed it before the rest was published: that is lost. `NotOwner`, `Stale`,
     /// `TooManyMembers`: nothing is changed.
     ///
     /// # Examples
@@ -471,8 +470,8 @@ impl<T: Plain> Producer<T> {
         self.seat.raw.close(me)
     }
 
-    /// Publishes the rest and leaves the seat to the next producer, as dropping the handle does, and says how that went. The
-    /// queue stays open.
+    /// Publishes the rest and leaves the seat to the next producer, as dropping the handle does, but reports errors. The queue
+    /// stays open.
     ///
     /// # Errors
     /// As [`Producer::flush`].
@@ -494,7 +493,7 @@ impl<T: Plain> Producer<T> {
 }
 
 impl<T> Producer<T> {
-    /// How many messages are published and not freed: a snapshot.
+    /// How many messages are in the queue, published and not freed: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -508,7 +507,7 @@ impl<T> Producer<T> {
         self.seat.raw.lane().len() as usize
     }
 
-    /// Whether none is: a snapshot.
+    /// Whether there is none: a snapshot.
     ///
     /// # Examples
     /// ```
@@ -550,8 +549,8 @@ impl<T> Producer<T> {
         self.seat.raw.lane().capacity() as usize
     }
 
-    /// The most messages that were seen in it: by a producer, whenever it ran out of room that it knew of, and now. For
-    /// judging a capacity: near it, a larger one would help.
+    /// The most messages ever seen in it: helps to choose a capacity; if it is near the capacity, a larger one would help. A
+    /// producer samples it whenever it has used up the room that it knew of; so does this call.
     ///
     /// # Examples
     /// ```
@@ -583,10 +582,10 @@ impl<T> Producer<T> {
         self.seat.raw.lane().is_closed()
     }
 
-    /// Who sits in the consumer's seat, dead or alive; `None` if nobody does.
+    /// The holder of the consumer's seat, dead or alive; `None` while the seat is vacant.
     ///
     /// # Errors
-    /// `InvalidInput` outside a segment: never.
+    /// `InvalidInput` if the segment was closed.
     ///
     /// # Examples
     /// ```

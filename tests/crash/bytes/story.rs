@@ -78,7 +78,7 @@ impl Story {
     /// so after a kill in mid-push it is asked what a push finds.
     fn check_room(self, w: &World, part: &Part) -> Check {
         let closed = w.queue.is_closed();
-        let gap = part.perhaps_killed_in("B-a");
+        let gap = part.perhaps_killed_in("BQ-a");
         let words = if self.large { LARGE } else { SMALL };
         let room = CAPACITY as usize * GRANULE - if self.large { GRANULE } else { 0 };
         let looks_free = || closed || gap || w.queue.len_bytes() < room;
@@ -171,8 +171,8 @@ impl Story {
         }
         let flagged = out.iter().filter(|o| o.1).count();
         ensure!(flagged <= self.readers, "{flagged} redelivered, {} readers dead", self.readers);
-        let in_place = part.killed_in("B-t");
-        let read_by_the_dead = self.readers > 0 && (part.killed_in("B-d") || in_place);
+        let in_place = part.killed_in("BQ-t");
+        let read_by_the_dead = self.readers > 0 && (part.killed_in("BQ-d") || in_place);
         ensure!(
             !read_by_the_dead || flagged > 0,
             "the dead was reading, and nothing is called redelivered: {out:?}, returned {returned:?}, acknowledged {sure:?}"

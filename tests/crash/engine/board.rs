@@ -180,7 +180,7 @@ impl Part<'_> {
         }
     }
 
-    /// Whether the victim was killed in this crash window (a part of its name), for sure. False if the names were stripped.
+    /// Whether the victim was killed in the crash window whose label begins so, for sure. False if the names were stripped.
     pub fn killed_in(&self, window: &str) -> bool {
         self.board.guessed.load(SeqCst) == 0 && self.perhaps_killed_in(window)
     }
@@ -188,7 +188,8 @@ impl Part<'_> {
     /// Whether it may have been.
     pub fn perhaps_killed_in(&self, window: &str) -> bool {
         let index = self.board.window.load(SeqCst) as usize;
-        index > 0 && self.windows[index - 1].contains(window)
+        index > 0
+            && self.windows[index - 1].split_once(' ').is_some_and(|(_, label)| label.starts_with(window))
     }
 
     /// A word of the scenario's own.

@@ -8,5 +8,5 @@ use interproc::shm::directory; //~ E0603
 use interproc::shm::segment::Segment; //~ E0603
 use interproc::member::local; //~ E0603
 use interproc::queue::mpmc; //~ E0603
-use interproc::pipe::place; //~ E0603
+use interproc::pipe::layout; //~ E0603
 use interproc::process::setup; //~ E0603

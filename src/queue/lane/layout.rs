@@ -1,4 +1,4 @@
-//! The lane's bytes and its place in memory.
+//! The layout of the lane in shared memory.
 //!
 //! ```text
 //! 0     geometry, closed word, event counts, seal, seats   read by both sides, seldom written
@@ -7,48 +7,43 @@
 //! 384   units
 //! ```
 //!
-//! A *unit* is what a position counts: an element, or eight bytes of a message of any length. Units lie close together,
-//! so that neighbours are a slice.
+//! A *unit* is what a position counts: an element, or eight bytes of a message of any length. Units lie close together, so
+//! neighbours form a slice.
 #![allow(unsafe_code)]
 
 use super::seat::Seat;
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 
-/// The head of a lane in shared memory. All-zero (but for the geometry) is an empty, open lane with both seats vacant.
+/// The header of a lane in shared memory. All-zero (apart from the geometry) is an empty, open lane with both seats vacant.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(in crate::queue) struct Header {
-    /// Bytes of a unit; written once, copied and checked at attach.
+    /// The size of a unit in bytes; written once, copied and checked at attach.
     pub(in crate::queue) unit: AtomicU64,
-    /// Units; as above.
+    /// The number of units; as above.
     pub(in crate::queue) capacity: AtomicU64,
-    /// What is told to those who attach: a byte lane's longest message. As above.
+    /// A value for those who attach: a byte lane's longest message. As above.
     pub(in crate::queue) limit: AtomicU64,
-    /// 0 open; `CLOSED` for good.
-    pub(in crate::queue) closed: AtomicU64,
-    /// The consumer, asleep.
-    pub(in crate::queue) not_empty: EventCount,
-    /// The producer, asleep.
-    pub(in crate::queue) not_full: EventCount,
+    pub(in crate::queue) common: Head,
     /// Where the end is, once it is closed: see `consumer`.
     pub(in crate::queue) seal: AtomicU64,
-    /// Whose turn it is to write. The seats are here, and not beside the counts, because nobody writes them while the two
-    /// talk: a pipe's sender looks at its peer's before every message.
+    /// Who may write. The seats are here, and not beside the counts, because nobody writes them while messages flow: a pipe's
+    /// sender loads its peer's seat before every message.
     pub(in crate::queue) producer: Seat,
-    /// Whose turn it is to read.
+    /// Who may read.
     pub(in crate::queue) consumer: Seat,
     _line1: [u64; 8],
     /// How many units were ever published.
     pub(in crate::queue) tail: AtomicU64,
-    /// The most units in it that the producer has seen when it looked for room.
-    pub(in crate::queue) peak: AtomicU64,
+    /// The most units that the producer has seen in it when it looked for room.
+    pub(in crate::queue) peak: Peak,
     _line2: [u64; 14],
     /// How many units were ever freed.
     pub(in crate::queue) head: AtomicU64,
     /// The most units that the consumer may have read and not freed.
     pub(in crate::queue) step: AtomicU64,
-    /// Before this position units may have been read by a consumer that died. Behind the head if none were.
+    /// Units before this position may have been read by a consumer that died. Behind the head if there are none.
     pub(in crate::queue) suspect: AtomicU64,
     _line3: [u64; 13],
 }
@@ -58,14 +53,19 @@ mod imp {
     use super::{Header, fetch_to_write};
     use crate::atomic::Ordering;
     use crate::error::{ErrorKind, Result};
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     const UNITS_OFF: usize = 384;
     const _: () = assert!(size_of::<Header>() == UNITS_OFF);
-    /// A position is compared with others by their difference.
+    const _: () = assert!(offset_of!(Header, common) == 24 && offset_of!(Header, seal) == 40);
+    const _: () = assert!(offset_of!(Header, producer) == 48 && offset_of!(Header, consumer) == 56);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, peak) == 136);
+    const _: () = assert!(offset_of!(Header, head) == 256 && offset_of!(Header, step) == 264);
+    /// Positions are compared by their difference.
     const MAX_UNITS: usize = 1 << 40;
 
-    /// Where a lane is mapped, with its geometry as it was checked: never read again from shared memory.
+    /// Where a lane is mapped, with its checked geometry, which is never read again from shared memory.
     #[derive(Clone, Copy, Debug)]
     pub struct Lane {
         header: NonNull<Header>,
@@ -76,13 +76,13 @@ mod imp {
         hangs_up: bool,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics, or through units
-    // that the accessing thread's seat gives it.
+    // SAFETY: an address; whoever made it answers for the mapping. All access is through atomics, or to units that belong
+    // to the accessing thread by its seat.
     unsafe impl Send for Lane {}
     // SAFETY: as above.
     unsafe impl Sync for Lane {}
 
-    /// The bytes that a lane of this shape needs; `None` if it is not a possible shape.
+    /// The size of a lane of this shape in bytes; `None` for an impossible shape.
     pub fn lane_size(unit: usize, capacity: usize) -> Option<usize> {
         if unit == 0 || capacity == 0 || capacity > MAX_UNITS {
             return None;
@@ -119,7 +119,7 @@ mod imp {
             Ok(())
         }
 
-        /// The lane that lies in `memory`. Its geometry is copied and checked against `len`.
+        /// The lane in `memory`. Its geometry is copied and checked against `len`.
         ///
         /// # Errors
         /// `Corrupt` when the geometry is impossible.
@@ -144,31 +144,31 @@ mod imp {
             Ok(Lane { header: memory.cast(), units, unit, capacity, limit, hangs_up: false })
         }
 
-        /// Where it lies.
+        /// Its address.
         #[inline(always)]
         pub fn address(&self) -> *const u8 {
             self.header.as_ptr().cast()
         }
 
-        /// Bytes of a unit.
+        /// The size of a unit in bytes.
         #[inline(always)]
         pub fn unit(&self) -> usize {
             self.unit
         }
 
-        /// Units.
+        /// The number of units.
         #[inline(always)]
         pub fn capacity(&self) -> u64 {
             self.capacity
         }
 
-        /// What its maker told those who attach.
+        /// The value that its maker left for those who attach.
         #[inline(always)]
         pub fn limit(&self) -> u64 {
             self.limit
         }
 
-        /// The same lane, for a user to whom its peer's death is the end.
+        /// The same lane, for users to whom the peer's death is the end.
         pub fn hanging_up(self) -> Self {
             Lane { hangs_up: true, ..self }
         }
@@ -185,8 +185,8 @@ mod imp {
             unsafe { self.header.as_ref() }
         }
 
-        /// The bytes of the unit at an index below the capacity; its neighbours up to the end lie behind it. A peer that
-        /// breaks the protocol can make the bytes nonsense, so they are raw memory here.
+        /// The address of the unit at an index below the capacity; its neighbours up to the end lie behind it. A peer that breaks
+        /// the protocol can write anything there, so it is raw memory here.
         #[inline(always)]
         pub(crate) fn bytes(&self, index: u64) -> NonNull<u8> {
             debug_assert!(index < self.capacity);
@@ -194,27 +194,27 @@ mod imp {
             unsafe { self.units.add(index as usize * self.unit) }
         }
 
-        /// The first unit.
+        /// The address of the first unit.
         #[cfg(feature = "std")]
         #[inline(always)]
         pub(in crate::queue) fn first(&self) -> NonNull<u8> {
             self.units
         }
 
-        /// Has the processor fetch so many units from an index on, or the first of them, to be written soon.
+        /// Prefetches units from an index on, or the first of them, for writing.
         #[inline(always)]
         pub(in crate::queue) fn fetch(&self, index: u64, units: u64) {
             let from = self.units.as_ptr().wrapping_add(index as usize * self.unit);
             fetch_to_write(from, (units as usize).wrapping_mul(self.unit));
         }
 
-        /// Lets `f` write a unit that the caller's seat gives it.
+        /// Lets `f` write a unit that is the caller's by its seat.
         #[inline(always)]
         pub(in crate::queue) fn fill(&self, index: u64, f: impl FnOnce(*mut u8)) {
             f(self.bytes(index).as_ptr());
         }
 
-        /// Lets `f` read a unit that the caller's seat gives it.
+        /// Lets `f` read a unit that is the caller's by its seat.
         #[inline(always)]
         pub(in crate::queue) fn drain<R>(&self, index: u64, f: impl FnOnce(*const u8) -> R) -> R {
             f(self.bytes(index).as_ptr())
@@ -227,10 +227,10 @@ mod imp {
     use super::super::seat::Seat;
     use super::Header;
     use crate::atomic::AtomicU64;
-    use crate::queue::event_count::EventCount;
+    use crate::queue::head::{Head, Peak};
     use loom::cell::UnsafeCell;
 
-    /// A modelled lane of 8-byte units, leaked for the length of one model execution.
+    /// A modelled lane of 8-byte units, leaked for one model execution.
     #[derive(Clone, Copy)]
     pub struct Lane {
         header: &'static Header,
@@ -250,14 +250,12 @@ mod imp {
                 unit: AtomicU64::new(8),
                 capacity: AtomicU64::new(capacity as u64),
                 limit: AtomicU64::new(0),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 seal: AtomicU64::new(0),
                 _line1: [0; 8],
                 tail: AtomicU64::new(0),
                 producer: Seat::new(),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line2: [0; 14],
                 head: AtomicU64::new(0),
                 consumer: Seat::new(),
@@ -269,7 +267,7 @@ mod imp {
             Lane { header: Box::leak(Box::new(header)), units: Box::leak(units), hangs_up: false }
         }
 
-        /// The same lane, for a user to whom its peer's death is the end.
+        /// The same lane, for users to whom the peer's death is the end.
         pub fn hanging_up(self) -> Self {
             Lane { hangs_up: true, ..self }
         }
@@ -305,9 +303,8 @@ mod imp {
     }
 }
 
-/// Has the processor fetch so many bytes, or the first of them, to be written soon: a hint, which touches nothing, so that the
-/// address may be any. (Not by the compiler's own, which without a target feature fetches for reading: then each line travels
-/// twice.)
+/// Prefetches bytes, or the first of them, for writing. It is a hint that touches nothing, so any address will do. (The
+/// compiler's own intrinsic fetches for reading, without a target feature; then each line travels twice.)
 #[cfg(not(interproc_loom))]
 #[inline(always)]
 fn fetch_to_write(from: *const u8, bytes: usize) {

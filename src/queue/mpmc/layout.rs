@@ -1,4 +1,4 @@
-//! The ring's bytes and its place in memory.
+//! The layout of the ring in shared memory.
 //!
 //! ```text
 //! 0     geometry, closed flag, event counts      read by all, seldom written
@@ -9,10 +9,10 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 use crate::queue::skips::Skips;
 
-/// The head of a ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
+/// The header of a ring in shared memory. All-zero (apart from the geometry) is an empty, open queue.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(super) struct Header {
@@ -22,21 +22,16 @@ pub(super) struct Header {
     pub(super) capacity: AtomicU64,
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
-    /// 0 open; [`CLOSED`](crate::queue::CLOSED) for good.
-    pub(super) closed: AtomicU64,
-    /// Consumers asleep.
-    pub(super) not_empty: EventCount,
-    /// Producers asleep.
-    pub(super) not_full: EventCount,
+    pub(super) common: Head,
     _line1: [u64; 11],
-    /// A position that no unclaimed one precedes. May lag after a death; never exceeds the truth.
+    /// A hint: no unclaimed position precedes it. May lag after a death; never exceeds the truth.
     pub(super) tail: AtomicU64,
-    /// The most messages that were seen in it: a statistic.
-    pub(super) peak: AtomicU64,
+    /// The most messages that were seen in it.
+    pub(super) peak: Peak,
     _line2: [u64; 14],
-    /// A position that no unread message precedes. As above.
+    /// A hint: no unread message precedes it. As above.
     pub(super) head: AtomicU64,
-    /// What scans need not look at again.
+    /// What scans may skip.
     pub(super) skips: Skips,
     _line3: [u64; 7],
 }
@@ -47,13 +42,17 @@ mod place {
     use crate::atomic::{AtomicU64, Ordering};
     use crate::error::{ErrorKind, Result};
     use crate::queue::position::MAX_CAPACITY;
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     pub(in crate::queue::mpmc) const CELLS_OFF: usize = 384;
     const PAYLOAD_OFF: usize = 16;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
+    const _: () = assert!(offset_of!(Header, common) == 24);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, peak) == 136);
+    const _: () = assert!(offset_of!(Header, head) == 256 && offset_of!(Header, skips) == 264);
 
-    /// Where a ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    /// Where a ring is mapped, with its checked geometry, which is never read again from shared memory.
     ///
     /// # Examples
     /// See [`RawQueue`](crate::queue::RawQueue).
@@ -66,8 +65,8 @@ mod place {
         capacity: u32,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics, or through a cell
-    // that the accessing thread owns.
+    // SAFETY: an address; whoever made it answers for the mapping. All access is through atomics, or to a cell that the
+    // accessing thread owns.
     unsafe impl Send for Ring {}
     // SAFETY: as above.
     unsafe impl Sync for Ring {}
@@ -76,14 +75,14 @@ mod place {
         (PAYLOAD_OFF + element).next_multiple_of(16)
     }
 
-    /// The bytes that a ring of this shape needs; `None` if it is not a possible shape.
+    /// The size of a ring of this shape in bytes; `None` for an impossible shape.
     ///
     /// # Examples
     /// ```
     /// use interproc::queue::ring_size;
     ///
     /// assert!(ring_size(8, 1024).expect("possible") >= 8 * 1024);
-    /// assert_eq!(ring_size(0, 1024), None); // messages have a byte at least
+    /// assert_eq!(ring_size(0, 1024), None); // a message has at least one byte
     /// ```
     pub fn ring_size(element: usize, capacity: usize) -> Option<usize> {
         if element == 0
@@ -119,7 +118,7 @@ mod place {
             Ok(())
         }
 
-        /// The ring that lies in `memory`. Its geometry is copied and checked against `len`.
+        /// The ring in `memory`. Its geometry is copied and checked against `len`.
         ///
         /// # Errors
         /// `Corrupt` when the geometry is impossible.
@@ -145,19 +144,19 @@ mod place {
             Ok(Ring { header: memory.cast(), cells, stride, element, capacity: capacity as u32 })
         }
 
-        /// Where it lies.
+        /// Its address.
         #[inline(always)]
         pub fn address(&self) -> *const u8 {
             self.header.as_ptr().cast()
         }
 
-        /// Bytes of an element.
+        /// The size of an element in bytes.
         #[inline]
         pub fn element(&self) -> usize {
             self.element
         }
 
-        /// Cells.
+        /// The number of cells.
         #[inline]
         pub fn capacity(&self) -> u32 {
             self.capacity
@@ -203,8 +202,8 @@ mod place {
             (at.is_multiple_of(self.stride) && index < self.capacity as usize).then_some(index as u32)
         }
 
-        /// Lets `f` write the payload of a cell that the caller owns. A peer that breaks the protocol can make the
-        /// bytes nonsense, so they are raw memory here and any bit pattern must do for the reader.
+        /// Lets `f` write the payload of a cell that the caller owns. A peer that breaks the protocol can write anything there,
+        /// so it is raw memory here, and the reader must accept any bytes.
         #[inline(always)]
         pub(in crate::queue::mpmc) fn fill(&self, index: u32, f: impl FnOnce(*mut u8)) {
             f(self.payload(index).as_ptr());
@@ -222,7 +221,7 @@ mod place {
 mod place {
     use super::Header;
     use crate::atomic::AtomicU64;
-    use crate::queue::event_count::EventCount;
+    use crate::queue::head::{Head, Peak};
     use crate::queue::skips::Skips;
     use loom::cell::UnsafeCell;
 
@@ -232,7 +231,7 @@ mod place {
         payload: UnsafeCell<u64>,
     }
 
-    /// A modelled ring of 8-byte elements, leaked for the length of one model execution.
+    /// A modelled ring of 8-byte elements, leaked for one model execution.
     #[derive(Clone, Copy)]
     pub struct Ring {
         header: &'static Header,
@@ -251,12 +250,10 @@ mod place {
                 element: AtomicU64::new(8),
                 capacity: AtomicU64::new(capacity as u64),
                 stride: AtomicU64::new(32),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 _line1: [0; 11],
                 tail: AtomicU64::new(0),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line2: [0; 14],
                 head: AtomicU64::new(0),
                 skips: Skips::new(),

@@ -1,8 +1,8 @@
-//! The looks of scans: what a producer or consumer finds at a position, and what it makes of it.
+//! Scans: what a producer or consumer finds at a position, and what it does about it.
 //!
-//! A scan goes from a hint from cell to cell until a look has an answer. Each look reads a cell once and decides by its
-//! control word, and where that is owned by the sequence word and the owner's life: see the tables of
-//! [`RawQueue`](super::RawQueue). Here is everything that is done for the dead.
+//! A scan goes from a hint from cell to cell until it has an answer. It reads each cell once and decides by the control word
+//! and, where that is owned, by the sequence word and the owner's life: see the tables of [`RawQueue`](super::RawQueue). All
+//! repairs after deaths are here.
 
 use super::RawQueue;
 use crate::atomic::{AtomicU64, Ordering, spin_loop};
@@ -10,23 +10,23 @@ use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 use crate::queue::skips::Walk;
 
-/// A refused scan that has come so far takes the hint along.
+/// A refused scan that has come this far moves the hint.
 const FAR: u64 = 64;
-/// A scan that cannot leave the hint where it has come to goes so many times as far as one that can. (Beyond that lie messages
-/// behind millions that are all in somebody's hands.)
+/// How many times further a scan goes that cannot move the hint. (Beyond that are only messages behind millions of borrowed
+/// ones.)
 const MOST_AT_ONCE: u64 = 8;
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {
-    /// Full or empty: what the cell that says so looked like.
+    /// Full or empty, and the cell that says so.
     NotNow(Seen),
-    /// The scan gave up: contention beyond reason, or scribbled hints. Treated as "not now", under the net.
+    /// The scan gave up: extreme contention or scribbled hints. Treated as "not now", under the net.
     Lost,
     /// Closed, and for a consumer drained.
     Closed,
 }
 
-/// A cell that refused, and the live owner that stands in the way there, if any.
+/// A cell that refused a scan, and the live owner in the way there, if any.
 pub(super) struct Seen {
     pub(super) index: u32,
     pub(super) word: u64,
@@ -34,7 +34,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether the cell itself, not one that was passed over, is this member's.
+    /// Whether this member owns the cell itself, not one that was passed over.
     pub(super) fn is_owned_by(&self, id: OwnerId) -> bool {
         matches!(Ctl::read(self.word), Ctl::Owned { owner, .. } if owner == Some(id))
     }
@@ -42,7 +42,7 @@ impl Seen {
 
 /// What a scan found at a position.
 pub(super) enum Found {
-    /// The cell is ours, claimed for this position. Of a forced push `again` says that the oldest message is still in it.
+    /// The cell is ours, claimed for this position. In a forced push, `again` says that the oldest message is still in it.
     Mine { again: bool },
     /// Go on at this position; `passed` is the live reader whose cell was passed over.
     GoTo { position: u64, passed: Option<OwnerId> },
@@ -52,29 +52,29 @@ pub(super) enum Found {
     Refused(Refused),
 }
 
-/// Who has a cell.
+/// Who owns a cell.
 enum Hands {
     Nobody,
     Live(Role),
     Dead,
 }
 
-/// What the cell behind one that was just published means to those who sleep.
+/// What the cell behind one that was just published means for sleepers.
 pub(super) enum Behind {
     /// One of them can have it.
     Ready,
-    /// It is not for them, and in nobody's way.
+    /// It is not for them and blocks nobody.
     Past,
-    /// Nobody gets past it now.
+    /// It blocks everybody for now.
     InTheWay,
 }
 
 /// A claimed cell.
 pub(super) struct Claim {
     pub(super) position: u64,
-    /// Of a pop: the message was in somebody's hands before. Of a forced push: see [`Found::Mine`].
+    /// In a pop: the message is delivered again. In a forced push: see [`Found::Mine`].
     pub(super) again: bool,
-    /// Where the scan began, if everything from there to the position is done: then the hint may move.
+    /// Where the scan started, if everything from there to the position is done: then the hint may move.
     pub(super) hint: Option<u64>,
     /// Whether its publication has to be careful.
     pub(super) careful: bool,
@@ -89,15 +89,15 @@ pub(super) struct OwnedCell {
 }
 
 impl RawQueue {
-    /// The steps after which a scan leaves the hint where it has come to, and its caller tries again: no hint of those who
-    /// keep the rules lags so far, and no try takes long in a large ring. (64 MiB of cells, or 16,384.)
+    /// After this many steps a scan moves the hint to where it is, and its caller tries again. No hint lags that far as long
+    /// as all keep the rules, and no attempt takes long in a large ring. (64 MiB of cells, or 16,384.)
     fn at_once(&self) -> u64 {
         (1 << 26) / (self.ring.element() as u64).clamp(1 << 8, 1 << 12)
     }
 
-    /// Runs one scan from a hint until `look` has an answer. Bounded: a hint or cell that somebody scribbled
-    /// cannot keep it busy for ever, it then answers "not now". One that passes over a live reader cannot leave the hint
-    /// anywhere: it may go further, and notes how far it has come ([`Skips`](crate::queue::skips)).
+    /// Runs one scan from a hint until `look` has an answer. It is bounded: a scribbled hint or cell cannot keep it busy for
+    /// ever; then the answer is "not now". A scan that passes over a live reader cannot move the hint: it may go further, and
+    /// notes how far it has come ([`Skips`](crate::queue::skips)).
     pub(super) fn scan(
         &self,
         word: &AtomicU64,
@@ -131,7 +131,7 @@ impl RawQueue {
                 Found::GoTo { position: to, passed } => {
                     let is_next = to == pos::next(position, capacity);
                     let mut to = to;
-                    // A message that is kept in hand, or was until now.
+                    // A message that is borrowed, or was until now.
                     if is_next
                         && (passed.is_some() || step == 0 && core::ptr::eq(word, &self.ring.header().head))
                         && let Some(cells) = skips.from(position, capacity)
@@ -151,7 +151,7 @@ impl RawQueue {
                     position = to;
                 }
                 Found::Again => {
-                    // Back-off on every lost claim, the first included: it keeps the line with the winner.
+                    // Back off after every lost claim, the first included: that leaves the line with the winner.
                     for _ in 0..backoff {
                         spin_loop();
                     }
@@ -160,10 +160,10 @@ impl RawQueue {
                 Found::Refused(Refused::NotNow(seen)) => {
                     end(&mut walk, position);
                     if from.is_some() && step >= FAR {
-                        // Q3: all before it is done. The next one need not come the same way.
+                        // Q3: everything before it is done. The next scan need not walk there again.
                         let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
                     }
-                    // A reader that was passed over stands in the way, too: its message comes back if it dies.
+                    // A reader that was passed over is in the way, too: its message comes back if it dies.
                     let over = over.filter(|_| !crate::mutant!("passed-reader-forgotten"));
                     return Err(Refused::NotNow(Seen { obstacle: seen.obstacle.or(over), ..seen }));
                 }
@@ -172,14 +172,14 @@ impl RawQueue {
         }
         end(&mut walk, position);
         if from.is_some() {
-            // Q3: all before it is done.
+            // Q3: everything before it is done.
             let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
         }
         Err(Refused::Lost)
     }
 
-    /// Reads an owned cell: control, sequence, control again. The sequence only grows, so if the same owner word
-    /// stands before and after, the owner holds the cell at that sequence or a later one.
+    /// Reads an owned cell: control, sequence, control again. The sequence only grows. So if the control word names the same
+    /// owner before and after, that owner holds the cell at this sequence or a later one.
     pub(super) fn read_owned(&self, me: &Member, index: u32, word: u64) -> Option<OwnedCell> {
         let Ctl::Owned { owner, role } = Ctl::read(word) else { return None };
         let dead = owner.is_none_or(|o| !me.lives(o));
@@ -196,7 +196,7 @@ impl RawQueue {
     #[inline]
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         // A push that races with the close may still get in; the seal makes the end exact.
         if careful && self.is_closed() {
             return Err(Refused::Closed);
@@ -207,11 +207,11 @@ impl RawQueue {
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         self.scan(&header.head, careful, |position| self.look_to_pop(me, position))
     }
 
-    /// One look at the cell of a position that a producer would like.
+    /// A producer looks at the cell of a position.
     #[cold]
     pub(super) fn look_to_push(&self, me: &Member, position: u64) -> Found {
         let capacity = self.ring.capacity();
@@ -233,7 +233,7 @@ impl RawQueue {
                 (_, SEALED) => Found::Refused(Refused::Closed),
                 (-1, FULL) => refused(None),
                 (-1, SKIP) => self.write_over(index, word, mine, position),
-                // A lap behind the truth, or scribbled: begin where the cell is.
+                // A lap behind the truth, or scribbled: start where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
                 // Taken at this lap, or the hint lags by laps.
                 (_, EMPTY) => next_of(at.wrapping_sub(1)),
@@ -243,16 +243,16 @@ impl RawQueue {
                 let Some(cell) = self.read_owned(me, index, word) else { return Found::Again };
                 let (at, state) = pos::split(cell.sequence);
                 match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
-                    // Taken at this lap: by a writer at work, or dead (a gap that the consumers pass), or read already.
+                    // Taken at this lap: by a writer, at work or dead (a gap that the consumers pass), or read already.
                     (0, Role::Writer, ..) | (0, Role::Reader, FULL | SKIP, _) => next_of(at),
-                    // Freed by a reader that is about to let go, or died before it could.
+                    // Freed by a reader that is about to release it, or died before that.
                     (0, Role::Reader, _, true) => self.write_over(index, word, mine, position),
                     (0, Role::Reader, _, false) => refused(cell.owner),
                     // A dead writer's cell of the last lap: nothing was published, so it is free.
                     (-1, Role::Writer, EMPTY, true) | (-1, _, SKIP, true) => {
                         self.write_over(index, word, mine, position)
                     }
-                    // A message of the last lap, unread or being read (or to be redelivered).
+                    // A message of the last lap: unread, being read, or to be delivered again.
                     (-1, _, _, true) => refused(None),
                     (-1, _, _, false) => refused(cell.owner),
                     (..=-1, ..) => go_to(pos::position(at, index)),
@@ -263,7 +263,7 @@ impl RawQueue {
         }
     }
 
-    /// What the cell of a position says, whoever has it: lap and state, and who that is.
+    /// Lap and state of a cell, whoever owns it, and who that is.
     fn read_cell(&self, me: &Member, index: u32) -> Option<(u64, u64, Hands)> {
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         match Ctl::read(word) {
@@ -276,36 +276,36 @@ impl RawQueue {
         }
     }
 
-    /// What consumers would make of the cell at a position, if all before it is theirs.
+    /// What the cell at a position means to consumers that have passed everything before it.
     pub(super) fn seen_by_consumers(&self, me: &Member, position: u64) -> Behind {
-        // A cell that changes is in the hands of one who counts for himself.
+        // A cell that changes has an owner that does its own counting.
         let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
             return Behind::InTheWay;
         };
         match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
             (0, FULL, Hands::Nobody | Hands::Dead) => Behind::Ready,
-            // Done, or being read, or a writer died in it.
+            // Done, or being read, or a gap that a dead writer left.
             (1.., ..) | (0, FULL, Hands::Live(Role::Reader)) | (0, EMPTY | SKIP, Hands::Dead) => Behind::Past,
             _ => Behind::InTheWay,
         }
     }
 
-    /// What producers would make of it.
+    /// What it means to producers.
     pub(super) fn seen_by_producers(&self, me: &Member, position: u64) -> Behind {
         let Some((at, state, hands)) = self.read_cell(me, pos::index(position)) else {
             return Behind::InTheWay;
         };
         match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
-            // The dead: a reader that had consumed; a writer that published nothing.
+            // Of the dead: a reader that had consumed the message; a writer that had published nothing.
             (0, EMPTY, Hands::Nobody | Hands::Dead) | (-1, EMPTY | SKIP, Hands::Dead) => Behind::Ready,
-            // Claimed by one who did not sleep, perhaps done by now.
+            // Claimed by a thread that did not sleep, perhaps done by now.
             (1.., ..) | (0, EMPTY, Hands::Live(Role::Writer)) | (0, FULL | SKIP, _) => Behind::Past,
             _ => Behind::InTheWay,
         }
     }
 
-    /// Takes a cell that is free but does not say so, as the writer of this position. Dying right after the exchange leaves
-    /// a dead writer at whatever the sequence said before, hence a free cell still.
+    /// Takes a cell that is free but does not say so, as the writer of this position. A death right after the exchange leaves
+    /// a dead writer at the old sequence, so the cell is still free.
     fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
         if !self.replace(index, word, mine) {
             return Found::Again;
@@ -314,7 +314,7 @@ impl RawQueue {
         Found::Mine { again: false }
     }
 
-    /// One look at the cell of a position that a consumer would like.
+    /// A consumer looks at the cell of a position.
     #[cold]
     fn look_to_pop(&self, me: &Member, position: u64) -> Found {
         let capacity = self.ring.capacity();
@@ -322,7 +322,7 @@ impl RawQueue {
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         let go_to = |position| Found::GoTo { position, passed: None };
         let refused = |obstacle| Found::Refused(Refused::NotNow(Seen { index, word, obstacle }));
-        // Read already, or given up, perhaps laps ago: no lap is skipped of which this cell knows nothing.
+        // Read already, or aborted, perhaps laps ago. No lap is skipped that this cell knows nothing about.
         let go_past = |at| {
             let past = pos::past_done(position, at, capacity);
             go_to(past.unwrap_or_else(|| pos::next(position, capacity)))
@@ -348,7 +348,7 @@ impl RawQueue {
                 }
                 (0, EMPTY) => refused(None),
                 (0, _) => Found::Refused(Refused::Closed),
-                // Beyond the truth (scribbled): begin where the cell is.
+                // Beyond the truth (scribbled): start where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
                 _ => go_past((at, state)),
             },
@@ -358,7 +358,7 @@ impl RawQueue {
                 match (pos::laps_ahead(at, lap), cell.role, state, cell.dead) {
                     (0, Role::Writer, EMPTY, true) => self.pass_gap(me, index, word, position),
                     (0, _, SKIP, true) => self.free(me, index, word, position),
-                    // Committed by a writer that died, or being read by a reader that died.
+                    // Committed by a writer that died, or borrowed by a reader that died.
                     (0, role, FULL, true) => {
                         if self.replace(index, word, mine) {
                             Found::Mine {
@@ -368,19 +368,19 @@ impl RawQueue {
                             Found::Again
                         }
                     }
-                    // Somebody is reading it: the next one is ours.
+                    // Somebody is reading it: go on to the next one.
                     (0, Role::Reader, FULL | SKIP, false) => {
                         Found::GoTo { position: pos::next(position, capacity), passed: cell.owner }
                     }
-                    // Being written, or this lap's writer has not come: nothing to read yet.
+                    // Being written: nothing to read yet.
                     (0, Role::Writer, _, false) => refused(cell.owner),
-                    // Freed for this lap by a reader that is about to let go, or died: nothing to read yet.
+                    // Freed for this lap by a reader that is about to release it, or died: nothing to read yet.
                     (0, Role::Reader, _, true) => {
                         self.replace(index, word, cell.sequence);
                         Found::Again
                     }
                     (0, Role::Reader, _, false) => refused(cell.owner),
-                    // Round the whole ring: all that is left is being read.
+                    // All round the ring: everything left is being read.
                     (-1, Role::Reader, FULL | SKIP, false) => refused(cell.owner),
                     (..=-1, ..) => go_to(pos::position(at, index)),
                     _ => go_past((at, state)),
@@ -389,7 +389,7 @@ impl RawQueue {
         }
     }
 
-    /// Frees a passed-over cell.
+    /// Frees a skipped cell.
     fn free(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
         if !self.replace(index, word, owned(me.id(), Role::Reader)) {
             return Found::Again;
@@ -397,10 +397,10 @@ impl RawQueue {
         self.make_room(me, index, position)
     }
 
-    /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, who commits that
-    /// nothing is in it: a death before leaves a dead writer again. Then as the reader of that nothing: a death leaves
-    /// a cell to be freed, or a freed one. (A dead writer at the *next* lap would be a gap there, and cost its room
-    /// until the consumers come round.)
+    /// Moves the cell of a writer that died before its commit to the next lap. First as its writer, which commits that it is
+    /// skipped: a death before that leaves a dead writer again. Then as the reader of the skipped cell: a death leaves a cell
+    /// to be freed, or a freed one. (A dead writer at the *next* lap would be a gap there, and its room would be lost until the
+    /// consumers come round.)
     fn pass_gap(&self, me: &Member, index: u32, word: u64, position: u64) -> Found {
         if crate::mutant!("gap-not-passed") {
             return Found::Refused(Refused::NotNow(Seen { index, word, obstacle: None }));
@@ -415,17 +415,17 @@ impl RawQueue {
         self.make_room(me, index, position)
     }
 
-    /// Gives an owned cell without a message to the next lap's producers, one of whom may sleep for it. The consumers
-    /// that slept because of it may find any number of messages behind it.
+    /// Frees an owned cell without a message for the next lap's producers, one of which may sleep for it. Consumers that slept
+    /// because of it may find any number of messages behind it, so all are woken.
     pub(super) fn make_room(&self, me: &Member, index: u32, position: u64) -> Found {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(me, index, to, &header.not_full, header.not_full.is_careful());
-        // Relaxed load: as in `publish`. Nobody consumes at this position, who would move it.
+        self.finish(me, index, to, &header.common.not_full, header.common.not_full.is_careful());
+        // Relaxed load: as in `publish`. Nobody consumes at this position, so nobody else moves the hint.
         if header.head.load(Ordering::Relaxed) == position {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        header.not_empty.wake(|| u32::MAX);
+        header.common.not_empty.wake(|| u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }

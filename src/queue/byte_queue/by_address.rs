@@ -1,4 +1,4 @@
-//! Claims known by the place of their message only, as C has them.
+//! Claims that are known by the address of their message only, as in C.
 
 use super::raw::{Claim, RawByteQueue};
 use super::word::Ctl;
@@ -8,8 +8,8 @@ use crate::member::Member;
 use crate::queue::position::{self as pos, Role};
 
 impl RawByteQueue {
-    /// The claim of a record by the calling thread, from the place of its message. The word says whose it is and how
-    /// long; it is not freed, so it is less than a lap from the head on, which says the lap.
+    /// The calling thread's claim of the record whose message is at this address. The word says whose it is and how long. The
+    /// record is not freed, so it is less than a lap beyond the head, which gives the lap.
     fn claim_at(&self, me: &Member, message: *const u8, role: Role) -> Result<Claim> {
         let index = self.ring.index_of(message).ok_or(ErrorKind::InvalidInput)?;
         // Relaxed: our own word, or none of our business.
@@ -27,30 +27,30 @@ impl RawByteQueue {
         Ok(Claim { position, granules, redelivered: false, hint: Some(position), careful: true })
     }
 
-    /// [`commit`](Self::commit) of what was reserved at this place.
+    /// [`commit`](Self::commit) of what was reserved at this address.
     ///
     /// # Errors
     /// `TooLarge` for more than was reserved.
     pub(crate) fn commit_at(&self, me: &Member, message: *const u8, len: usize) -> Result<()> {
         let claim = self.claim_at(me, message, Role::Writer)?;
-        // As it was noted by `reserve`; whatever a peer has written there, the room is the limit.
+        // As `reserve` noted it; whatever a peer has written there, the room is the limit.
         if len > self.room(&claim).1 || len as u64 > self.length_word(&claim) {
             return Err(ErrorKind::TooLarge.into());
         }
         self.commit(me, claim, len)
     }
 
-    /// [`abort`](Self::abort) of what was reserved at this place.
+    /// [`abort`](Self::abort) of what was reserved at this address.
     pub(crate) fn abort_at(&self, me: &Member, message: *const u8) -> Result<()> {
         self.abort(me, self.claim_at(me, message, Role::Writer)?)
     }
 
-    /// [`release`](Self::release) of what was received at this place.
+    /// [`release`](Self::release) of what was borrowed at this address.
     pub(crate) fn release_at(&self, me: &Member, message: *const u8) -> Result<()> {
         self.release(me, self.claim_at(me, message, Role::Reader)?)
     }
 
-    /// [`put_back`](Self::put_back) of what was received at this place.
+    /// [`put_back`](Self::put_back) of what was borrowed at this address.
     pub(crate) fn put_back_at(&self, me: &Member, message: *const u8) -> Result<()> {
         self.put_back(me, self.claim_at(me, message, Role::Reader)?)
     }

@@ -1,9 +1,8 @@
-//! Walking the boundaries of the byte ring: how space and messages are claimed, and how the dead are passed.
+//! Walks over the boundaries of the byte ring: how room and messages are claimed, and how dead owners are passed.
 //!
-//! The rules are in the head of [`super::raw`]. Everything here starts at a true boundary (a hint or the head) and goes
-//! from record to record.
+//! The rules are in the head of [`super::raw`]. Every walk starts at a true boundary (a hint or the head) and goes from record to
+//! record.
 
-use super::place::CLOSED;
 use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, owned};
 use crate::atomic::{Ordering, spin_loop};
@@ -11,36 +10,36 @@ use crate::member::{Member, OwnerId, Owners};
 use crate::queue::position::{self as pos, Role, beyond};
 use crate::queue::skips::Walk;
 
-/// How many records more than it needs a producer moves the head over, if they are freed.
+/// How many freed records a producer moves the head over beyond what it needs.
 const MORE: u32 = 16;
-/// The steps after which a walk leaves the hint where it has come to, and its caller tries again: no hint of those who keep
-/// the rules lags so far, and no try takes long in a large ring.
+/// After this many steps a walk moves the hint to where it is, and its caller tries again. No hint lags that far as long as all
+/// keep the rules, and no attempt takes long in a large ring.
 const AT_ONCE: u64 = 1 << 18;
-/// As far goes one that cannot leave the hint where it has come to, as it has passed over a message in somebody's hands. (Beyond
-/// lie messages behind a million that are all in somebody's hands.)
+/// How far a walk goes that cannot move the hint, as it has passed over a borrowed message. (Beyond that are only messages
+/// behind a million borrowed ones.)
 const MOST_AT_ONCE: u64 = 8 * AT_ONCE;
-/// How many records a waker looks at, to learn how many sleepers its news is worth.
+/// How many records a waker examines to learn how many sleepers to wake.
 const COUNTED: u32 = 64;
 
 /// What is at a boundary.
 pub(super) enum At {
-    /// Nothing yet: here the next record begins.
+    /// Nothing yet: the next record begins here.
     Unclaimed,
-    /// A record that nobody holds.
+    /// A record that nobody owns.
     Idle { granules: u32, state: u64 },
-    /// A record that somebody holds, alive or dead.
+    /// A record with an owner, alive or dead.
     Owned { granules: u32, owner: Option<OwnerId>, role: Role },
-    /// The record of the lap before, at the head: the ring is full, this boundary unclaimed.
+    /// The record of the lap before, at the head: the ring is full, and this boundary is unclaimed.
     Round { owner: Option<OwnerId> },
     /// The end.
     Sealed,
-    /// The head is beyond: the walk began too far behind.
+    /// The head is beyond it: the walk started too far behind.
     Passed,
-    /// What cannot be.
+    /// An impossible word.
     Broken,
 }
 
-/// What became of a record's owner.
+/// Whether a record's owner lives.
 enum Fate {
     Lives(OwnerId),
     Dead,
@@ -60,11 +59,11 @@ impl BackOff {
     }
 }
 
-/// The steps that a walk may take, with all that it does on its way: a scribbled ring cannot keep it busy for ever.
+/// The steps that a walk may take, everything on its way included: a scribbled ring cannot keep it busy for ever.
 struct Steps(u64);
 
 impl Steps {
-    /// Takes one, if there is one left.
+    /// Takes a step, if one is left.
     #[inline(always)]
     fn next(&mut self) -> bool {
         self.0 = self.0.saturating_sub(1);
@@ -73,12 +72,12 @@ impl Steps {
 }
 
 impl RawByteQueue {
-    /// A lap of records, and some that changed meanwhile.
+    /// A lap of records, and some more that changed meanwhile.
     fn a_lap(&self) -> u64 {
         u64::from(self.ring.granules()) + 4096
     }
 
-    /// A hint, made a position whatever it is.
+    /// A hint, turned into a valid position whatever it is.
     #[inline(always)]
     fn sane(&self, hint: u64) -> u64 {
         if pos::index(hint) < self.ring.granules() { hint } else { pos::position(pos::lap(hint), 0) }
@@ -109,17 +108,17 @@ impl RawByteQueue {
         (word, at)
     }
 
-    /// An owned word has no lap. It is of this one if the head was beyond the lap before already when the word was *read* (its
-    /// reader had freed it by then), and afterwards is not beyond this position (whoever claims there for the next lap
-    /// has seen the head beyond first). The caller has looked at the head, and it was so far.
+    /// An owned word carries no lap. It is of this lap if the head had left the lap before when the word was *read* (the word of
+    /// that lap was freed by then), and is not beyond this position afterwards (a claimer for the next lap has first seen the
+    /// head beyond). The caller has just looked at the head: it had left the lap before.
     #[cold]
     fn look_between_heads(&self, position: u64) -> (u64, At) {
         let word = self.ring.ctl(pos::index(position)).load(Ordering::Acquire); // B1, B2
         (word, self.judge(position, word))
     }
 
-    /// What a word says of a boundary. Of an owned one: if the head, read after it, is a whole lap behind, the word is of the
-    /// lap before; if it is beyond, perhaps of a later one.
+    /// What a word says about a boundary. An owned word is of the lap before if the head, read after it, is a whole lap behind;
+    /// and perhaps of a later lap if the head is beyond.
     #[inline]
     fn judge(&self, position: u64, word: u64) -> At {
         let capacity = self.ring.granules();
@@ -141,8 +140,8 @@ impl RawByteQueue {
         }
     }
 
-    /// Whether the owner of a word at a boundary lives. A dead one's word stays as it is until somebody replaces it, so
-    /// read again after the verdict it is the last that this owner wrote, and then the lap is looked at again.
+    /// Whether the owner of a word at a boundary lives. A dead owner's word stays until somebody replaces it. So, read again
+    /// after the verdict, it is the last that this owner wrote; then the lap is checked again.
     fn fate(&self, me: &Member, position: u64, word: u64, owner: Option<OwnerId>) -> Fate {
         if let Some(owner) = owner.filter(|&owner| me.lives(owner)) {
             return Fate::Lives(owner);
@@ -151,29 +150,29 @@ impl RawByteQueue {
         if again == word && matches!(at, At::Owned { .. }) { Fate::Dead } else { Fate::Changed }
     }
 
-    /// Replaces an idle word, or a dead owner's. Free of ABA: laps do not come again, nor do the dead. (Not a living owner's: that
-    /// one can write the same word for the next lap.)
+    /// Replaces an idle word, or a dead owner's. Free of ABA: neither laps nor the dead come again. (Never a living owner's: it may
+    /// write the same word for the next lap.)
     #[inline(always)]
     fn replace(&self, position: u64, word: u64, with: u64) -> bool {
-        // Release: who reads an owned word sees the head that its claimer saw (B3). Acquire: B1, B2.
+        // Release: whoever reads an owned word sees the head that its claimer saw (B3). Acquire: B1, B2.
         self.ring
             .ctl(pos::index(position))
             .compare_exchange(word, with, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
 
-    /// Frees the record of a writer that died in it: one step, so nobody can die in the middle. Both sides may have waited
-    /// for it: room becomes free, and messages behind it come into reach.
+    /// Frees the record of a writer that died in it, in one step, so nobody can die in the middle. Both sides may have waited
+    /// for it: room becomes free, and the messages behind it come into reach.
     #[cold]
     fn pass_gap(&self, position: u64, word: u64, granules: u32) {
         if crate::mutant!("byte-gap-not-passed") {
             return;
         }
         if self.replace(position, word, idle(position, granules, FREED)) {
-            crate::crash_window!("B-g: gap freed, nobody woken");
+            crate::crash_window!("BQ-g: gap freed, nobody woken");
             let header = self.ring.header();
-            header.not_full.wake(|| u32::MAX);
-            header.not_empty.wake(|| u32::MAX);
+            header.common.not_full.wake(|| u32::MAX);
+            header.common.not_empty.wake(|| u32::MAX);
         }
     }
 
@@ -185,8 +184,8 @@ impl RawByteQueue {
     pub(super) fn claim_space(&self, me: &Member, granules: u32) -> Result<Claim, Refused> {
         let header = self.ring.header();
         let capacity = self.ring.granules();
-        // Before the claim: a load behind a locked operation waits.
-        let careful = header.not_empty.is_careful();
+        // Read before the claim: a load behind a locked operation waits.
+        let careful = header.common.not_empty.is_careful();
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
@@ -209,8 +208,8 @@ impl RawByteQueue {
                 At::Broken => return Err(Refused::Broken),
                 At::Unclaimed | At::Round { .. } => {}
             }
-            // A record does not cross the end of the ring. The rest of it is claimed only if there is room behind it, too:
-            // a push that is refused leaves nothing.
+            // A record does not cross the end of the ring. The rest of the lap is claimed only if there is room behind it,
+            // too: a push that fails leaves nothing.
             let rest = capacity - pos::index(position);
             let need = if granules <= rest { granules } else { rest + granules };
             let head = self.head();
@@ -224,12 +223,12 @@ impl RawByteQueue {
                 continue;
             }
             if matches!(at, At::Round { .. }) && !crate::mutant!("byte-round-replaced") {
-                // The head has moved since. The word was a living reader's, who may hold this very word again, of this lap.
+                // The head has moved since. The word was a living reader's, who may hold the very same word again, for this lap.
                 continue;
             }
             if granules > rest {
                 if self.replace(position, word, idle(position, rest, FREED)) {
-                    crate::crash_window!("B-r: rest of the ring filled");
+                    crate::crash_window!("BQ-r: rest of the ring filled");
                     position = after(position, rest, capacity);
                 } else {
                     back_off.lost();
@@ -240,19 +239,19 @@ impl RawByteQueue {
                 back_off.lost();
                 continue;
             }
-            crate::crash_window!("B-a: claimed for writing");
-            // Relaxed load: only to keep a slower producer from moving the hint back.
+            crate::crash_window!("BQ-a: claimed for writing");
+            // Relaxed load: it only keeps a slower producer from moving the hint back.
             if header.tail.load(Ordering::Relaxed) == hint {
                 header.tail.store(after(position, granules, capacity), Ordering::Release); // B4
             }
             return Ok(Claim { position, granules, redelivered: false, hint: None, careful });
         }
-        // B4: all before it is claimed.
+        // B4: everything before it is claimed.
         let _ = header.tail.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
         Err(Refused::Lost)
     }
 
-    /// Moves the head on, until a claim of `need` granules at `position` has room, and a little further. `Ok` means: look
+    /// Advances the head until a claim of `need` granules at `position` has room, and a little further. `Ok` means: look
     /// again.
     #[cold]
     fn make_room(&self, me: &Member, position: u64, need: u32, steps: &mut Steps) -> Result<(), Refused> {
@@ -280,7 +279,7 @@ impl RawByteQueue {
                         self.pass_gap(at, word, granules);
                         continue;
                     }
-                    // A message that comes back: the consumers'.
+                    // A message that will be delivered again.
                     Fate::Dead => {
                         refused = Some(self.refused(at, word, None));
                         break;
@@ -298,18 +297,18 @@ impl RawByteQueue {
             more += u32::from(enough(at));
         }
         if at != found {
-            // If it fails somebody else has moved it. B3: after the readers of what lies before it.
+            // If it fails, somebody else has moved it. B3: after the readers of everything before it.
             let _ = self.ring.header().head.compare_exchange(found, at, Ordering::AcqRel, Ordering::Relaxed);
-            crate::crash_window!("B-h: head moved, nothing claimed");
+            crate::crash_window!("BQ-h: head moved, nothing claimed");
         }
-        self.note_peak(position);
+        self.ring.header().peak.note(self.unread(position));
         match refused {
             Some(refused) if !enough(at) => Err(refused),
             _ => Ok(()),
         }
     }
 
-    /// The granules between the first unread message and `tail`, for people.
+    /// The granules between the first unread message and `tail`: a statistic.
     pub(super) fn unread(&self, tail: u64) -> u64 {
         let capacity = self.ring.granules();
         let (read, head) = (self.read_hint(), self.head());
@@ -317,16 +316,7 @@ impl RawByteQueue {
         ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
     }
 
-    /// Notes how much is unread, for people.
-    fn note_peak(&self, tail: u64) {
-        let unread = self.unread(tail);
-        let peak = &self.ring.header().peak;
-        if unread > peak.load(Ordering::Relaxed) {
-            peak.store(unread, Ordering::Relaxed);
-        }
-    }
-
-    /// Claims the first message. Live readers that it steps over are noted in `passed`.
+    /// Claims the first message. Notes the live readers that it passes in `passed`.
     pub(super) fn claim_message(
         &self,
         me: &Member,
@@ -334,7 +324,7 @@ impl RawByteQueue {
     ) -> Result<Claim, Refused> {
         let header = self.ring.header();
         let capacity = self.ring.granules();
-        let careful = header.not_full.is_careful();
+        let careful = header.common.not_full.is_careful();
         let first = header.read.load(Ordering::Acquire); // B4
         let mut hint = Some(first);
         let mut position = self.sane(first);
@@ -364,7 +354,7 @@ impl RawByteQueue {
                 }
                 At::Idle { granules, .. } => {
                     walk.iter_mut().for_each(Walk::step);
-                    // A message that was kept in hand until now.
+                    // A message that was borrowed until now.
                     position = match position == first {
                         true => self.past_kept(position, granules),
                         false => after(position, granules, capacity),
@@ -372,7 +362,7 @@ impl RawByteQueue {
                 }
                 At::Owned { granules, owner, role } => match (self.fate(me, position, word, owner), role) {
                     (Fate::Changed, _) => back_off.lost(),
-                    // First in, first out: it is waited for.
+                    // First in, first out: wait for it.
                     (Fate::Lives(owner), Role::Writer) => {
                         end(&mut walk, position);
                         return Err(self.refused(position, word, Some(owner)));
@@ -410,19 +400,19 @@ impl RawByteQueue {
                 At::Passed => (position, walk) = (self.head(), None),
                 At::Sealed => return Err(Refused::Closed),
                 At::Broken => return Err(Refused::Broken),
-                // All that there is, all round the ring, is being read.
+                // Everything, all round the ring, is being read.
                 At::Round { owner } => match owner.filter(|&o| me.lives(o)) {
                     Some(owner) => return Err(self.refused(position, word, Some(owner))),
                     None => (position, hint, walk) = (self.head(), None, None),
                 },
                 At::Unclaimed if self.is_closed() => {
-                    // The seal takes a granule's word as a claim does: never one at or beyond the head, of the lap before.
+                    // The seal takes a granule's word as a claim does: never one of the lap before, at or beyond the head.
                     let head = self.head();
                     if ahead(position, head, capacity) >= i64::from(capacity) {
                         self.make_room(me, position, 1, &mut steps)?;
                         continue;
                     }
-                    // The end becomes exact: no producer passes a sealed word.
+                    // This makes the end exact: no producer passes a sealed word.
                     if self.replace(position, word, idle(position, 0, SEALED)) {
                         return Err(Refused::Closed);
                     }
@@ -436,22 +426,15 @@ impl RawByteQueue {
         }
         end(&mut walk, position);
         if hint.is_some() {
-            // B4: all before it is done.
+            // B4: everything before it is done.
             let _ = header.read.compare_exchange(first, position, Ordering::Release, Ordering::Relaxed);
         }
         Err(Refused::Lost)
     }
 
-    /// Whether it was closed.
-    #[inline]
-    pub fn is_closed(&self) -> bool {
-        self.ring.header().closed.load(Ordering::Acquire) == CLOSED
-    }
-
-    /// How many sleeping consumers the news at the record before `position` is worth: `own` and the messages behind it,
-    /// those beyond records in the making included: whoever was told of them may have gone to sleep on the record
-    /// that was in the way, and others must now watch the next one. All, once the queue is closed, as the end must
-    /// reach everybody.
+    /// How many sleeping consumers to wake after a change at the record before `position`: `own`, and one for each message
+    /// behind it, also behind unfinished records. Whoever was woken for those may sleep on the record that was in the way, and
+    /// others must now watch the next one. All, once the queue is closed, as the end must reach everybody.
     #[cold]
     pub(super) fn set_free(&self, mut position: u64, own: u32) -> u32 {
         if self.is_closed() {
@@ -473,10 +456,10 @@ impl RawByteQueue {
         u32::MAX
     }
 
-    /// Goes over the records from `position` on, to the first unclaimed boundary: a snapshot.
+    /// Visits the records from a position on, up to the first unclaimed boundary: a snapshot.
     pub(super) fn survey(&self, from: u64, mut each: impl FnMut(&At) -> bool) -> u64 {
         let mut position = from;
-        // A lap of records that are no more, at most, and one of those that are.
+        // At most a lap of records that are gone, and a lap of those that are there.
         for _ in 0..u64::from(self.ring.granules()) * 2 + 2 {
             let (_, at) = self.look(position);
             match at {
@@ -493,8 +476,8 @@ impl RawByteQueue {
         position
     }
 
-    /// Who, alive and holding a record, stands between the consumers and the next message, or between the producers and
-    /// room: a snapshot.
+    /// The live owner of a record that stands between the consumers and the next message, or between the producers and room:
+    /// a snapshot.
     pub fn blocker(&self, me: &Member) -> Option<OwnerId> {
         let lives = |owner: Option<OwnerId>| owner.filter(|&o| me.lives(o));
         let mut found = None;
@@ -503,7 +486,7 @@ impl RawByteQueue {
                 found = lives(owner);
                 found.is_none()
             }
-            // A message: nothing is in the consumers' way.
+            // A message: nothing blocks the consumers.
             At::Idle { state, .. } => state != FULL,
             _ => true,
         });
@@ -520,7 +503,7 @@ impl RawByteQueue {
         found
     }
 
-    /// How many messages are in it, those that are being read included: a snapshot.
+    /// How many messages are in it, including those that are being read: a snapshot.
     pub fn len(&self) -> usize {
         let mut messages = 0;
         self.survey(self.read_hint(), |at| {
@@ -551,18 +534,18 @@ impl RawByteQueue {
         (ahead(tail, head, capacity).clamp(0, i64::from(capacity)) as u32, tail)
     }
 
-    /// Moves the read hint, which has stood before a message that was kept in hand until now, over what is done behind it.
+    /// Moves the read hint, which stood before a message that was borrowed until now, over what is done behind it.
     pub(super) fn move_over_done(&self, claim: &Claim) {
         let next = after(claim.position, claim.granules, self.ring.granules());
         let far = self.past_kept(claim.position, claim.granules);
         if far != next {
-            // B4: whoever noted this has seen all of it done.
+            // B4: whoever wrote the note has seen all of it done.
             let read = &self.ring.header().read;
             let _ = read.compare_exchange(next, far, Ordering::Release, Ordering::Relaxed);
         }
     }
 
-    /// Behind the record at a position, which is kept in hand or was until now: as far as all is noted to be done.
+    /// Where to go from a record that is borrowed, or was until now: as far as a note says that everything is done.
     fn past_kept(&self, position: u64, granules: u32) -> u64 {
         let capacity = self.ring.granules();
         match self.ring.header().skips.from(position, capacity) {
@@ -575,7 +558,7 @@ impl RawByteQueue {
     #[inline(always)]
     pub(super) fn move_read_hint(&self, claim: &Claim) {
         let header = self.ring.header();
-        // Relaxed load: only to keep a slower consumer from moving the hint back.
+        // Relaxed load: it only keeps a slower consumer from moving the hint back.
         if Some(header.read.load(Ordering::Relaxed)) == claim.hint {
             let next = word::after(claim.position, claim.granules, self.ring.granules());
             header.read.store(next, Ordering::Release); // B4

@@ -1,42 +1,42 @@
-//! A push that takes the place of the oldest message when there is no room.
+//! A push that displaces the oldest message when there is no room.
 //!
-//! A producer that finds no room stands at the first position that nobody has claimed, and the cell there holds the message of
-//! one lap before: *that is the oldest message of all*, as every cell in front of it has gone to this lap. So the producer
-//! reads that message as a consumer would, commits that it is consumed, and without letting go of the cell becomes its
-//! writer: one message goes and one comes, and nobody can come between. Had it freed the cell and pushed, another
-//! producer could take the room, and a second message would have to go.
+//! A producer that finds no room stands at the first unclaimed position, and the cell there holds the message of one lap before:
+//! *the oldest message of all*, as every cell in front of it has moved on to this lap. The producer reads that message as a
+//! consumer would, commits that it is consumed, and becomes the cell's writer without releasing it: one message goes and one
+//! comes, and nobody can come between. If it freed the cell and then pushed, another producer could take the room, and a
+//! second message would have to go.
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | F-a | it has claimed the oldest message | a reader's cell, FULL | the bell | nothing: redelivered, and said so |
+//! | F-a | it has claimed the oldest message | a reader's cell, FULL | the bell | nothing: delivered again, flagged |
 //! | F-b | the oldest message is consumed, the cell still a reader's | a reader's cell, EMPTY at the next lap | the bell | that message, which was to go |
 //! | F-c | it is the cell's writer | as Q-a | as Q-a | that message, and the unacknowledged one |
 //!
-//! A cell that somebody alive reads or writes is never taken from it: then the push is refused after a few looks, for
-//! which a plain pop is quick enough. `RawQueue::blocker` names who it was.
+//! A cell that a live thread reads or writes is never taken from it: then the push fails after a few looks, which is long enough
+//! for a plain pop to finish. `RawQueue::blocker` names that thread.
 //!
-//! Rejected: to displace the next message behind one that is being read (its cell is not the first that is free: a
-//! message written there would be passed by those pushed after it, of the same producer even).
+//! Rejected: displacing the next message behind one that is being read (its cell is not the first free one: messages pushed
+//! later, even by the same producer, would overtake a message written there).
 
 use super::RawQueue;
-use super::look::{Claim, Found, Refused, Seen};
+use super::scan::{Claim, Found, Refused, Seen};
 use crate::atomic::{Ordering, spin_loop};
 use crate::error::Result;
 use crate::member::Member;
 use crate::queue::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
 
-/// How often it looks again at the oldest cell while somebody alive has it, and the pauses in between.
+/// How often it looks again at the oldest cell while a live thread owns it, and the pauses in between.
 const LOOKS: u32 = if cfg!(interproc_loom) { 1 } else { 64 };
 const PAUSES: u32 = 16;
-/// How often it looks for the oldest cell: each time may be a long way, if somebody scribbles.
+/// How often it searches for the oldest cell: each search may be long if somebody scribbles.
 const TRIES: u32 = if cfg!(interproc_loom) { 2 } else { 4 };
 
 impl RawQueue {
-    /// Pushes the element that `fill` writes. If there is no room the oldest message makes way for it, and goes through
-    /// `drain`. Never waits.
+    /// Pushes the element that `fill` writes. If there is no room, the oldest message is displaced: it goes through `drain`.
+    /// Never waits.
     ///
     /// # Errors
-    /// `Closed`; `Full` when the oldest cell is in the hands of somebody alive: then neither was called.
+    /// `Closed`; `Full` when a live thread owns the oldest cell. Then neither closure was called.
     ///
     /// # Examples
     /// See [`RawQueue`].
@@ -80,7 +80,7 @@ impl RawQueue {
         Ok(displaced)
     }
 
-    /// Whether the cell that was in the way is soon another one.
+    /// Whether the cell that was in the way changes soon.
     fn changes(&self, seen: &Seen) -> bool {
         (0..LOOKS).any(|_| {
             (0..PAUSES).for_each(|_| spin_loop());
@@ -90,14 +90,14 @@ impl RawQueue {
 
     fn claim_by_force(&self, me: &Member) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
-        let careful = header.not_empty.is_careful();
+        let careful = header.common.not_empty.is_careful();
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
         self.scan(&header.tail, careful, |position| self.look_to_force(me, position))
     }
 
-    /// As [`RawQueue::look_to_push`], and takes a message of the lap before that nobody alive has in its hands.
+    /// As [`RawQueue::look_to_push`], but also claims a message of the lap before that no live thread owns.
     fn look_to_force(&self, me: &Member, position: u64) -> Found {
         let (lap, index) = (pos::lap(position), pos::index(position));
         let word = self.ring.ctl(index).load(Ordering::Acquire);
@@ -120,8 +120,8 @@ impl RawQueue {
         }
     }
 
-    /// Takes the oldest message out of a cell that the caller has claimed as its reader, and becomes the writer of this
-    /// position there.
+    /// Takes the oldest message out of a cell that the caller has claimed as its reader, and becomes the cell's writer for this
+    /// position.
     fn displace<R>(&self, me: &Member, position: u64, drain: impl FnOnce(*const u8) -> R) -> R {
         let index = pos::index(position);
         crate::crash_window!("F-a: the oldest is claimed, not consumed");

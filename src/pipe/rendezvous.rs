@@ -1,45 +1,44 @@
-//! [`RawMeeting`]: where the ends of pipes are taken: a pair in one process, or clients and a listener that meet by name.
+//! [`RawRendezvous`]: where the ends of pipes are taken: a pair in one process, or clients and a listener that meet by name.
 //!
-//! **Promise.** A slot is somebody's as long as one of its ends lives, and nobody's after that, whoever was killed at
-//! whichever instruction. A call is answered once, by who listens, or refused; a caller whose listener dies is told by
-//! the end of its pipe.
+//! **Promise.** A slot is taken as long as one of its ends lives, and free after that, whoever is killed at whichever instruction.
+//! A call is answered once, by the listener, or refused. A caller whose listener dies sees the end of its pipe.
 //!
-//! The *seats* of a slot's lanes are the truth; there is no other record of who has a slot. A client that wants one takes
-//! its own two seats and the other two, all vacant or dead, renews the lanes, puts the listener's id with [`UNANSWERED`]
-//! into the far seats and sets the slot's bit in the *calls*. So the pipe is whole from its first moment: who listens is
-//! the peer, its death is the end. The listener answers by taking the mark away from the seats and then the bit.
+//! The *seats* of a slot's lanes are the truth; nothing else records who has a slot. A client that wants a slot takes its own two
+//! seats and the two far ones, all vacant or dead. It renews the lanes, puts the listener's id with [`UNANSWERED`] into the far
+//! seats and sets the slot's bit in the *calls*. So the pipe is complete from its first moment: the listener is the peer, and its
+//! death is the end. The listener answers by removing the mark from the seats and then clearing the bit.
 //!
 //! | far seat | bit | meaning |
 //! |---|---|---|
-//! | id | any | whoever answered, or the other end of a pair |
-//! | id, UNANSWERED | set | a call to who listens |
+//! | id | any | the end that answered, or the other end of a pair |
+//! | id, UNANSWERED | set | a call to the listener |
 //! | id, UNANSWERED | not set | void: a caller died, or withdraws |
 //!
-//! The first seat, the client's own to send from, is the slot's lock: who gets it looks at everything once more before
-//! it goes on, and puts back what was there if it must not.
+//! The first seat, from which the client sends, is the slot's lock. Whoever gets it checks everything once more before it goes on,
+//! and restores what was there if it must not.
 //!
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | M1 | the call's bit, SeqCst | the listener's look, Acquire | the renewed lanes, the seats |
 //! | M2 | a seat's compare-and-swap | the next one's, Acquire | what its last holder left |
-//! | M3 | the call's bit, then the listener's word, SeqCst | the listener's word, then the calls, SeqCst | of a caller and of who leaves or moves one sees the other |
+//! | M3 | the call's bit, then the listener's word, SeqCst | the listener's word, then the calls, SeqCst | of a caller and a listener that leaves or moves, one sees the other |
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
 //! | M-a | a client with some seats of a slot | dead holders | the next client takes the slot | nothing |
-//! | M-b | a client, its lanes renewed, not called | the listener's name in far seats, no bit: void | the next client takes the slot | nothing |
-//! | M-c | a client, called, nobody woken | a call, the listener asleep | the bell; who was about to sleep watches the calls | nothing: it is answered, and ends at once |
+//! | M-b | a client, its lanes renewed, not called | the listener's id in far seats, no bit: void | the next client takes the slot | nothing |
+//! | M-c | a client, called, nobody woken | a call, the listener asleep | the bell; a listener about to sleep watches the calls | nothing: it is answered, and ends at once |
 //! | M-d | a listener, some far seats its own, the call still there | a dead peer | its client, by its slot's mark | the call |
 //! | M-e | a listener that has answered | a dead peer | as M-d | nothing |
 //! | M-f | an end that has left, nobody woken | a free slot, clients asleep | those clients: they watch its owner | nothing |
 //! | M-g | a listener that has left its word, its calls not refused | nobody listens; calls to a dead peer | the clients, as M-d | the calls |
-//! | M-h | a listener that has moved, its calls not told | calls to where it was | the clients when that thread ends, too | the calls |
+//! | M-h | a listener that has moved, its calls not redirected | calls to its former thread | the clients when that thread ends, too | the calls |
 //!
-//! Rejected: a queue of calls (its cells need owners of their own, and a full one would stand between a client and a free
-//! slot); a state word for each slot beside the seats (two truths, and a window between any two writes); a call that
-//! gives no peer until it is answered (a client would have to watch the listener by other means).
+//! Rejected: a queue of calls (its cells need owners of their own, and a full one would stand between a client and a free slot); a
+//! state word for each slot beside the seats (two truths, and a window between any two writes); a call that has no peer until it
+//! is answered (a client would have to watch the listener by other means).
 
-use super::place::Place;
+use super::layout::Place;
 use crate::atomic::{AtomicU64, Ordering, fence};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId, Owners};
@@ -49,17 +48,17 @@ use crate::time::Deadline;
 
 /// In a far seat: its holder has not answered the call yet.
 const UNANSWERED: u64 = 1 << 62;
-/// How often a slot is tried whose seats change meanwhile. Of several: so often in all, and once for each.
+/// How often to retry a slot whose seats change meanwhile. Of several slots: this often in all, and once for each.
 const TRIES: u32 = 64;
 
 /// The place where ends are taken. All operations take the calling thread's member of the segment that it lies in.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
-pub struct RawMeeting {
+pub struct RawRendezvous {
     place: Place,
 }
 
-/// One end of a slot: the seats that somebody has.
+/// One end of a slot: its two seats.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
 pub struct RawEnd {
     /// To send from.
@@ -108,10 +107,10 @@ impl Lanes {
     }
 }
 
-impl RawMeeting {
-    /// The one at a place.
+impl RawRendezvous {
+    /// The rendezvous at a place.
     pub fn new(place: Place) -> Self {
-        RawMeeting { place }
+        RawRendezvous { place }
     }
 
     /// Its place.
@@ -134,7 +133,7 @@ impl RawMeeting {
         calls.load(Ordering::SeqCst) & bit != 0
     }
 
-    /// Whether all seats from `from` on are vacant, dead or void; those that live are added to `owners`.
+    /// Whether all these seats are vacant, dead or void. Adds the live holders to `owners`.
     fn is_free(
         &self,
         me: &Member,
@@ -143,7 +142,7 @@ impl RawMeeting {
         seen: &mut [u64],
         owners: &mut Owners,
     ) -> bool {
-        // Before the seats: a bit that is not set now is set only by who holds the first of them.
+        // Before the seats: a bit that is not set now is set only by the holder of the first seat.
         let called = self.is_called(slot);
         let mut free = true;
         for (word, seen) in seats.iter().zip(seen) {
@@ -158,7 +157,7 @@ impl RawMeeting {
         free
     }
 
-    /// Takes all seats of a slot that nobody has, and makes its lanes empty and open.
+    /// Takes all seats of a free slot, and makes its lanes empty and open.
     fn claim(&self, me: &Member, slot: usize, owners: &mut Owners, tries: &mut u32) -> Result<Option<Lanes>> {
         let lanes = self.lanes(slot)?;
         let seats = Seats::of(lanes.as_slice());
@@ -173,7 +172,7 @@ impl RawMeeting {
                 return Ok(Some(lanes));
             }
             *tries -= 1;
-            // A seat changed under us: who changed it may be gone, so there may be nobody to wait for.
+            // A seat changed meanwhile. Whoever changed it may be gone, so there may be nobody to wait for.
             lanes.as_slice().iter().for_each(Lane::rouse);
             if crate::mutant!("pipe-lost-race-is-full") {
                 return Ok(None);
@@ -183,7 +182,7 @@ impl RawMeeting {
         Ok(None)
     }
 
-    /// Takes all of a slot's seats, which were `seen` to be nobody's, or none.
+    /// Takes all of a slot's seats, which were `seen` to be free, or none.
     fn take_seats(
         &self,
         me: &Member,
@@ -200,7 +199,7 @@ impl RawMeeting {
             return false;
         }
         crate::crash_window!("M-a: some seats taken");
-        // From here on nobody else takes seats here, nor calls.
+        // From here on nobody else takes seats here, or calls.
         let mut taken = 1;
         if self.is_free(me, slot, &seats[1..], &mut seen[1..], owners)
             || crate::mutant!("pipe-no-second-look")
@@ -210,7 +209,7 @@ impl RawMeeting {
             }
         }
         if taken < seats.len() {
-            // A thread went on with a dead one's end, or a call came in between: what was there, in the order of taking.
+            // A thread took over a dead one's end, or a call came in between: restore what was there, last taken first.
             for at in (0..taken).rev() {
                 let _ = seats[at].compare_exchange(mine, seen[at], Ordering::AcqRel, Ordering::Relaxed);
             }
@@ -219,9 +218,9 @@ impl RawMeeting {
         true
     }
 
-    /// In a slot whose seats are all the caller's.
+    /// Renews a slot whose seats are all the caller's.
     fn renew(&self, me: &Member, slot: usize, lanes: &Lanes) {
-        // One to a listener that died.
+        // The bit of a call to a listener that died.
         let (calls, bit) = self.call_of(slot);
         calls.fetch_and(!bit, Ordering::SeqCst);
         for lane in lanes.as_slice() {
@@ -245,7 +244,7 @@ impl RawMeeting {
     /// Takes the two ends of the only lane.
     ///
     /// # Errors
-    /// As [`RawMeeting::take_pair`].
+    /// As [`RawRendezvous::take_pair`].
     pub fn take_one_way(&self, me: &Member) -> Result<(RawProducer, RawConsumer)> {
         let lanes = self.take_slot(me)?;
         Ok((RawProducer::seated(lanes.lanes[0], me.id())?, RawConsumer::seated(lanes.lanes[0], me.id())?))
@@ -262,7 +261,7 @@ impl RawMeeting {
         lanes?.ok_or_else(|| ErrorKind::WouldBlock.into())
     }
 
-    /// Asks the second channel about those who have slots; whether one of them is dead.
+    /// Asks the second channel about the holders of slots. Returns whether one of them is dead.
     #[cold]
     fn verify(&self, me: &Member, owners: &Owners) -> bool {
         let mut died = false;
@@ -275,25 +274,31 @@ impl RawMeeting {
 
     // ---- who listens -----------------------------------------------------------------------------------------
 
-    /// How many calls were not answered yet.
+    /// How many calls are not answered yet.
     pub fn calls(&self) -> usize {
         let calls = self.place.head().calls.iter();
         calls.map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
     }
 
-    /// Who listens, dead or alive.
+    /// The listener, dead or alive.
     pub fn listener(&self) -> Option<OwnerId> {
         OwnerId::of(self.place.head().listener.load(Ordering::SeqCst))
+    }
+
+    /// The word that names it.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(super) fn listener_word(&self) -> &AtomicU64 {
+        &self.place.head().listener
     }
 
     fn living_listener(&self, me: &Member) -> Option<OwnerId> {
         self.listener().filter(|&id| me.lives(id))
     }
 
-    /// Begins to listen, if nobody alive does.
+    /// Begins to listen, if no live thread listens.
     ///
     /// # Errors
-    /// `WouldBlock` while somebody alive listens, the caller included.
+    /// `WouldBlock` while a live thread listens, the caller included.
     pub fn listen(&self, me: &Member) -> Result<()> {
         let word = &self.place.head().listener;
         let pending = me.pend();
@@ -310,7 +315,7 @@ impl RawMeeting {
             }
             match word.compare_exchange(seen, me.id().bits(), Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => break Ok(()),
-                // Others come and go; so many only if somebody scribbles.
+                // Others come and go; this many only if somebody scribbles.
                 Err(_) if tries == 0 => break Err(ErrorKind::WouldBlock.into()),
                 Err(now) => (seen, tries) = (now, tries - 1),
             }
@@ -320,7 +325,7 @@ impl RawMeeting {
         result
     }
 
-    /// Goes on listening in the calling thread, of the same process.
+    /// Moves the listener to the calling thread, of the same process.
     ///
     /// # Errors
     /// `Stale` if the thread that listened died and another listener has taken over.
@@ -342,7 +347,7 @@ impl RawMeeting {
         moved.map(drop).map_err(|_| ErrorKind::Stale.into())
     }
 
-    /// A call to one that listened is one to another.
+    /// Redirects a call from one listener to another.
     fn redirect(&self, slot: usize, from: OwnerId, to: OwnerId) -> Result<()> {
         let lanes = self.lanes(slot)?;
         let mut moved = false;
@@ -356,7 +361,7 @@ impl RawMeeting {
         Ok(())
     }
 
-    /// Ends listening: those who called and were not answered see the end of their pipes.
+    /// Stops listening: callers that were not answered see the end of their pipes.
     pub fn resign(&self, me: &Member) {
         let word = &self.place.head().listener;
         let pending = me.pend();
@@ -381,7 +386,7 @@ impl RawMeeting {
         end.consumer.leave();
     }
 
-    /// An end has left, or something else has changed for those who wait for a slot.
+    /// Wakes those who wait for a slot: an end has left, or something else has changed for them.
     pub fn make_room(&self) {
         let room = &self.place.head().room;
         crate::crash_window!("M-f: left, nobody woken");
@@ -393,7 +398,7 @@ impl RawMeeting {
 
     // ---- calling ---------------------------------------------------------------------------------------------
 
-    /// Calls whoever listens, if there is a free slot.
+    /// Calls the listener, if there is a free slot.
     ///
     /// # Errors
     /// `Refused` if nobody listens; `Full`; `Corrupt`.
@@ -409,7 +414,7 @@ impl RawMeeting {
         result?.ok_or_else(|| ErrorKind::Full.into())
     }
 
-    /// As [`RawMeeting::try_connect`], and waits for a slot.
+    /// As [`RawRendezvous::try_connect`], and waits for a slot.
     ///
     /// # Errors
     /// `Refused` if nobody listens; `TimedOut`; `Corrupt`.
@@ -419,7 +424,7 @@ impl RawMeeting {
         let room = &self.place.head().room;
         let result = loop {
             owners.clear();
-            // Before the look: an end that leaves after it moves the word.
+            // Before the look: an end that leaves after it changes the word.
             let expected = room.load(Ordering::SeqCst) as u32;
             match self.attempt(me, &mut owners) {
                 Ok(None) => {}
@@ -441,7 +446,7 @@ impl RawMeeting {
     fn attempt(&self, me: &Member, owners: &mut Owners) -> Result<Option<(RawEnd, usize)>> {
         let Some(listener) = self.living_listener(me) else { return Err(ErrorKind::Refused.into()) };
         let slots = self.place.slots();
-        // Relaxed: only so that they do not all begin at the same one.
+        // Relaxed: it only spreads where they start.
         let start = self.place.head().rotation.fetch_add(1, Ordering::Relaxed) as usize;
         let mut tries = TRIES + slots as u32;
         for slot in (0..slots).map(|n| start.wrapping_add(n) % slots) {
@@ -452,7 +457,7 @@ impl RawMeeting {
         Ok(None)
     }
 
-    /// In a slot whose seats are all the caller's.
+    /// Calls the listener in a slot whose seats are all the caller's.
     fn call(&self, me: &Member, slot: usize, lanes: &Lanes, mut listener: OwnerId) -> Result<RawEnd> {
         let seats = Seats::of(lanes.as_slice());
         for word in seats.far() {
@@ -470,7 +475,7 @@ impl RawMeeting {
         for _ in 0..TRIES {
             match self.living_listener(me) {
                 Some(now) if now == listener => break,
-                // It moved, or another one came before it could be seen.
+                // It moved, or another one took over before it saw the call.
                 Some(_) if crate::mutant!("pipe-no-redirection") => break,
                 Some(now) => {
                     self.redirect(slot, listener, now)?;
@@ -479,7 +484,7 @@ impl RawMeeting {
                 None if crate::mutant!("pipe-no-third-look") => break,
                 None => {
                     if calls.fetch_and(!bit, Ordering::SeqCst) & bit == 0 {
-                        break; // answered before
+                        break; // it had been answered
                     }
                     for word in seats.all().iter().rev() {
                         word.store(0, Ordering::Release);
@@ -497,7 +502,7 @@ impl RawMeeting {
     /// Answers a call, if there is one.
     ///
     /// # Errors
-    /// `Empty`; `Stale` if the caller does not listen any more; `Corrupt`.
+    /// `Empty`; `Stale` if the caller no longer listens; `Corrupt`.
     pub fn try_accept(&self, me: &Member) -> Result<(RawEnd, usize)> {
         let pending = me.pend();
         let result = self.pick_up(me);
@@ -508,14 +513,14 @@ impl RawMeeting {
     /// Waits for a call and answers it.
     ///
     /// # Errors
-    /// `Stale` if the caller does not listen any more; `TimedOut`; `Corrupt`.
+    /// `Stale` if the caller no longer listens; `TimedOut`; `Corrupt`.
     pub fn accept(&self, me: &Member, deadline: Option<Deadline>) -> Result<(RawEnd, usize)> {
         let pending = me.pend();
         let words = self.place.slots().div_ceil(64);
         let calls = &self.place.head().calls[..words];
         let result = loop {
             // Before the look: a call that comes after it changes a word.
-            let mut seen = [0; super::place::CALL_WORDS];
+            let mut seen = [0; super::layout::CALL_WORDS];
             calls.iter().zip(&mut seen).for_each(|(word, seen)| *seen = word.load(Ordering::SeqCst));
             match self.pick_up(me) {
                 Ok(None) => {}
@@ -523,7 +528,7 @@ impl RawMeeting {
                 Err(error) => break Err(error),
             }
             let mut watches =
-                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::place::CALL_WORDS];
+                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::layout::CALL_WORDS];
             for (n, (word, seen)) in calls.iter().zip(seen).enumerate() {
                 watches[2 * n] = Watch { word: Word::Low(word), expected: seen as u32 };
                 watches[2 * n + 1] = Watch { word: Word::High(word), expected: (seen >> 32) as u32 };
@@ -551,7 +556,7 @@ impl RawMeeting {
         Ok(None)
     }
 
-    /// Answers the call in a slot, if there is one to the caller.
+    /// Answers the call in a slot, if there is one for the caller.
     fn answer(&self, me: &Member, slot: usize) -> Result<Option<RawEnd>> {
         // M1
         if !self.is_called(slot) {
@@ -561,7 +566,7 @@ impl RawMeeting {
         let far = Seats::of(lanes.as_slice()).far();
         let mine = me.id().bits();
         for (n, word) in far.iter().enumerate() {
-            // One to a listener that died stays: its client takes it for the end.
+            // A call to a dead listener stays: its client sees the end.
             if word.compare_exchange(mine | UNANSWERED, mine, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 if n == 1 {
                     let _ = far[0].compare_exchange(mine, 0, Ordering::AcqRel, Ordering::Relaxed);
@@ -572,7 +577,7 @@ impl RawMeeting {
         }
         let (calls, bit) = self.call_of(slot);
         if calls.fetch_and(!bit, Ordering::SeqCst) & bit == 0 {
-            // Withdrawn.
+            // The caller has withdrawn.
             far.iter().for_each(|word| {
                 let _ = word.compare_exchange(mine, 0, Ordering::AcqRel, Ordering::Relaxed);
             });
@@ -584,7 +589,7 @@ impl RawMeeting {
     }
 }
 
-/// The end that sends by one lane and receives by the other, both its seats the caller's.
+/// The end that sends by one lane and receives by the other; the caller has both seats.
 fn end(me: &Member, to: Lane, from: Lane) -> Result<RawEnd> {
     Ok(RawEnd { producer: RawProducer::seated(to, me.id())?, consumer: RawConsumer::seated(from, me.id())? })
 }

@@ -1,143 +1,66 @@
-//! A side of a byte lane as a process holds it: under the Rust handles, under those of C, and under the halves of a pipe.
-//!
-//! Each operation asks for the calling thread's member first, which notices a fork. If that is not who holds the seat, the
-//! handle has moved to another thread, or is a child's copy of its parent's.
+//! The two endpoints of a byte lane: under the Rust handles, under those of C, and under the halves of a pipe.
 #![allow(unsafe_code)]
 
 use super::{Found, RawByteConsumer, RawByteProducer, UNIT};
-use crate::atomic::Ordering;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{self, Member, OwnerId, Unwinding};
+use crate::member::{Member, OwnerId};
 use crate::queue::Lane;
+use crate::queue::endpoint::{Endpoint, Holder, Side};
 use crate::queue::push_error::with_lengths;
 use crate::time::Wait;
 use core::ptr::NonNull;
 
-/// What both sides have in common.
-pub(crate) trait Side {
-    fn lane(&self) -> &Lane;
-    fn holder(&self) -> OwnerId;
-    /// Who sits opposite, dead or alive.
-    fn peer(&self) -> Option<OwnerId>;
-    fn move_to(&mut self, me: &Member) -> Result<()>;
-    /// Tells the peer what it does not know yet, and gets up.
-    fn leave(&mut self);
-}
-
-impl Side for RawByteProducer {
-    #[inline(always)]
-    fn lane(&self) -> &Lane {
-        RawByteProducer::lane(self)
-    }
-    #[inline(always)]
-    fn holder(&self) -> OwnerId {
-        RawByteProducer::holder(self)
-    }
-    #[inline(always)]
-    fn peer(&self) -> Option<OwnerId> {
-        self.lane().consumer()
-    }
-    fn move_to(&mut self, me: &Member) -> Result<()> {
-        self.seat().move_to(me)
-    }
-    fn leave(&mut self) {
-        self.seat().leave();
-    }
-}
-
-impl Side for RawByteConsumer {
-    #[inline(always)]
-    fn lane(&self) -> &Lane {
-        RawByteConsumer::lane(self)
-    }
-    #[inline(always)]
-    fn holder(&self) -> OwnerId {
-        RawByteConsumer::holder(self)
-    }
-    #[inline(always)]
-    fn peer(&self) -> Option<OwnerId> {
-        self.lane().producer()
-    }
-    fn move_to(&mut self, me: &Member) -> Result<()> {
-        self.seat().move_to(me)
-    }
-    fn leave(&mut self) {
-        self.seat().leave();
-    }
-}
-
-/// A side, and the process that it is of.
-#[derive(Debug)]
-pub(crate) struct Seated<S> {
-    raw: S,
-    forks: u64,
-}
-
-impl<S: Side> Seated<S> {
-    /// The calling thread has just sat down.
-    pub(crate) fn new(raw: S) -> Self {
-        Seated { raw, forks: member::forks() }
-    }
-
-    /// The calling thread, in the seat: it takes it along from another thread of the process.
-    ///
-    /// # Errors
-    /// `NotOwner` in a forked child; `Stale` when the thread that had the seat died and somebody has taken over.
-    #[inline(always)]
-    pub(crate) fn me<'a>(&mut self) -> Result<&'a Member> {
-        let me = member::current(self.raw.lane().address())?;
-        if me.id() != self.raw.holder() {
-            self.come(me)?;
+/// A side of a byte lane is the side of the lane under it.
+macro_rules! by_its_seat {
+    ($($name:ident)*) => {
+        $(impl Holder for $name {
+            #[inline(always)]
+            fn address(&self) -> *const u8 {
+                Holder::address(&self.seat)
+            }
+            fn word(&self) -> &AtomicU64 {
+                Holder::word(&self.seat)
+            }
+            #[inline(always)]
+            fn holder(&self) -> OwnerId {
+                Holder::holder(&self.seat)
+            }
+            fn move_to(&mut self, me: &Member) -> Result<()> {
+                Holder::move_to(&mut self.seat, me)
+            }
+            fn leave(&mut self, me: &Member) {
+                Holder::leave(&mut self.seat, me);
+            }
         }
-        Ok(me)
-    }
 
-    #[cold]
-    fn come(&mut self, me: &Member) -> Result<()> {
-        self.is_this_process()?;
-        self.raw.move_to(me)
-    }
+        impl Side for $name {
+            #[inline(always)]
+            fn lane(&self) -> &Lane {
+                Side::lane(&self.seat)
+            }
+            #[inline(always)]
+            fn peer(&self) -> Option<OwnerId> {
+                Side::peer(&self.seat)
+            }
+            fn close(&mut self, me: &Member) -> Result<()> {
+                Side::close(&mut self.seat, me)
+            }
+        })*
+    };
+}
 
-    /// Whether it is the calling process's.
-    ///
-    /// # Errors
-    /// `NotOwner` in a forked child; those of finding the calling thread's member, which notices a fork.
-    pub(crate) fn is_this_process(&self) -> Result<()> {
-        member::current(self.raw.lane().address())?;
-        if self.forks == member::forks() { Ok(()) } else { Err(ErrorKind::NotOwner.into()) }
-    }
+by_its_seat!(RawByteProducer RawByteConsumer);
 
-    /// The calling process's from now on, whoever had it before.
-    pub(crate) fn adopt(&mut self) {
-        self.forks = member::forks();
-    }
+/// A side of a lane whose units are bytes of messages.
+pub(crate) trait ByteSide: Side {}
+impl ByteSide for RawByteProducer {}
+impl ByteSide for RawByteConsumer {}
 
-    #[inline(always)]
-    pub(crate) fn raw(&mut self) -> &mut S {
-        &mut self.raw
-    }
-
-    #[inline(always)]
-    pub(crate) fn holder(&self) -> OwnerId {
-        self.raw.holder()
-    }
-
-    #[inline(always)]
-    pub(crate) fn lane(&self) -> &Lane {
-        self.raw.lane()
-    }
-
-    /// Who sits opposite, dead or alive.
-    #[inline(always)]
-    pub(crate) fn peer(&self) -> Option<OwnerId> {
-        self.raw.peer()
-    }
-
-    pub(crate) fn leave(&mut self) {
-        // What fails is not ours any more.
-        if self.me().is_ok() {
-            self.raw.leave();
-        }
+impl<S: ByteSide> Endpoint<S> {
+    /// The longest message, in bytes.
+    pub(crate) fn longest(&self) -> usize {
+        self.lane().limit() as usize
     }
 
     /// Bytes of the ring.
@@ -160,24 +83,20 @@ fn bytes(units: u64) -> usize {
     units as usize * UNIT
 }
 
-/// So many units make at least so many bytes.
+/// As many units as hold these bytes.
 fn units(bytes: usize) -> u64 {
     bytes.div_ceil(UNIT) as u64
 }
 
-impl Seated<RawByteProducer> {
-    pub(crate) fn longest(&self) -> usize {
-        self.raw.longest()
-    }
-
-    /// The place of the next message of `len` bytes.
+impl Endpoint<RawByteProducer> {
+    /// Reserves the place of the next message, of `len` bytes.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         let me = self.me()?;
         self.reserve_as(me, len, wait)
     }
 
-    /// [`reserve`](Self::reserve) for the thread in the seat.
+    /// [`reserve`](Self::reserve) for the thread that has the seat.
     #[inline(always)]
     pub(crate) fn reserve_as(&mut self, me: &Member, len: usize, wait: Wait) -> Result<NonNull<u8>> {
         match self.raw.has_room(len) {
@@ -204,7 +123,7 @@ impl Seated<RawByteProducer> {
         self.raw.commit(len)
     }
 
-    /// Forgets what was reserved.
+    /// Gives back what was reserved.
     pub(crate) fn abort(&mut self) {
         self.raw.abort();
     }
@@ -220,7 +139,7 @@ impl Seated<RawByteProducer> {
         self.push_as(me, parts, wait)
     }
 
-    /// [`push`](Self::push) for the thread in the seat.
+    /// [`push`](Self::push) for the thread that has the seat.
     #[inline(always)]
     pub(crate) fn push_as<'p>(
         &mut self,
@@ -231,7 +150,7 @@ impl Seated<RawByteProducer> {
         let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
         let mut to = self.reserve_as(me, len, wait)?;
         for part in parts {
-            // SAFETY: the parts are as long together as what was reserved, which is nobody else's.
+            // SAFETY: together the parts are as long as what was reserved, and only we write there.
             unsafe {
                 to.copy_from_nonoverlapping(NonNull::from(part).cast(), part.len());
                 to = to.add(part.len());
@@ -250,19 +169,10 @@ impl Seated<RawByteProducer> {
         self.raw.seat().publish_every(units(bytes));
         Ok(())
     }
-
-    pub(crate) fn close(&mut self) -> Result<()> {
-        let me = self.me()?;
-        self.raw.seat().close(me)
-    }
 }
 
-impl Seated<RawByteConsumer> {
-    pub(crate) fn longest(&self) -> usize {
-        self.raw.longest()
-    }
-
-    /// The next message, and whether it may have been read before. It stays the next one until it is released.
+impl Endpoint<RawByteConsumer> {
+    /// Borrows the next message. The flag says whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn borrow(&mut self, wait: Wait) -> Result<(Found, bool)> {
         let me = self.me()?;
@@ -300,19 +210,29 @@ impl Seated<RawByteConsumer> {
         Ok(())
     }
 
-    /// Ends a guard of the message that was found last.
+    /// Ends the message that a guard has borrowed.
     #[inline(always)]
-    pub(crate) fn end(&mut self, unwinding: Unwinding) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
         self.me()?;
-        if unwinding.interrupts() {
-            self.raw.give_up();
-        } else {
-            self.raw.release();
-        }
+        self.raw.release();
         Ok(())
     }
 
-    /// Copies a message out; how long it is, and whether it was redelivered. One that does not fit stays where it is.
+    /// Leaves the message that was found last, as a reader's death does.
+    pub(crate) fn give_up(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.give_up();
+        Ok(())
+    }
+
+    /// Leaves the message that was found last: it is the next one again.
+    pub(crate) fn put_back(&mut self) -> Result<()> {
+        self.me()?;
+        self.raw.put_back();
+        Ok(())
+    }
+
+    /// Copies a message out. Returns its length, and whether it is delivered again. A message that does not fit stays.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
@@ -344,18 +264,12 @@ impl Seated<RawByteConsumer> {
         Ok(())
     }
 
-    pub(crate) fn close(&mut self) -> Result<()> {
-        let me = self.me()?;
-        self.raw.seat().close(me);
-        Ok(())
-    }
-
-    /// Up to where the producer has published.
+    /// The position up to which the producer has published.
     pub(crate) fn published(&self) -> u64 {
         self.lane().header().tail.load(Ordering::Acquire)
     }
 
-    /// Whether the consumer has come to that position.
+    /// Whether the consumer has reached that position.
     pub(crate) fn is_at(&mut self, position: u64) -> bool {
         // Relaxed: we alone write it.
         let freed = self.lane().header().head.load(Ordering::Relaxed);

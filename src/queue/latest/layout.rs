@@ -1,4 +1,4 @@
-//! A latest value's bytes and its place in memory.
+//! The layout of a latest value in shared memory.
 //!
 //! ```text
 //! 0     geometry                                           written once
@@ -17,20 +17,20 @@ use crate::sync::RawMutex;
 #[cfg(not(interproc_loom))]
 const MAX_READERS: usize = 250;
 
-/// The head of a latest value in shared memory. All-zero (but for the geometry) is version 0 in slot 0, of zeros.
+/// The header of a latest value in shared memory. All-zero (apart from the geometry) is version 0 in slot 0, of zeros.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(in crate::queue) struct Header {
-    /// Bytes of the value; written once, copied and checked at attach.
+    /// The size of the value in bytes; written once, copied and checked at attach.
     pub(in crate::queue) element: AtomicU64,
-    /// Announcements; as above. There are two slots more.
+    /// The number of announcements; as above. There are two more slots.
     pub(in crate::queue) readers: AtomicU64,
     /// Bytes from slot to slot; as above.
     pub(in crate::queue) stride: AtomicU64,
     _line0: [u64; 13],
     /// `version:56 | slot:8`. Written by the holder of the lock; a death before this store leaves the old one.
     pub(in crate::queue) current: AtomicU64,
-    /// Who waits for a newer version.
+    /// Threads that wait for a newer version.
     pub(in crate::queue) changed: EventCount,
     _line1: [u32; 29],
     /// One writer at a time.
@@ -50,7 +50,7 @@ mod imp {
     /// The largest value.
     const MAX_ELEMENT: usize = 1 << 32;
 
-    /// Where a latest value is mapped, with its geometry as it was checked: never read again from shared memory.
+    /// Where a latest value is mapped, with its checked geometry, which is never read again from shared memory.
     ///
     /// # Examples
     /// See [`RawLatest`](crate::queue::RawLatest).
@@ -63,7 +63,7 @@ mod imp {
         readers: u32,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics.
+    // SAFETY: an address; whoever made it answers for the mapping. All access is through atomics.
     unsafe impl Send for LatestPlace {}
     // SAFETY: as above.
     unsafe impl Sync for LatestPlace {}
@@ -76,7 +76,7 @@ mod imp {
         CELLS_OFF + (8 * readers).next_multiple_of(128)
     }
 
-    /// The bytes that a latest value of this shape needs; `None` if it is not a possible shape.
+    /// The size of a latest value of this shape in bytes; `None` for an impossible shape.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,4 @@
-//! The byte ring's bytes and its place in memory.
+//! The layout of the byte ring in shared memory.
 //!
 //! ```text
 //! 0     geometry, closed flag, event counts        read by all, seldom written
@@ -11,44 +11,36 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
-use crate::queue::event_count::EventCount;
+use crate::queue::head::{Head, Peak};
 use crate::queue::skips::Skips;
 
-/// The queue is closed.
-pub(super) const CLOSED: u64 = 1 << 63;
-
-/// The head of a byte ring in shared memory. All-zero (but for the geometry) is an empty, open queue.
+/// The header of a byte ring in shared memory. All-zero (apart from the geometry) is an empty, open queue.
 #[repr(C, align(64))]
 #[derive(Debug)]
 pub(super) struct Header {
-    /// The bytes asked for; written once, copied and checked at attach.
+    /// The requested capacity in bytes; written once, copied and checked at attach.
     pub(super) capacity: AtomicU64,
-    /// The bytes of the longest message; as above.
+    /// The length of the longest message; as above.
     pub(super) longest: AtomicU64,
-    /// Granules; as above.
+    /// The number of granules; as above.
     pub(super) granules: AtomicU64,
-    /// Bytes of a granule; as above.
+    /// The size of a granule in bytes; as above.
     pub(super) granule: AtomicU64,
-    /// 0 open; [`CLOSED`] for good.
-    pub(super) closed: AtomicU64,
-    /// Consumers asleep.
-    pub(super) not_empty: EventCount,
-    /// Producers asleep.
-    pub(super) not_full: EventCount,
+    pub(super) common: Head,
     _line1: [u64; 10],
-    /// A boundary that no unclaimed one precedes. May lag; never exceeds the truth.
+    /// A hint: no unclaimed boundary precedes it. May lag; never exceeds the truth.
     pub(super) tail: AtomicU64,
     _line2: [u64; 15],
-    /// A boundary that no unread message precedes. As above.
+    /// A hint: no unread message precedes it. As above.
     pub(super) read: AtomicU64,
-    /// What walks need not look at again.
+    /// What walks may skip.
     pub(super) skips: Skips,
     _line3: [u64; 7],
-    /// A boundary that only freed records precede. Moved by compare-and-swap and only forward, by whoever is about to
+    /// A boundary that only freed records precede. Moved forward only, by compare-and-swap, by producers that are about to
     /// claim what lies before it for the next lap. May lag; never exceeds the truth.
     pub(super) head: AtomicU64,
-    /// The most granules between the readers and a claim that anybody has noted: for people.
-    pub(super) peak: AtomicU64,
+    /// The most granules between the readers and a claim.
+    pub(super) peak: Peak,
     _line4: [u64; 14],
 }
 
@@ -59,6 +51,7 @@ mod imp {
     use crate::error::{ErrorKind, Result};
     use crate::queue::byte_queue::word::MOST_GRANULES;
     use crate::queue::position::MAX_CAPACITY;
+    use core::mem::offset_of;
     use core::ptr::NonNull;
 
     pub(in crate::queue::byte_queue) const CELLS_OFF: usize = 512;
@@ -66,8 +59,12 @@ mod imp {
     pub(in crate::queue::byte_queue) const CELL_BYTES: usize = 16;
     const SMALLEST_GRANULE: usize = 64;
     const _: () = assert!(size_of::<Header>() == CELLS_OFF);
+    const _: () = assert!(offset_of!(Header, common) == 32);
+    const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, read) == 256);
+    const _: () = assert!(offset_of!(Header, skips) == 264);
+    const _: () = assert!(offset_of!(Header, head) == 384 && offset_of!(Header, peak) == 392);
 
-    /// How a ring is cut.
+    /// How a ring is divided.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in crate::queue::byte_queue) struct Geometry {
         /// The bytes of a granule are two to the power of this.
@@ -78,7 +75,7 @@ mod imp {
     }
 
     impl Geometry {
-        /// The geometry for this wish; `None` if it cannot be.
+        /// The geometry for these requests; `None` if they are impossible.
         pub(in crate::queue::byte_queue) fn of(capacity: usize, longest: usize) -> Option<Geometry> {
             const LIMIT: usize = isize::MAX as usize / 8;
             if capacity == 0 || longest == 0 || capacity > LIMIT || longest > LIMIT {
@@ -90,7 +87,7 @@ mod imp {
             {
                 granule *= 2;
             }
-            // Two of the longest: then one fits into an empty ring, wherever it stands.
+            // Two of the longest messages: then one fits into an empty ring, wherever its head is.
             let granules = capacity.div_ceil(granule).max(2 * longest.div_ceil(granule)) as u32;
             Some(Geometry { shift: granule.trailing_zeros(), granules, longest, capacity })
         }
@@ -105,7 +102,7 @@ mod imp {
         }
     }
 
-    /// The bytes that a byte queue of this shape needs; `None` if it is not a possible shape.
+    /// The size of a byte queue of this shape in bytes; `None` for an impossible shape.
     ///
     /// # Examples
     /// ```
@@ -118,7 +115,7 @@ mod imp {
         Geometry::of(capacity, longest)?.size()
     }
 
-    /// Where a byte ring is mapped, with its geometry as it was checked: never read again from shared memory.
+    /// Where a byte ring is mapped, with its checked geometry, which is never read again from shared memory.
     ///
     /// # Examples
     /// See [`RawByteQueue`](crate::queue::RawByteQueue).
@@ -129,8 +126,8 @@ mod imp {
         geometry: Geometry,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics, or to a record that
-    // the accessing thread owns.
+    // SAFETY: an address; whoever made it answers for the mapping. All access is through atomics, or to a record that the
+    // accessing thread owns.
     unsafe impl Send for ByteRing {}
     // SAFETY: as above.
     unsafe impl Sync for ByteRing {}
@@ -159,7 +156,7 @@ mod imp {
             Ok(())
         }
 
-        /// The ring that lies in `memory`. Its geometry is copied and checked against `len`.
+        /// The ring in `memory`. Its geometry is copied and checked against `len`.
         ///
         /// # Errors
         /// `Corrupt` when the geometry is impossible.
@@ -186,36 +183,36 @@ mod imp {
             Ok(ByteRing { header: memory.cast(), payload, geometry })
         }
 
-        /// Where it lies.
+        /// Its address.
         #[inline(always)]
         pub fn address(&self) -> *const u8 {
             self.header.as_ptr().cast()
         }
 
-        /// The capacity that was asked for, and the bytes of the longest message.
+        /// The requested capacity, and the length of the longest message.
         pub fn shape(&self) -> (usize, usize) {
             (self.geometry.capacity, self.geometry.longest)
         }
 
-        /// Granules.
+        /// The number of granules.
         #[inline(always)]
         pub fn granules(&self) -> u32 {
             self.geometry.granules
         }
 
-        /// Bytes of a granule.
+        /// The size of a granule in bytes.
         #[inline(always)]
         pub fn granule(&self) -> usize {
             1 << self.geometry.shift
         }
 
-        /// The bytes of the longest message.
+        /// The length of the longest message.
         #[inline(always)]
         pub fn longest(&self) -> usize {
             self.geometry.longest
         }
 
-        /// How many granules a message of `len` bytes takes, which is not too long.
+        /// How many granules a message of `len` bytes takes, if it is not too long.
         #[inline(always)]
         pub(in crate::queue::byte_queue) fn granules_for(&self, len: usize) -> u32 {
             (((len + self.granule() - 1) >> self.geometry.shift) as u32).max(1)
@@ -247,8 +244,8 @@ mod imp {
             }
         }
 
-        /// The record of so many granules at an index, both checked to lie inside the ring. A peer that breaks the
-        /// protocol can make the bytes nonsense, so they are raw memory here.
+        /// The record of this many granules at an index, both checked to lie inside the ring. A peer that breaks the protocol can
+        /// write anything there, so it is raw memory here.
         #[inline(always)]
         pub(in crate::queue::byte_queue) fn record(&self, index: u32, granules: u32) -> *mut u8 {
             debug_assert!(index + granules <= self.granules());
@@ -256,7 +253,7 @@ mod imp {
             unsafe { self.payload.as_ptr().add((index as usize) << self.geometry.shift) }
         }
 
-        /// The index of the record whose message begins at `message`, if one can.
+        /// The index of the record whose message would begin at `message`.
         #[cfg(feature = "std")]
         pub(in crate::queue::byte_queue) fn index_of(&self, message: *const u8) -> Option<u32> {
             let at = message.addr().checked_sub(self.payload.as_ptr().addr())?;
@@ -297,7 +294,7 @@ mod imp {
 
 #[cfg(interproc_loom)]
 mod imp {
-    use super::{EventCount, Header, Skips};
+    use super::{Head, Header, Peak, Skips};
     use crate::atomic::AtomicU64;
     use std::cell::UnsafeCell;
 
@@ -329,9 +326,7 @@ mod imp {
                 longest: AtomicU64::new(0),
                 granules: AtomicU64::new(0),
                 granule: AtomicU64::new(0),
-                closed: AtomicU64::new(0),
-                not_empty: EventCount::new(),
-                not_full: EventCount::new(),
+                common: Head::new(),
                 _line1: [0; 10],
                 tail: AtomicU64::new(0),
                 _line2: [0; 15],
@@ -339,7 +334,7 @@ mod imp {
                 skips: Skips::new(),
                 _line3: [0; 7],
                 head: AtomicU64::new(0),
-                peak: AtomicU64::new(0),
+                peak: Peak::new(),
                 _line4: [0; 14],
             };
             ByteRing {
@@ -352,7 +347,7 @@ mod imp {
             }
         }
 
-        /// Where it lies.
+        /// Its address.
         pub fn address(&self) -> *const u8 {
             (&raw const *self.header).cast()
         }

@@ -1,41 +1,41 @@
-//! The bytes of a pipe, or of a meeting with many pipes in it, and its place in memory.
+//! The layout of a pipe, or of a rendezvous with many pipes, in shared memory.
 //!
 //! ```text
 //! 0     geometry                                     written once
-//! 128   who listens; room; the calls, a bit a slot    read by all, seldom written
+//! 128   listener; room; the calls, a bit per slot     read by all, seldom written
 //! 384   slots, each of one or two byte lanes
 //! ```
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
 
-/// Words of calls, a bit for each slot.
+/// Words of calls, with a bit for each slot.
 pub(super) const CALL_WORDS: usize = 16;
 /// The most slots.
 #[cfg(not(interproc_loom))]
 pub(super) const MAX_SLOTS: usize = 64 * CALL_WORDS;
 
-/// The head in shared memory. All-zero (but for the geometry) is a meeting that nobody has come to.
+/// The header in shared memory. All-zero (apart from the geometry): all slots free, nobody listens.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub(super) struct Head {
-    /// Slots; written once, copied and checked at attach. So are the next three.
+    /// The number of slots; written once, copied and checked at attach, as are the next three.
     pub(super) slots: AtomicU64,
     /// Lanes of a slot: 1 or 2.
     pub(super) lanes: AtomicU64,
-    /// Units of a lane.
+    /// The units of a lane.
     pub(super) units: AtomicU64,
     /// The longest message.
     pub(super) longest: AtomicU64,
     _line1: [u64; 12],
-    /// Who listens: an owner's id, or 0.
+    /// The listener: an owner's id, or 0.
     pub(super) listener: AtomicU64,
-    /// Moves whenever an end has left, or the listener: who waits for a slot looks again.
+    /// Changes whenever an end or the listener has left: those who wait for a slot look again.
     pub(super) room: AtomicU64,
     /// Where the search for a slot starts.
     pub(super) rotation: AtomicU64,
     _line2: [u64; 13],
-    /// A bit for each slot: a client has called and was not answered yet.
+    /// A bit for each slot: a client has called and is not answered yet.
     pub(super) calls: [AtomicU64; CALL_WORDS],
 }
 
@@ -52,7 +52,7 @@ mod imp {
     const _: () = assert!(size_of::<Head>() == SLOTS_OFF);
     const ALIGN: usize = 128;
 
-    /// What a pipe is like.
+    /// The shape of a pipe or rendezvous.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in crate::pipe) struct Geometry {
         pub(in crate::pipe) slots: usize,
@@ -62,7 +62,7 @@ mod imp {
     }
 
     impl Geometry {
-        /// Slots for at least so many bytes each way; `None` if that cannot be.
+        /// Slots for at least this many bytes each way; `None` if that is impossible.
         pub(in crate::pipe) fn new(slots: usize, lanes: usize, bytes: usize, longest: usize) -> Option<Self> {
             let units = units_for(bytes, longest)?;
             let geometry = Geometry { slots, lanes, units, longest };
@@ -73,7 +73,7 @@ mod imp {
             lane_size(UNIT, self.units)?.checked_next_multiple_of(ALIGN)
         }
 
-        /// The bytes of it all; `None` for an impossible shape.
+        /// The total size in bytes; `None` for an impossible shape.
         pub(in crate::pipe) fn size(&self) -> Option<usize> {
             let possible = (1..=MAX_SLOTS).contains(&self.slots)
                 && (1..=2).contains(&self.lanes)
@@ -83,13 +83,13 @@ mod imp {
             (bytes <= isize::MAX as usize).then_some(bytes)
         }
 
-        /// As a directory entry's parameters.
+        /// The parameters of its directory entry.
         pub(in crate::pipe) fn params(&self) -> [u64; 2] {
             [(self.units * UNIT) as u64, (self.slots as u64) << 32 | self.longest as u64]
         }
     }
 
-    /// Where it is mapped, with its geometry as it was checked: never read again from shared memory.
+    /// Where it is mapped, with its checked geometry, which is never read again from shared memory.
     #[derive(Clone, Copy, Debug)]
     pub struct Place {
         head: NonNull<Head>,
@@ -97,7 +97,7 @@ mod imp {
         stride: usize,
     }
 
-    // SAFETY: a place; whoever makes it answers for the mapping. All access is through atomics and lanes.
+    // SAFETY: an address; whoever made it answers for the mapping. All access is through atomics and lanes.
     unsafe impl Send for Place {}
     // SAFETY: as above.
     unsafe impl Sync for Place {}
@@ -138,7 +138,7 @@ mod imp {
             Ok(())
         }
 
-        /// What lies in `memory`. Its geometry is copied and checked against `len`.
+        /// The one in `memory`. Its geometry is copied and checked against `len`.
         ///
         /// # Errors
         /// `Corrupt` when the geometry is impossible.
@@ -167,7 +167,7 @@ mod imp {
             Ok(Place { head: memory.cast(), geometry, stride })
         }
 
-        /// Where it lies.
+        /// Its address.
         #[inline(always)]
         pub(in crate::pipe) fn address(&self) -> *const u8 {
             self.head.as_ptr().cast()
@@ -195,7 +195,7 @@ mod imp {
         /// A lane of a slot.
         ///
         /// # Errors
-        /// `Corrupt` when the lane's own geometry is another one.
+        /// `Corrupt` when the lane's own geometry differs.
         pub(in crate::pipe) fn lane(&self, slot: usize, lane: usize) -> Result<Lane> {
             debug_assert!(slot < self.geometry.slots && lane < self.geometry.lanes);
             let at = SLOTS_OFF + (slot * self.geometry.lanes + lane) * self.stride;
@@ -217,7 +217,7 @@ mod imp {
     use crate::error::Result;
     use crate::queue::Lane;
 
-    /// A modelled place, leaked for the length of one model execution. A few words of calls are real.
+    /// A modelled place, leaked for one model execution.
     #[derive(Clone, Copy)]
     pub struct Place {
         head: &'static Head,
