@@ -2,7 +2,7 @@
 
 use super::error::report;
 use super::placed::{acquired, at};
-use super::time::timed;
+use super::time::{FOR_EVER, NEVER, TIMED, timed};
 use super::who::{self, interproc_who_t};
 use crate::error::{ErrorKind, Result};
 use crate::member::{self, Member, OwnerId, view};
@@ -63,7 +63,7 @@ unsafe fn find<'a>(lock: *const interproc_rwlock_t) -> Result<(OwnerId, &'a Memb
 /// # Safety
 /// As [`find`].
 #[inline(always)]
-unsafe fn read(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
+unsafe fn read<const FORM: u8>(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     acquired(
         unsafe { find(lock) }
@@ -74,7 +74,7 @@ unsafe fn read(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
 /// # Safety
 /// As [`find`].
 #[inline(always)]
-unsafe fn write(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
+unsafe fn write<const FORM: u8>(lock: *const interproc_rwlock_t, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     acquired(unsafe { find(lock) }.and_then(|(id, me, _, raw)| raw.write_as(id, me, wait)))
 }
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn interproc_rwlock_destroy(rwlock: *mut interproc_rwlock_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, Wait::ForEver) }
+    unsafe { read::<FOR_EVER>(rwlock, Wait::ForEver) }
 }
 
 /// As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. One in
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { read(rwlock, Wait::Never) }
+    unsafe { read::<NEVER>(rwlock, Wait::Never) }
 }
 
 /// As interproc_rwlock_rdlock(), until `abstime`: then ETIMEDOUT.
@@ -140,7 +140,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    unsafe { timed(abstime, |wait| read(rwlock, wait)) }
+    unsafe { timed(abstime, |wait| read::<TIMED>(rwlock, wait)) }
 }
 
 /// Locks for writing, waiting as long as it takes.
@@ -154,14 +154,14 @@ pub unsafe extern "C" fn interproc_rwlock_timedrdlock(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_wrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, Wait::ForEver) }
+    unsafe { write::<FOR_EVER>(rwlock, Wait::ForEver) }
 }
 
 /// As interproc_rwlock_wrlock(), but never waits: EBUSY when another living thread reads or writes, or waits to write.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_trywrlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
-    unsafe { write(rwlock, Wait::Never) }
+    unsafe { write::<NEVER>(rwlock, Wait::Never) }
 }
 
 /// As interproc_rwlock_wrlock(), until `abstime`: then ETIMEDOUT.
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn interproc_rwlock_timedwrlock(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract abstime is NULL or a timespec, and the other a reader-writer lock.
-    unsafe { timed(abstime, |wait| write(rwlock, wait)) }
+    unsafe { timed(abstime, |wait| write::<TIMED>(rwlock, wait)) }
 }
 
 /// Unlocks once, whichever way the calling thread holds it. If it was got with EOWNERDEAD and not marked consistent, it

@@ -60,6 +60,16 @@ pub(super) unsafe fn until(abstime: *const timespec) -> Result<Wait> {
     unsafe { deadline(abstime) }.map(Wait::Until)
 }
 
+/// The forms of a call whose fast path is counted in instructions, as a constant of its body: each form, and each
+/// batch, is an instance of its own then. A body that several forms share is not inlined into them, which costs 17 to
+/// 27 instructions.
+pub(super) const FOR_EVER: u8 = 0;
+pub(super) const NEVER: u8 = 1;
+pub(super) const TIMED: u8 = 2;
+pub(super) const BATCH: u8 = 3;
+/// What a batch takes behind its first message: it does not wait for that.
+pub(super) const REST: u8 = 4;
+
 /// What a `timed` form does: the body, which returns an errno value, with the time limit.
 ///
 /// # Safety

@@ -6,8 +6,7 @@ use crate::ffi::arguments::{output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
 use crate::ffi::invalid;
-use crate::ffi::time::until;
-use crate::time::Wait;
+use crate::ffi::time::{BATCH, REST, until};
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
@@ -34,7 +33,7 @@ pub unsafe extern "C" fn interproc_queue_push_batch_until(
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let mut done = 0;
         while done < count {
-            match push_one(queue, me, element(done), wait) {
+            match push_one::<BATCH>(queue, me, element(done), wait) {
                 Ok(()) => done += 1,
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
@@ -66,17 +65,21 @@ pub unsafe extern "C" fn interproc_queue_pop_batch_until(
         if elements.is_null() {
             return Err(invalid("elements is NULL"));
         }
-        let (me, mut wait) = (me(queue)?, until(abstime)?);
+        let (me, wait) = (me(queue)?, until(abstime)?);
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let (mut done, mut again) = (0, 0);
         while done < most {
-            match pop_one(queue, me, element(done), wait) {
+            // Only the first is waited for.
+            let one = match done {
+                0 => pop_one::<BATCH>(queue, me, element(done), wait),
+                _ => pop_one::<REST>(queue, me, element(done), wait),
+            };
+            match one {
                 Ok(redelivered) => again += usize::from(redelivered),
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }
             done += 1;
-            wait = Wait::Never; // only the first is waited for
         }
         tell(redelivered, again);
         popped.set(done);

@@ -6,7 +6,7 @@ use crate::ffi::arguments::{copy, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::find;
 use crate::ffi::invalid;
-use crate::ffi::time::timed;
+use crate::ffi::time::{FOR_EVER, NEVER, REST, TIMED, timed};
 use crate::member::Member;
 use crate::queue::RawQueue;
 use crate::time::Wait;
@@ -18,12 +18,18 @@ use libc::timespec;
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-pub(super) unsafe fn push_one(queue: &RawQueue, me: &Member, element: *const u8, wait: Wait) -> Result<()> {
+pub(super) unsafe fn push_one<const FORM: u8>(
+    queue: &RawQueue,
+    me: &Member,
+    element: *const u8,
+    wait: Wait,
+) -> Result<()> {
     let size = queue.ring().element();
     // SAFETY: the cell is ours and has `size` bytes, as has the caller's message.
     let fill = move |cell: *mut u8| unsafe { copy(element, cell, size) };
-    match wait {
-        Wait::Never => queue.try_push_with(me, fill),
+    match FORM {
+        NEVER => queue.try_push_with(me, fill),
+        FOR_EVER => queue.push_with(me, None, fill),
         _ => queue.push_with(me, wait.deadline(), fill),
     }
 }
@@ -33,38 +39,44 @@ pub(super) unsafe fn push_one(queue: &RawQueue, me: &Member, element: *const u8,
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-pub(super) unsafe fn pop_one(queue: &RawQueue, me: &Member, element: *mut u8, wait: Wait) -> Result<bool> {
+pub(super) unsafe fn pop_one<const FORM: u8>(
+    queue: &RawQueue,
+    me: &Member,
+    element: *mut u8,
+    wait: Wait,
+) -> Result<bool> {
     let size = queue.ring().element();
     // SAFETY: as in `push_one`.
     let drain = move |cell: *const u8| unsafe { copy(cell, element, size) };
-    let ((), redelivered) = match wait {
-        Wait::Never => queue.try_pop_with(me, drain),
+    let ((), redelivered) = match FORM {
+        NEVER | REST => queue.try_pop_with(me, drain),
+        FOR_EVER => queue.pop_with(me, None, drain),
         _ => queue.pop_with(me, wait.deadline(), drain),
     }?;
     Ok(redelivered)
 }
 
-/// Inlined into each form: counted in instructions.
-///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push(handle: *const interproc_queue_t, element: *const c_void, wait: Wait) -> c_int {
+unsafe fn push<const FORM: u8>(
+    handle: *const interproc_queue_t,
+    element: *const c_void,
+    wait: Wait,
+) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { find(handle) }.and_then(|queue| unsafe {
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        push_one(queue, me(queue)?, element.cast(), wait)
+        push_one::<FORM>(queue, me(queue)?, element.cast(), wait)
     }))
 }
 
-/// As [`push`].
-///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn pop(
+unsafe fn pop<const FORM: u8>(
     handle: *const interproc_queue_t,
     wait: Wait,
     element: *mut c_void,
@@ -75,7 +87,7 @@ unsafe fn pop(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        let again = pop_one(queue, me(queue)?, element.cast(), wait)?;
+        let again = pop_one::<FORM>(queue, me(queue)?, element.cast(), wait)?;
         tell(redelivered, again);
         Ok(())
     }))
@@ -90,7 +102,7 @@ pub unsafe extern "C" fn interproc_queue_push(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Wait::ForEver) }
+    unsafe { push::<FOR_EVER>(queue, element, Wait::ForEver) }
 }
 
 /// As interproc_queue_push(), but never waits: EAGAIN when the queue is full.
@@ -100,7 +112,7 @@ pub unsafe extern "C" fn interproc_queue_trypush(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(queue, element, Wait::Never) }
+    unsafe { push::<NEVER>(queue, element, Wait::Never) }
 }
 
 /// As interproc_queue_push(), until `abstime`: then ETIMEDOUT.
@@ -111,7 +123,7 @@ pub unsafe extern "C" fn interproc_queue_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| push(queue, element, wait)) }
+    unsafe { timed(abstime, |wait| push::<TIMED>(queue, element, wait)) }
 }
 
 /// Takes the oldest message out and copies it to `element`, waiting for one.
@@ -127,7 +139,7 @@ pub unsafe extern "C" fn interproc_queue_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Wait::ForEver, element, redelivered) }
+    unsafe { pop::<FOR_EVER>(queue, Wait::ForEver, element, redelivered) }
 }
 
 /// As interproc_queue_pop(), but never waits: EAGAIN when the queue is empty.
@@ -138,7 +150,7 @@ pub unsafe extern "C" fn interproc_queue_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(queue, Wait::Never, element, redelivered) }
+    unsafe { pop::<NEVER>(queue, Wait::Never, element, redelivered) }
 }
 
 /// As interproc_queue_pop(), until `abstime`: then ETIMEDOUT.
@@ -150,5 +162,5 @@ pub unsafe extern "C" fn interproc_queue_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| pop(queue, wait, element, redelivered)) }
+    unsafe { timed(abstime, |wait| pop::<TIMED>(queue, wait, element, redelivered)) }
 }

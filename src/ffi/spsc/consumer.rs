@@ -5,18 +5,16 @@ use crate::ffi::arguments::{copy, output, tell};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::time::{timed, until};
+use crate::ffi::time::{FOR_EVER, NEVER, TIMED, timed, until};
 use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::ptr::copy_nonoverlapping;
 use libc::timespec;
 
-/// Inlined into each form: counted in instructions.
-///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn pop(
+unsafe fn pop<const FORM: u8>(
     consumer: *mut interproc_spsc_consumer_t,
     wait: Wait,
     element: *mut c_void,
@@ -49,7 +47,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_pop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(consumer, Wait::ForEver, element, redelivered) }
+    unsafe { pop::<FOR_EVER>(consumer, Wait::ForEver, element, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop(), but never waits: EAGAIN when the queue is empty.
@@ -60,7 +58,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_trypop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { pop(consumer, Wait::Never, element, redelivered) }
+    unsafe { pop::<NEVER>(consumer, Wait::Never, element, redelivered) }
 }
 
 /// As interproc_spsc_consumer_pop(), until `abstime`: then ETIMEDOUT.
@@ -72,7 +70,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_timedpop(
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| pop(consumer, wait, element, redelivered)) }
+    unsafe { timed(abstime, |wait| pop::<TIMED>(consumer, wait, element, redelivered)) }
 }
 
 /// Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.

@@ -5,18 +5,20 @@ use crate::ffi::arguments::{copy, output};
 use crate::ffi::error::report;
 use crate::ffi::handle::{find_mut, take};
 use crate::ffi::invalid;
-use crate::ffi::time::{timed, until};
+use crate::ffi::time::{FOR_EVER, NEVER, TIMED, timed, until};
 use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use core::ptr::copy_nonoverlapping;
 use libc::timespec;
 
-/// Inlined into each form: counted in instructions.
-///
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(always)]
-unsafe fn push(producer: *mut interproc_spsc_producer_t, element: *const c_void, wait: Wait) -> c_int {
+unsafe fn push<const FORM: u8>(
+    producer: *mut interproc_spsc_producer_t,
+    element: *const c_void,
+    wait: Wait,
+) -> c_int {
     // SAFETY: by the contract; the slot is ours by the seat, known to be free, and as large as the message.
     report(unsafe { find_mut(producer) }.and_then(|Held { seat, .. }| unsafe {
         if element.is_null() {
@@ -38,7 +40,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_push(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(producer, element, Wait::ForEver) }
+    unsafe { push::<FOR_EVER>(producer, element, Wait::ForEver) }
 }
 
 /// As interproc_spsc_producer_push(), but never waits: EAGAIN when the queue is full.
@@ -48,7 +50,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_trypush(
     element: *const c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { push(producer, element, Wait::Never) }
+    unsafe { push::<NEVER>(producer, element, Wait::Never) }
 }
 
 /// As interproc_spsc_producer_push(), until `abstime`: then ETIMEDOUT.
@@ -59,7 +61,7 @@ pub unsafe extern "C" fn interproc_spsc_producer_timedpush(
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| push(producer, element, wait)) }
+    unsafe { timed(abstime, |wait| push::<TIMED>(producer, element, wait)) }
 }
 
 /// Pushes the `count` messages of the array `elements` in order, waiting for room until `abstime`; each run that finds
