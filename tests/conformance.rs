@@ -1,6 +1,8 @@
 //! Conformance: one specification per object, run wherever its users may be: in threads, in processes, in threads
 //! that have the segment mapped at different addresses.
 
+#[path = "support/channels.rs"]
+mod channels;
 #[path = "support/kit.rs"]
 mod kit;
 #[allow(unused_macros)] // `tests!`: ours are listed by `specifications!`.
@@ -12,12 +14,10 @@ mod barrier;
 mod bounded_semaphore;
 #[path = "conformance/byte_lane.rs"]
 mod byte_lane;
-#[path = "conformance/byte_lane_deaths.rs"]
-mod byte_lane_deaths;
 #[path = "conformance/byte_queue.rs"]
 mod byte_queue;
-#[path = "conformance/byte_queue_deaths.rs"]
-mod byte_queue_deaths;
+#[path = "conformance/channel/mod.rs"]
+mod channel;
 #[path = "conformance/condvar.rs"]
 mod condvar;
 #[path = "conformance/event.rs"]
@@ -42,10 +42,6 @@ mod pipe_meeting;
 mod place;
 #[path = "conformance/queue.rs"]
 mod queue;
-#[path = "conformance/queue_deaths.rs"]
-mod queue_deaths;
-#[path = "conformance/queue_in_place.rs"]
-mod queue_in_place;
 #[path = "conformance/recursive_mutex.rs"]
 mod recursive_mutex;
 #[path = "conformance/rwlock.rs"]
@@ -55,21 +51,39 @@ mod semaphore;
 #[path = "conformance/spsc.rs"]
 mod spsc;
 
+use channel::{ByteLane, ByteQueue, Pipe, Queue, Spsc, bytes, seated, shared};
 use place::Place;
+
+/// A name and a body.
+type Test = (&'static str, fn());
 
 /// Each specification in each place.
 macro_rules! specifications {
     ($($module:ident: $($name:ident),* $(,)?;)*) => {
-        &[$($(
-            (concat!(stringify!($module), "::", stringify!($name), " (threads)"), || $module::$name(Place::Threads)),
-            (concat!(stringify!($module), "::", stringify!($name), " (processes)"), || $module::$name(Place::Processes)),
-            (concat!(stringify!($module), "::", stringify!($name), " (two mappings)"), || $module::$name(Place::Mappings)),
-        )*)*]
+        [$($(specifications!(@ stringify!($module), "::", stringify!($name); $module::$name)),*),*].concat()
+    };
+    (@ $($title:expr),*; $($name:tt)*) => {
+        [
+            (concat!($($title,)* " (threads)"), (|| $($name)*(Place::Threads)) as fn()),
+            (concat!($($title,)* " (processes)"), (|| $($name)*(Place::Processes)) as fn()),
+            (concat!($($title,)* " (two mappings)"), (|| $($name)*(Place::Mappings)) as fn()),
+        ]
+    };
+}
+
+/// Each specification for each channel, in each place.
+macro_rules! of_channels {
+    ($([$($channel:ident)*] $names:tt)*) => { [$($(of_channels!(@ $channel $names)),*),*].concat() };
+    (@ $channel:ident { $module:ident: $($name:ident),* $(,)? }) => {
+        [$(specifications!(
+            @ stringify!($module), "::", stringify!($name), ", ", stringify!($channel); $module::$name::<$channel>
+        )),*]
+        .concat()
     };
 }
 
 fn main() {
-    support::run(specifications![
+    let objects = specifications![
         barrier:
             all_pass_together_with_one_leader_each_round,
             it_can_be_looked_at,
@@ -98,51 +112,15 @@ fn main() {
             signals_neither_end_nor_lose_a_wait,
             a_hundred_and_twenty_holders_are_watched;
         byte_queue:
-            messages_of_any_length_come_in_order_whole_and_each_once,
-            every_length_goes_through_at_every_place_of_the_ring,
-            a_message_that_is_too_long_for_queue_or_buffer_is_refused_and_nothing_is_lost,
-            a_full_queue_refuses_or_waits,
-            an_empty_queue_refuses_or_waits,
-            a_deadline_in_the_past_does_what_can_be_done_now,
-            what_is_written_in_place_is_read_in_place,
-            waiting_for_oneself_is_an_error,
-            a_forked_child_does_not_hold_what_its_parent_holds,
-            closing_wakes_all_that_wait,
-            what_is_reserved_before_the_close_comes_before_the_end,
-            the_end_is_told_beside_messages_in_hand_unless_all_room_is,
-            a_push_that_races_with_the_close_is_delivered_or_refused,
-            its_numbers_are_known_when_nobody_is_at_work,
-            signals_neither_end_nor_lose_a_wait,
-            a_handle_outlives_the_thread_that_made_it,
-            it_can_be_looked_at_from_outside;
-        byte_queue_deaths:
-            who_stands_in_the_way_is_named,
-            a_stopped_process_is_named,
-            a_message_whose_reader_died_is_delivered_again_and_said_so,
-            a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
-            who_waits_behind_a_death_goes_on_at_once,
-            who_slept_before_gets_what_a_reader_in_place_dies_with,
+            a_large_message_that_waits_holds_up_no_small_one,
+            a_message_takes_whole_granules,
+            it_can_be_looked_at_from_outside,
             a_buffer_that_is_too_small_does_not_forget_who_had_the_message,
             a_scribbled_queue_ends_every_operation_and_harms_nobody,
             a_queue_whose_geometry_was_written_over_is_refused;
         byte_lane:
-            messages_of_any_length_come_whole_in_order_and_each_once,
             it_does_what_a_list_would_do,
-            a_full_one_refuses_or_waits,
-            an_empty_one_refuses_or_waits,
-            a_deadline_in_the_past_does_what_can_be_done_now,
-            closing_wakes_the_other_side_and_what_is_there_is_drained,
-            what_is_sent_while_the_consumer_closes_is_received_or_refused,
-            what_is_not_published_is_refused_by_a_closed_one_and_told,
-            a_seat_is_one_holders_until_it_is_left,
-            a_handle_goes_from_thread_to_thread,
-            a_child_is_refused_its_parents_seats,
-            signals_neither_end_nor_lose_a_wait;
-        byte_lane_deaths:
-            what_a_dead_producer_had_not_published_is_gone_and_the_rest_is_received,
-            what_a_dead_consumer_was_reading_is_delivered_again_and_said_so,
-            what_was_read_and_not_freed_is_delivered_again,
-            who_waits_goes_on_with_the_next_peer,
+            a_lane_of_another_shape_is_refused,
             scribbled_headers_and_counts_are_told_and_touch_nothing_else,
             no_scribbled_word_makes_an_operation_crash_or_hang;
         condvar:
@@ -216,8 +194,7 @@ fn main() {
             a_guard_of_a_destructor_that_a_panic_runs_is_none,
             only_who_says_so_makes_a_lock_unusable,
             who_cannot_have_all_permits_gives_back_those_of_the_dead_with_it,
-            a_permit_that_a_panic_drops_is_taken_with_it,
-            a_message_that_a_panic_drops_comes_again;
+            a_permit_that_a_panic_drops_is_taken_with_it;
         once:
             it_is_done_once_and_all_see_it,
             the_death_of_whoever_is_at_it_hands_the_job_to_one_who_waits,
@@ -229,16 +206,14 @@ fn main() {
             unlocked_in_any_order_only_what_is_still_held_dies_with_its_thread,
             a_past_deadline_gets_a_free_recursive_mutex_and_gives_up_on_a_held_one;
         pipe:
+            an_end_is_a_sender_and_a_receiver,
             messages_of_all_lengths_arrive_whole_and_in_order,
             both_ends_send_at_the_same_time,
-            a_full_pipe_refuses_or_waits,
-            an_empty_pipe_refuses_or_waits,
-            what_does_not_fit_is_refused_and_nothing_is_lost,
             who_receives_gets_what_was_sent_and_then_the_end_at_once,
+            a_message_that_a_panic_drops_comes_again,
             who_waits_for_room_is_told_of_the_end,
             who_sends_is_told_of_the_end_of_one_that_has_moved,
             an_end_moves_between_threads,
-            signals_neither_end_nor_lose_a_wait,
             a_pipe_is_somebodys_until_both_ends_are_gone,
             a_forked_child_does_not_have_its_parents_end,
             a_child_gets_an_end_before_its_code_runs,
@@ -254,44 +229,12 @@ fn main() {
             a_listener_waits_for_a_call,
             clients_and_servers_are_killed_at_random;
         queue:
-            messages_of_one_producer_come_in_order_and_each_once,
-            a_full_queue_refuses_or_waits_and_gives_the_value_back,
-            an_empty_queue_refuses_or_waits,
-            a_deadline_in_the_past_does_what_can_be_done_now,
-            the_longest_wait_does_not_end_early,
             batches_keep_their_order_and_may_exceed_the_capacity,
-            closing_wakes_all_that_wait,
-            a_closed_queue_is_drained_and_then_ends_for_all,
-            a_push_that_races_with_the_close_is_delivered_or_refused,
-            its_length_is_known_when_nobody_is_at_work,
-            signals_neither_end_nor_lose_a_wait,
-            a_handle_outlives_the_thread_that_made_it;
-        queue_deaths:
-            who_stands_in_the_way_is_named,
-            a_stopped_process_is_named,
-            a_message_whose_reader_died_is_delivered_again_and_said_so,
-            a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
-            who_waits_behind_a_death_goes_on_at_once;
-        queue_in_place:
             a_large_message_is_written_and_read_in_one_place,
-            a_reservation_keeps_its_turn_and_those_behind_it_wait,
             places_given_up_again_and_again_hide_no_message,
-            a_message_put_back_is_next_whatever_was_read_behind_it,
-            a_commit_wakes_for_the_message_behind_a_place_given_up,
-            room_that_was_reserved_in_vain_goes_to_one_who_waits,
-            a_message_in_hand_is_passed_by_and_comes_back_if_its_holder_dies,
             behind_messages_in_hand_the_others_come_in_order_however_many,
-            who_slept_before_a_message_was_taken_gets_it_from_the_dead_at_once,
-            a_reservation_of_the_dead_is_room_and_holds_up_nobody,
-            what_is_put_back_comes_next_and_is_told,
-            the_end_is_told_beside_messages_in_hand_unless_every_place_is,
-            a_closed_queue_takes_what_was_reserved_before_and_nothing_else,
-            in_place_too_a_past_deadline_does_what_can_be_done_now,
-            who_waits_for_itself_is_told,
-            in_a_forked_child_a_parents_cells_are_not_the_childs,
             the_oldest_makes_way_and_no_other,
             what_was_forced_in_comes_out_once_and_in_order_or_is_displaced,
-            loops_end_where_they_say,
             the_peak_is_what_was_seen;
         recursive_mutex:
             its_holder_may_lock_it_again_and_nobody_else,
@@ -335,22 +278,84 @@ fn main() {
             an_unlock_wakes_those_asleep_at_once,
             a_forked_child_does_not_hold_what_its_parent_holds;
         spsc:
-            messages_come_in_order_and_each_once,
             batches_and_chunks_keep_the_order_whatever_their_size,
-            a_full_queue_refuses_or_waits_and_gives_the_value_back,
-            an_empty_queue_refuses_or_waits,
-            what_is_not_published_is_published_before_it_is_waited_for,
-            closing_by_either_side_wakes_the_other_and_ends_it,
-            a_push_that_races_with_the_close_is_delivered_or_refused,
-            a_seat_is_one_threads_as_long_as_it_lives,
-            what_a_dead_consumer_had_not_freed_comes_again_and_is_flagged,
-            who_waits_for_the_dead_goes_on_with_the_next,
-            a_handle_moves_between_threads,
-            a_peer_asleep_sees_the_seat_move,
-            a_forked_child_has_no_part_in_its_parents_seats,
+            a_batch_or_a_chunk_takes_what_there_is,
+            a_push_that_is_not_published_may_be_delivered_when_the_close_comes,
+            a_chunk_of_the_dead_comes_again_and_tells_how_much_of_it,
+            a_forked_childs_chunks_are_its_parents,
+            what_a_panic_drops_of_a_chunk_by_value_comes_again,
             scribbled_counts_and_seats_are_errors_never_a_crash,
             a_queue_of_another_shape_is_refused_with_both_sides_named,
-            it_can_be_looked_at,
-            signals_neither_end_nor_lose_a_wait;
-    ])
+            it_can_be_looked_at;
+    ];
+    support::run(Vec::leak([objects, of_each_channel()].concat()))
+}
+
+fn of_each_channel() -> Vec<Test> {
+    of_channels! {
+        [Queue ByteQueue Spsc ByteLane Pipe] {
+            channel:
+                messages_come_whole_in_order_and_each_once,
+                a_full_one_refuses_or_waits,
+                an_empty_one_refuses_or_waits,
+                a_deadline_in_the_past_does_what_can_be_done_now,
+                the_longest_wait_does_not_end_early,
+                the_producers_close_comes_after_its_messages,
+                the_consumers_close_wakes_the_producer_and_what_is_there_is_drained,
+                its_numbers_are_known_when_nobody_is_at_work,
+                signals_neither_end_nor_lose_a_wait,
+                what_is_written_in_place_is_read_in_place,
+                room_given_up_is_room_again_and_no_message,
+                a_message_put_back_is_the_next_one_again,
+                a_forked_child_does_not_hold_what_its_parent_holds,
+        }
+        [Queue ByteQueue Spsc ByteLane] {
+            channel:
+                loops_end_where_they_say,
+                a_message_that_a_panic_drops_comes_again,
+        }
+        [ByteQueue ByteLane Pipe] {
+            bytes:
+                every_length_goes_through_at_every_place_of_the_ring,
+                what_does_not_fit_is_refused_and_nothing_is_lost,
+        }
+        [Queue ByteQueue] {
+            shared:
+                each_producers_messages_come_in_order_and_each_once,
+                each_push_wakes_one_that_sleeps,
+                closing_wakes_all_that_wait,
+                a_closed_one_is_drained_and_then_ends_for_all,
+                a_push_that_races_with_the_close_is_delivered_or_refused,
+                a_handle_outlives_the_thread_that_made_it,
+                a_reservation_keeps_its_turn_and_those_behind_it_wait,
+                a_commit_wakes_for_the_message_behind_room_given_up,
+                room_that_was_reserved_in_vain_goes_to_one_who_waits,
+                what_is_put_back_comes_next_and_is_told,
+                a_message_put_back_is_next_whatever_was_read_behind_it,
+                waiting_for_oneself_is_an_error,
+                what_a_parent_has_in_hand_is_anothers_to_its_child,
+                a_closed_one_takes_what_was_reserved_before_and_nothing_else,
+                the_end_is_told_beside_messages_in_hand_unless_all_room_is,
+                who_stands_in_the_way_is_named,
+                a_stopped_process_is_named,
+                a_message_whose_reader_died_is_delivered_again_and_said_so,
+                a_message_whose_writer_died_is_not_delivered_and_its_room_is_not_lost,
+                who_waits_behind_a_death_goes_on_at_once,
+        }
+        [Spsc ByteLane] {
+            seated:
+                a_seat_is_one_holders_until_it_is_left,
+                a_closed_one_is_closed_for_newcomers_too,
+                a_push_that_races_with_the_close_is_delivered_or_refused,
+                what_is_not_published_is_published_before_it_is_waited_for,
+                what_is_not_published_is_refused_by_a_closed_one_and_told,
+                a_handle_goes_from_thread_to_thread,
+                a_sleeper_sees_the_other_seat_move,
+                a_forked_child_has_no_part_in_its_parents_seats,
+                what_a_dead_producer_had_not_published_is_gone_and_the_rest_comes,
+                what_a_dead_consumer_was_reading_is_delivered_again_and_said_so,
+                what_a_dead_consumer_had_not_freed_is_delivered_again_and_said_so,
+                who_waits_goes_on_with_the_next_one,
+        }
+    }
 }

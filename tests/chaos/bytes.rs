@@ -3,108 +3,48 @@
 //!
 //! The promises are those of the queue's rounds; and when all is over, no room is lost.
 
-use super::{Dice, PATIENCE, Totals, priority, signal, slay};
+use super::books::{self, Wrong, shared, torment};
+use super::{Dice, PATIENCE, Totals, priority, slay};
 use interproc::process::{self, Child};
 use interproc::queue::ByteQueue;
 use interproc::{ErrorKind, Segment};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 const PRODUCERS: usize = 2;
 const LANES: usize = 4;
-/// Messages of a producer in one round, at most.
-const MOST: usize = 1 << 18;
 const CAPACITY: usize = 2048;
 const LONGEST: usize = 500;
 
-/// The books: memory that all processes share, apart from the segment under test.
-pub struct Books {
-    stop: AtomicBool,
-    wrong: AtomicU32,
-    tried: [AtomicU64; PRODUCERS],
-    acknowledged: [[AtomicU8; MOST]; PRODUCERS],
-    delivered: [[AtomicU8; MOST]; PRODUCERS],
-    /// By consumer and producer: the last number seen that was not redelivered.
-    seen: [[AtomicU64; PRODUCERS]; LANES - PRODUCERS],
-    moves: AtomicU64,
-    redelivered: AtomicU64,
+pub type Books = books::Books<PRODUCERS, { LANES - PRODUCERS }, { 1 << 18 }>;
+
+pub fn open() -> &'static Books {
+    // SAFETY: only atomics.
+    unsafe { shared() }
 }
 
-/// What can be wrong, and how it is said.
-const WRONGS: [&str; 5] = [
-    "a message was torn",
-    "a message was out of order",
-    "a message that was given up came out",
-    "an operation failed that must not",
-    "a message was delivered twice",
-];
-const TORN: u32 = 0;
-const DISORDER: u32 = 1;
-const GIVEN_UP: u32 = 2;
-const FAILED: u32 = 3;
-const TWICE: u32 = 4;
 /// In the number of a message that is not to be delivered.
 const NEVER: u64 = 1 << 40;
 
 impl Books {
-    /// In zeroed memory that forked children share. There is one per program.
-    pub fn open() -> &'static Books {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping of the right size, never unmapped; zero bytes are valid atomics.
-        unsafe {
-            let p = libc::mmap(std::ptr::null_mut(), size_of::<Books>(), access, flags, -1, 0);
-            assert_ne!(p, libc::MAP_FAILED, "room for the books");
-            &*p.cast::<Books>()
-        }
-    }
-
-    /// Clean pages for the next round.
-    fn wipe(&self) {
-        self.stop.store(false, SeqCst);
-        for lane in 0..PRODUCERS {
-            let used = self.tried[lane].swap(0, SeqCst) as usize;
-            for n in 0..=used.min(MOST - 1) {
-                self.acknowledged[lane][n].store(0, SeqCst);
-                self.delivered[lane][n].store(0, SeqCst);
-            }
-        }
-        self.seen.iter().flatten().chain([&self.moves, &self.redelivered]).for_each(|n| n.store(0, SeqCst));
-    }
-
-    fn say(&self, wrong: u32) {
-        self.wrong.fetch_or(1 << wrong, SeqCst);
-    }
-
-    /// Whose message this is and which, if it is whole and in order.
+    /// Whose message this is and which, if it is whole.
     fn check(&self, consumer: usize, message: &[u8], redelivered: bool) -> Option<(usize, usize)> {
-        let Some(word) = message.first_chunk().map(|word| u64::from_le_bytes(*word)) else {
-            self.say(TORN);
-            return None;
-        };
-        let (lane, n) = ((word >> 48) as usize, word << 16 >> 16);
+        let word = message.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        let (lane, n) = (word >> 48, word << 16 >> 16);
         if n & NEVER != 0 {
-            self.say(GIVEN_UP);
+            self.say(Wrong::GivenUp);
             return None;
         }
-        if lane >= PRODUCERS || n as usize >= MOST || message != &Message::new(lane, n)[..] {
-            self.say(TORN);
+        if message != &Message::new(lane as usize, n)[..] {
+            self.say(Wrong::Torn);
             return None;
         }
-        if redelivered {
-            self.redelivered.fetch_add(1, SeqCst);
-        } else if self.seen[consumer][lane].swap(n, SeqCst) >= n {
-            self.say(DISORDER);
-        }
-        Some((lane, n as usize))
+        self.sees(consumer, lane, n, Some(redelivered))
     }
 
     /// It was delivered.
     fn enter(&self, which: Option<(usize, usize)>) {
-        let Some((lane, n)) = which else { return };
-        self.moves.fetch_add(1, SeqCst);
-        if self.delivered[lane][n].fetch_add(1, SeqCst) > 0 {
-            self.say(TWICE);
-        }
+        which.into_iter().for_each(|which| self.delivers(which, false));
     }
 }
 
@@ -136,12 +76,8 @@ fn work(queue: &ByteQueue, lane: usize, books: &Books) {
 }
 
 fn produce(queue: &ByteQueue, lane: usize, books: &Books) {
-    while !books.stop.load(SeqCst) {
-        let n = books.tried[lane].load(SeqCst) + 1;
-        if n as usize >= MOST {
-            return;
-        }
-        books.tried[lane].store(n, SeqCst);
+    while let Some(numbers) = books.next(lane, |_| 1) {
+        let n = numbers.start;
         let message = Message::new(lane, n);
         let result = if lane == 0 {
             queue.push(&message)
@@ -157,8 +93,8 @@ fn produce(queue: &ByteQueue, lane: usize, books: &Books) {
             })
         };
         match result {
-            Ok(()) => books.acknowledged[lane][n as usize].store(1, SeqCst),
-            Err(_) => books.say(FAILED),
+            Ok(()) => books.acknowledged(lane, numbers),
+            Err(_) => books.say(Wrong::Failed),
         }
     }
 }
@@ -181,7 +117,7 @@ fn consume(queue: &ByteQueue, consumer: usize, books: &Books) {
         match result {
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Closed => return,
-            Err(_) => return books.say(FAILED),
+            Err(_) => return books.say(Wrong::Failed),
         }
     }
 }
@@ -199,32 +135,10 @@ pub fn round(
     let start = |lane: usize| process::fork(|| work(queue, lane, books)).map_err(|e| format!("{e}"));
     let mut lanes: Vec<Child> = (0..LANES).map(start).collect::<Result<_, _>>()?;
     let mut in_hands = 0; // messages that dead consumers may have taken along
-    let end = Instant::now() + time;
-    let mut mark = (Instant::now(), 0);
-    while Instant::now() < end && books.wrong.load(SeqCst) == 0 {
-        std::thread::sleep(Duration::from_micros(dice.roll(600)));
-        let lane = dice.roll(LANES as u64) as usize;
-        if dice.roll(8) == 0 {
-            // Stopped: it may delay the others, and then goes on, or dies.
-            signal(&lanes[lane], libc::SIGSTOP);
-            std::thread::sleep(Duration::from_micros(dice.roll(3_000)));
-            totals.stops += 1;
-            if dice.roll(2) == 0 {
-                signal(&lanes[lane], libc::SIGCONT);
-                continue;
-            }
-        }
-        slay(&lanes[lane])?;
-        totals.kills += 1;
-        in_hands += u64::from(lane >= PRODUCERS);
-        lanes[lane] = start(lane)?;
-        let moves = books.moves.load(SeqCst);
-        if moves != mark.1 {
-            mark = (Instant::now(), moves);
-        } else if mark.0.elapsed() > PATIENCE {
-            return Err(format!("nobody moves any more: {queue:?}, blocker {:?}", queue.blocker()));
-        }
-    }
+    let moves = || (!books.is_wrong()).then(|| books.moves());
+    let dies = |lane: usize| in_hands += u64::from(lane >= PRODUCERS);
+    torment(&mut lanes, dice, time, totals, start, dies, moves)
+        .map_err(|e| format!("{e}: {queue:?}, blocker {:?}", queue.blocker()))?;
     books.stop.store(true, SeqCst);
     let ends = |lane: &Child, what: &str| {
         let status = lane.join_timeout(PATIENCE);
@@ -243,36 +157,9 @@ pub fn round(
     for lane in &lanes[PRODUCERS..] {
         ends(lane, "consumer")?;
     }
-    totals.rounds += 1;
-    balance(books, queue, in_hands, totals)
-}
-
-/// Compares what was pushed with what came out.
-fn balance(books: &Books, queue: &ByteQueue, in_hands: u64, totals: &mut Totals) -> Result<(), String> {
-    let wrong = books.wrong.load(SeqCst);
-    let said: Vec<&str> = (0..WRONGS.len()).filter(|w| wrong >> w & 1 == 1).map(|w| WRONGS[w]).collect();
-    if !said.is_empty() {
-        return Err(format!("byte queue: {}", said.join("; ")));
-    }
     // What a reader in place died with after the end was told may still be there.
     let left = queue.try_iter().count() as u64;
-    let mut missing = 0;
-    for lane in 0..PRODUCERS {
-        for n in 1..=books.tried[lane].load(SeqCst) as usize {
-            let acknowledged = books.acknowledged[lane][n].load(SeqCst) == 1;
-            let delivered = books.delivered[lane][n].load(SeqCst);
-            missing += u64::from(acknowledged && delivered == 0);
-            totals.messages += u64::from(delivered);
-        }
-    }
-    let missing = missing.saturating_sub(left);
-    totals.taken_along += missing;
-    totals.told += books.redelivered.load(SeqCst);
-    if missing > in_hands {
-        return Err(format!(
-            "byte queue: {missing} messages are gone; dead consumers held at most {in_hands}"
-        ));
-    }
+    books.balance(in_hands, left, totals).map_err(|e| format!("byte queue: {e}"))?;
     if queue.len_bytes() != 0 {
         return Err(format!("byte queue: room is lost: {queue:?}"));
     }

@@ -86,13 +86,8 @@ const DEPTH: u32 = 6;
 impl Books {
     /// In zeroed memory that forked children share. There is one per program.
     pub fn open() -> &'static Books {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping of the right size, never unmapped; zero bytes are valid atomics.
-        unsafe {
-            let p = libc::mmap(std::ptr::null_mut(), size_of::<Books>(), access, flags, -1, 0);
-            assert_ne!(p, libc::MAP_FAILED, "room for the books");
-            &*p.cast::<Books>()
-        }
+        // SAFETY: only atomics.
+        unsafe { crate::books::shared() }
     }
 
     /// Clean pages for the next round. Nobody else is there.

@@ -286,8 +286,8 @@ pub fn a_panic_under_a_guard_is_a_death(at: Place) {
     });
 }
 
-/// Locks when it is dropped.
-struct Touches<F: FnMut()>(F);
+/// Does something when it is dropped.
+pub struct Touches<F: FnMut()>(pub F);
 
 impl<F: FnMut()> Drop for Touches<F> {
     fn drop(&mut self) {
@@ -372,105 +372,4 @@ pub fn a_permit_that_a_panic_drops_is_taken_with_it(at: Place) {
     })
     .join();
     assert!(!s.acquire_many(3).expect("all").owner_died());
-}
-
-/// Receives what there is, message by message, `each` having its value and whether it was redelivered while it is held.
-type Read = fn(&Segment, &mut dyn FnMut(u64, bool));
-
-/// How to send three messages, how to read them, and how many come again of those that one guard stands for.
-type Channel = (&'static str, fn(&Segment), Read, usize);
-
-/// Every channel whose messages are read where they lie.
-const CHANNELS: [Channel; 5] = [
-    (
-        "queue",
-        |seg| (1..4u64).for_each(|n| seg.queue("q", 4).expect("queue").push(n).expect("room")),
-        |seg, each| {
-            let q = seg.queue::<u64>("q", 4).expect("queue");
-            while let Ok(message) = q.try_borrow() {
-                each(*message, message.is_redelivered());
-            }
-        },
-        1,
-    ),
-    (
-        "byte queue",
-        |seg| {
-            let q = seg.byte_queue("b", 1024, 64).expect("queue");
-            (1..4).for_each(|n| q.push(&[n]).expect("room"));
-        },
-        |seg, each| {
-            let q = seg.byte_queue("b", 1024, 64).expect("queue");
-            while let Ok(message) = q.try_borrow() {
-                each(message[0].into(), message.is_redelivered());
-            }
-        },
-        1,
-    ),
-    (
-        "byte lane",
-        |seg| {
-            let mut p = seg.byte_producer("l", 1024, 64).expect("vacant");
-            (1..4).for_each(|n| p.push(&[n]).expect("room"));
-        },
-        |seg, each| {
-            let mut c = seg.byte_consumer("l", 1024, 64).expect("vacant");
-            while let Ok(message) = c.try_borrow() {
-                each(message[0].into(), message.is_redelivered());
-            }
-        },
-        1,
-    ),
-    (
-        "spsc",
-        |seg| seg.spsc_producer("s", 4).expect("vacant").push_batch(&[1u64, 2, 3]).expect("room"),
-        |seg, each| {
-            let mut c = seg.spsc_consumer::<u64>("s", 4).expect("vacant");
-            while let Ok(chunk) = c.try_borrow(1) {
-                each(chunk.as_slices().0[0], chunk.redelivered() == 1);
-                chunk.release_all();
-            }
-        },
-        1,
-    ),
-    (
-        "spsc, by value",
-        |seg| seg.spsc_producer("s", 4).expect("vacant").push_batch(&[1u64, 2, 3]).expect("room"),
-        |seg, each| {
-            let mut c = seg.spsc_consumer::<u64>("s", 4).expect("vacant");
-            let Ok(chunk) = c.try_borrow(3) else { return };
-            let again = chunk.redelivered();
-            chunk.into_iter().enumerate().for_each(|(n, value)| each(value, n < again));
-        },
-        3,
-    ),
-];
-
-pub fn a_message_that_a_panic_drops_comes_again(at: Place) {
-    for (name, send, read, again) in CHANNELS {
-        let seg = kit::segment();
-        send(&seg);
-        at.start(&seg, move |seg| {
-            let panics = || read(seg, &mut |_, _| panic!("over a message"));
-            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        })
-        .join();
-        at.start(&seg, move |seg| {
-            let mut got = Vec::new();
-            read(seg, &mut |value, redelivered| got.push((value, redelivered)));
-            assert_eq!(got, [(1, true), (2, again > 1), (3, again > 1)], "{name}");
-        })
-        .join();
-        // Done, by who was not interrupted.
-        send(&seg);
-        at.start(&seg, move |seg| {
-            let panics = || {
-                let _reads = Touches(|| read(seg, &mut |_, _| ()));
-                panic!("elsewhere");
-            };
-            assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        })
-        .join();
-        read(&seg, &mut |value, _| unreachable!("{name}: {value} again"));
-    }
 }

@@ -1,22 +1,21 @@
-//! The specification of pipes: two ends, wherever they are.
+//! What only pipes have: two ends, each of which is a sender and a receiver; their owners' deaths, which are the end.
 
+use crate::channel::{kind, lasts};
 use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
-use crate::place::{Actor, MANY, Place, await_asleep, say_where, under_signals};
+use crate::news::Touches;
+use crate::place::{Actor, Place, await_asleep, say_where};
 use interproc::pipe::{self, End, Listener};
 use interproc::process::Builder;
-use interproc::{Deadline, Error, ErrorKind, Segment};
+use interproc::{Deadline, ErrorKind, Segment};
 use std::io::IoSlice;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub const LONGEST: usize = 600;
 
 pub fn listen(seg: &Segment, pipes: usize, capacity: usize) -> Listener {
     Listener::bind(seg, "door", pipes, capacity, LONGEST).expect("bind")
-}
-
-fn kind<T>(result: Result<T, impl Into<Error>>) -> Result<T, ErrorKind> {
-    result.map_err(|e| e.into().kind())
 }
 
 /// An end here, the other one with a user over there.
@@ -80,6 +79,54 @@ pub fn messages_of_all_lengths_arrive_whole_and_in_order(at: Place) {
     }
 }
 
+/// Its forms are those of its halves.
+pub fn an_end_is_a_sender_and_a_receiver(at: Place) {
+    let seg = kit::segment();
+    let words = board();
+    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+        assert_eq!(kind(end.try_recv()), Err(ErrorKind::Empty));
+        assert_eq!(kind(end.try_recv_into(&mut [0; 8])), Err(ErrorKind::Empty));
+        assert_eq!(kind(end.recv_into_timeout(&mut [0; 8], Duration::ZERO)), Err(ErrorKind::TimedOut));
+        assert_eq!(kind(end.try_borrow()).map(drop), Err(ErrorKind::Empty));
+        assert_eq!(kind(end.borrow_timeout(Duration::ZERO)).map(drop), Err(ErrorKind::TimedOut));
+        for timeout in [0, 1, 30].map(Duration::from_millis) {
+            lasts(2 * timeout, || {
+                assert_eq!(kind(end.recv_timeout(timeout)), Err(ErrorKind::TimedOut));
+                assert!(!end.poll(timeout).expect("poll"));
+            });
+        }
+        say_where(&words[0]);
+        assert!(end.poll(LONG).expect("poll"));
+        assert_eq!(end.recv_until(Deadline::now()).expect("there"), b"one");
+        assert_eq!(kind(end.send_bytes(&[0; 4], 2, 3)), Err(ErrorKind::InvalidInput));
+        assert_eq!(kind(end.send_bytes(&[0; 4], usize::MAX, 3)), Err(ErrorKind::InvalidInput));
+        assert_eq!(kind(end.reserve(LONGEST + 1)).map(drop), Err(ErrorKind::TooLarge));
+        let mut sent = 0;
+        while end.try_send(&[7; 300]).is_ok() {
+            sent += 1;
+        }
+        assert!(sent >= 2, "{sent}");
+        assert_eq!(kind(end.try_reserve(300)).map(drop), Err(ErrorKind::Full));
+        lasts(Duration::from_millis(30), || {
+            let timeout = Duration::from_millis(30);
+            assert_eq!(kind(end.send_timeout(&[8; 300], timeout)), Err(ErrorKind::TimedOut));
+        });
+        assert_eq!(kind(end.send_until(&[8; 300], Deadline::from_monotonic_ns(0))), Err(ErrorKind::TimedOut));
+        words[1].store(sent, SeqCst);
+        end.send(&[9; 300]).expect("send");
+        end.send_timeout(&[10; 300], LONG).expect("send");
+    });
+    await_asleep(&words[0]);
+    end.send(b"one").expect("send");
+    await_word(&words[1], 1);
+    for _ in 0..words[1].load(SeqCst) {
+        assert_eq!(end.recv_timeout(LONG).expect("recv"), [7; 300]);
+    }
+    end.borrow_timeout(LONG).expect("borrow").put_back().expect("ours");
+    assert_eq!((end.recv().expect("recv"), end.recv().expect("recv")), (vec![9; 300], vec![10; 300]));
+    actor.join();
+}
+
 pub fn both_ends_send_at_the_same_time(at: Place) {
     let seg = kit::segment();
     let talk = |end: End, from: u64| {
@@ -94,88 +141,6 @@ pub fn both_ends_send_at_the_same_time(at: Place) {
     };
     let (end, actor) = meet(at, &seg, 0, move |end| talk(end, 1 << 32));
     talk(end, 0);
-    actor.join();
-}
-
-pub fn a_full_pipe_refuses_or_waits(at: Place) {
-    let seg = kit::segment();
-    let words = board();
-    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
-        let mut sent = 0;
-        while end.try_send(&[7; 300]).is_ok() {
-            sent += 1;
-        }
-        assert!(sent >= 2, "{sent}");
-        assert_eq!(kind(end.try_send(&[7; 300])), Err(ErrorKind::Full));
-        assert_eq!(kind(end.try_reserve(300)).map(drop), Err(ErrorKind::Full));
-        for timeout in [0, 1, 30].map(Duration::from_millis) {
-            let started = Instant::now();
-            assert_eq!(kind(end.send_timeout(&[8; 300], timeout)), Err(ErrorKind::TimedOut));
-            assert!(started.elapsed() >= timeout && started.elapsed() < timeout + NET);
-        }
-        assert_eq!(kind(end.send_until(&[8; 300], Deadline::from_monotonic_ns(0))), Err(ErrorKind::TimedOut));
-        words[1].store(sent, SeqCst);
-        say_where(&words[0]);
-        end.send(&[9; 300]).expect("send");
-        end.send_timeout(&[10; 300], LONG).expect("send");
-    });
-    await_asleep(&words[0]);
-    for _ in 0..words[1].load(SeqCst) {
-        assert_eq!(end.recv_timeout(LONG).expect("recv"), [7; 300]);
-    }
-    assert_eq!((end.recv().expect("recv"), end.recv().expect("recv")), (vec![9; 300], vec![10; 300]));
-    actor.join();
-}
-
-pub fn an_empty_pipe_refuses_or_waits(at: Place) {
-    let seg = kit::segment();
-    let words = board();
-    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
-        assert_eq!(kind(end.try_recv()), Err(ErrorKind::Empty));
-        assert_eq!(kind(end.try_recv_into(&mut [0; 8])), Err(ErrorKind::Empty));
-        assert_eq!(kind(end.try_borrow()).map(drop), Err(ErrorKind::Empty));
-        for timeout in [0, 1, 30].map(Duration::from_millis) {
-            let started = Instant::now();
-            assert_eq!(kind(end.recv_timeout(timeout)), Err(ErrorKind::TimedOut));
-            assert!(!end.poll(timeout).expect("poll"));
-            assert!(started.elapsed() >= 2 * timeout && started.elapsed() < 2 * timeout + NET);
-        }
-        say_where(&words[0]);
-        assert_eq!(end.recv().expect("recv"), b"one");
-        say_where(&words[1]);
-        assert!(end.poll(LONG).expect("poll"));
-        assert_eq!(end.recv_until(Deadline::now()).expect("there"), b"two");
-    });
-    await_asleep(&words[0]);
-    end.send(b"one").expect("send");
-    await_asleep(&words[1]);
-    end.send(b"two").expect("send");
-    actor.join();
-}
-
-pub fn what_does_not_fit_is_refused_and_nothing_is_lost(at: Place) {
-    let seg = kit::segment();
-    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
-        assert_eq!(kind(end.send(&[1; LONGEST + 1])), Err(ErrorKind::TooLarge));
-        assert_eq!(kind(end.reserve(LONGEST + 1)).map(drop), Err(ErrorKind::TooLarge));
-        assert_eq!(kind(end.send_bytes(&[0; 4], 2, 3)), Err(ErrorKind::InvalidInput));
-        assert_eq!(kind(end.send_bytes(&[0; 4], usize::MAX, 3)), Err(ErrorKind::InvalidInput));
-        let _ = end.reserve(17).expect("room");
-        assert_eq!(kind(end.reserve(17).expect("room").commit_len(18)), Err(ErrorKind::TooLarge));
-        end.send(&[2; 100]).expect("send");
-        end.send(b"").expect("send");
-        end.send(&[3; LONGEST]).expect("send");
-    });
-    for size in [0, 99] {
-        let error = end.recv_into(&mut vec![0; size]).expect_err("too small");
-        assert_eq!((error.kind(), error.needed()), (ErrorKind::TooLarge, Some(100)));
-    }
-    end.borrow().expect("borrow").put_back().expect("ours");
-    let mut buffer = [0; 100];
-    assert_eq!(end.recv_into(&mut buffer).expect("recv"), 100);
-    assert_eq!(buffer, [2; 100]);
-    assert_eq!(end.recv_into(&mut []).expect("an empty one"), 0);
-    assert_eq!(end.recv().expect("recv"), [3; LONGEST]);
     actor.join();
 }
 
@@ -240,6 +205,31 @@ pub fn who_receives_gets_what_was_sent_and_then_the_end_at_once(at: Place) {
         assert!(Duration::from_nanos(told - words[2].load(SeqCst)) < NET);
         gone(actor, how);
     }
+}
+
+/// As in every channel; the receiver outlives it here, as its end would be the pipe's.
+pub fn a_message_that_a_panic_drops_comes_again(at: Place) {
+    let seg = kit::segment();
+    at.start(&seg, |seg| {
+        let (mut to, mut from) = seg.pipe_one_way("way", 1000, 100).expect("one way");
+        (1..=2).for_each(|n| to.send(&[n]).expect("room"));
+        let panics = || {
+            let _message = from.try_borrow().expect("a message");
+            panic!("over it");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        for told in [true, false] {
+            assert_eq!(from.try_borrow().expect("a message").is_redelivered(), told);
+        }
+        to.send(&[3]).expect("room");
+        let panics = || {
+            let _reads = Touches(|| drop(from.try_borrow().expect("a message")));
+            panic!("elsewhere");
+        };
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert_eq!(kind(from.try_borrow()).map(drop), Err(ErrorKind::Empty));
+    })
+    .join();
 }
 
 pub fn who_waits_for_room_is_told_of_the_end(at: Place) {
@@ -334,32 +324,6 @@ pub fn an_end_moves_between_threads(at: Place) {
     assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
     raise(&words[2]);
     actor.join();
-}
-
-pub fn signals_neither_end_nor_lose_a_wait(at: Place) {
-    let seg = kit::segment();
-    let words = board();
-    let (mut end, actor) = meet(at, &seg, 0, |mut end| {
-        assert_eq!(under_signals(&words[0], || end.recv()).expect("recv"), b"one");
-        while end.try_send(&[1; 500]).is_ok() {}
-        under_signals(&words[1], || end.send(&[2; 500])).expect("send");
-        let timeout = Duration::from_millis(80);
-        let (answers, took) = under_signals(&words[2], || {
-            let started = Instant::now();
-            (kind(end.recv_timeout(timeout)), started.elapsed())
-        });
-        assert_eq!(answers, Err(ErrorKind::TimedOut));
-        assert!(took >= timeout && took < timeout + NET, "{took:?}");
-        assert_eq!(kind(under_signals(&words[3], || end.recv())), Err(ErrorKind::Closed));
-    });
-    await_word(&words[0], MANY);
-    end.send(b"one").expect("send");
-    await_word(&words[1], MANY);
-    while end.recv().expect("recv") == [1; 500] {}
-    await_word(&words[3], MANY);
-    drop(end);
-    actor.join();
-    assert!(words[2].load(SeqCst) > 0, "no signals: the test tests nothing");
 }
 
 pub fn a_pipe_is_somebodys_until_both_ends_are_gone(at: Place) {

@@ -12,7 +12,7 @@ mod barrier;
 #[cfg(target_arch = "x86_64")]
 mod byte_lane;
 #[cfg(target_arch = "x86_64")]
-mod bytes;
+mod channel;
 #[cfg(target_arch = "x86_64")]
 mod condvar;
 #[cfg(target_arch = "x86_64")]
@@ -39,8 +39,6 @@ mod pipe;
 mod recursive;
 #[cfg(target_arch = "x86_64")]
 mod report;
-#[cfg(target_arch = "x86_64")]
-mod ring;
 #[cfg(target_arch = "x86_64")]
 mod run;
 #[cfg(target_arch = "x86_64")]

@@ -1,25 +1,26 @@
 //! Seeded faults: the same sweep over a library with one line broken must fail.
 
+use crate::engine::Scenario;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-/// A fault and the scenarios that must notice it (a part of their titles).
+/// A fault and the row of the kill table that must notice it.
 pub struct Mutant {
     /// The name in `mutant!`.
     pub name: &'static str,
-    /// Which scenarios to sweep.
-    pub scenarios: &'static str,
+    /// The title of the row, in small letters; it may do without who is killed.
+    pub row: &'static str,
 }
 
-const fn mutant(name: &'static str, scenarios: &'static str) -> Mutant {
-    Mutant { name, scenarios }
+const fn mutant(name: &'static str, row: &'static str) -> Mutant {
+    Mutant { name, row }
 }
 
 /// All that the sweep can see. The others are the models' business: about reordering and generations, or hidden here by a
 /// second line of defence (who waits for a condition is told by the bell and by the last holder's slot).
 pub const ALL: &[Mutant] = &[
     mutant("unlock-no-wake", "mutex unlock, a sleeper, holder"),
-    mutant("unlock-no-bell", "behind a holder, before a sleeper"),
+    mutant("unlock-no-bell", "mutex lock+unlock, behind a holder, before a sleeper"),
     mutant("sleeper-forgets-waiters", "mutex unlock, two sleepers"),
     mutant("inherit-not-dirty", "mutex unlock, inherited, handed back, recoverer"),
     mutant("no-owner-watch", "mutex unlock, a sleeper, holder"),
@@ -38,10 +39,13 @@ pub const ALL: &[Mutant] = &[
     mutant("latest-no-wake", "latest set, one waits for it"),
     mutant("latest-overwrites-current", "latest set, nobody waits"),
     mutant("latest-current-unwatched", "latest set, one about to wait for it"),
-    mutant("skip-too-far", "far behind a message in hand"),
+    mutant("skip-too-far", "queue pop, far behind a message in hand"),
     mutant("lane-peer-not-told", "spsc take+push, vacant, the consumer asleep"),
     mutant("lane-redelivery-untold", "spsc pop, full, consumer"),
-    mutant("lane-suspects-forgotten", "spsc take+pop, two deaths"),
+    mutant(
+        "lane-suspects-forgotten",
+        "spsc take+pop, two deaths: two popped and not freed, then in its seat",
+    ),
     mutant("byte-gap-not-passed", "bytequeue reserve+push+abort, two consumers asleep"),
     mutant("byte-no-cell-watch", "bytequeue push, a consumer about to sleep, producer"),
     mutant("byte-borrow-untold", "bytequeue borrow+release, empty, two consumers behind it, then fed"),
@@ -53,10 +57,10 @@ pub const ALL: &[Mutant] = &[
     mutant("permit-untold", "permits release, nobody waits"),
     mutant("many-no-owner-watch", "permits release, a waiter for both, holder"),
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
-    mutant("barrier-dead-unseen", "barrier computing, two others wait, computing"),
+    mutant("barrier-dead-unseen", "barrier computing, two others wait"),
     mutant("post-no-wake", "semaphore post, a sleeper"),
     mutant("post-in-two-steps", "semaphore post, a sleeper"),
-    mutant("acquire-no-bell", "semaphore acquire, asleep, before a sleeper"),
+    mutant("acquire-no-bell", "semaphore acquire, asleep, before a sleeper, then a post"),
     mutant("set-no-wake", "event set, a sleeper"),
     mutant("set-wakes-one", "event set, three sleepers"),
     mutant("set-in-two-steps", "event set, a sleeper"),
@@ -64,11 +68,11 @@ pub const ALL: &[Mutant] = &[
     mutant("wait-forgets-depth", "condvar notify_one+unlock at depth two, a waiter at depth two asleep"),
     mutant("retry-untold", "once call, nobody waits"),
     mutant("line-after-start", "builder fork, a daemon child"),
-    mutant("refused-unasked", "member detach"),
+    mutant("refused-unasked", "member detach, a member among others"),
     mutant("cell-no-wake", "rwlock unlock, a cell, a writer asleep, reader"),
     mutant("dead-reader-stays", "rwlock read+unlock, free"),
     mutant("hold-no-wake", "rwlock unlock, a hold, a writer asleep, reader"),
-    mutant("no-second-read", "rwlock read once more, a cell"),
+    mutant("no-second-read", "rwlock read once more, a cell, a writer asleep"),
     mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
     mutant("pipe-dead-peer", "pipe send, the other end waits, sender"),
     mutant("pipe-call-no-wake", "listener connect, a listener asleep"),
@@ -99,8 +103,13 @@ fn build() -> Result<PathBuf, String> {
     found.next_back().map(PathBuf::from).ok_or("cargo named no program".into())
 }
 
-/// Sweeps the library with each of these faults; succeeds only if every one is noticed.
-pub fn run(mutants: &[&Mutant]) -> ExitCode {
+/// Sweeps the library with each of these faults, over the row that is its own; succeeds only if every one is noticed.
+pub fn run(mutants: &[&Mutant], rows: &[Box<dyn Scenario>]) -> ExitCode {
+    let nowhere = |mutant: &&&Mutant| !rows.iter().any(|row| row.title().is(mutant.row));
+    if let Some(mutant) = mutants.iter().find(nowhere) {
+        eprintln!("{}: no row is titled {:?}", mutant.name, mutant.row);
+        return ExitCode::FAILURE;
+    }
     let program = match build() {
         Ok(program) => program,
         Err(text) => {
@@ -111,7 +120,7 @@ pub fn run(mutants: &[&Mutant]) -> ExitCode {
     let mut missed = 0;
     for mutant in mutants {
         let mut command = Command::new(&program);
-        command.args(["--full", "--scenario", mutant.scenarios, "--no-toys", "--max-failures", "1"]);
+        command.args(["--full", "--row", mutant.row, "--no-toys", "--max-failures", "1"]);
         let output =
             command.env("INTERPROC_MUTANT", mutant.name).output().expect("the program was just built");
         let text = String::from_utf8_lossy(&output.stdout);

@@ -1,5 +1,6 @@
 //! The command line of the sweep.
 
+use crate::engine::case::Title;
 use crate::engine::plan::Density;
 use crate::engine::point::Lab;
 use crate::engine::sweep::{Row, Settings, sweep};
@@ -7,8 +8,8 @@ use crate::engine::trace::PARK;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, byte_lane, bytes, condvar, family, join, kept, lane, latest, lock, permits, pipe, recursive,
-    report, ring, rwlock, semaphore, toys,
+    barrier, byte_lane, channel, condvar, family, join, kept, lane, latest, lock, permits, pipe, recursive,
+    report, rwlock, semaphore, toys,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -19,6 +20,7 @@ Kills a process after k instructions of an operation and asks the survivors.
 
   --full             every instruction of every scenario; the kill table
   --scenario TEXT    only scenarios whose title contains TEXT (repeatable; any may match)
+  --row TITLE        only scenarios of this title, which may do without who is killed (repeatable)
   --mutant NAME      put this fault into the library: the sweep must fail (repeatable)
   --mutants          all faults in turn
   --markdown         print the tables for the documentation
@@ -38,6 +40,7 @@ struct Arguments {
     no_toys: bool,
     toys: bool,
     scenarios: Vec<String>,
+    rows: Vec<String>,
     mutants: Vec<&'static Mutant>,
     jobs: Option<usize>,
     points: Option<usize>,
@@ -55,6 +58,7 @@ fn arguments() -> Result<Option<Arguments>, lexopt::Error> {
             Long("toys") => (arguments.toys, arguments.no_toys) = (true, true),
             Long("no-toys") => arguments.no_toys = true,
             Long("scenario") => arguments.scenarios.push(parser.value()?.string()?.to_lowercase()),
+            Long("row") => arguments.rows.push(parser.value()?.string()?),
             Long("mutants") => arguments.mutants.extend(mutants::ALL),
             Long("mutant") => {
                 let name = parser.value()?.string()?;
@@ -83,12 +87,11 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         lock::all(),
         barrier::all(),
         byte_lane::all(),
-        bytes::all(),
+        channel::all(),
         condvar::all(),
         permits::all(),
         pipe::all(),
         recursive::all(),
-        ring::all(),
         rwlock::all(),
         semaphore::all(),
     ]
@@ -115,15 +118,16 @@ pub fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if !arguments.mutants.is_empty() {
-        return mutants::run(&arguments.mutants);
-    }
     let mut all = if arguments.toys { toys::all() } else { scenarios() };
-    let wanted = |title: &str| {
-        let title = title.to_lowercase();
-        arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|s| title.contains(s))
+    if !arguments.mutants.is_empty() {
+        return mutants::run(&arguments.mutants, &all);
+    }
+    let some = !(arguments.scenarios.is_empty() && arguments.rows.is_empty());
+    let wanted = |title: &Title| {
+        let text = title.to_string().to_lowercase();
+        arguments.scenarios.iter().any(|s| text.contains(s)) || arguments.rows.iter().any(|row| title.is(row))
     };
-    all.retain(|s| wanted(&s.title().to_string()));
+    all.retain(|s| !some || wanted(s.title()));
     if arguments.list {
         all.iter().for_each(|s| println!("{}", s.title()));
         return ExitCode::SUCCESS;
@@ -144,7 +148,7 @@ pub fn main() -> ExitCode {
     join::clean_up();
     let (points, failed) = report::totals(&rows);
     let (windows, missed) = report::windows(&rows, &lab.windows, arguments.markdown);
-    let complete = arguments.full && arguments.scenarios.is_empty();
+    let complete = arguments.full && !some;
     if arguments.full || arguments.markdown || failed > 0 {
         println!("\n{}", report::table(&rows, arguments.markdown));
         println!("crash windows and the kills that fell into them:\n{windows}");

@@ -128,6 +128,13 @@ pub fn panics_go_to(seat: &'static Seat) {
     }));
 }
 
+/// The labels of a crash window, whose name is "module label: what it is"; one of two operations has both, "Q-b/Q-e".
+fn labels(window: &str) -> impl Iterator<Item = &str> {
+    let (_, labelled) = window.split_once(' ').unwrap_or_default();
+    let (labels, _) = labelled.split_once(':').unwrap_or((labelled, ""));
+    labels.split(['/', ',']).map(str::trim)
+}
+
 /// What a helper or verifier holds in its hand.
 pub struct Part<'a> {
     /// The board.
@@ -180,16 +187,20 @@ impl Part<'_> {
         }
     }
 
-    /// Whether the victim was killed in the crash window whose label begins so, for sure. False if the names were stripped.
-    pub fn killed_in(&self, window: &str) -> bool {
-        self.board.guessed.load(SeqCst) == 0 && self.perhaps_killed_in(window)
+    /// Whether the victim was killed in the crash window of this label, for sure. False if the names were stripped.
+    pub fn killed_in(&self, label: &str) -> bool {
+        self.board.guessed.load(SeqCst) == 0 && self.perhaps_killed_in(label)
     }
 
     /// Whether it may have been.
-    pub fn perhaps_killed_in(&self, window: &str) -> bool {
+    pub fn perhaps_killed_in(&self, label: &str) -> bool {
+        let has = |window: &String| labels(window).any(|has| has == label);
+        assert!(
+            self.windows.is_empty() || self.windows.iter().any(has),
+            "no crash window is labelled {label}"
+        );
         let index = self.board.window.load(SeqCst) as usize;
-        index > 0
-            && self.windows[index - 1].split_once(' ').is_some_and(|(_, label)| label.starts_with(window))
+        index > 0 && has(&self.windows[index - 1])
     }
 
     /// A word of the scenario's own.

@@ -16,6 +16,15 @@ pub struct Title {
     pub role: &'static str,
 }
 
+impl Title {
+    /// Whether this is the row's title, whole or without who is killed. Small letters will do.
+    pub fn is(&self, row: &str) -> bool {
+        let whole = self.to_string().to_lowercase();
+        let ends = ["", " killed", &format!(", {} killed", self.role.to_lowercase())];
+        ends.iter().any(|end| whole.strip_suffix(end) == Some(&row.to_lowercase()))
+    }
+}
+
 impl std::fmt::Display for Title {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}, {}, {} killed", self.object, self.operation, self.scenario, self.role)

@@ -2,7 +2,7 @@
 //!
 //! What was acknowledged comes out exactly once (a message that the victim had taken and not returned may be gone
 //! with it, one a death), what was not acknowledged at most once, in order, never torn, and marked when a reader
-//! died over it. Afterwards the ring takes exactly its capacity again.
+//! died over it or put it back. Afterwards the ring takes exactly its capacity again.
 
 use super::*;
 use crate::engine::board::FIRST;
@@ -25,6 +25,8 @@ pub(super) struct Story {
     pub(super) bystander: Option<Side>,
     /// The queue is closed, or about to be.
     pub(super) closes: bool,
+    /// The producers that sleep have large messages.
+    pub(super) large: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ impl Story {
         self.sleepers(side).filter(|&i| !part.is_over(i)).count()
     }
 
-    fn verify(self, w: &World, part: &Part) -> Check {
+    fn verify<L: Line>(self, w: &World<L>, part: &Part) -> Check {
         let mut ledger = Ledger::default();
         let closed = w.queue.is_closed();
         ensure!(closed || part.fact(CLOSED).load(SeqCst) == 0, "a close that came back is not there");
@@ -71,16 +73,14 @@ impl Story {
         Ok(())
     }
 
-    /// Producers must not sleep while there is room. The cell of a producer that died in mid-push is room only once
-    /// the consumers have passed it, though `len` does not count it: so room is what a push finds.
-    fn check_room(self, w: &World, part: &Part) -> Check {
+    /// Producers must not sleep while there is room. That a dead producer's place is room, they find out themselves: so what
+    /// counts is what a push finds.
+    fn check_room<L: Line>(self, w: &World<L>, part: &Part) -> Check {
         let closed = w.queue.is_closed();
-        let looks_free = || closed || (w.queue.len() as u64) < CAPACITY;
         let soon = os::now() + if closed { 1_500_000_000 } else { 400_000_000 };
-        while self.asleep(part, Side::Producer) > 0 && looks_free() {
+        while self.asleep(part, Side::Producer) > 0 && (closed || w.queue.looks_free(part, self.large)) {
             if os::now() > soon {
-                let room = closed || w.queue.try_push([950; 4]).is_ok();
-                ensure!(!room, "asleep beside free room");
+                ensure!(!closed && !w.queue.takes(950, self.large), "asleep beside free room");
                 break;
             }
             os::yield_now();
@@ -99,13 +99,13 @@ impl Story {
     }
 
     /// Gives consumers that rightly sleep something to eat, one after the other.
-    fn feed(self, w: &World, part: &Part, ledger: &mut Ledger) -> Check {
+    fn feed<L: Line>(self, w: &World<L>, part: &Part, ledger: &mut Ledger) -> Check {
         for tag in 901.. {
             let hungry = self.asleep(part, Side::Consumer);
             if hungry == 0 {
                 break;
             }
-            let pushed = w.queue.push_timeout([tag; 4], Duration::from_millis(1500));
+            let pushed = w.queue.push_timeout(tag, Duration::from_millis(1500));
             ensure!(pushed.is_ok(), "the verifier's push timed out");
             ledger.sure.push(tag);
             self.settle(part, hungry - 1, "asleep beside the verifier's message", || true)?;
@@ -114,12 +114,12 @@ impl Story {
     }
 
     /// Pops until nothing is left and all sleepers are over.
-    fn drain(self, w: &World, part: &Part, ledger: &mut Ledger) -> Check {
+    fn drain<L: Line>(self, w: &World<L>, part: &Part, ledger: &mut Ledger) -> Check {
         let deadline = os::now() + 1_500_000_000;
         loop {
             let everybody = (0..self.helpers).chain(self.bystander.map(|_| FIRST));
             let all_over = everybody.into_iter().all(|i| part.is_over(i));
-            let popped = w.try_pop();
+            let popped = w.queue.try_pop();
             part.recovered();
             match popped {
                 Ok(popped) => ledger.drained.push(popped),
@@ -140,7 +140,7 @@ impl Story {
         }
     }
 
-    fn balance(self, w: &World, part: &Part, ledger: &Ledger) -> Check {
+    fn balance<L: Line>(self, w: &World<L>, part: &Part, ledger: &Ledger) -> Check {
         let mut out = ledger.drained.clone();
         let mut sure: Vec<u64> = (1..=w.filled).chain(ledger.sure.iter().copied()).collect();
         sure.extend(said(part, PUSHED));
@@ -165,11 +165,10 @@ impl Story {
         }
         let flagged = out.iter().filter(|o| o.1).count();
         ensure!(flagged <= self.readers, "{flagged} redelivered, {} readers dead", self.readers);
-        let read_by_the_dead =
-            self.readers > 0 && ["Q-d", "R-d", "F-a"].iter().any(|window| part.killed_in(window));
+        let read_by_the_dead = self.readers > 0 && L::READING.iter().any(|window| part.killed_in(window));
         ensure!(
             !read_by_the_dead || flagged > 0,
-            "the dead was reading, and nothing is called redelivered: {out:?}"
+            "the dead was reading, and nothing is called redelivered: {out:?}, returned {returned:?}, acknowledged {sure:?}"
         );
         for from in [0, 100, 110, 900] {
             let tags = ledger.drained.iter().map(|d| d.0).filter(|t| (from..from + 10).contains(t));
@@ -180,7 +179,7 @@ impl Story {
         Ok(())
     }
 
-    pub(super) fn ends(self, case: Case<World>) -> Box<dyn Scenario> {
+    pub(super) fn ends<L: Line>(self, case: Case<World<L>>) -> Box<dyn Scenario> {
         case.verify(move |w, part| self.verify(w, part))
     }
 
@@ -192,6 +191,11 @@ impl Story {
     pub(super) fn pushing() -> Story {
         Story::default()
     }
+
+    /// A message is put back: it is not lost, and may be called redelivered.
+    pub(super) fn putting_back() -> Story {
+        Story { readers: 1, ..Story::default() }
+    }
 }
 
 /// What the verifier popped, and pushed.
@@ -201,17 +205,17 @@ struct Ledger {
     sure: Vec<u64>,
 }
 
-fn takes_exactly_its_capacity(w: &World) -> Check {
-    ensure!(w.queue.is_empty(), "empty, but its length is {}", w.queue.len());
-    for tag in 401..=400 + CAPACITY {
-        ensure!(w.queue.try_push([tag; 4]).is_ok(), "room for {} of {CAPACITY} only", tag - 401);
+fn takes_exactly_its_capacity<L: Line>(w: &World<L>) -> Check {
+    w.queue.is_whole()?;
+    for tag in 401..=400 + L::CAPACITY {
+        ensure!(w.queue.try_push(tag).is_ok(), "room for {} of {} only", tag - 401, L::CAPACITY);
     }
-    let refused = w.queue.try_push([499; 4]).map_err(|e| e.kind());
+    let refused = w.queue.try_push(499).map_err(|e| e.kind());
     ensure!(refused == Err(ErrorKind::Full) && w.queue.is_full(), "one more than its capacity: {refused:?}");
-    for tag in 401..=400 + CAPACITY {
-        let popped = w.try_pop();
+    for tag in 401..=400 + L::CAPACITY {
+        let popped = w.queue.try_pop();
         ensure!(popped == Ok((tag, false)), "{popped:?} instead of {tag}");
     }
-    ensure!(w.try_pop().is_err_and(|e| e.kind() == ErrorKind::Empty), "a message too many");
-    Ok(())
+    ensure!(w.queue.try_pop().is_err_and(|e| e.kind() == ErrorKind::Empty), "a message too many");
+    w.queue.is_whole()
 }
