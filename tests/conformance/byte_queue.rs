@@ -57,8 +57,8 @@ pub fn a_message_takes_whole_granules(at: Place) {
         assert_eq!(q.try_iter().count(), 1);
     }
     // What was reserved is taken, needed or not, until the message is done or given up.
-    let mut room = q.reserve(64).expect("room");
-    assert!(room.len() == 64 && room.as_ptr().addr().is_multiple_of(64));
+    let mut room = q.reserve(100).expect("room");
+    assert!(room.len() == 100 && room.as_ptr().addr().is_multiple_of(64));
     assert_eq!((q.len(), q.len_bytes()), (0, 128));
     room.fill(0xa5);
     room.commit_len(40).expect("ours");
