@@ -31,6 +31,7 @@ mod recv_error;
 mod skips;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod spsc;
+pub(crate) mod steps;
 mod wait;
 
 #[cfg(not(interproc_loom))]

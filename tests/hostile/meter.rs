@@ -72,12 +72,6 @@ impl Meter {
         self.run(what, LIMIT + BEYOND, || call(deadline))
     }
 
-    /// A call that may go through a ring that somebody has written over so many times: twice all its cells, or two million of
-    /// them, most of them touched for the first time.
-    pub fn walks<R>(&mut self, what: &'static str, walks: u32, call: impl FnOnce() -> R) -> R {
-        self.linear(what, 30 * walks, call)
-    }
-
     /// A call that looks at `share` of a millisecond's worth of memory: so long and 10 ms.
     pub fn linear<R>(&mut self, what: &'static str, share: u32, call: impl FnOnce() -> R) -> R {
         self.run(what, TRY + Duration::from_millis(share.into()), call)

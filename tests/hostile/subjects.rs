@@ -238,17 +238,17 @@ pub fn once() {
 pub fn queues() {
     let make = |seg: &Segment| seg.queue::<u64>("q", cells());
     run(40 * cells() + (1 << 20), &["q"], make, |q, meter, dice| {
-        let _ = meter.walks("try_push", 1, || q.try_push(dice));
-        let _ = meter.walks("try_pop", 1, || q.try_pop());
+        let _ = meter.now("try_push", || q.try_push(dice));
+        let _ = meter.now("try_pop", || q.try_pop());
         let _ = meter.timed("push_until", |deadline| q.push_until(dice, deadline));
         let _ = meter.timed("pop_until", |deadline| q.pop_until(deadline));
-        let _ = meter.walks("try_push_batch", 4, || q.try_push_batch(&[1, 2, 3, 4]));
-        let _ = meter.walks("try_pop_batch", 4, || q.try_pop_batch(&mut [0; 4]));
-        let _ = meter.walks("force_push", 4, || q.force_push(dice));
-        if let Ok(place) = meter.walks("try_reserve", 1, || q.try_reserve()) {
+        let _ = meter.now("try_push_batch", || q.try_push_batch(&[1, 2, 3, 4]));
+        let _ = meter.now("try_pop_batch", || q.try_pop_batch(&mut [0; 4]));
+        let _ = meter.now("force_push", || q.force_push(dice));
+        if let Ok(place) = meter.now("try_reserve", || q.try_reserve()) {
             meter.now("commit or abort", || if dice % 2 == 0 { drop(place.commit()) } else { drop(place) });
         }
-        if let Ok(message) = meter.walks("try_borrow", 1, || q.try_borrow()) {
+        if let Ok(message) = meter.now("try_borrow", || q.try_borrow()) {
             meter.now("release or put back", || {
                 if dice % 2 == 0 { drop(message.put_back()) } else { drop(message) }
             });
@@ -265,10 +265,10 @@ pub fn queues_of_large_elements() {
     let cells = cells() / 256;
     let make = |seg: &Segment| seg.queue::<[u8; 4096]>("q", cells);
     run(4400 * cells + (1 << 20), &["q"], make, |q, meter, dice| {
-        let _ = meter.walks("try_push", 1, || q.try_push([dice as u8; 4096]).is_ok());
-        let _ = meter.walks("try_pop", 1, || q.try_pop());
+        let _ = meter.now("try_push", || q.try_push([dice as u8; 4096]).is_ok());
+        let _ = meter.now("try_pop", || q.try_pop());
         let _ = meter.timed("pop_until", |deadline| q.pop_until(deadline));
-        let _ = meter.walks("force_push", 4, || q.force_push([dice as u8; 4096]).is_ok());
+        let _ = meter.now("force_push", || q.force_push([dice as u8; 4096]).is_ok());
         true
     });
 }

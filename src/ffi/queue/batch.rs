@@ -67,12 +67,12 @@ pub unsafe extern "C" fn interproc_queue_pop_batch_until(
         }
         let (me, wait) = (me(queue)?, until(abstime)?);
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
-        let (mut done, mut again) = (0, 0);
+        let (mut done, mut again, mut steps) = (0, 0, queue.steps());
         while done < most {
             // Only the first is waited for.
             let one = match done {
-                0 => pop_one::<BATCH>(queue, me, element(done), wait),
-                _ => pop_one::<REST>(queue, me, element(done), wait),
+                0 => pop_one::<BATCH>(queue, me, element(done), wait, None),
+                _ => pop_one::<REST>(queue, me, element(done), wait, Some(&mut steps)),
             };
             match one {
                 Ok(redelivered) => again += usize::from(redelivered),

@@ -9,6 +9,7 @@ use crate::ffi::invalid;
 use crate::ffi::time::{FOR_EVER, NEVER, REST, TIMED, timed};
 use crate::member::Member;
 use crate::queue::RawQueue;
+use crate::queue::steps::Steps;
 use crate::time::Wait;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
@@ -34,7 +35,7 @@ pub(super) unsafe fn push_one<const FORM: u8>(
     }
 }
 
-/// One message out; whether it was redelivered.
+/// One message out; whether it was redelivered. `steps` are a batch's.
 ///
 /// # Safety
 /// By C's contract of the functions below.
@@ -44,12 +45,13 @@ pub(super) unsafe fn pop_one<const FORM: u8>(
     me: &Member,
     element: *mut u8,
     wait: Wait,
+    steps: Option<&mut Steps>,
 ) -> Result<bool> {
     let size = queue.ring().element();
     // SAFETY: as in `push_one`.
     let drain = move |cell: *const u8| unsafe { copy(cell, element, size) };
     let ((), redelivered) = match FORM {
-        NEVER | REST => queue.try_pop_with(me, drain),
+        NEVER | REST => queue.try_pop_within(me, steps, drain),
         FOR_EVER => queue.pop_with(me, None, drain),
         _ => queue.pop_with(me, wait.deadline(), drain),
     }?;
@@ -87,7 +89,7 @@ unsafe fn pop<const FORM: u8>(
         if element.is_null() {
             return Err(invalid("element is NULL"));
         }
-        let again = pop_one::<FORM>(queue, me(queue)?, element.cast(), wait)?;
+        let again = pop_one::<FORM>(queue, me(queue)?, element.cast(), wait, None)?;
         tell(redelivered, again);
         Ok(())
     }))

@@ -9,6 +9,7 @@ use crate::atomic::{Ordering, spin_loop};
 use crate::member::{Member, OwnerId, Owners};
 use crate::queue::position::{self as pos, Role, beyond};
 use crate::queue::skips::Walk;
+use crate::queue::steps::Steps;
 
 /// How many freed records a producer moves the head over beyond what it needs.
 const MORE: u32 = 16;
@@ -17,7 +18,7 @@ const MORE: u32 = 16;
 const AT_ONCE: u64 = 1 << 18;
 /// How far a walk goes that cannot move the hint, as it has passed over a borrowed message. (Beyond that are only messages
 /// behind a million borrowed ones.)
-const MOST_AT_ONCE: u64 = 8 * AT_ONCE;
+const MOST_AT_ONCE: u64 = 4 * AT_ONCE;
 /// How many records a waker examines to learn how many sleepers to wake.
 const COUNTED: u32 = 64;
 
@@ -56,18 +57,6 @@ impl BackOff {
             spin_loop();
         }
         self.0 = (self.0 * 2).min(16);
-    }
-}
-
-/// The steps that a walk may take, everything on its way included: a scribbled ring cannot keep it busy for ever.
-struct Steps(u64);
-
-impl Steps {
-    /// Takes a step, if one is left.
-    #[inline(always)]
-    fn next(&mut self) -> bool {
-        self.0 = self.0.saturating_sub(1);
-        self.0 > 0
     }
 }
 
@@ -192,7 +181,7 @@ impl RawByteQueue {
         let hint = header.tail.load(Ordering::Acquire); // B4
         let mut position = self.sane(hint);
         let mut back_off = BackOff(1);
-        let mut steps = Steps(self.a_lap().min(AT_ONCE));
+        let mut steps = Steps::new(self.a_lap().min(AT_ONCE));
         while steps.next() {
             let (word, at) = self.look(position);
             match at {
@@ -329,8 +318,7 @@ impl RawByteQueue {
         let mut hint = Some(first);
         let mut position = self.sane(first);
         let mut back_off = BackOff(1);
-        let mut steps = Steps(self.a_lap().min(MOST_AT_ONCE));
-        let enough = steps.0.saturating_sub(AT_ONCE);
+        let mut steps = Steps::new(self.a_lap().min(MOST_AT_ONCE));
         // Behind the reader that was passed over last.
         let mut walk: Option<Walk> = None;
         let skips = &header.skips;
@@ -340,7 +328,7 @@ impl RawByteQueue {
             }
         };
         while steps.next() {
-            if steps.0 < enough && hint.is_some() {
+            if steps.in_this_walk() > AT_ONCE && hint.is_some() {
                 break;
             }
             let (word, at) = self.look(position);

@@ -44,11 +44,11 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn try_push_batch(&self, values: &[T]) -> Result<usize> {
-        let me = self.me()?;
+        let (me, mut steps) = (self.me()?, self.raw.steps());
         for (pushed, value) in values.iter().enumerate() {
             // SAFETY: as in `try_push`.
             let fill = |p: *mut u8| unsafe { p.cast::<T>().write_unaligned(*value) };
-            match self.raw.try_push_with(me, fill) {
+            match self.raw.try_push_within(me, Some(&mut steps), fill) {
                 Ok(()) => {}
                 Err(error) if pushed == 0 => return Err(error),
                 Err(_) => return Ok(pushed),
@@ -93,9 +93,9 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_pop_batch(&self, into: &mut [T]) -> Result<usize> {
-        let me = self.me()?;
+        let (me, mut steps) = (self.me()?, self.raw.steps());
         for (popped, place) in into.iter_mut().enumerate() {
-            match self.raw.try_pop_with(me, Self::take) {
+            match self.raw.try_pop_within(me, Some(&mut steps), Self::take) {
                 Ok((value, _)) => *place = value,
                 Err(error) if popped == 0 => return Err(error),
                 Err(_) => return Ok(popped),

@@ -24,11 +24,12 @@ use crate::atomic::{Ordering, spin_loop};
 use crate::error::Result;
 use crate::member::Member;
 use crate::queue::position::{self as pos, Ctl, EMPTY, FULL, Role, idle, owned};
+use crate::queue::steps::Steps;
 
 /// How often it looks again at the oldest cell while a live thread owns it, and the pauses in between.
 const LOOKS: u32 = if cfg!(interproc_loom) { 1 } else { 64 };
 const PAUSES: u32 = 16;
-/// How often it searches for the oldest cell: each search may be long if somebody scribbles.
+/// How often it searches for the oldest cell.
 const TRIES: u32 = if cfg!(interproc_loom) { 2 } else { 4 };
 
 impl RawQueue {
@@ -66,10 +67,10 @@ impl RawQueue {
         drain: impl FnOnce(*const u8) -> R,
         fill: impl FnOnce(*mut u8),
     ) -> Result<Option<R>> {
-        let mut tries = TRIES;
+        let (mut tries, mut steps) = (TRIES, self.steps());
         let Claim { position, again, hint, careful } = loop {
             tries -= 1;
-            match self.claim_by_force(me) {
+            match self.claim_by_force(me, &mut steps) {
                 Ok(claim) => break claim,
                 Err(Refused::NotNow(seen)) if tries > 0 && self.changes(&seen) => {}
                 Err(refused) => return Err(self.refused_push(&refused)),
@@ -88,13 +89,13 @@ impl RawQueue {
         })
     }
 
-    fn claim_by_force(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+    fn claim_by_force(&self, me: &Member, steps: &mut Steps) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
         let careful = header.common.not_empty.is_careful();
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
-        self.scan(&header.tail, careful, |position| self.look_to_force(me, position))
+        self.scan(&header.tail, careful, steps, |position| self.look_to_force(me, position))
     }
 
     /// As [`RawQueue::look_to_push`], but also claims a message of the lap before that no live thread owns.

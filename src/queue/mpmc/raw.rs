@@ -71,6 +71,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::member::Member;
 use crate::queue::event_count::EventCount;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
+use crate::queue::steps::Steps;
 use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -249,20 +250,36 @@ impl RawQueue {
     /// `Full`, `Closed`; then `fill` was not called.
     #[inline]
     pub fn try_push_with(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
+        self.try_push_within(me, None, fill)
+    }
+
+    /// As [`RawQueue::try_push_with`], for one message of a batch, whose steps are counted together.
+    #[inline(always)]
+    pub(crate) fn try_push_within(
+        &self,
+        me: &Member,
+        steps: Option<&mut Steps>,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<()> {
         let pending = me.pend();
         if let Some(position) = self.claim_push_at_hint(me) {
             self.publish(me, position, Some(position), false, fill);
             me.unpend(pending);
             return Ok(());
         }
-        let result = self.try_push_slow(me, fill);
+        let result = self.try_push_slow(me, steps, fill);
         me.unpend(pending);
         result
     }
 
     #[cold]
-    fn try_push_slow(&self, me: &Member, fill: impl FnOnce(*mut u8)) -> Result<()> {
-        match self.claim_push(me) {
+    fn try_push_slow(
+        &self,
+        me: &Member,
+        steps: Option<&mut Steps>,
+        fill: impl FnOnce(*mut u8),
+    ) -> Result<()> {
+        match self.claim_push_within(me, steps.unwrap_or(&mut self.steps())) {
             Ok(claim) => {
                 self.publish(me, claim.position, claim.hint, claim.careful, fill);
                 self.note_depth(claim.position);
@@ -334,20 +351,36 @@ impl RawQueue {
     /// See [`RawQueue`].
     #[inline]
     pub fn try_pop_with<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
+        self.try_pop_within(me, None, drain)
+    }
+
+    /// As [`RawQueue::try_pop_with`], for one message of a batch, whose steps are counted together.
+    #[inline(always)]
+    pub(crate) fn try_pop_within<R>(
+        &self,
+        me: &Member,
+        steps: Option<&mut Steps>,
+        drain: impl FnOnce(*const u8) -> R,
+    ) -> Result<(R, bool)> {
         let pending = me.pend();
         if let Some(position) = self.claim_pop_at_hint(me) {
             let value = self.consume(me, position, Some(position), false, drain);
             me.unpend(pending);
             return Ok((value, false));
         }
-        let result = self.try_pop_slow(me, drain);
+        let result = self.try_pop_slow(me, steps, drain);
         me.unpend(pending);
         result
     }
 
     #[cold]
-    fn try_pop_slow<R>(&self, me: &Member, drain: impl FnOnce(*const u8) -> R) -> Result<(R, bool)> {
-        match self.claim_pop(me) {
+    fn try_pop_slow<R>(
+        &self,
+        me: &Member,
+        steps: Option<&mut Steps>,
+        drain: impl FnOnce(*const u8) -> R,
+    ) -> Result<(R, bool)> {
+        match self.claim_pop_within(me, steps.unwrap_or(&mut self.steps())) {
             Ok(claim) => {
                 Ok((self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again))
             }

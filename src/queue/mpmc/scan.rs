@@ -9,12 +9,13 @@ use crate::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
 use crate::queue::skips::Walk;
+use crate::queue::steps::Steps;
 
 /// A refused scan that has come this far moves the hint.
 const FAR: u64 = 64;
 /// How many times further a scan goes that cannot move the hint. (Beyond that are only messages behind millions of borrowed
 /// ones.)
-const MOST_AT_ONCE: u64 = 8;
+const MOST_AT_ONCE: u64 = 4;
 
 /// Why an operation cannot be done now.
 pub(super) enum Refused {
@@ -95,6 +96,11 @@ impl RawQueue {
         (1 << 26) / (self.ring.element() as u64).clamp(1 << 8, 1 << 12)
     }
 
+    /// What one operation may take.
+    pub(crate) fn steps(&self) -> Steps {
+        Steps::new((u64::from(self.ring.capacity()) * 2 + 4096).min(MOST_AT_ONCE * self.at_once()))
+    }
+
     /// Runs one scan from a hint until `look` has an answer. It is bounded: a scribbled hint or cell cannot keep it busy for
     /// ever; then the answer is "not now". A scan that passes over a live reader cannot move the hint: it may go further, and
     /// notes how far it has come ([`Skips`](crate::queue::skips)).
@@ -102,6 +108,7 @@ impl RawQueue {
         &self,
         word: &AtomicU64,
         careful: bool,
+        steps: &mut Steps,
         mut look: impl FnMut(u64) -> Found,
     ) -> core::result::Result<Claim, Refused> {
         let capacity = self.ring.capacity();
@@ -119,8 +126,10 @@ impl RawQueue {
             }
         };
         let mut backoff = 1;
-        for step in 0..(u64::from(capacity) * 2 + 4096).min(MOST_AT_ONCE * at_once) {
-            if step >= at_once && from.is_some() {
+        steps.begin();
+        while steps.next() {
+            let step = steps.in_this_walk();
+            if step > at_once && from.is_some() {
                 break;
             }
             match look(position) {
@@ -133,7 +142,7 @@ impl RawQueue {
                     let mut to = to;
                     // A message that is borrowed, or was until now.
                     if is_next
-                        && (passed.is_some() || step == 0 && core::ptr::eq(word, &self.ring.header().head))
+                        && (passed.is_some() || step == 1 && core::ptr::eq(word, &self.ring.header().head))
                         && let Some(cells) = skips.from(position, capacity)
                     {
                         to = pos::beyond(position, cells.max(1), capacity);
@@ -159,7 +168,7 @@ impl RawQueue {
                 }
                 Found::Refused(Refused::NotNow(seen)) => {
                     end(&mut walk, position);
-                    if from.is_some() && step >= FAR {
+                    if from.is_some() && step > FAR {
                         // Q3: everything before it is done. The next scan need not walk there again.
                         let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
                     }
@@ -195,20 +204,38 @@ impl RawQueue {
 
     #[inline]
     pub(super) fn claim_push(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        self.claim_push_within(me, &mut self.steps())
+    }
+
+    #[inline]
+    pub(super) fn claim_push_within(
+        &self,
+        me: &Member,
+        steps: &mut Steps,
+    ) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
         let careful = header.common.not_empty.is_careful();
         // A push that races with the close may still get in; the seal makes the end exact.
         if careful && self.is_closed() {
             return Err(Refused::Closed);
         }
-        self.scan(&header.tail, careful, |position| self.look_to_push(me, position))
+        self.scan(&header.tail, careful, steps, |position| self.look_to_push(me, position))
     }
 
     #[inline]
     pub(super) fn claim_pop(&self, me: &Member) -> core::result::Result<Claim, Refused> {
+        self.claim_pop_within(me, &mut self.steps())
+    }
+
+    #[inline]
+    pub(super) fn claim_pop_within(
+        &self,
+        me: &Member,
+        steps: &mut Steps,
+    ) -> core::result::Result<Claim, Refused> {
         let header = self.ring.header();
         let careful = header.common.not_full.is_careful();
-        self.scan(&header.head, careful, |position| self.look_to_pop(me, position))
+        self.scan(&header.head, careful, steps, |position| self.look_to_pop(me, position))
     }
 
     /// A producer looks at the cell of a position.
@@ -427,5 +454,62 @@ impl RawQueue {
         }
         header.common.not_empty.wake(|| u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
+    }
+}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests {
+    use super::*;
+    use crate::queue::mpmc::Ring;
+    use crate::queue::mpmc::ring_size;
+    use crate::queue::steps::NEAR;
+    use core::ptr::NonNull;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+
+    /// Runs a scan that finds no end, `walks` times as one operation, over `capacity` cells of `element` bytes. Returns its looks.
+    #[allow(unsafe_code)]
+    fn looks(element: usize, capacity: usize, walks: usize, passed: Option<OwnerId>) -> u64 {
+        let size = ring_size(element, capacity).expect("possible");
+        let layout = Layout::from_size_align(size, Ring::ALIGN).expect("small");
+        // SAFETY: the memory is zeroed, aligned and large enough, and is used by nobody else until it is freed.
+        let (memory, queue) = unsafe {
+            let memory = NonNull::new(alloc_zeroed(layout)).expect("memory");
+            Ring::make(memory, size, element, capacity).expect("makes");
+            (memory, RawQueue::new(Ring::attach(memory, size).expect("attaches")))
+        };
+        let (mut looks, mut steps) = (0, queue.steps());
+        for _ in 0..walks {
+            let found = queue.scan(&queue.ring.header().head, false, &mut steps, |position| {
+                looks += 1;
+                Found::GoTo { position: pos::next(position, capacity as u32), passed }
+            });
+            assert!(matches!(found, Err(Refused::Lost)));
+        }
+        // SAFETY: as it was allocated.
+        unsafe { dealloc(memory.as_ptr(), layout) };
+        looks
+    }
+
+    #[test]
+    fn a_ring_without_an_end_costs_a_bounded_number_of_looks() {
+        let reader = Some(OwnerId::new(1, 1));
+        // The hint moves: each walk may go on where the last one ended.
+        assert_eq!(looks(8, 16, 1, None), 2 * 16 + 4096);
+        assert_eq!(looks(8, 1 << 20, 1, None), 1 << 18);
+        assert_eq!(looks(4096, 1 << 16, 1, None), 1 << 14);
+        // Behind a message in somebody's hands it does not.
+        assert_eq!(looks(8, 1 << 20, 1, reader), 1 << 20);
+        assert_eq!(looks(4096, 1 << 16, 1, reader), 1 << 16);
+    }
+
+    #[test]
+    fn a_batch_takes_no_more_than_one_and_a_little_for_each_message() {
+        let reader = Some(OwnerId::new(1, 1));
+        for walks in [2, 4, 100] {
+            for passed in [None, reader] {
+                let looks = looks(8, 1 << 20, walks, passed);
+                assert!(looks <= (1 << 20) + walks as u64 * NEAR, "{looks} in {walks} walks");
+            }
+        }
     }
 }
