@@ -21,8 +21,8 @@ enum Light {
 }
 
 fn plain(seg: &Segment) {
-    let _ = seg.queue::<Padded>("q", 8); //~ E0277 may not be copied into shared memory
-    let _ = seg.queue::<bool>("q", 8); //~ E0277 may not be copied into shared memory
+    let _ = seg.queue::<Padded>("q", 8); //~ E0277 cannot be copied into shared memory
+    let _ = seg.queue::<bool>("q", 8); //~ E0277 cannot be copied into shared memory
     let _ = seg.queue::<char>("q", 8); //~ E0277
     let _ = seg.queue::<Light>("q", 8); //~ E0277
     let _ = seg.queue::<&'static str>("q", 8); //~ E0277
