@@ -154,6 +154,7 @@ pub enum Wait {
 impl Wait {
     /// Until so long from now.
     #[inline]
+    #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) fn after(duration: Duration) -> Self {
         Wait::Until(Deadline::after(duration))
     }
