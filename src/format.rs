@@ -95,7 +95,7 @@ pub struct Changing {
     pub rotation: AtomicU32,
     /// Zero.
     pub reserved: AtomicU32,
-    /// The lock of the directory (a `sync::RawMutex`).
+    /// The lock of the directory (a `raw::sync::RawMutex`).
     pub directory_lock: [AtomicU64; 2],
     /// The file offset up to which makers of objects may have written; behind it the payload is still zero. It is raised
     /// before the writing, so that whatever a killed maker left is found and zeroed.
@@ -148,7 +148,7 @@ pub struct SlotPage {
     pub reserved: [AtomicU64; 97],
 }
 
-/// The read locks that a member holds without a cell in the lock itself (`sync::RawRwLock`). Only the member writes it.
+/// The read locks that a member holds without a cell in the lock itself (`raw::sync::RawRwLock`). Only the member writes it.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Holds {

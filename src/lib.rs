@@ -41,7 +41,7 @@
 //! # Rules for all objects
 //!
 //! **Ownership.** Everything that is owned names its owner by slot and generation, and the kernel marks the slot of a thread
-//! that dies ([`mod@member`] has the mechanism, [`format`](mod@format) the bytes).
+//! that dies ([`raw::member`] has the mechanism, [`raw::format`] the bytes).
 //!
 //! **Guards.** As long as a guard lives, nobody else has what it gives access to. A leaked guard keeps the lock held as long as
 //! its *process* lives, even when its thread ends (the thread's member slot becomes the process's); the end of the process is then
@@ -61,9 +61,8 @@
 //! **Descriptors.** The library's descriptors are numbered 3 or above. A program may close them (`closefrom(3)`): locks and
 //! queues go on working, the process's own stay its own, and a file that gets one of the numbers is never touched.
 //!
-//! **Without `std`** (`default-features = false`) there is the core: [`member::Domain`], [`sync::RawMutex`] and
-//! [`queue::RawQueue`] on memory that you have mapped, with an explicit member, no allocator and no thread-local
-//! storage.
+//! **Without `std`** (`default-features = false`) there is [`raw`]: the locks and queues on memory that you have mapped, with an
+//! explicit member, no allocator and no thread-local storage.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 // Some of it is there for C alone.
@@ -106,17 +105,16 @@ mod fallible;
 // versions of the crate in one program would have them twice. Its own tests need it.
 #[cfg(all(feature = "std", any(feature = "c-abi", test), not(interproc_loom), not(doctest)))]
 mod ffi;
-pub mod format;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod guide;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod inspect;
-pub mod member;
 #[cfg(any(feature = "std", interproc_loom))]
 pub mod pipe;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod process;
 pub mod queue;
+pub mod raw;
 mod shared;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod shm;
@@ -127,6 +125,9 @@ mod sys;
 #[doc(hidden)]
 pub mod sys; // for the models in tests/loom
 mod time;
+
+// Declared in `raw`, where alone they are public; here under the names by which everything in the crate calls them.
+use raw::{format, member};
 
 #[cfg(all(interproc_mutants, feature = "std"))]
 mod mutants {
@@ -146,6 +147,8 @@ mod mutants {
 pub use bytemuck;
 pub use checked::Checked;
 pub use error::{Error, ErrorKind, Result};
+#[cfg(not(interproc_loom))]
+pub use member::view::Who;
 pub use shared::{Plain, Shared, TypeId};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use shm::{Object, Options, Room, Segment};

@@ -3,8 +3,8 @@
 #[macro_use]
 mod support;
 
-use interproc::format::SlotPage;
 use interproc::process::{Builder, Child};
+use interproc::raw::format::SlotPage;
 use interproc::sync::{Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore};
 use interproc::{Object, Segment};
 use serde_json::Value;

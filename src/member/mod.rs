@@ -75,7 +75,7 @@ pub(crate) use local::{Here, current, current_at, current_id, forks};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use thread_end::{end_well, has_guards};
 #[cfg(not(interproc_loom))]
-pub use view::Who;
+pub(crate) use view::Who;
 
 #[cfg(interproc_loom)]
 use crate::sys::model as robust;

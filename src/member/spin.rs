@@ -135,7 +135,7 @@ mod pause {
     }
 
     /// Measures it, in 1 to 5 µs.
-    pub(in crate::member) fn measure() {
+    pub(in super::super) fn measure() {
         const SAMPLE: u64 = 32;
         let one = || {
             let start = Deadline::now().as_monotonic_ns();

@@ -103,7 +103,7 @@ impl End {
         (self.sender, self.receiver)
     }
 
-    /// The holder of the other end, dead or alive: a snapshot. `None` when it has closed. As it describes itself: see [`Who`](crate::member::Who).
+    /// The holder of the other end, dead or alive: a snapshot. `None` when it has closed. As it describes itself: see [`Who`](crate::Who).
     ///
     /// # Errors
     /// [`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner) when the end is not the caller's.

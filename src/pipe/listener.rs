@@ -351,7 +351,7 @@ pub fn connect_until(segment: &Segment, name: &str, deadline: Deadline) -> Resul
     connect_by(segment, name, Wait::Until(deadline))
 }
 
-/// The live listener at `name`; `None` if nobody listens: a snapshot. As it describes itself: see [`Who`](crate::member::Who).
+/// The live listener at `name`; `None` if nobody listens: a snapshot. As it describes itself: see [`Who`](crate::Who).
 ///
 /// # Errors
 /// As [`connect`], but for `Refused`.

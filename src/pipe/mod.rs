@@ -7,7 +7,7 @@
 //! | to give an end to a child | [`Builder::fork_with`](crate::process::Builder::fork_with) |
 //! | many clients that find a server by name | [`Listener`], [`connect`] |
 //!
-//! A pipe is one byte lane for each direction ([`Lane`](crate::queue::Lane) has its algorithm and windows). A message is copied in,
+//! A pipe is one byte lane for each direction ([`Lane`](crate::raw::queue::Lane) has its algorithm and windows). A message is copied in,
 //! published by one store and copied out, or written and read in place. The seats of a pipe's lanes belong to the threads that
 //! have its ends, and the kernel reports their deaths: **an end whose holder dies is closed at once**. The other end gets what was
 //! sent, and then [`Closed`](crate::ErrorKind::Closed).
@@ -30,18 +30,18 @@
 //! | P-c | an end that has closed, still seated | a closed lane, a dead holder | no action needed; the next taker of the slot takes it | nothing |
 //! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |
 //!
-//! [`RawRendezvous`] has the windows of meeting by name. Descriptors are not passed through a pipe.
+//! [`RawRendezvous`](crate::raw::pipe::RawRendezvous) has the windows of meeting by name. Descriptors are not passed through a pipe.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod endpoint;
-mod layout;
+pub(crate) mod layout;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod listener;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod receiver;
-mod rendezvous;
+pub(crate) mod rendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod sender;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -54,7 +54,6 @@ mod make;
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;
-pub use layout::Place;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -65,8 +64,5 @@ pub(crate) use make::{LISTENER, ONE_WAY, TWO_WAYS};
 pub use make::{one_way, pair};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use receiver::{Message, Receiver};
-#[cfg(interproc_loom)]
-pub use rendezvous::RawEnd;
-pub use rendezvous::RawRendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use sender::{Reservation, Sender};

@@ -413,7 +413,7 @@ impl Receiver {
         self.half.endpoint.lane().is_closed()
     }
 
-    /// The sender, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::member::Who).
+    /// The sender, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::Who).
     ///
     /// # Errors
     /// As [`recv`](Self::recv), when the half is not the caller's.

@@ -308,7 +308,7 @@ impl Sender {
         self.half.endpoint.lane().is_closed()
     }
 
-    /// The receiver, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::member::Who).
+    /// The receiver, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::Who).
     ///
     /// # Errors
     /// As [`send`](Self::send), when the half is not the caller's.

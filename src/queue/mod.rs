@@ -8,9 +8,13 @@
 //! | messages of any length, one producer and one consumer | [`byte_lane`]; in place with [`ByteReservation`](byte_lane::ByteReservation) and [`ByteMessage`](byte_lane::ByteMessage) |
 //! | messages of any length, both ways, with end of file | [`pipe`](crate::pipe) |
 //! | only the newest value | [`Latest`] |
+//!
+//! Their algorithms are in [`raw::queue`](crate::raw::queue): what happens, window by window, when somebody dies.
 
-#[cfg(not(interproc_loom))]
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod byte_lane;
+#[cfg(not(any(feature = "std", interproc_loom)))]
+pub(crate) mod byte_lane;
 pub(crate) mod byte_queue;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod endpoint;
@@ -21,7 +25,7 @@ mod head;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod iter;
 pub(crate) mod lane;
-mod latest;
+pub(crate) mod latest;
 pub(crate) mod mpmc;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -34,32 +38,30 @@ pub mod spsc;
 pub(crate) mod steps;
 mod wait;
 
-#[cfg(not(interproc_loom))]
-pub use byte_queue::byte_ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use byte_queue::{
     ByteQueue, Drain as ByteDrain, Iter as ByteIter, Message as ByteMessage, Reservation as ByteReservation,
     TryIter as ByteTryIter,
 };
-pub use byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Borrowed, Reserved};
-#[cfg(not(interproc_loom))]
-pub use lane::lane_size;
-pub use lane::{Lane, RawConsumer, RawProducer};
-#[cfg(not(interproc_loom))]
-pub use latest::latest_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use latest::view as latest_view;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use latest::{Latest, Versioned};
-pub use latest::{LatestPlace, RawLatest};
-#[cfg(not(interproc_loom))]
-pub use mpmc::ring_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use mpmc::{Delivery, Drain, Iter, Message, Queue, Reservation, TryIter};
-pub use mpmc::{RawQueue, Ring};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recv_error::RecvError;
+
+// Public in `raw::queue`.
+pub(crate) use lane::{Lane, RawConsumer, RawProducer};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use {
+    byte_queue::{ByteRing, Popped, RawByteQueue, byte_ring_size},
+    lane::lane_size,
+    latest::{LatestPlace, RawLatest, latest_size},
+    mpmc::{RawQueue, Ring, ring_size},
+};

@@ -22,7 +22,7 @@
 //! |---|---|
 //! | give any object any value, lose and invent messages, let two threads into one lock | make a call read or write outside of the segment's memory, or pass an address outside of it to the kernel |
 //! | make a call fail, or make it wait until its time limit as if somebody held what it waits for | make a call that does not wait take more than milliseconds (a call that asks about a whole object, such as a semaphore of a million permits: more than one pass over it), or make a timed call miss its limit |
-//! | pretend to be any process: [`Who`](crate::member::Who) reports what was written there | |
+//! | pretend to be any process: [`Who`](crate::Who) reports what was written there | |
 //! | lock the file to keep others from opening the segment: each gets an error after a second | |
 //!
 //! *It can break a Rust reference.* A lock's guard gives out `&T` and `&mut T` to memory that the peer can change

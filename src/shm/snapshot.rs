@@ -158,7 +158,7 @@ impl Snapshot {
     /// The fixed header: version, limits, layout, creator.
     /// # Examples
     /// ```
-    /// # use interproc::{Segment, format};
+    /// # use interproc::{Segment, raw::format};
     /// let name = std::format!("/interproc-doc-sfixed-{}", std::process::id());
     /// let seg = Segment::create(&name, 4096)?;
     /// let look = Segment::open_read_only(&name)?;

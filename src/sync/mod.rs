@@ -1,14 +1,13 @@
 //! Locks and other synchronisation in shared memory that survive the death of any participant.
 //!
-//! Most users need the types without `Raw` in their names. The raw types are the algorithms: they take the calling member
-//! explicitly and are public for programs without `std`. Their pages say, window by window, what happens when somebody dies in
-//! them.
+//! Each type stands on an algorithm in [`raw::sync`](crate::raw::sync), whose page says, window by window, what happens when
+//! somebody dies in it.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod barrier;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod bounded_semaphore;
-mod cells;
+pub(crate) mod cells;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod condvar;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -19,15 +18,15 @@ mod guard;
 mod mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod once;
-mod raw_barrier;
-mod raw_bounded_semaphore;
-mod raw_condvar;
-mod raw_event;
-mod raw_mutex;
-mod raw_once;
-mod raw_recursive_mutex;
-mod raw_rwlock;
-mod raw_semaphore;
+pub(crate) mod raw_barrier;
+pub(crate) mod raw_bounded_semaphore;
+pub(crate) mod raw_condvar;
+pub(crate) mod raw_event;
+pub(crate) mod raw_mutex;
+pub(crate) mod raw_once;
+pub(crate) mod raw_recursive_mutex;
+pub(crate) mod raw_rwlock;
+pub(crate) mod raw_semaphore;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recursive_mutex;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -41,9 +40,6 @@ pub(crate) mod view;
 pub use barrier::{Barrier, BarrierWaitResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use bounded_semaphore::{BoundedSemaphore, Permit};
-pub use cells::Cells;
-#[cfg(not(interproc_loom))]
-pub use cells::cells_size;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use condvar::{Condvar, CondvarGuard, WaitTimeoutResult};
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -54,17 +50,7 @@ pub use guard::{AcquireError, Inherited};
 pub use mutex::{LockError, Mutex, MutexGuard, OwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use once::{Once, OnceLock, OnceState};
-pub use raw_barrier::{BarrierTurn, RawBarrier};
-pub use raw_bounded_semaphore::{RawBoundedSemaphore, RawPermit};
-pub use raw_condvar::{RawCondvar, Waited};
-pub use raw_event::RawEvent;
-pub use raw_mutex::{Acquired, RawMutex};
-pub use raw_once::{Begun, RawOnce};
-pub use raw_recursive_mutex::RawRecursiveMutex;
-#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
-pub(crate) use raw_rwlock::Entered;
-pub use raw_rwlock::RawRwLock;
-pub use raw_semaphore::RawSemaphore;
+pub use raw_barrier::BarrierTurn;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recursive_mutex::{RecursiveLockError, RecursiveMutex, RecursiveMutexGuard, RecursiveOwnerDied};
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -73,6 +59,23 @@ pub use rwlock::{
 };
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use semaphore::Semaphore;
+
+// Public in `raw::sync`.
+pub(crate) use raw_mutex::{Acquired, RawMutex};
+pub(crate) use raw_recursive_mutex::RawRecursiveMutex;
+#[cfg(all(feature = "std", not(interproc_loom), not(doctest)))]
+pub(crate) use raw_rwlock::Entered;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use {
+    cells::{Cells, cells_size},
+    raw_barrier::RawBarrier,
+    raw_bounded_semaphore::{RawBoundedSemaphore, RawPermit},
+    raw_condvar::{RawCondvar, Waited},
+    raw_event::RawEvent,
+    raw_once::{Begun, RawOnce},
+    raw_rwlock::RawRwLock,
+    raw_semaphore::RawSemaphore,
+};
 
 /// The upper half of a word, as the kernel sees it as a futex.
 #[inline]

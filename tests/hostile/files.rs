@@ -3,7 +3,7 @@
 use crate::kit::{Kid, fork};
 use crate::meter::processor_time;
 use crate::subjects::Named;
-use interproc::format::{ENTRY_SIZE, Fixed, Kind, checksum};
+use interproc::raw::format::{ENTRY_SIZE, Fixed, Kind, checksum};
 use interproc::sync::{Event, Mutex};
 use interproc::{ErrorKind, Segment};
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 use crate::kit::{Kid, Random, fork};
 use interproc::Segment;
-use interproc::format::{Changing, Header, SLOT_WORD_BACK};
+use interproc::raw::format::{Changing, Header, SLOT_WORD_BACK};
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ impl Scribbler {
         let mut scribbler = Scribbler { base: base.cast(), len, slots: 0, members: seg.max_members().into() };
         // The fixed part of the header says where the slots are.
         scribbler.slots = scribbler
-            .read(offset_of!(Header, fixed) + offset_of!(interproc::format::Fixed, slots_off))
+            .read(offset_of!(Header, fixed) + offset_of!(interproc::raw::format::Fixed, slots_off))
             as usize;
         scribbler
     }
@@ -78,7 +78,7 @@ impl Scribbler {
 
     /// Where the read holds of a member are, 16 words.
     pub fn holds(&self, id: u64) -> usize {
-        use interproc::format::{Holds, SlotPage};
+        use interproc::raw::format::{Holds, SlotPage};
         self.slot_page(id >> 32 & 0xffff) + offset_of!(SlotPage, holds) + offset_of!(Holds, words)
     }
 }

@@ -4,10 +4,10 @@ use crate::kit::{self, Random};
 use crate::meter::Meter;
 use crate::peer::{Scribbler, Target, scribble};
 use crate::{cells, seconds, seed};
-use interproc::format::{Changing, Header};
 use interproc::pipe::{self, End, Listener};
 use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
 use interproc::queue::spsc::{Consumer, Producer};
+use interproc::raw::format::{Changing, Header};
 use interproc::sync::{
     Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveLockError, RecursiveMutex, RwLock,
     RwLockError, Semaphore,
@@ -453,7 +453,8 @@ pub fn directories() {
     }
     let scribbler = Scribbler::new(seg);
     let look = Segment::open_read_only(seg.name().expect("a name")).expect("readable");
-    let directory = Target { at: look.header().dir_off as usize, len: 50 * interproc::format::ENTRY_SIZE };
+    let directory =
+        Target { at: look.header().dir_off as usize, len: 50 * interproc::raw::format::ENTRY_SIZE };
     let _peer = scribble(scribbler, vec![directory], seed());
     let mut meter = Meter::new();
     let mut random = Random(seed() | 1);

@@ -3,8 +3,9 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::atomic::Ordering;
-use interproc::member::{Member, OwnerId};
-use interproc::sync::{BarrierTurn, Cells, RawBarrier};
+use interproc::raw::member::{Member, OwnerId};
+use interproc::raw::sync::{Cells, RawBarrier};
+use interproc::sync::BarrierTurn;
 use interproc::sys::FUTEX_OWNER_DIED;
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, settle, spread_net, until_asleep,

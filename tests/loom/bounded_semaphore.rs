@@ -2,8 +2,8 @@
 
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
-use interproc::member::Member;
-use interproc::sync::{Acquired, Cells, RawBoundedSemaphore, RawMutex, RawPermit};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Acquired, Cells, RawBoundedSemaphore, RawMutex, RawPermit};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Report, allow_timeouts, check, for_every_death, pause, spread_net, until_asleep,
 };

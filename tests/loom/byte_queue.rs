@@ -9,8 +9,8 @@ use crate::line::{
 use crate::runner::Model;
 use crate::support::Place;
 use interproc::Wait;
-use interproc::member::{Member, OwnerId};
-use interproc::queue::{ByteRing, Popped, RawByteQueue};
+use interproc::raw::member::{Member, OwnerId};
+use interproc::raw::queue::{ByteRing, Popped, RawByteQueue};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, next_step, pause, settle,
     until_asleep, until_asleep_or_gone,

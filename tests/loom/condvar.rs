@@ -3,8 +3,8 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::Deadline;
-use interproc::member::Member;
-use interproc::sync::{Acquired, RawCondvar, RawMutex};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Acquired, RawCondvar, RawMutex};
 use interproc::sys::model::{
     Bounds, Death, Outcome, RobustList, allow_timeouts, check, for_every_death, pause, settle, spread_net,
     thread, until_asleep, until_asleep_or_gone,

@@ -3,7 +3,7 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::atomic::{AtomicU64, Ordering};
-use interproc::sync::RawEvent;
+use interproc::raw::sync::RawEvent;
 use interproc::sys::model::{Bounds, Death, Outcome, allow_timeouts, check, for_every_death};
 use interproc::{Deadline, ErrorKind};
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use crate::runner::Model;
 use crate::support::Place;
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::queue::{Lane, RawConsumer, RawProducer};
+use interproc::raw::member::Member;
+use interproc::raw::queue::{Lane, RawConsumer, RawProducer};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle, until_asleep};
 
 pub const MODELS: &[Model] = &[

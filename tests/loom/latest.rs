@@ -4,8 +4,8 @@
 
 use crate::runner::Model;
 use crate::support::Place;
-use interproc::member::Member;
-use interproc::queue::{LatestPlace, RawLatest};
+use interproc::raw::member::Member;
+use interproc::raw::queue::{LatestPlace, RawLatest};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle};
 
 pub const MODELS: &[Model] = &[

@@ -6,7 +6,7 @@
 
 use crate::support::Place;
 use interproc::ErrorKind;
-use interproc::member::Member;
+use interproc::raw::member::Member;
 use interproc::sys::model::{Death, Outcome, Thread, next_step, settle, until_asleep};
 use std::cell::Cell;
 use std::rc::Rc;

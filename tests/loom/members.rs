@@ -8,9 +8,9 @@ use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::Result;
 use interproc::atomic::{AtomicU64, Ordering};
-use interproc::format::SLOT_CLAIMED;
-use interproc::member::{Identity, Joiner, Member, OwnerId, Table};
-use interproc::sync::{Acquired, RawMutex};
+use interproc::raw::format::SLOT_CLAIMED;
+use interproc::raw::member::{Identity, Joiner, Member, OwnerId, Table};
+use interproc::raw::sync::{Acquired, RawMutex};
 use interproc::sys::model::{
     Bounds, Death, Outcome, RobustList, check, for_every_death, process, seat_is_taken, settle, try_seat,
     until_asleep,

@@ -4,8 +4,8 @@ use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::Deadline;
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::sync::{Acquired, RawMutex};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Acquired, RawMutex};
 use interproc::sys::model::{
     Bounds, Death, Outcome, allow_timeouts, check, for_every_death, pause, spread_net,
 };

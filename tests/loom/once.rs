@@ -2,8 +2,8 @@
 
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
-use interproc::member::Member;
-use interproc::sync::{Begun, RawOnce};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Begun, RawOnce};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, pause};
 
 pub const MODELS: &[Model] = &[

@@ -4,8 +4,8 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::pipe::{self, RawEnd, RawRendezvous};
+use interproc::raw::member::Member;
+use interproc::raw::pipe::{self, RawEnd, RawRendezvous};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle};
 
 pub const MODELS: &[Model] = &[

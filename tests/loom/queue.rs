@@ -7,9 +7,9 @@ use crate::line::{self, Got, Line, drain, pushes, put, put_slowly, results, take
 use crate::runner::Model;
 use crate::support::{Place, leak};
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::queue::{RawQueue, Ring};
-use interproc::sync::{Acquired, RawMutex};
+use interproc::raw::member::Member;
+use interproc::raw::queue::{RawQueue, Ring};
+use interproc::raw::sync::{Acquired, RawMutex};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle, until_asleep};
 
 pub const MODELS: &[Model] = &[

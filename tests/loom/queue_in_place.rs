@@ -5,8 +5,8 @@ use crate::queue::queue;
 use crate::runner::Model;
 use crate::support::Place;
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::queue::RawQueue;
+use interproc::raw::member::Member;
+use interproc::raw::queue::RawQueue;
 use interproc::sys::model::{
     Bounds, Death, Outcome, check, for_every_death, next_step, settle, until_asleep,
 };

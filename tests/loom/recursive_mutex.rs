@@ -4,8 +4,8 @@
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
 use interproc::ErrorKind;
-use interproc::member::Member;
-use interproc::sync::{Acquired, RawRecursiveMutex};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Acquired, RawRecursiveMutex};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, pause};
 
 pub const MODELS: &[Model] = &[

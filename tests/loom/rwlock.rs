@@ -3,8 +3,8 @@
 
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
-use interproc::member::Member;
-use interproc::sync::{Acquired, RawRwLock};
+use interproc::raw::member::Member;
+use interproc::raw::sync::{Acquired, RawRwLock};
 use interproc::sys::model::{
     Bounds, Death, Outcome, allow_timeouts, check, for_every_death, pause, settle, spread_net,
 };

@@ -2,7 +2,7 @@
 
 use crate::runner::Model;
 use crate::support::{Data, Place, leak};
-use interproc::sync::RawSemaphore;
+use interproc::raw::sync::RawSemaphore;
 use interproc::sys::model::{Bounds, Death, Outcome, allow_timeouts, check, for_every_death};
 use interproc::{Deadline, ErrorKind};
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn poster(death: Death) {
 fn acquirer(death: Death) {
     let place = Place::new(2);
     let semaphore = leak(RawSemaphore::new(0));
-    let uses = move |me: &interproc::member::Member| {
+    let uses = move |me: &interproc::raw::member::Member| {
         semaphore.acquire(me, None).expect("no limit of time");
         semaphore.post(1).expect("far from its limit");
     };

@@ -1,7 +1,7 @@
 //! A modelled segment: its table, and threads that are members of it.
 
 use interproc::atomic::{Ordering, fence};
-use interproc::member::{Joiner, Member, OwnerId, Table};
+use interproc::raw::member::{Joiner, Member, OwnerId, Table};
 use interproc::sys::model::{self, Death, Thread};
 use loom::cell::UnsafeCell;
 use std::cell::Cell;

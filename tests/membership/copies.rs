@@ -8,7 +8,7 @@ use super::*;
 use crate::kit::{Bare, LONG, NET, Random, await_word, board, fork, raise, raw, walk_robust_list};
 use crate::pthread::Robust;
 use interproc::TypeId;
-use interproc::sync::Acquired;
+use interproc::raw::sync::Acquired;
 use std::ffi::{CStr, CString, c_char};
 use std::mem::transmute_copy;
 use std::os::fd::AsRawFd;

@@ -6,7 +6,7 @@ use crate::kit::{
     LONG, NET, await_sleep, await_thread_sleep, await_word, board, die, fork, gettid, pause_for_ever, raise,
     raw,
 };
-use interproc::sync::Acquired;
+use interproc::raw::sync::Acquired;
 use std::mem::forget;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::kit::{Bare, again, await_word, board, fork, pause_for_ever, raise, raw};
-use interproc::member::OwnerId;
 use interproc::queue::Queue;
+use interproc::raw::member::OwnerId;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Barrier, mpsc};

@@ -1,7 +1,7 @@
 //! One file, one process (or a few): what is created, what is refused, and in which words.
 
 use crate::support::{Name, child, fails, path_of, plays, until};
-use interproc::{ErrorKind, Segment, format};
+use interproc::{ErrorKind, Segment, raw::format};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::mem::offset_of;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

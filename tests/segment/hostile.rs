@@ -1,7 +1,7 @@
 //! Files and directories that somebody wrote over: never a crash, never a hang, always an error that says so.
 
 use crate::support::{Name, Random, fails};
-use interproc::{Error, ErrorKind, Segment, format};
+use interproc::{Error, ErrorKind, Segment, raw::format};
 use std::fs::{File, OpenOptions};
 use std::mem::offset_of;
 use std::os::unix::fs::FileExt;

@@ -5,11 +5,11 @@
 #![allow(dead_code)] // Each test binary uses its own part.
 
 use crate::kit::Bare;
-use interproc::member::Who;
 use interproc::queue::byte_lane::{self, ByteConsumer, ByteProducer};
 use interproc::queue::spsc::{Consumer, Producer, ReadChunk, WriteChunk};
 use interproc::queue::{self, BatchError, PushError, RecvError};
-use interproc::{Deadline, Error, ErrorKind, Segment, Wait, pipe};
+use interproc::raw::queue::{ByteRing, Popped, RawByteQueue};
+use interproc::{Deadline, Error, ErrorKind, Segment, Wait, Who, pipe};
 use std::io::IoSlice;
 use std::time::Duration;
 
@@ -676,12 +676,12 @@ impl Named for ByteQueue {
 
 impl ByteQueue {
     /// The same queue, without its manners.
-    pub fn bare(seg: &Segment) -> (Bare, queue::RawByteQueue) {
+    pub fn bare(seg: &Segment) -> (Bare, RawByteQueue) {
         let bare = Bare::new(seg);
         let (at, size) = bare.object("queue");
         // SAFETY: the directory's word for it; the mapping stays.
-        let ring = unsafe { queue::ByteRing::attach(bare.base.add(at), size) }.expect("a queue");
-        (bare, queue::RawByteQueue::new(ring))
+        let ring = unsafe { ByteRing::attach(bare.base.add(at), size) }.expect("a queue");
+        (bare, RawByteQueue::new(ring))
     }
 }
 
@@ -712,7 +712,7 @@ impl Shared for ByteQueue {
         let (bare, q) = Self::bare(seg);
         let longest = Self::SMALL.longest;
         let popped = q.pop_with(bare.member(), longest, Wait::ForEver, |_, _| inside()).expect("pop");
-        assert!(matches!(popped, queue::Popped::Taken(..)));
+        assert!(matches!(popped, Popped::Taken(..)));
     }
 }
 

@@ -1,10 +1,11 @@
 //! What tests of several processes on one segment need: children, a board to talk on, a look under the table.
 #![allow(dead_code)] // Each test binary uses its own part.
 
-use interproc::format::{Changing, ENTRY_SIZE, Entry, Fixed, Header, SLOT_WORD_BACK, SlotPage};
-use interproc::member::{self, Attachment, Member, OwnerId};
-use interproc::queue::{RawQueue, Ring};
-use interproc::sync::{Cells, Mutex, RawBoundedSemaphore, RawMutex};
+use interproc::raw::format::{Changing, ENTRY_SIZE, Entry, Fixed, Header, SLOT_WORD_BACK, SlotPage};
+use interproc::raw::member::{self, Attachment, Member, OwnerId};
+use interproc::raw::queue::{RawQueue, Ring};
+use interproc::raw::sync::{Cells, RawBoundedSemaphore, RawMutex};
+use interproc::sync::Mutex;
 use interproc::{Plain, Segment};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};

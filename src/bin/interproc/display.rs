@@ -4,11 +4,9 @@
 //! anything to a terminal, and invisible characters are printed as their numbers.
 
 use comfy_table::{Table, presets};
-use interproc::ErrorKind;
-use interproc::Segment;
 use interproc::inspect::{MemberInfo, Waits};
-use interproc::member::Who;
 use interproc::shm::Snapshot;
+use interproc::{ErrorKind, Segment, Who};
 use serde::Serialize;
 use std::fs::symlink_metadata;
 use std::os::unix::fs::MetadataExt;

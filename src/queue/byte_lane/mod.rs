@@ -1,6 +1,6 @@
 //! The byte lane: messages of any length from one producer to one consumer.
 //!
-//! [`raw`](self) is the framing, on top of the lane's two counts. [`ByteProducer`] and [`ByteConsumer`] are the handles, created
+//! [`raw::queue::byte_lane`](crate::raw::queue::byte_lane) is the framing, on top of the lane's two counts. [`ByteProducer`] and [`ByteConsumer`] are the handles, created
 //! or found by [`Segment::byte_producer`](crate::Segment::byte_producer) and
 //! [`Segment::byte_consumer`](crate::Segment::byte_consumer).
 
@@ -10,7 +10,7 @@ mod consumer;
 mod endpoint;
 #[cfg(feature = "std")]
 mod producer;
-mod raw;
+pub(crate) mod raw;
 #[cfg(feature = "std")]
 pub(crate) mod view;
 
@@ -26,4 +26,4 @@ pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
 pub(crate) use producer::InSeat as InProducer;
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
-pub use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
+pub(crate) use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};

@@ -52,7 +52,7 @@ const fn units_of(len: usize) -> u64 {
 ///
 /// # Examples
 /// ```
-/// use interproc::queue::byte_lane::{UNIT, units_for};
+/// use interproc::raw::queue::byte_lane::{UNIT, units_for};
 ///
 /// assert_eq!(units_for(1 << 12, 100), Some((1 << 12) / UNIT));
 /// assert_eq!(units_for(0, 100), Some(2 * (1 + 13))); // two of the longest messages, with their headers
@@ -70,9 +70,9 @@ pub const fn units_for(bytes: usize, longest: usize) -> Option<usize> {
 ///
 /// # Examples
 /// ```
-/// use interproc::member::{Domain, Table};
-/// use interproc::queue::byte_lane::{RawByteConsumer, RawByteProducer, UNIT, units_for};
-/// use interproc::queue::{Lane, RawConsumer, RawProducer};
+/// use interproc::raw::member::{Domain, Table};
+/// use interproc::raw::queue::byte_lane::{RawByteConsumer, RawByteProducer, UNIT, units_for};
+/// use interproc::raw::queue::{Lane, RawConsumer, RawProducer};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };

@@ -106,7 +106,7 @@ mod imp {
     ///
     /// # Examples
     /// ```
-    /// use interproc::queue::byte_ring_size;
+    /// use interproc::raw::queue::byte_ring_size;
     ///
     /// assert!(byte_ring_size(1 << 16, 1000).expect("possible") > 1 << 16);
     /// assert_eq!(byte_ring_size(1 << 16, usize::MAX), None);

@@ -100,9 +100,9 @@ const RETURNED: u64 = 1 << 63;
 ///
 /// # Examples
 /// ```
-/// use interproc::member::{Domain, Table};
+/// use interproc::raw::member::{Domain, Table};
 /// use interproc::Wait;
-/// use interproc::queue::{ByteRing, Popped, RawByteQueue};
+/// use interproc::raw::queue::{ByteRing, Popped, RawByteQueue};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };

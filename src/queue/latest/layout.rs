@@ -80,7 +80,7 @@ mod imp {
     ///
     /// # Examples
     /// ```
-    /// use interproc::queue::latest_size;
+    /// use interproc::raw::queue::latest_size;
     ///
     /// let (four, eight) = (latest_size(100, 4).expect("possible"), latest_size(100, 8).expect("possible"));
     /// assert!(four < eight); // a slot for each reader that announces itself

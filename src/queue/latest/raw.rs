@@ -107,8 +107,8 @@ impl Slots {
 ///
 /// # Examples
 /// ```
-/// use interproc::member::{Domain, Table};
-/// use interproc::queue::{LatestPlace, RawLatest};
+/// use interproc::raw::member::{Domain, Table};
+/// use interproc::raw::queue::{LatestPlace, RawLatest};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };

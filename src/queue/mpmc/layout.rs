@@ -79,7 +79,7 @@ mod place {
     ///
     /// # Examples
     /// ```
-    /// use interproc::queue::ring_size;
+    /// use interproc::raw::queue::ring_size;
     ///
     /// assert!(ring_size(8, 1024).expect("possible") >= 8 * 1024);
     /// assert_eq!(ring_size(0, 1024), None); // a message has at least one byte

@@ -83,8 +83,8 @@ const COUNTED: u32 = 1 << 12;
 ///
 /// # Examples
 /// ```
-/// use interproc::member::{Domain, Table};
-/// use interproc::queue::{RawQueue, Ring};
+/// use interproc::raw::member::{Domain, Table};
+/// use interproc::raw::queue::{RawQueue, Ring};
 /// # use core::ptr::{NonNull, null_mut};
 /// # const PAGE: usize = 4096;
 /// # let fd = unsafe { libc::memfd_create(c"raw".as_ptr(), libc::MFD_CLOEXEC) };

@@ -94,8 +94,8 @@ struct Came {
     resets: u32,
 }
 
-/// One thread's wait in slices, between two slices: see [`RawBarrier::wait_slice`]. All-zero: it has not come yet. It belongs to
-/// that thread and lies in its private memory.
+/// One thread's wait in slices, between two slices: see [`Barrier::wait_slice`](crate::sync::Barrier::wait_slice). All-zero: it
+/// has not come yet. It belongs to that thread and lies in its private memory.
 ///
 /// # Examples
 /// ```

@@ -144,7 +144,7 @@ fn would_block<T>() -> Result<T> {
 ///
 /// # Examples
 /// ```
-/// use interproc::sync::{Acquired, RawRwLock};
+/// use interproc::raw::sync::{Acquired, RawRwLock};
 /// assert_eq!(size_of::<RawRwLock>(), 64); // one cache line
 /// # let _ = RawRwLock::new();
 /// ```

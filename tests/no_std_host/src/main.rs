@@ -6,9 +6,9 @@
 
 use core::ffi::c_int;
 use core::ptr::{NonNull, null_mut};
-use interproc::member::{Domain, Member, Table};
-use interproc::queue::{RawQueue, Ring, ring_size};
-use interproc::sync::{Acquired, RawMutex};
+use interproc::raw::member::{Domain, Member, Table};
+use interproc::raw::queue::{RawQueue, Ring, ring_size};
+use interproc::raw::sync::{Acquired, RawMutex};
 use interproc::{Deadline, ErrorKind};
 
 const PAGE: usize = 4096;

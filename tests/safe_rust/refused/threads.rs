@@ -6,7 +6,7 @@ use interproc::sync::{
     LockError, MutexGuard, OwnerDied, RecursiveMutexGuard, RecursiveOwnerDied, RwLockOwnerDied, RwLockReadGuard,
     RwLockWriteGuard,
 };
-use interproc::{member, pipe};
+use interproc::{pipe, raw::member};
 use std::cell::{Cell, RefCell};
 
 fn goes_to_another_thread<T: Send>() {}

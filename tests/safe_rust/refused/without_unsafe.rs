@@ -2,10 +2,12 @@
 #![deny(unsafe_code)]
 
 use interproc::process::{self, Builder, Daemon};
-use interproc::queue::Ring;
+use interproc::raw::queue::Ring;
 use interproc::queue::spsc::Producer;
-use interproc::sync::{Mutex, Cells};
-use interproc::{Segment, member, pipe};
+use interproc::raw::sync::Cells;
+use interproc::sync::Mutex;
+use interproc::raw::member;
+use interproc::{Segment, pipe};
 use std::ptr::NonNull;
 
 fn contracts(seg: &Segment, memory: NonNull<u8>) {
