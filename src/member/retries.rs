@@ -16,6 +16,7 @@ impl Retries {
     /// A wait looks at the clock once in this many rounds.
     const CLOCK: u32 = 1 << 6;
 
+    #[inline]
     pub(crate) const fn new() -> Self {
         Retries(0)
     }

@@ -90,6 +90,7 @@ pub struct RawPermit {
 
 impl RawPermit {
     /// Who acquired it.
+    #[inline]
     pub fn owner(&self) -> Option<OwnerId> {
         OwnerId::of(self.value)
     }
@@ -117,6 +118,7 @@ impl RawBoundedSemaphore {
     }
 
     /// Its cells.
+    #[inline]
     pub fn cells(&self) -> &Cells {
         &self.cells
     }

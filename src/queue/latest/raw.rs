@@ -153,6 +153,7 @@ impl RawLatest {
     }
 
     /// Its place.
+    #[inline]
     pub fn place(&self) -> &LatestPlace {
         &self.place
     }

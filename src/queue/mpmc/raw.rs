@@ -150,6 +150,7 @@ impl RawQueue {
     }
 
     /// The ring.
+    #[inline]
     pub fn ring(&self) -> &Ring {
         &self.ring
     }
