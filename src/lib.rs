@@ -63,6 +63,62 @@
 //!
 //! **Without `std`** (`default-features = false`) there is [`raw`]: the locks and queues on memory that you have mapped, with an
 //! explicit member, no allocator and no thread-local storage.
+
+// # The map of the house
+//
+// Each line imports only from lines below it.
+//
+//   bin/interproc   the tool: a program like any other, on the public Rust interface
+//   ffi             the C interface: checks pointers, calls the Rust functions, returns errno values
+//   raw             no code: the one public path to the cores below (RawMutex, RawQueue, ...), to `member` and to `format`
+//   inspect         looks at a segment from outside: states, waiters, deadlocks
+//   pipe            two ends on byte lanes, over the core `rendezvous`: how ends meet
+//   process         children, programs, daemons; segments only to hand them to programs
+//   shm             segments: the file, the directory, and finding or making an object in it (`placed`)
+//   queue           handles (<kind>/handle.rs, or producer.rs and consumer.rs) over cores (<kind>/raw.rs, lane); only the core of
+//                   `latest` needs a lock
+//   sync            typed locks and guards (mutex.rs, guard.rs, ...) over cores (raw_*)
+//   decode          what a decoder of an object's bytes gets and returns
+//   member          who takes part and who is dead; the one sleep; from an address to the calling thread's member
+//   sys             the kernel: futex, robust list, membarrier, pidfd, /proc; in a model run `sys::model` stands in for it
+//
+// Beside them, for all: error, fallible, counted, shared, checked, format, crash_window; atomic (loom's in a model run); and
+// time. Its clock is `sys::clock`, and `sys` takes a Deadline: that is the one circle.
+//
+// # One path through it: `Queue::push`, down to the kernel and back
+//
+// Fast path: about 80 instructions, one of them locked, no call and no system call (x86-64, the caller's frame included).
+//
+//  1. `Queue::push` (queue/mpmc/handle.rs) asks `member::current` (member/local.rs) for the thread's member: a comparison with
+//     the last mapping that the thread used. Its first use of a segment takes a slot (`Domain::register`, member/domain.rs).
+//  2. `RawQueue::push_with` (queue/mpmc/raw.rs) calls `Member::pend`: until `unpend`, the pending pointer of the thread's robust
+//     list is at the segment's bell (sys/linux/robust.rs). If the thread dies in between, the kernel wakes one sleeper there.
+//  3. `claim_push_at_hint`: a compare-and-swap puts the member's id into the control word of the cell that `tail` names.
+//  4. `publish` writes the value. `finish` stores the sequence word, which commits, then the control word, which releases the
+//     cell. `EventCount::published` (queue/event_count.rs), a compiler fence and a load, finds nobody asleep. `tail` moves on.
+//
+// Slow path, `push_slow`: the queue is full, contended or closed, somebody died, or a process has no membarrier.
+//
+//  5. `scan` (queue/mpmc/scan.rs) goes on from the hint, cell by cell. At each, `look_to_push` decides; it reuses what the dead
+//     have left. The scan claims a cell (then as in 4), or says which cell refuses and which living owner is in the way there.
+//  6. Refused: `wait` (queue/wait.rs) looks a few times more (member/spin.rs). Then `EventCount::announce` sets the bit that
+//     says that somebody may sleep, and passes the heavy fence (`sys::membarrier`), and `wait` looks once more. Whatever happens
+//     after that look changes a word that the sleep watches.
+//  7. `Member::sleep` (member/sleep.rs) lists these words: the event count, the closed word if a closer has marked the count, the
+//     cell, the alarm, the slot of the owner in the way, the bell. `List::wait` (sys/linux/futex.rs) is one `futex_waitv`.
+//
+// What ends the sleep; all but the deadline lead back to 5:
+//
+//  - A pop gives its cell back: `done_with`, `finish`, `EventCount::wake`, for as many as can go on (`set_free`).
+//  - A close: `Head::close` (queue/head.rs) wakes all.
+//  - The owner in the way dies. The kernel marks its slot and wakes one sleeper on it; `pass_deaths_on` wakes the others. The
+//    next scan sees the mark (`Table::life`, member/table.rs) and takes the cell or passes it.
+//  - Somebody dies after its claim, before the wake-up that it owes. Its pending pointer is at the bell, so the kernel wakes one
+//    sleeper on the bell, and that one wakes everyone in the segment (`Table::raise_alarm`).
+//  - The owner in the way dies and the kernel does not report it. A sleep on an owner ends after 50 ms (`NET_NS`); then
+//    `Member::verify` asks the second channel (`Domain::mark_if_dead`).
+//  - The deadline: `TimedOut`.
+
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 // Some of it is there for C alone.
