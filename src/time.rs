@@ -153,6 +153,7 @@ pub enum Wait {
 
 impl Wait {
     /// Until so long from now.
+    #[cfg(not(interproc_loom))]
     #[inline]
     #[cfg(all(feature = "std", not(interproc_loom)))]
     pub(crate) fn after(duration: Duration) -> Self {

@@ -30,6 +30,8 @@ use std::collections::HashSet;
 mod bias;
 #[path = "store_buffer/handoff.rs"]
 mod handoff;
+#[path = "store_buffer/last_read.rs"]
+mod last_read;
 #[path = "store_buffer/machine.rs"]
 mod machine;
 

@@ -129,7 +129,8 @@ impl EventCount {
         self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
-    /// After publishing: wakes as many sleepers as `how_many` says, if there are any. Returns whether the queue is closed.
+    /// After publishing: wakes as many sleepers as `how_many` says, if there are any. Returns whether the count is marked: the queue
+    /// is closed, or is being closed.
     #[inline(always)]
     pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) -> bool {
         if careful {
@@ -137,8 +138,11 @@ impl EventCount {
         } else {
             light_fence()
         }
-        // Relaxed: the fences order it.
+        // Relaxed: the fences order it. One test for both bits.
         let seen = self.0.load(Ordering::Relaxed);
+        if seen & (SLEEPERS | CLOSED) == 0 {
+            return false;
+        }
         if seen & SLEEPERS != 0 {
             self.wake(how_many);
         }

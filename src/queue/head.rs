@@ -3,6 +3,12 @@
 //! **Closing.** The closer first marks both event counts and then sets the closed word. From the mark on, publishers take
 //! the careful path: in an open queue that is only slower. So the fast path tests one bit of a word that it reads anyway.
 //!
+//! With several consumers, one of them may wait for the end of the queue behind another's read, which began long before the close.
+//! So whoever ends a read looks for the *mark* on the way, and tells the others. Between the mark and the closed word such a queue
+//! passes the heavy fence ([`Head::fence_off_readers`]): a reader finds the mark, or whoever looks after the close finds the end of
+//! the read. (Otherwise the reader's load of the count could come before the mark while the store that ends its read is still in
+//! its store buffer.)
+//!
 //! A sleeper must not miss a close, even if the closer dies before it wakes anybody. Either the mark changes the count that
 //! the sleeper watches, or the count was marked before; then the sleeper also watches the closed word, which it read before
 //! its look ([`Head::closed_watch`]).
@@ -63,6 +69,12 @@ impl Head {
             self.wake_all();
         }
         me.unpend(pending);
+    }
+
+    /// For a queue of several consumers, between the mark and the closed word.
+    pub(super) fn fence_off_readers(me: &Member) {
+        // Where there is no heavy fence: whoever waits for the end of a read sleeps on its reader, and so under the net.
+        let _ = me.table().sleeper_fence();
     }
 
     /// Makes every sleeper look again.

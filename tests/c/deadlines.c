@@ -66,6 +66,28 @@ static int cond_recursive(const struct timespec *t)
     return rc;
 }
 
+static int sleeper(void *argument)
+{
+    (void)argument;
+    while (pause() != 0)
+        ;
+    return 0;
+}
+
+/* A child that ends when it is asked to, so nothing waits for the time. */
+static int terminate(const struct timespec *t)
+{
+    interproc_process_t asked;
+    OK(interproc_process_fork(&asked, "asked", sleeper, NULL));
+    int rc = interproc_process_terminate_until(&asked, t, &end);
+    if (rc != 0) {
+        OK(interproc_process_kill(&asked));
+        OK(interproc_process_join(&asked, &end));
+    }
+    OK(interproc_process_close(&asked));
+    return rc;
+}
+
 static int barrier_wait(const struct timespec *t)
 {
     int rc = interproc_barrier_timedwait(&barrier, t, &yes);
@@ -149,6 +171,7 @@ enum { ORDINARY = 0, DOES_NOT_WAIT = 1, IN_A_CHILD = 2 };
     X(interproc_process_join_until(&child, t, &end), ORDINARY)                                                 \
     X(interproc_process_wait_any(children, 1, t, &count, &end), ORDINARY)                             \
     X(interproc_process_wait_all(children, 1, t, &end), ORDINARY)                                     \
+    X(terminate(t), DOES_NOT_WAIT) /* interproc_process_terminate_until() */                                  \
     X(interproc_process_ref_wait_until(&self, t), IN_A_CHILD)                                                  \
     X(interproc_pipe_timedsend(&near, buffer, 8, t), ORDINARY)                                                \
     X(interproc_pipe_timedrecv(&near, t, buffer, 64, &count, NULL), ORDINARY)                                       \
@@ -305,14 +328,6 @@ static void *holder(void *argument)
     OK(interproc_recursive_mutex_unlock(&shared->nest));
     OK(interproc_mutex_unlock(&shared->mutex));
     return NULL;
-}
-
-static int sleeper(void *argument)
-{
-    (void)argument;
-    while (pause() != 0)
-        ;
-    return 0;
 }
 
 int main(void)

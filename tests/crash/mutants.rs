@@ -22,7 +22,7 @@ pub const ALL: &[Mutant] = &[
     mutant("unlock-no-wake", "mutex unlock, a sleeper, holder"),
     mutant("unlock-no-bell", "mutex lock+unlock, behind a holder, before a sleeper"),
     mutant("sleeper-forgets-waiters", "mutex unlock, two sleepers"),
-    mutant("inherit-not-dirty", "mutex unlock, inherited, handed back, recoverer"),
+    mutant("inherit-not-dirty", "mutex unlock, inherited, given up, recoverer"),
     mutant("no-owner-watch", "mutex unlock, a sleeper, holder"),
     mutant("bell-not-passed-on", "queue close, empty, two consumers asleep"),
     mutant("notify-no-wake", "condvar notify_one+unlock, a waiter asleep"),

@@ -47,7 +47,8 @@ fn run<S>(
 ) {
     let named = Named::new(size);
     let seg = &named.seg;
-    let mut subject = make(seg).expect("nobody scribbles yet");
+    // Its seats, if it has any, are left again: nobody could have them after what was is written back.
+    drop(make(seg).expect("nobody scribbles yet"));
     let scribbler = Scribbler::new(seg);
     let targets: Vec<_> = objects
         .iter()
@@ -56,11 +57,12 @@ fn run<S>(
             Target { at, len }
         })
         .collect();
-    // The words of the segment that everybody uses, and how the objects begin.
+    // The words of the segment that everybody uses, and how the objects begin (a pipe's second lane, too).
     let ours = Target { at: offset_of!(Header, changing), len: size_of::<Changing>() };
     let begins = targets.iter().chain([&ours]);
-    let words = begins.flat_map(|target| (target.at..target.at + target.len.min(1 << 14)).step_by(8));
+    let words = begins.flat_map(|target| (target.at..target.at + target.len.min(1 << 18)).step_by(8));
     let before: Vec<(usize, u64)> = words.map(|at| (at, scribbler.read(at))).collect();
+    let mut subject = make(seg).expect("nobody scribbles yet");
     let mut peer = Some(scribble(scribbler, targets.clone(), seed()));
     let mut meter = Meter::new();
     let mut random = Random(seed() | 1);
@@ -435,10 +437,17 @@ pub fn pipes_that_are_handed_over() {
             let _ = (theirs.try_send(&[1; 50]), theirs.recv_timeout(Duration::from_millis(1)));
             std::mem::forget(theirs);
         });
-        let _ = meter.timed("recv_until", |deadline| ours.recv_until(deadline));
-        let _ = meter.now("try_send", || ours.try_send(&[2; 50]));
+        // A fork takes as long as hundreds of calls.
+        let mut exchange = || {
+            for _ in 0..100 {
+                let _ = meter.now("try_recv", || ours.try_recv());
+                let _ = meter.now("try_send", || ours.try_send(&[2; 50]));
+            }
+            let _ = meter.timed("recv_until", |deadline| ours.recv_until(deadline));
+        };
+        exchange();
         drop(child);
-        let _ = meter.timed("recv_until", |deadline| ours.recv_until(deadline));
+        exchange();
         meter.now("close", || drop(ours));
         false
     });

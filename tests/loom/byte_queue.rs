@@ -7,9 +7,9 @@ use crate::line::{
     self, Got, Line, Victim, drain, pushes, put, put_slowly, results, take, try_take, two_sleepers,
 };
 use crate::runner::Model;
-use crate::support::Place;
+use crate::support::{Place, Puppet};
 use interproc::Wait;
-use interproc::raw::member::{Member, OwnerId};
+use interproc::raw::member::Member;
 use interproc::raw::queue::{ByteRing, Popped, RawByteQueue};
 use interproc::sys::model::{
     Bounds, Death, Outcome, Thread, allow_timeouts, check, for_every_death, next_step, pause, settle,
@@ -176,6 +176,16 @@ pub const MODELS: &[Model] = &[
         name: "byte queue: a closer dies, and it is closed or not",
         run: || for_every_death(Bounds::default(), false, line::dying_closer::<RawByteQueue>),
         catches: &["no-closed-watch"],
+    },
+    Model {
+        name: "byte queue: the end reaches who waits behind a reader that began before the close",
+        run: || check(Bounds::default(), line::end_behind_a_reader::<RawByteQueue>),
+        catches: &["end-behind-a-reader-untold"],
+    },
+    Model {
+        name: "byte queue: a close beside a reader, and one who waits for the end",
+        run: || check(Bounds { preemptions: 3, ..Bounds::default() }, close_beside_a_reader),
+        catches: &["end-behind-a-reader-untold"],
     },
 ];
 
@@ -509,24 +519,6 @@ fn reaches(q: &RawByteQueue, me: &Member, sleeper: Thread<Got>) {
     sleeper.join().finished().expect("it lives").expect("open");
 }
 
-/// Somebody of whom the main thread plays the part, until it is killed.
-struct Puppet {
-    place: Place,
-    id: OwnerId,
-    member: Member,
-}
-
-impl Puppet {
-    fn new(place: &Place) -> Self {
-        let id = place.join();
-        Puppet { place: place.clone(), id, member: Member::modelled(place.table, id) }
-    }
-
-    fn kill(self) {
-        self.place.thread_of(self.id, Death::AT_ONCE, |_| ()).join();
-    }
-}
-
 /// A consumer passes two who read in place, and sleeps on both their lives; the first dies.
 fn two_in_place() {
     let place = Place::new(3);
@@ -627,4 +619,21 @@ fn put_back(death: Death) {
     }
     assert_eq!(drain(&q, &me), []);
     assert!(q.is_vacant());
+}
+
+fn close_beside_a_reader() {
+    let place = Place::new(4);
+    let me = place.member();
+    let q = queue(2);
+    put(&q, &me, 1).expect("open");
+    put(&q, &me, 2).expect("open");
+    let reader = place.thread(Death::NEVER, move |me| try_take(&q, me));
+    q.close(&me);
+    let mut got = vec![];
+    while let Ok(message) = take(&q, &me) {
+        got.push(message);
+    }
+    got.extend(reader.join().finished().expect("it lives"));
+    got.sort_unstable();
+    assert_eq!(got, [(1, false), (2, false)]);
 }

@@ -327,6 +327,24 @@ pub fn last_message<Q: Line>() {
     assert_eq!(results(takers), [Ok((1, false)), Err(ErrorKind::Closed)]);
 }
 
+/// The last message of a full ring is read by someone who began before the close, and another waits for the end.
+pub fn end_behind_a_reader<Q: Line>() {
+    let place = Place::new(4);
+    let (slow, me) = (place.member(), place.member());
+    let (q, values) = full::<Q>(&me);
+    let mut taker = None;
+    let reading = || {
+        for &value in &values[1..] {
+            assert_eq!(try_take(&q, &me), Ok((value, false)));
+        }
+        q.close(&me);
+        taker = Some(place.thread(Death::NEVER, move |me| take(&q, me)));
+        until_asleep(1);
+    };
+    assert_eq!(q.pop(&slow, false, reading), Ok((1, false)));
+    assert_eq!(taker.expect("started").join(), Outcome::Finished(Err(ErrorKind::Closed)));
+}
+
 /// A close that was begun is seen by all, or by none.
 pub fn dying_closer<Q: Line>(death: Death) {
     let place = Place::new(3);

@@ -49,6 +49,7 @@
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
+//! | end-behind-a-reader-untold | queue: the end reaches who waits behind a reader that began before the close; byte queue: the end reaches who waits behind a reader that began before the close; byte queue: a close beside a reader, and one who waits for the end |
 //! | ends-well-with-a-bell | condvar: an orderly end wakes nobody who waits |
 //! | ends-well-with-a-lock | condvar: one that ends well with the lock is a death like any other |
 //! | every-end-is-a-death | condvar: an orderly end keeps nobody from falling asleep |
@@ -140,6 +141,7 @@
 //! | wake-only-one | queue: what is published out of order reaches both who wait; in place: room behind which a place was given up wakes two |
 //! | want-no-look | mutex: two threads exclude each other |
 //! | want-no-watch | mutex: two threads exclude each other |
+//! | write-over-untold | queue: a producer takes a dead one's cell of the lap before, and two wait for what is behind it |
 
 #[cfg(interproc_loom)]
 mod barrier;

@@ -5,12 +5,16 @@
 
 use crate::line::{self, Got, Line, drain, pushes, put, put_slowly, results, take, try_take, two_sleepers};
 use crate::runner::Model;
-use crate::support::{Place, leak};
+use crate::support::{Place, Puppet, leak};
 use interproc::ErrorKind;
 use interproc::raw::member::Member;
 use interproc::raw::queue::{RawQueue, Ring};
 use interproc::raw::sync::{Acquired, RawMutex};
-use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle, until_asleep};
+use interproc::sys::model::{
+    Bounds, Death, Outcome, check, for_every_death, in_window, settle, until_asleep,
+};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 pub const MODELS: &[Model] = &[
     Model {
@@ -98,6 +102,16 @@ pub const MODELS: &[Model] = &[
         name: "queue: a closer dies, and it is closed or not",
         run: || for_every_death(Bounds::default(), false, line::dying_closer::<RawQueue>),
         catches: &["no-closed-watch"],
+    },
+    Model {
+        name: "queue: the end reaches who waits behind a reader that began before the close",
+        run: || check(Bounds::default(), line::end_behind_a_reader::<RawQueue>),
+        catches: &["end-behind-a-reader-untold"],
+    },
+    Model {
+        name: "queue: a producer takes a dead one's cell of the lap before, and two wait for what is behind it",
+        run: || check(Bounds { preemptions: 2, ..Bounds::default() }, written_over),
+        catches: &["write-over-untold"],
     },
     Model {
         name: "queue: a bell reaches the one whom it concerns",
@@ -251,4 +265,22 @@ fn two_deaths(death: Death) {
     assert_eq!(consumer.join(), Outcome::Finished(Ok((1, false))));
     settle();
     assert_eq!(heir.join(), Outcome::Finished(Acquired::OwnerDied));
+}
+
+/// A producer that had reserved the first cell of a full ring is dead. Another one takes that cell for the next lap, and two
+/// consumers come before it says so.
+fn written_over() {
+    let place = Place::new(5);
+    let q = queue(3);
+    let (dead, me) = (Puppet::new(&place), place.member());
+    q.reserve(&dead.member, None).expect("room");
+    put(&q, &me, 2).expect("room");
+    put(&q, &me, 3).expect("room");
+    dead.kill();
+    let takers = Rc::new(RefCell::new(None));
+    let (note, there) = (takers.clone(), place.clone());
+    in_window("Q-w", move || *note.borrow_mut() = Some(two_sleepers(&there, q)));
+    put(&q, &me, 4).expect("open");
+    assert_eq!(results(takers.take()), [Ok((2, false)), Ok((3, false))]);
+    assert_eq!(drain(&q, &me), [(4, false)]);
 }

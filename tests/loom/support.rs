@@ -103,3 +103,21 @@ impl Data {
         self.0.with(|data| unsafe { *data })
     }
 }
+
+/// Somebody of whom the main thread plays the part, until it is killed.
+pub struct Puppet {
+    place: Place,
+    id: OwnerId,
+    pub member: Member,
+}
+
+impl Puppet {
+    pub fn new(place: &Place) -> Self {
+        let id = place.join();
+        Puppet { place: place.clone(), id, member: Member::modelled(place.table, id) }
+    }
+
+    pub fn kill(self) {
+        self.place.thread_of(self.id, Death::AT_ONCE, |_| ()).join();
+    }
+}

@@ -90,6 +90,7 @@ use super::word::{FREED, FULL, after, idle, owned};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, OwnerId};
+use crate::queue::head::Head;
 use crate::queue::position::{self as pos, Role};
 use crate::time::Wait;
 
@@ -259,21 +260,45 @@ impl RawByteQueue {
 
     /// Where the message of a claim is, and how many bytes there is room for.
     ///
+    /// # Panics
+    /// If the claim lies beyond this ring's end: it is another ring's.
+    ///
     /// # Examples
     /// See [`RawByteQueue`].
     #[inline]
     pub fn room(&self, claim: &Claim) -> (*mut u8, usize) {
+        assert!(self.holds(claim), "a claim of another ring");
+        self.room_of(claim)
+    }
+
+    /// Whether a claim lies in this ring: a caller of the raw queue may have claims of several rings.
+    fn holds(&self, claim: &Claim) -> bool {
+        let granules = self.ring.granules();
+        claim.granules <= granules && pos::index(claim.position) <= granules - claim.granules
+    }
+
+    #[inline]
+    fn room_of(&self, claim: &Claim) -> (*mut u8, usize) {
         let room = claim.granules as usize * self.ring.granule();
         (self.ring.record(pos::index(claim.position), claim.granules), room.min(self.ring.longest()))
     }
 
     /// The claimed message. Its length is never more than its record can hold, whatever a peer has written there.
     ///
+    /// # Panics
+    /// If the claim lies beyond this ring's end: it is another ring's.
+    ///
     /// # Examples
     /// See [`RawByteQueue`].
     #[inline]
     pub fn message(&self, claim: &Claim) -> (*mut u8, usize) {
-        let (message, room) = self.room(claim);
+        assert!(self.holds(claim), "a claim of another ring");
+        self.message_of(claim)
+    }
+
+    #[inline]
+    fn message_of(&self, claim: &Claim) -> (*mut u8, usize) {
+        let (message, room) = self.room_of(claim);
         let len = self.length_word(claim) & !RETURNED;
         (message, usize::try_from(len).map_or(room, |len| len.min(room)))
     }
@@ -292,6 +317,9 @@ impl RawByteQueue {
     /// Checks that the caller still holds a claim that it is about to end: in a forked child, for instance, it does not. The
     /// claim may be old, so whether to be careful is checked anew.
     fn held(&self, me: &Member, claim: Claim, role: Role) -> Result<Claim> {
+        if !self.holds(&claim) {
+            return Err(ErrorKind::NotOwner.into());
+        }
         // Relaxed: our own word.
         let word = self.ring.ctl(pos::index(claim.position)).load(Ordering::Relaxed);
         if word != owned(me.id(), role, claim.granules) {
@@ -372,7 +400,7 @@ impl RawByteQueue {
     pub fn push_with(&self, me: &Member, len: usize, wait: Wait, fill: impl FnOnce(*mut u8)) -> Result<()> {
         let pending = me.pend();
         let result = self.claim_to_write(me, len, wait).map(|claim| {
-            fill(self.room(&claim).0);
+            fill(self.room_of(&claim).0);
             self.publish(claim, len);
         });
         me.unpend(pending);
@@ -439,10 +467,10 @@ impl RawByteQueue {
         self.end(claim, FREED);
         crate::crash_window!("BQ-f: released, nobody woken");
         let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
-        header.common.not_full.published(claim.careful, || all);
+        let marked = header.common.not_full.published(claim.careful, || all);
         crate::crash_window!("BQ-n: woken, the hint lags");
         self.move_read_hint(claim);
-        if claim.careful && self.is_closed() {
+        if marked && !crate::mutant!("end-behind-a-reader-untold") {
             // Others may wait for this read to finish before they can find the end of the queue.
             header.common.not_empty.wake(|| u32::MAX);
         }
@@ -507,7 +535,7 @@ impl RawByteQueue {
     ) -> Result<Popped<R>> {
         let pending = me.pend();
         let popped = self.claim_to_read(me, wait).map(|claim| {
-            let (message, len) = self.message(&claim);
+            let (message, len) = self.message_of(&claim);
             if !fits(len) {
                 // The dead reader's word said so; when we replace it, the length word must.
                 if claim.redelivered {
@@ -528,7 +556,10 @@ impl RawByteQueue {
     pub fn close(&self, me: &Member) {
         self.ring.header().common.close(
             me,
-            || crate::crash_window!("BQ-m: marked, not closed"),
+            || {
+                Head::fence_off_readers(me);
+                crate::crash_window!("BQ-m: marked, not closed");
+            },
             || crate::crash_window!("BQ-e: closed, nobody woken"),
         );
     }
@@ -564,5 +595,47 @@ impl RawByteQueue {
         let (_, tail) = self.used();
         let peak = self.ring.header().peak.get().max(self.unread(tail));
         peak.min(u64::from(self.ring.granules())) as usize * self.ring.granule()
+    }
+}
+
+#[cfg(all(test, not(interproc_loom)))]
+mod tests {
+    use super::*;
+    use crate::queue::byte_ring_size;
+    use core::ptr::NonNull;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn a_claim_of_a_larger_ring_is_refused() {
+        let size = byte_ring_size(512, 64).expect("possible");
+        let layout = Layout::from_size_align(size, ByteRing::ALIGN).expect("small");
+        // SAFETY: the memory is zeroed, aligned and large enough, and is used by nobody else until it is freed.
+        let (memory, queue) = unsafe {
+            let memory = NonNull::new(alloc_zeroed(layout)).expect("memory");
+            ByteRing::make(memory, size, 512, 64).expect("makes");
+            (memory, RawByteQueue::new(ByteRing::attach(memory, size).expect("attaches")))
+        };
+        let claim = |index, granules| Claim {
+            position: pos::position(3, index),
+            granules,
+            redelivered: false,
+            hint: None,
+            careful: false,
+        };
+        let all = queue.ring().granules();
+        for (index, granules) in [(0, 1), (all - 1, 1), (0, all), (all - 2, 2)] {
+            assert!(queue.holds(&claim(index, granules)));
+        }
+        for (index, granules) in [(all, 1), (all - 1, 2), (1, all), (0, all + 1), (1 << 23, 1), (0, u32::MAX)]
+        {
+            let claim = claim(index, granules);
+            assert!(!queue.holds(&claim));
+            assert!(catch_unwind(AssertUnwindSafe(|| queue.room(&claim))).is_err());
+            assert!(catch_unwind(AssertUnwindSafe(|| queue.message(&claim))).is_err());
+        }
+        // SAFETY: as it was allocated.
+        unsafe { dealloc(memory.as_ptr(), layout) };
     }
 }

@@ -46,6 +46,7 @@
 //! | Q-h | a closer that has marked the counts, not closed | an open queue with slower publishers | no action needed | the close, which never returned |
 //! | Q-i | a closer, closed, not woken | a closed queue; others asleep | the bell; a thread about to sleep watches the closed word | nothing |
 //! | Q-s | a sleeper, announced | nothing | no action needed | nothing |
+//! | Q-w | a producer that takes a dead one's cell of the lap before, its sequence not yet its own | a writer of the lap before, dead | as Q-a | nothing |
 //!
 //! A death that the kernel does not report (see `member::domain`) rings no bell. Whoever sleeps *on an owner* finds it by the
 //! net; idle sleepers in the windows Q-c, Q-f and Q-h are woken by the next operation only.
@@ -70,6 +71,7 @@ use crate::atomic::Ordering;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Member;
 use crate::queue::event_count::EventCount;
+use crate::queue::head::Head;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
 use crate::queue::steps::Steps;
 use crate::queue::wait::{Waiter, Watches, wait};
@@ -161,9 +163,9 @@ impl RawQueue {
         self.ring.capacity()
     }
 
-    /// Ends an ownership: commit, release, wake-up.
+    /// Ends an ownership: commit, release, wake-up. Returns whether the side is marked as closed.
     #[inline(always)]
-    pub(super) fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount, careful: bool) {
+    pub(super) fn finish(&self, me: &Member, index: u32, to: u64, side: &EventCount, careful: bool) -> bool {
         self.ring.seq(index).store(to, Ordering::Release); // Q4
         crate::crash_window!("Q-b/Q-e: committed, not released");
         if crate::mutant!("relaxed-release") {
@@ -172,7 +174,7 @@ impl RawQueue {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
         }
         crate::crash_window!("Q-c/Q-f: released, not woken");
-        side.published(careful, || self.set_free(me, index, to));
+        side.published(careful, || self.set_free(me, index, to))
     }
 
     /// How many sleepers to wake for the cell that now holds the idle word `to`: one for it, and one for each cell behind it
@@ -234,7 +236,10 @@ impl RawQueue {
     pub fn close(&self, me: &Member) {
         self.ring.header().common.close(
             me,
-            || crate::crash_window!("Q-h: marked, not closed"),
+            || {
+                Head::fence_off_readers(me);
+                crate::crash_window!("Q-h: marked, not closed");
+            },
             || crate::crash_window!("Q-i: closed, not woken"),
         );
     }
@@ -475,11 +480,11 @@ impl RawQueue {
     pub(super) fn done_with(&self, me: &Member, position: u64, hint: Option<u64>, careful: bool) {
         let header = self.ring.header();
         let to = idle(position.wrapping_add(LAP), EMPTY);
-        self.finish(me, pos::index(position), to, &header.common.not_full, careful);
+        let marked = self.finish(me, pos::index(position), to, &header.common.not_full, careful);
         if Some(header.head.load(Ordering::Relaxed)) == hint {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        if careful && self.is_closed() {
+        if marked && !crate::mutant!("end-behind-a-reader-untold") {
             // Others may wait for this pop to finish before they can find the end of the queue.
             header.common.not_empty.wake(|| u32::MAX);
         }

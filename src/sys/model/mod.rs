@@ -133,6 +133,26 @@ pub fn until_asleep_or_gone(n: usize) {
     kernel.thaw();
 }
 
+/// The label of a crash window, and what is to happen there.
+type InWindow = (&'static str, Box<dyn FnOnce()>);
+
+std::thread_local! {
+    static IN_WINDOW: RefCell<Option<InWindow>> = const { RefCell::new(None) };
+}
+
+/// Lets `f` run, once, where the crash window of this label begins next: for orders of steps that the search comes to too late.
+pub fn in_window(label: &'static str, f: impl FnOnce() + 'static) {
+    IN_WINDOW.set(Some((label, Box::new(f))));
+}
+
+pub(crate) fn window_begins(name: &str) {
+    let is_it = |(label, _): &mut InWindow| name.split_once(':').is_some_and(|(begins, _)| begins == *label);
+    let there = IN_WINDOW.with(|there| there.borrow_mut().take_if(is_it));
+    if let Some((_, happens)) = there {
+        happens();
+    }
+}
+
 /// From here to the end of the execution loom tries one order only, because the rest only cleans up or checks.
 pub fn settle() {
     Kernel::get().freeze();
