@@ -434,7 +434,7 @@ typedef struct interproc_segment_info_t {
  *
  * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
  * are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a `sync::Mutex`
- * whose value are the bytes behind it, or as a `sync::RawMutex`.
+ * whose value are the bytes behind it, or as a `raw::sync::RawMutex`.
  *
  * When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
  * within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
@@ -665,7 +665,7 @@ typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
  *
  * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
  * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
- * whose value are the bytes behind it, or as a `sync::RawRwLock`. Place it at a multiple of 64 if you can.
+ * whose value are the bytes behind it, or as a `raw::sync::RawRwLock`. Place it at a multiple of 64 if you can.
  *
  * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any
  * cause, at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is
