@@ -139,8 +139,8 @@ struct iovec;
 #define INTERPROC_PROCESS_DIES_WITH_PARENT 1
 
 /**
- * As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended as a
- * whole. Also what is left of the group when the child has ended and its handle is closed.
+ * As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended
+ * as a whole. Also what is left of the group when the child has ended and its handle is closed.
  */
 #define INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT 2
 

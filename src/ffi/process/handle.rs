@@ -73,8 +73,8 @@ pub type interproc_process_entry_t = Option<unsafe extern "C-unwind" fn(argument
 /// A bound child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
 /// process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
 pub const INTERPROC_PROCESS_DIES_WITH_PARENT: u32 = 1;
-/// As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended as a
-/// whole. Also what is left of the group when the child has ended and its handle is closed.
+/// As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended
+/// as a whole. Also what is left of the group when the child has ended and its handle is closed.
 pub const INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT: u32 = 2;
 /// The child leads a process group of its own.
 pub const INTERPROC_PROCESS_GROUP: u32 = 4;
