@@ -153,9 +153,8 @@ pub enum Wait {
 
 impl Wait {
     /// Until so long from now.
-    #[cfg(not(interproc_loom))]
-    #[inline]
     #[cfg(all(feature = "std", not(interproc_loom)))]
+    #[inline]
     pub(crate) fn after(duration: Duration) -> Self {
         Wait::Until(Deadline::after(duration))
     }
