@@ -1,4 +1,4 @@
-//! Scenarios of daemon children.
+//! Scenarios of bound children.
 //!
 //! What is promised: whenever their parent dies, and be it in the middle of starting them, they end. The parent's death
 //! is the victim's; its children come to the verifier's process or to whoever adopts them, and are known by the end
@@ -37,7 +37,7 @@ impl Family {
         // SAFETY: one pollfd.
         let ready = unsafe { libc::poll(&raw mut poll, 1, 1_500) };
         part.recovered();
-        ensure!(ready == 1, "a daemon child outlives its parent");
+        ensure!(ready == 1, "a bound child outlives its parent");
         Ok(())
     }
 }
@@ -95,16 +95,16 @@ pub fn all() -> Vec<Box<dyn Scenario>> {
         }
     };
     vec![
-        case("fork", "a daemon child")
+        case("fork", "a bound child")
             .victim(fork(|| Builder::new().dies_with_parent()))
             .verify(Family::is_gone),
-        case("fork", "a daemon group in its session")
+        case("fork", "a bound group in its session")
             .victim(fork(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),
-        case("spawn", "a daemon child")
+        case("spawn", "a bound child")
             .victim(spawn(|| Builder::new().dies_with_parent()))
             .verify(Family::is_gone),
-        case("spawn", "a daemon group in its session")
+        case("spawn", "a bound group in its session")
             .victim(spawn(|| Builder::new().group_dies_with_parent().new_session()))
             .verify(Family::is_gone),
     ]

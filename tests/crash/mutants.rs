@@ -67,7 +67,7 @@ pub const ALL: &[Mutant] = &[
     mutant("depth-inherited", "recursivemutex three levels, nobody waits"),
     mutant("wait-forgets-depth", "condvar notify_one+unlock at depth two, a waiter at depth two asleep"),
     mutant("retry-untold", "once call, nobody waits"),
-    mutant("line-after-start", "builder fork, a daemon child"),
+    mutant("line-after-start", "builder fork, a bound child"),
     mutant("refused-unasked", "member detach, a member among others"),
     mutant("cell-no-wake", "rwlock unlock, a cell, a writer asleep, reader"),
     mutant("dead-reader-stays", "rwlock read+unlock, free"),

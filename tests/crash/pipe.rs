@@ -659,7 +659,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
         cut.part.recovered();
     };
     vec![
-        case("fork_with", "to a daemon child").role("parent").victim(give).verify(free),
+        case("fork_with", "to a bound child").role("parent").victim(give).verify(free),
         case("fork_with", "to a child that lives on")
             .role("parent")
             .victim(give_for_good)
