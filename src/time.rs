@@ -7,7 +7,7 @@ use core::time::Duration;
 ///
 /// A deadline is computed once and holds through retries; a step of the wall clock does not move it. The clock stands still
 /// while the machine is suspended. With a deadline in the past a waiting operation behaves as its `try_` form, except that
-/// it reports a time-out.
+/// it reports a time-out, or `Deadlock` where only the caller itself could have ended the wait.
 ///
 /// # Examples
 /// ```

@@ -160,6 +160,8 @@ impl<S: Holder> Endpoint<S> {
         if self.forks != member::forks() {
             return Err(ErrorKind::NotOwner.into());
         }
+        // Only `seated` notes where it is used.
+        self.here = Here::NOWHERE;
         self.raw.move_to(me)
     }
 

@@ -54,6 +54,7 @@
 //! | ends-well-with-a-lock | condvar: one that ends well with the lock is a death like any other |
 //! | every-end-is-a-death | condvar: an orderly end keeps nobody from falling asleep |
 //! | force-not-consumed | forced: who displaces the oldest may die anywhere, with a producer asleep |
+//! | force-untold | forced: who displaces the oldest tells a producer of the room behind it |
 //! | gap-not-passed | queue: a producer is dead, and two meet at what it left |
 //! | guard-relaxed | mutex: two guards exclude each other |
 //! | heir-raises-no-alarm | condvar: a death that nobody reports is passed on by the next locker |
@@ -142,6 +143,7 @@
 //! | want-no-look | mutex: two threads exclude each other |
 //! | want-no-watch | mutex: two threads exclude each other |
 //! | write-over-untold | queue: a producer takes a dead one's cell of the lap before, and two wait for what is behind it |
+//! | write-over-producers-untold | queue: a producer takes a dead one's cell of the lap before, and another one waits for the next cell |
 
 #[cfg(interproc_loom)]
 mod barrier;

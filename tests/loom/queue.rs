@@ -114,6 +114,11 @@ pub const MODELS: &[Model] = &[
         catches: &["write-over-untold"],
     },
     Model {
+        name: "queue: a producer takes a dead one's cell of the lap before, and another one waits for the next cell",
+        run: || check(Bounds { preemptions: 2, ..Bounds::default() }, written_over_beside_a_producer),
+        catches: &["write-over-producers-untold"],
+    },
+    Model {
         name: "queue: a bell reaches the one whom it concerns",
         run: || for_every_death(Bounds::default(), false, two_queues),
         catches: &["bell-not-passed-on"],
@@ -283,4 +288,26 @@ fn written_over() {
     put(&q, &me, 4).expect("open");
     assert_eq!(results(takers.take()), [Ok((2, false)), Ok((3, false))]);
     assert_eq!(drain(&q, &me), [(4, false)]);
+}
+
+/// Two that had reserved the cells of a ring are dead. A producer takes the first one for the next lap, and another producer comes
+/// before it says so.
+fn written_over_beside_a_producer() {
+    let place = Place::new(5);
+    let q = queue(2);
+    let (first, second, me) = (Puppet::new(&place), Puppet::new(&place), place.member());
+    q.reserve(&first.member, None).expect("room");
+    q.reserve(&second.member, None).expect("room");
+    first.kill();
+    second.kill();
+    let producer = Rc::new(RefCell::new(None));
+    let (note, there) = (producer.clone(), place.clone());
+    in_window("Q-w", move || {
+        *note.borrow_mut() = Some(there.thread(Death::NEVER, move |me| put(&q, me, 2)));
+        until_asleep(1);
+    });
+    put(&q, &me, 1).expect("open");
+    let producer = producer.take().expect("somebody came by");
+    assert_eq!(producer.join(), Outcome::Finished(Ok(())));
+    assert_eq!(drain(&q, &me), [(1, false), (2, false)]);
 }

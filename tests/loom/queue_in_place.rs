@@ -87,6 +87,11 @@ pub const MODELS: &[Model] = &[
         catches: &[],
     },
     Model {
+        name: "forced: who displaces the oldest tells a producer of the room behind it",
+        run: || check(Bounds::default(), forced_before_room),
+        catches: &["force-untold"],
+    },
+    Model {
         name: "forced: who displaces the oldest may die anywhere, with a producer asleep",
         run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dying_forcer),
         catches: &["force-not-consumed"],
@@ -389,6 +394,25 @@ fn two_forced() {
     assert_eq!(all.len(), pushed, "one for one");
     all.sort_unstable();
     assert_eq!((all, left.len()), ((1..=pushed as u64).collect(), 2));
+}
+
+/// A producer sleeps before the oldest message of a full ring. Behind that a reservation is given up, and then the oldest message
+/// is displaced.
+fn forced_before_room() {
+    let place = Place::new(3);
+    let me = place.member();
+    let q = queue(3);
+    put(&q, &me, 1).expect("room");
+    let given_up = q.reserve(&me, None).expect("room");
+    put(&q, &me, 2).expect("room");
+    let producer = place.thread(Death::NEVER, move |me| put(&q, me, 4));
+    until_asleep(1);
+    q.abort(&me, given_up).expect("ours");
+    until_asleep(1);
+    assert_eq!(force(&q, &me, 3), Ok(Some(1)));
+    assert_eq!(producer.join(), Outcome::Finished(Ok(())));
+    settle();
+    assert_eq!(drain(&q, &me), [(2, false), (3, false), (4, false)]);
 }
 
 fn dying_forcer(death: Death) {

@@ -146,9 +146,10 @@ fn done(errno: c_int) {
     assert_eq!(errno, 0, "errno");
 }
 
-/// What a try would have said: where C has no `try` form, it is a time limit in the past.
+/// What a try would have said: where C has no `try` form, it is a time limit in the past. (A call that may wait says that only its
+/// caller can end the wait, a try need not.)
 fn tried(errno: c_int) -> c_int {
-    if errno == libc::ETIMEDOUT { libc::EAGAIN } else { errno }
+    if matches!(errno, libc::ETIMEDOUT | libc::EDEADLK) { libc::EAGAIN } else { errno }
 }
 
 /// The answer, or the first kind with this errno value.

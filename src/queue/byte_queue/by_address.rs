@@ -24,7 +24,7 @@ impl RawByteQueue {
         let head = self.head();
         let lap = pos::lap(head) + u64::from(index < pos::index(head));
         let position = pos::position(lap & ((1 << 40) - 1), index);
-        Ok(Claim { position, granules, redelivered: false, hint: Some(position), careful: true })
+        Ok(self.claim(position, granules, false, Some(position), true))
     }
 
     /// [`commit`](Self::commit) of what was reserved at this address.

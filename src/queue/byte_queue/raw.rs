@@ -164,6 +164,8 @@ pub struct RawByteQueue {
 #[derive(Debug)]
 #[must_use = "the record stays claimed until it is ended, or its thread dies"]
 pub struct Claim {
+    /// The address of its ring: a caller of the raw queue may have claims of several.
+    ring: usize,
     pub(super) position: u64,
     pub(super) granules: u32,
     pub(super) redelivered: bool,
@@ -253,7 +255,7 @@ impl RawByteQueue {
             (Err(Refused::Broken), _) => Err(ErrorKind::Corrupt.into()),
             (Err(_), Wait::Never) => Err(ErrorKind::Full.into()),
             (Err(_), wait) => {
-                self.wait(me, wait.deadline(), Side::Producer, |_| self.claim_space(me, granules))
+                self.wait(me, wait.deadline(), Side::Producer, |_, _| self.claim_space(me, granules))
             }
         }
     }
@@ -261,7 +263,7 @@ impl RawByteQueue {
     /// Where the message of a claim is, and how many bytes there is room for.
     ///
     /// # Panics
-    /// If the claim lies beyond this ring's end: it is another ring's.
+    /// If the claim is another ring's.
     ///
     /// # Examples
     /// See [`RawByteQueue`].
@@ -271,10 +273,23 @@ impl RawByteQueue {
         self.room_of(claim)
     }
 
-    /// Whether a claim lies in this ring: a caller of the raw queue may have claims of several rings.
+    /// Whether a claim is of this ring, as it was attached.
     fn holds(&self, claim: &Claim) -> bool {
         let granules = self.ring.granules();
-        claim.granules <= granules && pos::index(claim.position) <= granules - claim.granules
+        let fits = claim.granules <= granules && pos::index(claim.position) <= granules - claim.granules;
+        fits && claim.ring == self.ring.address().addr()
+    }
+
+    #[inline(always)]
+    pub(super) fn claim(
+        &self,
+        position: u64,
+        granules: u32,
+        redelivered: bool,
+        hint: Option<u64>,
+        careful: bool,
+    ) -> Claim {
+        Claim { ring: self.ring.address().addr(), position, granules, redelivered, hint, careful }
     }
 
     #[inline]
@@ -286,7 +301,7 @@ impl RawByteQueue {
     /// The claimed message. Its length is never more than its record can hold, whatever a peer has written there.
     ///
     /// # Panics
-    /// If the claim lies beyond this ring's end: it is another ring's.
+    /// If the claim is another ring's.
     ///
     /// # Examples
     /// See [`RawByteQueue`].
@@ -431,14 +446,14 @@ impl RawByteQueue {
 
     #[inline]
     fn claim_to_read(&self, me: &Member, wait: Wait) -> Result<Claim> {
-        let mut claim = match (self.claim_message(me, None), wait) {
+        let mut claim = match (self.claim_message(me, 1, None), wait) {
             (Ok(claim), _) => claim,
             (Err(Refused::Closed), _) => return Err(ErrorKind::Closed.into()),
             (Err(Refused::Broken), _) => return Err(ErrorKind::Corrupt.into()),
             (Err(_), Wait::Never) => return Err(ErrorKind::Empty.into()),
-            (Err(_), wait) => {
-                self.wait(me, wait.deadline(), Side::Consumer, |passed| self.claim_message(me, passed))?
-            }
+            (Err(_), wait) => self.wait(me, wait.deadline(), Side::Consumer, |times, passed| {
+                self.claim_message(me, times, passed)
+            })?,
         };
         crate::crash_window!("BQ-d: claimed for reading");
         claim.redelivered |= self.length_word(&claim) & RETURNED != 0;
@@ -608,7 +623,7 @@ mod tests {
 
     #[test]
     #[allow(unsafe_code)]
-    fn a_claim_of_a_larger_ring_is_refused() {
+    fn a_claim_of_another_ring_is_refused() {
         let size = byte_ring_size(512, 64).expect("possible");
         let layout = Layout::from_size_align(size, ByteRing::ALIGN).expect("small");
         // SAFETY: the memory is zeroed, aligned and large enough, and is used by nobody else until it is freed.
@@ -617,13 +632,8 @@ mod tests {
             ByteRing::make(memory, size, 512, 64).expect("makes");
             (memory, RawByteQueue::new(ByteRing::attach(memory, size).expect("attaches")))
         };
-        let claim = |index, granules| Claim {
-            position: pos::position(3, index),
-            granules,
-            redelivered: false,
-            hint: None,
-            careful: false,
-        };
+        let claim = |index, granules| queue.claim(pos::position(3, index), granules, false, None, false);
+        assert!(!queue.holds(&Claim { ring: 64, ..claim(0, 1) }), "an equal place in another ring");
         let all = queue.ring().granules();
         for (index, granules) in [(0, 1), (all - 1, 1), (0, all), (all - 2, 2)] {
             assert!(queue.holds(&claim(index, granules)));

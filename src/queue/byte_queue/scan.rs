@@ -8,7 +8,7 @@ use super::word::{self, Ctl, EMPTY, FREED, FULL, SEALED, after, ahead, idle, own
 use crate::atomic::{Ordering, spin_loop};
 use crate::member::{Member, OwnerId, Owners};
 use crate::queue::position::{self as pos, Role, beyond};
-use crate::queue::skips::Walk;
+use crate::queue::skips::{Used, Walk};
 use crate::queue::steps::Steps;
 
 /// How many freed records a producer moves the head over beyond what it needs.
@@ -16,8 +16,8 @@ const MORE: u32 = 16;
 /// After this many steps a walk moves the hint to where it is, and its caller tries again. No hint lags that far as long as all
 /// keep the rules, and no attempt takes long in a large ring.
 const AT_ONCE: u64 = 1 << 18;
-/// How far a walk goes that cannot move the hint, as it has passed over a borrowed message. (Beyond that are only messages
-/// behind a million borrowed ones.)
+/// How far a walk goes that cannot move the hint, as it has passed over a borrowed message: in rings of up to a million granules a
+/// lap. See [`Skips`](crate::queue::skips). A call that waits goes twice as far each time.
 const MOST_AT_ONCE: u64 = 4 * AT_ONCE;
 /// How many records a waker examines to learn how many sleepers to wake.
 const COUNTED: u32 = 64;
@@ -233,7 +233,7 @@ impl RawByteQueue {
             if header.tail.load(Ordering::Relaxed) == hint {
                 header.tail.store(after(position, granules, capacity), Ordering::Release); // B4
             }
-            return Ok(Claim { position, granules, redelivered: false, hint: None, careful });
+            return Ok(self.claim(position, granules, false, None, careful));
         }
         // B4: everything before it is claimed.
         let _ = header.tail.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
@@ -305,10 +305,11 @@ impl RawByteQueue {
         ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
     }
 
-    /// Claims the first message. Notes the live readers that it passes in `passed`.
+    /// Claims the first message. Notes the live readers that it passes in `passed`. `times`: how far it may go behind them.
     pub(super) fn claim_message(
         &self,
         me: &Member,
+        times: u32,
         mut passed: Option<&mut Owners>,
     ) -> Result<Claim, Refused> {
         let header = self.ring.header();
@@ -318,13 +319,15 @@ impl RawByteQueue {
         let mut hint = Some(first);
         let mut position = self.sane(first);
         let mut back_off = BackOff(1);
-        let mut steps = Steps::new(self.a_lap().min(MOST_AT_ONCE));
+        let mut steps = Steps::new(self.a_lap().min(MOST_AT_ONCE * u64::from(times)));
         // Behind the reader that was passed over last.
         let mut walk: Option<Walk> = None;
         let skips = &header.skips;
-        let end = |walk: &mut Option<Walk>, position| {
+        let mut used = Used::default();
+        let end = |walk: &mut Option<Walk>, used: &mut Used, position| {
             if let Some(walk) = walk.take() {
-                walk.end(skips, |from| ahead(position, from, capacity).clamp(0, i64::from(capacity)) as u32);
+                let distance = |from| ahead(position, from, capacity).clamp(0, i64::from(capacity)) as u32;
+                walk.end(skips, used, distance);
             }
         };
         while steps.next() {
@@ -335,8 +338,8 @@ impl RawByteQueue {
             match at {
                 At::Idle { granules, state: FULL } => {
                     if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
-                        end(&mut walk, position);
-                        return Ok(Claim { position, granules, redelivered: false, hint, careful });
+                        end(&mut walk, &mut used, position);
+                        return Ok(self.claim(position, granules, false, hint, careful));
                     }
                     back_off.lost();
                 }
@@ -344,7 +347,7 @@ impl RawByteQueue {
                     walk.iter_mut().for_each(Walk::step);
                     // A message that was borrowed until now.
                     position = match position == first {
-                        true => self.past_kept(position, granules),
+                        true => self.past_kept(position, granules, &mut used),
                         false => after(position, granules, capacity),
                     };
                 }
@@ -352,7 +355,7 @@ impl RawByteQueue {
                     (Fate::Changed, _) => back_off.lost(),
                     // First in, first out: wait for it.
                     (Fate::Lives(owner), Role::Writer) => {
-                        end(&mut walk, position);
+                        end(&mut walk, &mut used, position);
                         return Err(self.refused(position, word, Some(owner)));
                     }
                     (Fate::Lives(owner), Role::Reader) => {
@@ -366,9 +369,11 @@ impl RawByteQueue {
                             }
                             passed.push(owner);
                         }
-                        end(&mut walk, position);
+                        // Before `end`, which may put another message's note in its place.
+                        let next = self.past_kept(position, granules, &mut used);
+                        end(&mut walk, &mut used, position);
                         walk = Some(Walk::behind(position));
-                        position = self.past_kept(position, granules);
+                        position = next;
                     }
                     (Fate::Dead, Role::Writer) => {
                         self.pass_gap(position, word, granules);
@@ -378,9 +383,9 @@ impl RawByteQueue {
                     }
                     (Fate::Dead, Role::Reader) => {
                         if self.replace(position, word, owned(me.id(), Role::Reader, granules)) {
-                            end(&mut walk, position);
+                            end(&mut walk, &mut used, position);
                             let redelivered = !crate::mutant!("byte-redelivery-untold");
-                            return Ok(Claim { position, granules, redelivered, hint, careful });
+                            return Ok(self.claim(position, granules, redelivered, hint, careful));
                         }
                         back_off.lost();
                     }
@@ -407,12 +412,12 @@ impl RawByteQueue {
                     back_off.lost();
                 }
                 At::Unclaimed => {
-                    end(&mut walk, position);
+                    end(&mut walk, &mut used, position);
                     return Err(self.refused(position, word, None));
                 }
             }
         }
-        end(&mut walk, position);
+        end(&mut walk, &mut used, position);
         if hint.is_some() {
             // B4: everything before it is done.
             let _ = header.read.compare_exchange(first, position, Ordering::Release, Ordering::Relaxed);
@@ -525,7 +530,7 @@ impl RawByteQueue {
     /// Moves the read hint, which stood before a message that was borrowed until now, over what is done behind it.
     pub(super) fn move_over_done(&self, claim: &Claim) {
         let next = after(claim.position, claim.granules, self.ring.granules());
-        let far = self.past_kept(claim.position, claim.granules);
+        let far = self.past_kept(claim.position, claim.granules, &mut Used::default());
         if far != next {
             // B4: whoever wrote the note has seen all of it done.
             let read = &self.ring.header().read;
@@ -534,9 +539,9 @@ impl RawByteQueue {
     }
 
     /// Where to go from a record that is borrowed, or was until now: as far as a note says that everything is done.
-    fn past_kept(&self, position: u64, granules: u32) -> u64 {
+    fn past_kept(&self, position: u64, granules: u32, used: &mut Used) -> u64 {
         let capacity = self.ring.granules();
-        match self.ring.header().skips.from(position, capacity) {
+        match self.ring.header().skips.from(position, capacity, used) {
             Some(far) => beyond(position, far.max(granules), capacity),
             None => after(position, granules, capacity),
         }

@@ -15,6 +15,7 @@ use super::raw::{Claim, RawByteQueue, Refused, Seen};
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Owners};
 use crate::queue::event_count::EventCount;
+use crate::queue::steps::Patience;
 use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -41,11 +42,11 @@ impl RawByteQueue {
         me: &Member,
         deadline: Option<Deadline>,
         side: Side,
-        attempt: impl FnMut(Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
+        attempt: impl FnMut(u32, Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
     ) -> Result<Claim> {
         let count = self.count(side);
-        let mut waiting =
-            Waiting { queue: self, me, attempt, owners: Owners::new(), seen: None, watched: false };
+        let (owners, patience) = (Owners::new(), Patience::new());
+        let mut waiting = Waiting { queue: self, me, attempt, patience, owners, seen: None, watched: false };
         let claim = wait(me, deadline, count, Some(&self.ring.header().common), &mut waiting);
         if waiting.watched && side == Side::Consumer && !crate::mutant!("byte-watch-not-passed-on") {
             count.wake(|| 1);
@@ -59,6 +60,7 @@ struct Waiting<'a, F> {
     queue: &'a RawByteQueue,
     me: &'a Member,
     attempt: F,
+    patience: Patience,
     /// Live readers whose records the last look stepped over, and who stands in the way.
     owners: Owners,
     /// What refused the last look. `None` if its walk gave up.
@@ -69,13 +71,15 @@ struct Waiting<'a, F> {
 
 impl<F> Waiter for Waiting<'_, F>
 where
-    F: FnMut(Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
+    F: FnMut(u32, Option<&mut Owners>) -> core::result::Result<Claim, Refused>,
 {
     type Done = Claim;
 
     fn look(&mut self, announced: bool) -> Result<Option<Claim>> {
         self.owners.clear();
-        self.seen = match (self.attempt)(announced.then_some(&mut self.owners)) {
+        let found = (self.attempt)(self.patience.times(), announced.then_some(&mut self.owners));
+        self.patience.after(matches!(found, Err(Refused::Lost)));
+        self.seen = match found {
             Ok(claim) => return Ok(Some(claim)),
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             Err(Refused::Broken) => return Err(ErrorKind::Corrupt.into()),

@@ -57,7 +57,8 @@ impl<T: Plain> Queue<T> {
         Ok(values.len())
     }
 
-    /// Waits for a message, then pops as many as there are, at most `into.len()`. Returns how many.
+    /// Waits for a message, then pops as many as there are, at most `into.len()`. Returns how many. (It may stop earlier in a queue
+    /// of which more than four messages are borrowed for long: the search behind them is bounded.)
     ///
     /// # Errors
     /// As [`Queue::pop`], if none was popped.
@@ -78,7 +79,8 @@ impl<T: Plain> Queue<T> {
         Ok(1 + self.try_pop_batch(&mut into[1..]).unwrap_or(0))
     }
 
-    /// Pops as many messages as there are now, at most `into.len()`. Returns how many.
+    /// Pops as many messages as there are now, at most `into.len()`. Returns how many. (It may stop earlier, as
+    /// [`pop_batch`](Queue::pop_batch).)
     ///
     /// # Errors
     /// `Empty` or `Closed` if none was popped.

@@ -78,6 +78,12 @@ impl RawQueue {
         };
         let displaced = again.then(|| self.displace(me, position, drain));
         self.publish(me, position, hint, careful, fill);
+        if again && !crate::mutant!("force-untold") {
+            // The cells behind it may be free: given up, or read behind a borrowed message. Producers that sleep before the cell
+            // of the oldest message can have them now.
+            let not_full = &self.ring.header().common.not_full;
+            not_full.published(not_full.is_careful(), || self.ready_behind(me, position, false));
+        }
         Ok(displaced)
     }
 

@@ -44,6 +44,7 @@ use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
 use crate::member::Member;
 use crate::queue::position::{self as pos, AGAIN, EMPTY, FULL, LAP, Role, SKIP, idle, owned};
+use crate::queue::skips::Used;
 use crate::time::Deadline;
 
 impl RawQueue {
@@ -210,7 +211,7 @@ impl RawQueue {
         let pending = me.pend();
         let header = self.ring.header();
         self.done_with(me, position, Some(position), header.common.not_full.is_careful());
-        if let Some(cells) = header.skips.from(position, self.capacity()) {
+        if let Some(cells) = header.skips.from(position, self.capacity(), &mut Used::default()) {
             // The hint stood before it. Q3: whoever wrote the note has seen all of it done.
             let (next, far) =
                 (pos::next(position, self.capacity()), pos::beyond(position, cells, self.capacity()));

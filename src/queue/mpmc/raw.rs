@@ -73,7 +73,7 @@ use crate::member::Member;
 use crate::queue::event_count::EventCount;
 use crate::queue::head::Head;
 use crate::queue::position::{self as pos, EMPTY, FULL, LAP, Role, idle, owned};
-use crate::queue::steps::Steps;
+use crate::queue::steps::{Patience, Steps};
 use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::Deadline;
@@ -186,14 +186,19 @@ impl RawQueue {
             return u32::MAX;
         }
         let (lap, state) = pos::split(to);
-        let mut position = pos::position(lap, index);
-        let mut free = 1;
+        self.ready_behind(me, pos::position(lap, index), state == FULL).saturating_add(1)
+    }
+
+    /// How many cells behind a position are ready, for consumers or for producers, up to the next one that blocks.
+    #[cold]
+    pub(super) fn ready_behind(&self, me: &Member, mut position: u64, for_consumers: bool) -> u32 {
+        let mut free = 0;
         for step in 1..self.capacity() {
             if step == COUNTED {
                 return u32::MAX; // more than can be asleep
             }
             position = pos::next(position, self.capacity());
-            let behind = if state == FULL {
+            let behind = if for_consumers {
                 self.seen_by_consumers(me, position)
             } else {
                 self.seen_by_producers(me, position)
@@ -215,10 +220,10 @@ impl RawQueue {
         me: &Member,
         deadline: Option<Deadline>,
         side: &EventCount,
-        attempt: impl FnMut() -> core::result::Result<Claim, Refused>,
+        attempt: impl FnMut(&mut Steps) -> core::result::Result<Claim, Refused>,
     ) -> Result<Claim> {
         let pending = me.pend();
-        let mut waiting = Waiting { queue: self, me, attempt, seen: None };
+        let mut waiting = Waiting { queue: self, me, attempt, patience: Patience::new(), seen: None };
         let claim = wait(me, deadline, side, Some(&self.ring.header().common), &mut waiting);
         me.unpend(pending);
         claim
@@ -345,7 +350,8 @@ impl RawQueue {
     #[cold]
     pub(super) fn wait_push(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
         self.note_full();
-        self.wait(me, deadline, &self.ring.header().common.not_full, || self.claim_push(me))
+        let side = &self.ring.header().common.not_full;
+        self.wait(me, deadline, side, |steps| self.claim_push_within(me, steps))
     }
 
     /// Pops an element through `drain`, if there is one now. The flag says that it is delivered again.
@@ -434,7 +440,8 @@ impl RawQueue {
 
     #[cold]
     pub(super) fn wait_pop(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
-        self.wait(me, deadline, &self.ring.header().common.not_empty, || self.claim_pop(me))
+        let side = &self.ring.header().common.not_empty;
+        self.wait(me, deadline, side, |steps| self.claim_pop_within(me, steps))
     }
 
     /// Fills a claimed cell and publishes it. `hint` is where the scan started, if the hint may move.
@@ -532,15 +539,19 @@ struct Waiting<'a, F> {
     queue: &'a RawQueue,
     me: &'a Member,
     attempt: F,
+    patience: Patience,
     /// What refused the last look. `None` if its scan gave up.
     seen: Option<Seen>,
 }
 
-impl<F: FnMut() -> core::result::Result<Claim, Refused>> Waiter for Waiting<'_, F> {
+impl<F: FnMut(&mut Steps) -> core::result::Result<Claim, Refused>> Waiter for Waiting<'_, F> {
     type Done = Claim;
 
     fn look(&mut self, _: bool) -> Result<Option<Claim>> {
-        self.seen = match (self.attempt)() {
+        let mut steps = self.queue.steps_times(self.patience.times());
+        let found = (self.attempt)(&mut steps);
+        self.patience.after(matches!(found, Err(Refused::Lost)));
+        self.seen = match found {
             Ok(claim) => return Ok(Some(claim)),
             Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
             // The caller itself owns what it waits for: only it can give that back.

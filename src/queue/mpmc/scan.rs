@@ -8,13 +8,14 @@ use super::RawQueue;
 use crate::atomic::{AtomicU64, Ordering, spin_loop};
 use crate::member::{Member, OwnerId};
 use crate::queue::position::{self as pos, AGAIN, Ctl, EMPTY, FULL, LAP, Role, SEALED, SKIP, idle, owned};
-use crate::queue::skips::Walk;
+use crate::queue::skips::{Used, Walk};
 use crate::queue::steps::Steps;
 
 /// A refused scan that has come this far moves the hint.
 const FAR: u64 = 64;
-/// How many times further a scan goes that cannot move the hint. (Beyond that are only messages behind millions of borrowed
-/// ones.)
+/// How many times further a scan goes that cannot move the hint, because it has passed over a borrowed message. In rings of up to
+/// a million cells that is a lap. In larger ones a message may lie further behind borrowed ones than a try can see: see
+/// [`Skips`](crate::queue::skips). A call that waits goes twice as far each time, up to two laps.
 const MOST_AT_ONCE: u64 = 4;
 
 /// Why an operation cannot be done now.
@@ -98,7 +99,13 @@ impl RawQueue {
 
     /// What one operation may take.
     pub(crate) fn steps(&self) -> Steps {
-        Steps::new((u64::from(self.ring.capacity()) * 2 + 4096).min(MOST_AT_ONCE * self.at_once()))
+        self.steps_times(1)
+    }
+
+    /// So many times as much, if the ring is so large.
+    pub(super) fn steps_times(&self, times: u32) -> Steps {
+        let most = MOST_AT_ONCE * self.at_once() * u64::from(times);
+        Steps::new((u64::from(self.ring.capacity()) * 2 + 4096).min(most))
     }
 
     /// Runs one scan from a hint until `look` has an answer. It is bounded: a scribbled hint or cell cannot keep it busy for
@@ -120,9 +127,10 @@ impl RawQueue {
         let mut over = None;
         // Behind the reader that was passed over last.
         let mut walk: Option<Walk> = None;
-        let end = |walk: &mut Option<Walk>, position| {
+        let mut used = Used::default();
+        let end = |walk: &mut Option<Walk>, used: &mut Used, position| {
             if let Some(walk) = walk.take() {
-                walk.end(skips, |from| pos::distance(from, position, capacity));
+                walk.end(skips, used, |from| pos::distance(from, position, capacity));
             }
         };
         let mut backoff = 1;
@@ -134,7 +142,7 @@ impl RawQueue {
             }
             match look(position) {
                 Found::Mine { again } => {
-                    end(&mut walk, position);
+                    end(&mut walk, &mut used, position);
                     return Ok(Claim { position, again, hint: from, careful });
                 }
                 Found::GoTo { position: to, passed } => {
@@ -143,14 +151,14 @@ impl RawQueue {
                     // A message that is borrowed, or was until now.
                     if is_next
                         && (passed.is_some() || step == 1 && core::ptr::eq(word, &self.ring.header().head))
-                        && let Some(cells) = skips.from(position, capacity)
+                        && let Some(cells) = skips.from(position, capacity, &mut used)
                     {
                         to = pos::beyond(position, cells.max(1), capacity);
                     }
                     if passed.is_some() {
                         from = None;
                         over = passed;
-                        end(&mut walk, position);
+                        end(&mut walk, &mut used, position);
                         walk = Some(Walk::behind(position));
                     } else if !is_next {
                         walk = None;
@@ -167,7 +175,7 @@ impl RawQueue {
                     backoff = (backoff * 2).min(16);
                 }
                 Found::Refused(Refused::NotNow(seen)) => {
-                    end(&mut walk, position);
+                    end(&mut walk, &mut used, position);
                     if from.is_some() && step > FAR {
                         // Q3: everything before it is done. The next scan need not walk there again.
                         let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
@@ -179,7 +187,7 @@ impl RawQueue {
                 Found::Refused(refused) => return Err(refused),
             }
         }
-        end(&mut walk, position);
+        end(&mut walk, &mut used, position);
         if from.is_some() {
             // Q3: everything before it is done.
             let _ = word.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
@@ -339,9 +347,14 @@ impl RawQueue {
         }
         crate::crash_window!("Q-w: a gap of the last lap is ours, and still looks like one");
         self.ring.seq(index).store(idle(position, EMPTY), Ordering::Release);
+        // Whoever came meanwhile may have taken us for a writer of the last lap: a consumer, though that lap's messages lie behind
+        // it, and a producer, though there may be room behind it.
+        let header = self.ring.header();
         if !crate::mutant!("write-over-untold") {
-            // Consumers that came meanwhile may have taken us for a writer of the last lap, whose messages lie behind it.
-            self.ring.header().common.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(|| u32::MAX);
+        }
+        if !crate::mutant!("write-over-producers-untold") {
+            header.common.not_full.wake(|| u32::MAX);
         }
         Found::Mine { again: false }
     }
