@@ -51,6 +51,8 @@ mod plain;
 mod queue;
 #[path = "models_of_use/rows.rs"]
 mod rows;
+#[path = "models_of_use/sleepers.rs"]
+mod sleepers;
 #[path = "models_of_use/spsc.rs"]
 mod spsc;
 
@@ -58,6 +60,7 @@ use drive::As;
 use interproc::Object;
 use interproc::queue::Latest;
 use interproc::sync::{Barrier, Event, Once, OnceLock, Semaphore};
+use sleepers::Sleepers;
 use std::time::Duration;
 
 /// What is done with an object, in so many cases: by one thread, with children that end or are killed in between, by threads
@@ -78,6 +81,8 @@ fn main() {
         time,
         models! {
             a_queue_is_a_row_of_messages: queue::InUse: sequences 800, deaths 80, histories 60;
+            nobody_sleeps_beside_what_a_queue_has: Sleepers<queue::InUse>: stories 200;
+            nobody_sleeps_beside_what_a_byte_queue_has: Sleepers<bytes::InUse>: stories 200;
             a_byte_queue_is_a_row_of_texts: bytes::InUse: sequences 500, deaths 80, histories 60;
             an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80, histories 60;
             a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50, histories 60;
