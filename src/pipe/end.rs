@@ -58,9 +58,9 @@ impl End {
     /// Moves both halves to the calling thread.
     #[inline(always)]
     fn come(&mut self) -> Result<()> {
-        let id = self.sender.half.me()?.id();
-        if id != self.receiver.half.endpoint.raw.holder() {
-            self.receiver.half.me().map(drop)
+        let id = self.sender.endpoint.me()?.id();
+        if id != self.receiver.endpoint.seat.raw.holder() {
+            self.receiver.endpoint.me().map(drop)
         } else {
             Ok(())
         }
@@ -239,8 +239,8 @@ impl End {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: c_int) -> Result<()> {
-        self.sender.half.endpoint.await_adoption(child)?;
-        self.receiver.half.endpoint.await_adoption(child)
+        self.sender.endpoint.seat.await_adoption(child)?;
+        self.receiver.endpoint.seat.await_adoption(child)
     }
 
     /// Sends a message, waiting for room as long as it takes: [`Sender::send`].
@@ -586,19 +586,19 @@ impl End {
 
 impl HandOver for Sender {
     fn claim(&mut self) -> Result<()> {
-        self.half.endpoint.adopt()
+        self.endpoint.seat.adopt()
     }
     fn given(mut self) {
-        self.half.endpoint.give();
+        self.endpoint.seat.give();
     }
 }
 
 impl HandOver for Receiver {
     fn claim(&mut self) -> Result<()> {
-        self.half.endpoint.adopt()
+        self.endpoint.seat.adopt()
     }
     fn given(mut self) {
-        self.half.endpoint.give();
+        self.endpoint.seat.give();
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Half`]: what the sender and the receiver have in common: an endpoint that closes its lane when it leaves.
+//! [`PipeEndpoint`]: what the sender and the receiver have in common: an endpoint that closes its lane when it leaves.
 
 use super::rendezvous::RawRendezvous;
 use crate::error::{ErrorKind, Result};
@@ -6,30 +6,30 @@ use crate::member::{Life, Member};
 use crate::queue::endpoint::{Endpoint, Side};
 use crate::shm::Segment;
 
-/// An endpoint of a pipe's lane.
+/// A seat of a pipe's lane, as a pipe's sender or receiver has it.
 #[derive(Debug)]
-pub(super) struct Half<S: Side> {
-    pub(super) endpoint: Endpoint<S>,
-    /// Told when the half has left: others may wait for the slot.
+pub(super) struct PipeEndpoint<S: Side> {
+    pub(super) seat: Endpoint<S>,
+    /// Told when the endpoint has left: others may wait for the slot.
     rendezvous: RawRendezvous,
     /// Keeps the mapping.
     _segment: Segment,
 }
 
-impl<S: Side> Half<S> {
+impl<S: Side> PipeEndpoint<S> {
     /// The calling thread has just taken the seat.
     pub(super) fn new(raw: S, rendezvous: RawRendezvous, segment: Segment) -> Self {
-        Half { endpoint: Endpoint::new(raw), rendezvous, _segment: segment }
+        PipeEndpoint { seat: Endpoint::new(raw), rendezvous, _segment: segment }
     }
 
     /// The calling thread, which has the seat: see [`Endpoint::me`].
     #[inline(always)]
     pub(super) fn me<'a>(&mut self) -> Result<&'a Member> {
-        self.endpoint.me()
+        self.seat.me()
     }
 
-    /// As [`Half::me`], if the peer lives: two more loads, of words that nobody writes. The peer is looked up anew each time,
-    /// as the end may have gone to a child or to another thread while its former holder lives on.
+    /// As [`PipeEndpoint::me`], if the peer lives: two more loads, of words that nobody writes. The peer is looked up anew each
+    /// time, as the end may have gone to a child or to another thread while its former holder lives on.
     ///
     /// # Errors
     /// `Closed` if it is dead; then the lane is closed, too.
@@ -39,16 +39,16 @@ impl<S: Side> Half<S> {
         closed: impl Fn(&mut S, &Member) -> Result<()>,
     ) -> Result<&'a Member> {
         let me = self.me()?;
-        let dead = self.endpoint.peer().is_some_and(|id| me.table().life(id) == Life::Dead);
+        let dead = self.seat.peer().is_some_and(|id| me.table().life(id) == Life::Dead);
         if dead && !crate::mutant!("pipe-dead-peer") {
-            closed(&mut self.endpoint.raw, me)?;
+            closed(&mut self.seat.raw, me)?;
         }
         Ok(me)
     }
 
     /// Closes the lane and leaves the seat.
     pub(super) fn close(&mut self) -> Result<()> {
-        if self.endpoint.give() {
+        if self.seat.give() {
             return Ok(());
         }
         let me = match self.me() {
@@ -56,22 +56,22 @@ impl<S: Side> Half<S> {
             Err(error) if error.kind() == ErrorKind::Stale => return Ok(()),
             me => me?,
         };
-        if !self.endpoint.holds_seat() {
+        if !self.seat.holds_seat() {
             return Ok(());
         }
-        let flushed = self.endpoint.raw.close(me);
+        let flushed = self.seat.raw.close(me);
         crate::crash_window!("P-c: closed, still seated");
         let pending = me.pend();
-        self.endpoint.raw.leave(me);
+        self.seat.raw.leave(me);
         self.rendezvous.make_room();
         me.unpend(pending);
         flushed
     }
 }
 
-impl<S: Side> Drop for Half<S> {
+impl<S: Side> Drop for PipeEndpoint<S> {
     fn drop(&mut self) {
-        // If this fails the half is not ours any more, or is a forked child's copy.
+        // If this fails the endpoint is not ours any more, or is a forked child's copy.
         let _ = self.close();
     }
 }

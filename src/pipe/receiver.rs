@@ -1,7 +1,7 @@
 //! [`Receiver`]: the receiving half of an end.
 #![allow(unsafe_code)]
 
-use super::endpoint::Half;
+use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
@@ -31,24 +31,24 @@ use std::vec::Vec;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Receiver {
-    pub(super) half: Half<RawByteConsumer>,
+    pub(super) endpoint: PipeEndpoint<RawByteConsumer>,
 }
 
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
-        Ok(Receiver { half: Half::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
+        Ok(Receiver { endpoint: PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
     }
 
     /// Finds the next message, and says whether it may have been read before. It stays the next one until it is released.
     #[inline(always)]
     pub(crate) fn find(&mut self, wait: Wait) -> Result<(Found, bool)> {
-        self.half.endpoint.borrow(wait)
+        self.endpoint.seat.borrow(wait)
     }
 
     /// Ends the message that was found last.
     #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<()> {
-        self.half.endpoint.release()
+        self.endpoint.seat.release()
     }
 
     /// Copies the next message out. Returns its length, and whether it may have been read before. A message that does not fit
@@ -68,7 +68,7 @@ impl Receiver {
             // SAFETY: `len` bytes in the ring that are ours by the seat; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
-            self.half.endpoint.raw.release();
+            self.endpoint.seat.raw.release();
         }
         Ok((len, redelivered))
     }
@@ -91,13 +91,13 @@ impl Receiver {
             bytes.as_ptr().copy_to_nonoverlapping(message.as_mut_ptr(), len);
             message.set_len(len);
         }
-        self.half.endpoint.raw.release();
+        self.endpoint.seat.raw.release();
         Ok(message)
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let found = self.half.endpoint.borrow(wait)?;
-        Ok(InConsumer::guard(&mut self.half.endpoint, found))
+        let found = self.endpoint.seat.borrow(wait)?;
+        Ok(InConsumer::guard(&mut self.endpoint.seat, found))
     }
 
     pub(crate) fn poll_by(&mut self, wait: Wait) -> Result<bool> {
@@ -368,7 +368,7 @@ impl Receiver {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.endpoint.longest()
+        self.endpoint.seat.longest()
     }
 
     /// The size of the ring in bytes, the eight bytes of each message's header included.
@@ -380,7 +380,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.endpoint.capacity()
+        self.endpoint.seat.capacity()
     }
 
     /// The bytes of the ring that are in use: a snapshot.
@@ -395,7 +395,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.endpoint.len_bytes()
+        self.endpoint.seat.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the sender was found dead. What was sent can still be received.
@@ -410,7 +410,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.endpoint.lane().is_closed()
+        self.endpoint.seat.lane().is_closed()
     }
 
     /// The sender, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::Who).
@@ -425,8 +425,8 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
-        let me = self.half.me()?;
-        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
+        let me = self.endpoint.me()?;
+        Ok(self.endpoint.seat.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: sends fail from now on. Dropping does the same, but reports no errors.
@@ -442,7 +442,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.half.close()
+        self.endpoint.close()
     }
 
     /// In a child of a `fork` that was not made by this library: takes the half that its parent hands over: see
@@ -469,7 +469,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.endpoint.adopt()
+        self.endpoint.seat.adopt()
     }
 
     /// In the parent, after a `fork` that was not made by this library: see [`End::hand_over`](super::End::hand_over).
@@ -495,7 +495,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.endpoint.await_adoption(child)
+        self.endpoint.seat.await_adoption(child)
     }
 }
 

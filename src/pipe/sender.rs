@@ -1,6 +1,6 @@
 //! [`Sender`]: the sending half of an end.
 
-use super::endpoint::Half;
+use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
@@ -38,7 +38,7 @@ use std::io::IoSlice;
 /// # Ok::<(), interproc::Error>(())
 /// ```
 pub struct Sender {
-    pub(super) half: Half<RawByteProducer>,
+    pub(super) endpoint: PipeEndpoint<RawByteProducer>,
 }
 
 /// `Closed`, if nobody receives any more.
@@ -48,20 +48,20 @@ fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
 
 impl Sender {
     pub(super) fn new(raw: RawProducer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
-        Ok(Sender { half: Half::new(RawByteProducer::new(raw)?, rendezvous, segment) })
+        Ok(Sender { endpoint: PipeEndpoint::new(RawByteProducer::new(raw)?, rendezvous, segment) })
     }
 
     /// Reserves the place of a message of `len` bytes.
     #[inline(always)]
     pub(crate) fn place(&mut self, len: usize, wait: Wait) -> Result<NonNull<u8>> {
-        let me = self.half.me_and_peer(refusal)?;
-        self.half.endpoint.reserve_as(me, len, wait)
+        let me = self.endpoint.me_and_peer(refusal)?;
+        self.endpoint.seat.reserve_as(me, len, wait)
     }
 
     /// Sends the first `len` bytes of the reserved place.
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
-        self.half.endpoint.commit(len)
+        self.endpoint.seat.commit(len)
     }
 
     #[inline(always)]
@@ -70,8 +70,8 @@ impl Sender {
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         wait: Wait,
     ) -> Result<()> {
-        let me = self.half.me_and_peer(refusal)?;
-        self.half.endpoint.push_as(me, parts, wait)
+        let me = self.endpoint.me_and_peer(refusal)?;
+        self.endpoint.seat.push_as(me, parts, wait)
     }
 
     #[inline(always)]
@@ -81,7 +81,7 @@ impl Sender {
 
     pub(crate) fn reserve_by(&mut self, len: usize, wait: Wait) -> Result<Reservation<'_>> {
         let bytes = self.place(len, wait)?;
-        Ok(InProducer::guard(&mut self.half.endpoint, bytes, len))
+        Ok(InProducer::guard(&mut self.endpoint.seat, bytes, len))
     }
 
     /// Sends a message, waiting for room as long as it takes.
@@ -266,7 +266,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {
-        self.half.endpoint.longest()
+        self.endpoint.seat.longest()
     }
 
     /// The size of the ring in bytes, the eight bytes of each message's header included.
@@ -278,7 +278,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn capacity(&self) -> usize {
-        self.half.endpoint.capacity()
+        self.endpoint.seat.capacity()
     }
 
     /// The bytes of the ring that are in use: a snapshot.
@@ -291,7 +291,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn len_bytes(&self) -> usize {
-        self.half.endpoint.len_bytes()
+        self.endpoint.seat.len_bytes()
     }
 
     /// Whether the pipe was closed, by either side, or the receiver was found dead.
@@ -305,7 +305,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.half.endpoint.lane().is_closed()
+        self.endpoint.seat.lane().is_closed()
     }
 
     /// The receiver, dead or alive: a snapshot. `None` when it has closed and left. As it describes itself: see [`Who`](crate::Who).
@@ -320,8 +320,8 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn peer(&mut self) -> Result<Option<Who>> {
-        let me = self.half.me()?;
-        Ok(self.half.endpoint.peer().map(|id| me.domain().who(id)))
+        let me = self.endpoint.me()?;
+        Ok(self.endpoint.seat.peer().map(|id| me.domain().who(id)))
     }
 
     /// Closes: the receiver gets what was sent, and then the end. Dropping does the same, but reports no errors.
@@ -337,7 +337,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn close(mut self) -> Result<()> {
-        self.half.close()
+        self.endpoint.close()
     }
 
     /// In a child of a `fork` that was not made by this library: takes the half that its parent hands over: see
@@ -364,7 +364,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn adopt(&mut self) -> Result<()> {
-        self.half.endpoint.adopt()
+        self.endpoint.seat.adopt()
     }
 
     /// In the parent, after a `fork` that was not made by this library: see [`End::hand_over`](super::End::hand_over).
@@ -390,7 +390,7 @@ impl Sender {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn hand_over(mut self, child: core::ffi::c_int) -> Result<()> {
-        self.half.endpoint.await_adoption(child)
+        self.endpoint.seat.await_adoption(child)
     }
 }
 

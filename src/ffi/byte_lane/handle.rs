@@ -3,7 +3,8 @@
 use crate::ffi::arguments::{answer, text};
 use crate::ffi::handle::{Marked, taken_in};
 use crate::ffi::segment::interproc_segment_t;
-use crate::queue::byte_lane::{RawByteConsumer, RawByteProducer, Seated};
+use crate::queue::byte_lane::{RawByteConsumer, RawByteProducer};
+use crate::queue::endpoint::Endpoint;
 use core::ffi::{c_char, c_int};
 
 /// The one producer of a queue of messages of any length, from this process to its consumer in any other.
@@ -67,14 +68,14 @@ pub struct interproc_byte_consumer_t {
 
 // SAFETY: an array of words.
 unsafe impl Marked for interproc_byte_producer_t {
-    type Object = Seated<RawByteProducer>;
+    type Object = Endpoint<RawByteProducer>;
     const MARK: [u8; 8] = *b"ipbyteP\0";
     const NAME: &'static str = "producer";
 }
 
 // SAFETY: as above.
 unsafe impl Marked for interproc_byte_consumer_t {
-    type Object = Seated<RawByteConsumer>;
+    type Object = Endpoint<RawByteConsumer>;
     const MARK: [u8; 8] = *b"ipbyteC\0";
     const NAME: &'static str = "consumer";
 }
@@ -99,7 +100,7 @@ pub unsafe extern "C" fn interproc_segment_byte_producer(
     unsafe {
         answer(producer, "producer", || {
             let name = text(name, "name")?;
-            taken_in(segment, |s| s.raw_byte_producer(name, capacity, longest).map(Seated::new))
+            taken_in(segment, |s| s.raw_byte_producer(name, capacity, longest).map(Endpoint::new))
         })
     }
 }
@@ -119,7 +120,7 @@ pub unsafe extern "C" fn interproc_segment_byte_consumer(
     unsafe {
         answer(consumer, "consumer", || {
             let name = text(name, "name")?;
-            taken_in(segment, |s| s.raw_byte_consumer(name, capacity, longest).map(Seated::new))
+            taken_in(segment, |s| s.raw_byte_consumer(name, capacity, longest).map(Endpoint::new))
         })
     }
 }

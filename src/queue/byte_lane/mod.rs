@@ -1,7 +1,7 @@
 //! The byte lane: messages of any length from one producer to one consumer.
 //!
-//! [`raw::queue::byte_lane`](crate::raw::queue::byte_lane) is the framing, on top of the lane's two counts. [`ByteProducer`] and [`ByteConsumer`] are the handles, created
-//! or found by [`Segment::byte_producer`](crate::Segment::byte_producer) and
+//! [`raw::queue::byte_lane`](crate::raw::queue::byte_lane) is the framing, on top of the lane's two counts. [`ByteProducer`]
+//! and [`ByteConsumer`] are the handles, created or found by [`Segment::byte_producer`](crate::Segment::byte_producer) and
 //! [`Segment::byte_consumer`](crate::Segment::byte_consumer).
 
 #[cfg(feature = "std")]
@@ -16,8 +16,6 @@ pub(crate) mod view;
 
 #[cfg(feature = "std")]
 pub use super::RecvError;
-#[cfg(feature = "std")]
-pub(crate) use crate::queue::endpoint::Endpoint as Seated;
 #[cfg(feature = "std")]
 pub(crate) use consumer::InSeat as InConsumer;
 #[cfg(feature = "std")]
