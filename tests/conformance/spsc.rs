@@ -78,7 +78,7 @@ pub fn batches_and_chunks_keep_the_order_whatever_their_size(at: Place) {
                         let got: Vec<u64> = [chunk.as_slices().0, chunk.as_slices().1].concat();
                         assert!(got.iter().copied().eq(next..next + got.len() as u64));
                         let part = got.len().div_ceil(2);
-                        chunk.release(part);
+                        chunk.release(part).expect("not more than there are");
                         next += part as u64;
                     }
                     _ => {
@@ -117,7 +117,11 @@ pub fn a_batch_or_a_chunk_takes_what_there_is(at: Place) {
             assert_eq!((p.len(), p.unpublished()), (1, 0));
             c.close().expect("close");
             // As many as were asked for will not come.
-            assert_eq!(c.borrow(capacity).expect("what is there").len(), 1);
+            let chunk = c.borrow(capacity).expect("what is there");
+            assert_eq!(chunk.len(), 1);
+            // More than there are: none is taken.
+            assert_eq!(kind(chunk.release(2)), Err(ErrorKind::TooLarge));
+            assert_eq!(kind(c.borrow(1).expect("still there").release(1)), Ok(()));
         })
         .join();
     }

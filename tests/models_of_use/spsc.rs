@@ -384,7 +384,7 @@ impl Modelled for InUse {
                         dawdle();
                         let (a, b) = chunk.as_slices();
                         let seen = [a, b].concat();
-                        chunk.release(seen.len().min(of_it.into()));
+                        chunk.release(seen.len().min(of_it.into())).expect("not more than there are");
                         seen
                     });
                     return answer(seen, |mut seen| {

@@ -527,7 +527,7 @@ impl Channel for Queue {
 
     fn pop_by(way: usize, c: &mut Self::Consumer, within: Within) -> Result<u64, ErrorKind> {
         match (way, within) {
-            (1, Ever | Now) => Self::pop_told(c, within).map(|told| told.0),
+            (1, _) => Self::pop_told(c, within).map(|told| told.0),
             (2, _) => Self::borrow(c, within).map(|message| message.take()),
             _ => kind(within!(within, c, [pop try_pop pop_timeout pop_until])),
         }
@@ -538,11 +538,9 @@ impl Channel for Queue {
     }
 
     fn pop_told(c: &mut Self::Consumer, within: Within) -> Result<(u64, bool), ErrorKind> {
-        match within {
-            Ever => kind(c.pop_delivery()).map(|d| (d.value, d.redelivered)),
-            Now => kind(c.try_pop_delivery()).map(|d| (d.value, d.redelivered)),
-            _ => Self::borrow(c, within).map(|message| (*message, message.is_redelivered())),
-        }
+        let popped =
+            within!(within, c, [pop_delivery try_pop_delivery pop_delivery_timeout pop_delivery_until]);
+        kind(popped).map(|d| (d.value, d.redelivered))
     }
 }
 

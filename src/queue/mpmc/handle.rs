@@ -316,6 +316,41 @@ impl<T: Plain> Queue<T> {
         Ok(self.pop_by(Some(deadline))?.value)
     }
 
+    /// As [`Queue::pop_delivery`], waiting at most `timeout` for a message.
+    ///
+    /// # Errors
+    /// As [`Queue::pop_delivery`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// assert!(q.pop_delivery_timeout(std::time::Duration::from_millis(1)).is_err());
+    /// q.push(5)?;
+    /// assert_eq!(q.pop_delivery_timeout(std::time::Duration::from_secs(1))?.value, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_delivery_timeout(&self, timeout: Duration) -> Result<Delivery<T>> {
+        self.pop_delivery_until(Deadline::after(timeout))
+    }
+
+    /// As [`Queue::pop_delivery`], waiting until `deadline` at the latest for a message.
+    ///
+    /// # Errors
+    /// As [`Queue::pop_delivery`], and `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 2)?;
+    /// q.push(5)?;
+    /// assert_eq!(q.pop_delivery_until(interproc::Deadline::now())?.value, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_delivery_until(&self, deadline: Deadline) -> Result<Delivery<T>> {
+        self.pop_by(Some(deadline))
+    }
+
     #[inline(always)]
     fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
         let (value, redelivered) = self.raw.pop_with(self.me()?, deadline, Self::take)?;

@@ -348,8 +348,8 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
 /// the panic drops the consumer, too, they are flagged as after its death.
 ///
 /// *If the consumer dies* with a chunk, all of it is delivered again to the next consumer, flagged
-/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a release of its parent's chunk does nothing: the messages stay
-/// the parent's. What the child reads there may have been overwritten.
+/// ([`redelivered`](Self::redelivered)). *Fork*: in the child a release of its parent's chunk takes nothing (`NotOwner`): the
+/// messages stay the parent's. What the child reads there may have been overwritten.
 ///
 /// # Examples
 /// ```
@@ -359,7 +359,7 @@ impl<'a, T: Plain> WriteChunkUninit<'a, T> {
 /// p.push_batch(&[1, 2, 3])?;
 /// let chunk = c.borrow(2)?;
 /// assert_eq!(chunk.as_slices().0, [1, 2]);
-/// chunk.release(1); // the first one is taken
+/// chunk.release(1)?; // the first one is taken
 /// assert_eq!(c.borrow(2)?.as_slices().0, [2, 3]); // dropped: none is
 /// assert_eq!(c.pop()?, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -460,7 +460,10 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
         self.consumer.seat.raw.suspects().min(self.len() as u64) as usize
     }
 
-    /// Takes the first `count` of them, freed as one; the rest stays. Takes at most all, and none in the child of a fork.
+    /// Takes the first `count` of them, freed as one; the rest stays.
+    ///
+    /// # Errors
+    /// `TooLarge` for more than were borrowed; `NotOwner` in the child of a fork. None is taken then.
     ///
     /// # Examples
     /// ```
@@ -468,21 +471,23 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
     /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
     /// p.push_batch(&[1, 2, 3])?;
-    /// c.borrow(3)?.release(2);
+    /// assert!(c.borrow(3)?.release(4).is_err()); // none is taken
+    /// c.borrow(3)?.release(2)?;
     /// assert_eq!(c.pop()?, 3); // it stayed
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn release(self, count: usize) {
-        let count = count.min(self.len());
-        let seat = &mut self.consumer.seat;
-        if seat.here().is_err() {
-            return; // in the child of a fork
+    pub fn release(self, count: usize) -> Result<()> {
+        if count > self.len() {
+            return Err(ErrorKind::TooLarge.into());
         }
+        let seat = &mut self.consumer.seat;
+        seat.here()?; // not in the child of a fork
         if count != 0 {
             seat.raw.advance(count as u64);
         }
         seat.raw.has_read();
+        Ok(())
     }
 
     /// Takes all of them, freed as one; none in the child of a fork.
@@ -502,7 +507,8 @@ impl<'a, T: Plain> ReadChunk<'a, T> {
     #[inline(always)]
     pub fn release_all(self) {
         let all = self.len();
-        self.release(all);
+        // It fails in the child of a fork only.
+        let _ = self.release(all);
     }
 }
 
@@ -562,7 +568,7 @@ impl<T: Plain> Drop for ReadChunkIntoIter<'_, T> {
         if let Some(chunk) = self.chunk.take()
             && !self.unwinding.interrupts()
         {
-            chunk.release(self.next);
+            let _ = chunk.release(self.next); // as in `release_all`
         }
     }
 }

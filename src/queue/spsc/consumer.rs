@@ -385,7 +385,7 @@ impl<T: Plain> Consumer<T> {
     /// let chunk = c.borrow(3)?;
     /// let (a, b) = chunk.as_slices(); // two, as the ring may end in between
     /// assert_eq!([a, b].concat(), [1, 2, 3]);
-    /// chunk.release(2);
+    /// chunk.release(2)?;
     /// assert_eq!(c.pop()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

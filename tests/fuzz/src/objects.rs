@@ -378,8 +378,7 @@ impl World {
                 {
                     let (first, second) = chunk.as_slices();
                     let _ = (first.iter().max(), second.iter().max());
-                    let there = first.len() + second.len();
-                    chunk.release(usize::from(read / 64).min(there));
+                    let _ = chunk.release(usize::from(read / 64));
                 }
             }
             Operation::Bytes(n, len) => {
