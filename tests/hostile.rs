@@ -15,8 +15,8 @@
 //! | `aimed` | a few words, found by reading the code, that once made a call endless or slow |
 //! | `files` | locks on the segment's file, sizes that lie, files with holes |
 //!
-//! Each row runs for half a second; `HOSTILE_SECONDS=20 cargo test --release --test hostile` gives each 20 s and larger
-//! rings. `HOSTILE_SEED` repeats a run as far as two processes can be repeated.
+//! Each row runs for half a second; `INTERPROC_HOSTILE_SECONDS=20 cargo test --release --test hostile` gives each 20 s
+//! and larger rings. `INTERPROC_HOSTILE_SEED` repeats a run as far as two processes can be repeated.
 
 #[macro_use]
 mod support;
@@ -38,7 +38,7 @@ use std::time::Duration;
 
 /// How long each row is scribbled on.
 fn seconds() -> f64 {
-    std::env::var("HOSTILE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0.5)
+    std::env::var("INTERPROC_HOSTILE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0.5)
 }
 
 /// Whether this is the long form, with the largest rings.
@@ -52,7 +52,7 @@ fn cells() -> usize {
 }
 
 fn seed() -> u64 {
-    std::env::var("HOSTILE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0x5eed)
+    std::env::var("INTERPROC_HOSTILE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0x5eed)
 }
 
 fn main() {
