@@ -45,8 +45,9 @@
  * MESSAGES
  *
  * Queues and lanes copy by `push` and `pop`, pipes by `send` and `recv`. In place: `reserve`, then `commit` or `abort`,
- * to write; `borrow`, then `release` or (queues) `put_back`, to read. A commit of more than was reserved is EMSGSIZE,
- * and the reservation stays; a release of what is not borrowed is EINVAL or, where it is another thread's, EPERM.
+ * to write (spsc has no abort: it commits 0); `borrow`, then `release` or (queues) `put_back`, to read. A commit of
+ * more than was reserved is EMSGSIZE, and the reservation stays. A commit or abort with nothing reserved, and a release
+ * with nothing borrowed, is EINVAL in lanes and pipes; in queues, where the place is named, EPERM.
  * `redelivered` says that a message may have been read before, by a consumer that died; in batches it is a count.
  *
  * WHEN SOMEBODY DIES
@@ -2936,6 +2937,8 @@ int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer, s
 
 /**
  * Gives back what was reserved: nothing has happened.
+ *
+ * @return 0; EINVAL: nothing is reserved.
  */
 int interproc_byte_producer_abort(struct interproc_byte_producer_t *producer);
 

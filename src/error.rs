@@ -54,9 +54,10 @@ kinds! {
     /// A counter is at its largest value.
     Overflow = EOVERFLOW, "the counter is at its limit: 2147483647 for a semaphore, 65535 for the depth of a recursive mutex";
     /// Closed for pushing, or closed and drained for popping; a pipe's other end is closed or dead.
-    Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; a receiver has taken everything: nothing more will come";
-    /// An argument is out of its range, or an address lies in no attached segment.
-    InvalidInput = EINVAL, "an argument is invalid, or the object lies in no segment attached to this process";
+    Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; to a receiver: any queued messages have been received, and nothing more will come";
+    /// An argument is out of its range, nothing is reserved or borrowed, or an address is not in a segment that this process
+    /// has open.
+    InvalidInput = EINVAL, "an argument is invalid, nothing is reserved or borrowed, or the object is not in a segment that this process has open";
     /// The handle's seat was lost because the thread that held it died.
     Stale = ESTALE, "the thread that held this handle died; open a new handle";
     /// Every member slot is taken by a live thread.
@@ -103,8 +104,8 @@ kinds! {
     Resource = EAGAIN, "a limit of the system was reached (processes, descriptors or memory); raise it or use less";
     /// Nobody listens.
     Refused = ECONNREFUSED, "nobody listens there: the listener has ended, or has not started yet; try again later";
-    /// The message does not fit.
-    TooLarge = EMSGSIZE, "the message is longer than the queue or pipe was created for, or than the buffer for it";
+    /// The message does not fit, or more was to be committed or released than was reserved or borrowed.
+    TooLarge = EMSGSIZE, "the message is longer than the queue or pipe was created for, or than the buffer for it; or more was to be committed or released than was reserved or borrowed";
     /// The program has closed a descriptor of the library.
     DescriptorClosed = EBADF, "the program has closed a descriptor that this library opened, and it cannot be opened again; close only what you opened";
     /// Another error from the kernel; its errno value is kept.

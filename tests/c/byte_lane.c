@@ -110,6 +110,7 @@ static void bad_arguments(void)
     RETURNS(EINVAL, interproc_byte_producer_reserve_until(&p, 1, &wrong, &place));
     RETURNS(EINVAL, interproc_byte_producer_reserve_until(&p, 1, NULL, NULL));
     RETURNS(EINVAL, interproc_byte_producer_commit(&p, 0));
+    RETURNS(EINVAL, interproc_byte_producer_abort(&p));
     RETURNS(EINVAL, interproc_byte_producer_info(&p, NULL));
     RETURNS(EINVAL, interproc_byte_producer_peer(&p, NULL));
     RETURNS(EINVAL, interproc_byte_consumer_borrow_until(&c, AT_ONCE, NULL, &n, NULL));
@@ -157,6 +158,9 @@ static void messages(void)
     OK(interproc_byte_producer_reserve_until(&p, LONGEST, AT_ONCE, &place));
     OK(interproc_byte_producer_abort(&p));
     RETURNS(EINVAL, interproc_byte_producer_commit(&p, 0));
+    CHECK(strstr(interproc_last_error_message(), "nothing is reserved)") != NULL);
+    RETURNS(EINVAL, interproc_byte_producer_abort(&p)); /* it is aborted already */
+    CHECK(strstr(interproc_last_error_message(), "nothing is reserved)") != NULL);
     OK(interproc_byte_producer_reserve_until(&p, LONGEST, &past, &place));
     memcpy(place, "in place", 8);
     OK(interproc_byte_producer_commit(&p, 8));
@@ -164,6 +168,7 @@ static void messages(void)
     CHECK(n == 16 + 8 + 16 + 24 + 8 + 16 + 16 + 16);
     comes(&c, "one", false);
     RETURNS(EINVAL, interproc_byte_consumer_release(&c)); /* it is released already */
+    CHECK(strstr(interproc_last_error_message(), "nothing is borrowed)") != NULL);
     comes(&c, "", false);
     /* Without a release it comes again. */
     OK(interproc_byte_consumer_borrow_until(&c, NULL, &message, &n, NULL));
@@ -175,6 +180,7 @@ static void messages(void)
     CHECK(n == 5 && strstr(interproc_last_error_message(), "5 bytes") != NULL);
     OK(interproc_byte_consumer_pop(&c, buffer, 5, &n, &again));
     CHECK(n == 5 && memcmp(buffer, "three", 5) == 0 && !again);
+    RETURNS(EINVAL, interproc_byte_consumer_release(&c)); /* the pop has ended the borrow */
     OK(interproc_byte_consumer_trypop(&c, buffer, sizeof buffer, &n, NULL));
     CHECK(n == 10 && memcmp(buffer, "head, body", 10) == 0);
     OK(interproc_byte_consumer_timedpop(&c, &past, NULL, 0, &n, NULL));

@@ -114,10 +114,12 @@ pub unsafe extern "C" fn interproc_byte_producer_commit(
 }
 
 /// Gives back what was reserved: nothing has happened.
+///
+/// @return 0; EINVAL: nothing is reserved.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_producer_abort(producer: *mut interproc_byte_producer_t) -> c_int {
     // SAFETY: by C's contract.
-    report(unsafe { find_mut(producer) }.map(|producer| producer.abort()))
+    report(unsafe { find_mut(producer) }.and_then(|producer| producer.abort()))
 }
 
 /// Publishes only when so many bytes (headers included) have gathered, instead of with every message: for many short

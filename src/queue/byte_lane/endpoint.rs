@@ -3,7 +3,7 @@
 
 use super::{Found, RawByteConsumer, RawByteProducer, UNIT};
 use crate::atomic::{AtomicU64, Ordering};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::queue::Lane;
 use crate::queue::endpoint::{Endpoint, Holder, Side};
@@ -83,6 +83,11 @@ fn bytes(units: u64) -> usize {
     units as usize * UNIT
 }
 
+#[cold]
+fn nothing_is(what: &str) -> Error {
+    Error::from(ErrorKind::InvalidInput).with_detail(format_args!("nothing is {what}"))
+}
+
 /// As many units as hold these bytes.
 fn units(bytes: usize) -> u64 {
     bytes.div_ceil(UNIT) as u64
@@ -117,14 +122,33 @@ impl Endpoint<RawByteProducer> {
     }
 
     /// Pushes the first `len` bytes of what was reserved last.
+    ///
+    /// # Errors
+    /// `InvalidInput` if nothing is reserved; as [`RawByteProducer::commit`].
     #[inline(always)]
     pub(crate) fn commit(&mut self, len: usize) -> Result<()> {
         self.me()?;
+        if !self.raw.is_reserved() {
+            return Err(nothing_is("reserved"));
+        }
         self.raw.commit(len)
     }
 
     /// Gives back what was reserved.
-    pub(crate) fn abort(&mut self) {
+    ///
+    /// # Errors
+    /// `InvalidInput` if nothing is.
+    pub(crate) fn abort(&mut self) -> Result<()> {
+        self.me()?;
+        if !self.raw.is_reserved() {
+            return Err(nothing_is("reserved"));
+        }
+        self.raw.abort();
+        Ok(())
+    }
+
+    /// Gives back what a guard has reserved, also in the child of a fork.
+    pub(crate) fn give_back(&mut self) {
         self.raw.abort();
     }
 
@@ -204,7 +228,7 @@ impl Endpoint<RawByteConsumer> {
     pub(crate) fn release(&mut self) -> Result<()> {
         self.me()?;
         if !self.raw.is_borrowed() {
-            return Err(ErrorKind::InvalidInput.into());
+            return Err(nothing_is("borrowed"));
         }
         self.raw.release();
         Ok(())

@@ -500,6 +500,6 @@ impl Writing for InSeat<'_> {
     }
     #[inline]
     fn abort(self) {
-        self.side.abort();
+        self.side.give_back();
     }
 }

@@ -237,6 +237,12 @@ impl RawByteProducer {
         self.seat.advance(pad + units_of(len))
     }
 
+    /// Whether something was reserved and is neither committed nor aborted.
+    #[inline]
+    pub fn is_reserved(&self) -> bool {
+        self.reserved.is_some()
+    }
+
     /// Gives the reserved space back: nothing has happened.
     pub fn abort(&mut self) {
         self.reserved = None;
