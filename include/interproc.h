@@ -1177,7 +1177,7 @@ typedef struct interproc_process_details_t {
  *     if (rc == 0)
  *         rc = interproc_pipe_send(&ours, "question", 8);
  *     if (rc == 0)
- *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size, NULL);
+ *         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &len, NULL);
  *     if (rc == EPIPE)
  *         complain("the worker is gone");
  *
@@ -3721,24 +3721,24 @@ int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
                                    struct interproc_pipe_t *receiver);
 
 /**
- * Sends the `size` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
+ * Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
  *
  * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL also for an end
  * that only receives. After an error the message was not sent.
  */
-int interproc_pipe_send(const struct interproc_pipe_t *pipe, const void *message, size_t size);
+int interproc_pipe_send(const struct interproc_pipe_t *pipe, const void *message, size_t len);
 
 /**
  * As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full.
  */
-int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t size);
+int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t len);
 
 /**
  * As interproc_pipe_send(), until `abstime`: then ETIMEDOUT.
  */
 int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
                              const void *message,
-                             size_t size,
+                             size_t len,
                              const struct timespec *abstime);
 
 /**
@@ -3752,20 +3752,16 @@ int interproc_pipe_send_vectored_until(const struct interproc_pipe_t *pipe,
                                        const struct timespec *abstime);
 
 /**
- * Receives a message into `buffer` of `size` bytes, waiting for it. `*received` becomes its length.
+ * Receives a message into `buffer` of `size` bytes, waiting for it. `*len` becomes its length.
  *
  * `redelivered` may be NULL. It becomes true when the thread that had this end before may have read the message and
  * died before it had taken it; otherwise false.
  *
  * @return 0; EPIPE: the other end is closed or dead, and everything was received; EMSGSIZE: the message is longer than
- * the buffer: `received` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
+ * the buffer: `len` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
  * while a message is borrowed.
  */
-int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
-                        void *buffer,
-                        size_t size,
-                        size_t *received,
-                        bool *redelivered);
+int interproc_pipe_recv(const struct interproc_pipe_t *pipe, void *buffer, size_t size, size_t *len, bool *redelivered);
 
 /**
  * As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.
@@ -3773,7 +3769,7 @@ int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
 int interproc_pipe_tryrecv(const struct interproc_pipe_t *pipe,
                            void *buffer,
                            size_t size,
-                           size_t *received,
+                           size_t *len,
                            bool *redelivered);
 
 /**
@@ -3783,27 +3779,27 @@ int interproc_pipe_timedrecv(const struct interproc_pipe_t *pipe,
                              const struct timespec *abstime,
                              void *buffer,
                              size_t size,
-                             size_t *received,
+                             size_t *len,
                              bool *redelivered);
 
 /**
- * Reserves room for a message of `size` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
+ * Reserves room for a message of `len` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
  * for it until `abstime`. Nobody sees it before. Any other call that sends by this end, or closes it, aborts the
  * reservation.
  *
  * @return As interproc_pipe_timedsend().
  */
 int interproc_pipe_reserve_until(const struct interproc_pipe_t *pipe,
-                                 size_t size,
+                                 size_t len,
                                  const struct timespec *abstime,
                                  void **place);
 
 /**
- * Sends the first `size` bytes of what was reserved.
+ * Sends the first `len` bytes of what was reserved.
  *
  * @return 0; EPIPE: it was not sent; EMSGSIZE: more than was reserved, which it still is; EINVAL: nothing is reserved.
  */
-int interproc_pipe_commit(const struct interproc_pipe_t *pipe, size_t size);
+int interproc_pipe_commit(const struct interproc_pipe_t *pipe, size_t len);
 
 /**
  * Gives back what was reserved: nothing has happened.
@@ -3823,7 +3819,7 @@ int interproc_pipe_abort(const struct interproc_pipe_t *pipe);
 int interproc_pipe_borrow_until(const struct interproc_pipe_t *pipe,
                                 const struct timespec *abstime,
                                 const void **message,
-                                size_t *size,
+                                size_t *len,
                                 bool *redelivered);
 
 /**

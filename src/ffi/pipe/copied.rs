@@ -14,11 +14,11 @@ use libc::{iovec, timespec};
 /// # Safety
 /// By C's contract of the functions below.
 #[inline(never)]
-unsafe fn send(pipe: *const interproc_pipe_t, message: *const c_void, size: usize, wait: Wait) -> c_int {
+unsafe fn send(pipe: *const interproc_pipe_t, message: *const c_void, len: usize, wait: Wait) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { sender(pipe) }.and_then(|sender| {
         // SAFETY: by the contract.
-        sender.send_by(unsafe { bytes(message, size, "message") }?, wait)
+        sender.send_by(unsafe { bytes(message, len, "message") }?, wait)
     }))
 }
 
@@ -30,18 +30,18 @@ unsafe fn recv(
     wait: Wait,
     buffer: *mut c_void,
     size: usize,
-    received: *mut usize,
+    len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by the contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
-        if received.is_null() || buffer.is_null() && size > 0 {
-            return Err(invalid("buffer or received is NULL"));
+        if len.is_null() || buffer.is_null() && size > 0 {
+            return Err(invalid("buffer or len is NULL"));
         }
-        let (len, again) = receiver.recv_raw(buffer.cast(), size, wait)?;
-        received.write(len);
-        if len > size {
-            let detail = format!("the message has {len} bytes, the buffer {size}");
+        let (length, again) = receiver.recv_raw(buffer.cast(), size, wait)?;
+        len.write(length);
+        if length > size {
+            let detail = format!("the message has {length} bytes, the buffer {size}");
             return Err(Error::from(ErrorKind::TooLarge).with_detail(detail));
         }
         tell(redelivered, again);
@@ -49,7 +49,7 @@ unsafe fn recv(
     }))
 }
 
-/// Sends the `size` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
+/// Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
 ///
 /// @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL also for an end
 /// that only receives. After an error the message was not sent.
@@ -57,10 +57,10 @@ unsafe fn recv(
 pub unsafe extern "C" fn interproc_pipe_send(
     pipe: *const interproc_pipe_t,
     message: *const c_void,
-    size: usize,
+    len: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(pipe, message, size, Wait::ForEver) }
+    unsafe { send(pipe, message, len, Wait::ForEver) }
 }
 
 /// As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full.
@@ -68,10 +68,10 @@ pub unsafe extern "C" fn interproc_pipe_send(
 pub unsafe extern "C" fn interproc_pipe_trysend(
     pipe: *const interproc_pipe_t,
     message: *const c_void,
-    size: usize,
+    len: usize,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { send(pipe, message, size, Wait::Never) }
+    unsafe { send(pipe, message, len, Wait::Never) }
 }
 
 /// As interproc_pipe_send(), until `abstime`: then ETIMEDOUT.
@@ -79,11 +79,11 @@ pub unsafe extern "C" fn interproc_pipe_trysend(
 pub unsafe extern "C" fn interproc_pipe_timedsend(
     pipe: *const interproc_pipe_t,
     message: *const c_void,
-    size: usize,
+    len: usize,
     abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| send(pipe, message, size, wait)) }
+    unsafe { timed(abstime, |wait| send(pipe, message, len, wait)) }
 }
 
 /// Sends the `count` parts at `parts` as one message (struct iovec of <sys/uio.h>), waiting for room until `abstime`.
@@ -103,24 +103,24 @@ pub unsafe extern "C" fn interproc_pipe_send_vectored_until(
     }))
 }
 
-/// Receives a message into `buffer` of `size` bytes, waiting for it. `*received` becomes its length.
+/// Receives a message into `buffer` of `size` bytes, waiting for it. `*len` becomes its length.
 ///
 /// `redelivered` may be NULL. It becomes true when the thread that had this end before may have read the message and
 /// died before it had taken it; otherwise false.
 ///
 /// @return 0; EPIPE: the other end is closed or dead, and everything was received; EMSGSIZE: the message is longer than
-/// the buffer: `received` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
+/// the buffer: `len` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
 /// while a message is borrowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_recv(
     pipe: *const interproc_pipe_t,
     buffer: *mut c_void,
     size: usize,
-    received: *mut usize,
+    len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv(pipe, Wait::ForEver, buffer, size, received, redelivered) }
+    unsafe { recv(pipe, Wait::ForEver, buffer, size, len, redelivered) }
 }
 
 /// As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.
@@ -129,11 +129,11 @@ pub unsafe extern "C" fn interproc_pipe_tryrecv(
     pipe: *const interproc_pipe_t,
     buffer: *mut c_void,
     size: usize,
-    received: *mut usize,
+    len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { recv(pipe, Wait::Never, buffer, size, received, redelivered) }
+    unsafe { recv(pipe, Wait::Never, buffer, size, len, redelivered) }
 }
 
 /// As interproc_pipe_recv(), until `abstime`: then ETIMEDOUT.
@@ -143,9 +143,9 @@ pub unsafe extern "C" fn interproc_pipe_timedrecv(
     abstime: *const timespec,
     buffer: *mut c_void,
     size: usize,
-    received: *mut usize,
+    len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
-    unsafe { timed(abstime, |wait| recv(pipe, wait, buffer, size, received, redelivered)) }
+    unsafe { timed(abstime, |wait| recv(pipe, wait, buffer, size, len, redelivered)) }
 }

@@ -24,7 +24,7 @@ use core::ffi::{c_int, c_void};
 ///     if (rc == 0)
 ///         rc = interproc_pipe_send(&ours, "question", 8);
 ///     if (rc == 0)
-///         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &size, NULL);
+///         rc = interproc_pipe_recv(&ours, answer, sizeof answer, &len, NULL);
 ///     if (rc == EPIPE)
 ///         complain("the worker is gone");
 ///

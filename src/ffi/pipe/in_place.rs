@@ -10,7 +10,7 @@ use crate::ffi::time::until;
 use core::ffi::{c_int, c_void};
 use libc::timespec;
 
-/// Reserves room for a message of `size` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
+/// Reserves room for a message of `len` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
 /// for it until `abstime`. Nobody sees it before. Any other call that sends by this end, or closes it, aborts the
 /// reservation.
 ///
@@ -18,34 +18,34 @@ use libc::timespec;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_reserve_until(
     pipe: *const interproc_pipe_t,
-    size: usize,
+    len: usize,
     abstime: *const timespec,
     place: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { sender(pipe) }.and_then(|sender| unsafe {
         let place = output(place, "place")?;
-        place.set(sender.place(size, until(abstime)?)?.as_ptr().cast());
-        open_mut(pipe)?.reserved = Some(size);
+        place.set(sender.place(len, until(abstime)?)?.as_ptr().cast());
+        open_mut(pipe)?.reserved = Some(len);
         Ok(())
     }))
 }
 
-/// Sends the first `size` bytes of what was reserved.
+/// Sends the first `len` bytes of what was reserved.
 ///
 /// @return 0; EPIPE: it was not sent; EMSGSIZE: more than was reserved, which it still is; EINVAL: nothing is reserved.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn interproc_pipe_commit(pipe: *const interproc_pipe_t, size: usize) -> c_int {
+pub unsafe extern "C" fn interproc_pipe_commit(pipe: *const interproc_pipe_t, len: usize) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { open_mut(pipe) }.and_then(|ends| {
         let (Some(most), Some(sender)) = (ends.reserved, ends.sender.as_mut()) else {
             return Err(invalid("nothing is reserved"));
         };
-        if size > most {
+        if len > most {
             return Err(ErrorKind::TooLarge.into());
         }
         ends.reserved = None;
-        sender.commit(size)
+        sender.commit(len)
     }))
 }
 
@@ -72,15 +72,15 @@ pub unsafe extern "C" fn interproc_pipe_borrow_until(
     pipe: *const interproc_pipe_t,
     abstime: *const timespec,
     message: *mut *const c_void,
-    size: *mut usize,
+    len: *mut usize,
     redelivered: *mut bool,
 ) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
-        let (message, size) = (output(message, "message")?, output(size, "size")?);
+        let (message, len) = (output(message, "message")?, output(len, "len")?);
         let (found, again) = receiver.find(until(abstime)?)?;
         message.set(found.bytes.as_ptr().cast_const().cast());
-        size.set(found.len);
+        len.set(found.len);
         tell(redelivered, again);
         open_mut(pipe)?.held = true;
         Ok(())
