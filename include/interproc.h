@@ -2976,7 +2976,8 @@ int interproc_byte_producer_leave(struct interproc_byte_producer_t *producer);
 
 /**
  * Borrows the next message, waiting for one until `abstime`, and says where it lies and how long it is. It stays there
- * until interproc_byte_consumer_release(); without that it is the next one again.
+ * until interproc_byte_consumer_release(). Until then another borrow finds the same message again, and a pop takes it,
+ * which ends the borrow.
  *
  * `redelivered` may be NULL. It becomes true when a consumer that died may have read this message, otherwise false.
  *
@@ -3810,7 +3811,7 @@ int interproc_pipe_abort(const struct interproc_pipe_t *pipe);
 
 /**
  * Borrows the next message in place, waiting for it until `abstime`. End it by interproc_pipe_release(); until then
- * this end receives nothing else. `redelivered` is as of interproc_pipe_recv().
+ * every receive, borrow or poll by this end returns EINVAL. `redelivered` is as of interproc_pipe_recv().
  *
  * A sender that breaks the protocol could change the bytes meanwhile: copy out what you do not trust, then look at it.
  *
@@ -3830,7 +3831,8 @@ int interproc_pipe_borrow_until(const struct interproc_pipe_t *pipe,
 int interproc_pipe_release(const struct interproc_pipe_t *pipe);
 
 /**
- * Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait.
+ * Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait. EINVAL also
+ * while a message is borrowed.
  */
 int interproc_pipe_poll(const struct interproc_pipe_t *pipe, const struct timespec *abstime, bool *is_ready);
 

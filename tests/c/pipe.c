@@ -149,6 +149,8 @@ static void messages_are_written_and_read_in_place(void)
     CHECK(interproc_pipe_borrow_until(&b, NULL, &message, &size, &again) == 0);
     CHECK(size == 8 && !again && memcmp(message, "in place", 8) == 0);
     CHECK(interproc_pipe_recv(&b, buffer, 8, &size, NULL) == EINVAL);
+    CHECK(interproc_pipe_borrow_until(&b, AT_ONCE, &message, &size, NULL) == EINVAL);
+    CHECK(interproc_pipe_poll(&b, AT_ONCE, &again) == EINVAL);
     CHECK(interproc_pipe_release(&b) == 0 && interproc_pipe_release(&b) == EINVAL);
     CHECK(interproc_pipe_borrow_until(&b, AT_ONCE, &message, &size, NULL) == 0 && size == 10);
     CHECK(interproc_pipe_release(&b) == 0);

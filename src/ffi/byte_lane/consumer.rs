@@ -39,7 +39,8 @@ unsafe fn pop(
 }
 
 /// Borrows the next message, waiting for one until `abstime`, and says where it lies and how long it is. It stays there
-/// until interproc_byte_consumer_release(); without that it is the next one again.
+/// until interproc_byte_consumer_release(). Until then another borrow finds the same message again, and a pop takes it,
+/// which ends the borrow.
 ///
 /// `redelivered` may be NULL. It becomes true when a consumer that died may have read this message, otherwise false.
 ///

@@ -16,7 +16,8 @@ pub const INTERPROC_PIPE_SEND: u32 = 1;
 /// What this end receives.
 pub const INTERPROC_PIPE_RECV: u32 = 2;
 
-/// Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait.
+/// Waits until `abstime` for a message or the end: `*is_ready` becomes whether a receive would not wait. EINVAL also
+/// while a message is borrowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_poll(
     pipe: *const interproc_pipe_t,

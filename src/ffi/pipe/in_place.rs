@@ -62,7 +62,7 @@ pub unsafe extern "C" fn interproc_pipe_abort(pipe: *const interproc_pipe_t) -> 
 }
 
 /// Borrows the next message in place, waiting for it until `abstime`. End it by interproc_pipe_release(); until then
-/// this end receives nothing else. `redelivered` is as of interproc_pipe_recv().
+/// every receive, borrow or poll by this end returns EINVAL. `redelivered` is as of interproc_pipe_recv().
 ///
 /// A sender that breaks the protocol could change the bytes meanwhile: copy out what you do not trust, then look at it.
 ///
