@@ -6,15 +6,16 @@
  *
  * CALLS AND RESULTS
  *
- * A function returns 0 or a positive errno value, and leaves errno alone; `@return` lists the values that are its own.
- * The handle or object comes first, then what goes in, then `abstime`, then what comes out; a buffer and its size
- * stand together. Outputs are written only on success, except for the length of a message that is too large for a
- * buffer. interproc_strerror() explains a value, and interproc_last_error_message() tells what exactly went wrong in
- * the thread's last failed call.
+ * A function that can fail returns 0 or a positive errno value, and leaves errno alone; `@return` lists the values that
+ * are its own. The handle or object comes first, then what goes in, then `abstime`, then what comes out; a buffer and
+ * its size stand together. A call that opens a segment or a process, or starts one, fills the handle that comes first.
+ * Outputs are written only on success, except for the length of a message that is too large for a buffer.
+ * interproc_strerror() explains a value, and interproc_last_error_message() tells what exactly went wrong in the
+ * thread's last failed call.
  *
  * These values any function may return:
- *   EINVAL   an argument is NULL that may not be, or out of its range; a handle is closed, or none; an address is
- *            misaligned, or in no segment that this process has open. Nothing was done.
+ *   EINVAL   an argument is NULL that may not be, or out of its range; a handle is closed or not valid; an address is
+ *            misaligned, or not in a segment that this process has open. Nothing was done.
  *   EUSERS   every member slot of the segment is held by a living thread (see max_members).
  *   ENOTSUP  the kernel or sandbox lacks something that cannot be done without, such as robust lists.
  *   ENOMEM   an allocation failed. (Texts of errors need no memory. The C library itself ends a process that has no
@@ -27,10 +28,15 @@
  *
  * WAITING
  *
- * A call that waits has three forms: `push` waits as long as it takes, `trypush` never waits, and `timedpush` waits
- * until `abstime`. Other calls have one form with a time limit, `_until`. Where it would have to wait, `try` returns
- * EBUSY (locks and permits) or EAGAIN (queues, lanes, pipes), as pthreads and POSIX queues do; a call whose
- * time is over returns ETIMEDOUT.
+ * The usual calls of locks, permits, queues, lanes and pipes have three forms: `push` waits as long as it takes,
+ * `trypush` never waits, and `timedpush` waits until `abstime`. Conditions, events and barriers have no try. Calls in
+ * place, in batches, and those that are seldom used have a form with a time limit, `_until`, some beside one without.
+ * Exceptions: interproc_cond_wait_recursive(), interproc_barrier_wait_slice(), interproc_pipe_poll(),
+ * interproc_process_wait_any() and _wait_all() have an `abstime`, too; interproc_once_begin() and
+ * interproc_pipe_hand_over() wait without a limit.
+ *
+ * Where it would have to wait, `try` returns EBUSY (locks and permits) or EAGAIN (queues, lanes, pipes), as pthreads
+ * and POSIX queues do; a call whose time is over returns ETIMEDOUT.
  *
  * `abstime` is an absolute time on CLOCK_MONOTONIC; interproc_deadline_after() makes one. NULL is no time limit. With a
  * time in the past, such as {0, 0}, a call does what needs no waiting, and nothing else. EINVAL: nanoseconds that are
@@ -68,16 +74,16 @@
  * interproc_last_error_message().
  *
  * No function is a cancellation point, and none leaves anything behind in a thread that is cancelled: a cancellation
- * acts at the thread's next cancellation point outside. With asynchronous cancellation do not call the library. A job
- * of yours that a function runs (interproc_once_call()) may be cancelled, and may throw a C++ exception through it.
+ * takes effect at the next cancellation point outside the library. A thread of asynchronous cancellation type must not
+ * call the library. A job of yours that a function runs (interproc_once_call()) may be cancelled, and may throw a C++
+ * exception through it.
  *
  * DESCRIPTORS
  *
- * The library's descriptors have numbers of 3 and above and are close-on-exec. A program may close them behind its
- * back, as daemons do with closefrom(3): what this process holds stays held, locks and queues go on working, and
- * nothing is done to a file that has got one of the numbers since. What is lost is the check for deaths that the
- * kernel does not report (rare: see the README), unless the segment has a name to open it by; and a call that needs
- * the descriptor itself returns EBADF.
+ * The library's descriptors are numbered 3 or above and are close-on-exec. A program may close them, as daemons do with
+ * closefrom(3): what this process holds stays held, locks and queues go on working, and a file that gets one of the
+ * numbers is never touched. What is lost is the check for deaths that the kernel does not report (rare: see the
+ * README), unless the segment has a name to open it by; and a call that needs the descriptor itself returns EBADF.
  *
  * All sizes are part of the binary interface and are checked at the end of this file.
  */
@@ -3632,7 +3638,7 @@ int interproc_process_ref_wait_until(const struct interproc_process_ref_t *proce
 /**
  * Sends a signal to this very process; 0 sends none. If it has ended, nothing happens.
  *
- * @return 0; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+ * @return 0; EPERM: not permitted, it is another user's; EINVAL also when there is no such signal.
  */
 int interproc_process_ref_signal(const struct interproc_process_ref_t *process, int signal);
 

@@ -12,7 +12,7 @@
 //! errno value.
 //!
 //! **Names**: `interproc_` + the Rust type in snake case + `_` + the Rust method, so that one grep finds both ends. What a
-//! handle can tell by a few loads is one structure and one `_info` function a type.
+//! queue, a lane, permits, a barrier or a segment can tell by a few loads is one structure and one `_info` function a type.
 //!
 //! `errno` is left alone. The kernel layer (`sys`) restores it after each call; what goes through the standard library
 //! (segments, processes) runs under [`call`], which restores it as a whole.

@@ -152,7 +152,7 @@ pub unsafe extern "C" fn interproc_process_ref_wait_until(
 
 /// Sends a signal to this very process; 0 sends none. If it has ended, nothing happens.
 ///
-/// @return 0; EACCES: it is somebody else's; EINVAL: no such signal, NULL or closed.
+/// @return 0; EPERM: not permitted, it is another user's; EINVAL also when there is no such signal.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_signal(
     process: *const interproc_process_ref_t,

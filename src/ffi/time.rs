@@ -36,7 +36,7 @@ unsafe fn deadline(abstime: *const timespec) -> Result<Deadline> {
     // SAFETY: by the contract.
     let time = unsafe { abstime.as_ref() }.filter(|time| (time.tv_nsec as u64) < NS);
     let Some(time) = time else {
-        return Err(invalid("abstime is NULL, or its nanoseconds are out of range"));
+        return Err(invalid("the nanoseconds of abstime are out of range"));
     };
     let nanoseconds = time.tv_nsec as u64;
     // Before the start of the clock is the past; beyond its range is the end of time.
