@@ -113,8 +113,8 @@ struct iovec;
 #define INTERPROC_SEGMENT_SPARSE 1
 
 /**
- * A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting
- * running processors by membarrier(2). For isolated cores. Makes uncontended operations slower; not to be undone.
+ * A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting running
+ * processors by membarrier(2). For isolated cores. Makes uncontended operations slower; cannot be undone.
  */
 #define INTERPROC_SEGMENT_STRONG_FENCES 2
 
@@ -125,7 +125,7 @@ struct iovec;
 #define INTERPROC_SEGMENT_TRUST_OWNER 4
 
 /**
- * It is done: nothing to do.
+ * The job is done: nothing to do.
  */
 #define INTERPROC_ONCE_DONE 0
 
@@ -135,7 +135,7 @@ struct iovec;
 #define INTERPROC_ONCE_FIRST 1
 
 /**
- * The job is the caller's; somebody has begun it and died or given up.
+ * The job is the caller's; an earlier caller began it and died or gave up.
  */
 #define INTERPROC_ONCE_RETRY 2
 
@@ -146,8 +146,8 @@ struct iovec;
 #define INTERPROC_PROCESS_DIES_WITH_PARENT 1
 
 /**
- * As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended
- * as a whole. Also what is left of the group when the child has ended and its handle is closed.
+ * As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and everything that it starts: the child leads a process group,
+ * which is killed as a whole. So is what is left of the group once the child has ended and its handle is closed.
  */
 #define INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT 2
 
@@ -162,12 +162,12 @@ struct iovec;
 #define INTERPROC_PROCESS_SESSION 8
 
 /**
- * `nice` counts.
+ * `nice` is applied.
  */
 #define INTERPROC_PROCESS_NICE 16
 
 /**
- * `umask` counts.
+ * `umask` is applied.
  */
 #define INTERPROC_PROCESS_UMASK 32
 
@@ -220,8 +220,8 @@ typedef struct interproc_segment_t {
 } interproc_segment_t;
 
 /**
- * What a segment shall be like. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the
- * default everywhere.
+ * Options for a segment. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the default
+ * everywhere.
  *
  *     interproc_segment_options_t options = INTERPROC_SEGMENT_OPTIONS_INIT;
  *     options.size = 1 << 20;
@@ -397,13 +397,13 @@ typedef struct interproc_bounded_semaphore_t {
  *
  * A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
  * while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come,
- * get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends
- * well calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
+ * get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread counts as a death: a thread that
+ * is done calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
  * this round, or waits for the next. Up to 120 parties are watched without any polling; with more, a death is found
  * within 50 ms.
  *
- * A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later.
- * (Only after more than four resets that can no longer be known: then it is told ECANCELED.)
+ * A party that looks late, because its process was stopped, still gets the result of its own round, however many
+ * rounds later. (After more than four resets the result is no longer known, and it gets ECANCELED.)
  *
  * What any party did before its wait happens before what any of them does after it.
  */
@@ -415,7 +415,7 @@ typedef struct interproc_barrier_t {
 } interproc_barrier_t;
 
 /**
- * What there is to see of a segment.
+ * The state of a segment: a snapshot.
  */
 typedef struct interproc_segment_info_t {
   /**
@@ -441,7 +441,7 @@ typedef struct interproc_segment_info_t {
  *
  * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
  * are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a `sync::Mutex`
- * whose value are the bytes behind it, or as a `raw::sync::RawMutex`.
+ * whose value is the bytes behind it, or as a `raw::sync::RawMutex`.
  *
  * When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
  * within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by
@@ -522,7 +522,7 @@ typedef struct interproc_who_t {
  * A robust mutex that its holder may lock again: as interproc_mutex_t, and it is free after as many unlocks as locks.
  *
  * It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
- * program sees it as a `sync::RecursiveMutex` whose value are the bytes behind it.
+ * program sees it as a `sync::RecursiveMutex` whose value is the bytes behind it.
  *
  *     static int withdraw(account_t *account, long cents)       // also called by transfer(), which locks, too
  *     {
@@ -604,9 +604,9 @@ typedef struct interproc_cond_t {
  *     interproc_semaphore_post(ready);               // in one process, or in a signal handler
  *     rc = interproc_semaphore_acquire(ready);       // in another
  *
- * It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a poster that is
- * killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others,
- * at once. With nobody asleep every operation is one compare-and-swap and no system call.
+ * It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a post by a killed
+ * thread has happened together with its wake-up, or not at all; the wake-up of a killed sleeper goes to another one at
+ * once. With nobody asleep every operation is one compare-and-swap and no system call.
  */
 typedef struct interproc_semaphore_t {
   /**
@@ -624,10 +624,10 @@ typedef struct interproc_semaphore_t {
  *     rc = interproc_segment_object(&seg, "stop", sizeof *stop, 8, (void **)&stop);
  *     ...
  *     interproc_event_set(stop);                     // in one process, or in a signal handler
- *     rc = interproc_event_wait(stop);               // in others: all of them go
+ *     rc = interproc_event_wait(stop);               // in others: it releases all
  *
- * A set lets all go that wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter
- * that is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+ * A set releases all waiting threads, even if it is cleared right after it. Nobody owns an event: a setter that is
+ * killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
  */
 typedef struct interproc_event_t {
   /**
@@ -647,7 +647,7 @@ typedef struct interproc_event_t {
  *         config_t *config = argument;
  *         if (is_retry)                              // somebody was killed in here, or failed
  *             memset(config, 0, sizeof *config);
- *         return read_config(config);                // not 0: the job is the next one's
+ *         return read_config(config);                // not 0: the next caller runs it
  *     }
  *     ...
  *     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
@@ -663,7 +663,8 @@ typedef struct interproc_once_t {
 } interproc_once_t;
 
 /**
- * What runs once: not 0 says that it failed. `is_retry` says that an earlier one has begun and died or failed.
+ * The job that runs once. A result other than 0 means that it failed. `is_retry`: an earlier run began, and died or
+ * failed.
  */
 typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
 
@@ -672,7 +673,7 @@ typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
  *
  * It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
  * are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
- * whose value are the bytes behind it, or as a `raw::sync::RawRwLock`. Place it at a multiple of 64 if you can.
+ * whose value is the bytes behind it, or as a `raw::sync::RawRwLock`. Place it at a multiple of 64 if you can.
  *
  * When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any
  * cause, at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is
@@ -691,10 +692,10 @@ typedef int (*interproc_once_job_t)(void *argument, bool is_retry);
  *         interproc_rwlock_unlock(&prices->lock);
  *     }
  *
- * When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
- * time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
- * child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
- * for the first write after a long time of reading.
+ * Once a writer waits, new readers wait behind it. A thread that reads may lock for reading again at any time without
+ * waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked child owns
+ * nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but for the first
+ * write after a long time of reading.
  */
 typedef struct interproc_rwlock_t {
   /**
@@ -704,7 +705,7 @@ typedef struct interproc_rwlock_t {
 } interproc_rwlock_t;
 
 /**
- * A permit, or several that were acquired together: what to give back.
+ * A permit, or several that were acquired together and are released as one.
  *
  * It belongs to the thread that acquired it: with that thread's death it goes to somebody else. Another thread of the
  * process may release it as long as the first one lives, or become its owner by interproc_bounded_semaphore_adopt(). A
@@ -718,7 +719,7 @@ typedef struct interproc_permit_t {
 } interproc_permit_t;
 
 /**
- * What there is to see of a semaphore.
+ * The state of a semaphore: a snapshot.
  */
 typedef struct interproc_bounded_semaphore_info_t {
   /**
@@ -726,9 +727,9 @@ typedef struct interproc_bounded_semaphore_info_t {
    */
   uint32_t permits;
   /**
-   * How many could be had now, those of dead holders among them. Those of a thread that waits for more are not
-   * counted. One is looked at after the other: beside others that release and acquire it can be a number that there
-   * never was.
+   * How many are available now, those of dead holders included. Those that a thread keeps while it waits for more
+   * are not counted. Permits are looked at one after the other: while others acquire and release, the number may
+   * match no single moment.
    */
   uint32_t available;
   /**
@@ -742,7 +743,7 @@ typedef struct interproc_bounded_semaphore_info_t {
 } interproc_bounded_semaphore_info_t;
 
 /**
- * One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
+ * The state of one thread's wait in slices: see interproc_barrier_wait_slice(). All zero before the first slice.
  */
 typedef struct interproc_barrier_turn_t {
   /**
@@ -752,7 +753,7 @@ typedef struct interproc_barrier_turn_t {
 } interproc_barrier_turn_t;
 
 /**
- * What there is to see of a barrier.
+ * The state of a barrier: a snapshot.
  */
 typedef struct interproc_barrier_info_t {
   /**
@@ -844,8 +845,8 @@ typedef struct interproc_channel_info_t {
  *     interproc_spsc_producer_leave(&samples);
  *
  * When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next
- * one takes its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the
- * dead one had done at once, not by polling, and then waits for the next one.
+ * one takes its seat. When the consumer dies, what it had not freed goes to the next one. A sleeping peer gets at
+ * once, without polling, what the dead one had published or freed, and then waits for its successor.
  *
  * A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that
  * need not wait makes no system call and no atomic read-modify-write.
@@ -950,9 +951,9 @@ typedef struct interproc_byte_producer_t {
  *     }                                                       // EPIPE: closed and drained
  *
  * Messages come in the order in which they were pushed, each once. When the consumer dies, the next one takes the seat
- * over and begins with what was not freed: what the dead one may have read is flagged (`redelivered`), with the usual
- * settings at most one message. When the producer dies, what it had published can be read, and a consumer that waits
- * goes on waiting for the next producer.
+ * over and begins with what was not freed: what the dead one may have read is flagged (`redelivered`), with the
+ * default settings at most one message. When the producer dies, what it had published can be read, and a consumer that
+ * waits goes on waiting for the next producer.
  *
  * Headers are checked: whatever a peer writes, no byte outside of the ring is touched. But a peer that breaks the
  * protocol can change a message while it is read in place: copy out what you do not trust, then look at it.
@@ -980,8 +981,8 @@ typedef struct interproc_byte_consumer_t {
  *         rc = interproc_latest_get(&position, &pose, NULL);      // any others
  *
  * A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces
- * itself, and they go round what it reads. For this there are four announcements, or as many as
- * interproc_segment_latest_as() was told; a reader beyond that tries on. Writers wait for each other.
+ * itself, and writers then avoid the slot it reads. There are four announcements, or as many as
+ * interproc_segment_latest_as() was asked for; further readers retry. Writers wait for each other.
  *
  * When a writer dies in the middle, the value that it was setting is discarded, and the next writer goes on; a dead
  * reader costs nothing. A process that is stopped in the middle of a set delays other writers, never readers.
@@ -991,7 +992,7 @@ typedef struct interproc_byte_consumer_t {
  */
 typedef struct interproc_latest_t {
   /**
-   * Private. Zero when it is none.
+   * Private. Zero if the handle is empty.
    */
   uint64_t private_[8];
 } interproc_latest_t;
@@ -1055,7 +1056,7 @@ typedef struct interproc_exit_t {
 } interproc_exit_t;
 
 /**
- * What a child has used, from its start to its end, and those of its children that it had waited for.
+ * The resources that a child used from its start to its end, including those of its own children that it waited for.
  */
 typedef struct interproc_usage_t {
   /**
@@ -1085,8 +1086,8 @@ typedef struct interproc_usage_t {
 } interproc_usage_t;
 
 /**
- * A process of the machine, held fast: not its number, which the kernel gives to another process some time after its
- * end. It need be no child.
+ * A handle to any process (by pidfd, not by its pid): the kernel gives the pid to another process some time after this
+ * one has ended. It need not be a child.
  *
  * This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
  * close only one of them.
@@ -1112,7 +1113,7 @@ typedef struct interproc_process_ref_t {
  */
 typedef struct interproc_process_details_t {
   /**
-   * Its number in this process's PID namespace.
+   * Its pid in this process's PID namespace.
    */
   int32_t pid;
   /**
@@ -1136,7 +1137,7 @@ typedef struct interproc_process_details_t {
    */
   int32_t nice;
   /**
-   * When it began, in clock ticks since the machine was started: with the number it names the process for good.
+   * Its start time in clock ticks since boot: together with the pid it identifies the process for good.
    */
   uint64_t start_time;
   /**
@@ -1190,10 +1191,10 @@ typedef struct interproc_process_details_t {
  * When the other end is closed, or its holder dies, at any instruction, what it had sent can be received, and after
  * that every call returns EPIPE; waiters are told at once. What was sent to a dead end is lost with it.
  *
- * One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call
- * on; until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE,
- * whether the other end has seen it or not. (The sending and the receiving half of an end go with the threads that
- * used them.)
+ * One thread at a time uses an end. It may be passed to another thread of the process, which owns it from its first
+ * call on. Until then the first thread must still be alive: if it ends before, the end is closed, and every call on it
+ * returns ESTALE, whether or not the other end has noticed. (The sending and the receiving half of an end each belong
+ * to the thread that used it last.)
  *
  * A forked child does not have its parent's ends: its calls return EPERM, and its interproc_pipe_close() frees the
  * copy only. See interproc_pipe_fork() and interproc_pipe_adopt(). EBADMSG from any function: somebody wrote over the
@@ -1258,11 +1259,11 @@ typedef struct interproc_process_limit_t {
    */
   int32_t reserved;
   /**
-   * What the kernel goes by; UINT64_MAX for no limit.
+   * The limit in force; UINT64_MAX for no limit.
    */
   uint64_t soft;
   /**
-   * Up to which the child may raise it.
+   * The ceiling up to which the child may raise it.
    */
   uint64_t hard;
 } interproc_process_limit_t;
@@ -1286,7 +1287,7 @@ typedef struct interproc_process_descriptor_t {
  */
 typedef struct interproc_process_segment_t {
   /**
-   * By what the program asks for it.
+   * The key by which the program asks for it.
    */
   const char *key;
   /**
@@ -1296,8 +1297,8 @@ typedef struct interproc_process_segment_t {
 } interproc_process_segment_t;
 
 /**
- * What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
- * its parent.
+ * Options for a child. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like its
+ * parent.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
  *     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT | INTERPROC_PROCESS_NICE;
@@ -1313,7 +1314,7 @@ typedef struct interproc_process_options_t {
    */
   int32_t nice;
   /**
-   * The mode bits that its files are made without, with INTERPROC_PROCESS_UMASK.
+   * The umask: permission bits that new files do not get. Applied with INTERPROC_PROCESS_UMASK.
    */
   uint32_t umask;
   /**
@@ -1321,16 +1322,16 @@ typedef struct interproc_process_options_t {
    */
   uint32_t reserved0;
   /**
-   * What ps shows: of a forked child the first 15 bytes; of a program its argv[0]. NULL: that of the parent, or
+   * What ps shows: of a forked child the first 15 bytes; of a program its argv[0]. NULL inherits the parent's, or
    * argv[0] as given.
    */
   const char *name;
   /**
-   * The working directory; NULL: that of the parent.
+   * The working directory; NULL inherits the parent's.
    */
   const char *directory;
   /**
-   * The processors that it may run on, by bit: 1 is the first one. 0: those of the parent.
+   * The processors that it may run on, by bit: 1 is the first one. 0 inherits the parent's.
    */
   uint64_t processors;
   /**
@@ -1364,7 +1365,7 @@ typedef struct interproc_process_options_t {
 } interproc_process_options_t;
 
 /**
- * What a daemon shall be like. All zero: in /, with umask 022, its standard streams from and to /dev/null.
+ * Options for a daemon. All zero: in /, with umask 022, its standard streams from and to /dev/null.
  */
 typedef struct interproc_daemon_options_t {
   /**
@@ -1376,11 +1377,11 @@ typedef struct interproc_daemon_options_t {
    */
   const char *pidfile;
   /**
-   * The mode bits that its files are made without, if `has_umask`; otherwise 022.
+   * The umask: permission bits that new files do not get. Applied if `has_umask`; otherwise it is 022.
    */
   uint32_t umask;
   /**
-   * Whether `umask` counts.
+   * Whether `umask` is applied.
    */
   bool has_umask;
   /**
@@ -1398,11 +1399,11 @@ typedef struct interproc_daemon_options_t {
 } interproc_daemon_options_t;
 
 /**
- * What a daemon tells its starter by; see interproc_daemon_start().
+ * Used by a daemon to report that it is ready; see interproc_daemon_start().
  */
 typedef struct interproc_ready_t {
   /**
-   * Private. NULL when it was told.
+   * Private. NULL once the daemon has reported.
    */
   void *private_;
   /**
@@ -1478,9 +1479,9 @@ int interproc_deadline_after(uint64_t nanoseconds, struct timespec *deadline);
  *     interproc_deadline_from(CLOCK_REALTIME, &noon, &until);
  *     int rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until);
  *
- * It is as far from now as `abstime` is by that clock now; if that clock is set anew later, the deadline stays. A time
- * in the past gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the
- * end of time.
+ * It keeps the remaining time measured on that clock: it is as far from now as `abstime` is by that clock. If that
+ * clock is set later, the deadline stays. A time in the past gives one in the past; a time on CLOCK_MONOTONIC gives
+ * itself; more than 31 years after boot give the end of time.
  *
  * @return 0; EINVAL also when there is no such clock, abstime is NULL or its nanoseconds are not in 0..999999999.
  */
@@ -1509,8 +1510,9 @@ int interproc_waiters(const void *address, size_t size, uint32_t *waiters);
 int interproc_segment_create(struct interproc_segment_t *segment, const char *name, size_t size, uint32_t mode);
 
 /**
- * Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
- * mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
+ * Opens the segment `name`. A process may open it several times: what a thread holds there is the thread's, through
+ * whichever mapping it got it. A thread that has locked a mutex and locks it once more by another mapping gets
+ * EDEADLK.
  *
  * @return 0; ENOENT: there is none; EACCES: not permitted, or it belongs to a user who is neither this one nor root
  * (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file; EPROTO: not a segment;
@@ -2033,8 +2035,8 @@ int interproc_cond_timedwait(struct interproc_cond_t *cond,
                              const struct timespec *abstime);
 
 /**
- * As interproc_cond_timedwait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it,
- * and locks it again as often. So what it guards may change under the callers' feet.
+ * As interproc_cond_timedwait(), with a recursive mutex: unlocks it completely, however often the calling thread holds
+ * it, and locks it again as often. So functions further up the stack that hold it, too, may find the data changed.
  *
  *     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
  *     while (account->cents < cents && rc == 0)
@@ -2061,8 +2063,8 @@ int interproc_cond_broadcast(struct interproc_cond_t *cond);
 /**
  * How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647.
  * Taken with the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has
- * signalled meanwhile: the wait ended without. It is not said whom a signal was for: of several waiters, one of which
- * is signalled, another one that wakes at the time sees the new number, too.
+ * signalled meanwhile: the wait ended without. The number does not say for whom a signal was: another waiter that
+ * wakes at the same time sees it change, too.
  */
 int interproc_cond_signals(const struct interproc_cond_t *cond, uint32_t *signals);
 
@@ -2138,14 +2140,14 @@ int interproc_event_init(struct interproc_event_t *event);
 int interproc_event_destroy(struct interproc_event_t *event);
 
 /**
- * Sets it, and lets all go that wait.
+ * Sets it, and releases all waiting threads.
  *
  * Async-signal-safe, as interproc_semaphore_post().
  */
 int interproc_event_set(struct interproc_event_t *event);
 
 /**
- * Clears it: who comes from now on waits.
+ * Clears it: later callers wait.
  *
  * Async-signal-safe.
  */
@@ -2161,7 +2163,7 @@ int interproc_event_is_set(const struct interproc_event_t *event, bool *is_set);
 /**
  * How many times it has been set, not counting those that found it set: a number that wraps after 2147483647.
  *
- * For a wait in slices, of an event that is set and cleared at once: that lets a wait go, but a thread between two
+ * For a wait in slices on an event that is set and cleared at once: a wait ends by that, but a thread between two
  * waits sees it by the number only.
  *
  *     uint32_t before, now;
@@ -2195,11 +2197,11 @@ int interproc_once_init(struct interproc_once_t *once);
 /**
  * Runs the job if it has not been done, or waits for the thread that does it.
  *
- * The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
- * must not end by longjmp(), and not in a forked child.
+ * The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then the next caller runs it.
+ * It must not end by longjmp(), and not in a forked child.
  *
  * @return 0: it is done, now or earlier.
- * What the job returned, if that is not 0: then it is the next caller's.
+ * What the job returned, if that is not 0: then the next caller runs it.
  * EDEADLK: called from inside the job.
  *
  * The job may be a cancellation point.
@@ -2218,7 +2220,7 @@ int interproc_once_call_until(struct interproc_once_t *once,
  * The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
  * INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_finish() or interproc_once_abandon().
  *
- * @return 0; EDEADLK: the caller is at it already.
+ * @return 0; EDEADLK: the caller is already running the job.
  */
 int interproc_once_begin(struct interproc_once_t *once, int *begun);
 
@@ -2230,7 +2232,7 @@ int interproc_once_begin(struct interproc_once_t *once, int *begun);
 int interproc_once_finish(struct interproc_once_t *once);
 
 /**
- * Gives the job up: it is the next one's.
+ * Gives the job up: the next caller runs it.
  *
  * @return 0; EPERM: it was not the calling thread's.
  */
@@ -2244,8 +2246,8 @@ int interproc_once_abandon(struct interproc_once_t *once);
 int interproc_once_is_done(const struct interproc_once_t *once, bool *is_done);
 
 /**
- * Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The caller need not
- * be a member of the segment.
+ * Which thread runs the job, dead or alive: a snapshot. One that died in it is named until the next has begun. The
+ * caller need not be a member of the segment.
  */
 int interproc_once_holder(const struct interproc_once_t *once, struct interproc_who_t *holder);
 
@@ -2280,8 +2282,8 @@ int interproc_rwlock_destroy(struct interproc_rwlock_t *rwlock);
 int interproc_rwlock_rdlock(struct interproc_rwlock_t *rwlock);
 
 /**
- * As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. One in
- * the middle of interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
+ * As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. A
+ * thread in the middle of interproc_rwlock_trywrlock() counts as a writer, even if it is about to be refused.
  */
 int interproc_rwlock_tryrdlock(struct interproc_rwlock_t *rwlock);
 
@@ -2357,8 +2359,8 @@ int interproc_rwlock_holders(const struct interproc_rwlock_t *lock,
                              size_t *found);
 
 /**
- * Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named
- * until the next has the lock. The caller need not be a member of the segment.
+ * The thread that writes, or is waiting for readers to finish so that it can write, dead or alive: a snapshot. A dead
+ * one is named until the next has the lock. The caller need not be a member of the segment.
  */
 int interproc_rwlock_writer(const struct interproc_rwlock_t *lock, struct interproc_who_t *writer);
 
@@ -2374,8 +2376,7 @@ int interproc_bounded_semaphore_acquire(const struct interproc_bounded_semaphore
 
 /**
  * As interproc_bounded_semaphore_acquire(), but never waits: EBUSY when all were seen held by living threads. It looks
- * at one permit after the other, once: beside others that release and acquire at the same moment it can be refused
- * though there was a free one all the time.
+ * at each permit once, one after the other, so it can fail spuriously while others acquire and release.
  */
 int interproc_bounded_semaphore_tryacquire(const struct interproc_bounded_semaphore_t *semaphore,
                                            struct interproc_permit_t *permit);
@@ -2388,10 +2389,11 @@ int interproc_bounded_semaphore_timedacquire(const struct interproc_bounded_sema
                                              struct interproc_permit_t *permit);
 
 /**
- * Acquires `count` permits as one, waiting until `abstime`. It keeps what it has got while it waits for the rest, and
- * only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits
- * for more can. If it does not get all in time, it gives back what it has got: all or nothing. So of two that do not
- * wait (a time in the past) both can fail, also if one wants a single permit.
+ * Acquires `count` permits as one, waiting until `abstime`: all or nothing. While it waits it keeps those that it
+ * already has; only one caller at a time does so, so two callers that want several never wait for each other. (A
+ * thread that holds a permit already and waits for more can still cause a deadlock.) If the time runs out, it gives
+ * back what it has. So two callers that do not wait (a time in the past) can both fail, even if one wants a single
+ * permit.
  *
  * @return As interproc_bounded_semaphore_timedacquire(). EOWNERDEAD: the last holder of one of them died with it.
  * EINVAL also when count is 0 or more than there are.
@@ -2411,8 +2413,8 @@ int interproc_bounded_semaphore_release(const struct interproc_bounded_semaphore
                                         struct interproc_permit_t *permit);
 
 /**
- * Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on its life
- * counts. Copies of the permit from before are void.
+ * Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on it is
+ * the caller's death that gives the permit to somebody else. Older copies of the permit are void.
  *
  * @return As interproc_bounded_semaphore_release().
  */
@@ -2486,15 +2488,16 @@ int interproc_barrier_wait_slice(const struct interproc_barrier_t *barrier,
 int interproc_barrier_abort(const struct interproc_barrier_t *barrier);
 
 /**
- * Makes a new round, whatever was before: waiters get ECANCELED, seats of the dead are free again. Living parties keep
- * theirs. To free the waiters and to open the new round is one step: a party that is told ECANCELED by the reset may
- * come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
+ * Starts a new round in any state: waiters get ECANCELED, and the seats of the dead are free again. Living parties
+ * keep theirs. Releasing the waiters and opening the new round is one step: a party that gets ECANCELED from the reset
+ * may come again at once. (One that gets it from an abort, a time-out or a death has to wait for the reset first.)
  */
 int interproc_barrier_reset(const struct interproc_barrier_t *barrier);
 
 /**
- * Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
- * instead. The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
+ * Gives up the calling thread's seat, if it has one: its end no longer breaks the barrier, and another thread may take
+ * its place. The barrier still waits for as many parties as before: if nobody takes the place, call
+ * interproc_barrier_abort().
  */
 int interproc_barrier_leave(const struct interproc_barrier_t *barrier);
 
@@ -2617,8 +2620,8 @@ int interproc_queue_waiters(const struct interproc_queue_t *queue, uint32_t *con
 /**
  * Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for
  * `capacity` of them. The queue is found or made; a Rust program reaches the same one by
- * `Segment::spsc_producer_of_bytes`. A dead producer has left the seat. Slots lie one behind the other, the first one
- * aligned to 64 bytes.
+ * `Segment::spsc_producer_of_bytes`. The seat of a dead producer is free. Slots lie one behind the other, the first
+ * one aligned to 64 bytes.
  *
  * @return As interproc_segment_object(); EBUSY: a living thread has the seat; EEXIST also for another element size or
  * capacity, or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40.
@@ -2728,9 +2731,9 @@ int interproc_spsc_producer_reserve_until(struct interproc_spsc_producer_t *prod
 int interproc_spsc_producer_commit(struct interproc_spsc_producer_t *producer, size_t count);
 
 /**
- * Publishes only every `messages`, at least 1, which is what a producer begins with. What is not published is not seen
- * by the consumer, and lost if this producer dies. It is published at the latest before a push waits or finds the
- * queue full, by interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
+ * Publishes once every `messages` messages; 1, the least, is the default. What is not published is not seen by the
+ * consumer, and lost if this producer dies. It is published at the latest before a push waits or finds the queue full,
+ * by interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
  */
 int interproc_spsc_producer_publish_every(struct interproc_spsc_producer_t *producer, size_t messages);
 
@@ -2750,8 +2753,8 @@ int interproc_spsc_producer_flush(struct interproc_spsc_producer_t *producer);
 int interproc_spsc_producer_close(struct interproc_spsc_producer_t *producer);
 
 /**
- * Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is zero afterwards,
- * whatever is returned.
+ * Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is cleared in any
+ * case.
  *
  * @return As interproc_spsc_producer_flush().
  */
@@ -2815,9 +2818,9 @@ int interproc_spsc_consumer_borrow_until(struct interproc_spsc_consumer_t *consu
 int interproc_spsc_consumer_release(struct interproc_spsc_consumer_t *consumer, size_t count);
 
 /**
- * Frees only every `messages`, at least 1, which is what a consumer begins with. What is popped and not freed takes up
- * room, and if this consumer dies, the next one reads it again, flagged. It is freed at the latest before a pop waits
- * or finds nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
+ * Frees once every `messages` messages; 1, the least, is the default. What is popped and not freed takes up room, and
+ * if this consumer dies, the next one reads it again, flagged. It is freed at the latest before a pop waits or finds
+ * nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
  */
 int interproc_spsc_consumer_free_every(struct interproc_spsc_consumer_t *consumer, size_t messages);
 
@@ -2833,16 +2836,15 @@ int interproc_spsc_consumer_flush(struct interproc_spsc_consumer_t *consumer);
 int interproc_spsc_consumer_close(struct interproc_spsc_consumer_t *consumer);
 
 /**
- * Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is zero afterwards,
- * whatever is returned.
+ * Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is cleared in any case.
  *
  * @return As interproc_spsc_consumer_flush().
  */
 int interproc_spsc_consumer_leave(struct interproc_spsc_consumer_t *consumer);
 
 /**
- * How many messages are published and not freed, and the like: a snapshot. `peak` is what a producer has seen whenever
- * it ran out of room that it knew of, and now.
+ * How many messages are published and not freed, and the like: a snapshot. `peak` is sampled when the producer rereads
+ * the consumer's position, and by this call.
  */
 int interproc_spsc_producer_info(const struct interproc_spsc_producer_t *producer,
                                  struct interproc_channel_info_t *info);
@@ -2949,9 +2951,9 @@ int interproc_byte_producer_commit(struct interproc_byte_producer_t *producer, s
 int interproc_byte_producer_abort(struct interproc_byte_producer_t *producer);
 
 /**
- * Publishes only when so many bytes (headers included) have gathered, instead of with every message: for many short
+ * Publishes only once this many bytes (headers included) are pending, instead of with every message: for many short
  * ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of
- * it, interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
+ * it, interproc_byte_producer_flush(), _close() and _leave() publish, too. What is pending is published now.
  *
  * @return As interproc_byte_producer_flush().
  */
@@ -2973,7 +2975,7 @@ int interproc_byte_producer_close(struct interproc_byte_producer_t *producer);
 
 /**
  * Publishes what was pushed, gives back what was reserved, and leaves the seat. The queue and its messages stay. The
- * handle is none any more, whatever is returned.
+ * handle is cleared in any case.
  *
  * @return 0; EPERM: the handle is a parent process's, whose seat is untouched; EUSERS, ENOTSUP: the seat is free when
  * the thread that used the handle last ends.
@@ -3036,9 +3038,9 @@ int interproc_byte_consumer_timedpop(struct interproc_byte_consumer_t *consumer,
                                      bool *redelivered);
 
 /**
- * Frees only when so many bytes (headers included) were read, instead of with every message: for many short ones.
- * Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN for
- * want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
+ * Frees only once this many bytes (headers included) have been read, instead of with every message: for many short
+ * ones. Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN
+ * for want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
  */
 int interproc_byte_consumer_free_every(struct interproc_byte_consumer_t *consumer, size_t bytes);
 
@@ -3054,8 +3056,7 @@ int interproc_byte_consumer_flush(struct interproc_byte_consumer_t *consumer);
 int interproc_byte_consumer_close(struct interproc_byte_consumer_t *consumer);
 
 /**
- * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever
- * is returned.
+ * Frees what was read and leaves the seat. What was not read stays in the queue. The handle is cleared in any case.
  *
  * @return As interproc_byte_producer_leave().
  */
@@ -3097,7 +3098,7 @@ int interproc_byte_consumer_peer(const struct interproc_byte_consumer_t *consume
  *         rc = interproc_queue_commit(&frames, frame);
  *     }
  *
- * The place belongs to the calling thread. It has its turn in the order from now on, and *messages behind it wait for
+ * The place belongs to the calling thread. Its position in the queue is fixed now, and *messages behind it wait for
  * it*: do the long work before the reservation. If the thread dies, its place is discarded and the messages behind it
  * go on.
  *
@@ -3138,7 +3139,7 @@ int interproc_queue_abort(const struct interproc_queue_t *queue, const void *cel
  * `redelivered` may be NULL. It becomes true when another consumer had borrowed the message and died, or put it back:
  * it may have done part of the work; otherwise false.
  *
- * @return 0; ETIMEDOUT; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own
+ * @return 0; ETIMEDOUT; EPIPE: the queue is closed and drained; EDEADLK: the head of the queue is the caller's own
  * reservation.
  */
 int interproc_queue_borrow_until(const struct interproc_queue_t *queue,
@@ -3163,9 +3164,9 @@ int interproc_queue_put_back(const struct interproc_queue_t *queue, const void *
 
 /**
  * Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message is
- * removed and copied to `displaced`, and `*was_displaced` becomes true; otherwise false. Exactly one goes for one that
- * comes, and nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do
- * not overlap.
+ * removed and copied to `displaced`, and `*was_displaced` becomes true; otherwise false. Exactly one message is
+ * replaced; order is kept. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not
+ * overlap.
  *
  * A message that a living consumer has borrowed, or a cell that a living producer has reserved, is never displaced: if
  * that is the oldest, the call returns EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says
@@ -3195,7 +3196,7 @@ int interproc_segment_latest(const struct interproc_segment_t *segment,
 
 /**
  * As interproc_segment_latest(), for a value of this type, and with announcements for `readers` at a time, at most
- * 250: so many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
+ * 250: that many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
  * value and 8 bytes, rounded up to 64. A Rust program reaches the same one by `Segment::latest_for`. It is found by
  * exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
  *
@@ -3216,7 +3217,7 @@ int interproc_segment_latest_as(const struct interproc_segment_t *segment,
 int interproc_latest_set(const struct interproc_latest_t *latest, const void *value, uint64_t *version);
 
 /**
- * As interproc_latest_set(), until `abstime`: then ETIMEDOUT, as others set it all the time.
+ * As interproc_latest_set(), until `abstime`: ETIMEDOUT if other writers keep it busy until then.
  */
 int interproc_latest_set_until(const struct interproc_latest_t *latest,
                                const void *value,
@@ -3236,8 +3237,8 @@ int interproc_latest_get(const struct interproc_latest_t *latest, void *value, u
 int interproc_latest_version(const struct interproc_latest_t *latest, uint64_t *version);
 
 /**
- * Waits for a value that is newer than version `seen`, and copies the newest to `value`. Those in between are passed
- * over. `version` may be NULL.
+ * Waits for a value that is newer than version `seen`, and copies the newest to `value`. Older values are skipped.
+ * `version` may be NULL.
  *
  * @return 0; EBADMSG: its bytes make no sense.
  */
@@ -3305,7 +3306,7 @@ int interproc_byte_queue_push_vectored_until(const struct interproc_byte_queue_t
  * otherwise false.
  *
  * @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `len` says how long it is; EPIPE: the
- * queue is closed and drained; EDEADLK: a reservation of the calling thread is first.
+ * queue is closed and drained; EDEADLK: the head of the queue is the caller's own reservation.
  */
 int interproc_byte_queue_pop(const struct interproc_byte_queue_t *queue,
                              void *buffer,
@@ -3353,7 +3354,7 @@ int interproc_byte_queue_reserve_until(const struct interproc_byte_queue_t *queu
 int interproc_byte_queue_commit(const struct interproc_byte_queue_t *queue, void *room, size_t len);
 
 /**
- * Gives back what the calling thread has reserved at `room`: no message comes of it, and the room is free.
+ * Gives back what the calling thread has reserved at `room`: no message is published, and its room is free.
  *
  * @return As interproc_byte_queue_commit().
  */
@@ -3407,9 +3408,9 @@ int interproc_byte_queue_len(const struct interproc_byte_queue_t *queue, size_t 
 
 /**
  * How full it is and whether it is closed: a snapshot, in bytes. The capacity is what was asked for, rounded up, and
- * at least twice the longest message. Room becomes free in order, behind the oldest message that is unread or
- * borrowed; a long message may have no room before the queue is full. `peak` is the most unread bytes: a sample, taken
- * by producers whenever they have come round the ring and look for room, and now.
+ * at least twice the longest message. Room is reclaimed in order, up to the oldest message that is unread or borrowed,
+ * so a long message may find no room before the queue is full. `peak` is the most unread bytes seen: sampled by
+ * producers when they have come round the ring and look for room, and by this call.
  */
 int interproc_byte_queue_info(const struct interproc_byte_queue_t *queue, struct interproc_channel_info_t *info);
 
@@ -3428,7 +3429,7 @@ int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue, uin
 
 /**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
- * first 15 bytes); NULL: that of the parent.
+ * first 15 bytes); NULL inherits the parent's.
  *
  * The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
  * shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
@@ -3463,7 +3464,7 @@ int interproc_process_pid(const struct interproc_process_t *process, int32_t *pi
 int interproc_process_join(const struct interproc_process_t *process, struct interproc_exit_t *end);
 
 /**
- * As interproc_process_join(), until `abstime`: then ETIMEDOUT, as the child still runs.
+ * As interproc_process_join(), until `abstime`: then ETIMEDOUT, and the child still runs.
  */
 int interproc_process_join_until(const struct interproc_process_t *process,
                                  const struct timespec *abstime,
@@ -3558,16 +3559,16 @@ int interproc_process_wait_all(const struct interproc_process_t *const *processe
 int interproc_process_reap(size_t *count);
 
 /**
- * Whether the orphans among this process's descendants come to it instead of to init, from now on.
+ * Sets whether orphaned descendants of this process become its children, instead of init's, from now on.
  *
  * @return 0; EINVAL and the like in sandboxes that forbid it.
  */
 int interproc_adopt_orphans(bool adopt);
 
 /**
- * Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Left alone are the
- * `except_count` process ids in `except`: children that other code of this process waits for by number. Says how many;
- * `count` may be NULL. Never waits.
+ * Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Skips the
+ * `except_count` process ids in `except`: children that other code of this process waits for by pid. `*count` becomes
+ * the number reaped; `count` may be NULL. Never waits.
  *
  * @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
  */
@@ -3591,8 +3592,8 @@ int interproc_process_fd(const struct interproc_process_t *process, int *fd);
 int interproc_process_detach(struct interproc_process_t *process);
 
 /**
- * Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
- * a child by this process reaps it when it has ended.
+ * Frees the handle. A child that runs goes on running; this library still reaps it: every later fork, join or close of
+ * a child by this process does, once it has ended.
  *
  * @return 0; EINVAL: closed already.
  *
@@ -3601,7 +3602,7 @@ int interproc_process_detach(struct interproc_process_t *process);
 int interproc_process_close(struct interproc_process_t *process);
 
 /**
- * The process that has this number now; 0: the calling one.
+ * Opens the process that has this pid now; 0: the calling one.
  *
  * @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
  * namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
@@ -3609,15 +3610,15 @@ int interproc_process_close(struct interproc_process_t *process);
 int interproc_process_ref_open(struct interproc_process_ref_t *process, int32_t pid);
 
 /**
- * The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by
- * both (see interproc_process_ref_details()).
+ * Opens the process that has this pid if it began at `start_time`: one that was noted earlier by both (see
+ * interproc_process_ref_details()).
  *
- * @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
+ * @return As interproc_process_ref_open(); ESRCH also when another process has the pid now.
  */
 int interproc_process_ref_find(struct interproc_process_ref_t *process, int32_t pid, uint64_t start_time);
 
 /**
- * The parent of the calling process, or the process that has adopted it.
+ * Opens the parent of the calling process, or the process that has adopted it.
  *
  * @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
  */
@@ -3629,7 +3630,7 @@ int interproc_process_ref_parent(struct interproc_process_ref_t *process);
 int interproc_process_ref_is_alive(const struct interproc_process_ref_t *process, bool *is_alive);
 
 /**
- * Waits until `abstime` for its end. How it ended is told to its parent alone.
+ * Waits until `abstime` for its end. Only its parent learns how it ended.
  *
  * @return 0; ETIMEDOUT: it still runs.
  */
@@ -3651,9 +3652,9 @@ int interproc_process_ref_details(const struct interproc_process_ref_t *process,
                                   struct interproc_process_details_t *details);
 
 /**
- * The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when
- * `most` is 0; `*count` becomes the number that there are. They are numbers only: open them, and ask for their parent,
- * before you rely on them.
+ * The pids of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most`
+ * is 0; `*count` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
+ * you rely on them.
  *
  * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
  */
@@ -3875,8 +3876,8 @@ int interproc_pipe_shutdown(const struct interproc_pipe_t *pipe, uint32_t how);
  * without one. The child has the end before `entry` runs, and until then this process holds it: the holder of the
  * other end is told when the child dies, at any instruction.
  *
- * On success the handle `end` is closed here: the end is the child's. There it is good until `entry` returns, which
- * closes it.
+ * On success the handle `end` is closed in this process. The child owns the end until `entry` returns, which closes
+ * it.
  *
  * @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the
  * end is closed, and there is no child.
@@ -3909,8 +3910,8 @@ int interproc_pipe_adopt(const struct interproc_pipe_t *pipe);
  *
  * It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
  *
- * @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is
- * closed.
+ * @return 0: it is the child's; ECHILD: the child ended without taking it, or `pid` is not a child of this process;
+ * the end is closed.
  */
 int interproc_pipe_hand_over(struct interproc_pipe_t *pipe, int32_t pid);
 
@@ -3981,7 +3982,7 @@ int interproc_listener_close(struct interproc_listener_t *listener);
  *     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
  *     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
  *
- * @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
+ * @return As interproc_process_fork(); or ENOENT, EACCES, EPERM, EINVAL: an option could not be applied.
  * interproc_last_error_message() names the step. After an error there is no child.
  */
 int interproc_process_fork_with(struct interproc_process_t *process,
@@ -4046,7 +4047,7 @@ int interproc_daemon_start(const struct interproc_daemon_options_t *options,
 int interproc_ready_now(struct interproc_ready_t *ready);
 
 /**
- * In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end
+ * In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon should end
  * then.
  *
  * @return 0; EINVAL: NULL, or told already.

@@ -55,8 +55,8 @@
 //!
 //! **Signals.** No operation may be used in a signal handler unless it says so.
 //!
-//! **Cancellation.** No function is a cancellation point of C: `pthread_cancel` acts at the thread's next one outside. A thread of
-//! asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
+//! **Cancellation.** No function is a cancellation point of C: `pthread_cancel` takes effect at the next cancellation point outside
+//! the library. A thread of asynchronous cancellation type must not be inside the library. In Rust the same holds for locks, queues and pipes.
 //!
 //! **Descriptors.** The library's descriptors are numbered 3 or above. A program may close them (`closefrom(3)`): locks and
 //! queues go on working, the process's own stay its own, and a file that gets one of the numbers is never touched.

@@ -31,13 +31,13 @@ use libc::timespec;
 ///
 /// A thread takes a seat when it first waits, and keeps it. When a party dies (a thread or its process, by any cause,
 /// while it waits, or computes between two rounds), the barrier is broken at once: all that wait, and all that come,
-/// get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread is a death: a thread that ends
-/// well calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
+/// get ECANCELED, until somebody calls interproc_barrier_reset(). The end of a thread counts as a death: a thread that
+/// is done calls interproc_barrier_leave() first. If more threads than parties come, each takes a seat that is idle in
 /// this round, or waits for the next. Up to 120 parties are watched without any polling; with more, a death is found
 /// within 50 ms.
 ///
-/// A party that looks late, as its process was stopped, is told how its own round ended, however many rounds later.
-/// (Only after more than four resets that can no longer be known: then it is told ECANCELED.)
+/// A party that looks late, because its process was stopped, still gets the result of its own round, however many
+/// rounds later. (After more than four resets the result is no longer known, and it gets ECANCELED.)
 ///
 /// What any party did before its wait happens before what any of them does after it.
 #[repr(C)]
@@ -46,14 +46,14 @@ pub struct interproc_barrier_t {
     pub private_: [u64; 8],
 }
 
-/// One thread's wait in slices, between two of them: see interproc_barrier_wait_slice(). All-zero: it has not come yet.
+/// The state of one thread's wait in slices: see interproc_barrier_wait_slice(). All zero before the first slice.
 #[repr(C)]
 pub struct interproc_barrier_turn_t {
     /// Private.
     pub private_: [u64; 2],
 }
 
-/// What there is to see of a barrier.
+/// The state of a barrier: a snapshot.
 #[repr(C)]
 pub struct interproc_barrier_info_t {
     /// How many must come.
@@ -184,17 +184,18 @@ pub unsafe extern "C" fn interproc_barrier_abort(barrier: *const interproc_barri
     report(unsafe { enter(barrier) }.map(|(raw, me)| raw.abort(me)))
 }
 
-/// Makes a new round, whatever was before: waiters get ECANCELED, seats of the dead are free again. Living parties keep
-/// theirs. To free the waiters and to open the new round is one step: a party that is told ECANCELED by the reset may
-/// come again at once. (Told so by an abort, a time-out or a death before the reset, it has to await the reset.)
+/// Starts a new round in any state: waiters get ECANCELED, and the seats of the dead are free again. Living parties
+/// keep theirs. Releasing the waiters and opening the new round is one step: a party that gets ECANCELED from the reset
+/// may come again at once. (One that gets it from an abort, a time-out or a death has to wait for the reset first.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_reset(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.
     report(unsafe { enter(barrier) }.map(|(raw, me)| raw.reset(me)))
 }
 
-/// Gives the calling thread's seat up, if it has one: its end breaks nothing any more, and another thread may come
-/// instead. The barrier still waits for as many as before: if nobody will come instead, call interproc_barrier_abort().
+/// Gives up the calling thread's seat, if it has one: its end no longer breaks the barrier, and another thread may take
+/// its place. The barrier still waits for as many parties as before: if nobody takes the place, call
+/// interproc_barrier_abort().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_barrier_leave(barrier: *const interproc_barrier_t) -> c_int {
     // SAFETY: by C's contract.

@@ -45,7 +45,7 @@ pub struct interproc_bounded_semaphore_t {
     pub private_: [u64; 8],
 }
 
-/// A permit, or several that were acquired together: what to give back.
+/// A permit, or several that were acquired together and are released as one.
 ///
 /// It belongs to the thread that acquired it: with that thread's death it goes to somebody else. Another thread of the
 /// process may release it as long as the first one lives, or become its owner by interproc_bounded_semaphore_adopt(). A
@@ -56,14 +56,14 @@ pub struct interproc_permit_t {
     pub private_: [u64; 4],
 }
 
-/// What there is to see of a semaphore.
+/// The state of a semaphore: a snapshot.
 #[repr(C)]
 pub struct interproc_bounded_semaphore_info_t {
     /// How many permits there are.
     pub permits: u32,
-    /// How many could be had now, those of dead holders among them. Those of a thread that waits for more are not
-    /// counted. One is looked at after the other: beside others that release and acquire it can be a number that there
-    /// never was.
+    /// How many are available now, those of dead holders included. Those that a thread keeps while it waits for more
+    /// are not counted. Permits are looked at one after the other: while others acquire and release, the number may
+    /// match no single moment.
     pub available: u32,
     /// How many living threads are asleep for it; threads that still spin are not counted.
     pub waiters: u32,
@@ -172,8 +172,7 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_acquire(
 }
 
 /// As interproc_bounded_semaphore_acquire(), but never waits: EBUSY when all were seen held by living threads. It looks
-/// at one permit after the other, once: beside others that release and acquire at the same moment it can be refused
-/// though there was a free one all the time.
+/// at each permit once, one after the other, so it can fail spuriously while others acquire and release.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_bounded_semaphore_tryacquire(
     semaphore: *const interproc_bounded_semaphore_t,
@@ -194,10 +193,11 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_timedacquire(
     unsafe { timed(abstime, |wait| acquire(semaphore, None, wait, permit)) }
 }
 
-/// Acquires `count` permits as one, waiting until `abstime`. It keeps what it has got while it waits for the rest, and
-/// only one at a time does so: two that want several cannot wait for each other. A thread that holds a permit and waits
-/// for more can. If it does not get all in time, it gives back what it has got: all or nothing. So of two that do not
-/// wait (a time in the past) both can fail, also if one wants a single permit.
+/// Acquires `count` permits as one, waiting until `abstime`: all or nothing. While it waits it keeps those that it
+/// already has; only one caller at a time does so, so two callers that want several never wait for each other. (A
+/// thread that holds a permit already and waits for more can still cause a deadlock.) If the time runs out, it gives
+/// back what it has. So two callers that do not wait (a time in the past) can both fail, even if one wants a single
+/// permit.
 ///
 /// @return As interproc_bounded_semaphore_timedacquire(). EOWNERDEAD: the last holder of one of them died with it.
 /// EINVAL also when count is 0 or more than there are.
@@ -229,8 +229,8 @@ pub unsafe extern "C" fn interproc_bounded_semaphore_release(
     }))
 }
 
-/// Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on its life
-/// counts. Copies of the permit from before are void.
+/// Makes the calling thread the owner of a permit that another thread of the process has acquired: from now on it is
+/// the caller's death that gives the permit to somebody else. Older copies of the permit are void.
 ///
 /// @return As interproc_bounded_semaphore_release().
 #[unsafe(no_mangle)]

@@ -169,8 +169,8 @@ pub unsafe extern "C" fn interproc_cond_timedwait(
     unsafe { timed(abstime, |until| report(wait(cond, mutex, until))) }
 }
 
-/// As interproc_cond_timedwait(), with a recursive mutex: unlocks it wholly, however often the calling thread holds it,
-/// and locks it again as often. So what it guards may change under the callers' feet.
+/// As interproc_cond_timedwait(), with a recursive mutex: unlocks it completely, however often the calling thread holds
+/// it, and locks it again as often. So functions further up the stack that hold it, too, may find the data changed.
 ///
 ///     interproc_recursive_mutex_lock(&account->lock);       // its caller may hold it, too
 ///     while (account->cents < cents && rc == 0)
@@ -205,8 +205,8 @@ pub unsafe extern "C" fn interproc_cond_broadcast(cond: *mut interproc_cond_t) -
 
 /// How many times it was signalled, to one or to all, while somebody waited: a number that wraps after 2147483647.
 /// Taken with the mutex held before a wait and after it, or after several in slices, equal numbers say that nobody has
-/// signalled meanwhile: the wait ended without. It is not said whom a signal was for: of several waiters, one of which
-/// is signalled, another one that wakes at the time sees the new number, too.
+/// signalled meanwhile: the wait ended without. The number does not say for whom a signal was: another waiter that
+/// wakes at the same time sees it change, too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_cond_signals(cond: *const interproc_cond_t, signals: *mut u32) -> c_int {
     // SAFETY: by C's contract it is a condition variable, and signals is NULL or writable.

@@ -20,10 +20,10 @@ use libc::timespec;
 ///     rc = interproc_segment_object(&seg, "stop", sizeof *stop, 8, (void **)&stop);
 ///     ...
 ///     interproc_event_set(stop);                     // in one process, or in a signal handler
-///     rc = interproc_event_wait(stop);               // in others: all of them go
+///     rc = interproc_event_wait(stop);               // in others: it releases all
 ///
-/// A set lets all go that wait at that moment, even if it is cleared right after it. Nobody owns an event: a setter
-/// that is killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
+/// A set releases all waiting threads, even if it is cleared right after it. Nobody owns an event: a setter that is
+/// killed has set it and woken all, or has done nothing. With nobody asleep no operation makes a system call.
 #[repr(C)]
 pub struct interproc_event_t {
     /// Private.
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn interproc_event_destroy(event: *mut interproc_event_t) 
     unsafe { placed::unmake(event.cast(), RawEvent::new()) }
 }
 
-/// Sets it, and lets all go that wait.
+/// Sets it, and releases all waiting threads.
 ///
 /// Async-signal-safe, as interproc_semaphore_post().
 #[unsafe(no_mangle)]
@@ -72,7 +72,7 @@ pub unsafe extern "C" fn interproc_event_set(event: *mut interproc_event_t) -> c
     0
 }
 
-/// Clears it: who comes from now on waits.
+/// Clears it: later callers wait.
 ///
 /// Async-signal-safe.
 #[unsafe(no_mangle)]
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn interproc_event_is_set(event: *const interproc_event_t,
 
 /// How many times it has been set, not counting those that found it set: a number that wraps after 2147483647.
 ///
-/// For a wait in slices, of an event that is set and cleared at once: that lets a wait go, but a thread between two
+/// For a wait in slices on an event that is set and cleared at once: a wait ends by that, but a thread between two
 /// waits sees it by the number only.
 ///
 ///     uint32_t before, now;

@@ -155,7 +155,7 @@ pub(super) unsafe fn take<H: Marked>(handle: *mut H) -> Result<H::Object> {
 fn refuse(name: &str, was_one: bool) -> Error {
     match was_one {
         true => invalid(&format!("the {name} is closed, or the segment that it was found by")),
-        false => invalid(&format!("{name} is NULL, or no {name}")),
+        false => invalid(&format!("{name} is NULL or not a valid {name}")),
     }
 }
 

@@ -31,8 +31,8 @@ use libc::timespec;
 ///         rc = interproc_latest_get(&position, &pose, NULL);      // any others
 ///
 /// A read never gives a value that was half set, and is wait-free: a reader that writers have overtaken twice announces
-/// itself, and they go round what it reads. For this there are four announcements, or as many as
-/// interproc_segment_latest_as() was told; a reader beyond that tries on. Writers wait for each other.
+/// itself, and writers then avoid the slot it reads. There are four announcements, or as many as
+/// interproc_segment_latest_as() was asked for; further readers retry. Writers wait for each other.
 ///
 /// When a writer dies in the middle, the value that it was setting is discarded, and the next writer goes on; a dead
 /// reader costs nothing. A process that is stopped in the middle of a set delays other writers, never readers.
@@ -41,7 +41,7 @@ use libc::timespec;
 /// call and needs no member slot of the segment.
 #[repr(C)]
 pub struct interproc_latest_t {
-    /// Private. Zero when it is none.
+    /// Private. Zero if the handle is empty.
     pub private_: [u64; 8],
 }
 
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn interproc_segment_latest(
 }
 
 /// As interproc_segment_latest(), for a value of this type, and with announcements for `readers` at a time, at most
-/// 250: so many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
+/// 250: that many readers that were overtaken twice can read wait-free at a time. Each costs a slot, which takes the
 /// value and 8 bytes, rounded up to 64. A Rust program reaches the same one by `Segment::latest_for`. It is found by
 /// exactly this type, by both. `type_id` is 0 for bytes, or an id by interproc_type_id().
 ///
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn interproc_latest_set(
     unsafe { set(latest, value, Wait::ForEver, version) }
 }
 
-/// As interproc_latest_set(), until `abstime`: then ETIMEDOUT, as others set it all the time.
+/// As interproc_latest_set(), until `abstime`: ETIMEDOUT if other writers keep it busy until then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_latest_set_until(
     latest: *const interproc_latest_t,
@@ -207,8 +207,8 @@ pub unsafe extern "C" fn interproc_latest_version(
     unsafe { ask(latest, version, RawLatest::version) }
 }
 
-/// Waits for a value that is newer than version `seen`, and copies the newest to `value`. Those in between are passed
-/// over. `version` may be NULL.
+/// Waits for a value that is newer than version `seen`, and copies the newest to `value`. Older values are skipped.
+/// `version` may be NULL.
 ///
 /// @return 0; EBADMSG: its bytes make no sense.
 #[unsafe(no_mangle)]

@@ -14,7 +14,7 @@ use libc::timespec;
 ///
 /// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
 /// are an unlocked mutex, so one in a new object needs no initialisation. A Rust program sees it as a `sync::Mutex`
-/// whose value are the bytes behind it, or as a `raw::sync::RawMutex`.
+/// whose value is the bytes behind it, or as a `raw::sync::RawMutex`.
 ///
 /// When a holder dies (the thread or its process, by any cause, at any instruction) the next locker gets the lock
 /// within microseconds and is told by EOWNERDEAD: it holds the lock, repairs the data, says so by

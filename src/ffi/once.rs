@@ -23,7 +23,7 @@ use libc::timespec;
 ///         config_t *config = argument;
 ///         if (is_retry)                              // somebody was killed in here, or failed
 ///             memset(config, 0, sizeof *config);
-///         return read_config(config);                // not 0: the job is the next one's
+///         return read_config(config);                // not 0: the next caller runs it
 ///     }
 ///     ...
 ///     int rc = interproc_once_call(&shared->once, set_up, &shared->config);
@@ -41,15 +41,16 @@ const _: () = {
     assert!(align_of::<interproc_once_t>() == align_of::<RawOnce>());
 };
 
-/// What runs once: not 0 says that it failed. `is_retry` says that an earlier one has begun and died or failed.
+/// The job that runs once. A result other than 0 means that it failed. `is_retry`: an earlier run began, and died or
+/// failed.
 pub type interproc_once_job_t =
     Option<unsafe extern "C-unwind" fn(argument: *mut c_void, is_retry: bool) -> c_int>;
 
-/// It is done: nothing to do.
+/// The job is done: nothing to do.
 pub const INTERPROC_ONCE_DONE: c_int = 0;
 /// The job is the caller's, and nobody has begun it before.
 pub const INTERPROC_ONCE_FIRST: c_int = 1;
-/// The job is the caller's; somebody has begun it and died or given up.
+/// The job is the caller's; an earlier caller began it and died or gave up.
 pub const INTERPROC_ONCE_RETRY: c_int = 2;
 
 /// The once at an address.
@@ -129,11 +130,11 @@ unsafe fn call(
 
 /// Runs the job if it has not been done, or waits for the thread that does it.
 ///
-/// The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then it is the next one's. It
-/// must not end by longjmp(), and not in a forked child.
+/// The job may end by a C++ exception or by cancellation, where it is compiled to unwind: then the next caller runs it.
+/// It must not end by longjmp(), and not in a forked child.
 ///
 /// @return 0: it is done, now or earlier.
-/// What the job returned, if that is not 0: then it is the next caller's.
+/// What the job returned, if that is not 0: then the next caller runs it.
 /// EDEADLK: called from inside the job.
 ///
 /// The job may be a cancellation point.
@@ -162,7 +163,7 @@ pub unsafe extern "C-unwind" fn interproc_once_call_until(
 /// The same without a callback: waits until it is done or the caller's to do. After INTERPROC_ONCE_FIRST and
 /// INTERPROC_ONCE_RETRY the caller does the job, and calls interproc_once_finish() or interproc_once_abandon().
 ///
-/// @return 0; EDEADLK: the caller is at it already.
+/// @return 0; EDEADLK: the caller is already running the job.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_begin(once: *mut interproc_once_t, begun: *mut c_int) -> c_int {
     // SAFETY: by C's contract begun is NULL or writable, and once NULL or a once.
@@ -188,7 +189,7 @@ pub unsafe extern "C" fn interproc_once_finish(once: *mut interproc_once_t) -> c
     report(unsafe { at(once) }.and_then(|raw| raw.done(me(raw)?)))
 }
 
-/// Gives the job up: it is the next one's.
+/// Gives the job up: the next caller runs it.
 ///
 /// @return 0; EPERM: it was not the calling thread's.
 #[unsafe(no_mangle)]
@@ -213,8 +214,8 @@ pub unsafe extern "C" fn interproc_once_is_done(once: *const interproc_once_t, i
     }
 }
 
-/// Who is at it, dead or alive: a snapshot. One that died at it is named until the next has begun. The caller need not
-/// be a member of the segment.
+/// Which thread runs the job, dead or alive: a snapshot. One that died in it is named until the next has begun. The
+/// caller need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_once_holder(
     once: *const interproc_once_t,

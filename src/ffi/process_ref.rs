@@ -11,8 +11,8 @@ use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 use std::os::fd::AsRawFd;
 
-/// A process of the machine, held fast: not its number, which the kernel gives to another process some time after its
-/// end. It need be no child.
+/// A handle to any process (by pidfd, not by its pid): the kernel gives the pid to another process some time after this
+/// one has ended. It need not be a child.
 ///
 /// This is a local handle. interproc_process_ref_close() frees it. A plain copy of the structure is the same handle:
 /// close only one of them.
@@ -32,7 +32,7 @@ pub struct interproc_process_ref_t {
 /// What ps shows of a process.
 #[repr(C)]
 pub struct interproc_process_details_t {
-    /// Its number in this process's PID namespace.
+    /// Its pid in this process's PID namespace.
     pub pid: i32,
     /// Its parent's; 0 when that is outside of the PID namespace.
     pub parent: i32,
@@ -44,7 +44,7 @@ pub struct interproc_process_details_t {
     pub threads: u32,
     /// Its nice value.
     pub nice: i32,
-    /// When it began, in clock ticks since the machine was started: with the number it names the process for good.
+    /// Its start time in clock ticks since boot: together with the pid it identifies the process for good.
     pub start_time: u64,
     /// How many nanoseconds ago it began.
     pub age_ns: u64,
@@ -81,7 +81,7 @@ unsafe fn start(handle: *mut interproc_process_ref_t, open: impl FnOnce() -> Res
     unsafe { answer(handle, "process", || boxed(open)) }
 }
 
-/// The process that has this number now; 0: the calling one.
+/// Opens the process that has this pid now; 0: the calling one.
 ///
 /// @return 0; ESRCH: nobody has it; ENOTSUP: no pidfds (before Linux 5.4, or a sandbox), no /proc or one of another PID
 /// namespace; EMFILE, ENFILE: no descriptor left; EINVAL: process is NULL.
@@ -99,10 +99,10 @@ pub unsafe extern "C" fn interproc_process_ref_open(
     unsafe { start(process, open) }
 }
 
-/// The process that has this number now if it began at `start_time`: the one that somebody else has met and noted by
-/// both (see interproc_process_ref_details()).
+/// Opens the process that has this pid if it began at `start_time`: one that was noted earlier by both (see
+/// interproc_process_ref_details()).
 ///
-/// @return As interproc_process_ref_open(); ESRCH also when another process has the number now.
+/// @return As interproc_process_ref_open(); ESRCH also when another process has the pid now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_ref_find(
     process: *mut interproc_process_ref_t,
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn interproc_process_ref_find(
     unsafe { start(process, find) }
 }
 
-/// The parent of the calling process, or the process that has adopted it.
+/// Opens the parent of the calling process, or the process that has adopted it.
 ///
 /// @return As interproc_process_ref_open(); ESRCH: it is outside of this process's PID namespace.
 #[unsafe(no_mangle)]
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn interproc_process_ref_is_alive(
     unsafe { answer(is_alive, "is_alive", || Ok(open(process)?.is_alive())) }
 }
 
-/// Waits until `abstime` for its end. How it ended is told to its parent alone.
+/// Waits until `abstime` for its end. Only its parent learns how it ended.
 ///
 /// @return 0; ETIMEDOUT: it still runs.
 #[unsafe(no_mangle)]
@@ -196,9 +196,9 @@ pub unsafe extern "C" fn interproc_process_ref_details(
     })
 }
 
-/// The numbers of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when
-/// `most` is 0; `*count` becomes the number that there are. They are numbers only: open them, and ask for their parent,
-/// before you rely on them.
+/// The pids of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most`
+/// is 0; `*count` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
+/// you rely on them.
 ///
 /// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use libc::timespec;
 /// A robust mutex that its holder may lock again: as interproc_mutex_t, and it is free after as many unlocks as locks.
 ///
 /// It lies in a segment, alone or as a member of a structure of yours. All-zero bytes are an unlocked one. A Rust
-/// program sees it as a `sync::RecursiveMutex` whose value are the bytes behind it.
+/// program sees it as a `sync::RecursiveMutex` whose value is the bytes behind it.
 ///
 ///     static int withdraw(account_t *account, long cents)       // also called by transfer(), which locks, too
 ///     {

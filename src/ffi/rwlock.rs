@@ -15,7 +15,7 @@ use libc::timespec;
 ///
 /// It lies in a segment, alone or as a member of a structure of yours (see interproc_segment_object()). All-zero bytes
 /// are an unlocked lock, so one in a new object needs no initialisation. A Rust program sees it as a `sync::RwLock`
-/// whose value are the bytes behind it, or as a `raw::sync::RawRwLock`. Place it at a multiple of 64 if you can.
+/// whose value is the bytes behind it, or as a `raw::sync::RawRwLock`. Place it at a multiple of 64 if you can.
 ///
 /// When a reader dies, its hold is gone and nobody is told. When a writer dies (the thread or its process, by any
 /// cause, at any instruction) the next one, reader or writer, gets the lock *for writing* within microseconds and is
@@ -34,10 +34,10 @@ use libc::timespec;
 ///         interproc_rwlock_unlock(&prices->lock);
 ///     }
 ///
-/// When a writer has come, new readers wait until it has had its turn. A thread that reads may read once more at any
-/// time, without waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked
-/// child owns nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but
-/// for the first write after a long time of reading.
+/// Once a writer waits, new readers wait behind it. A thread that reads may lock for reading again at any time without
+/// waiting, and unlocks as often. The thread that locks is the one that unlocks, in any order. A forked child owns
+/// nothing that its parent holds. Reading or writing while nobody is in the way makes no system call, but for the first
+/// write after a long time of reading.
 #[repr(C)]
 pub struct interproc_rwlock_t {
     /// Private.
@@ -125,8 +125,8 @@ pub unsafe extern "C" fn interproc_rwlock_rdlock(rwlock: *mut interproc_rwlock_t
     unsafe { read::<FOR_EVER>(rwlock, Wait::ForEver) }
 }
 
-/// As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. One in
-/// the middle of interproc_rwlock_trywrlock() writes, too, even if it is about to be refused.
+/// As interproc_rwlock_rdlock(), but never waits: EBUSY when another living thread writes, or waits or tries to. A
+/// thread in the middle of interproc_rwlock_trywrlock() counts as a writer, even if it is about to be refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_tryrdlock(rwlock: *mut interproc_rwlock_t) -> c_int {
     // SAFETY: by C's contract it is a reader-writer lock.
@@ -233,8 +233,8 @@ pub unsafe extern "C" fn interproc_rwlock_holders(
     }
 }
 
-/// Who writes, or has come to write and waits for the readers to leave, dead or alive: a snapshot. A dead one is named
-/// until the next has the lock. The caller need not be a member of the segment.
+/// The thread that writes, or is waiting for readers to finish so that it can write, dead or alive: a snapshot. A dead
+/// one is named until the next has the lock. The caller need not be a member of the segment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_rwlock_writer(
     lock: *const interproc_rwlock_t,

@@ -47,15 +47,15 @@ pub struct interproc_segment_t {
 /// A flag of interproc_segment_options_t: pages of the payload are not reserved at creation. A large segment then
 /// costs only what is used, but when memory runs out later, the access is a SIGBUS instead of an ENOSPC at creation.
 pub const INTERPROC_SEGMENT_SPARSE: u32 = 1;
-/// A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting
-/// running processors by membarrier(2). For isolated cores. Makes uncontended operations slower; not to be undone.
+/// A flag of interproc_segment_options_t: everybody uses full memory fences, instead of sleepers interrupting running
+/// processors by membarrier(2). For isolated cores. Makes uncontended operations slower; cannot be undone.
 pub const INTERPROC_SEGMENT_STRONG_FENCES: u32 = 2;
 /// A flag of interproc_segment_options_t: segments that belong to the user `trusted_owner` are opened too. Otherwise
 /// only those of this user and of root are: their owner can read and change all that goes through them.
 pub const INTERPROC_SEGMENT_TRUST_OWNER: u32 = 4;
 
-/// What a segment shall be like. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the
-/// default everywhere.
+/// Options for a segment. Start from INTERPROC_SEGMENT_OPTIONS_INIT and set what differs; zero means the default
+/// everywhere.
 ///
 ///     interproc_segment_options_t options = INTERPROC_SEGMENT_OPTIONS_INIT;
 ///     options.size = 1 << 20;
@@ -157,8 +157,9 @@ pub unsafe extern "C" fn interproc_segment_create(
     unsafe { start(segment, || sized(size, mode).create(text(name, "name")?)) }
 }
 
-/// Opens the segment `name`. A process may do so several times: what is held in it is the thread's, whichever of the
-/// mappings it came by. A thread that has locked a mutex and locks it once more by another mapping gets EDEADLK.
+/// Opens the segment `name`. A process may open it several times: what a thread holds there is the thread's, through
+/// whichever mapping it got it. A thread that has locked a mutex and locks it once more by another mapping gets
+/// EDEADLK.
 ///
 /// @return 0; ENOENT: there is none; EACCES: not permitted, or it belongs to a user who is neither this one nor root
 /// (see INTERPROC_SEGMENT_TRUST_OWNER); ELOOP: a symbolic link or not a regular file; EPROTO: not a segment;
@@ -578,7 +579,7 @@ pub unsafe extern "C" fn interproc_segment_barrier(
     }
 }
 
-/// What there is to see of a segment.
+/// The state of a segment: a snapshot.
 #[repr(C)]
 pub struct interproc_segment_info_t {
     /// The bytes that it has for objects.

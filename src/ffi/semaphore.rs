@@ -24,9 +24,9 @@ use libc::timespec;
 ///     interproc_semaphore_post(ready);               // in one process, or in a signal handler
 ///     rc = interproc_semaphore_acquire(ready);       // in another
 ///
-/// It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a poster that is
-/// killed has posted and woken, or has not posted; a sleeper that is killed leaves what it was woken for to the others,
-/// at once. With nobody asleep every operation is one compare-and-swap and no system call.
+/// It has no owner: what a thread has acquired and not posted when it dies is lost. Nothing else is: a post by a killed
+/// thread has happened together with its wake-up, or not at all; the wake-up of a killed sleeper goes to another one at
+/// once. With nobody asleep every operation is one compare-and-swap and no system call.
 #[repr(C)]
 pub struct interproc_semaphore_t {
     /// Private.

@@ -126,7 +126,7 @@ unsafe fn builder<'a>(
 ///     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
 ///     int rc = interproc_process_fork_with(&child, &options, buyer, shop);
 ///
-/// @return As interproc_process_fork(); what keeps the child from being as it was told: ENOENT, EACCES, EPERM, EINVAL.
+/// @return As interproc_process_fork(); or ENOENT, EACCES, EPERM, EINVAL: an option could not be applied.
 /// interproc_last_error_message() names the step. After an error there is no child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_fork_with(
@@ -222,10 +222,10 @@ pub unsafe extern "C" fn interproc_process_spawn(
     })
 }
 
-/// What a daemon tells its starter by; see interproc_daemon_start().
+/// Used by a daemon to report that it is ready; see interproc_daemon_start().
 #[repr(C)]
 pub struct interproc_ready_t {
-    /// Private. NULL when it was told.
+    /// Private. NULL once the daemon has reported.
     pub private_: *mut c_void,
     /// Private.
     pub reserved: u64,
@@ -246,16 +246,16 @@ unsafe impl Boxed for interproc_ready_t {
 pub type interproc_daemon_entry_t =
     Option<unsafe extern "C-unwind" fn(ready: *mut interproc_ready_t, argument: *mut c_void) -> c_int>;
 
-/// What a daemon shall be like. All zero: in /, with umask 022, its standard streams from and to /dev/null.
+/// Options for a daemon. All zero: in /, with umask 022, its standard streams from and to /dev/null.
 #[repr(C)]
 pub struct interproc_daemon_options_t {
     /// The working directory; NULL: /.
     pub directory: *const c_char,
     /// A file that holds its process id and that it keeps locked as long as it lives; NULL: none.
     pub pidfile: *const c_char,
-    /// The mode bits that its files are made without, if `has_umask`; otherwise 022.
+    /// The umask: permission bits that new files do not get. Applied if `has_umask`; otherwise it is 022.
     pub umask: u32,
-    /// Whether `umask` counts.
+    /// Whether `umask` is applied.
     pub has_umask: bool,
     /// Whether it keeps the starter's standard streams.
     pub keep_stdio: bool,
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn interproc_ready_now(ready: *mut interproc_ready_t) -> c
     })
 }
 
-/// In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon shall end
+/// In a daemon: tells its starter that it will not be ready, and why: `error` is an errno value. The daemon should end
 /// then.
 ///
 /// @return 0; EINVAL: NULL, or told already.

@@ -122,9 +122,9 @@ pub unsafe extern "C" fn interproc_deadline_after(nanoseconds: u64, deadline: *m
 ///     interproc_deadline_from(CLOCK_REALTIME, &noon, &until);
 ///     int rc = interproc_cond_timedwait(&shop->arrived, &shop->lock, &until);
 ///
-/// It is as far from now as `abstime` is by that clock now; if that clock is set anew later, the deadline stays. A time
-/// in the past gives one in the past; a time on CLOCK_MONOTONIC gives itself; more than 31 years after boot give the
-/// end of time.
+/// It keeps the remaining time measured on that clock: it is as far from now as `abstime` is by that clock. If that
+/// clock is set later, the deadline stays. A time in the past gives one in the past; a time on CLOCK_MONOTONIC gives
+/// itself; more than 31 years after boot give the end of time.
 ///
 /// @return 0; EINVAL also when there is no such clock, abstime is NULL or its nanoseconds are not in 0..999999999.
 #[unsafe(no_mangle)]

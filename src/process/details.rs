@@ -15,7 +15,7 @@ use std::string::String;
 pub struct Details {
     /// Its name, at most 15 bytes.
     pub name: String,
-    /// What it is doing.
+    /// Its state.
     pub state: State,
     /// Its parent's number; 0 when that is outside of the PID namespace.
     pub parent: u32,

@@ -173,8 +173,8 @@ impl<H: Writing, V: ?Sized> fmt::Debug for Reserved<H, V> {
     }
 }
 
-/// A message in the caller's hands, read through [`Deref`]. Dropped, it is done and its place is free. Dropped *by a panic* it
-/// is not: as with a death it is delivered again, flagged [`is_redelivered`](Self::is_redelivered).
+/// A borrowed message, read through [`Deref`]. Dropped, it is released and its place is free. Dropped *by a panic* it is not: as
+/// with a death it is delivered again, flagged [`is_redelivered`](Self::is_redelivered).
 ///
 /// It belongs to the thread that borrowed it and is not `Send`. If that thread dies, the message is delivered again. A forked
 /// child's copy does nothing.
@@ -210,8 +210,8 @@ impl<H: Reading, V: ?Sized> Borrowed<H, V> {
         Borrowed { hold: ManuallyDrop::new(hold), place, redelivered, unwinding }
     }
 
-    /// Whether another consumer may have had it in its hands before: it died, panicked or (in a queue) put it back. It may have
-    /// done part of the work.
+    /// Whether another consumer may have borrowed it before: it died, panicked or (in a queue) put it back. It may have done part
+    /// of the work.
     ///
     /// # Examples
     /// ```
@@ -221,7 +221,7 @@ impl<H: Reading, V: ?Sized> Borrowed<H, V> {
     /// q.push(5)?;
     /// let child = process::fork(|| {
     ///     let _message = q.borrow().unwrap();
-    ///     std::process::abort(); // with the message in its hands
+    ///     std::process::abort(); // with the message borrowed
     /// })?;
     /// child.join()?;
     /// assert!(q.borrow()?.is_redelivered());

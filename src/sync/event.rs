@@ -87,7 +87,7 @@ impl Event {
         self.raw.set();
     }
 
-    /// Clears it: threads that come from now on wait. Async-signal-safe.
+    /// Clears it: later callers wait. Async-signal-safe.
     ///
     /// # Examples
     /// ```

@@ -118,9 +118,9 @@ pub unsafe extern "C" fn interproc_byte_consumer_timedpop(
     unsafe { timed(abstime, |wait| pop(consumer, wait, buffer, size, len, redelivered)) }
 }
 
-/// Frees only when so many bytes (headers included) were read, instead of with every message: for many short ones.
-/// Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN for
-/// want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
+/// Frees only once this many bytes (headers included) have been read, instead of with every message: for many short
+/// ones. Until then the producer has less room, and as much may be read again, flagged, after a death. A wait, EAGAIN
+/// for want of a message, interproc_byte_consumer_flush() and _leave() free, too. At most the capacity.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_consumer_free_every(
     consumer: *mut interproc_byte_consumer_t,
@@ -145,8 +145,7 @@ pub unsafe extern "C" fn interproc_byte_consumer_close(consumer: *mut interproc_
     report(unsafe { find_mut(consumer) }.and_then(|consumer| consumer.close()))
 }
 
-/// Frees what was read and leaves the seat. What was not read stays in the queue. The handle is none any more, whatever
-/// is returned.
+/// Frees what was read and leaves the seat. What was not read stays in the queue. The handle is cleared in any case.
 ///
 /// @return As interproc_byte_producer_leave().
 #[unsafe(no_mangle)]

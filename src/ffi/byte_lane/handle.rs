@@ -54,9 +54,9 @@ pub struct interproc_byte_producer_t {
 ///     }                                                       // EPIPE: closed and drained
 ///
 /// Messages come in the order in which they were pushed, each once. When the consumer dies, the next one takes the seat
-/// over and begins with what was not freed: what the dead one may have read is flagged (`redelivered`), with the usual
-/// settings at most one message. When the producer dies, what it had published can be read, and a consumer that waits
-/// goes on waiting for the next producer.
+/// over and begins with what was not freed: what the dead one may have read is flagged (`redelivered`), with the
+/// default settings at most one message. When the producer dies, what it had published can be read, and a consumer that
+/// waits goes on waiting for the next producer.
 ///
 /// Headers are checked: whatever a peer writes, no byte outside of the ring is touched. But a peer that breaks the
 /// protocol can change a message while it is read in place: copy out what you do not trust, then look at it.

@@ -122,9 +122,9 @@ pub unsafe extern "C" fn interproc_byte_producer_abort(producer: *mut interproc_
     report(unsafe { find_mut(producer) }.and_then(|producer| producer.abort()))
 }
 
-/// Publishes only when so many bytes (headers included) have gathered, instead of with every message: for many short
+/// Publishes only once this many bytes (headers included) are pending, instead of with every message: for many short
 /// ones. Until then the consumer sees nothing, and as much can be lost by a death. A wait for room, EAGAIN for want of
-/// it, interproc_byte_producer_flush(), _close() and _leave() publish, too. What has gathered is published now.
+/// it, interproc_byte_producer_flush(), _close() and _leave() publish, too. What is pending is published now.
 ///
 /// @return As interproc_byte_producer_flush().
 #[unsafe(no_mangle)]
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn interproc_byte_producer_close(producer: *mut interproc_
 }
 
 /// Publishes what was pushed, gives back what was reserved, and leaves the seat. The queue and its messages stay. The
-/// handle is none any more, whatever is returned.
+/// handle is cleared in any case.
 ///
 /// @return 0; EPERM: the handle is a parent process's, whose seat is untouched; EUSERS, ENOTSUP: the seat is free when
 /// the thread that used the handle last ends.

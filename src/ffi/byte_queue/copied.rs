@@ -137,7 +137,7 @@ pub unsafe extern "C" fn interproc_byte_queue_push_vectored_until(
 /// otherwise false.
 ///
 /// @return 0; EMSGSIZE: the buffer is too small: the message stays first, and `len` says how long it is; EPIPE: the
-/// queue is closed and drained; EDEADLK: a reservation of the calling thread is first.
+/// queue is closed and drained; EDEADLK: the head of the queue is the caller's own reservation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_pop(
     queue: *const interproc_byte_queue_t,

@@ -58,7 +58,7 @@ pub unsafe extern "C" fn interproc_byte_queue_commit(
     unsafe { end(queue, |queue, me| queue.commit_at(me, room.cast(), len)) }
 }
 
-/// Gives back what the calling thread has reserved at `room`: no message comes of it, and the room is free.
+/// Gives back what the calling thread has reserved at `room`: no message is published, and its room is free.
 ///
 /// @return As interproc_byte_queue_commit().
 #[unsafe(no_mangle)]

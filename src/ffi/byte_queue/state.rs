@@ -32,9 +32,9 @@ pub unsafe extern "C" fn interproc_byte_queue_len(
 }
 
 /// How full it is and whether it is closed: a snapshot, in bytes. The capacity is what was asked for, rounded up, and
-/// at least twice the longest message. Room becomes free in order, behind the oldest message that is unread or
-/// borrowed; a long message may have no room before the queue is full. `peak` is the most unread bytes: a sample, taken
-/// by producers whenever they have come round the ring and look for room, and now.
+/// at least twice the longest message. Room is reclaimed in order, up to the oldest message that is unread or borrowed,
+/// so a long message may find no room before the queue is full. `peak` is the most unread bytes seen: sampled by
+/// producers when they have come round the ring and look for room, and by this call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_byte_queue_info(
     queue: *const interproc_byte_queue_t,

@@ -13,8 +13,8 @@ use core::ffi::{c_char, c_int, c_void};
 /// without one. The child has the end before `entry` runs, and until then this process holds it: the holder of the
 /// other end is told when the child dies, at any instruction.
 ///
-/// On success the handle `end` is closed here: the end is the child's. There it is good until `entry` returns, which
-/// closes it.
+/// On success the handle `end` is closed in this process. The child owns the end until `entry` returns, which closes
+/// it.
 ///
 /// @return As interproc_process_fork(); EUSERS: no room in the segment for the child. After any error but EINVAL the
 /// end is closed, and there is no child.
@@ -71,8 +71,8 @@ pub unsafe extern "C" fn interproc_pipe_adopt(pipe: *const interproc_pipe_t) -> 
 ///
 /// It looks every 10 ms whether the child still lives. interproc_pipe_fork() does all this by itself.
 ///
-/// @return 0: it is the child's; ECHILD: the child ended without, or `pid` is no child of this process, and the end is
-/// closed.
+/// @return 0: it is the child's; ECHILD: the child ended without taking it, or `pid` is not a child of this process;
+/// the end is closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_hand_over(pipe: *mut interproc_pipe_t, pid: i32) -> c_int {
     // SAFETY: by C's contract.

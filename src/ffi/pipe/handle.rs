@@ -31,10 +31,10 @@ use core::ffi::{c_int, c_void};
 /// When the other end is closed, or its holder dies, at any instruction, what it had sent can be received, and after
 /// that every call returns EPIPE; waiters are told at once. What was sent to a dead end is lost with it.
 ///
-/// One thread at a time uses an end. It may pass it to another thread of the process, which has it from its first call
-/// on; until then the first one must live: if it ends before, the end is closed, and each call by it returns ESTALE,
-/// whether the other end has seen it or not. (The sending and the receiving half of an end go with the threads that
-/// used them.)
+/// One thread at a time uses an end. It may be passed to another thread of the process, which owns it from its first
+/// call on. Until then the first thread must still be alive: if it ends before, the end is closed, and every call on it
+/// returns ESTALE, whether or not the other end has noticed. (The sending and the receiving half of an end each belong
+/// to the thread that used it last.)
 ///
 /// A forked child does not have its parent's ends: its calls return EPERM, and its interproc_pipe_close() frees the
 /// copy only. See interproc_pipe_fork() and interproc_pipe_adopt(). EBADMSG from any function: somebody wrote over the
@@ -93,7 +93,7 @@ pub(in crate::ffi) struct Ends {
     pub(super) receiver: Option<Receiver>,
     /// Bytes of the reservation that is not committed.
     pub(super) reserved: Option<usize>,
-    /// A message was received in place and is not released.
+    /// A message is borrowed.
     pub(super) held: bool,
 }
 
@@ -144,7 +144,7 @@ pub(super) unsafe fn receiver<'a>(pipe: *const interproc_pipe_t) -> Result<&'a m
     // SAFETY: by the contract.
     let ends = unsafe { open_mut(pipe) }?;
     if ends.held {
-        return Err(invalid("a message received in place is not released yet"));
+        return Err(invalid("a message is borrowed and not released yet"));
     }
     ends.receiver.as_mut().ok_or_else(|| invalid("this end only sends"))
 }

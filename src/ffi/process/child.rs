@@ -11,7 +11,7 @@ use crate::time::Wait;
 use core::ffi::{c_char, c_int, c_void};
 
 /// Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
-/// first 15 bytes); NULL: that of the parent.
+/// first 15 bytes); NULL inherits the parent's.
 ///
 /// The child has a copy of the memory, of the calling thread only, and all open descriptors. Segments stay open and
 /// shared, and their objects may be used at once; mutexes that the parent holds are not the child's. No exit handler
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn interproc_process_join(
     })
 }
 
-/// As interproc_process_join(), until `abstime`: then ETIMEDOUT, as the child still runs.
+/// As interproc_process_join(), until `abstime`: then ETIMEDOUT, and the child still runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_process_join_until(
     process: *const interproc_process_t,

@@ -29,8 +29,8 @@ pub unsafe extern "C" fn interproc_process_detach(process: *mut interproc_proces
     call(|| unsafe { close(process) }.map(Child::detach))
 }
 
-/// Frees the handle. A child that runs goes on running; it stays ours to reap, and every later fork, join or close of
-/// a child by this process reaps it when it has ended.
+/// Frees the handle. A child that runs goes on running; this library still reaps it: every later fork, join or close of
+/// a child by this process does, once it has ended.
 ///
 /// @return 0; EINVAL: closed already.
 ///

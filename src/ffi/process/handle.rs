@@ -73,16 +73,16 @@ pub type interproc_process_entry_t = Option<unsafe extern "C-unwind" fn(argument
 /// A bound child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
 /// process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
 pub const INTERPROC_PROCESS_DIES_WITH_PARENT: u32 = 1;
-/// As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and all that it starts: it leads a process group, which is ended
-/// as a whole. Also what is left of the group when the child has ended and its handle is closed.
+/// As INTERPROC_PROCESS_DIES_WITH_PARENT, for the child and everything that it starts: the child leads a process group,
+/// which is killed as a whole. So is what is left of the group once the child has ended and its handle is closed.
 pub const INTERPROC_PROCESS_GROUP_DIES_WITH_PARENT: u32 = 2;
 /// The child leads a process group of its own.
 pub const INTERPROC_PROCESS_GROUP: u32 = 4;
 /// The child leads a session of its own, and in it a process group.
 pub const INTERPROC_PROCESS_SESSION: u32 = 8;
-/// `nice` counts.
+/// `nice` is applied.
 pub const INTERPROC_PROCESS_NICE: u32 = 16;
-/// `umask` counts.
+/// `umask` is applied.
 pub const INTERPROC_PROCESS_UMASK: u32 = 32;
 /// A program gets none of this process's descriptors but 0, 1, 2 and those in `descriptors`.
 pub const INTERPROC_PROCESS_CLOSE_OTHERS: u32 = 64;
@@ -94,9 +94,9 @@ pub struct interproc_process_limit_t {
     pub resource: i32,
     /// Zero.
     pub reserved: i32,
-    /// What the kernel goes by; UINT64_MAX for no limit.
+    /// The limit in force; UINT64_MAX for no limit.
     pub soft: u64,
-    /// Up to which the child may raise it.
+    /// The ceiling up to which the child may raise it.
     pub hard: u64,
 }
 
@@ -112,14 +112,14 @@ pub struct interproc_process_descriptor_t {
 /// A segment that a program gets; see interproc_segment_inherited().
 #[repr(C)]
 pub struct interproc_process_segment_t {
-    /// By what the program asks for it.
+    /// The key by which the program asks for it.
     pub key: *const c_char,
     /// An open segment, which need have no name.
     pub segment: *const interproc_segment_t,
 }
 
-/// What a child shall be like. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like
-/// its parent.
+/// Options for a child. Start from INTERPROC_PROCESS_OPTIONS_INIT and set what differs: all zero is a child like its
+/// parent.
 ///
 ///     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
 ///     options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT | INTERPROC_PROCESS_NICE;
@@ -130,16 +130,16 @@ pub struct interproc_process_options_t {
     pub flags: u32,
     /// The nice value, with INTERPROC_PROCESS_NICE.
     pub nice: i32,
-    /// The mode bits that its files are made without, with INTERPROC_PROCESS_UMASK.
+    /// The umask: permission bits that new files do not get. Applied with INTERPROC_PROCESS_UMASK.
     pub umask: u32,
     /// Zero.
     pub reserved0: u32,
-    /// What ps shows: of a forked child the first 15 bytes; of a program its argv[0]. NULL: that of the parent, or
+    /// What ps shows: of a forked child the first 15 bytes; of a program its argv[0]. NULL inherits the parent's, or
     /// argv[0] as given.
     pub name: *const c_char,
-    /// The working directory; NULL: that of the parent.
+    /// The working directory; NULL inherits the parent's.
     pub directory: *const c_char,
-    /// The processors that it may run on, by bit: 1 is the first one. 0: those of the parent.
+    /// The processors that it may run on, by bit: 1 is the first one. 0 inherits the parent's.
     pub processors: u64,
     /// `limit_count` limits.
     pub limits: *const interproc_process_limit_t,
@@ -157,7 +157,7 @@ pub struct interproc_process_options_t {
     pub reserved: [u64; 2],
 }
 
-/// What a child has used, from its start to its end, and those of its children that it had waited for.
+/// The resources that a child used from its start to its end, including those of its own children that it waited for.
 #[repr(C)]
 pub struct interproc_usage_t {
     /// Nanoseconds of processor time in its own code.

@@ -91,7 +91,7 @@ pub unsafe extern "C" fn interproc_process_reap(count: *mut usize) -> c_int {
     })
 }
 
-/// Whether the orphans among this process's descendants come to it instead of to init, from now on.
+/// Sets whether orphaned descendants of this process become its children, instead of init's, from now on.
 ///
 /// @return 0; EINVAL and the like in sandboxes that forbid it.
 #[unsafe(no_mangle)]
@@ -99,9 +99,9 @@ pub extern "C" fn interproc_adopt_orphans(adopt: bool) -> c_int {
     call(|| process::adopt_orphans(adopt))
 }
 
-/// Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Left alone are the
-/// `except_count` process ids in `except`: children that other code of this process waits for by number. Says how many;
-/// `count` may be NULL. Never waits.
+/// Reaps the ended children of this process that nobody in it has a pidfd of: its adopted orphans. Skips the
+/// `except_count` process ids in `except`: children that other code of this process waits for by pid. `*count` becomes
+/// the number reaped; `count` may be NULL. Never waits.
 ///
 /// @return 0; ENOTSUP: /proc is missing or shows another PID namespace; EINVAL: except is NULL with a count.
 #[unsafe(no_mangle)]

@@ -25,7 +25,7 @@ unsafe fn give_back(
     // SAFETY: by the contract.
     report(unsafe { find(handle) }.and_then(|queue| {
         let index = queue.ring().index_of(cell.cast());
-        how(queue, me(queue)?, index.ok_or_else(|| invalid("cell is no cell of this queue"))?)
+        how(queue, me(queue)?, index.ok_or_else(|| invalid("cell does not belong to this queue"))?)
     }))
 }
 
@@ -40,7 +40,7 @@ unsafe fn give_back(
 ///         rc = interproc_queue_commit(&frames, frame);
 ///     }
 ///
-/// The place belongs to the calling thread. It has its turn in the order from now on, and *messages behind it wait for
+/// The place belongs to the calling thread. Its position in the queue is fixed now, and *messages behind it wait for
 /// it*: do the long work before the reservation. If the thread dies, its place is discarded and the messages behind it
 /// go on.
 ///
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn interproc_queue_abort(
 /// `redelivered` may be NULL. It becomes true when another consumer had borrowed the message and died, or put it back:
 /// it may have done part of the work; otherwise false.
 ///
-/// @return 0; ETIMEDOUT; EPIPE: the queue is closed and drained; EDEADLK: the next message is the caller's own
+/// @return 0; ETIMEDOUT; EPIPE: the queue is closed and drained; EDEADLK: the head of the queue is the caller's own
 /// reservation.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_borrow_until(
@@ -147,9 +147,9 @@ pub unsafe extern "C" fn interproc_queue_put_back(
 }
 
 /// Copies the message at `element` into the queue without waiting for room. If there is none, the oldest message is
-/// removed and copied to `displaced`, and `*was_displaced` becomes true; otherwise false. Exactly one goes for one that
-/// comes, and nobody's order changes. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do
-/// not overlap.
+/// removed and copied to `displaced`, and `*was_displaced` becomes true; otherwise false. Exactly one message is
+/// replaced; order is kept. Each of `displaced` and `was_displaced` may be NULL; `displaced` and `element` do not
+/// overlap.
 ///
 /// A message that a living consumer has borrowed, or a cell that a living producer has reserved, is never displaced: if
 /// that is the oldest, the call returns EAGAIN after a few looks, about a microsecond (interproc_queue_blocker() says

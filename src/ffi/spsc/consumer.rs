@@ -162,9 +162,9 @@ pub unsafe extern "C" fn interproc_spsc_consumer_release(
     }))
 }
 
-/// Frees only every `messages`, at least 1, which is what a consumer begins with. What is popped and not freed takes up
-/// room, and if this consumer dies, the next one reads it again, flagged. It is freed at the latest before a pop waits
-/// or finds nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
+/// Frees once every `messages` messages; 1, the least, is the default. What is popped and not freed takes up room, and
+/// if this consumer dies, the next one reads it again, flagged. It is freed at the latest before a pop waits or finds
+/// nothing, by interproc_spsc_consumer_flush(), and by interproc_spsc_consumer_leave().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_spsc_consumer_free_every(
     consumer: *mut interproc_spsc_consumer_t,
@@ -197,8 +197,7 @@ pub unsafe extern "C" fn interproc_spsc_consumer_close(consumer: *mut interproc_
     }))
 }
 
-/// Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is zero afterwards,
-/// whatever is returned.
+/// Frees the rest and leaves the seat to the next consumer; the queue stays open. The handle is cleared in any case.
 ///
 /// @return As interproc_spsc_consumer_flush().
 #[unsafe(no_mangle)]

@@ -27,8 +27,8 @@ use core::ptr::null_mut;
 ///     interproc_spsc_producer_leave(&samples);
 ///
 /// When the producer dies (a thread or its process, at any instruction), what it had published is delivered; the next
-/// one takes its seat. When the consumer dies, what it had not freed waits for the next one. A sleeper gets what the
-/// dead one had done at once, not by polling, and then waits for the next one.
+/// one takes its seat. When the consumer dies, what it had not freed goes to the next one. A sleeping peer gets at
+/// once, without polling, what the dead one had published or freed, and then waits for its successor.
 ///
 /// A pop sees everything that happened before the push of its message; messages come out in order. A push or pop that
 /// need not wait makes no system call and no atomic read-modify-write.
@@ -114,8 +114,8 @@ pub(super) fn lend(lane: &Lane, [(a, n), (b, m)]: [(u64, usize); 2]) -> interpro
 
 /// Takes the producer's seat of the queue `name` for messages of `element_size` bytes of no type, with room for
 /// `capacity` of them. The queue is found or made; a Rust program reaches the same one by
-/// `Segment::spsc_producer_of_bytes`. A dead producer has left the seat. Slots lie one behind the other, the first one
-/// aligned to 64 bytes.
+/// `Segment::spsc_producer_of_bytes`. The seat of a dead producer is free. Slots lie one behind the other, the first
+/// one aligned to 64 bytes.
 ///
 /// @return As interproc_segment_object(); EBUSY: a living thread has the seat; EEXIST also for another element size or
 /// capacity, or for messages of a type; EINVAL: one of them is 0, or the capacity beyond 2^40.

@@ -150,9 +150,9 @@ pub unsafe extern "C" fn interproc_spsc_producer_commit(
     }))
 }
 
-/// Publishes only every `messages`, at least 1, which is what a producer begins with. What is not published is not seen
-/// by the consumer, and lost if this producer dies. It is published at the latest before a push waits or finds the
-/// queue full, by interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
+/// Publishes once every `messages` messages; 1, the least, is the default. What is not published is not seen by the
+/// consumer, and lost if this producer dies. It is published at the latest before a push waits or finds the queue full,
+/// by interproc_spsc_producer_flush(), and by interproc_spsc_producer_leave().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_spsc_producer_publish_every(
     producer: *mut interproc_spsc_producer_t,
@@ -184,8 +184,8 @@ pub unsafe extern "C" fn interproc_spsc_producer_close(producer: *mut interproc_
     }))
 }
 
-/// Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is zero afterwards,
-/// whatever is returned.
+/// Publishes the rest and leaves the seat to the next producer; the queue stays open. The handle is cleared in any
+/// case.
 ///
 /// @return As interproc_spsc_producer_flush().
 #[unsafe(no_mangle)]

@@ -12,8 +12,8 @@ fn info(lane: &Lane) -> interproc_channel_info_t {
     of_lane(lane, 1, lane.unit())
 }
 
-/// How many messages are published and not freed, and the like: a snapshot. `peak` is what a producer has seen whenever
-/// it ran out of room that it knew of, and now.
+/// How many messages are published and not freed, and the like: a snapshot. `peak` is sampled when the producer rereads
+/// the consumer's position, and by this call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_spsc_producer_info(
     producer: *const interproc_spsc_producer_t,

@@ -178,9 +178,9 @@ impl<T: Plain> Queue<T> {
         pushed.map_err(|error| PushError { value, error })
     }
 
-    /// Pushes without waiting for room: if there is none, the oldest message is displaced and returned. Exactly one message
-    /// goes for one that comes, and the order of the others stays. For data of which you would rather lose the oldest than
-    /// wait: the latest readings, log lines, positions.
+    /// Pushes without waiting for room: if there is none, the oldest message is displaced and returned. Exactly one message is
+    /// replaced, and the order of the others is kept. For data of which you would rather lose the oldest than wait: the latest
+    /// readings, log lines, positions.
     ///
     /// A message that a live consumer has borrowed, or a cell that a live producer has reserved, is never taken away. If that
     /// is the oldest one, the push fails after a few looks, about a microsecond ([`Queue::blocker`] names the thread).
