@@ -39,24 +39,32 @@ const HEAD: [&str; 10] = [
     "taken along",
 ];
 
+/// The first lines of a table in Markdown, whose rows come one by one.
+pub fn head() -> String {
+    let rule = |c: usize| if c < 4 { "---" } else { "---:" };
+    let rules = (0..HEAD.len()).map(rule).collect::<Vec<_>>().join("|");
+    format!("| {} |\n|{rules}|", HEAD.join(" | "))
+}
+
+/// A row of it.
+pub fn line(row: &Row) -> String {
+    format!("| {} |", cells(row).join(" | "))
+}
+
 /// The table with aligned columns.
-pub fn table(rows: &[Row], markdown: bool) -> String {
+pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![HEAD.map(String::from)];
     lines.extend(rows.iter().map(cells));
     let width: Vec<usize> =
         (0..HEAD.len()).map(|c| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0)).collect();
     let mut out = String::new();
-    for (i, line) in lines.iter().enumerate() {
+    for line in &lines {
         let padded = line.iter().enumerate().map(|(c, cell)| match c {
             0..=3 => format!("{cell:<w$}", w = width[c]),
             _ => format!("{cell:>w$}", w = width[c]),
         });
-        let joined = padded.collect::<Vec<_>>().join(if markdown { " | " } else { "  " });
-        out += &if markdown { format!("| {joined} |\n") } else { joined.trim_end().to_owned() + "\n" };
-        if i == 0 && markdown {
-            let rule = |c: usize| if c < 4 { "---" } else { "---:" };
-            out += &format!("|{}|\n", (0..HEAD.len()).map(rule).collect::<Vec<_>>().join("|"));
-        }
+        out += padded.collect::<Vec<_>>().join("  ").trim_end();
+        out += "\n";
     }
     out
 }

@@ -144,14 +144,16 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     join::name_this_run();
-    let rows = sweep_all(&all, settings, &lab);
+    let rows = sweep_all(&all, settings, &lab, arguments.markdown);
     join::clean_up();
     let (points, failed) = report::totals(&rows);
     let (windows, missed) = report::windows(&rows, &lab.windows, arguments.markdown);
     let complete = arguments.full && !some;
     if arguments.full || arguments.markdown || failed > 0 {
-        println!("\n{}", report::table(&rows, arguments.markdown));
-        println!("crash windows and the kills that fell into them:\n{windows}");
+        if !arguments.markdown {
+            println!("\n{}", report::table(&rows));
+        }
+        println!("\ncrash windows and the kills that fell into them:\n{windows}");
     }
     print!("{}", report::failures(&rows));
     if complete && missed > 0 {
@@ -170,7 +172,7 @@ fn self_checks(settings: Settings, lab: &Lab) -> bool {
         if !ok {
             println!(
                 "{}{}",
-                report::table(std::slice::from_ref(row), false),
+                report::table(std::slice::from_ref(row)),
                 report::failures(std::slice::from_ref(row))
             );
         }
@@ -191,7 +193,8 @@ fn self_checks(settings: Settings, lab: &Lab) -> bool {
         & check("the sweep kills sleepers and goes on after their wake-up", slept.asleep > 0, &slept)
 }
 
-fn sweep_all(all: &[Box<dyn Scenario>], settings: Settings, lab: &Lab) -> Vec<Row> {
+/// Says each row as soon as it is done: a sweep that is broken off has said what it has found. As a table in Markdown, or in words.
+fn sweep_all(all: &[Box<dyn Scenario>], settings: Settings, lab: &Lab, markdown: bool) -> Vec<Row> {
     let started = os::now();
     let terminal = std::io::stderr().is_terminal();
     let (mut said, mut before) = (started, 0);
@@ -223,7 +226,11 @@ fn sweep_all(all: &[Box<dyn Scenario>], settings: Settings, lab: &Lab) -> Vec<Ro
         before += row.points;
         let verdict =
             if row.failures.is_empty() { "ok".into() } else { format!("FAILED at {}", row.failures.len()) };
-        println!("{}: {} points of {} events ... {verdict}", row.title, row.points, row.length);
+        match markdown {
+            true if index == 0 => println!("{}\n{}", report::head(), report::line(&row)),
+            true => println!("{}", report::line(&row)),
+            false => println!("{}: {} points of {} events ... {verdict}", row.title, row.points, row.length),
+        }
         rows.push(row);
     }
     rows

@@ -4,6 +4,9 @@ use super::trace::Stand;
 use bytemuck::{Pod, Zeroable};
 use std::collections::HashMap;
 
+/// Of an instruction in a long loop, about so many occurrences are kill points.
+const SPREAD: usize = 32;
+
 /// How densely to sweep.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Density {
@@ -37,8 +40,9 @@ pub fn events(stands: &[Stand], begins_window: &[bool], density: Density, thin_a
     }
 }
 
-/// Of an instruction that recurs (a spin loop, a string instruction) the first three, the last three and every
-/// sixteenth occurrence.
+/// Of an instruction that recurs (a spin loop, a string instruction) the first three and the last three occurrences and every
+/// sixteenth between them; of more than [`SPREAD`] of those, as many, spread over the whole. (A wait that spins until it sleeps
+/// is 100,000 instructions of a few dozen.)
 fn thin(stands: &[Stand], begins_window: &[bool]) -> Vec<u32> {
     let mut total: HashMap<usize, usize> = HashMap::new();
     stands.iter().for_each(|s| *total.entry(s.pc).or_default() += 1);
@@ -47,8 +51,14 @@ fn thin(stands: &[Stand], begins_window: &[bool]) -> Vec<u32> {
     for (i, stand) in stands.iter().enumerate() {
         let n = seen.entry(stand.pc).or_default();
         *n += 1;
-        let left = total[&stand.pc] - *n;
-        if *n <= 3 || left < 3 || n.is_multiple_of(16) || stand.asleep || begins_window[i] {
+        let total = total[&stand.pc];
+        let left = total - *n;
+        if *n <= 3
+            || left < 3
+            || n.is_multiple_of((total / SPREAD).max(16))
+            || stand.asleep
+            || begins_window[i]
+        {
             chosen.push(i as u32);
         }
     }
