@@ -5,6 +5,7 @@ use crate::engine::plan::Density;
 use crate::engine::point::Lab;
 use crate::engine::sweep::{Row, Settings, sweep};
 use crate::engine::trace::PARK;
+use crate::engine::windows::Windows;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::rc::Rc;
 
 const HELP: &str = "\
 Kills a process after k instructions of an operation and asks the survivors.
@@ -139,7 +141,7 @@ pub fn main() -> ExitCode {
         max_failures: arguments.max_failures.unwrap_or(20),
         silence_ns: 90_000_000_000,
     };
-    let lab = Lab::new(processors[0]);
+    let lab = Lab::new(processors[0], Rc::new(Windows::of_this_program()));
     if !arguments.no_toys && !self_checks(settings, &lab) {
         return ExitCode::FAILURE;
     }

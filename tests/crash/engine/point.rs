@@ -7,6 +7,7 @@ use super::plan::Aim;
 use super::trace::{Code, Cut, Director, Stand, Stop, Tracee};
 use super::windows::Windows;
 use bytemuck::{Pod, Zeroable};
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 
 /// Where to kill: how far into the operation, and where the first victim died.
@@ -60,8 +61,9 @@ pub struct Lab {
     pub board: &'static Board,
     /// This program's code.
     pub code: Code,
-    /// The crash windows named in it.
-    pub windows: Windows,
+    /// The crash windows named in it. Read once in a run: a worker that read the program anew had its bytes on its heap, and
+    /// every process of every point was forked with their pages (half of the time of a point).
+    pub windows: Rc<Windows>,
     /// The processor of the engine and the victim.
     pub here: Vec<usize>,
     /// All that may be used.
@@ -153,10 +155,9 @@ impl Director for Play<'_> {
 
 impl Lab {
     /// The laboratory on one processor.
-    pub fn new(here: usize) -> Lab {
+    pub fn new(here: usize, windows: Rc<Windows>) -> Lab {
         os::block_sigchld();
         let code = Code::of_this_process();
-        let windows = Windows::of_this_program();
         Lab { board: os::shared(), code, windows, here: vec![here], everywhere: os::processors() }
     }
 

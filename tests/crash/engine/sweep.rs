@@ -96,10 +96,10 @@ struct Worker {
     heard: u64,
 }
 
-fn worker(processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child, PipeReader) {
+fn worker(lab: &Lab, processor: usize, body: impl FnOnce(&Lab, &mut PipeWriter)) -> (Child, PipeReader) {
     let (pipe, mut out) = std::io::pipe().expect("a pipe");
     let child = os::fork(|| {
-        let lab = Lab::new(processor);
+        let lab = Lab::new(processor, lab.windows.clone());
         os::pin(0, &lab.here);
         body(&lab, &mut out);
         0
@@ -116,9 +116,9 @@ struct Run {
 }
 
 /// Measures the run of a scenario up to its end: of `times` runs the one of middle length.
-fn measure(scenario: &dyn Scenario, first: Aim, processor: usize, settings: Settings) -> Result<Run, String> {
+fn measure(scenario: &dyn Scenario, first: Aim, lab: &Lab, settings: Settings) -> Result<Run, String> {
     let times = if settings.density == Density::Full || first == Aim::END { 3 } else { 1 };
-    let (child, mut pipe) = worker(processor, |lab, out| {
+    let (child, mut pipe) = worker(lab, lab.everywhere[0], |lab, out| {
         let mut runs: Vec<Run> = Vec::new();
         let mut trouble = String::new();
         for _ in 0..times {
@@ -189,7 +189,7 @@ fn plan(
     length: &mut usize,
 ) -> Result<VecDeque<Kill>, String> {
     let limits = scenario.limits();
-    let run = |first| measure(scenario, first, lab.everywhere[0], settings);
+    let run = |first| measure(scenario, first, lab, settings);
     let begins = |stand: &Stand| !stand.asleep && lab.windows.at(stand.pc).is_some();
     let firsts = if scenario.has_first() {
         let stands = run(Aim::END)?.first;
@@ -276,7 +276,7 @@ pub fn sweep(
             if slot.is_none() && !waiting.is_empty() {
                 let size = (waiting.len() / settings.jobs).clamp(1, 64);
                 let batch: VecDeque<Kill> = waiting.drain(..size).collect();
-                *slot = Some(start(scenario, lab.everywhere[i % lab.everywhere.len()], batch));
+                *slot = Some(start(scenario, lab, lab.everywhere[i % lab.everywhere.len()], batch));
             }
         }
         let fds: Vec<i32> = workers.iter().flatten().map(|w| w.pipe.as_raw_fd()).collect();
@@ -329,8 +329,8 @@ fn extend(waiting: &mut VecDeque<Kill>, last: &mut BTreeMap<u32, Kill>, over: &B
     }
 }
 
-fn start(scenario: &dyn Scenario, processor: usize, batch: VecDeque<Kill>) -> Worker {
-    let (child, pipe) = worker(processor, |lab, out| {
+fn start(scenario: &dyn Scenario, lab: &Lab, processor: usize, batch: VecDeque<Kill>) -> Worker {
+    let (child, pipe) = worker(lab, processor, |lab, out| {
         for &kill in &batch {
             let mut outcome = lab.run(scenario, kill, |_, _| {});
             // A slow machine is not a finding: late means late three times in a row.

@@ -18,7 +18,10 @@ impl Windows {
     /// Reads them from the program's file. None if it was stripped.
     pub fn of_this_program() -> Windows {
         let mut windows = Windows { base: load_base(), names: Vec::new(), at: HashMap::new() };
-        let program = std::fs::read("/proc/self/exe").unwrap_or_default();
+        let Ok(program) = std::fs::File::open("/proc/self/exe") else { return windows };
+        // Mapped: its bytes must not be in the heap that every process of every point gets a copy of.
+        // SAFETY: nobody writes to a program that runs.
+        let Ok(program) = (unsafe { memmap2::Mmap::map(&program) }) else { return windows };
         let Ok(file) = object::File::parse(&*program) else { return windows };
         let base = windows.base.wrapping_sub(file.relative_address_base() as usize);
         let Some(section) = file.section_by_name(SECTION) else { return windows };
