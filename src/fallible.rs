@@ -1,9 +1,7 @@
 //! Allocations that fail with an error: std's types abort the program instead.
-#![allow(unsafe_code)]
 
 use crate::error::{Error, Result, written};
-use core::alloc::Layout;
-use core::ptr::NonNull;
+use crate::memory::Memory;
 use std::boxed::Box;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,36 +10,7 @@ use std::vec::Vec;
 
 /// As `Box::new`.
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
-    Ok(Room::new()?.fill(value))
-}
-
-/// Memory for a value that does not exist yet, for a value that must not be made in vain.
-pub(crate) struct Room<T>(NonNull<T>);
-
-impl<T> Room<T> {
-    pub fn new() -> Result<Self> {
-        const { assert!(size_of::<T>() != 0) };
-        // SAFETY: the layout has bytes.
-        let place = unsafe { std::alloc::alloc(Layout::new::<T>()) };
-        NonNull::new(place.cast()).map(Room).ok_or_else(Error::no_memory)
-    }
-
-    pub fn fill(self, value: T) -> Box<T> {
-        let place = self.0;
-        core::mem::forget(self);
-        // SAFETY: allocated by `new` with the layout of a box's, and filled here.
-        unsafe {
-            place.write(value);
-            Box::from_raw(place.as_ptr())
-        }
-    }
-}
-
-impl<T> Drop for Room<T> {
-    fn drop(&mut self) {
-        // SAFETY: allocated by `new`, and given to nobody.
-        unsafe { std::alloc::dealloc(self.0.as_ptr().cast(), Layout::new::<T>()) };
-    }
+    Ok(Memory::new().ok_or_else(Error::no_memory)?.fill(value))
 }
 
 /// Room for `more` elements.

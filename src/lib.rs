@@ -82,7 +82,7 @@
 //   member          who takes part and who is dead; the one sleep; from an address to the calling thread's member
 //   sys             the kernel: futex, robust list, membarrier, pidfd, /proc; in a model run `sys::model` stands in for it
 //
-// Beside them, for all: error, fallible, counted, shared, checked, format, crash_window; atomic (loom's in a model run); and
+// Beside them, for all: error, memory, fallible, counted, shared, checked, format, crash_window; atomic (loom's in a model run); and
 // time. Its clock is `sys::clock`, and `sys` takes a Deadline: that is the one circle.
 //
 // # One path through it: `Queue::push`, down to the kernel and back
@@ -165,6 +165,8 @@ mod ffi;
 pub mod guide;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod inspect;
+#[cfg(feature = "std")]
+mod memory;
 #[cfg(any(feature = "std", interproc_loom))]
 pub mod pipe;
 #[cfg(all(feature = "std", not(interproc_loom)))]
