@@ -10,6 +10,8 @@ use crate::time::Deadline;
 
 /// How many bytes are prefetched for writing at a time, and how far ahead of the writing.
 const STRIDE: usize = 512;
+/// Units of a cache line or more are not prefetched.
+const LINE: usize = 64;
 
 /// The producer's seat and what its holder remembers. It is not shared: one handle, one thread at a time.
 #[cfg_attr(not(interproc_loom), derive(Debug))]
@@ -20,7 +22,7 @@ pub struct RawProducer {
     tail: u64,
     /// Up to where it can go without further checks: there is room, the ring does not end, and nothing is to be prefetched.
     soft: u64,
-    /// A [`STRIDE`] in units.
+    /// A [`STRIDE`] in units; endless where nothing is prefetched.
     stride: u64,
     /// From here on `tail` is published at once. 0 when it always is.
     due: u64,
@@ -61,7 +63,7 @@ impl RawProducer {
         }
         let lap = tail.wrapping_sub(tail % lane.capacity());
         let limit = head.wrapping_add(lane.capacity());
-        let stride = (STRIDE / lane.unit()).max(1) as u64;
+        let stride = if lane.unit() < LINE { (STRIDE / lane.unit()) as u64 } else { u64::MAX };
         Ok(RawProducer { lane, id, tail, soft: tail, stride, due: 0, lap, every: 1, published: tail, limit })
     }
 
@@ -150,7 +152,19 @@ impl RawProducer {
         self.tail != self.soft || self.goes_on()
     }
 
-    #[inline(always)]
+    /// Whether the ring is full and the lane open, the consumer knows of everything, and its death is no end.
+    #[inline]
+    pub(crate) fn is_plainly_full(&self) -> bool {
+        let header = self.lane.header();
+        // The mark of a close comes before the close: without it this is a try from before the close.
+        let open = !header.common.not_empty.is_careful() && !self.lane.hangs_up();
+        open && self.unpublished() == 0
+            && self.tail.wrapping_sub(header.head.load(Ordering::Acquire)) == self.lane.capacity()
+    }
+
+    /// Apart: a push must be small enough to become part of its caller. As a call, it would get a large message by its address, and
+    /// wait for the stores that made it.
+    #[inline(never)]
     fn goes_on(&mut self) -> bool {
         let free = self.tail != self.limit || self.glance();
         if free {

@@ -39,6 +39,9 @@ pub(crate) trait Units: Side {
     fn index(&self) -> u64;
     /// Whether there is one, and its place is known.
     fn is_ready(&mut self) -> bool;
+    /// Whether there is none, for no other reason than that the other side is not that far: nobody has closed the lane, or need
+    /// be looked after, and nothing is left to be told.
+    fn is_plainly_short(&self) -> bool;
     /// How many there are as far as this side knows.
     fn known(&self) -> u64;
     /// Whether there are so many, by another look if need be.
@@ -62,6 +65,10 @@ impl Units for RawProducer {
     #[inline(always)]
     fn is_ready(&mut self) -> bool {
         RawProducer::is_ready(self)
+    }
+    #[inline(always)]
+    fn is_plainly_short(&self) -> bool {
+        RawProducer::is_plainly_full(self)
     }
     #[inline(always)]
     fn known(&self) -> u64 {
@@ -96,6 +103,10 @@ impl Units for RawConsumer {
     #[inline(always)]
     fn is_ready(&mut self) -> bool {
         RawConsumer::is_ready(self)
+    }
+    #[inline(always)]
+    fn is_plainly_short(&self) -> bool {
+        RawConsumer::is_plainly_empty(self)
     }
     #[inline(always)]
     fn known(&self) -> u64 {
@@ -147,6 +158,10 @@ impl<S: Units> Endpoint<S> {
 
     #[inline(never)]
     fn make_one_ready(&mut self, wait: Wait) -> Result<()> {
+        // For those who try again and again.
+        if matches!(wait, Wait::Never) && self.is_here() && self.raw.is_plainly_short() {
+            return Err(S::TOO_FEW.into());
+        }
         self.make_ready(1, wait)?;
         // There is one: this makes its place known.
         if self.raw.is_ready() { Ok(()) } else { Err(ErrorKind::Corrupt.into()) }

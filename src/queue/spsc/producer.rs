@@ -111,7 +111,7 @@ impl<T: Plain> Producer<T> {
     /// p.push(1)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, value: T) -> Pushed<T> {
         self.push_by(value, Wait::ForEver)
     }
@@ -129,7 +129,7 @@ impl<T: Plain> Producer<T> {
     /// assert_eq!(p.try_push(2).unwrap_err().into_value(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn try_push(&mut self, value: T) -> Pushed<T> {
         self.push_by(value, Wait::Never)
     }
