@@ -278,26 +278,25 @@ impl RawQueue {
             me.unpend(pending);
             return Ok(());
         }
-        let result = self.try_push_slow(me, steps, fill);
+        let result = self.try_to_claim_push(me, steps).map(|claim| self.publish_late(me, &claim, fill));
         me.unpend(pending);
         result
     }
 
+    /// The rest of a try, off the fast path: never with the message, see [`RawQueue::publish_late`].
     #[cold]
-    fn try_push_slow(
-        &self,
-        me: &Member,
-        steps: Option<&mut Steps>,
-        fill: impl FnOnce(*mut u8),
-    ) -> Result<()> {
-        match self.claim_push_within(me, steps.unwrap_or(&mut self.steps())) {
-            Ok(claim) => {
-                self.publish(me, claim.position, claim.hint, claim.careful, fill);
-                self.note_depth(claim.position);
-                Ok(())
-            }
-            Err(refused) => Err(self.refused_push(&refused)),
-        }
+    #[inline(never)]
+    fn try_to_claim_push(&self, me: &Member, steps: Option<&mut Steps>) -> Result<Claim> {
+        self.claim_push_within(me, steps.unwrap_or(&mut self.steps()))
+            .map_err(|refused| self.refused_push(&refused))
+    }
+
+    /// Publishes by a claim that was not made at the hint. It is part of its caller, as the fast path is: a message that went to a
+    /// function of its own would have its place in memory, and the fast path would wait for the stores that made it.
+    #[inline(always)]
+    fn publish_late(&self, me: &Member, claim: &Claim, fill: impl FnOnce(*mut u8)) {
+        self.publish(me, claim.position, claim.hint, claim.careful, fill);
+        self.note_depth(claim.position);
     }
 
     /// The error of a push that does not wait.
@@ -330,21 +329,19 @@ impl RawQueue {
             me.unpend(pending);
             return Ok(());
         }
-        let result = self.push_slow(me, deadline, fill);
+        let result = self.claim_push_by(me, deadline).map(|claim| self.publish_late(me, &claim, fill));
         me.unpend(pending);
         result
     }
 
     #[cold]
-    fn push_slow(&self, me: &Member, deadline: Option<Deadline>, fill: impl FnOnce(*mut u8)) -> Result<()> {
-        let claim = match self.claim_push(me) {
-            Ok(claim) => claim,
-            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
-            Err(_) => self.wait_push(me, deadline)?,
-        };
-        self.publish(me, claim.position, claim.hint, claim.careful, fill);
-        self.note_depth(claim.position);
-        Ok(())
+    #[inline(never)]
+    fn claim_push_by(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
+        match self.claim_push(me) {
+            Ok(claim) => Ok(claim),
+            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
+            Err(_) => self.wait_push(me, deadline),
+        }
     }
 
     #[cold]
@@ -380,25 +377,24 @@ impl RawQueue {
             me.unpend(pending);
             return Ok((value, false));
         }
-        let result = self.try_pop_slow(me, steps, drain);
+        let result = self.try_to_claim_pop(me, steps).map(|claim| self.consume_late(me, &claim, drain));
         me.unpend(pending);
         result
     }
 
     #[cold]
-    fn try_pop_slow<R>(
-        &self,
-        me: &Member,
-        steps: Option<&mut Steps>,
-        drain: impl FnOnce(*const u8) -> R,
-    ) -> Result<(R, bool)> {
+    #[inline(never)]
+    fn try_to_claim_pop(&self, me: &Member, steps: Option<&mut Steps>) -> Result<Claim> {
         match self.claim_pop_within(me, steps.unwrap_or(&mut self.steps())) {
-            Ok(claim) => {
-                Ok((self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again))
-            }
+            Ok(claim) => Ok(claim),
             Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
             Err(_) => Err(ErrorKind::Empty.into()),
         }
+    }
+
+    #[inline(always)]
+    fn consume_late<R>(&self, me: &Member, claim: &Claim, drain: impl FnOnce(*const u8) -> R) -> (R, bool) {
+        (self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again)
     }
 
     /// Pops an element through `drain`, waiting for one until `deadline` if one is given.
@@ -418,24 +414,19 @@ impl RawQueue {
             me.unpend(pending);
             return Ok((value, false));
         }
-        let result = self.pop_slow(me, deadline, drain);
+        let result = self.claim_pop_by(me, deadline).map(|claim| self.consume_late(me, &claim, drain));
         me.unpend(pending);
         result
     }
 
     #[cold]
-    fn pop_slow<R>(
-        &self,
-        me: &Member,
-        deadline: Option<Deadline>,
-        drain: impl FnOnce(*const u8) -> R,
-    ) -> Result<(R, bool)> {
-        let claim = match self.claim_pop(me) {
-            Ok(claim) => claim,
-            Err(Refused::Closed) => return Err(ErrorKind::Closed.into()),
-            Err(_) => self.wait_pop(me, deadline)?,
-        };
-        Ok((self.consume(me, claim.position, claim.hint, claim.careful, drain), claim.again))
+    #[inline(never)]
+    fn claim_pop_by(&self, me: &Member, deadline: Option<Deadline>) -> Result<Claim> {
+        match self.claim_pop(me) {
+            Ok(claim) => Ok(claim),
+            Err(Refused::Closed) => Err(ErrorKind::Closed.into()),
+            Err(_) => self.wait_pop(me, deadline),
+        }
     }
 
     #[cold]
