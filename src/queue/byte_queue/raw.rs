@@ -249,6 +249,15 @@ impl RawByteQueue {
             return Err(ErrorKind::TooLarge.into());
         }
         let granules = self.ring.granules_for(len);
+        match self.claim_space_at_hint(me, granules) {
+            Some(claim) => Ok(claim),
+            None => self.claim_to_write_late(me, granules, wait),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_to_write_late(&self, me: &Member, granules: u32, wait: Wait) -> Result<Claim> {
         match (self.claim_space(me, granules), wait) {
             (Ok(claim), _) => Ok(claim),
             (Err(Refused::Closed), _) => Err(ErrorKind::Closed.into()),
@@ -446,18 +455,27 @@ impl RawByteQueue {
 
     #[inline]
     fn claim_to_read(&self, me: &Member, wait: Wait) -> Result<Claim> {
-        let mut claim = match (self.claim_message(me, 1, None), wait) {
-            (Ok(claim), _) => claim,
-            (Err(Refused::Closed), _) => return Err(ErrorKind::Closed.into()),
-            (Err(Refused::Broken), _) => return Err(ErrorKind::Corrupt.into()),
-            (Err(_), Wait::Never) => return Err(ErrorKind::Empty.into()),
-            (Err(_), wait) => self.wait(me, wait.deadline(), Side::Consumer, |times, passed| {
-                self.claim_message(me, times, passed)
-            })?,
+        let mut claim = match self.claim_message_at_hint(me) {
+            Some(claim) => claim,
+            None => self.claim_to_read_late(me, wait)?,
         };
         crate::crash_window!("BQ-d: claimed for reading");
         claim.redelivered |= self.length_word(&claim) & RETURNED != 0;
         Ok(claim)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn claim_to_read_late(&self, me: &Member, wait: Wait) -> Result<Claim> {
+        match (self.claim_message(me, 1, None), wait) {
+            (Ok(claim), _) => Ok(claim),
+            (Err(Refused::Closed), _) => Err(ErrorKind::Closed.into()),
+            (Err(Refused::Broken), _) => Err(ErrorKind::Corrupt.into()),
+            (Err(_), Wait::Never) => Err(ErrorKind::Empty.into()),
+            (Err(_), wait) => self.wait(me, wait.deadline(), Side::Consumer, |times, passed| {
+                self.claim_message(me, times, passed)
+            }),
+        }
     }
 
     /// Releases a borrowed message: its room is free.

@@ -169,7 +169,43 @@ impl RawByteQueue {
         Refused::NotNow(Seen { index: pos::index(position), word, obstacle })
     }
 
+    /// The first step of [`claim_space`](Self::claim_space), where it has the usual answer: the record begins at the hint, in this
+    /// lap, and has room. `None` says nothing.
+    #[inline(always)]
+    pub(super) fn claim_space_at_hint(&self, me: &Member, granules: u32) -> Option<Claim> {
+        let header = self.ring.header();
+        let capacity = self.ring.granules();
+        let careful = header.common.not_empty.is_careful();
+        let hint = header.tail.load(Ordering::Acquire); // B4
+        let index = pos::index(hint);
+        if careful || index >= capacity || granules > capacity - index {
+            return None;
+        }
+        let word = self.ring.ctl(index).load(Ordering::Acquire); // B2
+        if !word::is_unclaimed(word, hint) {
+            return None;
+        }
+        let room = i64::from(capacity) - ahead(hint, self.head(), capacity);
+        let has_room = (i64::from(granules)..=i64::from(capacity)).contains(&room);
+        let mine = owned(me.id(), Role::Writer, granules);
+        (has_room && self.replace(hint, word, mine))
+            .then(|| self.claimed_space(hint, hint, granules, careful))
+    }
+
+    /// Moves the hint over a record that was just claimed, if it stands before it.
+    #[inline(always)]
+    fn claimed_space(&self, hint: u64, position: u64, granules: u32, careful: bool) -> Claim {
+        crate::crash_window!("BQ-a: claimed for writing");
+        let tail = &self.ring.header().tail;
+        // Relaxed load: it only keeps a slower producer from moving the hint back.
+        if tail.load(Ordering::Relaxed) == hint {
+            tail.store(after(position, granules, self.ring.granules()), Ordering::Release); // B4
+        }
+        self.claim(position, granules, false, None, careful)
+    }
+
     /// Claims room for a record.
+    #[inline(never)]
     pub(super) fn claim_space(&self, me: &Member, granules: u32) -> Result<Claim, Refused> {
         let header = self.ring.header();
         let capacity = self.ring.granules();
@@ -228,12 +264,7 @@ impl RawByteQueue {
                 back_off.lost();
                 continue;
             }
-            crate::crash_window!("BQ-a: claimed for writing");
-            // Relaxed load: it only keeps a slower producer from moving the hint back.
-            if header.tail.load(Ordering::Relaxed) == hint {
-                header.tail.store(after(position, granules, capacity), Ordering::Release); // B4
-            }
-            return Ok(self.claim(position, granules, false, None, careful));
+            return Ok(self.claimed_space(hint, position, granules, careful));
         }
         // B4: everything before it is claimed.
         let _ = header.tail.compare_exchange(hint, position, Ordering::Release, Ordering::Relaxed);
@@ -249,10 +280,11 @@ impl RawByteQueue {
         let head = self.sane(found);
         let enough = |at| ahead(position, at, capacity) + i64::from(need) <= i64::from(capacity);
         let mut at = head;
-        let mut more = 0;
+        // How many records beyond what is needed, once that is enough.
+        let mut more = None;
         let mut refused = None;
         while steps.next() {
-            if at == position || more == MORE {
+            if at == position || more == Some(MORE) {
                 break;
             }
             let (word, what) = self.look(at);
@@ -283,7 +315,7 @@ impl RawByteQueue {
                 At::Sealed => return Err(Refused::Closed),
                 At::Broken => return Err(Refused::Broken),
             }
-            more += u32::from(enough(at));
+            more = more.map(|more| more + 1).or_else(|| enough(at).then_some(1));
         }
         if at != found {
             // If it fails, somebody else has moved it. B3: after the readers of everything before it.
@@ -305,7 +337,27 @@ impl RawByteQueue {
         ahead(tail, from, capacity).clamp(0, i64::from(capacity)) as u64
     }
 
+    /// The first step of [`claim_message`](Self::claim_message), where it has the usual answer: the message at the hint. `None`
+    /// says nothing.
+    #[inline(always)]
+    pub(super) fn claim_message_at_hint(&self, me: &Member) -> Option<Claim> {
+        let header = self.ring.header();
+        let careful = header.common.not_full.is_careful();
+        let hint = header.read.load(Ordering::Acquire); // B4
+        let index = pos::index(hint);
+        if careful || index >= self.ring.granules() {
+            return None;
+        }
+        let word = self.ring.ctl(index).load(Ordering::Acquire); // B1
+        let granules = word::full_of(word, hint)?;
+        let fits = granules <= self.ring.granules() - index;
+        let mine = owned(me.id(), Role::Reader, granules);
+        (fits && self.replace(hint, word, mine))
+            .then(|| self.claim(hint, granules, false, Some(hint), careful))
+    }
+
     /// Claims the first message. Notes the live readers that it passes in `passed`. `times`: how far it may go behind them.
+    #[inline(never)]
     pub(super) fn claim_message(
         &self,
         me: &Member,

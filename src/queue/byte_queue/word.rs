@@ -73,6 +73,20 @@ impl Ctl {
     }
 }
 
+/// Whether the word at a boundary says that the next record begins there: it is idle, and of an older lap or never used.
+#[inline(always)]
+pub(super) const fn is_unclaimed(word: u64, position: u64) -> bool {
+    word & OWNED == 0
+        && (word & STATE_MASK == EMPTY || pos::laps_ahead(word >> LAP_SHIFT, pos::lap(position)) < 0)
+}
+
+/// The granules of the message that the word at a boundary tells of, if it does.
+#[inline(always)]
+pub(super) const fn full_of(word: u64, position: u64) -> Option<u32> {
+    let granules = (word >> GRANULES_SHIFT) as u32 & MOST_GRANULES;
+    if granules != 0 && word == idle(position, granules, FULL) { Some(granules) } else { None }
+}
+
 /// The position behind this many granules, which do not go beyond the lap's end.
 #[inline(always)]
 pub(super) const fn after(position: u64, granules: u32, capacity: u32) -> u64 {
@@ -107,6 +121,27 @@ mod tests {
             let read = Ctl::read(idle(pos::position(lap, 77), MOST_GRANULES, FREED));
             assert_eq!(read, Ctl::Idle { lap, granules: MOST_GRANULES, state: FREED });
         }
+    }
+
+    #[test]
+    fn a_word_tells_of_its_own_lap_only() {
+        let at = |lap| pos::position(lap, 7);
+        for lap in [1, 256, 65_536, (1 << 40) - 1] {
+            for state in [FULL, FREED, SEALED] {
+                let word = idle(at(lap), 3, state);
+                assert_eq!(full_of(word, at(lap)), (state == FULL).then_some(3));
+                assert_eq!(full_of(word, at(lap - 1)), None);
+                assert_eq!(full_of(word, at((lap + 1) & ((1 << 40) - 1))), None);
+                assert!(is_unclaimed(word, at((lap + 1) & ((1 << 40) - 1))));
+                assert!(!is_unclaimed(word, at(lap)) && !is_unclaimed(word, at(lap - 1)));
+            }
+        }
+        assert!(is_unclaimed(0, at(0)) && is_unclaimed(0, at(5)));
+        for role in [Role::Writer, Role::Reader] {
+            let word = owned(OwnerId::new(1, 2), role, 3);
+            assert!(!is_unclaimed(word, at(9)) && full_of(word, at(9)).is_none());
+        }
+        assert_eq!(full_of(idle(at(9), 0, FULL), at(9)), None);
     }
 
     #[test]
