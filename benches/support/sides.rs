@@ -144,10 +144,13 @@ pub fn threads(processors: &[usize], f: impl Fn(usize, &Stage) -> Lap + Sync) ->
     assert!(processors.len() <= SIDES);
     let stage = Stage::new();
     std::thread::scope(|scope| {
-        for side in 0..processors.len() {
+        let start = |side| {
             let (stage, f) = (&*stage, &f);
-            scope.spawn(move || stage.play(side, processors, f));
-        }
+            scope.spawn(move || stage.play(side, processors, f))
+        };
+        let threads: Vec<_> = (0..processors.len()).map(start).collect();
+        // The end of the scope is told before a thread ends: the next fork would find it.
+        threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
     stage.laps(processors.len())
 }
