@@ -1,6 +1,6 @@
 //! [`Error`], the only error type, and the only error table: a row for each kind, with its errno value and text.
 //!
-//! An error is two words: kind and errno in one, and the address of the detail. So a result with a number in it is returned in
+//! An error is two words (with std): kind and errno in one, and the address of the detail. So a result with a number in it is returned in
 //! registers. And where a compiler keeps a result of a large message in pieces, cut where the fields of the error begin and end, the
 //! pieces are words. (With the kind as a byte of its own, and a detail of two words, a message of 64 bytes was moved in pieces of one
 //! to eight bytes: a queue's push and pop took 6 ns more, and a try that finds nothing 10 ns more.)
@@ -215,11 +215,9 @@ impl Error {
     #[cfg(feature = "std")]
     pub fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         let text = written(format_args!("{detail}")).unwrap_or_default();
-        self.detail = match Memory::new() {
-            // Of exact capacity: boxing it moves nothing.
-            Some(memory) if !text.is_empty() => Some(memory.fill(text.into_boxed_str())),
-            _ => None,
-        };
+        let memory = if text.is_empty() { None } else { Memory::new() };
+        // Of exact capacity: boxing it moves nothing.
+        self.detail = memory.map(|memory| memory.fill(text.into_boxed_str()));
         self
     }
 

@@ -97,7 +97,7 @@
 //  4. `publish` writes the value. `finish` stores the sequence word, which commits, then the control word, which releases the
 //     cell. `EventCount::published` (queue/event_count.rs), a compiler fence and a load, finds nobody asleep. `tail` moves on.
 //
-// Slow path, `push_slow`: the queue is full, contended or closed, somebody died, or a process has no membarrier.
+// Slow path, `claim_push_by`: the queue is full, contended or closed, somebody died, or a process has no membarrier.
 //
 //  5. `scan` (queue/mpmc/scan.rs) goes on from the hint, cell by cell. At each, `look_to_push` decides; it reuses what the dead
 //     have left. The scan claims a cell (then as in 4), or says which cell refuses and which living owner is in the way there.

@@ -149,7 +149,7 @@ pub fn threads(processors: &[usize], f: impl Fn(usize, &Stage) -> Lap + Sync) ->
             scope.spawn(move || stage.play(side, processors, f))
         };
         let threads: Vec<_> = (0..processors.len()).map(start).collect();
-        // The end of the scope is told before a thread ends: the next fork would find it.
+        // A scope ends before its threads have: the next fork would find them.
         threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
     });
     stage.laps(processors.len())

@@ -29,8 +29,8 @@
 //! instruction. Rejected remedies: a net under idle sleeps (needless wake-ups, for ever); waking everyone for each message (a
 //! crowd for one message); several bells (the kernel rings one for each death).
 //!
-//! **Fewer words.** `futex_waitv` takes about 0.3 µs for each word, which is all that two who sleep in turns on one processor lose
-//! against a bare futex (an ordinary sleep watches four words here, a condition's five). Considered, and not built:
+//! **Fewer words.** `futex_waitv` takes about 0.3 µs for each word, which is most of what two who sleep in turns on one processor
+//! lose against a bare futex (an ordinary sleep watches four words here, a condition's five). Considered, and not built:
 //!
 //! - *The alarm in the bell*, whose upper two bits the kernel leaves alone (from 6.2 on): who falls asleep between the change of the
 //!   bits and the wake-up is woken by it, and cannot tell it from the kernel's ring. Where many come and go it would not end.

@@ -82,7 +82,7 @@
 //! taken for a header; a claim may die before it has written its length); a second word for the lap or for the commit (the head
 //! gives the lap, and one store both commits and releases); freeing in order by the consumers (a live reader would stop them
 //! all); fetching control words and payload early (measured: no gain). Between two processors a message of 1 KiB takes 1.1 times
-//! its two bare copies, in one thread 1.8 times: two claims, two ends, and the producer's walk behind the readers, a record for each.
+//! its two bare copies, in one thread 1.8 times: two claims, two ends, and the producer's walk behind the readers, one record for each message.
 
 use super::layout::ByteRing;
 use super::wait::Side;

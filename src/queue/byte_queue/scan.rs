@@ -280,7 +280,7 @@ impl RawByteQueue {
         let head = self.sane(found);
         let enough = |at| ahead(position, at, capacity) + i64::from(need) <= i64::from(capacity);
         let mut at = head;
-        // How many records beyond what is needed, once that is enough.
+        // How many records since it was enough, that one included.
         let mut more = None;
         let mut refused = None;
         while steps.next() {

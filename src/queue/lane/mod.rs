@@ -30,7 +30,7 @@
 //!
 //! A sleeper watches its peer's slot, so the peer need not keep its pending pointer at the bell: that keeps the fast path free of
 //! it. Nor does the sleeper need the bell while a live peer has the other seat: it sleeps on two or three words, where other
-//! sleepers have five. The peer changes only by a take or a move, which bump the count that the sleeper watches. There is no net
+//! sleepers have four or five. The peer changes only by a take or a move, which bump the count that the sleeper watches. There is no net
 //! under this idle wait: a death that the kernel does not report, in L-b or L-d, is noticed by the next operation, at the latest
 //! when somebody takes the seat (which asks the second channel).
 //!
@@ -53,7 +53,7 @@
 //! room ahead for writing, half a KiB at a time, but never what is not known to be free: that is still being read. Measured
 //! between processors (8 bytes, published one by one): 1.5 to 2 times the messages; where the two share a cache a message takes 0.2 ns
 //! more. Units of a line or more are not prefetched: that gained nothing between processors.
-//! A push is small enough to become part of its caller: what it does once in 64 messages is a call. As a call itself, it would get a
+//! A push is small enough to become part of its caller: what it does once in half a KiB, or where the known room ends, is a call. As a call itself, it would get a
 //! large message by its address and wait for the stores that made it (64 bytes: 10 ns for a push and pop instead of 6).
 //! Batches, too, rely on what is known of the other side: loading its count at each batch cost two thirds of the speed.
 //!

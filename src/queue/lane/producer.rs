@@ -158,8 +158,12 @@ impl RawProducer {
         let header = self.lane.header();
         // The mark of a close comes before the close: without it this is a try from before the close.
         let open = !header.common.not_empty.is_careful() && !self.lane.hangs_up();
-        open && self.unpublished() == 0
-            && self.tail.wrapping_sub(header.head.load(Ordering::Acquire)) == self.lane.capacity()
+        let full = self.tail.wrapping_sub(header.head.load(Ordering::Acquire)) == self.lane.capacity();
+        let plainly = full && open && self.unpublished() == 0;
+        if plainly {
+            header.peak.note_alone(self.lane.capacity());
+        }
+        plainly
     }
 
     /// Apart: a push must be small enough to become part of its caller. As a call, it would get a large message by its address, and

@@ -283,7 +283,7 @@ impl RawQueue {
         result
     }
 
-    /// The rest of a try, off the fast path: never with the message, see [`RawQueue::publish_late`].
+    /// The rest of a try, off the fast path. It never sees the message: see [`RawQueue::publish_late`].
     #[cold]
     #[inline(never)]
     fn try_to_claim_push(&self, me: &Member, steps: Option<&mut Steps>) -> Result<Claim> {

@@ -39,8 +39,8 @@ pub(crate) trait Units: Side {
     fn index(&self) -> u64;
     /// Whether there is one, and its place is known.
     fn is_ready(&mut self) -> bool;
-    /// Whether there is none, for no other reason than that the other side is not that far: nobody has closed the lane, or need
-    /// be looked after, and nothing is left to be told.
+    /// Whether there is none, for no other reason than that the other side is not that far: the lane is open, no death would be its
+    /// end, and nothing is left to be told.
     fn is_plainly_short(&self) -> bool;
     /// How many there are as far as this side knows.
     fn known(&self) -> u64;

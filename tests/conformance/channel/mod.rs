@@ -354,6 +354,10 @@ pub fn its_numbers_are_known_when_nobody_is_at_work<C: Channel>(at: Place) {
                     let seen = sees(&p, &c);
                     assert!(seen.len.is_none_or(|len| len == room - n - 1) && seen.is_full != Some(true));
                 }
+                // The peak is of the past, too.
+                if seen.is_full.is_some() {
+                    assert_eq!(sees(&p, &c).peak, Some(seen.capacity));
+                }
                 // The next round begins elsewhere.
                 C::push(&mut p, Now, 0).expect("room");
                 C::pop(&mut c, Now).expect("a message");
