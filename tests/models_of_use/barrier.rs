@@ -29,6 +29,8 @@ pub struct Model {
     /// `None`: one of more users than parties has died, and whether it still had a seat is its own business.
     broken: Option<bool>,
     seated: BTreeSet<User>,
+    /// Who found it broken: one that had to find a death first has a seat since then, one that read it in the word has none.
+    perhaps: BTreeSet<User>,
     /// More than parties have come: some have been replaced.
     crowded: bool,
     /// Who has come and not gone, and how its round ended.
@@ -50,10 +52,12 @@ impl Model {
     fn arrive(&mut self, user: User, is_broken: bool) {
         if self.is_broken(is_broken) {
             self.come.insert(user, Some(End::Broken));
+            self.perhaps.insert(thread(user));
             return;
         }
         self.seated.insert(thread(user));
-        self.crowded |= self.seated.len() > self.parties;
+        self.perhaps.remove(&thread(user));
+        self.crowded |= self.seated.len() + self.perhaps.len() > self.parties;
         self.come.insert(user, None);
         if self.waiting() == self.parties {
             self.rounds += 1;
@@ -144,8 +148,8 @@ impl Modelled for Barrier {
     }
 
     fn model(&parties: &usize) -> Model {
-        let (seated, come) = (BTreeSet::new(), BTreeMap::new());
-        Model { parties, broken: Some(false), seated, crowded: false, come, rounds: 0 }
+        let (seated, perhaps, come) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Model { parties, broken: Some(false), seated, perhaps, crowded: false, come, rounds: 0 }
     }
 
     fn arrives(m: &mut Model, user: User, op: &Op) -> bool {
@@ -175,6 +179,7 @@ impl Modelled for Barrier {
             }
             Op::Leave => {
                 m.seated.remove(&thread(user));
+                m.perhaps.remove(&thread(user));
                 NOTHING
             }
             Op::IsBroken => Ok(vec![m.is_broken(got == &Ok(vec![1])).into()]),
@@ -190,8 +195,9 @@ impl Modelled for Barrier {
     }
 
     fn dies(m: &mut Model, user: User) {
-        if m.seated.remove(&user) && m.broken != Some(true) {
-            m.broken = if m.crowded { None } else { Some(true) };
+        let (seated, perhaps) = (m.seated.remove(&user), m.perhaps.remove(&user));
+        if (seated || perhaps) && m.broken != Some(true) {
+            m.broken = if perhaps || m.crowded { None } else { Some(true) };
         }
     }
 }
