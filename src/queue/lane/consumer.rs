@@ -251,7 +251,8 @@ impl RawConsumer {
 
     /// Whether the lane is empty and open, the producer knows of everything, and its death is no end.
     #[inline]
-    pub(crate) fn is_plainly_empty(&self) -> bool {
+    #[doc(hidden)]
+    pub fn is_plainly_empty(&self) -> bool {
         let header = self.lane.header();
         // The mark of a close comes before the close: without it this is a try from before the close.
         let open = !header.common.not_empty.is_careful() && !self.lane.hangs_up();
