@@ -130,7 +130,7 @@ pub fn run(mutants: &[&Mutant], rows: &[Box<dyn Scenario>]) -> ExitCode {
 }
 
 /// Some faults show only where others came in time, too: a sweep that met none of these orders is no proof.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
 
 /// The first failure that a sweep of the mutant's row finds.
 fn sweep(program: &PathBuf, mutant: &Mutant) -> Option<String> {
