@@ -1,7 +1,7 @@
 //! [`Error`], the only error type, and the only error table: a row for each kind, with its errno value and text.
 //!
-//! An error is two words (with std): kind and errno in one, and the address of the detail. So a result with a number in it is returned in
-//! registers. And where a compiler keeps a result of a large message in pieces, cut where the fields of the error begin and end, the
+//! An error is two words (with std): kind and errno in one, and the address of the detail. So a result with a number in it is
+//! returned in registers. And where a compiler keeps a result of a large message in pieces, cut where the fields of the error begin and end, the
 //! pieces are words. (With the kind as a byte of its own, and a detail of two words, a message of 64 bytes was moved in pieces of one
 //! to eight bytes: a queue's push and pop took 6 ns more, and a try that finds nothing 10 ns more.)
 

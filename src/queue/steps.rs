@@ -1,8 +1,9 @@
 //! [`Steps`]: how far one operation may walk through a ring.
 //!
 //! Whoever writes over a ring can put any number of cells in the way, so every walk has an end. In an honest ring it is the end
-//! only where more than three quarters of a million cells that are done lie behind messages that are borrowed for long, more of them than there are
-//! notes ([`Skips`](super::skips)). A try then finds nothing; a call that waits goes further each time ([`Patience`]).
+//! only where more than three quarters of a million cells that are done lie behind messages that are borrowed for long, more of
+//! them than there are notes ([`Skips`](super::skips)). A try then finds nothing; a call that waits goes further each time
+//! ([`Patience`]).
 //!
 //! What an operation may take, it may take *in all*: a batch, or a push that looks for the oldest message several times, would
 //! otherwise walk a whole ring again for each message. So a batch may end early behind more long-borrowed messages than notes.

@@ -11,10 +11,10 @@ pub const TRY: Duration = Duration::from_millis(10);
 pub const LIMIT: Duration = Duration::from_millis(2);
 /// What a timed call may take of the processor beyond its limit.
 pub const BEYOND: Duration = Duration::from_millis(50);
-/// So many calls of one kind may take longer, and no more than so many times as long: a virtual machine that does not run counts as
-/// time on the processor. A lie that costs too much is told again and again.
-const LATE: u32 = 3;
-const FAR: u32 = 5;
+/// One call of a kind may take longer, and no more than twice as long: a virtual machine that does not run counts as time on the
+/// processor (11 ms of a call without a loop). A lie that costs too much is told again and again.
+const LATE: u32 = 1;
+const FAR: u32 = 2;
 /// On the clock: a call that takes so long does not come back.
 const FOR_EVER: Duration = Duration::from_secs(15);
 

@@ -53,8 +53,9 @@
 //! room ahead for writing, half a KiB at a time, but never what is not known to be free: that is still being read. Measured
 //! between processors (8 bytes, published one by one): 1.5 to 2 times the messages; where the two share a cache a message takes 0.2 ns
 //! more. Units of a line or more are not prefetched: that gained nothing between processors.
-//! A push is small enough to become part of its caller: what it does once in half a KiB, or where the known room ends, is a call. As a call itself, it would get a
-//! large message by its address and wait for the stores that made it (64 bytes: 10 ns for a push and pop instead of 6).
+//! A push is small enough to become part of its caller: what it does once in half a KiB, or where the known room ends, is a call.
+//! As a call itself, it would get a large message by its address and wait for the stores that made it (64 bytes: 10 ns for a push
+//! and pop instead of 6).
 //! Batches, too, rely on what is known of the other side: loading its count at each batch cost two thirds of the speed.
 //!
 //! Rejected: prefetching for reading ahead of the consumer (it takes the lines away while they are being written: half the

@@ -152,7 +152,7 @@ impl RawProducer {
         self.tail != self.soft || self.goes_on()
     }
 
-    /// Whether the ring is full and the lane open, the consumer knows of everything, and its death is no end.
+    /// Whether the ring is full and the lane open, the consumer knows of everything, and its death is no end. The peak is noted then.
     #[inline]
     #[doc(hidden)]
     pub fn is_plainly_full(&self) -> bool {

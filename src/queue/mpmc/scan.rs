@@ -14,8 +14,9 @@ use crate::queue::steps::Steps;
 /// A refused scan that has come this far moves the hint.
 const FAR: u64 = 64;
 /// How many times further a scan goes that cannot move the hint, because it has passed over a borrowed message. In rings of up to
-/// three quarters of a million cells that is a lap (8 ms, where a look takes 10 ns). In larger ones a message may lie further behind borrowed ones than a try can see: see
-/// [`Skips`](crate::queue::skips). A call that waits goes twice as far each time, up to two laps.
+/// three quarters of a million cells that is a lap (8 ms, where a look takes 10 ns). In larger ones a message may lie further
+/// behind borrowed ones than a try can see: see [`Skips`](crate::queue::skips). A call that waits goes twice as far each time, up to
+/// two laps.
 const MOST_AT_ONCE: u64 = 3;
 
 /// Why an operation cannot be done now.
