@@ -37,6 +37,15 @@ pub fn pin(processor: usize) {
     }
 }
 
+/// Runs the calling thread under the ordinary class, whatever the benches run under: where more threads than processors want to
+/// run, a real-time class gives the processor away every 100 ms only.
+pub fn share_fairly() {
+    // SAFETY: takes integers and a pointer to one that lives.
+    let result =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &libc::sched_param { sched_priority: 0 }) };
+    assert_eq!(result, 0, "the ordinary class");
+}
+
 /// Monotonic nanoseconds, the same in all processes.
 #[inline]
 pub fn now() -> u64 {

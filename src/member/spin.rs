@@ -20,6 +20,8 @@ use core::cell::Cell;
 const MOST: u32 = 40_000;
 /// The budget of a new member.
 const FRESH: u32 = 2_000;
+/// The least before a sleep on a lock, whatever the habit says: see [`Spin::at_a_lock`].
+const AT_A_LOCK: u32 = 2_000;
 /// A budget below this counts as none.
 const LEAST: u32 = 250;
 /// The longest single back-off.
@@ -83,6 +85,16 @@ impl<'m> Spin<'m> {
     pub(crate) fn new(habit: &'m Habit) -> Self {
         let pause = pause::ns();
         Spin { habit, left: habit.budget.get(), step: pause, pause, slept: false }
+    }
+
+    /// Starts a wait for a lock. Its holder is expected to release it soon, so every member spins for a moment, as in most
+    /// locks. A member that had learned not to spin found a busy lock held at nearly every look, and starved: of eight
+    /// contenders on two processors, 100 ns or 1 µs inside and as long outside, the worst had 0.02 to 0.2 of a fair share in every
+    /// third run, and has 0.7 to 0.9 since; as many sections are done.
+    #[inline]
+    pub(crate) fn at_a_lock(habit: &'m Habit) -> Self {
+        let spin = Spin::new(habit);
+        Spin { left: spin.left.max(AT_A_LOCK), ..spin }
     }
 
     /// Backs off once, a little longer each time. False when the budget is used up.

@@ -405,7 +405,7 @@ impl RawMutex {
 
     fn contend(&self, me: &Member, mine: u64, deadline: Option<Deadline>, flags: u64) -> Result<Acquired> {
         let mut mine = mine | flags;
-        let mut spin = Spin::new(me.spinning());
+        let mut spin = Spin::at_a_lock(me.spinning());
         let mut retries = Retries::new();
         while retries.again_until(deadline) {
             let word = self.word.load(Ordering::Acquire);

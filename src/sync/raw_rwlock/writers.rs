@@ -120,7 +120,7 @@ impl RawRwLock {
         if !crate::mutant!("writer-no-fence") {
             fence(Ordering::SeqCst);
         }
-        let mut spin = Spin::new(me.spinning());
+        let mut spin = Spin::at_a_lock(me.spinning());
         for cell in &self.cells {
             drain_cell(cell, id, me, wait, &mut spin)?;
         }
@@ -180,7 +180,7 @@ impl RawRwLock {
         let mut retries = Retries::new();
         let mut place = None;
         while place.is_none() && retries.again_until(until) {
-            let spin = &mut Spin::new(me.spinning());
+            let spin = &mut Spin::at_a_lock(me.spinning());
             match drain_cell(&self.cells[0], id, me, Wait::from(until), spin) {
                 // It was not us who put our name there.
                 Err(e) if e.kind() == ErrorKind::Deadlock => self.cells[0].store(0, Ordering::Release),
