@@ -82,8 +82,8 @@
 //   member          who takes part and who is dead; the one sleep; from an address to the calling thread's member
 //   sys             the kernel: futex, robust list, membarrier, pidfd, /proc; in a model run `sys::model` stands in for it
 //
-// Beside them, for all: error, memory, fallible, counted, shared, checked, format, crash_window; atomic (loom's in a model run); and
-// time. Its clock is `sys::clock`, and `sys` takes a Deadline: that is the one circle.
+// Beside them, for all: error, memory, fallible, counted, shared, checked, format, crash_window; time over clock; atomic and
+// clock are the model's in a model run. No arrow goes up, and there is no circle.
 //
 // # One path through it: `Queue::push`, down to the kernel and back
 //
@@ -149,6 +149,7 @@ mod atomic;
 #[doc(hidden)]
 pub mod atomic; // for the models in tests/loom
 mod checked;
+mod clock;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod counted;
 mod crash_window;

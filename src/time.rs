@@ -1,6 +1,6 @@
 //! [`Deadline`], a point on the monotonic clock, and [`Wait`], how long a call may wait.
 
-use crate::sys;
+use crate::clock;
 use core::time::Duration;
 
 /// An absolute time on `CLOCK_MONOTONIC`, in nanoseconds.
@@ -26,7 +26,7 @@ impl Deadline {
     /// The current time.
     #[inline]
     pub fn now() -> Self {
-        Deadline { ns: sys::clock::monotonic_ns() }
+        Deadline { ns: clock::monotonic_ns() }
     }
 
     /// The time `duration` from now, or the last time that the clock can show.

@@ -64,7 +64,7 @@ impl Glance {
 
     #[cold]
     fn look(&self) -> u32 {
-        let now = (crate::sys::clock::coarse_ns() / 1_000_000) as u32;
+        let now = (crate::clock::coarse_ns() / 1_000_000) as u32;
         self.left.set(if now == self.now.replace(now) { STALE } else { 0 });
         now
     }

@@ -10,7 +10,6 @@
 //! | [`futex::wake_one_and_move`] | unless the word has changed: wakes one, and moves all others to another word, in order |
 //! | [`membarrier`] | after it, every thread of every registered process has passed a full fence; pairs with `light_fence` |
 //! | [`robust`] | the thread's kernel robust list: a linked slot word whose thread dies is marked `FUTEX_OWNER_DIED` and one sleeper on it is woken; a pending bell (a word that is 0) has one sleeper woken and is not changed |
-//! | [`clock`] | `CLOCK_MONOTONIC` in nanoseconds; outside of models `CLOCK_BOOTTIME` as well |
 //!
 //! Edges: the kernel's mark is a full barrier after the dead thread's last instruction, so a thread that reads the mark
 //! with Acquire sees everything that the dead thread wrote.
@@ -23,7 +22,7 @@ pub use linux::*;
 #[cfg(interproc_loom)]
 pub mod model;
 #[cfg(interproc_loom)]
-pub use model::{clock, futex, membarrier, register_membarrier};
+pub use model::{futex, membarrier, register_membarrier};
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -1,22 +1,4 @@
-//! The monotonic clock, and the clock of processes' start times.
-
-/// `CLOCK_MONOTONIC` in nanoseconds. In the vDSO: no system call.
-#[inline]
-pub fn monotonic_ns() -> u64 {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is writable; CLOCK_MONOTONIC exists on every Linux, so the call cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut ts) };
-    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
-}
-
-/// `CLOCK_MONOTONIC_COARSE` in nanoseconds: at most a few ms behind, at a quarter of the cost.
-#[inline]
-pub fn coarse_ns() -> u64 {
-    let mut ts = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `ts` is writable; the clock exists since Linux 2.6.32, and without it the time stays 0.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut ts) };
-    ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
-}
+//! The clock of processes' start times, and clocks that the program names.
 
 /// A clock's time in nanoseconds, if there is such a clock.
 #[cfg(feature = "std")]

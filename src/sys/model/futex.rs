@@ -120,8 +120,7 @@ pub fn wait(watches: &[Watch<'_>], deadline: Option<Deadline>) -> Woken {
         kernel.enter();
         if sleeper.is_asleep() {
             kernel.dequeue(&sleeper);
-            let mut state = kernel.state.borrow_mut();
-            state.now = state.now.max(deadline.as_monotonic_ns());
+            crate::clock::pass(deadline.as_monotonic_ns());
             return Woken::TimedOut;
         }
     }

@@ -60,7 +60,6 @@ struct State {
     /// The locked bytes, and who holds each: a task, or 0 for the model's main thread.
     seats: Vec<(u16, usize)>,
     processes: usize,
-    now: u64,
     timeouts: u32,
     net: bool,
     frozen: u32,
@@ -75,6 +74,7 @@ impl Kernel {
     /// Starts an execution.
     fn boot() {
         trace::restart();
+        crate::clock::start();
         let kernel = Kernel { lock: loom::sync::atomic::AtomicU32::new(0), state: RefCell::default() };
         KERNEL.set(Some(Rc::new(kernel)));
     }
@@ -159,13 +159,6 @@ pub fn settle() {
 }
 
 /// The clock of a model: it stands still, except for time-outs.
-pub mod clock {
-    /// Nanoseconds since the start of the execution.
-    pub fn monotonic_ns() -> u64 {
-        super::Kernel::get().state.borrow().now
-    }
-}
-
 /// Lets the first `n` sleeps with a deadline in this execution time out, in every order against wake-ups. Without this they
 /// last until another thread wakes them.
 pub fn allow_timeouts(n: u32) {
