@@ -2573,17 +2573,17 @@ int interproc_queue_push_batch_until(const struct interproc_queue_t *queue,
                                      size_t *pushed);
 
 /**
- * Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+ * Waits for a message until `abstime`, then takes as many as there are, at most `room`, into the array `elements`.
  * `*popped` becomes the number.
  *
  * `redelivered` may be NULL. It becomes the number of them that are redelivered: see interproc_queue_pop().
  *
- * @return 0: at least one came out (or most is 0). Otherwise as interproc_queue_timedpop().
+ * @return 0: at least one came out (or room is 0). Otherwise as interproc_queue_timedpop().
  */
 int interproc_queue_pop_batch_until(const struct interproc_queue_t *queue,
                                     const struct timespec *abstime,
                                     void *elements,
-                                    size_t most,
+                                    size_t room,
                                     size_t *popped,
                                     size_t *redelivered);
 
@@ -2784,16 +2784,16 @@ int interproc_spsc_consumer_timedpop(struct interproc_spsc_consumer_t *consumer,
                                      bool *redelivered);
 
 /**
- * Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+ * Waits for a message until `abstime`, then takes as many as there are, at most `room`, into the array `elements`.
  * `*popped` becomes the number. They are freed as one. `redelivered` may be NULL; it becomes the number of them, the
  * first ones, that a consumer that died may have read before.
  *
- * @return 0: at least one came (or most is 0). Otherwise as interproc_spsc_consumer_timedpop().
+ * @return 0: at least one came (or room is 0). Otherwise as interproc_spsc_consumer_timedpop().
  */
 int interproc_spsc_consumer_pop_batch_until(struct interproc_spsc_consumer_t *consumer,
                                             const struct timespec *abstime,
                                             void *elements,
-                                            size_t most,
+                                            size_t room,
                                             size_t *popped,
                                             size_t *redelivered);
 
@@ -3652,16 +3652,16 @@ int interproc_process_ref_details(const struct interproc_process_ref_t *process,
                                   struct interproc_process_details_t *details);
 
 /**
- * The pids of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most`
- * is 0; `*count` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
+ * The pids of the processes whose parent it is now: at most `room` of them into `pids`, which may be NULL when `room`
+ * is 0; `*found` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
  * you rely on them.
  *
  * @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
  */
 int interproc_process_ref_children(const struct interproc_process_ref_t *process,
                                    int32_t *pids,
-                                   size_t most,
-                                   size_t *count);
+                                   size_t room,
+                                   size_t *found);
 
 /**
  * Its pidfd, which polls readable when it has ended. It stays the handle's: do not close it. It is close-on-exec.

@@ -377,7 +377,7 @@ fn a_fork_beside_other_threads_is_refused() {
     assert_eq!(refused(Builder::new().dies_with_parent().fork(|| ())), ErrorKind::NotAlone);
     assert_eq!(refused(Daemon::new().start(|ready| ready.now())), ErrorKind::NotAlone);
     let (_to, from) = interproc::pipe::one_way(1 << 12, 100).expect("pipe");
-    assert_eq!(refused(Builder::new().fork_with(from, |_| ())), ErrorKind::NotAlone);
+    assert_eq!(refused(Builder::new().fork_giving(from, |_| ())), ErrorKind::NotAlone);
     // SAFETY: the child uses nothing of the other thread's.
     let child = unsafe { process::fork_unchecked(|| 7) }.expect("fork");
     assert_eq!(child.join().expect("join").code(), Some(7));

@@ -196,8 +196,8 @@ pub unsafe extern "C" fn interproc_process_ref_details(
     })
 }
 
-/// The pids of the processes whose parent it is now: at most `most` of them into `pids`, which may be NULL when `most`
-/// is 0; `*count` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
+/// The pids of the processes whose parent it is now: at most `room` of them into `pids`, which may be NULL when `room`
+/// is 0; `*found` becomes the number that there are. They are only numbers: open them, and ask for their parent, before
 /// you rely on them.
 ///
 /// @return 0; ESRCH: it was reaped; ENOTSUP: as interproc_process_ref_open().
@@ -205,20 +205,20 @@ pub unsafe extern "C" fn interproc_process_ref_details(
 pub unsafe extern "C" fn interproc_process_ref_children(
     process: *const interproc_process_ref_t,
     pids: *mut i32,
-    most: usize,
-    count: *mut usize,
+    room: usize,
+    found: *mut usize,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
-        let count = output(count, "count")?;
-        if most > 0 {
+        let found = output(found, "found")?;
+        if room > 0 {
             output(pids, "pids")?;
         }
         let children = open(process)?.children()?;
-        for (n, child) in children.iter().take(most).enumerate() {
+        for (n, child) in children.iter().take(room).enumerate() {
             pids.add(n).write(child.pid() as i32);
         }
-        count.set(children.len());
+        found.set(children.len());
         Ok(())
     })
 }

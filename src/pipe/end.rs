@@ -6,9 +6,10 @@ use super::sender::{Reservation, Sender};
 use crate::error::Result;
 use crate::member::Who;
 use crate::process::HandOver;
+use crate::queue::Delivery;
 use crate::queue::byte_lane::RecvError;
 use crate::shm::Segment;
-use crate::time::Deadline;
+use crate::time::{Deadline, Wait};
 use core::ffi::c_int;
 use core::time::Duration;
 use std::io::IoSlice;
@@ -23,14 +24,14 @@ use std::vec::Vec;
 /// *Threads*: one at a time has it. It may move to another thread, whose first operation moves the seats. Until then the thread
 /// that used it last must live, or the other end may see its death as the end. *Fork*: a child's copy is refused
 /// ([`ErrorKind::NotOwner`](crate::ErrorKind::NotOwner)), and dropping it does nothing. To give an end to a child, use
-/// [`Builder::fork_with`](crate::process::Builder::fork_with).
+/// [`Builder::fork_giving`](crate::process::Builder::fork_giving).
 ///
 /// # Examples
 /// ```
 /// use interproc::{pipe, process::Builder};
 ///
 /// let (mut ours, theirs) = pipe::pair(1 << 12, 100)?;
-/// let child = Builder::new().fork_with(theirs, |mut end| {
+/// let child = Builder::new().fork_giving(theirs, |mut end| {
 ///     let question = end.recv().unwrap();
 ///     end.send(&[question.len() as u8]).unwrap();
 /// })?;
@@ -488,6 +489,29 @@ impl End {
     pub fn try_recv_into(&mut self, into: &mut [u8]) -> core::result::Result<usize, RecvError> {
         self.come()?;
         self.receiver.try_recv_into(into)
+    }
+
+    /// Receives a message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_into_delivery`].
+    ///
+    /// # Examples
+    /// ```
+    /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
+    /// a.send(b"one")?;
+    /// let got = b.recv_into_delivery(&mut [0; 8], interproc::Wait::ForEver)?;
+    /// assert_eq!((got.value, got.redelivered), (3, false));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline]
+    pub fn recv_into_delivery(
+        &mut self,
+        into: &mut [u8],
+        wait: Wait,
+    ) -> core::result::Result<Delivery<usize>, RecvError> {
+        self.come()?;
+        self.receiver.recv_into_delivery(into, wait)
     }
 
     /// As [`recv_into`](Self::recv_into), waiting at most `timeout`.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | two ends, as Python's `Pipe()` | [`pair`], [`Segment::pipe_pair`](crate::Segment::pipe_pair) |
 //! | a sender and a receiver, as `Pipe(duplex=False)` | [`one_way`], [`Segment::pipe_one_way`](crate::Segment::pipe_one_way) |
-//! | to give an end to a child | [`Builder::fork_with`](crate::process::Builder::fork_with) |
+//! | to give an end to a child | [`Builder::fork_giving`](crate::process::Builder::fork_giving) |
 //! | many clients that find a server by name | [`Listener`], [`connect`] |
 //!
 //! A pipe is one byte lane for each direction ([`Lane`](crate::raw::queue::Lane) has its algorithm and windows). A message is copied in,
@@ -20,12 +20,12 @@
 //! parent's ends: its copies are refused ([`NotOwner`](crate::ErrorKind::NotOwner)), and dropping them does nothing.
 //!
 //! # Handing an end to a child
-//! With [`Builder::fork_with`](crate::process::Builder::fork_with) the child takes the end before its own code runs, and the parent
+//! With [`Builder::fork_giving`](crate::process::Builder::fork_giving) the child takes the end before its own code runs, and the parent
 //! holds it until then. With a bare `fork` the child calls [`End::adopt`] and the parent [`End::hand_over`].
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
-//! | P-a | a child before it has taken the end | the parent has the seat | the parent's `fork_with` or `hand_over`, which closes it: at once, or within 10 ms | nothing |
+//! | P-a | a child before it has taken the end | the parent has the seat | the parent's `fork_giving` or `hand_over`, which closes it: at once, or within 10 ms | nothing |
 //! | P-b | a child that has taken one seat or both, its parent not told | a dead peer, a parent that waits | the other end by the slot's mark; the parent as above | nothing |
 //! | P-c | an end that has closed, still seated | a closed lane, a dead holder | no action needed; the next taker of the slot takes it | nothing |
 //! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |

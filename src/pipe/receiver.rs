@@ -5,8 +5,8 @@ use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
-use crate::queue::RawConsumer;
 use crate::queue::byte_lane::{ByteMessage, Found, InConsumer, RawByteConsumer, RecvError};
+use crate::queue::{Delivery, RawConsumer};
 use crate::shm::Segment;
 use crate::time::{Deadline, Wait};
 use core::fmt;
@@ -75,9 +75,36 @@ impl Receiver {
 
     #[inline(always)]
     fn copy_by(&mut self, into: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
+        Ok(self.recv_into_delivery(into, wait)?.value)
+    }
+
+    /// Receives a message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again, because
+    /// an earlier receiver died while it read it.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::Empty`] or [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"hello")?;
+    /// let got = from.recv_into_delivery(&mut [0; 100], Wait::ForEver)?;
+    /// assert_eq!((got.value, got.redelivered), (5, false));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn recv_into_delivery(
+        &mut self,
+        into: &mut [u8],
+        wait: Wait,
+    ) -> core::result::Result<Delivery<usize>, RecvError> {
         // SAFETY: the slice.
-        let (len, _) = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
-        if len <= into.len() { Ok(len) } else { Err(RecvError::too_small(len, into.len())) }
+        let (value, redelivered) = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
+        if value > into.len() {
+            return Err(RecvError::too_small(value, into.len()));
+        }
+        Ok(Delivery { value, redelivered })
     }
 
     #[inline(always)]

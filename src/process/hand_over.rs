@@ -3,7 +3,7 @@
 use crate::Result;
 use std::vec::Vec;
 
-/// What a parent can hand over to a child by [`Builder::fork_with`](super::Builder::fork_with): something that belongs to
+/// What a parent can hand over to a child by [`Builder::fork_giving`](super::Builder::fork_giving): something that belongs to
 /// the thread that holds it, so a child does not get it by inheriting a copy of the memory. The ends of pipes, and tuples,
 /// vectors and options of them.
 ///

@@ -6,7 +6,7 @@
 //! | you want | use |
 //! |---|---|
 //! | a child that runs a closure | [`fork`], [`Builder::fork`] |
-//! | a child that gets the end of a pipe | [`Builder::fork_with`], [`HandOver`] |
+//! | a child that gets the end of a pipe | [`Builder::fork_giving`], [`HandOver`] |
 //! | a child that runs a program | [`Builder::spawn`], [`Program`] |
 //! | to wait for it, ask about it, signal it, end it | [`Child`] |
 //! | to wait for several | [`wait_any`], [`wait_all`] |

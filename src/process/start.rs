@@ -90,13 +90,13 @@ impl Builder {
     /// ```
     /// use interproc::{pipe, process::Builder};
     /// let (mut to, from) = pipe::one_way(1 << 12, 100)?;
-    /// let child = Builder::new().fork_with(from, |mut from| from.recv().unwrap().len() as i32)?;
+    /// let child = Builder::new().fork_giving(from, |mut from| from.recv().unwrap().len() as i32)?;
     /// to.send(b"four")?;
     /// assert_eq!(child.join()?.code(), Some(4));
     /// assert_eq!(to.send(b"?").unwrap_err().kind(), interproc::ErrorKind::Closed);
     /// # Ok::<(), interproc::Error>(())
     /// ```
-    pub fn fork_with<H, F, R>(&self, gift: H, f: F) -> Result<Child>
+    pub fn fork_giving<H, F, R>(&self, gift: H, f: F) -> Result<Child>
     where
         H: HandOver,
         F: FnOnce(H) -> R,
@@ -104,17 +104,17 @@ impl Builder {
     {
         be_alone()?;
         // SAFETY: there is no other thread, and no guard.
-        unsafe { self.fork_with_unchecked(gift, f) }
+        unsafe { self.fork_giving_unchecked(gift, f) }
     }
 
-    /// As [`fork_with`](Self::fork_with), beside other threads and under guards.
+    /// As [`fork_giving`](Self::fork_giving), beside other threads and under guards.
     ///
     /// # Errors
-    /// As [`fork_with`](Self::fork_with), but never `NotAlone`.
+    /// As [`fork_giving`](Self::fork_giving), but never `NotAlone`.
     ///
     /// # Safety
     /// That of [`fork_unchecked`](Self::fork_unchecked).
-    pub unsafe fn fork_with_unchecked<H, F, R>(&self, gift: H, f: F) -> Result<Child>
+    pub unsafe fn fork_giving_unchecked<H, F, R>(&self, gift: H, f: F) -> Result<Child>
     where
         H: HandOver,
         F: FnOnce(H) -> R,

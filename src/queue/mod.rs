@@ -17,6 +17,8 @@ pub mod byte_lane;
 pub(crate) mod byte_lane;
 pub(crate) mod byte_queue;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod delivery;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod endpoint;
 mod event_count;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -44,13 +46,15 @@ pub use byte_queue::{
     TryIter as ByteTryIter,
 };
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use delivery::{BatchDelivery, Delivery};
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Borrowed, Reserved};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use latest::view as latest_view;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use latest::{Latest, Versioned};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use mpmc::{Delivery, Drain, Iter, Message, Queue, Reservation, TryIter};
+pub use mpmc::{Drain, Iter, Message, Queue, Reservation, TryIter};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -96,7 +96,7 @@ pub fn round(
             .map_err(|e| format!("pairs: the pipe is not free when both ends are gone: {e}"))?;
         let way = WAYS[dice.roll(WAYS.len() as u64) as usize];
         let give = |side: usize, end: End| {
-            let child = Builder::new().fork_with(end, |end| {
+            let child = Builder::new().fork_giving(end, |end| {
                 priority(0);
                 way(Side::new(books, number, side), end);
                 // One that has closed lives on: its death shall not tell what its close must.

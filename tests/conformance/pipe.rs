@@ -396,7 +396,7 @@ pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
     }
     // It is told of its parent, and the parent of it.
     let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
-    let child = Builder::new().fork_with(theirs, |mut end| {
+    let child = Builder::new().fork_giving(theirs, |mut end| {
         assert_eq!(end.recv().expect("recv"), b"question");
         end.send(b"answer").expect("send");
         i32::from(end.recv().is_err_and(|e| e.kind() == ErrorKind::Closed))
@@ -409,7 +409,7 @@ pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
     // One that dies before it has touched it is the end; so is one that returns.
     for code in 0..2 {
         let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
-        let child = Builder::new().fork_with(theirs, move |end| {
+        let child = Builder::new().fork_giving(theirs, move |end| {
             if code == 1 {
                 std::mem::forget(end);
                 kit::die();
@@ -429,7 +429,7 @@ pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
             to.send(&message).expect("send");
         }
     };
-    let children = [(a, b), (c, d)].map(|ends| Builder::new().fork_with(ends, work).expect("fork"));
+    let children = [(a, b), (c, d)].map(|ends| Builder::new().fork_giving(ends, work).expect("fork"));
     for n in 0..100 {
         first.send(&[n]).expect("send");
         assert_eq!(last.recv().expect("recv"), [n, b'!', b'!']);
@@ -442,14 +442,14 @@ pub fn a_child_gets_an_end_before_its_code_runs(at: Place) {
 
     // No child: the end is closed.
     let (mut ours, theirs) = pipe::pair(1000, 100).expect("pair");
-    let error = Builder::new().directory("/no/such/place").fork_with(theirs, |_| ()).unwrap_err();
+    let error = Builder::new().directory("/no/such/place").fork_giving(theirs, |_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoFile);
     assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
 
     // No room for the child's thread.
     let seg = Segment::options().size(1 << 14).max_members(1).anonymous().expect("segment");
     let (mut ours, theirs) = seg.pipe_pair("pair", 1000, 100).expect("pair");
-    let error = Builder::new().fork_with(theirs, |_| ()).unwrap_err();
+    let error = Builder::new().fork_giving(theirs, |_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooManyMembers, "{error}");
     assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
 }

@@ -579,7 +579,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
     let give = move |world: &World, cut: &Cut| {
         let (ours, theirs) = pair(world);
         cut.start();
-        let child = Builder::new().dies_with_parent().fork_with(theirs, |mut end| {
+        let child = Builder::new().dies_with_parent().fork_giving(theirs, |mut end| {
             let _ = end.recv();
         });
         cut.end();
@@ -589,7 +589,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
     let give_for_good = move |world: &World, cut: &Cut| {
         let (ours, theirs) = pair(world);
         cut.start();
-        let child = Builder::new().fork_with(theirs, |mut end| {
+        let child = Builder::new().fork_giving(theirs, |mut end| {
             cut.part.fact(BEGAN).store(1, SeqCst);
             let over = end.recv_timeout(PATIENCE).map_err(|e| e.kind());
             let told = over == Err(ErrorKind::Closed) && cut.part.board.killed.load(SeqCst) != 0;
@@ -618,7 +618,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
         ours.send(&message(5)).expect("room");
         cut.part.ready();
         cut.start();
-        let child = Builder::new().fork_with(theirs, |end| answers(end, cut));
+        let child = Builder::new().fork_giving(theirs, |end| answers(end, cut));
         hears_of_the_child(&mut ours, &cut.part).expect("the end");
         cut.part.recovered();
         drop(child);
@@ -629,7 +629,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
         let end = world.connect();
         cut.part.ready();
         cut.start();
-        drop(Builder::new().fork_with(end, |end| answers(end, cut)));
+        drop(Builder::new().fork_giving(end, |end| answers(end, cut)));
         cut.part.recovered();
     };
     let adopted = move |world: &World, cut: &Cut| {
@@ -659,17 +659,17 @@ fn children() -> Vec<Box<dyn Scenario>> {
         cut.part.recovered();
     };
     vec![
-        case("fork_with", "to a bound child").role("parent").victim(give).verify(free),
-        case("fork_with", "to a child that lives on")
+        case("fork_giving", "to a bound child").role("parent").victim(give).verify(free),
+        case("fork_giving", "to a child that lives on")
             .role("parent")
             .victim(give_for_good)
             .verify(free_and_told),
-        case("fork_with", "its parent has the other end")
+        case("fork_giving", "its parent has the other end")
             .role("child")
             .limits(follow)
             .victim(given)
             .verify(free),
-        case("fork_with", "the other end waits")
+        case("fork_giving", "the other end waits")
             .role("child")
             .limits(follow)
             .helper(Enter::Before, Until::Ready, Over::Alone, peer)

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn interproc_pipe_fork(
         let room = Handle::room()?; // the child's
         let child = boxed(|| {
             let given = close(end)?;
-            builder.fork_with_unchecked(given, |ends| {
+            builder.fork_giving_unchecked(given, |ends| {
                 let mut mine = room.fill(ends);
                 deferred.lift();
                 // By C's contract the entry may be called with them.

@@ -44,18 +44,18 @@ pub unsafe extern "C" fn interproc_queue_push_batch_until(
     }))
 }
 
-/// Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+/// Waits for a message until `abstime`, then takes as many as there are, at most `room`, into the array `elements`.
 /// `*popped` becomes the number.
 ///
 /// `redelivered` may be NULL. It becomes the number of them that are redelivered: see interproc_queue_pop().
 ///
-/// @return 0: at least one came out (or most is 0). Otherwise as interproc_queue_timedpop().
+/// @return 0: at least one came out (or room is 0). Otherwise as interproc_queue_timedpop().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_queue_pop_batch_until(
     queue: *const interproc_queue_t,
     abstime: *const timespec,
     elements: *mut c_void,
-    most: usize,
+    room: usize,
     popped: *mut usize,
     redelivered: *mut usize,
 ) -> c_int {
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn interproc_queue_pop_batch_until(
         let (me, wait) = (me(queue)?, until(abstime)?);
         let element = |i: usize| elements.cast::<u8>().add(i * queue.ring().element());
         let (mut done, mut again, mut steps) = (0, 0, queue.steps());
-        while done < most {
+        while done < room {
             // Only the first is waited for.
             let one = match done {
                 0 => pop_one::<BATCH>(queue, me, element(done), wait, None),

@@ -73,17 +73,17 @@ pub unsafe extern "C" fn interproc_spsc_consumer_timedpop(
     unsafe { timed(abstime, |wait| pop::<TIMED>(consumer, wait, element, redelivered)) }
 }
 
-/// Waits for a message until `abstime`, then takes as many as there are, at most `most`, into the array `elements`.
+/// Waits for a message until `abstime`, then takes as many as there are, at most `room`, into the array `elements`.
 /// `*popped` becomes the number. They are freed as one. `redelivered` may be NULL; it becomes the number of them, the
 /// first ones, that a consumer that died may have read before.
 ///
-/// @return 0: at least one came (or most is 0). Otherwise as interproc_spsc_consumer_timedpop().
+/// @return 0: at least one came (or room is 0). Otherwise as interproc_spsc_consumer_timedpop().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_spsc_consumer_pop_batch_until(
     consumer: *mut interproc_spsc_consumer_t,
     abstime: *const timespec,
     elements: *mut c_void,
-    most: usize,
+    room: usize,
     popped: *mut usize,
     redelivered: *mut usize,
 ) -> c_int {
@@ -94,10 +94,10 @@ pub unsafe extern "C" fn interproc_spsc_consumer_pop_batch_until(
             return Err(invalid("elements is NULL"));
         }
         let (mut run, mut again) = (0, 0);
-        if most > 0 {
+        if room > 0 {
             let unit = seat.raw.lane().unit();
             seat.ready(wait)?;
-            run = seat.up_to(most)?;
+            run = seat.up_to(room)?;
             again = seat.raw.suspects().min(run as u64) as usize;
             let told = seat.raw.reads(run as u64);
             let mut to = elements.cast::<u8>();

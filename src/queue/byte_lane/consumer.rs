@@ -5,6 +5,7 @@ use super::{Found, RawByteConsumer, RecvError};
 use crate::counted::Keep;
 use crate::error::Result;
 use crate::member::{GuardMark, Who, view};
+use crate::queue::Delivery;
 use crate::queue::endpoint::Endpoint;
 use crate::queue::guard::{Borrowed, Reading};
 use crate::queue::iter::{self, Popping};
@@ -224,9 +225,36 @@ impl ByteConsumer {
 
     #[inline(always)]
     fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
+        Ok(self.pop_into_delivery(buffer, wait)?.value)
+    }
+
+    /// Pops the next message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again.
+    ///
+    /// # Errors
+    /// As [`pop_into`](Self::pop_into), and `Empty` or `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let (mut p, mut c) = (seg.byte_producer("b", 4096, 1024)?, seg.byte_consumer("b", 4096, 1024)?);
+    /// p.push(b"hello")?;
+    /// let got = c.pop_into_delivery(&mut [0; 64], Wait::Never)?;
+    /// assert_eq!((got.value, got.redelivered), (5, false));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn pop_into_delivery(
+        &mut self,
+        buffer: &mut [u8],
+        wait: Wait,
+    ) -> core::result::Result<Delivery<usize>, RecvError> {
         // SAFETY: the buffer has this size.
-        let (len, _) = unsafe { self.side.pop_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
-        if len <= buffer.len() { Ok(len) } else { Err(RecvError::too_small(len, buffer.len())) }
+        let (value, redelivered) = unsafe { self.side.pop_into(buffer.as_mut_ptr(), buffer.len(), wait) }?;
+        if value > buffer.len() {
+            return Err(RecvError::too_small(value, buffer.len()));
+        }
+        Ok(Delivery { value, redelivered })
     }
 
     /// The next message, copied, waiting for one as long as it takes.

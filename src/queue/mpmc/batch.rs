@@ -3,8 +3,9 @@
 
 use super::Queue;
 use crate::error::Result;
-use crate::queue::BatchError;
+use crate::queue::{BatchDelivery, BatchError};
 use crate::shared::Plain;
+use crate::time::Wait;
 
 impl<T: Plain> Queue<T> {
     /// Pushes all of `values` in order, waiting for room as long as it takes. Messages of others may come between them.
@@ -74,9 +75,7 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pop_batch(&self, into: &mut [T]) -> Result<usize> {
-        let Some(first) = into.first_mut() else { return Ok(0) };
-        *first = self.pop()?;
-        Ok(1 + self.try_pop_batch(&mut into[1..]).unwrap_or(0))
+        Ok(self.pop_batch_delivery(into, Wait::ForEver)?.count)
     }
 
     /// Pops as many messages as there are now, at most `into.len()`. Returns how many. (It may stop earlier, as
@@ -95,14 +94,47 @@ impl<T: Plain> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_pop_batch(&self, into: &mut [T]) -> Result<usize> {
+        Ok(self.pop_batch_delivery(into, Wait::Never)?.count)
+    }
+
+    /// [`pop_batch`](Queue::pop_batch) that waits for the first message as long as `wait` says, and tells how many messages are
+    /// delivered again.
+    ///
+    /// # Errors
+    /// As [`Queue::pop`], and `Empty` or `TimedOut`, if none was popped.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.queue::<u64>("q", 8)?;
+    /// q.push_batch(&[1, 2])?;
+    /// q.borrow()?.put_back(); // the 1: read, and put back
+    /// let batch = q.pop_batch_delivery(&mut [0; 8], Wait::Never)?;
+    /// assert_eq!((batch.count, batch.redelivered), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch_delivery(&self, into: &mut [T], wait: Wait) -> Result<BatchDelivery> {
+        let mut got = BatchDelivery { count: 0, redelivered: 0 };
+        let mut rest = into.iter_mut();
+        if !matches!(wait, Wait::Never) {
+            let Some(first) = rest.next() else { return Ok(got) };
+            let delivery = self.pop_by(wait.deadline())?;
+            *first = delivery.value;
+            got = BatchDelivery { count: 1, redelivered: delivery.redelivered.into() };
+        }
         let (me, mut steps) = (self.me()?, self.raw.steps());
-        for (popped, place) in into.iter_mut().enumerate() {
+        for place in rest {
             match self.raw.try_pop_within(me, Some(&mut steps), Self::take) {
-                Ok((value, _)) => *place = value,
-                Err(error) if popped == 0 => return Err(error),
-                Err(_) => return Ok(popped),
+                Ok((value, redelivered)) => {
+                    *place = value;
+                    got.count += 1;
+                    got.redelivered += usize::from(redelivered);
+                }
+                Err(error) if got.count == 0 => return Err(error),
+                Err(_) => break,
             }
         }
-        Ok(into.len())
+        Ok(got)
     }
 }

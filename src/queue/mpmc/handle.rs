@@ -5,7 +5,7 @@ use super::RawQueue;
 use crate::counted::Keep;
 use crate::error::Result;
 use crate::member::{self, Member, Who};
-use crate::queue::PushError;
+use crate::queue::{Delivery, PushError};
 use crate::shared::Plain;
 use crate::time::Deadline;
 use core::fmt;
@@ -63,25 +63,6 @@ impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
         Queue { raw: self.raw, _segment: self._segment.clone(), _value: PhantomData }
     }
-}
-
-/// A message, and whether it is delivered again.
-///
-/// # Examples
-/// ```
-/// # let seg = interproc::Segment::anonymous(1 << 16)?;
-/// # let q = seg.queue::<u64>("q", 2)?;
-/// q.push(5)?;
-/// let delivery = q.pop_delivery()?;
-/// assert_eq!((delivery.value, delivery.redelivered), (5, false));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivery<T> {
-    /// The message.
-    pub value: T,
-    /// True if an earlier consumer died while it popped this message, or died with it borrowed, panicked over it or put it back.
-    pub redelivered: bool,
 }
 
 impl<T: Plain> Queue<T> {
@@ -352,7 +333,7 @@ impl<T: Plain> Queue<T> {
     }
 
     #[inline(always)]
-    fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
+    pub(super) fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
         let (value, redelivered) = self.raw.pop_with(self.me()?, deadline, Self::take)?;
         Ok(Delivery { value, redelivered })
     }

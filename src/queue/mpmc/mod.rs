@@ -31,7 +31,7 @@ pub(crate) mod view;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use guard::{Message, Reservation};
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub use handle::{Delivery, Queue};
+pub use handle::Queue;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use iter::{Drain, Iter, TryIter};
 pub use layout::Ring;

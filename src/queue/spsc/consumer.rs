@@ -5,9 +5,9 @@ use super::{Drain, Iter, ReadChunk, Reader, TryIter};
 use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Member, Who, view};
-use crate::queue::Delivery;
 use crate::queue::iter;
 use crate::queue::lane::Lane;
+use crate::queue::{BatchDelivery, Delivery};
 use crate::shared::Plain;
 use crate::time::Deadline;
 use crate::time::Wait;
@@ -346,6 +346,33 @@ impl<T: Plain> Consumer<T> {
     /// ```
     pub fn try_pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
         self.pop_batch_by(into, Wait::Never)
+    }
+
+    /// [`pop_batch`](Self::pop_batch) that waits for the first message as long as `wait` says, and tells how many messages are
+    /// delivered again.
+    ///
+    /// # Errors
+    /// As [`Consumer::pop`], and `Empty` or `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let mut p = seg.spsc_producer::<u64>("q", 8)?;
+    /// # let mut c = seg.spsc_consumer::<u64>("q", 8)?;
+    /// p.push_batch(&[1, 2, 3])?;
+    /// let batch = c.pop_batch_delivery(&mut [0; 8], Wait::ForEver)?;
+    /// assert_eq!((batch.count, batch.redelivered), (3, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pop_batch_delivery(&mut self, into: &mut [T], wait: Wait) -> Result<BatchDelivery> {
+        if into.is_empty() {
+            return Ok(BatchDelivery { count: 0, redelivered: 0 });
+        }
+        self.seat.ready(wait)?;
+        let suspects = self.seat.raw.suspects();
+        let count = self.pop_batch_by(into, Wait::Never)?;
+        Ok(BatchDelivery { count, redelivered: suspects.min(count as u64) as usize })
     }
 
     fn pop_batch_by(&mut self, into: &mut [T], wait: Wait) -> Result<usize> {

@@ -26,7 +26,7 @@ extern "C-unwind" fn entry(_: *mut std::ffi::c_void) -> std::ffi::c_int {
 fn forks(gift: pipe::End) {
     let _ = process::fork_unchecked(|| 0); //~ E0133
     let _ = Builder::new().fork_unchecked(|| 0); //~ E0133
-    let _ = Builder::new().fork_with_unchecked(gift, |_| 0); //~ E0133
+    let _ = Builder::new().fork_giving_unchecked(gift, |_| 0); //~ E0133
     let _ = Daemon::new().start_unchecked(|_| 0); //~ E0133
     let _ = Builder::new().fork_fn(entry, std::ptr::null_mut()); //~ E0133
 }
