@@ -5,7 +5,7 @@ use crate::kit::{self, Bare, LONG, await_word, board, raise};
 use crate::news::Touches;
 use crate::place::{Place, await_asleep, say_where};
 use interproc::queue::spsc::{Consumer, Producer};
-use interproc::{Deadline, ErrorKind, Segment};
+use interproc::{Deadline, ErrorKind, Segment, Wait};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -186,6 +186,9 @@ pub fn a_chunk_of_the_dead_comes_again_and_tells_how_much_of_it(at: Place) {
     let mut c = consumer(&seg, 8);
     let chunk = c.borrow(4).expect("four");
     assert_eq!((chunk.as_slices().0, chunk.redelivered()), (&[2, 3, 4, 5][..], 3));
+    drop(chunk);
+    let batch = c.pop_batch_delivery(&mut [0; 8], Wait::Never).expect("the same");
+    assert_eq!((batch.count, batch.redelivered), (4, 3));
 }
 
 pub fn a_forked_childs_chunks_are_its_parents(at: Place) {

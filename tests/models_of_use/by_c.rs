@@ -222,7 +222,7 @@ impl Form for Queue {
                     let (room, mut agains) = (into.as_mut_ptr(), 0);
                     let errno =
                         interproc_queue_pop_batch_until(q, PAST, room, most.into(), &mut count, &mut agains);
-                    told(tried(errno), || into[..count].to_vec())
+                    told(tried(errno), || [&into[..count], &[agains as u64]].concat())
                 }
                 Op::Drain => unreachable!("not asked for"),
                 Op::TryReceive | Op::ReceiveNow => {
@@ -244,10 +244,10 @@ impl Form for Queue {
                         _ => self.0.end(at, interproc_queue_release),
                     }
                 }
-                Op::Look => {
+                Op::Look(which) => {
                     let info = self.0.ask(interproc_queue_info);
-                    let flags = [info.is_empty, info.is_full, info.is_closed].map(u64::from);
-                    Ok([&[info.used as u64][..], &flags].concat())
+                    let [empty, full, closed] = [info.is_empty, info.is_full, info.is_closed].map(u64::from);
+                    Ok(vec![[info.used as u64, empty, full, closed][which]])
                 }
                 Op::Peak => Ok(vec![self.0.ask(interproc_queue_info).peak as u64]),
                 Op::Close => self.0.on(interproc_queue_close),
@@ -333,8 +333,7 @@ impl Form for ByteQueue {
                         ),
                         _ => interproc_byte_queue_trypop(q, into.as_mut_ptr(), room, &mut len, &mut again),
                     };
-                    let said = again && !matches!(op, Op::TryPopInto(_));
-                    told(errno, || read(&into[..len], said))
+                    told(errno, || read(&into[..len], again))
                 }
                 Op::Drain => unreachable!("not asked for"),
                 Op::TryReceive | Op::ReceiveNow => {
@@ -355,10 +354,10 @@ impl Form for ByteQueue {
                         if put_back { interproc_byte_queue_put_back } else { interproc_byte_queue_release },
                     )
                 }
-                Op::Look => {
+                Op::Look(which) => {
                     let info = self.0.ask(interproc_byte_queue_info);
                     let len = self.0.ask(interproc_byte_queue_len) as u64;
-                    Ok(vec![len, info.is_empty.into(), info.is_closed.into()])
+                    Ok(vec![[len, info.is_empty.into(), info.is_closed.into()][which]])
                 }
                 Op::Close => self.0.on(interproc_byte_queue_close),
             }

@@ -3,7 +3,7 @@
 use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, pick};
 use crate::rows::{Place, Row, State};
 use interproc::queue::{ByteMessage, ByteQueue, ByteReservation};
-use interproc::{Deadline, ErrorKind, Segment};
+use interproc::{Deadline, ErrorKind, Segment, Wait};
 use proptest::prelude::*;
 use std::io::IoSlice;
 
@@ -36,7 +36,8 @@ pub enum Op {
     ReceiveNow,
     Release(u8),
     PutBack(u8),
-    Look,
+    /// One of what can be asked.
+    Look(usize),
     Close,
 }
 
@@ -98,8 +99,8 @@ impl Modelled for InUse {
             1 => Just(Op::ReceiveNow),
             3 => any().prop_map(Op::Release),
             2 => any().prop_map(Op::PutBack),
-            2 => Just(Op::Look),
-            1 => prop_oneof![5 => Just(Op::Look), 1 => Just(Op::Close)],
+            2 => (0..3usize).prop_map(Op::Look),
+            1 => prop_oneof![5 => (0..3usize).prop_map(Op::Look), 1 => Just(Op::Close)],
         ]
         .boxed()
     }
@@ -150,8 +151,8 @@ impl Modelled for InUse {
             Op::PopNow => answer(q.pop_delivery_until(now()), |got| read(&got.value, got.redelivered)),
             Op::TryPopInto(room) => {
                 let mut into = vec![0; room.into()];
-                match q.try_pop_into(&mut into) {
-                    Ok(len) => Ok(read(&into[..len], false)),
+                match q.pop_into_delivery(&mut into, Wait::Never) {
+                    Ok(got) => Ok(read(&into[..got.value], got.redelivered)),
                     Err(error) => Err(error.kind()),
                 }
             }
@@ -172,7 +173,9 @@ impl Modelled for InUse {
             Op::PutBack(n) => {
                 pick(&self.held, n).map_or(NOTHING, |n| answer(self.held.remove(n).put_back(), nothing))
             }
-            Op::Look => Ok(vec![q.len() as u64, q.is_empty().into(), q.is_closed().into()]),
+            Op::Look(0) => Ok(vec![q.len() as u64]),
+            Op::Look(1) => Ok(vec![q.is_empty().into()]),
+            Op::Look(_) => Ok(vec![q.is_closed().into()]),
             Op::Close => answer(q.close(), nothing),
         }
     }
@@ -212,7 +215,7 @@ impl Modelled for InUse {
                     return Err(ErrorKind::TooLarge);
                 }
                 m.set(number, State::Done);
-                return Ok(vec![len as u64, byte.into(), 0]);
+                return Ok(vec![len as u64, byte.into(), again.into()]);
             }
             Op::Drain => {
                 let mut all = Vec::new();
@@ -226,9 +229,9 @@ impl Modelled for InUse {
             Op::ReceiveNow => return m.receive(user, true, got).map(told),
             Op::Release(n) => _ = m.end_held(user, n, false),
             Op::PutBack(n) => _ = m.end_held(user, n, true),
-            Op::Look => {
+            Op::Look(which) => {
                 let count = count(m);
-                return Ok(vec![count as u64, (count == 0).into(), m.closed.into()]);
+                return Ok(vec![[count as u64, (count == 0).into(), m.closed.into()][which]]);
             }
             Op::Close => m.closed = true,
         }

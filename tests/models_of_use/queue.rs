@@ -3,7 +3,7 @@
 use crate::drive::{Answer, Home, Modelled, NOTHING, User, answer, pick};
 use crate::rows::{Row, State};
 use interproc::queue::{Message, Queue, Reservation};
-use interproc::{Deadline, ErrorKind, Segment};
+use interproc::{Deadline, ErrorKind, Segment, Wait};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -25,7 +25,8 @@ pub enum Op {
     Release(u8),
     Take(u8),
     PutBack(u8),
-    Look,
+    /// One of what can be asked.
+    Look(usize),
     Peak,
     Close,
 }
@@ -66,16 +67,16 @@ impl Modelled for InUse {
             1 => any().prop_map(Op::Release),
             1 => any().prop_map(Op::Take),
             2 => any().prop_map(Op::PutBack),
-            3 => Just(Op::Look),
+            3 => (0..4usize).prop_map(Op::Look),
             1 => Just(Op::Peak),
-            1 => prop_oneof![4 => Just(Op::Look), 1 => Just(Op::Close)],
+            1 => prop_oneof![4 => (0..4usize).prop_map(Op::Look), 1 => Just(Op::Close)],
         ]
         .boxed()
     }
 
     fn concurrent(op: &Op) -> bool {
-        // At most as many as there were at the call, one after the other.
-        !matches!(op, Op::Drain)
+        // One message after the other.
+        !matches!(op, Op::PushBatch(_) | Op::PopBatch(_) | Op::Drain)
     }
 
     fn open(seg: &Segment, &capacity: &usize) -> Self {
@@ -117,7 +118,9 @@ impl Modelled for InUse {
             Op::PopNow => answer(q.pop_until(now()), |value| vec![value]),
             Op::PopBatch(most) => {
                 let mut into = vec![0; most.into()];
-                answer(q.try_pop_batch(&mut into), |n| into[..n].to_vec())
+                answer(q.pop_batch_delivery(&mut into, Wait::Never), |got| {
+                    [&into[..got.count], &[got.redelivered as u64]].concat()
+                })
             }
             Op::Drain => Ok(q.drain().collect()),
             Op::TryReceive | Op::ReceiveNow => {
@@ -137,9 +140,10 @@ impl Modelled for InUse {
             Op::PutBack(n) => {
                 pick(&self.held, n).map_or(NOTHING, |n| answer(self.held.remove(n).put_back(), nothing))
             }
-            Op::Look => {
-                Ok(vec![q.len() as u64, q.is_empty().into(), q.is_full().into(), q.is_closed().into()])
-            }
+            Op::Look(0) => Ok(vec![q.len() as u64]),
+            Op::Look(1) => Ok(vec![q.is_empty().into()]),
+            Op::Look(2) => Ok(vec![q.is_full().into()]),
+            Op::Look(_) => Ok(vec![q.is_closed().into()]),
             Op::Peak => Ok(vec![q.peak() as u64]),
             Op::Close => answer(q.close(), nothing),
         }
@@ -169,7 +173,9 @@ impl Modelled for InUse {
             Op::TryPop => return m.pop(user, false, got).map(told),
             Op::PopNow => return m.pop(user, true, got).map(|(value, _)| vec![value]),
             Op::PopBatch(most) => {
-                return several((0..most).map(|_| m.pop(user, false, got).map(|(value, _)| value)));
+                let all = several((0..most).map(|_| m.pop(user, false, got)))?;
+                let again = all.iter().filter(|m| m.1).count() as u64;
+                return Ok(all.iter().map(|m| m.0).chain([again]).collect());
             }
             Op::Drain => {
                 let all = m.places.len();
@@ -181,9 +187,10 @@ impl Modelled for InUse {
             Op::Release(n) => _ = m.end_held(user, n, false),
             Op::Take(n) => return Ok(m.end_held(user, n, false).into_iter().collect()),
             Op::PutBack(n) => _ = m.end_held(user, n, true),
-            Op::Look => {
+            Op::Look(which) => {
                 let len = m.used();
-                return Ok(vec![len as u64, (len == 0).into(), (len == m.granules).into(), m.closed.into()]);
+                let all = [len as u64, (len == 0).into(), (len == m.granules).into(), m.closed.into()];
+                return Ok(vec![all[which]]);
             }
             // A lower bound, and what is there now.
             Op::Peak => match got {
