@@ -59,6 +59,26 @@ pub const MODELS: &[Model] = &[
         catches: &["lane-seal-no-look", "lane-refusal-untold", "lane-proposal-not-withdrawn"],
     },
     Model {
+        name: "lane: a quick refusal of a consumer is true, and no end",
+        run: || check(Bounds::default(), quickly_empty),
+        catches: &["refusal-beside-a-close"],
+    },
+    Model {
+        name: "lane: a quick refusal of a producer is true, and no end",
+        run: || check(Bounds::default(), quickly_full),
+        catches: &["refusal-beside-a-close"],
+    },
+    Model {
+        name: "lane: a consumer that is refused quickly leaves no room untold",
+        run: || check(Bounds::default(), refused_and_told_of_room),
+        catches: &["refusal-untold"],
+    },
+    Model {
+        name: "lane: a producer that is refused quickly leaves no message untold",
+        run: || check(Bounds::default(), refused_and_told_of_messages),
+        catches: &["refusal-untold"],
+    },
+    Model {
         name: "lane: a producer dies at the end, its message is before it or nowhere",
         run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, dying_at_the_end),
         catches: &[],
@@ -138,6 +158,38 @@ fn get(c: &mut RawConsumer, me: &Member) -> Got {
 fn try_get(c: &mut RawConsumer, me: &Member) -> Result<Option<(u64, bool)>, ErrorKind> {
     let there = c.look_for(me, 1).map_err(|e| e.kind())?;
     Ok(there.then(|| read(c)))
+}
+
+/// A try as the handles make it: a quick refusal first.
+fn try_get_quickly(c: &mut RawConsumer, me: &Member) -> Result<Option<(u64, bool)>, ErrorKind> {
+    if c.is_ready() {
+        return Ok(Some(read(c)));
+    }
+    if c.is_plainly_empty() {
+        return Ok(None);
+    }
+    c.flush();
+    try_get(c, me)
+}
+
+/// The same for a message. False: there is no room.
+#[allow(unsafe_code)]
+fn try_put_quickly(p: &mut RawProducer, me: &Member, value: u64) -> Result<bool, ErrorKind> {
+    let mut push = || {
+        if !p.is_ready() {
+            if p.is_plainly_full() {
+                return Ok(false);
+            }
+            p.flush()?;
+            if !p.look_for(me, 1)? {
+                return Ok(false);
+            }
+        }
+        // SAFETY: a modelled unit is a u64.
+        p.fill(|slot| unsafe { slot.cast::<u64>().write(value) });
+        p.advance(1).map(|()| true)
+    };
+    push().map_err(|e: interproc::Error| e.kind())
 }
 
 /// Takes what is left, to the end.
@@ -367,6 +419,91 @@ fn closing() {
     let pushed: Vec<u64> = [(first, 1), (second, 2)].iter().filter(|(r, _)| r.is_ok()).map(|p| p.1).collect();
     assert_eq!(got, pushed);
     assert_eq!(rest(&mut c, &me), []);
+}
+
+fn quickly_empty() {
+    let place = Place::new(2);
+    let lane = Lane::leak(1);
+    let pushes = place.thread(Death::NEVER, move |me| {
+        let mut p = producer(lane, me);
+        put(&mut p, me, 1).expect("room");
+        p.close(me).expect("nobody else closes");
+    });
+    let me = place.member();
+    let mut c = consumer(lane, &me);
+    let mut got = Vec::new();
+    for _ in 0..2 {
+        match try_get_quickly(&mut c, &me) {
+            Ok(message) => got.extend(message),
+            Err(kind) => assert_eq!((kind, got.len()), (ErrorKind::Closed, 1)),
+        }
+    }
+    pushes.join();
+    // Now that the close is known, no refusal says that something may come.
+    if got.is_empty() {
+        got.extend(try_get_quickly(&mut c, &me).expect("before the end"));
+    }
+    assert_eq!(got, [(1, false)]);
+    assert_eq!(try_get_quickly(&mut c, &me), Err(ErrorKind::Closed));
+}
+
+fn quickly_full() {
+    let place = Place::new(2);
+    let lane = Lane::leak(1);
+    let gets = place.thread(Death::NEVER, move |me| {
+        let mut c = consumer(lane, me);
+        let got = try_get_quickly(&mut c, me).expect("open");
+        c.close(me);
+        c.leave();
+        got
+    });
+    let me = place.member();
+    let mut p = producer(lane, &me);
+    let mut went = Vec::new();
+    for value in 1..=2 {
+        match try_put_quickly(&mut p, &me, value) {
+            Ok(true) => went.push((value, false)),
+            Ok(false) => assert_eq!(value, 2, "there was room for the first"),
+            Err(kind) => assert_eq!(kind, ErrorKind::Closed),
+        }
+    }
+    let got = gets.join().finished().expect("it lives");
+    // Now that the close is known, no refusal says that there may be room.
+    assert_eq!(try_put_quickly(&mut p, &me, 3), Err(ErrorKind::Closed));
+    let left = rest(&mut consumer(lane, &me), &me).into_iter().map(|value| (value, false));
+    assert_eq!(got.into_iter().chain(left).collect::<Vec<_>>(), went);
+}
+
+/// A producer sleeps for two units. Its consumer has read two and freed none, and tries to read on.
+fn refused_and_told_of_room() {
+    let place = Place::new(2);
+    let lane = Lane::leak(3);
+    let me = place.member();
+    let mut c = consumer(lane, &me);
+    c.free_every(3);
+    let waits = place.thread(Death::NEVER, move |me| {
+        let mut p = producer(lane, me);
+        (1..=2).for_each(|n| put(&mut p, me, n).expect("room"));
+        p.wait_for_room(me, 2, None).map_err(|e| e.kind())
+    });
+    for n in 1..=2 {
+        assert_eq!(get(&mut c, &me), Ok((n, false)));
+    }
+    assert_eq!(try_get_quickly(&mut c, &me), Ok(None));
+    assert_eq!(waits.join(), Outcome::Finished(Ok(())));
+}
+
+/// A consumer sleeps for a message. Its producer has filled the ring, published nothing, and tries to write on.
+fn refused_and_told_of_messages() {
+    let place = Place::new(2);
+    let lane = Lane::leak(1);
+    let gets = place.thread(Death::NEVER, move |me| get(&mut consumer(lane, me), me));
+    let me = place.member();
+    let mut p = producer(lane, &me);
+    p.publish_every(2);
+    assert_eq!(try_put_quickly(&mut p, &me, 1), Ok(true));
+    let _ = try_put_quickly(&mut p, &me, 2);
+    assert_eq!(gets.join(), Outcome::Finished(Ok((1, false))));
 }
 
 /// The same with a producer that dies: the next one is refused, and so is what the dead one could not take back.

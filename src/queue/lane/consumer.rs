@@ -256,7 +256,9 @@ impl RawConsumer {
         let header = self.lane.header();
         // The mark of a close comes before the close: without it this is a try from before the close.
         let open = !header.common.not_empty.is_careful() && !self.lane.hangs_up();
-        open && self.unfreed() == 0 && header.tail.load(Ordering::Acquire) == self.head
+        let open = open || crate::mutant!("refusal-beside-a-close");
+        open && (self.unfreed() == 0 || crate::mutant!("refusal-untold"))
+            && header.tail.load(Ordering::Acquire) == self.head
     }
 
     #[inline(always)]

@@ -159,8 +159,9 @@ impl RawProducer {
         let header = self.lane.header();
         // The mark of a close comes before the close: without it this is a try from before the close.
         let open = !header.common.not_empty.is_careful() && !self.lane.hangs_up();
+        let open = open || crate::mutant!("refusal-beside-a-close");
         let full = self.tail.wrapping_sub(header.head.load(Ordering::Acquire)) == self.lane.capacity();
-        let plainly = full && open && self.unpublished() == 0;
+        let plainly = full && open && (self.unpublished() == 0 || crate::mutant!("refusal-untold"));
         if plainly {
             header.peak.note_alone(self.lane.capacity());
         }

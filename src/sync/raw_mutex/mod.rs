@@ -63,7 +63,7 @@
 //! sleeping at once wakes one more, which announces itself to it, so that MX-f is closed): an empty section of two contenders
 //! took 7 % more time (42 and 40 million a second without, 39 and 37 with it), the rest stayed within the noise (100 ns
 //! sections of two: 4.1 and 5.2, 5.3 and 5.3; of eight on two processors: 4.3 and 4.6, 4.7 and 4.6), and so did the fairness of
-//! eight (a sleeper can starve beside 100 ns sections; with 1 µs inside the worst share is 0.9 of a fair one).
+//! eight (that a contender could starve there had another reason: `Spin::at_a_lock`).
 //!
 //! After Drepper, *Futexes Are Tricky* (mutex 2), with glibc's robust-mutex verdicts.
 
