@@ -19,7 +19,7 @@ use std::vec::Vec;
 ///
 /// Created in pairs by [`pair`](super::pair) and [`Segment::pipe_pair`], or by [`connect`](super::connect) and
 /// [`Listener::accept`](super::Listener::accept). What is said of [`Sender`] and [`Receiver`] holds for the two directions of an
-/// end. Dropping it closes both.
+/// end. Dropping it closes both. What a half can do and an end has no method for goes by [`halves`](End::halves).
 ///
 /// *Threads*: one at a time has it. It may move to another thread, whose first operation moves the seats. Until then the thread
 /// that used it last must live, or the other end may see its death as the end. *Fork*: a child's copy is refused
