@@ -127,6 +127,8 @@
 //! | put-back-untold | in place: a message that is put back goes to one who waits, who is told |
 //! | reclaim-no-wake | members: who waits for a buried one is woken, or when its slot is claimed |
 //! | redelivery-untold | queue: a consumer dies, another gets its message and is told; queue: a consumer is dead, and two meet at what it left |
+//! | refusal-beside-a-close | lane: a quick refusal of a consumer is true, and no end; lane: a quick refusal of a producer is true, and no end |
+//! | refusal-untold | lane: a consumer that is refused quickly leaves no room untold; lane: a producer that is refused quickly leaves no message untold |
 //! | relaxed-release | queue: a consumer sleeps for a message; queue: a producer sleeps for room; queue: two messages go through two cells |
 //! | reset-breaks-first | barrier: whom a reset frees may come again at once |
 //! | reset-unnoted | barrier: who looks a reset late, with its seat taken over, is told how its own round ended |
