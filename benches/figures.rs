@@ -506,6 +506,7 @@ fn rows() -> Vec<Row> {
             move || tight::<conditions::Pthread>(processors),
         ));
     }
+    // Of eight, what robustness costs may be seen.
     for (name, processors, least) in [
         ("2 contenders, 100 ns in, 100 ns out", ALL, 1.0),
         ("8 contenders on 2 cores, 100 ns in, 100 ns out", EIGHT, 0.9),

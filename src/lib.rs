@@ -83,7 +83,7 @@
 //   sys             the kernel: futex, robust list, membarrier, pidfd, /proc; in a model run `sys::model` stands in for it
 //
 // Beside them, for all: error, memory, fallible, counted, shared, checked, format, crash_window; time over clock; atomic and
-// clock are the model's in a model run. No arrow goes up, and there is no circle.
+// clock are others in a model run. No arrow goes up, and in the product there is no circle (the models' atomics know the model).
 //
 // # One path through it: `Queue::push`, down to the kernel and back
 //

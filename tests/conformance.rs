@@ -229,6 +229,7 @@ fn main() {
             a_listener_waits_for_a_call,
             clients_and_servers_are_killed_at_random;
         queue:
+            a_batch_waits_as_it_is_told_and_says_what_comes_again,
             batches_keep_their_order_and_may_exceed_the_capacity,
             a_large_message_is_written_and_read_in_one_place,
             places_given_up_again_and_again_hide_no_message,

@@ -78,35 +78,6 @@ impl Receiver {
         Ok(self.recv_into_delivery(into, wait)?.value)
     }
 
-    /// Receives a message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again, because
-    /// an earlier receiver died while it read it.
-    ///
-    /// # Errors
-    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::Empty`] or [`ErrorKind::TimedOut`].
-    ///
-    /// # Examples
-    /// ```
-    /// use interproc::Wait;
-    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// to.send(b"hello")?;
-    /// let got = from.recv_into_delivery(&mut [0; 100], Wait::ForEver)?;
-    /// assert_eq!((got.value, got.redelivered), (5, false));
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    #[inline(always)]
-    pub fn recv_into_delivery(
-        &mut self,
-        into: &mut [u8],
-        wait: Wait,
-    ) -> core::result::Result<Delivery<usize>, RecvError> {
-        // SAFETY: the slice.
-        let (value, redelivered) = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
-        if value > into.len() {
-            return Err(RecvError::too_small(value, into.len()));
-        }
-        Ok(Delivery { value, redelivered })
-    }
-
     #[inline(always)]
     fn vec_by(&mut self, wait: Wait) -> Result<Vec<u8>> {
         let (Found { bytes, len }, _) = self.find(wait)?;
@@ -280,6 +251,35 @@ impl Receiver {
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
         self.copy_by(into, Wait::Until(deadline))
+    }
+
+    /// Receives a message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again, because
+    /// a panic dropped it while it was read in place, or the thread that had this end before died over it.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into), and [`ErrorKind::Empty`] or [`ErrorKind::TimedOut`].
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
+    /// to.send(b"hello")?;
+    /// let got = from.recv_into_delivery(&mut [0; 100], Wait::ForEver)?;
+    /// assert_eq!((got.value, got.redelivered), (5, false));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    #[inline(always)]
+    pub fn recv_into_delivery(
+        &mut self,
+        into: &mut [u8],
+        wait: Wait,
+    ) -> core::result::Result<Delivery<usize>, RecvError> {
+        // SAFETY: the slice.
+        let (value, redelivered) = unsafe { self.recv_raw(into.as_mut_ptr(), into.len(), wait) }?;
+        if value > into.len() {
+            return Err(RecvError::too_small(value, into.len()));
+        }
+        Ok(Delivery { value, redelivered })
     }
 
     /// Borrows the next message, to be read in place, waiting for it as long as it takes.

@@ -1,6 +1,9 @@
 //! What a copied message comes with: whether somebody may have read it before.
 
-/// A message, and whether it is delivered again.
+/// A message, or the length of one that was copied into a buffer, and whether it is delivered again.
+///
+/// What gives one waits as its name says (`try_pop_delivery`, `pop_delivery_until`), or, where there is one form for all, as its
+/// last argument does, a [`Wait`](crate::Wait).
 ///
 /// # Examples
 /// ```
@@ -13,7 +16,7 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery<T> {
-    /// The message.
+    /// The message, or its length.
     pub value: T,
     /// True if an earlier consumer died while it popped this message, or died with it borrowed, panicked over it or put it back.
     pub redelivered: bool,
@@ -36,6 +39,7 @@ pub struct Delivery<T> {
 pub struct BatchDelivery {
     /// How many messages.
     pub count: usize,
-    /// How many of them an earlier consumer may have read: see [`Delivery::redelivered`].
+    /// How many of them an earlier consumer may have read: see [`Delivery::redelivered`]. In `spsc` these are the first ones, in a
+    /// `Queue` any.
     pub redelivered: usize,
 }

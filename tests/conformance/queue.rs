@@ -4,7 +4,7 @@ use crate::channel::kind;
 use crate::kit::{self, LONG, board, raise};
 use crate::place::{Place, await_asleep, say_where};
 use interproc::queue::{PushError, Queue};
-use interproc::{ErrorKind, Segment};
+use interproc::{Deadline, ErrorKind, Segment, Wait};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 fn queue(seg: &Segment, capacity: usize) -> Queue<u64> {
@@ -13,6 +13,35 @@ fn queue(seg: &Segment, capacity: usize) -> Queue<u64> {
 
 fn forced(answer: Result<Option<u64>, PushError<u64>>) -> Result<Option<u64>, ErrorKind> {
     kind(answer)
+}
+
+pub fn a_batch_waits_as_it_is_told_and_says_what_comes_again(at: Place) {
+    let (seg, words) = (kit::segment(), board());
+    let q = queue(&seg, 4);
+    let past = Wait::Until(Deadline::now());
+    let pop = |into: &mut [u64], wait| {
+        kind(q.pop_batch_delivery(into, wait)).map(|got| (got.count, got.redelivered))
+    };
+    assert_eq!(pop(&mut [], Wait::ForEver), Ok((0, 0)));
+    assert_eq!(pop(&mut [], past), Ok((0, 0)));
+    assert_eq!(pop(&mut [0; 2], Wait::Never), Err(ErrorKind::Empty));
+    assert_eq!(pop(&mut [0; 2], past), Err(ErrorKind::TimedOut));
+    q.push_batch(&[1, 2, 3]).expect("room");
+    q.borrow().expect("1").put_back().expect("ours");
+    let mut into = [0; 8];
+    assert_eq!(pop(&mut into[..2], past), Ok((2, 1)));
+    assert_eq!(pop(&mut into[2..], Wait::ForEver), Ok((1, 0)));
+    assert_eq!(into[..3], [1, 2, 3]);
+    let waits = at.start(&seg, move |seg| {
+        say_where(&words[0]);
+        let got = queue(seg, 4).pop_batch_delivery(&mut [0; 8], Wait::ForEver).expect("open");
+        assert_eq!((got.count, got.redelivered), (1, 0));
+    });
+    await_asleep(&words[0]);
+    q.push(4).expect("room");
+    waits.join();
+    q.close().expect("open");
+    assert_eq!(pop(&mut into, Wait::ForEver), Err(ErrorKind::Closed));
 }
 
 pub fn batches_keep_their_order_and_may_exceed_the_capacity(at: Place) {

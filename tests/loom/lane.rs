@@ -160,7 +160,7 @@ fn try_get(c: &mut RawConsumer, me: &Member) -> Result<Option<(u64, bool)>, Erro
     Ok(there.then(|| read(c)))
 }
 
-/// A try as the handles make it: a quick refusal first.
+/// A try as the handles make it (`make_one_ready` in src/queue/spsc/endpoint.rs): a quick refusal first.
 fn try_get_quickly(c: &mut RawConsumer, me: &Member) -> Result<Option<(u64, bool)>, ErrorKind> {
     if c.is_ready() {
         return Ok(Some(read(c)));

@@ -95,6 +95,18 @@ pub fn decode(bytes: &[u8], longest: usize) -> u64 {
     number
 }
 
+impl Within {
+    /// As the argument of the calls that have one form.
+    pub fn wait(self) -> interproc::Wait {
+        match self {
+            Within::Ever => interproc::Wait::ForEver,
+            Within::Now => interproc::Wait::Never,
+            Within::Time(time) => interproc::Wait::Until(Deadline::after(time)),
+            Within::Until(deadline) => interproc::Wait::Until(deadline),
+        }
+    }
+}
+
 /// Room for a message.
 pub trait Reservation {
     fn fill(&mut self, number: u64);
@@ -880,6 +892,12 @@ impl Channel for ByteLane {
     closes!();
     sees!(|p| p.len_bytes() == 0, |c| c.is_empty(); len_bytes peak);
     numbers!(borrow [borrow try_borrow borrow_timeout borrow_until]);
+
+    fn pop_told(c: &mut Self::Consumer, within: Within) -> Result<(u64, bool), ErrorKind> {
+        let mut room = vec![0; c.longest()];
+        let got = kind(c.pop_into_delivery(&mut room, within.wait()))?;
+        Ok((decode(&room[..got.value], c.longest()), got.redelivered))
+    }
 }
 
 // A pipe's, too.
@@ -944,6 +962,12 @@ impl Channel for Pipe {
     const PUT_BACK_IS_TOLD: bool = false;
 
     numbers!(borrow [borrow try_borrow borrow_timeout borrow_until]);
+
+    fn pop_told(c: &mut Self::Consumer, within: Within) -> Result<(u64, bool), ErrorKind> {
+        let mut room = vec![0; c.longest()];
+        let got = kind(c.recv_into_delivery(&mut room, within.wait()))?;
+        Ok((decode(&room[..got.value], c.longest()), got.redelivered))
+    }
     sees!(|p| p.len_bytes() == 0, |c| c.len_bytes() == 0; len_bytes);
 
     fn both(seg: &Segment, shape: Shape) -> (Self::Producer, Self::Consumer) {

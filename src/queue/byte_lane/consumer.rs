@@ -223,11 +223,6 @@ impl ByteConsumer {
         self.pop_into_by(buffer, Wait::Until(deadline))
     }
 
-    #[inline(always)]
-    fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
-        Ok(self.pop_into_delivery(buffer, wait)?.value)
-    }
-
     /// Pops the next message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again.
     ///
     /// # Errors
@@ -255,6 +250,11 @@ impl ByteConsumer {
             return Err(RecvError::too_small(value, buffer.len()));
         }
         Ok(Delivery { value, redelivered })
+    }
+
+    #[inline(always)]
+    fn pop_into_by(&mut self, buffer: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
+        Ok(self.pop_into_delivery(buffer, wait)?.value)
     }
 
     /// The next message, copied, waiting for one as long as it takes.

@@ -55,39 +55,6 @@ impl ByteQueue {
         Ok(self.pop_by(wait)?.value)
     }
 
-    /// Pops the first message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again.
-    ///
-    /// # Errors
-    /// As [`pop_into`](Self::pop_into), and `Empty` or `TimedOut`.
-    ///
-    /// # Examples
-    /// ```
-    /// use interproc::Wait;
-    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
-    /// # let q = seg.byte_queue("q", 1024, 64)?;
-    /// q.push(b"hello")?;
-    /// q.borrow()?.put_back();
-    /// let got = q.pop_into_delivery(&mut [0; 64], Wait::Never)?;
-    /// assert_eq!((got.value, got.redelivered), (5, true));
-    /// # Ok::<(), interproc::Error>(())
-    /// ```
-    pub fn pop_into_delivery(
-        &self,
-        into: &mut [u8],
-        wait: Wait,
-    ) -> core::result::Result<Delivery<usize>, RecvError> {
-        let max = into.len();
-        let copy = |place, len| {
-            // SAFETY: the record is ours while it is copied.
-            into[..len].copy_from_slice(unsafe { bytes(place, len) });
-            len
-        };
-        match self.raw.pop_with(self.me()?, max, wait, copy)? {
-            Popped::Taken(value, redelivered) => Ok(Delivery { value, redelivered }),
-            Popped::TooLong(needed) => Err(RecvError::too_small(needed, max)),
-        }
-    }
-
     fn pop_into_by(&self, into: &mut [u8], wait: Wait) -> core::result::Result<usize, RecvError> {
         Ok(self.pop_into_delivery(into, wait)?.value)
     }
@@ -321,6 +288,39 @@ impl ByteQueue {
         deadline: Deadline,
     ) -> core::result::Result<usize, RecvError> {
         self.pop_into_by(into, Wait::Until(deadline))
+    }
+
+    /// Pops the first message into a buffer, waiting as long as `wait` says: its length, and whether it is delivered again.
+    ///
+    /// # Errors
+    /// As [`pop_into`](Self::pop_into), and `Empty` or `TimedOut`.
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::Wait;
+    /// # let seg = interproc::Segment::anonymous(1 << 16)?;
+    /// # let q = seg.byte_queue("q", 1024, 64)?;
+    /// q.push(b"hello")?;
+    /// q.borrow()?.put_back();
+    /// let got = q.pop_into_delivery(&mut [0; 64], Wait::Never)?;
+    /// assert_eq!((got.value, got.redelivered), (5, true));
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn pop_into_delivery(
+        &self,
+        into: &mut [u8],
+        wait: Wait,
+    ) -> core::result::Result<Delivery<usize>, RecvError> {
+        let max = into.len();
+        let copy = |place, len| {
+            // SAFETY: the record is ours while it is copied.
+            into[..len].copy_from_slice(unsafe { bytes(place, len) });
+            len
+        };
+        match self.raw.pop_with(self.me()?, max, wait, copy)? {
+            Popped::Taken(value, redelivered) => Ok(Delivery { value, redelivered }),
+            Popped::TooLong(needed) => Err(RecvError::too_small(needed, max)),
+        }
     }
 
     /// Borrows the first message, to be read in place, waiting as long as it takes.

@@ -116,14 +116,18 @@ impl<T: Plain> Queue<T> {
     /// ```
     pub fn pop_batch_delivery(&self, into: &mut [T], wait: Wait) -> Result<BatchDelivery> {
         let mut got = BatchDelivery { count: 0, redelivered: 0 };
-        let mut rest = into.iter_mut();
-        if !matches!(wait, Wait::Never) {
-            let Some(first) = rest.next() else { return Ok(got) };
-            let delivery = self.pop_by(wait.deadline())?;
-            *first = delivery.value;
-            got = BatchDelivery { count: 1, redelivered: delivery.redelivered.into() };
+        if into.is_empty() && !matches!(wait, Wait::Never) {
+            return Ok(got);
         }
         let (me, mut steps) = (self.me()?, self.raw.steps());
+        let mut rest = into.iter_mut();
+        if !matches!(wait, Wait::Never)
+            && let Some(first) = rest.next()
+        {
+            let (value, redelivered) = self.raw.pop_with(me, wait.deadline(), Self::take)?;
+            *first = value;
+            got = BatchDelivery { count: 1, redelivered: redelivered.into() };
+        }
         for place in rest {
             match self.raw.try_pop_within(me, Some(&mut steps), Self::take) {
                 Ok((value, redelivered)) => {

@@ -333,7 +333,7 @@ impl<T: Plain> Queue<T> {
     }
 
     #[inline(always)]
-    pub(super) fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
+    fn pop_by(&self, deadline: Option<Deadline>) -> Result<Delivery<T>> {
         let (value, redelivered) = self.raw.pop_with(self.me()?, deadline, Self::take)?;
         Ok(Delivery { value, redelivered })
     }

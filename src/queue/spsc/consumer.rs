@@ -291,7 +291,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
-        self.pop_batch_by(into, Wait::ForEver)
+        Ok(self.pop_batch_delivery(into, Wait::ForEver)?.count)
     }
 
     /// As [`pop_batch`](Self::pop_batch), waiting at most `timeout`.
@@ -327,7 +327,7 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pop_batch_until(&mut self, into: &mut [T], deadline: Deadline) -> Result<usize> {
-        self.pop_batch_by(into, Wait::Until(deadline))
+        Ok(self.pop_batch_delivery(into, Wait::Until(deadline))?.count)
     }
 
     /// Pops as many messages as there are now, at most `into.len()`. Returns how many.
@@ -345,11 +345,11 @@ impl<T: Plain> Consumer<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_pop_batch(&mut self, into: &mut [T]) -> Result<usize> {
-        self.pop_batch_by(into, Wait::Never)
+        Ok(self.pop_batch_delivery(into, Wait::Never)?.count)
     }
 
     /// [`pop_batch`](Self::pop_batch) that waits for the first message as long as `wait` says, and tells how many messages are
-    /// delivered again.
+    /// delivered again: the first ones.
     ///
     /// # Errors
     /// As [`Consumer::pop`], and `Empty` or `TimedOut`.
@@ -370,17 +370,8 @@ impl<T: Plain> Consumer<T> {
             return Ok(BatchDelivery { count: 0, redelivered: 0 });
         }
         self.seat.ready(wait)?;
-        let suspects = self.seat.raw.suspects();
-        let count = self.pop_batch_by(into, Wait::Never)?;
-        Ok(BatchDelivery { count, redelivered: suspects.min(count as u64) as usize })
-    }
-
-    fn pop_batch_by(&mut self, into: &mut [T], wait: Wait) -> Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
-        self.seat.ready(wait)?;
         let count = self.seat.up_to(into.len())?;
+        let suspects = self.seat.raw.suspects();
         let told = self.seat.raw.reads(count as u64);
         let mut to = into.as_mut_ptr();
         for (index, n) in self.seat.slots(count).into_iter().filter(|piece| piece.1 > 0) {
@@ -394,7 +385,7 @@ impl<T: Plain> Consumer<T> {
         if told {
             self.seat.raw.has_read();
         }
-        Ok(count)
+        Ok(BatchDelivery { count, redelivered: suspects.min(count as u64) as usize })
     }
 
     /// Waits until there are `count` messages and borrows them, to be read in place; fewer when the queue is closed. None is taken

@@ -158,7 +158,7 @@ impl<S: Units> Endpoint<S> {
 
     #[inline(never)]
     fn make_one_ready(&mut self, wait: Wait) -> Result<()> {
-        // For those who try again and again.
+        // For those who try again and again. (The models of `tests/loom/lane.rs` try in this order.)
         if matches!(wait, Wait::Never) && self.is_here() && self.raw.is_plainly_short() {
             return Err(S::TOO_FEW.into());
         }

@@ -158,7 +158,6 @@ pub fn settle() {
     Kernel::get().freeze();
 }
 
-/// The clock of a model: it stands still, except for time-outs.
 /// Lets the first `n` sleeps with a deadline in this execution time out, in every order against wake-ups. Without this they
 /// last until another thread wakes them.
 pub fn allow_timeouts(n: u32) {
