@@ -18,8 +18,8 @@
 //! The first word is the one to be watched where the kernel can watch only one. The bell comes last. A thread that has been
 //! woken stays in the kernel's other queues until it runs, so it can receive a wake-up on several of its words; Linux reports
 //! the last of them in the list (`futex_unqueue_multiple`). The bell's wake-up is the only one that may have been meant for
-//! somebody else alone, so it has to be the one that is reported. A wake-up on the slot or on the object that arrives
-//! together with it is made good by the alarm, too.
+//! somebody else alone, so it has to be the one that is reported. A wake-up on the object that arrives together with it is made
+//! good by the alarm, one on a slot is passed on beside it.
 //!
 //! **Stopped sleepers.** SIGSTOP, a tracer or the freezer takes a sleeper out of all its queues at once (to the kernel it is a
 //! signal), and when it continues it compares its words again. So a stopped sleeper withholds no wake-up from others. But a
@@ -158,6 +158,9 @@ impl Member {
         match woken {
             Woken::By(at) if at == watched.bell && !crate::mutant!("bell-not-passed-on") => {
                 self.table().raise_alarm();
+                if !crate::mutant!("bell-hides-a-slot") {
+                    self.pass_deaths_on(sleep, usize::MAX); // who sleeps beside a peer does not watch the alarm
+                }
             }
             Woken::By(at) if at >= watched.slots && at != watched.bell => {
                 self.pass_deaths_on(sleep, at - watched.slots);
@@ -172,8 +175,8 @@ impl Member {
         woken
     }
 
-    /// Wakes the others who sleep on the slot that woke us. If several owners have died we are told of one, and may have
-    /// taken the wake-up of each.
+    /// Wakes the others who sleep on the slot that woke us. If several owners have died we are told of one or of none, and may have
+    /// taken the wake-up of each: also of one whose process may still write.
     fn pass_deaths_on(&self, sleep: &Sleep<'_>, told: usize) {
         let forgotten = match sleep.kind {
             Kind::OnMany => crate::mutant!("many-death-not-passed-on"),
@@ -181,8 +184,8 @@ impl Member {
         };
         let table = self.table();
         for (index, &owner) in sleep.owners.iter().enumerate().filter(|_| !forgotten) {
-            let is_dead = || !crate::mutant!("many-one-death-passed-on") && table.life(owner) == Life::Dead;
-            if index == told || is_dead() {
+            let lives = || matches!(table.life(owner), Life::Live(tid_word) if is_live(tid_word));
+            if index == told || !crate::mutant!("many-one-death-passed-on") && !lives() {
                 table.wake_watchers(owner);
             }
         }

@@ -1,10 +1,11 @@
 //! [`Lane`] under all interleavings, with holders of either seat killed at every step.
 
 use crate::runner::Model;
-use crate::support::Place;
+use crate::support::{Place, leak};
 use interproc::ErrorKind;
 use interproc::raw::member::Member;
 use interproc::raw::queue::{Lane, RawConsumer, RawProducer};
+use interproc::raw::sync::{Acquired, RawMutex};
 use interproc::sys::model::{Bounds, Death, Outcome, check, for_every_death, settle, until_asleep};
 
 pub const MODELS: &[Model] = &[
@@ -102,6 +103,11 @@ pub const MODELS: &[Model] = &[
         name: "lane: hanging up, the producer's death is the end, after what it published",
         run: || for_every_death(Bounds::default(), false, hanging_up),
         catches: &["lane-hang-up-unseen", "lane-peer-not-watched"],
+    },
+    Model {
+        name: "lane: hanging up, who waits for a lock of the dead producer takes no wake-up of its consumer along",
+        run: || for_every_death(Bounds { preemptions: 2, ..Bounds::default() }, false, both_wake_ups),
+        catches: &["bell-hides-a-slot"],
     },
     Model {
         name: "lane: hanging up, the consumer's death is the end",
@@ -600,6 +606,31 @@ fn hanging_up(death: Death) {
     let got = rest(&mut c, &me);
     victim.join();
     assert_eq!(got.len() as u64, lane.counts().0);
+}
+
+/// The kernel wakes one sleeper on the dead producer's slot, and one on the bell: both times it is the one that waits for the lock.
+fn both_wake_ups(death: Death) {
+    let place = Place::new(3);
+    let lane = Lane::leak(1).hanging_up();
+    let [lock, other] = [(); 2].map(|()| leak(RawMutex::new()));
+    let seat = place.join();
+    let producing = Member::modelled(place.table, seat);
+    let mut p = producer(lane, &producing);
+    for lock in [lock, other] {
+        assert_eq!(lock.lock(&producing, None).expect("free"), Acquired::Clean);
+    }
+    let waits = place.thread(Death::NEVER, move |me| lock.lock(me, None).map(drop).map_err(|e| e.kind()));
+    until_asleep(1);
+    let gets = place.thread(Death::NEVER, move |me| get(&mut consumer(lane, me), me));
+    until_asleep(2);
+    let victim = place.thread_of(seat, death, move |me| {
+        other.hand_back(me).expect("its own");
+        lock.unlock(me).expect("its own");
+        p.close(me).expect("nothing to lose");
+    });
+    victim.join();
+    assert_eq!(gets.join(), Outcome::Finished(Err(ErrorKind::Closed)));
+    assert_eq!(waits.join(), Outcome::Finished(Ok(())));
 }
 
 fn hanging_up_on_a_producer(death: Death) {

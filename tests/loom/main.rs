@@ -18,6 +18,7 @@
 //! | barrier-short-memory | barrier: who looks rounds late is told how its own ended; barrier: who looks many resets late is told how its own round ended |
 //! | barrier-trusts-notes-alone | barrier: who looks many resets late is told how its own round ended |
 //! | barrier-wakes-one | barrier: three parties pass with one leader; barrier: two that wait are both told of the death of a third |
+//! | bell-hides-a-slot | lane: hanging up, who waits for a lock of the dead producer takes no wake-up of its consumer along |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
 //! | bury-any-claim | members: who takes a seat buries what its former process left, and no more |
