@@ -394,6 +394,11 @@ impl Modelled for PipeInUse {
         .boxed()
     }
 
+    fn concurrent(op: &OfPipe) -> bool {
+        // Of its two lanes, one after the other.
+        !matches!(op, OfPipe::Close(_))
+    }
+
     fn open(_: &Segment, &capacity: &usize) -> Self {
         let (one, other) = pipe::pair(capacity, LONGEST).expect("a pipe");
         PipeInUse { ends: [Some(one), Some(other)] }
