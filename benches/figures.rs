@@ -9,7 +9,7 @@
 
 mod support;
 
-use interproc::queue::Latest;
+use interproc::queue::{Latest, WorkOrder};
 use std::time::Duration;
 use support::deaths::{killer_inherits, waiter_inherits};
 use support::latest;
@@ -20,7 +20,7 @@ use support::signals;
 use support::spsc;
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
-use support::{boost, bytelanes, bytes, children, conditions, permits, pipes, rwlocks};
+use support::{boost, broadcasts, bytelanes, bytes, children, conditions, permits, pipes, rwlocks, works};
 
 /// What a row is asked for.
 #[derive(Clone, Copy)]
@@ -349,6 +349,8 @@ fn rows() -> Vec<Row> {
             killer_inherits::<Pthread>,
         ),
     ]);
+    rows.extend(work_rows());
+    rows.extend(broadcast_rows());
     rows.extend(spsc_rows());
     rows.extend(boost_rows());
     let (copies, pipe) = ("copies through slots", "pipe");
@@ -558,6 +560,87 @@ fn rows() -> Vec<Row> {
         rows.push(row("start+join of a process", target, Count(100), ours, python, children::python_process));
     }
     rows
+}
+
+/// The work queue.
+fn work_rows() -> Vec<Row> {
+    let cycle = |order, waiting| move || works::cycle(order, waiting);
+    let queue = "our Queue, push+pop";
+    let mut rows = vec![
+        row(
+            "work: put+take+done",
+            Target::Time(60.0),
+            Length::Timed,
+            cycle(WorkOrder::Fifo, 0),
+            queue,
+            push_pop::<1, queues::Ours<1>>,
+        ),
+        row(
+            "work: put+take+done / our Queue's push+pop",
+            Target::RateRatio(0.6),
+            Length::Timed,
+            cycle(WorkOrder::Fifo, 0),
+            queue,
+            push_pop::<1, queues::Ours<1>>,
+        ),
+        row(
+            "work: put+take+done by priority, 10,000 wait",
+            Target::Time(250.0),
+            Length::Timed,
+            cycle(WorkOrder::Priority, 10_000),
+            queue,
+            push_pop::<1, queues::Ours<1>>,
+        ),
+        row(
+            "work: SIGKILL of a worker → its job is another's",
+            Target::Time(150e3),
+            Length::Count(5),
+            works::handed_on,
+            "pthread robust: its waiter owns the lock",
+            waiter_inherits::<Pthread, 1>,
+        ),
+    ];
+    if children::has_python() {
+        let (python, target) = ("Python JoinableQueue", Target::RateRatio(100.0));
+        rows.push(row("work: 1P1C, all done", target, Length::Timed, works::stream, python, works::python));
+    }
+    rows
+}
+
+/// The broadcast, whose subscribers are waited for.
+fn broadcast_rows() -> Vec<Row> {
+    use Length::Timed;
+    let spsc = "our Spsc";
+    let stream = |readers| move || broadcasts::stream::<1>(readers);
+    let latency = |readers| move || broadcasts::latency(readers);
+    vec![
+        row(
+            "broadcast: publish+recv 8 B, one thread",
+            Target::NoneTime,
+            Timed,
+            broadcasts::alone::<1>,
+            spsc,
+            spsc::push_pop::<1, spsc::Ours>,
+        ),
+        row(
+            "broadcast: 1 to 1, 8 B",
+            Target::RateRatio(0.8),
+            Timed,
+            stream(1),
+            spsc,
+            spsc::stream::<1, spsc::Ours>,
+        ),
+        row(
+            "broadcast: 1 to 1, 64 B",
+            Target::RateRatio(0.8),
+            Timed,
+            || broadcasts::stream::<8>(1),
+            spsc,
+            spsc::stream::<8, spsc::Ours>,
+        ),
+        row("broadcast: 1 to 3, 8 B", Target::NoneRate, Timed, stream(3), "1 to 1", stream(1)),
+        row("broadcast: 1 to 3, one way", Target::TimeRatio(1.5), Timed, latency(3), "1 to 1", latency(1)),
+    ]
 }
 
 fn spsc_rows() -> Vec<Row> {

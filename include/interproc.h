@@ -140,6 +140,31 @@ struct iovec;
 #define INTERPROC_ONCE_RETRY 2
 
 /**
+ * The oldest job comes next: `order` of interproc_work_queue_options_t.
+ */
+#define INTERPROC_WORK_FIFO 0
+
+/**
+ * The youngest job comes next.
+ */
+#define INTERPROC_WORK_LIFO 1
+
+/**
+ * The job with the lowest priority number comes next; among equals the oldest.
+ */
+#define INTERPROC_WORK_PRIORITY 2
+
+/**
+ * Publishers wait for a slow subscriber: it misses nothing.
+ */
+#define INTERPROC_SLOW_WAITS 0
+
+/**
+ * They do not: it is told how many messages it has missed.
+ */
+#define INTERPROC_SLOW_LAGS 1
+
+/**
  * A bound child: it ends, at once and by SIGKILL, when this process ends, however that happens, and also when this
  * process becomes another program. Not when the thread ends that started it. Costs this process two descriptors.
  */
@@ -435,6 +460,67 @@ typedef struct interproc_segment_info_t {
    */
   uint64_t reserved1[2];
 } interproc_segment_info_t;
+
+/**
+ * What a work queue is made with. Zero is a good value for all but the first two.
+ */
+typedef struct interproc_work_queue_options_t {
+  /**
+   * Jobs that it has room for, 1 to 2^24. Dead letters take room, too.
+   */
+  size_t capacity;
+  /**
+   * Bytes of the longest job, at least 1.
+   */
+  size_t longest;
+  /**
+   * 0 for bytes; for jobs of one type its id: see interproc_segment_queue().
+   */
+  uint64_t type_id;
+  /**
+   * How long a job may be worked on, in ns (rounded up to ms, at most 49 days); 0: as long as its worker lives.
+   */
+  uint64_t lease_ns;
+  /**
+   * `INTERPROC_WORK_FIFO`, `INTERPROC_WORK_LIFO` or `INTERPROC_WORK_PRIORITY`.
+   */
+  uint32_t order;
+  /**
+   * A job that was delivered so often and not done is a dead letter: at most 4095; 0: never.
+   */
+  uint32_t max_deliveries;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[3];
+} interproc_work_queue_options_t;
+
+/**
+ * What a broadcast is made with. Whoever finds it must ask for the same.
+ */
+typedef struct interproc_broadcast_options_t {
+  /**
+   * Messages that it keeps, 2 to 2^30.
+   */
+  size_t capacity;
+  /**
+   * Bytes of the longest message, at least 1.
+   */
+  size_t longest;
+  /**
+   * 0 for messages of any length; for messages of one type, all `longest` bytes long, its id: see
+   * interproc_segment_queue_as().
+   */
+  uint64_t type_id;
+  /**
+   * The most subscribers at a time, 1 to 4096; 0: 64. Each takes 64 bytes.
+   */
+  size_t subscribers;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[4];
+} interproc_broadcast_options_t;
 
 /**
  * A robust mutex: mutual exclusion between threads of any processes, which survives the death of its holder.
@@ -996,6 +1082,257 @@ typedef struct interproc_latest_t {
    */
   uint64_t private_[8];
 } interproc_latest_t;
+
+/**
+ * Jobs that are delivered at least once, between any processes: a worker *takes* a job, and the queue keeps it until the
+ * worker says that it is *done*. A worker that dies gives its job back at once, counted.
+ *
+ * This is a local handle from interproc_segment_work_queue(); the queue itself lies in the segment. The handle need not
+ * be freed, may be copied, and may be used by any thread and by forked children while the segment is open.
+ *
+ *     interproc_work_queue_options_t options = {0};
+ *     options.capacity = 100;
+ *     options.longest = 256;
+ *     options.max_deliveries = 3;
+ *     interproc_work_queue_t jobs;
+ *     int rc = interproc_segment_work_queue(&segment, "jobs", &options, &jobs);
+ *     if (rc == 0)
+ *         rc = interproc_work_queue_put(&jobs, "resize cat.png", 14);
+ *
+ * and in a worker:
+ *
+ *     char what[256];
+ *     interproc_job_t job;
+ *     while ((rc = interproc_work_queue_take(&jobs, what, sizeof what, &job)) == 0) {
+ *         if (work_on(what, job.len))
+ *             interproc_work_queue_done(&jobs, &job);
+ *         else
+ *             interproc_work_queue_fail(&jobs, &job, "it would not open");
+ *     }
+ *
+ * **At least once**: a worker may die between its work and its `done`, so the same job may be worked on twice. Name the
+ * effect by the job's `id`, which no other job ever has, and a second time does nothing. A job that was delivered
+ * `max_deliveries` times and not done is a *dead letter*: it stays until it is retried or discarded.
+ *
+ * A job that is taken belongs to the *thread* that took it: from another thread, or a child, EPERM. A thread that ends
+ * gives its jobs back. In a queue whose leases end, a job that is not done in time goes back, too: `done` is ESTALE then.
+ *
+ * A death never blocks the others; sleepers are told at once, not by polling. Each call takes the queue's lock: a process
+ * that is *stopped* in one delays the others, a try for at most 50 ms (then EAGAIN). EBADMSG from any function: somebody
+ * wrote over the queue.
+ */
+typedef struct interproc_work_queue_t {
+  /**
+   * Private. Zero when it is no queue.
+   */
+  uint64_t private_[8];
+} interproc_work_queue_t;
+
+/**
+ * A job in the calling thread's hands.
+ */
+typedef struct interproc_job_t {
+  /**
+   * Its number: the same at each delivery, and no other job of this queue ever has it.
+   */
+  uint64_t id;
+  /**
+   * Its bytes.
+   */
+  size_t len;
+  /**
+   * How often it was delivered, this time included.
+   */
+  uint32_t deliveries;
+  /**
+   * Private.
+   */
+  uint32_t private_index;
+  /**
+   * Private.
+   */
+  uint64_t private_owner;
+} interproc_job_t;
+
+/**
+ * What a work queue has in it.
+ */
+typedef struct interproc_work_queue_info_t {
+  /**
+   * Jobs that it has room for.
+   */
+  size_t capacity;
+  /**
+   * Bytes of the longest job.
+   */
+  size_t longest;
+  /**
+   * Jobs that wait to be taken.
+   */
+  size_t ready;
+  /**
+   * Jobs whose time has not come.
+   */
+  size_t delayed;
+  /**
+   * Jobs in workers' hands.
+   */
+  size_t leased;
+  /**
+   * Dead letters.
+   */
+  size_t dead;
+  /**
+   * Jobs that are not done: ready, delayed or leased.
+   */
+  size_t unfinished;
+  /**
+   * Whether it is closed.
+   */
+  bool is_closed;
+} interproc_work_queue_info_t;
+
+/**
+ * A job that was delivered as often as its queue allows, and never done.
+ */
+typedef struct interproc_dead_letter_t {
+  /**
+   * Its number.
+   */
+  uint64_t id;
+  /**
+   * Its bytes.
+   */
+  size_t len;
+  /**
+   * How often it was delivered.
+   */
+  uint32_t deliveries;
+  /**
+   * Private.
+   */
+  uint32_t private_index;
+  /**
+   * Why it failed last, as far as that was told.
+   */
+  char reason[72];
+} interproc_dead_letter_t;
+
+/**
+ * Messages that every subscriber gets, from any number of publishers, between any processes.
+ *
+ * This is a local handle from interproc_segment_broadcast(); the broadcast itself lies in the segment. The handle need not
+ * be freed, may be copied, and may be used by any thread and by forked children while the segment is open.
+ *
+ *     interproc_broadcast_options_t options = {0};
+ *     options.capacity = 1024;
+ *     options.longest = 100;
+ *     interproc_broadcast_t news;
+ *     int rc = interproc_segment_broadcast(&segment, "news", &options, &news);
+ *     if (rc == 0)
+ *         rc = interproc_broadcast_publish(&news, "rain", 4);
+ *
+ * and in a subscriber:
+ *
+ *     interproc_subscriber_t mine;
+ *     char text[100];
+ *     size_t len;
+ *     rc = interproc_segment_subscriber(&segment, "news", &options, INTERPROC_SLOW_WAITS, 0, &mine);
+ *     while (rc == 0 && (rc = interproc_subscriber_recv(&mine, text, sizeof text, &len, NULL)) == 0)
+ *         printf("%.*s\n", (int)len, text);                   // EPIPE: closed, and all is received
+ *
+ * A subscriber gets every message from where it joined, all in the same order. Publishers wait for it, until it dies or
+ * leaves (`INTERPROC_SLOW_WAITS`), or they do not, and it is told how many messages it has missed
+ * (`INTERPROC_SLOW_LAGS`). No message is torn.
+ *
+ * When a publisher dies in a call, its message is published or it is not, and others go on. When a subscriber dies,
+ * nobody waits for it any more, at once. A publisher that is *stopped* in a call can stop others (a try for at most
+ * 50 ms, then EBUSY), a stopped subscriber those who wait for it.
+ *
+ * Who receives a message sees everything that happened before it was published. A message costs one lock, which the
+ * only publisher of interproc_segment_publisher_until() is spared, and no system call unless somebody sleeps.
+ */
+typedef struct interproc_broadcast_t {
+  /**
+   * Private. Zero when it is no broadcast.
+   */
+  uint64_t private_[8];
+} interproc_broadcast_t;
+
+/**
+ * A seat at a broadcast: see interproc_broadcast_t. From interproc_segment_subscriber().
+ *
+ * **All functions**: one thread at a time with a handle; its death is the subscriber's. Do not copy it. Another thread of
+ * the process may go on with it. EPERM: the handle is a parent process's; ESTALE: the thread that used it last has died,
+ * and it was given up; EBADMSG: somebody wrote over the broadcast.
+ */
+typedef struct interproc_subscriber_t {
+  /**
+   * Private. Zero when it is no subscriber.
+   */
+  uint64_t private_[32];
+} interproc_subscriber_t;
+
+/**
+ * The only publisher of a broadcast, from interproc_segment_publisher_until(): until interproc_publisher_leave() or the
+ * death of its thread all others wait. It publishes in three quarters of the time, between processors in a fourth.
+ *
+ * **All functions**: only the thread that became it, else EPERM. Do not copy it.
+ */
+typedef struct interproc_publisher_t {
+  /**
+   * Private. Zero when it is no publisher.
+   */
+  uint64_t private_[32];
+} interproc_publisher_t;
+
+/**
+ * What a broadcast has in it, and what it was made with.
+ */
+typedef struct interproc_broadcast_info_t {
+  /**
+   * Messages that it keeps.
+   */
+  size_t capacity;
+  /**
+   * Bytes of the longest message.
+   */
+  size_t longest;
+  /**
+   * How many messages were ever published.
+   */
+  uint64_t published;
+  /**
+   * Living subscribers that are waited for.
+   */
+  size_t waiting;
+  /**
+   * Living subscribers that are not.
+   */
+  size_t lagging;
+  /**
+   * Whether it is closed.
+   */
+  bool is_closed;
+} interproc_broadcast_info_t;
+
+/**
+ * Where a subscriber is.
+ */
+typedef struct interproc_subscriber_info_t {
+  /**
+   * The number of the next message that it receives; messages are counted from 0.
+   */
+  uint64_t position;
+  /**
+   * How many messages are published that it has not received.
+   */
+  uint64_t lag;
+  /**
+   * How many it has missed since it joined.
+   */
+  uint64_t missed;
+} interproc_subscriber_info_t;
 
 /**
  * A child process, as its parent sees it. It is known by a pidfd: a signal never reaches another process that got the
@@ -1836,6 +2173,16 @@ int interproc_room_queue(size_t element_size, size_t capacity, size_t *total);
  * interproc_segment_byte_queue().
  */
 int interproc_room_byte_queue(size_t capacity, size_t longest, size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a work queue: interproc_segment_work_queue().
+ */
+int interproc_room_work_queue(const struct interproc_work_queue_options_t *options, size_t *total);
+
+/**
+ * Adds to `*total` the bytes that a segment needs for a broadcast: interproc_segment_broadcast().
+ */
+int interproc_room_broadcast(const struct interproc_broadcast_options_t *options, size_t *total);
 
 /**
  * Adds to `*total` the bytes that a segment needs for a queue from one to one: interproc_segment_spsc_producer().
@@ -3428,6 +3775,363 @@ int interproc_byte_queue_blocker(const struct interproc_byte_queue_t *queue, str
 int interproc_byte_queue_waiters(const struct interproc_byte_queue_t *queue, uint32_t *consumers, uint32_t *producers);
 
 /**
+ * Finds the work queue `name` of these options, or makes it. A Rust program reaches the same one by
+ * `Segment::byte_work_queue`, and by `Segment::work_queue` with the id of its type.
+ *
+ * @return As interproc_segment_object(); EEXIST also for other options; EINVAL also for impossible ones.
+ *
+ * Safe against death.
+ */
+int interproc_segment_work_queue(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 const struct interproc_work_queue_options_t *options,
+                                 struct interproc_work_queue_t *queue);
+
+/**
+ * Puts a job of `len` bytes, waiting for room. `job` may be NULL if `len` is 0.
+ *
+ * @return 0; EMSGSIZE: longer than the queue's jobs may be; EPIPE: the queue is closed.
+ */
+int interproc_work_queue_put(const struct interproc_work_queue_t *queue, const void *job, size_t len);
+
+/**
+ * As interproc_work_queue_put(), but never waits for room: EAGAIN when there is none.
+ */
+int interproc_work_queue_tryput(const struct interproc_work_queue_t *queue, const void *job, size_t len);
+
+/**
+ * As interproc_work_queue_put(), with all that can be said of a job: its `priority` (the lowest comes first, in a queue by
+ * priority; else it says nothing); the time before which it is not delivered, or NULL; until when to wait for room: then
+ * ETIMEDOUT. `id` may be NULL; it becomes the job's number.
+ */
+int interproc_work_queue_put_until(const struct interproc_work_queue_t *queue,
+                                   const void *job,
+                                   size_t len,
+                                   int64_t priority,
+                                   const struct timespec *not_before,
+                                   const struct timespec *abstime,
+                                   uint64_t *id);
+
+/**
+ * Takes the next job, waiting for one, and copies it into `buffer`, which has `size` bytes. It stays in the queue, in the
+ * calling thread's hands, until interproc_work_queue_done() or interproc_work_queue_fail().
+ *
+ * @return 0; EMSGSIZE: the buffer is smaller than the queue's longest job; EPIPE: closed, and all jobs are done.
+ */
+int interproc_work_queue_take(const struct interproc_work_queue_t *queue,
+                              void *buffer,
+                              size_t size,
+                              struct interproc_job_t *job);
+
+/**
+ * As interproc_work_queue_take(), but never waits for a job: EAGAIN when there is none.
+ */
+int interproc_work_queue_trytake(const struct interproc_work_queue_t *queue,
+                                 void *buffer,
+                                 size_t size,
+                                 struct interproc_job_t *job);
+
+/**
+ * As interproc_work_queue_take(), until `abstime`: then ETIMEDOUT.
+ */
+int interproc_work_queue_timedtake(const struct interproc_work_queue_t *queue,
+                                   const struct timespec *abstime,
+                                   void *buffer,
+                                   size_t size,
+                                   struct interproc_job_t *job);
+
+/**
+ * The job is done: its room is free, and nobody gets it again.
+ *
+ * @return 0; ESTALE: the caller does not have it any more, as its lease is over or it was done; EPERM: another thread took
+ * it.
+ */
+int interproc_work_queue_done(const struct interproc_work_queue_t *queue,
+                              const struct interproc_job_t *job);
+
+/**
+ * The job goes back, and counts as delivered: another worker gets it, or it is a dead letter. `reason` is kept for that,
+ * the first 64 bytes, and no more than is UTF-8; it may be NULL.
+ *
+ * @return As interproc_work_queue_done().
+ */
+int interproc_work_queue_fail(const struct interproc_work_queue_t *queue,
+                              const struct interproc_job_t *job,
+                              const char *reason);
+
+/**
+ * Waits until all jobs are done, or dead letters, at most until `abstime`: then ETIMEDOUT.
+ */
+int interproc_work_queue_join_until(const struct interproc_work_queue_t *queue, const struct timespec *abstime);
+
+/**
+ * Closes the queue itself, for everybody and for good (not just this handle, which needs no closing): no more jobs are
+ * put. What is there can be taken, also what comes back; when all is done, takes return EPIPE. Closing again is no error.
+ */
+int interproc_work_queue_close(const struct interproc_work_queue_t *queue);
+
+/**
+ * What is in it: a snapshot.
+ */
+int interproc_work_queue_info(const struct interproc_work_queue_t *queue, struct interproc_work_queue_info_t *info);
+
+/**
+ * The dead letters: at most `room` of them into `letters`, which may be NULL when `room` is 0; `*found` becomes the number
+ * that there are. In no certain order.
+ */
+int interproc_work_queue_dead_letters(const struct interproc_work_queue_t *queue,
+                                      struct interproc_dead_letter_t *letters,
+                                      size_t room,
+                                      size_t *found);
+
+/**
+ * Copies a dead letter into `buffer`, which has `size` bytes.
+ *
+ * @return 0; EMSGSIZE: it is longer; ESTALE: there is no such dead letter any more.
+ */
+int interproc_work_queue_read_dead_letter(const struct interproc_work_queue_t *queue,
+                                          const struct interproc_dead_letter_t *letter,
+                                          void *buffer,
+                                          size_t size);
+
+/**
+ * Makes a dead letter a job again, as if it had never been delivered.
+ *
+ * @return 0; ESTALE: there is no such dead letter any more.
+ */
+int interproc_work_queue_retry(const struct interproc_work_queue_t *queue,
+                               const struct interproc_dead_letter_t *letter);
+
+/**
+ * Drops a dead letter: its room is free.
+ *
+ * @return As interproc_work_queue_retry().
+ */
+int interproc_work_queue_discard(const struct interproc_work_queue_t *queue,
+                                 const struct interproc_dead_letter_t *letter);
+
+/**
+ * Finds the broadcast `name` of these options, or makes it. A Rust program reaches the same one by
+ * `Segment::byte_broadcast`, and by `Segment::broadcast` with the id of its type.
+ *
+ * @return As interproc_segment_object(); EEXIST also for other options; EINVAL also for impossible ones.
+ *
+ * Safe against death.
+ */
+int interproc_segment_broadcast(const struct interproc_segment_t *segment,
+                                const char *name,
+                                const struct interproc_broadcast_options_t *options,
+                                struct interproc_broadcast_t *broadcast);
+
+/**
+ * Finds the broadcast `name`, as interproc_segment_broadcast() does, or makes it, and subscribes. `slow` is
+ * `INTERPROC_SLOW_WAITS` or `INTERPROC_SLOW_LAGS`. The subscriber gets the `last` messages that were published, as far as
+ * they are kept, and all that follow. (Up to 64 of the oldest, and an eighth of all, may be about to be overwritten, and
+ * are not kept any more.) It waits for nobody.
+ *
+ * @return As interproc_segment_broadcast(); EBUSY: there are as many subscribers as there may be.
+ *
+ * Safe against death.
+ */
+int interproc_segment_subscriber(const struct interproc_segment_t *segment,
+                                 const char *name,
+                                 const struct interproc_broadcast_options_t *options,
+                                 uint32_t slow,
+                                 uint64_t last,
+                                 struct interproc_subscriber_t *subscriber);
+
+/**
+ * Finds the broadcast `name`, as interproc_segment_broadcast() does, or makes it, and makes the calling thread its only
+ * publisher, waiting for others until `abstime`.
+ *
+ * @return As interproc_segment_broadcast(); ETIMEDOUT; EDEADLK: the calling thread is it already, or has reserved a message.
+ *
+ * Safe against death.
+ */
+int interproc_segment_publisher_until(const struct interproc_segment_t *segment,
+                                      const char *name,
+                                      const struct interproc_broadcast_options_t *options,
+                                      const struct timespec *abstime,
+                                      struct interproc_publisher_t *publisher);
+
+/**
+ * Publishes a message of `len` bytes, waiting for slow subscribers. `message` may be NULL if `len` is 0.
+ *
+ * @return 0; EMSGSIZE: longer than messages may be; EPIPE: it is closed; EDEADLK: the slowest subscriber is the calling
+ * thread's own (after 50 ms), or it has reserved a message, or is the only publisher.
+ */
+int interproc_broadcast_publish(const struct interproc_broadcast_t *broadcast, const void *message, size_t len);
+
+/**
+ * As interproc_broadcast_publish(), but never waits for a subscriber: EAGAIN.
+ *
+ * @return EBUSY: another thread is the only publisher, has reserved a message, or is stopped in a call.
+ */
+int interproc_broadcast_trypublish(const struct interproc_broadcast_t *broadcast, const void *message, size_t len);
+
+/**
+ * As interproc_broadcast_publish(), until `abstime`: then ETIMEDOUT. `position` may be NULL; it becomes the message's
+ * number, counted from 0.
+ */
+int interproc_broadcast_timedpublish(const struct interproc_broadcast_t *broadcast,
+                                     const void *message,
+                                     size_t len,
+                                     const struct timespec *abstime,
+                                     uint64_t *position);
+
+/**
+ * Reserves the place of a message, of up to the longest, to be written where subscribers will read it; waits until
+ * `abstime`. Until interproc_broadcast_commit() or _abort(), by the same thread, nobody else publishes.
+ *
+ * @return As interproc_broadcast_timedpublish().
+ */
+int interproc_broadcast_reserve_until(const struct interproc_broadcast_t *broadcast,
+                                      const struct timespec *abstime,
+                                      void **place);
+
+/**
+ * Publishes the first `len` bytes of what was reserved.
+ *
+ * @return 0; EMSGSIZE: longer than messages may be: it stays reserved; EPERM: the calling thread has reserved nothing.
+ */
+int interproc_broadcast_commit(const struct interproc_broadcast_t *broadcast, size_t len);
+
+/**
+ * Gives back what was reserved: there is no message.
+ *
+ * @return 0; EPERM: the calling thread has reserved nothing.
+ */
+int interproc_broadcast_abort(const struct interproc_broadcast_t *broadcast);
+
+/**
+ * Closes the broadcast itself, for everybody and for good (not just this handle, which needs no closing): nothing is
+ * published any more, and subscribers get EPIPE once they have received everything. Closing again is no error. Waits for
+ * another thread that is the only publisher.
+ *
+ * @return 0; EDEADLK: the calling thread has reserved a message, or is the only publisher.
+ */
+int interproc_broadcast_close(const struct interproc_broadcast_t *broadcast);
+
+/**
+ * What is in it: a snapshot.
+ */
+int interproc_broadcast_info(const struct interproc_broadcast_t *broadcast, struct interproc_broadcast_info_t *info);
+
+/**
+ * Receives the next message: copies it to `buffer`, which has room for `size` bytes, waiting for one. `*len` becomes its
+ * length. `missed` may be NULL; it becomes the number of messages that were overwritten, or about to be, before
+ * this subscriber came to them, since the one that it received before.
+ *
+ * @return 0; EPIPE: closed, and all is received; EMSGSIZE: the message is longer than `size`: `len` is set, too, and the
+ * message stays the next one.
+ */
+int interproc_subscriber_recv(struct interproc_subscriber_t *subscriber,
+                              void *buffer,
+                              size_t size,
+                              size_t *len,
+                              uint64_t *missed);
+
+/**
+ * As interproc_subscriber_recv(), but never waits: EAGAIN when there is no message.
+ */
+int interproc_subscriber_tryrecv(struct interproc_subscriber_t *subscriber,
+                                 void *buffer,
+                                 size_t size,
+                                 size_t *len,
+                                 uint64_t *missed);
+
+/**
+ * As interproc_subscriber_recv(), until `abstime`: then ETIMEDOUT.
+ */
+int interproc_subscriber_timedrecv(struct interproc_subscriber_t *subscriber,
+                                   const struct timespec *abstime,
+                                   void *buffer,
+                                   size_t size,
+                                   size_t *len,
+                                   uint64_t *missed);
+
+/**
+ * Borrows the next message, to be read in place, waiting for one until `abstime`: where it is, and its length. It stays
+ * until interproc_subscriber_release(); until then another borrow finds the same message.
+ *
+ * @return 0; ETIMEDOUT; EPIPE: closed, and all is received; EINVAL: the subscriber lags, so it must copy.
+ */
+int interproc_subscriber_borrow_until(struct interproc_subscriber_t *subscriber,
+                                      const struct timespec *abstime,
+                                      const void **message,
+                                      size_t *len);
+
+/**
+ * The message that was borrowed is received.
+ *
+ * @return 0; EINVAL: none is borrowed.
+ */
+int interproc_subscriber_release(struct interproc_subscriber_t *subscriber);
+
+/**
+ * Where it is: a snapshot.
+ */
+int interproc_subscriber_info(const struct interproc_subscriber_t *subscriber,
+                              struct interproc_subscriber_info_t *info);
+
+/**
+ * Leaves: nobody waits for it any more. The handle is cleared in any case.
+ *
+ * @return 0; EPERM: it is a parent process's; ESTALE: it was given up.
+ */
+int interproc_subscriber_leave(struct interproc_subscriber_t *subscriber);
+
+/**
+ * Publishes a message of `len` bytes, waiting for slow subscribers. `message` may be NULL if `len` is 0.
+ *
+ * @return As interproc_broadcast_publish().
+ */
+int interproc_publisher_publish(struct interproc_publisher_t *publisher, const void *message, size_t len);
+
+/**
+ * As interproc_publisher_publish(), but never waits: EAGAIN when a subscriber would have to be waited for.
+ */
+int interproc_publisher_trypublish(struct interproc_publisher_t *publisher, const void *message, size_t len);
+
+/**
+ * As interproc_publisher_publish(), until `abstime`: then ETIMEDOUT. `position` may be NULL.
+ */
+int interproc_publisher_timedpublish(struct interproc_publisher_t *publisher,
+                                     const void *message,
+                                     size_t len,
+                                     const struct timespec *abstime,
+                                     uint64_t *position);
+
+/**
+ * The place of the next message, of up to the longest, to be written where subscribers will read it; waits until
+ * `abstime`. interproc_publisher_commit() publishes it. Asking again gives the same place.
+ *
+ * @return As interproc_publisher_timedpublish().
+ */
+int interproc_publisher_reserve_until(struct interproc_publisher_t *publisher,
+                                      const struct timespec *abstime,
+                                      void **place);
+
+/**
+ * Publishes the first `len` bytes of that place.
+ *
+ * @return 0; EMSGSIZE: longer than messages may be; EINVAL: nothing is reserved; EPIPE: it is closed.
+ */
+int interproc_publisher_commit(struct interproc_publisher_t *publisher, size_t len);
+
+/**
+ * Closes the broadcast: see interproc_broadcast_close().
+ */
+int interproc_publisher_close(struct interproc_publisher_t *publisher);
+
+/**
+ * Others may publish again. The handle is cleared in any case.
+ *
+ * @return 0; EPERM: another thread became it.
+ */
+int interproc_publisher_leave(struct interproc_publisher_t *publisher);
+
+/**
  * Starts a child process that runs `entry(argument)` and ends by _exit() with its result. `name` is what ps shows (the
  * first 15 bytes); NULL inherits the parent's.
  *
@@ -4071,6 +4775,10 @@ int interproc_ready_failed(struct interproc_ready_t *ready, int error);
 #define INTERPROC_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 #define INTERPROC_LATEST_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
 #define INTERPROC_BYTE_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_WORK_QUEUE_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_BROADCAST_INIT { { 0, 0, 0, 0, 0, 0, 0, 0 } }
+#define INTERPROC_SUBSCRIBER_INIT { { 0 } }
+#define INTERPROC_PUBLISHER_INIT { { 0 } }
 #define INTERPROC_SPSC_PRODUCER_INIT { { 0 } }
 #define INTERPROC_SPSC_CONSUMER_INIT { { 0 } }
 #define INTERPROC_BOUNDED_SEMAPHORE_INIT { { 0, 0, 0, 0 } }
@@ -4112,6 +4820,17 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_segment_options_t) == 64, interproc_opt
 INTERPROC_STATIC_ASSERT(sizeof(interproc_queue_t) == 64, interproc_queue_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_latest_t) == 64, interproc_latest_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_byte_queue_t) == 64, interproc_byte_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_work_queue_t) == 64, interproc_work_queue_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_work_queue_options_t) == 64, interproc_work_options_have_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_work_queue_info_t) == 64, interproc_work_info_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_job_t) == 32, interproc_job_has_32_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_dead_letter_t) == 96, interproc_dead_letter_has_96_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_broadcast_t) == 64, interproc_broadcast_has_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_subscriber_t) == 256, interproc_subscriber_has_256_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_publisher_t) == 256, interproc_publisher_has_256_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_broadcast_options_t) == 64, interproc_broadcast_options_have_64_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_broadcast_info_t) == 48, interproc_broadcast_info_has_48_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_subscriber_info_t) == 24, interproc_subscriber_info_has_24_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_producer_t) == 256, interproc_spsc_producer_has_256_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_spsc_consumer_t) == 256, interproc_spsc_consumer_has_256_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_bounded_semaphore_t) == 64, interproc_bounded_semaphore_has_64_bytes);
@@ -4149,6 +4868,7 @@ INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_segment_options_t) == 8, int
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_queue_t) == 8, interproc_queue_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_latest_t) == 8, interproc_latest_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_byte_queue_t) == 8, interproc_byte_queue_is_aligned_to_8);
+INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_work_queue_t) == 8, interproc_work_queue_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_producer_t) == 8, interproc_spsc_producer_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_spsc_consumer_t) == 8, interproc_spsc_consumer_is_aligned_to_8);
 INTERPROC_STATIC_ASSERT(INTERPROC_ALIGNOF(interproc_bounded_semaphore_t) == 8, interproc_permits_are_aligned_to_8);

@@ -197,6 +197,10 @@ pub enum Kind {
     Latest = 8,
     /// A pipe, or a listener with its pipes.
     Pipe = 9,
+    /// A `WorkQueue`.
+    WorkQueue = 10,
+    /// A `Broadcast`.
+    Broadcast = 11,
 }
 
 /// A directory entry. Written whole, then published by `kind`.

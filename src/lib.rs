@@ -27,6 +27,8 @@
 //! | counting, signalling, waiting for a condition | [`sync::Semaphore`], [`sync::Event`], [`sync::Condvar`] |
 //! | a barrier; one-time initialization | [`sync::Barrier`], [`sync::Once`], [`sync::OnceLock`] |
 //! | messages, many to many | [`queue::Queue`]; of any length [`queue::ByteQueue`] |
+//! | every message to every subscriber: publish and subscribe | [`queue::Broadcast`] |
+//! | jobs that are leased, done, given back, retried; by age or priority | [`queue::WorkQueue`] |
 //! | messages from one to one, faster | [`queue::spsc`]; of any length [`queue::byte_lane`] |
 //! | only the latest value; writers never wait for readers, readers for nobody | [`queue::Latest`] |
 //! | a two-way channel that closes when an end dies; clients and a server | [`pipe`] |

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`member`] | [`Table`](member::Table), [`Domain`](member::Domain), [`Member`](member::Member): who takes part, and who is dead |
 //! | [`sync`] | [`RawMutex`](sync::RawMutex), [`RawRwLock`](sync::RawRwLock), [`RawCondvar`](sync::RawCondvar) and the others; [`Cells`](sync::Cells), the memory of permits and barriers |
-//! | [`queue`] | [`RawQueue`](queue::RawQueue) in a [`Ring`](queue::Ring), [`RawByteQueue`](queue::RawByteQueue) in a [`ByteRing`](queue::ByteRing), [`RawLatest`](queue::RawLatest) in a [`LatestPlace`](queue::LatestPlace); [`RawProducer`](queue::RawProducer) and [`RawConsumer`](queue::RawConsumer) of a [`Lane`](queue::Lane) |
+//! | [`queue`] | [`RawQueue`](queue::RawQueue) in a [`Ring`](queue::Ring), [`RawByteQueue`](queue::RawByteQueue) in a [`ByteRing`](queue::ByteRing), [`RawLatest`](queue::RawLatest) in a [`LatestPlace`](queue::LatestPlace), [`RawWorkQueue`](queue::RawWorkQueue) in a [`WorkPlace`](queue::WorkPlace), [`RawBroadcast`](queue::RawBroadcast) in a [`BroadcastPlace`](queue::BroadcastPlace); [`RawProducer`](queue::RawProducer) and [`RawConsumer`](queue::RawConsumer) of a [`Lane`](queue::Lane) |
 //! | [`pipe`] | [`RawRendezvous`](pipe::RawRendezvous): how two ends of a pipe meet |
 //! | [`format`](mod@format) | the bytes of a segment |
 //!
@@ -93,11 +93,19 @@ pub mod queue {
     //! | [`RawProducer`], [`RawConsumer`] | [`Lane`], [`lane_size`] | [`spsc`](crate::queue::spsc) |
     //! | [`byte_lane`] | [`Lane`], [`lane_size`] | [`byte_lane`](crate::queue::byte_lane), [`pipe`](crate::pipe) |
     //! | [`RawLatest`] | [`LatestPlace`], [`latest_size`] | [`Latest`](crate::queue::Latest) |
+    //! | [`RawWorkQueue`] | [`WorkPlace`], [`Geometry::size`] | [`WorkQueue`](crate::queue::WorkQueue) |
+    //! | [`RawBroadcast`], [`RawSubscriber`] | [`BroadcastPlace`], [`BroadcastGeometry::size`] | [`Broadcast`](crate::queue::Broadcast) |
 
+    pub use crate::queue::broadcast::{
+        BroadcastGeometry, BroadcastPlace, RawBroadcast, RawPublisher, RawSubscriber, Since, Slot, Slow,
+    };
     pub use crate::queue::byte_queue::{ByteRing, Claim as ByteClaim, Popped, RawByteQueue};
     pub use crate::queue::lane::{Lane, RawConsumer, RawProducer};
     pub use crate::queue::latest::{LatestPlace, RawLatest};
     pub use crate::queue::mpmc::{RawQueue, Ring};
+    pub use crate::queue::work::{
+        DeadLetter, Geometry, Job, Leased, RawWorkQueue, Reserved, WorkOrder, WorkPlace,
+    };
     #[cfg(not(interproc_loom))]
     pub use crate::queue::{
         byte_queue::byte_ring_size, lane::lane_size, latest::latest_size, mpmc::ring_size,

@@ -53,6 +53,8 @@ const SOURCES: &[&str] = &[
     "byte_queue/copied",
     "byte_queue/in_place",
     "byte_queue/state",
+    "work_queue",
+    "broadcast",
     "process/handle",
     "process/child",
     "process/many",
@@ -384,6 +386,14 @@ fn the_byte_queue_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/byte_queue.c")));
 }
 
+fn the_work_queue_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/work_queue.c")));
+}
+
+fn the_broadcast_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/broadcast.c")));
+}
+
 fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
@@ -491,6 +501,20 @@ fn the_player_in_c_plays_every_sample_though_both_ends_are_killed() {
 fn the_office_in_c_prints_every_report_once_and_reads_every_letter() {
     let said = run(&mut Installed::get().compile("c_examples/bytes.c"));
     for line in ["reports: 1000 written, each printed once", "right", "letters: 300 sent, 300 read"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+fn the_kitchen_in_c_cooks_every_order_though_a_cook_is_killed() {
+    let said = run(&mut Installed::get().compile("c_examples/work_queue.c"));
+    for line in ["order 77 failed 3 times: the oven is too hot", "200 orders cooked, 1 delivered again"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+fn the_exchange_in_c_tells_everybody_every_price() {
+    let said = run(&mut Installed::get().compile("c_examples/broadcast.c"));
+    for line in ["the books: 1000 prices, none missed", "one of the readers was killed"] {
         assert!(said.contains(line), "{said}");
     }
 }
@@ -649,6 +673,8 @@ fn main() {
             a_program_may_be_linked_without_any_shared_library,
             the_installed_libraries_carry_no_more_symbols_than_they_need,
             the_byte_queue_keeps_its_promises_in_c,
+            the_work_queue_keeps_its_promises_in_c,
+            the_broadcast_keeps_its_promises_in_c,
             types_sizes_and_first_values_keep_their_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
             every_function_with_a_deadline_gives_one_answer_to_odd_times,
@@ -675,6 +701,8 @@ fn main() {
             the_producers_and_consumers_in_c_count_every_number_once,
             the_player_in_c_plays_every_sample_though_both_ends_are_killed,
             the_office_in_c_prints_every_report_once_and_reads_every_letter,
+            the_kitchen_in_c_cooks_every_order_though_a_cook_is_killed,
+            the_exchange_in_c_tells_everybody_every_price,
             the_observer_in_c_sees_the_newest_and_readings_make_way,
             a_c_and_a_rust_process_count_under_one_lock,
             messages_go_from_rust_to_c_and_back_in_order,

@@ -15,11 +15,13 @@
 //! - in the critical section nobody met anybody, and half-changed data only with the news of a death.
 //!
 //! Every other round is one of the other locks and signals, in turn: see `family`; the rounds between them are the
-//! queue's (`queue`), the byte queue's (`bytes`), the lane's (`lane`) and the pipes' (`pipe`), in turn. With `--only NAME` all rounds
+//! queue's (`queue`), the byte queue's (`bytes`), the work queue's (`work`), the broadcast's (`news`), the lane's (`lane`) and the pipes' (`pipe`), in turn. With `--only NAME` all rounds
 //! are that one's.
 
 #[path = "chaos/books.rs"]
 mod books;
+#[path = "chaos/broadcast.rs"]
+mod broadcast;
 #[path = "chaos/bytes.rs"]
 mod bytes;
 #[path = "chaos/family.rs"]
@@ -30,6 +32,8 @@ mod lane;
 mod pipe;
 #[path = "chaos/queue.rs"]
 mod queue;
+#[path = "chaos/work.rs"]
+mod work;
 
 use interproc::process::Child;
 use lexopt::prelude::*;
@@ -84,6 +88,8 @@ fn priority(nice: i32) {
 enum Turn {
     Queue,
     Bytes,
+    Work,
+    News,
     Lane,
     Pairs,
     Meetings,
@@ -91,9 +97,11 @@ enum Turn {
 }
 
 /// The names for the command line.
-const TURNS: [(&str, Turn); 6] = [
+const TURNS: [(&str, Turn); 8] = [
     ("queue", Turn::Queue),
     ("bytes", Turn::Bytes),
+    ("work", Turn::Work),
+    ("news", Turn::News),
     ("lane", Turn::Lane),
     ("pairs", Turn::Pairs),
     ("meetings", Turn::Meetings),
@@ -103,8 +111,8 @@ const TURNS: [(&str, Turn); 6] = [
 impl Turn {
     /// Every other round is the family's.
     fn of(round: u64) -> Turn {
-        use Turn::{Bytes, Lane, Meetings, Pairs, Queue};
-        let others = [Queue, Bytes, Pairs, Queue, Lane, Meetings];
+        use Turn::{Bytes, Lane, Meetings, News, Pairs, Queue, Work};
+        let others = [Queue, Bytes, Pairs, Work, News, Lane, Meetings];
         if round % 2 == 1 { Turn::Family } else { others[round as usize / 2 % others.len()] }
     }
 }
@@ -151,7 +159,7 @@ fn main() -> ExitCode {
     priority(-15);
     let (queues, mut dice, mut totals) = (queue::Books::open(), Dice(seed), Totals::default());
     let (family, bytes, lanes) = (family::Books::open(), bytes::open(), lane::Books::open());
-    let pipes = pipe::Books::open();
+    let (pipes, works, news) = (pipe::Books::open(), work::open(), broadcast::open());
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
@@ -160,6 +168,8 @@ fn main() -> ExitCode {
         let result = match only.unwrap_or(Turn::of(sums.rounds)) {
             Turn::Queue => queue::round(queues, dice, left, sums),
             Turn::Bytes => bytes::round(bytes, dice, left, sums),
+            Turn::Work => work::round(works, dice, left, sums),
+            Turn::News => broadcast::round(news, dice, left, sums),
             Turn::Lane => lane::round(lanes, dice, left, sums),
             Turn::Pairs => pipe::pairs::round(pipes, dice, left, sums),
             Turn::Meetings => pipe::meetings::round(pipes, dice, left, sums),

@@ -12,6 +12,8 @@ mod support;
 mod barrier;
 #[path = "conformance/bounded_semaphore.rs"]
 mod bounded_semaphore;
+#[path = "conformance/broadcast.rs"]
+mod broadcast;
 #[path = "conformance/byte_lane.rs"]
 mod byte_lane;
 #[path = "conformance/byte_queue.rs"]
@@ -50,6 +52,8 @@ mod rwlock;
 mod semaphore;
 #[path = "conformance/spsc.rs"]
 mod spsc;
+#[path = "conformance/work.rs"]
+mod work;
 
 use channel::{ByteLane, ByteQueue, Pipe, Queue, Spsc, bytes, seated, shared};
 use place::Place;
@@ -288,6 +292,36 @@ fn main() {
             scribbled_counts_and_seats_are_errors_never_a_crash,
             a_queue_of_another_shape_is_refused_with_both_sides_named,
             it_can_be_looked_at;
+        broadcast:
+            everybody_gets_everything_in_one_order,
+            the_only_publisher_reaches_everybody_and_keeps_others_out,
+            who_lags_is_told_how_many_it_missed,
+            a_dead_subscriber_is_waited_for_no_more,
+            a_dead_publisher_is_followed_by_others,
+            who_comes_late_may_have_the_last_ones,
+            who_joins_gets_all_that_comes_after,
+            the_end_comes_after_the_last_message,
+            a_wait_for_room_ends_with_room_or_the_end,
+            a_try_does_what_can_be_done_now,
+            messages_in_place_are_whole,
+            a_subscriber_is_of_its_thread,
+            signals_neither_end_nor_lose_a_wait,
+            other_options_and_types_are_refused;
+        work:
+            every_job_is_done_once,
+            a_dead_workers_job_is_with_another_at_once,
+            who_joins_gives_a_dead_workers_job_back,
+            a_dead_producers_room_is_free_and_the_books_are_whole,
+            jobs_come_in_their_order,
+            a_delayed_job_comes_when_its_time_has_come,
+            a_lease_that_is_over_goes_to_another,
+            what_fails_too_often_is_a_dead_letter,
+            a_closed_one_is_worked_off_and_then_at_its_end,
+            a_wait_for_room_ends_with_room_or_the_end,
+            a_try_does_what_can_be_done_now,
+            a_lease_belongs_to_its_thread,
+            signals_neither_end_nor_lose_a_wait,
+            other_options_and_types_are_refused;
     ];
     support::run(Vec::leak([objects, of_each_channel()].concat()))
 }

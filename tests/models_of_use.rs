@@ -33,6 +33,8 @@ mod support;
 
 #[path = "models_of_use/barrier.rs"]
 mod barrier;
+#[path = "models_of_use/broadcast.rs"]
+mod broadcast;
 #[path = "models_of_use/by_c.rs"]
 mod by_c;
 #[path = "models_of_use/byte_lanes.rs"]
@@ -55,6 +57,8 @@ mod rows;
 mod sleepers;
 #[path = "models_of_use/spsc.rs"]
 mod spsc;
+#[path = "models_of_use/work.rs"]
+mod work;
 
 use drive::As;
 use interproc::Object;
@@ -87,6 +91,8 @@ fn main() {
             an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80, histories 60;
             a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50, histories 60;
             a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300, deaths 50, histories 60;
+            a_work_queue_is_a_row_of_jobs: work::InUse: sequences 800, deaths 80, histories 60;
+            a_broadcast_is_a_row_with_readers: broadcast::InUse: sequences 800, deaths 80, histories 60;
             a_latest_value_is_a_variable: Latest<[u64; 3]>: sequences 200, deaths 20, histories 60;
             a_mutex_is_one_at_a_time: locks::MutexInUse: sequences 500, deaths 80, histories 60;
             a_notification_does_not_die_with_a_waiter: locks::Waiters: stories 40;
@@ -100,6 +106,7 @@ fn main() {
             a_once_lock_is_set_once: Object<OnceLock<u64>>: sequences 200, deaths 20, histories 60;
             a_queue_of_c_is_a_row_of_messages: As<by_c::Queue>: sequences 400, deaths 40, histories 30;
             a_byte_queue_of_c_is_a_row_of_texts: As<by_c::ByteQueue>: sequences 300, deaths 40, histories 30;
+            a_work_queue_of_c_is_a_row_of_jobs: As<by_c::WorkQueue>: sequences 400, deaths 40, histories 30;
             a_mutex_of_c_is_one_at_a_time: As<by_c::Mutex>: sequences 300, deaths 40, histories 30;
         },
     )

@@ -10,7 +10,9 @@ mod support;
 
 use interproc::pipe;
 use interproc::process::{self, Builder, Daemon, Process, Program};
-use interproc::queue::{ByteQueue, Queue};
+use interproc::queue::{
+    Broadcast, BroadcastOptions, ByteQueue, Queue, Since, Slow, Subscriber, WorkOptions, WorkQueue,
+};
 use interproc::sync::{Event, Mutex, RwLock};
 use interproc::{Error, ErrorKind, Object, Result, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -53,6 +55,9 @@ struct World {
     rwlock: Object<RwLock<u64>>,
     queue: Queue<u64>,
     bytes: ByteQueue,
+    jobs: WorkQueue<[u8]>,
+    letters: WorkQueue<[u8]>,
+    news: Broadcast<[u8]>,
 }
 
 const SOON: Duration = Duration::from_millis(120);
@@ -60,7 +65,7 @@ const SOON: Duration = Duration::from_millis(120);
 impl World {
     fn new() -> World {
         std::env::set_current_dir(std::env::temp_dir()).expect("a directory to write to");
-        let segment = Segment::options().size(1 << 16).max_members(256).anonymous().expect("segment");
+        let segment = Segment::options().size(1 << 17).max_members(256).anonymous().expect("segment");
         let named = Segment::create(&name(), 1 << 16).expect("named");
         fill(&named).expect("objects to be seen");
         let mutex = |name| segment.object(name, || Mutex::new(0u64)).expect("mutex");
@@ -70,6 +75,13 @@ impl World {
             rwlock: segment.object("rwlock", || RwLock::new(0u64)).expect("rwlock"),
             queue: segment.queue("queue", 4).expect("queue"),
             bytes: segment.byte_queue("bytes", 4096, 100).expect("bytes"),
+            jobs: segment.byte_work_queue("jobs", 100, WorkOptions::new(2)).expect("jobs"),
+            letters: segment
+                .byte_work_queue("letters", 100, WorkOptions::new(2).max_deliveries(1))
+                .expect("letters"),
+            news: segment
+                .byte_broadcast("news", 100, BroadcastOptions::new(4).subscribers(300))
+                .expect("news"),
             segment,
             named,
         }
@@ -82,6 +94,11 @@ fn fill(named: &Segment) -> Result<()> {
     named.object("rwlock", || RwLock::new(0u64))?;
     named.queue::<u64>("queue", 4)?;
     named.byte_queue("bytes", 4096, 100)?;
+    let jobs = named.work_queue::<u64>("jobs", WorkOptions::new(2))?;
+    jobs.put(1)?;
+    std::mem::forget(jobs.take()?);
+    let news = named.broadcast::<u64>("news", BroadcastOptions::new(4))?;
+    std::mem::forget(news.subscribe(Slow::Waits)?);
     std::mem::forget(named.bounded_semaphore("permits", 2)?.acquire()?);
     named.barrier("barrier", 1)?.wait()?;
     std::mem::forget(named.pipe_pair("pipe", 1024, 100)?);
@@ -108,6 +125,14 @@ fn name() -> String {
     format!("/interproc-test-surroundings-rs-{}", PID.load(Ordering::Relaxed))
 }
 
+/// Children that failed have left what they put.
+fn put_if_there_is_room(queue: &WorkQueue<[u8]>) -> Result<()> {
+    match queue.try_put(b"hello".as_slice()) {
+        Err(full) if full.kind() == ErrorKind::Full => Ok(()),
+        put => put.map(drop),
+    }
+}
+
 type Form = fn(&World, &str) -> Result<()>;
 
 /// The forms, by name, with the kinds of error that are usual.
@@ -122,6 +147,35 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
     (
         "push and pop",
         |w, _| w.queue.push(1).map_err(|e| e.error().clone()).and_then(|()| w.queue.pop().map(drop)),
+        &[],
+    ),
+    (
+        "a job to a list",
+        |w, _| {
+            put_if_there_is_room(&w.jobs)?;
+            w.jobs.take()?.done().map(drop)
+        },
+        &[],
+    ),
+    (
+        "dead letters to a list",
+        |w, _| {
+            put_if_there_is_room(&w.letters)?;
+            if !w.letters.is_empty() {
+                w.letters.take()?.fail("no")?;
+            }
+            w.letters.dead_letters()?.iter().try_for_each(|letter| w.letters.discard(letter).map(drop))
+        },
+        &[],
+    ),
+    (
+        "news to a list",
+        |w, _| {
+            let mut mine: Subscriber<[u8]> = w.news.subscribe_since(Slow::Lags, Since::Now)?;
+            w.news.publish(b"hello".as_slice())?;
+            w.news.publisher(interproc::Wait::ForEver)?.publish(b"hello".as_slice())?;
+            mine.recv().map(drop)
+        },
         &[],
     ),
     ("bytes to a list", |w, _| w.bytes.push(b"hello").and_then(|()| w.bytes.pop().map(drop)), &[]),
@@ -151,7 +205,7 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
         "all seen",
         |_, name| {
             let view = Segment::open_read_only(name)?.view()?;
-            assert!(view.damage.is_none() && view.objects.len() == 9 && view.members.len() > 1, "{view:?}");
+            assert!(view.damage.is_none() && view.objects.len() == 11 && view.members.len() > 1, "{view:?}");
             assert!(view.objects.iter().all(|object| object.state.is_some()), "{view:?}");
             Ok(())
         },

@@ -47,7 +47,11 @@ impl Name {
     }
 
     fn receiver(&self) -> Receiver {
-        let mut child = self.tool("recv", &[]).spawn().expect("a receiver");
+        self.receiver_with(&[])
+    }
+
+    fn receiver_with(&self, options: &[&str]) -> Receiver {
+        let mut child = self.tool("recv", options).spawn().expect("a receiver");
         let (mut out, mut err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
         let output = std::thread::spawn(move || {
             let mut all = Vec::new();
@@ -285,6 +289,74 @@ fn a_receiver_whose_output_is_gone_ends_and_the_rest_is_for_others() {
     assert!(got.lines().count() >= 10_000 - 16, "{} of 10000", got.lines().count());
 }
 
+fn lines_that_are_work_outlive_their_receivers_and_are_counted() {
+    let name = Name::new("work");
+    let text = lines("work", 10_000);
+    let sender = name.send(&["--work"], text.as_bytes());
+    // Its output is full after a while: it has a line in its hands then.
+    let mut victim = name.tool("recv", &["--work"]).spawn().expect("a receiver");
+    let leased = || {
+        let segment = interproc::Segment::open(&format!("/{}", name.0)).ok()?;
+        let jobs = segment.byte_work_queue("bytes", 4096, interproc::queue::WorkOptions::new(1024)).ok()?;
+        Some((jobs.leased(), jobs.len()))
+    };
+    assert!(eventually(LONG, || leased().is_some_and(|(leased, there)| leased == 1 && there > 500)));
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(leased().map(|at| at.0), Some(1), "it is still at it");
+    victim.kill().expect("kill");
+    let mut first = Vec::new();
+    victim.stdout.take().expect("piped").read_to_end(&mut first).expect("what it had written");
+    victim.wait().expect("its end");
+    let receiver = name.receiver_with(&["--work"]);
+    good(sender);
+    let (status, second, said) = receiver.end();
+    assert!(status.code() == Some(1) && said.contains("1 pieces may have been written twice"), "{said}");
+    // The victim's last line may be a part of one; that comes whole from the other.
+    let whole = first.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let mut all: Vec<&str> = [&first[..whole], &second]
+        .iter()
+        .flat_map(|part| std::str::from_utf8(part).expect("text").lines())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    let mut sent: Vec<&str> = text.lines().collect();
+    sent.sort_unstable();
+    assert_eq!(all, sent);
+    assert!(!name.path().exists(), "the name is free");
+}
+
+fn lines_for_all_reach_everybody_and_wait_for_no_dead_one() {
+    let name = Name::new("all");
+    let text = lines("all", 5_000);
+    // One whose output is full after a while, so that all wait for it.
+    let mut victim = name.tool("recv", &["--all"]).spawn().expect("a receiver");
+    let receivers = [name.receiver_with(&["--all"]), name.receiver_with(&["--all"])];
+    let news = || {
+        let segment = interproc::Segment::open(&format!("/{}", name.0)).ok()?;
+        let options = interproc::queue::BroadcastOptions::new((4 << 20) / (4096 + 64));
+        let news = segment.byte_broadcast("bytes", 4096, options).ok()?;
+        Some((news.subscribers().ok()?, news.published()))
+    };
+    assert!(eventually(LONG, || news().is_some_and(|(receivers, _)| receivers == 3)));
+    let sender = name.send(&["--all"], text.as_bytes());
+    let before = std::cell::Cell::new(0);
+    let stands = || news().is_some_and(|(_, sent)| sent > 1_000 && before.replace(sent) == sent);
+    assert!(eventually(LONG, || {
+        std::thread::sleep(Duration::from_millis(20));
+        stands()
+    }));
+    assert!(before.get() < 5_000, "it is waited for");
+    victim.kill().expect("kill");
+    victim.wait().expect("its end");
+    good(sender);
+    for receiver in receivers {
+        let (status, output, said) = receiver.end();
+        assert!(status.success(), "{said}");
+        assert!(output == text.as_bytes(), "every line, in order");
+    }
+    assert!(!name.path().exists(), "the name is free");
+}
+
 fn what_cannot_be_is_said() {
     let name = Name::new("wrong");
     let code = |mut command: Command| {
@@ -323,6 +395,8 @@ fn main() {
             the_death_of_the_only_sender_is_the_end,
             a_killed_receiver_loses_nothing,
             a_receiver_whose_output_is_gone_ends_and_the_rest_is_for_others,
+            lines_that_are_work_outlive_their_receivers_and_are_counted,
+            lines_for_all_reach_everybody_and_wait_for_no_dead_one,
             what_cannot_be_is_said,
         ],
     )

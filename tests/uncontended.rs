@@ -8,12 +8,15 @@ mod kit;
 #[allow(unused_macros)] // `tests!`: ours are made by `cases!`.
 mod support;
 
-use interproc::queue::Queue;
+use interproc::queue::{
+    Broadcast, BroadcastOptions, Queue, Slow, Subscriber, WorkOptions, WorkOrder, WorkQueue,
+};
 use interproc::sync::{
     Barrier, BoundedSemaphore, Condvar, Event, Mutex, Once, OnceLock, RecursiveMutex, RwLock, Semaphore,
 };
-use interproc::{Deadline, Object, Segment};
+use interproc::{Deadline, Object, Segment, Wait};
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::RefCell;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +45,8 @@ struct Objects {
     lock: Object<Mutex<u64>>,
     arrived: Object<Condvar>,
     queue: Queue<u64>,
+    works: [WorkQueue<u64>; 3],
+    news: (Broadcast<u64>, RefCell<Option<Subscriber<u64>>>),
     permits: BoundedSemaphore,
     alone: Barrier,
     semaphore: Object<Semaphore>,
@@ -63,6 +68,10 @@ impl Objects {
             lock,
             arrived: seg.object("arrived", Condvar::new).expect("condvar"),
             queue: seg.queue("queue", 8).expect("queue"),
+            works: [WorkOrder::Fifo, WorkOrder::Lifo, WorkOrder::Priority].map(|order| {
+                seg.work_queue(&format!("{order:?}"), WorkOptions::new(4).order(order)).expect("queue")
+            }),
+            news: (seg.broadcast("news", BroadcastOptions::new(16)).expect("broadcast"), RefCell::new(None)),
             permits: seg.bounded_semaphore("permits", 4).expect("semaphore"),
             alone: seg.barrier("alone", 1).expect("barrier"),
             semaphore: seg.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
@@ -82,6 +91,7 @@ impl Objects {
         self.queue.push(0).expect("push");
         self.queue.pop().expect("pop");
         drop(self.elsewhere.lock().expect("lock"));
+        *self.news.1.borrow_mut() = self.news.0.subscribe(Slow::Waits).ok();
         self.once.call(|_| ()).expect("call");
         assert!(self.value.set(7).expect("set"));
         for _ in 0..5_000 {
@@ -278,6 +288,27 @@ fn main() {
             assert_eq!(o.queue.try_push_batch(&[round; 5]).expect("push"), 3);
             let mut into = [0; 8];
             assert_eq!(o.queue.pop_batch(&mut into).expect("pop"), 8);
+        };
+        working: |o, round| {
+            for jobs in &o.works {
+                jobs.put(round).expect("put");
+                jobs.try_put(round + 1).expect("put");
+                jobs.take().expect("take").fail("not yet").expect("its own");
+                assert!(jobs.take().expect("take").done().expect("its own") >= round);
+                drop(jobs.try_take().expect("take"));
+                jobs.take_until(Deadline::from_monotonic_ns(1)).expect("take").done().expect("its own");
+                jobs.join().expect("nothing is left");
+            }
+        };
+        publishing_and_receiving: |o, round| {
+            let (news, mine) = &o.news;
+            let mut mine = mine.borrow_mut();
+            let mine = mine.as_mut().expect("a seat");
+            news.publish(round).expect("publish");
+            news.try_publish(round).expect("publish");
+            assert_eq!(mine.recv(), Ok(round));
+            assert_eq!(mine.recv_by(Wait::Until(Deadline::from_monotonic_ns(1))), Ok(round));
+            assert!(mine.try_recv().is_err());
         };
         acquiring_and_releasing_a_permit: |o, _| {
             let one = o.permits.acquire().expect("permit");

@@ -22,11 +22,13 @@
 //! | `pipes` | messages both ways, and the kernel's pipes |
 //! | `rwlocks` | reading and writing, alone and together |
 //! | `wakes` | hand-overs that sleep |
+//! | `works` | jobs that are leased and done |
 //! | `children` | processes, from start to end |
 //! | `deaths` | from SIGKILL to the next owner |
 #![allow(dead_code)] // Each bench uses its own part.
 
 pub mod boost;
+pub mod broadcasts;
 pub mod bytelanes;
 pub mod bytes;
 pub mod children;
@@ -44,6 +46,7 @@ pub mod sides;
 pub mod signals;
 pub mod spsc;
 pub mod wakes;
+pub mod works;
 
 use std::time::Duration;
 

@@ -28,6 +28,7 @@
 mod arguments;
 mod barrier;
 mod bounded_semaphore;
+mod broadcast;
 mod byte_lane;
 mod byte_queue;
 mod channel;
@@ -54,6 +55,7 @@ mod spsc;
 mod start;
 mod time;
 mod who;
+mod work_queue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sys::call::KeepErrno;

@@ -1,6 +1,8 @@
 //! How large a segment must be.
 
 use super::arguments::output;
+use super::broadcast::{self, interproc_broadcast_options_t};
+use super::work_queue::{geometry, interproc_work_queue_options_t};
 use super::{call, invalid};
 use crate::error::Result;
 use crate::shm::Room;
@@ -58,6 +60,26 @@ pub unsafe extern "C" fn interproc_room_byte_queue(
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe { add(total, Room::new().byte_queue(capacity, longest)) })
+}
+
+/// Adds to `*total` the bytes that a segment needs for a work queue: interproc_segment_work_queue().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_room_work_queue(
+    options: *const interproc_work_queue_options_t,
+    total: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { add(total, Room::new().work_queue_of(geometry(options)?.1)) })
+}
+
+/// Adds to `*total` the bytes that a segment needs for a broadcast: interproc_segment_broadcast().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_room_broadcast(
+    options: *const interproc_broadcast_options_t,
+    total: *mut usize,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe { add(total, Room::new().broadcast_of(broadcast::geometry(options)?.1)) })
 }
 
 /// Adds to `*total` the bytes that a segment needs for a queue from one to one: interproc_segment_spsc_producer().

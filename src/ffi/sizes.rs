@@ -21,6 +21,12 @@ const ROWS: &[Row] = rows![
     barrier::interproc_barrier_info_t,
     bounded_semaphore::interproc_bounded_semaphore_info_t,
     channel::interproc_channel_info_t,
+    broadcast::interproc_broadcast_info_t,
+    broadcast::interproc_broadcast_options_t,
+    broadcast::interproc_broadcast_t,
+    broadcast::interproc_publisher_t,
+    broadcast::interproc_subscriber_info_t,
+    broadcast::interproc_subscriber_t,
     byte_lane::interproc_byte_consumer_t,
     byte_lane::interproc_byte_producer_t,
     byte_queue::interproc_byte_queue_t,
@@ -54,6 +60,11 @@ const ROWS: &[Row] = rows![
     spsc::interproc_spsc_slots_t,
     process::interproc_usage_t,
     who::interproc_who_t,
+    work_queue::interproc_dead_letter_t,
+    work_queue::interproc_job_t,
+    work_queue::interproc_work_queue_info_t,
+    work_queue::interproc_work_queue_options_t,
+    work_queue::interproc_work_queue_t,
 ];
 
 /// The size and alignment of a structure of this header, by its name, such as "interproc_mutex_t": for bindings that do

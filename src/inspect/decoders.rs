@@ -53,6 +53,8 @@ const DECODERS: &[Decoder] = &[
     pipe(pipe::LISTENER, "pipe Listener", pipe::view::listener),
     placed(Kind::Queue, "Queue", queue::mpmc::view::queue),
     placed(Kind::Spsc, "Spsc", queue::lane::view::spsc),
+    placed(Kind::Broadcast, "Broadcast", queue::broadcast::view::broadcast),
+    placed(Kind::WorkQueue, "WorkQueue", queue::work::view::work_queue),
 ];
 
 /// The decoder of an object, if there is one.

@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | [`Member::sleep`] | the object's (at most three), alarm, the owner's slot and its generation if there is one, bell | on an owner, or if not `sure` |
 //! | [`Member::sleep_beside`] | the object's (at most two), the peer's slot, and without a net its generation | if the peer is in the way, or if not `sure` |
-//! | [`Member::sleep_on_many`] | the object's first, alarm, the object's others, the slots of all owners, bell | if there are owners, or more words than fit |
+//! | [`Member::sleep_on_many`] | the object's first, alarm, the object's others, the slots of all owners, bell | if there are owners that are not idle, or more words than fit |
 //!
 //! The first word is the one to be watched where the kernel can watch only one. The bell comes last. A thread that has been
 //! woken stays in the kernel's other queues until it runs, so it can receive a wake-up on several of its words; Linux reports
@@ -124,7 +124,8 @@ impl Member {
         share: (u32, u32),
         deadline: Option<Deadline>,
     ) -> Woken {
-        let (word, net) = (watches[0].word, !owners.as_slice().is_empty() || owners.beyond());
+        let (word, in_the_way) = (watches[0].word, !owners.as_slice().is_empty() && !owners.idle);
+        let net = in_the_way || owners.beyond();
         let owners = owners.as_slice();
         self.sleep_by(&Sleep { kind: Kind::OnMany, watches, owners, net, share, word, obstacle }, deadline)
     }
@@ -296,7 +297,7 @@ impl Watched {
                 Kind::Ordinary => (crate::mutant!("no-owner-watch"), true),
                 // Rare enough to be left to the net where there is one.
                 Kind::Beside => (false, !sleep.net),
-                Kind::OnMany => (crate::mutant!("many-no-owner-watch"), false),
+                Kind::OnMany => (crate::mutant!("many-no-owner-watch"), !sleep.net),
             };
             if unwatched {
                 continue;
@@ -320,6 +321,8 @@ pub(crate) struct Owners {
     len: usize,
     /// Something that ought to be watched is not.
     beyond: bool,
+    /// Nobody's death that the kernel does not report is waited for.
+    idle: bool,
 }
 
 impl Owners {
@@ -328,12 +331,12 @@ impl Owners {
 
     /// Nobody.
     pub(crate) fn new() -> Self {
-        Owners { ids: [OwnerId::new(0, 0); Owners::MOST], len: 0, beyond: false }
+        Owners { ids: [OwnerId::new(0, 0); Owners::MOST], len: 0, beyond: false, idle: false }
     }
 
     /// Forgets them.
     pub(crate) fn clear(&mut self) {
-        (self.len, self.beyond) = (0, false);
+        (self.len, self.beyond, self.idle) = (0, false, false);
     }
 
     /// Adds one. False if there is no room for it.
@@ -353,6 +356,11 @@ impl Owners {
     /// There is more than can be watched: the net bounds the sleep.
     pub(crate) fn go_beyond(&mut self) {
         self.beyond = true;
+    }
+
+    /// They are in nobody's way: the sleep needs no net because of them.
+    pub(crate) fn are_idle(&mut self) {
+        self.idle = true;
     }
 
     /// Whether there was more than can be watched.

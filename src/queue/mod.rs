@@ -7,10 +7,15 @@
 //! | messages of one size, one producer and one consumer: the fastest | [`spsc`]; in place with [`WriteChunk`](spsc::WriteChunk) and [`ReadChunk`](spsc::ReadChunk) |
 //! | messages of any length, one producer and one consumer | [`byte_lane`]; in place with [`ByteReservation`](byte_lane::ByteReservation) and [`ByteMessage`](byte_lane::ByteMessage) |
 //! | messages of any length, both ways, with end of file | [`pipe`](crate::pipe) |
+//! | jobs: kept until a worker says that they are done, and given to another one if it dies | [`WorkQueue`] |
+//! | every message to every subscriber, of those who wait and those who lag | [`Broadcast`] |
 //! | only the newest value | [`Latest`] |
 //!
 //! Their algorithms are in [`raw::queue`](crate::raw::queue): what happens, window by window, when somebody dies.
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod body;
+pub(crate) mod broadcast;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod byte_lane;
 #[cfg(not(any(feature = "std", interproc_loom)))]
@@ -28,6 +33,7 @@ mod head;
 mod iter;
 pub(crate) mod lane;
 pub(crate) mod latest;
+mod locking;
 pub(crate) mod mpmc;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -39,6 +45,7 @@ mod skips;
 pub mod spsc;
 pub(crate) mod steps;
 mod wait;
+pub(crate) mod work;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use byte_queue::{
@@ -59,6 +66,16 @@ pub use mpmc::{Drain, Iter, Message, Queue, Reservation, TryIter};
 pub use push_error::{BatchError, PushError};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use recv_error::RecvError;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use work::{Job, Lease, Letter, WorkOptions, WorkOrder, WorkQueue};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use {
+    body::Body,
+    broadcast::{
+        AlonePublication, Broadcast, BroadcastOptions, News, Publication, Publisher, Received, Since, Slow,
+        Subscriber,
+    },
+};
 
 // Public in `raw::queue`.
 pub(crate) use lane::{Lane, RawConsumer, RawProducer};

@@ -82,6 +82,12 @@ impl fmt::Display for Described {
             k if k == Kind::Barrier as u32 => write!(f, "a Barrier of {a} parties"),
             k if k == Kind::ByteSpsc as u32 => write!(f, "a byte lane of {a} bytes, messages up to {b},"),
             k if k == Kind::Latest as u32 => write!(f, "a Latest of {a} bytes with {b} announcements"),
+            k if k == Kind::Broadcast as u32 => {
+                write!(f, "a Broadcast of {} messages of up to {} bytes to {b}", a as u32, a >> 32)
+            }
+            k if k == Kind::WorkQueue as u32 => {
+                write!(f, "a WorkQueue of {} jobs of up to {} bytes", b >> 32, a >> 32)
+            }
             k if k == Kind::Pipe as u32 => {
                 write!(f, "{} Pipes of {a} bytes for messages to {}", b >> 32, b as u32)
             }

@@ -52,6 +52,7 @@
 //! start the process yourself.
 
 mod attach;
+mod broadcast;
 mod byte_lane;
 mod cells;
 mod directory;
@@ -69,6 +70,7 @@ mod room;
 mod segment;
 mod snapshot;
 mod spsc;
+mod work;
 
 pub(crate) use directory::Element;
 pub use object::Object;

@@ -1,5 +1,6 @@
 //! [`Room`]: how large a segment must be.
 
+use super::broadcast::AskedBroadcast;
 use super::cells::AskedCells;
 use super::directory::{Described, Element};
 use super::lane::AskedLane;
@@ -7,9 +8,13 @@ use super::latest::AskedLatest;
 use super::options::Options;
 use super::placed::Placed;
 use super::queue::{AskedByteQueue, AskedQueue};
+use super::work::AskedWorkQueue;
 use super::{fail, segment::Segment};
 use crate::error::{ErrorKind, Result};
 use crate::format::{Kind, OBJECT_ALIGN};
+use crate::queue::broadcast::BroadcastGeometry;
+use crate::queue::work::Geometry;
+use crate::queue::{BroadcastOptions, WorkOptions};
 use crate::shared::{Plain, Shared};
 use std::string::String;
 use std::{format, vec::Vec};
@@ -131,6 +136,62 @@ impl Room {
     /// ```
     pub fn byte_queue(self, capacity: usize, longest: usize) -> Room {
         self.placed(&AskedByteQueue { capacity, longest })
+    }
+
+    /// Adds a work queue: see [`Segment::work_queue`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, Segment, queue::WorkOptions};
+    /// let size = Room::new().work_queue::<u64>(WorkOptions::new(100)).size()?;
+    /// Segment::anonymous(size)?.work_queue::<u64>("jobs", WorkOptions::new(100))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn work_queue<T: Plain>(self, options: WorkOptions) -> Room {
+        self.byte_work_queue(size_of::<T>(), options)
+    }
+
+    /// Adds a work queue of jobs of any length: see [`Segment::byte_work_queue`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, Segment, queue::WorkOptions};
+    /// let size = Room::new().byte_work_queue(1000, WorkOptions::new(20)).size()?;
+    /// Segment::anonymous(size)?.byte_work_queue("jobs", 1000, WorkOptions::new(20))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn byte_work_queue(self, longest: usize, options: WorkOptions) -> Room {
+        self.work_queue_of(options.geometry(longest))
+    }
+
+    pub(crate) fn work_queue_of(self, geometry: Geometry) -> Room {
+        self.placed(&AskedWorkQueue { type_id: 0, geometry })
+    }
+
+    /// Adds a broadcast: see [`Segment::broadcast`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, Segment, queue::BroadcastOptions};
+    /// let size = Room::new().broadcast::<u64>(BroadcastOptions::new(16)).size()?;
+    /// Segment::anonymous(size)?.broadcast::<u64>("numbers", BroadcastOptions::new(16))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn broadcast<T: Plain>(self, options: BroadcastOptions) -> Room {
+        self.broadcast_of(options.geometry(size_of::<T>(), true))
+    }
+
+    /// Adds a broadcast of messages of any length: see [`Segment::byte_broadcast`].
+    /// # Examples
+    /// ```
+    /// # use interproc::{Room, Segment, queue::BroadcastOptions};
+    /// let size = Room::new().byte_broadcast(100, BroadcastOptions::new(16)).size()?;
+    /// Segment::anonymous(size)?.byte_broadcast("news", 100, BroadcastOptions::new(16))?;
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn byte_broadcast(self, longest: usize, options: BroadcastOptions) -> Room {
+        self.broadcast_of(options.geometry(longest, false))
+    }
+
+    pub(crate) fn broadcast_of(self, geometry: BroadcastGeometry) -> Room {
+        self.placed(&AskedBroadcast { type_id: 0, geometry })
     }
 
     /// Adds an Spsc queue: see [`Segment::spsc_producer`].

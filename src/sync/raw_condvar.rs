@@ -90,7 +90,7 @@
 use super::high;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Life, Member, OwnerId, Retries, Spin, Updated, is_live, update};
+use crate::member::{Life, Member, OwnerId, Owners, Retries, Spin, Updated, is_live, update};
 use crate::sync::{Acquired, RawMutex, RawRecursiveMutex};
 use crate::sys::{Watch, Woken, Word, futex};
 use crate::time::Deadline;
@@ -184,6 +184,31 @@ impl RawCondvar {
     /// With nothing done: `NotOwner` if the caller does not hold the lock; `InvalidInput` if somebody waits here with another
     /// mutex (the lock is still held). With the lock not held: `NotRecoverable`.
     pub fn wait(&self, me: &Member, lock: &RawMutex, deadline: Option<Deadline>) -> Result<Waited> {
+        self.wait_for(me, lock, None, deadline, Some(Spin::new(me.spinning())))
+    }
+
+    /// As [`RawCondvar::wait`], for a caller whose condition also comes true when one of these members dies, and that has spun already.
+    ///
+    /// # Errors
+    /// As [`RawCondvar::wait`].
+    pub(crate) fn wait_beside(
+        &self,
+        me: &Member,
+        lock: &RawMutex,
+        owners: Option<&Owners>,
+        deadline: Option<Deadline>,
+    ) -> Result<Waited> {
+        self.wait_for(me, lock, owners, deadline, None)
+    }
+
+    fn wait_for(
+        &self,
+        me: &Member,
+        lock: &RawMutex,
+        owners: Option<&Owners>,
+        deadline: Option<Deadline>,
+        spin: Option<Spin<'_>>,
+    ) -> Result<Waited> {
         if !lock.is_held_by(me) {
             return Err(ErrorKind::NotOwner.into());
         }
@@ -200,7 +225,7 @@ impl RawCondvar {
             let seen = self.announce();
             crate::crash_window!("CV-a: announced, the lock held");
             lock.unlock_to_wait(me);
-            let timed_out = self.sleep(me, lock, seen, deadline);
+            let timed_out = self.sleep(me, lock, seen, owners, deadline, spin);
             crate::crash_window!("CV-b: awake, not locked");
             // Relaxed: the news of a move comes through the kernel.
             let now = self.word.load(Ordering::Relaxed);
@@ -249,11 +274,15 @@ impl RawCondvar {
     }
 
     /// Wakes one waiter, if there is any.
+    #[inline]
     pub fn notify_one(&self, me: &Member) {
-        let mut word = self.word.load(Ordering::Relaxed);
-        if word & SLEEPERS == 0 {
-            return;
+        let word = self.word.load(Ordering::Relaxed);
+        if word & SLEEPERS != 0 {
+            self.notify_one_of(me, word);
         }
+    }
+
+    fn notify_one_of(&self, me: &Member, mut word: u64) {
         let pending = me.pend();
         let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
@@ -281,11 +310,15 @@ impl RawCondvar {
     }
 
     /// Wakes all waiters: one now, and the others one by one as they get the lock.
+    #[inline]
     pub fn notify_all(&self, me: &Member) {
-        let mut word = self.word.load(Ordering::Relaxed);
-        if word & SLEEPERS == 0 {
-            return;
+        let word = self.word.load(Ordering::Relaxed);
+        if word & SLEEPERS != 0 {
+            self.notify_all_of(me, word);
         }
+    }
+
+    fn notify_all_of(&self, me: &Member, mut word: u64) {
         let pending = me.pend();
         let mut retries = Retries::new();
         while word & SLEEPERS != 0 {
@@ -356,15 +389,24 @@ impl RawCondvar {
     }
 
     /// Sleeps until a notification, or until the caller should look again. Returns whether the deadline passed.
-    fn sleep(&self, me: &Member, lock: &RawMutex, seen: u64, deadline: Option<Deadline>) -> bool {
-        let mut spin = Spin::new(me.spinning());
-        while spin.again() {
-            if !same_count(self.word.load(Ordering::Relaxed), seen) {
-                spin.done();
-                return false;
+    fn sleep(
+        &self,
+        me: &Member,
+        lock: &RawMutex,
+        seen: u64,
+        owners: Option<&Owners>,
+        deadline: Option<Deadline>,
+        spin: Option<Spin<'_>>,
+    ) -> bool {
+        if let Some(mut spin) = spin {
+            while spin.again() {
+                if !same_count(self.word.load(Ordering::Relaxed), seen) {
+                    spin.done();
+                    return false;
+                }
             }
+            spin.failed();
         }
-        spin.failed();
         let count = Watch { word: Word::High(&self.word), expected: high(seen | SLEEPERS) };
         let mut tries = 0;
         loop {
@@ -390,6 +432,24 @@ impl RawCondvar {
                 watches[2] = count;
             }
             let sure = tries < TRIES;
+            if let Some(owners) = owners.filter(|_| sure) {
+                let woken = me.sleep_on_many(&watches[..n], owners, None, (0, 1), deadline);
+                let dead = |&id: &OwnerId| !matches!(me.table().life(id), Life::Live(word) if is_live(word));
+                if matches!(woken, Woken::By(_)) && dead(&owner) {
+                    me.table().wake_watchers(owner); // the kernel wakes one there, and another wake-up hides it
+                }
+                // Those beyond the list are the caller's to look after when the net ends the sleep.
+                let looks = owners.beyond() && woken == Woken::Interrupted;
+                let moved = !same_count(self.word.load(Ordering::Relaxed), seen);
+                let news = looks || moved || owners.as_slice().iter().any(dead);
+                match woken {
+                    Woken::TimedOut => return true,
+                    Woken::Changed if !news => tries += 1,
+                    Woken::Interrupted if !news => {}
+                    _ => return false,
+                }
+                continue;
+            }
             let woken = me.sleep(if sure { &watches[..n] } else { &watches[..1] }, None, sure, deadline);
             match woken {
                 Woken::By(2) if sure && n == 3 => {

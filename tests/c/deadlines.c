@@ -30,6 +30,13 @@ static interproc_permit_t permit, another;
 static interproc_barrier_t barrier;
 static interproc_queue_t full, empty;
 static interproc_byte_queue_t byte_full, byte_empty;
+static interproc_work_queue_t work_full, work_empty;
+static const interproc_work_queue_options_t work_options = {2, 8, 0, 0, INTERPROC_WORK_FIFO, 0, {0, 0, 0}};
+static interproc_job_t one_job;
+static interproc_broadcast_t news_full;
+static interproc_subscriber_t reader, behind, behind_only;
+static interproc_publisher_t only, other_only, its_only;
+static const interproc_broadcast_options_t news_options = {2, 8, 0, 4, {0, 0, 0, 0}};
 static interproc_spsc_producer_t producer;
 static interproc_spsc_consumer_t consumer;
 static interproc_byte_producer_t byte_producer;
@@ -166,6 +173,16 @@ enum { ORDINARY = 0, DOES_NOT_WAIT = 1, IN_A_CHILD = 2 };
     X(interproc_byte_queue_timedpop(&byte_empty, t, buffer, 64, &count, &yes), IN_A_CHILD)                    \
     X(interproc_byte_queue_reserve_until(&byte_full, 8, t, &place), IN_A_CHILD)                                \
     X(interproc_byte_queue_borrow_until(&byte_empty, t, &message, &count, &yes), IN_A_CHILD)                  \
+    X(interproc_work_queue_put_until(&work_full, buffer, 8, 0, NULL, t, NULL), IN_A_CHILD)                     \
+    X(interproc_work_queue_timedtake(&work_empty, t, buffer, 64, &one_job), IN_A_CHILD)                       \
+    X(interproc_work_queue_join_until(&work_full, t), IN_A_CHILD)                                              \
+    X(interproc_broadcast_timedpublish(&news_full, buffer, 8, t, NULL), IN_A_CHILD)                            \
+    X(interproc_broadcast_reserve_until(&news_full, t, &place), IN_A_CHILD)                                     \
+    X(interproc_subscriber_timedrecv(&reader, t, buffer, 64, &count, NULL), ORDINARY)                           \
+    X(interproc_subscriber_borrow_until(&reader, t, &message, &count), ORDINARY)                                \
+    X(interproc_publisher_timedpublish(&only, buffer, 8, t, NULL), ORDINARY)                                    \
+    X(interproc_publisher_reserve_until(&only, t, &place), ORDINARY)                                            \
+    X(interproc_segment_publisher_until(&segment, "news taken", &news_options, t, &other_only), IN_A_CHILD)      \
     X(interproc_latest_set_until(&latest, &value, t, &version), DOES_NOT_WAIT)                                 \
     X(interproc_latest_wait_newer_until(&latest, version, t, &value, &version), IN_A_CHILD)                    \
     X(interproc_process_join_until(&child, t, &end), ORDINARY)                                                 \
@@ -323,6 +340,9 @@ static void *holder(void *argument)
     OK(interproc_mutex_lock(&shared->mutex));
     OK(interproc_recursive_mutex_lock(&shared->nest));
     OK(interproc_rwlock_wrlock(&shared->rwlock));
+    OK(interproc_segment_subscriber(&segment, "news full", &news_options, INTERPROC_SLOW_WAITS, 0, &behind));
+    OK(interproc_segment_subscriber(&segment, "news only", &news_options, INTERPROC_SLOW_WAITS, 0, &behind_only));
+    OK(interproc_segment_publisher_until(&segment, "news taken", &news_options, NULL, &its_only));
     OK(interproc_once_call(&shared->once, job, NULL));
     OK(interproc_rwlock_unlock(&shared->rwlock));
     OK(interproc_recursive_mutex_unlock(&shared->nest));
@@ -342,6 +362,8 @@ int main(void)
     OK(interproc_segment_queue(&segment, "empty", sizeof value, 2, &empty));
     OK(interproc_segment_byte_queue(&segment, "byte full", 128, 64, &byte_full));
     OK(interproc_segment_byte_queue(&segment, "byte empty", 128, 64, &byte_empty));
+    OK(interproc_segment_work_queue(&segment, "work full", &work_options, &work_full));
+    OK(interproc_segment_work_queue(&segment, "work empty", &work_options, &work_empty));
     OK(interproc_segment_spsc_producer(&segment, "one full", sizeof value, 2, &producer));
     OK(interproc_segment_spsc_consumer(&segment, "one empty", sizeof value, 2, &consumer));
     OK(interproc_segment_byte_producer(&segment, "one byte full", 128, 64, &byte_producer));
@@ -359,6 +381,8 @@ int main(void)
         ;
     while (interproc_byte_queue_trypush(&byte_full, buffer, 8) == 0)
         ;
+    while (interproc_work_queue_tryput(&work_full, buffer, 8) == 0)
+        ;
     while (interproc_spsc_producer_trypush(&producer, &value) == 0)
         ;
     while (interproc_byte_producer_trypush(&byte_producer, buffer, 8) == 0)
@@ -367,6 +391,13 @@ int main(void)
         ;
     OK(pthread_create(&thread, NULL, holder, NULL));
     OK(interproc_event_wait(&shared->told));
+    OK(interproc_segment_broadcast(&segment, "news full", &news_options, &news_full));
+    OK(interproc_segment_publisher_until(&segment, "news only", &news_options, NULL, &only));
+    OK(interproc_segment_subscriber(&segment, "news empty", &news_options, INTERPROC_SLOW_WAITS, 0, &reader));
+    while (interproc_broadcast_trypublish(&news_full, buffer, 8) == 0)
+        ;
+    while (interproc_publisher_trypublish(&only, buffer, 8) == 0)
+        ;
 
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++)
         one_answer_to_each_time(row);

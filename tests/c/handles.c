@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum kind { SEGMENT, QUEUE, BYTE_QUEUE, LATEST, BARRIER, BOUNDED_SEMAPHORE, SPSC_PRODUCER, SPSC_CONSUMER, BYTE_PRODUCER,
+enum kind { SEGMENT, QUEUE, BYTE_QUEUE, WORK_QUEUE, BROADCAST, SUBSCRIBER, PUBLISHER, LATEST, BARRIER, BOUNDED_SEMAPHORE, SPSC_PRODUCER, SPSC_CONSUMER, BYTE_PRODUCER,
             BYTE_CONSUMER, PIPE, LISTENER, PROCESS, PROCESS_REF, READY, PLACED,
             UNASKED, KINDS };
 
@@ -35,6 +35,10 @@ union handle {
     interproc_segment_t segment;
     interproc_queue_t queue;
     interproc_byte_queue_t byte_queue;
+    interproc_work_queue_t work_queue;
+    interproc_broadcast_t broadcast;
+    interproc_subscriber_t subscriber;
+    interproc_publisher_t publisher;
     interproc_latest_t latest;
     interproc_barrier_t barrier;
     interproc_bounded_semaphore_t permits;
@@ -55,6 +59,8 @@ enum { SIZE = 1 << 17, BYTES = 1 << 16, PATTERN = 0x11 };
 /* What the other arguments point to. */
 static uint64_t junk[8192];
 static const struct timespec past = {0, 1};
+static const interproc_broadcast_options_t news = {16, 64, 0, 4, {0, 0, 0, 0}};
+static const interproc_work_queue_options_t work = {16, 64, 0, 0, INTERPROC_WORK_FIFO, 0, {0, 0, 0}};
 static interproc_pipe_t other_end;
 
 /* Where a live handle's segment is open: one for each kind, so that two handles of one call do not meet. */
@@ -82,6 +88,10 @@ static void *make(enum kind kind, interproc_segment_t *segment, union handle *h)
     case SEGMENT: DO(interproc_segment_anonymous(&h->segment, SIZE)); break;
     case QUEUE: DO(interproc_segment_queue(segment, "object", 8, 16, &h->queue)); break;
     case BYTE_QUEUE: DO(interproc_segment_byte_queue(segment, "object", 4096, 64, &h->byte_queue)); break;
+    case WORK_QUEUE: DO(interproc_segment_work_queue(segment, "object", &work, &h->work_queue)); break;
+    case BROADCAST: DO(interproc_segment_broadcast(segment, "object", &news, &h->broadcast)); break;
+    case SUBSCRIBER: DO(interproc_segment_subscriber(segment, "object", &news, INTERPROC_SLOW_WAITS, 0, &h->subscriber)); break;
+    case PUBLISHER: DO(interproc_segment_publisher_until(segment, "object", &news, NULL, &h->publisher)); break;
     case LATEST: DO(interproc_segment_latest(segment, "object", 8, NULL, &h->latest)); break;
     case BARRIER: DO(interproc_segment_barrier(segment, "object", 2, &h->barrier)); break;
     case BOUNDED_SEMAPHORE: DO(interproc_segment_bounded_semaphore(segment, "object", 2, &h->permits)); break;
@@ -103,7 +113,7 @@ static void *make(enum kind kind, interproc_segment_t *segment, union handle *h)
 static bool has_a_close(enum kind kind)
 {
     switch (kind) {
-    case QUEUE: case BYTE_QUEUE: case LATEST: case BARRIER: case BOUNDED_SEMAPHORE: case READY: case PLACED: case UNASKED: return false;
+    case QUEUE: case BYTE_QUEUE: case WORK_QUEUE: case BROADCAST: case LATEST: case BARRIER: case BOUNDED_SEMAPHORE: case READY: case PLACED: case UNASKED: return false;
     default: return true;
     }
 }
@@ -114,6 +124,8 @@ static void unmake(enum kind kind, union handle *h)
     case SEGMENT: DO(interproc_segment_close(&h->segment)); break;
     case SPSC_PRODUCER: DO(interproc_spsc_producer_leave(&h->producer)); break;
     case SPSC_CONSUMER: DO(interproc_spsc_consumer_leave(&h->consumer)); break;
+    case SUBSCRIBER: DO(interproc_subscriber_leave(&h->subscriber)); break;
+    case PUBLISHER: DO(interproc_publisher_leave(&h->publisher)); break;
     case BYTE_PRODUCER: DO(interproc_byte_producer_leave(&h->byte_producer)); break;
     case BYTE_CONSUMER: DO(interproc_byte_consumer_leave(&h->byte_consumer)); break;
     case PIPE: DO(interproc_pipe_close(&h->pipe)); DO(interproc_pipe_close(&other_end)); break;

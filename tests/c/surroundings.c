@@ -84,6 +84,8 @@ typedef struct {
     objects_t *objects;
     interproc_queue_t queue;
     interproc_byte_queue_t bytes;
+    interproc_work_queue_t jobs;
+    interproc_broadcast_t news;
     interproc_bounded_semaphore_t permits;
     interproc_barrier_t barrier;
     interproc_latest_t latest;
@@ -105,12 +107,19 @@ static interproc_pipe_t one, other;
 static interproc_process_ref_t parent;
 static const uint64_t ZERO = 0;
 
+static const interproc_broadcast_options_t news_options = {2, 8, 0, 24, {0, 0, 0, 0}};
+
 static int open_objects(world_t *w)
 {
+    interproc_work_queue_options_t work = {0};
     int rc;
+    work.capacity = 4;
+    work.longest = 8;
     if ((rc = interproc_segment_object(&w->segment, "objects", sizeof *w->objects, 8, (void **)&w->objects)) != 0
         || (rc = interproc_segment_queue(&w->segment, "queue", 8, 4, &w->queue)) != 0
         || (rc = interproc_segment_byte_queue(&w->segment, "bytes", 4096, 100, &w->bytes)) != 0
+        || (rc = interproc_segment_work_queue(&w->segment, "jobs", &work, &w->jobs)) != 0
+        || (rc = interproc_segment_broadcast(&w->segment, "news", &news_options, &w->news)) != 0
         || (rc = interproc_segment_bounded_semaphore(&w->segment, "permits", 1, &w->permits)) != 0
         || (rc = interproc_segment_barrier(&w->segment, "barrier", 1, &w->barrier)) != 0)
         return rc;
@@ -236,6 +245,48 @@ static int spsc(void)
     }
     interproc_spsc_producer_leave(&p);
     return rc;
+}
+static int job_through(void)
+{
+    uint64_t x = 1;
+    interproc_job_t job;
+    int rc = interproc_work_queue_put(&own.jobs, &x, sizeof x);
+    if (rc == 0)
+        rc = interproc_work_queue_take(&own.jobs, &x, sizeof x, &job);
+    return rc ? rc : interproc_work_queue_done(&own.jobs, &job);
+}
+static int job_held(void)
+{
+    SOON;
+    uint64_t x;
+    interproc_job_t job;
+    return interproc_work_queue_timedtake(&held.jobs, soon, &x, sizeof x, &job);
+}
+static int join_held(void) { SOON; return interproc_work_queue_join_until(&held.jobs, soon); }
+static int news_through(void)
+{
+    interproc_subscriber_t mine;
+    interproc_publisher_t only;
+    uint64_t x = 1;
+    size_t len;
+    int rc = interproc_segment_subscriber(&own.segment, "news", &news_options, INTERPROC_SLOW_LAGS, 0, &mine);
+    if (rc != 0)
+        return rc;
+    if ((rc = interproc_broadcast_publish(&own.news, &x, sizeof x)) == 0
+        && (rc = interproc_segment_publisher_until(&own.segment, "news", &news_options, NULL, &only)) == 0) {
+        rc = interproc_publisher_publish(&only, &x, sizeof x);
+        interproc_publisher_leave(&only);
+        if (rc == 0)
+            rc = interproc_subscriber_recv(&mine, &x, sizeof x, &len, NULL);
+    }
+    interproc_subscriber_leave(&mine);
+    return rc;
+}
+static int news_held(void)
+{
+    SOON;
+    uint64_t x = 1;
+    return interproc_broadcast_timedpublish(&held.news, &x, sizeof x, soon, NULL);
 }
 static int bytes_one_to_one(void)
 {
@@ -515,6 +566,11 @@ static const operation_t operations[] = {
     {"reserve and abort", queue_in_place, 0, NULL, 0},
     {"pop behind a reservation", queue_held, ETIMEDOUT, NULL, 0},
     {"push and pop of bytes", bytes_through, 0, NULL, 0},
+    {"put, take and done", job_through, 0, NULL, 0},
+    {"take beside a job that is worked on", job_held, ETIMEDOUT, NULL, 0},
+    {"join beside a job that is worked on", join_held, ETIMEDOUT, NULL, 0},
+    {"news to a subscriber", news_through, 0, NULL, 0},
+    {"publish behind a slow subscriber", news_held, ETIMEDOUT, NULL, 0},
     {"set and get", latest, 0, NULL, 0},
     {"one to one", spsc, 0, NULL, 0},
     {"bytes one to one", bytes_one_to_one, 0, NULL, 0},
@@ -766,7 +822,7 @@ static void body(const cell_t *cell)
     int rc, low = 0;
     setpgid(0, 0);
     if (!cell->inherited) {
-        if (interproc_segment_anonymous(&own.segment, 16384) != 0 || open_objects(&own) != 0)
+        if (interproc_segment_anonymous(&own.segment, 24576) != 0 || open_objects(&own) != 0)
             _exit(NO_WORLD);
     } else {
         own = held; /* what nobody holds in it is free; what is held is not asked for by these */
@@ -893,6 +949,7 @@ static void start(const operation_t *op, const surrounding_t *in, long argument,
 static int goes_inherited(const operation_t *op)
 {
     return op->does == mutex_held || op->does == write_held || op->does == permit_held || op->does == queue_held
+        || op->does == job_held || op->does == join_held || op->does == news_held
         || op->does == bytes_through || op->does == event_unset || op->does == semaphore_posted || op->does == once
         || op->does == latest || op->does == mutex_try_held;
 }
@@ -923,13 +980,21 @@ static void allocations(const surrounding_t *in)
 static void holder(int ready)
 {
     interproc_permit_t permit;
+    interproc_job_t job;
+    interproc_subscriber_t mine;
+    uint64_t x = 1;
     void *cell;
     world_t w;
     if (interproc_segment_open(&w.segment, world_name) != 0 || open_objects(&w) != 0
         || interproc_mutex_lock(&w.objects->mutex) != 0 || interproc_recursive_mutex_lock(&w.objects->recursive) != 0
         || interproc_rwlock_wrlock(&w.objects->rwlock) != 0
         || interproc_bounded_semaphore_acquire(&w.permits, &permit) != 0
-        || interproc_queue_reserve_until(&w.queue, NULL, &cell) != 0)
+        || interproc_queue_reserve_until(&w.queue, NULL, &cell) != 0
+        || interproc_work_queue_put(&w.jobs, &x, sizeof x) != 0
+        || interproc_work_queue_take(&w.jobs, &x, sizeof x, &job) != 0
+        || interproc_segment_subscriber(&w.segment, "news", &news_options, INTERPROC_SLOW_WAITS, 0, &mine) != 0
+        || interproc_broadcast_publish(&w.news, &x, sizeof x) != 0
+        || interproc_broadcast_publish(&w.news, &x, sizeof x) != 0)
         _exit(1);
     close_all(ready + 1); /* it holds on, whatever the program closes */
     if (write(ready, "x", 1) != 1)
@@ -961,7 +1026,7 @@ int main(int argc, char **argv)
         return 1;
     ready[1] = fcntl(ready[1], F_DUPFD, 100);
     interproc_segment_options_t options = INTERPROC_SEGMENT_OPTIONS_INIT;
-    options.size = 16384, options.max_members = 1024;
+    options.size = 24576, options.max_members = 1024;
     RETURNS(0, interproc_segment_create_with(&held.segment, world_name, &options));
     RETURNS(0, open_objects(&held));
     pid_t pid = fork();

@@ -72,6 +72,11 @@ static void the_sizes_of_all_structures_are_told(void)
     IS(interproc_process_details_t)
     IS(interproc_segment_options_t)
     IS(interproc_ready_t)
+    IS(interproc_job_t)
+    IS(interproc_broadcast_options_t)
+    IS(interproc_subscriber_t)
+    IS(interproc_work_queue_options_t)
+    IS(interproc_dead_letter_t)
     size = 77;
     RETURNS(EINVAL, interproc_size_of("interproc_unheard_of_t", &size, &alignment));
     RETURNS(EINVAL, interproc_size_of(NULL, &size, &alignment));
@@ -82,11 +87,17 @@ static void the_sizes_of_all_structures_are_told(void)
 
 static void objects_fit_into_the_room_that_was_asked_for(void)
 {
+    static const interproc_work_queue_options_t work = {100, 300, 0, 0, INTERPROC_WORK_PRIORITY, 3, {0, 0, 0}};
+    static const interproc_broadcast_options_t news = {100, 300, 0, 20, {0, 0, 0, 0}};
+    interproc_work_queue_t jobs;
+    interproc_broadcast_t broadcast;
     size_t total = 0, len;
     OK(interproc_room_object(sizeof(shop_t), 8, &total));
     CHECK(total == 64);
     OK(interproc_room_queue(40, 100, &total));
     OK(interproc_room_byte_queue(1 << 14, 1000, &total));
+    OK(interproc_room_work_queue(&work, &total));
+    OK(interproc_room_broadcast(&news, &total));
     OK(interproc_room_spsc(8, 256, &total));
     OK(interproc_room_byte_lane(1 << 14, 1000, &total));
     OK(interproc_room_bounded_semaphore(5, &total));
@@ -126,6 +137,8 @@ static void objects_fit_into_the_room_that_was_asked_for(void)
     OK(interproc_segment_byte_producer(&segment, "lane", 1 << 14, 1000, &lane));
     OK(interproc_segment_spsc_producer(&segment, "spsc", 8, 256, &spsc));
     OK(interproc_segment_byte_queue(&segment, "bytes", 1 << 14, 1000, &bytes));
+    OK(interproc_segment_work_queue(&segment, "jobs", &work, &jobs));
+    OK(interproc_segment_broadcast(&segment, "news", &news, &broadcast));
     OK(interproc_segment_queue(&segment, "queue", 40, 100, &queue));
     OK(interproc_segment_object(&segment, "object", sizeof(shop_t), 8, &object));
     OK(interproc_listener_close(&listener));

@@ -9,6 +9,10 @@ const HANDLES: &[(&str, &str)] = &[
     ("segment", "SEGMENT"),
     ("queue", "QUEUE"),
     ("byte_queue", "BYTE_QUEUE"),
+    ("work_queue", "WORK_QUEUE"),
+    ("broadcast", "BROADCAST"),
+    ("subscriber", "SUBSCRIBER"),
+    ("publisher", "PUBLISHER"),
     ("latest", "LATEST"),
     ("barrier", "BARRIER"),
     ("bounded_semaphore", "BOUNDED_SEMAPHORE"),
@@ -48,6 +52,13 @@ const PLAIN: &[&str] = &[
     "process_options_t",
     "segment_options_t",
     "daemon_options_t",
+    "work_queue_options_t",
+    "work_queue_info_t",
+    "job_t",
+    "dead_letter_t",
+    "broadcast_options_t",
+    "broadcast_info_t",
+    "subscriber_info_t",
 ];
 
 /// Functions beside `interproc_segment_*` that fill a handle.
@@ -132,7 +143,8 @@ fn is_given(function: &Function, parameter: &Parameter) -> bool {
     let name = &*function.name;
     let ends = ["_close", "_detach", "_leave", "_hand_over"].iter().any(|end| name.ends_with(end));
     // The seats change with each call, so they are const nowhere.
-    let is_seats = kind.contains("_PRODUCER") || kind.contains("_CONSUMER");
+    let is_seats =
+        ["_PRODUCER", "_CONSUMER", "SUBSCRIBER", "PUBLISHER"].iter().any(|seat| kind.contains(seat));
     let is_its_own = name.starts_with(&format!("interproc_{}_", kind.to_lowercase()));
     parameter.is_const()
         || kind == "PLACED"
@@ -147,7 +159,7 @@ fn other(parameter: &Parameter) -> String {
     match &*parameter.text {
         t if t.contains("timespec") && parameter.is_const() => "&past".into(),
         "const char *" => "\"n\"".into(),
-        t if t.contains("_entry_t") || t.contains("_job_t") => {
+        t if !t.contains("struct") && (t.contains("_entry_t") || t.contains("_job_t")) => {
             let name = t.trim().trim_start_matches("interproc_");
             let name = name.trim_end_matches("_t").trim_end_matches("_entry").trim_end_matches("_job");
             format!("{name}_entry")

@@ -10,6 +10,8 @@
 #[cfg(target_arch = "x86_64")]
 mod barrier;
 #[cfg(target_arch = "x86_64")]
+mod broadcast;
+#[cfg(target_arch = "x86_64")]
 mod byte_lane;
 #[cfg(target_arch = "x86_64")]
 mod channel;
@@ -47,6 +49,8 @@ mod rwlock;
 mod semaphore;
 #[cfg(target_arch = "x86_64")]
 mod toys;
+#[cfg(target_arch = "x86_64")]
+mod work;
 
 #[cfg(target_arch = "x86_64")]
 fn main() -> std::process::ExitCode {

@@ -9,8 +9,8 @@ use crate::engine::windows::Windows;
 use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
-    barrier, byte_lane, channel, condvar, family, join, kept, lane, latest, lock, permits, pipe, recursive,
-    report, rwlock, semaphore, toys,
+    barrier, broadcast, byte_lane, channel, condvar, family, join, kept, lane, latest, lock, permits, pipe,
+    recursive, report, rwlock, semaphore, toys, work,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -96,6 +96,8 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         recursive::all(),
         rwlock::all(),
         semaphore::all(),
+        work::all(),
+        broadcast::all(),
     ]
     .into_iter()
     .flatten()

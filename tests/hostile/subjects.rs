@@ -7,12 +7,13 @@ use crate::{cells, seconds, seed};
 use interproc::pipe::{self, End, Listener};
 use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
 use interproc::queue::spsc::{Consumer, Producer};
+use interproc::queue::{BroadcastOptions, Job, Since, Slow, WorkOptions, WorkOrder};
 use interproc::raw::format::{Changing, Header};
 use interproc::sync::{
     Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveLockError, RecursiveMutex, RwLock,
     RwLockError, Semaphore,
 };
-use interproc::{Object, Segment};
+use interproc::{Deadline, Object, Segment, Wait};
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
@@ -258,6 +259,92 @@ pub fn queues() {
         let _ = meter.now("state", || (q.len(), q.is_full(), q.peak(), q.blocker().is_ok()));
         if dice % 512 == 0 {
             let _ = meter.now("close", || q.close());
+        }
+        true
+    });
+}
+
+pub fn work_queues() {
+    // Whoever finds the books contradicting themselves makes them anew, from all nodes: a look at all is what it may cost.
+    let options = WorkOptions::new(1 << 12)
+        .order(WorkOrder::Priority)
+        .max_deliveries(3)
+        .lease(Duration::from_millis(3));
+    let make = |seg: &Segment| seg.work_queue::<u64>("w", options);
+    run(1 << 20, &["w"], make, |q, meter, dice| {
+        let job = Job { priority: dice as i64, not_before: (dice % 4 == 0).then(Deadline::now) };
+        let _ = meter.linear("put_with", 20, || q.put_with(dice, job, Wait::Never));
+        let _ = meter.timed("put_until", |deadline| q.put_until(dice, deadline).is_ok());
+        if let Ok(lease) = meter.linear("try_take", 20, || q.try_take()) {
+            meter.linear("done, fail or drop", 20, || match dice % 3 {
+                0 => drop(lease.done()),
+                1 => drop(lease.fail("no")),
+                _ => drop(lease),
+            });
+        }
+        let _ = meter.timed("take_until", |deadline| q.take_until(deadline).is_ok());
+        let _ = meter.timed("join_until", |deadline| q.join_until(deadline).is_ok());
+        if let Ok(letters) = meter.linear("dead_letters", 20, || q.dead_letters()) {
+            let ends =
+                |letter| if dice % 2 == 0 { q.retry(letter).is_ok() } else { q.discard(letter).is_ok() };
+            let _ = meter.linear("retry or discard", 20, || letters.first().map(ends));
+        }
+        let _ = meter.now("state", || (q.len(), q.unfinished(), q.leased(), q.is_closed()));
+        if dice % 512 == 0 {
+            let _ = meter.linear("close", 20, || q.close());
+        }
+        true
+    });
+}
+
+pub fn work_queues_of_any_order() {
+    for order in [WorkOrder::Fifo, WorkOrder::Lifo] {
+        let options = WorkOptions::new(1 << 10).order(order).max_deliveries(2);
+        let make = |seg: &Segment| seg.byte_work_queue("w", 40, options);
+        run(1 << 19, &["w"], make, |q, meter, dice| {
+            let text = &[7; 40][..dice as usize % 41];
+            let _ = meter.linear("try_put", 5, || q.try_put(text));
+            if let Ok(lease) = meter.linear("try_take", 5, || q.try_take()) {
+                meter.linear(
+                    "done or drop",
+                    5,
+                    || if dice % 3 == 0 { drop(lease.done()) } else { drop(lease) },
+                );
+            }
+            let _ = meter.timed("take_until", |deadline| q.take_until(deadline).is_ok());
+            true
+        });
+    }
+}
+
+pub fn broadcasts() {
+    let options = BroadcastOptions::new(64).subscribers(40);
+    let make = |seg: &Segment| {
+        let news = seg.broadcast::<[u64; 3]>("b", options)?;
+        let (waits, lags) = (news.subscribe(Slow::Waits)?, news.subscribe(Slow::Lags)?);
+        Ok((news, waits, lags))
+    };
+    run(1 << 16, &["b"], make, |(news, waits, lags), meter, dice| {
+        let _ = meter.now("try_publish", || news.try_publish([dice; 3]));
+        let _ = meter.timed("publish_by", |deadline| news.publish_by([dice; 3], Wait::Until(deadline)));
+        let _ = meter.now("try_recv, waits", || waits.try_recv());
+        let _ = meter.timed("recv_by, waits", |deadline| waits.recv_by(Wait::Until(deadline)));
+        let _ = meter.now("borrow", || waits.borrow_one(Wait::Never).map(|message| message[2]));
+        let _ = meter.now("try_recv, lags", || lags.recv_news(Wait::Never));
+        let _ = meter.timed("recv_by, lags", |deadline| lags.recv_by(Wait::Until(deadline)));
+        if let Ok(mut place) = meter.now("reserve", || news.reserve_one(Wait::Never)) {
+            place[1] = dice;
+            meter.now("commit or abort", || if dice % 2 == 0 { drop(place.commit()) } else { drop(place) });
+        }
+        if let Ok(mut publisher) = meter.now("publisher", || news.publisher(Wait::Never)) {
+            let _ = meter.now("its try_publish", || publisher.try_publish([dice; 3]));
+        }
+        let late = meter.now("subscribe", || news.subscribe_since(Slow::Waits, Since::Last(dice % 99)));
+        let _ =
+            meter.now("state", || (news.published(), news.subscribers().is_ok(), waits.lag(), lags.missed()));
+        drop(late);
+        if dice % 512 == 0 {
+            let _ = meter.now("close", || news.close());
         }
         true
     });

@@ -2,6 +2,7 @@
 
 use crate::kit;
 use interproc::pipe::{self, End, Listener};
+use interproc::queue::{BroadcastOptions, Slow, WorkOptions};
 use interproc::sync::{
     Condvar, Event, LockError, Mutex, Once, RecursiveLockError, RecursiveMutex, RwLock, RwLockError,
     Semaphore,
@@ -112,6 +113,10 @@ pub const STORIES: &[Named] = &[
     ("a queue, behind a reservation", || queue_pop(false)),
     ("a queue's only message", || queue_pop(true)),
     ("a queue's only cell", queue_push),
+    ("a work queue's only job", work_take),
+    ("a broadcast, behind its only publisher", || broadcast_publish(true)),
+    ("a broadcast, behind a reservation", || broadcast_publish(false)),
+    ("a broadcast's slow subscriber", broadcast_behind),
     ("a byte queue, behind a reservation", || byte_queue_pop(false)),
     ("a byte queue's only message", || byte_queue_pop(true)),
     ("a byte queue's only room", byte_queue_push),
@@ -369,6 +374,41 @@ fn queue_push() -> Story {
         got.map_or_else(|error| refusal(error.error()), |()| Clean)
     };
     Story::new(|| give_back(q.reserve().expect("reserve")), ask, Clean, Clean)
+}
+
+/// A job that was taken comes back, counted: also one that was given back.
+fn work_take() -> Story {
+    let q = leak(segment().work_queue::<u64>("w", WorkOptions::new(2)).expect("queue"));
+    q.put(1).expect("room");
+    let take = move || give_back(q.take().expect("a job"));
+    let ask = |wait| match by!(wait, q: take, try_take, take_timeout) {
+        Ok(job) if job.deliveries() > 1 => FromTheDead,
+        other => answer(other),
+    };
+    Story::new(take, ask, FromTheDead, FromTheDead).of_its_thread()
+}
+
+/// Behind one that publishes alone, or has reserved a message.
+fn broadcast_publish(alone: bool) -> Story {
+    let b = leak(segment().broadcast::<u64>("b", BroadcastOptions::new(4)).expect("broadcast"));
+    let take = move || -> GiveBack {
+        if alone {
+            return give_back(b.publisher(interproc::Wait::ForEver).expect("nobody publishes"));
+        }
+        give_back(b.reserve_one(interproc::Wait::ForEver).expect("room"))
+    };
+    Story::new(take, |wait| answer(by!(wait, b: publish, try_publish, publish_timeout, 1)), Clean, Clean)
+}
+
+fn broadcast_behind() -> Story {
+    let b = leak(segment().broadcast::<u64>("b", BroadcastOptions::new(2)).expect("broadcast"));
+    let take = move || {
+        let mine = b.subscribe(Slow::Waits).expect("a seat");
+        while b.try_publish(1).is_ok() {}
+        give_back(mine)
+    };
+    Story::new(take, |wait| answer(by!(wait, b: publish, try_publish, publish_timeout, 1)), Clean, Clean)
+        .of_its_thread()
 }
 
 fn byte_queue_pop(reads: bool) -> Story {

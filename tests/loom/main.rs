@@ -21,6 +21,14 @@
 //! | bell-hides-a-slot | lane: hanging up, who waits for a lock of the dead producer takes no wake-up of its consumer along |
 //! | bell-not-last | queue: one sleeper hears of two deaths, another waits for a message |
 //! | bell-not-passed-on | queue: a bell reaches the one whom it concerns |
+//! | broadcast-desk-kept | broadcast: a publisher may die anywhere, a subscriber asleep gets what is there and the next one's message |
+//! | broadcast-joiner-unsettled | broadcast: one that joins is not overrun by a ring and more |
+//! | broadcast-joins-unseen | broadcast: one that joins beside a publisher is waited for |
+//! | broadcast-publisher-unwatched | broadcast: the only publisher may die anywhere, a subscriber asleep or about to gets what is there |
+//! | broadcast-relaxed | broadcast: one that waits gets every message as it was published |
+//! | broadcast-subscriber-unwatched | broadcast: a subscriber may die anywhere, a publisher that waits for it goes on |
+//! | broadcast-unchecked | broadcast: one that lags gets no message for another |
+//! | broadcast-unclaimed | broadcast: one that lags gets no message for another |
 //! | bury-any-claim | members: who takes a seat buries what its former process left, and no more |
 //! | bury-forgets-members | members: one leaves and another with its tid comes, the first may die anywhere; members: who takes a seat buries what its former process left, and no more |
 //! | bury-live | members: who takes a seat buries what its former process left, and no more |
@@ -145,6 +153,8 @@
 //! | wake-only-one | queue: what is published out of order reaches both who wait; in place: room behind which a place was given up wakes two |
 //! | want-no-look | mutex: two threads exclude each other |
 //! | want-no-watch | mutex: two threads exclude each other |
+//! | work-owner-unwatched | work: a worker may die anywhere, one that joins notices and gives the job back |
+//! | work-watch-dropped | work: whoever watched goes, a worker may die anywhere with a job, another watches |
 //! | write-over-untold | queue: a producer takes a dead one's cell of the lap before, and two wait for what is behind it |
 //! | write-over-producers-untold | queue: a producer takes a dead one's cell of the lap before, and another one waits for the next cell |
 
@@ -152,6 +162,8 @@
 mod barrier;
 #[cfg(interproc_loom)]
 mod bounded_semaphore;
+#[cfg(interproc_loom)]
+mod broadcast;
 #[cfg(interproc_loom)]
 mod byte_queue;
 #[cfg(interproc_loom)]
@@ -188,6 +200,8 @@ mod semaphore;
 mod support;
 #[cfg(interproc_loom)]
 mod toys;
+#[cfg(interproc_loom)]
+mod work;
 
 #[cfg(interproc_loom)]
 fn main() -> std::process::ExitCode {
@@ -207,6 +221,8 @@ fn main() -> std::process::ExitCode {
         recursive_mutex::MODELS,
         once::MODELS,
         pipe::MODELS,
+        work::MODELS,
+        broadcast::MODELS,
         rwlock::MODELS,
         condvar::MODELS,
     ])

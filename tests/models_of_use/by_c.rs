@@ -1,9 +1,10 @@
-//! The queue, the byte queue and the mutex by their C functions: the operations and the model are those of the Rust forms.
+//! The queues, the work queue and the mutex by their C functions: the operations and the model are those of the Rust forms.
 
 use crate::bytes::{self, Text};
 use crate::drive::{Answer, Form, Modelled, NOTHING, pick};
 use crate::locks::{self, OfMutex};
 use crate::queue;
+use crate::work;
 use interproc::{ErrorKind, Segment};
 use proptest::prelude::*;
 use std::ffi::{c_char, c_int, c_void};
@@ -65,6 +66,19 @@ functions! {
     interproc_byte_queue_info(*const Handle, *mut Info);
     interproc_byte_queue_close(*const Handle);
 
+    interproc_segment_work_queue(*const Handle, *const c_char, *const WorkOptions, *mut Handle);
+    interproc_work_queue_put_until(*const Handle, *const i64, usize, i64, *const libc::timespec, *const libc::timespec, *mut u64);
+    interproc_work_queue_trytake(*const Handle, *mut i64, usize, *mut Job);
+    interproc_work_queue_timedtake(*const Handle, *const libc::timespec, *mut i64, usize, *mut Job);
+    interproc_work_queue_done(*const Handle, *const Job);
+    interproc_work_queue_fail(*const Handle, *const Job, *const c_char);
+    interproc_work_queue_join_until(*const Handle, *const libc::timespec);
+    interproc_work_queue_info(*const Handle, *mut WorkInfo);
+    interproc_work_queue_dead_letters(*const Handle, *mut DeadLetter, usize, *mut usize);
+    interproc_work_queue_retry(*const Handle, *const DeadLetter);
+    interproc_work_queue_discard(*const Handle, *const DeadLetter);
+    interproc_work_queue_close(*const Handle);
+
     interproc_mutex_trylock(*mut u64);
     interproc_mutex_timedlock(*mut u64, *const libc::timespec);
     interproc_mutex_unlock(*mut u64);
@@ -87,6 +101,57 @@ struct Info {
     is_full: bool,
     is_closed: bool,
     reserved: [u64; 3],
+}
+
+/// `interproc_work_queue_options_t`.
+#[repr(C)]
+#[derive(Default)]
+struct WorkOptions {
+    capacity: usize,
+    longest: usize,
+    type_id: u64,
+    lease_ns: u64,
+    order: u32,
+    max_deliveries: u32,
+    reserved: [u64; 3],
+}
+
+/// `interproc_job_t`.
+#[repr(C)]
+#[derive(Default)]
+struct Job {
+    id: u64,
+    len: usize,
+    deliveries: u32,
+    private_index: u32,
+    private_owner: u64,
+}
+
+/// `interproc_work_queue_info_t`.
+#[repr(C)]
+#[derive(Default)]
+#[allow(dead_code, reason = "as C has it")]
+struct WorkInfo {
+    capacity: usize,
+    longest: usize,
+    ready: usize,
+    delayed: usize,
+    leased: usize,
+    dead: usize,
+    unfinished: usize,
+    is_closed: bool,
+}
+
+/// `interproc_dead_letter_t`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "as C has it")]
+struct DeadLetter {
+    id: u64,
+    len: usize,
+    deliveries: u32,
+    private_index: u32,
+    reason: [c_char; 72],
 }
 
 /// A segment of C's, and an object in it; what its user has in its hands is given back in the end.
@@ -438,6 +503,118 @@ impl Form for Mutex {
                 OfMutex::NotifyOne => told(interproc_cond_signal(changed), Vec::new),
                 OfMutex::NotifyAll => told(interproc_cond_broadcast(changed), Vec::new),
             }
+        }
+    }
+}
+
+/// A work queue of bytes, in which each job is a number.
+pub struct WorkQueue {
+    object: Object,
+    held: Vec<(Job, i64)>,
+}
+
+impl WorkQueue {
+    fn letters(&self) -> Result<Vec<DeadLetter>, ErrorKind> {
+        let none = DeadLetter { id: 0, len: 0, deliveries: 0, private_index: 0, reason: [0; 72] };
+        let (mut letters, mut found) = ([none; 8], 0);
+        // SAFETY: the handle, and room for so many.
+        let errno = unsafe {
+            interproc_work_queue_dead_letters(&self.object.object, letters.as_mut_ptr(), 8, &mut found)
+        };
+        told(errno, Vec::new)?;
+        letters[..found].sort_by_key(|letter| letter.id);
+        Ok(letters[..found].to_vec())
+    }
+}
+
+impl Form for WorkQueue {
+    type Of = work::InUse;
+
+    fn ops() -> BoxedStrategy<work::Op> {
+        work::InUse::ops()
+    }
+
+    fn open(seg: &Segment, &(capacity, order, most): &(usize, interproc::queue::WorkOrder, u16)) -> Self {
+        let options = WorkOptions {
+            capacity,
+            longest: 8,
+            order: order as u32,
+            max_deliveries: most.into(),
+            ..WorkOptions::default()
+        };
+        // Nothing is kept in the object's own lists.
+        let (abort, release) = (interproc_queue_abort as End, interproc_queue_release as End);
+        // SAFETY: a segment, a name, options and room for a handle.
+        let object = Object::open(seg, abort, release, |segment, queue| unsafe {
+            interproc_segment_work_queue(segment, c"jobs".as_ptr(), &options, queue)
+        });
+        WorkQueue { object, held: Vec::new() }
+    }
+
+    fn apply(&mut self, op: &work::Op) -> Answer {
+        use work::Op;
+        let q: *const Handle = &self.object.object;
+        let (mut value, mut job, mut id) = (0, Job::default(), 0);
+        // SAFETY: of each function: the object's handle, and room for what it gives.
+        unsafe {
+            match *op {
+                Op::Put(new) | Op::PutNow(new) => {
+                    let errno = interproc_work_queue_put_until(
+                        q,
+                        &new.into(),
+                        8,
+                        new.into(),
+                        std::ptr::null(),
+                        PAST,
+                        &mut id,
+                    );
+                    told(if matches!(op, Op::Put(_)) { tried(errno) } else { errno }, || vec![id])
+                }
+                Op::Take | Op::TakeNow => {
+                    let errno = match op {
+                        Op::Take => interproc_work_queue_trytake(q, &mut value, 8, &mut job),
+                        _ => interproc_work_queue_timedtake(q, PAST, &mut value, 8, &mut job),
+                    };
+                    told(errno, || {
+                        let told = vec![value as u64, job.id, job.deliveries.into()];
+                        self.held.push((job, value));
+                        told
+                    })
+                }
+                Op::Done(n) => {
+                    let Some(n) = pick(&self.held, n) else { return NOTHING };
+                    let (job, value) = self.held.remove(n);
+                    told(interproc_work_queue_done(q, &job), || vec![value as u64])
+                }
+                Op::Fail(n) | Op::Drop(n) => {
+                    let Some(n) = pick(&self.held, n) else { return NOTHING };
+                    let (job, _) = self.held.remove(n);
+                    let reason = if matches!(op, Op::Fail(_)) { c"no".as_ptr() } else { std::ptr::null() };
+                    told(interproc_work_queue_fail(q, &job, reason), Vec::new)
+                }
+                Op::Join => told(interproc_work_queue_join_until(q, PAST), Vec::new),
+                Op::Unfinished => Ok(vec![self.object.ask(interproc_work_queue_info).unfinished as u64]),
+                Op::Dead => Ok(self.letters()?.iter().map(|letter| letter.id).collect()),
+                Op::Retry | Op::Discard => {
+                    let letters = self.letters()?;
+                    let Some(letter) = letters.first() else { return NOTHING };
+                    let errno = match op {
+                        Op::Retry => interproc_work_queue_retry(q, letter),
+                        _ => interproc_work_queue_discard(q, letter),
+                    };
+                    told(errno, || vec![letter.id, 1])
+                }
+                Op::Close => self.object.on(interproc_work_queue_close),
+            }
+        }
+    }
+}
+
+impl Drop for WorkQueue {
+    fn drop(&mut self) {
+        for (job, _) in std::mem::take(&mut self.held) {
+            // SAFETY: the handle, and a job that this user took.
+            done(unsafe { interproc_work_queue_fail(&self.object.object, &job, std::ptr::null()) });
         }
     }
 }

@@ -81,7 +81,8 @@ pub enum Command {
     /// Any number of senders (128 at a time) and receivers can use the same name; the first one makes the ring. When the
     /// ring is full the sender waits for a receiver. The exit code is 0 when all of the input is in the ring, where it
     /// waits for a receiver; 2 if that failed. A sender that is killed harms nobody: only what it had read and not sent is
-    /// lost, and the receivers report it.
+    /// lost, and the receivers report it. With --work each line, of at most 4096 bytes, is a job for a
+    /// receiver with --work; with --all every receiver with --all gets it, from when it joined.
     Send(SendOptions),
     /// Write to the standard output what is sent through a named ring.
     ///
@@ -89,7 +90,8 @@ pub enum Command {
     /// cause, and everything they sent is received; then the name is removed as well. The exit code is 0 if everything came
     /// exactly once; 1 if a sender was killed or failed before the end of its input, or a receiver was killed while it
     /// wrote some messages, which then come again, to another receiver; 2 if something failed; 141 if nobody reads the
-    /// output.
+    /// output. With --work a line stays in the queue until it is written: `interproc inspect` shows who works on how many. With
+    /// --all every receiver gets every line from when it joined; a receiver that is killed is waited for no more.
     Recv(ReceiveOptions),
 }
 
@@ -99,8 +101,14 @@ pub struct SendOptions {
     /// The ring's name; its slash may be left out
     pub name: String,
     /// Send any bytes as they come, whatever the lines
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["work", "all"])]
     pub raw: bool,
+    /// Send lines as jobs, each kept until a receiver has written it
+    #[arg(long, conflicts_with = "all")]
+    pub work: bool,
+    /// Send each line to all receivers, and wait for those that are slow
+    #[arg(long)]
+    pub all: bool,
     /// Bytes of the ring; only the process that makes the ring uses it
     #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
     pub capacity: u64,
@@ -111,6 +119,12 @@ pub struct SendOptions {
 pub struct ReceiveOptions {
     /// The ring's name; its slash may be left out
     pub name: String,
+    /// Receive lines that were sent with --work
+    #[arg(long, conflicts_with = "all")]
+    pub work: bool,
+    /// Receive all lines that are sent with --all from now on
+    #[arg(long)]
+    pub all: bool,
     /// Bytes of the ring; only the process that makes the ring uses it
     #[arg(long, value_name = "BYTES", default_value_t = CAPACITY, value_parser = value_parser!(u64).range(LEAST..=1 << 36))]
     pub capacity: u64,

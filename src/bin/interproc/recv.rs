@@ -4,10 +4,11 @@
 //! written: the messages of a receiver that is killed go to another one.
 
 use crate::cli::ReceiveOptions;
-use crate::stream::{INCOMPLETE, NAP, PIECE, Stream, failed, progress};
+use crate::stream::{Channel, INCOMPLETE, Lines, NAP, News, PIECE, Stream, failed, progress};
 use indicatif::ProgressBar;
 use interproc::ErrorKind;
-use interproc::queue::ByteMessage;
+use interproc::queue::{ByteMessage, Slow};
+use interproc::{Deadline, Wait};
 use rustix::io::{Errno, writev};
 use std::io::{IoSlice, IsTerminal, stdout};
 use std::process::ExitCode;
@@ -30,7 +31,11 @@ impl From<interproc::Error> for Stop {
 /// Receives until all senders have ended. The exit code is 1 if something is missing or may have been written twice.
 pub fn run(options: &ReceiveOptions) -> ExitCode {
     let bar = progress(!stdout().is_terminal());
-    let received = receive(options, &bar);
+    let received = match (options.work, options.all) {
+        (true, _) => receive_lines(options, &bar),
+        (_, true) => receive_news(options, &bar),
+        _ => receive(options, &bar),
+    };
     bar.finish_and_clear();
     match received {
         Ok(code) => code,
@@ -40,12 +45,7 @@ pub fn run(options: &ReceiveOptions) -> ExitCode {
 }
 
 fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop> {
-    let stream = loop {
-        let stream = Stream::open(&options.name, options.capacity)?;
-        if !stream.was_over()? {
-            break stream;
-        }
-    };
+    let stream: Stream = open(options)?;
     let mut again = 0;
     loop {
         match stream.ring.borrow_timeout(NAP) {
@@ -64,7 +64,21 @@ fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop
             break;
         }
     }
-    let (came, missing) = stream.missing()?;
+    Ok(ended(stream.missing()?, again))
+}
+
+/// The stream; a new one if that of the name is over.
+fn open<C: Channel>(options: &ReceiveOptions) -> Result<Stream<C>, Stop> {
+    loop {
+        let stream = Stream::open(&options.name, options.capacity)?;
+        if !stream.was_over()? {
+            return Ok(stream);
+        }
+    }
+}
+
+/// Says what is missing or may have come twice.
+fn ended((came, missing): (u64, u64), again: u64) -> ExitCode {
     let report_error = crate::display::report_error;
     if missing > 0 {
         report_error(&format!("{missing} of {came} senders ended before the end of their input"));
@@ -74,7 +88,60 @@ fn receive(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop
             "{again} pieces may have been written twice: a receiver was killed while it wrote them"
         ));
     }
-    Ok(ExitCode::from(if missing + again > 0 { INCOMPLETE } else { 0 }))
+    ExitCode::from(if missing + again > 0 { INCOMPLETE } else { 0 })
+}
+
+/// Line by line: one that was written is done, one whose receiver dies before that goes to another.
+fn receive_lines(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop> {
+    let stream: Stream<Lines> = open(options)?;
+    let mut again = 0;
+    loop {
+        match stream.ring.take_timeout(NAP) {
+            Ok(line) => {
+                again += u64::from(line.deliveries() > 1 && !line.is_empty());
+                if let Err((error, _)) = write_all(&mut [IoSlice::new(&line)]) {
+                    return Err(Stop::Output(error)); // it is given back
+                }
+                let written = line.done()?;
+                bar.inc(written.len() as u64);
+                if !written.is_empty() {
+                    continue;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::TimedOut => {}
+            Err(e) if e.kind() == ErrorKind::Closed => break,
+            Err(e) => return Err(e.into()),
+        }
+        if stream.is_over()? {
+            break;
+        }
+    }
+    Ok(ended(stream.missing()?, again))
+}
+
+/// Every line from now on: whoever else receives gets them, too.
+fn receive_news(options: &ReceiveOptions, bar: &ProgressBar) -> Result<ExitCode, Stop> {
+    let stream: Stream<News> = open(options)?;
+    let mut mine = stream.ring.subscribe(Slow::Waits)?;
+    loop {
+        match mine.borrow(Wait::Until(Deadline::after(NAP))) {
+            Ok(line) => {
+                if let Err((error, _)) = write_all(&mut [IoSlice::new(&line)]) {
+                    return Err(Stop::Output(error));
+                }
+                bar.inc(line.len() as u64);
+                if !line.is_empty() {
+                    continue;
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::TimedOut => {}
+            Err(e) if e.kind() == ErrorKind::Closed => break,
+            Err(e) => return Err(e.into()),
+        }
+        // Then it is closed, and what is there comes before the end.
+        stream.is_over()?;
+    }
+    Ok(ended(stream.missing()?, 0))
 }
 
 /// What was written.

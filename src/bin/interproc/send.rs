@@ -4,8 +4,9 @@
 //! there is something to read, because whatever others send later is delivered after it.
 
 use crate::cli::SendOptions;
-use crate::stream::{PIECE, Stream, failed, progress};
+use crate::stream::{Channel, Lines, News, PIECE, Stream, failed, progress};
 use indicatif::ProgressBar;
+use interproc::queue::ByteQueue;
 use interproc::{ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, ioctl_fionread, read};
@@ -17,7 +18,11 @@ use std::process::ExitCode;
 /// Sends all of the input. The exit code is 0 if all of it is in the ring.
 pub fn run(options: &SendOptions) -> ExitCode {
     let bar = progress(true);
-    let sent = send(options, &bar);
+    let sent = match (options.work, options.all) {
+        (true, _) => send_lines::<Lines>(options, &bar),
+        (_, true) => send_lines::<News>(options, &bar),
+        _ => send(options, &bar),
+    };
     bar.finish_and_clear();
     match sent {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,7 +32,7 @@ pub fn run(options: &SendOptions) -> ExitCode {
 
 fn send(options: &SendOptions, bar: &ProgressBar) -> Result<()> {
     loop {
-        let stream = Stream::open(&options.name, options.capacity)?;
+        let stream = Stream::<ByteQueue>::open(&options.name, options.capacity)?;
         if let Some(permit) = stream.come()? {
             if options.raw {
                 pieces(&stream, bar)?
@@ -39,25 +44,37 @@ fn send(options: &SendOptions, bar: &ProgressBar) -> Result<()> {
     }
 }
 
+/// A job for each line, or news for all.
+fn send_lines<C: Channel>(options: &SendOptions, bar: &ProgressBar) -> Result<()> {
+    loop {
+        let stream = Stream::<C>::open(&options.name, options.capacity)?;
+        if let Some(permit) = stream.come()? {
+            lines(&stream, bar)?;
+            return stream.end(permit);
+        }
+    }
+}
+
 /// A message for each line.
-fn lines(stream: &Stream, bar: &ProgressBar) -> Result<()> {
+fn lines<C: Channel>(stream: &Stream<C>, bar: &ProgressBar) -> Result<()> {
+    let longest = stream.ring.longest();
     let input = File::from(stdin().as_fd().try_clone_to_owned()?);
     let mut input = BufReader::with_capacity(PIECE, input);
     let mut line = Vec::new();
     loop {
         line.clear();
-        (&mut input).take(PIECE as u64 + 1).read_until(b'\n', &mut line)?;
+        (&mut input).take(longest as u64 + 1).read_until(b'\n', &mut line)?;
         if line.is_empty() {
             return Ok(());
         }
         if line.last() != Some(&b'\n') {
             line.push(b'\n'); // the last line, or one that is too long
         }
-        if line.len() > PIECE {
-            let why = format!("a line is longer than {PIECE} bytes; --raw takes any input");
+        if line.len() > longest {
+            let why = format!("a line is longer than {longest} bytes; --raw takes any input");
             return Err(interproc::Error::from(ErrorKind::TooLarge).with_detail(why));
         }
-        stream.ring.push(&line)?;
+        stream.ring.put(&line)?;
         bar.inc(line.len() as u64);
     }
 }

@@ -1,8 +1,9 @@
-//! What `send` and `recv` share: a named ring of bytes, and a tally of the senders.
+//! What `send` and `recv` share: a named ring of bytes, or with `--work` a queue of lines, with `--all` a broadcast of them, and a tally of
+//! the senders.
 //!
 //! | object of the segment | what it is |
 //! |---|---|
-//! | `bytes` | the ring: each piece of the input is a message; an empty message says "check whether that was all" |
+//! | `bytes` | the ring: each piece of the input is a message; an empty message says "check whether that was all". Or the work queue, or the broadcast |
 //! | `senders` | a robust permit for each sender: those of dead senders come back |
 //! | `books` | the tally, under a robust lock: how many senders came, how many reached the end of their input, whether it is over |
 //! | `capacity` | the capacity that the first process chose |
@@ -13,7 +14,7 @@
 //! finds the mark and starts again under the same name. A process may be killed after any of these steps: the next one sees
 //! the mark, and removes and closes. Senders that were counted once and not twice were killed.
 
-use interproc::queue::ByteQueue;
+use interproc::queue::{Broadcast, BroadcastOptions, ByteQueue, WorkOptions, WorkQueue};
 use interproc::sync::{BoundedSemaphore, LockError, Mutex, MutexGuard, Permit};
 use interproc::{Error, ErrorKind, Object, Result, Segment};
 use std::fs::File;
@@ -25,6 +26,8 @@ use std::time::Duration;
 
 /// The longest piece, and so the longest line.
 pub const PIECE: usize = 256 << 10;
+/// The longest line with `--work` or `--all`.
+pub const LINE: usize = 4 << 10;
 /// The ring's size in bytes, unless the process that makes it says otherwise.
 pub const CAPACITY: u64 = 4 << 20;
 /// The smallest ring: a few of the longest pieces.
@@ -48,22 +51,124 @@ const ENDED: usize = 1;
 const OVER: usize = 2;
 type Tally = [u64; 3];
 
-/// A named ring with the tally of its senders.
-pub struct Stream {
+/// What goes through a stream.
+pub trait Channel: Sized {
+    /// Finds it in a segment, or makes it, with this capacity in bytes.
+    fn open(segment: &Segment, capacity: u64) -> Result<Self>;
+    /// Sends one piece, waiting for room.
+    fn put(&self, piece: &[u8]) -> Result<()>;
+    /// The longest piece.
+    fn longest(&self) -> usize;
+    /// Whether all that was sent has arrived.
+    fn is_done(&self) -> bool;
+    /// Lets a receiver that sleeps look whether it is over.
+    fn nudge(&self);
+    fn end(&self) -> Result<()>;
+}
+
+impl Channel for ByteQueue {
+    fn open(segment: &Segment, capacity: u64) -> Result<Self> {
+        segment.byte_queue("bytes", usize::try_from(capacity).unwrap_or(usize::MAX), PIECE)
+    }
+
+    fn put(&self, piece: &[u8]) -> Result<()> {
+        self.push(piece)
+    }
+
+    fn longest(&self) -> usize {
+        PIECE
+    }
+
+    fn is_done(&self) -> bool {
+        self.len_bytes() == 0
+    }
+
+    fn nudge(&self) {
+        let _ = self.try_push(&[]); // if there is no room, nobody sleeps
+    }
+
+    fn end(&self) -> Result<()> {
+        self.close()
+    }
+}
+
+/// Lines that stay until a receiver has written them.
+pub type Lines = WorkQueue<[u8]>;
+
+impl Channel for Lines {
+    fn open(segment: &Segment, capacity: u64) -> Result<Self> {
+        let lines = usize::try_from(capacity).unwrap_or(usize::MAX) / LINE;
+        segment.byte_work_queue("bytes", LINE, WorkOptions::new(lines))
+    }
+
+    fn put(&self, piece: &[u8]) -> Result<()> {
+        WorkQueue::put(self, piece).map(drop)
+    }
+
+    fn longest(&self) -> usize {
+        LINE
+    }
+
+    fn is_done(&self) -> bool {
+        self.unfinished() == 0
+    }
+
+    fn nudge(&self) {
+        let _ = self.try_put([].as_slice());
+    }
+
+    fn end(&self) -> Result<()> {
+        self.close()
+    }
+}
+
+/// Lines that every receiver gets.
+pub type News = Broadcast<[u8]>;
+
+impl Channel for News {
+    fn open(segment: &Segment, capacity: u64) -> Result<Self> {
+        let lines = usize::try_from(capacity).unwrap_or(usize::MAX) / (LINE + 64);
+        segment.byte_broadcast("bytes", LINE, BroadcastOptions::new(lines))
+    }
+
+    fn put(&self, piece: &[u8]) -> Result<()> {
+        self.publish(piece).map(drop)
+    }
+
+    fn longest(&self) -> usize {
+        LINE
+    }
+
+    /// Who has not received all of it gets the rest after the end.
+    fn is_done(&self) -> bool {
+        true
+    }
+
+    fn nudge(&self) {
+        let _ = self.try_publish([].as_slice()); // whoever is behind does not sleep
+    }
+
+    fn end(&self) -> Result<()> {
+        self.close()
+    }
+}
+
+/// A named ring or queue with the tally of its senders.
+pub struct Stream<C = ByteQueue> {
     name: String,
     segment: Segment,
-    /// The ring.
-    pub ring: ByteQueue,
+    /// The ring, or the queue.
+    pub ring: C,
     senders: BoundedSemaphore,
     tally: Object<Mutex<Tally>>,
 }
 
-impl Stream {
+impl<C: Channel> Stream<C> {
     /// Opens the ring of this name, or makes it with this capacity.
     ///
     /// # Errors
     /// Those of segments; `TypeMismatch` when the name belongs to something else.
-    pub fn open(name: &str, capacity: u64) -> Result<Stream> {
+    pub fn open(name: &str, capacity: u64) -> Result<Stream<C>> {
         let name = crate::display::full_name(name);
         let segment = Self::segment(&name, capacity)?;
         // This is our first object: do not put it into a segment that another program made.
@@ -80,7 +185,7 @@ impl Stream {
             found => found?,
         };
         let chosen = chosen.load(Ordering::Relaxed);
-        let ring = segment.byte_queue("bytes", usize::try_from(chosen).unwrap_or(usize::MAX), PIECE)?;
+        let ring = C::open(&segment, chosen)?;
         let senders = segment.bounded_semaphore("senders", PERMITS)?;
         let tally = segment.object("books", || Mutex::new([0; 3]))?;
         Ok(Stream { name, segment, ring, senders, tally })
@@ -143,8 +248,7 @@ impl Stream {
         tally[ENDED] += 1;
         drop(permit);
         drop(tally);
-        // Wakes a receiver that sleeps. If there is no room, none sleeps.
-        let _ = self.ring.try_push(&[]);
+        self.ring.nudge();
         Ok(())
     }
 
@@ -155,13 +259,13 @@ impl Stream {
     pub fn is_over(&self) -> Result<bool> {
         let mut tally = self.tally()?;
         if tally[OVER] == 0 {
-            if tally[CAME] == 0 || self.somebody_sends()? || self.ring.len_bytes() > 0 {
+            if tally[CAME] == 0 || self.somebody_sends()? || !self.ring.is_done() {
                 return Ok(false);
             }
             tally[OVER] = 1;
         }
         self.remove()?;
-        self.ring.close()?;
+        self.ring.end()?;
         Ok(true)
     }
 

@@ -307,7 +307,7 @@ mod imp {
 /// compiler's own intrinsic fetches for reading, without a target feature; then each line travels twice.)
 #[cfg(not(interproc_loom))]
 #[inline(always)]
-fn fetch_to_write(from: *const u8, bytes: usize) {
+pub(in crate::queue) fn fetch_to_write(from: *const u8, bytes: usize) {
     /// A cache line.
     const LINE: usize = 64;
     /// The most that is fetched at a time.

@@ -75,6 +75,8 @@ pub use consumer::RawConsumer;
 pub(in crate::queue) use layout::Header;
 pub use layout::Lane;
 #[cfg(not(interproc_loom))]
+pub(in crate::queue) use layout::fetch_to_write;
+#[cfg(not(interproc_loom))]
 pub use layout::lane_size;
 pub use producer::RawProducer;
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -246,11 +246,17 @@ impl RawMutex {
     }
 
     /// Marks a lock that the caller holds, and goes on holding, as inherited: it will be handed back.
-    pub(super) fn spoil(&self, me: &Member) {
+    pub(crate) fn spoil(&self, me: &Member) {
         if self.is_held_by(me) {
             // Relaxed: the unlock publishes it.
             self.word.fetch_or(DIRTY, Ordering::Relaxed);
         }
+    }
+
+    /// Locks if it is free and nobody waits. Otherwise does nothing and returns false.
+    #[inline(always)]
+    pub(crate) fn lock_if_free(&self, me: &Member) -> bool {
+        self.word.compare_exchange(0, me.id().bits(), Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Locks if it is free or its owner is dead.
