@@ -333,7 +333,7 @@ fn lines_for_all_reach_everybody_and_wait_for_no_dead_one() {
     let receivers = [name.receiver_with(&["--all"]), name.receiver_with(&["--all"])];
     let news = || {
         let segment = interproc::Segment::open(&format!("/{}", name.0)).ok()?;
-        let options = interproc::queue::BroadcastOptions::new((4 << 20) / (4096 + 64));
+        let options = interproc::queue::BroadcastOptions::new((4 << 20) / (4096 + 64)).subscribers(192);
         let news = segment.byte_broadcast("bytes", 4096, options).ok()?;
         Some((news.subscribers().ok()?, news.published()))
     };
@@ -355,6 +355,8 @@ fn lines_for_all_reach_everybody_and_wait_for_no_dead_one() {
         assert!(output == text.as_bytes(), "every line, in order");
     }
     assert!(!name.path().exists(), "the name is free");
+    good(name.send(&["--all"], b"nobody listens\n"));
+    assert!(!name.path().exists(), "nothing is left where nobody listens");
 }
 
 fn what_cannot_be_is_said() {

@@ -57,13 +57,7 @@ pub const ALL: &[Mutant] = &[
     mutant("permit-untold", "permits release, nobody waits"),
     mutant("many-no-owner-watch", "permits release, a waiter for both, holder"),
     mutant("work-books-kept", "workqueue take+done, by priority, full, worker"),
-    mutant("work-heir-untold", "workqueue take+drop, the last delivery, one joins, worker"),
-    mutant("work-owner-unwatched", "workqueue take+done, one joins, worker"),
     mutant("broadcast-desk-kept", "broadcast publisher+publish twice, nobody listens, only publisher"),
-    mutant(
-        "broadcast-publisher-unwatched",
-        "broadcast publisher+publish twice, a subscriber asleep, only publisher",
-    ),
     mutant("broadcast-subscriber-unwatched", "broadcast recv, full, a publisher asleep, subscriber"),
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
     mutant("barrier-dead-unseen", "barrier computing, two others wait"),

@@ -63,6 +63,10 @@ pub trait Channel: Sized {
     fn is_done(&self) -> bool;
     /// Lets a receiver that sleeps look whether it is over.
     fn nudge(&self);
+    /// Whether nobody will ever receive what is in it.
+    fn is_deserted(&self) -> bool {
+        false
+    }
     fn end(&self) -> Result<()>;
 }
 
@@ -128,7 +132,7 @@ pub type News = Broadcast<[u8]>;
 impl Channel for News {
     fn open(segment: &Segment, capacity: u64) -> Result<Self> {
         let lines = usize::try_from(capacity).unwrap_or(usize::MAX) / (LINE + 64);
-        segment.byte_broadcast("bytes", LINE, BroadcastOptions::new(lines))
+        segment.byte_broadcast("bytes", LINE, BroadcastOptions::new(lines).subscribers(MEMBERS as usize))
     }
 
     fn put(&self, piece: &[u8]) -> Result<()> {
@@ -146,6 +150,10 @@ impl Channel for News {
 
     fn nudge(&self) {
         let _ = self.try_publish([].as_slice()); // whoever is behind does not sleep
+    }
+
+    fn is_deserted(&self) -> bool {
+        self.subscribers().is_ok_and(|count| count == 0)
     }
 
     fn end(&self) -> Result<()> {
@@ -249,6 +257,9 @@ impl<C: Channel> Stream<C> {
         drop(permit);
         drop(tally);
         self.ring.nudge();
+        if self.ring.is_deserted() {
+            self.is_over()?; // no receiver removes the name
+        }
         Ok(())
     }
 

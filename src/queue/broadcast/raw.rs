@@ -28,7 +28,7 @@
 //! | edge | from | to | what it carries |
 //! |---|---|---|---|
 //! | B1 | `tail`, Release | a subscriber's look at it, Acquire | the messages before it |
-//! | B2 | publisher: `claim`, fence, the messages (those of another publisher by B4) | subscriber: the message, fence Acquire, `claim` | that the message may be a newer one: then the claim has come to it |
+//! | B2 | publisher: `claim`, fence, the messages (those of another publisher in the same block by B4, which reaches the subscriber as processors are multi-copy atomic) | subscriber: the message, fence Acquire, `claim` | that the message may be a newer one: then the claim has come to it |
 //! | B3 | a cursor, Release | a publisher's look at it, Acquire | the end of the read |
 //! | B4 | unlock, Release | lock, Acquire | the desk |
 //! | B5 | joiner: the seat, `joins`, fence, `claim` | publisher: `claim`, fence, `joins`, the seats | one of the two sees the other |
@@ -398,6 +398,8 @@ impl RawBroadcast {
             if seat.holder.take(me).is_err() {
                 continue;
             }
+            // Its last holder may have been waited for.
+            seat.waits.store(0, Ordering::Release);
             crate::crash_window!("B-f: a seat taken, not filled");
             header.seated.fetch_max(index + 1, Ordering::AcqRel);
             seat.missed.store(0, Ordering::Relaxed);
@@ -532,7 +534,9 @@ impl Locked<'_> {
         fence(Ordering::SeqCst); // B2, B5
         let joins = header.joins.load(Ordering::Acquire);
         let mut limit = desk.limit.load(Ordering::Relaxed);
-        if position >= limit || joins != desk.joins.load(Ordering::Relaxed) {
+        // Near an old limit there may be room by now.
+        let is_near = |limit: u64| limit.saturating_sub(position) < if waited { 1 } else { block };
+        if is_near(limit) || joins != desk.joins.load(Ordering::Relaxed) {
             limit = self.limit(position);
             desk.limit.store(limit, Ordering::Relaxed);
             desk.joins.store(joins, Ordering::Relaxed);
@@ -540,7 +544,7 @@ impl Locked<'_> {
         desk.soft.store(claim.min(limit), Ordering::Relaxed);
         broadcast.place.fetch(desk.at.load(Ordering::Relaxed).min(broadcast.place.geometry().capacity - 1));
         match position < limit {
-            true => Ok(wait == Wait::Never || waited || limit - position >= block),
+            true => Ok(wait == Wait::Never || !is_near(limit)),
             false if wait == Wait::Never => Err(ErrorKind::Full.into()),
             false => Ok(false),
         }

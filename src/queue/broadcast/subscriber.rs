@@ -309,12 +309,9 @@ impl Waiter for Awaiting<'_> {
 
     fn look(&mut self, announced: bool) -> Result<Option<()>> {
         let broadcast = &self.subscriber.broadcast;
+        // Before the look: whoever takes the lock to keep it after this tells us.
+        let holder = broadcast.place().header().lock.owner().filter(|_| announced);
         if announced {
-            // Before the look: whoever takes the lock to keep it after this tells us.
-            let holder = broadcast.place().header().lock.owner();
-            if !self.ends && holder == Some(self.me.id()) && broadcast.published() <= self.subscriber.cursor {
-                return Err(ErrorKind::Deadlock.into()); // nobody else publishes, or closes
-            }
             self.publisher = holder.filter(|&id| id != self.me.id() && self.me.lives(id));
             if crate::mutant!("broadcast-publisher-unwatched") {
                 self.publisher = None;
@@ -323,9 +320,11 @@ impl Waiter for Awaiting<'_> {
         // Before the look, so that it sees what was published before the close.
         let closed = broadcast.is_closed();
         self.seen = broadcast.published();
-        match self.seen > self.subscriber.cursor {
+        match self.seen.min(MOST) > self.subscriber.cursor {
             true => Ok(Some(())),
             false if closed => Err(ErrorKind::Closed.into()),
+            // Nobody else publishes, or closes.
+            false if !self.ends && holder == Some(self.me.id()) => Err(ErrorKind::Deadlock.into()),
             false => Ok(None),
         }
     }

@@ -311,6 +311,8 @@ impl RawWorkQueue {
         has_come: impl Fn(&Books<'_>) -> bool,
     ) -> Result<Locked<'a>> {
         let books = locked.books;
+        // After a sleep it would owe the watch to somebody: then nobody spins.
+        debug_assert!(!locked.slept.get());
         drop(locked);
         while !has_come(&books) && spin.again() {}
         self.lock(books.me, wait)
@@ -599,9 +601,7 @@ impl<'a> Locked<'a> {
             self.books.make().map_err(|Broken| Error::from(ErrorKind::Corrupt))?;
         }
         let _ = self.queue.place.header().lock.mark_consistent(self.books.me);
-        if !crate::mutant!("work-heir-untold") {
-            self.tell_all();
-        }
+        self.tell_all();
         Ok(())
     }
 
