@@ -18,6 +18,7 @@ use support::machine::{Alone, Meter, pin, wait_for_quiet};
 use support::queues::{self, Array, cache_line, ping_pong, push_pop, stream};
 use support::signals;
 use support::spsc;
+use support::waitsets::{EventFd, Set};
 use support::wakes::{self, Futex, asleep, tight};
 use support::{Measurement, Sample, median};
 use support::{boost, broadcasts, bytelanes, bytes, children, conditions, permits, pipes, rwlocks, works};
@@ -315,6 +316,62 @@ fn rows() -> Vec<Row> {
             || tight::<wakes::Ours>(ALL),
             "futex",
             || tight::<Futex>(ALL),
+        ),
+        row(
+            "wait set of one queue: wake a sleeper, 2 cores",
+            TimeRatio(1.3),
+            Count(300),
+            || asleep::<Set<0, false>>(ALL),
+            "the queue's own pop",
+            || asleep::<wakes::Ours>(ALL),
+        ),
+        row(
+            "wait set of one queue: sleeping ping-pong, 1 core, RTT/2",
+            TimeRatio(1.3),
+            Timed,
+            || tight::<Set<0, false>>(ONE),
+            "the queue's own pop",
+            || tight::<wakes::Ours>(ONE),
+        ),
+        row(
+            "wait set of 120 queues, 119 of them idle: wake a sleeper, 2 cores",
+            TimeRatio(1.2),
+            Count(300),
+            || asleep::<Set<119, false>>(ALL),
+            "a set of one",
+            || asleep::<Set<0, false>>(ALL),
+        ),
+        row(
+            "wait set of 120 queues, 119 of them idle: sleeping ping-pong, 1 core, RTT/2",
+            TimeRatio(1.2),
+            Timed,
+            || tight::<Set<119, false>>(ONE),
+            "a set of one",
+            || tight::<Set<0, false>>(ONE),
+        ),
+        row(
+            "wait set of one queue: a partner that is awake, 2 cores, RTT/2",
+            Time(1e3),
+            Timed,
+            || tight::<Set<0, false>>(ALL),
+            "the queue's own pop",
+            || tight::<wakes::Ours>(ALL),
+        ),
+        row(
+            "wait set's descriptor in epoll: wake a sleeper, 2 cores",
+            TimeRatio(2.0),
+            Count(300),
+            || asleep::<Set<0, true>>(ALL),
+            "eventfd in epoll",
+            || asleep::<EventFd>(ALL),
+        ),
+        row(
+            "wait set's descriptor in epoll: ping-pong, 1 core, RTT/2",
+            TimeRatio(3.0),
+            Timed,
+            || tight::<Set<0, true>>(ONE),
+            "eventfd in epoll",
+            || tight::<EventFd>(ONE),
         ),
         row(
             "SIGKILL of a holder → its waiter owns the lock",

@@ -28,15 +28,15 @@
  *
  * WAITING
  *
- * The usual calls of locks, permits, queues, lanes and pipes have three forms: `push` waits as long as it takes,
- * `trypush` never waits, and `timedpush` waits until `abstime`. Conditions, events and barriers have no try. Calls in
+ * The usual calls of locks, permits, queues, lanes, pipes and wait sets have three forms: `push` waits as long as it
+ * takes, `trypush` never waits, and `timedpush` waits until `abstime`. Conditions, events and barriers have no try. Calls in
  * place, in batches, and those that are seldom used have a form with a time limit, `_until`, some beside one without.
  * Exceptions: interproc_cond_wait_recursive(), interproc_barrier_wait_slice(), interproc_pipe_poll(),
  * interproc_process_wait_any() and _wait_all() have an `abstime`, too; interproc_once_begin() and
  * interproc_pipe_hand_over() wait without a limit.
  *
- * Where it would have to wait, `try` returns EBUSY (locks and permits) or EAGAIN (queues, lanes, pipes), as pthreads
- * and POSIX queues do; a call whose time is over returns ETIMEDOUT.
+ * Where it would have to wait, `try` returns EBUSY (locks and permits) or EAGAIN (queues, lanes, pipes, wait sets), as
+ * pthreads and POSIX queues do; a call whose time is over returns ETIMEDOUT.
  *
  * `abstime` is an absolute time on CLOCK_MONOTONIC; interproc_deadline_after() makes one. NULL is no time limit. With a
  * time in the past, such as {0, 0}, a call does what needs no waiting, and nothing else. EINVAL: nanoseconds that are
@@ -47,6 +47,8 @@
  * Signal handlers run while a call waits, and the wait goes on: there is no EINTR. To look at your signals, wait in
  * slices, as a language binding does: a time limit that runs out loses no wake-up, and the next wait goes on (see
  * c_examples/slices.c). Only a barrier is broken by a time limit; interproc_barrier_wait_slice() does not break it.
+ *
+ * To wait for several things at once, also in another program's event loop: see interproc_waitset_t.
  *
  * MESSAGES
  *
@@ -210,6 +212,26 @@ struct iovec;
  * What this end receives.
  */
 #define INTERPROC_PIPE_RECV 2
+
+/**
+ * A source is ready when something can be read or taken.
+ */
+#define INTERPROC_READABLE 1
+
+/**
+ * A source is ready when there is room to write or put something.
+ */
+#define INTERPROC_WRITABLE 2
+
+/**
+ * A set sleeps on memory words: it has no descriptor, and needs no thread.
+ */
+#define INTERPROC_WAITSET_FUTEX 0
+
+/**
+ * A set sleeps in epoll, and a thread of the library's watches the memory words.
+ */
+#define INTERPROC_WAITSET_EPOLL 1
 
 /**
  * Shared memory with a directory of named objects, as one process has it open.
@@ -1582,6 +1604,72 @@ typedef struct interproc_listener_t {
    */
   uint64_t reserved;
 } interproc_listener_t;
+
+/**
+ * Waits for any of several things: that a queue can be read or written, that an event is set, that a process has ended,
+ * that a descriptor is readable, that a time has come. Each is a *source* of the set, added by an
+ * `interproc_waitset_add_` function.
+ *
+ * This is a local handle. interproc_waitset_destroy() frees it. A plain copy of the structure is the same handle:
+ * destroy only one of them.
+ *
+ *     interproc_waitset_t set;
+ *     interproc_waitset_ready_t ready[16];
+ *     size_t count, i;
+ *     int rc = interproc_waitset_create(&set);
+ *     if (rc == 0)
+ *         rc = interproc_waitset_add_listener(&set, &listener, &listener, NULL);
+ *     if (rc == 0)
+ *         rc = interproc_waitset_add_pipe(&set, &client, INTERPROC_READABLE, &client, NULL);
+ *     while (rc == 0 && (rc = interproc_waitset_wait(&set, ready, 16, &count)) == 0)
+ *         for (i = 0; i < count; i++)
+ *             if (ready[i].data == &listener)
+ *                 rc = let_in(&listener);                         // it may add the next client
+ *             else
+ *                 rc = serve(ready[i].data);                      // interproc_pipe_tryrecv()
+ *
+ * **It says, and takes nothing.** A source is reported as long as it is ready: its `try` would not be refused with "not
+ * now". With others at the same queue it may be by then. Ends are reported, too: a closed queue, a pipe whose other end
+ * is closed or dead; the `try` then tells. Only times and newer values are reported once for each event.
+ *
+ * A source keeps what it needs of its segment, which may be closed meanwhile, but not the handle that it was made of. A
+ * descriptor or a process must stay open until it is taken out.
+ *
+ * *If a thread dies*: a publisher that has published is heard, as by a sleeper of the object itself; a dead peer at the
+ * other end of a pipe is heard at once. If the owner of a set dies, nothing is left but a spare wake-up.
+ *
+ * A wait that finds something looks at each source, and makes no system call. One that sleeps is woken by whoever makes a
+ * source ready, without polling. The sources may lie in 32 segments. A set sleeps on memory words alone until a
+ * descriptor or a process is added, or interproc_waitset_fd() is called. From then on it sleeps in epoll, and a thread of
+ * the library's own, one for the process, watches the words.
+ *
+ * **All functions**: one thread at a time uses a set, which may move to another thread. EPERM: it is a parent process's:
+ * a forked child may only destroy its copy. EMFILE, ENFILE: no descriptor for epoll. Not in a signal handler.
+ */
+typedef struct interproc_waitset_t {
+  /**
+   * Private. NULL when destroyed.
+   */
+  void *private_;
+  /**
+   * Private.
+   */
+  uint64_t reserved;
+} interproc_waitset_t;
+
+/**
+ * A source that is ready.
+ */
+typedef struct interproc_waitset_ready_t {
+  /**
+   * Names the source in its set. It is never given out twice by one set.
+   */
+  uint64_t key;
+  /**
+   * What was passed when it was added.
+   */
+  void *data;
+} interproc_waitset_ready_t;
 
 /**
  * A resource limit of a child: see setrlimit(2).
@@ -4680,6 +4768,290 @@ int interproc_listener_pending(const struct interproc_listener_t *listener, size
 int interproc_listener_close(struct interproc_listener_t *listener);
 
 /**
+ * Makes an empty set.
+ *
+ * @return 0.
+ */
+int interproc_waitset_create(struct interproc_waitset_t *set);
+
+/**
+ * Frees the set. What its sources wait for stays as it is. A forked child may destroy its copy.
+ *
+ * @return 0; EINVAL: destroyed already.
+ *
+ * Not while another thread uses the set.
+ */
+int interproc_waitset_destroy(struct interproc_waitset_t *set);
+
+/**
+ * Takes a source out. It may be taken out in any state: when its queue is closed, when its process has ended.
+ *
+ * @return 0; EINVAL also when there is no such source.
+ */
+int interproc_waitset_remove(const struct interproc_waitset_t *set, uint64_t key);
+
+/**
+ * A descriptor that is readable when something is ready, for poll(2), epoll(7) or another event loop. Only wait for it:
+ * it stays the set's. It is close-on-exec.
+ *
+ * Once interproc_waitset_trywait() has returned EAGAIN, it becomes readable as soon as something is ready, and not again and
+ * again before. (Once in a while it is, with nothing ready: when somebody joins a segment.) So call that until EAGAIN, and
+ * then sleep on the descriptor.
+ *
+ *     int fd;
+ *     rc = interproc_waitset_fd(&set, &fd);
+ *     while (rc == 0) {
+ *         while ((rc = interproc_waitset_trywait(&set, ready, 16, &count)) == 0)
+ *             handle(ready, count);
+ *         if (rc == EAGAIN)
+ *             rc = sleep_on(fd);                                  // poll(), and other descriptors beside it
+ *     }
+ *
+ * The first call starts the library's thread, unless another set has.
+ *
+ * @return 0; EAGAIN: no thread can be started; EBADF: the program has closed it behind the library's back.
+ */
+int interproc_waitset_fd(const struct interproc_waitset_t *set,
+                         int *fd);
+
+/**
+ * By what the set sleeps: `INTERPROC_WAITSET_FUTEX` or `INTERPROC_WAITSET_EPOLL`.
+ */
+int interproc_waitset_mechanism(const struct interproc_waitset_t *set, uint32_t *mechanism);
+
+/**
+ * Adds a queue: INTERPROC_READABLE: there is a message, or it is closed; INTERPROC_WRITABLE: there is room for one, or it
+ * is closed. `data` comes back in interproc_waitset_ready_t. `key` may be NULL; it becomes the source's name in the set.
+ * A queue may be there twice, for both.
+ *
+ * @return 0; EINVAL also for other `events`; ENOSPC: the sources lie in more than 32 segments.
+ */
+int interproc_waitset_add_queue(const struct interproc_waitset_t *set,
+                                const struct interproc_queue_t *queue,
+                                uint32_t events,
+                                void *data,
+                                uint64_t *key);
+
+/**
+ * Adds a queue of messages of any length. INTERPROC_WRITABLE: there is room for the longest one.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_byte_queue(const struct interproc_waitset_t *set,
+                                     const struct interproc_byte_queue_t *queue,
+                                     uint32_t events,
+                                     void *data,
+                                     uint64_t *key);
+
+/**
+ * Adds a producer: there is room for a message, or the queue is closed.
+ *
+ * @return As interproc_waitset_add_queue(); EPERM also for a parent process's seat.
+ */
+int interproc_waitset_add_spsc_producer(const struct interproc_waitset_t *set,
+                                        const struct interproc_spsc_producer_t *producer,
+                                        void *data,
+                                        uint64_t *key);
+
+/**
+ * Adds a consumer: there is a message, or the queue is closed. Messages that were popped and are not given back to the
+ * producer yet count, until a try has failed.
+ *
+ * @return As interproc_waitset_add_spsc_producer().
+ */
+int interproc_waitset_add_spsc_consumer(const struct interproc_waitset_t *set,
+                                        const struct interproc_spsc_consumer_t *consumer,
+                                        void *data,
+                                        uint64_t *key);
+
+/**
+ * Adds a producer: there is room for the longest message, or the queue is closed.
+ *
+ * @return As interproc_waitset_add_spsc_producer().
+ */
+int interproc_waitset_add_byte_producer(const struct interproc_waitset_t *set,
+                                        const struct interproc_byte_producer_t *producer,
+                                        void *data,
+                                        uint64_t *key);
+
+/**
+ * Adds a consumer: there is a message, or the queue is closed.
+ *
+ * @return As interproc_waitset_add_spsc_producer().
+ */
+int interproc_waitset_add_byte_consumer(const struct interproc_waitset_t *set,
+                                        const struct interproc_byte_consumer_t *consumer,
+                                        void *data,
+                                        uint64_t *key);
+
+/**
+ * Adds an end of a pipe, two-way or one-way: INTERPROC_READABLE: there is a message; INTERPROC_WRITABLE: there is room for
+ * the longest one; or, in both cases, the other end is closed or dead. Take it out before the end is closed.
+ *
+ * @return As interproc_waitset_add_queue(); EINVAL also for an end that only sends or only receives, if that is the other
+ * way; EPERM also for a parent process's end.
+ */
+int interproc_waitset_add_pipe(const struct interproc_waitset_t *set,
+                               const struct interproc_pipe_t *pipe,
+                               uint32_t events,
+                               void *data,
+                               uint64_t *key);
+
+/**
+ * Adds a listener: a client has connected and can be accepted. Take it out before the listener is closed.
+ *
+ * @return As interproc_waitset_add_queue(); EPERM also for a parent process's listener.
+ */
+int interproc_waitset_add_listener(const struct interproc_waitset_t *set,
+                                   const struct interproc_listener_t *listener,
+                                   void *data,
+                                   uint64_t *key);
+
+/**
+ * Adds a work queue: INTERPROC_READABLE: a job can be taken, or none will come; delayed jobs whose time comes, and jobs of
+ * the dead, count. INTERPROC_WRITABLE: there is room for a job, or it is closed.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_work_queue(const struct interproc_waitset_t *set,
+                                     const struct interproc_work_queue_t *queue,
+                                     uint32_t events,
+                                     void *data,
+                                     uint64_t *key);
+
+/**
+ * Adds a subscriber of a broadcast: there is a message that it has not received, or the broadcast is closed.
+ *
+ * @return As interproc_waitset_add_spsc_producer().
+ */
+int interproc_waitset_add_subscriber(const struct interproc_waitset_t *set,
+                                     const struct interproc_subscriber_t *subscriber,
+                                     void *data,
+                                     uint64_t *key);
+
+/**
+ * Adds a latest value: there is one newer than version `seen`. After it was told, the next report is of a value that is
+ * newer still.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_latest(const struct interproc_waitset_t *set,
+                                 const struct interproc_latest_t *latest,
+                                 uint64_t seen,
+                                 void *data,
+                                 uint64_t *key);
+
+/**
+ * Adds an event: it is set.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_event(const struct interproc_waitset_t *set,
+                                const struct interproc_event_t *event,
+                                void *data,
+                                uint64_t *key);
+
+/**
+ * Adds a semaphore: its value is above 0.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_semaphore(const struct interproc_waitset_t *set,
+                                    const struct interproc_semaphore_t *semaphore,
+                                    void *data,
+                                    uint64_t *key);
+
+/**
+ * Adds a semaphore with robust permits: there is one to be had, also one of a dead holder.
+ *
+ * @return As interproc_waitset_add_queue().
+ */
+int interproc_waitset_add_bounded_semaphore(const struct interproc_waitset_t *set,
+                                            const struct interproc_bounded_semaphore_t *semaphore,
+                                            void *data,
+                                            uint64_t *key);
+
+/**
+ * Adds a child: it has ended, and can be joined. It is told again and again until it is taken out, which must come before
+ * its handle is closed. Such a set sleeps in epoll.
+ *
+ * @return 0; EBADF: the program has closed its descriptor behind the library's back; EMFILE and other limits.
+ */
+int interproc_waitset_add_process(const struct interproc_waitset_t *set,
+                                  const struct interproc_process_t *process,
+                                  void *data,
+                                  uint64_t *key);
+
+/**
+ * Adds any process: it has ended. Otherwise as interproc_waitset_add_process().
+ *
+ * @return As interproc_waitset_add_process().
+ */
+int interproc_waitset_add_process_ref(const struct interproc_waitset_t *set,
+                                      const struct interproc_process_ref_t *process,
+                                      void *data,
+                                      uint64_t *key);
+
+/**
+ * Adds a descriptor of the program's: INTERPROC_READABLE: it can be read, or has ended, or has an error;
+ * INTERPROC_WRITABLE: it can be written, or has an error. Take it out before it is closed. Such a set sleeps in epoll.
+ *
+ * @return 0; EINVAL also for other `events`, and for a regular file, which is always ready; EBADF: it is not open; EMFILE
+ * and other limits.
+ */
+int interproc_waitset_add_fd(const struct interproc_waitset_t *set,
+                             int fd,
+                             uint32_t events,
+                             void *data,
+                             uint64_t *key);
+
+/**
+ * Adds a time, on CLOCK_MONOTONIC as an `abstime`: `first` has come. It is told once, and then every `period_ns`, if that
+ * is not 0. NULL for `first` is a period from now. Times that were missed are told as one.
+ *
+ *     rc = interproc_waitset_add_timer(&set, NULL, 100000000, "tick", NULL);      // ten times a second
+ *
+ *     interproc_deadline_after(5000000000, &until);
+ *     rc = interproc_waitset_add_timer(&set, &until, 0, "give up", &give_up);     // once, in five seconds
+ *
+ * @return 0; EINVAL also for a time that no `abstime` may be, and for neither a time nor a period.
+ */
+int interproc_waitset_add_timer(const struct interproc_waitset_t *set,
+                                const struct timespec *first,
+                                uint64_t period_ns,
+                                void *data,
+                                uint64_t *key);
+
+/**
+ * Waits until a source is ready, as long as it takes. `*count` becomes how many are, at most `capacity`, which is at least
+ * 1, and `results` become these, in no certain order. If more are ready, the others come next time, before these come
+ * again.
+ *
+ * @return 0; EINVAL also when the set is empty, or only has times that were told.
+ */
+int interproc_waitset_wait(const struct interproc_waitset_t *set,
+                           struct interproc_waitset_ready_t *results,
+                           size_t capacity,
+                           size_t *count);
+
+/**
+ * As interproc_waitset_wait(), but never waits: EAGAIN when nothing is ready, also in an empty set.
+ */
+int interproc_waitset_trywait(const struct interproc_waitset_t *set,
+                              struct interproc_waitset_ready_t *results,
+                              size_t capacity,
+                              size_t *count);
+
+/**
+ * As interproc_waitset_wait(), until `abstime`: then ETIMEDOUT. With a time limit an empty set is no error: it sleeps.
+ */
+int interproc_waitset_timedwait(const struct interproc_waitset_t *set,
+                                const struct timespec *abstime,
+                                struct interproc_waitset_ready_t *results,
+                                size_t capacity,
+                                size_t *count);
+
+/**
  * As interproc_process_fork(), with options, which may be NULL.
  *
  *     interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
@@ -4790,6 +5162,7 @@ int interproc_ready_failed(struct interproc_ready_t *ready, int error);
 #define INTERPROC_PROCESS_REF_INIT { NULL, 0 }
 #define INTERPROC_PIPE_INIT { NULL, 0 }
 #define INTERPROC_LISTENER_INIT { NULL, 0 }
+#define INTERPROC_WAITSET_INIT { NULL, 0 }
 /* All defaults. */
 #define INTERPROC_SEGMENT_OPTIONS_INIT { 0, 0, 0, 0, 0, 0, 0, { 0, 0, 0, 0 } }
 #define INTERPROC_PROCESS_OPTIONS_INIT { 0, 0, 0, 0, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0, { 0, 0 } }
@@ -4845,6 +5218,8 @@ INTERPROC_STATIC_ASSERT(sizeof(interproc_process_details_t) == 80, interproc_pro
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_segment_t) == 16, interproc_process_segment_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_pipe_t) == 16, interproc_pipe_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_listener_t) == 16, interproc_listener_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_waitset_t) == 16, interproc_waitset_has_16_bytes);
+INTERPROC_STATIC_ASSERT(sizeof(interproc_waitset_ready_t) == 16, interproc_waitset_ready_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_exit_t) == 16, interproc_exit_has_16_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_usage_t) == 64, interproc_usage_has_64_bytes);
 INTERPROC_STATIC_ASSERT(sizeof(interproc_process_options_t) == 104, interproc_process_options_have_104_bytes);

@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::fallible::boxed;
+use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -28,6 +29,26 @@ pub(crate) struct Keep(NonNull<Head>);
 unsafe impl Send for Keep {}
 // SAFETY: as above.
 unsafe impl Sync for Keep {}
+
+impl Keep {
+    /// Names it, for [`again`](Self::again).
+    pub fn as_ptr(&self) -> *mut c_void {
+        self.0.as_ptr().cast()
+    }
+
+    /// Another owner, unless the last one is gone; `None` also for null.
+    ///
+    /// # Safety
+    /// The value's memory is not freed before this returns.
+    pub unsafe fn again(named: *mut c_void) -> Option<Keep> {
+        let head = NonNull::new(named.cast::<Head>())?;
+        // SAFETY: by the contract.
+        let count = unsafe { &head.as_ref().count };
+        let more = |count: usize| (1..isize::MAX as usize).contains(&count).then(|| count + 1);
+        // Relaxed: as in `clone`.
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok().map(|_| Keep(head))
+    }
+}
 
 impl Clone for Keep {
     fn clone(&self) -> Self {

@@ -1,4 +1,4 @@
-//! The bytes of a segment: header, member slots, directory, payload. Format version 3.
+//! The bytes of a segment: header, member slots, directory, payload. Format version 4.
 //!
 //! ```text
 //! page 0            Header: fixed part under a checksum, then the few words that change
@@ -21,7 +21,7 @@ use crate::atomic::{AtomicU32, AtomicU64};
 /// "INTRPROC", read as a little-endian integer.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"INTRPROC");
 /// The format version.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The incompatible features that this build knows: none so far.
 pub const KNOWN_INCOMPAT: u64 = 0;
 /// Compatible feature: the payload's pages were not reserved at creation (the `sparse` option).
@@ -32,6 +32,8 @@ pub const OBJECT_ALIGN: u64 = 64;
 pub const MAX_MEMBERS: u32 = 16_384;
 /// The most objects a directory can have.
 pub const MAX_OBJECTS: u32 = 65_536;
+/// Doors of wait sets: as many as a mask of 32 bits can name.
+pub const DOORS: usize = 32;
 /// The size of a directory entry in bytes.
 pub const ENTRY_SIZE: usize = 128;
 /// The size of an object's name in bytes, including the terminating NUL.
@@ -100,6 +102,8 @@ pub struct Changing {
     /// The file offset up to which makers of objects may have written; behind it the payload is still zero. It is raised
     /// before the writing, so that whatever a killed maker left is found and zeroed.
     pub touched_end: AtomicU64,
+    /// The doors at which the owners of wait sets sleep. One that changes makes them look again.
+    pub doors: [AtomicU32; DOORS],
 }
 
 /// Page 0.

@@ -32,6 +32,7 @@
 //! | messages from one to one, faster | [`queue::spsc`]; of any length [`queue::byte_lane`] |
 //! | only the latest value; writers never wait for readers, readers for nobody | [`queue::Latest`] |
 //! | a two-way channel that closes when an end dies; clients and a server | [`pipe`] |
+//! | to wait for any of several things: all these, processes, descriptors, times | [`waitset`] |
 //! | child processes without zombies or orphans; programs; daemons | [`process`] |
 //! | who holds what, who waits, which waiters form a cycle | [`shm::Snapshot`], [`inspect`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | your own structure in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; for `bool` and enums [`Checked`] |
@@ -186,6 +187,8 @@ mod sys;
 #[doc(hidden)]
 pub mod sys; // for the models in tests/loom
 mod time;
+#[cfg(any(feature = "std", interproc_loom))]
+pub mod waitset;
 
 // Declared in `raw`, where alone they are public; here under the names by which everything in the crate calls them.
 use raw::{format, member};

@@ -67,6 +67,9 @@ const SOURCES: &[&str] = &[
     "pipe/end",
     "pipe/child",
     "pipe/listener",
+    "waitset/handle",
+    "waitset/sources",
+    "waitset/wait",
     "start",
 ];
 const STRICT: [&str; 6] = ["-Wall", "-Wextra", "-Wundef", "-pedantic", "-Werror", "-g"];
@@ -394,6 +397,10 @@ fn the_broadcast_keeps_its_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/broadcast.c")));
 }
 
+fn the_wait_set_keeps_its_promises_in_c() {
+    print!("{}", run(&mut Installed::get().compile("tests/c/waitset.c")));
+}
+
 fn permits_and_the_barrier_keep_their_promises_in_c() {
     print!("{}", run(&mut Installed::get().compile("tests/c/permits.c")));
 }
@@ -515,6 +522,13 @@ fn the_kitchen_in_c_cooks_every_order_though_a_cook_is_killed() {
 fn the_exchange_in_c_tells_everybody_every_price() {
     let said = run(&mut Installed::get().compile("c_examples/broadcast.c"));
     for line in ["the books: 1000 prices, none missed", "one of the readers was killed"] {
+        assert!(said.contains(line), "{said}");
+    }
+}
+
+fn the_house_in_c_serves_all_that_comes_in_one_loop() {
+    let said = run(&mut Installed::get().compile("c_examples/waitset.c"));
+    for line in ["guests: 3 said goodbye, 1 was killed", "questions: 350 of 350 answered", "right"] {
         assert!(said.contains(line), "{said}");
     }
 }
@@ -675,6 +689,7 @@ fn main() {
             the_byte_queue_keeps_its_promises_in_c,
             the_work_queue_keeps_its_promises_in_c,
             the_broadcast_keeps_its_promises_in_c,
+            the_wait_set_keeps_its_promises_in_c,
             types_sizes_and_first_values_keep_their_promises_in_c,
             the_condition_variable_keeps_its_promises_in_c,
             every_function_with_a_deadline_gives_one_answer_to_odd_times,
@@ -703,6 +718,7 @@ fn main() {
             the_office_in_c_prints_every_report_once_and_reads_every_letter,
             the_kitchen_in_c_cooks_every_order_though_a_cook_is_killed,
             the_exchange_in_c_tells_everybody_every_price,
+            the_house_in_c_serves_all_that_comes_in_one_loop,
             the_observer_in_c_sees_the_newest_and_readings_make_way,
             a_c_and_a_rust_process_count_under_one_lock,
             messages_go_from_rust_to_c_and_back_in_order,

@@ -57,6 +57,8 @@ mod rows;
 mod sleepers;
 #[path = "models_of_use/spsc.rs"]
 mod spsc;
+#[path = "models_of_use/wait_sets.rs"]
+mod wait_sets;
 #[path = "models_of_use/work.rs"]
 mod work;
 
@@ -93,6 +95,7 @@ fn main() {
             a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300, deaths 50, histories 60;
             a_work_queue_is_a_row_of_jobs: work::InUse: sequences 800, deaths 80, histories 60;
             a_broadcast_is_a_row_with_readers: broadcast::InUse: sequences 800, deaths 80, histories 60;
+            a_wait_set_knows_what_is_ready: wait_sets::InUse: sequences 500;
             a_latest_value_is_a_variable: Latest<[u64; 3]>: sequences 200, deaths 20, histories 60;
             a_mutex_is_one_at_a_time: locks::MutexInUse: sequences 500, deaths 80, histories 60;
             a_notification_does_not_die_with_a_waiter: locks::Waiters: stories 40;

@@ -45,6 +45,7 @@ pub mod rwlocks;
 pub mod sides;
 pub mod signals;
 pub mod spsc;
+pub mod waitsets;
 pub mod wakes;
 pub mod works;
 

@@ -7,7 +7,7 @@
 //!
 //! | object | its lease ends by |
 //! |---|---|
-//! | a segment; a process; a pipe's end; a listener | its own close |
+//! | a segment; a process; a pipe's end; a listener; a wait set | its own close |
 //! | a queue, a latest value, a barrier, a bounded semaphore | the close of the segment handle that it was found by, whose lease it names |
 //! | a seat of a lane | its own leave, or the close of the segment, which ends the leases below its own |
 //!

@@ -54,6 +54,7 @@ mod sizes;
 mod spsc;
 mod start;
 mod time;
+mod waitset;
 mod who;
 mod work_queue;
 

@@ -59,6 +59,8 @@ const ROWS: &[Row] = rows![
     spsc::interproc_spsc_producer_t,
     spsc::interproc_spsc_slots_t,
     process::interproc_usage_t,
+    waitset::interproc_waitset_ready_t,
+    waitset::interproc_waitset_t,
     who::interproc_who_t,
     work_queue::interproc_dead_letter_t,
     work_queue::interproc_job_t,

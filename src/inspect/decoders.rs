@@ -172,7 +172,7 @@ mod tests {
 
         // Sixteen units, messages of up to 40 bytes.
         let mut lane = [0u64; 48 + 16];
-        (lane[0], lane[1], lane[2], lane[6], lane[7], lane[16], lane[32]) = (8, 16, 40, a, x, 9, 4);
+        (lane[0], lane[1], lane[2], lane[7], lane[8], lane[16], lane[32]) = (8, 16, 40, a, x, 9, 4);
         let bytes = |lane: &[u64]| decode(decoder_of("ByteLane"), lane, 512, [128, 40]);
         let state = bytes(&lane).expect("a lane");
         assert_eq!((state.text, &*state.holders), ("open", &[(alive, "produces"), (dead, "consumed")][..]));
@@ -189,7 +189,7 @@ mod tests {
         lane[3] = 1 << 63;
         assert_eq!(bytes(&lane).map(|state| state.text), Some("closed"));
         // Sealed where the consumer is: what was published behind that is nobody's.
-        lane[5] = 4 | 1 << 63;
+        lane[6] = 4 | 1 << 63;
         assert_eq!(bytes(&lane).map(|state| state.text), Some("closed and drained"));
         // Elements of a size that no ring has: no arithmetic with them.
         let huge = |name| decode(decoder_of(name), &[u64::MAX, 4, 0], 1 << 20, [u64::MAX, 4]);

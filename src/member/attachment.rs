@@ -11,12 +11,14 @@
 use super::local::{current, leave_detached};
 use super::thread_end::{KEPT, make_end_key};
 use super::{Domain, Member, Table};
+use crate::counted::Keep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fallible;
 use crate::format::Fixed;
 use crate::sys::call::KeepErrno;
 use crate::sys::own::{Identity, Own};
 use crate::sys::{Word, futex, memory, task};
+use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
@@ -48,6 +50,8 @@ pub(super) struct Node {
     pub(super) base: AtomicUsize,
     pub(super) len: AtomicUsize,
     pub(super) home: AtomicPtr<Home>,
+    /// What keeps it mapped, if that is known.
+    keep: AtomicPtr<c_void>,
     next: *mut Node,
 }
 
@@ -278,6 +282,7 @@ fn free_node() -> Result<&'static Node> {
         base: AtomicUsize::new(0),
         len: AtomicUsize::new(0),
         home: AtomicPtr::new(null_mut()),
+        keep: AtomicPtr::new(null_mut()),
         next: first,
     })?);
     ATTACHMENTS.store(node, Ordering::Release);
@@ -316,6 +321,24 @@ impl Attachment {
 }
 
 impl Attachment {
+    /// `keep` keeps it mapped: see [`keep_of`].
+    pub(crate) fn is_kept_by(&self, keep: &Keep) {
+        let _quiet = task::SignalsBlocked::new();
+        let _lock = Lock::take();
+        self.node.keep.store(keep.as_ptr(), Ordering::Relaxed);
+    }
+}
+
+/// What keeps the segment mapped that this address lies in, if that is known: for those who use it beyond the lifetime of a borrow.
+pub(crate) fn keep_of(address: *const u8) -> Option<Keep> {
+    let _quiet = task::SignalsBlocked::new();
+    let _lock = Lock::take();
+    let keep = node_of(address.addr())?.keep.load(Ordering::Relaxed);
+    // SAFETY: it was stored while it lived, and is forgotten, under this lock, before it is freed.
+    unsafe { Keep::again(keep) }
+}
+
+impl Attachment {
     /// From now on every publisher of the segment uses full fences.
     pub(crate) fn use_strong_fences(&self) {
         // SAFETY: the home stays while the node is attached.
@@ -334,6 +357,7 @@ impl Drop for Attachment {
         let _quiet = task::SignalsBlocked::new();
         let _lock = Lock::take();
         notice_fork();
+        self.node.keep.store(null_mut(), Ordering::Relaxed);
         self.node.len.store(0, Ordering::Relaxed);
         self.node.base.store(0, Ordering::Relaxed);
         // SAFETY: the node was attached until now.

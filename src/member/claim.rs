@@ -160,6 +160,9 @@ impl Table {
         if !crate::mutant!("confirm-no-fence") {
             fence(Ordering::Release);
         }
+        if confirmed {
+            self.tell_of_newcomer();
+        }
         confirmed
     }
 

@@ -313,6 +313,7 @@ impl Domain {
             spinning: super::spin::Habit::new(),
             uses: core::cell::Cell::new(0),
             awaited: core::cell::Cell::new(0),
+            seated: core::cell::Cell::new(false),
             guards: core::cell::Cell::new(0),
             wanted,
             reading: super::sampler::Sampler::new(),

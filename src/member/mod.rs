@@ -17,6 +17,7 @@
 //! | `identity` | what a member says about itself: process, thread, namespace |
 //! | `liveness` | whether an owner lives, for callers that do not sleep |
 //! | `sleep` | the one sleep, and what a death requires of a sleeper |
+//! | `doors` | where the owner of a wait set sleeps, and how it is told |
 //! | `spin` | how long to look again before a sleep |
 //! | `retries` | the bound on retry loops |
 //! | `handoff` | telling an owner that somebody waits for what it holds |
@@ -29,6 +30,7 @@
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod attachment;
 mod claim;
+mod doors;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod guards;
 mod handoff;
@@ -53,6 +55,7 @@ mod thread_end;
 pub use claim::Joiner;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use claim::NO_SEAT;
+pub(crate) use doors::{Naps, Post, Watchers, sleep_at_doors};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use guards::{GuardMark, Unwinding};
 pub use id::OwnerId;
@@ -65,9 +68,9 @@ pub use table::Table;
 pub(crate) use table::is_live;
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
-pub(crate) use attachment::is_attached;
-#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use attachment::{Attachment, attach};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub(crate) use attachment::{is_attached, keep_of};
 #[cfg(not(interproc_loom))]
 pub use domain::Domain;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -102,6 +105,8 @@ pub struct Member {
     uses: Cell<u16>,
     /// How many locks it holds under which somebody may wait for a condition.
     awaited: Cell<u32>,
+    /// Its end must ring the bell.
+    seated: Cell<bool>,
     /// How many Rust guards of this thread give access to memory of the segment.
     #[cfg(not(interproc_loom))]
     guards: Cell<u32>,
@@ -150,6 +155,14 @@ impl Member {
         let _ = self.pend();
     }
 
+    /// The thread has a seat, and its end, however it comes, must ring the bell: wait sets cannot watch the slot of each peer. (It does
+    /// not if the thread rests at another segment's bell afterwards, or uses a robust mutex of the C library.)
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn is_seated(&self) {
+        self.seated.set(true);
+        self.rest();
+    }
+
     /// The thread has taken a lock under which somebody may wait for a condition.
     pub(crate) fn has_awaited(&self) {
         self.awaited.set(self.awaited.get().saturating_add(1));
@@ -169,7 +182,7 @@ impl Member {
     #[cold]
     pub fn end_well(&self) {
         if self.awaited.get() == 0 || crate::mutant!("ends-well-with-a-lock") {
-            if !crate::mutant!("ends-well-with-a-bell") {
+            if !self.seated.get() && !crate::mutant!("ends-well-with-a-bell") {
                 self.robust.forget(self.bell);
             }
             self.table.end_well(self.id);
@@ -284,6 +297,7 @@ impl Member {
             spinning: Habit::new(),
             uses: Cell::new(0),
             awaited: Cell::new(0),
+            seated: Cell::new(false),
             reading: Sampler::new(),
             wanted: table.wanted(id.slot()).expect("in the table"),
         }

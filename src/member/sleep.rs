@@ -380,11 +380,11 @@ impl Owners {
 
 /// What a sleeper says about itself while it sleeps.
 #[cfg(not(interproc_loom))]
-struct Note<'a>(Option<&'a crate::format::SlotPage>);
+pub(super) struct Note<'a>(Option<&'a crate::format::SlotPage>);
 
 #[cfg(not(interproc_loom))]
 impl<'a> Note<'a> {
-    fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
+    pub(super) fn leave(me: &'a Member, word: Word<'_>, obstacle: Option<OwnerId>) -> Self {
         let page = me.table().description(me.id().slot());
         if let Some(page) = page {
             super::view::write_note(page, me.offset_of(word.start()), obstacle);

@@ -119,6 +119,11 @@ impl<'m> Spin<'m> {
         true
     }
 
+    /// A look has taken about so long, in nanoseconds: those who look at many things spin no longer than others.
+    pub(crate) fn charge(&mut self, ns: u32) {
+        self.left = self.left.saturating_sub(ns);
+    }
+
     /// What the caller waited for has come.
     #[inline]
     pub(crate) fn done(self) {

@@ -65,8 +65,18 @@ mod place {
         slots_off: usize,
     }
 
+    // SAFETY: it names mapped memory that any thread may use.
+    #[allow(unsafe_code)]
+    unsafe impl Send for Table {}
+    // SAFETY: as above; what can be written there is atomic.
+    #[allow(unsafe_code)]
+    unsafe impl Sync for Table {}
+
     #[allow(unsafe_code)]
     impl Table {
+        /// How many doors there are.
+        pub(crate) const DOORS: u32 = crate::format::DOORS as u32;
+
         /// The table of a mapped segment.
         ///
         /// # Safety
@@ -154,6 +164,12 @@ mod place {
             &self.changing().alarm
         }
 
+        /// A door of wait sets; there are [`DOORS`](crate::format::DOORS).
+        #[inline]
+        pub(crate) fn door(&self, index: u32) -> Option<&AtomicU32> {
+            self.changing().doors.get(index as usize)
+        }
+
         #[inline]
         pub(super) fn strong_flag(&self) -> &AtomicU32 {
             &self.changing().strong_fences
@@ -200,6 +216,9 @@ mod place {
 
     use crate::format::Holds;
 
+    /// Few.
+    const DOORS: usize = 2;
+
     fn no_holds() -> Holds {
         Holds { sleepers: AtomicU64::new(0), words: core::array::from_fn(|_| AtomicU64::new(0)) }
     }
@@ -215,9 +234,13 @@ mod place {
         bell: &'static AtomicU32,
         alarm: &'static AtomicU32,
         strong: &'static AtomicU32,
+        doors: &'static [AtomicU32],
     }
 
     impl Table {
+        /// How many doors there are.
+        pub(crate) const DOORS: u32 = DOORS as u32;
+
         /// A table of free slots. `described` of them have a description.
         pub fn leak(count: usize, described: usize) -> Self {
             let word = || &*Box::leak(Box::new(AtomicU32::new(0)));
@@ -230,6 +253,7 @@ mod place {
                 bell: word(),
                 alarm: word(),
                 strong: word(),
+                doors: Box::leak((0..DOORS).map(|_| AtomicU32::new(0)).collect()),
             }
         }
 
@@ -290,6 +314,11 @@ mod place {
         /// The segment's bell.
         pub fn bell(&self) -> &'static AtomicU32 {
             self.bell
+        }
+
+        /// A door of wait sets.
+        pub(crate) fn door(&self, index: u32) -> Option<&'static AtomicU32> {
+            self.doors.get(index as usize)
         }
 
         pub(super) fn strong_flag(&self) -> &AtomicU32 {

@@ -56,6 +56,11 @@ impl End {
         })
     }
 
+    /// For those who wait for it beside others.
+    pub(crate) fn both(&self) -> (&Sender, &Receiver) {
+        (&self.sender, &self.receiver)
+    }
+
     /// Moves both halves to the calling thread.
     #[inline(always)]
     fn come(&mut self) -> Result<()> {

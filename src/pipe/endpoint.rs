@@ -1,8 +1,10 @@
 //! [`PipeEndpoint`]: what the sender and the receiver have in common: an endpoint that closes its lane when it leaves.
 
 use super::rendezvous::RawRendezvous;
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
 use crate::member::{Life, Member};
+use crate::queue::Lane;
 use crate::queue::endpoint::{Endpoint, Side};
 use crate::shm::Segment;
 
@@ -13,13 +15,13 @@ pub(super) struct PipeEndpoint<S: Side> {
     /// Told when the endpoint has left: others may wait for the slot.
     rendezvous: RawRendezvous,
     /// Keeps the mapping.
-    _segment: Segment,
+    segment: Segment,
 }
 
 impl<S: Side> PipeEndpoint<S> {
     /// The calling thread has just taken the seat.
     pub(super) fn new(raw: S, rendezvous: RawRendezvous, segment: Segment) -> Self {
-        PipeEndpoint { seat: Endpoint::new(raw), rendezvous, _segment: segment }
+        PipeEndpoint { seat: Endpoint::new(raw), rendezvous, segment }
     }
 
     /// The calling thread, which has the seat: see [`Endpoint::me`].
@@ -44,6 +46,11 @@ impl<S: Side> PipeEndpoint<S> {
             closed(&mut self.seat.raw, me)?;
         }
         Ok(me)
+    }
+
+    /// For those who wait for it beside others.
+    pub(super) fn watched(&self) -> (Lane, Keep) {
+        (*self.seat.lane(), self.segment.keep())
     }
 
     /// Closes the lane and leaves the seat.

@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 use crate::atomic::AtomicU64;
+use crate::member::Watchers;
 
 /// Words of calls, with a bit for each slot.
 pub(super) const CALL_WORDS: usize = 16;
@@ -34,7 +35,10 @@ pub(super) struct Head {
     pub(super) room: AtomicU64,
     /// Where the search for a slot starts.
     pub(super) rotation: AtomicU64,
-    _line2: [u64; 13],
+    /// Wait sets that wait for a call.
+    pub(super) watchers: Watchers,
+    _rest: u32,
+    _line2: [u64; 12],
     /// A bit for each slot: a client has called and is not answered yet.
     pub(super) calls: [AtomicU64; CALL_WORDS],
 }
@@ -169,7 +173,7 @@ mod imp {
 
         /// Its address.
         #[inline(always)]
-        pub(in crate::pipe) fn address(&self) -> *const u8 {
+        pub(crate) fn address(&self) -> *const u8 {
             self.head.as_ptr().cast()
         }
 
@@ -238,7 +242,9 @@ mod imp {
                 listener: word(),
                 room: word(),
                 rotation: word(),
-                _line2: [0; 13],
+                watchers: crate::member::Watchers::new(),
+                _rest: 0,
+                _line2: [0; 12],
                 calls: [(); CALL_WORDS].map(|()| word()),
             };
             let slots = (0..slots).map(|_| [(); 2].map(|()| Lane::leak(units).hanging_up())).collect();

@@ -5,6 +5,7 @@ use super::end::End;
 use super::make::{AskedPipe, LISTENER, found_or_made, shape};
 use super::rendezvous::RawRendezvous;
 use crate::atomic::AtomicU64;
+use crate::counted::Keep;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Kind;
@@ -109,6 +110,17 @@ impl Listener {
         })?;
         let endpoint = Endpoint::new(Listening { rendezvous: raw, id: me.id() });
         Ok(Listener { endpoint, segment: segment.clone() })
+    }
+
+    /// Whether it is of the calling process.
+    #[cfg(any(feature = "c-abi", test))]
+    pub(crate) fn is_of_this_process(&self) -> Result<()> {
+        self.endpoint.is_of_this_process()
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawRendezvous, Keep) {
+        (self.endpoint.raw.rendezvous, self.segment.keep())
     }
 
     pub(crate) fn accept_by(&mut self, wait: Wait) -> Result<End> {

@@ -3,10 +3,11 @@
 
 use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
+use crate::counted::Keep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
 use crate::queue::byte_lane::{ByteMessage, Found, InConsumer, RawByteConsumer, RecvError};
-use crate::queue::{Delivery, RawConsumer};
+use crate::queue::{Delivery, Lane, RawConsumer};
 use crate::shm::Segment;
 use crate::time::{Deadline, Wait};
 use core::fmt;
@@ -37,6 +38,17 @@ pub struct Receiver {
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
         Ok(Receiver { endpoint: PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
+    }
+
+    /// Whether it is of the calling process.
+    #[cfg(any(feature = "c-abi", test))]
+    pub(crate) fn is_of_this_process(&self) -> Result<()> {
+        self.endpoint.seat.is_of_this_process()
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        self.endpoint.watched()
     }
 
     /// Finds the next message, and says whether it may have been read before. It stays the next one until it is released.

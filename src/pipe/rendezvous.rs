@@ -173,7 +173,7 @@ impl RawRendezvous {
             }
             *tries -= 1;
             // A seat changed meanwhile. Whoever changed it may be gone, so there may be nobody to wait for.
-            lanes.as_slice().iter().for_each(Lane::rouse);
+            lanes.as_slice().iter().for_each(|lane| lane.rouse(me));
             if crate::mutant!("pipe-lost-race-is-full") {
                 return Ok(None);
             }
@@ -247,7 +247,7 @@ impl RawRendezvous {
     /// As [`RawRendezvous::take_pair`].
     pub fn take_one_way(&self, me: &Member) -> Result<(RawProducer, RawConsumer)> {
         let lanes = self.take_slot(me)?;
-        Ok((RawProducer::seated(lanes.lanes[0], me.id())?, RawConsumer::seated(lanes.lanes[0], me.id())?))
+        Ok((RawProducer::seated(lanes.lanes[0], me)?, RawConsumer::seated(lanes.lanes[0], me)?))
     }
 
     fn take_slot(&self, me: &Member) -> Result<Lanes> {
@@ -273,6 +273,31 @@ impl RawRendezvous {
     }
 
     // ---- who listens -----------------------------------------------------------------------------------------
+
+    /// For a wait set: from now on that door is told of a call, once. The caller looks afterwards.
+    pub(crate) fn watch(&self, door: u32) {
+        self.place.head().watchers.add(door);
+        fence(Ordering::SeqCst); // M3, also here: of a caller and a set one sees the other
+    }
+
+    /// Whether an accept would not be refused with "empty": there is a call to whoever listens, or nobody does. Changes nothing.
+    pub(crate) fn can_accept(&self) -> bool {
+        let Some(listener) = self.listener() else { return true };
+        let calls = self.place.head().calls.iter().enumerate();
+        let called = calls.filter(|(_, word)| word.load(Ordering::SeqCst) != 0);
+        called.flat_map(|(n, _)| n * 64..(n + 1) * 64).take_while(|&slot| slot < self.place.slots()).any(
+            |slot| {
+                let mine = listener.bits() | UNANSWERED;
+                self.is_called(slot)
+                    && self.lanes(slot).is_ok_and(|lanes| {
+                        Seats::of(lanes.as_slice())
+                            .far()
+                            .iter()
+                            .any(|word| word.load(Ordering::Acquire) == mine)
+                    })
+            },
+        )
+    }
 
     /// How many calls are not answered yet.
     pub fn calls(&self) -> usize {
@@ -338,7 +363,7 @@ impl RawRendezvous {
             crate::crash_window!("M-h: moved, the callers not told");
             for slot in 0..self.place.slots() {
                 if self.is_called(slot) {
-                    let _ = self.redirect(slot, from, me.id());
+                    let _ = self.redirect(me, slot, from, me.id());
                 }
             }
             self.make_room();
@@ -348,7 +373,7 @@ impl RawRendezvous {
     }
 
     /// Redirects a call from one listener to another.
-    fn redirect(&self, slot: usize, from: OwnerId, to: OwnerId) -> Result<()> {
+    fn redirect(&self, me: &Member, slot: usize, from: OwnerId, to: OwnerId) -> Result<()> {
         let lanes = self.lanes(slot)?;
         let mut moved = false;
         for word in Seats::of(lanes.as_slice()).far() {
@@ -356,7 +381,12 @@ impl RawRendezvous {
             moved |= word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         }
         if moved {
-            lanes.as_slice().iter().for_each(Lane::rouse);
+            lanes.as_slice().iter().for_each(|lane| lane.rouse(me));
+            // Who listens may have looked between the call and this: the word of the calls is the same.
+            if !crate::mutant!("pipe-redirection-untold") {
+                self.make_room();
+                self.place.head().watchers.ring(me.table());
+            }
         }
         Ok(())
     }
@@ -375,6 +405,7 @@ impl RawRendezvous {
                 }
             }
             self.make_room();
+            self.place.head().watchers.ring(me.table());
         }
         me.unpend(pending);
     }
@@ -472,13 +503,16 @@ impl RawRendezvous {
             futex::wake(half, u32::MAX);
         }
         fence(Ordering::SeqCst); // M3
+        if !crate::mutant!("pipe-call-sets-untold") {
+            self.place.head().watchers.ring(me.table());
+        }
         for _ in 0..TRIES {
             match self.living_listener(me) {
                 Some(now) if now == listener => break,
                 // It moved, or another one took over before it saw the call.
                 Some(_) if crate::mutant!("pipe-no-redirection") => break,
                 Some(now) => {
-                    self.redirect(slot, listener, now)?;
+                    self.redirect(me, slot, listener, now)?;
                     listener = now;
                 }
                 None if crate::mutant!("pipe-no-third-look") => break,
@@ -519,7 +553,8 @@ impl RawRendezvous {
         let words = self.place.slots().div_ceil(64);
         let calls = &self.place.head().calls[..words];
         let result = loop {
-            // Before the look: a call that comes after it changes a word.
+            // Before the look: a call that comes after it changes a word, and so does one that is redirected to us.
+            let room = self.place.head().room.load(Ordering::SeqCst) as u32;
             let mut seen = [0; super::layout::CALL_WORDS];
             calls.iter().zip(&mut seen).for_each(|(word, seen)| *seen = word.load(Ordering::SeqCst));
             match self.pick_up(me) {
@@ -527,13 +562,14 @@ impl RawRendezvous {
                 Ok(Some(end)) => break Ok(end),
                 Err(error) => break Err(error),
             }
-            let mut watches =
-                [Watch { word: Word::Low(&calls[0]), expected: 0 }; 2 * super::layout::CALL_WORDS];
+            let mut watches = [Watch { word: Word::Low(&self.place.head().room), expected: room };
+                2 * super::layout::CALL_WORDS + 1];
             for (n, (word, seen)) in calls.iter().zip(seen).enumerate() {
                 watches[2 * n] = Watch { word: Word::Low(word), expected: seen as u32 };
                 watches[2 * n + 1] = Watch { word: Word::High(word), expected: (seen >> 32) as u32 };
             }
-            let woken = me.sleep_on_many(&watches[..2 * words], &Owners::new(), None, (0, 1), deadline);
+            // Behind the words of the calls comes that of the room.
+            let woken = me.sleep_on_many(&watches[..=2 * words], &Owners::new(), None, (0, 1), deadline);
             if woken == Woken::TimedOut {
                 break Err(ErrorKind::TimedOut.into());
             }
@@ -591,5 +627,5 @@ impl RawRendezvous {
 
 /// The end that sends by one lane and receives by the other; the caller has both seats.
 fn end(me: &Member, to: Lane, from: Lane) -> Result<RawEnd> {
-    Ok(RawEnd { producer: RawProducer::seated(to, me.id())?, consumer: RawConsumer::seated(from, me.id())? })
+    Ok(RawEnd { producer: RawProducer::seated(to, me)?, consumer: RawConsumer::seated(from, me)? })
 }

@@ -2,11 +2,12 @@
 
 use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
+use crate::counted::Keep;
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, Who};
-use crate::queue::RawProducer;
 use crate::queue::byte_lane::{ByteReservation, InProducer, RawByteProducer};
+use crate::queue::{Lane, RawProducer};
 use crate::shm::Segment;
 use crate::time::{Deadline, Wait};
 use core::fmt;
@@ -49,6 +50,17 @@ fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
 impl Sender {
     pub(super) fn new(raw: RawProducer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
         Ok(Sender { endpoint: PipeEndpoint::new(RawByteProducer::new(raw)?, rendezvous, segment) })
+    }
+
+    /// Whether it is of the calling process.
+    #[cfg(any(feature = "c-abi", test))]
+    pub(crate) fn is_of_this_process(&self) -> Result<()> {
+        self.endpoint.seat.is_of_this_process()
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        self.endpoint.watched()
     }
 
     /// Reserves the place of a message of `len` bytes.

@@ -138,6 +138,9 @@ pub(crate) struct Endpoint<S: Holder> {
 impl<S: Holder> Endpoint<S> {
     /// The calling thread has just taken the seat.
     pub(crate) fn new(raw: S) -> Self {
+        if let Ok(me) = member::current(raw.address()) {
+            Member::is_seated(me);
+        }
         Endpoint { raw, here: Here::now(), forks: member::forks(), given: false }
     }
 
@@ -162,7 +165,9 @@ impl<S: Holder> Endpoint<S> {
         }
         // Only `seated` notes where it is used.
         self.here = Here::NOWHERE;
-        self.raw.move_to(me)
+        self.raw.move_to(me)?;
+        me.is_seated();
+        Ok(())
     }
 
     /// Whether the calling thread is known to have the seat.
@@ -230,6 +235,7 @@ impl<S: Holder> Endpoint<S> {
         if me.id() != self.raw.holder() {
             crate::crash_window!("P-a: forked, the seat still the parent's");
             self.raw.move_to(me)?;
+            me.is_seated();
             crate::crash_window!("P-b: the seat is the child's, the parent not told");
             futex::wake(Word::Low(self.raw.word()), u32::MAX);
         }

@@ -39,8 +39,7 @@
 //! `dmb ish` either between the two or after both; the sleeper's own fence pairs with that.
 
 use crate::atomic::{AtomicU32, Ordering, fence, light_fence};
-use crate::member::Retries;
-use crate::member::Table;
+use crate::member::{Retries, Table, Watchers};
 use crate::sys::{Watch, Word, futex};
 
 /// Somebody may sleep.
@@ -53,72 +52,171 @@ const FENCED: u32 = 1 << 29;
 const LONELY: u32 = 1 << 28;
 /// The queue is closed: publishers take the careful path. Never cleared.
 const CLOSED: u32 = 1 << 27;
-const SEQUENCE: u32 = CLOSED - 1;
+/// Somebody may sleep on the count itself since `SLEEPERS` was set: not only wait sets, which sleep at their doors.
+const ON_IT: u32 = 1 << 26;
+const SEQUENCE: u32 = ON_IT - 1;
+
+/// What an announcement has come to.
+enum Enlisted {
+    /// The count is never still; publishers may not see it.
+    Unseen(u32),
+    /// The value written; the fence is passed.
+    Fenced(u32),
+    /// The value written; the heavy fence is needed.
+    Unfenced(u32),
+}
+
+/// What a wait set's announcement has left in a count, and whether every publisher sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Armed(Option<u32>, bool);
+
+impl Armed {
+    /// Whether a publisher is sure to tell the set. If not, the net must bound its sleep.
+    pub(crate) fn is_sure(self) -> bool {
+        self.1
+    }
+}
 
 /// One side's sleepers. Zero is valid: nobody sleeps.
-#[repr(transparent)]
+#[repr(C)]
 #[derive(Debug)]
-pub(super) struct EventCount(AtomicU32);
+pub(crate) struct EventCount {
+    count: AtomicU32,
+    /// Wait sets that watch it. Whoever adds itself announces itself afterwards, so publishers need not look here before they find
+    /// that somebody may sleep.
+    watchers: Watchers,
+}
 
 impl EventCount {
     #[cfg(interproc_loom)]
     pub(super) fn new() -> Self {
-        EventCount(AtomicU32::new(0))
+        EventCount { count: AtomicU32::new(0), watchers: Watchers::new() }
     }
 
     /// From now on publishers use full fences here.
     pub(super) fn use_strong_fences(&self) {
-        self.0.fetch_or(STRONG, Ordering::SeqCst);
+        self.count.fetch_or(STRONG, Ordering::SeqCst);
     }
 
     /// From now on publishers are careful here: the queue is closed.
     pub(super) fn mark_closed(&self) {
-        self.0.fetch_or(CLOSED, Ordering::SeqCst);
+        self.count.fetch_or(CLOSED, Ordering::SeqCst);
     }
 
     /// Resets it for an object that starts anew while nobody uses it.
     #[cfg(any(feature = "std", interproc_loom))]
     pub(super) fn renew(&self) {
-        self.0.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
+        self.count.fetch_and(STRONG | SEQUENCE, Ordering::AcqRel);
     }
 
     /// Announces that the caller is about to sleep, and passes the heavy fence. The caller must look once more afterwards.
     /// The flag says whether every publisher is sure to see the announcement; if not, the net must bound the sleep.
     pub(super) fn announce(&self, table: &Table) -> (Watch<'_>, bool) {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let watch = |expected| Watch { word: Word::Whole(&self.count), expected };
+        match self.enlist() {
+            Enlisted::Unseen(seen) => (watch(seen), false),
+            Enlisted::Fenced(mine) => (watch(mine), true),
+            Enlisted::Unfenced(mine) => {
+                let sure = crate::mutant!("no-membarrier") || table.sleeper_fence();
+                (watch(self.fenced(mine, sure)), sure)
+            }
+        }
+    }
+
+    /// The announcement, and the fence if that needs no system call.
+    fn enlist(&self) -> Enlisted {
+        let mut seen = self.count.load(Ordering::Relaxed);
         let mut retries = Retries::new();
         let mine = loop {
-            let fenced = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
-            let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | fenced;
+            let kept = if seen & SLEEPERS != 0 { seen & FENCED } else { 0 };
+            let mine = seen & (STRONG | CLOSED) | seen.wrapping_add(1) & SEQUENCE | SLEEPERS | ON_IT | kept;
             // AcqRel, with the fence that follows: the announcement comes before the look. Acquire also for what was
             // published before the fence that `FENCED` stands for.
-            match self.0.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.count.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => break mine,
                 Err(now) => seen = now,
             }
             if !retries.again() {
                 // Nobody sees it, so the net must bound this sleep, if there is one.
-                return (Watch { word: Word::Whole(&self.0), expected: seen }, false);
+                return Enlisted::Unseen(seen);
             }
         };
-        if mine & (STRONG | FENCED) != 0 {
-            fence(Ordering::SeqCst);
-            return (Watch { word: Word::Whole(&self.0), expected: mine }, true);
+        if mine & (STRONG | FENCED) == 0 {
+            return Enlisted::Unfenced(mine);
         }
-        let sure = crate::mutant!("no-membarrier") || table.sleeper_fence();
-        let mut expected = mine;
+        fence(Ordering::SeqCst);
+        Enlisted::Fenced(mine)
+    }
+
+    /// After an announcement that needed the heavy fence. `sure`: it has reached every publisher. Returns the value to sleep on.
+    fn fenced(&self, mine: u32, sure: bool) -> u32 {
         if !sure {
             // This changes the value, so the caller looks again at once; publishers are warned by then.
             self.use_strong_fences();
         } else if self
-            .0
+            .count
             // Only over our own value: after a waker's, the bits may belong to another sleeper and be set after our fence.
             .compare_exchange(mine, mine | FENCED, Ordering::Release, Ordering::Relaxed)
             .is_ok()
         {
-            expected = mine | FENCED;
+            return mine | FENCED;
         }
-        (Watch { word: Word::Whole(&self.0), expected }, sure)
+        mine
+    }
+
+    /// For a wait set: announces that whoever sleeps at `door` must be told. `armed` is what the last call for this door noted; where
+    /// that still stands there is nothing to do. If it returns true the caller passes the heavy fence and calls
+    /// [`arm_fenced`](Self::arm_fenced). Then it looks once more. The caller has looked at the door before.
+    pub(crate) fn arm(&self, door: u32, armed: &mut Armed) -> bool {
+        let seen = self.count.load(Ordering::Acquire);
+        if self.stands(seen, door, *armed) || crate::mutant!("set-announces-once") && armed.0.is_some() {
+            return false;
+        }
+        self.watchers.add(door);
+        crate::crash_window!("WS-a: a door noted, not announced");
+        // Pairs with the fence in `wake`: of the two, a waker finds the door, or we find the count moved.
+        fence(Ordering::SeqCst);
+        let mut seen = self.count.load(Ordering::Acquire);
+        let mut retries = Retries::new();
+        // It stays as it is where it stands, so that sets do not disturb each other. A waker that is about to find nobody for the second
+        // time would clear the bits: it must not.
+        let lonely = if crate::mutant!("set-stays-lonely") { 0 } else { LONELY };
+        while seen & SLEEPERS == 0 || seen & lonely != 0 {
+            let kept = if seen & SLEEPERS != 0 { !LONELY } else { STRONG | CLOSED | SEQUENCE };
+            let mine = seen & kept | SLEEPERS;
+            match self.count.compare_exchange(seen, mine, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => seen = mine,
+                Err(now) => seen = now,
+            }
+            if !retries.again() {
+                *armed = Armed::default();
+                return false;
+            }
+        }
+        fence(Ordering::SeqCst);
+        let sure = seen & (FENCED | STRONG) != 0;
+        *armed = Armed(Some(seen), sure);
+        !sure
+    }
+
+    /// Nobody has moved the count since the set announced itself, so no waker has cleared the bits. One that had moved it before may
+    /// have told the door since.
+    fn stands(&self, seen: u32, door: u32, armed: Armed) -> bool {
+        let same = armed.0.is_some_and(|value| (value ^ seen) & SEQUENCE == 0);
+        same && seen & SLEEPERS != 0 && seen & (FENCED | STRONG) != 0 && self.watchers.has(door)
+    }
+
+    /// Whether nothing was published since the set [announced](Self::arm) itself and looked, as far as no publisher has died.
+    #[inline]
+    pub(crate) fn is_quiet(&self, door: u32, armed: Armed) -> bool {
+        self.stands(self.count.load(Ordering::Acquire), door, armed)
+    }
+
+    /// After [`arm`](Self::arm) and the heavy fence; `sure` as in [`fenced`](Self::fenced).
+    pub(crate) fn arm_fenced(&self, armed: &mut Armed, sure: bool) {
+        if let Armed(Some(mine), false) = *armed {
+            *armed = Armed(Some(self.fenced(mine, sure)), sure);
+        }
     }
 
     /// Whether publishers must be careful: use full fences, or check whether the queue is closed. Read it before the
@@ -126,25 +224,25 @@ impl EventCount {
     #[inline(always)]
     pub(super) fn is_careful(&self) -> bool {
         // Relaxed: the bits are sticky; until they are seen, whoever depends on them sleeps under the net.
-        self.0.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
+        self.count.load(Ordering::Relaxed) & (STRONG | CLOSED) != 0
     }
 
     /// After publishing: wakes as many sleepers as `how_many` says, if there are any. Returns whether the count is marked: the queue
     /// is closed, or is being closed.
     #[inline(always)]
-    pub(super) fn published(&self, careful: bool, how_many: impl FnOnce() -> u32) -> bool {
+    pub(super) fn published(&self, careful: bool, table: &Table, how_many: impl FnOnce() -> u32) -> bool {
         if careful {
             fence(Ordering::SeqCst)
         } else {
             light_fence()
         }
         // Relaxed: the fences order it. One test for both bits.
-        let seen = self.0.load(Ordering::Relaxed);
+        let seen = self.count.load(Ordering::Relaxed);
         if seen & (SLEEPERS | CLOSED) == 0 {
             return false;
         }
         if seen & SLEEPERS != 0 {
-            self.wake(how_many);
+            self.wake(table, how_many);
         }
         seen & CLOSED != 0
     }
@@ -160,7 +258,7 @@ impl EventCount {
     pub(super) fn is_watched(&self) -> bool {
         light_fence();
         // Relaxed: the fences order it.
-        self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
+        self.count.load(Ordering::Relaxed) & (SLEEPERS | CLOSED) != 0
     }
 
     /// As [`EventCount::is_watched`], and also true where full fences are needed: for publishers that have nothing to check
@@ -169,27 +267,27 @@ impl EventCount {
     pub(super) fn is_watched_or_strong(&self) -> bool {
         light_fence();
         // Relaxed: the fences order it; see `is_careful`.
-        self.0.load(Ordering::Relaxed) & (SLEEPERS | CLOSED | STRONG) != 0
+        self.count.load(Ordering::Relaxed) & (SLEEPERS | CLOSED | STRONG) != 0
     }
 
     /// Wakes as many sleepers as `how_many` says, if there are any. Returns whether the object is closed.
-    pub(super) fn watched(&self, how_many: impl FnOnce() -> u32) -> bool {
+    pub(super) fn watched(&self, table: &Table, how_many: impl FnOnce() -> u32) -> bool {
         // Relaxed: the fences order it.
-        let seen = self.0.load(Ordering::Relaxed);
+        let seen = self.count.load(Ordering::Relaxed);
         if seen & SLEEPERS != 0 {
-            self.wake(how_many);
+            self.wake(table, how_many);
         }
         seen & CLOSED != 0
     }
 
     /// Advances the sequence and returns the new value.
     fn bump(&self) -> u32 {
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = self.count.load(Ordering::Relaxed);
         let mut retries = Retries::new();
         loop {
             let moved = seen & !SEQUENCE | seen.wrapping_add(1) & SEQUENCE;
             // AcqRel: a sleeper that announces itself over this value sees everything before it.
-            match self.0.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
+            match self.count.compare_exchange(seen, moved, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return moved,
                 Err(now) if !retries.again() => return now, // others advance it
                 Err(now) => seen = now,
@@ -197,19 +295,23 @@ impl EventCount {
         }
     }
 
-    /// Makes everybody who is about to sleep look again, and wakes up to `how_many` sleepers.
+    /// Makes everybody who is about to sleep look again, wakes up to `how_many` sleepers, and tells the wait sets that watch.
     #[cold]
-    pub(super) fn wake(&self, how_many: impl FnOnce() -> u32) {
+    pub(super) fn wake(&self, table: &Table, how_many: impl FnOnce() -> u32) {
         fence(Ordering::SeqCst);
-        if self.0.load(Ordering::Relaxed) & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
+        if self.count.load(Ordering::Relaxed) & SLEEPERS == 0 || crate::mutant!("publish-no-wake") {
             return;
         }
         let n = how_many();
         let moved = self.bump();
-        if futex::wake(Word::Whole(&self.0), n) < n {
-            let lonely =
-                if moved & LONELY == 0 { moved | LONELY } else { moved & !(SLEEPERS | FENCED | LONELY) };
-            let _ = self.0.compare_exchange(moved, lonely, Ordering::Relaxed, Ordering::Relaxed);
+        // Of this and a set that adds its door, and then looks at the count, one sees the other.
+        fence(Ordering::SeqCst);
+        self.watchers.ring(table);
+        let woken = if moved & ON_IT == 0 { 0 } else { futex::wake(Word::Whole(&self.count), n) };
+        if woken < n {
+            let nobody = moved & !(SLEEPERS | FENCED | LONELY | ON_IT);
+            let lonely = if moved & LONELY == 0 { moved | LONELY } else { nobody };
+            let _ = self.count.compare_exchange(moved, lonely, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 }

@@ -17,7 +17,7 @@
 
 use super::event_count::EventCount;
 use crate::atomic::{AtomicU64, Ordering};
-use crate::member::Member;
+use crate::member::{Member, Table};
 use crate::sys::{Watch, Word};
 
 /// In the closed word: closed, for good.
@@ -35,7 +35,7 @@ pub(super) struct Head {
     pub(super) not_full: EventCount,
 }
 
-const _: () = assert!(cfg!(interproc_loom) || size_of::<Head>() == 16);
+const _: () = assert!(cfg!(interproc_loom) || size_of::<Head>() == 24);
 
 impl Head {
     #[cfg(interproc_loom)]
@@ -66,7 +66,7 @@ impl Head {
         self.closed.store(CLOSED, Ordering::SeqCst);
         closed();
         if !crate::mutant!("close-no-wake") {
-            self.wake_all();
+            self.wake_all(me.table());
         }
         me.unpend(pending);
     }
@@ -78,9 +78,9 @@ impl Head {
     }
 
     /// Makes every sleeper look again.
-    pub(super) fn wake_all(&self) {
-        self.not_empty.wake(|| u32::MAX);
-        self.not_full.wake(|| u32::MAX);
+    pub(super) fn wake_all(&self, table: &Table) {
+        self.not_empty.wake(table, || u32::MAX);
+        self.not_full.wake(table, || u32::MAX);
     }
 
     /// What a sleeper must watch beside its own announcement so that it does not miss a close. To be read before the look.

@@ -14,7 +14,7 @@
 //! Their algorithms are in [`raw::queue`](crate::raw::queue): what happens, window by window, when somebody dies.
 
 #[cfg(all(feature = "std", not(interproc_loom)))]
-mod body;
+pub(crate) mod body;
 pub(crate) mod broadcast;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub mod byte_lane;
@@ -25,7 +25,7 @@ pub(crate) mod byte_queue;
 mod delivery;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod endpoint;
-mod event_count;
+pub(crate) mod event_count;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod guard;
 mod head;

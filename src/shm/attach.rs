@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{fail, file, kernel};
+use crate::counted::Keep;
 use crate::error::{ErrorKind, Result};
 use crate::format::{Changing, Fixed};
 use crate::member::{self, Attachment, Member};
@@ -28,6 +29,11 @@ impl Attached {
         kernel::lock_shared(own.as_fd())?;
         // SAFETY: as the caller promises; `own` is the same file, locked, opened for this.
         unsafe { member::attach(own.into(), base, fixed) }.map(Attached)
+    }
+
+    /// `keep` keeps the mapping.
+    pub fn is_kept_by(&self, keep: &Keep) {
+        self.0.is_kept_by(keep);
     }
 
     /// Makes all publishers of the segment use full fences from now on.

@@ -214,7 +214,9 @@ impl Segment {
         // SAFETY: `Inner` drops the attachment before the mapping, which covers `total_len` bytes of the file;
         // the header passed its checks.
         let attached = unsafe { Attached::new(file.number(), base, &fixed) }?;
-        Counted::new(Inner { attached, map, fixed, file, name }).map(|inner| Segment { inner })
+        let inner = Counted::new(Inner { attached, map, fixed, file, name })?;
+        inner.attached.is_kept_by(&inner.keep());
+        Ok(Segment { inner })
     }
 
     /// The descriptor of its file.
@@ -233,7 +235,7 @@ impl Segment {
     }
 
     /// What keeps it mapped.
-    pub(super) fn keep(&self) -> Keep {
+    pub(crate) fn keep(&self) -> Keep {
         self.inner.keep()
     }
 

@@ -54,13 +54,18 @@ use std::vec::Vec;
 pub struct BoundedSemaphore {
     raw: RawBoundedSemaphore,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
 }
 
 impl BoundedSemaphore {
     /// A handle on cells in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawBoundedSemaphore, segment: Keep) -> Self {
-        BoundedSemaphore { raw, _segment: segment }
+        BoundedSemaphore { raw, segment }
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawBoundedSemaphore, Keep) {
+        (self.raw, self.segment.clone())
     }
 
     #[inline(always)]

@@ -52,6 +52,11 @@ impl Default for Event {
 }
 
 impl Event {
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn raw(&self) -> &RawEvent {
+        &self.raw
+    }
+
     /// An event that is not set, to be put into a segment.
     pub const fn new() -> Self {
         Event { raw: RawEvent::new() }

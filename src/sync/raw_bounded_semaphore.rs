@@ -331,6 +331,31 @@ impl RawBoundedSemaphore {
         given
     }
 
+    /// For a wait set: announces a sleeper, which then asks whether it [can acquire](Self::can_acquire), and else sleeps on the high half
+    /// of the word while it is this.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn announce(&self) -> u32 {
+        // P2: first the announcement, then the look.
+        let announced = self.word().fetch_or(WAITING, Ordering::SeqCst) | WAITING;
+        fence_behind_rmw();
+        (announced >> 32) as u32
+    }
+
+    /// As that says.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn watch(&self, expected: u32) -> Watch<'_> {
+        Watch { word: Word::High(self.word()), expected }
+    }
+
+    /// Whether there is a permit to be had. Changes nothing.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn can_acquire(&self, me: &Member) -> bool {
+        self.cells.from(0).any(|(_, cell)| {
+            let held = cell.load(Ordering::SeqCst); // P2
+            !OwnerId::of(held).is_some_and(|holder| me.lives(holder))
+        })
+    }
+
     /// After a release: wakes the front if it sleeps.
     #[inline(always)]
     fn released(&self) {
@@ -349,7 +374,8 @@ impl RawBoundedSemaphore {
         });
         if let Updated::From(_) = moved {
             crate::crash_window!("BS-g: flag cleared, not woken");
-            futex::wake(Word::High(self.word()), 1);
+            // One is at the front. Wait sets may be beside it.
+            futex::wake(Word::High(self.word()), u32::MAX);
         }
     }
 

@@ -38,7 +38,7 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, Retries, Spin};
+use crate::member::{Member, Retries, Spin, Updated, update};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -135,6 +135,28 @@ impl RawEvent {
         }
         let n = if crate::mutant!("set-wakes-one") { 1 } else { u32::MAX };
         futex::change_and_wake(Change::Set(SET_BIT), low, low, n);
+    }
+
+    /// For a wait set: announces a sleeper. What to sleep on: the low half while it is this; `None` if it is set.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn announce(&self) -> Option<u32> {
+        let word = self.word.load(Ordering::Acquire);
+        // Relaxed: only the word itself is read after it.
+        let announced = update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| {
+            (word & (SET | SLEEPERS) == 0).then_some(word | SLEEPERS)
+        });
+        match announced {
+            Updated::From(word) | Updated::Kept(word) if word & SET == 0 => Some(count(word)),
+            Updated::From(_) | Updated::Kept(_) => None,
+            // It moves without us: nobody sleeps on a value that it does not have.
+            Updated::GaveUp(word) => Some(!count(word)),
+        }
+    }
+
+    /// As that says.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn watch(&self, expected: u32) -> Watch<'_> {
+        Watch { word: Word::Low(&self.word), expected }
     }
 
     /// Clears it. Async-signal-safe.

@@ -49,7 +49,7 @@
 use super::high;
 use crate::atomic::{AtomicU64, Ordering};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, Retries, Spin, update};
+use crate::member::{Member, Retries, Spin, Updated, update};
 use crate::sys::{Change, Watch, Woken, Word, futex};
 use crate::time::Deadline;
 
@@ -288,6 +288,40 @@ impl RawSemaphore {
         // No post's wake-up was consumed.
         self.take_back(alone);
         Err(ErrorKind::TimedOut.into())
+    }
+
+    /// For a wait set: announces a sleeper. What to sleep on: both halves while they are these; `None` if there is something to
+    /// acquire. After the sleep comes [`pass_on`](Self::pass_on).
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn announce(&self) -> Option<[u32; 2]> {
+        let word = self.word.load(Ordering::Acquire);
+        // All flags: no acquirer takes itself for the only sleeper. Relaxed: only this word is read after it.
+        let announced = update(&self.word, word, (Ordering::Relaxed, Ordering::Relaxed), |word| {
+            (value(word) == 0 && word & FLAGS != FLAGS).then_some(word | FLAGS)
+        });
+        match announced {
+            Updated::From(word) => Some([0, high(word | FLAGS)]),
+            Updated::Kept(word) => (value(word) == 0).then_some([0, high(word)]),
+            // It moves without us: nobody sleeps on a value that it does not have.
+            Updated::GaveUp(word) => Some([0, !high(word)]),
+        }
+    }
+
+    /// As that says.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn watches(&self, [low, high]: [u32; 2]) -> [Watch<'_>; 2] {
+        [
+            Watch { word: Word::Low(&self.word), expected: low },
+            Watch { word: Word::High(&self.word), expected: high },
+        ]
+    }
+
+    /// A post wakes as many sleepers as it adds. A set is one of them and acquires nothing: it wakes another one in its place.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn pass_on(&self) {
+        if self.value() > 0 && !crate::mutant!("set-keeps-a-post") {
+            futex::wake(Word::Low(&self.word), 1);
+        }
     }
 
     /// Clears the caller's own flag, if it is the only one.

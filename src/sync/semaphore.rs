@@ -46,6 +46,11 @@ pub struct Semaphore {
 unsafe impl Shared for Semaphore {}
 
 impl Semaphore {
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn raw(&self) -> &RawSemaphore {
+        &self.raw
+    }
+
     /// The largest value.
     pub const MAX: u32 = RawSemaphore::MAX;
 

@@ -46,6 +46,8 @@ static interproc_pipe_t near, far, client, unused;
 static interproc_listener_t listener, lonely;
 static interproc_process_t child;
 static interproc_process_ref_t self;
+static interproc_waitset_t set, polled;
+static interproc_waitset_ready_t ready[2];
 
 static uint64_t value, version;
 static size_t count;
@@ -123,6 +125,13 @@ static int poll_pipe(const struct timespec *t)
     return rc == 0 && !yes ? ETIMEDOUT : rc;
 }
 
+static int add_timer(const struct timespec *t)
+{
+    uint64_t key;
+    int rc = interproc_waitset_add_timer(&polled, t, 1000000000000, NULL, &key);
+    return rc ? rc : interproc_waitset_remove(&polled, key);
+}
+
 static int job(void *argument, bool again)
 {
     (void)argument;
@@ -196,6 +205,9 @@ enum { ORDINARY = 0, DOES_NOT_WAIT = 1, IN_A_CHILD = 2 };
     X(interproc_pipe_reserve_until(&near, 8, t, &place), ORDINARY)                                             \
     X(interproc_pipe_borrow_until(&near, t, &message, &count, NULL), ORDINARY)                                      \
     X(poll_pipe(t), ORDINARY) /* interproc_pipe_poll() */                                                     \
+    X(interproc_waitset_timedwait(&set, t, ready, 2, &count), ORDINARY)                                        \
+    X(interproc_waitset_timedwait(&polled, t, ready, 2, &count), ORDINARY)                                     \
+    X(add_timer(t), DOES_NOT_WAIT) /* interproc_waitset_add_timer() */                                         \
     X(interproc_pipe_connect_until(&segment, "door", t, &unused), ORDINARY)                                    \
     X(interproc_listener_accept_until(&lonely, t, &unused), ORDINARY)
 
@@ -376,6 +388,12 @@ int main(void)
     OK(interproc_pipe_connect(&segment, "door", &client));
     OK(interproc_process_fork(&child, "sleeper", sleeper, NULL));
     OK(interproc_process_ref_open(&self, 0));
+    OK(interproc_waitset_create(&set));
+    OK(interproc_waitset_add_queue(&set, &empty, INTERPROC_READABLE, NULL, NULL));
+    OK(interproc_waitset_add_event(&set, &shared->event, NULL, NULL));
+    OK(interproc_waitset_create(&polled));
+    OK(interproc_waitset_add_process(&polled, &child, NULL, NULL));
+    OK(interproc_waitset_add_queue(&polled, &empty, INTERPROC_READABLE, NULL, NULL));
     OK(interproc_bounded_semaphore_acquire(&permits, &permit));
     while (interproc_queue_trypush(&full, &value) == 0)
         ;
@@ -410,6 +428,8 @@ int main(void)
     }
     a_deadline_is_made_of_another_clocks_time();
 
+    OK(interproc_waitset_destroy(&set));
+    OK(interproc_waitset_destroy(&polled));
     OK(interproc_event_set(&shared->over));
     OK(pthread_join(thread, NULL));
     OK(interproc_process_kill(&child));

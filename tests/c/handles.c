@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum kind { SEGMENT, QUEUE, BYTE_QUEUE, WORK_QUEUE, BROADCAST, SUBSCRIBER, PUBLISHER, LATEST, BARRIER, BOUNDED_SEMAPHORE, SPSC_PRODUCER, SPSC_CONSUMER, BYTE_PRODUCER,
-            BYTE_CONSUMER, PIPE, LISTENER, PROCESS, PROCESS_REF, READY, PLACED,
+            BYTE_CONSUMER, PIPE, LISTENER, PROCESS, PROCESS_REF, WAITSET, READY, PLACED,
             UNASKED, KINDS };
 
 enum state {
@@ -50,6 +50,7 @@ union handle {
     interproc_listener_t listener;
     interproc_process_t process;
     interproc_process_ref_t process_ref;
+    interproc_waitset_t waitset;
     interproc_ready_t ready;
     uint64_t words[64];
 };
@@ -103,6 +104,7 @@ static void *make(enum kind kind, interproc_segment_t *segment, union handle *h)
     case LISTENER: DO(interproc_listener_bind(segment, "object", 2, 4096, 64, &h->listener)); break;
     case PROCESS: DO(interproc_process_fork(&h->process, NULL, process_entry, NULL)); break;
     case PROCESS_REF: DO(interproc_process_ref_open(&h->process_ref, 0)); break;
+    case WAITSET: DO(interproc_waitset_create(&h->waitset)); break;
     case READY: /* only a daemon has one */ break;
     case PLACED: DO(interproc_segment_object(segment, "object", 64, 8, &placed)); return placed;
     case UNASKED: case KINDS: break;
@@ -132,6 +134,7 @@ static void unmake(enum kind kind, union handle *h)
     case LISTENER: DO(interproc_listener_close(&h->listener)); break;
     case PROCESS: DO(interproc_process_join(&h->process, NULL)); DO(interproc_process_close(&h->process)); break;
     case PROCESS_REF: DO(interproc_process_ref_close(&h->process_ref)); break;
+    case WAITSET: DO(interproc_waitset_destroy(&h->waitset)); break;
     default: break;
     }
 }
@@ -159,6 +162,7 @@ static bool is_untouched(const struct witness *w)
 
 /* A placed object that is none of those a call is tried with. */
 static void *another_placed;
+static interproc_waitset_t another_set;
 
 static void place_another(void)
 {
@@ -166,6 +170,7 @@ static void place_another(void)
     union handle h;
     DO(interproc_segment_anonymous(&segment, SIZE));
     another_placed = make(PLACED, &segment, &h);
+    DO(interproc_waitset_create(&another_set));
 }
 
 /* A handle in one of the states. Handles of several kinds at once are of different segments. */
@@ -195,7 +200,7 @@ static void *handle_in(enum kind kind, enum state state, struct witness *w)
         return copy;
     default: break;
     }
-    if (kind == PIPE || kind == LISTENER || kind == PROCESS || kind == PROCESS_REF)
+    if (kind == PIPE || kind == LISTENER || kind == PROCESS || kind == PROCESS_REF || kind == WAITSET)
         unmake(kind, h);
     DO(interproc_segment_object(segment, "first", BYTES / 2, 64, &first));
     DO(interproc_segment_close(segment));
@@ -252,6 +257,7 @@ static int is_the_parents(const struct test_case *c)
     pid_t child = fork();
     if (child == 0) {
         alarm(20);
+        DO(interproc_waitset_create(&another_set));
         int rc = c->call(handle);
         if (rc == EPERM || rc == 0 || rc == EINVAL || rc == EBUSY)
             _exit(0);
@@ -300,7 +306,7 @@ int main(void)
             failures += in_a_process(c, state, refused);
             calls++;
         }
-        if (c->kind >= SPSC_PRODUCER && c->kind <= PROCESS) {
+        if ((c->kind >= SPSC_PRODUCER && c->kind <= PROCESS) || c->kind == WAITSET) {
             failures += in_a_process(c, LIVE, parents);
             calls++;
         }

@@ -305,6 +305,64 @@ static int bytes_one_to_one(void)
     interproc_byte_producer_leave(&p);
     return rc;
 }
+/* A set with a queue, an event and a time, and perhaps a descriptor. */
+static int several(interproc_waitset_t *set, world_t *w, int fd)
+{
+    int rc = interproc_waitset_create(set);
+    if (rc != 0)
+        return rc;
+    if ((rc = interproc_waitset_add_queue(set, &w->queue, INTERPROC_READABLE, NULL, NULL)) != 0
+        || (rc = interproc_waitset_add_event(set, &w->objects->event, NULL, NULL)) != 0
+        || (rc = interproc_waitset_add_timer(set, NULL, 60000000000, NULL, NULL)) != 0
+        || (fd >= 0 && (rc = interproc_waitset_add_fd(set, fd, INTERPROC_READABLE, NULL, NULL)) != 0))
+        interproc_waitset_destroy(set);
+    return rc;
+}
+static int one_of_several(void)
+{
+    interproc_waitset_t set;
+    interproc_waitset_ready_t ready[4];
+    uint64_t x = 1;
+    size_t count = 0;
+    int rc = several(&set, &own, -1), destroyed;
+    if (rc != 0)
+        return rc;
+    if ((rc = interproc_queue_push(&own.queue, &x)) == 0 && (rc = interproc_waitset_wait(&set, ready, 4, &count)) == 0)
+        rc = count == 1 ? interproc_queue_pop(&own.queue, &x, NULL) : -1;
+    destroyed = interproc_waitset_destroy(&set);
+    return rc ? rc : destroyed;
+}
+static int none_of_several(void)
+{
+    SOON;
+    interproc_waitset_t set;
+    interproc_waitset_ready_t ready[4];
+    size_t count;
+    int rc = several(&set, &held, -1), destroyed;
+    if (rc != 0)
+        return rc;
+    rc = interproc_waitset_timedwait(&set, soon, ready, 4, &count);
+    destroyed = interproc_waitset_destroy(&set);
+    return destroyed ? destroyed : rc;
+}
+static int none_in_epoll(void)
+{
+    SOON;
+    interproc_waitset_t set;
+    interproc_waitset_ready_t ready[4];
+    size_t count;
+    int ends[2], destroyed;
+    if (pipe(ends) != 0)
+        return errno;
+    int rc = several(&set, &held, ends[0]);
+    if (rc == 0) {
+        rc = interproc_waitset_timedwait(&set, soon, ready, 4, &count);
+        destroyed = interproc_waitset_destroy(&set);
+        rc = destroyed ? destroyed : rc;
+    }
+    syscall(SYS_close, ends[0]), syscall(SYS_close, ends[1]); /* close() may be cancelled */
+    return rc == EAGAIN ? ENOMEM : rc; /* a thread that cannot be started */
+}
 static int who_holds(void)
 {
     interproc_who_t who[4];
@@ -574,6 +632,9 @@ static const operation_t operations[] = {
     {"set and get", latest, 0, NULL, 0},
     {"one to one", spsc, 0, NULL, 0},
     {"bytes one to one", bytes_one_to_one, 0, NULL, 0},
+    {"one of several", one_of_several, 0, NULL, 0},
+    {"none of several", none_of_several, ETIMEDOUT, NULL, 0},
+    {"none of several and of a descriptor", none_in_epoll, ETIMEDOUT, NULL, 0},
     {"who holds", who_holds, 0, NULL, 0},
     {"listen", listen_and_close, 0, NULL, 0},
     {"send and receive", pipe_through, 0, make_pipe, 0},
@@ -781,7 +842,7 @@ static const struct { int number; const char *name; } calls[] = {
     CALL(mremap), CALL(madvise), CALL(mprotect), CALL(membarrier), CALL(get_robust_list), CALL(set_robust_list),
     CALL(gettid), CALL(tgkill), CALL(statx), CALL(fallocate), CALL(ftruncate), CALL(linkat), CALL(pread64),
     CALL(pwrite64), CALL(fchmod), CALL(memfd_create), CALL(clone), CALL(pidfd_open), CALL(pidfd_send_signal),
-    CALL(waitid), CALL(ppoll), CALL(pipe2), CALL(dup3), CALL(prctl), CALL(fstatfs), CALL(epoll_create1), CALL(read),
+    CALL(waitid), CALL(ppoll), CALL(pipe2), CALL(dup3), CALL(prctl), CALL(fstatfs), CALL(epoll_create1), CALL(epoll_ctl), CALL(epoll_pwait), CALL(eventfd2), CALL(timerfd_create), CALL(read),
     CALL(sched_yield), CALL(close_range), CALL(rt_sigprocmask), CALL(geteuid), CALL(getppid), CALL(execve), CALL(kill),
 #ifdef SYS_fstat
     CALL(fstat),
@@ -950,7 +1011,7 @@ static int goes_inherited(const operation_t *op)
 {
     return op->does == mutex_held || op->does == write_held || op->does == permit_held || op->does == queue_held
         || op->does == job_held || op->does == join_held || op->does == news_held
-        || op->does == bytes_through || op->does == event_unset || op->does == semaphore_posted || op->does == once
+        || op->does == bytes_through || op->does == event_unset || op->does == none_of_several || op->does == none_in_epoll || op->does == semaphore_posted || op->does == once
         || op->does == latest || op->does == mutex_try_held;
 }
 

@@ -77,6 +77,8 @@ static void the_sizes_of_all_structures_are_told(void)
     IS(interproc_subscriber_t)
     IS(interproc_work_queue_options_t)
     IS(interproc_dead_letter_t)
+    IS(interproc_waitset_t)
+    IS(interproc_waitset_ready_t)
     size = 77;
     RETURNS(EINVAL, interproc_size_of("interproc_unheard_of_t", &size, &alignment));
     RETURNS(EINVAL, interproc_size_of(NULL, &size, &alignment));

@@ -24,6 +24,7 @@ const HANDLES: &[(&str, &str)] = &[
     ("listener", "LISTENER"),
     ("process", "PROCESS"),
     ("process_ref", "PROCESS_REF"),
+    ("waitset", "WAITSET"),
     ("ready", "READY"),
     ("mutex", "PLACED"),
     ("recursive_mutex", "PLACED"),
@@ -59,6 +60,7 @@ const PLAIN: &[&str] = &[
     "broadcast_options_t",
     "broadcast_info_t",
     "subscriber_info_t",
+    "waitset_ready_t",
 ];
 
 /// Functions beside `interproc_segment_*` that fill a handle.
@@ -77,6 +79,7 @@ const MAKERS: &[&str] = &[
     "interproc_process_ref_open",
     "interproc_process_ref_find",
     "interproc_process_ref_parent",
+    "interproc_waitset_create",
 ];
 
 /// Functions that write to memory that need not be in a segment.
@@ -141,7 +144,9 @@ fn functions() -> Vec<Function> {
 fn is_given(function: &Function, parameter: &Parameter) -> bool {
     let Some(kind) = parameter.kind() else { return false };
     let name = &*function.name;
-    let ends = ["_close", "_detach", "_leave", "_hand_over"].iter().any(|end| name.ends_with(end));
+    let ends = ["_close", "_detach", "_leave", "_hand_over", "waitset_destroy"]
+        .iter()
+        .any(|end| name.ends_with(end));
     // The seats change with each call, so they are const nowhere.
     let is_seats =
         ["_PRODUCER", "_CONSUMER", "SUBSCRIBER", "PUBLISHER"].iter().any(|seat| kind.contains(seat));
@@ -165,6 +170,7 @@ fn other(parameter: &Parameter) -> String {
             format!("{name}_entry")
         }
         _ if parameter.kind() == Some("PLACED") => "another_placed".into(),
+        _ if parameter.kind() == Some("WAITSET") => "&another_set".into(),
         t if t.contains('*') => "(void *)junk".into(),
         _ => "1".into(),
     }

@@ -50,6 +50,8 @@ mod semaphore;
 #[cfg(target_arch = "x86_64")]
 mod toys;
 #[cfg(target_arch = "x86_64")]
+mod wait_set;
+#[cfg(target_arch = "x86_64")]
 mod work;
 
 #[cfg(target_arch = "x86_64")]

@@ -10,7 +10,7 @@ use crate::engine::{Scenario, os};
 use crate::mutants::{self, Mutant};
 use crate::{
     barrier, broadcast, byte_lane, channel, condvar, family, join, kept, lane, latest, lock, permits, pipe,
-    recursive, report, rwlock, semaphore, toys, work,
+    recursive, report, rwlock, semaphore, toys, wait_set, work,
 };
 use lexopt::prelude::*;
 use std::io::{IsTerminal, Write};
@@ -96,6 +96,7 @@ fn scenarios() -> Vec<Box<dyn Scenario>> {
         recursive::all(),
         rwlock::all(),
         semaphore::all(),
+        wait_set::all(),
         work::all(),
         broadcast::all(),
     ]

@@ -58,6 +58,20 @@
 //! | confirm-no-fence | members: an id that can be read names a live slot |
 //! | death-not-passed-on | mutex: the heir of a dead holder may die anywhere |
 //! | describe-no-fence | members: a description is read whole or not at all |
+//! | door-no-wake | wait set: a message reaches a set of two queues |
+//! | door-not-moved | wait set: a message reaches a set of two queues |
+//! | door-wakes-one | wait set: two sets at one door hear both, and one who pops gets the message |
+//! | set-announces-once | wait set: it hears again after it was woken |
+//! | set-bell-not-passed-on | wait set: a bell that reaches a set reaches the one whom it concerns |
+//! | set-door-not-noted | wait set: a message reaches a set of two queues |
+//! | set-keeps-a-post | wait set: a post that woke a set reaches who acquires |
+//! | set-never-asks | wait set: it hears again after it was woken |
+//! | set-no-second-look | wait set: it hears again after it was woken |
+//! | set-others-unwatched | wait set: a publisher may die anywhere, a set hears of what is there; wait set: the only producer of a lane may die anywhere, a set hears of what is there |
+//! | set-stays-lonely | wait set: it hears again when nobody was there for a while |
+//! | pipe-call-sets-untold | wait set: a call reaches a set of the listener |
+//! | work-set-unawaited | wait set: a producer of jobs may die anywhere, a set hears of what is there |
+//! | work-sets-untold | wait set: a producer of jobs may die anywhere, a set hears of what is there |
 //! | end-behind-a-reader-untold | queue: the end reaches who waits behind a reader that began before the close; byte queue: the end reaches who waits behind a reader that began before the close; byte queue: a close beside a reader, and one who waits for the end |
 //! | ends-well-with-a-bell | condvar: an orderly end wakes nobody who waits |
 //! | ends-well-with-a-lock | condvar: one that ends well with the lock is a death like any other |
@@ -201,6 +215,8 @@ mod support;
 #[cfg(interproc_loom)]
 mod toys;
 #[cfg(interproc_loom)]
+mod wait_set;
+#[cfg(interproc_loom)]
 mod work;
 
 #[cfg(interproc_loom)]
@@ -223,6 +239,7 @@ fn main() -> std::process::ExitCode {
         pipe::MODELS,
         work::MODELS,
         broadcast::MODELS,
+        wait_set::MODELS,
         rwlock::MODELS,
         condvar::MODELS,
     ])

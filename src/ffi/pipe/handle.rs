@@ -89,8 +89,8 @@ unsafe impl Boxed for interproc_pipe_t {
 
 /// What is behind a handle.
 pub(in crate::ffi) struct Ends {
-    pub(super) sender: Option<Sender>,
-    pub(super) receiver: Option<Receiver>,
+    pub(in crate::ffi) sender: Option<Sender>,
+    pub(in crate::ffi) receiver: Option<Receiver>,
     /// Bytes of the reservation that is not committed.
     pub(super) reserved: Option<usize>,
     /// A message is borrowed.

@@ -72,7 +72,7 @@ pub struct interproc_spsc_slots_t {
 pub(in crate::ffi) struct Held<S> {
     /// How many slots are reserved or borrowed.
     pub(super) lent: Option<usize>,
-    pub(super) seat: S,
+    pub(in crate::ffi) seat: S,
 }
 
 impl<S> Held<S> {

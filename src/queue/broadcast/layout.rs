@@ -26,7 +26,7 @@ pub(super) struct Header {
     pub(super) joins: AtomicU64,
     /// No seat from here on was ever taken.
     pub(super) seated: AtomicU32,
-    _line0: [u32; 21],
+    _line0: [u32; 19],
     /// One publisher at a time.
     pub(super) lock: RawMutex,
     pub(super) desk: Desk,
@@ -123,7 +123,7 @@ mod imp {
     pub(in crate::queue::broadcast) const SEATS_OFF: usize = 512;
     const _: () = assert!(size_of::<Header>() == SEATS_OFF && size_of::<Place>() == 64);
     const _: () = assert!(core::mem::offset_of!(Header, common) == 16);
-    const _: () = assert!(core::mem::offset_of!(Header, joins) == 32);
+    const _: () = assert!(core::mem::offset_of!(Header, joins) == 40);
     const _: () =
         assert!(core::mem::offset_of!(Header, lock) == 128 && core::mem::offset_of!(Header, desk) == 144);
     const _: () =
@@ -383,7 +383,7 @@ mod imp {
                 common: Head::new(),
                 joins: word(),
                 seated: number(),
-                _line0: [0; 21],
+                _line0: [0; 19],
                 lock: RawMutex::new(),
                 desk: Desk {
                     soft: word(),

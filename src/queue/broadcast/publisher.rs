@@ -7,7 +7,7 @@
 use super::raw::{Locked, MOST, RawBroadcast};
 use crate::atomic::Ordering;
 use crate::error::{ErrorKind, Result};
-use crate::member::Member;
+use crate::member::{Member, Table};
 use crate::time::Wait;
 
 /// The only publisher, and what it remembers. It belongs to the thread that became it.
@@ -19,6 +19,8 @@ pub struct RawPublisher {
     at: u32,
     /// Up to where it can go without further checks.
     soft: u64,
+    /// To tell wait sets.
+    table: Table,
 }
 
 impl RawPublisher {
@@ -35,11 +37,11 @@ impl RawPublisher {
         }
         // Who sleeps must watch this thread.
         let pending = me.pend();
-        header.common.not_empty.wake(|| u32::MAX);
+        header.common.not_empty.wake(me.table(), || u32::MAX);
         me.unpend(pending);
         header.desk.kept.store(1, Ordering::Relaxed);
         core::mem::forget(locked);
-        Ok(RawPublisher { broadcast, tail, at, soft: 0 })
+        Ok(RawPublisher { broadcast, tail, at, soft: 0, table: *me.table() })
     }
 
     /// The broadcast.
@@ -88,7 +90,7 @@ impl RawPublisher {
         crate::crash_window!("B-a: written, not counted");
         header.tail.store(self.tail, Ordering::Release); // B1
         crate::crash_window!("B-b/B-c: counted, nobody told");
-        self.broadcast.tell(careful);
+        self.broadcast.tell(&self.table, careful);
         position
     }
 

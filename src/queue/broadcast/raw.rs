@@ -66,7 +66,7 @@ use super::layout::{BroadcastPlace, Place};
 use super::subscriber::RawSubscriber;
 use crate::atomic::{Ordering, fence};
 use crate::error::{Error, ErrorKind, Result};
-use crate::member::{Member, OwnerId, Retries};
+use crate::member::{Member, OwnerId, Retries, Table};
 use crate::queue::locking::lock_patiently;
 use crate::queue::wait::{Waiter, Watches, wait};
 use crate::sync::Acquired;
@@ -230,7 +230,7 @@ impl RawBroadcast {
                 unsafe { self.place.copy_in(slot.at, from, len) };
                 locked.count(slot, len);
                 drop(locked);
-                self.tell(careful);
+                self.tell(me.table(), careful);
                 return Ok(slot.position);
             }
         }
@@ -257,7 +257,7 @@ impl RawBroadcast {
         unsafe { self.place.copy_in(slot.at, from, len) };
         locked.count(slot, len);
         drop(locked);
-        self.tell(careful);
+        self.tell(me.table(), careful);
         Ok(slot.position)
     }
 
@@ -310,10 +310,25 @@ impl RawBroadcast {
         wait(me, deadline, &header.common.not_full, Some(&header.common), &mut full)
     }
 
+    /// Subscribers asleep.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn subscribers_asleep(&self) -> &crate::queue::event_count::EventCount {
+        &self.place.header().common.not_empty
+    }
+
+    /// Whether whoever sits there would get a message, or be told of the end. Changes nothing.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn can_receive(&self, seat: u32) -> bool {
+        // Before the look, as a receive does.
+        let closed = self.is_closed();
+        let cursor = self.place.seat(seat).map_or(0, |seat| seat.cursor.load(Ordering::Acquire));
+        closed || self.published().min(MOST) > cursor
+    }
+
     /// Subscribers are told that there is a message.
     #[inline(always)]
-    pub(super) fn tell(&self, careful: bool) {
-        self.place.header().common.not_empty.published(careful, || u32::MAX);
+    pub(super) fn tell(&self, table: &Table, careful: bool) {
+        self.place.header().common.not_empty.published(careful, table, || u32::MAX);
     }
 
     /// Reserves the slot of the next message, to be written in place. Until it is committed or aborted nobody else publishes.
@@ -346,7 +361,7 @@ impl RawBroadcast {
             let careful = self.place.header().common.not_empty.is_careful();
             locked.count(slot, len);
             drop(locked);
-            self.tell(careful);
+            self.tell(me.table(), careful);
             slot.position
         });
         me.unpend(pending);
@@ -418,7 +433,7 @@ impl RawBroadcast {
                 seat.holder.leave(me.id());
                 return Err(ErrorKind::Corrupt.into());
             }
-            let subscriber = RawSubscriber::seated(*self, me.id(), index, cursor, slow);
+            let subscriber = RawSubscriber::seated(*self, me, index, cursor, slow);
             // A publisher may have seen the seat with another cursor.
             subscriber.tell();
             return Ok(subscriber);

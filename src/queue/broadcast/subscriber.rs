@@ -5,7 +5,7 @@ use super::layout::Place;
 use super::raw::{MOST, RawBroadcast, Slow};
 use crate::atomic::{Ordering, fence};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Owners};
+use crate::member::{Member, OwnerId, Owners, Table};
 use crate::queue::wait::{Waiter, Watches, wait as wait_for};
 use crate::sys::{Watch, Woken, Word};
 use crate::time::{Deadline, Wait};
@@ -33,14 +33,17 @@ pub struct RawSubscriber {
     /// Messages missed since the last one received, and ever.
     untold: u64,
     missed: u64,
+    /// To tell wait sets.
+    table: Table,
 }
 
 impl RawSubscriber {
-    pub(super) fn seated(broadcast: RawBroadcast, id: OwnerId, seat: u32, cursor: u64, slow: Slow) -> Self {
+    pub(super) fn seated(broadcast: RawBroadcast, me: &Member, seat: u32, cursor: u64, slow: Slow) -> Self {
         let (waits, at) = (slow == Slow::Waits, (cursor % broadcast.capacity()) as u32);
         RawSubscriber {
             broadcast,
-            id,
+            id: me.id(),
+            table: *me.table(),
             seat,
             waits,
             borrowed: false,
@@ -50,6 +53,12 @@ impl RawSubscriber {
             untold: 0,
             missed: 0,
         }
+    }
+
+    /// The number of its seat.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn seat(&self) -> u32 {
+        self.seat
     }
 
     /// The broadcast.
@@ -187,7 +196,7 @@ impl RawSubscriber {
     #[cold]
     pub(super) fn tell(&self) {
         fence(Ordering::SeqCst);
-        self.broadcast.place().header().common.not_full.watched(|| u32::MAX);
+        self.broadcast.place().header().common.not_full.watched(&self.table, || u32::MAX);
     }
 
     /// Publishers have overtaken it: goes on with what will stay for a moment, and if that was in vain, for a longer one.

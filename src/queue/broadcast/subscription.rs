@@ -165,7 +165,7 @@ pub struct News<T> {
 pub struct Subscriber<T: ?Sized> {
     side: Subscription,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
     _messages: PhantomData<fn(&T)>,
 }
 
@@ -173,8 +173,13 @@ pub struct Subscriber<T: ?Sized> {
 pub type Received<'s, V> = Borrowed<InSeat<'s>, V>;
 
 impl<T: Body + ?Sized> Subscriber<T> {
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (&RawSubscriber, Keep) {
+        (&self.side.raw, self.segment.clone())
+    }
+
     pub(super) fn new(side: Subscription, segment: Keep) -> Self {
-        Subscriber { side, _segment: segment, _messages: PhantomData }
+        Subscriber { side, segment, _messages: PhantomData }
     }
 
     /// Receives the next message, waiting for one as long as it takes.

@@ -5,10 +5,10 @@ use super::{Found, RawByteConsumer, RecvError};
 use crate::counted::Keep;
 use crate::error::Result;
 use crate::member::{GuardMark, Who, view};
-use crate::queue::Delivery;
 use crate::queue::endpoint::Endpoint;
 use crate::queue::guard::{Borrowed, Reading};
 use crate::queue::iter::{self, Popping};
+use crate::queue::{Delivery, Lane};
 use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::ptr::NonNull;
@@ -58,13 +58,18 @@ use std::vec::Vec;
 pub struct ByteConsumer {
     side: Endpoint<RawByteConsumer>,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
 }
 
 impl ByteConsumer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteConsumer, segment: Keep) -> Self {
-        ByteConsumer { side: Endpoint::new(raw), _segment: segment }
+        ByteConsumer { side: Endpoint::new(raw), segment }
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        (*self.side.lane(), self.segment.clone())
     }
 
     /// Borrows the next message, to be read in place, waiting for one as long as it takes. Its room is free once it is dropped.

@@ -4,6 +4,7 @@ use super::RawByteProducer;
 use crate::counted::Keep;
 use crate::error::Result;
 use crate::member::{GuardMark, Who, view};
+use crate::queue::Lane;
 use crate::queue::endpoint::Endpoint;
 use crate::queue::guard::{Reserved, Writing};
 use crate::time::{Deadline, Wait};
@@ -57,13 +58,18 @@ use std::io::IoSlice;
 pub struct ByteProducer {
     side: Endpoint<RawByteProducer>,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
 }
 
 impl ByteProducer {
     /// A handle on a seat in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteProducer, segment: Keep) -> Self {
-        ByteProducer { side: Endpoint::new(raw), _segment: segment }
+        ByteProducer { side: Endpoint::new(raw), segment }
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        (*self.side.lane(), self.segment.clone())
     }
 
     /// Reserves room for a message of at most `len` bytes, to be written in place, waiting as long as it takes. A message may be

@@ -44,7 +44,7 @@ const MESSAGE: u64 = 1;
 const PAD: u64 = 2;
 
 /// The units of a message with its header.
-const fn units_of(len: usize) -> u64 {
+pub(crate) const fn units_of(len: usize) -> u64 {
     1 + len.div_ceil(UNIT) as u64
 }
 

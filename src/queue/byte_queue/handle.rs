@@ -52,13 +52,18 @@ use core::fmt;
 pub struct ByteQueue {
     pub(super) raw: RawByteQueue,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
 }
 
 impl ByteQueue {
     /// A handle on a ring in a segment that `segment` keeps mapped.
     pub(crate) fn from_raw(raw: RawByteQueue, segment: Keep) -> Self {
-        ByteQueue { raw, _segment: segment }
+        ByteQueue { raw, segment }
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawByteQueue, Keep) {
+        (self.raw, self.segment.clone())
     }
 
     #[inline(always)]

@@ -27,7 +27,7 @@ pub(super) struct Header {
     /// The size of a granule in bytes; as above.
     pub(super) granule: AtomicU64,
     pub(super) common: Head,
-    _line1: [u64; 10],
+    _line1: [u64; 9],
     /// A hint: no unclaimed boundary precedes it. May lag; never exceeds the truth.
     pub(super) tail: AtomicU64,
     _line2: [u64; 15],
@@ -327,7 +327,7 @@ mod imp {
                 granules: AtomicU64::new(0),
                 granule: AtomicU64::new(0),
                 common: Head::new(),
-                _line1: [0; 10],
+                _line1: [0; 9],
                 tail: AtomicU64::new(0),
                 _line2: [0; 15],
                 read: AtomicU64::new(0),

@@ -23,6 +23,8 @@ mod popping;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod pushing;
 mod raw;
+#[cfg(any(feature = "std", interproc_loom))]
+mod ready;
 mod scan;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;

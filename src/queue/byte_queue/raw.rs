@@ -364,19 +364,19 @@ impl RawByteQueue {
     pub fn commit(&self, me: &Member, claim: Claim, len: usize) -> Result<()> {
         let claim = self.held(me, claim, Role::Writer)?;
         let pending = me.pend();
-        self.publish(claim, len);
+        self.publish(me, claim, len);
         me.unpend(pending);
         Ok(())
     }
 
     #[inline]
-    fn publish(&self, claim: Claim, len: usize) {
+    fn publish(&self, me: &Member, claim: Claim, len: usize) {
         let room = claim.granules as usize * self.ring.granule();
         self.set_length_word(&claim, len.min(room).min(self.ring.longest()) as u64);
         self.end(&claim, FULL);
         crate::crash_window!("BQ-c: committed, nobody woken");
         let next = after(claim.position, claim.granules, self.ring.granules());
-        self.ring.header().common.not_empty.published(claim.careful, || self.set_free(next, 1));
+        self.ring.header().common.not_empty.published(claim.careful, me.table(), || self.set_free(next, 1));
     }
 
     /// Ends a claim: the one store that commits and releases.
@@ -406,9 +406,9 @@ impl RawByteQueue {
         let header = self.ring.header();
         let next = after(claim.position, claim.granules, self.ring.granules());
         if !crate::mutant!("byte-abort-no-wake") {
-            header.common.not_empty.published(claim.careful, || self.set_free(next, 0));
+            header.common.not_empty.published(claim.careful, me.table(), || self.set_free(next, 0));
         }
-        header.common.not_full.published(claim.careful, || u32::MAX);
+        header.common.not_full.published(claim.careful, me.table(), || u32::MAX);
         me.unpend(pending);
         Ok(())
     }
@@ -425,7 +425,7 @@ impl RawByteQueue {
         let pending = me.pend();
         let result = self.claim_to_write(me, len, wait).map(|claim| {
             fill(self.room_of(&claim).0);
-            self.publish(claim, len);
+            self.publish(me, claim, len);
         });
         me.unpend(pending);
         result
@@ -447,7 +447,7 @@ impl RawByteQueue {
         {
             crate::crash_window!("BQ-t: borrowed, nobody told");
             // Somebody must watch us from now on: see `wait`.
-            self.ring.header().common.not_empty.published(claim.careful, || 1);
+            self.ring.header().common.not_empty.published(claim.careful, me.table(), || 1);
         }
         me.unpend(pending);
         claim
@@ -488,24 +488,24 @@ impl RawByteQueue {
     pub fn release(&self, me: &Member, claim: Claim) -> Result<()> {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
-        self.free(&claim);
+        self.free(me, &claim);
         self.move_over_done(&claim);
         me.unpend(pending);
         Ok(())
     }
 
     #[inline]
-    fn free(&self, claim: &Claim) {
+    fn free(&self, me: &Member, claim: &Claim) {
         let header = self.ring.header();
         self.end(claim, FREED);
         crate::crash_window!("BQ-f: released, nobody woken");
         let all = if crate::mutant!("byte-one-producer-woken") { 1 } else { u32::MAX };
-        let marked = header.common.not_full.published(claim.careful, || all);
+        let marked = header.common.not_full.published(claim.careful, me.table(), || all);
         crate::crash_window!("BQ-n: woken, the hint lags");
         self.move_read_hint(claim);
         if marked && !crate::mutant!("end-behind-a-reader-untold") {
             // Others may wait for this read to finish before they can find the end of the queue.
-            header.common.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(me.table(), || u32::MAX);
         }
     }
 
@@ -520,7 +520,7 @@ impl RawByteQueue {
         let claim = self.held(me, claim, Role::Reader)?;
         let pending = me.pend();
         self.mark_returned(&claim);
-        self.unclaim(claim);
+        self.unclaim(me, claim);
         me.unpend(pending);
         Ok(())
     }
@@ -530,12 +530,16 @@ impl RawByteQueue {
         self.set_length_word(claim, self.length_word(claim) | RETURNED);
     }
 
-    fn unclaim(&self, claim: Claim) {
+    fn unclaim(&self, me: &Member, claim: Claim) {
         self.end(&claim, FULL);
         crate::crash_window!("BQ-b: put back, nobody woken");
         if !crate::mutant!("byte-put-back-no-wake") {
             let all = self.is_closed();
-            self.ring.header().common.not_empty.published(claim.careful, || if all { u32::MAX } else { 1 });
+            self.ring
+                .header()
+                .common
+                .not_empty
+                .published(claim.careful, me.table(), || if all { u32::MAX } else { 1 });
         }
     }
 
@@ -574,11 +578,11 @@ impl RawByteQueue {
                 if claim.redelivered {
                     self.mark_returned(&claim);
                 }
-                self.unclaim(claim);
+                self.unclaim(me, claim);
                 return Popped::TooLong(len);
             }
             let value = drain(message, len);
-            self.free(&claim);
+            self.free(me, &claim);
             Popped::Taken(value, claim.redelivered)
         });
         me.unpend(pending);

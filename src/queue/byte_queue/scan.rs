@@ -153,15 +153,15 @@ impl RawByteQueue {
     /// Frees the record of a writer that died in it, in one step, so nobody can die in the middle. Both sides may have waited
     /// for it: room becomes free, and the messages behind it come into reach.
     #[cold]
-    fn pass_gap(&self, position: u64, word: u64, granules: u32) {
+    fn pass_gap(&self, me: &Member, position: u64, word: u64, granules: u32) {
         if crate::mutant!("byte-gap-not-passed") {
             return;
         }
         if self.replace(position, word, idle(position, granules, FREED)) {
             crate::crash_window!("BQ-g: gap freed, nobody woken");
             let header = self.ring.header();
-            header.common.not_full.wake(|| u32::MAX);
-            header.common.not_empty.wake(|| u32::MAX);
+            header.common.not_full.wake(me.table(), || u32::MAX);
+            header.common.not_empty.wake(me.table(), || u32::MAX);
         }
     }
 
@@ -297,7 +297,7 @@ impl RawByteQueue {
                 At::Owned { granules, owner, role } => match self.fate(me, at, word, owner) {
                     Fate::Changed => continue,
                     Fate::Dead if role == Role::Writer && !crate::mutant!("byte-gap-not-passed") => {
-                        self.pass_gap(at, word, granules);
+                        self.pass_gap(me, at, word, granules);
                         continue;
                     }
                     // A message that will be delivered again.
@@ -428,7 +428,7 @@ impl RawByteQueue {
                         position = next;
                     }
                     (Fate::Dead, Role::Writer) => {
-                        self.pass_gap(position, word, granules);
+                        self.pass_gap(me, position, word, granules);
                         if crate::mutant!("byte-gap-not-passed") {
                             return Err(self.refused(position, word, None));
                         }

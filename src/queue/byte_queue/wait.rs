@@ -49,7 +49,7 @@ impl RawByteQueue {
         let mut waiting = Waiting { queue: self, me, attempt, patience, owners, seen: None, watched: false };
         let claim = wait(me, deadline, count, Some(&self.ring.header().common), &mut waiting);
         if waiting.watched && side == Side::Consumer && !crate::mutant!("byte-watch-not-passed-on") {
-            count.wake(|| 1);
+            count.wake(me.table(), || 1);
         }
         claim
     }

@@ -4,7 +4,7 @@ use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence, spin_loop};
 use crate::error::{ErrorKind, Result};
-use crate::member::{Member, OwnerId, Retries};
+use crate::member::{Member, OwnerId, Retries, Table};
 use crate::time::Deadline;
 use core::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct RawConsumer {
     /// The most units that can be there: the capacity. 0 when the end is final where we stand: whatever `tail` says, a
     /// producer is about to take it back.
     most: u64,
+    /// To tell wait sets.
+    table: Table,
 }
 
 impl RawConsumer {
@@ -70,31 +72,32 @@ impl RawConsumer {
         crate::crash_window!("L-j: seated, its step not its own");
         // Release: after the note, also in the machine code.
         header.step.store(1, Ordering::Release);
-        Ok(Self::new(lane, me.id(), head, tail, suspect))
+        Ok(Self::new(lane, me, head, tail, suspect))
     }
 
-    /// The consumer for `id`, which already holds the seat, in a lane from which nobody has read.
+    /// The consumer for a member that already holds the seat, in a lane from which nobody has read.
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
     #[cfg(any(feature = "std", interproc_loom))]
-    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+    pub(crate) fn seated(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
         if lane.are_impossible(head, tail) {
             return Err(ErrorKind::Corrupt.into());
         }
         header.step.store(1, Ordering::Release);
-        Ok(Self::new(lane, id, head, tail, head))
+        Ok(Self::new(lane, me, head, tail, head))
     }
 
-    fn new(lane: Lane, id: OwnerId, head: u64, tail: u64, suspect: u64) -> Self {
+    fn new(lane: Lane, me: &Member, head: u64, tail: u64, suspect: u64) -> Self {
         let lap = head.wrapping_sub(head % lane.capacity());
         let ended = lane.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL;
         let (tail, most) = if ended { (head, 0) } else { (tail, lane.capacity()) };
         RawConsumer {
             lane,
-            id,
+            id: me.id(),
+            table: *me.table(),
             head,
             soft: head,
             due: 0,
@@ -452,7 +455,7 @@ impl RawConsumer {
     #[cold]
     fn tell(&self) {
         fence(Ordering::SeqCst);
-        self.lane.header().common.not_full.watched(|| 1);
+        self.lane.header().common.not_full.watched(&self.table, || 1);
     }
 
     /// Closes: the producer is refused from now on, what is there can still be read.

@@ -33,7 +33,7 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) producer: Seat,
     /// Who may read.
     pub(in crate::queue) consumer: Seat,
-    _line1: [u64; 8],
+    _line1: [u64; 7],
     /// How many units were ever published.
     pub(in crate::queue) tail: AtomicU64,
     /// The most units that the producer has seen in it when it looked for room.
@@ -58,8 +58,8 @@ mod imp {
 
     const UNITS_OFF: usize = 384;
     const _: () = assert!(size_of::<Header>() == UNITS_OFF);
-    const _: () = assert!(offset_of!(Header, common) == 24 && offset_of!(Header, seal) == 40);
-    const _: () = assert!(offset_of!(Header, producer) == 48 && offset_of!(Header, consumer) == 56);
+    const _: () = assert!(offset_of!(Header, common) == 24 && offset_of!(Header, seal) == 48);
+    const _: () = assert!(offset_of!(Header, producer) == 56 && offset_of!(Header, consumer) == 64);
     const _: () = assert!(offset_of!(Header, tail) == 128 && offset_of!(Header, peak) == 136);
     const _: () = assert!(offset_of!(Header, head) == 256 && offset_of!(Header, step) == 264);
     /// Positions are compared by their difference.
@@ -252,7 +252,7 @@ mod imp {
                 limit: AtomicU64::new(0),
                 common: Head::new(),
                 seal: AtomicU64::new(0),
-                _line1: [0; 8],
+                _line1: [0; 7],
                 tail: AtomicU64::new(0),
                 producer: Seat::new(),
                 peak: Peak::new(),

@@ -177,8 +177,44 @@ impl Lane {
     /// Makes sleepers look again: the holder of the other seat was changed behind their back.
     #[cfg(any(feature = "std", interproc_loom))]
     #[cold]
-    pub(crate) fn rouse(&self) {
-        self.header().common.wake_all();
+    pub(crate) fn rouse(&self, me: &Member) {
+        self.header().common.wake_all(me.table());
+    }
+
+    /// Consumers asleep.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn readers(&self) -> &EventCount {
+        &self.header().common.not_empty
+    }
+
+    /// Producers asleep.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn writers(&self) -> &EventCount {
+        &self.header().common.not_full
+    }
+
+    /// Whether a pop would not be refused with "empty": there is something, or it would tell of the end. Changes nothing.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn can_pop(&self, me: &Member) -> bool {
+        self.is_over(me, &self.header().producer) || !self.is_empty()
+    }
+
+    /// Whether a push of so many units would not be refused with "full". `whole`: they must lie in one piece. Changes nothing.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn can_push(&self, me: &Member, units: u64, whole: bool) -> bool {
+        let header = self.header();
+        let head = header.head.load(Ordering::Acquire);
+        let tail = header.tail.load(Ordering::Acquire);
+        let free = self.capacity().saturating_sub(tail.wrapping_sub(head));
+        let rest = self.capacity() - tail % self.capacity();
+        let need = if whole && units > rest { rest + units } else { units };
+        free >= need || self.is_over(me, &header.consumer)
+    }
+
+    /// Whether it is closed, or will be by whoever looks at that peer.
+    #[cfg(any(feature = "std", interproc_loom))]
+    fn is_over(&self, me: &Member, peer: &Seat) -> bool {
+        self.is_closed() || self.hangs_up() && peer.holder().is_some_and(|id| !me.lives(id))
     }
 
     /// Closes it.
@@ -218,7 +254,7 @@ impl Lane {
         let seated = sit();
         crate::crash_window!("L-e: seated, the peer not told");
         if seated.is_ok() && !crate::mutant!("lane-peer-not-told") {
-            peer.wake(|| u32::MAX);
+            peer.wake(me.table(), || u32::MAX);
         }
         me.unpend(pending);
         seated

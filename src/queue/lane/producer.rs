@@ -4,8 +4,7 @@ use super::seat::Found;
 use super::{FINAL, Lane, POSITION, PROPOSED};
 use crate::atomic::{Ordering, fence};
 use crate::error::{ErrorKind, Result};
-use crate::member::Retries;
-use crate::member::{Member, OwnerId};
+use crate::member::{Member, OwnerId, Retries, Table};
 use crate::time::Deadline;
 
 /// How many bytes are prefetched for writing at a time, and how far ahead of the writing.
@@ -34,6 +33,8 @@ pub struct RawProducer {
     published: u64,
     /// Up to where there is room: the capacity beyond what the consumer had freed when we last looked.
     limit: u64,
+    /// To tell wait sets.
+    table: Table,
 }
 
 impl RawProducer {
@@ -44,18 +45,18 @@ impl RawProducer {
     pub fn take(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
         let _: Found = lane.sit(me, &header.common.not_empty, || header.producer.take(me))?;
-        let seated = Self::seated(lane, me.id());
+        let seated = Self::seated(lane, me);
         if seated.is_err() {
             header.producer.leave(me.id());
         }
         seated
     }
 
-    /// The producer for `id`, which already holds the seat.
+    /// The producer for a member that already holds the seat.
     ///
     /// # Errors
     /// `Corrupt` for impossible counts.
-    pub(crate) fn seated(lane: Lane, id: OwnerId) -> Result<Self> {
+    pub(crate) fn seated(lane: Lane, me: &Member) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
         if lane.are_impossible(head, tail) {
@@ -64,7 +65,19 @@ impl RawProducer {
         let lap = tail.wrapping_sub(tail % lane.capacity());
         let limit = head.wrapping_add(lane.capacity());
         let stride = if lane.unit() < LINE { (STRIDE / lane.unit()) as u64 } else { u64::MAX };
-        Ok(RawProducer { lane, id, tail, soft: tail, stride, due: 0, lap, every: 1, published: tail, limit })
+        Ok(RawProducer {
+            lane,
+            id: me.id(),
+            tail,
+            soft: tail,
+            stride,
+            due: 0,
+            lap,
+            every: 1,
+            published: tail,
+            limit,
+            table: *me.table(),
+        })
     }
 
     /// The lane.
@@ -357,7 +370,11 @@ impl RawProducer {
     fn tell(&mut self, before: u64) -> Result<()> {
         let before = self.told_before(before);
         self.told(self.tail);
-        if self.lane.header().common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if self.lane.header().common.not_empty.watched(&self.table, || 1) {
+            self.settle(before)
+        } else {
+            Ok(())
+        }
     }
 
     /// The lane may be closed, or fences are needed.
@@ -372,7 +389,7 @@ impl RawProducer {
         header.tail.store(self.tail, Ordering::Release); // L1
         self.told(self.tail);
         fence(Ordering::SeqCst);
-        if header.common.not_empty.watched(|| 1) { self.settle(before) } else { Ok(()) }
+        if header.common.not_empty.watched(&self.table, || 1) { self.settle(before) } else { Ok(()) }
     }
 
     /// The lane was closed before the publication: takes back what was written.

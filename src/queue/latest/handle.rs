@@ -49,7 +49,7 @@ use core::time::Duration;
 pub struct Latest<T> {
     raw: RawLatest,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
     _value: PhantomData<fn(T) -> T>,
 }
 
@@ -75,18 +75,19 @@ pub struct Versioned<T> {
 
 impl<T> Clone for Latest<T> {
     fn clone(&self) -> Self {
-        Latest { raw: self.raw, _segment: self._segment.clone(), _value: PhantomData }
+        Latest { raw: self.raw, segment: self.segment.clone(), _value: PhantomData }
     }
 }
 
 impl<T: Plain> Latest<T> {
     /// A handle on a place in a segment that `segment` keeps mapped. `None` if its values are not `T`s.
     pub(crate) fn from_raw(raw: RawLatest, segment: Keep) -> Option<Self> {
-        (raw.place().element() == size_of::<T>()).then_some(Latest {
-            raw,
-            _segment: segment,
-            _value: PhantomData,
-        })
+        (raw.place().element() == size_of::<T>()).then_some(Latest { raw, segment, _value: PhantomData })
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawLatest, Keep) {
+        (self.raw, self.segment.clone())
     }
 
     #[inline(always)]

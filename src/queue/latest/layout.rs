@@ -32,7 +32,7 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) current: AtomicU64,
     /// Threads that wait for a newer version.
     pub(in crate::queue) changed: EventCount,
-    _line1: [u32; 29],
+    _line1: [u64; 14],
     /// One writer at a time.
     pub(in crate::queue) lock: RawMutex,
     _line2: [u64; 14],
@@ -233,7 +233,7 @@ mod imp {
                 _line0: [0; 13],
                 current: word(),
                 changed: EventCount::new(),
-                _line1: [0; 29],
+                _line1: [0; 14],
                 lock: RawMutex::new(),
                 _line2: [0; 14],
             };

@@ -393,7 +393,7 @@ impl RawLatest {
         header.lock.unlock(me)?;
         let version = stored?;
         if !crate::mutant!("latest-no-wake") {
-            header.changed.published(careful, || u32::MAX);
+            header.changed.published(careful, me.table(), || u32::MAX);
         }
         Ok(version)
     }
@@ -481,6 +481,12 @@ impl RawLatest {
         let result = wait(me, deadline, &header.changed, None, &mut waiting);
         me.unpend(pending);
         result
+    }
+
+    /// Threads that wait for a newer value.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(crate) fn waiters(&self) -> &crate::queue::event_count::EventCount {
+        &self.place.header().changed
     }
 
     /// The writer at work, dead or alive: a snapshot.

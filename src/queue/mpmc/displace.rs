@@ -82,7 +82,7 @@ impl RawQueue {
             // The cells behind it may be free: given up, or read behind a borrowed message. Producers that sleep before the cell
             // of the oldest message can have them now.
             let not_full = &self.ring.header().common.not_full;
-            not_full.published(not_full.is_careful(), || self.ready_behind(me, position, false));
+            not_full.published(not_full.is_careful(), me.table(), || self.ready_behind(me, position, false));
         }
         Ok(displaced)
     }

@@ -55,29 +55,30 @@ use core::time::Duration;
 pub struct Queue<T> {
     pub(super) raw: RawQueue,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
     _value: PhantomData<fn(T) -> T>,
 }
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Queue { raw: self.raw, _segment: self._segment.clone(), _value: PhantomData }
+        Queue { raw: self.raw, segment: self.segment.clone(), _value: PhantomData }
     }
 }
 
 impl<T: Plain> Queue<T> {
     /// A handle on a ring in a segment that `segment` keeps mapped. `None` if its elements are not `T`s.
     pub(crate) fn from_raw(raw: RawQueue, segment: Keep) -> Option<Self> {
-        (raw.ring().element() == size_of::<T>()).then_some(Queue {
-            raw,
-            _segment: segment,
-            _value: PhantomData,
-        })
+        (raw.ring().element() == size_of::<T>()).then_some(Queue { raw, segment, _value: PhantomData })
     }
 
     #[inline(always)]
     pub(super) fn me(&self) -> Result<&Member> {
         member::current(self.raw.ring().address())
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawQueue, Keep) {
+        (self.raw, self.segment.clone())
     }
 
     /// Pushes, waiting for room as long as it takes.

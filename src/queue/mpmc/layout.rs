@@ -23,7 +23,7 @@ pub(super) struct Header {
     /// Bytes from cell to cell; as above.
     pub(super) stride: AtomicU64,
     pub(super) common: Head,
-    _line1: [u64; 11],
+    _line1: [u64; 10],
     /// A hint: no unclaimed position precedes it. May lag after a death; never exceeds the truth.
     pub(super) tail: AtomicU64,
     /// The most messages that were seen in it.
@@ -251,7 +251,7 @@ mod place {
                 capacity: AtomicU64::new(capacity as u64),
                 stride: AtomicU64::new(32),
                 common: Head::new(),
-                _line1: [0; 11],
+                _line1: [0; 10],
                 tail: AtomicU64::new(0),
                 peak: Peak::new(),
                 _line2: [0; 14],

@@ -24,6 +24,8 @@ mod in_place;
 mod iter;
 mod layout;
 mod raw;
+#[cfg(any(feature = "std", interproc_loom))]
+mod ready;
 mod scan;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;

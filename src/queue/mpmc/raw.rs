@@ -174,7 +174,7 @@ impl RawQueue {
             self.ring.ctl(index).store(to, Ordering::Release); // Q1, Q2
         }
         crate::crash_window!("Q-c/Q-f: released, not woken");
-        side.published(careful, || self.set_free(me, index, to))
+        side.published(careful, me.table(), || self.set_free(me, index, to))
     }
 
     /// How many sleepers to wake for the cell that now holds the idle word `to`: one for it, and one for each cell behind it
@@ -484,7 +484,7 @@ impl RawQueue {
         }
         if marked && !crate::mutant!("end-behind-a-reader-untold") {
             // Others may wait for this pop to finish before they can find the end of the queue.
-            header.common.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(me.table(), || u32::MAX);
         }
     }
 

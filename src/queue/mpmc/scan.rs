@@ -56,10 +56,10 @@ pub(super) enum Found {
 }
 
 /// Who owns a cell.
-enum Hands {
+pub(super) enum Hands {
     Nobody,
     Live(Role),
-    Dead,
+    Dead(Role),
 }
 
 /// What the cell behind one that was just published means for sleepers.
@@ -268,7 +268,7 @@ impl RawQueue {
                 }
                 (_, SEALED) => Found::Refused(Refused::Closed),
                 (-1, FULL) => refused(None),
-                (-1, SKIP) => self.write_over(index, word, mine, position),
+                (-1, SKIP) => self.write_over(me, index, word, mine, position),
                 // A lap behind the truth, or scribbled: start where the cell is.
                 (..=-1, _) => go_to(pos::position(at, index)),
                 // Taken at this lap, or the hint lags by laps.
@@ -282,11 +282,11 @@ impl RawQueue {
                     // Taken at this lap: by a writer, at work or dead (a gap that the consumers pass), or read already.
                     (0, Role::Writer, ..) | (0, Role::Reader, FULL | SKIP, _) => next_of(at),
                     // Freed by a reader that is about to release it, or died before that.
-                    (0, Role::Reader, _, true) => self.write_over(index, word, mine, position),
+                    (0, Role::Reader, _, true) => self.write_over(me, index, word, mine, position),
                     (0, Role::Reader, _, false) => refused(cell.owner),
                     // A dead writer's cell of the last lap: nothing was published, so it is free.
                     (-1, Role::Writer, EMPTY, true) | (-1, _, SKIP, true) => {
-                        self.write_over(index, word, mine, position)
+                        self.write_over(me, index, word, mine, position)
                     }
                     // A message of the last lap: unread, being read, or to be delivered again.
                     (-1, _, _, true) => refused(None),
@@ -300,14 +300,14 @@ impl RawQueue {
     }
 
     /// Lap and state of a cell, whoever owns it, and who that is.
-    fn read_cell(&self, me: &Member, index: u32) -> Option<(u64, u64, Hands)> {
+    pub(super) fn read_cell(&self, me: &Member, index: u32) -> Option<(u64, u64, Hands)> {
         let word = self.ring.ctl(index).load(Ordering::Acquire);
         match Ctl::read(word) {
             Ctl::Idle { lap, state } => Some((lap, state, Hands::Nobody)),
             Ctl::Owned { .. } => {
                 let cell = self.read_owned(me, index, word)?;
                 let (lap, state) = pos::split(cell.sequence);
-                Some((lap, state, if cell.dead { Hands::Dead } else { Hands::Live(cell.role) }))
+                Some((lap, state, if cell.dead { Hands::Dead(cell.role) } else { Hands::Live(cell.role) }))
             }
         }
     }
@@ -319,9 +319,11 @@ impl RawQueue {
             return Behind::InTheWay;
         };
         match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
-            (0, FULL, Hands::Nobody | Hands::Dead) => Behind::Ready,
+            (0, FULL, Hands::Nobody | Hands::Dead(_)) => Behind::Ready,
             // Done, or being read, or a gap that a dead writer left.
-            (1.., ..) | (0, FULL, Hands::Live(Role::Reader)) | (0, EMPTY | SKIP, Hands::Dead) => Behind::Past,
+            (1.., ..) | (0, FULL, Hands::Live(Role::Reader)) | (0, EMPTY | SKIP, Hands::Dead(_)) => {
+                Behind::Past
+            }
             _ => Behind::InTheWay,
         }
     }
@@ -333,7 +335,7 @@ impl RawQueue {
         };
         match (pos::laps_ahead(at, pos::lap(position)), state, hands) {
             // Of the dead: a reader that had consumed the message; a writer that had published nothing.
-            (0, EMPTY, Hands::Nobody | Hands::Dead) | (-1, EMPTY | SKIP, Hands::Dead) => Behind::Ready,
+            (0, EMPTY, Hands::Nobody | Hands::Dead(_)) | (-1, EMPTY | SKIP, Hands::Dead(_)) => Behind::Ready,
             // Claimed by a thread that did not sleep, perhaps done by now.
             (1.., ..) | (0, EMPTY, Hands::Live(Role::Writer)) | (0, FULL | SKIP, _) => Behind::Past,
             _ => Behind::InTheWay,
@@ -342,7 +344,7 @@ impl RawQueue {
 
     /// Takes a cell that is free but does not say so, as the writer of this position. A death right after the exchange leaves
     /// a dead writer at the old sequence, so the cell is still free.
-    fn write_over(&self, index: u32, word: u64, mine: u64, position: u64) -> Found {
+    fn write_over(&self, me: &Member, index: u32, word: u64, mine: u64, position: u64) -> Found {
         if !self.replace(index, word, mine) {
             return Found::Again;
         }
@@ -352,10 +354,10 @@ impl RawQueue {
         // it, and a producer, though there may be room behind it.
         let header = self.ring.header();
         if !crate::mutant!("write-over-untold") {
-            header.common.not_empty.wake(|| u32::MAX);
+            header.common.not_empty.wake(me.table(), || u32::MAX);
         }
         if !crate::mutant!("write-over-producers-untold") {
-            header.common.not_full.wake(|| u32::MAX);
+            header.common.not_full.wake(me.table(), || u32::MAX);
         }
         Found::Mine { again: false }
     }
@@ -471,7 +473,7 @@ impl RawQueue {
         if header.head.load(Ordering::Relaxed) == position {
             header.head.store(pos::next(position, self.ring.capacity()), Ordering::Release); // Q3
         }
-        header.common.not_empty.wake(|| u32::MAX);
+        header.common.not_empty.wake(me.table(), || u32::MAX);
         Found::GoTo { position: pos::next(position, self.ring.capacity()), passed: None }
     }
 }

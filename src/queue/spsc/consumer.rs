@@ -48,7 +48,7 @@ use core::time::Duration;
 pub struct Consumer<T> {
     pub(super) seat: Reader,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
     _value: PhantomData<fn() -> T>,
 }
 
@@ -67,7 +67,12 @@ impl<T: Plain> Consumer<T> {
         if lane.unit() != size_of::<T>() {
             return Err(ErrorKind::Corrupt.into());
         }
-        Ok(Consumer { seat: Reader::take(lane, me)?, _segment: segment, _value: PhantomData })
+        Ok(Consumer { seat: Reader::take(lane, me)?, segment, _value: PhantomData })
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        (*self.seat.lane(), self.segment.clone())
     }
 
     /// The slot at an index of the ring.

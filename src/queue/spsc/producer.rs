@@ -55,7 +55,7 @@ type Pushed<T> = core::result::Result<(), PushError<T>>;
 pub struct Producer<T> {
     pub(super) seat: Writer,
     /// Keeps the segment mapped.
-    _segment: Keep,
+    segment: Keep,
     _value: PhantomData<fn(T)>,
 }
 
@@ -74,7 +74,12 @@ impl<T: Plain> Producer<T> {
         if lane.unit() != size_of::<T>() {
             return Err(ErrorKind::Corrupt.into());
         }
-        Ok(Producer { seat: Writer::take(lane, me)?, _segment: segment, _value: PhantomData })
+        Ok(Producer { seat: Writer::take(lane, me)?, segment, _value: PhantomData })
+    }
+
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (Lane, Keep) {
+        (*self.seat.lane(), self.segment.clone())
     }
 
     /// The slot at an index of the ring.

@@ -59,6 +59,11 @@ impl Ledger {
         self.next_look.store(NIL, Ordering::Relaxed);
     }
 
+    #[inline(always)]
+    pub(super) fn has_free(&self) -> bool {
+        get(&self.free) != NIL
+    }
+
     /// Jobs that are ready, delayed, leased, and dead letters: a snapshot.
     #[inline(always)]
     pub(super) fn counts(&self) -> [u32; 4] {
@@ -130,7 +135,7 @@ impl<'a> Books<'a> {
     }
 
     pub(super) fn has_free(&self) -> bool {
-        get(&self.ledger().free) != NIL
+        self.ledger().has_free()
     }
 
     /// A free node, which stays free until it gets another word.
@@ -556,21 +561,10 @@ impl<'a> Books<'a> {
         let ledger = self.ledger();
         let watcher = OwnerId::of(ledger.watcher.load(Ordering::Relaxed));
         let mut mine = !watcher.is_some_and(|id| id != self.me.id() && self.me.lives(id));
-        let expires = self.place.geometry().lease_ms != 0;
-        let (mut index, mut left, mut soonest) = (get(&ledger.owned), self.capacity(), None);
-        while index != NIL && left > 0 {
-            let node = self.node(index)?;
-            let word = node.word.load(Ordering::Relaxed);
-            if let Some(id) = word::owner(word).filter(|&id| id != self.me.id()) {
-                mine |= !self.is_watched(id);
-                owners.push(id);
-            }
-            if expires && word::state(word) == LEASED {
-                let due = node.due.load(Ordering::Relaxed);
-                soonest = Some(soonest.map_or(due, |soonest: u64| soonest.min(due)));
-            }
-            (index, left) = (get(&node.next), left - 1);
-        }
+        let soonest = self.soonest_end(|id| {
+            mine |= !self.is_watched(id);
+            owners.push(id);
+        })?;
         if !mine {
             // Its death leaves nobody to watch. The kernel tells of it, or the next one that becomes an owner sees it.
             owners.clear();
@@ -590,6 +584,24 @@ impl<'a> Books<'a> {
         }
         // Two at one place: the net is under the sleep for the one that is not noted, and it would be told at each job.
         ledger.watcher.store(self.me.id().bits(), Ordering::Relaxed);
+        Ok(soonest)
+    }
+
+    /// When the first lease ends, if leases end. Calls `each` with the owners of nodes, but not with the caller.
+    pub(super) fn soonest_end(&self, mut each: impl FnMut(OwnerId)) -> Result<Option<u64>, Broken> {
+        let expires = self.place.geometry().lease_ms != 0;
+        let (mut index, mut left) = (get(&self.ledger().owned), self.capacity());
+        let mut soonest: Option<u64> = None;
+        while index != NIL && left > 0 {
+            let node = self.node(index)?;
+            let word = node.word.load(Ordering::Relaxed);
+            word::owner(word).filter(|&id| id != self.me.id()).into_iter().for_each(&mut each);
+            if expires && word::state(word) == LEASED {
+                let due = node.due.load(Ordering::Relaxed);
+                soonest = Some(soonest.map_or(due, |soonest| soonest.min(due)));
+            }
+            (index, left) = (get(&node.next), left - 1);
+        }
         Ok(soonest)
     }
 

@@ -63,6 +63,11 @@ impl<T: ?Sized> Clone for WorkQueue<T> {
 }
 
 impl<T: Body + ?Sized> WorkQueue<T> {
+    /// For those who wait for it beside others.
+    pub(crate) fn watched(&self) -> (RawWorkQueue, Keep) {
+        (self.raw, self.segment.clone())
+    }
+
     pub(crate) fn from_raw(raw: RawWorkQueue, segment: Keep) -> Self {
         WorkQueue { raw, segment, _jobs: PhantomData }
     }

@@ -13,6 +13,7 @@
 
 use super::books::Ledger;
 use crate::atomic::{AtomicU32, AtomicU64};
+use crate::member::Watchers;
 use crate::sync::RawMutex;
 use crate::sync::raw_condvar::RawCondvar;
 
@@ -71,7 +72,11 @@ pub(super) struct Header {
     pub(super) over: RawCondvar,
     /// 1: closed, for good.
     pub(super) closed: AtomicU64,
-    _line1: [u64; 7],
+    /// Wait sets that wait for a job.
+    pub(super) takers: Watchers,
+    /// Wait sets that wait for room.
+    pub(super) putters: Watchers,
+    _line1: [u64; 6],
     pub(super) ledger: Ledger,
     _line2: [u64; 9],
     /// The members that the watcher watches, each at its slot modulo the length. See `Books::watch`.
@@ -349,7 +354,9 @@ mod imp {
                 room: RawCondvar::new(),
                 over: RawCondvar::new(),
                 closed: AtomicU64::new(0),
-                _line1: [0; 7],
+                takers: crate::member::Watchers::new(),
+                putters: crate::member::Watchers::new(),
+                _line1: [0; 6],
                 ledger: Ledger::new(),
                 _line2: [0; 9],
                 watched: core::array::from_fn::<_, WATCHED, _>(|_| AtomicU64::new(0)),

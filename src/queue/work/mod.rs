@@ -8,6 +8,8 @@ mod layout;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod options;
 mod raw;
+#[cfg(any(feature = "std", interproc_loom))]
+pub(crate) mod ready;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 mod word;

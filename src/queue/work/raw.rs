@@ -172,7 +172,7 @@ impl DeadLetter {
 }
 
 /// The lock, held.
-struct Locked<'a> {
+pub(super) struct Locked<'a> {
     queue: &'a RawWorkQueue,
     books: Books<'a>,
     /// Whether the call has waited for a condition.
@@ -181,7 +181,7 @@ struct Locked<'a> {
     late: Cell<bool>,
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     Deadline::now().as_monotonic_ns()
 }
 
@@ -208,7 +208,7 @@ impl RawWorkQueue {
     }
 
     #[inline(always)]
-    fn lock<'a>(&'a self, me: &'a Member, wait: Wait) -> Result<Locked<'a>> {
+    pub(super) fn lock<'a>(&'a self, me: &'a Member, wait: Wait) -> Result<Locked<'a>> {
         let books = Books { place: &self.place, me };
         let locked = |()| Locked { queue: self, books, slept: Cell::new(false), late: Cell::new(false) };
         match self.place.header().lock.lock_if_free(me) {
@@ -480,6 +480,12 @@ impl RawWorkQueue {
         self.place.header().closed.load(Ordering::Acquire) == CLOSED
     }
 
+    /// Whether a node is free: a snapshot.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(super) fn has_free(&self) -> bool {
+        self.place.header().ledger.has_free()
+    }
+
     /// Jobs that wait, that are delayed, that are leased, and dead letters: a snapshot.
     pub fn counts(&self) -> [usize; 4] {
         self.place.header().ledger.counts().map(|n| n.min(self.place.geometry().capacity) as usize)
@@ -634,7 +640,9 @@ impl<'a> Locked<'a> {
         if due == 0 {
             self.tell_ready(1);
         } else if self.sound(|books| books.is_first_delayed(index))? {
+            // Whoever sleeps knows of a later time, or of none.
             self.queue.place.header().ready.notify_all(self.books.me);
+            self.queue.place.header().takers.ring(self.books.me.table());
         }
         Ok(id)
     }
@@ -697,6 +705,27 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
+    /// Whether a job is ready, or none will come; else when to look again. Others are told of what has come back.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(super) fn next_ready(&self) -> Result<core::result::Result<(), Option<u64>>> {
+        let (promoted, next_due) = self.sound(|books| books.promote(now_ns))?;
+        self.tell_ready(promoted);
+        self.look_after(true, false)?;
+        if self.books.has_ready() || self.queue.is_closed() && self.books.unfinished() == 0 {
+            return Ok(Ok(()));
+        }
+        let expiry = self.sound(|books| books.soonest_end(drop))?;
+        let later = self.lease_ns().map(|ns| now_ns().saturating_add(ns));
+        Ok(Err([next_due, expiry, later].into_iter().flatten().min()))
+    }
+
+    /// Whether a node is free, or it is closed.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(super) fn has_room(&self) -> bool {
+        // What cannot be said is told by a put.
+        self.look_after(true, false).is_err() || self.books.has_free() || self.queue.is_closed()
+    }
+
     /// Gives back what the dead had, and leases that are over. A caller that `takes` gets one of them itself.
     #[inline(always)]
     fn look_after(&self, all: bool, takes: bool) -> Result<Changed> {
@@ -744,22 +773,26 @@ impl<'a> Locked<'a> {
 
     #[inline(always)]
     fn tell_ready(&self, jobs: u32) {
-        let ready = &self.queue.place.header().ready;
+        let header = self.queue.place.header();
         match jobs {
-            0 => {}
-            1 => ready.notify_one(self.books.me),
-            _ => ready.notify_all(self.books.me),
+            0 => return,
+            1 => header.ready.notify_one(self.books.me),
+            _ => header.ready.notify_all(self.books.me),
+        }
+        if !crate::mutant!("work-sets-untold") {
+            header.takers.ring(self.books.me.table());
         }
     }
 
     #[inline(always)]
     fn tell_room(&self, nodes: u32) {
-        let room = &self.queue.place.header().room;
+        let header = self.queue.place.header();
         match nodes {
-            0 => {}
-            1 => room.notify_one(self.books.me),
-            _ => room.notify_all(self.books.me),
+            0 => return,
+            1 => header.room.notify_one(self.books.me),
+            _ => header.room.notify_all(self.books.me),
         }
+        header.putters.ring(self.books.me.table());
     }
 
     /// A job is done: its node is free, and it may have been the last one.
@@ -776,6 +809,7 @@ impl<'a> Locked<'a> {
             header.over.notify_all(self.books.me);
             if self.queue.is_closed() {
                 header.ready.notify_all(self.books.me);
+                header.takers.ring(self.books.me.table());
             }
         }
     }
@@ -785,6 +819,7 @@ impl<'a> Locked<'a> {
         for condition in [&header.ready, &header.room, &header.over] {
             condition.notify_all(self.books.me);
         }
+        [&header.takers, &header.putters].into_iter().for_each(|set| set.ring(self.books.me.table()));
     }
 
     /// Waits for a condition, for the death of an owner, or until `next`, when there is something to do.

@@ -16,6 +16,8 @@ pub mod own;
 pub mod parent_death;
 #[cfg(feature = "std")]
 pub mod pidfd;
+#[cfg(feature = "std")]
+pub mod poll;
 pub mod robust;
 #[cfg(feature = "std")]
 pub mod settings;

@@ -1,0 +1,188 @@
+//! [`RawSource`]: one thing to wait for, in a segment.
+//!
+//! Queues and all that has an event count, work queues and listeners tell the door of the set ([`Watchers`](crate::member)). Events and
+//! semaphores are set and posted by threads that are members of nothing, in one step of the kernel: a set sleeps on their own words.
+
+use crate::member::Member;
+use crate::pipe::rendezvous::RawRendezvous;
+use crate::queue::broadcast::RawBroadcast;
+use crate::queue::byte_queue::RawByteQueue;
+use crate::queue::event_count::{Armed, EventCount};
+use crate::queue::lane::Lane;
+use crate::queue::latest::RawLatest;
+use crate::queue::mpmc::RawQueue;
+use crate::queue::work::RawWorkQueue;
+use crate::raw::sync::{RawBoundedSemaphore, RawEvent, RawSemaphore};
+use crate::sys::Watch;
+use crate::time::Deadline;
+
+/// What is waited for.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+#[doc(hidden)]
+#[allow(missing_docs, reason = "for the set above and for models")]
+pub enum Wanted<'a> {
+    Pop(RawQueue),
+    Push(RawQueue),
+    PopBytes(RawByteQueue),
+    PushBytes(RawByteQueue, usize),
+    Read(Lane),
+    /// So many units; whether in one piece.
+    Write(Lane, u64, bool),
+    Take(RawWorkQueue),
+    Put(RawWorkQueue),
+    /// By whoever sits there.
+    Receive(RawBroadcast, u32),
+    /// Than this version.
+    Newer(RawLatest, u64),
+    Accept(RawRendezvous),
+    Set(&'a RawEvent),
+    Posted(&'a RawSemaphore),
+    Permit(RawBoundedSemaphore),
+}
+
+/// A thing to wait for, and what the set knows of it.
+#[cfg_attr(not(interproc_loom), derive(Debug))]
+#[doc(hidden)]
+pub struct RawSource<'a> {
+    pub(super) wanted: Wanted<'a>,
+    armed: Armed,
+    /// What is expected of words that are slept on.
+    expected: [u32; 2],
+    /// When to look again at the latest, on the monotonic clock.
+    pub(super) due: Option<u64>,
+}
+
+impl<'a> RawSource<'a> {
+    /// Nothing is known yet.
+    pub fn new(wanted: Wanted<'a>) -> Self {
+        RawSource { wanted, armed: Armed::default(), expected: [0; 2], due: None }
+    }
+
+    /// The object's own count of those who sleep for it.
+    #[inline(always)]
+    fn count(&self) -> Option<&EventCount> {
+        Some(match &self.wanted {
+            Wanted::Pop(queue) => queue.poppers(),
+            Wanted::Push(queue) => queue.pushers(),
+            Wanted::PopBytes(queue) => queue.poppers(),
+            Wanted::PushBytes(queue, _) => queue.pushers(),
+            Wanted::Read(lane) => lane.readers(),
+            Wanted::Write(lane, ..) => lane.writers(),
+            Wanted::Receive(broadcast, _) => broadcast.subscribers_asleep(),
+            Wanted::Newer(latest, _) => latest.waiters(),
+            _ => return None,
+        })
+    }
+
+    /// Whether nothing has happened since the last announcement, after which it was not ready, as far as nobody has died.
+    #[inline]
+    pub(super) fn is_quiet(&self, door: u32) -> bool {
+        self.count().is_some_and(|count| count.is_quiet(door, self.armed))
+    }
+
+    /// Whether a try would not be refused with "not now". `fully`: also where that takes a lock.
+    pub(super) fn look(&mut self, me: &Member, fully: bool) -> bool {
+        let is_due = || self.due.is_some_and(|due| Deadline::from_monotonic_ns(due).has_passed());
+        let found = match &self.wanted {
+            Wanted::Take(queue) if fully || is_due() => queue.can_take(me),
+            Wanted::Put(queue) if fully => queue.can_put(me),
+            _ => return self.glance(me),
+        };
+        self.due = None;
+        match found {
+            Ok(()) => true,
+            Err(not_yet) => {
+                (self.due, self.expected[0]) = (not_yet.due, not_yet.last);
+                false
+            }
+        }
+    }
+
+    fn glance(&self, me: &Member) -> bool {
+        match &self.wanted {
+            Wanted::Pop(queue) => queue.can_pop(me),
+            Wanted::Push(queue) => queue.can_push(me),
+            Wanted::PopBytes(queue) => queue.can_pop(me),
+            Wanted::PushBytes(queue, len) => queue.can_push(me, *len),
+            Wanted::Read(lane) => lane.can_pop(me),
+            Wanted::Write(lane, units, whole) => lane.can_push(me, *units, *whole),
+            Wanted::Take(queue) => queue.can_take_at_a_glance(),
+            Wanted::Put(queue) => queue.can_put_at_a_glance(),
+            Wanted::Receive(broadcast, seat) => broadcast.can_receive(*seat),
+            Wanted::Newer(latest, than) => latest.version() > *than,
+            Wanted::Accept(rendezvous) => rendezvous.can_accept(),
+            Wanted::Set(event) => event.is_set(),
+            Wanted::Posted(semaphore) => semaphore.value() > 0,
+            Wanted::Permit(semaphore) => semaphore.can_acquire(me),
+        }
+    }
+
+    /// Announces that whoever sleeps at `door` is to be told. Whether the heavy fence is needed, and then
+    /// [`announced`](Self::announced).
+    pub(super) fn announce(&mut self, door: u32) -> bool {
+        let mut armed = self.armed;
+        let fence = self.count().map(|count| count.arm(door, &mut armed));
+        if let Some(fence) = fence {
+            self.armed = armed;
+            return fence;
+        }
+        match &self.wanted {
+            Wanted::Take(queue) => queue.takers().add(door),
+            Wanted::Put(queue) => queue.putters().add(door),
+            Wanted::Accept(rendezvous) => rendezvous.watch(door),
+            Wanted::Set(event) => self.expected[0] = event.announce().unwrap_or_default(),
+            Wanted::Posted(semaphore) => self.expected = semaphore.announce().unwrap_or_default(),
+            Wanted::Permit(semaphore) => self.expected[0] = semaphore.announce(),
+            _ => {}
+        }
+        false
+    }
+
+    /// The heavy fence is passed; `sure`: it reached every publisher.
+    pub(super) fn announced(&mut self, sure: bool) {
+        let mut armed = self.armed;
+        if let Some(count) = self.count() {
+            count.arm_fenced(&mut armed, sure);
+        }
+        self.armed = armed;
+    }
+
+    /// Whether the death of somebody who does nothing is an event for it, as at the other end of a pipe. The kernel does not report every
+    /// death, so the second channel is asked from time to time.
+    pub(super) fn waits_on_a_life(&self) -> bool {
+        match &self.wanted {
+            Wanted::Read(lane) | Wanted::Write(lane, ..) => lane.hangs_up(),
+            _ => false,
+        }
+    }
+
+    /// Whether a sleep needs no more for it than the door.
+    pub(super) fn is_plain(&self) -> bool {
+        self.count().is_some()
+    }
+
+    /// Whether every publisher is sure to tell.
+    pub(super) fn is_sure(&self) -> bool {
+        self.count().is_none() || self.armed.is_sure()
+    }
+
+    /// The words to sleep on beside the door.
+    pub(super) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
+        let [first, second] = match &self.wanted {
+            Wanted::Take(queue) | Wanted::Put(queue) => [Some(queue.watch(self.expected[0])), None],
+            Wanted::Set(event) => [Some(event.watch(self.expected[0])), None],
+            Wanted::Posted(semaphore) => semaphore.watches(self.expected).map(Some),
+            Wanted::Permit(semaphore) => [Some(semaphore.watch(self.expected[0])), None],
+            _ => [None, None],
+        };
+        [first, second].into_iter().flatten()
+    }
+
+    /// After a sleep: whatever wake-up was taken is given to others.
+    pub(super) fn slept(&self) {
+        if let Wanted::Posted(semaphore) = &self.wanted {
+            semaphore.pass_on();
+        }
+    }
+}
