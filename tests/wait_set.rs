@@ -752,6 +752,67 @@ fn where_the_librarys_thread_finds_no_slot_the_caller_is_told() {
     assert_eq!(set.try_wait().expect("it is there"), [key]);
 }
 
+/// How much processor time the process takes while `f` runs.
+fn busy(f: impl FnOnce()) -> Duration {
+    let now = || {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the output is writable.
+        assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) }, 0);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let before = now();
+    f();
+    now() - before
+}
+
+/// Each look at a work queue takes its lock: it wakes nobody who looks for himself.
+fn sets_at_a_work_queue_without_work_sleep() {
+    let seg = segment();
+    let jobs = seg.work_queue::<u32>("jobs", WorkOptions::new(1)).expect("room");
+    jobs.put(1).expect("room");
+    let lease = jobs.take().expect("a job");
+    for epoll in [false, true] {
+        let set = || {
+            let mut set = WaitSet::new();
+            if epoll {
+                set.descriptor().expect("descriptors");
+            }
+            set.add(jobs.when_readable()).expect("room");
+            set.add(jobs.when_writable()).expect("room");
+            set
+        };
+        let took = busy(|| {
+            std::thread::scope(|s| {
+                for _ in 0..3 {
+                    s.spawn(|| assert!(set().wait_timeout(Duration::from_millis(400)).is_err()));
+                }
+            });
+        });
+        assert!(took < Duration::from_millis(200), "{took:?} of processor time while nothing happened");
+    }
+    lease.done().expect("ours");
+}
+
+/// More words than a sleep can watch.
+fn many_events_are_watched_without_spinning() {
+    let seg = segment();
+    let events = seg.object("events", || [const { Event::new() }; 150]).expect("room");
+    for epoll in [false, true] {
+        let mut set = WaitSet::new();
+        if epoll {
+            set.descriptor().expect("descriptors");
+        }
+        let keys: Vec<_> = events.iter().map(|event| set.add(event.when_set()).expect("room")).collect();
+        let took = busy(|| assert!(set.wait_timeout(Duration::from_millis(400)).is_err()));
+        assert!(took < Duration::from_millis(200), "{took:?} of processor time while nothing happened");
+        for n in [0, 149] {
+            events[n].set();
+            assert_eq!(wait(&mut set), [keys[n]]);
+            events[n].clear();
+        }
+    }
+}
+
 fn main() {
     support::run(tests![
         each_kind_is_reported_by_futex,
@@ -775,5 +836,7 @@ fn main() {
         one_of_two_mappings_of_a_segment_may_go,
         a_set_that_is_leaked_keeps_what_it_watches_mapped,
         where_the_librarys_thread_finds_no_slot_the_caller_is_told,
+        sets_at_a_work_queue_without_work_sleep,
+        many_events_are_watched_without_spinning,
     ])
 }

@@ -24,7 +24,7 @@
 //! A set that is busy does not sleep. So each look begins with the question whether anybody has died ([`Post::is_calm`]).
 //!
 //! A set of several segments hears the bell of the first one only, as a thread has one pending pointer. In the others it watches the
-//! slots alone. The kernel wakes one sleeper on a slot: if that is a set, and its process is killed too before it has told the
+//! slots alone, and it looks after the net, as somebody may have come there and died. The kernel wakes one sleeper on a slot: if that is a set, and its process is killed too before it has told the
 //! others, those in that segment who sleep beside a peer without a net are not told.
 //!
 //! Rejected: the objects' words in the set's own sleep (0.3 µs for each word: 16 cost 2.3 times, 126 cost 19 times of a plain sleep on
@@ -131,14 +131,16 @@ impl Others {
         let mut places = self.ids.iter_mut();
         for index in (0..table.count()).filter(|&index| index != me.id().slot()) {
             let Some(word) = table.slot(index).map(|slot| slot.load(Ordering::Acquire)) else { break };
-            if !is_live(word as u32) {
+            let id = OwnerId::new(index as u16, (word >> 32) as u32);
+            // Also one that is dead, but whose process may still write.
+            if word as u32 == 0 || table.life(id) == Life::Dead {
                 continue;
             }
             let Some(place) = places.next() else {
                 self.beyond = true;
                 break;
             };
-            *place = Some(OwnerId::new(index as u16, (word >> 32) as u32));
+            *place = Some(id);
         }
     }
 
@@ -150,11 +152,16 @@ impl Others {
     }
 
     /// After a sleep: passes on to others the news of those who died. (The kernel wakes one sleeper on a slot.)
-    fn pass_deaths_on(&mut self, table: &Table) {
+    /// `heard`: the bell of that segment is.
+    fn pass_deaths_on(&mut self, table: &Table, heard: bool) {
         for id in self.watched() {
             let lives = matches!(table.life(id), Life::Live(low) if is_live(low));
             if !lives {
                 table.wake_watchers(id);
+                if !heard && self.found.is_some() {
+                    // Whoever died may have been another set, with a wake-up that it had taken and not passed on.
+                    table.raise_alarm();
+                }
                 self.found = None;
             }
         }
@@ -231,6 +238,13 @@ impl<'a> Post<'a> {
         self.others.found == Some(table.alarm().load(Ordering::Acquire)) && self.others.watched().all(lives)
     }
 
+    /// After [`is_calm`](Self::is_calm) has said no, before everything is looked at: who has died is not asked for again.
+    pub(crate) fn forget_the_dead(&mut self) {
+        let alarm = self.me.table().alarm().load(Ordering::SeqCst);
+        self.others.found = None;
+        self.others.find(self.me, alarm);
+    }
+
     /// Whether there are too many others to be watched.
     pub(crate) fn is_beyond(&self) -> bool {
         self.others.beyond
@@ -272,9 +286,10 @@ impl Naps {
 const ENDING_NS: u64 = 1_000_000;
 
 /// Sleeps at all doors, and on `words`. The caller has looked since it [looked around](Post::look_around) at each post, and its
-/// pending pointer is at the bell of the first one. `sure`: every publisher knows of it.
+/// pending pointer is at the bell of the first one. `control`: a word to be watched in any case. `sure`: every publisher knows of it.
 pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
     posts: &mut [Post<'a>],
+    control: Option<Watch<'w>>,
     words: impl Iterator<Item = Watch<'w>>,
     sure: bool,
     naps: &mut Naps,
@@ -286,6 +301,7 @@ pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
     // The bell comes last, for the reason that `sleep` has: its place is kept free.
     let push = |list: &mut futex::List<'w>, watch| list.len() + 1 < futex::MAX_LIST && list.push(watch);
     let mut all = sure;
+    control.into_iter().for_each(|watch| all &= push(&mut list, watch));
     posts[1..].iter().for_each(|post| all &= push(&mut list, post.watches()[0]));
     // The helper has several doors in a segment. The rest is watched once.
     let is_first = |posts: &[Post<'_>], n: usize| {
@@ -293,7 +309,8 @@ pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
         posts[..n].iter().all(|post| !core::ptr::eq(post.me.table().alarm(), alarm))
     };
     for n in (0..posts.len()).filter(|&n| is_first(posts, n)) {
-        all &= push(&mut list, posts[n].watches()[1]);
+        // Whoever comes to another segment than the first, and dies at once, is heard by nothing here.
+        all &= n == 0 && push(&mut list, posts[n].watches()[1]);
     }
     words.for_each(|watch| all &= push(&mut list, watch));
     let mut until = deadline;
@@ -318,9 +335,12 @@ pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
                 _ => post.others.found = None,
             }
         }
-        if post.others.found.is_none() {
-            return in_time(Woken::Changed, deadline);
+    }
+    if posts.iter().any(|post| post.others.found.is_none()) {
+        for (n, post) in posts.iter_mut().enumerate() {
+            post.others.pass_deaths_on(post.me.table(), n == 0);
         }
+        return in_time(Woken::Changed, deadline);
     }
     let bell = Watch { word: Word::Whole(me.table().bell()), expected: 0 };
     // A scribbled bell would end every sleep at once: then it is not watched.
@@ -330,6 +350,7 @@ pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
     #[cfg(not(interproc_loom))]
     let _note = super::sleep::Note::leave(me, door.word, None);
     let bell_at = list.len() - 1;
+    me.pend_again(); // a look at a work queue of another segment rests at that one's bell
     let woken = list.wait(until);
     match woken {
         Woken::By(at) if by_bell && at == bell_at && !crate::mutant!("set-bell-not-passed-on") => {
@@ -342,13 +363,14 @@ pub(crate) fn sleep_at_doors<'w, 'a: 'w>(
     let napped = woken == Woken::TimedOut && nap.is_some_and(Deadline::has_passed);
     if napped {
         naps.vain = (naps.vain + 1).min(Naps::MOST);
+        naps.looks(); // the caller does so now
     }
-    for post in posts {
+    for (n, post) in posts.iter_mut().enumerate() {
         if napped {
             // The second channel: not every death is reported.
             post.others.watched().for_each(|id| post.me.verify(id));
         }
-        post.others.pass_deaths_on(post.me.table());
+        post.others.pass_deaths_on(post.me.table(), n == 0);
         if post.others.beyond && napped {
             post.others.found = None; // there may be fewer by now
         }

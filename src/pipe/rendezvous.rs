@@ -293,7 +293,7 @@ impl RawRendezvous {
                         Seats::of(lanes.as_slice())
                             .far()
                             .iter()
-                            .any(|word| word.load(Ordering::Acquire) == mine)
+                            .all(|word| word.load(Ordering::Acquire) == mine)
                     })
             },
         )

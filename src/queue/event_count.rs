@@ -169,6 +169,12 @@ impl EventCount {
     /// [`arm_fenced`](Self::arm_fenced). Then it looks once more. The caller has looked at the door before.
     pub(crate) fn arm(&self, door: u32, armed: &mut Armed) -> bool {
         let seen = self.count.load(Ordering::Acquire);
+        if self.stands(seen, door, *armed) && !armed.1 && seen & STRONG != 0 {
+            // The heavy fence did not reach everybody. By now they pass full fences, and so do we.
+            fence(Ordering::SeqCst);
+            armed.1 = true;
+            return false;
+        }
         if self.stands(seen, door, *armed) || crate::mutant!("set-announces-once") && armed.0.is_some() {
             return false;
         }

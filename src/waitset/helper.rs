@@ -13,7 +13,7 @@ use crate::counted::{Counted, Keep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fallible;
 use crate::member::{self, Naps, Post, sleep_at_doors};
-use crate::sys::{Watch, Word, fork, futex, task};
+use crate::sys::{Watch, Woken, Word, fork, futex, task};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -30,8 +30,10 @@ struct Client {
     id: u64,
     signal: Counted<Signal>,
     doors: Vec<Door>,
-    /// Words to sleep on, and what they were when the owner looked. (Address, and whether it is an upper half.)
-    words: Vec<(Place, u32)>,
+    /// Counts its registrations.
+    serial: u64,
+    /// Words to sleep on, and what they were when the owner looked, if another value is news.
+    words: Vec<(Place, Option<u32>)>,
     /// What came of it: see [`TAKEN`].
     answer: Counted<AtomicU32>,
     /// It must look from time to time.
@@ -150,8 +152,13 @@ impl Helper {
 
     /// The thread with this number. It ends when there is nobody left, or another one has taken its place.
     fn run(&'static self, number: usize) {
-        let mut work =
-            Work { clients: Vec::new(), posts: Vec::new(), doors: Vec::new(), naps: Naps::default() };
+        let mut work = Work {
+            clients: Vec::new(),
+            posts: Vec::new(),
+            doors: Vec::new(),
+            naps: Naps::default(),
+            napped: false,
+        };
         let mut seen = None;
         loop {
             let changed = self.changed.load(Ordering::Acquire);
@@ -178,14 +185,17 @@ struct Work {
     posts: Vec<Post<'static>>,
     doors: Vec<Door>,
     naps: Naps,
+    /// The last sleep has ended because not everything could be watched.
+    napped: bool,
 }
 
 /// A client, as the thread knows it.
 struct Seen {
     id: u64,
+    serial: u64,
     signal: Counted<Signal>,
     doors: Vec<Door>,
-    words: Vec<(Place, u32)>,
+    words: Vec<(Place, Option<u32>)>,
     /// It was told, and has not announced itself anew: the words are of no use.
     told: bool,
     naps: bool,
@@ -204,12 +214,14 @@ impl Work {
         fallible::reserve(&mut posts, most)?;
         fallible::reserve(&mut doors, most)?;
         for client in &*clients {
+            let before = self.clients.iter().find(|before| before.id == client.id);
             seen.push(Seen {
                 id: client.id,
+                serial: client.serial,
                 signal: client.signal.clone(),
                 doors: fallible::collected(client.doors.iter().copied())?,
                 words: fallible::collected(client.words.iter().copied())?,
-                told: false,
+                told: before.is_some_and(|before| before.serial == client.serial && before.told),
                 naps: client.naps,
                 _keep: fallible::collected(client.keep.iter().cloned())?,
             });
@@ -238,6 +250,11 @@ impl Work {
                     Err(error) => answer = error.kind() as u32 + 1,
                 }
             }
+            // One that is new at a door that is known may have missed that it moved.
+            let before = self.clients.iter().find(|before| before.id == client.id);
+            if before.is_none_or(|before| before.doors != client.doors) {
+                client.signal.send(true);
+            }
             client.answer(answer);
             if answer != TAKEN {
                 seen.retain(|seen| seen.id != client.id);
@@ -252,9 +269,9 @@ impl Work {
 
     /// Makes readable what has news.
     fn pass_on(&mut self) {
-        let mut everything = false;
+        let mut everything = core::mem::take(&mut self.napped);
         if self.posts.iter().any(Post::is_beyond) || self.clients.iter().any(|client| client.naps) {
-            everything = self.naps.are_over();
+            everything |= self.naps.are_over();
         }
         if everything {
             self.naps.looks();
@@ -267,8 +284,10 @@ impl Work {
             }
         }
         for client in &mut self.clients {
-            // SAFETY: the client keeps its segments mapped.
-            let differs = |&(place, expected): &(Place, u32)| unsafe { place.word() }.load() != expected;
+            let differs = |&(place, expected): &(Place, Option<u32>)| {
+                // SAFETY: the client keeps its segments mapped.
+                expected.is_some_and(|expected| unsafe { place.word() }.load() != expected)
+            };
             if everything || !client.told && client.words.iter().any(differs) {
                 client.tell(everything);
             }
@@ -281,18 +300,21 @@ impl Work {
             return;
         };
         let words = self.clients.iter().filter(|client| !client.told).flat_map(|client| &client.words);
-        // SAFETY: as above.
-        let words = words.map(|&(place, expected)| Watch { word: unsafe { place.word() }, expected });
-        let words = core::iter::once(control).chain(words);
+        let words = words.map(|&(place, expected)| {
+            // SAFETY: as above.
+            let word = unsafe { place.word() };
+            Watch { word, expected: expected.unwrap_or_else(|| word.load()) }
+        });
         let sure = self.clients.iter().all(|client| !client.naps);
         let pending = me.pend();
-        sleep_at_doors(&mut self.posts, words, sure, &mut self.naps, None);
+        let woken = sleep_at_doors(&mut self.posts, Some(control), words, sure, &mut self.naps, None);
         me.unpend(pending);
+        self.napped = woken == Woken::Interrupted;
         for client in self.clients.iter().filter(|client| !client.told) {
             for &(place, expected) in &client.words {
                 // SAFETY: as above.
                 let word = unsafe { place.word() };
-                if word.load() != expected {
+                if expected.is_some_and(|expected| word.load() != expected) {
                     // A post wakes as many as it adds: if it woke this thread, another one goes in its place.
                     futex::wake(word, 1);
                 }
@@ -313,7 +335,8 @@ pub(super) struct Registration {
     id: u64,
     pid: u32,
     doors: Vec<Door>,
-    has_words: bool,
+    words: Vec<(Place, Option<u32>)>,
+    serial: u64,
     naps: bool,
     /// The helper may know of it.
     lasts: bool,
@@ -324,7 +347,15 @@ impl Registration {
     pub(super) fn new() -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Registration { id, pid: task::pid(), doors: Vec::new(), has_words: false, naps: false, lasts: false }
+        Registration {
+            id,
+            pid: task::pid(),
+            doors: Vec::new(),
+            words: Vec::new(),
+            serial: 0,
+            naps: false,
+            lasts: false,
+        }
     }
 
     /// From now on `signal` is sent when one of these doors moves, or a word differs: with a thread that is started if there
@@ -336,24 +367,29 @@ impl Registration {
         &mut self,
         signal: &Counted<Signal>,
         doors: impl Iterator<Item = Door> + Clone,
-        words: impl Iterator<Item = (Place, u32)>,
+        words: impl Iterator<Item = (Place, Option<u32>)>,
         naps: bool,
         keep: impl Iterator<Item = Keep>,
     ) -> Result<()> {
+        if doors.clone().next().is_none() {
+            return Ok(());
+        }
         let known = self.lasts && self.naps == naps && doors.clone().eq(self.doors.iter().copied());
-        let mut words = words.peekable();
-        if known && !self.has_words && words.peek().is_none() || doors.clone().next().is_none() {
+        let words = fallible::collected(words)?;
+        // Those with news are of this moment.
+        let same = words == self.words && words.iter().all(|(_, expected)| expected.is_none());
+        if known && same {
             return Ok(());
         }
         let doors = fallible::collected(doors)?;
-        let words = fallible::collected(words)?;
-        let has_words = !words.is_empty();
         let answer = Counted::new(AtomicU32::new(0))?;
+        self.serial += 1;
         let client = Client {
             id: self.id,
+            serial: self.serial,
             signal: signal.clone(),
             doors: fallible::collected(doors.iter().copied())?,
-            words,
+            words: fallible::collected(words.iter().copied())?,
             answer: answer.clone(),
             naps,
             keep: fallible::collected(keep)?,
@@ -384,7 +420,7 @@ impl Registration {
                 futex::wait(&[Watch { word: Word::Whole(&answer), expected: 0 }], None);
             }
         }
-        (self.doors, self.has_words, self.naps) = (doors, has_words, naps);
+        (self.doors, self.words, self.naps) = (doors, words, naps);
         Ok(())
     }
 }

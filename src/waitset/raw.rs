@@ -46,7 +46,7 @@ impl<'a> Entry<'a> {
 
     /// The words that are slept on beside the door.
     #[cfg(not(interproc_loom))]
-    pub(super) fn watches(&self) -> impl Iterator<Item = crate::sys::Watch<'_>> {
+    pub(super) fn watches(&self) -> impl Iterator<Item = (crate::sys::Watch<'_>, bool)> {
         self.source.watches()
     }
 }
@@ -73,7 +73,14 @@ pub(crate) struct Watching<'s, 'm, 'a> {
 impl Watching<'_, '_, '_> {
     /// Looks. How many are ready. `fully`: also where that takes a lock.
     pub(crate) fn look(&mut self, fully: bool) -> usize {
-        let mut calm = !core::mem::take(self.thorough) && self.posts.iter().all(Post::is_calm);
+        let mut calm = !core::mem::take(self.thorough);
+        for post in &mut *self.posts {
+            if !post.is_calm() {
+                calm = false;
+                // Before the look: whoever dies from here on is noticed next time.
+                post.forget_the_dead();
+            }
+        }
         if self.posts.iter().any(Post::is_beyond) {
             calm &= !self.naps.are_over();
         }
@@ -198,9 +205,9 @@ impl Watching<'_, '_, '_> {
             // What a sleep needs beside the doors: nothing, for most.
             let others = if self.plain { &self.entries[..0] } else { &*self.entries };
             let until = Deadline::earlier(deadline, due(others));
-            let words = others.iter().flat_map(|entry| entry.source.watches());
+            let words = others.iter().flat_map(|entry| entry.source.watches()).map(|(watch, _)| watch);
             let sure = sure && !self.on_lives;
-            let woken = sleep_at_doors(self.posts, words, sure, self.naps, until);
+            let woken = sleep_at_doors(self.posts, None, words, sure, self.naps, until);
             // Unless a door has told. (An alarm and the death of a member are seen at the posts.)
             *self.thorough = matches!(woken, Woken::TimedOut | Woken::Interrupted);
             others.iter().for_each(|entry| entry.source.slept());

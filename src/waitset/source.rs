@@ -16,6 +16,9 @@ use crate::raw::sync::{RawBoundedSemaphore, RawEvent, RawSemaphore};
 use crate::sys::Watch;
 use crate::time::Deadline;
 
+/// What no count of sets, value of a semaphore or epoch of its flags is, as long as somebody may sleep there.
+const NEVER: u32 = u32::MAX;
+
 /// What is waited for.
 #[derive(Clone, Copy)]
 #[cfg_attr(not(interproc_loom), derive(Debug))]
@@ -93,7 +96,7 @@ impl<'a> RawSource<'a> {
         match found {
             Ok(()) => true,
             Err(not_yet) => {
-                (self.due, self.expected[0]) = (not_yet.due, not_yet.last);
+                self.due = not_yet.due;
                 false
             }
         }
@@ -131,8 +134,12 @@ impl<'a> RawSource<'a> {
             Wanted::Take(queue) => queue.takers().add(door),
             Wanted::Put(queue) => queue.putters().add(door),
             Wanted::Accept(rendezvous) => rendezvous.watch(door),
-            Wanted::Set(event) => self.expected[0] = event.announce().unwrap_or_default(),
-            Wanted::Posted(semaphore) => self.expected = semaphore.announce().unwrap_or_default(),
+            // Without an announcement nobody wakes us: no sleep on what it may be by then.
+            Wanted::Set(event) => self.expected[0] = event.announce().unwrap_or(NEVER),
+            Wanted::Posted(semaphore) => {
+                let never = if crate::mutant!("set-sleeps-unannounced") { 0 } else { NEVER };
+                self.expected = semaphore.announce().unwrap_or([never; 2]);
+            }
             Wanted::Permit(semaphore) => self.expected[0] = semaphore.announce(),
             _ => {}
         }
@@ -167,13 +174,15 @@ impl<'a> RawSource<'a> {
         self.count().is_none() || self.armed.is_sure()
     }
 
-    /// The words to sleep on beside the door.
-    pub(super) fn watches(&self) -> impl Iterator<Item = Watch<'_>> {
+    /// The words to sleep on beside the door, and whether a value other than the expected one is news. (If not, it is enough to be seen
+    /// sleeping there.)
+    pub(super) fn watches(&self) -> impl Iterator<Item = (Watch<'_>, bool)> {
+        let news = |watch| Some((watch, true));
         let [first, second] = match &self.wanted {
-            Wanted::Take(queue) | Wanted::Put(queue) => [Some(queue.watch(self.expected[0])), None],
-            Wanted::Set(event) => [Some(event.watch(self.expected[0])), None],
-            Wanted::Posted(semaphore) => semaphore.watches(self.expected).map(Some),
-            Wanted::Permit(semaphore) => [Some(semaphore.watch(self.expected[0])), None],
+            Wanted::Take(queue) | Wanted::Put(queue) => [Some((queue.watch(), false)), None],
+            Wanted::Set(event) => [news(event.watch(self.expected[0])), None],
+            Wanted::Posted(semaphore) => semaphore.watches(self.expected).map(news),
+            Wanted::Permit(semaphore) => [news(semaphore.watch(self.expected[0])), None],
             _ => [None, None],
         };
         [first, second].into_iter().flatten()

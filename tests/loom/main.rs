@@ -68,6 +68,7 @@
 //! | set-never-asks | wait set: it hears again after it was woken |
 //! | set-no-second-look | wait set: it hears again after it was woken |
 //! | set-others-unwatched | wait set: a publisher may die anywhere, a set hears of what is there; wait set: the only producer of a lane may die anywhere, a set hears of what is there |
+//! | set-sleeps-unannounced | wait set: a post that somebody else takes hides the next one from no set |
 //! | set-stays-lonely | wait set: it hears again when nobody was there for a while |
 //! | pipe-call-sets-untold | wait set: a call reaches a set of the listener |
 //! | work-set-unawaited | wait set: a producer of jobs may die anywhere, a set hears of what is there |

@@ -59,6 +59,11 @@ pub const MODELS: &[Model] = &[
         catches: &["set-keeps-a-post"],
     },
     Model {
+        name: "wait set: a post that somebody else takes hides the next one from no set",
+        run: || check(Bounds { preemptions: 4, ..Bounds::default() }, post_taken),
+        catches: &["set-sleeps-unannounced"],
+    },
+    Model {
         name: "wait set: a call reaches a set of the listener",
         run: || check(two(), call),
         catches: &["pipe-call-sets-untold"],
@@ -236,6 +241,20 @@ fn post(death: Death) {
     assert_eq!(acquires.join(), Outcome::Finished(Ok(())));
     semaphore.post(1).expect("far from the limit");
     let _ = waits.join();
+}
+
+fn post_taken() {
+    let place = Place::new(2);
+    let semaphore = leak(RawSemaphore::new(0));
+    let posts = place.thread(Death::NEVER, move |_| {
+        semaphore.post(1).expect("far from the limit");
+        let _ = semaphore.try_acquire();
+        semaphore.post(1).expect("far from the limit");
+    });
+    let me = place.member();
+    let mut entries = [Entry::new(Wanted::Posted(semaphore), 0)];
+    assert_eq!(wait_for_any(&me, 0, &mut entries, Wait::ForEver).expect("no limit of time"), 1);
+    posts.join();
 }
 
 fn call() {

@@ -4,10 +4,9 @@
 //! held, and looks for watchers afterwards: so one of the two sees the other, without a fence.
 //!
 //! Who dies with the lock held is heard as by those who wait for a condition under it (see [`RawCondvar`](crate::sync::RawCondvar)):
-//! the set marks the lock AWAITED, and sleeps on the word that says who took it last.
+//! the set marks the lock AWAITED, and sleeps on the word that says who took it last, so that it stays so.
 
 use super::raw::{Locked, RawWorkQueue, now_ns};
-use crate::atomic::{AtomicU64, Ordering};
 use crate::error::ErrorKind;
 use crate::member::{Member, Watchers};
 use crate::sys::{Watch, Word};
@@ -65,7 +64,7 @@ impl RawWorkQueue {
             Ok(locked) => Ok(Some(locked)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let due = now_ns().saturating_add(LOCKED_NS);
-                Err(NotYet { due: Some(due), last: upper(self.place().header().lock.last()) })
+                Err(NotYet { due: Some(due) })
             }
             Err(_) => Ok(None),
         }
@@ -75,32 +74,26 @@ impl RawWorkQueue {
     fn not_yet(&self, me: &Member, locked: Locked<'_>, due: Option<u64>) -> NotYet {
         let lock = &self.place().header().lock;
         if crate::mutant!("work-set-unawaited") || lock.is_dirty() {
-            return NotYet { due, last: upper(lock.last()) };
+            return NotYet { due };
         }
         let pending = me.pend();
         lock.set_awaited(me);
-        let last = upper(lock.last());
         core::mem::forget(locked);
         lock.unlock_to_wait(me);
         me.unpend(pending);
-        NotYet { due, last }
+        NotYet { due }
     }
 
-    /// The word on which a set sleeps beside its door, while its upper half is what a look [found](NotYet): it moves whenever somebody
-    /// takes the lock.
-    pub(crate) fn watch(&self, last: u32) -> Watch<'_> {
-        Watch { word: Word::High(self.place().header().lock.last()), expected: last }
+    /// The word on which a set sleeps beside its door: as long as somebody does, the lock stays AWAITED. Its value is of no interest.
+    /// Whoever takes the lock and changes something tells the door; whoever dies first is known to the set, or has come meanwhile.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        let word = Word::High(self.place().header().lock.last());
+        Watch { word, expected: word.load() }
     }
-}
-
-fn upper(word: &AtomicU64) -> u32 {
-    (word.load(Ordering::Acquire) >> 32) as u32
 }
 
 /// A look found nothing.
 pub(crate) struct NotYet {
     /// When to look again, on the monotonic clock.
     pub(crate) due: Option<u64>,
-    /// Who had the lock last.
-    pub(crate) last: u32,
 }
