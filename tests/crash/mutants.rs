@@ -17,7 +17,8 @@ const fn mutant(name: &'static str, row: &'static str) -> Mutant {
 }
 
 /// All that the sweep can see. The others are the models' business: about reordering and generations, or hidden here by a
-/// second line of defence (who waits for a condition is told by the bell and by the last holder's slot).
+/// second line of defence (who waits for a condition is told by the bell and by the last holder's slot; the death of whoever has a seat
+/// rings the bell as well).
 pub const ALL: &[Mutant] = &[
     mutant("unlock-no-wake", "mutex unlock, a sleeper, holder"),
     mutant("unlock-no-bell", "mutex lock+unlock, behind a holder, before a sleeper"),
@@ -44,7 +45,6 @@ pub const ALL: &[Mutant] = &[
     mutant("set-others-unwatched", "waitset push, a set about to sleep, producer"),
     mutant("work-sets-untold", "waitset put, a set asleep, producer"),
     mutant("skip-too-far", "queue pop, far behind a message in hand"),
-    mutant("lane-peer-not-told", "spsc take+push, vacant, the consumer asleep"),
     mutant("lane-redelivery-untold", "spsc pop, full, consumer"),
     mutant(
         "lane-suspects-forgotten",
@@ -62,7 +62,6 @@ pub const ALL: &[Mutant] = &[
     mutant("many-no-owner-watch", "permits release, a waiter for both, holder"),
     mutant("work-books-kept", "workqueue take+done, by priority, full, worker"),
     mutant("broadcast-desk-kept", "broadcast publisher+publish twice, nobody listens, only publisher"),
-    mutant("broadcast-subscriber-unwatched", "broadcast recv, full, a publisher asleep, subscriber"),
     mutant("barrier-no-wake", "barrier wait, seated, another waits"),
     mutant("barrier-dead-unseen", "barrier computing, two others wait"),
     mutant("post-no-wake", "semaphore post, a sleeper"),
@@ -82,7 +81,6 @@ pub const ALL: &[Mutant] = &[
     mutant("no-second-read", "rwlock read once more, a cell, a writer asleep"),
     mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
     mutant("pipe-dead-peer", "pipe send, the other end waits, sender"),
-    mutant("pipe-call-no-wake", "listener connect, a listener asleep"),
     mutant("lane-hang-up-unseen", "pipe adopt, a bare fork's child"),
 ];
 
