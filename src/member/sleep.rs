@@ -185,8 +185,7 @@ impl Member {
         };
         let table = self.table();
         for (index, &owner) in sleep.owners.iter().enumerate().filter(|_| !forgotten) {
-            let lives = || matches!(table.life(owner), Life::Live(tid_word) if is_live(tid_word));
-            if index == told || !crate::mutant!("many-one-death-passed-on") && !lives() {
+            if index == told || !crate::mutant!("many-one-death-passed-on") && !table.is_up(owner) {
                 table.wake_watchers(owner);
             }
         }

@@ -347,6 +347,11 @@ impl Table {
         Life::Dead
     }
 
+    /// Whether `id` lives, and is not marked dead while its process may still write.
+    pub(super) fn is_up(&self, id: OwnerId) -> bool {
+        matches!(self.life(id), Life::Live(low) if is_live(low))
+    }
+
     /// A death that nobody has asked about yet: checks whether the rest of the process has stopped writing, too. One check per
     /// death, unless it comes too early.
     #[cfg(not(interproc_loom))]

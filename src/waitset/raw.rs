@@ -81,9 +81,7 @@ impl Watching<'_, '_, '_> {
                 post.forget_the_dead();
             }
         }
-        if self.posts.iter().any(Post::is_beyond) {
-            calm &= !self.naps.are_over();
-        }
+        calm &= !self.is_time_to_look();
         self.find_loud(calm);
         let mut found = 0;
         for &index in &*self.loud {
@@ -92,6 +90,11 @@ impl Watching<'_, '_, '_> {
             found += usize::from(entry.ready);
         }
         found
+    }
+
+    /// Whether there are too many others to be watched, and everything was looked at long ago.
+    fn is_time_to_look(&self) -> bool {
+        self.posts.iter().any(Post::is_beyond) && self.naps.are_over()
     }
 
     /// Finds the sources that are to be looked at. The others were not ready after they had been told of the door, and nothing was
@@ -124,9 +127,7 @@ impl Watching<'_, '_, '_> {
         for post in &mut *self.posts {
             calm &= !post.look_around().died;
         }
-        if self.posts.iter().any(Post::is_beyond) {
-            calm &= !self.naps.are_over();
-        }
+        calm &= !self.is_time_to_look();
         self.find_loud(calm);
         let mut unfenced = false;
         for &index in &*self.loud {
@@ -229,10 +230,10 @@ pub(crate) fn due(entries: &[Entry<'_>]) -> Option<Deadline> {
 }
 
 /// Waits as a set does that stands at one post: for models.
-#[cfg(interproc_loom)]
 ///
 /// # Errors
 /// `WouldBlock`, `TimedOut`.
+#[cfg(interproc_loom)]
 #[doc(hidden)]
 pub fn wait_for_any(me: &Member, door: u32, entries: &mut [Entry<'_>], wait: Wait) -> Result<usize> {
     let posts = &mut [Post::new(me, door)];

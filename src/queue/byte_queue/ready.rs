@@ -2,6 +2,7 @@
 
 use super::raw::RawByteQueue;
 use super::scan::At;
+use super::wait::Side;
 use super::word::{FREED, FULL, ahead};
 use crate::member::Member;
 use crate::queue::event_count::EventCount;
@@ -10,12 +11,12 @@ use crate::queue::position::{self as pos, Role};
 impl RawByteQueue {
     /// Consumers asleep.
     pub(crate) fn poppers(&self) -> &EventCount {
-        &self.ring.header().common.not_empty
+        self.count(Side::Consumer)
     }
 
     /// Producers asleep.
     pub(crate) fn pushers(&self) -> &EventCount {
-        &self.ring.header().common.not_full
+        self.count(Side::Producer)
     }
 
     /// Whether a pop would not be refused with "empty": there is a message, or it would tell of the end.
