@@ -1528,7 +1528,7 @@ typedef struct interproc_process_details_t {
 
 /**
  * One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
- * length up to the pipe's longest and arrive as they were sent, whole or not at all.
+ * length and arrive as they were sent, whole or not at all.
  *
  * This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
  * same handle: close only one of them.
@@ -1574,102 +1574,6 @@ typedef struct interproc_pipe_t {
  * What a child runs with its end of a pipe. Its result is the exit code: 0 to 255, any other value becomes 255.
  */
 typedef int (*interproc_pipe_entry_t)(struct interproc_pipe_t *end, void *argument);
-
-/**
- * A listener at a name in a segment: it gets an end of each pipe that a client connects. One thread at a time uses it.
- *
- * This is a local handle. interproc_listener_close() frees it and ends the listening. A forked child's copy returns
- * EPERM.
- * ESTALE: the thread that listened has died, and another one listens.
- *
- *     interproc_listener_t listener;
- *     interproc_pipe_t client;
- *     int rc = interproc_listener_bind(&segment, "door", 64, 1 << 12, 512, &listener);
- *     while (rc == 0 && (rc = interproc_listener_accept(&listener, &client)) == 0)
- *         serve(&client);
- *
- * There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
- * accepted. A pipe is free again when both its ends were closed or their holders died.
- *
- * When the listener dies, clients that were not accepted see the end of their pipes, accepted pipes go on, connecting
- * returns ECONNREFUSED, and anybody may bind again.
- */
-typedef struct interproc_listener_t {
-  /**
-   * Private. NULL when closed.
-   */
-  void *private_;
-  /**
-   * Private.
-   */
-  uint64_t reserved;
-} interproc_listener_t;
-
-/**
- * Waits for any of several things: that a queue can be read or written, that an event is set, that a process has ended,
- * that a descriptor is readable, that a time has come. Each is a *source* of the set, added by an
- * `interproc_waitset_add_` function.
- *
- * This is a local handle. interproc_waitset_destroy() frees it. A plain copy of the structure is the same handle:
- * destroy only one of them.
- *
- *     interproc_waitset_t set;
- *     interproc_waitset_ready_t ready[16];
- *     size_t count, i;
- *     int rc = interproc_waitset_create(&set);
- *     if (rc == 0)
- *         rc = interproc_waitset_add_listener(&set, &listener, &listener, NULL);
- *     if (rc == 0)
- *         rc = interproc_waitset_add_pipe(&set, &client, INTERPROC_READABLE, &client, NULL);
- *     while (rc == 0 && (rc = interproc_waitset_wait(&set, ready, 16, &count)) == 0)
- *         for (i = 0; i < count; i++)
- *             if (ready[i].data == &listener)
- *                 rc = let_in(&listener);                         // it may add the next client
- *             else
- *                 rc = serve(ready[i].data);                      // interproc_pipe_tryrecv()
- *
- * **It says, and takes nothing.** A source is reported as long as it is ready: its `try` would not be refused with "not
- * now". With others at the same queue it may be by then. Ends are reported, too: a closed queue, a pipe whose other end
- * is closed or dead; the `try` then tells. Only times and newer values are reported once for each event.
- *
- * A source keeps what it needs of its segment, which may be closed meanwhile, but not the handle that it was made of. A
- * descriptor or a process must stay open until it is taken out.
- *
- * *If a thread dies*: a publisher that has published is heard, as by a sleeper of the object itself; a dead peer at the
- * other end of a pipe is heard at once. If the owner of a set dies, nothing is left but a spare wake-up.
- *
- * A wait that finds something looks at each source, and makes no system call. One that sleeps is woken by whoever makes a
- * source ready, without polling. The sources may lie in 32 segments. A set sleeps on memory words alone until a
- * descriptor or a process is added, or interproc_waitset_fd() is called. From then on it sleeps in epoll, and a thread of
- * the library's own, one for the process, watches the words.
- *
- * **All functions**: one thread at a time uses a set, which may move to another thread. EPERM: it is a parent process's:
- * a forked child may only destroy its copy. EMFILE, ENFILE: no descriptor for epoll. Not in a signal handler.
- */
-typedef struct interproc_waitset_t {
-  /**
-   * Private. NULL when destroyed.
-   */
-  void *private_;
-  /**
-   * Private.
-   */
-  uint64_t reserved;
-} interproc_waitset_t;
-
-/**
- * A source that is ready.
- */
-typedef struct interproc_waitset_ready_t {
-  /**
-   * Names the source in its set. It is never given out twice by one set.
-   */
-  uint64_t key;
-  /**
-   * What was passed when it was added.
-   */
-  void *data;
-} interproc_waitset_ready_t;
 
 /**
  * A resource limit of a child: see setrlimit(2).
@@ -1788,6 +1692,102 @@ typedef struct interproc_process_options_t {
    */
   uint64_t reserved[2];
 } interproc_process_options_t;
+
+/**
+ * A listener at a name in a segment: it gets an end of each pipe that a client connects. One thread at a time uses it.
+ *
+ * This is a local handle. interproc_listener_close() frees it and ends the listening. A forked child's copy returns
+ * EPERM.
+ * ESTALE: the thread that listened has died, and another one listens.
+ *
+ *     interproc_listener_t listener;
+ *     interproc_pipe_t client;
+ *     int rc = interproc_listener_bind(&segment, "door", 64, 1 << 12, 512, &listener);
+ *     while (rc == 0 && (rc = interproc_listener_accept(&listener, &client)) == 0)
+ *         serve(&client);
+ *
+ * There is a fixed number of pipes. A client takes a free one by interproc_pipe_connect() and may send before it is
+ * accepted. A pipe is free again when both its ends were closed or their holders died.
+ *
+ * When the listener dies, clients that were not accepted see the end of their pipes, accepted pipes go on, connecting
+ * returns ECONNREFUSED, and anybody may bind again.
+ */
+typedef struct interproc_listener_t {
+  /**
+   * Private. NULL when closed.
+   */
+  void *private_;
+  /**
+   * Private.
+   */
+  uint64_t reserved;
+} interproc_listener_t;
+
+/**
+ * Waits for any of several things: that a queue can be read or written, that an event is set, that a process has ended,
+ * that a descriptor is readable, that a time has come. Each is a *source* of the set, added by an
+ * `interproc_waitset_add_` function.
+ *
+ * This is a local handle. interproc_waitset_destroy() frees it. A plain copy of the structure is the same handle:
+ * destroy only one of them.
+ *
+ *     interproc_waitset_t set;
+ *     interproc_waitset_ready_t ready[16];
+ *     size_t count, i;
+ *     int rc = interproc_waitset_create(&set);
+ *     if (rc == 0)
+ *         rc = interproc_waitset_add_listener(&set, &listener, &listener, NULL);
+ *     if (rc == 0)
+ *         rc = interproc_waitset_add_pipe(&set, &client, INTERPROC_READABLE, &client, NULL);
+ *     while (rc == 0 && (rc = interproc_waitset_wait(&set, ready, 16, &count)) == 0)
+ *         for (i = 0; i < count; i++)
+ *             if (ready[i].data == &listener)
+ *                 rc = let_in(&listener);                         // it may add the next client
+ *             else
+ *                 rc = serve(ready[i].data);                      // interproc_pipe_tryrecv()
+ *
+ * **It says, and takes nothing.** A source is reported as long as it is ready: its `try` would not be refused with "not
+ * now". With others at the same queue it may be by then. Ends are reported, too: a closed queue, a pipe whose other end
+ * is closed or dead; the `try` then tells. Only times and newer values are reported once for each event.
+ *
+ * A source keeps what it needs of its segment, which may be closed meanwhile, but not the handle that it was made of. A
+ * descriptor or a process must stay open until it is taken out.
+ *
+ * *If a thread dies*: a publisher that has published is heard, as by a sleeper of the object itself; a dead peer at the
+ * other end of a pipe is heard at once. If the owner of a set dies, nothing is left but a spare wake-up.
+ *
+ * A wait that finds something looks at each source, and makes no system call. One that sleeps is woken by whoever makes a
+ * source ready, without polling. The sources may lie in 32 segments. A set sleeps on memory words alone until a
+ * descriptor or a process is added, or interproc_waitset_fd() is called. From then on it sleeps in epoll, and a thread of
+ * the library's own, one for the process, watches the words.
+ *
+ * **All functions**: one thread at a time uses a set, which may move to another thread. EPERM: it is a parent process's:
+ * a forked child may only destroy its copy. EMFILE, ENFILE: no descriptor for epoll. Not in a signal handler.
+ */
+typedef struct interproc_waitset_t {
+  /**
+   * Private. NULL when destroyed.
+   */
+  void *private_;
+  /**
+   * Private.
+   */
+  uint64_t reserved;
+} interproc_waitset_t;
+
+/**
+ * A source that is ready.
+ */
+typedef struct interproc_waitset_ready_t {
+  /**
+   * Names the source in its set. It is never given out twice by one set.
+   */
+  uint64_t key;
+  /**
+   * What was passed when it was added.
+   */
+  void *data;
+} interproc_waitset_ready_t;
 
 /**
  * Options for a daemon. All zero: in /, with umask 022, its standard streams from and to /dev/null.
@@ -4473,7 +4473,7 @@ int interproc_process_ref_close(struct interproc_process_ref_t *process);
 
 /**
  * Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
- * message's header included, and for two messages of `longest` bytes, the longest that can be sent.
+ * message's header included, and for two messages of `longest` bytes, the longest that goes as a whole.
  *
  * It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up
  * to 32 threads can use it at a time. Both ends are the calling thread's.
@@ -4521,20 +4521,25 @@ int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
                                    struct interproc_pipe_t *receiver);
 
 /**
- * Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
+ * Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one. One that is longer than
+ * interproc_pipe_longest() goes in pieces as the other end takes them.
  *
- * @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL also for an end
- * that only receives. After an error the message was not sent.
+ * @return 0; EPIPE: the other end is closed or dead; EINVAL also for an end that only receives. After an error the message was not
+ * sent. (EMSGSIZE only in a pipe for messages of less than eight bytes, which sends no pieces.)
  */
-int interproc_pipe_send(const struct interproc_pipe_t *pipe, const void *message, size_t len);
+int interproc_pipe_send(const struct interproc_pipe_t *pipe,
+                        const void *message,
+                        size_t len);
 
 /**
- * As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full.
+ * As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full; EMSGSIZE for a message that is longer than
+ * interproc_pipe_longest().
  */
 int interproc_pipe_trysend(const struct interproc_pipe_t *pipe, const void *message, size_t len);
 
 /**
- * As interproc_pipe_send(), until `abstime`: then ETIMEDOUT.
+ * As interproc_pipe_send(), until `abstime`: then ETIMEDOUT. What has gone of a message in pieces is dropped by the receiver when the
+ * next one comes.
  */
 int interproc_pipe_timedsend(const struct interproc_pipe_t *pipe,
                              const void *message,
@@ -4557,11 +4562,16 @@ int interproc_pipe_send_vectored_until(const struct interproc_pipe_t *pipe,
  * `redelivered` may be NULL. It becomes true when the thread that had this end before may have read the message and
  * died before it had taken it; otherwise false.
  *
- * @return 0; EPIPE: the other end is closed or dead, and everything was received; EMSGSIZE: the message is longer than
+ * @return 0; EPIPE: the other end is closed or dead, and everything was received; ECONNRESET, once: it died or closed in the middle
+ * of a message that came in pieces; EMSGSIZE: the message is longer than
  * the buffer: `len` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
  * while a message is borrowed.
  */
-int interproc_pipe_recv(const struct interproc_pipe_t *pipe, void *buffer, size_t size, size_t *len, bool *redelivered);
+int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
+                        void *buffer,
+                        size_t size,
+                        size_t *len,
+                        bool *redelivered);
 
 /**
  * As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.
@@ -4614,7 +4624,8 @@ int interproc_pipe_abort(const struct interproc_pipe_t *pipe);
  *
  * A sender that breaks the protocol could change the bytes meanwhile: copy out what you do not trust, then look at it.
  *
- * @return As interproc_pipe_timedrecv(), without EMSGSIZE.
+ * @return As interproc_pipe_timedrecv(); EMSGSIZE: the message comes in pieces, so it lies nowhere as a whole: it stays, for
+ * interproc_pipe_recv().
  */
 int interproc_pipe_borrow_until(const struct interproc_pipe_t *pipe,
                                 const struct timespec *abstime,
@@ -4641,9 +4652,10 @@ int interproc_pipe_poll(const struct interproc_pipe_t *pipe, const struct timesp
 int interproc_pipe_peer(const struct interproc_pipe_t *pipe, struct interproc_who_t *peer);
 
 /**
- * The longest message, in bytes.
+ * The longest message that goes as a whole, in bytes: one that can be sent without waiting, and written and read in place.
  */
-int interproc_pipe_longest(const struct interproc_pipe_t *pipe, size_t *longest);
+int interproc_pipe_longest(const struct interproc_pipe_t *pipe,
+                           size_t *longest);
 
 /**
  * Closes the end and frees the handle. The other end gets what was sent, and then EPIPE.
@@ -4679,6 +4691,42 @@ int interproc_pipe_fork(struct interproc_process_t *process,
                         interproc_pipe_entry_t entry,
                         struct interproc_pipe_t *end,
                         void *argument);
+
+/**
+ * Starts the program `file` as interproc_process_spawn() does, and gives it this end of a pipe: it takes it by
+ * interproc_pipe_inherited() with the same `key`.
+ *
+ * **It returns when the program has taken the end**, or has ended: until then this process holds it. So the holder of the other end
+ * is told when the program dies, at any instruction. On success the handle `end` is closed in this process.
+ *
+ *     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
+ *     if (rc == 0)
+ *         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs);
+ *
+ *     rc = interproc_pipe_inherited("work", &end); // in the program
+ *
+ * @return As interproc_process_spawn(); ECHILD: the program ended without taking the end. After any error but EINVAL the end is
+ * closed, and the child, if there is one, is nobody's.
+ */
+int interproc_pipe_spawn(struct interproc_process_t *process,
+                         const struct interproc_process_options_t *options,
+                         const char *file,
+                         const char *const *arguments,
+                         const char *const *environment,
+                         const char *key,
+                         struct interproc_pipe_t *end);
+
+/**
+ * Takes the end that the parent has given to this program by interproc_pipe_spawn(), or a Rust parent by `spawn_giving`. Once: a
+ * second call returns ESTALE.
+ *
+ * The variable is read by getenv(): nobody changes the environment meanwhile.
+ *
+ * @return 0; ENOENT: the parent has given no end with this key; ESTALE: it was taken already, or the parent has ended; EUSERS: no room in
+ * the segment; those of interproc_segment_inherited().
+ */
+int interproc_pipe_inherited(const char *key,
+                             struct interproc_pipe_t *pipe);
 
 /**
  * In a child of fork(): takes the end that its parent hands over by interproc_pipe_hand_over(). Before that the

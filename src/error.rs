@@ -63,6 +63,8 @@ kinds! {
     Overflow = EOVERFLOW, "the counter is at its limit: 2147483647 for a semaphore, 65535 for the depth of a recursive mutex";
     /// Closed for pushing, or closed and drained for popping; a pipe's other end is closed or dead.
     Closed = EPIPE, "the queue is closed, or the pipe's other end is closed or dead; to a receiver: any queued messages have been received, and nothing more will come";
+    /// The other end of a pipe died or closed in the middle of a message.
+    CutShort = ECONNRESET, "the pipe's other end died or closed in the middle of a message; what had come of it is dropped, and nothing more will come";
     /// An argument is out of its range, nothing is reserved or borrowed, or an address is not in a segment that this process
     /// has open.
     InvalidInput = EINVAL, "an argument is invalid, nothing is reserved or borrowed, or the object is not in a segment that this process has open";

@@ -1,4 +1,4 @@
-//! The bytes of a segment: header, member slots, directory, payload. Format version 4.
+//! The bytes of a segment: header, member slots, directory, payload. Format version 5.
 //!
 //! ```text
 //! page 0            Header: fixed part under a checksum, then the few words that change
@@ -21,7 +21,7 @@ use crate::atomic::{AtomicU32, AtomicU64};
 /// "INTRPROC", read as a little-endian integer.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"INTRPROC");
 /// The format version.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// The incompatible features that this build knows: none so far.
 pub const KNOWN_INCOMPAT: u64 = 0;
 /// Compatible feature: the payload's pages were not reserved at creation (the `sparse` option).

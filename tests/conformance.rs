@@ -212,6 +212,8 @@ fn main() {
         pipe:
             an_end_is_a_sender_and_a_receiver,
             messages_of_all_lengths_arrive_whole_and_in_order,
+            messages_longer_than_the_ring_come_in_pieces,
+            a_message_that_is_cut_short_is_told,
             both_ends_send_at_the_same_time,
             who_receives_gets_what_was_sent_and_then_the_end_at_once,
             a_message_that_a_panic_drops_comes_again,

@@ -186,6 +186,24 @@ pub unsafe extern "C" fn interproc_process_spawn(
     // SAFETY: by C's contract.
     call(|| unsafe {
         let handle = output(process, "process")?;
+        let (builder, program) = program(options, file, arguments, environment)?;
+        handle.set(boxed(|| builder.spawn(program))?);
+        Ok(())
+    })
+}
+
+/// The program that is to be started, and how.
+///
+/// # Safety
+/// By C's contract of [`interproc_process_spawn`].
+pub(super) unsafe fn program(
+    options: *const interproc_process_options_t,
+    file: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+) -> Result<(Builder, Program)> {
+    // SAFETY: by the contract.
+    unsafe {
         let file = OsStr::from_bytes(input(file, "file").map(|_| CStr::from_ptr(file))?.to_bytes());
         input(arguments, "arguments")?;
         let (mut builder, descriptors, flags) = builder(options)?;
@@ -217,9 +235,8 @@ pub unsafe extern "C" fn interproc_process_spawn(
         if flags & INTERPROC_PROCESS_CLOSE_OTHERS != 0 {
             program = program.close_others();
         }
-        handle.set(boxed(|| builder.spawn(program))?);
-        Ok(())
-    })
+        Ok((builder, program))
+    }
 }
 
 /// Used by a daemon to report that it is ready; see interproc_daemon_start().

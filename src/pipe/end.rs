@@ -56,6 +56,10 @@ impl End {
         })
     }
 
+    pub(super) fn of(sender: Sender, receiver: Receiver) -> Self {
+        End { receiver, sender }
+    }
+
     /// For those who wait for it beside others.
     pub(crate) fn both(&self) -> (&Sender, &Receiver) {
         (&self.sender, &self.receiver)
@@ -127,13 +131,13 @@ impl End {
         self.sender.peer()
     }
 
-    /// The longest message, in bytes.
+    /// The longest message that goes as a whole, in bytes: see [`Sender::longest`].
     ///
     /// # Examples
     /// ```
     /// # let (mut a, mut b) = interproc::pipe::pair(1 << 12, 100)?;
     /// assert_eq!(a.longest(), 100);
-    /// assert_eq!(a.send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// assert_eq!(a.try_send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {
@@ -249,7 +253,7 @@ impl End {
         self.receiver.endpoint.seat.await_adoption(child)
     }
 
-    /// Sends a message, waiting for room as long as it takes: [`Sender::send`].
+    /// Sends a message of any length, waiting for room as long as it takes: [`Sender::send`].
     ///
     /// # Errors
     /// As [`Sender::send`].

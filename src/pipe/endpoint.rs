@@ -48,6 +48,11 @@ impl<S: Side> PipeEndpoint<S> {
         Ok(me)
     }
 
+    /// Where it lies.
+    pub(super) fn place(&self) -> (&RawRendezvous, &Segment) {
+        (&self.rendezvous, &self.segment)
+    }
+
     /// For those who wait for it beside others.
     pub(super) fn watched(&self) -> (Lane, Keep) {
         (*self.seat.lane(), self.segment.keep())

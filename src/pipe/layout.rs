@@ -196,6 +196,12 @@ mod imp {
             unsafe { self.head.as_ref() }
         }
 
+        /// Which of all slots' lanes this one is, which is one of them.
+        pub(in crate::pipe) fn index_of(&self, lane: &Lane) -> Option<usize> {
+            let first = self.address().addr() + SLOTS_OFF;
+            lane.address().addr().checked_sub(first).map(|offset| offset / self.stride)
+        }
+
         /// A lane of a slot.
         ///
         /// # Errors

@@ -24,7 +24,7 @@ const MEMBERS: u32 = 32;
 /// Creates a pipe and returns its two ends, each of which sends to the other: Python's `Pipe()`.
 ///
 /// Each direction has room for at least `capacity` bytes, eight for each message's header included, and for two messages of
-/// `longest` bytes, the longest that can be sent. It lies in an anonymous segment of its own, for threads and for children that
+/// `longest` bytes, the longest that goes as a whole; longer ones go in pieces: see [`Sender`]. It lies in an anonymous segment of its own, for threads and for children that
 /// are given an end. Up to 32 threads can use it at the same time. Both ends are the calling thread's.
 ///
 /// # Errors

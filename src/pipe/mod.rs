@@ -5,10 +5,12 @@
 //! | two ends, as Python's `Pipe()` | [`pair`], [`Segment::pipe_pair`](crate::Segment::pipe_pair) |
 //! | a sender and a receiver, as `Pipe(duplex=False)` | [`one_way`], [`Segment::pipe_one_way`](crate::Segment::pipe_one_way) |
 //! | to give an end to a child | [`Builder::fork_giving`](crate::process::Builder::fork_giving) |
+//! | to give an end to a program | [`Builder::spawn_giving`](crate::process::Builder::spawn_giving), [`End::inherited`] |
 //! | many clients that find a server by name | [`Listener`], [`connect`] |
+//! | a stream of bytes, as of a file or socket | [`End::reader`], [`End::writer`] |
 //!
 //! A pipe is one byte lane for each direction ([`Lane`](crate::raw::queue::Lane) has its algorithm and windows). A message is copied in,
-//! published by one store and copied out, or written and read in place. The seats of a pipe's lanes belong to the threads that
+//! published by one store and copied out, or written and read in place; one that is longer than the pipe was made for goes in pieces (`src/pipe/pieces.rs`). The seats of a pipe's lanes belong to the threads that
 //! have its ends, and the kernel reports their deaths: **an end whose holder dies is closed at once**. The other end gets what was
 //! sent, and then [`Closed`](crate::ErrorKind::Closed).
 //!
@@ -21,7 +23,8 @@
 //!
 //! # Handing an end to a child
 //! With [`Builder::fork_giving`](crate::process::Builder::fork_giving) the child takes the end before its own code runs, and the parent
-//! holds it until then. With a bare `fork` the child calls [`End::adopt`] and the parent [`End::hand_over`].
+//! holds it until then. A program that is started takes it by [`End::inherited`]
+//! ([`Builder::spawn_giving`](crate::process::Builder::spawn_giving)). With a bare `fork` the child calls [`End::adopt`] and the parent [`End::hand_over`].
 //!
 //! | window | who dies | what the others see | who notices, how soon | lost |
 //! |---|---|---|---|---|
@@ -36,14 +39,20 @@
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod endpoint;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod inherited;
 pub(crate) mod layout;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod listener;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod pieces;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod receiver;
 pub(crate) mod rendezvous;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod sender;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod stream;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod view;
 
@@ -54,6 +63,11 @@ mod make;
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use inherited::GiveToProgram;
+#[cfg(all(feature = "std", not(interproc_loom)))]
+#[cfg(any(feature = "c-abi", test))]
+pub(crate) use inherited::inherited_halves_of_c;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -66,3 +80,5 @@ pub use make::{one_way, pair};
 pub use receiver::{Message, Receiver};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use sender::{Reservation, Sender};
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use stream::{Reader, Writer};

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::endpoint::PipeEndpoint;
+use super::pieces::Pieces;
 use super::rendezvous::RawRendezvous;
 use crate::counted::Keep;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,8 @@ use std::vec::Vec;
 /// The receiving half of a pipe: the receiver of a one-way pipe, or one half of an [`End`](super::End).
 ///
 /// *If the sender closes or dies*, what it had sent can still be received; after that every receive fails with
-/// [`ErrorKind::Closed`]: the end. The receiver learns it at once, even asleep; a death that the kernel does not report (see
+/// [`ErrorKind::Closed`]: the end. If it dies in the middle of a message that goes in pieces, that is told first, once
+/// ([`ErrorKind::CutShort`]). The receiver learns it at once, even asleep; a death that the kernel does not report (see
 /// [`member`](crate::member)), within 50 ms. *If the receiver dies*, sends fail, and unread messages are lost.
 ///
 /// Ordering, cost, threads, forks and signals: as [`Sender`](super::Sender).
@@ -33,11 +35,14 @@ use std::vec::Vec;
 /// ```
 pub struct Receiver {
     pub(super) endpoint: PipeEndpoint<RawByteConsumer>,
+    /// A message that comes in pieces, and is not whole yet; or was given up by its sender.
+    pub(super) pieces: Option<Pieces>,
 }
 
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
-        Ok(Receiver { endpoint: PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment) })
+        let endpoint = PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment);
+        Ok(Receiver { endpoint, pieces: None })
     }
 
     /// Whether it is of the calling process.
@@ -55,6 +60,12 @@ impl Receiver {
     #[inline(always)]
     pub(crate) fn find(&mut self, wait: Wait) -> Result<(Found, bool)> {
         self.endpoint.seat.borrow(wait)
+    }
+
+    /// As [`find`](Self::find), to be read in place.
+    #[inline(always)]
+    pub(crate) fn find_whole(&mut self, wait: Wait) -> Result<(Found, bool)> {
+        self.find(wait).map_err(|why| self.nothing_whole(why))
     }
 
     /// Ends the message that was found last.
@@ -75,14 +86,30 @@ impl Receiver {
         size: usize,
         wait: Wait,
     ) -> Result<(usize, bool)> {
-        let (Found { bytes, len }, redelivered) = self.find(wait)?;
+        match self.find(wait) {
+            Ok((found, redelivered)) => {
+                // SAFETY: by the contract.
+                unsafe { self.copy_out(found, into, size) };
+                Ok((found.len, redelivered))
+            }
+            // SAFETY: by the contract.
+            Err(why) => unsafe { self.raw_in_pieces(why, into, size, wait) },
+        }
+    }
+
+    /// Copies the message out and ends it, if it fits.
+    ///
+    /// # Safety
+    /// `into` is writable for `size` bytes.
+    #[inline(always)]
+    pub(super) unsafe fn copy_out(&mut self, found: Found, into: *mut u8, size: usize) {
+        let Found { bytes, len } = found;
         if len <= size {
             // SAFETY: `len` bytes in the ring that are ours by the seat; by the contract as many to write to.
             unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
             crate::crash_window!("P-d: copied out, not released");
             self.endpoint.seat.raw.release();
         }
-        Ok((len, redelivered))
     }
 
     #[inline(always)]
@@ -92,7 +119,16 @@ impl Receiver {
 
     #[inline(always)]
     fn vec_by(&mut self, wait: Wait) -> Result<Vec<u8>> {
-        let (Found { bytes, len }, _) = self.find(wait)?;
+        match self.find(wait) {
+            Ok((found, _)) => self.copied(found),
+            Err(why) => self.vec_in_pieces(why, wait),
+        }
+    }
+
+    /// Copies the message out and ends it.
+    #[inline(always)]
+    pub(super) fn copied(&mut self, found: Found) -> Result<Vec<u8>> {
+        let Found { bytes, len } = found;
         // Not released yet: without memory the message stays in the pipe.
         let mut message = Vec::new();
         message.try_reserve_exact(len).map_err(|_| Error::no_memory())?;
@@ -106,7 +142,7 @@ impl Receiver {
     }
 
     fn message_by(&mut self, wait: Wait) -> Result<Message<'_>> {
-        let found = self.endpoint.seat.borrow(wait)?;
+        let found = self.find_whole(wait)?;
         Ok(InConsumer::guard(&mut self.endpoint.seat, found))
     }
 
@@ -114,17 +150,17 @@ impl Receiver {
         match self.find(wait) {
             Ok(_) => Ok(true),
             Err(error) => match error.kind() {
-                ErrorKind::Closed => Ok(true),
+                ErrorKind::Closed | ErrorKind::TooLarge => Ok(true), // TooLarge: a piece
                 ErrorKind::Empty | ErrorKind::TimedOut => Ok(false),
                 _ => Err(error),
             },
         }
     }
 
-    /// Receives a message, waiting for it as long as it takes.
+    /// Receives a message, waiting for it as long as it takes. Memory for it grows with what comes.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`]: the end. [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that
+    /// [`ErrorKind::Closed`]: the end. [`ErrorKind::CutShort`]: the end, in the middle of a message. [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that
     /// had the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`].
     ///
     /// # Examples
@@ -139,7 +175,7 @@ impl Receiver {
         self.vec_by(Wait::ForEver)
     }
 
-    /// Receives a message if there is one now.
+    /// Receives a message if there is one now. Of one in pieces, it takes those that are there.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`ErrorKind::Empty`].
@@ -297,7 +333,7 @@ impl Receiver {
     /// Borrows the next message, to be read in place, waiting for it as long as it takes.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv).
+    /// As [`recv`](Self::recv), and [`ErrorKind::TooLarge`]: it comes in pieces, so it lies nowhere as a whole; it stays.
     ///
     /// # Examples
     /// ```
@@ -396,12 +432,12 @@ impl Receiver {
         self.poll_by(Wait::Until(deadline))
     }
 
-    /// The longest message, in bytes.
+    /// The longest message that comes as a whole, in bytes: see [`Sender::longest`](super::Sender::longest).
     ///
     /// # Examples
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
-    /// let mut buffer = vec![0; from.longest()]; // any message fits
+    /// let mut buffer = vec![0; from.longest()];
     /// to.send(&[7; 100])?;
     /// assert_eq!(from.recv_into(&mut buffer)?, 100);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

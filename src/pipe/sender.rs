@@ -17,8 +17,9 @@ use std::io::IoSlice;
 
 /// The sending half of a pipe: the sender of a one-way pipe, or one half of an [`End`](super::End).
 ///
-/// A message has any number of bytes, 0 included, and arrives as it was sent, whole or not at all. One thread at a time has the
-/// half; it may move to another, see the [module](super).
+/// A message has any number of bytes, 0 included, and arrives as it was sent, whole or not at all. Up to [`longest`](Self::longest) bytes
+/// are published by one store. A longer one goes in pieces, through a ring of any size, as the other end takes them; if the sender dies between two, the
+/// receiver is told that it was cut short. One thread at a time has the half; it may move to another, see the [module](super).
 ///
 /// *If the receiver closes or dies*, sends fail with [`ErrorKind::Closed`] from then on. What the pipe still held is lost with
 /// the receiver; a message whose send failed was not delivered. *If the sender dies*, what it had sent is delivered, an
@@ -43,7 +44,7 @@ pub struct Sender {
 }
 
 /// `Closed`, if nobody receives any more.
-fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
+pub(super) fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
     raw.seat().look_for(me, 1).map(drop)
 }
 
@@ -83,7 +84,10 @@ impl Sender {
         wait: Wait,
     ) -> Result<()> {
         let me = self.endpoint.me_and_peer(refusal)?;
-        self.endpoint.seat.push_as(me, parts, wait)
+        match self.endpoint.seat.push_as(me, parts.clone(), wait) {
+            Err(error) if error.kind() == ErrorKind::TooLarge => self.send_in_pieces(error, parts, wait),
+            sent => sent,
+        }
     }
 
     #[inline(always)]
@@ -96,19 +100,22 @@ impl Sender {
         Ok(InProducer::guard(&mut self.endpoint.seat, bytes, len))
     }
 
-    /// Sends a message, waiting for room as long as it takes.
+    /// Sends a message of any length, waiting for room as long as it takes.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`]: the receiver has closed or died; [`ErrorKind::TooLarge`]: longer than
-    /// [`longest`](Self::longest). [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
+    /// [`ErrorKind::Closed`]: the receiver has closed or died. ([`ErrorKind::TooLarge`] only in a pipe for messages of less than eight
+    /// bytes, which sends no pieces.) [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
     /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. Then the message was not sent.
     ///
     /// # Examples
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// to.send(b"one")?;
-    /// assert_eq!(to.send(&[0; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
     /// assert_eq!(from.recv()?, b"one");
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| to.send(&vec![7; 100_000]).unwrap()); // in pieces
+    ///     assert_eq!(from.recv().unwrap().len(), 100_000);
+    /// });
     /// # Ok::<(), interproc::Error>(())
     /// ```
     #[inline]
@@ -116,10 +123,10 @@ impl Sender {
         self.send_by(message, Wait::ForEver)
     }
 
-    /// Sends a message if there is room now.
+    /// Sends a message if there is room now. It goes as a whole or not at all.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`ErrorKind::Full`].
+    /// As [`send`](Self::send), and [`ErrorKind::Full`]; [`ErrorKind::TooLarge`]: longer than [`longest`](Self::longest).
     ///
     /// # Examples
     /// ```
@@ -137,7 +144,8 @@ impl Sender {
     /// Sends a message, waiting at most `timeout` for room.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`].
+    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`]: it was not sent. What has gone of one in pieces is dropped by the receiver when the
+    /// next message comes.
     ///
     /// # Examples
     /// ```
@@ -268,13 +276,13 @@ impl Sender {
         self.reserve_by(len, Wait::Until(deadline))
     }
 
-    /// The longest message, in bytes.
+    /// The longest message that goes as a whole, in bytes: one that can be sent without waiting, and written and read in place.
     ///
     /// # Examples
     /// ```
     /// # let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 100)?;
     /// assert_eq!(to.longest(), 100);
-    /// assert_eq!(to.send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
+    /// assert_eq!(to.try_send(&[7; 101]).unwrap_err().kind(), interproc::ErrorKind::TooLarge);
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn longest(&self) -> usize {

@@ -60,8 +60,8 @@ pub struct Program {
 #[derive(Debug)]
 enum Place {
     Number(RawFd),
-    /// Any number; this variable holds it.
-    Variable(OsString),
+    /// Any number; this variable holds it, and this text behind it.
+    Variable(OsString, OsString),
 }
 
 /// With a segment's key behind it: the environment variable that holds the number of its descriptor.
@@ -184,13 +184,22 @@ impl Program {
     ///
     /// # Errors
     /// Those of opening its file once more (no /proc, no descriptor left).
-    pub fn segment(mut self, key: &str, segment: &Segment) -> Result<Self> {
+    pub fn segment(self, key: &str, segment: &Segment) -> Result<Self> {
+        self.object(&[PREFIX, key], segment, "")
+    }
+
+    /// Gives the program a segment, and what is told of something in it: under a variable with this name, for [`inherited`].
+    pub(crate) fn object(mut self, variable: &[&str], segment: &Segment, told: &str) -> Result<Self> {
         // Another file description: what this process holds through its own must end with this process.
         let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
         // SAFETY: just opened.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
-        let variable = fallible::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
-        fallible::push(&mut self.descriptors, (Counted::new(file)?, Place::Variable(variable)))?;
+        let mut name = OsString::new();
+        for part in variable {
+            name = fallible::os_text_of(&[&name, part.as_ref()])?;
+        }
+        let place = Place::Variable(name, fallible::os_text(told.as_ref())?);
+        fallible::push(&mut self.descriptors, (Counted::new(file)?, place))?;
         Ok(self)
     }
 
@@ -218,11 +227,12 @@ impl Program {
         for (fd, place) in &self.descriptors {
             let number = match place {
                 Place::Number(number) => *number,
-                Place::Variable(key) => {
+                Place::Variable(key, told) => {
                     let number = free.next().unwrap_or(RawFd::MAX);
                     let mut digits = [0; 10];
                     let value = task::decimal(number as u32, &mut digits);
-                    fallible::push(&mut more, c_string_of(&[key.as_bytes(), b"=", value], "a key")?)?;
+                    let variable = [key.as_bytes(), b"=", value, told.as_bytes()];
+                    fallible::push(&mut more, c_string_of(&variable, "a key")?)?;
                     number
                 }
             };
@@ -384,31 +394,44 @@ impl Image {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inherited_segment(key: &str) -> Result<Segment> {
-    let variable = fallible::os_text_of(&[PREFIX.as_ref(), key.as_ref()])?;
+    inherited([PREFIX, key]).map(|(segment, _)| segment)
+}
+
+/// What the parent has given to this program by [`Program::object`].
+pub(crate) fn inherited(variable: [&str; 2]) -> Result<(Segment, String)> {
+    let variable = fallible::os_text_of(&variable.map(OsStr::new))?;
     // Through std, as in `Program::variables`: it copies a few digits.
-    segment_of(std::env::var_os(variable).as_deref())
+    object_of(std::env::var_os(variable).as_deref())
 }
 
 /// For C, under C's own rule: nobody changes the environment meanwhile.
 pub(crate) fn inherited_segment_of_c(key: &str) -> Result<Segment> {
-    let variable = c_string_of(&[PREFIX.as_bytes(), key.as_bytes()], "a key")?;
+    inherited_of_c([PREFIX, key]).map(|(segment, _)| segment)
+}
+
+/// As [`inherited`], for C.
+pub(crate) fn inherited_of_c(variable: [&str; 2]) -> Result<(Segment, String)> {
+    let variable = c_string_of(&variable.map(str::as_bytes), "a key")?;
     // SAFETY: C strings, which by C's contract stay valid until the environment changes.
     let text = unsafe {
         let text = libc::getenv(variable.as_ptr());
         (!text.is_null()).then(|| CStr::from_ptr(text))
     };
-    segment_of(text.map(|text| OsStr::from_bytes(text.to_bytes())))
+    object_of(text.map(|text| OsStr::from_bytes(text.to_bytes())))
 }
 
-/// The segment whose descriptor has this number.
-fn segment_of(number: Option<&OsStr>) -> Result<Segment> {
-    let number = number.and_then(|text| text.to_str()?.parse::<RawFd>().ok());
-    let Some(number) = number.filter(|number| *number >= 0) else {
-        return Err(Error::from(ErrorKind::NotFound)
-            .with_detail("the parent passed no segment with this key: see Program::segment"));
+/// The segment whose descriptor has this number, and the text behind it.
+fn object_of(variable: Option<&OsStr>) -> Result<(Segment, String)> {
+    let text = variable.and_then(OsStr::to_str).unwrap_or_default();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let Ok(number) = text[..digits].parse::<RawFd>() else {
+        return Err(Error::from(ErrorKind::NotFound).with_detail(
+            "the parent has given nothing with this key: see Program::segment, Builder::spawn_giving",
+        ));
     };
+    let told = fallible::text(&text[digits..])?.into_string();
     // A copy, so that the number stays valid for another call.
     let copy = own::copy_above(number, 3).map_err(Error::from_errno)?;
     // SAFETY: just made.
-    Segment::from_fd(unsafe { OwnedFd::from_raw_fd(copy) })
+    Ok((Segment::from_fd(unsafe { OwnedFd::from_raw_fd(copy) })?, told))
 }

@@ -217,17 +217,17 @@ struct Searched {
     end: u64,
 }
 
-/// Walks the used entries up to the one named `name`.
+/// Walks the used entries up to the one that is asked for.
 fn search(
     entries: impl Iterator<Item = Option<Found>>,
     fixed: &Fixed,
-    name: Option<&Name>,
+    is_it: impl Fn(&Found) -> bool,
 ) -> Result<Searched> {
     let (mut free, mut end) = (0, fixed.payload_off);
     for entry in entries.map_while(|e| e) {
         let entry = entry.check(free, end, fixed)?;
         (free, end) = (free + 1, entry.end());
-        if name.is_some_and(|n| *n == entry.name) {
+        if is_it(&entry) {
             return Ok(Searched { found: Some(entry), free, end });
         }
     }
@@ -235,6 +235,11 @@ fn search(
 }
 
 type Name = [u64; NAME_SIZE / 8];
+
+/// Whether it has this name.
+fn named(name: &Name) -> impl Fn(&Found) -> bool {
+    move |found| found.name == *name
+}
 
 /// All objects of a directory that was read from the file.
 pub(super) fn list(bytes: &[u8], fixed: &Fixed) -> impl Iterator<Item = Result<Found>> {
@@ -268,10 +273,17 @@ impl<'a> Directory<'a> {
         Directory { base, fixed, entries, changing }
     }
 
+    /// Finds the object of this kind that begins here, so many bytes from the segment's start: its type, place and size.
+    pub fn find_at(&self, offset: u64, kind: Kind) -> Result<Option<(u64, NonNull<u8>, usize)>> {
+        let is_it = |found: &Found| found.offset == offset && found.shape.kind == kind as u32;
+        let found = search(self.entries.iter().map(read), self.fixed, is_it)?.found;
+        Ok(found.map(|found| (found.shape.type_id, self.at(offset), found.shape.size as usize)))
+    }
+
     /// Finds an object of exactly this shape.
     pub fn find(&self, name: &str, shape: &Shape) -> Result<Option<NonNull<u8>>> {
         shape.check(self.fixed)?;
-        match search(self.entries.iter().map(read), self.fixed, Some(&pack_object_name(name)?))?.found {
+        match search(self.entries.iter().map(read), self.fixed, named(&pack_object_name(name)?))?.found {
             None => Ok(None),
             Some(found) => self.matched(name, shape, &found).map(Some),
         }
@@ -280,14 +292,14 @@ impl<'a> Directory<'a> {
     /// What the object of this name is.
     pub fn look(&self, name: &str) -> Result<Option<Shape>> {
         let packed = pack_object_name(name)?;
-        let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
+        let searched = search(self.entries.iter().map(read), self.fixed, named(&packed))?;
         Ok(searched.found.map(|found| found.shape))
     }
 
     /// Finds an object of this kind and type, whatever its parameters: its place and size.
     pub fn find_like(&self, name: &str, kind: Kind, type_id: u64) -> Result<Option<(NonNull<u8>, usize)>> {
         let packed = pack_object_name(name)?;
-        let Some(found) = search(self.entries.iter().map(read), self.fixed, Some(&packed))?.found else {
+        let Some(found) = search(self.entries.iter().map(read), self.fixed, named(&packed))?.found else {
             return Ok(None);
         };
         if (found.shape.kind, found.shape.type_id) != (kind as u32, type_id) {
@@ -320,7 +332,7 @@ impl<'a> Directory<'a> {
     ) -> Result<(NonNull<u8>, bool)> {
         shape.check(self.fixed)?;
         let packed = pack_object_name(name)?;
-        let searched = search(self.entries.iter().map(read), self.fixed, Some(&packed))?;
+        let searched = search(self.entries.iter().map(read), self.fixed, named(&packed))?;
         if let Some(found) = searched.found {
             return self.matched(name, shape, &found).map(|place| (place, false));
         }

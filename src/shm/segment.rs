@@ -250,6 +250,11 @@ impl Segment {
         NonNull::new(self.inner.map.as_mut_ptr()).expect("a mapping is never at null")
     }
 
+    /// How many bytes behind the segment's start an address lies, which does.
+    pub(crate) fn offset_of(&self, address: *const u8) -> u64 {
+        (address.addr() - self.base().addr().get()) as u64
+    }
+
     fn changing(&self) -> &Changing {
         // SAFETY: page 0 is mapped as long as `self`, the words are aligned and only accessed as atomics.
         unsafe { self.base().add(CHANGING_OFF).cast::<Changing>().as_ref() }

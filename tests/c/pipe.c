@@ -49,7 +49,7 @@ static void messages_go_both_ways(void)
     recv_text(&a, "head body");
     CHECK(interproc_pipe_send(&a, NULL, 0) == 0);
     CHECK(interproc_pipe_recv(&b, NULL, 0, &size, NULL) == 0 && size == 0);
-    CHECK(interproc_pipe_send(&a, pieces, 201) == EMSGSIZE);
+    CHECK(interproc_pipe_trysend(&a, pieces, 201) == EMSGSIZE);
     CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&a) == EINVAL);
     CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_pipe_send(&b, "x", 1) == EPIPE);
@@ -303,8 +303,117 @@ static void clients_find_a_listener(void)
     CHECK(interproc_segment_close(&segment) == 0);
 }
 
-int main(void)
+static char long_text[100000];
+
+static void *long_sender(void *end)
 {
+    struct iovec halves[2] = {{long_text, 1000}, {long_text + 1000, sizeof long_text - 1000}};
+    CHECK(interproc_pipe_send(end, long_text, sizeof long_text) == 0);
+    CHECK(interproc_pipe_send_vectored_until(end, halves, 2, NULL) == 0);
+    return NULL;
+}
+
+/* Longer than the ring: they come in pieces. */
+static void long_messages_come_in_pieces(void)
+{
+    interproc_pipe_t a, b;
+    static char buffer[sizeof long_text];
+    struct timespec soon = in_ms(2);
+    const void *message;
+    size_t size = 0, i;
+    pthread_t thread;
+
+    for (i = 0; i < sizeof long_text; i++)
+        long_text[i] = (char)(i * 7);
+    CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+    CHECK(pthread_create(&thread, NULL, long_sender, &a) == 0);
+    CHECK(interproc_pipe_recv(&b, buffer, 200, &size, NULL) == EMSGSIZE && size == sizeof long_text);
+    CHECK(interproc_pipe_borrow_until(&b, NULL, &message, &size, NULL) == EMSGSIZE);
+    CHECK(interproc_pipe_release(&b) == EINVAL);
+    for (i = 0; i < 2; i++) {
+        CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == 0 && size == sizeof long_text);
+        CHECK(memcmp(buffer, long_text, sizeof buffer) == 0);
+        memset(buffer, 0, sizeof buffer);
+    }
+    CHECK(pthread_join(thread, NULL) == 0);
+    CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
+    /* One that is given up in the middle, and then the end. */
+    CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+    CHECK(interproc_pipe_timedsend(&a, long_text, sizeof long_text, &soon) == ETIMEDOUT);
+    CHECK(interproc_pipe_close(&a) == 0);
+    CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == ECONNRESET);
+    CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_pipe_close(&b) == 0);
+}
+
+/* The program that gets an end. */
+static int worker(const char *how)
+{
+    interproc_pipe_t end, again;
+    char buffer[64];
+    size_t size = 0;
+
+    if (strcmp(how, "ends") == 0)
+        return 3;
+    if (strcmp(how, "sends") == 0) {
+        CHECK(interproc_pipe_inherited("work", &end) == 0);
+        send_text(&end, "here");
+        return failures;
+    }
+    CHECK(interproc_pipe_inherited("nothing", &end) == ENOENT);
+    CHECK(interproc_pipe_inherited("work", &end) == 0);
+    CHECK(interproc_pipe_inherited("work", &again) == ESTALE);
+    CHECK(interproc_pipe_recv(&end, buffer, sizeof buffer, &size, NULL) == 0);
+    CHECK(interproc_pipe_send(&end, buffer, size) == 0);
+    CHECK(interproc_pipe_recv(&end, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_pipe_close(&end) == 0);
+    return failures;
+}
+
+static void a_program_gets_an_end(const char *itself)
+{
+    interproc_pipe_t ours, theirs, to, from;
+    interproc_process_t child;
+    const char *echoes[] = {itself, "echoes", NULL}, *sends[] = {itself, "sends", NULL}, *ends[] = {itself, "ends", NULL};
+    char buffer[8];
+    size_t size = 0;
+    interproc_exit_t code;
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, NULL, &theirs) == EINVAL);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, "work", &theirs) == 0);
+    CHECK(interproc_pipe_close(&theirs) == EINVAL);
+    send_text(&ours, "question");
+    recv_text(&ours, "question");
+    CHECK(interproc_pipe_close(&ours) == 0);
+    CHECK(interproc_process_join(&child, &code) == 0 && code.code == 0);
+    CHECK(interproc_process_close(&child) == 0);
+
+    CHECK(interproc_pipe_one_way(1 << 12, 200, &to, &from) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, sends, NULL, "work", &to) == 0);
+    recv_text(&from, "here");
+    CHECK(interproc_pipe_recv(&from, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_process_join(&child, &code) == 0 && code.code == 0);
+    CHECK(interproc_process_close(&child) == 0 && interproc_pipe_close(&from) == 0);
+
+    /* One that takes nothing. */
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, ends, NULL, "work", &theirs) == ECHILD);
+    CHECK(strstr(interproc_last_error_message(), "3") != NULL);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_pipe_close(&ours) == 0);
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, "/no/such/program", ends, NULL, "work", &theirs) == ENOENT);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_pipe_close(&ours) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return worker(argv[1]);
+    long_messages_come_in_pieces();
+    a_program_gets_an_end(argv[0]);
     messages_go_both_ways();
     what_is_wrong_is_refused();
     an_end_ends_with_its_thread();

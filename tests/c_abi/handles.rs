@@ -70,6 +70,8 @@ const MAKERS: &[&str] = &[
     "interproc_pipe_connect",
     "interproc_pipe_connect_until",
     "interproc_pipe_fork",
+    "interproc_pipe_spawn",
+    "interproc_pipe_inherited",
     "interproc_listener_accept",
     "interproc_listener_accept_until",
     "interproc_listener_bind",
@@ -156,7 +158,7 @@ fn is_given(function: &Function, parameter: &Parameter) -> bool {
         || kind == "READY"
         || (is_seats && is_its_own)
         || (ends && !name.starts_with("interproc_segment_") | name.ends_with("segment_close"))
-        || (name == "interproc_pipe_fork" && parameter.name == "end")
+        || (matches!(name, "interproc_pipe_fork" | "interproc_pipe_spawn") && parameter.name == "end")
 }
 
 /// What a parameter gets that is not the handle in question.

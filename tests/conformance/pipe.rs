@@ -79,6 +79,102 @@ pub fn messages_of_all_lengths_arrive_whole_and_in_order(at: Place) {
     }
 }
 
+/// Any length goes through a ring of any size, between shorter ones, in every form of call.
+pub fn messages_longer_than_the_ring_come_in_pieces(at: Place) {
+    let of = |n: usize, len: usize| (0..len).map(|i| (i * 7 + n) as u8).collect::<Vec<u8>>();
+    let lens = [601, 1_300, 5, 10_000, 0, 1_000_001, 600, 70_000];
+    for capacity in [0, 2000, 1 << 14] {
+        let (seg, words) = (kit::segment(), board());
+        let (mut end, actor) = meet(at, &seg, capacity, move |mut end| {
+            for (n, len) in lens.into_iter().enumerate() {
+                let text = of(n, len);
+                match n % 2 {
+                    0 => end.send(&text).expect("send"),
+                    _ => {
+                        let (head, tail) = text.split_at(len / 3);
+                        end.send_vectored(&[IoSlice::new(head), IoSlice::new(tail)]).expect("send");
+                    }
+                }
+            }
+            let long = vec![0; 601];
+            assert_eq!(kind(end.try_send(&long)), Err(ErrorKind::TooLarge));
+            assert_eq!(kind(end.reserve(601)).map(drop), Err(ErrorKind::TooLarge));
+            // Nobody takes the pieces: it is given up in the middle, and nothing is left of it but room that is taken.
+            let given_up =
+                end.send_timeout(&vec![0; 1 << 20], Duration::from_millis(1)).expect_err("no room");
+            assert_eq!(given_up.kind(), ErrorKind::TimedOut);
+            assert!(given_up.to_string().contains("given up"), "{given_up}");
+            raise(&words[0]);
+            end.send(b"after").expect("send");
+        });
+        for (n, len) in lens.into_iter().enumerate() {
+            assert!(end.poll(LONG).expect("poll"));
+            match n % 3 {
+                0 => assert_eq!(end.recv().expect("recv"), of(n, len), "{n}"),
+                1 => {
+                    let mut buffer = vec![0; len + 3];
+                    if len > 0 {
+                        let small = end.recv_into(&mut buffer[..len - 1]).expect_err("too small");
+                        assert_eq!(small.needed(), Some(len));
+                    }
+                    if len > LONGEST {
+                        assert_eq!(kind(end.borrow()).map(drop), Err(ErrorKind::TooLarge));
+                    }
+                    assert_eq!(end.recv_into(&mut buffer).expect("recv"), len);
+                    assert_eq!(buffer[..len], of(n, len), "{n}");
+                }
+                // A call whose time is over goes on where it was.
+                _ => loop {
+                    match end.recv_timeout(Duration::ZERO) {
+                        Ok(text) => break assert_eq!(text, of(n, len), "{n}"),
+                        Err(e) => assert_eq!(e.kind(), ErrorKind::TimedOut),
+                    }
+                },
+            }
+        }
+        await_word(&words[0], 1);
+        assert_eq!(end.recv().expect("recv"), b"after", "the one that was given up is not told of");
+        assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
+        actor.join();
+    }
+}
+
+/// Who dies or closes in the middle of a message cuts it short: that is told once, then comes the end.
+pub fn a_message_that_is_cut_short_is_told(at: Place) {
+    let forms: [fn(&mut End) -> ErrorKind; 4] = [
+        |end| end.recv().expect_err("cut").kind(),
+        |end| end.recv_into(&mut [0; 1 << 12]).expect_err("cut").kind(),
+        |end| end.try_borrow().map(drop).expect_err("cut").kind(),
+        |end| {
+            std::io::Read::read_to_end(&mut end.reader(), &mut Vec::new()).map_or_else(
+                |e| {
+                    if e.kind() == std::io::ErrorKind::UnexpectedEof {
+                        ErrorKind::CutShort
+                    } else {
+                        ErrorKind::Broken
+                    }
+                },
+                |_| ErrorKind::Closed,
+            )
+        },
+    ];
+    for (n, form) in forms.into_iter().enumerate() {
+        let seg = kit::segment();
+        let (mut end, actor) = meet(at, &seg, 0, |mut end| {
+            let _ = end.send_timeout(&[7; 4000], Duration::from_millis(1)).expect_err("no room");
+        });
+        actor.join(); // it closes by ending
+        if n == 2 {
+            // In place a message in pieces cannot be read.
+            assert_eq!(form(&mut end), ErrorKind::TooLarge);
+            assert_eq!(kind(end.try_recv()), Err(ErrorKind::CutShort));
+        } else {
+            assert_eq!(form(&mut end), ErrorKind::CutShort, "{n}");
+        }
+        assert_eq!(form(&mut end), ErrorKind::Closed, "{n}");
+    }
+}
+
 /// Its forms are those of its halves.
 pub fn an_end_is_a_sender_and_a_receiver(at: Place) {
     let seg = kit::segment();

@@ -330,7 +330,7 @@ pub fn clients_and_servers_are_killed_at_random(at: Place) {
     let mut random = kit::Random(0xc4a05);
     let mut kids: Vec<_> = (0..7).map(start).collect();
     let (mut kills, started) = (0, Instant::now());
-    while started.elapsed() < Duration::from_secs(4) {
+    while started.elapsed() < Duration::from_secs(4) || kills <= 100 {
         std::thread::sleep(Duration::from_micros(random.below(4_000)));
         let n = random.below(7) as usize;
         // One that failed says so; one that was killed, or had nothing to listen to, is replaced.

@@ -27,6 +27,11 @@ const AT: usize = 16;
 const LONGEST: usize = 24;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// Longer than the pipe's messages, and than its ring: it comes in ten pieces.
+fn long_message(n: u64) -> Vec<u8> {
+    n.to_le_bytes().repeat(9)
+}
+
 /// A number, three times over.
 fn message(n: u64) -> [u8; LONGEST] {
     let mut message = [0; LONGEST];
@@ -147,6 +152,49 @@ fn receiver(world: &World, part: &Part) -> Check {
     world.no_slot_was_lost(part, &mut listener)
 }
 
+/// As above, of messages in pieces: each comes whole, or it is told that one was cut short.
+fn receiver_of_pieces(world: &World, part: &Part) -> Check {
+    let (mut listener, mut end) = meets(world, part)?;
+    let mut count = 0;
+    let over = loop {
+        match end.recv() {
+            Ok(message) => {
+                count += 1;
+                ensure!(message == long_message(count), "torn: {message:?}");
+            }
+            Err(e) => break e.kind(),
+        }
+    };
+    note(part, 1);
+    let sent = part.fact(SENT).load(SeqCst);
+    let again = end.recv().map(drop).map_err(|e| e.kind());
+    ensure!(again == Err(ErrorKind::Closed), "no end: {again:?}");
+    match over {
+        ErrorKind::Closed => ensure!(count == sent || count == sent + 1, "{count} came, {sent} acknowledged"),
+        ErrorKind::CutShort => ensure!(count == sent, "{count} came and a part, {sent} acknowledged"),
+        other => return Err(format!("recv: {other:?}")),
+    }
+    ensure!(!part.killed_in("P-e") || over == ErrorKind::CutShort || count == sent + 1, "not told: {over:?}");
+    drop(end);
+    world.no_slot_was_lost(part, &mut listener)
+}
+
+/// Sends a message in pieces to the victim: it is told of its death, at once.
+fn sender_of_pieces(world: &World, part: &Part) -> Check {
+    let (mut listener, mut end) = meets(world, part)?;
+    let mut n = 0;
+    let over = loop {
+        n += 1;
+        if let Err(e) = end.send(&long_message(n)) {
+            break e.kind();
+        }
+    };
+    note(part, 1);
+    ensure!(over == ErrorKind::Closed, "send: {over:?}");
+    drop(end);
+    world.no_slot_was_lost(part, &mut listener)
+}
+
 /// As above, one that sends until it is told.
 fn filler(world: &World, part: &Part) -> Check {
     let (mut listener, mut end) = meets(world, part)?;
@@ -257,6 +305,16 @@ fn pipes() -> Vec<Box<dyn Scenario>> {
         }
     };
     let timed = |end: &mut End, _: &Cut| drop(end.recv_timeout(Duration::from_millis(5)));
+    let send_pieces = |end: &mut End, cut: &Cut| {
+        for n in 1..=2 {
+            if end.send(&long_message(n)).is_ok() {
+                say(cut, SENT);
+            }
+        }
+    };
+    let recv_pieces = |end: &mut End, _: &Cut| {
+        assert!(end.recv().is_ok_and(|message| message == long_message(1)));
+    };
     let close = |world: &World, cut: &Cut| {
         world.warm_up();
         let mut end = world.connect();
@@ -289,6 +347,18 @@ fn pipes() -> Vec<Box<dyn Scenario>> {
         beside(case("recv", "the other end waits for room").role("receiver"), filler)
             .victim(with_end(recv))
             .verify(told(1)),
+        beside(
+            case("send", "in pieces, the other end waits").role("sender").limits(long),
+            receiver_of_pieces,
+        )
+        .victim(with_end(send_pieces))
+        .verify(told(1)),
+        beside(
+            case("recv", "in pieces, the other end waits for room").role("receiver").limits(long),
+            sender_of_pieces,
+        )
+        .victim(with_end(recv_pieces))
+        .verify(told(1)),
         beside(case("timed recv", "nothing comes").role("receiver"), receiver)
             .victim(with_end(timed))
             .verify(told(1)),

@@ -88,11 +88,32 @@ fn receives() -> impl Strategy<Value = Receives> {
     ]
 }
 
+/// A text on its way.
+#[derive(Clone)]
+struct OnItsWay {
+    len: u64,
+    byte: u64,
+    /// The lengths of its pieces that lie in the ring: of one that fits a message, its own.
+    pieces: VecDeque<u64>,
+    fits: bool,
+    /// Its sender gave up: the last piece is missing.
+    cut: bool,
+}
+
 /// The texts on their way in one direction.
 #[derive(Clone, Default)]
 struct Line {
-    texts: VecDeque<(u64, u64)>,
+    texts: VecDeque<OnItsWay>,
+    /// Where longer texts come in pieces: how long these are.
+    piece: Option<u64>,
+    /// Pieces were taken last, of a text that is not whole.
+    in_the_middle: bool,
 }
+
+/// The bytes of the length with which the first piece begins.
+const HEAD: u64 = 8;
+/// What a send comes to that gave up between two pieces.
+const GAVE_UP: u64 = 1;
 
 impl Line {
     fn send(&mut self, capacity: usize, closed: bool, sends: Sends, got: &Answer) -> Answer {
@@ -102,8 +123,10 @@ impl Line {
             Sends::InPlace(text, more) => (Some(text), text.len + more, false),
             Sends::GiveUp(len) => (None, len, false),
         };
+        let fits = usize::from(room) <= LONGEST;
+        let piece = self.piece.filter(|_| waits && !fits);
         // If it is closed, too, either is true.
-        if usize::from(room) > LONGEST && !(closed && got == &Err(ErrorKind::Closed)) {
+        if !fits && piece.is_none() && !(closed && got == &Err(ErrorKind::Closed)) {
             return Err(ErrorKind::TooLarge);
         }
         // A reservation that is given up asks nobody, if there is room.
@@ -111,32 +134,61 @@ impl Line {
             return Err(ErrorKind::Closed);
         }
         let need = |len: u64| len.next_multiple_of(8) as usize + 8;
-        let used = self.texts.iter().map(|&(len, _)| need(len)).sum::<usize>();
-        let surely = used == 0 || used + 2 * need(LONGEST as u64) <= capacity;
-        let never = used + need(room.into()) > capacity;
+        let used = self.texts.iter().flat_map(|text| &text.pieces).map(|&len| need(len)).sum::<usize>();
+        let surely = used == 0 && fits || used + (2 + usize::from(!fits)) * need(LONGEST as u64) <= capacity;
+        let never = fits && used + need(room.into()) > capacity;
         if !closed && (never || !surely && got.is_err()) {
             return Err(if waits { ErrorKind::TimedOut } else { ErrorKind::Full });
         }
         if let Some(text) = text {
-            self.texts.push_back((text.len.into(), if text.len == 0 { 0 } else { text.byte.into() }));
+            let (len, byte) = (text.len.into(), if text.len == 0 { 0 } else { text.byte.into() });
+            let mut pieces = VecDeque::from([len]);
+            if let Some(piece) = piece {
+                pieces = VecDeque::from([piece, HEAD + len - piece]);
+                assert!(pieces[1] <= piece, "two are enough");
+            }
+            let cut = !fits && !surely && got == &Ok(vec![GAVE_UP]);
+            if cut {
+                pieces.pop_back();
+            }
+            self.texts.push_back(OnItsWay { len, byte, pieces, fits, cut });
+            if cut {
+                return Ok(vec![GAVE_UP]);
+            }
         }
         NOTHING
     }
 
     fn receive(&mut self, closed: bool, receives: Receives) -> Answer {
-        let Some(&(len, byte)) = self.texts.front() else {
-            return Err(match receives {
-                _ if closed => ErrorKind::Closed,
-                Receives::Now => ErrorKind::TimedOut,
-                _ => ErrorKind::Empty,
-            });
-        };
-        match receives {
-            Receives::Into(room) if len > room.into() => return Err(ErrorKind::TooLarge),
-            Receives::Left => {}
-            _ => _ = self.texts.pop_front(),
+        loop {
+            let Some(text) = self.texts.front_mut() else {
+                return Err(match receives {
+                    _ if closed && std::mem::take(&mut self.in_the_middle) => ErrorKind::CutShort,
+                    _ if closed => ErrorKind::Closed,
+                    Receives::Now => ErrorKind::TimedOut,
+                    _ => ErrorKind::Empty,
+                });
+            };
+            let whole = Ok(vec![text.len, text.byte]);
+            match receives {
+                Receives::Into(room) if text.len > room.into() => return Err(ErrorKind::TooLarge),
+                Receives::InPlace | Receives::Left if !text.fits => return Err(ErrorKind::TooLarge),
+                Receives::Left => return whole,
+                _ => _ = text.pieces.pop_front(),
+            }
+            let (over, cut) = (text.pieces.is_empty(), text.cut);
+            if over {
+                self.texts.pop_front();
+            }
+            self.in_the_middle = !over || cut;
+            if !self.in_the_middle {
+                return whole;
+            }
+            // Its time is over after each piece.
+            if matches!(receives, Receives::Now) {
+                return Err(ErrorKind::TimedOut);
+            }
         }
-        Ok(vec![len, byte])
     }
 }
 
@@ -341,7 +393,7 @@ pub struct PipeInUse {
 
 static ENDS: Table<End> = Table::new();
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Pipe {
     /// What goes to the first end, and to the second.
     to: [Line; 2],
@@ -359,8 +411,11 @@ pub struct PipeModel {
 impl PipeModel {
     fn ends_of(&mut self, user: User) -> &mut [Option<usize>; 2] {
         let pipes = &mut self.pipes;
+        // A quarter of the ring, with its header.
+        let piece = Some((LONGEST as u64).min(self.capacity as u64 / 4 - 8));
+        let line = || Line { piece, ..Line::default() };
         self.ends.entry(user).or_insert_with(|| {
-            pipes.push(Pipe::default());
+            pipes.push(Pipe { to: [line(), line()], closed: [false; 2] });
             [Some(pipes.len() - 1); 2]
         })
     }
@@ -395,8 +450,9 @@ impl Modelled for PipeInUse {
     }
 
     fn concurrent(op: &OfPipe) -> bool {
-        // Of its two lanes, one after the other.
-        !matches!(op, OfPipe::Close(_))
+        // Of its two lanes, one after the other; pieces come one by one.
+        let pieces = matches!(op, OfPipe::Send(_, Sends::Now(text)) if usize::from(text.len) > LONGEST);
+        !pieces && !matches!(op, OfPipe::Close(_))
     }
 
     fn open(_: &Segment, &capacity: &usize) -> Self {
@@ -411,9 +467,10 @@ impl Modelled for PipeInUse {
         let Some(end) = place else { return NOTHING };
         match *op {
             OfPipe::Send(_, Sends::Try(text)) => answer(end.try_send(&text.bytes()), nothing),
-            OfPipe::Send(_, Sends::Now(text)) => {
-                answer(end.send_until(&text.bytes(), Deadline::now()), nothing)
-            }
+            OfPipe::Send(_, Sends::Now(text)) => match end.send_until(&text.bytes(), Deadline::now()) {
+                Err(error) if error.to_string().contains("given up") => Ok(vec![GAVE_UP]),
+                sent => answer(sent, nothing),
+            },
             OfPipe::Send(_, Sends::InPlace(text, more)) => {
                 let sent = end.try_reserve((text.len + more).into()).and_then(|mut place| {
                     place[..text.len.into()].fill(text.byte);

@@ -1,11 +1,13 @@
 //! An end that a child process gets.
 
 use super::end::interproc_pipe_close;
-use super::{interproc_pipe_entry_t, interproc_pipe_t};
+use super::{Ends, interproc_pipe_entry_t, interproc_pipe_t};
 use crate::ffi::arguments::{output, text};
 use crate::ffi::handle::{Handle, boxed, close, open_mut};
-use crate::ffi::process::interproc_process_t;
+use crate::ffi::process::{interproc_process_options_t, interproc_process_t};
+use crate::ffi::start::program;
 use crate::ffi::{call, call_out, invalid};
+use crate::pipe;
 use crate::process::{Builder, HandOver};
 use core::ffi::{c_char, c_int, c_void};
 
@@ -44,6 +46,61 @@ pub unsafe extern "C" fn interproc_pipe_fork(
             })
         })?;
         process.set(child);
+        Ok(())
+    })
+}
+
+/// Starts the program `file` as interproc_process_spawn() does, and gives it this end of a pipe: it takes it by
+/// interproc_pipe_inherited() with the same `key`.
+///
+/// **It returns when the program has taken the end**, or has ended: until then this process holds it. So the holder of the other end
+/// is told when the program dies, at any instruction. On success the handle `end` is closed in this process.
+///
+///     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
+///     if (rc == 0)
+///         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs);
+///
+///     rc = interproc_pipe_inherited("work", &end); // in the program
+///
+/// @return As interproc_process_spawn(); ECHILD: the program ended without taking the end. After any error but EINVAL the end is
+/// closed, and the child, if there is one, is nobody's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_spawn(
+    process: *mut interproc_process_t,
+    options: *const interproc_process_options_t,
+    file: *const c_char,
+    arguments: *const *const c_char,
+    environment: *const *const c_char,
+    key: *const c_char,
+    end: *mut interproc_pipe_t,
+) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let process = output(process, "process")?;
+        open_mut(end.cast_const())?;
+        let key = text(key, "key")?;
+        let (builder, program) = program(options, file, arguments, environment)?;
+        process.set(boxed(|| builder.spawn_giving(program, key, close(end)?))?);
+        Ok(())
+    })
+}
+
+/// Takes the end that the parent has given to this program by interproc_pipe_spawn(), or a Rust parent by `spawn_giving`. Once: a
+/// second call returns ESTALE.
+///
+/// The variable is read by getenv(): nobody changes the environment meanwhile.
+///
+/// @return 0; ENOENT: the parent has given no end with this key; ESTALE: it was taken already, or the parent has ended; EUSERS: no room in
+/// the segment; those of interproc_segment_inherited().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_inherited(key: *const c_char, pipe: *mut interproc_pipe_t) -> c_int {
+    // SAFETY: by C's contract.
+    call(|| unsafe {
+        let (place, key) = (output(pipe, "pipe")?, text(key, "key")?);
+        place.set(boxed(|| {
+            let (sender, receiver) = pipe::inherited_halves_of_c(key)?;
+            Ok(Ends { sender, receiver, reserved: None, held: false })
+        })?);
         Ok(())
     })
 }

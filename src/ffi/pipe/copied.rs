@@ -49,10 +49,11 @@ unsafe fn recv(
     }))
 }
 
-/// Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one.
+/// Sends the `len` bytes at `message` as one message, waiting for room. NULL with 0 is an empty one. One that is longer than
+/// interproc_pipe_longest() goes in pieces as the other end takes them.
 ///
-/// @return 0; EPIPE: the other end is closed or dead; EMSGSIZE: longer than the pipe's longest; EINVAL also for an end
-/// that only receives. After an error the message was not sent.
+/// @return 0; EPIPE: the other end is closed or dead; EINVAL also for an end that only receives. After an error the message was not
+/// sent. (EMSGSIZE only in a pipe for messages of less than eight bytes, which sends no pieces.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_send(
     pipe: *const interproc_pipe_t,
@@ -63,7 +64,8 @@ pub unsafe extern "C" fn interproc_pipe_send(
     unsafe { send(pipe, message, len, Wait::ForEver) }
 }
 
-/// As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full.
+/// As interproc_pipe_send(), but never waits: EAGAIN when the pipe is full; EMSGSIZE for a message that is longer than
+/// interproc_pipe_longest().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_trysend(
     pipe: *const interproc_pipe_t,
@@ -74,7 +76,8 @@ pub unsafe extern "C" fn interproc_pipe_trysend(
     unsafe { send(pipe, message, len, Wait::Never) }
 }
 
-/// As interproc_pipe_send(), until `abstime`: then ETIMEDOUT.
+/// As interproc_pipe_send(), until `abstime`: then ETIMEDOUT. What has gone of a message in pieces is dropped by the receiver when the
+/// next one comes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_timedsend(
     pipe: *const interproc_pipe_t,
@@ -108,7 +111,8 @@ pub unsafe extern "C" fn interproc_pipe_send_vectored_until(
 /// `redelivered` may be NULL. It becomes true when the thread that had this end before may have read the message and
 /// died before it had taken it; otherwise false.
 ///
-/// @return 0; EPIPE: the other end is closed or dead, and everything was received; EMSGSIZE: the message is longer than
+/// @return 0; EPIPE: the other end is closed or dead, and everything was received; ECONNRESET, once: it died or closed in the middle
+/// of a message that came in pieces; EMSGSIZE: the message is longer than
 /// the buffer: `len` is set, too, and the message stays the next one; EINVAL also for an end that only sends, or
 /// while a message is borrowed.
 #[unsafe(no_mangle)]

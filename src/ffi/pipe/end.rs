@@ -51,7 +51,7 @@ pub unsafe extern "C" fn interproc_pipe_peer(
     }
 }
 
-/// The longest message, in bytes.
+/// The longest message that goes as a whole, in bytes: one that can be sent without waiting, and written and read in place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_longest(pipe: *const interproc_pipe_t, longest: *mut usize) -> c_int {
     // SAFETY: by C's contract.

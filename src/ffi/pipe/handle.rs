@@ -4,12 +4,13 @@ use crate::error::Result;
 use crate::ffi::handle::{Boxed, open_mut};
 use crate::ffi::invalid;
 use crate::ffi::lease::Pool;
-use crate::pipe::{End, Receiver, Sender};
+use crate::pipe::{End, GiveToProgram, Receiver, Sender};
 use crate::process::HandOver;
+use crate::shm::Segment;
 use core::ffi::{c_int, c_void};
 
 /// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
-/// length up to the pipe's longest and arrive as they were sent, whole or not at all.
+/// length and arrive as they were sent, whole or not at all.
 ///
 /// This is a local handle. interproc_pipe_close() frees it and closes the end. A plain copy of the structure is the
 /// same handle: close only one of them.
@@ -124,6 +125,27 @@ impl HandOver for Ends {
     fn given(self) {
         self.sender.given();
         self.receiver.given();
+    }
+}
+
+impl GiveToProgram for Ends {
+    fn describe(&mut self) -> Result<(Segment, String)> {
+        match (&mut self.sender, &mut self.receiver) {
+            (Some(to), Some(from)) => {
+                let ((segment, mut told), (_, from)) = (to.describe()?, from.describe()?);
+                told.push_str(from.rfind(':').map_or("", |at| &from[at..]));
+                Ok((segment, told))
+            }
+            (Some(to), None) => to.describe(),
+            (None, Some(from)) => from.describe(),
+            (None, None) => Err(invalid("the pipe is closed")),
+        }
+    }
+    fn await_taken(self, child: c_int) -> Result<()> {
+        if let Some(sender) = self.sender {
+            sender.hand_over(child)?;
+        }
+        self.receiver.map_or(Ok(()), |receiver| receiver.hand_over(child))
     }
 }
 

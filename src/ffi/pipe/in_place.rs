@@ -66,7 +66,8 @@ pub unsafe extern "C" fn interproc_pipe_abort(pipe: *const interproc_pipe_t) -> 
 ///
 /// A sender that breaks the protocol could change the bytes meanwhile: copy out what you do not trust, then look at it.
 ///
-/// @return As interproc_pipe_timedrecv(), without EMSGSIZE.
+/// @return As interproc_pipe_timedrecv(); EMSGSIZE: the message comes in pieces, so it lies nowhere as a whole: it stays, for
+/// interproc_pipe_recv().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_borrow_until(
     pipe: *const interproc_pipe_t,
@@ -78,7 +79,7 @@ pub unsafe extern "C" fn interproc_pipe_borrow_until(
     // SAFETY: by C's contract.
     report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
         let (message, len) = (output(message, "message")?, output(len, "len")?);
-        let (found, again) = receiver.find(until(abstime)?)?;
+        let (found, again) = receiver.find_whole(until(abstime)?)?;
         message.set(found.bytes.as_ptr().cast_const().cast());
         len.set(found.len);
         tell(redelivered, again);

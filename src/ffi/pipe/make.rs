@@ -36,7 +36,7 @@ unsafe fn make<A: Into<Ends>, B: Into<Ends>>(
 }
 
 /// Makes a two-way pipe and gives both its ends. Each direction has room for at least `capacity` bytes, eight for each
-/// message's header included, and for two messages of `longest` bytes, the longest that can be sent.
+/// message's header included, and for two messages of `longest` bytes, the longest that goes as a whole.
 ///
 /// It lies in an anonymous segment of its own, for threads of this process and for children that are given an end; up
 /// to 32 threads can use it at a time. Both ends are the calling thread's.

@@ -24,6 +24,6 @@ pub use consumer::{ByteConsumer, ByteDrain, ByteIter, ByteMessage, ByteTryIter};
 pub(crate) use producer::InSeat as InProducer;
 #[cfg(feature = "std")]
 pub use producer::{ByteProducer, ByteReservation};
-#[cfg(feature = "std")]
-pub(crate) use raw::units_of;
 pub(crate) use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
+#[cfg(feature = "std")]
+pub(crate) use raw::{LENGTH, units_of};

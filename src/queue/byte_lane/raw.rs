@@ -26,11 +26,15 @@
 //! own count and the geometry that was checked at attach, whatever `head` says. A peer may scribble on the bytes of a message
 //! while they are read: copy the message first if you do not trust it.
 //!
+//! **Pieces.** In a lane that [hangs up](Lane::hanging_up), a pipe's, a longer message comes as several records: a *first* one, whose first
+//! eight bytes are the message's length, and *more*. Each is published like a message. For a reader of whole messages the next one is then
+//! too large; [`next_piece`](RawByteConsumer::next_piece) reads them. Put together they are in `src/pipe/pieces.rs`.
+//!
 //! Rejected: a length word beside the ring (a second cache line for each message); messages that wrap around the end (no slice);
 //! a commit word in each header (the seat serialises, and `tail` is the commit).
 #![allow(unsafe_code)]
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, OwnerId};
 use crate::queue::{Lane, RawConsumer, RawProducer};
 use crate::time::Deadline;
@@ -42,6 +46,11 @@ pub const UNIT: usize = 8;
 const MESSAGE: u64 = 1;
 /// Kind in a header: the unused rest at the ring's end.
 const PAD: u64 = 2;
+/// Kinds in a header: a piece of a message, the first of them, which begins with the message's length, or a later one.
+const FIRST: u64 = 3;
+const MORE: u64 = 4;
+/// Bytes of the length with which a first piece begins.
+pub(crate) const LENGTH: usize = 8;
 
 /// The units of a message with its header.
 pub(crate) const fn units_of(len: usize) -> u64 {
@@ -216,6 +225,20 @@ impl RawByteProducer {
     /// `TooLarge` for more than was reserved: the reservation stays.
     #[inline(always)]
     pub fn commit(&mut self, len: usize) -> Result<()> {
+        self.commit_as(len, MESSAGE)
+    }
+
+    /// As [`commit`](Self::commit), for a piece of a message: the `first`, or a later one.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn commit_piece(&mut self, len: usize, first: bool) -> Result<()> {
+        self.commit_as(len, if first { FIRST } else { MORE })
+    }
+
+    #[inline(always)]
+    fn commit_as(&mut self, len: usize, kind: u64) -> Result<()> {
         match self.reserved {
             None => return Err(ErrorKind::InvalidInput.into()),
             Some(most) if len > most => return Err(ErrorKind::TooLarge.into()),
@@ -228,11 +251,11 @@ impl RawByteProducer {
             at = 0;
             if crate::mutant!("byte-lane-pad-alone") {
                 self.seat.advance(pad)?;
-                self.header(at, MESSAGE | (len as u64) << 32);
+                self.header(at, kind | (len as u64) << 32);
                 return self.seat.advance(units_of(len));
             }
         }
-        self.header(at, MESSAGE | (len as u64) << 32);
+        self.header(at, kind | (len as u64) << 32);
         crate::crash_window!("BL-b: headers written, not published");
         self.seat.advance(pad + units_of(len))
     }
@@ -316,7 +339,7 @@ impl RawByteConsumer {
     /// The next message, if there is one. Nobody writes there until it is [released](Self::release).
     ///
     /// # Errors
-    /// `Corrupt` for an impossible header.
+    /// `Corrupt` for an impossible header. `TooLarge`: the next message came in pieces, as a pipe's may.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "it is not taken until it is released")]
     pub fn next(&mut self) -> Result<Option<Found>> {
@@ -343,7 +366,7 @@ impl RawByteConsumer {
                 || units > to_end
                 || units > self.seat.known()
             {
-                return Err(ErrorKind::Corrupt.into());
+                return Err(self.not_whole(word));
             }
             self.current = units;
             if crate::mutant!("byte-lane-freed-early") {
@@ -353,6 +376,42 @@ impl RawByteConsumer {
             // SAFETY: in bounds, as the message ends below the end.
             return Ok(Some(Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }));
         }
+    }
+
+    /// Why what begins with this header is no message.
+    #[cold]
+    fn not_whole(&self, word: u64) -> Error {
+        match self.piece(word) {
+            Some(_) => ErrorKind::TooLarge.into(),
+            None => ErrorKind::Corrupt.into(),
+        }
+    }
+
+    /// The length of the piece with this header, and whether it is a first one.
+    fn piece(&self, word: u64) -> Option<(usize, bool)> {
+        let (len, first) = ((word >> 32) as usize, word as u32 as u64 == FIRST);
+        let units = units_of(len);
+        let fits = len <= self.longest()
+            && units <= self.lane().capacity() - self.seat.index()
+            && units <= self.seat.known();
+        let is_piece = if first { len >= LENGTH } else { word as u32 as u64 == MORE };
+        (fits && is_piece && self.lane().hangs_up()).then_some((len, first))
+    }
+
+    /// The next piece of a message, and whether it is the first, after [`next`](Self::next) has found that there is one. It stays
+    /// until it is [released](Self::release).
+    ///
+    /// # Errors
+    /// `Corrupt` for an impossible header.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn next_piece(&mut self) -> Result<(Found, bool)> {
+        let index = self.seat.index();
+        // SAFETY: as in `next`.
+        let word = self.lane().drain(index, |p| unsafe { p.cast::<u64>().read_volatile() });
+        let (len, first) = self.piece(word).ok_or(ErrorKind::Corrupt)?;
+        self.current = units_of(len);
+        // SAFETY: in bounds, as the piece ends below the end.
+        Ok((Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }, first))
     }
 
     /// Whether there is a message, for a consumer that has found none: frees what was read, and reports the end.

@@ -90,6 +90,21 @@ impl RawConsumer {
         Ok(Self::new(lane, me, head, tail, head))
     }
 
+    /// The consumer for a thread that may take the seat over from `holder`, by [`move_to`](Self::move_to), which has nothing in hand.
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn held(lane: Lane, me: &Member, holder: OwnerId) -> Result<Self> {
+        let header = lane.header();
+        let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
+        if lane.are_impossible(head, tail) {
+            return Err(ErrorKind::Corrupt.into());
+        }
+        let suspect = header.suspect.load(Ordering::Relaxed);
+        Ok(RawConsumer { id: holder, ..Self::new(lane, me, head, tail, suspect) })
+    }
+
     fn new(lane: Lane, me: &Member, head: u64, tail: u64, suspect: u64) -> Self {
         let lap = head.wrapping_sub(head % lane.capacity());
         let ended = lane.header().seal.load(Ordering::Acquire) == head & POSITION | FINAL;
@@ -198,6 +213,12 @@ impl RawConsumer {
     pub fn drain<R>(&self, f: impl FnOnce(*const u8) -> R) -> R {
         debug_assert!(self.known() > 0);
         self.lane.drain(self.index(), f)
+    }
+
+    /// The position of the next unit.
+    #[inline(always)]
+    pub fn position(&self) -> u64 {
+        self.head
     }
 
     /// How many units the consumer knows of: there may be more.

@@ -57,6 +57,14 @@ impl RawProducer {
     /// # Errors
     /// `Corrupt` for impossible counts.
     pub(crate) fn seated(lane: Lane, me: &Member) -> Result<Self> {
+        Self::held(lane, me, me.id())
+    }
+
+    /// The producer for a thread that may take the seat over from `holder`, by [`move_to`](Self::move_to).
+    ///
+    /// # Errors
+    /// `Corrupt` for impossible counts.
+    pub(crate) fn held(lane: Lane, me: &Member, holder: OwnerId) -> Result<Self> {
         let header = lane.header();
         let (head, tail) = (header.head.load(Ordering::Acquire), header.tail.load(Ordering::Acquire));
         if lane.are_impossible(head, tail) {
@@ -67,7 +75,7 @@ impl RawProducer {
         let stride = if lane.unit() < LINE { (STRIDE / lane.unit()) as u64 } else { u64::MAX };
         Ok(RawProducer {
             lane,
-            id: me.id(),
+            id: holder,
             tail,
             soft: tail,
             stride,
