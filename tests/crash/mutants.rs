@@ -81,6 +81,7 @@ pub const ALL: &[Mutant] = &[
     mutant("no-second-read", "rwlock read once more, a cell, a writer asleep"),
     mutant("passing-is-news", "rwlock read+unlock, behind a writer, before a reader"),
     mutant("pipe-dead-peer", "pipe send, the other end waits, sender"),
+    mutant("pipe-cut-untold", "pipe send, in pieces, the other end waits, sender"),
     mutant("lane-hang-up-unseen", "pipe adopt, a bare fork's child"),
 ];
 
