@@ -63,6 +63,7 @@ const SOURCES: &[&str] = &[
     "pipe/handle",
     "pipe/make",
     "pipe/copied",
+    "pipe/descriptors",
     "pipe/in_place",
     "pipe/end",
     "pipe/child",

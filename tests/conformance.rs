@@ -214,6 +214,8 @@ fn main() {
             messages_of_all_lengths_arrive_whole_and_in_order,
             messages_longer_than_the_ring_come_in_pieces,
             a_message_that_is_cut_short_is_told,
+            descriptors_go_with_their_messages,
+            an_end_goes_to_a_program,
             both_ends_send_at_the_same_time,
             who_receives_gets_what_was_sent_and_then_the_end_at_once,
             a_message_that_a_panic_drops_comes_again,

@@ -13,27 +13,44 @@ use super::make::AskedPipe;
 use super::receiver::Receiver;
 use super::rendezvous::RawRendezvous;
 use super::sender::Sender;
+use crate::counted::Counted;
 use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::Kind;
 use crate::member::{self, Member, OwnerId};
-use crate::process::{Builder, Child, HandOver, Program, inherited, inherited_of_c};
+use crate::process::{
+    Builder, Child, HandOver, Program, inherited, inherited_descriptor, variable, variable_of_c,
+};
 use crate::queue::endpoint::Side;
 use crate::queue::{Lane, RawConsumer, RawProducer};
 use crate::shm::Segment;
+use crate::sys::own::{self, Own};
 use core::ffi::c_int;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::string::String;
 
-/// With a key behind it: the variable that says where an end is.
+/// With a key behind it: the variable that says where an end is, and the one that holds the number of its socket.
 const PREFIX: &str = "INTERPROC_PIPE_";
+const SOCKET: &str = "INTERPROC_PIPE_SOCKET_";
+
+/// What is told of an end, or of a half.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Described {
+    segment: Segment,
+    /// Where it is there: `:` OFFSET, and for each half `:` which, LANE `,` HOLDER.
+    told: String,
+    channel: Option<Counted<Own>>,
+}
 
 /// What a parent can give to a program by [`Builder::spawn_giving`]: an [`End`], a [`Sender`], a [`Receiver`].
 pub trait GiveToProgram: HandOver {
-    /// The segment, and where it is there: `:` OFFSET, and for each half `:` which, LANE `,` HOLDER.
+    /// What the program is told.
     ///
     /// # Errors
     /// It is not the caller's.
     #[doc(hidden)]
-    fn describe(&mut self) -> Result<(Segment, String)>;
+    fn describe(&mut self) -> Result<Described>;
     /// In the parent: waits until the child has it.
     ///
     /// # Errors
@@ -43,18 +60,19 @@ pub trait GiveToProgram: HandOver {
 }
 
 impl<S: Side> PipeEndpoint<S> {
-    fn describe(&mut self, half: char) -> Result<(Segment, String)> {
+    fn describe(&mut self, half: char, channel: &Option<Counted<Own>>) -> Result<Described> {
         let holder = self.me()?.id().bits();
         let (rendezvous, segment) = self.place();
         let offset = segment.offset_of(rendezvous.place().address());
         let lane = rendezvous.place().index_of(self.seat.lane()).ok_or(ErrorKind::Corrupt)?;
-        Ok((segment.clone(), format!(":{offset}:{half}{lane},{holder}")))
+        let told = format!(":{offset}:{half}{lane},{holder}");
+        Ok(Described { segment: segment.clone(), told, channel: channel.clone() })
     }
 }
 
 impl GiveToProgram for Sender {
-    fn describe(&mut self) -> Result<(Segment, String)> {
-        self.endpoint.describe('s')
+    fn describe(&mut self) -> Result<Described> {
+        self.endpoint.describe('s', &self.channel)
     }
     fn await_taken(self, child: c_int) -> Result<()> {
         self.hand_over(child)
@@ -62,8 +80,8 @@ impl GiveToProgram for Sender {
 }
 
 impl GiveToProgram for Receiver {
-    fn describe(&mut self) -> Result<(Segment, String)> {
-        let described = self.endpoint.describe('r')?;
+    fn describe(&mut self) -> Result<Described> {
+        let described = self.endpoint.describe('r', &self.channel)?;
         if self.is_in_the_middle() {
             return Err(Error::from(ErrorKind::InvalidInput).with_detail(
                 "pieces of a message were received: receive the rest before the end is given away",
@@ -77,15 +95,20 @@ impl GiveToProgram for Receiver {
 }
 
 impl GiveToProgram for End {
-    fn describe(&mut self) -> Result<(Segment, String)> {
+    fn describe(&mut self) -> Result<Described> {
         let (to, from) = self.halves();
-        let ((segment, mut told), (_, from)) = (to.describe()?, from.describe()?);
-        told.push_str(from.rfind(':').map_or("", |at| &from[at..]));
-        Ok((segment, told))
+        both(to, from)
     }
     fn await_taken(self, child: c_int) -> Result<()> {
         self.hand_over(child)
     }
+}
+
+/// What is told of both halves of an end.
+pub(crate) fn both(to: &mut Sender, from: &mut Receiver) -> Result<Described> {
+    let (mut described, from) = (to.describe()?, from.describe()?.told);
+    described.told.push_str(from.rfind(':').map_or("", |at| &from[at..]));
+    Ok(described)
 }
 
 impl Builder {
@@ -121,8 +144,15 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spawn_giving(&self, program: Program, key: &str, mut gift: impl GiveToProgram) -> Result<Child> {
-        let (segment, told) = gift.describe()?;
-        let child = self.spawn(program.object(&[PREFIX, key], &segment, &told)?)?;
+        let Described { segment, told, channel } = gift.describe()?;
+        let mut program = program.object(&[PREFIX, key], &segment, &told)?;
+        if let Some(channel) = &channel {
+            let fd = channel.get_or(|| Err(libc::EBADF)).map_err(Error::no_descriptor)?;
+            let copy = own::copy_above(fd, 3).map_err(Error::from_errno)?;
+            // SAFETY: just made.
+            program = program.descriptor_at(&[SOCKET, key], unsafe { OwnedFd::from_raw_fd(copy) })?;
+        }
+        let child = self.spawn(program)?;
         match gift.await_taken(child.pid() as c_int) {
             Ok(()) => Ok(child),
             Err(error) => {
@@ -145,16 +175,22 @@ struct Told {
     segment: Segment,
     rendezvous: RawRendezvous,
     halves: String,
+    channel: Option<Counted<Own>>,
 }
 
 impl Told {
-    fn read((segment, told): (Segment, String)) -> Result<Told> {
+    fn read(key: &str, variable: fn([&str; 2]) -> Result<Option<OsString>>) -> Result<Told> {
+        let (segment, told) = inherited(variable([PREFIX, key])?)?;
+        let socket = variable([SOCKET, key])?;
+        let socket = inherited_descriptor(socket.as_deref().and_then(OsStr::to_str).unwrap_or_default())?;
+        let own = |fd: OwnedFd| Counted::new(Own::new(fd.into_raw_fd()).map_err(Error::from_errno)?);
+        let channel = socket.map(own).transpose()?;
         let mut fields = told.trim_start_matches(':').splitn(2, ':');
         let offset = fields.next().and_then(|offset| offset.parse().ok());
         let (Some(offset), Some(halves)) = (offset, fields.next()) else { return Err(none()) };
         let (rendezvous, _) = segment.placed_at::<AskedPipe>(offset, Kind::Pipe)?;
         let halves = crate::fallible::text(halves)?.into_string();
-        Ok(Told { segment, rendezvous, halves })
+        Ok(Told { segment, rendezvous, halves, channel })
     }
 
     fn me(&self) -> Result<&Member> {
@@ -180,6 +216,7 @@ impl Told {
         let raw = RawProducer::held(lane, self.me()?, holder)?;
         let mut sender = Sender::new(raw, self.rendezvous, self.segment.clone())?;
         sender.claim()?;
+        sender.channel = self.channel.clone();
         Ok(sender)
     }
 
@@ -188,6 +225,7 @@ impl Told {
         let raw = RawConsumer::held(lane, self.me()?, holder)?;
         let mut receiver = Receiver::new(raw, self.rendezvous, self.segment.clone())?;
         receiver.claim()?;
+        receiver.channel = self.channel.clone();
         Ok(receiver)
     }
 
@@ -204,12 +242,12 @@ fn none() -> Error {
 }
 
 fn told(key: &str) -> Result<Told> {
-    Told::read(inherited([PREFIX, key])?)
+    Told::read(key, variable)
 }
 
 /// For C: the halves that there are.
 pub(crate) fn inherited_halves_of_c(key: &str) -> Result<(Option<Sender>, Option<Receiver>)> {
-    let told = Told::read(inherited_of_c([PREFIX, key])?)?;
+    let told = Told::read(key, variable_of_c)?;
     let there = |half| told.halves.split(':').any(|field| field.starts_with(half));
     let receiver = if there('r') { Some(told.receiver()?) } else { None };
     let sender = if there('s') { Some(told.sender()?) } else { None };

@@ -7,6 +7,7 @@
 //! | to give an end to a child | [`Builder::fork_giving`](crate::process::Builder::fork_giving) |
 //! | to give an end to a program | [`Builder::spawn_giving`](crate::process::Builder::spawn_giving), [`End::inherited`] |
 //! | many clients that find a server by name | [`Listener`], [`connect`] |
+//! | to pass descriptors | [`pair_with_descriptors`], [`End::send_with_descriptor`] |
 //! | a stream of bytes, as of a file or socket | [`End::reader`], [`End::writer`] |
 //!
 //! A pipe is one byte lane for each direction ([`Lane`](crate::raw::queue::Lane) has its algorithm and windows). A message is copied in,
@@ -33,8 +34,11 @@
 //! | P-c | an end that has closed, still seated | a closed lane, a dead holder | no action needed; the next taker of the slot takes it | nothing |
 //! | P-d | a receiver that has copied a message, not released it | a dead peer | the sender, at its next send | the message, with its receiver |
 //!
-//! [`RawRendezvous`](crate::raw::pipe::RawRendezvous) has the windows of meeting by name. Descriptors are not passed through a pipe.
+//! [`RawRendezvous`](crate::raw::pipe::RawRendezvous) has the windows of meeting by name, `src/pipe/pieces.rs` those of
+//! messages in pieces (P-e, P-f), `src/pipe/descriptors.rs` those of descriptors (P-g, P-h).
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+mod descriptors;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod end;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -62,12 +66,14 @@ mod make;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use crate::queue::byte_lane::RecvError;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+pub use descriptors::{one_way_with_descriptors, pair_with_descriptors};
+#[cfg(all(feature = "std", not(interproc_loom)))]
 pub use end::End;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub use inherited::GiveToProgram;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[cfg(any(feature = "c-abi", test))]
-pub(crate) use inherited::inherited_halves_of_c;
+pub(crate) use inherited::{Described, both, inherited_halves_of_c};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]

@@ -22,9 +22,10 @@
 use super::receiver::Receiver;
 use super::sender::{Sender, refusal};
 use crate::error::{Error, ErrorKind, Result, format};
-use crate::queue::byte_lane::{Found, LENGTH, UNIT};
+use crate::queue::byte_lane::{Found, LENGTH, Piece, UNIT};
 use crate::time::Wait;
 use core::ptr::NonNull;
+use std::os::fd::OwnedFd;
 use std::vec::Vec;
 
 /// What has come of a message.
@@ -77,7 +78,8 @@ impl Sender {
                 }
                 rest.copy(place.add(head), bytes);
             }
-            self.endpoint.seat.raw.commit_piece(head + bytes, first).map_err(given_up)?;
+            let piece = if first { Piece::First } else { Piece::More };
+            self.endpoint.seat.raw.commit_piece(head + bytes, piece).map_err(given_up)?;
             (sent, first) = (sent + bytes, false);
             if sent < len {
                 crate::crash_window!("P-e: a piece is sent, and not the last one");
@@ -135,30 +137,28 @@ impl Patience {
 }
 
 impl Receiver {
-    fn patience(&self, wait: Wait) -> Patience {
-        Patience { wait, most: self.capacity() }
-    }
-
-    /// No whole message was found: `why`. If that is because the next one comes in pieces, how long it is.
+    /// No whole message was found: `why`. If that is because the next one comes in pieces, or not alone, how long it is.
     ///
     /// # Errors
     /// Why not; `CutShort` where a message will not get its end.
     #[cold]
-    fn coming(&mut self, why: Error) -> Result<usize> {
+    fn coming(&mut self, why: Error) -> Result<(usize, Piece)> {
         if why.kind() != ErrorKind::TooLarge {
             return Err(self.end(why));
         }
-        let (Found { bytes, .. }, first) = self.endpoint.seat.raw.next_piece()?;
+        let (found, piece) = self.endpoint.seat.raw.next_piece()?;
         self.endpoint.seat.raw.put_back();
-        if !first {
-            return self.pieces.as_ref().map(|pieces| pieces.len).ok_or(ErrorKind::Corrupt.into());
-        }
-        // SAFETY: a first piece has so many bytes, in the ring that is ours by the seat.
-        let len = u64::from_le_bytes(unsafe { bytes.cast().read_unaligned() });
-        let len = usize::try_from(len).ok().filter(|&len| len <= isize::MAX as usize);
-        let len = len.ok_or(ErrorKind::Corrupt)?;
-        self.pieces = Some(Pieces { len, bytes: Vec::new(), position: 0 });
-        Ok(len)
+        let len = match piece {
+            Piece::Accompanied => found.len - LENGTH,
+            Piece::More => self.pieces.as_ref().map(|pieces| pieces.len).ok_or(ErrorKind::Corrupt)?,
+            Piece::First => {
+                let len = usize::try_from(number_of(found)).ok().filter(|&len| len <= isize::MAX as usize);
+                let len = len.ok_or(ErrorKind::Corrupt)?;
+                self.pieces = Some(Pieces { len, bytes: Vec::new(), position: 0 });
+                len
+            }
+        };
+        Ok((len, piece))
     }
 
     /// Takes the next piece of the message that is [coming](Self::coming). Whether it was the last one.
@@ -166,11 +166,12 @@ impl Receiver {
     /// # Errors
     /// `WouldBlock` and the like after it was taken: the call has taken enough.
     fn take_piece(&mut self, patience: &mut Patience) -> Result<bool> {
-        let (Found { bytes, len }, first) = self.endpoint.seat.raw.next_piece()?;
+        let (Found { bytes, len }, piece) = self.endpoint.seat.raw.next_piece()?;
         let pieces = self.pieces.as_mut().ok_or(ErrorKind::Corrupt)?;
+        let first = piece == Piece::First;
         let skip = if first { LENGTH } else { 0 };
         let (new, at) = (len - skip, pieces.bytes.len());
-        if new > pieces.len - at || new == 0 && !first {
+        if new > pieces.len - at || new == 0 && !first || piece == Piece::Accompanied {
             return Err(ErrorKind::Corrupt.into());
         }
         // It is not released yet: without memory it stays. (Twice what has come: the length is the sender's word.)
@@ -220,59 +221,96 @@ impl Receiver {
         }
     }
 
-    /// The whole message, after its pieces were taken.
-    fn put_together(&mut self) -> Vec<u8> {
-        self.pieces.take().map(|pieces| pieces.bytes).unwrap_or_default()
-    }
-
-    /// No whole message was found: `why`. As `vec_by`.
+    /// No whole message was found: `why`. Waits for the next one, however it comes. `size`: one that is longer stays.
+    ///
+    /// # Errors
+    /// As [`coming`](Self::coming).
     #[cold]
-    pub(super) fn vec_in_pieces(&mut self, mut why: Error, wait: Wait) -> Result<Vec<u8>> {
-        let mut patience = self.patience(wait);
+    pub(super) fn come(&mut self, mut why: Error, size: Option<usize>, wait: Wait) -> Result<Come> {
+        let mut patience = Patience { wait, most: self.capacity() };
         loop {
-            self.coming(why)?;
+            let (len, piece) = self.coming(why)?;
+            if size.is_some_and(|size| len > size) {
+                return Ok(Come::TooLong(len));
+            }
+            if piece == Piece::Accompanied {
+                let (bytes, fd) = self.take_accompanied()?;
+                return Ok(Come::Bytes(bytes, fd));
+            }
             if self.take_piece(&mut patience)? {
-                return Ok(self.put_together());
+                let bytes = self.pieces.take().map(|pieces| pieces.bytes).unwrap_or_default();
+                return Ok(Come::Bytes(bytes, None));
             }
             match self.find(wait) {
-                Ok((found, _)) => return self.copied(found),
+                Ok((found, redelivered)) => return Ok(Come::Whole(found, redelivered)),
                 Err(error) => why = error,
             }
         }
     }
 
-    /// As [`vec_in_pieces`](Self::vec_in_pieces), for `recv_raw`.
+    /// No whole message was found: `why`. As `vec_by`.
+    #[cold]
+    pub(super) fn vec_in_pieces(&mut self, why: Error, wait: Wait) -> Result<Vec<u8>> {
+        self.accompanied_in_pieces(why, wait).map(|(bytes, _)| bytes)
+    }
+
+    /// As [`vec_in_pieces`](Self::vec_in_pieces), with the descriptor.
+    #[cold]
+    pub(super) fn accompanied_in_pieces(
+        &mut self,
+        why: Error,
+        wait: Wait,
+    ) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+        match self.come(why, None, wait)? {
+            Come::Whole(found, _) => Ok((self.copied(found)?, None)),
+            Come::Bytes(bytes, fd) => Ok((bytes, fd)),
+            Come::TooLong(_) => Err(ErrorKind::Corrupt.into()),
+        }
+    }
+
+    /// As [`vec_in_pieces`](Self::vec_in_pieces), for `recv_raw`, and with the descriptor.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
     #[cold]
     pub(super) unsafe fn raw_in_pieces(
         &mut self,
-        mut why: Error,
+        why: Error,
         into: *mut u8,
         size: usize,
         wait: Wait,
-    ) -> Result<(usize, bool)> {
-        let mut patience = self.patience(wait);
-        loop {
-            let len = self.coming(why)?;
-            if len > size {
-                return Ok((len, false)); // it stays
+    ) -> Result<(usize, bool, Option<OwnedFd>)> {
+        match self.come(why, Some(size), wait)? {
+            Come::Whole(found, redelivered) => {
+                // SAFETY: by the contract.
+                unsafe { self.copy_out(found, into, size) };
+                Ok((found.len, redelivered, None))
             }
-            if self.take_piece(&mut patience)? {
-                let bytes = self.put_together();
+            Come::Bytes(bytes, fd) => {
+                // Not longer than `size`: `come` has looked. Once more, as the ring's bytes may have changed meanwhile.
+                let len = bytes.len().min(size);
                 // SAFETY: by the contract.
                 unsafe { bytes.as_ptr().copy_to_nonoverlapping(into, len) };
-                return Ok((len, false));
+                Ok((len, false, fd))
             }
-            match self.find(wait) {
-                Ok((found, redelivered)) => {
-                    // SAFETY: by the contract.
-                    unsafe { self.copy_out(found, into, size) };
-                    return Ok((found.len, redelivered));
-                }
-                Err(error) => why = error,
-            }
+            Come::TooLong(len) => Ok((len, false, None)),
         }
     }
+}
+
+/// How the next message has come.
+pub(super) enum Come {
+    /// It lies in the ring, as most do; and whether it may have been read before.
+    Whole(Found, bool),
+    /// It was taken out, with its descriptor.
+    Bytes(Vec<u8>, Option<OwnedFd>),
+    /// It is so long, and was not taken.
+    TooLong(usize),
+}
+
+/// The number with which a record begins that has one.
+pub(super) fn number_of(found: Found) -> u64 {
+    debug_assert!(found.len >= LENGTH);
+    // SAFETY: it has as many bytes, in the ring that is ours by the seat.
+    u64::from_le_bytes(unsafe { found.bytes.cast().read_unaligned() })
 }

@@ -4,12 +4,13 @@
 use super::endpoint::PipeEndpoint;
 use super::pieces::Pieces;
 use super::rendezvous::RawRendezvous;
-use crate::counted::Keep;
+use crate::counted::{Counted, Keep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::Who;
 use crate::queue::byte_lane::{ByteMessage, Found, InConsumer, RawByteConsumer, RecvError};
 use crate::queue::{Delivery, Lane, RawConsumer};
 use crate::shm::Segment;
+use crate::sys::own::Own;
 use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::time::Duration;
@@ -37,12 +38,14 @@ pub struct Receiver {
     pub(super) endpoint: PipeEndpoint<RawByteConsumer>,
     /// A message that comes in pieces, and is not whole yet; or was given up by its sender.
     pub(super) pieces: Option<Pieces>,
+    /// Through which descriptors come.
+    pub(super) channel: Option<Counted<Own>>,
 }
 
 impl Receiver {
     pub(super) fn new(raw: RawConsumer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
         let endpoint = PipeEndpoint::new(RawByteConsumer::new(raw)?, rendezvous, segment);
-        Ok(Receiver { endpoint, pieces: None })
+        Ok(Receiver { endpoint, pieces: None, channel: None })
     }
 
     /// Whether it is of the calling process.
@@ -93,7 +96,9 @@ impl Receiver {
                 Ok((found.len, redelivered))
             }
             // SAFETY: by the contract.
-            Err(why) => unsafe { self.raw_in_pieces(why, into, size, wait) },
+            Err(why) => {
+                unsafe { self.raw_in_pieces(why, into, size, wait) }.map(|(len, again, _)| (len, again))
+            }
         }
     }
 

@@ -2,13 +2,14 @@
 
 use super::endpoint::PipeEndpoint;
 use super::rendezvous::RawRendezvous;
-use crate::counted::Keep;
+use crate::counted::{Counted, Keep};
 use crate::error::format;
 use crate::error::{Error, ErrorKind, Result};
 use crate::member::{Member, Who};
 use crate::queue::byte_lane::{ByteReservation, InProducer, RawByteProducer};
 use crate::queue::{Lane, RawProducer};
 use crate::shm::Segment;
+use crate::sys::own::Own;
 use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::ptr::NonNull;
@@ -41,6 +42,8 @@ use std::io::IoSlice;
 /// ```
 pub struct Sender {
     pub(super) endpoint: PipeEndpoint<RawByteProducer>,
+    /// Through which descriptors go.
+    pub(super) channel: Option<Counted<Own>>,
 }
 
 /// `Closed`, if nobody receives any more.
@@ -50,7 +53,8 @@ pub(super) fn refusal(raw: &mut RawByteProducer, me: &Member) -> Result<()> {
 
 impl Sender {
     pub(super) fn new(raw: RawProducer, rendezvous: RawRendezvous, segment: Segment) -> Result<Self> {
-        Ok(Sender { endpoint: PipeEndpoint::new(RawByteProducer::new(raw)?, rendezvous, segment) })
+        let endpoint = PipeEndpoint::new(RawByteProducer::new(raw)?, rendezvous, segment);
+        Ok(Sender { endpoint, channel: None })
     }
 
     /// Whether it is of the calling process.

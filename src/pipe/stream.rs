@@ -2,10 +2,11 @@
 #![allow(unsafe_code)]
 
 use super::end::End;
+use super::pieces::number_of;
 use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::error::{Error, ErrorKind};
-use crate::queue::byte_lane::{Found, LENGTH};
+use crate::queue::byte_lane::{Found, LENGTH, Piece};
 use crate::time::Wait;
 use core::borrow::BorrowMut;
 use core::fmt;
@@ -85,13 +86,18 @@ impl<R: BorrowMut<Receiver>> Reader<R> {
 
     /// The next piece of a message, and how many of its bytes are not of it.
     fn piece(&mut self) -> io::Result<(Found, usize)> {
-        let raw = &mut self.receiver.borrow_mut().endpoint.seat.raw;
-        let (found, first) = raw.next_piece()?;
-        if first && self.at == 0 {
-            // SAFETY: a first piece has so many bytes, in the ring that is ours by the seat.
-            self.missing = u64::from_le_bytes(unsafe { found.bytes.cast().read_unaligned() });
+        let receiver = self.receiver.borrow_mut();
+        let (found, piece) = receiver.endpoint.seat.raw.next_piece()?;
+        match piece {
+            Piece::More => return Ok((found, 0)),
+            Piece::First if self.at == 0 => self.missing = number_of(found),
+            Piece::Accompanied if self.at == 0 => {
+                self.missing = 0;
+                receiver.drop_descriptor(number_of(found));
+            }
+            _ => {}
         }
-        Ok((found, if first { LENGTH } else { 0 }))
+        Ok((found, LENGTH))
     }
 
     /// The message is read.

@@ -111,7 +111,7 @@ pub use limit::Limit;
 pub use orphans::{adopt_orphans, reap_orphans};
 pub(crate) use program::inherited_segment_of_c;
 pub use program::{Program, inherited_segment};
-pub(crate) use program::{inherited, inherited_of_c};
+pub(crate) use program::{inherited, inherited_descriptor, variable, variable_of_c};
 pub use status::{ExitStatus, Outcome, PANICKED, Usage};
 pub use stdio::Stdio;
 pub use wait::{wait_all, wait_all_timeout, wait_all_until, wait_any, wait_any_timeout, wait_any_until};

@@ -194,13 +194,23 @@ impl Program {
         let file = own::open_again(segment.file()?).map_err(Error::from_errno)?;
         // SAFETY: just opened.
         let file = unsafe { OwnedFd::from_raw_fd(file) };
+        self.push(variable, file, told)?;
+        Ok(self)
+    }
+
+    /// Gives the program a descriptor, for [`inherited_descriptor`].
+    pub(crate) fn descriptor_at(mut self, variable: &[&str], fd: OwnedFd) -> Result<Self> {
+        self.push(variable, fd, "")?;
+        Ok(self)
+    }
+
+    fn push(&mut self, variable: &[&str], file: OwnedFd, told: &str) -> Result<()> {
         let mut name = OsString::new();
         for part in variable {
             name = fallible::os_text_of(&[&name, part.as_ref()])?;
         }
         let place = Place::Variable(name, fallible::os_text(told.as_ref())?);
-        fallible::push(&mut self.descriptors, (Counted::new(file)?, place))?;
-        Ok(self)
+        fallible::push(&mut self.descriptors, (Counted::new(file)?, place))
     }
 
     /// Its file's name.
@@ -394,44 +404,51 @@ impl Image {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inherited_segment(key: &str) -> Result<Segment> {
-    inherited([PREFIX, key]).map(|(segment, _)| segment)
-}
-
-/// What the parent has given to this program by [`Program::object`].
-pub(crate) fn inherited(variable: [&str; 2]) -> Result<(Segment, String)> {
-    let variable = fallible::os_text_of(&variable.map(OsStr::new))?;
-    // Through std, as in `Program::variables`: it copies a few digits.
-    object_of(std::env::var_os(variable).as_deref())
+    inherited(variable([PREFIX, key])?).map(|(segment, _)| segment)
 }
 
 /// For C, under C's own rule: nobody changes the environment meanwhile.
 pub(crate) fn inherited_segment_of_c(key: &str) -> Result<Segment> {
-    inherited_of_c([PREFIX, key]).map(|(segment, _)| segment)
+    inherited(variable_of_c([PREFIX, key])?).map(|(segment, _)| segment)
 }
 
-/// As [`inherited`], for C.
-pub(crate) fn inherited_of_c(variable: [&str; 2]) -> Result<(Segment, String)> {
-    let variable = c_string_of(&variable.map(str::as_bytes), "a key")?;
+/// The variable of this name.
+pub(crate) fn variable(name: [&str; 2]) -> Result<Option<OsString>> {
+    // Through std, as in `Program::variables`: it copies a few digits.
+    Ok(std::env::var_os(fallible::os_text_of(&name.map(OsStr::new))?))
+}
+
+/// As [`variable`], for C.
+pub(crate) fn variable_of_c(name: [&str; 2]) -> Result<Option<OsString>> {
+    let variable = c_string_of(&name.map(str::as_bytes), "a key")?;
     // SAFETY: C strings, which by C's contract stay valid until the environment changes.
     let text = unsafe {
         let text = libc::getenv(variable.as_ptr());
         (!text.is_null()).then(|| CStr::from_ptr(text))
     };
-    object_of(text.map(|text| OsStr::from_bytes(text.to_bytes())))
+    text.map(|text| fallible::os_text(OsStr::from_bytes(text.to_bytes()))).transpose()
 }
 
-/// The segment whose descriptor has this number, and the text behind it.
-fn object_of(variable: Option<&OsStr>) -> Result<(Segment, String)> {
-    let text = variable.and_then(OsStr::to_str).unwrap_or_default();
+/// What the parent has given to this program by [`Program::object`]: the segment, and what is told of it.
+pub(crate) fn inherited(variable: Option<OsString>) -> Result<(Segment, String)> {
+    let text = variable.as_deref().and_then(OsStr::to_str).unwrap_or_default();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let Ok(number) = text[..digits].parse::<RawFd>() else {
+    let Some(fd) = inherited_descriptor(&text[..digits])? else {
         return Err(Error::from(ErrorKind::NotFound).with_detail(
             "the parent has given nothing with this key: see Program::segment, Builder::spawn_giving",
         ));
     };
     let told = fallible::text(&text[digits..])?.into_string();
-    // A copy, so that the number stays valid for another call.
+    Ok((Segment::from_fd(fd)?, told))
+}
+
+/// A copy of the descriptor with this number, so that the number stays valid for another call.
+pub(crate) fn inherited_descriptor(number: &str) -> Result<Option<OwnedFd>> {
+    let Ok(number) = number.parse::<RawFd>() else { return Ok(None) };
+    if number < 0 {
+        return Ok(None);
+    }
     let copy = own::copy_above(number, 3).map_err(Error::from_errno)?;
     // SAFETY: just made.
-    Ok((Segment::from_fd(unsafe { OwnedFd::from_raw_fd(copy) })?, told))
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(copy) }))
 }

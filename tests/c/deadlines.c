@@ -51,6 +51,7 @@ static interproc_waitset_ready_t ready[2];
 
 static uint64_t value, version;
 static size_t count;
+static int descriptor;
 static char buffer[64];
 static const void *message;
 static void *place;
@@ -201,6 +202,8 @@ enum { ORDINARY = 0, DOES_NOT_WAIT = 1, IN_A_CHILD = 2 };
     X(interproc_process_ref_wait_until(&self, t), IN_A_CHILD)                                                  \
     X(interproc_pipe_timedsend(&near, buffer, 8, t), ORDINARY)                                                \
     X(interproc_pipe_timedrecv(&near, t, buffer, 64, &count, NULL), ORDINARY)                                       \
+    X(interproc_pipe_send_fd_until(&near, buffer, 8, 0, t), ORDINARY)                                           \
+    X(interproc_pipe_recv_fd_until(&near, t, buffer, 64, &count, &descriptor), ORDINARY)                           \
     X(interproc_pipe_send_vectored_until(&near, &part, 1, t), ORDINARY)                                       \
     X(interproc_pipe_reserve_until(&near, 8, t, &place), ORDINARY)                                             \
     X(interproc_pipe_borrow_until(&near, t, &message, &count, NULL), ORDINARY)                                      \
@@ -382,7 +385,7 @@ int main(void)
     OK(interproc_segment_byte_consumer(&segment, "one byte empty", 128, 64, &byte_consumer));
     OK(interproc_segment_latest(&segment, "latest", sizeof value, &value, &latest));
     OK(interproc_latest_set(&latest, &value, &version));
-    OK(interproc_pipe_pair(1 << 8, 64, &near, &far));
+    OK(interproc_pipe_pair_with_fds(1 << 8, 64, &near, &far));
     OK(interproc_listener_bind(&segment, "door", 1, 1 << 8, 64, &listener));
     OK(interproc_listener_bind(&segment, "lonely", 1, 1 << 8, 64, &lonely));
     OK(interproc_pipe_connect(&segment, "door", &client));

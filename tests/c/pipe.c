@@ -408,12 +408,42 @@ static void a_program_gets_an_end(const char *itself)
     CHECK(interproc_pipe_close(&ours) == 0);
 }
 
+static void descriptors_go_with_messages(void)
+{
+    interproc_pipe_t a, b, to, from;
+    char buffer[64];
+    size_t size = 0;
+    int fds[2], fd = -7;
+
+    CHECK(interproc_pipe_pair(1 << 12, 200, &a, &b) == 0);
+    CHECK(interproc_pipe_send_fd_until(&a, "x", 1, 0, NULL) == ENOTSUP);
+    CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
+    CHECK(interproc_pipe_pair_with_fds(1 << 12, 200, &a, &b) == 0);
+    CHECK(pipe(fds) == 0);
+    CHECK(interproc_pipe_send_fd_until(&a, "write here", 10, fds[1], NULL) == 0);
+    CHECK(close(fds[1]) == 0);
+    CHECK(interproc_pipe_send_fd_until(&a, "x", 1, fds[1], NULL) == EINVAL);
+    CHECK(interproc_pipe_send_fd_until(&a, buffer, 193, 0, NULL) == EMSGSIZE);
+    CHECK(interproc_pipe_recv_fd_until(&b, NULL, buffer, 9, &size, &fd) == EMSGSIZE && size == 10 && fd == -7);
+    CHECK(interproc_pipe_recv_fd_until(&b, NULL, buffer, sizeof buffer, &size, &fd) == 0 && size == 10 && fd > 2);
+    CHECK(write(fd, "hello", 5) == 5 && read(fds[0], buffer, sizeof buffer) == 5);
+    CHECK(close(fd) == 0 && close(fds[0]) == 0);
+    send_text(&a, "alone");
+    CHECK(interproc_pipe_recv_fd_until(&b, NULL, buffer, sizeof buffer, &size, &fd) == 0 && size == 5 && fd == -1);
+    CHECK(interproc_pipe_close(&a) == 0 && interproc_pipe_close(&b) == 0);
+    CHECK(interproc_pipe_one_way_with_fds(1 << 12, 200, &to, &from) == 0);
+    CHECK(interproc_pipe_send_fd_until(&to, "x", 1, 0, NULL) == 0);
+    recv_text(&from, "x");
+    CHECK(interproc_pipe_close(&to) == 0 && interproc_pipe_close(&from) == 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
         return worker(argv[1]);
     long_messages_come_in_pieces();
     a_program_gets_an_end(argv[0]);
+    descriptors_go_with_messages();
     messages_go_both_ways();
     what_is_wrong_is_refused();
     an_end_ends_with_its_thread();

@@ -67,6 +67,8 @@ const PLAIN: &[&str] = &[
 const MAKERS: &[&str] = &[
     "interproc_pipe_pair",
     "interproc_pipe_one_way",
+    "interproc_pipe_pair_with_fds",
+    "interproc_pipe_one_way_with_fds",
     "interproc_pipe_connect",
     "interproc_pipe_connect_until",
     "interproc_pipe_fork",

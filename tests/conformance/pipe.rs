@@ -5,9 +5,10 @@ use crate::kit::{self, LONG, NET, Random, await_word, board, raise};
 use crate::news::Touches;
 use crate::place::{Actor, Place, await_asleep, say_where};
 use interproc::pipe::{self, End, Listener};
-use interproc::process::Builder;
+use interproc::process::{Builder, Program};
 use interproc::{Deadline, ErrorKind, Segment, Wait};
-use std::io::IoSlice;
+use std::io::{IoSlice, Read, Seek, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -137,6 +138,108 @@ pub fn messages_longer_than_the_ring_come_in_pieces(at: Place) {
         assert_eq!(kind(end.recv()), Err(ErrorKind::Closed));
         actor.join();
     }
+}
+
+/// A descriptor arrives with its message and no other, or is closed; nothing is lost where there is no room for it.
+pub fn descriptors_go_with_their_messages(at: Place) {
+    if at != Place::Processes {
+        return;
+    }
+    let open = || std::fs::read_dir("/proc/self/fd").expect("proc").count();
+    let file = |text: &str| {
+        // SAFETY: a name; the descriptor is new.
+        let fd = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(c"text".as_ptr(), libc::MFD_CLOEXEC)) };
+        let mut file = std::fs::File::from(fd);
+        file.write_all(text.as_bytes()).expect("write");
+        file
+    };
+    let text_of = |fd: Option<OwnedFd>| {
+        let mut file = std::fs::File::from(fd.expect("a descriptor"));
+        file.rewind().expect("rewind");
+        std::io::read_to_string(file).expect("read")
+    };
+    assert_eq!(
+        kind(pipe::pair(0, 100).expect("pair").0.send_with_descriptor(b"x", &std::io::stderr())),
+        Err(ErrorKind::Unsupported)
+    );
+    let (mut ours, theirs) = pipe::pair_with_descriptors(1000, 100).expect("pair");
+    let child = Builder::new().fork_giving(theirs, move |mut end| {
+        for n in 0..1000 {
+            let text = format!("{n}");
+            match n % 3 {
+                0 => end.send(text.as_bytes()).expect("send"),
+                1 => end.send_with_descriptor(text.as_bytes(), &file(&text)).expect("send"),
+                _ => end.send(&vec![7; 1000]).expect("in pieces"),
+            }
+        }
+        assert_eq!(kind(end.send_with_descriptor(&[0; 93], &std::io::stderr())), Err(ErrorKind::TooLarge));
+        assert_eq!(end.recv().expect("go on"), b"");
+        // It receives them, too, by calls that do not want them.
+        assert_eq!(end.recv().expect("recv"), b"one");
+        assert_eq!(kind(end.borrow()).map(drop), Err(ErrorKind::TooLarge));
+        assert_eq!(end.recv_into(&mut [0; 8]).expect("recv"), 3);
+        let mut text = [0; 5];
+        end.reader().read_exact(&mut text).expect("read");
+        assert_eq!(&text, b"three");
+        // There is no room for one, and then there is.
+        let mut most = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a limit.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut most) }, 0);
+        let none = libc::rlimit { rlim_cur: 3, ..most };
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const none) }, 0);
+        assert_eq!(kind(end.recv_with_descriptor()).map(drop), Err(ErrorKind::Resource));
+        // SAFETY: as above.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const most) }, 0);
+        let (message, fd) = end.recv_with_descriptor().expect("it stayed");
+        assert_eq!((message.as_slice(), text_of(fd).as_str()), (&b"four"[..], "four"));
+        let before = open();
+        assert_eq!(end.recv().expect("recv"), b"five");
+        assert_eq!(open(), before, "the descriptor was not closed");
+        // A halved call waits for what is not there.
+        let late = end.halves().1.recv_with_descriptor_until(Deadline::after(Duration::from_millis(1)));
+        assert_eq!(kind(late).map(drop), Err(ErrorKind::TimedOut));
+    });
+    let before = open();
+    for n in 0..1000 {
+        let (message, fd) = ours.recv_with_descriptor().expect("recv");
+        match n % 3 {
+            0 => assert!(message == n.to_string().as_bytes() && fd.is_none()),
+            1 => assert!(message == n.to_string().as_bytes() && text_of(fd) == n.to_string()),
+            _ => assert!(message == vec![7; 1000] && fd.is_none()),
+        }
+    }
+    assert_eq!(open(), before, "descriptors are left");
+    ours.send(b"").expect("send");
+    for text in ["one", "two", "three", "four", "five"] {
+        ours.send_with_descriptor(text.as_bytes(), &file(text)).expect("send");
+    }
+    assert_eq!(child.expect("fork").join().expect("join").code(), Some(0));
+    // The other end is gone.
+    assert_eq!(kind(ours.recv_with_descriptor()).map(drop), Err(ErrorKind::Closed));
+    assert_eq!(kind(ours.send_with_descriptor(b"x", &std::io::stderr())), Err(ErrorKind::Closed));
+}
+
+/// A program takes an end, with its descriptors; its death is the end.
+pub fn an_end_goes_to_a_program(at: Place) {
+    if at != Place::Processes {
+        return;
+    }
+    let (ours, theirs) = pipe::pair_with_descriptors(1000, 100).expect("pair");
+    let script = Program::new("sh").args(["-c", "exit 3"]);
+    let error = Builder::new().spawn_giving(script, "work", theirs).expect_err("it takes nothing");
+    assert_eq!(error.kind(), ErrorKind::NoChild);
+    assert!(error.to_string().contains('3'), "{error}");
+    let mut ours = ours;
+    assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
+    assert_eq!(kind(End::inherited("work")).map(drop), Err(ErrorKind::NotFound));
+
+    // In the middle of a message it is not given away to where its pieces are not.
+    let (mut to, mut from) = pipe::one_way(0, 100).expect("pair");
+    assert!(to.send_timeout(&[1; 1000], Duration::from_millis(1)).is_err());
+    assert!(from.try_recv().is_err());
+    let cat = Program::new("cat");
+    assert_eq!(kind(Builder::new().spawn_giving(cat, "work", from)).map(drop), Err(ErrorKind::InvalidInput));
 }
 
 /// Who dies or closes in the middle of a message cuts it short: that is told once, then comes the end.

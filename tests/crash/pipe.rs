@@ -680,6 +680,7 @@ fn children() -> Vec<Box<dyn Scenario>> {
     };
     // From here on the child is stepped, from its birth on, and the parent goes on.
     let follow = |limits: &mut Limits| limits.follows = true;
+    let follow_all = |limits: &mut Limits| (limits.follows, limits.thin_above) = (true, 8_000);
     let answers = |mut end: End, cut: &Cut| {
         if end.send(&message(1)).is_ok() {
             say(cut, SENT);
@@ -732,7 +733,68 @@ fn children() -> Vec<Box<dyn Scenario>> {
         hears_of_the_child(&mut ours, &cut.part).expect("the end");
         cut.part.recovered();
     };
+    // Whatever message came, its descriptor came with it.
+    let sends_descriptors = move |world: &World, cut: &Cut| {
+        drop(pair(world));
+        let (mut ours, theirs) = pipe::pair_with_descriptors(0, LONGEST + 8).expect("pair");
+        cut.part.ready();
+        cut.start();
+        let child = Builder::new().fork_giving(theirs, |mut end| {
+            for n in 1..=2 {
+                if end.send_with_descriptor(&message(n), &std::io::stderr()).is_ok() {
+                    say(cut, SENT);
+                }
+            }
+            cut.end();
+        });
+        let mut count = 0;
+        let over = loop {
+            match ours.recv_with_descriptor() {
+                Ok((message, fd)) => {
+                    assert_eq!(number(&message), Ok(count + 1));
+                    assert!(fd.is_some_and(|fd| std::fs::File::from(fd).metadata().is_ok()), "no descriptor");
+                    count += 1;
+                }
+                Err(e) => break e.kind(),
+            }
+        };
+        assert_eq!(over, ErrorKind::Closed);
+        let sent = cut.part.fact(SENT).load(SeqCst);
+        assert!(count == sent || count == sent + 1, "{count} came, {sent} were acknowledged");
+        cut.part.recovered();
+        drop(child);
+    };
+    let receives_descriptors = move |world: &World, cut: &Cut| {
+        drop(pair(world));
+        let (mut ours, theirs) = pipe::pair_with_descriptors(0, LONGEST + 8).expect("pair");
+        cut.part.ready();
+        cut.start();
+        let child = Builder::new().fork_giving(theirs, |mut end| {
+            let got = end.recv_with_descriptor();
+            assert!(got.is_ok_and(|(message, fd)| number(&message) == Ok(1) && fd.is_some()));
+            cut.end();
+        });
+        let over = loop {
+            match ours.send_with_descriptor(&message(1), &std::io::stderr()) {
+                Ok(()) => {}
+                Err(e) => break e.kind(),
+            }
+        };
+        assert_eq!(over, ErrorKind::Closed);
+        cut.part.recovered();
+        drop(child);
+    };
     vec![
+        case("send", "with a descriptor, its parent has the other end")
+            .role("sender")
+            .limits(follow_all)
+            .victim(sends_descriptors)
+            .verify(free),
+        case("recv", "with a descriptor, its parent has the other end")
+            .role("receiver")
+            .limits(follow_all)
+            .victim(receives_descriptors)
+            .verify(free),
         case("fork_giving", "to a bound child").role("parent").victim(give).verify(free),
         case("fork_giving", "to a child that lives on")
             .role("parent")

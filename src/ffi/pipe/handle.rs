@@ -4,9 +4,8 @@ use crate::error::Result;
 use crate::ffi::handle::{Boxed, open_mut};
 use crate::ffi::invalid;
 use crate::ffi::lease::Pool;
-use crate::pipe::{End, GiveToProgram, Receiver, Sender};
+use crate::pipe::{Described, End, GiveToProgram, Receiver, Sender, both};
 use crate::process::HandOver;
-use crate::shm::Segment;
 use core::ffi::{c_int, c_void};
 
 /// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
@@ -129,13 +128,9 @@ impl HandOver for Ends {
 }
 
 impl GiveToProgram for Ends {
-    fn describe(&mut self) -> Result<(Segment, String)> {
+    fn describe(&mut self) -> Result<Described> {
         match (&mut self.sender, &mut self.receiver) {
-            (Some(to), Some(from)) => {
-                let ((segment, mut told), (_, from)) = (to.describe()?, from.describe()?);
-                told.push_str(from.rfind(':').map_or("", |at| &from[at..]));
-                Ok((segment, told))
-            }
+            (Some(to), Some(from)) => both(to, from),
             (Some(to), None) => to.describe(),
             (None, Some(from)) => from.describe(),
             (None, None) => Err(invalid("the pipe is closed")),

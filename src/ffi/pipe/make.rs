@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int};
 ///
 /// # Safety
 /// NULL, or writable.
-unsafe fn make<A: Into<Ends>, B: Into<Ends>>(
+pub(super) unsafe fn make<A: Into<Ends>, B: Into<Ends>>(
     (a, a_name): (*mut interproc_pipe_t, &str),
     (b, b_name): (*mut interproc_pipe_t, &str),
     make: impl FnOnce() -> Result<(A, B)>,

@@ -2,6 +2,7 @@
 
 mod child;
 mod copied;
+mod descriptors;
 mod end;
 mod handle;
 mod in_place;

@@ -26,4 +26,4 @@ pub(crate) use producer::InSeat as InProducer;
 pub use producer::{ByteProducer, ByteReservation};
 pub(crate) use raw::{Found, RawByteConsumer, RawByteProducer, UNIT, units_for};
 #[cfg(feature = "std")]
-pub(crate) use raw::{LENGTH, units_of};
+pub(crate) use raw::{LENGTH, Piece, units_of};

@@ -28,7 +28,8 @@
 //!
 //! **Pieces.** In a lane that [hangs up](Lane::hanging_up), a pipe's, a longer message comes as several records: a *first* one, whose first
 //! eight bytes are the message's length, and *more*. Each is published like a message. For a reader of whole messages the next one is then
-//! too large; [`next_piece`](RawByteConsumer::next_piece) reads them. Put together they are in `src/pipe/pieces.rs`.
+//! too large; [`next_piece`](RawByteConsumer::next_piece) reads them. Put together they are in `src/pipe/pieces.rs`. A message that comes with a
+//! descriptor is a record of a kind of its own, too (`src/pipe/descriptors.rs`).
 //!
 //! Rejected: a length word beside the ring (a second cache line for each message); messages that wrap around the end (no slice);
 //! a commit word in each header (the seat serialises, and `tail` is the commit).
@@ -46,10 +47,18 @@ pub const UNIT: usize = 8;
 const MESSAGE: u64 = 1;
 /// Kind in a header: the unused rest at the ring's end.
 const PAD: u64 = 2;
-/// Kinds in a header: a piece of a message, the first of them, which begins with the message's length, or a later one.
-const FIRST: u64 = 3;
-const MORE: u64 = 4;
-/// Bytes of the length with which a first piece begins.
+/// A record that is not a whole message alone. Its kind in the header is the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Of a message, the first piece. It begins with the message's length.
+    First = 3,
+    /// A later one.
+    More = 4,
+    /// A message with a descriptor. It begins with that one's number.
+    Accompanied = 5,
+}
+
+/// Bytes of the number with which a record begins that is not [`Piece::More`].
 pub(crate) const LENGTH: usize = 8;
 
 /// The units of a message with its header.
@@ -228,13 +237,13 @@ impl RawByteProducer {
         self.commit_as(len, MESSAGE)
     }
 
-    /// As [`commit`](Self::commit), for a piece of a message: the `first`, or a later one.
+    /// As [`commit`](Self::commit), for another record than a message.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     #[cfg(all(feature = "std", not(interproc_loom)))]
-    pub(crate) fn commit_piece(&mut self, len: usize, first: bool) -> Result<()> {
-        self.commit_as(len, if first { FIRST } else { MORE })
+    pub(crate) fn commit_piece(&mut self, len: usize, piece: Piece) -> Result<()> {
+        self.commit_as(len, piece as u64)
     }
 
     #[inline(always)]
@@ -387,31 +396,33 @@ impl RawByteConsumer {
         }
     }
 
-    /// The length of the piece with this header, and whether it is a first one.
-    fn piece(&self, word: u64) -> Option<(usize, bool)> {
-        let (len, first) = ((word >> 32) as usize, word as u32 as u64 == FIRST);
+    /// The length of the piece with this header.
+    fn piece(&self, word: u64) -> Option<(usize, Piece)> {
+        let (len, kind) = ((word >> 32) as usize, word as u32);
+        let piece =
+            [Piece::First, Piece::More, Piece::Accompanied].into_iter().find(|&p| p as u32 == kind)?;
         let units = units_of(len);
         let fits = len <= self.longest()
             && units <= self.lane().capacity() - self.seat.index()
-            && units <= self.seat.known();
-        let is_piece = if first { len >= LENGTH } else { word as u32 as u64 == MORE };
-        (fits && is_piece && self.lane().hangs_up()).then_some((len, first))
+            && units <= self.seat.known()
+            && (len >= LENGTH || piece == Piece::More);
+        (fits && self.lane().hangs_up()).then_some((len, piece))
     }
 
-    /// The next piece of a message, and whether it is the first, after [`next`](Self::next) has found that there is one. It stays
+    /// The next record that is a piece, after [`next`](Self::next) has found that there is one. It stays
     /// until it is [released](Self::release).
     ///
     /// # Errors
     /// `Corrupt` for an impossible header.
     #[cfg(all(feature = "std", not(interproc_loom)))]
-    pub(crate) fn next_piece(&mut self) -> Result<(Found, bool)> {
+    pub(crate) fn next_piece(&mut self) -> Result<(Found, Piece)> {
         let index = self.seat.index();
         // SAFETY: as in `next`.
         let word = self.lane().drain(index, |p| unsafe { p.cast::<u64>().read_volatile() });
-        let (len, first) = self.piece(word).ok_or(ErrorKind::Corrupt)?;
+        let (len, piece) = self.piece(word).ok_or(ErrorKind::Corrupt)?;
         self.current = units_of(len);
         // SAFETY: in bounds, as the piece ends below the end.
-        Ok((Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }, first))
+        Ok((Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }, piece))
     }
 
     /// Whether there is a message, for a consumer that has found none: frees what was read, and reports the end.

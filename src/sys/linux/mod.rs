@@ -21,6 +21,8 @@ pub mod poll;
 pub mod robust;
 #[cfg(feature = "std")]
 pub mod settings;
+#[cfg(feature = "std")]
+pub mod socket;
 pub mod task;
 #[cfg(feature = "std")]
 pub mod vfork;
