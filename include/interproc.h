@@ -4593,6 +4593,53 @@ int interproc_pipe_timedrecv(const struct interproc_pipe_t *pipe,
                              bool *redelivered);
 
 /**
+ * As interproc_pipe_pair(), for a pipe through which descriptors can go, too: interproc_pipe_send_fd_until(). It has a pair of
+ * sockets beside it: two descriptors more. What else goes through it costs the same.
+ *
+ * @return As interproc_pipe_pair().
+ */
+int interproc_pipe_pair_with_fds(size_t capacity,
+                                 size_t longest,
+                                 struct interproc_pipe_t *a,
+                                 struct interproc_pipe_t *b);
+
+/**
+ * As interproc_pipe_one_way(), for a pipe through which descriptors can go, too.
+ *
+ * @return As interproc_pipe_one_way().
+ */
+int interproc_pipe_one_way_with_fds(size_t capacity,
+                                    size_t longest,
+                                    struct interproc_pipe_t *to,
+                                    struct interproc_pipe_t *from);
+
+/**
+ * Sends a message with a copy of the descriptor `fd`, waiting for room until `abstime`. `fd` may be closed as soon as this
+ * returns. If the message is received by another call than interproc_pipe_recv_fd_until(), the copy is closed.
+ *
+ * @return As interproc_pipe_timedsend(); EMSGSIZE: longer than interproc_pipe_longest() less eight: it does not go in pieces; ENOTSUP:
+ * the pipe was not made for descriptors; EAGAIN: too many descriptors are on their way between processes; EINVAL also: `fd` is not open.
+ */
+int interproc_pipe_send_fd_until(const struct interproc_pipe_t *pipe,
+                                 const void *message,
+                                 size_t len,
+                                 int fd,
+                                 const struct timespec *abstime);
+
+/**
+ * Receives a message into `buffer` of `size` bytes, waiting for it until `abstime`, and the descriptor that came with it: `*fd`, which is
+ * the caller's then and close-on-exec; -1 if none did.
+ *
+ * @return As interproc_pipe_timedrecv(); EAGAIN: this process has no room for the descriptor; the message and the descriptor stay.
+ */
+int interproc_pipe_recv_fd_until(const struct interproc_pipe_t *pipe,
+                                 const struct timespec *abstime,
+                                 void *buffer,
+                                 size_t size,
+                                 size_t *len,
+                                 int *fd);
+
+/**
  * Reserves room for a message of `len` bytes, to be written at `*place` and sent by interproc_pipe_commit(), waiting
  * for it until `abstime`. Nobody sees it before. Any other call that sends by this end, or closes it, aborts the
  * reservation.

@@ -138,8 +138,8 @@ impl Sender {
     }
 
     pub(crate) fn send_accompanied(&mut self, message: &[u8], fd: c_int, wait: Wait) -> Result<()> {
-        let channel = self.channel.clone().ok_or_else(not_for_descriptors)?;
         let me = self.endpoint.me_and_peer(refusal)?;
+        let channel = self.channel.clone().ok_or_else(not_for_descriptors)?;
         let len = LENGTH + message.len();
         let place = self.endpoint.seat.reserve_as(me, len, wait)?;
         let number = self.endpoint.seat.raw.seat().position();
