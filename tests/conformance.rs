@@ -215,6 +215,8 @@ fn main() {
             messages_longer_than_the_ring_come_in_pieces,
             a_message_that_is_cut_short_is_told,
             descriptors_go_with_their_messages,
+            readers_and_receives_go_on_where_the_other_stopped,
+            what_was_given_up_or_skipped_is_not_mixed_in,
             an_end_goes_to_a_program,
             both_ends_send_at_the_same_time,
             who_receives_gets_what_was_sent_and_then_the_end_at_once,

@@ -3,7 +3,8 @@
 //! The parent passes the segment of the pipe, and says in a variable of the environment where in it the pipe lies and which seats are its own. The
 //! program opens the segment and moves those seats to itself, by the compare-and-swap of every move (`src/queue/endpoint.rs`). Until then
 //! the parent holds the end; windows P-a and P-b of the [module](super) are the windows here. What the variable says is
-//! checked: it may be anybody's.
+//! checked: it may be anybody's. It may also be old, as whoever descends from the program has it: a thread may sit at a place again where
+//! it sat before. So each gift has a number, which lies in the lane until it is taken or the lane is used anew, and is taken once.
 #![allow(unsafe_code)]
 
 use super::end::End;
@@ -13,6 +14,7 @@ use super::make::AskedPipe;
 use super::receiver::Receiver;
 use super::rendezvous::RawRendezvous;
 use super::sender::Sender;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::counted::Counted;
 use crate::error::{Error, ErrorKind, Result, format};
 use crate::format::Kind;
@@ -24,6 +26,7 @@ use crate::queue::endpoint::Side;
 use crate::queue::{Lane, RawConsumer, RawProducer};
 use crate::shm::Segment;
 use crate::sys::own::{self, Own};
+use crate::time::Deadline;
 use core::ffi::c_int;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
@@ -38,7 +41,7 @@ const SOCKET: &str = "INTERPROC_PIPE_SOCKET_";
 #[derive(Debug)]
 pub struct Described {
     segment: Segment,
-    /// Where it is there: `:` OFFSET, and for each half `:` which, LANE `,` HOLDER.
+    /// Where it is there: `:` OFFSET, and for each half `:` which, LANE `,` HOLDER `,` NUMBER of the gift.
     told: String,
     channel: Option<Counted<Own>>,
 }
@@ -54,9 +57,9 @@ pub trait GiveToProgram: HandOver {
     /// In the parent: waits until the child has it.
     ///
     /// # Errors
-    /// `NoChild`.
+    /// `NoChild`, `TimedOut`.
     #[doc(hidden)]
-    fn await_taken(self, child: c_int) -> Result<()>;
+    fn await_taken(self, child: c_int, deadline: Option<Deadline>) -> Result<()>;
 }
 
 impl<S: Side> PipeEndpoint<S> {
@@ -65,7 +68,12 @@ impl<S: Side> PipeEndpoint<S> {
         let (rendezvous, segment) = self.place();
         let offset = segment.offset_of(rendezvous.place().address());
         let lane = rendezvous.place().index_of(self.seat.lane()).ok_or(ErrorKind::Corrupt)?;
-        let told = format!(":{offset}:{half}{lane},{holder}");
+        // Another one for each gift of the same place.
+        static GIFTS: AtomicU64 = AtomicU64::new(0);
+        let nth = GIFTS.fetch_add(1, Ordering::Relaxed) & 0xff;
+        let number = Deadline::now().as_monotonic_ns() << 8 | nth;
+        self.seat.lane().offer(half == 'r', number);
+        let told = format!(":{offset}:{half}{lane},{holder},{number}");
         Ok(Described { segment: segment.clone(), told, channel: channel.clone() })
     }
 }
@@ -74,8 +82,8 @@ impl GiveToProgram for Sender {
     fn describe(&mut self) -> Result<Described> {
         self.endpoint.describe('s', &self.channel)
     }
-    fn await_taken(self, child: c_int) -> Result<()> {
-        self.hand_over(child)
+    fn await_taken(mut self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
+        self.endpoint.seat.await_adoption_until(child, deadline)
     }
 }
 
@@ -89,8 +97,8 @@ impl GiveToProgram for Receiver {
         }
         Ok(described)
     }
-    fn await_taken(self, child: c_int) -> Result<()> {
-        self.hand_over(child)
+    fn await_taken(mut self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
+        self.endpoint.seat.await_adoption_until(child, deadline)
     }
 }
 
@@ -99,8 +107,9 @@ impl GiveToProgram for End {
         let (to, from) = self.halves();
         both(to, from)
     }
-    fn await_taken(self, child: c_int) -> Result<()> {
-        self.hand_over(child)
+    fn await_taken(self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
+        let (to, from) = self.split();
+        both_taken(to, from, child, deadline)
     }
 }
 
@@ -111,17 +120,33 @@ pub(crate) fn both(to: &mut Sender, from: &mut Receiver) -> Result<Described> {
     Ok(described)
 }
 
+/// Waits until both halves of an end were taken.
+pub(crate) fn both_taken(to: Sender, from: Receiver, child: c_int, deadline: Option<Deadline>) -> Result<()> {
+    to.await_taken(child, deadline).and_then(|()| {
+        from.await_taken(child, deadline).map_err(|error| match error.kind() {
+            ErrorKind::NoChild => {
+                Error::from(ErrorKind::NoChild).with_detail("the program took only the half that sends")
+            }
+            _ => error,
+        })
+    })
+}
+
 impl Builder {
-    /// Starts a program as [`spawn`](Self::spawn) does, and gives it an end of a pipe, which it takes by [`End::inherited`] (or
-    /// [`Sender::inherited`], [`Receiver::inherited`]; `interproc_pipe_inherited` in C) with the same `key`.
+    /// Starts a program as [`spawn`](Self::spawn) does, and gives it an end of a pipe, which it takes by [`End::inherited`] with
+    /// the same `key` (in C by `interproc_pipe_inherited`). What a [`Sender`] or [`Receiver`] is given by, it is taken by: [`Sender::inherited`],
+    /// [`Receiver::inherited`].
     ///
     /// **This call returns when the program has taken the end**, or has ended: until then the calling thread holds it. So the holder of
     /// the other end learns of the program's death, at whatever instruction, and never sees an end before that. The program may also be a
-    /// script that starts, by exec or as a child, the one that takes it.
+    /// script that starts, by exec or as a child, the one that takes it. If the program does not take it and goes on, or waits for
+    /// something from this thread first, the call waits as long:
+    /// [`spawn_giving_until`](Self::spawn_giving_until) has a time limit.
     ///
     /// # Errors
-    /// As [`spawn`](Self::spawn); then there is no child. [`ErrorKind::NoChild`]: the program ended without taking the end. After an
-    /// error the end is closed. [`ErrorKind::NotOwner`]: it was not the caller's.
+    /// As [`spawn`](Self::spawn); then there is no child. [`ErrorKind::NoChild`]: the program ended without taking the end, or took one
+    /// half of two. [`ErrorKind::NotOwner`]: it was not the caller's. [`ErrorKind::InvalidInput`]: a key with `=`; a receiver that has
+    /// some of the pieces of a message. After an error the end is closed.
     ///
     /// # Examples
     /// ```
@@ -143,7 +168,44 @@ impl Builder {
     /// assert!(child.join()?.success());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn spawn_giving(&self, program: Program, key: &str, mut gift: impl GiveToProgram) -> Result<Child> {
+    pub fn spawn_giving(&self, program: Program, key: &str, gift: impl GiveToProgram) -> Result<Child> {
+        self.spawn_giving_by(program, key, gift, None)
+    }
+
+    /// As [`spawn_giving`](Self::spawn_giving), but the program must have taken the end by `deadline`: otherwise it is killed.
+    ///
+    /// # Errors
+    /// As [`spawn_giving`](Self::spawn_giving), and [`ErrorKind::TimedOut`]: the program was killed and reaped. (What it had started
+    /// itself was not.)
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Deadline, ErrorKind, pipe, process::{Builder, Program}};
+    /// let (mut ours, theirs) = pipe::pair(1 << 12, 100)?;
+    /// let program = Program::new("sleep").arg("1000"); // it takes nothing
+    /// let soon = Deadline::after(std::time::Duration::from_millis(50));
+    /// let error = Builder::new().spawn_giving_until(program, "work", theirs, soon).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// assert_eq!(ours.recv().unwrap_err().kind(), ErrorKind::Closed);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn spawn_giving_until(
+        &self,
+        program: Program,
+        key: &str,
+        gift: impl GiveToProgram,
+        deadline: Deadline,
+    ) -> Result<Child> {
+        self.spawn_giving_by(program, key, gift, Some(deadline))
+    }
+
+    pub(crate) fn spawn_giving_by(
+        &self,
+        program: Program,
+        key: &str,
+        mut gift: impl GiveToProgram,
+        deadline: Option<Deadline>,
+    ) -> Result<Child> {
         let Described { segment, told, channel } = gift.describe()?;
         let mut program = program.object(&[PREFIX, key], &segment, &told)?;
         if let Some(channel) = &channel {
@@ -153,20 +215,19 @@ impl Builder {
             program = program.descriptor_at(&[SOCKET, key], unsafe { OwnedFd::from_raw_fd(copy) })?;
         }
         let child = self.spawn(program)?;
-        match gift.await_taken(child.pid() as c_int) {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                let error = match child.try_join() {
-                    Ok(Some(status)) => {
-                        let detail = format!("the program took no end of the pipe, and ended: {status}");
-                        Error::from(error.kind()).with_detail(detail)
-                    }
-                    _ => error,
-                };
-                child.detach();
-                Err(error)
-            }
+        let Err(error) = gift.await_taken(child.pid() as c_int, deadline) else { return Ok(child) };
+        if error.kind() == ErrorKind::TimedOut {
+            let _ = child.kill();
+            let _ = child.join();
+            return Err(error.with_detail("the program did not take the end of the pipe, and was killed"));
         }
+        let ended = child.try_join();
+        child.detach();
+        Err(match ended {
+            Ok(Some(status)) => error
+                .with_detail(format_args!("the program ended without taking the end of the pipe: {status}")),
+            _ => error,
+        })
     }
 }
 
@@ -202,13 +263,19 @@ impl Told {
 
     /// The lane of one half, and who has its seat.
     fn half(&self, half: char) -> Result<(Lane, OwnerId)> {
-        let found = self.halves.split(':').find_map(|field| field.strip_prefix(half)?.split_once(','));
+        let mut found =
+            self.halves.split(':').find_map(|field| field.strip_prefix(half)).ok_or_else(none)?.split(',');
         let place: &Place = self.rendezvous.place();
-        let (lane, holder) = found.ok_or_else(none)?;
-        let lane = lane.parse().ok().filter(|&lane: &usize| lane < place.slots() * place.lanes());
-        let holder = holder.parse().ok().and_then(OwnerId::of);
-        let (Some(lane), Some(holder)) = (lane, holder) else { return Err(none()) };
-        Ok((place.lane(lane / place.lanes(), lane % place.lanes())?, holder))
+        let mut next = || found.next().and_then(|number| number.parse::<u64>().ok());
+        let lane = next().filter(|&lane| lane < (place.slots() * place.lanes()) as u64);
+        let holder = next().and_then(OwnerId::of);
+        let (Some(lane), Some(holder), Some(number)) = (lane, holder, next()) else { return Err(none()) };
+        let lane = place.lane(lane as usize / place.lanes(), lane as usize % place.lanes())?;
+        if holder == self.me()?.id() || !lane.take_offer(half == 'r', number) {
+            return Err(Error::from(ErrorKind::Stale)
+                .with_detail("this end of a pipe was taken already, or the parent has taken it back"));
+        }
+        Ok((lane, holder))
     }
 
     fn sender(&self) -> Result<Sender> {
@@ -258,8 +325,9 @@ impl End {
     /// Takes the end that the parent has given to this program by [`Builder::spawn_giving`]. Once: the second call fails.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]: the parent has given none with this key. [`ErrorKind::Stale`]: it was taken already, or the parent has ended.
-    /// Those of opening the segment; [`ErrorKind::TooManyMembers`].
+    /// [`ErrorKind::NotFound`]: the parent has given none with this key. [`ErrorKind::Stale`]: it was taken already, or the parent has ended
+    /// or has made the pipe anew. [`ErrorKind::TooManyMembers`]. [`ErrorKind::NoObject`], [`ErrorKind::Corrupt`], those of
+    /// [`Segment::from_fd`](crate::Segment::from_fd): the variable, or the descriptor that it names, was changed.
     ///
     /// # Examples
     /// See [`Builder::spawn_giving`].

@@ -73,7 +73,7 @@ pub use end::End;
 pub use inherited::GiveToProgram;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 #[cfg(any(feature = "c-abi", test))]
-pub(crate) use inherited::{Described, both, inherited_halves_of_c};
+pub(crate) use inherited::{Described, both, both_taken, inherited_halves_of_c};
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) use listener::connect_by;
 #[cfg(all(feature = "std", not(interproc_loom)))]

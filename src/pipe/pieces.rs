@@ -9,6 +9,10 @@
 //! | P-e | a sender between two pieces | a message without its end, a dead peer | the receiver, by its slot, at once: [`CutShort`](ErrorKind::CutShort), then `Closed` | that message |
 //! | P-f | a receiver that has some of the pieces | a dead peer | the sender, at its next piece: `Closed` | that message |
 //!
+//! What a receiver has of a message is kept with it (`Receiver::pieces`): a call whose time is over goes on there next time, a
+//! [`Reader`](super::Reader) goes on after a call that copies, and such a call after a reader. A record of which a reader has read some bytes is
+//! marked in the ring, so that nothing need be asked where messages are whole.
+//!
 //! A sender that gives up between two pieces, as its time is over, does nothing more: whatever it sends next is a message or a
 //! first piece, and so tells the receiver to drop what it has.
 //!
@@ -22,19 +26,30 @@
 use super::receiver::Receiver;
 use super::sender::{Sender, refusal};
 use crate::error::{Error, ErrorKind, Result, format};
-use crate::queue::byte_lane::{Found, LENGTH, Piece, UNIT};
+use crate::fallible;
+use crate::queue::byte_lane::{Found, LENGTH, Piece, RecvError, UNIT};
+use crate::queue::push_error::with_lengths;
 use crate::time::Wait;
 use core::ptr::NonNull;
 use std::os::fd::OwnedFd;
 use std::vec::Vec;
 
-/// What has come of a message.
+/// A message that is not whole yet, or was read in part: see [`Receiver::pieces`].
 pub(super) struct Pieces {
-    /// How long it is, if its sender is right.
-    len: usize,
-    bytes: Vec<u8>,
-    /// Where the lane's next record begins, unless another message has come since.
-    position: u64,
+    /// How much of it is still to be delivered, if its sender is right.
+    pub(super) len: usize,
+    /// What was taken of that.
+    pub(super) bytes: Vec<u8>,
+    /// Where the next record begins, unless another message has come since. None before the first piece is taken.
+    pub(super) position: Option<u64>,
+    /// How many bytes of the next record, which is [begun](Piece::Begun), were delivered.
+    pub(super) begun: usize,
+}
+
+impl Pieces {
+    pub(super) fn new(len: usize) -> Pieces {
+        Pieces { len, bytes: Vec::new(), position: None, begun: 0 }
+    }
 }
 
 /// How many bytes a piece has at most. So many that there are a few in the ring, and one end writes while the other reads.
@@ -43,21 +58,22 @@ fn piece(longest: usize, capacity: usize) -> usize {
 }
 
 impl Sender {
-    /// Sends a message for which the pipe's messages are `too_short`, waiting for each piece's room.
+    /// Sends a message of `len` bytes, which are more than go as a whole, waiting for each piece's room.
     ///
     /// # Errors
-    /// That one, where the message would have to go at once, or no piece holds a length.
+    /// `TooLarge` where the message would have to go at once, or no piece holds a length.
     #[cold]
+    #[inline(never)]
     pub(super) fn send_in_pieces<'p>(
         &mut self,
-        too_short: Error,
-        parts: impl Iterator<Item = &'p [u8]> + Clone,
+        len: usize,
+        parts: impl Iterator<Item = &'p [u8]>,
         wait: Wait,
     ) -> Result<()> {
         if wait == Wait::Never || self.longest() < LENGTH {
-            return Err(too_short);
+            self.endpoint.me_and_peer(refusal)?;
+            return Err(with_lengths(ErrorKind::TooLarge.into(), len, self.longest()));
         }
-        let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
         let most = piece(self.longest(), self.capacity());
         let mut rest = Rest { part: &[], parts };
         let (mut sent, mut first) = (0, true);
@@ -142,36 +158,56 @@ impl Receiver {
     /// # Errors
     /// Why not; `CutShort` where a message will not get its end.
     #[cold]
-    fn coming(&mut self, why: Error) -> Result<(usize, Piece)> {
-        if why.kind() != ErrorKind::TooLarge {
-            return Err(self.end(why));
-        }
-        let (found, piece) = self.endpoint.seat.raw.next_piece()?;
-        self.endpoint.seat.raw.put_back();
-        let len = match piece {
-            Piece::Accompanied => found.len - LENGTH,
-            Piece::More => self.pieces.as_ref().map(|pieces| pieces.len).ok_or(ErrorKind::Corrupt)?,
-            Piece::First => {
-                let len = usize::try_from(number_of(found)).ok().filter(|&len| len <= isize::MAX as usize);
-                let len = len.ok_or(ErrorKind::Corrupt)?;
-                self.pieces = Some(Pieces { len, bytes: Vec::new(), position: 0 });
-                len
+    fn coming(&mut self, mut why: Error, wait: Wait) -> Result<Coming> {
+        loop {
+            if why.kind() != ErrorKind::TooLarge {
+                return Err(self.end(why));
             }
-        };
-        Ok((len, piece))
+            let (found, piece) = self.endpoint.seat.raw.next_piece()?;
+            self.settle(piece);
+            let goes_on = self.is_in_the_middle();
+            match (&self.pieces, piece) {
+                (_, Piece::Accompanied) => {
+                    self.endpoint.seat.raw.put_back();
+                    return Ok(Coming::Accompanied(found.len - LENGTH));
+                }
+                (_, Piece::First) => {
+                    let len =
+                        usize::try_from(number_of(found)).ok().filter(|&len| len <= isize::MAX as usize);
+                    self.endpoint.seat.raw.put_back();
+                    let len = len.ok_or(ErrorKind::Corrupt)?;
+                    self.pieces = Some(fallible::boxed(Pieces::new(len))?);
+                    return Ok(Coming::Pieces(len));
+                }
+                (Some(pieces), Piece::More | Piece::Begun) if goes_on => {
+                    self.endpoint.seat.raw.put_back();
+                    return Ok(Coming::Pieces(pieces.len));
+                }
+                // Of a message that was skipped, or whose beginning was dropped with a reader.
+                _ => self.endpoint.seat.raw.release(),
+            }
+            match self.find(wait) {
+                Ok((found, redelivered)) => return Ok(Coming::Whole(found, redelivered)),
+                Err(error) => why = error,
+            }
+        }
     }
 
     /// Takes the next piece of the message that is [coming](Self::coming). Whether it was the last one.
     ///
     /// # Errors
-    /// `WouldBlock` and the like after it was taken: the call has taken enough.
+    /// `TimedOut`, `Empty` after it was taken: the call has taken enough.
     fn take_piece(&mut self, patience: &mut Patience) -> Result<bool> {
         let (Found { bytes, len }, piece) = self.endpoint.seat.raw.next_piece()?;
         let pieces = self.pieces.as_mut().ok_or(ErrorKind::Corrupt)?;
-        let first = piece == Piece::First;
-        let skip = if first { LENGTH } else { 0 };
+        let skip = match piece {
+            Piece::First => LENGTH,
+            Piece::More => 0,
+            Piece::Begun => pieces.begun.min(len),
+            Piece::Accompanied => return Err(ErrorKind::Corrupt.into()), // it has changed under our eyes
+        };
         let (new, at) = (len - skip, pieces.bytes.len());
-        if new > pieces.len - at || new == 0 && !first || piece == Piece::Accompanied {
+        if new > pieces.len - at || new == 0 && piece == Piece::More {
             return Err(ErrorKind::Corrupt.into());
         }
         // It is not released yet: without memory it stays. (Twice what has come: the length is the sender's word.)
@@ -188,21 +224,39 @@ impl Receiver {
         let over = pieces.bytes.len() == pieces.len;
         crate::crash_window!("P-f: some pieces of a message are taken");
         self.endpoint.seat.raw.release();
-        pieces.position = self.endpoint.seat.raw.seat().position();
+        (pieces.position, pieces.begun) = (Some(self.endpoint.seat.raw.position()), 0);
         if !over {
             patience.took(len)?;
         }
         Ok(over)
     }
 
-    /// Whether pieces of a message were taken, and not all.
-    pub(super) fn is_in_the_middle(&mut self) -> bool {
-        let position = self.endpoint.seat.raw.seat().position();
-        self.pieces.as_ref().is_some_and(|pieces| pieces.position == position)
+    /// Whether a message was taken or read in part, and the next record goes on with it.
+    pub(super) fn is_in_the_middle(&self) -> bool {
+        let position = self.pieces.as_ref().and_then(|pieces| pieces.position);
+        position == Some(self.endpoint.seat.raw.position())
+    }
+
+    /// The next record was looked at, so what fills the ring's end before it was passed: a message that it goes on with goes on here.
+    fn settle(&mut self, next: Piece) {
+        let raw = &self.endpoint.seat.raw;
+        if let (Piece::More | Piece::Begun, Some(pieces)) = (next, &mut self.pieces)
+            && pieces.position.is_some_and(|position| raw.follows(position))
+        {
+            pieces.position = Some(raw.position());
+        }
+    }
+
+    /// The next record is a piece, and stays.
+    pub(super) fn has_seen_piece(&mut self) {
+        if let Ok((_, piece)) = self.endpoint.seat.raw.next_piece() {
+            self.endpoint.seat.raw.put_back();
+            self.settle(piece);
+        }
     }
 
     /// `why` nothing comes: in the middle of a message, its end is missing. Told once.
-    fn end(&mut self, why: Error) -> Error {
+    pub(super) fn end(&mut self, why: Error) -> Error {
         if why.kind() != ErrorKind::Closed || !self.is_in_the_middle() || crate::mutant!("pipe-cut-untold") {
             return why;
         }
@@ -210,12 +264,31 @@ impl Receiver {
         Error::from(ErrorKind::CutShort).with_detail(format!("{} of {} bytes had come", come.0, come.1))
     }
 
+    /// A reader ends that has read `at` bytes of the next record of `len` bytes, if it is `begun`, and misses so many of its message.
+    pub(super) fn leaves_reader(&mut self, at: usize, len: usize, begun: bool, missing: usize) {
+        self.pieces = None;
+        // In another thread it is moved here first; where that fails, so does everything after it.
+        if missing == 0 || self.endpoint.me().is_err() {
+            return;
+        }
+        let Ok(mut pieces) = fallible::boxed(Pieces::new(missing)) else { return };
+        pieces.position = Some(self.endpoint.seat.raw.position());
+        if begun && len > 0 {
+            self.endpoint.seat.raw.leave_begun(len);
+            pieces.begun = at;
+        }
+        self.pieces = Some(pieces);
+    }
+
     /// Why nothing can be read in place.
     #[cold]
     pub(super) fn nothing_whole(&mut self, why: Error) -> Error {
         match why.kind() {
             ErrorKind::TooLarge => {
-                why.with_detail("it came in pieces: receive it by a call that copies it out")
+                self.has_seen_piece();
+                why.with_detail(
+                    "it comes in pieces, or with a descriptor: receive it by a call that copies it out",
+                )
             }
             _ => self.end(why),
         }
@@ -229,13 +302,17 @@ impl Receiver {
     pub(super) fn come(&mut self, mut why: Error, size: Option<usize>, wait: Wait) -> Result<Come> {
         let mut patience = Patience { wait, most: self.capacity() };
         loop {
-            let (len, piece) = self.coming(why)?;
-            if size.is_some_and(|size| len > size) {
-                return Ok(Come::TooLong(len));
-            }
-            if piece == Piece::Accompanied {
-                let (bytes, fd) = self.take_accompanied()?;
-                return Ok(Come::Bytes(bytes, fd));
+            let coming = self.coming(why, wait)?;
+            match (coming, size) {
+                (Coming::Whole(found, redelivered), _) => return Ok(Come::Whole(found, redelivered)),
+                (Coming::Accompanied(len) | Coming::Pieces(len), Some(size)) if len > size => {
+                    return Ok(Come::TooLong(len));
+                }
+                (Coming::Accompanied(_), _) => {
+                    let (bytes, fd) = self.take_accompanied()?;
+                    return Ok(Come::Bytes(bytes, fd));
+                }
+                (Coming::Pieces(_), _) => {}
             }
             if self.take_piece(&mut patience)? {
                 let bytes = self.pieces.take().map(|pieces| pieces.bytes).unwrap_or_default();
@@ -245,6 +322,77 @@ impl Receiver {
                 Ok((found, redelivered)) => return Ok(Come::Whole(found, redelivered)),
                 Err(error) => why = error,
             }
+        }
+    }
+
+    /// Skips the next message, if there is one now, of any length, however it comes. Whether there was one. It may be one that is not
+    /// whole yet.
+    ///
+    /// # Errors
+    /// As [`recv`](Receiver::recv).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 1000)?;
+    /// to.send(&[7; 500])?;
+    /// to.send(b"short")?;
+    /// let mut buffer = [0; 100];
+    /// assert_eq!(from.recv_into(&mut buffer).unwrap_err().needed(), Some(500));
+    /// assert!(from.skip()?);
+    /// assert_eq!(from.recv_into(&mut buffer)?, 5);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn skip(&mut self) -> Result<bool> {
+        let mut why = match self.find(Wait::Never) {
+            Ok(_) => return self.release().map(|()| true),
+            Err(why) => why,
+        };
+        // Records of one that was skipped before are passed by. Those of this one will be, by whatever comes next.
+        match self.coming(core::mem::replace(&mut why, ErrorKind::Empty.into()), Wait::Never) {
+            Ok(Coming::Accompanied(_)) => {
+                let (found, _) = self.endpoint.seat.raw.next_piece()?;
+                self.drop_descriptor(number_of(found));
+                self.release()?;
+            }
+            Ok(_) => {
+                self.endpoint
+                    .seat
+                    .raw
+                    .next_piece()
+                    .map(drop)
+                    .or_else(|_| self.find(Wait::Never).map(drop))?;
+                self.release()?;
+                self.pieces = None;
+            }
+            Err(error) if error.kind() == ErrorKind::Empty => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// Receives a message of at most `most` bytes, waiting for it as long as it takes: for senders that are not trusted with this process's
+    /// memory. A longer one stays: [`skip`](Self::skip) passes it by.
+    ///
+    /// # Errors
+    /// As [`recv_into`](Self::recv_into).
+    ///
+    /// # Examples
+    /// ```
+    /// let (mut to, mut from) = interproc::pipe::one_way(1 << 12, 1000)?;
+    /// to.send(&[7; 500])?;
+    /// assert_eq!(from.recv_at_most(100).unwrap_err().needed(), Some(500));
+    /// assert_eq!(from.recv_at_most(500)?.len(), 500);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn recv_at_most(&mut self, most: usize) -> core::result::Result<Vec<u8>, RecvError> {
+        let come = match self.find(Wait::ForEver) {
+            Ok((found, redelivered)) => Come::Whole(found, redelivered),
+            Err(why) => self.come(why, Some(most), Wait::ForEver)?,
+        };
+        match come {
+            Come::Whole(found, _) if found.len <= most => Ok(self.copied(found)?),
+            Come::Whole(Found { len, .. }, _) | Come::TooLong(len) => Err(RecvError::too_small(len, most)),
+            Come::Bytes(bytes, _) => Ok(bytes),
         }
     }
 
@@ -296,6 +444,13 @@ impl Receiver {
             Come::TooLong(len) => Ok((len, false, None)),
         }
     }
+}
+
+/// How the next message is about to come: so long.
+enum Coming {
+    Whole(Found, bool),
+    Pieces(usize),
+    Accompanied(usize),
 }
 
 /// How the next message has come.

@@ -14,6 +14,7 @@ use crate::sys::own::Own;
 use crate::time::{Deadline, Wait};
 use core::fmt;
 use core::time::Duration;
+use std::boxed::Box;
 use std::vec::Vec;
 
 /// The receiving half of a pipe: the receiver of a one-way pipe, or one half of an [`End`](super::End).
@@ -36,8 +37,8 @@ use std::vec::Vec;
 /// ```
 pub struct Receiver {
     pub(super) endpoint: PipeEndpoint<RawByteConsumer>,
-    /// A message that comes in pieces, and is not whole yet; or was given up by its sender.
-    pub(super) pieces: Option<Pieces>,
+    /// What was taken, or read as a stream, of a message that is not whole yet; or was given up by its sender.
+    pub(super) pieces: Option<Box<Pieces>>,
     /// Through which descriptors come.
     pub(super) channel: Option<Counted<Own>>,
 }
@@ -155,7 +156,11 @@ impl Receiver {
         match self.find(wait) {
             Ok(_) => Ok(true),
             Err(error) => match error.kind() {
-                ErrorKind::Closed | ErrorKind::TooLarge => Ok(true), // TooLarge: a piece
+                ErrorKind::Closed => Ok(true),
+                ErrorKind::TooLarge => {
+                    self.has_seen_piece();
+                    Ok(true)
+                }
                 ErrorKind::Empty | ErrorKind::TimedOut => Ok(false),
                 _ => Err(error),
             },
@@ -180,7 +185,7 @@ impl Receiver {
         self.vec_by(Wait::ForEver)
     }
 
-    /// Receives a message if there is one now. Of one in pieces, it takes those that are there.
+    /// Receives a message if there is one now. Of one in pieces it takes those that are there, and the next call goes on.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`ErrorKind::Empty`].
@@ -196,7 +201,8 @@ impl Receiver {
         self.vec_by(Wait::Never)
     }
 
-    /// Receives a message, waiting at most `timeout` for it.
+    /// Receives a message, waiting at most `timeout` for it. When the time is over in the middle of one in pieces, what has come of it
+    /// is kept, and the next call goes on.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`].
@@ -231,7 +237,8 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`recv`](Self::recv), and [`ErrorKind::TooLarge`] if it does not fit: [`RecvError::needed`] says how long it
-    /// is, and it stays the next one.
+    /// is, and it stays the next one. (What its sender says: do not let one that you do not trust size your memory.)
+    /// [`skip`](Self::skip) passes it by.
     ///
     /// # Examples
     /// ```
@@ -355,7 +362,7 @@ impl Receiver {
     /// As [`borrow`](Self::borrow), if there is a message now.
     ///
     /// # Errors
-    /// As [`try_recv`](Self::try_recv).
+    /// As [`borrow`](Self::borrow), and [`ErrorKind::Empty`].
     ///
     /// # Examples
     /// ```
@@ -401,7 +408,8 @@ impl Receiver {
         self.message_by(Wait::Until(deadline))
     }
 
-    /// Whether a receive would return at once, because there is a message or the end. Waits at most `timeout` for that.
+    /// Whether there is a message, a piece of one, or the end. Waits at most `timeout` for that. A receive then returns at once, but for
+    /// a message of which only some pieces are there: [`try_recv`](Self::try_recv) does.
     ///
     /// # Errors
     /// As [`recv`](Self::recv), but for `Closed`.

@@ -87,11 +87,12 @@ impl Sender {
         parts: impl Iterator<Item = &'p [u8]> + Clone,
         wait: Wait,
     ) -> Result<()> {
-        let me = self.endpoint.me_and_peer(refusal)?;
-        match self.endpoint.seat.push_as(me, parts.clone(), wait) {
-            Err(error) if error.kind() == ErrorKind::TooLarge => self.send_in_pieces(error, parts, wait),
-            sent => sent,
+        let len = parts.clone().fold(0usize, |len, part| len.saturating_add(part.len()));
+        if len > self.longest() {
+            return self.send_in_pieces(len, parts, wait);
         }
+        let me = self.endpoint.me_and_peer(refusal)?;
+        self.endpoint.seat.push_as(me, parts, wait)
     }
 
     #[inline(always)]
@@ -104,7 +105,8 @@ impl Sender {
         Ok(InProducer::guard(&mut self.endpoint.seat, bytes, len))
     }
 
-    /// Sends a message of any length, waiting for room as long as it takes.
+    /// Sends a message of any length, waiting for room as long as it takes. A long one waits for the receiver: a thread that has both
+    /// ends, or two that send to each other and both wait, wait for ever.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`]: the receiver has closed or died. ([`ErrorKind::TooLarge`] only in a pipe for messages of less than eight
@@ -149,7 +151,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`send`](Self::send), and [`ErrorKind::TimedOut`]: it was not sent. What has gone of one in pieces is dropped by the receiver when the
-    /// next message comes.
+    /// next message comes (unless it reads a stream: that may have got it). Only waits are limited: while there is room a long one goes on.
     ///
     /// # Examples
     /// ```
@@ -218,7 +220,7 @@ impl Sender {
     /// Reserves room for a message of `len` bytes, to be written in place, waiting as long as it takes.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), and [`ErrorKind::TooLarge`]: more than [`longest`](Self::longest).
     ///
     /// # Examples
     /// ```

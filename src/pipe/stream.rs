@@ -21,7 +21,8 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 /// fails with [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) (and where only whole messages were sent, a death looks like an end: see
 /// that what is read is complete).
 ///
-/// Dropped in the middle of a message, it takes the rest of that message with it, as a `BufReader` does with its buffer.
+/// Dropped in the middle of a message it leaves the rest, for the next reader or for a call of the [`Receiver`], which gets what
+/// is left as a message. What a sender gave up in the middle ([`TimedOut`](ErrorKind::TimedOut) there) may have been read by then.
 ///
 /// Threads, forks, signals and deaths: as [`Receiver`].
 ///
@@ -43,29 +44,45 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 /// ```
 pub struct Reader<R: BorrowMut<Receiver> = Receiver> {
     receiver: R,
-    /// The message that is being read: its length, and how much of it was read.
+    /// The record that is being read: its length, and how much of it was read, or is not of the message.
     len: usize,
     at: usize,
-    /// Bytes that are still to come of a message in pieces.
-    missing: u64,
+    /// Some bytes of it were read.
+    begun: bool,
+    /// A message begins with it.
+    starts: bool,
+    /// Bytes that are still to come of the message.
+    missing: usize,
 }
 
 impl<R: BorrowMut<Receiver>> Reader<R> {
     fn new(receiver: R) -> Self {
-        Reader { receiver, len: 0, at: 0, missing: 0 }
+        let mut reader = Reader { receiver, len: 0, at: 0, begun: false, starts: false, missing: 0 };
+        let receiver = reader.receiver.borrow();
+        if receiver.is_in_the_middle()
+            && let Some(pieces) = &receiver.pieces
+        {
+            (reader.at, reader.missing) = (pieces.begun, pieces.len);
+            reader.begun = pieces.begun > 0;
+        }
+        reader
     }
 
     /// The next bytes in place; none at the end.
     fn find(&mut self) -> io::Result<Option<NonNull<[u8]>>> {
         loop {
             let receiver = self.receiver.borrow_mut();
-            let (found, skip) = match receiver.find(Wait::ForEver) {
+            let found = match receiver.find(Wait::ForEver) {
                 Ok((found, _)) => {
-                    self.missing = 0; // if some are, their sender has given up
-                    (found, 0)
+                    if !self.begun {
+                        self.starts = true;
+                        (self.at, self.missing) = (0, found.len); // if some were missing, their sender has given up
+                    }
+                    found
                 }
                 Err(error) if error.kind() == ErrorKind::Closed && self.missing == 0 => return Ok(None),
                 Err(error) if error.kind() == ErrorKind::Closed => {
+                    receiver.pieces = None;
                     let cut = Error::from(ErrorKind::CutShort).with_detail(format_args!(
                         "{} bytes of a message are missing",
                         core::mem::take(&mut self.missing)
@@ -76,7 +93,6 @@ impl<R: BorrowMut<Receiver>> Reader<R> {
                 Err(error) => return Err(error.into()),
             };
             self.len = found.len;
-            self.at = self.at.max(skip);
             if self.at < self.len {
                 return Ok(Some(NonNull::slice_from_raw_parts(found.bytes, found.len)));
             }
@@ -84,39 +100,63 @@ impl<R: BorrowMut<Receiver>> Reader<R> {
         }
     }
 
-    /// The next piece of a message, and how many of its bytes are not of it.
-    fn piece(&mut self) -> io::Result<(Found, usize)> {
+    /// The next piece of a message. Where it was not begun, `at` is where its bytes begin.
+    fn piece(&mut self) -> io::Result<Found> {
         let receiver = self.receiver.borrow_mut();
         let (found, piece) = receiver.endpoint.seat.raw.next_piece()?;
+        if self.begun {
+            return Ok(found);
+        }
+        (self.at, self.starts) = (LENGTH, matches!(piece, Piece::First | Piece::Accompanied));
         match piece {
-            Piece::More => return Ok((found, 0)),
-            Piece::First if self.at == 0 => self.missing = number_of(found),
-            Piece::Accompanied if self.at == 0 => {
-                self.missing = 0;
+            Piece::First => self.missing = usize::try_from(number_of(found)).unwrap_or(usize::MAX),
+            Piece::Accompanied => {
+                self.missing = found.len - LENGTH;
                 receiver.drop_descriptor(number_of(found));
             }
-            _ => {}
+            // Without a beginning: it was skipped.
+            Piece::More | Piece::Begun => self.at = if self.missing == 0 { found.len } else { 0 },
         }
-        Ok((found, LENGTH))
+        Ok(found)
     }
 
-    /// The message is read.
+    /// The record is read.
     fn over(&mut self) -> io::Result<()> {
-        (self.at, self.len) = (0, 0);
+        (self.at, self.len, self.begun) = (0, 0, false);
         Ok(self.receiver.borrow_mut().release()?)
+    }
+
+    /// What was taken out already, by a call that copies.
+    fn taken(&self) -> Option<&[u8]> {
+        let receiver = self.receiver.borrow();
+        let pieces = receiver.pieces.as_ref().filter(|pieces| !pieces.bytes.is_empty())?;
+        (!self.begun && receiver.is_in_the_middle()).then_some(&pieces.bytes)
     }
 }
 
 impl<R: BorrowMut<Receiver>> BufRead for Reader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.taken().is_some() {
+            return Ok(self.taken().unwrap_or_default());
+        }
         // SAFETY: the message lies in the ring until it is released, for which `self` is needed.
         Ok(self.find()?.map_or(&[], |found| unsafe { &found.as_ref()[self.at..] }))
     }
 
     fn consume(&mut self, bytes: usize) {
+        if let Some(taken) = self.taken() {
+            let bytes = bytes.min(taken.len());
+            if let Some(pieces) = &mut self.receiver.borrow_mut().pieces {
+                pieces.bytes.drain(..bytes);
+                pieces.len -= bytes;
+            }
+            self.missing = self.missing.saturating_sub(bytes);
+            return;
+        }
         let bytes = bytes.min(self.len - self.at);
         self.at += bytes;
-        self.missing = self.missing.saturating_sub(bytes as u64);
+        self.begun |= bytes > 0;
+        self.missing = self.missing.saturating_sub(bytes);
         if self.at == self.len && self.len > 0 {
             let _ = self.over(); // if it fails, so does the next read
         }
@@ -136,9 +176,14 @@ impl<R: BorrowMut<Receiver>> Read for Reader<R> {
 
 impl<R: BorrowMut<Receiver>> Drop for Reader<R> {
     fn drop(&mut self) {
-        if self.at > 0 {
-            let _ = self.over();
+        // Nothing has changed since it was made: what was taken or begun is noted already.
+        if self.taken().is_some() || self.begun && self.len == 0 {
+            return;
         }
+        let (at, len, begun) = (self.at, self.len, self.begun);
+        let untouched = !begun && len > 0 && self.starts;
+        let missing = if untouched { 0 } else { self.missing };
+        self.receiver.borrow_mut().leaves_reader(at, len, begun, missing);
     }
 }
 

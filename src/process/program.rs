@@ -205,6 +205,9 @@ impl Program {
     }
 
     fn push(&mut self, variable: &[&str], file: OwnedFd, told: &str) -> Result<()> {
+        if variable.iter().any(|part| part.contains(['=', '\0'])) {
+            return Err(Error::from(ErrorKind::InvalidInput).with_detail("a key has no `=` and no NUL"));
+        }
         let mut name = OsString::new();
         for part in variable {
             name = fallible::os_text_of(&[&name, part.as_ref()])?;
@@ -233,7 +236,8 @@ impl Program {
         let taken = |number| {
             self.descriptors.iter().any(|(_, place)| matches!(place, Place::Number(n) if *n == number))
         };
-        let mut free = (3..).filter(|&number| !taken(number));
+        let passed_on = self.passed_on()?;
+        let mut free = (3..).filter(|number| !taken(*number) && !passed_on.contains(number));
         for (fd, place) in &self.descriptors {
             let number = match place {
                 Place::Number(number) => *number,
@@ -278,6 +282,32 @@ impl Program {
             fallible::push(&mut candidates, c_string_of(&[directory, slash, file], what)?)?;
         }
         Ok(candidates)
+    }
+
+    /// The numbers that variables of this process's environment name, which its own parent has given it: they may mean the same in
+    /// the program.
+    fn passed_on(&self) -> Result<Vec<RawFd>> {
+        let mut numbers = Vec::new();
+        let mut note = |variable: &[u8]| {
+            let value = variable.splitn(2, |&byte| byte == b'=').nth(1).unwrap_or_default();
+            let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            match core::str::from_utf8(&value[..digits]).map(str::parse) {
+                Ok(Ok(number)) if variable.starts_with(b"INTERPROC_") => fallible::push(&mut numbers, number),
+                _ => Ok(()),
+            }
+        };
+        match &self.verbatim {
+            Some(list) => list.iter().try_for_each(|variable| note(variable.to_bytes()))?,
+            None if self.clear => {}
+            None => {
+                for (key, value) in std::env::vars_os() {
+                    if key.as_bytes().starts_with(b"INTERPROC_") {
+                        note(fallible::os_text_of(&[&key, "=".as_ref(), &value])?.as_bytes())?;
+                    }
+                }
+            }
+        }
+        Ok(numbers)
     }
 
     /// The environment as `KEY=value`, with `more` variables.

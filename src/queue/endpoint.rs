@@ -250,6 +250,14 @@ impl<S: Holder> Endpoint<S> {
     /// `NoChild` if the child ended without, or is no child of ours: the wait would never end. `NotOwner` in a forked child
     /// itself.
     pub(crate) fn await_adoption(&mut self, child: c_int) -> Result<()> {
+        self.await_adoption_until(child, None)
+    }
+
+    /// As [`await_adoption`](Self::await_adoption), not longer than that.
+    ///
+    /// # Errors
+    /// As [`await_adoption`](Self::await_adoption), and `TimedOut`.
+    pub(crate) fn await_adoption_until(&mut self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
         self.is_of_this_process()?;
         let fd = pidfd::open(child);
         let is_strange = |fd: &OwnedFd| pidfd::is_our_child(fd.as_fd()) == Err(libc::ECHILD);
@@ -274,9 +282,12 @@ impl<S: Holder> Endpoint<S> {
                 return Err(Error::from(ErrorKind::NoChild)
                     .with_detail(format!("process {child} took no end of the pipe")));
             }
+            if deadline.is_some_and(Deadline::has_passed) {
+                return Err(ErrorKind::TimedOut.into());
+            }
             let expected = self.raw.holder().bits() as u32;
             let watch = Watch { word: Word::Low(self.raw.word()), expected };
-            futex::wait(&[watch], Some(Deadline::after(PARENT_NAP)));
+            futex::wait(&[watch], Deadline::earlier(deadline, Some(Deadline::after(PARENT_NAP))));
         }
         self.given = true;
         Ok(())

@@ -37,7 +37,7 @@ mod locking;
 pub(crate) mod mpmc;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
-mod push_error;
+pub(crate) mod push_error;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod recv_error;
 mod skips;

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// Adds the length of the message and the longest one possible to an error that says `TooLarge`.
 #[cold]
-pub(super) fn with_lengths(error: Error, len: usize, longest: usize) -> Error {
+pub(crate) fn with_lengths(error: Error, len: usize, longest: usize) -> Error {
     if error.kind() != ErrorKind::TooLarge {
         return error;
     }

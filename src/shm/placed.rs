@@ -114,7 +114,7 @@ impl Segment {
     /// Finds the object of this kind that lies at this address, so many bytes behind the segment's start, and its type.
     ///
     /// # Errors
-    /// `NotFound` when there is none; as [`find_placed`](Self::find_placed).
+    /// `NoObject` when there is none; as [`find_placed`](Self::find_placed).
     pub(crate) fn placed_at<P: Placed>(&self, offset: u64, kind: Kind) -> Result<(P::Handle, u64)> {
         let Some((type_id, place, size)) = self.directory().find_at(offset, kind)? else {
             return Err(fail(ErrorKind::NoObject, format!("nothing of this kind lies at {offset}")));
@@ -123,7 +123,10 @@ impl Segment {
     }
 
     fn attached<P: Placed>(&self, name: &str, place: NonNull<u8>, size: usize) -> Result<P::Handle> {
-        // SAFETY: checked by the directory; whoever uses the handle keeps the mapping.
+        if !place.addr().get().is_multiple_of(P::ALIGN) {
+            return Err(damaged(name)); // as the directory's own entry says it
+        }
+        // SAFETY: checked by the directory, and here; whoever uses the handle keeps the mapping.
         let handle = unsafe { P::attach(place, size) }.map_err(|_| damaged(name))?;
         if self.has_strong_fences() {
             P::use_strong_fences(&handle);

@@ -120,6 +120,22 @@ static int barrier_slice(const struct timespec *t)
     return rc;
 }
 
+/* A program that takes nothing. */
+static int pipe_spawn(const struct timespec *t)
+{
+    interproc_process_options_t options = INTERPROC_PROCESS_OPTIONS_INIT;
+    const char *arguments[] = {"sleep", "1000", NULL};
+    interproc_pipe_t ours, theirs;
+    interproc_process_t program;
+    int rc = interproc_pipe_pair(64, 8, &ours, &theirs);
+    options.flags = INTERPROC_PROCESS_DIES_WITH_PARENT;
+    if (rc == 0)
+        rc = interproc_pipe_spawn(&program, &options, "sleep", arguments, NULL, "work", &theirs, t);
+    interproc_pipe_close(&ours);
+    interproc_pipe_close(&theirs);
+    return rc;
+}
+
 static int poll_pipe(const struct timespec *t)
 {
     int rc = interproc_pipe_poll(&near, t, &yes);
@@ -202,6 +218,7 @@ enum { ORDINARY = 0, DOES_NOT_WAIT = 1, IN_A_CHILD = 2 };
     X(interproc_process_ref_wait_until(&self, t), IN_A_CHILD)                                                  \
     X(interproc_pipe_timedsend(&near, buffer, 8, t), ORDINARY)                                                \
     X(interproc_pipe_timedrecv(&near, t, buffer, 64, &count, NULL), ORDINARY)                                       \
+    X(pipe_spawn(t), ORDINARY) /* interproc_pipe_spawn() */                                                  \
     X(interproc_pipe_send_fd_until(&near, buffer, 8, 0, t), ORDINARY)                                           \
     X(interproc_pipe_recv_fd_until(&near, t, buffer, 64, &count, &descriptor), ORDINARY)                           \
     X(interproc_pipe_send_vectored_until(&near, &part, 1, t), ORDINARY)                                       \

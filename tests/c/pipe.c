@@ -189,7 +189,7 @@ static void a_child_gets_an_end(void)
 
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
     CHECK(interproc_pipe_fork(&child, "echo", echo, &theirs, &more) == 0);
-    CHECK(interproc_pipe_close(&theirs) == EINVAL);
+    CHECK(interproc_pipe_close(&theirs, NULL) == EINVAL);
     send_text(&ours, "one");
     recv_text(&ours, "one");
     CHECK(interproc_pipe_close(&ours) == 0);
@@ -223,7 +223,7 @@ static void an_end_goes_over_a_bare_fork(void)
         recv_text(&theirs, "good");
         _exit(7);
     }
-    CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs) == EINVAL);
+    CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs, NULL) == EINVAL);
     recv_text(&ours, "adopted");
     send_text(&ours, "good");
     CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
@@ -309,6 +309,7 @@ static void *long_sender(void *end)
 {
     struct iovec halves[2] = {{long_text, 1000}, {long_text + 1000, sizeof long_text - 1000}};
     CHECK(interproc_pipe_send(end, long_text, sizeof long_text) == 0);
+    CHECK(interproc_pipe_send(end, long_text, sizeof long_text) == 0);
     CHECK(interproc_pipe_send_vectored_until(end, halves, 2, NULL) == 0);
     return NULL;
 }
@@ -321,6 +322,7 @@ static void long_messages_come_in_pieces(void)
     struct timespec soon = in_ms(2);
     const void *message;
     size_t size = 0, i;
+    bool skipped = false;
     pthread_t thread;
 
     for (i = 0; i < sizeof long_text; i++)
@@ -330,6 +332,7 @@ static void long_messages_come_in_pieces(void)
     CHECK(interproc_pipe_recv(&b, buffer, 200, &size, NULL) == EMSGSIZE && size == sizeof long_text);
     CHECK(interproc_pipe_borrow_until(&b, NULL, &message, &size, NULL) == EMSGSIZE);
     CHECK(interproc_pipe_release(&b) == EINVAL);
+    CHECK(interproc_pipe_skip(&b, NULL) == EINVAL && interproc_pipe_skip(&b, &skipped) == 0 && skipped);
     for (i = 0; i < 2; i++) {
         CHECK(interproc_pipe_recv(&b, buffer, sizeof buffer, &size, NULL) == 0 && size == sizeof long_text);
         CHECK(memcmp(buffer, long_text, sizeof buffer) == 0);
@@ -375,14 +378,16 @@ static void a_program_gets_an_end(const char *itself)
     interproc_pipe_t ours, theirs, to, from;
     interproc_process_t child;
     const char *echoes[] = {itself, "echoes", NULL}, *sends[] = {itself, "sends", NULL}, *ends[] = {itself, "ends", NULL};
+    const char *sleeps[] = {"sleep", "1000", NULL};
+    struct timespec soon;
     char buffer[8];
     size_t size = 0;
     interproc_exit_t code;
 
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
-    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, NULL, &theirs) == EINVAL);
-    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, "work", &theirs) == 0);
-    CHECK(interproc_pipe_close(&theirs) == EINVAL);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, NULL, &theirs, NULL) == EINVAL);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, "work", &theirs, NULL) == 0);
+    CHECK(interproc_pipe_close(&theirs, NULL) == EINVAL);
     send_text(&ours, "question");
     recv_text(&ours, "question");
     CHECK(interproc_pipe_close(&ours) == 0);
@@ -390,20 +395,26 @@ static void a_program_gets_an_end(const char *itself)
     CHECK(interproc_process_close(&child) == 0);
 
     CHECK(interproc_pipe_one_way(1 << 12, 200, &to, &from) == 0);
-    CHECK(interproc_pipe_spawn(&child, NULL, itself, sends, NULL, "work", &to) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, sends, NULL, "work", &to, NULL) == 0);
     recv_text(&from, "here");
     CHECK(interproc_pipe_recv(&from, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_process_join(&child, &code) == 0 && code.code == 0);
     CHECK(interproc_process_close(&child) == 0 && interproc_pipe_close(&from) == 0);
 
-    /* One that takes nothing. */
+    /* One that takes nothing, and goes on. */
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
-    CHECK(interproc_pipe_spawn(&child, NULL, itself, ends, NULL, "work", &theirs) == ECHILD);
+    soon = in_ms(20);
+    CHECK(interproc_pipe_spawn(&child, NULL, "sleep", sleeps, NULL, "work", &theirs, &soon) == ETIMEDOUT);
+    CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
+    CHECK(interproc_pipe_close(&ours) == 0);
+    /* One that ends. */
+    CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
+    CHECK(interproc_pipe_spawn(&child, NULL, itself, ends, NULL, "work", &theirs, NULL) == ECHILD);
     CHECK(strstr(interproc_last_error_message(), "3") != NULL);
     CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_pipe_close(&ours) == 0);
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
-    CHECK(interproc_pipe_spawn(&child, NULL, "/no/such/program", ends, NULL, "work", &theirs) == ENOENT);
+    CHECK(interproc_pipe_spawn(&child, NULL, "/no/such/program", ends, NULL, "work", &theirs, NULL) == ENOENT);
     CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
     CHECK(interproc_pipe_close(&ours) == 0);
 }

@@ -8,7 +8,7 @@ use interproc::pipe::{self, End, Listener};
 use interproc::process::{Builder, Program};
 use interproc::{Deadline, ErrorKind, Segment, Wait};
 use std::io::{IoSlice, Read, Seek, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -220,6 +220,109 @@ pub fn descriptors_go_with_their_messages(at: Place) {
     assert_eq!(kind(ours.send_with_descriptor(b"x", &std::io::stderr())), Err(ErrorKind::Closed));
 }
 
+/// Streams and calls that receive share what comes: nothing is lost, twice, or out of order, whichever asks, and wherever it stops.
+pub fn readers_and_receives_go_on_where_the_other_stopped(at: Place) {
+    for (round, capacity) in [0, 500, 1 << 12].into_iter().enumerate() {
+        let (seg, seed) = (kit::segment(), 5 + round as u64);
+        let text = |random: &mut Random| {
+            let len = match random.below(6) {
+                0 => random.below(20_000),
+                1 => random.below(3 * LONGEST as u64),
+                _ => random.below(60),
+            };
+            (0..len).map(|_| random.below(256) as u8).collect::<Vec<u8>>()
+        };
+        let (mut end, actor) = meet(at, &seg, capacity, move |mut end| {
+            let mut random = Random(seed);
+            for _ in 0..1500 {
+                end.send(&text(&mut random)).expect("send");
+            }
+        });
+        let mut expected = Vec::new();
+        let mut random = Random(seed);
+        for _ in 0..1500 {
+            expected.extend(text(&mut random));
+        }
+        let (mut got, mut random) = (Vec::new(), Random(99));
+        let over = loop {
+            let received = match random.below(6) {
+                0 => end.recv(),
+                1 => end.try_recv(),
+                2 => end.recv_timeout(Duration::ZERO),
+                3 => {
+                    let mut buffer = [0; 100];
+                    end.recv_into_timeout(&mut buffer, Duration::ZERO)
+                        .map(|len| buffer[..len].to_vec())
+                        .map_err(Into::into)
+                }
+                4 => end.try_borrow().map(|message| message.to_vec()),
+                _ => {
+                    let mut reader = end.reader();
+                    for _ in 0..random.below(4) {
+                        let mut buffer = vec![0; random.below(300) as usize];
+                        match random.below(3) {
+                            0 => _ = std::io::BufRead::fill_buf(&mut reader).expect("bytes"),
+                            _ => {
+                                let len = reader.read(&mut buffer).expect("bytes");
+                                got.extend_from_slice(&buffer[..len]);
+                            }
+                        }
+                    }
+                    continue;
+                }
+            };
+            match received {
+                Ok(message) => got.extend(message),
+                Err(e) if e.kind() == ErrorKind::Closed => break e,
+                Err(e) => assert!(
+                    matches!(e.kind(), ErrorKind::Empty | ErrorKind::TimedOut | ErrorKind::TooLarge),
+                    "{e}"
+                ),
+            }
+        };
+        assert_eq!(over.kind(), ErrorKind::Closed);
+        assert!(got == expected, "{} bytes came, {} were sent", got.len(), expected.len());
+        actor.join();
+    }
+}
+
+/// One that its sender gave up, or that is skipped, does not get into the next one.
+pub fn what_was_given_up_or_skipped_is_not_mixed_in(_: Place) {
+    let (mut to, mut from) = pipe::one_way(0, 100).expect("a pipe");
+    // What has come of one that was given up.
+    assert!(to.send_timeout(&[b'a'; 200], Duration::from_millis(1)).is_err());
+    assert_eq!(kind(from.recv_timeout(Duration::ZERO)), Err(ErrorKind::TimedOut));
+    std::thread::scope(|s| {
+        s.spawn(|| to.send(&[b'b'; 200]).expect("send"));
+        let mut bytes = [0; 40];
+        // Its beginning comes before the next one.
+        from.reader().read_exact(&mut bytes).expect("bytes");
+        let rest = from.recv().expect("recv");
+        assert!(rest.iter().all(|&byte| byte == b'b'), "{rest:?}");
+    });
+    // Skipped: its pieces too.
+    let (mut to, mut from) = pipe::one_way(0, 100).expect("a pipe");
+    std::thread::scope(|s| {
+        s.spawn(move || {
+            to.send(&[b'a'; 1000]).expect("send");
+            to.send(b"next").expect("send");
+        });
+        while !from.skip().expect("skip") {
+            std::hint::spin_loop();
+        }
+        assert_eq!(from.recv().expect("recv"), b"next");
+        assert_eq!(kind(from.skip()), Err(ErrorKind::Closed));
+    });
+    // The end is told to whoever goes on.
+    let (mut to, mut from) = pipe::one_way(0, 100).expect("a pipe");
+    assert!(to.send_timeout(&[b'a'; 1000], Duration::from_millis(1)).is_err());
+    assert_eq!(kind(from.recv_timeout(Duration::ZERO)), Err(ErrorKind::TimedOut));
+    drop(to);
+    let mut bytes = Vec::new();
+    let cut = from.reader().read_to_end(&mut bytes).expect_err("cut short");
+    assert!(cut.kind() == std::io::ErrorKind::UnexpectedEof && !bytes.is_empty() && bytes.len() < 1000);
+}
+
 /// A program takes an end, with its descriptors; its death is the end.
 pub fn an_end_goes_to_a_program(at: Place) {
     if at != Place::Processes {
@@ -233,6 +336,27 @@ pub fn an_end_goes_to_a_program(at: Place) {
     let mut ours = ours;
     assert_eq!(kind(ours.recv()), Err(ErrorKind::Closed));
     assert_eq!(kind(End::inherited("work")).map(drop), Err(ErrorKind::NotFound));
+
+    // A key that cannot be one.
+    let (_ours, theirs) = pipe::pair(1000, 100).expect("pair");
+    let refused = Builder::new().spawn_giving(Program::new("true"), "a=b", theirs);
+    assert_eq!(kind(refused).map(drop), Err(ErrorKind::InvalidInput));
+
+    // Whoever has an old variable does not take the end of a pipe that was made anew at the same place.
+    let seg = kit::segment();
+    let show = |variable: &'static str| {
+        let (mut near, far) = seg.pipe_pair("p", 1000, 100).expect("pair");
+        let script = Program::new("sh").args(["-c", "echo \"$INTERPROC_PIPE_work\""]);
+        let (read, write) = std::io::pipe().expect("a pipe");
+        let given = Builder::new().stdout(write).spawn_giving(script, variable, far);
+        assert_eq!(kind(given).map(drop), Err(ErrorKind::NoChild));
+        assert_eq!(kind(near.recv()), Err(ErrorKind::Closed));
+        std::io::read_to_string(read).expect("read")
+    };
+    let (one, other) = (show("work"), show("work"));
+    let place =
+        |told: &str| told.trim().rsplit_once(',').map(|(place, _)| place.to_owned()).expect("a number");
+    assert!(place(&one) == place(&other) && one != other, "{one} {other}");
 
     // In the middle of a message it is not given away to where its pieces are not.
     let (mut to, mut from) = pipe::one_way(0, 100).expect("pair");

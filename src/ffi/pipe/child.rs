@@ -6,10 +6,12 @@ use crate::ffi::arguments::{output, text};
 use crate::ffi::handle::{Handle, boxed, close, open_mut};
 use crate::ffi::process::{interproc_process_options_t, interproc_process_t};
 use crate::ffi::start::program;
+use crate::ffi::time::until;
 use crate::ffi::{call, call_out, invalid};
 use crate::pipe;
 use crate::process::{Builder, HandOver};
 use core::ffi::{c_char, c_int, c_void};
+use libc::timespec;
 
 /// Starts a child process that runs `entry(end, argument)` with this end of a pipe, as interproc_process_fork() does
 /// without one. The child has the end before `entry` runs, and until then this process holds it: the holder of the
@@ -54,16 +56,19 @@ pub unsafe extern "C" fn interproc_pipe_fork(
 /// interproc_pipe_inherited() with the same `key`.
 ///
 /// **It returns when the program has taken the end**, or has ended: until then this process holds it. So the holder of the other end
-/// is told when the program dies, at any instruction. On success the handle `end` is closed in this process.
+/// is told when the program dies, at any instruction. On success the handle `end` is closed in this process. If the program has not taken
+/// it by `abstime`, it is killed; NULL: it is waited for as long as it takes, which is for ever if it waits for something from
+/// this thread first.
 ///
 ///     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
 ///     if (rc == 0)
-///         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs);
+///         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs, NULL);
 ///
 ///     rc = interproc_pipe_inherited("work", &end); // in the program
 ///
-/// @return As interproc_process_spawn(); ECHILD: the program ended without taking the end. After any error but EINVAL the end is
-/// closed, and the child, if there is one, is nobody's.
+/// @return As interproc_process_spawn(); ECHILD: the program ended without taking the end, or took one half of two; ETIMEDOUT: it was
+/// killed and reaped. After an error that is not because of NULL, or of a handle that is not open, the end is closed and there is no
+/// child.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_spawn(
     process: *mut interproc_process_t,
@@ -73,14 +78,16 @@ pub unsafe extern "C" fn interproc_pipe_spawn(
     environment: *const *const c_char,
     key: *const c_char,
     end: *mut interproc_pipe_t,
+    abstime: *const timespec,
 ) -> c_int {
     // SAFETY: by C's contract.
     call(|| unsafe {
         let process = output(process, "process")?;
         open_mut(end.cast_const())?;
         let key = text(key, "key")?;
+        let deadline = until(abstime)?.deadline();
         let (builder, program) = program(options, file, arguments, environment)?;
-        process.set(boxed(|| builder.spawn_giving(program, key, close(end)?))?);
+        process.set(boxed(|| builder.spawn_giving_by(program, key, close(end)?, deadline))?);
         Ok(())
     })
 }

@@ -3,7 +3,7 @@
 use super::{interproc_pipe_t, receiver, sender};
 use crate::error::format;
 use crate::error::{Error, ErrorKind};
-use crate::ffi::arguments::{bytes, parts, tell};
+use crate::ffi::arguments::{bytes, output, parts, tell};
 use crate::ffi::error::report;
 use crate::ffi::invalid;
 use crate::ffi::time::{timed, until};
@@ -125,6 +125,20 @@ pub unsafe extern "C" fn interproc_pipe_recv(
 ) -> c_int {
     // SAFETY: by C's contract.
     unsafe { recv(pipe, Wait::ForEver, buffer, size, len, redelivered) }
+}
+
+/// Skips the next message, of any length, if there is one now: `*skipped`. For one that is longer than the buffer, as a sender may
+/// send any length.
+///
+/// @return 0; EPIPE, ECONNRESET as interproc_pipe_recv(); EINVAL: skipped is NULL, an end that only sends, a message is borrowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn interproc_pipe_skip(pipe: *const interproc_pipe_t, skipped: *mut bool) -> c_int {
+    // SAFETY: by C's contract.
+    report(unsafe { receiver(pipe) }.and_then(|receiver| unsafe {
+        let skipped = output(skipped, "skipped")?;
+        skipped.set(receiver.skip()?);
+        Ok(())
+    }))
 }
 
 /// As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.

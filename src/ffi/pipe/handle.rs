@@ -4,8 +4,9 @@ use crate::error::Result;
 use crate::ffi::handle::{Boxed, open_mut};
 use crate::ffi::invalid;
 use crate::ffi::lease::Pool;
-use crate::pipe::{Described, End, GiveToProgram, Receiver, Sender, both};
+use crate::pipe::{Described, End, GiveToProgram, Receiver, Sender, both, both_taken};
 use crate::process::HandOver;
+use crate::time::Deadline;
 use core::ffi::{c_int, c_void};
 
 /// One end of a pipe: of a two-way pipe, or the sending or the receiving end of a one-way pipe. Messages have any
@@ -136,11 +137,13 @@ impl GiveToProgram for Ends {
             (None, None) => Err(invalid("the pipe is closed")),
         }
     }
-    fn await_taken(self, child: c_int) -> Result<()> {
-        if let Some(sender) = self.sender {
-            sender.hand_over(child)?;
+    fn await_taken(self, child: c_int, deadline: Option<Deadline>) -> Result<()> {
+        match (self.sender, self.receiver) {
+            (Some(to), Some(from)) => both_taken(to, from, child, deadline),
+            (Some(to), None) => to.await_taken(child, deadline),
+            (None, Some(from)) => from.await_taken(child, deadline),
+            (None, None) => Ok(()),
         }
-        self.receiver.map_or(Ok(()), |receiver| receiver.hand_over(child))
     }
 }
 

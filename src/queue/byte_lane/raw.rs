@@ -56,6 +56,8 @@ pub(crate) enum Piece {
     More = 4,
     /// A message with a descriptor. It begins with that one's number.
     Accompanied = 5,
+    /// Any record of which some bytes were read as a stream. Its consumer has made this of it, and knows how many.
+    Begun = 6,
 }
 
 /// Bytes of the number with which a record begins that is not [`Piece::More`].
@@ -399,13 +401,13 @@ impl RawByteConsumer {
     /// The length of the piece with this header.
     fn piece(&self, word: u64) -> Option<(usize, Piece)> {
         let (len, kind) = ((word >> 32) as usize, word as u32);
-        let piece =
-            [Piece::First, Piece::More, Piece::Accompanied].into_iter().find(|&p| p as u32 == kind)?;
+        let pieces = [Piece::First, Piece::More, Piece::Accompanied, Piece::Begun];
+        let piece = pieces.into_iter().find(|&p| p as u32 == kind)?;
         let units = units_of(len);
         let fits = len <= self.longest()
             && units <= self.lane().capacity() - self.seat.index()
             && units <= self.seat.known()
-            && (len >= LENGTH || piece == Piece::More);
+            && (len >= LENGTH || matches!(piece, Piece::More | Piece::Begun));
         (fits && self.lane().hangs_up()).then_some((len, piece))
     }
 
@@ -423,6 +425,29 @@ impl RawByteConsumer {
         self.current = units_of(len);
         // SAFETY: in bounds, as the piece ends below the end.
         Ok((Found { bytes: unsafe { self.lane().bytes(index).add(UNIT) }, len }, piece))
+    }
+
+    /// Leaves the record that was found last for a consumer that knows that some of its bytes were read: it is [`Piece::Begun`].
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn leave_begun(&mut self, len: usize) {
+        self.current = 0;
+        self.lane().fill(self.seat.index(), |p| {
+            // SAFETY: a unit of eight aligned bytes of a record that is ours by the seat until it is released.
+            unsafe { p.cast::<u64>().write_volatile(Piece::Begun as u64 | (len as u64) << 32) }
+        });
+    }
+
+    /// Where the next record begins, or what fills the ring's end before it.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn position(&self) -> u64 {
+        self.seat.position()
+    }
+
+    /// Whether the next record, if there is one, is the next one behind `position`: at the ring's end a pad may lie between.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn follows(&self, position: u64) -> bool {
+        let (capacity, here) = (self.lane().capacity(), self.seat.position());
+        here == position || self.seat.index() == 0 && here.wrapping_sub(position) < capacity
     }
 
     /// Whether there is a message, for a consumer that has found none: frees what was read, and reports the end.

@@ -33,6 +33,12 @@ pub(in crate::queue) struct Header {
     pub(in crate::queue) producer: Seat,
     /// Who may read.
     pub(in crate::queue) consumer: Seat,
+    /// Of a pipe's lane: by what number a program may take the producer's seat, and the consumer's, from whoever holds it.
+    #[cfg(not(interproc_loom))]
+    pub(in crate::queue) gifts: [AtomicU64; 2],
+    #[cfg(not(interproc_loom))]
+    _line1: [u64; 5],
+    #[cfg(interproc_loom)]
     _line1: [u64; 7],
     /// How many units were ever published.
     pub(in crate::queue) tail: AtomicU64,

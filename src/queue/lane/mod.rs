@@ -170,8 +170,23 @@ impl Lane {
             // Relaxed: nobody else reads them before taking a seat after us.
             word.store(0, Ordering::Relaxed);
         }
+        #[cfg(not(interproc_loom))]
+        header.gifts.iter().for_each(|gift| gift.store(0, Ordering::Relaxed));
         header.peak.renew();
         header.common.renew();
+    }
+
+    /// From now on the program that knows this number, which is not 0, may take the producer's seat, or the consumer's, from its holder.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn offer(&self, consumer: bool, number: u64) {
+        self.header().gifts[usize::from(consumer)].store(number, Ordering::Release);
+    }
+
+    /// Whether it may, which is true once. The lane is the one of the offer: it was not [renewed](Self::renew) since.
+    #[cfg(all(feature = "std", not(interproc_loom)))]
+    pub(crate) fn take_offer(&self, consumer: bool, number: u64) -> bool {
+        let gift = &self.header().gifts[usize::from(consumer)];
+        number != 0 && gift.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Makes sleepers look again: the holder of the other seat was changed behind their back.
