@@ -19,7 +19,8 @@
 //! publisher has changed. A set would have to watch a cell of every object. It watches *the slots of the segment's other members*
 //! instead, as long as they are few ([`Others`]): the death of any of them changes a word that it watches. Where there are more it
 //! watches none of them, and looks again after the net: soon at first, then less and less often ([`Naps`]). It also looks
-//! again if it waits on a life, as at the other end of a pipe: the kernel does not report every death.
+//! again if it waits on a life, as of one who has in hand what is waited for, or at the other end of a pipe: the kernel does not
+//! report every death.
 //!
 //! A set that is busy does not sleep. So each look begins with the question whether anybody has died ([`Post::is_calm`]).
 //!

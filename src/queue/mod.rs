@@ -35,6 +35,8 @@ pub(crate) mod lane;
 pub(crate) mod latest;
 mod locking;
 pub(crate) mod mpmc;
+#[cfg(any(feature = "std", interproc_loom))]
+pub(crate) mod not_yet;
 mod position;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 pub(crate) mod push_error;

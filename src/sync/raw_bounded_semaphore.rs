@@ -347,7 +347,7 @@ impl RawBoundedSemaphore {
         Watch { word: Word::High(self.word()), expected }
     }
 
-    /// Whether there is a permit to be had. Changes nothing.
+    /// Whether there is a permit to be had: if not, somebody alive has each. Changes nothing.
     #[cfg(any(feature = "std", interproc_loom))]
     pub(crate) fn can_acquire(&self, me: &Member) -> bool {
         self.cells.from(0).any(|(_, cell)| {

@@ -32,12 +32,6 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// See [`RawSource::waits_on_a_life`].
-    #[cfg(not(interproc_loom))]
-    pub(super) fn waits_on_a_life(&self) -> bool {
-        self.source.waits_on_a_life()
-    }
-
     /// Whether a sleep needs no more for it than the door.
     #[cfg(not(interproc_loom))]
     pub(super) fn is_plain(&self) -> bool {
@@ -62,8 +56,6 @@ pub(crate) struct Watching<'s, 'm, 'a> {
     pub(crate) naps: &'s mut Naps,
     /// All sources are [plain](RawSource::is_plain).
     pub(crate) plain: bool,
-    /// A source [waits on a life](RawSource::waits_on_a_life).
-    pub(crate) on_lives: bool,
     /// The sources that are to be looked at. There is room for all.
     pub(crate) loud: &'s mut Vec<u32>,
     /// The next look is at everything, also at what nothing was heard of.
@@ -207,7 +199,7 @@ impl Watching<'_, '_, '_> {
             let others = if self.plain { &self.entries[..0] } else { &*self.entries };
             let until = Deadline::earlier(deadline, due(others));
             let words = others.iter().flat_map(|entry| entry.source.watches()).map(|(watch, _)| watch);
-            let sure = sure && !self.on_lives;
+            let sure = sure && !waits_on_a_life(self.entries);
             let woken = sleep_at_doors(self.posts, None, words, sure, self.naps, until);
             // Unless a door has told. (An alarm and the death of a member are seen at the posts.)
             *self.thorough = matches!(woken, Woken::TimedOut | Woken::Interrupted);
@@ -223,9 +215,15 @@ impl Watching<'_, '_, '_> {
     }
 }
 
+/// Whether the death of somebody who does nothing is an event for one of them: who has something in hand, or is at the other end of a
+/// pipe. The kernel does not report every death, so the second channel is asked from time to time.
+pub(crate) fn waits_on_a_life(entries: &[Entry<'_>]) -> bool {
+    entries.iter().any(|entry| entry.source.not_yet.held)
+}
+
 /// When to look again at the latest, after a look that found nothing.
 pub(crate) fn due(entries: &[Entry<'_>]) -> Option<Deadline> {
-    let dues = entries.iter().filter_map(|entry| entry.source.due);
+    let dues = entries.iter().filter_map(|entry| entry.source.not_yet.due);
     dues.min().map(Deadline::from_monotonic_ns)
 }
 
@@ -238,8 +236,6 @@ pub(crate) fn due(entries: &[Entry<'_>]) -> Option<Deadline> {
 pub fn wait_for_any(me: &Member, door: u32, entries: &mut [Entry<'_>], wait: Wait) -> Result<usize> {
     let posts = &mut [Post::new(me, door)];
     let plain = entries.iter().all(|entry| entry.source.is_plain());
-    let on_lives = entries.iter().any(|entry| entry.source.waits_on_a_life());
     let loud = &mut Vec::with_capacity(entries.len());
-    Watching { posts, entries, plain, on_lives, loud, naps: &mut Naps::default(), thorough: &mut true }
-        .wait(wait)
+    Watching { posts, entries, plain, loud, naps: &mut Naps::default(), thorough: &mut true }.wait(wait)
 }

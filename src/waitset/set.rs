@@ -3,7 +3,7 @@
 
 use super::helper::{Door, Place};
 use super::poller::Poller;
-use super::raw::{Entry, Watching, due};
+use super::raw::{Entry, Watching, due, waits_on_a_life};
 use super::source::Wanted;
 use crate::counted::Keep;
 use crate::error::{Error, ErrorKind, Result};
@@ -273,7 +273,8 @@ struct Descriptor {
 /// *If a thread or a process dies*: what it has published is heard, and what it had in its hands comes back, as for a sleeper of the object
 /// itself. Where more than eight other threads use the segment, a death that rings no bell (between two instructions of a publication; with a
 /// job, a permit or a borrowed message in hand) is found by a look that comes 50 ms after the last one, then after 0.1 s, at most every
-/// 0.8 s. So are deaths in the second and further segments of a set, where it hears no bell, and those that the kernel does not report at the other end of a pipe.
+/// 0.8 s. So are deaths in the second and further segments of a set, where it hears no bell, and those that the kernel does not report,
+/// of whoever has in hand what is waited for or is at the other end of a pipe.
 /// Otherwise a dead peer at the other end of a pipe is heard at once. If the owner of a set dies, nothing is left but a spare wake-up.
 ///
 /// *Cost*: a wait that finds something looks at each source, a few nanoseconds each, and makes no system call. One that sleeps
@@ -323,8 +324,6 @@ pub struct WaitSet<'a> {
     loud: Vec<u32>,
     /// How many sources are not [plain](Entry::is_plain).
     others: usize,
-    /// How many [wait on a life](Entry::waits_on_a_life).
-    on_lives: usize,
     naps: Naps,
     /// The next look is at everything.
     thorough: bool,
@@ -386,7 +385,6 @@ impl<'a> WaitSet<'a> {
                     return Err(error);
                 }
                 self.others += usize::from(!entry.is_plain());
-                self.on_lives += usize::from(entry.waits_on_a_life());
                 self.thorough = true;
                 self.entries.push(entry);
                 let keep = keep.or_else(|| member::keep_of(address));
@@ -428,7 +426,6 @@ impl<'a> WaitSet<'a> {
             let entry = self.entries.swap_remove(index);
             let object = self.objects.swap_remove(index);
             self.others -= usize::from(!entry.is_plain());
-            self.on_lives -= usize::from(entry.waits_on_a_life());
             self.loud.clear();
             self.thorough = true;
             self.forget_segment_if_unused(entry.post);
@@ -669,7 +666,6 @@ impl<'a> WaitSet<'a> {
             posts: &mut self.posts,
             entries: &mut self.entries,
             plain: self.others == 0,
-            on_lives: self.on_lives > 0,
             loud: &mut self.loud,
             naps: &mut self.naps,
             thorough: &mut self.thorough,
@@ -784,7 +780,8 @@ impl<'a> WaitSet<'a> {
         let watches = others.iter().flat_map(|entry| entry.watches());
         let words = watches.map(|(watch, news)| (Place::of(watch.word), news.then_some(watch.expected)));
         let keep = self.objects.iter().filter_map(|object| object.keep.clone());
-        poller.registration.update(&signal, doors, words, self.on_lives > 0 || !sure, keep)?;
+        let naps = waits_on_a_life(&self.entries) || !sure;
+        poller.registration.update(&signal, doors, words, naps, keep)?;
         Ok(self.note(0))
     }
 

@@ -11,6 +11,7 @@ use crate::queue::event_count::{Armed, EventCount};
 use crate::queue::lane::Lane;
 use crate::queue::latest::RawLatest;
 use crate::queue::mpmc::RawQueue;
+use crate::queue::not_yet::NotYet;
 use crate::queue::work::RawWorkQueue;
 use crate::raw::sync::{RawBoundedSemaphore, RawEvent, RawSemaphore};
 use crate::sys::Watch;
@@ -52,14 +53,14 @@ pub struct RawSource<'a> {
     armed: Armed,
     /// What is expected of words that are slept on.
     expected: [u32; 2],
-    /// When to look again at the latest, on the monotonic clock.
-    pub(super) due: Option<u64>,
+    /// What the last look said that found nothing.
+    pub(super) not_yet: NotYet,
 }
 
 impl<'a> RawSource<'a> {
     /// Nothing is known yet.
     pub fn new(wanted: Wanted<'a>) -> Self {
-        RawSource { wanted, armed: Armed::default(), expected: [0; 2], due: None }
+        RawSource { wanted, armed: Armed::default(), expected: [0; 2], not_yet: NotYet::default() }
     }
 
     /// The object's own count of those who sleep for it.
@@ -86,39 +87,30 @@ impl<'a> RawSource<'a> {
 
     /// Whether a try would not be refused with "not now". `fully`: also where that takes a lock.
     pub(super) fn look(&mut self, me: &Member, fully: bool) -> bool {
-        let is_due = || self.due.is_some_and(|due| Deadline::from_monotonic_ns(due).has_passed());
+        let is_due = || self.not_yet.due.is_some_and(|due| Deadline::from_monotonic_ns(due).has_passed());
+        // A look that says no more than that nothing is there; then the death of nobody matters, or of somebody.
+        let plain = |found: bool, held| if found { Ok(()) } else { Err(NotYet::held(held)) };
         let found = match &self.wanted {
             Wanted::Take(queue) if fully || is_due() => queue.can_take(me),
             Wanted::Put(queue) if fully => queue.can_put(me),
-            _ => return self.glance(me),
-        };
-        self.due = None;
-        match found {
-            Ok(()) => true,
-            Err(not_yet) => {
-                self.due = not_yet.due;
-                false
-            }
-        }
-    }
-
-    fn glance(&self, me: &Member) -> bool {
-        match &self.wanted {
+            // What was found with the lock held stays.
+            Wanted::Take(queue) => return queue.can_take_at_a_glance(),
+            Wanted::Put(queue) => return queue.can_put_at_a_glance(),
             Wanted::Pop(queue) => queue.can_pop(me),
             Wanted::Push(queue) => queue.can_push(me),
             Wanted::PopBytes(queue) => queue.can_pop(me),
             Wanted::PushBytes(queue, len) => queue.can_push(me, *len),
-            Wanted::Read(lane) => lane.can_pop(me),
-            Wanted::Write(lane, units, whole) => lane.can_push(me, *units, *whole),
-            Wanted::Take(queue) => queue.can_take_at_a_glance(),
-            Wanted::Put(queue) => queue.can_put_at_a_glance(),
-            Wanted::Receive(broadcast, seat) => broadcast.can_receive(*seat),
-            Wanted::Newer(latest, than) => latest.version() > *than,
-            Wanted::Accept(rendezvous) => rendezvous.can_accept(),
-            Wanted::Set(event) => event.is_set(),
-            Wanted::Posted(semaphore) => semaphore.value() > 0,
-            Wanted::Permit(semaphore) => semaphore.can_acquire(me),
-        }
+            Wanted::Read(lane) => plain(lane.can_pop(me), lane.hangs_up()),
+            Wanted::Write(lane, units, whole) => plain(lane.can_push(me, *units, *whole), lane.hangs_up()),
+            Wanted::Receive(broadcast, seat) => plain(broadcast.can_receive(*seat), false),
+            Wanted::Newer(latest, than) => plain(latest.version() > *than, false),
+            Wanted::Accept(rendezvous) => plain(rendezvous.can_accept(), false),
+            Wanted::Set(event) => plain(event.is_set(), false),
+            Wanted::Posted(semaphore) => plain(semaphore.value() > 0, false),
+            Wanted::Permit(semaphore) => plain(semaphore.can_acquire(me), true),
+        };
+        self.not_yet = found.err().unwrap_or_default();
+        found.is_ok()
     }
 
     /// Announces that whoever sleeps at `door` is to be told. Whether the heavy fence is needed, and then
@@ -153,15 +145,6 @@ impl<'a> RawSource<'a> {
             count.arm_fenced(&mut armed, sure);
         }
         self.armed = armed;
-    }
-
-    /// Whether the death of somebody who does nothing is an event for it, as at the other end of a pipe. The kernel does not report every
-    /// death, so the second channel is asked from time to time.
-    pub(super) fn waits_on_a_life(&self) -> bool {
-        match &self.wanted {
-            Wanted::Read(lane) | Wanted::Write(lane, ..) => lane.hangs_up(),
-            _ => false,
-        }
     }
 
     /// Whether a sleep needs no more for it than the door.

@@ -726,6 +726,12 @@ impl<'a> Locked<'a> {
         self.look_after(true, false).is_err() || self.books.has_free() || self.queue.is_closed()
     }
 
+    /// Whether somebody has a job or a place for one in hand.
+    #[cfg(any(feature = "std", interproc_loom))]
+    pub(super) fn has_owners(&self) -> bool {
+        self.books.has_owners()
+    }
+
     /// Gives back what the dead had, and leases that are over. A caller that `takes` gets one of them itself.
     #[inline(always)]
     fn look_after(&self, all: bool, takes: bool) -> Result<Changed> {

@@ -9,6 +9,7 @@
 use super::raw::{Locked, RawWorkQueue, now_ns};
 use crate::error::ErrorKind;
 use crate::member::{Member, Watchers};
+use crate::queue::not_yet::NotYet;
 use crate::sys::{Watch, Word};
 use crate::time::Wait;
 
@@ -64,7 +65,7 @@ impl RawWorkQueue {
             Ok(locked) => Ok(Some(locked)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let due = now_ns().saturating_add(LOCKED_NS);
-                Err(NotYet { due: Some(due) })
+                Err(NotYet { due: Some(due), held: false })
             }
             Err(_) => Ok(None),
         }
@@ -73,15 +74,16 @@ impl RawWorkQueue {
     /// Unlocks, as for a wait. From now on the death of whoever has the lock is heard by the bell.
     fn not_yet(&self, me: &Member, locked: Locked<'_>, due: Option<u64>) -> NotYet {
         let lock = &self.place().header().lock;
+        let not_yet = NotYet { due, held: locked.has_owners() };
         if crate::mutant!("work-set-unawaited") || lock.is_dirty() {
-            return NotYet { due };
+            return not_yet;
         }
         let pending = me.pend();
         lock.set_awaited(me);
         core::mem::forget(locked);
         lock.unlock_to_wait(me);
         me.unpend(pending);
-        NotYet { due }
+        not_yet
     }
 
     /// The word on which a set sleeps beside its door: as long as somebody does, the lock stays AWAITED. Its value is of no interest.
@@ -90,10 +92,4 @@ impl RawWorkQueue {
         let word = Word::High(self.place().header().lock.last());
         Watch { word, expected: word.load() }
     }
-}
-
-/// A look found nothing.
-pub(crate) struct NotYet {
-    /// When to look again, on the monotonic clock.
-    pub(crate) due: Option<u64>,
 }
