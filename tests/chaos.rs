@@ -15,8 +15,8 @@
 //! - in the critical section nobody met anybody, and half-changed data only with the news of a death.
 //!
 //! Every other round is one of the other locks and signals, in turn: see `family`; the rounds between them are the
-//! queue's (`queue`), the byte queue's (`bytes`), the work queue's (`work`), the broadcast's (`news`), the lane's (`lane`) and the pipes' (`pipe`), in turn. With `--only NAME` all rounds
-//! are that one's.
+//! queue's (`queue`), the byte queue's (`bytes`), the work queue's (`work`), the broadcast's (`news`), the lane's (`lane`), the pipes'
+//! (`pipe`) and the wait sets' (`sets`), in turn. With `--only NAME` all rounds are that one's.
 
 #[path = "chaos/books.rs"]
 mod books;
@@ -32,6 +32,8 @@ mod lane;
 mod pipe;
 #[path = "chaos/queue.rs"]
 mod queue;
+#[path = "chaos/sets.rs"]
+mod sets;
 #[path = "chaos/work.rs"]
 mod work;
 
@@ -93,11 +95,12 @@ enum Turn {
     Lane,
     Pairs,
     Meetings,
+    Sets,
     Family,
 }
 
 /// The names for the command line.
-const TURNS: [(&str, Turn); 8] = [
+const TURNS: [(&str, Turn); 9] = [
     ("queue", Turn::Queue),
     ("bytes", Turn::Bytes),
     ("work", Turn::Work),
@@ -105,14 +108,15 @@ const TURNS: [(&str, Turn); 8] = [
     ("lane", Turn::Lane),
     ("pairs", Turn::Pairs),
     ("meetings", Turn::Meetings),
+    ("sets", Turn::Sets),
     ("family", Turn::Family),
 ];
 
 impl Turn {
     /// Every other round is the family's.
     fn of(round: u64) -> Turn {
-        use Turn::{Bytes, Lane, Meetings, News, Pairs, Queue, Work};
-        let others = [Queue, Bytes, Pairs, Work, News, Lane, Meetings];
+        use Turn::{Bytes, Lane, Meetings, News, Pairs, Queue, Sets, Work};
+        let others = [Queue, Bytes, Pairs, Work, News, Sets, Lane, Meetings];
         if round % 2 == 1 { Turn::Family } else { others[round as usize / 2 % others.len()] }
     }
 }
@@ -159,7 +163,7 @@ fn main() -> ExitCode {
     priority(-15);
     let (queues, mut dice, mut totals) = (queue::Books::open(), Dice(seed), Totals::default());
     let (family, bytes, lanes) = (family::Books::open(), bytes::open(), lane::Books::open());
-    let (pipes, works, news) = (pipe::Books::open(), work::open(), broadcast::open());
+    let (pipes, works, news, sets) = (pipe::Books::open(), work::open(), broadcast::open(), sets::open());
     let end = Instant::now() + time;
     let mut told = Instant::now();
     while Instant::now() < end {
@@ -173,6 +177,7 @@ fn main() -> ExitCode {
             Turn::Lane => lane::round(lanes, dice, left, sums),
             Turn::Pairs => pipe::pairs::round(pipes, dice, left, sums),
             Turn::Meetings => pipe::meetings::round(pipes, dice, left, sums),
+            Turn::Sets => sets::round(sets, dice, left, sums),
             // The others' are longer, for what is at work there is more.
             Turn::Family => family::round(family, dice, left.min(Duration::from_millis(400)), sums),
         };

@@ -101,6 +101,13 @@ impl<const PRODUCERS: usize, const CONSUMERS: usize, const MOST: usize> Books<PR
         numbers.for_each(|n| self.acknowledged[producer][n as usize].store(1, SeqCst));
     }
 
+    /// Whether the last message of a producer that was acknowledged was delivered.
+    pub fn has_last(&self, producer: usize) -> bool {
+        let mut numbers = (1..=self.tried[producer].load(SeqCst) as usize).rev();
+        let last = numbers.find(|&n| self.acknowledged[producer][n].load(SeqCst) == 1);
+        last.is_none_or(|n| self.delivered[producer][n].load(SeqCst) > 0)
+    }
+
     /// A consumer has this whole message in its hands, if there is such a one. `None`: nobody knows whether it comes again.
     pub fn sees(
         &self,
