@@ -10,6 +10,9 @@
 //! | a thread that returns with leaked guards, and later its process; by the rule of C the thread's end is told | nothing; marks the slot |
 //! | an orderly end: everything was given back | there is nothing to say |
 //!
+//! A wait set is both: its owner dies in it (`sets`), and whoever sleeps in one is told of everybody else's death, as those are who
+//! sleep in the objects.
+//!
 //! Each cell of the table is a segment and a process of its own, many at a time. An object is one [`Story`] of
 //! `stories.rs`: what its victim takes, how a survivor asks for it, and what it is to be told. With
 //! `INTERPROC_DEATHS=N` in the environment every cell is run N times, and what it took is printed (`--nocapture`).
@@ -21,6 +24,8 @@
 mod support;
 #[path = "support/kit.rs"]
 mod kit;
+#[path = "kinds_of_death/sets.rs"]
+mod sets;
 #[path = "kinds_of_death/stories.rs"]
 mod stories;
 
@@ -255,7 +260,12 @@ fn live_on(story: &mut Story, form: Form, kid: &mut Kid, words: &Words) {
 fn cell(kind: Kind, make: fn() -> Story, form: Form) -> Option<Duration> {
     let mut story = make();
     let by_a_thread = matches!(kind, Kind::Vanished | Kind::Cancelled | Kind::Returned);
-    if by_a_thread && !story.by_its_thread || form == Form::State && story.state.is_none() {
+    let has_form = match form {
+        Form::Plain => true,
+        Form::State => story.state.is_some(),
+        _ => story.tries,
+    };
+    if by_a_thread && !story.by_its_thread || !has_form {
         return None;
     }
     // A plain form that is not told would sleep for ever.
@@ -277,6 +287,7 @@ fn cell(kind: Kind, make: fn() -> Story, form: Form) -> Option<Duration> {
     });
     (story.meet)();
     await_word(&words.ready, 1);
+    (story.sleep)();
     if form != Form::Plain && !matches!(form, Form::Timed(_)) {
         assert_eq!(ask(&mut story, form)?, Answer::Refused, "while the other one has it");
     }
@@ -305,7 +316,8 @@ fn run_on_one_processor() {
 /// All cells of one kind.
 fn table(kind: Kind) {
     let times: usize = std::env::var("INTERPROC_DEATHS").map_or(1, |n| n.parse().expect("a number"));
-    let cells: Vec<_> = STORIES.iter().flat_map(|row| FORMS.iter().map(move |form| (row, *form))).collect();
+    let stories = STORIES.iter().chain(sets::STORIES);
+    let cells: Vec<_> = stories.flat_map(|row| FORMS.iter().map(move |form| (row, *form))).collect();
     let took = kit::board();
     assert!(cells.len() <= took.len());
     let mut failed = Vec::new();

@@ -7,6 +7,7 @@ use interproc::sync::{
     Condvar, Event, LockError, Mutex, Once, RecursiveLockError, RecursiveMutex, RwLock, RwLockError,
     Semaphore,
 };
+use interproc::waitset::Source;
 use interproc::{Error, ErrorKind, Segment};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -48,7 +49,11 @@ pub struct Story {
     pub take: Take,
     /// What the survivor does meanwhile.
     pub meet: Box<dyn FnMut()>,
+    /// What it does when the victim has it.
+    pub sleep: Box<dyn FnMut()>,
     pub ask: Box<dyn FnMut(Wait) -> Answer>,
+    /// By what a wait set waits for it.
+    pub source: Option<Box<dyn FnMut() -> Source<'static>>>,
     /// Whether it can be asked for by tries and with time limits.
     pub tries: bool,
     /// Whether the state still shows the other one.
@@ -63,7 +68,7 @@ pub struct Story {
 }
 
 impl Story {
-    fn new(
+    pub fn new(
         take: impl Fn() -> GiveBack + 'static,
         ask: impl FnMut(Wait) -> Answer + 'static,
         died: Answer,
@@ -73,7 +78,9 @@ impl Story {
         Story {
             take,
             meet: Box::new(|| ()),
+            sleep: Box::new(|| ()),
             ask,
+            source: None,
             tries: true,
             state: None,
             by_its_thread: true,
@@ -87,6 +94,10 @@ impl Story {
         Story { state: Some(Box::new(move || if same() { Refused } else { Changed })), ..self }
     }
 
+    fn watched(self, source: impl FnMut() -> Source<'static> + 'static) -> Story {
+        Story { source: Some(Box::new(source)), ..self }
+    }
+
     fn of_its_thread(self) -> Story {
         Story { dies_with_its_thread: true, ..self }
     }
@@ -97,7 +108,7 @@ impl Story {
 }
 
 /// A story's name, and how to begin it anew.
-type Named = (&'static str, fn() -> Story);
+pub type Named = (&'static str, fn() -> Story);
 
 /// Every object, in the ways in which one can be in another's way.
 pub const STORIES: &[Named] = &[
@@ -177,11 +188,11 @@ macro_rules! by {
     };
 }
 
-fn leak<T>(value: T) -> &'static T {
+pub fn leak<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-fn segment() -> &'static Segment {
+pub fn segment() -> &'static Segment {
     leak(Segment::options().size(1 << 17).max_members(16).anonymous().expect("segment"))
 }
 
@@ -308,7 +319,7 @@ fn once() -> Story {
     Story::new(take, ask, FromTheDead, FromTheDead).of_its_thread()
 }
 
-fn permit() -> Story {
+pub fn permit() -> Story {
     let s = leak(segment().bounded_semaphore("s", 1).expect("semaphore"));
     let ask = |wait| {
         let got = by!(wait, s: acquire, try_acquire, acquire_timeout);
@@ -319,6 +330,7 @@ fn permit() -> Story {
     };
     Story::new(|| give_back(s.acquire().expect("acquire")), ask, FromTheDead, Clean)
         .with_state(|| s.available().expect("available") == 0)
+        .watched(|| s.when_available())
         .of_its_thread()
 }
 
@@ -340,7 +352,7 @@ fn barrier() -> Story {
 }
 
 /// A message behind a reservation comes within reach; one that was being read comes back.
-fn queue_pop(reads: bool) -> Story {
+pub fn queue_pop(reads: bool) -> Story {
     let q = leak(segment().queue::<u64>("q", 4).expect("queue"));
     if reads {
         q.push(1).expect("push");
@@ -365,19 +377,20 @@ fn queue_pop(reads: bool) -> Story {
     let (died, left) = if reads { (FromTheDead, FromTheDead) } else { (Clean, Clean) };
     Story::new(take, ask, died, left)
         .with_state(|| q.blocker().expect("blocker").is_some_and(|who| who.alive))
+        .watched(|| q.when_readable())
 }
 
-fn queue_push() -> Story {
+pub fn queue_push() -> Story {
     let q = leak(segment().queue::<u64>("q", 1).expect("queue"));
     let ask = |wait| {
         let got = by!(wait, q: push, try_push, push_timeout, 1);
         got.map_or_else(|error| refusal(error.error()), |()| Clean)
     };
-    Story::new(|| give_back(q.reserve().expect("reserve")), ask, Clean, Clean)
+    Story::new(|| give_back(q.reserve().expect("reserve")), ask, Clean, Clean).watched(|| q.when_writable())
 }
 
 /// A job that was taken comes back, counted: also one that was given back.
-fn work_take() -> Story {
+pub fn work_take() -> Story {
     let q = leak(segment().work_queue::<u64>("w", WorkOptions::new(2)).expect("queue"));
     q.put(1).expect("room");
     let take = move || give_back(q.take().expect("a job"));
@@ -385,7 +398,7 @@ fn work_take() -> Story {
         Ok(job) if job.deliveries() > 1 => FromTheDead,
         other => answer(other),
     };
-    Story::new(take, ask, FromTheDead, FromTheDead).of_its_thread()
+    Story::new(take, ask, FromTheDead, FromTheDead).watched(|| q.when_readable()).of_its_thread()
 }
 
 /// Behind one that publishes alone, or has reserved a message.
@@ -411,7 +424,7 @@ fn broadcast_behind() -> Story {
         .of_its_thread()
 }
 
-fn byte_queue_pop(reads: bool) -> Story {
+pub fn byte_queue_pop(reads: bool) -> Story {
     let q = leak(segment().byte_queue("q", 1 << 10, 64).expect("queue"));
     if reads {
         q.push(b"one").expect("push");
@@ -435,9 +448,10 @@ fn byte_queue_pop(reads: bool) -> Story {
     let (died, left) = if reads { (FromTheDead, FromTheDead) } else { (Clean, Clean) };
     Story::new(take, ask, died, left)
         .with_state(|| q.blocker().expect("blocker").is_some_and(|who| who.alive))
+        .watched(|| q.when_readable())
 }
 
-fn byte_queue_push() -> Story {
+pub fn byte_queue_push() -> Story {
     let q = leak(segment().byte_queue("q", 128, 64).expect("queue"));
     let long = leak([7u8; 64]);
     while q.try_push(long).is_ok() {}
@@ -451,7 +465,7 @@ fn byte_queue_push() -> Story {
         give_back(places)
     };
     let ask = |wait| answer(by!(wait, q: push, try_push, push_timeout, long));
-    Story::new(take, ask, Clean, Clean)
+    Story::new(take, ask, Clean, Clean).watched(|| q.when_writable(long.len()))
 }
 
 /// A seat is asked for by tries only.
@@ -552,11 +566,11 @@ fn until_granted(wait: Wait, mut attempt: impl FnMut() -> Answer) -> Answer {
 }
 
 /// The victim is the client.
-fn pipe_end(sends: bool) -> Story {
+pub fn pipe_end(sends: bool) -> Story {
     let seg = segment();
     let door = Rc::new(RefCell::new(Listener::bind(seg, "door", 1, 1 << 10, 64).expect("bind")));
     let mine: Rc<RefCell<Option<End>>> = Rc::default();
-    let (accepted, polled) = (mine.clone(), mine.clone());
+    let (accepted, polled, watched) = (mine.clone(), mine.clone(), mine.clone());
     let meet = move || {
         let mut end = door.borrow_mut().accept_timeout(kit::LONG).expect("accept");
         while sends && end.try_send(&[7; 64]).is_ok() {}
@@ -571,7 +585,12 @@ fn pipe_end(sends: bool) -> Story {
         }
     };
     let take = || give_back(pipe::connect(seg, "door").expect("connect"));
-    let story = Story::new(take, ask, Gone, Gone).meeting(meet).of_its_thread();
+    let source = move || {
+        let end = watched.borrow();
+        let end = end.as_ref().expect("accepted");
+        if sends { end.when_writable() } else { end.when_readable() }
+    };
+    let story = Story::new(take, ask, Gone, Gone).meeting(meet).watched(source).of_its_thread();
     if sends {
         return story;
     }

@@ -183,7 +183,8 @@ pub fn pause_for_ever() -> ! {
 }
 
 /// Whether a thread is asleep in a segment. On its way there it may sleep on a lock of its process (the C library's, or
-/// the one under which threads become members), but then on a single word; in a segment it watches several at once.
+/// the one under which threads become members), but then on a single word; in a segment it watches several at once, or
+/// sleeps in epoll while another thread watches them.
 pub fn is_asleep(pid: i32, tid: i32) -> bool {
     let read = |what| std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/{what}"));
     let asleep =
@@ -192,13 +193,14 @@ pub fn is_asleep(pid: i32, tid: i32) -> bool {
     asleep && read("syscall").map_or(true, |call| watched(&call) > 1)
 }
 
-/// How many words a thread sleeps on, of its line in `/proc`: the call's number and its arguments.
+/// How many words a thread sleeps on, of its line in `/proc`: the call's number and its arguments. In epoll it is any number.
 fn watched(call: &str) -> u64 {
     let call: Vec<&str> = call.split(' ').collect();
     match call[..] {
         [number, _, words, ..] if number.parse() == Ok(libc::SYS_futex_waitv) => {
             u64::from_str_radix(words.trim_start_matches("0x"), 16).unwrap_or(0)
         }
+        [number, ..] if number.parse() == Ok(libc::SYS_ppoll) => u64::MAX,
         _ => 0,
     }
 }
