@@ -6,7 +6,11 @@ use crate::meter::Meter;
 use crate::peer::Scribbler;
 use crate::subjects::Named;
 use interproc::ErrorKind;
+use interproc::queue::WorkOptions;
+use interproc::raw::format::{Changing, DOORS, Header};
 use interproc::sync::{Condvar, Event, Mutex, RecursiveLockError, RecursiveMutex, RwLock, Semaphore};
+use interproc::waitset::{Key, WaitSet};
+use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -346,4 +350,68 @@ pub fn a_word_that_changes_all_the_time_keeps_nobody_beyond_a_deadline() {
             let _ = meter.timed("lane", |deadline| consumer.pop_until(deadline));
         }
     });
+}
+
+/// Where the segment's doors are, its bell and its alarm, and where a queue says who waits for it. What stands there is believed by
+/// nobody: a set may look for nothing, but it hears of a message, and does not stay beyond a deadline.
+pub fn doors_and_masks_that_lie_wake_a_set_for_nothing_and_no_more() {
+    let named = Named::new(1 << 16);
+    let queue = named.seg.queue::<u64>("q", 4).expect("room");
+    let jobs = named.seg.work_queue::<u64>("w", WorkOptions::new(4)).expect("room");
+    let peer = Scribbler::new(&named.seg);
+    let changing = offset_of!(Header, changing);
+    let doors = changing + offset_of!(Changing, doors);
+    let shared: Vec<usize> = (changing..changing + size_of::<Changing>()).step_by(8).collect();
+    let sides: Vec<usize> = ["q", "w"]
+        .iter()
+        .flat_map(|name| (32..64).step_by(8).map(|n| peer.find(&named.seg, name).0 + n))
+        .collect();
+    let doors = || (doors..doors + size_of::<[u32; DOORS]>()).step_by(8);
+    let set = |is_polled| {
+        let mut set = WaitSet::new();
+        if is_polled {
+            set.descriptor().expect("descriptors");
+        }
+        let message = set.add(queue.when_readable()).expect("room");
+        set.add(jobs.when_readable()).expect("room");
+        (set, message)
+    };
+    let mut meter = Meter::new();
+    for is_polled in [false, true] {
+        for lie in [u64::MAX, 1, 1 << 31 | 1 << 63, 0x1234_5678_9abc_def0, 0] {
+            let (mut set, message) = set(is_polled);
+            doors().for_each(|at| peer.write(at, lie));
+            let _ = meter.timed("wait_until", |deadline| set.wait_until(deadline).map(<[Key]>::len));
+            std::thread::scope(|s| {
+                s.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(2));
+                    // While it sleeps, and then once more: who writes there may be taken for one who tells.
+                    doors().for_each(|at| peer.write(at, !lie));
+                    std::thread::sleep(Duration::from_millis(2));
+                    queue.try_push(1).expect("room");
+                });
+                assert_eq!(
+                    set.wait_timeout(LONG).expect("a message"),
+                    [message],
+                    "{lie:#x}, epoll: {is_polled}"
+                );
+            });
+            assert_eq!(queue.try_pop().expect("a message"), 1);
+        }
+        let change = || {
+            for &at in shared.iter().chain(&sides) {
+                peer.word(at).fetch_add(1 | 1 << 32, Ordering::Relaxed);
+            }
+        };
+        let words: Vec<_> = shared.iter().chain(&sides).map(|&at| (at, peer.read(at))).collect();
+        beside(change, || {
+            let (mut set, _) = set(is_polled);
+            for _ in 0..20 {
+                let _ = meter.now("try_wait", || set.try_wait().map(<[Key]>::len));
+                let _ = meter.timed("wait_until", |deadline| set.wait_until(deadline).map(<[Key]>::len));
+            }
+            meter.now("drop", || drop(set));
+        });
+        words.into_iter().for_each(|(at, word)| peer.write(at, word));
+    }
 }

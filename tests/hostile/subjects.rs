@@ -7,12 +7,16 @@ use crate::{cells, seconds, seed};
 use interproc::pipe::{self, End, Listener};
 use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
 use interproc::queue::spsc::{Consumer, Producer};
-use interproc::queue::{BroadcastOptions, Job, Since, Slow, WorkOptions, WorkOrder};
+use interproc::queue::{
+    BroadcastOptions, ByteQueue, Job, Latest, Queue, Since, Slow, Subscriber, WorkOptions, WorkOrder,
+    WorkQueue,
+};
 use interproc::raw::format::{Changing, Header};
 use interproc::sync::{
-    Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveLockError, RecursiveMutex, RwLock,
-    RwLockError, Semaphore,
+    BoundedSemaphore, Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveLockError, RecursiveMutex,
+    RwLock, RwLockError, Semaphore,
 };
+use interproc::waitset::{Key, WaitSet};
 use interproc::{Deadline, Object, Segment, Wait};
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
@@ -538,6 +542,140 @@ pub fn pipes_that_are_handed_over() {
         meter.now("close", || drop(ours));
         false
     });
+}
+
+/// What a set waits for. (Its sources are of these, so that a set may be made anew in each round.)
+struct Sources {
+    queue: Queue<u64>,
+    bytes: ByteQueue,
+    jobs: WorkQueue<u64>,
+    latest: Latest<u64>,
+    permits: BoundedSemaphore,
+    event: Object<Event>,
+    semaphore: Object<Semaphore>,
+    /// Seats may be lost.
+    seats: Option<Seats>,
+}
+
+struct Seats {
+    news: Subscriber<u64>,
+    consumer: Consumer<u64>,
+    ends: (End, End),
+    listener: Listener,
+}
+
+const WATCHED: [&str; 11] = ["q", "b", "w", "n", "p", "e", "s", "news", "lane", "pipe", "door"];
+
+impl Sources {
+    fn new(seg: &Segment) -> interproc::Result<Sources> {
+        Ok(Sources {
+            queue: seg.queue("q", 4)?,
+            bytes: seg.byte_queue("b", 640, 64)?,
+            jobs: seg.work_queue("w", WorkOptions::new(4))?,
+            latest: seg.latest("n", 0)?,
+            permits: seg.bounded_semaphore("p", 2)?,
+            event: seg.object("e", Event::new)?,
+            semaphore: seg.object("s", || Semaphore::new(0))?,
+            seats: Some(Seats {
+                news: seg.broadcast::<u64>("news", BroadcastOptions::new(4))?.subscribe(Slow::Lags)?,
+                consumer: seg.spsc_consumer("lane", 4)?,
+                ends: seg.pipe_pair("pipe", 1 << 10, 64)?,
+                listener: Listener::bind(seg, "door", 2, 100, 20)?,
+            }),
+        })
+    }
+
+    /// All of them, in a set; or without those that are ready mostly, so that it sleeps.
+    fn watched<'a>(&'a self, set: &mut WaitSet<'a>, all: bool) -> interproc::Result<()> {
+        if all {
+            set.add(self.queue.when_writable())?;
+            set.add(self.bytes.when_writable(64))?;
+            set.add(self.jobs.when_writable())?;
+            set.add(self.permits.when_available())?;
+        }
+        set.add(self.queue.when_readable())?;
+        set.add(self.bytes.when_readable())?;
+        set.add(self.jobs.when_readable())?;
+        set.add(self.latest.when_newer(self.latest.version()))?;
+        set.add(self.event.when_set())?;
+        set.add(self.semaphore.when_available())?;
+        if let Some(seats) = &self.seats {
+            set.add(seats.news.when_readable())?;
+            set.add(seats.consumer.when_readable())?;
+            set.add(seats.ends.0.when_readable())?;
+            if all {
+                set.add(seats.ends.1.when_writable())?;
+            }
+            set.add(seats.listener.when_readable())?;
+        }
+        Ok(())
+    }
+
+    /// Something happens to some of them.
+    fn stir(&self, meter: &mut Meter, dice: u64) {
+        meter.now("try_push or try_pop", || match dice % 4 {
+            0 => drop(self.queue.try_push(dice)),
+            1 => drop(self.queue.try_pop()),
+            2 => drop(self.bytes.try_push(&[7; 64])),
+            _ => drop(self.bytes.try_pop()),
+        });
+        meter.linear("try_put or try_take", 20, || match dice % 3 {
+            0 => drop(self.jobs.try_put(dice)),
+            1 => drop(self.jobs.try_take()),
+            _ => drop(self.permits.try_acquire()),
+        });
+        meter.now("set or post", || match dice % 16 {
+            0 => self.event.set(),
+            1 => drop(self.semaphore.post()),
+            2 => drop(self.latest.try_set(dice)),
+            // Mostly there is nothing, so that a set sleeps.
+            _ => {
+                self.event.clear();
+                drop(self.semaphore.try_acquire());
+            }
+        });
+    }
+}
+
+/// Looks, announces itself and sleeps, in sets that are kept for a while. They may be woken for nothing.
+fn watch_all(is_polled: bool) {
+    run(1 << 17, &WATCHED, Sources::new, |sources: &mut Sources, meter, dice| {
+        let mut set = WaitSet::new();
+        if is_polled {
+            let _ = meter.now("descriptor", || set.descriptor().is_ok());
+        }
+        let whole = meter.linear("add", 20, || sources.watched(&mut set, dice % 8 == 0).is_ok());
+        for n in 0..4 {
+            let _ = meter.linear("try_wait", 20, || set.try_wait().map(<[Key]>::len));
+            sources.stir(meter, dice >> n);
+            let _ = meter.timed("wait_until", |deadline| set.wait_until(deadline).map(<[Key]>::len));
+        }
+        // With a single one there is more to sleep for.
+        let mut one = WaitSet::new();
+        if is_polled {
+            let _ = meter.now("descriptor", || one.descriptor().is_ok());
+        }
+        let _ = meter.now("add one", || match dice % 3 {
+            0 => one.add(sources.queue.when_readable()),
+            1 => one.add(sources.bytes.when_readable()),
+            _ => one.add(sources.latest.when_newer(sources.latest.version())),
+        });
+        let _ = meter.timed("wait_until for one", |deadline| one.wait_until(deadline).is_ok());
+        meter.now("drop", || drop((set, one)));
+        let whole = whole && dice % 64 != 0;
+        if !whole {
+            sources.seats = None;
+        }
+        whole
+    });
+}
+
+pub fn wait_sets() {
+    watch_all(false);
+}
+
+pub fn wait_sets_in_epoll() {
+    watch_all(true);
 }
 
 /// Names looked up and objects made in a directory that is written over.
