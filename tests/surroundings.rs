@@ -1,6 +1,7 @@
 //! Rust's own forms in surroundings that a program may be in: an allocation that fails, descriptors that the program has
 //! closed or uses for its own files. `tests/c/surroundings.c` has the whole table of operations and of surroundings; here
-//! are those whose Rust form allocates, gives a guard or hands out a descriptor.
+//! are those whose Rust form allocates, gives a guard or hands out a descriptor. And a wait set, step by step, where what its
+//! way through epoll needs is denied: descriptors, address space, a system call.
 //!
 //! A new form is a row of [`FORMS`]. Allowed are the usual result and an error that names the cause; never an abort, never
 //! a lock that a living process holds.
@@ -13,7 +14,8 @@ use interproc::process::{self, Builder, Daemon, Process, Program};
 use interproc::queue::{
     Broadcast, BroadcastOptions, ByteQueue, Queue, Since, Slow, Subscriber, WorkOptions, WorkQueue,
 };
-use interproc::sync::{Event, Mutex, RwLock};
+use interproc::sync::{Event, Mutex, RwLock, Semaphore};
+use interproc::waitset::{Mechanism, Source, WaitSet};
 use interproc::{Error, ErrorKind, Object, Result, Segment};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -53,6 +55,8 @@ struct World {
     free: Object<Mutex<u64>>,
     held: Object<Mutex<u64>>,
     rwlock: Object<RwLock<u64>>,
+    event: Object<Event>,
+    semaphore: Object<Semaphore>,
     queue: Queue<u64>,
     bytes: ByteQueue,
     jobs: WorkQueue<[u8]>,
@@ -73,6 +77,8 @@ impl World {
             free: mutex("free"),
             held: mutex("held"),
             rwlock: segment.object("rwlock", || RwLock::new(0u64)).expect("rwlock"),
+            event: segment.object("event", Event::new).expect("event"),
+            semaphore: segment.object("semaphore", || Semaphore::new(0)).expect("semaphore"),
             queue: segment.queue("queue", 4).expect("queue"),
             bytes: segment.byte_queue("bytes", 4096, 100).expect("bytes"),
             jobs: segment.byte_work_queue("jobs", 100, WorkOptions::new(2)).expect("jobs"),
@@ -133,6 +139,30 @@ fn put_if_there_is_room(queue: &WorkQueue<[u8]>) -> Result<()> {
     }
 }
 
+/// A set of several things sleeps in vain, and then hears of one of them.
+fn one_of_several(w: &World, is_polled: bool) -> Result<()> {
+    let (read, _write) = std::io::pipe()?;
+    let mut set = WaitSet::new();
+    let message = set.add(w.queue.when_readable())?;
+    set.add(w.jobs.when_readable())?;
+    set.add(w.event.when_set())?;
+    set.add(w.semaphore.when_available())?;
+    set.add(Source::after(Duration::from_secs(60)))?;
+    if is_polled {
+        set.add(Source::readable(&read))?;
+        set.descriptor()?;
+    }
+    match set.wait_timeout(Duration::from_millis(1)) {
+        Err(e) if e.kind() == ErrorKind::TimedOut => {}
+        other => return other.map(drop),
+    }
+    w.queue.push(1).map_err(|e| e.error().clone())?;
+    let heard = set.wait().map(|ready| ready == [message]);
+    w.queue.pop()?;
+    assert!(heard?, "of another one");
+    Ok(())
+}
+
 type Form = fn(&World, &str) -> Result<()>;
 
 /// The forms, by name, with the kinds of error that are usual.
@@ -178,6 +208,8 @@ const FORMS: &[(&str, Form, &[ErrorKind])] = &[
         },
         &[],
     ),
+    ("one of several", |w, _| one_of_several(w, false), &[]),
+    ("one of several, in epoll", |w, _| one_of_several(w, true), &[]),
     ("bytes to a list", |w, _| w.bytes.push(b"hello").and_then(|()| w.bytes.pop().map(drop)), &[]),
     ("object", |w, _| w.segment.object("new", Event::new).map(drop), &[]),
     ("queue", |w, _| w.segment.queue::<u64>("another", 4).map(drop), &[]),
@@ -313,11 +345,7 @@ fn tried(
     enter: impl FnOnce() -> Option<Logs>,
 ) -> i32 {
     let name = name();
-    // SAFETY: the child ends in _exit; this program has one thread.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: takes an integer. Nothing here takes so long.
-        unsafe { libc::alarm(20) };
+    forked(|| {
         let logs = enter();
         let result = form(world, &name);
         let reached = FAILS_AT.swap(i64::MAX, Ordering::Relaxed) < 0;
@@ -329,16 +357,24 @@ fn tried(
         if !fine || !untouched {
             eprintln!("gave {result:?}; files untouched: {untouched}");
         }
-        // SAFETY: ends the process.
-        unsafe {
-            libc::_exit(if !fine || !untouched {
-                1
-            } else if reached {
-                0
-            } else {
-                42
-            })
+        match (fine && untouched, reached) {
+            (false, _) => 1,
+            (true, true) => 0,
+            (true, false) => 42,
         }
+    })
+}
+
+/// Runs `body` in a forked child; its wait status.
+fn forked(body: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child ends in _exit; this program has one thread.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: takes an integer. Nothing here takes so long.
+        unsafe { libc::alarm(20) };
+        let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(101);
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(code) }
     }
     let mut status = 0;
     // SAFETY: our child; the status is writable.
@@ -454,8 +490,211 @@ fn descriptors_that_the_program_closed_and_uses_again_stay_its_own() {
     });
 }
 
+/// What is denied.
+#[derive(Clone, Copy, Debug)]
+enum Denied {
+    Nothing,
+    /// System calls, with this error.
+    Calls(&'static [libc::c_long], i32),
+    /// All descriptors but so many.
+    Descriptors(usize),
+    /// More memory than is mapped.
+    Memory,
+}
+
+/// What is denied, and the errors that may come of it. None: a set goes on without.
+const DENIALS: &[(Denied, &[i32])] = &[
+    (Denied::Nothing, &[]),
+    (Denied::Calls(&[libc::SYS_futex_waitv], libc::EPERM), &[]),
+    (Denied::Calls(&[libc::SYS_futex_waitv], libc::ENOSYS), &[]),
+    (Denied::Calls(&[libc::SYS_membarrier], libc::ENOSYS), &[]),
+    (Denied::Calls(&[libc::SYS_clone3], libc::ENOSYS), &[]),
+    (Denied::Calls(&[libc::SYS_clone, libc::SYS_clone3], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN), &[libc::EAGAIN]),
+    (Denied::Calls(&[libc::SYS_epoll_create1], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_epoll_create1], libc::ENOSYS), &[libc::ENOSYS]),
+    (Denied::Calls(&[libc::SYS_eventfd2], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_timerfd_create], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_epoll_ctl], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_epoll_pwait], libc::EPERM), &[libc::EPERM]),
+    (Denied::Calls(&[libc::SYS_ppoll], libc::EPERM), &[libc::EPERM]),
+    (Denied::Descriptors(0), &[libc::EMFILE]),
+    (Denied::Descriptors(1), &[libc::EMFILE]),
+    (Denied::Descriptors(2), &[libc::EMFILE]),
+    (Denied::Descriptors(3), &[]),
+    (Denied::Memory, &[libc::EAGAIN, libc::ENOMEM]),
+];
+
+impl Denied {
+    fn enter(self) {
+        match self {
+            Denied::Nothing => {}
+            Denied::Calls(calls, errno) => calls.iter().for_each(|&call| deny(call, errno)),
+            Denied::Descriptors(left) => {
+                // The lowest numbers are given out.
+                let free = (0..).filter(|&fd| !is_open(fd)).nth(left).expect("a number");
+                limit(libc::RLIMIT_NOFILE, free as u64);
+            }
+            Denied::Memory => {
+                let pages = std::fs::read_to_string("/proc/self/statm").expect("there is /proc");
+                let pages = pages.split(' ').next().and_then(|n| n.parse::<u64>().ok()).expect("a number");
+                limit(libc::RLIMIT_AS, pages * 4096);
+            }
+        }
+    }
+
+    /// What can be lifted again is: whether there was such a thing.
+    fn leave(self) -> bool {
+        match self {
+            Denied::Descriptors(_) => limit(libc::RLIMIT_NOFILE, u64::MAX),
+            Denied::Memory => limit(libc::RLIMIT_AS, u64::MAX),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The soft limit, at most the hard one.
+fn limit(resource: libc::__rlimit_resource_t, value: u64) {
+    let mut both = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limits are readable and writable.
+    unsafe {
+        assert_eq!(libc::getrlimit(resource, &raw mut both), 0);
+        both.rlim_cur = value.min(both.rlim_max);
+        assert_eq!(libc::setrlimit(resource, &raw const both), 0);
+    }
+}
+
+/// For good, in this process.
+fn deny(call: libc::c_long, errno: i32) {
+    const NUMBER: u32 = 0; // where a filter finds it
+    let line = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut lines = [
+        line(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, NUMBER),
+        line(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+        line(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        line(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: lines.len() as u16, filter: lines.as_mut_ptr() };
+    // SAFETY: the program outlives the call.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program), 0);
+    }
+}
+
+fn is_open(fd: i32) -> bool {
+    // SAFETY: takes integers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+}
+
+/// Descriptors and threads of this process; found without a descriptor.
+fn belongings() -> (usize, u64) {
+    let threads = std::fs::metadata("/proc/self/task").expect("there is /proc").nlink() - 2;
+    ((0..1024).filter(|&fd| is_open(fd)).count(), threads)
+}
+
+/// A partner in another process: what is put into `asks` comes back in `queue` a little later.
+fn echo(asks: &Queue<u64>, queue: &Queue<u64>) {
+    while let Ok(value) = asks.pop() {
+        std::thread::sleep(Duration::from_millis(3));
+        queue.push(value).expect("open");
+    }
+}
+
+/// A set goes on, or says why not; nothing is left behind, and it is as good as before.
+fn use_sets(w: &World, asks: &Queue<u64>, read: &std::io::PipeReader, may: &[i32], must: bool) {
+    let good = |error: Error| assert!(may.contains(&error.errno()), "{error:?}");
+    let heard = |set: &mut WaitSet<'_>, key| {
+        asks.push(1).expect("open");
+        assert_eq!(set.wait().expect("it hears"), [key]);
+        w.queue.pop().expect("a message");
+    };
+    let before = belongings();
+    let mut failed = 0;
+    // By futex it needs none of all that.
+    let mut set = WaitSet::new();
+    let key = set.add(w.queue.when_readable()).expect("room");
+    set.add(w.event.when_set()).expect("room");
+    heard(&mut set, key);
+    // Where it cannot sleep in epoll it stays as it was.
+    for by_source in [false, true] {
+        let entered = match by_source {
+            false => set.descriptor().map(drop),
+            true => set.add(Source::readable(read)).map(drop),
+        };
+        if let Err(error) = entered {
+            failed += 1;
+            good(error);
+            assert_eq!((set.len(), set.mechanism()), (2, Mechanism::Futex));
+            assert_eq!(belongings(), before, "after it was refused");
+            heard(&mut set, key);
+        }
+    }
+    if set.mechanism() == Mechanism::Epoll {
+        for _ in 0..2 {
+            match set.wait_timeout(Duration::from_millis(5)) {
+                Err(error) if error.kind() == ErrorKind::TimedOut => heard(&mut set, key),
+                Err(error) => {
+                    failed += 1;
+                    good(error);
+                    // What is there it finds, unless it cannot look at descriptors.
+                    w.queue.push(1).expect("open");
+                    match set.try_wait() {
+                        Ok(ready) => assert_eq!(ready, [key]),
+                        Err(error) => good(error),
+                    }
+                    w.queue.pop().expect("a message");
+                }
+                Ok(ready) => panic!("{ready:?}, and nothing has happened"),
+            }
+        }
+    }
+    assert!(failed > 0 || !must, "it was not denied");
+    drop(set);
+    assert!(support::eventually(Duration::from_secs(10), || belongings() == before), "{:?}", belongings());
+}
+
+fn a_set_goes_on_or_says_why_not_where_something_is_denied() {
+    let world = World::new();
+    let asks = world.segment.queue("asks", 4).expect("room");
+    // SAFETY: as in `forked`.
+    let partner = unsafe { libc::fork() };
+    if partner == 0 {
+        echo(&asks, &world.queue);
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(0) };
+    }
+    let mut problems = Vec::new();
+    for &(denied, may) in DENIALS {
+        let status = forked(|| {
+            let (read, _write) = std::io::pipe().expect("descriptors");
+            // What only the first time needs is another row's. (A thread's stack is kept.)
+            if matches!(denied, Denied::Memory) {
+                one_of_several(&world, false).expect("nothing is denied yet");
+            } else {
+                use_sets(&world, &asks, &read, &[], false);
+            }
+            denied.enter();
+            use_sets(&world, &asks, &read, may, !may.is_empty());
+            if denied.leave() {
+                use_sets(&world, &asks, &read, &[], false);
+            }
+            0
+        });
+        if status != 0 {
+            problems.push(format!("{denied:?}: wait status {status:#x}"));
+        }
+    }
+    asks.close().expect("sound");
+    // SAFETY: our child; no status is asked for.
+    assert_eq!(unsafe { libc::waitpid(partner, std::ptr::null_mut(), 0) }, partner);
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
 fn main() {
     support::run(tests![
+        a_set_goes_on_or_says_why_not_where_something_is_denied,
         an_allocation_that_fails_is_an_error,
         descriptors_that_the_program_closed_and_uses_again_stay_its_own,
     ])
