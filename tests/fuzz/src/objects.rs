@@ -8,11 +8,14 @@ use arbitrary::Arbitrary;
 use interproc::pipe::{self, End, Listener};
 use interproc::queue::byte_lane::{ByteConsumer, ByteProducer};
 use interproc::queue::spsc::{Consumer, Producer};
-use interproc::queue::{ByteQueue, Latest, Queue};
+use interproc::queue::{
+    Broadcast, BroadcastOptions, ByteQueue, Latest, Queue, Slow, Subscriber, WorkOptions, WorkQueue,
+};
 use interproc::sync::{
     Barrier, BoundedSemaphore, Condvar, Event, LockError, Mutex, Once, OnceLock, RecursiveMutex, RwLock,
     Semaphore,
 };
+use interproc::waitset::{Key, WaitSet};
 use interproc::{Deadline, Object, Segment, shm::Snapshot};
 use libfuzzer_sys::fuzz_target;
 use std::cell::{Cell, RefCell};
@@ -58,6 +61,8 @@ enum Operation {
     Force(u8),
     InPlace(u8),
     Latest(u8),
+    /// Looks for what is ready in the set that lasts, or in a new one; some sources come and go.
+    Wait(u8, u16),
     Spsc(u8, u8),
     SpscChunks(u8, u8),
     Bytes(u8, u8),
@@ -90,7 +95,11 @@ struct World {
     large: Queue<[u8; 120]>,
     latest: Latest<[u64; 3]>,
     bytes: ByteQueue,
+    jobs: WorkQueue<u64>,
+    news: Broadcast<u64>,
     ends: RefCell<Ends>,
+    /// A set that lasts, and what it waits for.
+    set: RefCell<(WaitSet<'static>, Vec<Key>)>,
 }
 
 /// What only one can have. `None` when its seat was found taken, or after a close.
@@ -101,6 +110,7 @@ struct Ends {
     receiver: Option<ByteConsumer>,
     pipe: Option<(End, End)>,
     listener: Option<Listener>,
+    subscriber: Option<Subscriber<u64>>,
 }
 
 impl Ends {
@@ -113,6 +123,10 @@ impl Ends {
             receiver: seg.byte_consumer("lane", 200, 40).ok(),
             pipe: seg.pipe_pair("pipe", 200, 40).ok(),
             listener: Listener::bind(seg, "server", 2, 100, 20).ok(),
+            subscriber: seg
+                .broadcast("news", BroadcastOptions::new(3))
+                .and_then(|news| news.subscribe(Slow::Waits))
+                .ok(),
         }
     }
 }
@@ -148,7 +162,10 @@ impl World {
             large: seg.queue("large", 4)?,
             latest: seg.latest("latest", [0; 3])?,
             bytes: seg.byte_queue("bytes", 640, 150)?,
+            jobs: seg.work_queue("jobs", WorkOptions::new(3))?,
+            news: seg.broadcast("news", BroadcastOptions::new(3))?,
             ends: RefCell::new(Ends::new(&seg)),
+            set: RefCell::default(),
             seg,
         };
         world.objects = world.snapshot.objects()?.iter().map(|object| (object.offset, object.size)).collect();
@@ -283,6 +300,7 @@ impl World {
                 let _ = (self.latest.get(), self.latest.get_announced());
                 let _ = self.latest.wait_newer_until(self.latest.version(), soon());
             }
+            Operation::Wait(n, which) => self.wait(n, which),
             Operation::ByteQueue(n, len) => {
                 let message = vec![n; usize::from(len) % 160];
                 for _ in 0..n % 8 {
@@ -325,6 +343,7 @@ impl World {
                         receiver: None,
                         pipe: None,
                         listener: None,
+                        subscriber: None,
                     }));
                     self.ends.replace(Ends::new(&self.seg));
                 }
@@ -350,6 +369,52 @@ impl World {
 }
 
 impl World {
+    /// By futex alone: there is one thread.
+    fn wait(&self, n: u8, which: u16) {
+        let ends = self.ends.borrow();
+        let some = |bit: u32| which & 1 << (bit % 16) != 0;
+        let sources = [
+            some(0).then(|| self.small.when_readable()),
+            some(1).then(|| self.small.when_writable()),
+            some(2).then(|| self.bytes.when_readable()),
+            some(3).then(|| self.bytes.when_writable(usize::from(n))),
+            some(4).then(|| self.latest.when_newer(u64::from(n))),
+            some(5).then(|| self.bounded.when_available()),
+            some(6).then(|| self.jobs.when_readable()),
+            some(7).then(|| self.jobs.when_writable()),
+            ends.producer.as_ref().filter(|_| some(8)).map(Producer::when_writable),
+            ends.consumer.as_ref().filter(|_| some(9)).map(Consumer::when_readable),
+            ends.sender.as_ref().filter(|_| some(10)).map(ByteProducer::when_writable),
+            ends.receiver.as_ref().filter(|_| some(11)).map(ByteConsumer::when_readable),
+            ends.pipe.as_ref().filter(|_| some(12)).map(|(ours, _)| ours.when_readable()),
+            ends.pipe.as_ref().filter(|_| some(13)).map(|(_, theirs)| theirs.when_writable()),
+            ends.listener.as_ref().filter(|_| some(14)).map(Listener::when_readable),
+            ends.subscriber.as_ref().filter(|_| some(15)).map(Subscriber::when_readable),
+        ];
+        let (set, keys) = &mut *self.set.borrow_mut();
+        if n % 4 == 0 {
+            keys.drain(..keys.len() / 2).for_each(|key| assert!(set.remove(key)));
+        }
+        for source in sources.into_iter().flatten() {
+            if keys.len() < 40 {
+                keys.extend(set.add(source));
+            }
+        }
+        let _ = set.try_wait().map(<[Key]>::len);
+        let _ = self.small.try_push(n.into());
+        let _ = set.wait_until(soon()).map(<[Key]>::len);
+        let _ =
+            if n % 2 == 0 { self.jobs.try_put(u64::from(n)).is_ok() } else { self.jobs.try_take().is_ok() };
+        let mut own = WaitSet::new();
+        let _ = (own.add(self.event.when_set()), own.add(self.semaphore.when_available()));
+        let _ = own.wait_until(soon()).map(<[Key]>::len);
+        if let Some(subscriber) = &ends.subscriber {
+            let _ = own.add(subscriber.when_readable());
+            let _ = self.news.try_publish(u64::from(n));
+        }
+        let _ = own.wait_until(soon()).map(<[Key]>::len);
+    }
+
     fn run_ends(&self, operation: Operation, ends: &mut Ends) {
         match operation {
             Operation::Spsc(pushes, pops) => {
