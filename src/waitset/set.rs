@@ -484,6 +484,7 @@ impl<'a> WaitSet<'a> {
     /// [`InvalidInput`](ErrorKind::InvalidInput): the set is empty, or only has times that were reported.
     /// [`NotOwner`](ErrorKind::NotOwner) in a forked child; [`TooManyMembers`](ErrorKind::TooManyMembers);
     /// [`DescriptorClosed`](ErrorKind::DescriptorClosed): the program has closed the set's own descriptor.
+    /// In epoll the system's: the library's thread could not be started, or a call is denied. The next wait tries again.
     ///
     /// # Examples
     /// See [`WaitSet`].
@@ -551,7 +552,7 @@ impl<'a> WaitSet<'a> {
     /// A descriptor that is readable when something is ready, for `poll`, `epoll` or another program's event loop. Only wait for it; it
     /// stays the set's. It misses nothing once [`try_wait`](Self::try_wait) has returned nothing.
     ///
-    /// The first call starts the library's thread, unless another set has.
+    /// The first wait then that finds nothing starts the library's thread, unless another set has.
     ///
     /// # Errors
     /// The system's; as [`wait`](Self::wait).
