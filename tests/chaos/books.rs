@@ -101,6 +101,11 @@ impl<const PRODUCERS: usize, const CONSUMERS: usize, const MOST: usize> Books<PR
         numbers.for_each(|n| self.acknowledged[producer][n as usize].store(1, SeqCst));
     }
 
+    /// The last number of a producer that this consumer has seen, of those that came for the first time.
+    pub fn seen(&self, consumer: usize, producer: usize) -> u64 {
+        self.seen[consumer][producer].load(SeqCst)
+    }
+
     /// Whether the last message of a producer that was acknowledged was delivered.
     pub fn has_last(&self, producer: usize) -> bool {
         let mut numbers = (1..=self.tried[producer].load(SeqCst) as usize).rev();
@@ -163,6 +168,16 @@ impl<const PRODUCERS: usize, const CONSUMERS: usize, const MOST: usize> Books<PR
             ));
         }
         Ok(())
+    }
+}
+
+/// The children of a round, or of a pair. Those that hang are not left behind.
+pub struct Lanes(pub Vec<Child>);
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        // Most have ended and were reaped.
+        self.0.iter().for_each(|child| drop(slay(child)));
     }
 }
 

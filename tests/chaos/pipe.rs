@@ -18,6 +18,7 @@ pub mod meetings;
 #[path = "pairs.rs"]
 pub mod pairs;
 
+use crate::books::Lanes;
 use crate::{Totals, slay};
 use interproc::pipe::{End, Receiver};
 use interproc::process::Child;
@@ -87,16 +88,6 @@ const LOST: u32 = 2;
 const NOWHERE: u32 = 3;
 const UNTIMELY: u32 = 4;
 const FAILED: u32 = 5;
-
-/// The children of a round, or of a pair. Those that hang are not left behind.
-struct Lanes(Vec<Child>);
-
-impl Drop for Lanes {
-    fn drop(&mut self) {
-        // Most have ended and were reaped.
-        self.0.iter().for_each(|child| drop(slay(child)));
-    }
-}
 
 fn now() -> u64 {
     interproc::Deadline::now().as_monotonic_ns()

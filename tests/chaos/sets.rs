@@ -2,10 +2,11 @@
 //! killed at random. One set is of all sources, one sleeps in epoll, one is of a single source; beside them one sleeps in the queue
 //! itself. Every other round has a crowd, so that the sets cannot watch everybody.
 //!
-//! The promises are those of the objects, and that nobody sleeps through news: when all producers are killed, and all who wait in sets but
-//! one, that one drains what is left, also what the dead had in their hands. Nobody else tells it then.
+//! The promises are those of the objects, and that nobody sleeps through news. Deaths and newcomers make everybody look; so in the end
+//! there are none for a while, and of those who take only one that waits in a set is left: it must get on. Then all others come again and
+//! are killed, and it drains what is left, also what the dead had in their hands.
 
-use super::books::{self, Wrong, shared, torment};
+use super::books::{self, Lanes, Wrong, shared, torment};
 use super::{Dice, PATIENCE, Totals, priority, slay};
 use interproc::process::{self, Child};
 use interproc::queue::spsc::Consumer;
@@ -31,6 +32,8 @@ const LANES: usize = PRODUCERS + CONSUMERS;
 /// A process of so many threads that do nothing.
 const CROWD: usize = 10;
 const CAPACITY: usize = 8;
+/// So many messages come only if it is told again and again.
+const ENOUGH: u64 = 40 * CAPACITY as u64;
 
 type Message = [u64; 4];
 pub type Books = books::Books<PRODUCERS, CONSUMERS, { 1 << 18 }>;
@@ -144,7 +147,9 @@ impl Round {
             {
                 let (value, again) = (*job, job.deliveries() > 1);
                 let which = sees(books, lane, value, again);
-                std::thread::yield_now(); // in hand for a while
+                if value[1].is_multiple_of(4) {
+                    std::thread::sleep(Duration::from_micros(50)); // in hand for a while
+                }
                 job.done()?;
                 if let Some(which) = which {
                     books.delivers(which, false);
@@ -204,43 +209,73 @@ fn round_of(
             (0..CROWD).for_each(|_| drop(s.spawn(|| round.over.wait())));
         });
     };
-    let crowd = crowded.then(|| process::fork(crowd)).transpose().map_err(text)?;
-    let mut lanes: Vec<Child> = (0..LANES).map(start).collect::<Result<_, _>>()?;
+    let crowd = Lanes(crowded.then(|| process::fork(crowd)).transpose().map_err(text)?.into_iter().collect());
+    let mut cast = Lanes((0..LANES).map(start).collect::<Result<_, _>>()?);
+    let lanes = &mut cast.0;
     let mut in_hands = 0;
     let moves = || (!books.is_wrong()).then(|| books.moves());
     let describe = || format!("{:?}, {:?}", round.queue, round.jobs);
-    torment(&mut lanes, dice, time, totals, start, |lane| in_hands += hands(lane), moves)
+    torment(lanes, dice, time, totals, start, |lane| in_hands += hands(lane), moves)
         .map_err(|e| format!("{e}: {}", describe()))?;
     if books.is_wrong() {
         return books.balance(0, 0, totals);
     }
-    // All who bring are killed, and all who could be told by another one but one.
-    let survivor = [FOR_ALL, BY_EPOLL][dice.roll(2) as usize];
-    let mut order: Vec<usize> = (0..LANES).filter(|&lane| lane != survivor).collect();
-    for n in (1..order.len()).rev() {
-        order.swap(n, dice.roll(n as u64 + 1) as usize);
-    }
-    for lane in order {
-        slay(&lanes[lane])?;
+    let survivor = [FOR_ALL, BY_EPOLL, FOR_ONE][dice.roll(3) as usize];
+    let sources = match survivor {
+        FOR_ALL => &[TO_QUEUE, TO_JOBS, TO_LANE][..],
+        BY_EPOLL => &[TO_QUEUE, TO_JOBS],
+        _ => &[TO_QUEUE],
+    };
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let end = Instant::now() + PATIENCE;
+        while !is_so() {
+            if Instant::now() > end || books.is_wrong() {
+                return Err(format!("lane {survivor} does not {what}, crowd: {crowded}; {}", describe()));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
+    };
+    let others: Vec<usize> = (PRODUCERS..LANES).filter(|&lane| lane != survivor).collect();
+    let mut kill = |lane: usize, child: &Child| {
         in_hands += hands(lane);
         totals.kills += 1;
+        slay(child)
+    };
+    others.iter().try_for_each(|&lane| kill(lane, &lanes[lane]))?;
+    // Nobody dies and nobody comes.
+    let seen = |source| books.seen(survivor - PRODUCERS, source);
+    let marks: Vec<_> = sources.iter().map(|&source| (source, seen(source) + ENOUGH)).collect();
+    until("get on", &|| marks.iter().all(|&(source, mark)| seen(source) >= mark))?;
+    for &lane in &others {
+        lanes[lane] = start(lane)?;
     }
-    let end = Instant::now() + PATIENCE;
-    let is_drained = || survivor != FOR_ALL || books.has_last(TO_LANE);
-    while !round.queue.is_empty() || round.jobs.unfinished() > 0 || !is_drained() {
-        if Instant::now() > end || books.is_wrong() {
-            return Err(format!("lane {survivor} sleeps through news, crowd: {crowded}; {}", describe()));
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    std::thread::sleep(Duration::from_micros(dice.roll(5_000)));
+    // Those who bring are killed first, mostly: then nobody tells of anything any more.
+    let (mut order, first) = ((0..PRODUCERS).chain(others).collect::<Vec<_>>(), dice.roll(3) as usize);
+    order.rotate_left(if first == 0 { PRODUCERS } else { 0 });
+    order.iter().try_for_each(|&lane| kill(lane, &lanes[lane]))?;
+    until("drain what is left", &|| {
+        sources.iter().all(|&source| match source {
+            TO_QUEUE => round.queue.is_empty(),
+            TO_JOBS => round.jobs.unfinished() == 0,
+            _ => books.has_last(TO_LANE),
+        })
+    })?;
     round.over.set();
+    round.queue.close().map_err(text)?;
     let ends = |child: &Child| {
         let end = child.join_timeout(PATIENCE);
         end.map(drop).map_err(|e| format!("sleeps though it is over: {e}; {}", describe()))
     };
     ends(&lanes[survivor])?;
-    crowd.iter().try_for_each(ends)?;
-    // What is left in the lane, where nobody was left to drain it.
+    crowd.0.iter().try_for_each(ends)?;
+    // What is left where nobody was left to take it.
+    while let Ok(job) = round.jobs.try_take() {
+        let which = sees(books, FOR_ALL, *job, true);
+        job.done().map_err(text)?;
+        which.into_iter().for_each(|which| books.delivers(which, false));
+    }
     let mut rest = round.consumer().map_err(text)?;
     while let Ok(d) = rest.try_pop_delivery() {
         enter(books, FOR_ALL, d.value, d.redelivered);
