@@ -170,7 +170,7 @@ impl Message {
         let mut bytes = [(n as u8).wrapping_mul(31) ^ talk as u8 ^ side as u8; LONGEST];
         bytes[..8].copy_from_slice(&talk.to_le_bytes());
         bytes[8..16].copy_from_slice(&n.to_le_bytes());
-        Message { bytes, len: 16 + (n * 37 + talk) as usize % (LONGEST - 15) }
+        Message { bytes, len: 16 + (n * 37).wrapping_add(talk) as usize % (LONGEST - 15) }
     }
 
     /// The talk and the number that a message says.
