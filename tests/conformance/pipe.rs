@@ -354,9 +354,18 @@ pub fn an_end_goes_to_a_program(at: Place) {
         std::io::read_to_string(read).expect("read")
     };
     let (one, other) = (show("work"), show("work"));
-    let place =
-        |told: &str| told.trim().rsplit_once(',').map(|(place, _)| place.to_owned()).expect("a number");
+    let place = |told: &str| told.split(',').take(2).map(str::to_owned).collect::<Vec<_>>();
     assert!(place(&one) == place(&other) && one != other, "{one} {other}");
+    let (_near, _far) = seg.pipe_pair("p", 1000, 100).expect("pair");
+    let told = other.trim().split_once(':').expect("a number of a descriptor").1.to_owned();
+    let file = seg.as_fd().try_clone_to_owned().expect("a copy");
+    kit::fork(move || {
+        let variable = format!("{}:{told}", file.as_raw_fd());
+        // SAFETY: this process is alone.
+        unsafe { std::env::set_var("INTERPROC_PIPE_work", variable) };
+        assert_eq!(kind(End::inherited("work")).map(drop), Err(ErrorKind::Stale));
+    })
+    .finish();
 
     // In the middle of a message it is not given away to where its pieces are not.
     let (mut to, mut from) = pipe::one_way(0, 100).expect("pair");
