@@ -146,6 +146,8 @@ macro_rules! mutant {
 }
 pub(crate) use {crash_window::crash_window, mutant};
 
+#[cfg(all(feature = "tokio", not(interproc_loom)))]
+pub mod asynchronous;
 #[cfg(not(interproc_loom))]
 mod atomic;
 #[cfg(interproc_loom)]

@@ -20,6 +20,11 @@ pub struct PushError<T> {
 }
 
 impl<T> PushError<T> {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn new(value: T, error: Error) -> Self {
+        PushError { value, error }
+    }
+
     /// The value that was not pushed.
     pub fn into_value(self) -> T {
         self.value

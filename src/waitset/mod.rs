@@ -6,6 +6,7 @@
 //! | `when` | the methods of the objects that make a source |
 //! | `source` | one thing to wait for, in a segment: how to look at it, and how it is told of the set |
 //! | `raw` | look, spin, announce, look again, sleep |
+//! | `pollable` | [`Pollable`]: a set as a descriptor |
 //! | `poller` | epoll, for descriptors and for other event loops |
 //! | `helper` | the thread that sleeps on memory words for those who sleep in epoll |
 //!
@@ -15,6 +16,8 @@
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod helper;
 #[cfg(all(feature = "std", not(interproc_loom)))]
+mod pollable;
+#[cfg(all(feature = "std", not(interproc_loom)))]
 mod poller;
 mod raw;
 #[cfg(all(feature = "std", not(interproc_loom)))]
@@ -23,6 +26,8 @@ mod source;
 #[cfg(all(feature = "std", not(interproc_loom)))]
 mod when;
 
+#[cfg(all(feature = "std", not(interproc_loom)))]
+pub use pollable::Pollable;
 #[cfg(interproc_loom)]
 #[doc(hidden)]
 pub use raw::{Entry, wait_for_any};

@@ -19,7 +19,7 @@ const EVENTS: usize = 64;
 
 /// The descriptors of one set.
 pub(super) struct Poller {
-    epoll: Own,
+    epoll: Counted<Own>,
     signal: Counted<Signal>,
     /// How often it was sent, as far as is known.
     received: u64,
@@ -68,7 +68,7 @@ impl Poller {
         }
         let registration = Registration::new();
         Ok(Poller {
-            epoll,
+            epoll: Counted::new(epoll)?,
             signal: Counted::new(Signal::new(event))?,
             received: 0,
             timer,
@@ -81,6 +81,11 @@ impl Poller {
     pub(super) fn fd(&self) -> Result<BorrowedFd<'_>> {
         // SAFETY: open as long as `self`, unless the program closes it.
         Ok(unsafe { BorrowedFd::borrow_raw(open(&self.epoll)?) })
+    }
+
+    /// The epoll itself: open as long as anybody has it.
+    pub(super) fn epoll(&self) -> Counted<Own> {
+        self.epoll.clone()
     }
 
     /// The descriptor is readable from now on: there is something to look at.

@@ -16,20 +16,50 @@ pub struct Entry<'a> {
     pub(super) post: usize,
     /// Whether it was ready.
     pub ready: bool,
+    /// It was reported, and is not looked at before it is [wanted again](Self::again).
+    #[cfg(not(interproc_loom))]
+    pub(super) rests: bool,
 }
 
 impl<'a> Entry<'a> {
     /// Not looked at yet.
     pub fn new(wanted: Wanted<'a>, post: usize) -> Self {
-        Entry { source: RawSource::new(wanted), post, ready: false }
+        Entry {
+            source: RawSource::new(wanted),
+            post,
+            ready: false,
+            #[cfg(not(interproc_loom))]
+            rests: false,
+        }
     }
 
-    /// That it is ready was told. What is told once for each event waits for the next one.
+    /// That it is ready was told. What is told once for each event waits for the next one; everything does so if it `rests`.
     #[cfg(not(interproc_loom))]
-    pub(super) fn reported(&mut self) {
+    pub(super) fn reported(&mut self, rests: bool) {
+        if rests {
+            (self.rests, self.ready) = (true, false);
+        }
         if let Wanted::Newer(latest, than) = &mut self.source.wanted {
             *than = latest.version();
         }
+    }
+
+    /// It is to be looked at, whatever was heard of it: it may be ready since it was reported. Whether it rested.
+    #[cfg(not(interproc_loom))]
+    pub(super) fn again(&mut self) -> bool {
+        self.ready |= self.rests;
+        core::mem::take(&mut self.rests)
+    }
+
+    #[cfg(interproc_loom)]
+    #[allow(clippy::unused_self, reason = "for those that can rest")]
+    fn rests(&self) -> bool {
+        false
+    }
+
+    #[cfg(not(interproc_loom))]
+    pub(super) fn rests(&self) -> bool {
+        self.rests
     }
 
     /// Whether a sleep needs no more for it than the door.
@@ -39,9 +69,8 @@ impl<'a> Entry<'a> {
     }
 
     /// The words that are slept on beside the door.
-    #[cfg(not(interproc_loom))]
     pub(super) fn watches(&self) -> impl Iterator<Item = (crate::sys::Watch<'_>, bool)> {
-        self.source.watches()
+        (!self.rests()).then(|| self.source.watches()).into_iter().flatten()
     }
 }
 
@@ -105,7 +134,8 @@ impl Watching<'_, '_, '_> {
         }
         self.loud.clear();
         for (index, entry) in self.entries.iter_mut().enumerate() {
-            if !calm || entry.ready || !entry.source.is_quiet(self.posts[entry.post].door()) {
+            let is_news = || !calm || entry.ready || !entry.source.is_quiet(self.posts[entry.post].door());
+            if !entry.rests() && is_news() {
                 entry.ready = false;
                 self.loud.push(index as u32); // reserved
             }
@@ -198,7 +228,7 @@ impl Watching<'_, '_, '_> {
             // What a sleep needs beside the doors: nothing, for most.
             let others = if self.plain { &self.entries[..0] } else { &*self.entries };
             let until = Deadline::earlier(deadline, due(others));
-            let words = others.iter().flat_map(|entry| entry.source.watches()).map(|(watch, _)| watch);
+            let words = others.iter().flat_map(Entry::watches).map(|(watch, _)| watch);
             let sure = sure && !waits_on_a_life(self.entries);
             let woken = sleep_at_doors(self.posts, None, words, sure, self.naps, until);
             // Unless a door has told. (An alarm and the death of a member are seen at the posts.)
@@ -218,12 +248,12 @@ impl Watching<'_, '_, '_> {
 /// Whether the death of somebody who does nothing is an event for one of them: who has something in hand, or is at the other end of a
 /// pipe. The kernel does not report every death, so the second channel is asked from time to time.
 pub(crate) fn waits_on_a_life(entries: &[Entry<'_>]) -> bool {
-    entries.iter().any(|entry| entry.source.not_yet.held)
+    entries.iter().any(|entry| !entry.rests() && entry.source.not_yet.held)
 }
 
 /// When to look again at the latest, after a look that found nothing.
 pub(crate) fn due(entries: &[Entry<'_>]) -> Option<Deadline> {
-    let dues = entries.iter().filter_map(|entry| entry.source.not_yet.due);
+    let dues = entries.iter().filter(|entry| !entry.rests()).filter_map(|entry| entry.source.not_yet.due);
     dues.min().map(Deadline::from_monotonic_ns)
 }
 

@@ -2,9 +2,12 @@
 #![allow(unsafe_code)]
 
 use super::helper::{Door, Place};
+use super::pollable::Pollable;
 use super::poller::Poller;
 use super::raw::{Entry, Watching, due, waits_on_a_life};
 use super::source::Wanted;
+#[cfg(feature = "tokio")]
+use crate::counted::Counted;
 use crate::counted::Keep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fallible;
@@ -93,6 +96,42 @@ impl<'a> Source<'a> {
     /// ```
     pub fn writable(fd: &'a impl AsFd) -> Self {
         Source(What::Descriptor(fd.as_fd(), libc::EPOLLOUT as u32))
+    }
+
+    /// As a source that borrows nothing: it keeps the segment mapped by itself. For what borrows its object, an event or a semaphore.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput): a descriptor or a process, which stay borrowed; an object in no segment of a
+    /// [`Segment`](crate::Segment).
+    ///
+    /// # Examples
+    /// ```
+    /// use interproc::{Segment, sync::Event, waitset::WaitSet};
+    /// let seg = Segment::anonymous(1 << 16)?;
+    /// let stop = seg.object("stop", Event::new)?;
+    /// let mut set: WaitSet<'static> = WaitSet::new();
+    /// let key = set.add(stop.when_set().kept()?)?;
+    /// stop.set();
+    /// drop((stop, seg));
+    /// assert_eq!(set.wait()?, [key]);
+    /// # Ok::<(), interproc::Error>(())
+    /// ```
+    pub fn kept(self) -> Result<Source<'static>> {
+        let refused = |what| Err(Error::from(ErrorKind::InvalidInput).with_detail(what));
+        Ok(Source(match self.0 {
+            What::Object { wanted, address, keep } => {
+                let Some(keep) = keep.or_else(|| member::keep_of(address)) else {
+                    return refused("nothing keeps the object's segment mapped");
+                };
+                // SAFETY: what it borrows lies in that segment, which stays mapped as long as it is kept, beside it, and where nothing
+                // but shared references to an object are given out.
+                let wanted = unsafe { core::mem::transmute::<Wanted<'a>, Wanted<'static>>(wanted) };
+                What::Object { wanted, address, keep: Some(keep) }
+            }
+            What::Descriptor(..) => return refused("a descriptor is borrowed"),
+            What::Time(at, every) => What::Time(at, every),
+            What::Wrong(error) => What::Wrong(error),
+        }))
     }
 
     /// Readable, or writable.
@@ -313,7 +352,7 @@ pub struct WaitSet<'a> {
     /// In this order: what is posted in a segment goes before what keeps it mapped.
     posts: Vec<Post<'static>>,
     entries: Vec<Entry<'a>>,
-    /// One for each entry.
+    /// One for each entry, in the order of their keys.
     objects: Vec<Object>,
     segments: Vec<Segment>,
     descriptors: Vec<Descriptor>,
@@ -327,6 +366,8 @@ pub struct WaitSet<'a> {
     naps: Naps,
     /// The next look is at everything.
     thorough: bool,
+    /// What was reported is not looked at until it is wanted [again](Self::again).
+    once: bool,
     /// For which thread the posts are made.
     here: Option<Here>,
     /// The process that uses it.
@@ -422,9 +463,9 @@ impl<'a> WaitSet<'a> {
         if self.check_process().is_err() {
             return false;
         }
-        if let Some(index) = self.objects.iter().position(|object| object.key == key) {
-            let entry = self.entries.swap_remove(index);
-            let object = self.objects.swap_remove(index);
+        if let Some(index) = self.index_of(key) {
+            let entry = self.entries.remove(index);
+            let object = self.objects.remove(index);
             self.others -= usize::from(!entry.is_plain());
             self.loud.clear();
             self.thorough = true;
@@ -584,7 +625,58 @@ impl<'a> WaitSet<'a> {
         self.poller()?.fd()
     }
 
+    /// As a set whose descriptor is there from now on, by reference: see [`Pollable`].
+    ///
+    /// # Errors
+    /// As [`descriptor`](Self::descriptor).
+    ///
+    /// # Examples
+    /// See [`Pollable`].
+    pub fn into_pollable(mut self) -> Result<Pollable<'a>> {
+        self.descriptor()?;
+        let epoll = self.poller()?.epoll();
+        Ok(Pollable { set: self, epoll })
+    }
+
+    // ---- for those who wait as tasks -------------------------------------------------------------------------
+
+    /// The epoll, which its owner may keep longer than the set.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn epoll(&mut self) -> Result<Counted<Own>> {
+        self.descriptor()?;
+        Ok(self.poller()?.epoll())
+    }
+
+    /// Whether the set has room for the segment of a source.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn has_room_for(&self, source: &Source<'_>) -> Result<bool> {
+        let What::Object { address, .. } = source.0 else { return Ok(true) };
+        let header = member::current(address)?.table().address();
+        Ok(self.segments.len() < SEGMENTS || self.segments.iter().any(|segment| segment.header == header))
+    }
+
+    /// From now on an object that was reported rests until it is wanted [again](Self::again): not reported, not looked at.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn report_once(&mut self) {
+        self.once = true;
+    }
+
+    /// An object that rests is reported again, at the next wait if it is ready then. Whether it rested; nothing happens to others.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn again(&mut self, key: Key) -> bool {
+        let Some(index) = self.index_of(key) else { return false };
+        let rested = self.entries[index].again();
+        if rested {
+            self.loud.push(index as u32); // reserved; none that rests is there
+        }
+        rested
+    }
+
     // ---- inside ----------------------------------------------------------------------------------------------
+
+    fn index_of(&self, key: Key) -> Option<usize> {
+        self.objects.binary_search_by_key(&key, |object| object.key).ok()
+    }
 
     fn poller(&mut self) -> Result<&mut Poller> {
         if self.poller.is_none() {
@@ -681,10 +773,14 @@ impl<'a> WaitSet<'a> {
     /// Notes the keys of the objects that the last look found ready, so many, and of times that have come. Whether there are any.
     fn note(&mut self, found: usize) -> bool {
         let found = self.entries.iter_mut().zip(&self.objects).filter(|(entry, _)| entry.ready).take(found);
+        let once = self.once;
         self.ready.extend(found.map(|(entry, object)| {
-            entry.reported();
+            entry.reported(once);
             object.key
         }));
+        if once && !self.ready.is_empty() {
+            self.loud.retain(|&index| !self.entries[index as usize].rests());
+        }
         if !self.timers.is_empty() {
             self.note_times();
         }
@@ -778,7 +874,7 @@ impl<'a> WaitSet<'a> {
             })
         });
         let others = if self.others == 0 { &self.entries[..0] } else { &*self.entries };
-        let watches = others.iter().flat_map(|entry| entry.watches());
+        let watches = others.iter().flat_map(Entry::watches);
         let words = watches.map(|(watch, news)| (Place::of(watch.word), news.then_some(watch.expected)));
         let keep = self.objects.iter().filter_map(|object| object.keep.clone());
         let naps = waits_on_a_life(&self.entries) || !sure;
