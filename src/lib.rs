@@ -33,6 +33,7 @@
 //! | only the latest value; writers never wait for readers, readers for nobody | [`queue::Latest`] |
 //! | a two-way channel that closes when an end dies; clients and a server | [`pipe`] |
 //! | to wait for any of several things: all these, processes, descriptors, times | [`waitset`] |
+//! | the same as futures, under tokio (feature `tokio`) | `asynchronous` |
 //! | child processes without zombies or orphans; programs; daemons | [`process`] |
 //! | who holds what, who waits, which waiters form a cycle | [`shm::Snapshot`], [`inspect`], the tool's `ls`, `inspect`, `deadlocks` |
 //! | your own structure in shared memory | [`shared!`](crate::shared), [`Shared`], [`Plain`]; for `bool` and enums [`Checked`] |
@@ -75,6 +76,8 @@
 //   ffi             the C interface: checks pointers, calls the Rust functions, returns errno values
 //   raw             no code: the one public path to the cores below (RawMutex, RawQueue, ...), to `member` and to `format`
 //   inspect         looks at a segment from outside: states, waiters, deadlocks
+//   asynchronous    futures of what lies below, by one wait set for each runtime (feature `tokio`)
+//   waitset         waits for any of several: the set and its sources over `raw`; its sleep is in `member`
 //   pipe            two ends on byte lanes, over the core `rendezvous`: how ends meet
 //   process         children, programs, daemons; segments only to hand them to programs
 //   shm             segments: the file, the directory, and finding or making an object in it (`placed`)

@@ -630,6 +630,22 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// Neither the library's thread nor anybody else hangs.
+fn who_finds_no_slot_is_told() {
+    let seg = Segment::options().size(1 << 16).max_members(1).anonymous().expect("memory");
+    let queue = seg.queue::<u32>("queue", 4).expect("room");
+    current_thread().block_on(async {
+        let queue = Async::new(queue).expect("in a runtime");
+        for _ in 0..3 {
+            // There is none for the library's thread.
+            let error = soon(queue.pop()).await.expect_err("it cannot be woken");
+            assert_eq!(error.kind(), ErrorKind::TooManyMembers);
+            queue.push(1).await.expect("open");
+            assert_eq!(soon(queue.pop()).await.expect("open"), 1);
+        }
+    });
+}
+
 /// Sources that are none of an object's own side: an event inside of a structure, a time, a descriptor.
 fn any_source_can_be_waited_for() {
     interproc::shared! {
@@ -729,6 +745,7 @@ fn main() {
         a_runtime_that_ends_ends_its_waits,
         a_reactor_has_room_for_many_segments,
         a_childs_copy_is_refused_and_harmless,
+        who_finds_no_slot_is_told,
         any_source_can_be_waited_for,
         a_set_is_a_descriptor_for_others,
         a_thousand_clients_have_one_descriptor,

@@ -367,8 +367,8 @@ impl<T: Body + ?Sized> Async<WorkQueue<T>> {
     /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     /// # runtime.block_on(async {
     /// let options = interproc::queue::WorkOptions::new(4);
-    /// let jobs = Async::new(seg.work_queue::<[u8]>("jobs", options)?)?;
-    /// jobs.put(b"sweep").await?;
+    /// let jobs = Async::new(seg.work_queue::<u32>("jobs", options)?)?;
+    /// jobs.put(7).await?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -45,7 +45,7 @@ impl<'a> Entry<'a> {
     }
 
     /// It is to be looked at, whatever was heard of it: it may be ready since it was reported. Whether it rested.
-    #[cfg(not(interproc_loom))]
+    #[cfg(all(feature = "tokio", not(interproc_loom)))]
     pub(super) fn again(&mut self) -> bool {
         self.ready |= self.rests;
         core::mem::take(&mut self.rests)
