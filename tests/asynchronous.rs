@@ -668,6 +668,8 @@ fn any_source_can_be_waited_for() {
             let started = Instant::now();
             soon(reactor.ready(Source::after(A_WHILE))).await.expect("sound");
             assert!(started.elapsed() >= A_WHILE);
+            // Ready before anybody waits: not forgotten.
+            soon(reactor.ready(Source::after(Duration::ZERO))).await.expect("sound");
             let alone = Event::new();
             assert_eq!(alone.when_set().kept().unwrap_err().kind(), ErrorKind::InvalidInput);
             // Dropped before it is ready.

@@ -14,7 +14,7 @@
 //! one for each further 32 segments.) A task of the library's, the *driver*, waits for that descriptor, looks, and wakes the tasks for
 //! which there is news. The descriptor is made readable by the one thread that the library has in each process with such sets.
 //!
-//! An operation tries first: one that finds something costs what the plain one costs, and tokio's budget. One that must wait notes its
+//! An operation tries first: one that finds something makes no system call and registers nothing. One that must wait notes its
 //! waker and says that its source is wanted; the driver, told by its own waker and by no descriptor, looks at that source, and at no
 //! other that rests. So nothing is missed between the try and the wait.
 //!
@@ -46,6 +46,10 @@
 //! runtime it was made in, and its futures may be polled anywhere while that one runs. The driver is a task of that runtime: a
 //! current-thread runtime whose `block_on` has returned tells nobody. When a runtime ends, those who still wait by its reactor elsewhere
 //! get [`Stale`](crate::ErrorKind::Stale).
+//!
+//! # What is left out
+//! Publishing to a broadcast whose subscribers lag, and connecting to a listener whose pipes are all taken, have no sources: use the
+//! `try_` forms, or `spawn_blocking`. What has no method here goes by [`Async::read_with`] and [`Reactor::ready`].
 //!
 //! # When somebody dies
 //! As with the [`WaitSet`](crate::waitset::WaitSet): what the dead had published is heard, what they held comes back, and a pipe whose
