@@ -710,6 +710,29 @@ fn a_set_is_a_descriptor_for_others() {
     child.join().expect("ours");
 }
 
+fn messages_longer_than_the_ring_go_in_pieces() {
+    for runtime in [current_thread, multi_thread] {
+        runtime().block_on(async {
+            let (near, far) = pipe::pair(256, 100).expect("room");
+            let (mut near, mut far) =
+                (Async::new(near).expect("in a runtime"), Async::new(far).expect("in a runtime"));
+            let echo = tokio::spawn(async move {
+                while let Ok(message) = far.recv().await {
+                    far.send(&message).await.expect("the other end receives");
+                }
+            });
+            for len in [101, 5_000, 3, 200_000] {
+                let message: Vec<u8> = (0..len).map(|n| (n * 7) as u8).collect();
+                near.send(&message).await.expect("room in the end");
+                let back = timeout(LONG, near.recv()).await.expect("in time").expect("an echo");
+                assert!(back == message, "{len}: {} bytes came back", back.len());
+            }
+            drop(near);
+            soon(echo).await.expect("no panic");
+        });
+    }
+}
+
 fn a_thousand_clients_have_one_descriptor() {
     let outcome = echo_server::run(1000).expect("served");
     assert_eq!((outcome.clients, outcome.echoed), (1000, 20_000));
@@ -739,6 +762,7 @@ fn main() {
         what_is_cancelled_loses_nothing,
         a_message_goes_to_who_still_waits,
         a_killed_peer_of_a_pipe_ends_the_wait,
+        messages_longer_than_the_ring_go_in_pieces,
         what_the_dead_leave_reaches_tasks,
         who_does_not_wait_is_not_registered,
         the_thread_stays_between_two_waits,

@@ -72,7 +72,8 @@ receives!(Receiver, "one_way");
 macro_rules! sends {
     ($object:ty, $make:literal) => {
         impl Async<$object> {
-            /// Sends a message, waiting for room. *Cancel-safe*: dropped before it is done, nothing was sent. It may wait until there is
+            /// Sends a message of any length, waiting for room. *Cancel-safe*: dropped before it is done, nothing was sent (of one in pieces, what has
+            /// gone is dropped by the receiver when the next message comes). It may wait until there is
             /// room for the longest message. *If the other end dies*: `Closed`, also while it waits.
             ///
             /// # Errors
@@ -92,7 +93,8 @@ macro_rules! sends {
             /// # Ok::<(), Box<dyn std::error::Error>>(())
             /// ```
             pub async fn send(&mut self, message: &[u8]) -> Result<()> {
-                self.writing_alone(|end| not_now(end.try_send(message)), Err).await
+                let mut sent = 0;
+                self.writing_alone(move |end| not_now(end.try_send_on(message, &mut sent)), Err).await
             }
         }
     };

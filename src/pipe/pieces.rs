@@ -23,6 +23,8 @@
 //! into the buffer at once (a call that ends early would have to give back what it put there).
 #![allow(unsafe_code)]
 
+#[cfg(feature = "tokio")]
+use super::end::End;
 use super::receiver::Receiver;
 use super::sender::{Sender, refusal};
 use crate::error::{Error, ErrorKind, Result, format};
@@ -52,9 +54,12 @@ impl Pieces {
     }
 }
 
+/// Pipes for shorter messages than that send no pieces: the first one has the length, and something of the message.
+const SHORTEST: usize = 2 * LENGTH;
+
 /// How many bytes a piece has at most. So many that there are a few in the ring, and one end writes while the other reads.
-fn piece(longest: usize, capacity: usize) -> usize {
-    longest.min((capacity / 4).saturating_sub(UNIT)).max(LENGTH)
+fn longest_piece(longest: usize, capacity: usize) -> usize {
+    longest.min((capacity / 4).saturating_sub(UNIT)).max(SHORTEST)
 }
 
 impl Sender {
@@ -70,36 +75,61 @@ impl Sender {
         parts: impl Iterator<Item = &'p [u8]>,
         wait: Wait,
     ) -> Result<()> {
-        if wait == Wait::Never || self.longest() < LENGTH {
+        if wait == Wait::Never || self.longest() < SHORTEST {
             self.endpoint.me_and_peer(refusal)?;
             return Err(with_lengths(ErrorKind::TooLarge.into(), len, self.longest()));
         }
-        let most = piece(self.longest(), self.capacity());
         let mut rest = Rest { part: &[], parts };
-        let (mut sent, mut first) = (0, true);
+        let mut sent = 0;
         while sent < len {
-            let head = if first { LENGTH } else { 0 };
-            let bytes = (most - head).min(len - sent);
-            let given_up = |error: Error| match sent {
-                0 => error,
-                _ => error
-                    .with_detail(format_args!("{sent} of {len} bytes were sent, and the message given up")),
-            };
-            let me = self.endpoint.me_and_peer(refusal).map_err(given_up)?;
-            let place = self.endpoint.seat.reserve_as(me, head + bytes, wait).map_err(given_up)?;
-            // SAFETY: as many bytes are reserved, and only we write there.
-            unsafe {
-                if first {
-                    place.cast::<[u8; LENGTH]>().write((len as u64).to_le_bytes());
-                }
-                rest.copy(place.add(head), bytes);
+            self.send_piece(&mut rest, &mut sent, len, wait)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with a message of any length of which so many bytes were `sent`, as far as there is room now.
+    ///
+    /// # Errors
+    /// `Full`: there is more to be sent. As [`send`](Self::send).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_send_on(&mut self, message: &[u8], sent: &mut usize) -> Result<()> {
+        if message.len() <= self.longest() || self.longest() < SHORTEST {
+            return self.try_send(message);
+        }
+        let mut rest = Rest { part: &message[*sent..], parts: core::iter::empty() };
+        while *sent < message.len() {
+            self.send_piece(&mut rest, sent, message.len(), Wait::Never)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the next piece of a message of `len` bytes.
+    fn send_piece<'p>(
+        &mut self,
+        rest: &mut Rest<'p, impl Iterator<Item = &'p [u8]>>,
+        sent: &mut usize,
+        len: usize,
+        wait: Wait,
+    ) -> Result<()> {
+        let (piece, head) = if *sent == 0 { (Piece::First, LENGTH) } else { (Piece::More, 0) };
+        let bytes = (longest_piece(self.longest(), self.capacity()) - head).min(len - *sent);
+        let given_up = |error: Error| match *sent {
+            0 => error,
+            _ => error.with_detail(format_args!("{sent} of {len} bytes were sent, and the message given up")),
+        };
+        let me = self.endpoint.me_and_peer(refusal).map_err(given_up)?;
+        let place = self.endpoint.seat.reserve_as(me, head + bytes, wait).map_err(given_up)?;
+        // SAFETY: as many bytes are reserved, and only we write there.
+        unsafe {
+            if head > 0 {
+                place.cast::<[u8; LENGTH]>().write((len as u64).to_le_bytes());
             }
-            let piece = if first { Piece::First } else { Piece::More };
-            self.endpoint.seat.raw.commit_piece(head + bytes, piece).map_err(given_up)?;
-            (sent, first) = (sent + bytes, false);
-            if sent < len {
-                crate::crash_window!("P-e: a piece is sent, and not the last one");
-            }
+            rest.copy(place.add(head), bytes);
+        }
+        self.endpoint.seat.raw.commit_piece(head + bytes, piece).map_err(given_up)?;
+        *sent += bytes;
+        if *sent < len {
+            crate::crash_window!("P-e: a piece is sent, and not the last one");
         }
         Ok(())
     }
@@ -149,6 +179,17 @@ impl Patience {
             Wait::Until(deadline) if deadline.has_passed() => Err(ErrorKind::TimedOut.into()),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl End {
+    /// As [`Sender::try_send_on`].
+    ///
+    /// # Errors
+    /// As [`Sender::try_send_on`].
+    pub(crate) fn try_send_on(&mut self, message: &[u8], sent: &mut usize) -> Result<()> {
+        self.halves().0.try_send_on(message, sent)
     }
 }
 

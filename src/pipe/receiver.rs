@@ -96,8 +96,8 @@ impl Receiver {
                 unsafe { self.copy_out(found, into, size) };
                 Ok((found.len, redelivered))
             }
-            // SAFETY: by the contract.
             Err(why) => {
+                // SAFETY: by the contract.
                 unsafe { self.raw_in_pieces(why, into, size, wait) }.map(|(len, again, _)| (len, again))
             }
         }

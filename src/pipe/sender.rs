@@ -109,7 +109,7 @@ impl Sender {
     /// ends, or two that send to each other and both wait, wait for ever.
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`]: the receiver has closed or died. ([`ErrorKind::TooLarge`] only in a pipe for messages of less than eight
+    /// [`ErrorKind::Closed`]: the receiver has closed or died. ([`ErrorKind::TooLarge`] only in a pipe for messages of less than sixteen
     /// bytes, which sends no pieces.) [`ErrorKind::NotOwner`] in a forked child; [`ErrorKind::Stale`] when the thread that had
     /// the half died and its seat is gone; [`ErrorKind::Corrupt`]; [`ErrorKind::TooManyMembers`]. Then the message was not sent.
     ///

@@ -29,7 +29,7 @@ const AT: usize = 16;
 const LONGEST: usize = 24;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// Longer than the pipe's messages, and than its ring: it comes in ten pieces.
+/// Longer than the pipe's messages, and than its ring: it comes in several pieces.
 fn long_message(n: u64) -> Vec<u8> {
     n.to_le_bytes().repeat(9)
 }

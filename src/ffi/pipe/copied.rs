@@ -53,7 +53,7 @@ unsafe fn recv(
 /// interproc_pipe_longest() goes in pieces as the other end takes them.
 ///
 /// @return 0; EPIPE: the other end is closed or dead; EINVAL also for an end that only receives. After an error the message was not
-/// sent. (EMSGSIZE only in a pipe for messages of less than eight bytes, which sends no pieces.)
+/// sent. (EMSGSIZE only in a pipe for messages of less than sixteen bytes, which sends no pieces.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn interproc_pipe_send(
     pipe: *const interproc_pipe_t,
