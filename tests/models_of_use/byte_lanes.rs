@@ -73,6 +73,8 @@ fn sends() -> impl Strategy<Value = Sends> {
     prop_oneof![
         6 => texts().prop_map(Sends::Try),
         1 => texts().prop_map(Sends::Now),
+        // In a pipe it goes in pieces.
+        1 => (LONGEST as u8 + 1..66, any::<u8>()).prop_map(|(len, byte)| Sends::Now(Text { len, byte })),
         3 => (texts(), 0..40u8).prop_map(|(text, more)| Sends::InPlace(text, more)),
         2 => (0..66u8).prop_map(Sends::GiveUp),
     ]
@@ -112,9 +114,6 @@ struct Line {
 
 /// The bytes of the length with which the first piece begins.
 const HEAD: u64 = 8;
-/// What a send comes to that gave up between two pieces.
-const GAVE_UP: u64 = 1;
-
 impl Line {
     fn send(&mut self, capacity: usize, closed: bool, sends: Sends, got: &Answer) -> Answer {
         let (text, room, waits) = match sends {
@@ -134,26 +133,29 @@ impl Line {
             return Err(ErrorKind::Closed);
         }
         let need = |len: u64| len.next_multiple_of(8) as usize + 8;
+        let pieces = piece.map_or(1, |piece| (HEAD + u64::from(room)).div_ceil(piece));
         let used = self.texts.iter().flat_map(|text| &text.pieces).map(|&len| need(len)).sum::<usize>();
-        let surely = used == 0 && fits || used + (2 + usize::from(!fits)) * need(LONGEST as u64) <= capacity;
+        let surely = used == 0 && fits || used + (1 + pieces as usize) * need(LONGEST as u64) <= capacity;
         let never = fits && used + need(room.into()) > capacity;
         if !closed && (never || !surely && got.is_err()) {
             return Err(if waits { ErrorKind::TimedOut } else { ErrorKind::Full });
         }
         if let Some(text) = text {
             let (len, byte) = (text.len.into(), if text.len == 0 { 0 } else { text.byte.into() });
-            let mut pieces = VecDeque::from([len]);
-            if let Some(piece) = piece {
-                pieces = VecDeque::from([piece, HEAD + len - piece]);
-                assert!(pieces[1] <= piece, "two are enough");
-            }
-            let cut = !fits && !surely && got == &Ok(vec![GAVE_UP]);
-            if cut {
-                pieces.pop_back();
-            }
+            let sent = match got {
+                Ok(gave_up) if !surely && !fits => gave_up.first().copied(),
+                _ => None,
+            };
+            let all = HEAD + sent.unwrap_or(len);
+            let pieces = match piece {
+                None => VecDeque::from([len]),
+                Some(piece) => (0..all.div_ceil(piece)).map(|n| piece.min(all - n * piece)).collect(),
+            };
+            let cut = sent.is_some();
             self.texts.push_back(OnItsWay { len, byte, pieces, fits, cut });
-            if cut {
-                return Ok(vec![GAVE_UP]);
+            if let Some(sent) = sent {
+                assert!(sent > 0 && sent < len && all.is_multiple_of(piece.unwrap_or(1)), "{sent} of {len}");
+                return Ok(vec![sent]);
             }
         }
         NOTHING
@@ -412,7 +414,7 @@ impl PipeModel {
     fn ends_of(&mut self, user: User) -> &mut [Option<usize>; 2] {
         let pipes = &mut self.pipes;
         // A quarter of the ring, with its header.
-        let piece = Some((LONGEST as u64).min(self.capacity as u64 / 4 - 8));
+        let piece = Some((LONGEST as u64).min(self.capacity as u64 / 4 - 8).max(2 * HEAD));
         let line = || Line { piece, ..Line::default() };
         self.ends.entry(user).or_insert_with(|| {
             pipes.push(Pipe { to: [line(), line()], closed: [false; 2] });
@@ -436,7 +438,8 @@ impl Modelled for PipeInUse {
     type Model = PipeModel;
 
     fn shapes() -> BoxedStrategy<usize> {
-        (2..7usize).prop_map(|n| n * 128).boxed()
+        // The smallest, and larger ones.
+        prop_oneof![Just(144), (2..7usize).prop_map(|n| n * 128)].boxed()
     }
 
     fn ops() -> BoxedStrategy<OfPipe> {
@@ -468,7 +471,12 @@ impl Modelled for PipeInUse {
         match *op {
             OfPipe::Send(_, Sends::Try(text)) => answer(end.try_send(&text.bytes()), nothing),
             OfPipe::Send(_, Sends::Now(text)) => match end.send_until(&text.bytes(), Deadline::now()) {
-                Err(error) if error.to_string().contains("given up") => Ok(vec![GAVE_UP]),
+                // How much it says that it had sent when it gave up between two pieces.
+                Err(error) if error.to_string().contains("given up") => {
+                    let text = error.to_string();
+                    let sent = text.split_once('(').and_then(|(_, said)| said.split_once(' '));
+                    Ok(vec![sent.expect("a number").0.parse().expect("a number")])
+                }
                 sent => answer(sent, nothing),
             },
             OfPipe::Send(_, Sends::InPlace(text, more)) => {
