@@ -92,7 +92,7 @@ fn main() {
             a_byte_queue_is_a_row_of_texts: bytes::InUse: sequences 500, deaths 80, histories 60;
             an_spsc_queue_is_a_row_of_messages: spsc::InUse: sequences 600, deaths 80, histories 60;
             a_byte_lane_is_a_row_of_texts: byte_lanes::LaneInUse: sequences 500, deaths 50, histories 60;
-            a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 300, deaths 50, histories 60;
+            a_pipe_is_two_rows_of_texts: byte_lanes::PipeInUse: sequences 2000, deaths 50, histories 60;
             a_work_queue_is_a_row_of_jobs: work::InUse: sequences 800, deaths 80, histories 60;
             a_broadcast_is_a_row_with_readers: broadcast::InUse: sequences 800, deaths 80, histories 60;
             a_wait_set_knows_what_is_ready: wait_sets::InUse: sequences 500;

@@ -74,7 +74,7 @@ fn sends() -> impl Strategy<Value = Sends> {
         6 => texts().prop_map(Sends::Try),
         1 => texts().prop_map(Sends::Now),
         // In a pipe it goes in pieces.
-        1 => (LONGEST as u8 + 1..66, any::<u8>()).prop_map(|(len, byte)| Sends::Now(Text { len, byte })),
+        6 => (LONGEST as u8 + 1..66, any::<u8>()).prop_map(|(len, byte)| Sends::Now(Text { len, byte })),
         3 => (texts(), 0..40u8).prop_map(|(text, more)| Sends::InPlace(text, more)),
         2 => (0..66u8).prop_map(Sends::GiveUp),
     ]
