@@ -4525,7 +4525,7 @@ int interproc_segment_pipe_one_way(const struct interproc_segment_t *segment,
  * interproc_pipe_longest() goes in pieces as the other end takes them.
  *
  * @return 0; EPIPE: the other end is closed or dead; EINVAL also for an end that only receives. After an error the message was not
- * sent. (EMSGSIZE only in a pipe for messages of less than eight bytes, which sends no pieces.)
+ * sent. (EMSGSIZE only in a pipe for messages of less than sixteen bytes, which sends no pieces.)
  */
 int interproc_pipe_send(const struct interproc_pipe_t *pipe,
                         const void *message,
@@ -4572,6 +4572,15 @@ int interproc_pipe_recv(const struct interproc_pipe_t *pipe,
                         size_t size,
                         size_t *len,
                         bool *redelivered);
+
+/**
+ * Skips the next message, of any length, if there is one now: `*skipped`. For one that is longer than the buffer, as a sender may
+ * send any length.
+ *
+ * @return 0; EPIPE, ECONNRESET as interproc_pipe_recv(); EINVAL: skipped is NULL, an end that only sends, a message is borrowed.
+ */
+int interproc_pipe_skip(const struct interproc_pipe_t *pipe,
+                        bool *skipped);
 
 /**
  * As interproc_pipe_recv(), but never waits: EAGAIN when there is no message.
@@ -4744,16 +4753,19 @@ int interproc_pipe_fork(struct interproc_process_t *process,
  * interproc_pipe_inherited() with the same `key`.
  *
  * **It returns when the program has taken the end**, or has ended: until then this process holds it. So the holder of the other end
- * is told when the program dies, at any instruction. On success the handle `end` is closed in this process.
+ * is told when the program dies, at any instruction. On success the handle `end` is closed in this process. If the program has not taken
+ * it by `abstime`, it is killed; NULL: it is waited for as long as it takes, which is for ever if it waits for something from
+ * this thread first.
  *
  *     int rc = interproc_pipe_pair(1 << 16, 4096, &ours, &theirs);
  *     if (rc == 0)
- *         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs);
+ *         rc = interproc_pipe_spawn(&child, NULL, "./worker", arguments, NULL, "work", &theirs, NULL);
  *
  *     rc = interproc_pipe_inherited("work", &end); // in the program
  *
- * @return As interproc_process_spawn(); ECHILD: the program ended without taking the end. After any error but EINVAL the end is
- * closed, and the child, if there is one, is nobody's.
+ * @return As interproc_process_spawn(); ECHILD: the program ended without taking the end, or took one half of two; ETIMEDOUT: it was
+ * killed and reaped. After an error that is not because of NULL, or of a handle that is not open, the end is closed and there is no
+ * child.
  */
 int interproc_pipe_spawn(struct interproc_process_t *process,
                          const struct interproc_process_options_t *options,
@@ -4761,7 +4773,8 @@ int interproc_pipe_spawn(struct interproc_process_t *process,
                          const char *const *arguments,
                          const char *const *environment,
                          const char *key,
-                         struct interproc_pipe_t *end);
+                         struct interproc_pipe_t *end,
+                         const struct timespec *abstime);
 
 /**
  * Takes the end that the parent has given to this program by interproc_pipe_spawn(), or a Rust parent by `spawn_giving`. Once: a

@@ -189,7 +189,7 @@ static void a_child_gets_an_end(void)
 
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
     CHECK(interproc_pipe_fork(&child, "echo", echo, &theirs, &more) == 0);
-    CHECK(interproc_pipe_close(&theirs, NULL) == EINVAL);
+    CHECK(interproc_pipe_close(&theirs) == EINVAL);
     send_text(&ours, "one");
     recv_text(&ours, "one");
     CHECK(interproc_pipe_close(&ours) == 0);
@@ -223,7 +223,7 @@ static void an_end_goes_over_a_bare_fork(void)
         recv_text(&theirs, "good");
         _exit(7);
     }
-    CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs, NULL) == EINVAL);
+    CHECK(interproc_pipe_hand_over(&theirs, pid) == 0 && interproc_pipe_close(&theirs) == EINVAL);
     recv_text(&ours, "adopted");
     send_text(&ours, "good");
     CHECK(interproc_pipe_recv(&ours, buffer, sizeof buffer, &size, NULL) == EPIPE);
@@ -387,7 +387,7 @@ static void a_program_gets_an_end(const char *itself)
     CHECK(interproc_pipe_pair(1 << 12, 200, &ours, &theirs) == 0);
     CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, NULL, &theirs, NULL) == EINVAL);
     CHECK(interproc_pipe_spawn(&child, NULL, itself, echoes, NULL, "work", &theirs, NULL) == 0);
-    CHECK(interproc_pipe_close(&theirs, NULL) == EINVAL);
+    CHECK(interproc_pipe_close(&theirs) == EINVAL);
     send_text(&ours, "question");
     recv_text(&ours, "question");
     CHECK(interproc_pipe_close(&ours) == 0);
