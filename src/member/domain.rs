@@ -300,6 +300,10 @@ impl Domain {
 
     fn take_slot(&self, index: u32, pair: &Pair, robust: RobustList) -> Result<Option<Member>> {
         let Some(wanted) = self.table.wanted(index) else { return Ok(None) };
+        if task::tid() as i32 <= 0 {
+            // A sandbox. Two members without a number would be taken for each other.
+            return Err(ErrorKind::Unsupported.into());
+        }
         let wanted = wanted.map(core::ptr::from_ref);
         let joining = Joining { domain: self, index, pair, robust };
         let Some(generation) = self.table.join(index, self.seat_index(), task::tid(), &joining)? else {

@@ -25,7 +25,7 @@ use crate::counted::Counted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::queue::byte_lane::{LENGTH, Piece};
 use crate::sys::own::Own;
-use crate::sys::socket;
+use crate::sys::socket::{self, Received};
 use crate::time::{Deadline, Wait};
 use core::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -219,7 +219,10 @@ impl Receiver {
     fn recv_accompanied(&mut self, wait: Wait) -> Result<(Vec<u8>, Option<OwnedFd>)> {
         match self.find(wait) {
             Ok((found, _)) => Ok((self.copied(found)?, None)),
-            Err(why) => self.accompanied_in_pieces(why, wait),
+            Err(why) => {
+                let (message, fd) = self.accompanied_in_pieces(why, wait)?;
+                Ok((message, fd.map(Received::into_owned)))
+            }
         }
     }
 
@@ -233,7 +236,7 @@ impl Receiver {
         into: *mut u8,
         size: usize,
         wait: Wait,
-    ) -> Result<(usize, Option<OwnedFd>)> {
+    ) -> Result<(usize, Option<Received>)> {
         match self.find(wait) {
             Ok((found, _)) => {
                 // SAFETY: by the contract.
@@ -246,7 +249,7 @@ impl Receiver {
     }
 
     /// Takes the next record, a message with a descriptor.
-    pub(super) fn take_accompanied(&mut self) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+    pub(super) fn take_accompanied(&mut self) -> Result<(Vec<u8>, Option<Received>)> {
         let (found, piece) = self.endpoint.seat.raw.next_piece()?;
         if piece != Piece::Accompanied {
             return Err(ErrorKind::Corrupt.into()); // it has changed under our eyes
@@ -270,11 +273,11 @@ impl Receiver {
     }
 
     /// A copy of the descriptor with this number, which is the next one then. None if there is none.
-    fn find_descriptor(&mut self, number: u64) -> Result<Option<OwnedFd>> {
+    fn find_descriptor(&mut self, number: u64) -> Result<Option<Received>> {
         let Some(channel) = &self.channel else { return Ok(None) };
         let socket = channel.get_or(|| Err(libc::EBADF)).map_err(Error::no_descriptor)?;
         for _ in 0..STRAY {
-            match socket::receive(socket, true).map_err(Error::from_errno)? {
+            match socket::peek(socket).map_err(Error::from_errno)? {
                 Some((theirs, fd)) if theirs == number => return Ok(fd),
                 Some((theirs, _)) if theirs < number => self.drop_next(),
                 _ => return Ok(None),
@@ -285,7 +288,7 @@ impl Receiver {
 
     fn drop_next(&self) {
         if let Some(socket) = self.channel.as_ref().and_then(|channel| channel.get()) {
-            let _ = socket::receive(socket, false);
+            socket::drop_next(socket);
         }
     }
 

@@ -31,9 +31,9 @@ use crate::error::{Error, ErrorKind, Result, format};
 use crate::fallible;
 use crate::queue::byte_lane::{Found, LENGTH, Piece, RecvError, UNIT};
 use crate::queue::push_error::with_lengths;
+use crate::sys::socket::Received;
 use crate::time::Wait;
 use core::ptr::NonNull;
-use std::os::fd::OwnedFd;
 use std::vec::Vec;
 
 /// A message that is not whole yet, or was read in part: see [`Receiver::pieces`].
@@ -449,7 +449,7 @@ impl Receiver {
         &mut self,
         why: Error,
         wait: Wait,
-    ) -> Result<(Vec<u8>, Option<OwnedFd>)> {
+    ) -> Result<(Vec<u8>, Option<Received>)> {
         match self.come(why, None, wait)? {
             Come::Whole(found, _) => Ok((self.copied(found)?, None)),
             Come::Bytes(bytes, fd) => Ok((bytes, fd)),
@@ -468,7 +468,7 @@ impl Receiver {
         into: *mut u8,
         size: usize,
         wait: Wait,
-    ) -> Result<(usize, bool, Option<OwnedFd>)> {
+    ) -> Result<(usize, bool, Option<Received>)> {
         match self.come(why, Some(size), wait)? {
             Come::Whole(found, redelivered) => {
                 // SAFETY: by the contract.
@@ -499,7 +499,7 @@ pub(super) enum Come {
     /// It lies in the ring, as most do; and whether it may have been read before.
     Whole(Found, bool),
     /// It was taken out, with its descriptor.
-    Bytes(Vec<u8>, Option<OwnedFd>),
+    Bytes(Vec<u8>, Option<Received>),
     /// It is so long, and was not taken.
     TooLong(usize),
 }

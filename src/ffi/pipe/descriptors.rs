@@ -86,7 +86,7 @@ pub unsafe extern "C" fn interproc_pipe_recv_fd_until(
             let detail = format!("the message has {length} bytes, the buffer {size}");
             return Err(Error::from(ErrorKind::TooLarge).with_detail(detail));
         }
-        fd.set(came.map_or(-1, IntoRawFd::into_raw_fd));
+        fd.set(came.map_or(-1, |came| came.into_owned().into_raw_fd()));
         Ok(())
     }))
 }

@@ -53,14 +53,32 @@ pub fn send(socket: c_int, mut number: u64, fd: c_int) -> Result<(), i32> {
     })
 }
 
-/// What lies before us: its number, and the descriptor, if there was one for us. `None`: nothing. `peek`: it stays there, and the
-/// descriptor is a copy.
+/// A descriptor that has come. Dropped, it is closed, by a direct call: the C library's is a cancellation point.
+#[derive(Debug)]
+pub struct Received(c_int);
+
+impl Received {
+    /// For the program.
+    pub fn into_owned(self) -> OwnedFd {
+        let fd = core::mem::ManuallyDrop::new(self).0;
+        // SAFETY: it is ours, and closed by nobody else.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        close(self.0);
+    }
+}
+
+/// What lies before us, which stays there: its number, and a copy of the descriptor, if there was one for us. `None`: nothing.
 ///
 /// `EMFILE`: there is no room for the descriptor.
-pub fn receive(socket: c_int, peek: bool) -> Result<Option<(u64, Option<OwnedFd>)>, i32> {
+pub fn peek(socket: c_int) -> Result<Option<(u64, Option<Received>)>, i32> {
     let (mut number, mut control) = (0, Control::default());
     let (got, flags, fds) = with_message(&mut number, &mut control, |message| {
-        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | if peek { libc::MSG_PEEK } else { 0 };
+        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT | libc::MSG_PEEK;
         // SAFETY: as above.
         let got = retried(|| unsafe {
             libc::syscall(libc::SYS_recvmsg, socket, core::ptr::from_mut(message), flags)
@@ -84,9 +102,22 @@ pub fn receive(socket: c_int, peek: bool) -> Result<Option<(u64, Option<OwnedFd>
         _ if flags & libc::MSG_CTRUNC != 0 => return Err(libc::EMFILE),
         _ => None,
     };
-    // SAFETY: just received.
-    let fd = fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let fd = fd.map(Received);
     Ok(Some(if got as usize == LEN { (number, fd) } else { (0, fd) }))
+}
+
+/// Takes away what lies before us.
+pub fn drop_next(socket: c_int) {
+    let (mut number, mut control) = (0, Control::default());
+    with_message(&mut number, &mut control, |message| {
+        // Without room for descriptors the kernel closes them.
+        (message.msg_control, message.msg_controllen) = (core::ptr::null_mut(), 0);
+        let flags = libc::MSG_DONTWAIT;
+        // SAFETY: as above.
+        let _ = retried(|| unsafe {
+            libc::syscall(libc::SYS_recvmsg, socket, core::ptr::from_mut(message), flags)
+        });
+    });
 }
 
 /// Those that came, at most two.

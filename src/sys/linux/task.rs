@@ -11,10 +11,10 @@ pub fn give_way() {
     unsafe { libc::syscall(libc::SYS_sched_yield) };
 }
 
-/// The calling thread's id in its PID namespace.
+/// The calling thread's id in its PID namespace. Where a sandbox denies the call, a number that is negative as a signed one.
 pub fn tid() -> u32 {
-    // SAFETY: gettid cannot fail and touches no memory.
-    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+    // SAFETY: gettid touches no memory.
+    checked(|| unsafe { libc::syscall(libc::SYS_gettid) }).map_or(u32::MAX, |tid| tid as u32)
 }
 
 /// The calling process's id in its PID namespace.
