@@ -311,6 +311,7 @@ pub fn what_was_given_up_or_skipped_is_not_mixed_in(_: Place) {
             std::hint::spin_loop();
         }
         assert_eq!(from.recv().expect("recv"), b"next");
+        assert_eq!(kind(from.recv()), Err(ErrorKind::Closed));
         assert_eq!(kind(from.skip()), Err(ErrorKind::Closed));
     });
     // The end is told to whoever goes on.
