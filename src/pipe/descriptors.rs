@@ -217,7 +217,7 @@ impl Receiver {
     }
 
     fn recv_accompanied(&mut self, wait: Wait) -> Result<(Vec<u8>, Option<OwnedFd>)> {
-        match self.find(wait) {
+        match self.find_slowly(wait) {
             Ok((found, _)) => Ok((self.copied(found)?, None)),
             Err(why) => {
                 let (message, fd) = self.accompanied_in_pieces(why, wait)?;
@@ -237,14 +237,16 @@ impl Receiver {
         size: usize,
         wait: Wait,
     ) -> Result<(usize, Option<Received>)> {
-        match self.find(wait) {
+        match self.find_slowly(wait) {
             Ok((found, _)) => {
                 // SAFETY: by the contract.
                 unsafe { self.copy_out(found, into, size) };
                 Ok((found.len, None))
             }
             // SAFETY: by the contract.
-            Err(why) => unsafe { self.raw_in_pieces(why, into, size, wait) }.map(|(len, _, fd)| (len, fd)),
+            Err(why) => {
+                unsafe { self.accompanied_raw_in_pieces(why, into, size, wait) }.map(|(len, _, fd)| (len, fd))
+            }
         }
     }
 

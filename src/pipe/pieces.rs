@@ -227,7 +227,7 @@ impl Receiver {
                 // Of a message that was skipped, or whose beginning was dropped with a reader.
                 _ => self.endpoint.seat.raw.release(),
             }
-            match self.find(wait) {
+            match self.find_slowly(wait) {
                 Ok((found, redelivered)) => return Ok(Coming::Whole(found, redelivered)),
                 Err(error) => why = error,
             }
@@ -270,6 +270,13 @@ impl Receiver {
             patience.took(len)?;
         }
         Ok(over)
+    }
+
+    /// As [`find`](Self::find), not as a part of the caller.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn find_slowly(&mut self, wait: Wait) -> Result<(Found, bool)> {
+        self.find(wait)
     }
 
     /// Whether a message was taken or read in part, and the next record goes on with it.
@@ -359,7 +366,7 @@ impl Receiver {
                 let bytes = self.pieces.take().map(|pieces| pieces.bytes).unwrap_or_default();
                 return Ok(Come::Bytes(bytes, None));
             }
-            match self.find(wait) {
+            match self.find_slowly(wait) {
                 Ok((found, redelivered)) => return Ok(Come::Whole(found, redelivered)),
                 Err(error) => why = error,
             }
@@ -384,7 +391,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn skip(&mut self) -> Result<bool> {
-        let mut why = match self.find(Wait::Never) {
+        let mut why = match self.find_slowly(Wait::Never) {
             Ok(_) => return self.release().map(|()| true),
             Err(why) => why,
         };
@@ -401,7 +408,7 @@ impl Receiver {
                     .raw
                     .next_piece()
                     .map(drop)
-                    .or_else(|_| self.find(Wait::Never).map(drop))?;
+                    .or_else(|_| self.find_slowly(Wait::Never).map(drop))?;
                 self.release()?;
                 self.pieces = None;
             }
@@ -426,7 +433,7 @@ impl Receiver {
     /// # Ok::<(), interproc::Error>(())
     /// ```
     pub fn recv_at_most(&mut self, most: usize) -> core::result::Result<Vec<u8>, RecvError> {
-        let come = match self.find(Wait::ForEver) {
+        let come = match self.find_slowly(Wait::ForEver) {
             Ok((found, redelivered)) => Come::Whole(found, redelivered),
             Err(why) => self.come(why, Some(most), Wait::ForEver)?,
         };
@@ -457,12 +464,30 @@ impl Receiver {
         }
     }
 
-    /// As [`vec_in_pieces`](Self::vec_in_pieces), for `recv_raw`, and with the descriptor.
+    /// As [`vec_in_pieces`](Self::vec_in_pieces), for `recv_raw`.
     ///
     /// # Safety
     /// `into` is writable for `size` bytes.
     #[cold]
+    #[inline(never)]
     pub(super) unsafe fn raw_in_pieces(
+        &mut self,
+        why: Error,
+        into: *mut u8,
+        size: usize,
+        wait: Wait,
+    ) -> Result<(usize, bool)> {
+        // SAFETY: by the contract.
+        let (len, redelivered, _) = unsafe { self.accompanied_raw_in_pieces(why, into, size, wait) }?;
+        Ok((len, redelivered))
+    }
+
+    /// As above, with the descriptor.
+    ///
+    /// # Safety
+    /// As above.
+    #[cold]
+    pub(super) unsafe fn accompanied_raw_in_pieces(
         &mut self,
         why: Error,
         into: *mut u8,

@@ -96,10 +96,8 @@ impl Receiver {
                 unsafe { self.copy_out(found, into, size) };
                 Ok((found.len, redelivered))
             }
-            Err(why) => {
-                // SAFETY: by the contract.
-                unsafe { self.raw_in_pieces(why, into, size, wait) }.map(|(len, again, _)| (len, again))
-            }
+            // SAFETY: by the contract.
+            Err(why) => unsafe { self.raw_in_pieces(why, into, size, wait) },
         }
     }
 

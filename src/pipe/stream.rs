@@ -72,7 +72,7 @@ impl<R: BorrowMut<Receiver>> Reader<R> {
     fn find(&mut self) -> io::Result<Option<NonNull<[u8]>>> {
         loop {
             let receiver = self.receiver.borrow_mut();
-            let found = match receiver.find(Wait::ForEver) {
+            let found = match receiver.find_slowly(Wait::ForEver) {
                 Ok((found, _)) => {
                     if !self.begun {
                         self.starts = true;

@@ -351,7 +351,7 @@ impl RawByteConsumer {
     ///
     /// # Errors
     /// `Corrupt` for an impossible header. `TooLarge`: the next message came in pieces, as a pipe's may.
-    #[inline]
+    #[inline(always)]
     #[allow(clippy::should_implement_trait, reason = "it is not taken until it is released")]
     pub fn next(&mut self) -> Result<Option<Found>> {
         loop {
